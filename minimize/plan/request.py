@@ -8,7 +8,8 @@ from minimize.io.base import FEW, MANY, Declared, Request
 from minimize.pointer import Pointer
 from minimize.policy.condition import read_by
 from minimize.policy.model import Field, Policy
-from minimize.policy.pipeline import AggregateModel, Pipeline
+from minimize.policy.pipeline import Pipeline
+from minimize.policy.reading import read_by_aggregate, read_by_conditions, read_by_steps
 
 
 def request(
@@ -106,23 +107,13 @@ def _named_by(pipeline: Pipeline, policy: Policy) -> set[str | None]:
             named |= {*pipeline.records.deduplicate.by, policy.record}
     for model in pipeline.aggregates.values():
         named |= {model.suppress.counting}
-        named |= set(_named_by_aggregate(model))
+        named |= set(read_by_aggregate(model))
     return named
 
 
-def _named_by_aggregate(model: AggregateModel) -> Iterator[str]:
-    yield from (key.field for key in model.group_by.values())
-    yield from (measure.of for measure in model.measures.values() if measure.of is not None)
-
-
 def _read_by_field(field: Field) -> Iterator[str]:
-    for condition in (field.collect_if, *(case.when for case in field.cases)):
-        if condition is not None:
-            yield from read_by(condition)
-    for chain in (field.do, field.otherwise, *(case.do for case in field.cases), field.in_aggregates):
-        if chain != "drop":
-            for step in chain:
-                yield from step.reads()
+    yield from read_by_conditions(field)
+    yield from (key for _, key in read_by_steps(field))
 
 
 def _with_inputs(policy: Policy, keys: set[str]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Whether a pipeline takes what a third party sends as the manifest of its function lets it: what `lint` and a run ask.
 
-The policy of such a pipeline names the fields of the message, and what the transport adds to it: tenant, subject, event time
-and record. A field of the message keeps no more than the manifest lets it; steps after the manifest's are allowed.
+The policy of such a pipeline names the fields of the message, and those that the transport adds to it: tenant, event time and
+record. A field of the message keeps no more than the manifest lets it; steps after the manifest's are allowed.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from typing import Final
 
 from minimize.errors import Finding, PolicyError
 from minimize.pointer import Pointer
+from minimize.policy.condition import read_by
 from minimize.policy.faults import did_you_mean
-from minimize.policy.fields import ways_of
+from minimize.policy.fields import is_dropped, ways_of
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
+from minimize.policy.reading import read_by_aggregate, read_by_conditions, read_by_steps
 from minimize.policy.words import chain_text
 from minimize.recipients.model import Function, Shared
 from minimize.recipients.party import party
@@ -73,12 +75,21 @@ class _Received:
             None if field is None else field.key,
         )
 
+    def is_added(self, field: Field) -> bool:
+        """Whether the transport adds a field. The subject is always of the message; an added record may only be dropped."""
+        policy, key = self.policy, field.key
+        if key == policy.subject:
+            return False
+        if key == policy.record:
+            return is_dropped(field) and not field.in_aggregates
+        return key in (policy.tenant, policy.time)
+
     @property
-    def envelope(self) -> frozenset[Pointer]:
-        """Where the fields stand that no message has: the transport adds them."""
-        policy = self.policy
-        names = (policy.tenant, policy.subject, policy.time, policy.record)
-        return frozenset(Pointer.parse(name) for name in names if name is not None)
+    def hidden(self) -> frozenset[Pointer]:
+        """The fields of which nothing may be kept: those that the manifest drops or passes through, and an added record."""
+        message, record = self.message, self.policy.record
+        added = set() if record in (None, self.policy.tenant, self.policy.time) else {Pointer.parse(record)}
+        return frozenset({pointer for pointer, each in message.items() if not each.chain} | (added - message.keys()))
 
     @property
     def message(self) -> dict[Pointer, Shared]:
@@ -91,6 +102,7 @@ def _head(asked: _Received) -> Iterator[Finding]:
     if policy.tenant is None:
         hint = "say `tenant: FIELD`"
         yield asked.finding("T030", "the policy names no tenant, so that nobody's consent can be asked for", hint)
+    yield from _time(asked)
     if job is None:
         return
     if policy.time is None:
@@ -102,8 +114,24 @@ def _head(asked: _Received) -> Iterator[Finding]:
         yield Finding("T037", message, "error", f"purpose: {function.purpose}", file, line)
 
 
+def _time(asked: _Received) -> Iterator[Finding]:
+    """Consent is asked as of the event time, so the transport says it, to the moment."""
+    field = asked.policy.fields.get(asked.policy.time or "")
+    if field is None:
+        return
+    hint = "say `time: FIELD`, a timestamp that the transport adds, such as when the message arrived"
+    if field.pointer in asked.message:
+        yield asked.finding(
+            "T031", "the event time is a field of the message, so the sender can choose it", hint, field
+        )
+    if field.type != "timestamp":
+        yield asked.finding(
+            "T031", f"the event time is a {field.type}, and consent is asked as of a moment", hint, field
+        )
+
+
 def _fields(asked: _Received) -> Iterator[Finding]:
-    message, envelope = asked.message, asked.envelope
+    message = asked.message
     for field in asked.policy.fields.values():
         shared = message.get(field.pointer)
         if field.from_:
@@ -111,8 +139,13 @@ def _fields(asked: _Received) -> Iterator[Finding]:
             yield asked.finding("T036", "a received field is not derived from others", hint, field)
         elif shared is not None:
             yield from _field(asked, field, shared)
-        elif field.pointer not in envelope:
-            hint = did_you_mean(field.key, asked.function.fields) or "take it out: what is not named is dropped"
+        elif not asked.is_added(field):
+            rest = (
+                "say `do: drop`"
+                if field.key == asked.policy.record
+                else "remove it: fields without an entry are dropped"
+            )
+            hint = did_you_mean(field.key, asked.function.fields) or rest
             yield asked.finding("T032", f"{asked.function.name} does not have this field", hint, field)
 
 
@@ -158,4 +191,48 @@ def _is_as_strict(step: Step, manifest: Step) -> bool:
     return step == manifest
 
 
-_CHECKS: Final[tuple[Callable[[_Received], Iterator[Finding]], ...]] = (_head, _fields)
+def _reads(asked: _Received) -> Iterator[Finding]:
+    """What would show something of a field of which nothing may be kept."""
+    policy, hidden, message = asked.policy, asked.hidden, asked.message
+    for field in policy.fields.values():
+        shared = message.get(field.pointer)
+        manifest = set() if shared is None else {key for step in shared.chain for key in step.reads()}
+        conditions = (("condition", key) for key in read_by_conditions(field))
+        steps = ((f"`{name}`", key) for name, key in read_by_steps(field) if key not in manifest)
+        for reader, key in dict.fromkeys((*conditions, *steps)):
+            if Pointer.parse(key) in hidden:
+                yield asked.finding("T033", _discloses(f"its {reader}", key), _UNREAD, field)
+    for key in dict.fromkeys(read_by(policy.records.collect_if)):
+        if Pointer.parse(key) in hidden:
+            yield asked.finding("T033", _discloses("`records.collect_if`", key), _UNREAD)
+    yield from () if asked.pipeline is None else _reads_of_pipeline(asked.pipeline, hidden)
+
+
+def _reads_of_pipeline(job: Pipeline, hidden: Collection[Pointer]) -> Iterator[Finding]:
+    file = None if job.path is None else str(job.path)
+    for place, key in dict.fromkeys(_read_by_pipeline(job)):
+        if Pointer.parse(key) in hidden:
+            message = _discloses(f"`{'.'.join(place)}`", key)
+            yield Finding("T033", message, "error", _UNREAD, file, job.line_of(*place))
+
+
+def _read_by_pipeline(job: Pipeline) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Where the pipeline reads a field, and the field. Counting or deduplicating records by their id does not show it."""
+    records, record = job.records, job.policy.record
+    if records is not None:
+        yield from ((("records", "collect_if"), key) for key in read_by(records.collect_if))
+    if records is not None and records.deduplicate is not None:
+        yield from ((("records", "deduplicate"), key) for key in records.deduplicate.by if key != record)
+    for name, model in job.aggregates.items():
+        counted = model.suppress.counting or job.policy.subject
+        if counted not in (None, record):
+            yield ("aggregates", name, "suppress"), counted
+        yield from ((("aggregates", name), key) for key in read_by_aggregate(model))
+
+
+def _discloses(reader: str, key: str) -> str:
+    return f"{reader} reads `{key}`, of which the manifest lets nothing be kept"
+
+
+_UNREAD: Final = "read a field that the manifest keeps"
+_CHECKS: Final[tuple[Callable[[_Received], Iterator[Finding]], ...]] = (_head, _fields, _reads)

@@ -47,9 +47,9 @@ def _of_run(run: Run, source: Mapping[str, Any]) -> Iterator[Finding]:
         yield found("V065", "the manifest beside the receipt cannot be read", file=run.place)
         return
     policy = run.policy
-    envelope = set() if policy is None else {policy.tenant, policy.subject, policy.time, policy.record}
+    added = set() if policy is None else {policy.tenant, policy.time} - {policy.subject, policy.record}
     for pointer, field in ({} if policy is None else policy.fields).items():
-        own = None if pointer in envelope and pointer not in manifest else manifest.get(pointer, ())
+        own = None if pointer in added and pointer not in manifest else manifest.get(pointer, ())
         if own is not None and not all(_begins(chain, own) for chain in _chains(field)):
             message = "what the third party sent is kept in a form that its manifest does not have"
             yield found("V066", message, file=run.place, field=field.key)

@@ -55,7 +55,7 @@ def test_what_the_manifest_keeps_may_be_reduced() -> None:
         ({"os_version": {**VERSION, "do": [{"mask": {"keep_last": 1}}, {"truncate_version": 2}]}}, "T034"),
         ({"os_version": {**VERSION, "do": "drop", "in_aggregates": {"mask": {"keep_last": 1}}}}, "T034"),
         (
-            {"os_version": {**VERSION, "do": None, "cases": [{"if": {"owner": "x"}, "do": "keep"}]}},
+            {"os_version": {**VERSION, "do": None, "cases": [{"if": {"os_version": "14"}, "do": "keep"}]}},
             "T034",
         ),
         ({"owner": {"type": "string", "role": "identifier", "do": {"mask": {"keep_last": 1}}}}, "T033"),
@@ -115,6 +115,58 @@ def test_a_policy_without_a_tenant_is_named() -> None:
     assert found({"tenant_id": None}, tenant=None) == [("T030", None)]
 
 
+def test_the_subject_is_a_field_of_the_message() -> None:
+    assert found({"email": {**KEEP, "role": "identifier"}}, subject="email") == [("T032", "email")]
+
+
+def test_a_record_that_the_transport_adds_is_dropped() -> None:
+    assert found({"message_id": {**KEEP, "role": "identifier"}}) == [("T032", "message_id")]
+
+
+def test_the_sender_does_not_choose_the_event_time() -> None:
+    sent = {"sent_at": {"type": "timestamp", "role": "quasi", "do": "keep"}}
+    assert found(sent, sent, time="sent_at") == [("T031", "sent_at"), ("T032", "received_at")]
+
+
+def test_the_event_time_is_no_day() -> None:
+    assert found({"received_at": {"type": "date", "role": "quasi", "do": "keep"}}) == [("T031", "received_at")]
+
+
+SHORT: dict[str, Any] = {"truncate_version": 2}
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"os_version": {**VERSION, "do": None, "cases": [{"if": {"owner": "x"}, "do": SHORT}], "otherwise": SHORT}},
+        {"os_version": {**VERSION, "do": None, "cases": [{"if": {"unlock": "x"}, "do": SHORT}]}},
+        {"os_version": {**VERSION, "do": None, "cases": [{"if": {"message_id": "x"}, "do": SHORT}]}},
+        {"os_version": {**VERSION, "collect_if": {"owner": "x"}}},
+        {"udid": {**RECEIVED["fields"]["udid"], "do": {"pseudonymize": {"key": "device", "per": "owner"}}}},
+    ],
+)
+def test_a_field_does_not_read_one_that_the_manifest_drops(field: dict[str, Any]) -> None:
+    (name,) = field
+    assert found({name: without_none(field[name])}) == [("T033", name)]
+
+
+def test_a_measured_age_does_not_read_a_time_that_the_manifest_drops() -> None:
+    born = {"type": "timestamp", "do": "drop"}
+    aged = {"type": "timestamp", "do": "drop", "in_aggregates": {"age": {"unit": "days", "at": "born"}}}
+    manifest = {"seen": {"type": "timestamp", "do": "keep"}, "born": born}
+    assert found({"seen": aged, "born": born}, manifest) == [("T033", "seen")]
+
+
+def test_a_technique_reads_what_that_of_the_manifest_reads() -> None:
+    do = {"pseudonymize": {"key": "device", "per": "owner"}}
+    fields = {"udid": {**RECEIVED["fields"]["udid"], "do": do}}
+    assert found(fields, {"udid": {**KEPT["udid"], "do": do}}) == []
+
+
+def test_the_records_condition_of_a_policy_does_not_read_a_secret() -> None:
+    assert found({}, records={"collect_if": {"unlock": "x"}}) == [("T033", None)]
+
+
 @pytest.fixture(name="inbound")
 def _inbound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inbound:
     enter(tmp_path, monkeypatch)
@@ -172,4 +224,38 @@ def test_a_plan_is_refused_as_a_run_is(inbound: Inbound) -> None:
     inbound.policy({"owner": {**RECEIVED["fields"]["owner"], "do": "keep"}})
     with pytest.raises(minimize.MinimizeError) as caught:
         minimize.plan_for(inbound.folder)
+    assert [each.code for each in caught.value.findings] == ["T033"]
+
+
+COUNTED: dict[str, Any] = {"group_by": {"tenant": "tenant_id"}, "measures": {"n": "count"}}
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "reader"),
+    [
+        ({"records": {"collect_if": {"owner": "x"}}}, "records.collect_if"),
+        ({"records": {"deduplicate": {"by": ["owner"], "per": "day"}}}, "records.deduplicate"),
+        ({"aggregates": {"a": {**COUNTED, "suppress": {"below": 10, "counting": "owner"}}}}, "aggregates.a.suppress"),
+    ],
+)
+def test_lint_finds_a_pipeline_that_reads_what_the_manifest_drops(
+    inbound: Inbound, pipeline: dict[str, Any], reader: str
+) -> None:
+    inbound.pipeline(**pipeline)
+    (finding,) = linted(inbound)
+    assert (finding.code, finding.severity) == ("T033", "error")
+    assert f"`{reader}` reads `owner`" in finding.message
+    assert str(finding.file).endswith("pipeline.yaml")
+
+
+def test_messages_that_arrive_twice_may_be_left_out_by_their_id(inbound: Inbound) -> None:
+    inbound.pipeline(records={"deduplicate": {"by": ["message_id"], "per": "day"}})
+    assert linted(inbound) == []
+
+
+def test_a_run_whose_condition_reads_a_secret_is_refused(inbound: Inbound) -> None:
+    inbound.pipeline(records={"collect_if": {"unlock": "secret-0"}})
+    inbound.consent("give", "north")
+    with pytest.raises(minimize.MinimizeError) as caught:
+        inbound.receive()
     assert [each.code for each in caught.value.findings] == ["T033"]

@@ -40,6 +40,7 @@ def written(
     fields: dict[str, Any] | None = None,
     pipeline: dict[str, Any] | None = None,
     manifest: dict[str, Any] | None = None,
+    head: dict[str, Any] | None = None,
     **said: Any,
 ) -> list[str]:
     """The codes that are found in an output of one run."""
@@ -53,7 +54,7 @@ def written(
         if words != "drop":
             table = table.append_column(column(pa.string(), words, name), pa.array(["1"]))
     writer.run(
-        policy(known, **HEAD),
+        policy(known, **{**HEAD, **(head or {})}),
         {"records": table},
         pipeline=PIPELINE if pipeline is None else pipeline,
         beside={"recipient.yaml": text},
@@ -120,3 +121,8 @@ def test_a_manifest_that_cannot_be_read_is_found(writer: OutputWriter) -> None:
 
 def test_an_output_of_our_own_records_is_not_asked(writer: OutputWriter) -> None:
     assert written(writer, pipeline={"pipeline": "p"}, recipient=None) == []
+
+
+@pytest.mark.parametrize("place", ["subject", "record"])
+def test_a_subject_or_a_record_outside_the_manifest_is_not_kept(writer: OutputWriter, place: str) -> None:
+    assert written(writer, {"email": {"type": "string", "do": "keep"}}, head={place: "email"}) == ["V066"]

@@ -16,6 +16,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from minimize.consent import ConsentPeriods, Consents, load_consents
+from minimize.consent.answer import Answer
 from minimize.errors import (
     ConfigurationError,
     KeyringError,
@@ -27,7 +28,7 @@ from minimize.errors import (
 )
 from minimize.governance.access.gate import gate
 from minimize.governance.sharing.connecting import Connector, at_once, hand_on
-from minimize.io.memory import MemorySource, take
+from minimize.io.memory import MemorySource, memory, take
 from minimize.job.dates import Wanted
 from minimize.job.given import as_pipeline
 from minimize.job.job import Instead, RunResult, run_dates
@@ -36,8 +37,9 @@ from minimize.keys import Keyring, find_keyring
 from minimize.ledger import Address, Event, actor_of
 from minimize.ledger.event import Plain
 from minimize.ledger.received import received_event
-from minimize.minimizer import Minimizer, Tally, bound_to, releasing
+from minimize.minimizer import Account, Minimizer, Tally, bound_to, releasing
 from minimize.nested import leaf
+from minimize.plan.request import request
 from minimize.pointer import Pointer
 from minimize.policy.load import load_policy
 from minimize.policy.model import DROP, Field, Policy
@@ -127,8 +129,8 @@ def receive(
     bound, source = asked.bound(whole, settings, ledger, now)
     given = bound.through(source, whole, when, asked.periods)
     account = bound.last
-    if account is not None and account.read and account.gated.get("consent", 0) == account.read:
-        raise asked.refused(asked.lacking(source, when, now, account.read), now)
+    if account is not None and asked.lacks_consent(account, whole, when, now):
+        raise asked.refused(asked.lacking(whole, when, now, account.read), now)
     counts = (
         {} if account is None or not account.complete else {"rows": account.returned} | _without_consent(account.gated)
     )
@@ -169,21 +171,42 @@ class _Received:
             hint = "ledger=PATH_OR_URL, MINIMIZE_LEDGER, or `ledger:` of minimize.yaml"
             yield reason("no_consent", "there is no ledger in which a consent could be", hint=hint)
 
-    def lacking(self, source: MemorySource, when: datetime, now: datetime, rows: int) -> list[Reason]:
+    def lacks_consent(self, account: Account, data: Any, when: datetime, now: datetime) -> bool:
+        """Whether rows were read, and no row's tenant agreed. Rows without a tenant can be left out as faulty."""
+        gated = account.gated.get("consent", 0)
+        if not account.read or gated + sum(account.left_out.values()) < account.read:
+            return False
+        if gated == account.read:
+            return True
+        seen = self._answer(data, when, now)
+        return gated > 0 if seen is None else not seen.valid.true_count
+
+    def lacking(self, data: Any, when: datetime, now: datetime, rows: int) -> list[Reason]:
         """Why no record's tenant agreed."""
         independent = self.party.recipient.standing == "independent"
-        if not source.again or self.policy.tenant is None:
+        seen = self._answer(data, when, now)
+        if seen is None or not len(seen.places):
             return [of_tenants("none", 0, rows, independent=independent)]
-        place = Pointer.parse(self.policy.tenant)
-        names = [leaf(chunk.records, place).values for part in source.parts for chunk in part.read()]
-        tenants = pa.concat_arrays([each.cast(pa.string()) for each in names])
-        seen = self.consents.at(max(when, now)).valid(self.party.recipient, self.party.function, tenants)
         reasons = seen.why.fill_null("not_yet").value_counts().to_pylist()
         counts = seen.tenants
         return [
             of_tenants(each["values"], counts.get(each["values"], 0), each["counts"], independent=independent)
             for each in sorted(reasons, key=lambda each: str(each["values"]))
         ]
+
+    def _answer(self, data: Any, when: datetime, now: datetime) -> Answer | None:
+        """The consents of the rows' tenants, also of faulty rows; None for data that can be read only once."""
+        key = self.policy.tenant
+        if key is None or not take(data, ()).again:
+            return None
+        optional = {key: self.policy.fields[key].model_copy(update={"optional": True, "required": False})}
+        policy = Policy(
+            policy=self.policy.policy, version=1, purposes=self.policy.purposes, tenant=key, fields=optional
+        )
+        source = memory(data, request(policy, self.policy.purposes[0], None, frozenset({key})))
+        names = [leaf(chunk.records, Pointer.parse(key)).values for part in source.parts for chunk in part.read()]
+        tenants = pa.chunked_array([each.cast(pa.string()) for each in names], pa.string())
+        return self.consents.at(max(when, now)).valid(self.party.recipient, self.party.function, tenants)
 
     def bound(
         self, data: Any, settings: Any, ledger: PathLike_ | None, now: datetime

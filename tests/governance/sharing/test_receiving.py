@@ -265,6 +265,26 @@ def test_a_policy_alone_does_the_same(inbound: Inbound) -> None:
     assert given.num_rows == 1
 
 
+def of_tenants(inbound: Inbound, *rows: dict[str, Any]) -> Any:
+    """What is received of messages of today with these changes."""
+    sent = [{**message(number), "received_at": NOW - timedelta(hours=1), **row} for number, row in enumerate(rows)]
+    with time_machine.travel(NOW, tick=False):
+        return minimize.receive(
+            pa.Table.from_pylist(sent), sender="vendor", function="hook", keys=inbound.keys, pipeline=inbound.folder
+        )
+
+
+@pytest.mark.parametrize("tenants", [("south", None), ("south", "west", None), (None, "")])
+def test_if_no_tenant_agrees_records_without_one_change_nothing(inbound: Inbound, tenants: tuple[str | None]) -> None:
+    with pytest.raises(NotPermitted) as caught:
+        of_tenants(inbound, *({"tenant_id": tenant} for tenant in tenants))
+    assert [each.rule for each in caught.value.reasons] == ["no_explicit_consent"]
+
+
+def test_faulty_records_of_a_tenant_that_agreed_are_no_refusal(inbound: Inbound) -> None:
+    assert of_tenants(inbound, {"tenant_id": "north", "udid": None}, {"tenant_id": "south"}).num_rows == 0
+
+
 def test_a_policy_that_keeps_more_than_the_manifest_is_refused(inbound: Inbound) -> None:
     inbound.policy({"owner": {"type": "string", "role": "identifier", "do": {"mask": {"keep_last": 1}}}})
     with pytest.raises(PolicyError) as caught:
