@@ -165,3 +165,56 @@ def test_a_policy_cannot_keep_what_stands_in_a_list_and_must_never_arrive(tmp_pa
     with pytest.raises(PolicyError) as caught:
         load_policy(tmp_path / "policy.yaml")
     assert {finding.code for finding in caught.value.findings} == {"P018"}
+
+
+STRUCTS = pa.array([{"password": "x"}, {"password": None}, None])
+INDICES = pa.array([0, 1, 2, None, 0], pa.int8())
+ENCODED = pa.DictionaryArray.from_arrays(INDICES, STRUCTS)
+CODES = pa.array([0, 1, 0, 1, 0], pa.int8())
+NESTED = {
+    "dictionary of structs": (ENCODED, {1, 2, 3}),
+    "dictionary of lists": (
+        pa.DictionaryArray.from_arrays(INDICES, pa.array([[{"password": 1}], [{"password": None}], []])),
+        {1, 2, 3},
+    ),
+    "dictionary of maps": (
+        pa.DictionaryArray.from_arrays(
+            INDICES,
+            pa.array([[("password", "x")], [("site", "x")], None], pa.map_(pa.string(), pa.string())),
+        ),
+        {1, 2, 3},
+    ),
+    "list of a dictionary": (pa.ListArray.from_arrays([0, 2, 3, 4, 4, 5], ENCODED), {1, 2, 3}),
+    "struct of a dictionary": (pa.StructArray.from_arrays([ENCODED], ["a"]), {1, 2, 3}),
+    "run ends": (pa.RunEndEncodedArray.from_arrays(pa.array([1, 3, 5], pa.int32()), STRUCTS), {1, 2, 3, 4}),
+    "dense union": (
+        pa.UnionArray.from_dense(
+            CODES, pa.array([0, 0, 1, 1, 2], pa.int32()), [STRUCTS, pa.array(["password", "x"])], ["a", "b"]
+        ),
+        {1, 2, 3, 4},
+    ),
+    "sparse union": (
+        pa.UnionArray.from_sparse(CODES, [STRUCTS.take(INDICES), pa.array(["x"] * 5)], ["a", "b"]),
+        {1, 2, 3},
+    ),
+    "child of a union": (
+        pa.UnionArray.from_sparse(CODES, [pa.array(["x"] * 5), pa.array([1] * 5)], ["password", "b"]),
+        {1, 3},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", NESTED)
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_word_is_found_in_encoded_columns_and_unions(kind: str, first: int) -> None:
+    column, good = NESTED[kind]
+    table = pa.table({"id": list(range(5)), "device": pa.array([{"os": "a"}] * 5), "other": column}).slice(first)
+    codes, kept = found(memory(table, DEEP_REQUEST))
+    assert kept == good - set(range(first))
+    assert codes == ({"forbidden_field /**/password"} if len(kept) < len(table) else set())
+
+
+def test_a_pointer_is_found_in_a_dictionary_of_structs() -> None:
+    table = pa.table({"id": list(range(5)), "deep": ENCODED})
+    request = Request(REQUEST.fields[:1], never=(Pointer.parse("/deep/password"),))
+    assert found(memory(table, request)) == ({"forbidden_field /deep/password"}, {1, 2, 3})
