@@ -202,8 +202,7 @@ def test_hive_values_of_a_source_that_are_not_plain_are_shown_as_a_hash(project:
 
 def test_a_run_takes_settings_as_a_frame(project: Project) -> None:
     project.records(events(5))
-    by_path = project.run(output=project.folder / "by path")
+    project.run(output=project.folder / "by path")
     frame = pd.read_csv(project.folder / "settings.csv", dtype=str, keep_default_na=False)
-    by_frame = project.run(settings=frame)
+    project.run(settings=frame)
     assert project.rows() == project.rows(output=project.folder / "by path")
-    assert by_frame.settings.rows == by_path.settings.rows
