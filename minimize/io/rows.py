@@ -29,7 +29,8 @@ def carries(values: pa.Array, parts: Sequence[Part]) -> Mask:
     if isinstance(values, pa.ExtensionArray):
         return carries(values.storage, parts)
     if pa.types.is_run_end_encoded(values.type):
-        return carries(values.values, parts)[_runs(values)]
+        by_run: Mask = carries(values.values, parts)[_runs(values)]
+        return by_run
     if pa.types.is_union(values.type):
         return _carries_child(values, parts)
     there = _valid(values)
