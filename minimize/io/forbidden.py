@@ -52,12 +52,18 @@ def is_forbidden(pointer: Pointer, request: Request) -> bool:
 def place(type_: pa.DataType, parts: tuple[Part, ...]) -> bool:
     """Whether a type has a place for a path.
 
-    A star goes through lists, maps and the fields of structs; a name goes through lists, too.
+    A star goes through lists, maps and the fields of structs; a name goes through lists, too. A union is any of its children,
+    and the name of a child is a key.
     """
     if not parts:
         return True
     if listy(plain(type_)) and parts[0] is not STAR:
         return place(plain(type_).value_type, parts)
+    if pa.types.is_union(plain(type_)):
+        children = list(plain(type_))
+        return any(place(child.type, parts) for child in children) or any(
+            place(child.type, parts[1:]) for child in children if child.name == parts[0]
+        )
     below = [field.type for part, field in steps(type_) if parts[0] in (STAR, part)]
     if pa.types.is_map(plain(type_)) and parts[0] is not STAR:
         below = [plain(type_).item_type]
@@ -85,6 +91,11 @@ def _named(
     """The paths that end in one of the names. The keys of a map are not in its type, so each name may be one."""
     if pa.types.is_map(plain(type_)):
         yield from (((*above, name), name) for name in sorted(names))
+    if pa.types.is_union(plain(type_)):
+        for child in plain(type_):
+            if child.name in names:
+                yield (*above, child.name), child.name
+            yield from _named(child.type, names, above)
     for part, field in steps(type_):
         if part in names:
             yield (*above, part), str(part)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,9 @@ import pyarrow as pa
 from minimize.errors import ConfigurationError, Finding, SchemaError, SourceError
 from minimize.io.base import Chunk, Part, Request
 from minimize.io.columnar import ROWS, Bound, bind, sound
+from minimize.io.forbidden_objects import object_faults
 from minimize.io.part import steady
+from minimize.io.rows import Fault
 
 NAME = "memory"
 FEW = 65_536
@@ -28,11 +30,12 @@ _HINT = "give a pandas or Polars DataFrame, a pyarrow Table or RecordBatchReader
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """Data in memory: its schema, a way to open it, and whether that works more than once."""
+    """Data in memory: its schema, a way to open it, whether that works more than once, and what its objects must not hold."""
 
     schema: pa.Schema = field(repr=False)
     open: Callable[[], Iterator[pa.RecordBatch]]
     again: bool
+    faults: Sequence[Fault] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,10 @@ class MemoryPart:
         """The records in bounded chunks. Raises SourceError where data that is read once was read before."""
         first = 0
         for batch in _sliced(self.data.open()):
-            yield sound(self.bound.chunk(batch, np.arange(first, first + batch.num_rows)), SourceError(_UNSOUND))
-            first += batch.num_rows
+            end = first + batch.num_rows
+            known = [replace(each, mask=each.mask[first:end]) for each in self.data.faults]
+            yield sound(self.bound.chunk(batch, np.arange(first, end), known), SourceError(_UNSOUND))
+            first = end
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +90,15 @@ class Memory:
     def __init__(self, request: Request) -> None:
         self._request = request
         self._named = frozenset(pointer.top for pointer in (*(each.pointer for each in request.fields), *request.never))
-        self._nested = bool(request.any_depth)
+        self._never = request.any_depth
+        self._pointed = frozenset(pointer.top for pointer in request.never)
         self._last: tuple[pa.Schema, Bound] | None = None
 
     def __call__(self, data: Any) -> MemorySource:
         """The data as a source, as `memory` has it."""
-        taken = take(data, self._named, nested=self._nested)
+        taken = take(data, self._named)
+        if self._never or self._pointed:
+            taken = replace(taken, faults=_object_faults(data, self._never, self._pointed))
         bound = self._bound(taken.schema)
         return MemorySource(bound.schema, (MemoryPart(bound, taken),), taken.again)
 
@@ -103,11 +111,10 @@ class Memory:
         return bound
 
 
-def take(data: Any, named: Collection[str] | None = None, *, nested: bool = False) -> Data:
+def take(data: Any, named: Collection[str] | None = None) -> Data:
     """Data in memory as Arrow record batches. Raises ConfigurationError for what is no table.
 
-    Takes the names of the columns that matter, where that is known: no other column is looked into or named in an error, but
-    `nested` ones for their keys.
+    Takes the names of the columns that matter, where that is known: no other column is looked into or named in an error.
     """
     if isinstance(data, pa.RecordBatch):
         return Data(data.schema, lambda: iter([data]), again=True)
@@ -115,8 +122,8 @@ def take(data: Any, named: Collection[str] | None = None, *, nested: bool = Fals
         return Data(data.schema, lambda: _gathered(data), again=True)
     if isinstance(data, pa.RecordBatchReader):
         return Data(data.schema, _Once(lambda: data), again=False)
-    if type(data).__module__.split(".")[0] == "pandas" and hasattr(data, "columns"):
-        return take(_from_pandas(data, named, nested=nested))
+    if _is_frame(data, "pandas"):
+        return take(_from_pandas(data, named))
     if hasattr(data, "__arrow_c_stream__"):
         return _from_stream(data)
     if hasattr(data, "__arrow_c_array__"):
@@ -144,7 +151,7 @@ def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
 def _from_stream(data: Any) -> Data:
     """A foreign object. Frames can be opened again and again; of anything else only the first stream is sure."""
     reader = _opened(data)
-    if type(data).__module__.split(".")[0] == "polars":
+    if _root(data) == "polars":
         return Data(reader.schema, lambda: _batches(_opened(data)), again=True)
     return Data(reader.schema, _Once(lambda: reader), again=False)
 
@@ -161,13 +168,11 @@ def _table_of(data: Any) -> pa.RecordBatch:
     raise ConfigurationError(f"data of the type {type(data).__name__} is no table", hint=_HINT)
 
 
-def _from_pandas(frame: Any, named: Collection[str] | None, *, nested: bool) -> pa.Table:
+def _from_pandas(frame: Any, named: Collection[str] | None) -> pa.Table:
     """A data frame's columns, its index left out. A column that holds values of several types is an error of the schema."""
     names = [str(name) for name in frame.columns]
     columns = [
-        _column(frame.iloc[:, index])
-        if named is None or name in named
-        else _unnamed(frame.iloc[:, index], nested=nested)
+        _column(frame.iloc[:, index]) if named is None or name in named else _unnamed(frame.iloc[:, index])
         for index, name in enumerate(names)
     ]
     mixed = [name for name, column in zip(names, columns, strict=True) if column is None]
@@ -181,12 +186,42 @@ def _from_pandas(frame: Any, named: Collection[str] | None, *, nested: bool) -> 
     return pa.Table.from_arrays(columns, names=names)
 
 
-def _unnamed(series: Any, *, nested: bool) -> pa.Array | pa.ChunkedArray:
-    """A column that nobody declared: its values where their keys are wanted and it has some, else where it has any."""
+def _unnamed(series: Any) -> pa.Array | pa.ChunkedArray:
+    """A column that is not declared: Arrow's values, whose type has their keys, and else only where it has any."""
+    if hasattr(series.dtype, "pyarrow_dtype"):
+        return _column(series)
     there = np.asarray(series.notna(), np.bool_)
-    first = series.iloc[int(there.argmax())] if nested and there.any() else None
-    column = _column(series) if isinstance(first, dict | list | np.ndarray) else None
-    return pa.array(there, mask=~there) if column is None else column
+    return pa.array(there, mask=~there)
+
+
+def _object_faults(data: Any, names: Sequence[str], pointed: Collection[str]) -> list[Fault]:
+    """The rows of a data frame whose Python objects hold a key that must not arrive, or cannot be looked into."""
+    if _is_frame(data, "pandas"):
+        columns = [data.iloc[:, index] for index in range(data.shape[1])] if names else []
+        held = [series.tolist() for series in columns if _holds_objects(series.dtype)]
+        return [fault for values in held for fault in object_faults(values, names)]
+    if not _is_frame(data, "polars"):
+        return []
+    objects = [name for name, dtype in zip(data.columns, data.dtypes, strict=True) if str(dtype) == "Object"]
+    return [
+        fault
+        for name in objects
+        if names or name in pointed
+        for fault in object_faults(data[name].to_list(), names, closed=name in pointed)
+    ]
+
+
+def _holds_objects(dtype: Any) -> bool:
+    """Whether a column of pandas may hold Python objects: of numpy's types only `object`, of Arrow's none."""
+    return getattr(dtype, "kind", "O") == "O" and not hasattr(dtype, "pyarrow_dtype")
+
+
+def _is_frame(data: Any, package: str) -> bool:
+    return _root(data) == package and hasattr(data, "columns") and hasattr(data, "shape")
+
+
+def _root(data: Any) -> str:
+    return type(data).__module__.split(".")[0]
 
 
 def _column(series: Any) -> pa.Array | pa.ChunkedArray | None:

@@ -26,10 +26,19 @@ SUBJECTS = 10
 
 def carries(values: pa.Array, parts: Sequence[Part]) -> Mask:
     """Per value: whether there is something that is not null at this path below it. A name goes through lists, too."""
-    values = undressed(values)
+    if isinstance(values, pa.ExtensionArray):
+        return carries(values.storage, parts)
+    if pa.types.is_run_end_encoded(values.type):
+        by_run: Mask = carries(values.values, parts)[_runs(values)]
+        return by_run
+    if pa.types.is_union(values.type):
+        return _carries_child(values, parts)
     there = _valid(values)
     if not parts or not there.any():
         return there
+    if pa.types.is_dictionary(values.type):
+        indices = np.asarray(pc.fill_null(values.indices, 0))
+        return there & carries(values.dictionary, parts)[indices]
     if pa.types.is_struct(values.type):
         below = [carries(child, parts[1:]) for child in _children(values, parts[0])]
         return there & reduce(or_, below, np.zeros(len(values), bool))
@@ -225,6 +234,28 @@ def _owned(values: pa.Array) -> tuple[pa.Array, npt.NDArray[np.int64]]:
     inner, lengths = elements(values)
     owner = np.repeat(np.arange(len(values)), np.asarray(lengths))
     return (inner.field(1) if pa.types.is_map(values.type) else inner), owner
+
+
+def _runs(values: pa.RunEndEncodedArray) -> npt.NDArray[np.int64]:
+    """Per value: the index of its run."""
+    rows = np.arange(values.offset, values.offset + len(values))
+    return np.searchsorted(np.asarray(values.run_ends), rows, side="right")
+
+
+def _carries_child(values: pa.UnionArray, parts: Sequence[Part]) -> Mask:
+    """A union's value is one of its children's. The name of a child counts as a key."""
+    held = np.zeros(len(values), bool)
+    buffers, here = values.buffers(), slice(values.offset, values.offset + len(values))
+    codes = np.frombuffer(buffers[1], np.int8)[here]  # `type_codes` and `offsets` disregard that the array is a slice
+    places = np.frombuffer(buffers[2], np.int32)[here] if values.type.mode == "dense" else np.arange(len(values))
+    for index, code in enumerate(values.type.type_codes):
+        child = values.field(index)
+        below = carries(child, parts)
+        if parts and values.type.field(index).name == parts[0]:
+            below = below | carries(child, parts[1:])
+        rows = np.flatnonzero(codes == code)
+        held[rows] = below[places[rows]]
+    return held
 
 
 def _carries_key(values: pa.MapArray, key: str, parts: Sequence[Part]) -> Mask:

@@ -88,8 +88,10 @@ def _name_of(path: Path) -> Any:
 
 
 def _relative(place: Any, output: Place) -> str | None:
-    if not isinstance(place, str | PathLike) or place == LEDGER:
-        return LEDGER if place == LEDGER else None
+    if not isinstance(place, str | PathLike):  # data in memory has no place
+        return None
+    if place == LEDGER:
+        return LEDGER
     if isinstance(place, str) and is_uri(place):
         written = os.fspath(place)
         parts = written.partition("?")[0].split("/")[3:]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections import UserDict, deque
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -165,3 +169,138 @@ def test_a_policy_cannot_keep_what_stands_in_a_list_and_must_never_arrive(tmp_pa
     with pytest.raises(PolicyError) as caught:
         load_policy(tmp_path / "policy.yaml")
     assert {finding.code for finding in caught.value.findings} == {"P018"}
+
+
+STRUCTS = pa.array([{"password": "x"}, {"password": None}, None])
+INDICES = pa.array([0, 1, 2, None, 0], pa.int8())
+ENCODED = pa.DictionaryArray.from_arrays(INDICES, STRUCTS)
+CODES = pa.array([0, 1, 0, 1, 0], pa.int8())
+NESTED = {
+    "dictionary of structs": (ENCODED, {1, 2, 3}),
+    "dictionary of lists": (
+        pa.DictionaryArray.from_arrays(INDICES, pa.array([[{"password": 1}], [{"password": None}], []])),
+        {1, 2, 3},
+    ),
+    "dictionary of maps": (
+        pa.DictionaryArray.from_arrays(
+            INDICES,
+            pa.array([[("password", "x")], [("site", "x")], None], pa.map_(pa.string(), pa.string())),
+        ),
+        {1, 2, 3},
+    ),
+    "list of a dictionary": (pa.ListArray.from_arrays([0, 2, 3, 4, 4, 5], ENCODED), {1, 2, 3}),
+    "struct of a dictionary": (pa.StructArray.from_arrays([ENCODED], ["a"]), {1, 2, 3}),
+    "run ends": (pa.RunEndEncodedArray.from_arrays(pa.array([1, 3, 5], pa.int32()), STRUCTS), {1, 2, 3, 4}),
+    "dense union": (
+        pa.UnionArray.from_dense(
+            CODES, pa.array([0, 0, 1, 1, 2], pa.int32()), [STRUCTS, pa.array(["password", "x"])], ["a", "b"]
+        ),
+        {1, 2, 3, 4},
+    ),
+    "sparse union": (
+        pa.UnionArray.from_sparse(CODES, [STRUCTS.take(INDICES), pa.array(["x"] * 5)], ["a", "b"]),
+        {1, 2, 3},
+    ),
+    "child of a union": (
+        pa.UnionArray.from_sparse(CODES, [pa.array(["x"] * 5), pa.array([1] * 5)], ["password", "b"]),
+        {1, 3},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", NESTED)
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_word_is_found_in_encoded_columns_and_unions(kind: str, first: int) -> None:
+    column, good = NESTED[kind]
+    table = pa.table({"id": list(range(5)), "device": pa.array([{"os": "a"}] * 5), "other": column}).slice(first)
+    codes, kept = found(memory(table, DEEP_REQUEST))
+    assert kept == good - set(range(first))
+    assert codes == ({"forbidden_field /**/password"} if len(kept) < len(table) else set())
+
+
+def test_a_pointer_is_found_in_a_dictionary_of_structs() -> None:
+    table = pa.table({"id": list(range(5)), "deep": ENCODED})
+    request = Request(REQUEST.fields[:1], never=(Pointer.parse("/deep/password"),))
+    assert found(memory(table, request)) == ({"forbidden_field /deep/password"}, {1, 2, 3})
+
+
+@dataclass
+class Login:
+    """An object that has its names as attributes."""
+
+    password: str | None
+
+
+class Unknown:
+    """An object that cannot be looked into."""
+
+
+CYCLE: list[Any] = []
+CYCLE.append(CYCLE)
+OBJECTS: dict[str, Any] = {
+    "dictionary": {"password": 1},
+    "mapping": UserDict(password=1),
+    "keys that are not text": {1: {"password": 1}, None: 2},
+    "bytes as a key": {b"password": 1},
+    "list of several types": [1, {"a": "x", "b": {"password": 1}}],
+    "tuple": ({"password": 1},),
+    "pair in a list": [("password", 1)],
+    "set of pairs": frozenset([("password", 1)]),
+    "queue": deque([{"password": 1}]),
+    "array": np.array([None, {"password": 1}], object),
+    "records of an array": np.array([("x",)], [("password", "U1")]),
+    "series": pd.Series({"password": 1}),
+    "frame": pd.DataFrame({"password": [1]}),
+    "frame in a dictionary": {"a": pl.DataFrame({"password": [1]})},
+    "struct of Arrow": pa.scalar({"password": 1}),
+    "dataclass": [Login("x")],
+}
+CLEAN: list[Any] = [
+    *("password", 1, None, Decimal(1), pd.NA, pd.NaT, np.float64(1), [1, "password"], {"a": "password"}, CYCLE),
+    *({"password": None}, Login(None), pd.Series({"password": np.nan}), pd.Period("2026-11"), np.array(["password"])),
+]
+
+
+def frame_of(objects: list[Any], package: str = "pandas") -> Any:
+    """A data frame whose column `other` has these objects, whatever their types."""
+    rows = range(len(objects))
+    if package == "polars":
+        plain = pl.DataFrame({"id": rows, "device": [{"os": "a"} for _ in rows]})
+        return plain.with_columns(pl.Series("other", objects, dtype=pl.Object))
+    column = pd.Series([None] * len(objects), dtype=object)
+    for row, value in enumerate(objects):
+        column.iat[row] = value
+    return pd.DataFrame({"id": rows, "device": [{"os": "a"}] * len(objects), "other": column})
+
+
+@pytest.mark.parametrize("package", ["pandas", "polars"])
+@pytest.mark.parametrize("kind", OBJECTS)
+def test_a_word_is_found_in_objects_of_any_type(kind: str, package: str) -> None:
+    frame = frame_of(["password", OBJECTS[kind], 1, None, OBJECTS[kind]], package)
+    assert found(memory(frame, DEEP_REQUEST)) == ({"forbidden_field /**/password"}, {0, 2, 3})
+
+
+@pytest.mark.parametrize("package", ["pandas", "polars"])
+def test_objects_without_the_words_are_kept(package: str) -> None:
+    assert found(memory(frame_of(CLEAN, package), DEEP_REQUEST)) == (set(), set(range(len(CLEAN))))
+
+
+@pytest.mark.parametrize("package", ["pandas", "polars"])
+def test_objects_of_an_unknown_class_are_rejected(package: str) -> None:
+    frame = frame_of([1, Unknown(), [Unknown()]], package)
+    assert found(memory(frame, DEEP_REQUEST)) == ({"forbidden_field None"}, {0})
+
+
+def test_without_what_must_never_arrive_no_object_is_looked_into() -> None:
+    assert found(memory(frame_of([1, Unknown()]), Request(DEEP_REQUEST.fields))) == (set(), {0, 1})
+
+
+def test_objects_of_polars_below_a_pointer_are_rejected() -> None:
+    request = Request(REQUEST.fields[:1], never=(Pointer.parse("/other/password"),))
+    assert found(memory(frame_of(["x", {"a": 1}], "polars"), request)) == ({"forbidden_field None"}, {0})
+
+
+def test_a_word_is_found_in_every_chunk_of_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("minimize.io.memory.ROWS", 2)
+    frame = frame_of(["x", 1, 2, {"password": 1}, 3, (1, {"password": 1})])
+    assert found(memory(frame, DEEP_REQUEST)) == ({"forbidden_field /**/password"}, {0, 1, 2, 4})

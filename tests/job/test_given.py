@@ -6,6 +6,7 @@ import shutil
 from datetime import date
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -197,3 +198,11 @@ def test_hive_values_of_a_source_that_are_not_plain_are_shown_as_a_hash(project:
     assert "Rare" not in only.path
     assert "model=#" in only.path
     assert "tenant_id=north" in only.path
+
+
+def test_a_run_takes_settings_as_a_frame(project: Project) -> None:
+    project.records(events(5))
+    project.run(output=project.folder / "by path")
+    frame = pd.read_csv(project.folder / "settings.csv", dtype=str, keep_default_na=False)
+    project.run(settings=frame)
+    assert project.rows() == project.rows(output=project.folder / "by path")
