@@ -37,8 +37,8 @@ def carries(values: pa.Array, parts: Sequence[Part]) -> Mask:
     if not parts or not there.any():
         return there
     if pa.types.is_dictionary(values.type):
-        indices = np.asarray(pc.fill_null(values.indices, 0))
-        return there & carries(values.dictionary, parts)[indices]
+        by_code: Mask = carries(values.dictionary, parts)[np.asarray(pc.fill_null(values.indices, 0))]
+        return there & by_code
     if pa.types.is_struct(values.type):
         below = [carries(child, parts[1:]) for child in _children(values, parts[0])]
         return there & reduce(or_, below, np.zeros(len(values), bool))
