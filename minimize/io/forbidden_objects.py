@@ -26,6 +26,7 @@ from minimize.io.rows import Fault, Mask
 
 _PLAIN: Final = frozenset({type(None), str, bytes, bool, int, float, Decimal, date, datetime, time, timedelta, UUID})
 """Types of values that hold no keys. A column of nothing else is not looked at value by value."""
+_TEXT: Final = frozenset({str})
 _SCALARS: Final = (
     *(str, bytes, bytearray, int, float, complex, Decimal, Fraction, date, time, timedelta, tzinfo, UUID),
     *(np.generic, range, PurePath, IPv4Address, IPv6Address, type(None)),
@@ -56,11 +57,28 @@ def object_faults(values: Sequence[Any], names: Sequence[str], *, closed: bool =
 
 def _verdict(value: Any, names: Sequence[str]) -> str | None:
     """The rule that an object breaks, if any. What fails when it is looked into is unknown."""
+    wanted = frozenset(names)
+    if _is_free(value, wanted):
+        return None
     found = {_UNKNOWN}
     with suppress(Exception):
-        found = set(_found(value, frozenset(names)))
+        found = set(_found(value, wanted))
     name = next((name for name in names if name in found), None)
     return rule_of(name) if name is not None else _UNKNOWN if _UNKNOWN in found else None
+
+
+def _is_free(value: Any, names: frozenset[str], depth: int = 8) -> bool:
+    """Whether a value as JSON has it is sure to have none of the keys. Much faster than `_found`, for the usual value."""
+    items = value
+    if type(value) is dict:
+        if not names.isdisjoint(value) or not _TEXT.issuperset(map(type, value)):
+            return False
+        items = value.values()
+    elif type(value) is not list:
+        return type(value) in _PLAIN
+    return _PLAIN.issuperset(map(type, items)) or (
+        depth > 0 and all(_is_free(item, names, depth - 1) for item in items)
+    )
 
 
 def _found(value: Any, names: frozenset[str]) -> Iterator[str]:

@@ -17,6 +17,7 @@ import pyarrow as pa
 from minimize.errors import ConfigurationError, Finding, SchemaError, SourceError
 from minimize.io.base import Chunk, Part, Request
 from minimize.io.columnar import ROWS, Bound, bind, sound
+from minimize.io.forbidden import rule_of
 from minimize.io.forbidden_objects import object_faults
 from minimize.io.part import steady
 from minimize.io.rows import Fault
@@ -199,7 +200,8 @@ def _object_faults(data: Any, names: Sequence[str], pointed: Collection[str]) ->
     if _is_frame(data, "pandas"):
         columns = [data.iloc[:, index] for index in range(data.shape[1])] if names else []
         held = [series.tolist() for series in columns if _holds_objects(series.dtype)]
-        return [fault for values in held for fault in object_faults(values, names)]
+        labels = [_label_fault(series, label, names) for series, label in zip(columns, data.columns, strict=False)]
+        return [*filter(None, labels), *(fault for values in held for fault in object_faults(values, names))]
     if not _is_frame(data, "polars"):
         return []
     objects = [name for name, dtype in zip(data.columns, data.dtypes, strict=True) if str(dtype) == "Object"]
@@ -211,13 +213,21 @@ def _object_faults(data: Any, names: Sequence[str], pointed: Collection[str]) ->
     ]
 
 
+def _label_fault(series: Any, label: Any, names: Sequence[str]) -> Fault | None:
+    """The rows of a column whose label has several levels, one of which must not arrive."""
+    name = next((name for name in names if isinstance(label, tuple) and name in label), None)
+    return None if name is None else Fault("forbidden_field", rule_of(name), np.asarray(series.notna(), np.bool_))
+
+
 def _holds_objects(dtype: Any) -> bool:
     """Whether a column of pandas may hold Python objects: of numpy's types only `object`, of Arrow's none."""
     return getattr(dtype, "kind", "O") == "O" and not hasattr(dtype, "pyarrow_dtype")
 
 
 def _is_frame(data: Any, package: str) -> bool:
-    return _root(data) == package and hasattr(data, "columns") and hasattr(data, "shape")
+    """Whether data is a data frame of this package, or of a class derived from it."""
+    roots = {each.__module__.split(".")[0] for each in type(data).__mro__}
+    return package in roots and hasattr(data, "columns") and hasattr(data, "shape")
 
 
 def _root(data: Any) -> str:

@@ -304,3 +304,14 @@ def test_a_word_is_found_in_every_chunk_of_a_frame(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("minimize.io.memory.ROWS", 2)
     frame = frame_of(["x", 1, 2, {"password": 1}, 3, (1, {"password": 1})])
     assert found(memory(frame, DEEP_REQUEST)) == ({"forbidden_field /**/password"}, {0, 1, 2, 4})
+
+
+def test_a_word_is_found_in_labels_of_several_levels() -> None:
+    frame = pd.DataFrame({"id": [0, 1], "device": [{"os": "a"}] * 2, ("site", "password"): ["x", None]})
+    assert found(memory(frame, DEEP_REQUEST)) == ({"forbidden_field /**/password"}, {1})
+
+
+def test_a_word_is_found_in_a_frame_of_a_derived_class() -> None:
+    derived = type("Derived", (pd.DataFrame,), {"__module__": "elsewhere"})
+    frame = derived(frame_of(["x", {"password": 1}]))
+    assert found(memory(frame, DEEP_REQUEST)) == ({"forbidden_field /**/password"}, {0})
