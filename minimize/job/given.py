@@ -294,6 +294,8 @@ def found_files(job: Pipeline, instead: str | PathLike[str] | None, only: Day) -
     """
     if instead is None:
         return find(job.source.path, job.folder)
+    if not isinstance(instead, str | PathLike):
+        raise ConfigurationError("the input is not a path", hint="`minimize.apply` takes data in memory")
     path, rest = str(instead), split(job.source.path, job.folder)[1]
     if not path:
         raise ConfigurationError("the input has no path", hint="name a file, a folder or a pattern")

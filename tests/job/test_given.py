@@ -206,3 +206,10 @@ def test_a_run_takes_settings_as_a_frame(project: Project) -> None:
     frame = pd.read_csv(project.folder / "settings.csv", dtype=str, keep_default_na=False)
     project.run(settings=frame)
     assert project.rows() == project.rows(output=project.folder / "by path")
+
+
+def test_data_in_memory_is_not_taken_for_a_path_nor_shown(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+    frame = pd.DataFrame({"device_id": ["CANARY-1"]})
+    with pytest.raises(ConfigurationError, match="not a path") as raised:
+        project.run(input=frame)
+    assert "CANARY" not in f"{raised.value} {caplog.text}"
