@@ -128,7 +128,8 @@ def test_the_tenant_and_an_action_must_both_let_it_be_located(runs: Runs, tmp_pa
 
 def test_a_position_is_gone_with_the_action_and_after_a_day(runs: Runs, tmp_path: Path) -> None:
     assert position(runs, tmp_path, at="2026-11-25T10:00:00Z") is None
-    lasting = TENANT + ACTION.splitlines(keepends=True)[0]
+    begun = ACTION.splitlines(keepends=True)[0]
+    lasting = TENANT + begun + begun.replace("2026-11-24T10", "2026-11-24T20")
     assert position(runs, tmp_path, lasting, at="2026-11-25T10:22:59Z") is not None
     assert position(runs, tmp_path, lasting, at="2026-11-25T10:23:00Z") is None
 
