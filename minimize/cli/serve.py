@@ -39,11 +39,11 @@ def command(
     Every read is decided by the access file and the grants, its columns and rows by whoever comes with a token, and the audit
     log is told of it, whether it is let through or not. The server runs until it is stopped (SIGINT, SIGTERM).
     """
-    from minimize.door.starting import Listening, started, stop_signals
+    from minimize.door.starting import Listening, StopSignals, started
 
     listening = Listening(host, port, cert, key, insecure_loopback)
     with started(places, listening, keys=keys, access=access, ledger=ledger, readers=readers) as found:
-        signals = stop_signals()  # before the URL is printed: who reads it may stop the server at once
+        signals = StopSignals()  # before the URL is printed: who reads it may stop the server at once
         body = {"url": found.url, "datasets": list(found.datasets), "lost": found.lost}
         options.show(body, as_json, f"{found.url} opens {', '.join(found.datasets)}")
-        signals.get()
+        signals.wait()

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from minimize.door.datasets import datasets_at
@@ -90,16 +90,26 @@ def started(
             server.shutdown()
 
 
-def stop_signals() -> SimpleQueue[int]:
-    """Catches SIGINT and SIGTERM from now on and gives the queue that receives them. Only the main thread may call it.
+class StopSignals:
+    """Waits for SIGINT or SIGTERM, which count from when it is made. Only the main thread may make it and wait.
 
     The queue is reentrant: the handler may run while the main thread waits in `get`. With `threading.Event` it could wait for
-    a lock that the interrupted main thread held, and the server did not stop.
+    a lock that the interrupted main thread held, and the server did not stop. The main thread wakes every half second, because
+    the system may deliver a signal to a thread of gRPC: it then interrupts nothing, and its handler runs when the main thread
+    does next.
     """
-    received: SimpleQueue[int] = SimpleQueue()
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, lambda number, _: received.put(number))
-    return received
+
+    def __init__(self) -> None:
+        self._received: SimpleQueue[int] = SimpleQueue()
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, lambda number, _: self._received.put(number))
+
+    def wait(self) -> None:
+        """Returns when one has come."""
+        while True:
+            with suppress(Empty):
+                self._received.get(timeout=0.5)
+                return
 
 
 def _raise_limit() -> None:

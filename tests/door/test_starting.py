@@ -33,6 +33,25 @@ options.show = show_and_signal
 entry()
 """
 
+SIGNAL_IN_A_THREAD = """
+import os, signal, threading, time
+from minimize.cli import entry, options
+
+show = options.show
+
+def end():
+    time.sleep(1)
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+    time.sleep(60)
+
+def show_and_signal(*args):
+    show(*args)
+    threading.Thread(target=end, daemon=True).start()
+
+options.show = show_and_signal
+entry()
+"""
+
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
 def test_it_answers_over_tls_until_it_is_stopped(home: Home, end: signal.Signals) -> None:
@@ -40,6 +59,11 @@ def test_it_answers_over_tls_until_it_is_stopped(home: Home, end: signal.Signals
         with server.client() as door:
             assert door.read("checkins", purpose=PURPOSE).num_rows == ROWS
         server.process.send_signal(end)
+        assert server.process.wait(TIMEOUT) == 0
+
+
+def test_a_signal_that_another_thread_takes_stops_the_server(home: Home) -> None:
+    with served(home, script=SIGNAL_IN_A_THREAD) as server:
         assert server.process.wait(TIMEOUT) == 0
 
 
