@@ -124,21 +124,31 @@ def refused(
     """The error with every reason why nothing is received, once the audit log was told; if it cannot be, the log says so."""
     rules = ", ".join(dict.fromkeys(each.code for each in reasons))
     event = received_event(recipient, function, {"rules": rules}, actor=actor_of(), now=now, result="refused")
+    if ledger.exists and keys is not None:
+        record_refusal(ledger, keys, event)
+    return refusal(recipient, function, reasons, "inbound")
+
+
+def record_refusal(address: Address, keys: Keyring, event: Event) -> None:
+    """Appends a refusal to the audit log; if that fails, the log says so, and the refusal still counts."""
     try:
-        tell(ledger, keys, event)
+        _append(address, keys, event)
     except LedgerError:
         log.warning("the ledger could not be told of a refusal", extra={"code": "W015"})
-    return refusal(recipient, function, reasons, "inbound")
 
 
 def tell(address: Address, keys: Keyring | None, event: Event) -> None:
     """Tells the audit log of an event, where there is a ledger and a key to sign with. Raises LedgerError."""
+    if address.exists and keys is not None:
+        _append(address, keys, event)
+
+
+def _append(address: Address, keys: Keyring, event: Event) -> None:
     from minimize.ledger.audit import append
     from minimize.ledger.ledger import open_ledger
 
-    if address.exists and keys is not None:
-        with open_ledger(address) as ledger:
-            ledger.write(lambda connection: append(connection, event, keys))
+    with open_ledger(address) as ledger:
+        ledger.write(lambda connection: append(connection, event, keys))
 
 
 def consents_of(job: Pipeline, ledger: Ledger) -> Consents | None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections import Counter
-from collections.abc import Callable
 
 from tests.docs.pages import ROOT
+from tests.docs.scripts import script
 
-SCRIPT = ROOT / "docs" / "third_party_rows.py"
 PAGE = ROOT / "docs" / "reference" / "third-party-data.md"
 LISTED = {
     "Sent to Apple": 27,
@@ -19,16 +17,6 @@ LISTED = {
     "Received from Jamf Pro": 40,
     "Sent to a vendor of mobile threat defense": 8,
 }
-
-
-def generator() -> Callable[[], str]:
-    spec = importlib.util.spec_from_file_location("third_party_rows", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    page: Callable[[], str] = module.page
-    return page
 
 
 def rows() -> list[tuple[str, list[str]]]:
@@ -43,7 +31,7 @@ def rows() -> list[tuple[str, list[str]]]:
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert PAGE.read_text() == generator()(), "python docs/third_party_rows.py"
+    assert PAGE.read_text() == script("third_party_rows").page(), "python docs/third_party_rows.py"
 
 
 def test_every_row_of_the_lists_is_there_once() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Mapping
 from functools import cache
@@ -13,6 +12,7 @@ import pytest
 from minimize.inspection import plan_for
 from minimize.plan.category import ORDER
 from minimize.policy.load import load_pipeline
+from tests.docs.scripts import script
 
 from . import handmade
 from .shipped import DATASETS, NAMES, PIPELINES, ROOT
@@ -20,17 +20,7 @@ from .shipped import DATASETS, NAMES, PIPELINES, ROOT
 Item = Mapping[str, Any]
 
 
-def documentation() -> Any:
-    """The module that makes the page of the guide; `docs` is no package."""
-    spec = importlib.util.spec_from_file_location("data_items", ROOT / "docs" / "data_items.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-DOCUMENTATION = documentation()
+DOCUMENTATION = script("data_items")
 ITEMS: dict[str, list[Item]] = DOCUMENTATION.items_of()
 EVERY = [(category, item) for category, items in ITEMS.items() for item in items]
 every = pytest.mark.parametrize(("category", "item"), EVERY, ids=[item["item"] for _, item in EVERY])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from minimize.consent import load_consents
-from minimize.errors import LedgerError, NotPermitted
+from minimize.errors import NotPermitted
 from minimize.governance.sharing.account import Account
 from minimize.governance.sharing.asked import Asked
 from minimize.governance.sharing.asking import asking_of
@@ -17,13 +16,13 @@ from minimize.governance.sharing.consented import Tenants
 from minimize.governance.sharing.payload import Made
 from minimize.governance.sharing.planning import Planned
 from minimize.governance.sharing.recording import disclosure_of, event_of_refusal, event_of_sharing, tenant_shares
+from minimize.job.sender import record_refusal
 from minimize.recipients.refusals import differing, reason, refusal
 
 if TYPE_CHECKING:
     from minimize.ledger.disclosures import Disclosure
     from minimize.ledger.ledger import Ledger
 
-log = logging.getLogger("minimize")
 Clock = Callable[[], datetime]
 
 
@@ -60,11 +59,7 @@ def committed(
 def refused(asked: Asked, account: Account, now: datetime) -> NotPermitted:
     """The error, once the audit log was told; where it cannot be, the log says so."""
     name, function = asked.recipient.recipient, asked.party.function
-    event = event_of_refusal(name, function, account.reasons, now)
-    try:
-        _tell(asked, event)
-    except LedgerError:
-        log.warning("the ledger could not be told of a refusal", extra={"code": "W015"})
+    record_refusal(asked.ledger, asked.keys, event_of_refusal(name, function, account.reasons, now))
     return refusal(name, function, account.reasons)
 
 
@@ -76,11 +71,3 @@ def _still(ledger: Ledger, asked: Asked, planned: Planned, made: Made, now: date
         rows = sum(made.tenants[name] for name in ended)
         message = "consent ended while the payload was made"
         raise NotPermitted(message, reasons=[reason("consent_ended", message, tenants=len(ended), rows=rows)])
-
-
-def _tell(asked: Asked, event: Any) -> None:
-    from minimize.ledger.audit import append
-    from minimize.ledger.ledger import open_ledger
-
-    with open_ledger(asked.ledger) as ledger:
-        ledger.write(lambda connection: append(connection, event, asked.keys))
