@@ -33,8 +33,9 @@ The rooms of the house, from the door down; each may use what stands below it:
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from minimize.table import load_object
 
 if TYPE_CHECKING:
     from minimize.door import connect, open
@@ -77,27 +78,27 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Account": "minimize.minimizer",
-    "Keyring": "minimize.keys",
-    "MinimizeError": "minimize.errors",
-    "Minimizer": "minimize.minimizer",
-    "Policy": "minimize.policy.model",
-    "Receipt": "minimize.receipt",
-    "VerificationError": "minimize.errors",
-    "apply": "minimize.minimizer",
-    "connect": "minimize.door",
-    "files": "minimize.reading",
-    "lint": "minimize.inspection",
-    "load_pipeline": "minimize.policy.load",
-    "load_policy": "minimize.policy.load",
-    "open": "minimize.door",
-    "plan_for": "minimize.inspection",
-    "prepare": "minimize.minimizer",
-    "read": "minimize.reading",
-    "receive": "minimize.governance.sharing",
-    "run": "minimize.job",
-    "share": "minimize.governance.sharing",
-    "verify": "minimize.verifying",
+    "Account": "minimize.minimizer.Account",
+    "Keyring": "minimize.keys.Keyring",
+    "MinimizeError": "minimize.errors.MinimizeError",
+    "Minimizer": "minimize.minimizer.Minimizer",
+    "Policy": "minimize.policy.model.Policy",
+    "Receipt": "minimize.receipt.Receipt",
+    "VerificationError": "minimize.errors.VerificationError",
+    "apply": "minimize.minimizer.apply",
+    "connect": "minimize.door.connect",
+    "files": "minimize.reading.files",
+    "lint": "minimize.inspection.lint",
+    "load_pipeline": "minimize.policy.load.load_pipeline",
+    "load_policy": "minimize.policy.load.load_policy",
+    "open": "minimize.door.open",
+    "plan_for": "minimize.inspection.plan_for",
+    "prepare": "minimize.minimizer.prepare",
+    "read": "minimize.reading.read",
+    "receive": "minimize.governance.sharing.receive",
+    "run": "minimize.job.run",
+    "share": "minimize.governance.sharing.share",
+    "verify": "minimize.verifying.verify",
 }
 
 
@@ -105,7 +106,7 @@ def __getattr__(name: str) -> Any:
     """A public name, imported when it is first asked for, so that `import minimize` stays cheap."""
     if name not in _HOMES:
         raise AttributeError(f"module 'minimize' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
+    value = load_object(_HOMES[name])
     globals()[name] = value
     return value
 

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import TypeVar
+from typing import Any, TypeVar
 
-__all__ = ["Table"]
+__all__ = ["Table", "load_object"]
 
 T = TypeVar("T")
+
+
+def load_object(path: str) -> Any:
+    """The object at a dotted path, its module imported now.
+
+    >>> load_object("json.decoder.JSONDecoder").__name__
+    'JSONDecoder'
+    """
+    module, _, name = path.rpartition(".")
+    return getattr(import_module(module), name)
 
 
 class Table(Mapping[str, T]):
@@ -25,8 +35,7 @@ class Table(Mapping[str, T]):
 
     def __getitem__(self, word: str) -> T:
         """What the word means, imported now. Raises KeyError for a word that is not there."""
-        module, _, name = self._rows[word].rpartition(".")
-        found: T = getattr(import_module(f"{self._package}.{module}"), name)
+        found: T = load_object(f"{self._package}.{self._rows[word]}")
         return found
 
     def __contains__(self, word: object) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Final
 
 import click
@@ -12,54 +11,79 @@ from minimize.cli.examples import exemplified
 from minimize.cli.failure import guarded
 from minimize.cli.log import FORMATS, set_up
 from minimize.cli.process import alone
+from minimize.table import load_object
 
 VERBS: Final[Mapping[str, tuple[str, str]]] = {
-    "init": ("minimize.cli.init", "A policy in which every field found is dropped, ready to edit."),
-    "lint": ("minimize.cli.lint", "All faults and risky choices, each with a stable code."),
-    "plan": ("minimize.cli.plan", "Field by field: kept, dropped, gated or generalized, and why."),
-    "drift": ("minimize.cli.drift", "What arrives, beside what the policy declares and the last runs saw."),
-    "run": ("minimize.cli.run", "Minimize the records of a pipeline into Parquet, with a receipt."),
-    "backfill": ("minimize.cli.backfill", "Run the dates that a file names anew, under the policy of now or then."),
-    "verify": ("minimize.cli.verify", "Re-check an output against its receipts and their policies."),
-    "report": ("minimize.cli.report", "What came in and went out, for people: a page, JSON, or a few lines."),
-    "quarantine": ("minimize.cli.quarantine", "Count what could not be processed, by code, field and file."),
-    "replay": ("minimize.cli.replay", "Quarantined records again, under the policy of today."),
-    "retract": ("minimize.cli.retract", "Apply today's policy and settings to what was written before."),
-    "events": ("minimize.cli.events", "What happened to tenants and subjects, for expire: add, withdraw, list."),
-    "expire": ("minimize.cli.expire", "Take out of an output what is past its retention, or must go."),
-    "runs": ("minimize.cli.runs", "What was published: list or show runs, or index them anew from receipts."),
-    "settings": ("minimize.cli.settings", "Who turned which feature on or off, when: set, show, why, import, export."),
-    "locate": ("minimize.cli.locate", "Locate a lost device for a day at most: start, end, list."),
-    "recipient": ("minimize.cli.recipient", "Third parties: list them, show a tenant what goes to one, lint."),
-    "consent": ("minimize.cli.consent", "What tenants agreed to: request, give, refuse, withdraw, show, why."),
-    "receive": ("minimize.cli.receive", "Minimize what a third party sends, where contract and consent let it."),
-    "share": ("minimize.cli.share", "What may go to a third party: send, log, show, why, recall."),
+    "init": ("minimize.cli.init.command", "A policy in which every field found is dropped, ready to edit."),
+    "lint": ("minimize.cli.lint.command", "All faults and risky choices, each with a stable code."),
+    "plan": ("minimize.cli.plan.command", "Field by field: kept, dropped, gated or generalized, and why."),
+    "drift": ("minimize.cli.drift.command", "What arrives, beside what the policy declares and the last runs saw."),
+    "run": ("minimize.cli.run.command", "Minimize the records of a pipeline into Parquet, with a receipt."),
+    "backfill": (
+        "minimize.cli.backfill.command",
+        "Run the dates that a file names anew, under the policy of now or then.",
+    ),
+    "verify": ("minimize.cli.verify.command", "Re-check an output against its receipts and their policies."),
+    "report": ("minimize.cli.report.command", "What came in and went out, for people: a page, JSON, or a few lines."),
+    "quarantine": ("minimize.cli.quarantine.command", "Count what could not be processed, by code, field and file."),
+    "replay": ("minimize.cli.replay.command", "Quarantined records again, under the policy of today."),
+    "retract": ("minimize.cli.retract.command", "Apply today's policy and settings to what was written before."),
+    "events": (
+        "minimize.cli.events.command",
+        "What happened to tenants and subjects, for expire: add, withdraw, list.",
+    ),
+    "expire": ("minimize.cli.expire.command", "Take out of an output what is past its retention, or must go."),
+    "runs": ("minimize.cli.runs.command", "What was published: list or show runs, or index them anew from receipts."),
+    "settings": (
+        "minimize.cli.settings.command",
+        "Who turned which feature on or off, when: set, show, why, import, export.",
+    ),
+    "locate": ("minimize.cli.locate.command", "Locate a lost device for a day at most: start, end, list."),
+    "recipient": ("minimize.cli.recipient.command", "Third parties: list them, show a tenant what goes to one, lint."),
+    "consent": ("minimize.cli.consent.command", "What tenants agreed to: request, give, refuse, withdraw, show, why."),
+    "receive": (
+        "minimize.cli.receive.command",
+        "Minimize what a third party sends, where contract and consent let it.",
+    ),
+    "share": ("minimize.cli.share.command", "What may go to a third party: send, log, show, why, recall."),
     "subject": (
-        "minimize.cli.subject",
+        "minimize.cli.subject.command",
         "What is held of a device, a user or a tenant: view, export, correct, restrict, delete.",
     ),
     "access": (
-        "minimize.cli.access",
+        "minimize.cli.access.command",
         "Who may do what: show, lint, why; grants: request, approve, deny, revoke, list.",
     ),
     "incident": (
-        "minimize.cli.incident",
+        "minimize.cli.incident.command",
         "Breaches: open, scope, declare, notice, measure, exempt, close; list shows what is overdue.",
     ),
-    "audit": ("minimize.cli.audit", "The log of who did what: print, verify or export it."),
-    "diff": ("minimize.cli.diff", "What changed between two states of policies, graded: tightens, loosens, neutral."),
-    "explain": ("minimize.cli.explain", "Which rule, case, setting and technique decide about a field."),
-    "test": ("minimize.cli.test", "A pipeline over the fixtures beside it: what must leave, what must not."),
-    "policy": ("minimize.cli.policy", "Approve a policy as it is."),
-    "completion": ("minimize.cli.completion", "The script that has a shell complete commands, options and files."),
-    "sample": ("minimize.cli.sample", "Generated sample data."),
-    "serve": ("minimize.cli.serve", "The door: a server that holds the keys, for those who hold none."),
-    "docs": ("minimize.cli.docs", "A data catalogue, and the record of processing (GDPR Art. 30)."),
-    "check": ("minimize.cli.check", "Hold records against a JSON Schema, in counts."),
-    "import": ("minimize.cli.import_", "A policy from JSON Schema, a data contract or an allow-list; all dropped."),
-    "export": ("minimize.cli.export", "JSON Schema, a data contract, lineage events or fideslang, from ours."),
-    "schema": ("minimize.cli.schema", "The JSON Schema of policy, pipeline, recipient or access files, for editors."),
-    "keys": ("minimize.cli.keys", "Make, extend and list keyrings."),
+    "audit": ("minimize.cli.audit.command", "The log of who did what: print, verify or export it."),
+    "diff": (
+        "minimize.cli.diff.command",
+        "What changed between two states of policies, graded: tightens, loosens, neutral.",
+    ),
+    "explain": ("minimize.cli.explain.command", "Which rule, case, setting and technique decide about a field."),
+    "test": ("minimize.cli.test.command", "A pipeline over the fixtures beside it: what must leave, what must not."),
+    "policy": ("minimize.cli.policy.command", "Approve a policy as it is."),
+    "completion": (
+        "minimize.cli.completion.command",
+        "The script that has a shell complete commands, options and files.",
+    ),
+    "sample": ("minimize.cli.sample.command", "Generated sample data."),
+    "serve": ("minimize.cli.serve.command", "The door: a server that holds the keys, for those who hold none."),
+    "docs": ("minimize.cli.docs.command", "A data catalogue, and the record of processing (GDPR Art. 30)."),
+    "check": ("minimize.cli.check.command", "Hold records against a JSON Schema, in counts."),
+    "import": (
+        "minimize.cli.import_.command",
+        "A policy from JSON Schema, a data contract or an allow-list; all dropped.",
+    ),
+    "export": ("minimize.cli.export.command", "JSON Schema, a data contract, lineage events or fideslang, from ours."),
+    "schema": (
+        "minimize.cli.schema.command",
+        "The JSON Schema of policy, pipeline, recipient or access files, for editors.",
+    ),
+    "keys": ("minimize.cli.keys.command", "Make, extend and list keyrings."),
 }
 
 
@@ -84,7 +108,7 @@ class Verbs(click.Group):
 
 def loaded(verb: str) -> click.Command:
     """The command of a verb, imported now, with its examples."""
-    command: click.Command = import_module(VERBS[verb][0]).command
+    command: click.Command = load_object(VERBS[verb][0])
     return exemplified(command, verb)
 
 

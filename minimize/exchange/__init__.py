@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """Where a format is read and written, as far as it is; a module is loaded when it is asked for.
+    """The functions that read and write a format, by their dotted paths; loaded when they are called.
 
     of  what an export is of: a pipeline (or a policy), or the receipts of an output
     """
@@ -28,19 +28,20 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
     {
         "jsonschema": Format(
             "JSON Schema, draft 4 to 2020-12",
-            "minimize.exchange.json_schema.reading",
-            "minimize.exchange.json_schema.writing",
+            "minimize.exchange.json_schema.reading.read",
+            "minimize.exchange.json_schema.writing.write",
         ),
         "odcs": Format(
-            "Open Data Contract Standard 3.1", "minimize.exchange.odcs.reading", "minimize.exchange.odcs.writing"
+            "Open Data Contract Standard 3.1",
+            "minimize.exchange.odcs.reading.read",
+            "minimize.exchange.odcs.writing.write",
         ),
-        "allowlist": Format("allow-lists, `table: {field: keep|hash}`", "minimize.exchange.allowlist"),
-        "openlineage": Format("OpenLineage events (2-0-2)", None, "minimize.exchange.openlineage", "output"),
-        "fideslang": Format("fideslang datasets and systems", None, "minimize.exchange.fideslang.writing"),
+        "allowlist": Format("allow-lists, `table: {field: keep|hash}`", "minimize.exchange.allowlist.read"),
+        "openlineage": Format("OpenLineage events (2-0-2)", None, "minimize.exchange.openlineage.write", "output"),
+        "fideslang": Format("fideslang datasets and systems", None, "minimize.exchange.fideslang.writing.write"),
     }
 )
-"""By the word of the command line. A module that reads has `read(document, choice) -> Described`, one that writes
-`write(asked) -> str` (`base.py`)."""
+"""By the word of the command line. `reads` and `writes` are functions, loaded when they are called: `base.Read`, `base.Write`."""
 
 IMPORTS: Final = tuple(name for name, each in FORMATS.items() if each.reads)
 EXPORTS: Final = tuple(name for name, each in FORMATS.items() if each.writes)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from minimize.pointer import Pointer
 from minimize.policy.model import Role
@@ -68,17 +68,8 @@ class Asked:
     pipeline: str | None = None
 
 
-class Reads(Protocol):
-    """A module that reads a format."""
+Read = Callable[[Any, str | None], Described]
+"""Reads the dataset that a document describes. The second argument names one of several. Raises ConfigurationError."""
 
-    def read(self, document: Any, choice: str | None) -> Described:
-        """The dataset that a document describes; `choice` names one of several. Raises ConfigurationError."""
-        ...
-
-
-class Writes(Protocol):
-    """A module that writes a format."""
-
-    def write(self, asked: Asked) -> str:
-        """The document. Raises ConfigurationError, PolicyError."""
-        ...
+Write = Callable[[Asked], str]
+"""Writes the document. Raises ConfigurationError, PolicyError."""

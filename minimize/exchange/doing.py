@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from os import PathLike
 from pathlib import Path
-from typing import cast
 
 from minimize.drafting.first import pattern_of, pipeline_text, put
 from minimize.errors import ConfigurationError, without_values
 from minimize.exchange import EXPORTS, FORMATS, IMPORTS
-from minimize.exchange.base import Asked, Reads, Writes
+from minimize.exchange.base import Asked, Read, Write
 from minimize.exchange.documents import document_of
 from minimize.exchange.policy_text import policy_text
 from minimize.policy.faults import did_you_mean
 from minimize.policy.init import name_from
+from minimize.table import load_object
 
 
 @without_values
@@ -27,8 +26,8 @@ def imported(kind: str, file: str | PathLike[str], *, choice: str | None = None)
     if kind not in IMPORTS:
         raise ConfigurationError("there is no such format to import", hint=did_you_mean(kind, IMPORTS))
     row = FORMATS[kind]
-    module = cast("Reads", import_module(row.reads or ""))
-    return policy_text(module.read(document_of(Path(file)), choice), row.about)
+    read: Read = load_object(row.reads or "")
+    return policy_text(read(document_of(Path(file)), choice), row.about)
 
 
 @without_values
@@ -55,4 +54,5 @@ def exported(kind: str, asked: Asked) -> str:
     """
     if kind not in EXPORTS:
         raise ConfigurationError("there is no such format to export", hint=did_you_mean(kind, EXPORTS))
-    return cast("Writes", import_module(FORMATS[kind].writes or "")).write(asked)
+    write: Write = load_object(FORMATS[kind].writes or "")
+    return write(asked)

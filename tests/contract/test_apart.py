@@ -21,8 +21,8 @@ ROOMS = {
     "measures": {kind.__module__ for kind in MEASURES.values()},
     "formats": {read.__module__ for read in FORMATS.values()} | {"minimize.io.memory"},
     "engines": {run.__module__ for run in ENGINES.values()},
-    "exchange": {module for row in EXCHANGED.values() for module in (row.reads, row.writes) if module},
-    "verbs": {module for module, _ in VERBS.values()},
+    "exchange": {path.rpartition(".")[0] for row in EXCHANGED.values() for path in (row.reads, row.writes) if path},
+    "verbs": {path.rpartition(".")[0] for path, _ in VERBS.values()},
     "settings": {read.__module__ for read in files.FORMATS.values()} | {"minimize.settings.memory"},
 }
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -13,18 +12,19 @@ from minimize.exchange import EXPORTS, FORMATS, IMPORTS
 from minimize.exchange.base import Asked
 from minimize.exchange.doing import exported, import_into, imported
 from minimize.policy.load import load_policy
+from minimize.table import load_object
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_is_a_module_that_does_what_its_row_says(name: str) -> None:
     row = FORMATS[name]
-    assert row.reads is None or callable(import_module(row.reads).read)
-    assert row.writes is None or callable(import_module(row.writes).write)
+    assert row.reads is None or callable(load_object(row.reads))
+    assert row.writes is None or callable(load_object(row.writes))
     assert row.reads or row.writes
 
 
 def test_no_format_is_loaded_before_it_is_asked_for() -> None:
-    modules = [each for row in FORMATS.values() for each in (row.reads, row.writes) if each]
+    modules = [each.rpartition(".")[0] for row in FORMATS.values() for each in (row.reads, row.writes) if each]
     text = f"import sys, minimize.exchange, minimize.exchange.doing; print([m for m in {modules} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
