@@ -26,9 +26,9 @@ ROWS, REPEATS, STARTS = 100, 200, 15
 def prepared(given: Given) -> dict[str, float]:
     """Milliseconds of this thread in a prepared call on 100 rows, and in making a table of them and taking them out again."""
     import minimize
-    from minimize.policy.load import policy_from
+    from minimize.policy.load import policy_from_mapping
 
-    policy = policy_from(_without_top())
+    policy = policy_from_mapping(_without_top())
     minimizer = minimize.prepare(
         policy, SCHEMA, purpose="service_maintenance", settings=str(given.settings), keys=str(given.keys)
     )

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from benchmarks.publisher import Publisher, definition
-from minimize.aggregates.table import AggregateResult
+from minimize.aggregates.tally import AggregateResult
 
 BELOW = 10
 TENANTS = 30

@@ -21,12 +21,12 @@ import minimize
 from benchmarks.data.fleet import AT
 from benchmarks.given import Given
 from benchmarks.places import JOBS
-from minimize.consent import terms_of
-from minimize.governance.sharing.act import act
-from minimize.governance.sharing.asked import Places, resolve
+from minimize.consent import current_terms
+from minimize.governance.sharing.outbound import plan_operation
+from minimize.governance.sharing.plan import ShareArguments, resolve_share
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
-from minimize.ledger.consents import Act, record
+from minimize.ledger.consents import ConsentAct, record_consent_acts
 from minimize.ledger.ledger import open_ledger
 from minimize.policy.load import load_policy
 from minimize.policy.model import Policy
@@ -80,21 +80,25 @@ def _sharing(given: Given, table: pa.Table, kept: list[str], place: Path, *, mix
     _agree(
         place / "ledger.db", vendor, [name for at, name in enumerate(names) if not mixed or at % 10 != 7], keys, EARLIER
     )
-    places = Places(
+    places = ShareArguments(
         policy=POLICY,
         settings=given.settings,
         keys=keys,
         ledger=place / "ledger.db",
         recipients=Recipients(place, Subprocessors()),
     )
-    return lambda: act(resolve(vendor, "all", places, whens=(AT,)), table, lambda: AT).wet(table, None).given
+    return lambda: (
+        plan_operation(resolve_share(vendor, "all", places, whens=(AT,)), table, lambda: AT)
+        .execute(table, None)
+        .payload
+    )
 
 
 def _agree(ledger: Path, vendor: Recipient, tenants: list[str], keys: Keyring, when: datetime) -> None:
-    text = terms_of(vendor, "all").text
-    acts = [Act(name, "vendor", "all", "given", text, "admin", when, None, when) for name in tenants]
+    text = current_terms(vendor, "all").text
+    acts = [ConsentAct(name, "vendor", "all", "given", text, "admin", when, None, when) for name in tenants]
     with open_ledger(find_ledger(ledger), create=True) as book:
-        record(book, acts, (), keys)
+        record_consent_acts(book, acts, (), keys)
 
 
 if __name__ == "__main__":

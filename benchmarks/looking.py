@@ -16,9 +16,9 @@ from statistics import median
 import pyarrow.parquet as pq
 
 import minimize
-from minimize.governance.subjects import Subject
-from minimize.governance.subjects.finding import Search
-from minimize.governance.subjects.outputs import outputs
+from minimize.governance.subjects import DataSubject
+from minimize.governance.subjects.outputs import find_outputs
+from minimize.governance.subjects.search import SubjectSearch
 from minimize.keys import Keyring
 
 COLUMN = "device_id"
@@ -53,9 +53,9 @@ def _people(source: str, count: int) -> list[tuple[str, str]]:
 
 
 def _viewed(out: str, tenant: str, device: str, keys: str) -> tuple[float, float]:
-    search = Search(Subject(device, tenant), Keyring.load(keys))
+    search = SubjectSearch(DataSubject(device, tenant), Keyring.load(keys))
     cpu, read = time.process_time(), _read_so_far()
-    if not [*search.over(outputs(None, [out])[0])]:
+    if not [*search.find(find_outputs(None, [out])[0])]:
         raise SystemExit("a subject that is there was not found")
     return time.process_time() - cpu, (_read_so_far() - read) / 1e6
 

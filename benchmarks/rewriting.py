@@ -9,10 +9,10 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from minimize.io.publish import open_output
-from minimize.io.rewrite import Rewritten, rewrite
+from minimize.governance.rewrite import RewriteResult, rewrite_files
 from minimize.keys import Keyring, find_kms
-from minimize.receipt import Receipt, in_force, new_run_id
+from minimize.output.publish import open_output
+from minimize.receipts import Receipt, files_in_force, new_run_id
 
 
 class Enough(Exception):
@@ -23,15 +23,17 @@ def main(output: str, keys: str) -> None:
     """Takes the output folder and the keyring's file."""
     keyring, folder = Keyring.load(keys), Path(output)
     with open_output(folder, create=False) as opened:
-        paths = [file.path for file in in_force(opened.receipts())["records"]]
+        paths = [file.path for file in files_in_force(opened.receipts())["records"]]
         try:
             kms = find_kms(keyring, folder)
-            rewrite(opened, new_run_id(datetime.now(UTC)), paths, lambda batch: batch, _enough, keys=keyring, kms=kms)
+            rewrite_files(
+                opened, new_run_id(datetime.now(UTC)), paths, lambda batch: batch, _enough, keys=keyring, kms=kms
+            )
         except Enough:
             sys.stdout.write(f"{len(paths)} files were rewritten\n")
 
 
-def _enough(_: Rewritten) -> Receipt:
+def _enough(_: RewriteResult) -> Receipt:
     raise Enough
 
 

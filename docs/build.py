@@ -19,13 +19,13 @@ from typing import Any
 import click
 from executed import executed
 
-from minimize.cli.main import VERBS, group, loaded
+from minimize.cli.main import COMMANDS, group, load_command
 from minimize.codes import CODES
 from minimize.governance.access.schema import access_schema
-from minimize.policy.schema import json_schema
+from minimize.policy.json_schema import json_schema
 from minimize.recipients.schema import recipient_schema, subprocessors_schema
 from minimize.techniques import TECHNIQUES
-from minimize.techniques.catalogue import markdown
+from minimize.techniques.reference_table import markdown_table
 
 HERE = Path(__file__).parent
 TARGET = HERE.parent / "out" / "docs"
@@ -35,8 +35,8 @@ def commands() -> str:
     """Every command with its help, groups before what stands in them."""
     lines = ["# Commands", "", f"{inspect.cleandoc(group.help or '')}"]
     with click.Context(group, info_name="minimize") as top:
-        for name in VERBS:
-            lines += _helps(loaded(name), top, name)
+        for name in COMMANDS:
+            lines += _helps(load_command(name), top, name)
     return "\n".join(lines)
 
 
@@ -50,7 +50,7 @@ def _helps(command: click.Command, above: click.Context, name: str, level: int =
 
 def techniques() -> str:
     """The table of techniques, and each one's own words."""
-    lines = ["# Techniques", "", markdown(TECHNIQUES.values())]
+    lines = ["# Techniques", "", markdown_table(TECHNIQUES.values())]
     for name, kind in TECHNIQUES.items():
         text, _, example = (inspect.getdoc(kind) or "").partition("\n>>> ")
         lines += ["", f"## `{name}`", "", text, *(("", "```pycon", f">>> {example}", "```") if example else ())]

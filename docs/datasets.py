@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from minimize.policy.describe import duration_text
 from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline
-from minimize.policy.words import duration
 
 HERE = Path(__file__).parent
 PAGE = HERE / "guide" / "datasets.md"
@@ -75,7 +75,7 @@ def _row(name: str, pipeline: Pipeline) -> Iterator[str]:
     yield f"`{policy.subject}`" if policy.subject else "none"
     yield f"`{pipeline.purpose}`"
     yield "aggregates only" if records is None else f"{records.must_be}"
-    yield "without limit" if policy.retention is None else duration(policy.retention)
+    yield "without limit" if policy.retention is None else duration_text(policy.retention)
     yield ", ".join(f"`{each}`" for each in pipeline.aggregates) or "none"
 
 

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
-from minimize.catalog.gather import pipelines_in
 from minimize.policy.load import load_pipeline
 from minimize.recipients import Function, Recipient, load_recipients
-from minimize.recipients.pages import form
+from minimize.recipients.pages import form_text
+from minimize.report.catalogue import pipelines_in
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reference" / "third-party-data.md"
@@ -46,9 +46,9 @@ def page() -> str:
     feeding: dict[tuple[str, str], list[str]] = {}
     for each in pipelines_in([str(PIPELINES)], DAY):
         for fed in each.fed:
-            feeding.setdefault((fed.recipient, fed.function.name), []).append(each.job.pipeline)
+            feeding.setdefault((fed.recipient, fed.function.name), []).append(each.pipeline.pipeline)
     parts = [HEAD]
-    for recipient in map(known.named, known.names()):
+    for recipient in map(known.load, known.names()):
         for functions in (recipient.outbound, recipient.inbound):
             if functions:
                 parts += [*_section(recipient, functions, feeding)]
@@ -81,7 +81,9 @@ def _rows(
     tests = [f"tests/pipelines/{module}.py ({name})" for name in tested]
     for row in function.rows:
         fields = [field for field in function.fields.values() if field.listed_as == row]
-        forms = "; ".join(form(field) if field.key == row else f"{field.key}: {form(field)}" for field in fields)
+        forms = "; ".join(
+            form_text(field) if field.key == row else f"{field.key}: {form_text(field)}" for field in fields
+        )
         yield row, function.name, forms, ", ".join(pipelines) or "none", ", ".join(tests) or "none"
 
 

@@ -35,21 +35,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from minimize.table import load_object
+from minimize.registry import load_object
 
 if TYPE_CHECKING:
-    from minimize.door import connect, open
     from minimize.errors import MinimizeError, VerificationError
     from minimize.governance.sharing import receive, share
-    from minimize.inspection import lint, plan_for
-    from minimize.job.job import run
     from minimize.keys import Keyring
-    from minimize.minimizer import Account, Minimizer, apply, prepare
+    from minimize.output.read_api import files, read
     from minimize.policy.load import load_pipeline, load_policy
     from minimize.policy.model import Policy
-    from minimize.reading import files, read
-    from minimize.receipt import Receipt
-    from minimize.verifying import verify
+    from minimize.receipts import Receipt
+    from minimize.runs.inspection import lint, plan_for
+    from minimize.runs.minimizer import Account, Minimizer, apply, prepare
+    from minimize.runs.runner import run
+    from minimize.runs.verify import verify
+    from minimize.server import connect, open
 
 __version__ = "0.1.0"
 
@@ -78,27 +78,27 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Account": "minimize.minimizer.Account",
+    "Account": "minimize.runs.minimizer.Account",
     "Keyring": "minimize.keys.Keyring",
     "MinimizeError": "minimize.errors.MinimizeError",
-    "Minimizer": "minimize.minimizer.Minimizer",
+    "Minimizer": "minimize.runs.minimizer.Minimizer",
     "Policy": "minimize.policy.model.Policy",
-    "Receipt": "minimize.receipt.Receipt",
+    "Receipt": "minimize.receipts.Receipt",
     "VerificationError": "minimize.errors.VerificationError",
-    "apply": "minimize.minimizer.apply",
-    "connect": "minimize.door.connect",
-    "files": "minimize.reading.files",
-    "lint": "minimize.inspection.lint",
+    "apply": "minimize.runs.minimizer.apply",
+    "connect": "minimize.server.connect",
+    "files": "minimize.output.read_api.files",
+    "lint": "minimize.runs.inspection.lint",
     "load_pipeline": "minimize.policy.load.load_pipeline",
     "load_policy": "minimize.policy.load.load_policy",
-    "open": "minimize.door.open",
-    "plan_for": "minimize.inspection.plan_for",
-    "prepare": "minimize.minimizer.prepare",
-    "read": "minimize.reading.read",
+    "open": "minimize.server.open",
+    "plan_for": "minimize.runs.inspection.plan_for",
+    "prepare": "minimize.runs.minimizer.prepare",
+    "read": "minimize.output.read_api.read",
     "receive": "minimize.governance.sharing.receive",
-    "run": "minimize.job.run",
+    "run": "minimize.runs.run",
     "share": "minimize.governance.sharing.share",
-    "verify": "minimize.verifying.verify",
+    "verify": "minimize.runs.verify.verify",
 }
 
 

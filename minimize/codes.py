@@ -1,11 +1,11 @@
-"""Every stable code that a finding, an error, a log line or a quarantined record can have, with one line about it.
+"""All stable codes of findings, errors, log lines and quarantined records, with one line about each.
 
-The letter says who speaks: `P` faults of policy and pipeline files and of their plan, `L` lint's risky choices, `R`
-refusals, `C` collection settings, `S` a source that does not fit, `A` aggregates that cannot be worked out, `V`
-verification, `H` the audit log, `T` third parties, `N` what may not go to them, `G` what happened to tenants and
-subjects, `Q` requests about them, `K` incidents and contacts, `U` the access file and decisions by it, `E` errors as a
-whole, `D` drift, `B` the door, `J` how a change of a policy is graded, `F` fixtures, `I` and `W` the log. No code changes its
-meaning, and none is used again.
+The letter says where a code comes from: `P` faults of policy and pipeline files and of their plan, `L` lint's risky
+choices, `R` refusals, `C` collection settings, `S` a source that does not fit, `A` aggregates that cannot be computed, `V`
+verification, `H` the audit log, `T` third parties, `N` what may not be shared with them, `G` lifecycle events, `Q` requests
+of data subjects, `K` incidents and contacts, `U` the access file and decisions by it, `E` errors as a whole, `D` drift, `B`
+the server, `J` graded changes of a policy, `F` fixtures, `I` and `W` the log. No code changes its meaning, and none is used
+again.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from minimize.door.codes import CODES as DOOR
 from minimize.governance.access.codes import CODES as ACCESS
 from minimize.governance.incidents.codes import CODES as INCIDENTS
 from minimize.ledger.codes import CODES as LEDGER
 from minimize.policy.faults import FAULTS
-from minimize.policy.lint import RULES
+from minimize.policy.lint import LINT_RULES
 from minimize.recipients.codes import CODES as RECIPIENTS
 from minimize.review.codes import CODES as REVIEW
-from minimize.verification.codes import CODES as VERIFICATION
+from minimize.server.codes import CODES as SERVER
+from minimize.verification.findings import CODES as VERIFICATION
 
 _PLAN: Final = {
     "P100": "a purpose that the policy does not list",
@@ -186,7 +186,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
     {
         **FAULTS,
         **_PLAN,
-        **{code: rule.about for code, rule in RULES.items()},
+        **{code: rule.about for code, rule in LINT_RULES.items()},
         **_REFUSALS,
         **_SETTINGS,
         **_SOURCES,
@@ -199,7 +199,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         **_ERRORS,
         **RECIPIENTS,
         **INCIDENTS,
-        **DOOR,
+        **SERVER,
         **REVIEW,
         **_DRIFT,
         **_LOG,

@@ -1,8 +1,8 @@
-"""Everything that can be refused or found wrong, as one tree.
+"""The error tree: what can be refused or found wrong.
 
     MinimizeError                    code, message, hint, findings; exit code
     ├── CheckFailed             1    a check failed
-    │   └── VerificationError        an output does not obey its receipts and policies
+    │   └── VerificationError        an output does not match its receipts and policies
     ├── ConfigurationError      2    usage or configuration
     │   ├── PolicyError              faults in policy, pipeline or settings files, all at once
     │   ├── SchemaError              policy and data disagree; the diff is in the findings
@@ -13,10 +13,10 @@
     │   └── OutOfMemoryError         more memory was needed than the machine, container or executor gives
     ├── RefusedError            3    refused by policy, consent or grant
     │   ├── NotPermitted             nothing may leave for a third party; `.reasons` says why
-    │   └── AccessDenied             no role or grant of whoever acts allows it; `.reasons` says why
+    │   └── AccessDenied             no role or grant of the actor allows it; `.reasons` says why
     └── StoppedError            4    quarantine above `stop_above`; nothing was published
 
-A message names file, field, rule, count and a hint; it never carries a value.
+A message names file, field, rule, count and a hint. It never carries a value.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, ClassVar, Final, Literal, ParamSpec, Self, TypeVar
 
-from minimize.counts import counted
-from minimize.system import said
+from minimize.os_errors import describe_os_error
+from minimize.text import count_noun
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Severity = Literal["error", "warning"]
-DECIDED: Final = "E208"
-SYSTEM: Final = "E209"
-INTERNAL: Final = "E900"
+UNFINISHED_PUBLICATION: Final = "E208"
+SYSTEM_ERROR: Final = "E209"
+INTERNAL_ERROR: Final = "E900"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class OutOfMemoryError(ConfigurationError):
     default_code = "E211"
 
     @classmethod
-    def at(cls, place: str) -> Self:
+    def for_location(cls, place: str) -> Self:
         """The error, with the setting that bounds memory. Takes where it happened, in words."""
         message = f"out of memory {place}; nothing was published"
         hint = (
@@ -167,7 +167,7 @@ class RefusedError(MinimizeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class RefusalReason:
     """One rule that keeps data from leaving: its name and code, how many tenants and rows it holds back, which fields."""
 
     rule: str
@@ -180,7 +180,7 @@ class Reason:
 
     def __str__(self) -> str:
         held = ((self.tenants, "tenant"), (self.rows, "row"))
-        counts = ", ".join(counted(number, noun) for number, noun in held if number is not None)
+        counts = ", ".join(count_noun(number, noun) for number, noun in held if number is not None)
         return self.message + (f" ({counts})" if counts else "")
 
     def as_json(self) -> dict[str, Any]:
@@ -188,27 +188,27 @@ class Reason:
         return {**asdict(self), "fields": list(self.fields)}
 
 
-class _Reasoned(RefusedError):
+class _RefusedWithReasons(RefusedError):
     """Refused by rules; `.reasons` lists every one of them."""
 
-    def __init__(self, message: str, *, reasons: Sequence[Reason] = (), hint: str = "") -> None:
-        self.reasons: tuple[Reason, ...] = tuple(reasons)
-        super().__init__(message, hint=hint, findings=[_finding(reason) for reason in self.reasons])
+    def __init__(self, message: str, *, reasons: Sequence[RefusalReason] = (), hint: str = "") -> None:
+        self.reasons: tuple[RefusalReason, ...] = tuple(reasons)
+        super().__init__(message, hint=hint, findings=[_reason_finding(reason) for reason in self.reasons])
 
 
-class NotPermitted(_Reasoned):
+class NotPermitted(_RefusedWithReasons):
     """Nothing may leave for a third party; `.reasons` lists every rule against it."""
 
     default_code = "E301"
 
 
-class AccessDenied(_Reasoned):
+class AccessDenied(_RefusedWithReasons):
     """No role or grant of whoever acts allows it; `.reasons` lists every rule that decided."""
 
     default_code = "E302"
 
 
-def _finding(reason: Reason) -> Finding:
+def _reason_finding(reason: RefusalReason) -> Finding:
     return Finding(reason.code, str(reason), hint=reason.hint, field=", ".join(reason.fields) or None)
 
 
@@ -219,7 +219,7 @@ class StoppedError(MinimizeError):
     default_code = "E400"
 
 
-def quietly(work: Callable[[], T], instead: Callable[[Exception], MinimizeError] | None = None) -> T:
+def call_redacted(work: Callable[[], T], instead: Callable[[Exception], MinimizeError] | None = None) -> T:
     """What the work gives. An error that nobody foresaw can carry values: in its place one of ours is raised, without it.
 
     `instead` makes that error; by default it names the place in this library.
@@ -229,11 +229,11 @@ def quietly(work: Callable[[], T], instead: Callable[[Exception], MinimizeError]
     except MinimizeError:
         raise
     except Exception as error:
-        told = unforeseen(error) if instead is None else instead(error)
+        told = unexpected_error(error) if instead is None else instead(error)
     raise told
 
 
-def without_values(function: Callable[P, T]) -> Callable[P, T]:
+def redact_errors(function: Callable[P, T]) -> Callable[P, T]:
     """A public function of which no error comes that nobody foresaw, for such a one can carry values; a call that does not fit
     its parameters stays the caller's TypeError."""
     shape = signature(function)
@@ -241,28 +241,28 @@ def without_values(function: Callable[P, T]) -> Callable[P, T]:
     @wraps(function)
     def quiet(*args: P.args, **kwargs: P.kwargs) -> T:
         shape.bind(*args, **kwargs)
-        return quietly(lambda: function(*args, **kwargs))
+        return call_redacted(lambda: function(*args, **kwargs))
 
     return quiet
 
 
-def each_quietly(items: Iterator[T]) -> Iterator[T]:
+def iterate_redacted(items: Iterator[T]) -> Iterator[T]:
     """The items, each of them made quietly."""
-    while made := quietly(lambda: list(islice(items, 1))):
+    while made := call_redacted(lambda: list(islice(items, 1))):
         yield from made
 
 
-def unforeseen(error: Exception) -> MinimizeError:
+def unexpected_error(error: Exception) -> MinimizeError:
     """What may be said of an error that nobody foresaw: its type (the system's: its name) and the place in this library, never
     its message."""
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
-        return OutOfMemoryError.at(_place(error.__traceback__))
+        return OutOfMemoryError.for_location(_place(error.__traceback__))
     if isinstance(error, OSError):
-        what, hint = said(error)
+        what, hint = describe_os_error(error)
         message = f"the system does not do what minimize asks of it: {what}, {_place(error.__traceback__)}; nothing was published"
-        return ConfigurationError(message, code=SYSTEM, hint=hint)
+        return ConfigurationError(message, code=SYSTEM_ERROR, hint=hint)
     message = f"an error inside minimize: {type(error).__name__} {_place(error.__traceback__)}; nothing was published"
-    return ConfigurationError(message, code=INTERNAL, hint="please report it with this line; it holds no values")
+    return ConfigurationError(message, code=INTERNAL_ERROR, hint="please report it with this line; it holds no values")
 
 
 def _place(trace: TracebackType | None) -> str:

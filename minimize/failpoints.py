@@ -1,14 +1,14 @@
-"""Named points at which a process can be made to die, so that tests can show that a crash anywhere is survived.
+"""Named points at which a test makes the process end, to show that a crash anywhere is survived.
 
-`MINIMIZE_FAIL_AT=swap.after` ends the process there at once, as a power cut would; `swap.after#2` ends it the third time
-round. It does nothing that a power cut could not do, and nothing at all where the variable is not set.
+`MINIMIZE_FAIL_AT=swap.after` ends the process there at once, like a power cut. `swap.after#2` ends it the third time that
+the point is passed. Without the variable nothing happens.
 
-    FAIL_POINTS    the steps of a publication, in their order
-    SYNC_POINTS    before and after each fsync, by what is brought to the disk
-    LEDGER_POINTS  what is done within a transaction of the ledger, and before and after it is kept
-    OTHER_POINTS   steps that not every publication has: files that are kept, files that other processes wrote
-    MIGRATION_POINTS  steps of a ledger's migration to a newer version
-    OBJECT_POINTS  steps of a publication in an object store that one on disk does not have
+    FAIL_POINTS       the steps of a publication, in order
+    SYNC_POINTS       before and after each fsync, by what is written to disk
+    LEDGER_POINTS     steps within a ledger transaction, and before and after its commit
+    OTHER_POINTS      steps that not every publication has: retained files, files that other processes wrote
+    MIGRATION_POINTS  steps of a ledger migration
+    OBJECT_POINTS     steps that only a publication in an object store has
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ FAIL_POINTS: Final = (
     "back.before",
     "back.after",
 )
-SYNCED: Final = ("data", "small", "copy", "folder", "keyring", "ledger", "identity")
-SYNC_POINTS: Final = tuple(f"sync.{what}.{when}" for what in SYNCED for when in ("before", "after"))
+SYNC_KINDS: Final = ("data", "small", "copy", "folder", "keyring", "ledger", "identity")
+SYNC_POINTS: Final = tuple(f"sync.{what}.{when}" for what in SYNC_KINDS for when in ("before", "after"))
 LEDGER_POINTS: Final = ("lease.taken", "audit.appended", "run.indexed", "ledger.before", "ledger.after")
 OTHER_POINTS: Final = (
     "begin.before",

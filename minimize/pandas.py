@@ -6,17 +6,18 @@ from typing import Any
 
 import pandas as pd
 
-from minimize.minimizer import apply
+from minimize.runs.minimizer import apply
 
 
 @pd.api.extensions.register_dataframe_accessor("minimize")
-class Accessor:
+class DataFrameAccessor:
     """Minimizes the data frame that it stands on.
 
     >>> frame = pd.DataFrame({"version": ["10.0.19045", None]})
-    >>> from minimize.policy.load import policy_from
+    >>> from minimize.policy.load import policy_from_mapping
     >>> field = {"type": "string", "do": {"truncate_version": {"parts": 2}}}
-    >>> frame.minimize(policy_from({"policy": "p", "version": 1, "purposes": ["operations"], "fields": {"version": field}}))
+    >>> policy = {"policy": "p", "version": 1, "purposes": ["operations"], "fields": {"version": field}}
+    >>> frame.minimize(policy_from_mapping(policy))
       version
     0    10.0
     1     NaN

@@ -1,4 +1,4 @@
-"""Times and dates as callers write them: aware UTC inside, ISO 8601 outside."""
+"""Times and dates as callers write them: aware UTC inside the package, ISO 8601 outside."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from datetime import UTC, date, datetime
 from minimize.errors import ConfigurationError
 
 
-def moment(given: datetime | str | None, named: str = "this") -> datetime | None:
+def parse_time(given: datetime | str | None, named: str = "this") -> datetime | None:
     """An aware time in UTC; a text is ISO 8601, a date alone its midnight in UTC.
 
     Raises ConfigurationError for what is none, by the name under which it was asked for.
 
-    >>> moment("2026-11-25T01:00:00+01:00")
+    >>> parse_time("2026-11-25T01:00:00+01:00")
     datetime.datetime(2026, 11, 25, 0, 0, tzinfo=datetime.timezone.utc)
     """
     if given is None:
         return None
-    parsed = _parsed(given) if isinstance(given, str) else given
+    parsed = _parse_iso(given) if isinstance(given, str) else given
     if parsed is None:
         raise ConfigurationError(f"{named} is no time", hint="write ISO 8601, as in 2026-11-25T00:00:00Z")
     if parsed.tzinfo is None and not (isinstance(given, str) and len(given) == len("2026-11-25")):
@@ -25,12 +25,12 @@ def moment(given: datetime | str | None, named: str = "this") -> datetime | None
     return parsed.replace(tzinfo=parsed.tzinfo or UTC).astimezone(UTC)
 
 
-def day(given: date | str, named: str = "this") -> date:
+def parse_date(given: date | str, named: str = "this") -> date:
     """A calendar day; a text is YYYY-MM-DD, a time counts by its day in UTC.
 
     Raises ConfigurationError for what is none, by the name under which it was asked for.
 
-    >>> day("2026-11-24")
+    >>> parse_date("2026-11-24")
     datetime.date(2026, 11, 24)
     """
     if isinstance(given, datetime):
@@ -46,7 +46,7 @@ def day(given: date | str, named: str = "this") -> date:
     return found
 
 
-def _parsed(text: str) -> datetime | None:
+def _parse_iso(text: str) -> datetime | None:
     try:
         return datetime.fromisoformat(text)
     except ValueError:

@@ -17,7 +17,7 @@ from uuid import uuid4
 
 import pytest
 
-from minimize.stores import Remote, where
+from minimize.stores import ObjectPath, parse_location
 
 SERVE = """
 import sys
@@ -69,9 +69,9 @@ class Bucket:
         """A key as messages name it."""
         return self.uri(key).removesuffix(self.options)
 
-    def at(self, key: str = "") -> Remote:
-        found = where(self.uri(key))
-        assert isinstance(found, Remote)
+    def at(self, key: str = "") -> ObjectPath:
+        found = parse_location(self.uri(key))
+        assert isinstance(found, ObjectPath)
         return found
 
     def put(self, key: str, content: bytes) -> None:

@@ -11,14 +11,12 @@ from typing import Any
 import time_machine
 
 import minimize
-from minimize.governance.consent import Wish, act
-from minimize.governance.consent.acting import Verb
-from minimize.ledger.asked import logged
-from minimize.ledger.audit import Wanted
-from minimize.ledger.chain import Entry
+from minimize.governance.consent import ConsentVerb, NewConsent, record_consent
+from minimize.governance.workspace import Workspace
+from minimize.ledger.audit_check import find_entries
+from minimize.ledger.audit_log import EntryFilter, LogEntry
 from minimize.ledger.ledger import open_ledger
-from minimize.switching import House
-from minimize.times import moment
+from minimize.times import parse_time
 from tests.project import AT, Project, write_project
 from tests.world import CONTRACT, vendor_file, write_configuration
 
@@ -105,8 +103,8 @@ class Inbound(Project):
     base_pipeline: Mapping[str, Any] = field(default_factory=lambda: HOOKS)
 
     @property
-    def home(self) -> House:
-        return House(pipeline=self.folder, keys=self.keys)
+    def home(self) -> Workspace:
+        return Workspace(pipeline=self.folder, keys=self.keys)
 
     @property
     def ledger(self) -> Path:
@@ -117,15 +115,15 @@ class Inbound(Project):
         body = {"contract": {**CONTRACT, "permits_transmission": False, "permitted_fields": []}, "functions": hook()}
         write_configuration(self.folder.parent, vendor=vendor_file(**{**body, **changes}), keys=("device",))
 
-    def consent(self, verb: Verb, tenant: str, at: datetime = LONG_AGO, **wish: Any) -> None:
+    def consent(self, verb: ConsentVerb, tenant: str, at: datetime = LONG_AGO, **wish: Any) -> None:
         """Records an act about a tenant's consent at a time, which is valid from then on."""
-        act(verb, Wish(tenant, "vendor", "hook", **wish), self.home, at)
+        record_consent(verb, NewConsent(tenant, "vendor", "hook", **wish), self.home, at)
 
     def run(
         self, date: Any = None, at: datetime | str | None = AT, clock: datetime | None = None, **options: Any
     ) -> minimize.Receipt:
         """Runs the pipeline as of a time, which is now unless a `clock` says otherwise."""
-        with time_machine.travel(clock or moment(at) or AT, tick=False):
+        with time_machine.travel(clock or parse_time(at) or AT, tick=False):
             return super().run(date, at, **options)
 
     def receive(self, records: Iterable[Mapping[str, Any] | str] = ()) -> Any:
@@ -137,10 +135,10 @@ class Inbound(Project):
         """The tenants of the published records."""
         return [row["tenant_id"] for row in self.rows(output=output)]
 
-    def received(self) -> list[Entry]:
+    def received(self) -> list[LogEntry]:
         """What the audit log has about receiving."""
         with open_ledger(self.home.address) as ledger:
-            return logged(ledger, Wanted(activity="receive"))
+            return find_entries(ledger, EntryFilter(activity="receive"))
 
 
 def new_inbound(folder: Path) -> Inbound:

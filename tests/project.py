@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
-from minimize.encryption import material_of
 from minimize.keys import Keyring
+from minimize.keys.parquet_footer import read_encrypted_columns
 from tests.commands import command
 
 AT = datetime(2026, 11, 25, tzinfo=UTC)
@@ -220,7 +220,7 @@ class Project:
 
     def master_keys(self) -> set[str]:
         """The master keys of all encrypted files in force."""
-        return {key for file in minimize.files(self.out) for key in material_of(Path(file)).masters.values()}
+        return {key for file in minimize.files(self.out) for key in read_encrypted_columns(Path(file)).masters.values()}
 
 
 P = TypeVar("P", bound=Project)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import minimize
 import minimize.pandas
 from minimize import Account
-from minimize.policy.load import policy_from
+from minimize.policy.load import policy_from_mapping
 from minimize.policy.model import Policy
 from tests.project import AT, event, table
 
@@ -53,7 +53,7 @@ def _without_ledger() -> Iterator[None]:
 
 
 def policy(*, top: bool = False) -> Policy:
-    return policy_from(
+    return policy_from_mapping(
         {
             "policy": "p",
             "version": 1,

@@ -12,10 +12,10 @@ import pytest
 
 import minimize
 from minimize.errors import KeyringError, LedgerError
-from minimize.governance.retention.recording import Wish, add_event, withdraw_event
-from minimize.minimizer import Minimizer
-from minimize.settings import ledger_erasures
-from minimize.switching import House as Places
+from minimize.governance.retention.event_admin import NewEvent, add_event, withdraw_event
+from minimize.governance.workspace import Workspace as Places
+from minimize.runs.minimizer import Minimizer
+from minimize.settings import erasures
 from tests.ledger.ledgers import empty
 from tests.project import AT, Builds, Project, enter, events, new_project, table
 
@@ -42,7 +42,7 @@ def ledger_of(project: Project) -> Path:
 
 def erase(project: Project, kind: str = "erasure", tenant: str = "north", subject: str | None = "d4") -> str:
     places = Places(ledger_of(project), keys=project.keys)
-    return add_event(Wish(tenant, kind, subject, SOON), places, SOON).row.id
+    return add_event(NewEvent(tenant, kind, subject, SOON), places, SOON).row.id
 
 
 def applied(project: Project, **options: Any) -> tuple[pa.Table, minimize.Account]:
@@ -65,7 +65,7 @@ def test_nor_those_of_a_tenant_that_closed(project: Project) -> None:
 
 def test_an_erasure_counts_for_a_call_as_of_an_earlier_time(project: Project) -> None:
     places = Places(ledger_of(project), keys=project.keys)
-    add_event(Wish("north", "erasure", "d4", AT), places, datetime.now(UTC))
+    add_event(NewEvent("north", "erasure", "d4", AT), places, datetime.now(UTC))
     assert applied(project, at=AT - timedelta(hours=1))[1].gated["erased"] == NORTH_D4
 
 
@@ -85,7 +85,7 @@ def test_without_a_ledger_the_log_says_once_that_erasures_are_unknown(
     project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
     (project.folder.parents[1] / "minimize.yaml").unlink()
-    ledger_erasures.warn_unknown.cache_clear()
+    erasures.warn_unknown_erasures.cache_clear()
     with caplog.at_level(logging.WARNING, "minimize"):
         ready = minimize.prepare(project.folder / "policy.yaml", table([]), keys=project.keys)
         for _ in range(3):
@@ -120,13 +120,13 @@ def test_a_prepared_policy_honours_an_erasure_a_minute_later(project: Project) -
 
 def test_the_ledger_is_read_at_most_once_a_minute(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[object] = []
-    recorded = ledger_erasures._read
+    recorded = erasures._read_erasures
 
     def counted(*given: Any) -> Any:
         reads.append(given)
         return recorded(*given)
 
-    monkeypatch.setattr(ledger_erasures, "_read", counted)
+    monkeypatch.setattr(erasures, "_read_erasures", counted)
     now = [1000.0]
     ready = clocked(project, now)
     reads.clear()
@@ -163,7 +163,7 @@ def test_a_subject_that_another_identifier_names_is_recognized_later_too(project
     ready = clocked(project, now)
     assert erased_by(ready) == 0
     places = Places(ledger_of(project), pipeline=project.folder, keys=project.keys)
-    add_event(Wish("north", "erasure", "e4", SOON, named_by="event_id"), places, SOON)
+    add_event(NewEvent("north", "erasure", "e4", SOON, named_by="event_id"), places, SOON)
     now[0] += 60
     assert erased_by(ready) == 1
 

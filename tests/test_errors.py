@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pytest
 
-from minimize.errors import OutOfMemoryError, PolicyError, each_quietly, quietly, unforeseen
+from minimize.errors import OutOfMemoryError, PolicyError, call_redacted, iterate_redacted, unexpected_error
 
 
 def failing(value: str) -> Iterator[int]:
@@ -21,12 +21,12 @@ def test_what_was_foreseen_is_raised_as_it_is() -> None:
         raise error
 
     with pytest.raises(PolicyError) as caught:
-        quietly(work)
+        call_redacted(work)
     assert caught.value is error
 
 
 def test_of_what_nobody_foresaw_only_kind_and_place_are_told() -> None:
-    items = each_quietly(failing("a value"))
+    items = iterate_redacted(failing("a value"))
     assert next(items) == 1
     with pytest.raises(Exception, match="ValueError") as caught:
         next(items)
@@ -37,13 +37,13 @@ def test_of_what_nobody_foresaw_only_kind_and_place_are_told() -> None:
 
 def test_items_are_made_one_at_a_time_and_none_is_lost() -> None:
     numbers = iter(range(3))
-    items = each_quietly(numbers)
+    items = iterate_redacted(numbers)
     assert (next(items), next(numbers)) == (0, 1)
     assert list(items) == [2]
 
 
 def test_an_error_without_a_trace_has_no_place() -> None:
-    assert "KeyError at an unknown place" in str(unforeseen(KeyError("a value")))
+    assert "KeyError at an unknown place" in str(unexpected_error(KeyError("a value")))
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_memory_that_is_used_up_has_a_code_of_its_own_and_names_the_setting(erro
         raise error
 
     with pytest.raises(OutOfMemoryError) as caught:
-        quietly(work)
+        call_redacted(work)
     assert caught.value.code == "E211"
     assert "MINIMIZE_MEMORY" in caught.value.hint
     assert "a value" not in str(caught.value)

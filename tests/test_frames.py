@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.frames import decoded, way_back
+from minimize.arrow.interchange import decode_batch, native_converter
 
 SCHEMA = pa.schema([("a", pa.int64()), ("b", pa.string())])
 BATCHES = [pa.record_batch({"a": [1, 2], "b": ["x", None]}, SCHEMA), pa.record_batch({"a": [3], "b": ["z"]}, SCHEMA)]
@@ -20,7 +20,7 @@ ROWS = [{"a": 1, "b": "x"}, {"a": 2, "b": None}, {"a": 3, "b": "z"}]
 
 
 def back(data: Any, batches: list[pa.RecordBatch], schema: pa.Schema = SCHEMA) -> Any:
-    return way_back(data)(schema, iter(batches))
+    return native_converter(data)(schema, iter(batches))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_decoding_gives_the_schemas_types_also_below_lists() -> None:
     nested = pa.ListArray.from_arrays(pa.array([0, 2, 3, 3], pa.int32()), encoded)
     struct = pa.StructArray.from_arrays([encoded], ["k"])
     batch = pa.RecordBatch.from_arrays([encoded, nested, struct], names=["a", "n", "s"])
-    out = decoded(batch, schema)
+    out = decode_batch(batch, schema)
     assert out.schema == schema
     assert out.to_pylist() == batch.to_pylist()
 
@@ -71,7 +71,7 @@ def test_decoding_gives_the_schemas_types_also_below_lists() -> None:
 def test_integers_beside_nulls_stay_what_they_are_in_pandas() -> None:
     large = 2**53 + 1
     batch = pa.record_batch({"whole": pa.array([large, None], pa.int64()), "full": pa.array([1, 2], pa.int64())})
-    frame = way_back(pd.DataFrame({"a": [1]}))(batch.schema, iter([batch]))
+    frame = native_converter(pd.DataFrame({"a": [1]}))(batch.schema, iter([batch]))
     assert frame["whole"].tolist()[0] == large
     assert str(frame["full"].dtype) == "int64"
 
@@ -87,6 +87,6 @@ def test_encoded_texts_come_out_as_arrow_would_decode_them(
     words = pa.array(["first", *entries], pa.string()).slice(1)
     column = pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), words).slice(start)
     batch = pa.RecordBatch.from_arrays([column], names=["b"])
-    out = decoded(batch, pa.schema([("b", pa.string())]))["b"]
+    out = decode_batch(batch, pa.schema([("b", pa.string())]))["b"]
     out.validate(full=True)
     assert out.equals(column.cast(pa.string()))

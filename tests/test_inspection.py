@@ -11,12 +11,12 @@ import pyarrow as pa
 import pytest
 
 import minimize
-from minimize.drafting.first import init
 from minimize.errors import ConfigurationError, KeyringError, PolicyError, SchemaError, SourceError
-from minimize.governance.retention.recording import Wish, add_event
-from minimize.inspection import effective, lint, plan_for, preview_rows
+from minimize.governance.retention.event_admin import NewEvent, add_event
+from minimize.governance.workspace import Workspace as Places
 from minimize.plan import bind
-from minimize.switching import House as Places
+from minimize.policy.draft import init_pipeline
+from minimize.runs.inspection import effective_plan, lint, plan_for, preview_rows
 from tests.project import AT, BEFORE, DAY, Project, event, events, new_project, table
 
 WHEN = "2026-11-25T00:00:00Z"
@@ -79,7 +79,7 @@ def test_a_preview_shows_no_erased_subject(project: Project, monkeypatch: pytest
     project.records([event(number, tenant_id="north", device_id=f"d{number % 2}") for number in range(6)])
     project.run()
     soon = AT - timedelta(minutes=1)
-    add_event(Wish("north", "erasure", "d1", soon), Places(project.out / "ledger.db", keys=project.keys), soon)
+    add_event(NewEvent("north", "erasure", "d1", soon), Places(project.out / "ledger.db", keys=project.keys), soon)
     assert preview_rows(plan_for(project.folder), 6, at=AT, keys=project.keys).num_rows == 3
 
 
@@ -107,15 +107,15 @@ def test_a_plan_without_a_pipeline_has_no_preview_and_no_settings(project: Proje
     with pytest.raises(ConfigurationError, match="no pipeline"):
         preview_rows(plan, 3)
     with pytest.raises(ConfigurationError, match="no pipeline"):
-        effective(plan, "north")
+        effective_plan(plan, "north")
 
 
 def test_the_effective_plan_drops_what_is_off_and_says_why(project: Project) -> None:
     plan = plan_for(project.folder)
-    south = effective(plan, "south", at=WHEN).fields["latitude"]
+    south = effective_plan(plan, "south", at=WHEN).fields["latitude"]
     assert (south.action, south.technique, south.leaves) == ("drop", ("drop",), None)
-    assert south.why == "feature location is off for this tenant at 2026-11-25T00:00:00Z"
-    assert effective(plan, "north", at=WHEN).fields["latitude"].action != "drop"
+    assert south.explanation == "feature location is off for this tenant at 2026-11-25T00:00:00Z"
+    assert effective_plan(plan, "north", at=WHEN).fields["latitude"].action != "drop"
 
 
 def test_the_effective_plan_knows_levels(project: Project) -> None:
@@ -125,13 +125,13 @@ def test_the_effective_plan_knows_levels(project: Project) -> None:
     head = (project.folder / "settings.csv").read_text()
     for said, expected in (("basic", "drop"), ("full", "gate")):
         (project.folder / "settings.csv").write_text(head + row.format(said))
-        assert effective(plan_for(project.folder), "north", at=WHEN).fields["battery"].action == expected
+        assert effective_plan(plan_for(project.folder), "north", at=WHEN).fields["battery"].action == expected
 
 
 def test_an_off_by_anybody_shows_in_the_effective_plan(project: Project) -> None:
     row = "north,,location,off,developer,2026-02-01T00:00:00Z,2026-02-01T00:00:00Z\n"
     (project.folder / "settings.csv").write_text((project.folder / "settings.csv").read_text() + row)
-    assert effective(plan_for(project.folder), "north", at=WHEN).fields["latitude"].action == "drop"
+    assert effective_plan(plan_for(project.folder), "north", at=WHEN).fields["latitude"].action == "drop"
 
 
 def test_lint_tells_what_the_plan_would_refuse(project: Project) -> None:
@@ -188,7 +188,7 @@ def test_lint_raises_only_where_a_file_cannot_be_read(project: Project) -> None:
 def test_a_first_policy_of_a_folder_reads_its_files_by_date(project: Project) -> None:
     project.records(events(3))
     (project.folder / "data" / "settings.csv").write_text("tenant_id\nnorth\n")
-    init("data", "first")
+    init_pipeline("data", "first")
     job = minimize.load_pipeline("first")
     assert job.source.path == f"{project.folder}/data/{{date}}/**/*.ndjson.gz"
     assert job.source.format == "ndjson"
@@ -198,13 +198,13 @@ def test_a_first_policy_of_a_folder_reads_its_files_by_date(project: Project) ->
 def test_a_first_policy_of_hive_dates_reads_them_too(project: Project) -> None:
     project.source("parquet")
     project.columns(table(events(3)), day=f"region=eu/date={DAY}/part=1")
-    init("data", "first")
+    init_pipeline("data", "first")
     assert minimize.load_pipeline("first").source.path == f"{project.folder}/data/*/date={{date}}/**/*.parquet"
 
 
 def test_a_first_policy_of_a_folder_without_dates_reads_all_of_it(project: Project) -> None:
     project.records([event(1)], day="inner")
-    init("data", "first")
+    init_pipeline("data", "first")
     assert minimize.load_pipeline("first").source.path == f"{project.folder}/data/**/*.ndjson.gz"
 
 
@@ -212,14 +212,14 @@ def test_a_first_policy_of_a_folder_without_dates_reads_all_of_it(project: Proje
 def test_a_first_policy_of_a_strangely_named_file_loads(project: Project, name: str) -> None:
     path = project.folder / f"{name}.ndjson"
     path.write_text('{"a": 1}\n')
-    init(path, project.folder / name)
+    init_pipeline(path, project.folder / name)
     assert minimize.load_pipeline(project.folder / name).source.path == str(path)
 
 
 def test_a_first_policy_of_nothing_is_no_policy(project: Project) -> None:
     (project.folder / "empty").mkdir()
     with pytest.raises(SourceError):
-        init("empty", "first")
+        init_pipeline("empty", "first")
     assert not (project.folder / "first").exists()
 
 
@@ -232,7 +232,7 @@ def test_a_policy_of_every_finding_is_given_once(project: Project) -> None:
 def test_values_that_identify_under_a_plain_name_are_reported_by_lint_and_init(tmp_path: Path) -> None:
     rows = [{"tag": f"5e9d8f9e-fd59-4b29-aee5-5c6f46{number:06x}", "theme": "dark"} for number in range(200)]
     (tmp_path / "data.ndjson").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    policy, _ = init(tmp_path / "data.ndjson", tmp_path / "p")
+    policy, _ = init_pipeline(tmp_path / "data.ndjson", tmp_path / "p")
     text = policy.read_text()
     assert (
         "proposed: {role: identifier, do: drop}\n  # because: it points at one record; all values look like UUIDs"

@@ -7,14 +7,14 @@ from importlib.metadata import version as told
 
 import pytest
 
-from minimize.installed import version
+from minimize.text import installed_version
 
 
 def test_every_package_here_has_the_version_that_python_tells() -> None:
     names = {each.metadata["Name"] for each in distributions()}
-    assert {name: version(name) for name in names} == {name: told(name) for name in names}
+    assert {name: installed_version(name) for name in names} == {name: told(name) for name in names}
 
 
 def test_a_package_that_is_not_there_is_not_found() -> None:
     with pytest.raises(PackageNotFoundError):
-        version("no-such-package-as-this")
+        installed_version("no-such-package-as-this")

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import re
 
-from minimize.markup import page, paragraph, table
+from minimize.html_tables import html_fragment, html_paragraph, html_table
 
 
 def test_words_stand_left_and_numbers_right() -> None:
-    assert re.findall(r"<td style='text-align:(\w+)", table("t", ("name", "rows"), [("a", "1")], 1)) == [
+    assert re.findall(r"<td style='text-align:(\w+)", html_table("t", ("name", "rows"), [("a", "1")], 1)) == [
         "left",
         "right",
     ]
-    assert re.findall(r"<td style='text-align:(\w+)", table("t", ("name", "why"), [("a", "b")])) == ["left", "left"]
+    assert re.findall(r"<td style='text-align:(\w+)", html_table("t", ("name", "why"), [("a", "b")])) == [
+        "left",
+        "left",
+    ]
 
 
 def test_every_text_is_escaped() -> None:
-    shown = page(paragraph("<p1>"), table("<p2>", ("<p3>",), [("<p4>",)]))
+    shown = html_fragment(html_paragraph("<p1>"), html_table("<p2>", ("<p3>",), [("<p4>",)]))
     assert re.findall(r"<p\d>", shown) == []
     assert re.findall(r"&lt;(p\d)&gt;", shown) == ["p1", "p2", "p3", "p4"]
 
 
 def test_nothing_is_shown_of_nothing() -> None:
-    assert page(paragraph(""), table("t", ("a",), [])) == "<div></div>"
+    assert html_fragment(html_paragraph(""), html_table("t", ("a",), [])) == "<div></div>"

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 import minimize
 from minimize.errors import ConfigurationError, KeyringError, PolicyError, SchemaError
 from minimize.keys import Keyring, new_keyring
-from minimize.policy.load import policy_from
+from minimize.policy.load import policy_from_mapping
 from minimize.policy.model import Policy
 from tests.project import AT, FIELDS, POLICY, SCHEMA, SETTINGS, enter, event, events, table
 
@@ -40,7 +40,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def policy(fields: dict[str, Any] | None = None, **changes: Any) -> Policy:
     found = {key: field for key, field in (FIELDS | (fields or {})).items() if field is not None}
     body = POLICY | {"fields": found} | changes
-    return policy_from({key: value for key, value in body.items() if value is not None})
+    return policy_from_mapping({key: value for key, value in body.items() if value is not None})
 
 
 STEADY = policy({"model": {"type": "string", "do": "keep"}})
@@ -404,7 +404,7 @@ def test_what_leaves_hides_nothing_in_its_buffers(keys: Keyring) -> None:
 
 
 def test_nested_records_come_out_nested_with_what_is_kept(keys: Keyring) -> None:
-    rules = policy_from(
+    rules = policy_from_mapping(
         {
             "policy": "n",
             "version": 1,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.nested import assemble, leaf, leaf_type, pruned, rows_of, spread
-from minimize.pointer import Pointer
+from minimize.arrow.nested import assemble, leaf, leaf_type, pruned_schema, repeat_for_leaf, row_indices
+from minimize.arrow.pointers import Pointer
 
 APP = pa.struct([("name", pa.string()), ("managed", pa.bool_())])
 
@@ -41,7 +41,7 @@ def built(
         if pointer in leaves:
             nothing = pa.nulls(len(mask), leaves[pointer].type)
             leaves[pointer] = pa.compute.if_else(mask, nothing, leaves[pointer])
-    schema = pruned(records.schema, {pointer: values.type for pointer, values in leaves.items()})
+    schema = pruned_schema(records.schema, {pointer: values.type for pointer, values in leaves.items()})
     hollows = {at(key): pa.array(mask, pa.bool_()) for key, mask in (hollow or {}).items()}
     out = assemble(records, leaves, closes, hollows, schema)
     out.validate(full=True)
@@ -72,11 +72,11 @@ def test_leaves_under_one_list_are_aligned_and_know_their_record() -> None:
     names, managed = leaf(records, at("/apps/*/name")), leaf(records, at("/apps/*/managed"))
     assert names.values.to_pylist() == ["a", None, "b"]
     assert managed.values.to_pylist() == [True, None, None]
-    assert rows_of(names, 4).tolist() == [0, 0, 3]
+    assert row_indices(names, 4).tolist() == [0, 0, 3]
 
 
 def test_rows_of_a_flat_leaf_count_up() -> None:
-    assert rows_of(leaf(batch("a", [1, 2], pa.int32()), at("a")), 2).tolist() == [0, 1]
+    assert row_indices(leaf(batch("a", [1, 2], pa.int32()), at("a")), 2).tolist() == [0, 1]
 
 
 def test_a_leaf_of_a_sliced_batch_holds_the_slice_only() -> None:
@@ -120,8 +120,8 @@ def test_values_of_records_are_spread_to_the_elements_of_inner_lists() -> None:
     records = batch("a", [[[1, 2], None, [3]], [[4]]], pa.list_(pa.list_(pa.int32())))
     outer, inner = leaf(records, at("/a/*")), leaf(records, at("/a/*/*"))
     record = leaf(records, at("a"))
-    assert spread(pa.array(["r0", "r1"]), record, inner).to_pylist() == ["r0", "r0", "r0", "r1"]
-    assert spread(pa.array(["e0", "e1", "e2", "e3"]), outer, inner).to_pylist() == ["e0", "e0", "e2", "e3"]
+    assert repeat_for_leaf(pa.array(["r0", "r1"]), record, inner).to_pylist() == ["r0", "r0", "r0", "r1"]
+    assert repeat_for_leaf(pa.array(["e0", "e1", "e2", "e3"]), outer, inner).to_pylist() == ["e0", "e0", "e2", "e3"]
 
 
 def test_an_element_of_which_a_closed_leaf_leaves_nothing_is_removed() -> None:
@@ -189,14 +189,14 @@ def test_a_leaf_that_was_not_released_is_a_key_error() -> None:
 
 def test_a_derived_leaf_stands_in_a_struct_that_the_source_does_not_have() -> None:
     records = batch("a", [1, 2], pa.int32())
-    schema = pruned(records.schema, {at("/place/cell"): pa.string()})
+    schema = pruned_schema(records.schema, {at("/place/cell"): pa.string()})
     out = assemble(records, {at("/place/cell"): pa.array(["c", None])}, {}, {}, schema)
     assert out.to_pylist() == [{"place": {"cell": "c"}}, {"place": None}]
 
 
 def test_leaves_come_out_in_the_order_given() -> None:
     schema = pa.schema([("a", pa.int32()), ("s", pa.struct([("x", pa.int32()), ("y", pa.int32())]))])
-    out = pruned(schema, {at("/s/y"): pa.int32(), at("a"): pa.int32(), at("/s/x"): pa.int32()})
+    out = pruned_schema(schema, {at("/s/y"): pa.int32(), at("a"): pa.int32(), at("/s/x"): pa.int32()})
     assert out == pa.schema([("s", pa.struct([("y", pa.int32()), ("x", pa.int32())])), ("a", pa.int32())])
 
 

@@ -9,9 +9,9 @@ import pytest
 
 import minimize.pandas
 from minimize.errors import SchemaError
-from minimize.policy.load import policy_from
+from minimize.policy.load import policy_from_mapping
 
-POLICY = policy_from(
+POLICY = policy_from_mapping(
     {
         "policy": "p",
         "version": 1,
@@ -33,4 +33,4 @@ def test_a_frame_that_does_not_fit_says_so() -> None:
 
 
 def test_the_accessor_says_what_it_does() -> None:
-    assert "policy lets it leave" in (minimize.pandas.Accessor.__call__.__doc__ or "")
+    assert "policy lets it leave" in (minimize.pandas.DataFrameAccessor.__call__.__doc__ or "")

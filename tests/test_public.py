@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import minimize
-from minimize.table import load_object
+from minimize.registry import load_object
 
 HEAVY = ("pandas", "pyspark", "sqlalchemy", "pyarrow", "numpy", "pydantic", "polars", "duckdb", "cryptography", "rich")
 

@@ -14,7 +14,7 @@ import pytest
 import minimize
 from minimize.errors import OutputError
 from minimize.keys import add_key
-from minimize.reading import find
+from minimize.output.read_api import find_subjects
 from tests.project import AT, BEFORE, DAY, Builds, Project, events
 
 
@@ -110,10 +110,10 @@ def test_subjects_are_not_looked_for_in_aggregates_or_by_a_column_that_was_dropp
 
 def test_files_that_may_hold_a_subject_are_named_with_their_row_groups(project: Project) -> None:
     one = minimize.read(project.out, dates=DAY)["device_id"][0].as_py()
-    [place] = find(project.out, [one], dates=DAY, keys=project.keys)
+    [place] = find_subjects(project.out, [one], dates=DAY, keys=project.keys)
     assert (place.file.path.split("/")[1], place.groups) == (f"date={DAY}", (0,))
-    assert find(project.out, ["nobody"], keys=project.keys) == []
-    assert [place.groups for place in find(project.out, ["nobody"])] == [None, None]
+    assert find_subjects(project.out, ["nobody"], keys=project.keys) == []
+    assert [place.groups for place in find_subjects(project.out, ["nobody"])] == [None, None]
 
 
 def test_one_subject_alone_is_a_subject_and_not_its_letters(project: Project) -> None:
@@ -122,4 +122,4 @@ def test_one_subject_alone_is_a_subject_and_not_its_letters(project: Project) ->
         minimize.read(project.out, subjects=[mine], keys=project.keys)
     )
     assert minimize.read(project.out, subjects=mine).num_rows
-    assert find(project.out, mine, keys=project.keys) == find(project.out, [mine], keys=project.keys)
+    assert find_subjects(project.out, mine, keys=project.keys) == find_subjects(project.out, [mine], keys=project.keys)

@@ -5,21 +5,21 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from minimize.cli.main import VERBS
+from minimize.cli.main import COMMANDS
 from minimize.techniques import TECHNIQUES
-from minimize.techniques.catalogue import markdown
+from minimize.techniques.reference_table import markdown_table
 
 TEXT = (Path(__file__).parents[1] / "README.md").read_text()
 
 
 def test_its_table_of_techniques_is_the_table_of_techniques() -> None:
     shown = TEXT.partition("<!-- techniques -->\n")[2].partition("\n<!-- /techniques -->")[0]
-    assert shown == markdown(TECHNIQUES.values())
+    assert shown == markdown_table(TECHNIQUES.values())
 
 
 def test_it_names_every_command_and_no_other() -> None:
     block = TEXT.partition("## Commands")[2].partition("```text")[2].partition("```")[0]
-    assert set(re.findall(r"^minimize (\w+)", block, re.MULTILINE)) == set(VERBS)
+    assert set(re.findall(r"^minimize (\w+)", block, re.MULTILINE)) == set(COMMANDS)
 
 
 def test_every_file_and_folder_that_it_names_in_the_way_of_a_value_is_there() -> None:

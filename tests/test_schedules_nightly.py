@@ -12,18 +12,18 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from minimize.cli import access, audit, consent, expire, run, share, verify
+from minimize.cli import access, audit, consent, retention, run, share, verify
 from tests.governance.sharing.sender import Sender
 
 SCRIPT = Path(__file__).parents[1] / "docs" / "schedules" / "nightly.sh"
 STEPS = {
-    "run": run.command,
-    "expire": expire.command,
-    "consent expire": consent.command,
-    "access expire": access.command,
-    "share recall request": share.command,
-    "audit truncate": audit.command,
-    "verify": verify.command,
+    "run": run.run_command,
+    "expire": retention.expire_command,
+    "consent expire": consent.consent_group,
+    "access expire": access.access_group,
+    "share recall request": share.share_group,
+    "audit truncate": audit.audit_group,
+    "verify": verify.verify_command,
 }
 
 

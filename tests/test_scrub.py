@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minimize.arrow.scrub import scrub
 from minimize.errors import SchemaError
-from minimize.scrub import scrub
 
 CANARY = b"CANARY-7f3a91c2!"
 TEXT = CANARY.decode() * 2

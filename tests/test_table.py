@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from minimize.io import FORMATS
-from minimize.table import Table
+from minimize.registry import Registry
+from minimize.sources import FORMATS
 from minimize.techniques import TECHNIQUES
 
 
 def test_a_word_that_is_not_there_is_not_looked_for() -> None:
-    table: Table[object] = Table("json", {"here": "nowhere.Nothing"})
+    table: Registry[object] = Registry("json", {"here": "nowhere.Nothing"})
     assert (list(table), len(table), "here" in table, "there" in table) == (["here"], 1, True, False)
     assert table.get("there") is None
     with pytest.raises(KeyError):
@@ -24,11 +24,11 @@ def test_each_technique_stands_under_its_own_name() -> None:
     assert {word: kind.name for word, kind in TECHNIQUES.items()} == {word: word for word in TECHNIQUES}
 
 
-@pytest.mark.parametrize(("table", "rows"), [("techniques", "TECHNIQUES"), ("io", "FORMATS")])
+@pytest.mark.parametrize(("table", "rows"), [("techniques", "TECHNIQUES"), ("sources", "FORMATS")])
 def test_a_table_imports_no_row_before_it_is_asked_for(table: str, rows: str) -> None:
     code = f"import sys; from minimize.{table} import {rows}; list({rows}); print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    lazy = {"techniques": "minimize.techniques.tokenize", "io": "minimize.io.ndjson"}
+    lazy = {"techniques": "minimize.techniques.tokenize", "sources": "minimize.sources.ndjson"}
     assert lazy[table] not in found
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 import minimize
-from minimize import verifying
 from minimize.errors import OutputError, VerificationError
-from minimize.io import published
-from minimize.io.durable import write_file
-from minimize.io.publish import open_output
-from minimize.verification.check import found_by
+from minimize.output import reader
+from minimize.output.publish import open_output
+from minimize.runs import verify
+from minimize.stores.durable_files import write_file
+from minimize.verification import find_faults
 from tests.project import Builds, Project, events
 
 
@@ -30,7 +30,7 @@ def _project(builds: Builds, project: Project, monkeypatch: pytest.MonkeyPatch) 
 
 def test_an_output_is_verified_while_a_run_is_at_work(project: Project) -> None:
     with open_output(project.out) as output, output.begin("20261125T000000Z-000000000000"):
-        findings = verifying.check(project.out, keys=project.keys)
+        findings = verify.check_output(project.out, keys=project.keys)
     assert [finding.code for finding in findings if finding.severity == "error"] == []
     assert "V007" in {finding.code for finding in findings}
 
@@ -38,7 +38,7 @@ def test_an_output_is_verified_while_a_run_is_at_work(project: Project) -> None:
 def test_while_a_publication_swaps_its_files_in_nothing_is_said(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(published, "WAITS", 2)
+    monkeypatch.setattr(reader, "WAITS", 2)
     with open_output(project.out) as output, output.begin("20261125T000000Z-000000000000") as staging:
         write_file(staging.run / "intent.json", b"{}")
         with pytest.raises(OutputError, match="another process") as caught:
@@ -55,10 +55,10 @@ def test_an_output_that_changed_meanwhile_is_looked_at_again(project: Project, m
         if len(looked) == 1:
             project.run()
             raise FileNotFoundError
-        return found_by(output, verifier, first)
+        return find_faults(output, verifier, first)
 
-    monkeypatch.setattr(verifying, "found_by", slow)
-    assert verifying.check(project.out, keys=project.keys) == []
+    monkeypatch.setattr(verify, "find_faults", slow)
+    assert verify.check_output(project.out, keys=project.keys) == []
     assert len(looked) == 2
 
 
@@ -66,9 +66,9 @@ def test_an_output_that_never_rests_is_not_judged(project: Project, monkeypatch:
     def gone(output: Any, verifier: Any, first: int) -> Any:
         raise FileNotFoundError
 
-    monkeypatch.setattr(verifying, "found_by", gone)
+    monkeypatch.setattr(verify, "find_faults", gone)
     with pytest.raises(OutputError, match="while it was checked"):
-        verifying.check(project.out, keys=project.keys)
+        verify.check_output(project.out, keys=project.keys)
 
 
 def test_readers_never_see_a_run_half_way(project: Project) -> None:

@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 
 from benchmarks.contenders.words import EDGES
 from benchmarks.given import Given
-from minimize.aggregates.combined import Combinations
-from minimize.interned import Interned
+from minimize.aggregates.dictionaries import CombinationDictionary
+from minimize.arrow.interner import TextInterner
 
 WORKERS, BATCH, LEAST = 2, 1 << 17, 10
 CODED = ("tenant_id", "os_version", "model", "compliance_state")
@@ -49,9 +49,9 @@ class Shared:
     """What the threads share: the codes of devices and of keys."""
 
     def __init__(self) -> None:
-        self.devices = Interned(pa.string())
-        self.keys = {name: Interned(pa.string()) for name in CODED}
-        self.groups = Combinations(1 + len(CODED))
+        self.devices = TextInterner(pa.string())
+        self.keys = {name: TextInterner(pa.string()) for name in CODED}
+        self.groups = CombinationDictionary(1 + len(CODED))
         self.lock = Lock()
 
 
@@ -99,7 +99,7 @@ def _file(shared: Shared, path: Path) -> Counted:
     return counted
 
 
-def _keys(batch: pa.RecordBatch, known: dict[str, Interned]) -> list[Any]:
+def _keys(batch: pa.RecordBatch, known: dict[str, TextInterner]) -> list[Any]:
     keys = [batch["event_time"].cast(pa.int64()).to_numpy() // DAY - FIRST]
     for name in CODED:
         values = batch[name]

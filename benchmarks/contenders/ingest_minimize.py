@@ -10,9 +10,9 @@ from benchmarks.contenders.ingest import Piece, finish
 from benchmarks.given import Given
 from benchmarks.places import JOBS
 from minimize import load_policy
-from minimize.io import FORMATS
-from minimize.io.base import Chunk, Part
 from minimize.plan import request
+from minimize.sources import FORMATS
+from minimize.sources.base import Chunk, SourcePart
 
 
 def run(given: Given, out: Path) -> None:
@@ -28,7 +28,7 @@ def _pieces(given: Given) -> Iterator[Piece]:
             yield from some
 
 
-def _read(part: Part) -> list[Piece]:
+def _read(part: SourcePart) -> list[Piece]:
     return [_piece(chunk) for chunk in part.read()]
 
 

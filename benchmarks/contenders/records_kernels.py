@@ -31,7 +31,7 @@ from benchmarks.contenders.words import (
     pads,
 )
 from benchmarks.given import Given
-from minimize.interned import Interned, dense
+from minimize.arrow.interner import TextInterner, compact_codes
 
 WORKERS, BATCH, LOOK = 2, 1 << 20, 1 << 17
 CODED = ("tenant_id", "os_version", "model", "owner_type", "compliance_state", "carrier", "os_language", "app_version")
@@ -57,7 +57,7 @@ def run(given: Given, out: Path) -> None:
 
 
 def _models(given: Given) -> set[str]:
-    devices, models = Interned(pa.string()), Interned(pa.string())
+    devices, models = TextInterner(pa.string()), TextInterner(pa.string())
     with ThreadPoolExecutor(WORKERS) as pool:
         pairs = _ascending(np.concatenate(list(pool.map(lambda path: _pairs(path, devices, models), given.files))))
     counts = np.bincount(pairs & 0xFFFFFFFF, minlength=len(models)).tolist()
@@ -65,7 +65,7 @@ def _models(given: Given) -> set[str]:
     return {name for count, name in sorted(frequent)[:TOP] if -count >= AT_LEAST}
 
 
-def _pairs(path: Path, devices: Interned, models: Interned) -> Any:
+def _pairs(path: Path, devices: TextInterner, models: TextInterner) -> Any:
     """The distinct pairs of a device and a model: mostly a device has one, so that only the others are sorted out."""
     first, others = np.full(0, -1, np.int32), [np.empty(0, np.int64)]
     with pq.ParquetFile(path, read_dictionary=["model"], buffer_size=1 << 20) as file:
@@ -91,9 +91,9 @@ class Job:
 
     def __init__(self, models: set[str], on: dict[str, set[str]], secret: bytes, out: Path) -> None:
         self._models, self._on, self._secret, self._out = models, on, secret, out
-        self._tenants = Interned(pa.string())
-        self._devices, self._addresses = Interned(pa.string()), Interned(pa.string())
-        self._networks = Interned(pa.string())
+        self._tenants = TextInterner(pa.string())
+        self._devices, self._addresses = TextInterner(pa.string()), TextInterner(pa.string())
+        self._networks = TextInterner(pa.string())
         self._pseudonyms: Any = np.empty((0, WIDTH // 5 * 8), np.uint8)
         self._network: Any = np.empty(0, np.int32)
         self._lock = threading.Lock()
@@ -135,10 +135,10 @@ class Job:
         with self._lock:
             known = len(self._pseudonyms)
             if codes.max() >= known:
-                scopes, texts = self._devices.scoped(known)
+                scopes, texts = self._devices.scoped_values(known)
                 self._pseudonyms = np.concatenate([self._pseudonyms, self._hashed(scopes, texts.to_pylist())])
             rows = self._pseudonyms
-        used, places = dense(codes)
+        used, places = compact_codes(codes)
         return pa.DictionaryArray.from_arrays(pa.array(places), _texts(rows[used]))
 
     def _hashed(self, codes: Any, devices: list[str]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minimize.aggregates.base import Measure, MeasureRefused, MeasureTally, Terms
+from minimize.aggregates.base import Measure, MeasureRefused, MeasureTally, MeasureTerms
 from minimize.aggregates.count import Count
 from minimize.aggregates.count_distinct import CountDistinct
 from minimize.aggregates.histogram import Histogram
@@ -15,7 +15,7 @@ from minimize.aggregates.quantile import Quantile
 from minimize.aggregates.share import Share
 from minimize.aggregates.sum import Sum
 
-__all__ = ["MEASURES", "Measure", "MeasureRefused", "MeasureTally", "Terms", "measure_from"]
+__all__ = ["MEASURES", "Measure", "MeasureRefused", "MeasureTally", "MeasureTerms", "measure_from"]
 
 MEASURES: dict[str, type[Measure]] = {
     kind.name: kind for kind in (Count, CountDistinct, Sum, Mean, Min, Max, Quantile, Share, Histogram)

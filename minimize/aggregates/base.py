@@ -1,8 +1,10 @@
-"""What a measure is: a tally per group that is exact and mergeable, whatever the batches.
+"""The contract of a measure: the measure and its parameters, its tally per group, and tests of field types.
 
-A new measure is one file beside this one with one class and its tally, one row in `MEASURES` (`__init__.py`), one test file.
-The table (`table.py`) hands out the codes of groups and subjects, leaves out rows without a value, and makes a measure null
-where fewer than `below` subjects contribute a value; a measure cares for its own arithmetic, and for cells finer than a group.
+A tally is exact and can be merged, however the records were cut into batches.
+
+A new measure is one file in this folder with one class and its tally, one row in `MEASURES` (`__init__.py`), one test
+file. `tally.py` hands out the codes of groups and subjects, leaves out rows without a value, and makes a measure null if
+fewer than `below` subjects contribute a value. A measure does its own arithmetic, and protects cells finer than a group.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
-from minimize.spill import Aside, Words
+from minimize.spill import HashWords, SpillSpace
 
 Codes = npt.NDArray[np.int64]
 
@@ -30,7 +32,7 @@ class MeasureRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class MeasureTerms:
     """What a measure is bound to: the threshold of subjects, the multiple that counts are rounded to, and whether the values
     that it sees are generalized."""
 
@@ -41,7 +43,7 @@ class Terms:
     def rounded(self, counts: Codes) -> Codes:
         """Counts at the nearest multiple of `counts_to`, a tie at the even multiple.
 
-        >>> Terms(counts_to=10).rounded(np.array([4, 5, 15, 16])).tolist()
+        >>> MeasureTerms(counts_to=10).rounded(np.array([4, 5, 15, 16])).tolist()
         [0, 0, 20, 20]
         """
         if self.counts_to is None:
@@ -71,7 +73,7 @@ class MeasureTally(Protocol):
 
 
 @runtime_checkable
-class Retiring(Protocol):
+class SpillableTally(Protocol):
     """A tally that grows with its subjects or values, and can do with less memory."""
 
     @property
@@ -79,7 +81,7 @@ class Retiring(Protocol):
         """Bytes that could be set aside."""
         ...
 
-    def set_aside(self, aside: Aside, subjects: Words) -> None:
+    def spill(self, aside: SpillSpace, subjects: HashWords) -> None:
         """Sets them aside. Takes the hash of each code of a subject; the codes may mean something else from now on.
 
         Before a tally settles in which something was set aside, the rest must be, too.
@@ -102,21 +104,21 @@ class Measure(BaseModel):
         """The type of its column, for the (plain) type of the field it is over. Raises MeasureRefused."""
         raise MeasureRefused("nothing")
 
-    def start(self, type_: pa.DataType | None, terms: Terms) -> MeasureTally:
+    def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally for values of this (plain) type."""
         raise MeasureRefused("nothing")
 
     @property
-    def tallied_as(self) -> Measure:
+    def shared_measure(self) -> Measure:
         """The measure whose tally this one can settle from, too: itself, or one that all of its kind share."""
         return self
 
-    def settling(self, tally: MeasureTally) -> MeasureTally:
+    def adapt_tally(self, tally: MeasureTally) -> MeasureTally:
         """A tally that has observed for `tallied_as`, settling as this measure does."""
         return tally
 
 
-def required(type_: pa.DataType | None, takes: str, *tests: Callable[[pa.DataType], bool]) -> pa.DataType:
+def require_type(type_: pa.DataType | None, takes: str, *tests: Callable[[pa.DataType], bool]) -> pa.DataType:
     """The type, where one of the tests holds for it. Raises MeasureRefused."""
     if type_ is None or not any(test(type_) for test in tests):
         raise MeasureRefused(takes)

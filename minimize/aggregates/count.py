@@ -6,8 +6,8 @@ from typing import ClassVar, Self
 
 import pyarrow as pa
 
-from minimize.aggregates.base import Codes, Measure, MeasureTally, Terms
-from minimize.aggregates.vector import Vector
+from minimize.aggregates.base import Codes, Measure, MeasureTally, MeasureTerms
+from minimize.aggregates.exact_sums import GroupSums
 
 
 class Count(Measure):
@@ -24,7 +24,7 @@ class Count(Measure):
         """Always int64."""
         return pa.int64()
 
-    def start(self, type_: pa.DataType | None, terms: Terms) -> MeasureTally:
+    def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
         return CountTally(terms)
 
@@ -32,9 +32,9 @@ class Count(Measure):
 class CountTally:
     """Rows per group."""
 
-    def __init__(self, terms: Terms) -> None:
+    def __init__(self, terms: MeasureTerms) -> None:
         self._terms = terms
-        self._rows = Vector()
+        self._rows = GroupSums()
 
     def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
         """Takes rows in."""
@@ -46,4 +46,4 @@ class CountTally:
 
     def settle(self, groups: Codes) -> pa.Array:
         """Rows per group."""
-        return pa.array(self._terms.rounded(self._rows.of(groups)), pa.int64())
+        return pa.array(self._terms.rounded(self._rows.select(groups)), pa.int64())

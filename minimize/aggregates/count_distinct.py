@@ -6,10 +6,10 @@ from typing import ClassVar, Self
 
 import pyarrow as pa
 
-from minimize.aggregates.base import Codes, Measure, MeasureTally, Terms, is_scalar, required
-from minimize.aggregates.pairs import Pairs
-from minimize.codebook import Codebook
-from minimize.spill import Aside, Words
+from minimize.aggregates.base import Codes, Measure, MeasureTally, MeasureTerms, is_scalar, require_type
+from minimize.aggregates.distinct_counts import DistinctPairs
+from minimize.arrow.value_dictionary import ValueDictionary
+from minimize.spill import HashWords, SpillSpace
 
 
 class CountDistinct(Measure):
@@ -24,31 +24,31 @@ class CountDistinct(Measure):
 
     def gives(self, type_: pa.DataType | None) -> pa.DataType:
         """Always int64. Raises MeasureRefused for nested fields."""
-        required(type_, "every type that is not nested", is_scalar)
+        require_type(type_, "every type that is not nested", is_scalar)
         return pa.int64()
 
-    def start(self, type_: pa.DataType | None, terms: Terms) -> MeasureTally:
+    def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
-        return DistinctTally(required(type_, "every type that is not nested", is_scalar), terms)
+        return CountDistinctTally(require_type(type_, "every type that is not nested", is_scalar), terms)
 
 
-class DistinctTally:
+class CountDistinctTally:
     """Distinct values per group."""
 
-    def __init__(self, type_: pa.DataType, terms: Terms) -> None:
+    def __init__(self, type_: pa.DataType, terms: MeasureTerms) -> None:
         self._terms = terms
-        self._values = Codebook(type_)
-        self._seen = Pairs()
+        self._values = ValueDictionary(type_)
+        self._seen = DistinctPairs()
 
     @property
     def nbytes(self) -> int:
         """Bytes that could be set aside."""
         return self._seen.nbytes + self._values.nbytes
 
-    def set_aside(self, aside: Aside, subjects: Words) -> None:
+    def spill(self, aside: SpillSpace, subjects: HashWords) -> None:
         """Keeps no value: their hashes are set aside."""
-        self._seen.set_aside(aside, aside.hasher(self._values.values))
-        self._values = Codebook(self._values.values.type)
+        self._seen.spill(aside, aside.hasher(self._values.values))
+        self._values = ValueDictionary(self._values.values.type)
 
     def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
         """Takes rows in."""

@@ -1,24 +1,70 @@
-"""What an aggregate is, by names and types: its keys, its measures, its threshold; and what can be wrong with that."""
+"""Definition of an aggregate by names and types: group keys, measures, threshold, retention; and its faults."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, Literal, get_args
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from minimize.aggregates.base import Measure, MeasureRefused, Terms, is_scalar
-from minimize.aggregates.group_retention import GroupRetention
-from minimize.codebook import settled
+from minimize.aggregates.base import Measure, MeasureRefused, MeasureTerms, is_scalar
+from minimize.arrow.pointers import Pointer
+from minimize.arrow.value_dictionary import stored_type
 from minimize.errors import Finding
-from minimize.pointer import Pointer
-
-Unit = Literal["minute", "hour", "day", "week", "month", "quarter", "year"]
-UNITS: tuple[Unit, ...] = get_args(Unit)
+from minimize.settings.columns import column_microseconds, valid_mask
+from minimize.settings.rows import epoch_microseconds
 
 
-COUNTING: Final = ""
+@dataclass(frozen=True, slots=True)
+class GroupRetention:
+    """How long groups are kept.
+
+    A group is as old as the oldest instant that its event time may stand for: the start of its unit, less the longest shift.
+
+    span     the retention
+    records  the retention of records, if it is another
+    column   the group key that is the event time; None if there is none: the group is then as old as its partition's date
+    shift    the longest time by which event times are shifted
+    """
+
+    span: timedelta
+    records: timedelta | None = None
+    column: str | None = None
+    shift: timedelta = timedelta()
+
+    def expired(self, table: pa.Table, on: str | None, at: datetime) -> npt.NDArray[np.bool_]:
+        """Which groups of a table are past their retention at a time. Takes the date of the table's partition, if it has one."""
+        if self.column is not None:
+            times = table.column(self.column).combine_chunks()
+            found = np.asarray(column_microseconds(times) <= epoch_microseconds(at - self.span + self.shift), np.bool_)
+            there = valid_mask(times)
+            return found if there is None else found | ~there
+        return np.full(table.num_rows, on is not None and day_start(on) <= at - self.span)
+
+    def with_span(self, span: timedelta | None) -> GroupRetention | None:
+        """The same with another retention; None for no limit."""
+        return None if span is None else replace(self, span=span)
+
+    def outlives_records(self, on: str | None, at: datetime) -> bool:
+        """Whether records of a batch date are past their retention, and groups are kept for longer."""
+        longer = self.records is not None and self.records < self.span
+        return longer and self.records is not None and on is not None and day_start(on) <= at - self.records
+
+
+def day_start(on: str) -> datetime:
+    """The start of a date, in UTC."""
+    return datetime.combine(date.fromisoformat(on), time(), UTC)
+
+
+TimeUnit = Literal["minute", "hour", "day", "week", "month", "quarter", "year"]
+TIME_UNITS: tuple[TimeUnit, ...] = get_args(TimeUnit)
+
+
+SUBJECTS_MEANING: Final = ""
 """What stands for the subjects that an aggregate counts among the meanings of its measures."""
 
 
@@ -31,7 +77,7 @@ class GroupKey:
 
     key: str
     type: pa.DataType
-    to: Unit | None = None
+    to: TimeUnit | None = None
     cut: Callable[[pa.Array], pa.Array] | None = field(default=None, compare=False)
 
     @property
@@ -42,11 +88,11 @@ class GroupKey:
     @property
     def star(self) -> Pointer | None:
         """The innermost list that the field stands in."""
-        return star_of(self.key)
+        return innermost_list(self.key)
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class BoundMeasure:
     """One measure, the type of the field that it is over as aggregates see it (None for a measure over rows), and whether no
     value of the field reaches aggregates as it came in."""
 
@@ -57,16 +103,16 @@ class Measured:
     @property
     def star(self) -> Pointer | None:
         """The innermost list that the field stands in."""
-        return None if self.measure.of is None else star_of(self.measure.of)
+        return None if self.measure.of is None else innermost_list(self.measure.of)
 
     @property
     def plain(self) -> pa.DataType | None:
         """The type of the values, no dictionary."""
-        return None if self.type is None else settled(self.type)
+        return None if self.type is None else stored_type(self.type)
 
 
 @dataclass(frozen=True, slots=True)
-class Definition:
+class AggregateDefinition:
     """One aggregate, ready to be tallied.
 
     keys      the group's names and what they stand for, in the order of the columns
@@ -74,41 +120,41 @@ class Definition:
     below     groups with fewer distinct subjects are absent
     counting  where the subject stands in a record
     folds     whether subjects that differ in case alone are the same
-    others    shares and histograms that other tables publish of the same groups
-    together  the largest threshold of these tables
+    related_measures    shares and histograms that other tables publish of the same groups
+    related_below  the largest threshold of these tables
     retention  how long groups are kept; None for no limit
     """
 
     name: str
     keys: Mapping[str, GroupKey]
-    measures: Mapping[str, Measured]
+    measures: Mapping[str, BoundMeasure]
     below: int
     counting: Pointer
     counts_to: int | None = None
     folds: bool = False
-    others: tuple[Measured, ...] = ()
-    together: int = 0
+    related_measures: tuple[BoundMeasure, ...] = ()
+    related_below: int = 0
     retention: GroupRetention | None = None
 
     @property
     def meanings(self) -> dict[str, str]:
         """How each measure is defined, by its name; and whom the aggregate counts."""
         said = {name: f"{each.measure.name} {each.measure.model_dump_json()}" for name, each in self.measures.items()}
-        return {**said, COUNTING: str(self.counting)}
+        return {**said, SUBJECTS_MEANING: str(self.counting)}
 
     @property
-    def groups(self) -> frozenset[tuple[Pointer, Unit | None]]:
+    def groups(self) -> frozenset[tuple[Pointer, TimeUnit | None]]:
         """What its groups are, however its keys are named."""
         return frozenset((key.pointer, key.to) for key in self.keys.values())
 
     @property
-    def terms(self) -> Terms:
+    def terms(self) -> MeasureTerms:
         """What holds for every measure."""
-        return Terms(self.below, self.counts_to)
+        return MeasureTerms(self.below, self.counts_to)
 
-    def terms_of(self, measured: Measured) -> Terms:
+    def terms_of(self, measured: BoundMeasure) -> MeasureTerms:
         """What one measure is bound to."""
-        return Terms(self.below, self.counts_to, measured.generalized)
+        return MeasureTerms(self.below, self.counts_to, measured.generalized)
 
     @property
     def star(self) -> Pointer | None:
@@ -118,31 +164,31 @@ class Definition:
     @property
     def schema(self) -> pa.Schema:
         """The table's schema: the group's names, then the measures'. Raises MeasureRefused."""
-        keys = [(name, settled(key.type)) for name, key in self.keys.items()]
+        keys = [(name, stored_type(key.type)) for name, key in self.keys.items()]
         return pa.schema(keys + [(name, self.gives(each)) for name, each in self.measures.items()])
 
-    def gives(self, measured: Measured) -> pa.DataType:
+    def gives(self, measured: BoundMeasure) -> pa.DataType:
         """The type of a measure's column. Raises MeasureRefused."""
         return pa.int64() if self.counts_subjects(measured) else measured.measure.gives(measured.plain)
 
-    def counts_subjects(self, measured: Measured) -> bool:
+    def counts_subjects(self, measured: BoundMeasure) -> bool:
         """Whether a measure is over the field that the aggregate counts by: then subjects are counted as given."""
         measure = measured.measure
         return measure.name == "count_distinct" and Pointer.parse(measure.of or "_") == self.counting
 
 
-def faults(definition: Definition) -> tuple[Finding, ...]:
+def definition_faults(definition: AggregateDefinition) -> tuple[Finding, ...]:
     """Everything that is wrong with a definition, all at once."""
-    found = (*_wrong_keys(definition), *_wrong_lists(definition), *_wrong_measures(definition))
+    found = (*_key_faults(definition), *_list_faults(definition), *_measure_faults(definition))
     return tuple(Finding(code, f"{definition.name}: {what}", hint=hint, field=key) for code, what, hint, key in found)
 
 
-_Fault = tuple[str, str, str, str | None]
+_FaultParts = tuple[str, str, str, str | None]
 
 
-def _wrong_keys(definition: Definition) -> Iterator[_Fault]:
+def _key_faults(definition: AggregateDefinition) -> Iterator[_FaultParts]:
     for name, key in definition.keys.items():
-        kind = settled(key.type)
+        kind = stored_type(key.type)
         if not is_scalar(kind):
             yield "A001", f"{name} is nested and cannot be a group key", "group by a leaf of it", key.key
         elif key.to is not None and not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
@@ -151,7 +197,7 @@ def _wrong_keys(definition: Definition) -> Iterator[_Fault]:
         yield "A003", f"{name} names a group key and a measure", "give one of them another name", None
 
 
-def _wrong_lists(definition: Definition) -> Iterator[_Fault]:
+def _list_faults(definition: AggregateDefinition) -> Iterator[_FaultParts]:
     star = definition.star
     for name, key in definition.keys.items():
         if key.star not in (None, star):
@@ -168,7 +214,7 @@ def _wrong_lists(definition: Definition) -> Iterator[_Fault]:
         yield "A005", "a subject in a list cannot be counted", "count a field of the record", str(definition.counting)
 
 
-def _wrong_measures(definition: Definition) -> Iterator[_Fault]:
+def _measure_faults(definition: AggregateDefinition) -> Iterator[_FaultParts]:
     for name, each in definition.measures.items():
         try:
             definition.gives(each)
@@ -182,7 +228,7 @@ def _wrong_measures(definition: Definition) -> Iterator[_Fault]:
             )
 
 
-def star_of(key: str) -> Pointer | None:
+def innermost_list(key: str) -> Pointer | None:
     """The innermost list that a field's key stands in."""
     stars = Pointer.parse(key).stars
     return stars[-1] if stars else None

@@ -1,4 +1,4 @@
-"""`histogram`: how often each value of a field stands in a group."""
+"""`histogram`: how often each value of a field occurs in a group."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.aggregates.base import Codes, Measure, MeasureTally, Terms, is_scalar, required
-from minimize.aggregates.crowd import Crowd
-from minimize.codebook import Codebook, pack, unpack
-from minimize.spill import Aside, Words
+from minimize.aggregates.base import Codes, Measure, MeasureTally, MeasureTerms, is_scalar, require_type
+from minimize.aggregates.distinct_counts import CellCounts
+from minimize.arrow.codes import pack_codes, unpack_codes
+from minimize.arrow.value_dictionary import ValueDictionary
+from minimize.spill import HashWords, SpillSpace
 
 _TAKES = "every type that is not nested"
 
@@ -30,48 +31,48 @@ class Histogram(Measure):
 
     def gives(self, type_: pa.DataType | None) -> pa.DataType:
         """A list of structs of value and count. Raises MeasureRefused."""
-        kind = required(type_, _TAKES, is_scalar)
+        kind = require_type(type_, _TAKES, is_scalar)
         return pa.list_(pa.struct([("value", kind), ("count", pa.int64())]))
 
-    def start(self, type_: pa.DataType | None, terms: Terms) -> MeasureTally:
+    def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
-        return HistogramTally(required(type_, _TAKES, is_scalar), terms)
+        return HistogramTally(require_type(type_, _TAKES, is_scalar), terms)
 
 
 class HistogramTally:
     """Rows per cell (a group and a value) and subject."""
 
-    def __init__(self, type_: pa.DataType, terms: Terms) -> None:
+    def __init__(self, type_: pa.DataType, terms: MeasureTerms) -> None:
         self._type = type_
         self._terms = terms
-        self._values = Codebook(type_)
-        self._cells = Codebook(pa.int64())
-        self._rows = Crowd()
+        self._values = ValueDictionary(type_)
+        self._cells = ValueDictionary(pa.int64())
+        self._rows = CellCounts()
 
     @property
     def nbytes(self) -> int:
         """Bytes that could be set aside."""
         return self._rows.nbytes
 
-    def set_aside(self, aside: Aside, subjects: Words) -> None:
+    def spill(self, aside: SpillSpace, subjects: HashWords) -> None:
         """Sets the subjects of all cells aside, by their hashes."""
-        self._rows.set_aside(aside, subjects)
+        self._rows.spill(aside, subjects)
 
     def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
         """Takes rows in."""
         if values is not None:
-            cells = self._cells.encode(pa.array(pack(groups, self._values.encode(values))))
+            cells = self._cells.encode(pa.array(pack_codes(groups, self._values.encode(values))))
             self._rows.add(cells, subjects)
 
     def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
         """Takes another tally in."""
-        theirs, values = unpack(other._cells.values.to_numpy())
-        cells = pack(groups[theirs], self._values.codes(other._values.values)[values])
+        theirs, values = unpack_codes(other._cells.values.to_numpy())
+        cells = pack_codes(groups[theirs], self._values.codes(other._values.values)[values])
         self._rows.merge(other._rows, self._cells.codes(pa.array(cells)), subjects)
 
     def settle(self, groups: Codes) -> pa.Array:
         """The cells of each group, ordered by value; what small cells hold stands in one last cell without value and count."""
-        rows, values = unpack(self._cells.values.to_numpy())
+        rows, values = unpack_codes(self._cells.values.to_numpy())
         count, subjects = self._rows.settle(np.arange(len(self._cells)))
         large = subjects >= self._terms.below
         order = np.lexsort((self._ranks()[values], rows))
@@ -82,8 +83,8 @@ class HistogramTally:
         nothing = pa.nulls(len(hidden), pa.int64())
         cells = pa.StructArray.from_arrays(
             [
-                self._values.values.take(_joined(values[order], nothing).take(places)).cast(self._type),
-                _joined(self._terms.rounded(count)[order], nothing).take(places),
+                self._values.values.take(_append_nulls(values[order], nothing).take(places)).cast(self._type),
+                _append_nulls(self._terms.rounded(count)[order], nothing).take(places),
             ],
             fields=list(self.type.value_type),
         )
@@ -92,12 +93,12 @@ class HistogramTally:
 
     def hidden_subjects(self, groups: Codes) -> Codes:
         """The distinct subjects of the cells of each group that are not shown, all together."""
-        owners, _ = unpack(self._cells.values.to_numpy())
+        owners, _ = unpack_codes(self._cells.values.to_numpy())
         _, subjects = self._rows.settle(np.arange(len(self._cells)))
         places = np.full(int(max(owners.max(initial=-1), groups.max(initial=-1))) + 1, -1)
         places[groups] = np.arange(len(groups))
         hidden = np.where(subjects < self._terms.below, places[owners], -1)
-        return self._rows.together(hidden, len(groups))
+        return self._rows.distinct_together(hidden, len(groups))
 
     @property
     def type(self) -> pa.DataType:
@@ -112,5 +113,5 @@ class HistogramTally:
         return ranks
 
 
-def _joined(numbers: Codes, nothing: pa.Array) -> pa.Array:
+def _append_nulls(numbers: Codes, nothing: pa.Array) -> pa.Array:
     return pa.concat_arrays([pa.array(numbers, pa.int64()), nothing])

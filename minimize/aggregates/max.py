@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from minimize.aggregates.base import Measure, MeasureTally, Terms, is_ordered, required
-from minimize.aggregates.extreme import ExtremeTally
+from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms, is_ordered, require_type
+from minimize.aggregates.extreme_tally import ExtremeTally
 
 _TAKES = "numbers, timestamps, dates"
 
@@ -24,8 +24,8 @@ class Max(Measure):
 
     def gives(self, type_: pa.DataType | None) -> pa.DataType:
         """The field's type. Raises MeasureRefused."""
-        return required(type_, _TAKES, is_ordered)
+        return require_type(type_, _TAKES, is_ordered)
 
-    def start(self, type_: pa.DataType | None, terms: Terms) -> MeasureTally:
+    def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
         return ExtremeTally(self.gives(type_), "max")

@@ -6,9 +6,8 @@ from typing import ClassVar, Self
 
 import pyarrow as pa
 
-from minimize.aggregates.base import Codes, Measure, MeasureTally, Terms, is_number, required
-from minimize.aggregates.exact import ExactSums
-from minimize.aggregates.vector import Vector
+from minimize.aggregates.base import Codes, Measure, MeasureTally, MeasureTerms, is_number, require_type
+from minimize.aggregates.exact_sums import ExactSums, GroupSums
 
 
 class Mean(Measure):
@@ -24,12 +23,12 @@ class Mean(Measure):
 
     def gives(self, type_: pa.DataType | None) -> pa.DataType:
         """Always double. Raises MeasureRefused."""
-        required(type_, "numbers", is_number)
+        require_type(type_, "numbers", is_number)
         return pa.float64()
 
-    def start(self, type_: pa.DataType | None, terms: Terms) -> MeasureTally:
+    def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
-        kind = required(type_, "numbers", is_number)
+        kind = require_type(type_, "numbers", is_number)
         return MeanTally(10**kind.scale if pa.types.is_decimal(kind) else 1)
 
 
@@ -39,7 +38,7 @@ class MeanTally:
     def __init__(self, unit: int) -> None:
         self._unit = unit
         self._sums = ExactSums()
-        self._counts = Vector()
+        self._counts = GroupSums()
 
     def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
         """Takes rows in."""
@@ -54,7 +53,7 @@ class MeanTally:
 
     def settle(self, groups: Codes) -> pa.Array:
         """The mean of each group, null where it has no value."""
-        totals, counts = self._sums.totals(groups), self._counts.of(groups).tolist()
+        totals, counts = self._sums.totals(groups), self._counts.select(groups).tolist()
         # A loop over groups: one division of whole numbers beyond 64 bits rounds once.
         means = [total.over(count * self._unit) if count else None for total, count in zip(totals, counts, strict=True)]
         return pa.array(means, pa.float64())

@@ -11,12 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from minimize.aggregates.base import Codes, Measure, MeasureTally, Terms, is_ordered, required
-from minimize.aggregates.cells import Cells
-from minimize.aggregates.ranked import Ranked
-from minimize.aggregates.value_subjects import ValueSubjects
-from minimize.codebook import Codebook
-from minimize.spill import Aside, Words
+from minimize.aggregates.base import Codes, Measure, MeasureTally, MeasureTerms, is_ordered, require_type
+from minimize.aggregates.exact_sums import CellSums
+from minimize.aggregates.quantile_support import SpilledValueCounts, ValueSubjects
+from minimize.arrow.value_dictionary import ValueDictionary
+from minimize.spill import HashWords, SpillSpace
 
 _TAKES = "numbers, timestamps, dates"
 
@@ -38,20 +37,20 @@ class Quantile(Measure):
 
     def gives(self, type_: pa.DataType | None) -> pa.DataType:
         """The field's type. Raises MeasureRefused."""
-        return required(type_, _TAKES, is_ordered)
+        return require_type(type_, _TAKES, is_ordered)
 
-    def start(self, type_: pa.DataType | None, terms: Terms) -> MeasureTally:
+    def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
         return QuantileTally(ValueCounts(self.gives(type_)), ValueSubjects(terms.below), self.q, terms)
 
     @property
-    def tallied_as(self) -> Measure:
+    def shared_measure(self) -> Measure:
         """The median of the field: all its quantiles are worked out from the same counts."""
         return Quantile(of=self.of, q=0.5)
 
-    def settling(self, tally: MeasureTally) -> MeasureTally:
+    def adapt_tally(self, tally: MeasureTally) -> MeasureTally:
         """The same counts, at this measure's rank. Takes the tally of a quantile."""
-        return tally.at(self.q) if isinstance(tally, QuantileTally) else tally
+        return tally.with_share(self.q) if isinstance(tally, QuantileTally) else tally
 
 
 class ValueCounts:
@@ -59,24 +58,24 @@ class ValueCounts:
 
     def __init__(self, type_: pa.DataType) -> None:
         self.type = type_
-        self._book: Codebook | None = None
-        self._counts = Cells()
-        self.beyond: Ranked | None = None
+        self._book: ValueDictionary | None = None
+        self._counts = CellSums()
+        self.spilled: SpilledValueCounts | None = None
 
     @property
     def nbytes(self) -> int:
         """Bytes that could be set aside."""
         return self._counts.nbytes + (0 if self._book is None else self._book.nbytes)
 
-    def set_aside(self, aside: Aside) -> None:
+    def spill(self, aside: SpillSpace) -> None:
         """Sets all values and their counts aside, in the order of the values."""
         if self._book is None or not len(self._book):
             return
         groups, codes, counts = self._counts.settle()
         values = self._book.values
-        self.beyond = self.beyond or Ranked(aside, values.type)
-        self.beyond.add(groups, values.take(pa.array(codes)), counts[:, 0])
-        self._book, self._counts = Codebook(values.type), Cells()
+        self.spilled = self.spilled or SpilledValueCounts(aside, values.type)
+        self.spilled.add(groups, values.take(pa.array(codes)), counts[:, 0])
+        self._book, self._counts = ValueDictionary(values.type), CellSums()
 
     def add(self, groups: Codes, values: pa.Array) -> Codes:
         """Takes rows in. Gives the code of each value."""
@@ -90,8 +89,8 @@ class ValueCounts:
         if other._book is not None:
             codes = self._book_of(other._book.values.type).codes(other._book.values)
             self._counts.merge(other._counts, groups, codes)
-        if other.beyond is not None:
-            self.beyond = Ranked.merged(self.beyond, other.beyond, groups)
+        if other.spilled is not None:
+            self.spilled = SpilledValueCounts.merged(self.spilled, other.spilled, groups)
         return codes
 
     @property
@@ -111,22 +110,22 @@ class ValueCounts:
         chosen = np.flatnonzero(places[rows] >= 0)
         return book.values.take(pa.array(order)), places[rows[chosen]], ranks[codes[chosen]], counts[chosen, 0]
 
-    def _book_of(self, type_: pa.DataType) -> Codebook:
+    def _book_of(self, type_: pa.DataType) -> ValueDictionary:
         if self._book is None:
-            self._book = Codebook(type_)
+            self._book = ValueDictionary(type_)
         return self._book
 
 
 class QuantileTally:
     """The value at a rank of each group."""
 
-    def __init__(self, counts: ValueCounts, subjects: ValueSubjects, q: float, terms: Terms) -> None:
+    def __init__(self, counts: ValueCounts, subjects: ValueSubjects, q: float, terms: MeasureTerms) -> None:
         self._counts = counts
         self._subjects = subjects
         self._q = q
         self._terms = terms
 
-    def at(self, q: float) -> QuantileTally:
+    def with_share(self, q: float) -> QuantileTally:
         """The same rows at another rank."""
         return QuantileTally(self._counts, self._subjects, q, self._terms)
 
@@ -140,10 +139,10 @@ class QuantileTally:
         """Bytes that could be set aside."""
         return self._counts.nbytes + self._subjects.nbytes
 
-    def set_aside(self, aside: Aside, subjects: Words) -> None:
+    def spill(self, aside: SpillSpace, subjects: HashWords) -> None:
         """Sets the values and their subjects aside."""
-        self._subjects.set_aside(aside, self._counts.values, subjects)
-        self._counts.set_aside(aside)
+        self._subjects.spill(aside, self._counts.values, subjects)
+        self._counts.spill(aside)
 
     def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
         """Takes another tally in."""
@@ -153,15 +152,15 @@ class QuantileTally:
     def settle(self, groups: Codes) -> pa.Array:
         """The quantile of each group. Null if the group has no value, the result is in an open bin, or too few subjects support
         it."""
-        found, terms = self._found(groups), self._terms
+        found, terms = self._quantiles(groups), self._terms
         enough = self._subjects.supported(groups, found, self._counts.values, exact=not terms.generalized)
         return self._closed(pc.if_else(pa.array(enough), found, pa.nulls(len(groups), found.type)))
 
-    def _found(self, groups: Codes) -> pa.Array:
-        if self._counts.beyond is not None:
-            return self._counts.beyond.at(partial(_wanted, self._q), groups)
+    def _quantiles(self, groups: Codes) -> pa.Array:
+        if self._counts.spilled is not None:
+            return self._counts.spilled.values_at(partial(_target_counts, self._q), groups)
         values, rows, ranks, counts = self._counts.settle(groups)
-        chosen = _at_share(rows, ranks, counts, self._q, len(groups))
+        chosen = _ranks_at_share(rows, ranks, counts, self._q, len(groups))
         return values.take(pa.array(np.maximum(chosen, 0), mask=chosen < 0))
 
     def _closed(self, values: pa.Array) -> pa.Array:
@@ -170,7 +169,7 @@ class QuantileTally:
         return values.cast(self._counts.type, safe=False)  # a failing cast would say which value it was
 
 
-def _at_share(rows: Codes, ranks: Codes, counts: Codes, q: float, groups: int) -> Codes:
+def _ranks_at_share(rows: Codes, ranks: Codes, counts: Codes, q: float, groups: int) -> Codes:
     """Per row the rank at which the counts, added up by rank, reach a share `q` of the row; -1 for a row without counts."""
     order = np.lexsort((ranks, rows))
     rows, ranks, running = rows[order], ranks[order], np.cumsum(counts[order])
@@ -178,12 +177,12 @@ def _at_share(rows: Codes, ranks: Codes, counts: Codes, q: float, groups: int) -
     ends = np.searchsorted(rows, np.arange(groups), side="right")
     before = np.concatenate([[0], running])
     total = before[ends] - before[starts]
-    wanted = before[starts] + _wanted(q, total)
+    wanted = before[starts] + _target_counts(q, total)
     found = np.append(ranks, -1)[np.minimum(np.searchsorted(running, wanted), len(ranks))]
     return np.where(total > 0, found, -1)
 
 
-def _wanted(q: float, totals: Codes) -> Codes:
+def _target_counts(q: float, totals: Codes) -> Codes:
     """Which value, counted from 1, first reaches the share: in whole numbers, of the decimal that `q` is written as."""
     share = Fraction(repr(q))
     distinct, places = np.unique(totals, return_inverse=True)

@@ -1,7 +1,7 @@
-"""Earlier releases of the rows of a table, by their contribution sketches, and which new figures may follow them.
+"""Release history of a table: contribution sketches of earlier releases of its rows, and which new figures may follow.
 
-Two releases of a row can be subtracted. What is left must rest on no subject or on at least `below`, for each kind of figure that
-both releases publish. So a new release of a row is compared with every earlier one, not with the last one alone.
+Two releases of a row can be subtracted. What is left must rest on no subject or on at least `below`, for each kind of figure
+that both releases publish. So a new release of a row is compared with every earlier one, not with the last one alone.
 """
 
 from __future__ import annotations
@@ -16,33 +16,32 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from minimize.aggregates.base import Codes
-from minimize.aggregates.cell_sketches import Kind
-from minimize.aggregates.contribution_sketch import Entries, differing, folded
-from minimize.spill import Hasher, Words
+from minimize.aggregates.contribution_sketches import Entries, FigureKind, count_differing, fold_sketches
+from minimize.spill import HashWords, ValueHasher
 
 Mask = npt.NDArray[np.bool_]
 T = TypeVar("T", bound=np.generic)
-MOST_RELEASES: Final = 16
+MAX_RELEASES: Final = 16
 """Different releases of a row. The last one is final."""
-_ABOUT: Final = b"releases"
-_KEYS: Final = 2
+_METADATA_KEY: Final = b"releases"
+_GROUP_KEY_DOMAIN: Final = 2
 """The domain of the hashes of group keys."""
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class FigureRows:
     """The figures of one kind in some rows: which rows publish them, and the contribution sketch of each row."""
 
     shown: Mask
     entries: Entries = field(repr=False)
 
-    def take(self, places: Codes) -> Figures:
+    def take(self, places: Codes) -> FigureRows:
         """Those of some rows."""
-        return Figures(self.shown[places], self.entries[places])
+        return FigureRows(self.shown[places], self.entries[places])
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class ReleaseDecision:
     """What becomes of the rows of a new release.
 
     allowed  its figures may be published
@@ -59,17 +58,17 @@ class ReleaseHistory:
 
     rows      the row of each release, as a keyed hash of its group's keys
     below     the threshold of each
-    known     whether it has sketches; figures that were published by earlier versions of this software have none
+    has_sketches     whether it has sketches; figures that were published by earlier versions of this software have none
     figures   by kind of figure the sketches
     meanings  what the columns of the table in force are: by the name of a measure how it is defined
     deferred  how many rows wait until more subjects have changed
     is_lost   whether earlier releases may be missing here: rows without any are then not published
     """
 
-    rows: Words
+    rows: HashWords
     below: Codes
-    known: Mask
-    figures: Mapping[Kind, Figures] = field(repr=False)
+    has_sketches: Mask
+    figures: Mapping[FigureKind, FigureRows] = field(repr=False)
     meanings: Mapping[str, str] = field(default_factory=dict)
     deferred: int = 0
     is_lost: bool = False
@@ -80,11 +79,11 @@ class ReleaseHistory:
         return cls(np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0, np.bool_), {})
 
     @classmethod
-    def of(
+    def from_release(
         cls,
-        rows: Words,
+        rows: HashWords,
         below: int,
-        figures: Mapping[Kind, Figures],
+        figures: Mapping[FigureKind, FigureRows],
         *,
         known: bool = True,
         meanings: Mapping[str, str] | None = None,
@@ -92,15 +91,15 @@ class ReleaseHistory:
         """One release of some rows."""
         return cls(rows, np.full(len(rows), below), np.full(len(rows), known), figures, meanings or {})
 
-    def forgotten(self) -> ReleaseHistory:
+    def forget_subjects(self) -> ReleaseHistory:
         """The same releases as ones of unknown subjects, for example because other subjects are counted now."""
-        places = self.last(np.unique(self.rows))
-        return ReleaseHistory.of(self.rows[places], int(self.below.max(initial=0)), {}, known=False)
+        places = self.last_releases(np.unique(self.rows))
+        return ReleaseHistory.from_release(self.rows[places], int(self.below.max(initial=0)), {}, known=False)
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def last(self, rows: Words) -> Codes:
+    def last_releases(self, rows: HashWords) -> Codes:
         """Where the last release of each of these rows is; -1 if there is none."""
         order = np.argsort(self.rows, kind="stable")
         ends = np.searchsorted(self.rows[order], rows, side="right") - 1
@@ -111,8 +110,8 @@ class ReleaseHistory:
         return np.where(found, places, -1)
 
     def decide(
-        self, rows: Words, below: int, figures: Mapping[Kind, Figures], *, in_force: Mask, is_equal: Mask
-    ) -> Decision:
+        self, rows: HashWords, below: int, figures: Mapping[FigureKind, FigureRows], *, in_force: Mask, is_equal: Mask
+    ) -> ReleaseDecision:
         """Which rows of a new release may be published.
 
         Takes the rows, their threshold and figures; which of them are in force from an earlier release, and of which the
@@ -124,12 +123,12 @@ class ReleaseHistory:
         for kind in self.figures.keys() & figures.keys():
             new, old = figures[kind].take(owners), self.figures[kind].take(releases)
             buckets = min(new.entries.shape[1], old.entries.shape[1])
-            count = differing(folded(new.entries, buckets) - folded(old.entries, buckets))
+            count = count_differing(fold_sketches(new.entries, buckets) - fold_sketches(old.entries, buckets))
             related = new.shown & old.shown
             few |= related & (count > 0) & (count < threshold)
             differ |= related & (count > 0)
             enough |= count >= threshold
-        is_known, stands = self.known[releases], in_force[owners]
+        is_known, stands = self.has_sketches[releases], in_force[owners]
         good = np.where(is_known, ~few & (stands | enough), stands & is_equal[owners])
         allowed = np.ones(len(rows), np.bool_)
         np.logical_and.at(allowed, owners, good)
@@ -137,28 +136,31 @@ class ReleaseHistory:
         np.logical_or.at(is_same, owners, is_known & ~differ & good)
         if self.is_lost:
             allowed &= np.bincount(owners, minlength=len(rows)) > 0
-        is_final = np.bincount(owners, minlength=len(rows)) >= MOST_RELEASES
-        return Decision(allowed & (is_same | ~is_final), is_same)
+        is_final = np.bincount(owners, minlength=len(rows)) >= MAX_RELEASES
+        return ReleaseDecision(allowed & (is_same | ~is_final), is_same)
 
-    def followed(self, other: ReleaseHistory) -> ReleaseHistory:
+    def append(self, other: ReleaseHistory) -> ReleaseHistory:
         """These releases and a later one. If a row has the same figures as before, its release is the last one again.
 
         A release without sketches is followed by one of the same figures alone, which stands in for it.
         """
         buckets = min([each.entries.shape[1] for some in (self, other) for each in some.figures.values()], default=0)
-        before = self._take(np.flatnonzero(self.known | ~np.isin(self.rows, other.rows)))
+        before = self._take(np.flatnonzero(self.has_sketches | ~np.isin(self.rows, other.rows)))
         whole = ReleaseHistory(
             np.concatenate([before.rows, other.rows]),
             np.concatenate([before.below, other.below]),
-            np.concatenate([before.known, other.known]),
-            {kind: _joined(kind, [before, other], buckets) for kind in dict.fromkeys([*self.figures, *other.figures])},
+            np.concatenate([before.has_sketches, other.has_sketches]),
+            {
+                kind: _concatenate_figures(kind, [before, other], buckets)
+                for kind in dict.fromkeys([*self.figures, *other.figures])
+            },
             other.meanings or self.meanings,
             self.deferred,
             self.is_lost,
         )
         return whole._without_repeats()
 
-    def _pairs(self, rows: Words) -> tuple[Codes, Codes]:
+    def _pairs(self, rows: HashWords) -> tuple[Codes, Codes]:
         """Each row of a new release with each earlier release of it."""
         order = np.argsort(rows, kind="stable")
         places = np.searchsorted(rows[order], self.rows)
@@ -170,7 +172,7 @@ class ReleaseHistory:
         """Of equal releases of a row the last one alone."""
         _, places, counts = np.unique(self.rows, return_inverse=True, return_counts=True)
         several = np.flatnonzero(counts[places] > 1)
-        parts = [self.rows[several, None], self.known[several, None].astype(np.uint64)]
+        parts = [self.rows[several, None], self.has_sketches[several, None].astype(np.uint64)]
         for each in self.figures.values():
             parts += [each.shown[several, None].astype(np.uint64), each.entries[several].astype(np.uint64)]
         lines = np.ascontiguousarray(np.hstack(parts)[::-1])
@@ -185,18 +187,22 @@ class ReleaseHistory:
     def _take(self, places: Codes) -> ReleaseHistory:
         figures = {kind: each.take(places) for kind, each in self.figures.items()}
         return replace(
-            self, rows=self.rows[places], below=self.below[places], known=self.known[places], figures=figures
+            self,
+            rows=self.rows[places],
+            below=self.below[places],
+            has_sketches=self.has_sketches[places],
+            figures=figures,
         )
 
-    def packed(self) -> bytes:
+    def to_bytes(self) -> bytes:
         """The releases as bytes. They are to be sealed: whoever knows a subject's records could test a guess of them."""
-        columns = {"row": pa.array(self.rows), "below": pa.array(self.below), "known": pa.array(self.known)}
+        columns = {"row": pa.array(self.rows), "below": pa.array(self.below), "known": pa.array(self.has_sketches)}
         for place, each in enumerate(self.figures.values()):
             width = each.entries.shape[1] * each.entries.itemsize
             data = pa.py_buffer(np.ascontiguousarray(each.entries))
             columns[f"shown_{place}"] = pa.array(each.shown)
             columns[f"entries_{place}"] = pa.Array.from_buffers(pa.binary(width), len(self), [None, data])
-        table = pa.table(columns).replace_schema_metadata({_ABOUT: self._about()})
+        table = pa.table(columns).replace_schema_metadata({_METADATA_KEY: self._about()})
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
             writer.write_table(table)
@@ -212,19 +218,19 @@ class ReleaseHistory:
         return json.dumps(said, ensure_ascii=False).encode()
 
     @classmethod
-    def unpacked(cls, content: bytes) -> Self:
+    def from_bytes(cls, content: bytes) -> Self:
         """The releases that were packed. Raises ValueError, KeyError or pa.ArrowException for other bytes."""
         table = pa.ipc.open_stream(content).read_all().combine_chunks()
-        about = json.loads((table.schema.metadata or {})[_ABOUT])
-        figures: dict[Kind, Figures] = {}
+        about = json.loads((table.schema.metadata or {})[_METADATA_KEY])
+        figures: dict[FigureKind, FigureRows] = {}
         for place, kind in enumerate(about["kinds"]):
-            figures[None if kind is None else tuple(kind)] = Figures(
-                _column(table, f"shown_{place}", np.bool_), _entries(table.column(f"entries_{place}"))
+            figures[None if kind is None else tuple(kind)] = FigureRows(
+                _column_values(table, f"shown_{place}", np.bool_), _column_entries(table.column(f"entries_{place}"))
             )
         return cls(
-            _column(table, "row", np.uint64),
-            _column(table, "below", np.int64),
-            _column(table, "known", np.bool_),
+            _column_values(table, "row", np.uint64),
+            _column_values(table, "below", np.int64),
+            _column_values(table, "known", np.bool_),
             figures,
             about["meanings"],
             about["deferred"],
@@ -232,7 +238,7 @@ class ReleaseHistory:
         )
 
 
-def row_hashes(columns: Mapping[str, pa.ChunkedArray], rows: int, hasher: Hasher) -> Words:
+def hash_rows(columns: Mapping[str, pa.ChunkedArray], rows: int, hasher: ValueHasher) -> HashWords:
     """A keyed hash of each row's group, by the values of its keys. Takes by what a key is about its column.
 
     Neither the order of keys nor types count: 1 and "1" are one key.
@@ -241,30 +247,34 @@ def row_hashes(columns: Mapping[str, pa.ChunkedArray], rows: int, hasher: Hasher
     for about, column in columns.items():
         whole = column.combine_chunks()
         plain = whole.dictionary_decode() if pa.types.is_dictionary(whole.type) else whole
-        values = hasher(plain.cast(pa.string()), domain=_KEYS)[:, 0]
+        values = hasher(plain.cast(pa.string()), domain=_GROUP_KEY_DOMAIN)[:, 0]
         # The upper half of a product depends on all bits of both factors, and a sum on no order.
-        total += ((values >> _HALF) | np.uint64(1)) * (values ^ hasher(pa.array([about]), domain=_KEYS)[0, 1])
+        total += ((values >> _HALF_WORD) | np.uint64(1)) * (
+            values ^ hasher(pa.array([about]), domain=_GROUP_KEY_DOMAIN)[0, 1]
+        )
     return total
 
 
-_HALF: Final = np.uint64(32)
+_HALF_WORD: Final = np.uint64(32)
 
 
-def _joined(kind: Kind, parts: Sequence[ReleaseHistory], buckets: int) -> Figures:
+def _concatenate_figures(kind: FigureKind, parts: Sequence[ReleaseHistory], buckets: int) -> FigureRows:
     """The figures of one kind in several histories. Releases of a history that lacks the kind do not publish it."""
     shown, entries = [], []
     for each in parts:
         found = each.figures.get(kind)
         shown.append(np.zeros(len(each), np.bool_) if found is None else found.shown)
-        entries.append(np.zeros((len(each), buckets), np.uint32) if found is None else folded(found.entries, buckets))
-    return Figures(np.concatenate(shown), np.concatenate(entries))
+        entries.append(
+            np.zeros((len(each), buckets), np.uint32) if found is None else fold_sketches(found.entries, buckets)
+        )
+    return FigureRows(np.concatenate(shown), np.concatenate(entries))
 
 
-def _column(table: pa.Table, name: str, type_: type[T]) -> npt.NDArray[T]:
+def _column_values(table: pa.Table, name: str, type_: type[T]) -> npt.NDArray[T]:
     return np.asarray(table.column(name).to_numpy(), type_)
 
 
-def _entries(column: pa.ChunkedArray) -> Entries:
+def _column_entries(column: pa.ChunkedArray) -> Entries:
     if not len(column):
         return np.empty((0, column.type.byte_width // 4), np.uint32)
     array = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)

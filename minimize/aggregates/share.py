@@ -1,4 +1,4 @@
-"""`share`: the part of a group's values that are one of some values."""
+"""`share`: the part of a group's values that are among the named values."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, field_validator
 
-from minimize.aggregates.base import Codes, Measure, MeasureRefused, MeasureTally, Terms, required
-from minimize.aggregates.crowd import Crowd
-from minimize.spill import Aside, Words
+from minimize.aggregates.base import Codes, Measure, MeasureRefused, MeasureTally, MeasureTerms, require_type
+from minimize.aggregates.distinct_counts import CellCounts
+from minimize.spill import HashWords, SpillSpace
 
-Scalar = bool | int | float | str
+ShareScalar = bool | int | float | str
 _TAKES = "strings, booleans, integers, doubles"
 
 
@@ -29,24 +29,24 @@ class Share(Measure):
     name: ClassVar[str] = "share"
     about: ClassVar[str] = "the share of the values that are one of those named"
     of: str
-    is_: tuple[Scalar, ...] = Field(alias="is", min_length=1)
+    is_: tuple[ShareScalar, ...] = Field(alias="is", min_length=1)
 
-    @field_validator("is_", mode="before", json_schema_input_type=Scalar | tuple[Scalar, ...])
+    @field_validator("is_", mode="before", json_schema_input_type=ShareScalar | tuple[ShareScalar, ...])
     @classmethod
     def _several(cls, value: object) -> object:
         return (value,) if isinstance(value, bool | int | float | str) else value
 
     def gives(self, type_: pa.DataType | None) -> pa.DataType:
         """Always double. Raises MeasureRefused for another type, and where a named value is of another type than the field."""
-        self._values(required(type_, _TAKES, _is_named))
+        self._values(require_type(type_, _TAKES, _is_nameable))
         return pa.float64()
 
-    def start(self, type_: pa.DataType | None, terms: Terms) -> MeasureTally:
+    def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
-        return ShareTally(self._values(required(type_, _TAKES, _is_named)), terms)
+        return ShareTally(self._values(require_type(type_, _TAKES, _is_nameable)), terms)
 
     def _values(self, type_: pa.DataType) -> pa.Array:
-        kinds = _kinds(type_)
+        kinds = _python_types(type_)
         if not all(type(value) in kinds for value in self.is_):
             raise MeasureRefused("values of the field's own type")
         return pa.array(self.is_, type_)
@@ -55,26 +55,26 @@ class Share(Measure):
 class ShareTally:
     """Rows per group and subject, on either side."""
 
-    def __init__(self, named: pa.Array, terms: Terms) -> None:
+    def __init__(self, named: pa.Array, terms: MeasureTerms) -> None:
         self._named = named
         self._terms = terms
-        self._having, self._others = Crowd(), Crowd()
+        self._having, self._others = CellCounts(), CellCounts()
 
     @property
     def nbytes(self) -> int:
         """Bytes that could be set aside."""
         return self._having.nbytes + self._others.nbytes
 
-    def set_aside(self, aside: Aside, subjects: Words) -> None:
+    def spill(self, aside: SpillSpace, subjects: HashWords) -> None:
         """Sets the subjects of both sides aside, by their hashes."""
-        self._having.set_aside(aside, subjects)
-        self._others.set_aside(aside, subjects)
+        self._having.spill(aside, subjects)
+        self._others.spill(aside, subjects)
 
     def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
         """Takes rows in."""
         if values is None:
             return
-        hits = _is_in(values, self._named)
+        hits = _matches_named(values, self._named)
         for side, crowd in ((hits, self._having), (~hits, self._others)):
             crowd.add(groups[side], subjects[side])
 
@@ -95,14 +95,14 @@ class ShareTally:
         return pa.array(having / np.maximum(having + others, 1), pa.float64(), mask=~enough)
 
 
-def _is_in(values: pa.Array, named: pa.Array) -> npt.NDArray[np.bool_]:
+def _matches_named(values: pa.Array, named: pa.Array) -> npt.NDArray[np.bool_]:
     if pa.types.is_dictionary(values.type):
         indices: Codes = values.indices.to_numpy(zero_copy_only=False)
-        return _is_in(values.dictionary, named)[indices]
+        return _matches_named(values.dictionary, named)[indices]
     return np.asarray(pc.is_in(values, value_set=named.cast(values.type)).to_numpy(zero_copy_only=False), np.bool_)
 
 
-def _kinds(type_: pa.DataType) -> tuple[type, ...]:
+def _python_types(type_: pa.DataType) -> tuple[type, ...]:
     if pa.types.is_boolean(type_):
         return (bool,)
     if pa.types.is_integer(type_):
@@ -110,7 +110,7 @@ def _kinds(type_: pa.DataType) -> tuple[type, ...]:
     return (int, float) if pa.types.is_floating(type_) else (str,)
 
 
-def _is_named(type_: pa.DataType) -> bool:
+def _is_nameable(type_: pa.DataType) -> bool:
     tests = (
         pa.types.is_boolean,
         pa.types.is_integer,

@@ -7,8 +7,8 @@ from typing import ClassVar, Self
 
 import pyarrow as pa
 
-from minimize.aggregates.base import Codes, Measure, MeasureTally, Terms, is_number, required
-from minimize.aggregates.exact import ExactSums, Total
+from minimize.aggregates.base import Codes, Measure, MeasureTally, MeasureTerms, is_number, require_type
+from minimize.aggregates.exact_sums import ExactSums, ExactTotal
 
 
 class Sum(Measure):
@@ -24,14 +24,14 @@ class Sum(Measure):
 
     def gives(self, type_: pa.DataType | None) -> pa.DataType:
         """int64, double or decimal. Raises MeasureRefused."""
-        kind = required(type_, "numbers", is_number)
+        kind = require_type(type_, "numbers", is_number)
         if pa.types.is_decimal256(kind):
             return pa.decimal256(76, kind.scale)
         if pa.types.is_decimal(kind):
             return pa.decimal128(38, kind.scale)
         return pa.int64() if pa.types.is_integer(kind) else pa.float64()
 
-    def start(self, type_: pa.DataType | None, terms: Terms) -> MeasureTally:
+    def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
         return SumTally(self.gives(type_))
 
@@ -54,10 +54,10 @@ class SumTally:
 
     def settle(self, groups: Codes) -> pa.Array:
         """The sum of each group."""
-        return pa.array([_as(total, self._gives) for total in self._sums.totals(groups)], self._gives)
+        return pa.array([_total_as(total, self._gives) for total in self._sums.totals(groups)], self._gives)
 
 
-def _as(total: Total, type_: pa.DataType) -> int | float | Decimal | None:
+def _total_as(total: ExactTotal, type_: pa.DataType) -> int | float | Decimal | None:
     if pa.types.is_floating(type_):
         return total.over(1)
     if pa.types.is_decimal(type_):

@@ -1,4 +1,4 @@
-"""The command line: one file a noun, each parses, makes one library call, and prints."""
+"""The command line: one module per command group. A command parses its options, makes one library call and prints the result."""
 
 from __future__ import annotations
 

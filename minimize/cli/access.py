@@ -1,4 +1,4 @@
-"""`minimize access`: who may do what, and access for an incident, for a limited time."""
+"""`minimize access`: API tokens of the server, the access file, and access for an incident, for a limited time."""
 
 from __future__ import annotations
 
@@ -10,39 +10,112 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from minimize.cli import options
-from minimize.cli.findings import print_all
-from minimize.cli.lines import on_one_line
-from minimize.cli.quiet import quiet
-from minimize.cli.token import token
-from minimize.cli.when import TIME
+from minimize.cli.options import TIME, quiet
+from minimize.cli.printing import print_lint_findings, single_line
 
 if TYPE_CHECKING:
-    from minimize.governance.access.acting import Verb
     from minimize.governance.access.grants import Grant
-    from minimize.switching import House
+    from minimize.governance.access.workflow import GrantVerb
+    from minimize.governance.workspace import Workspace
+    from minimize.server.api_tokens import TokenInfo
+
+
+@click.group(name="token", invoke_without_command=True)
+@click.option("--user", metavar="NAME", help="The account that it is for; else whoever acts (MINIMIZE_ACTOR).")
+@click.option("--for", "lasts", metavar="TIME", help="How long it lasts: 30m, 8h, 30d; 8h where nothing is said.")
+@click.option("--once", is_flag=True, help="It opens the door for one call alone.")
+@options.workspace
+@options.as_json
+def token_group(user: str | None, lasts: str | None, once: bool, as_json: bool, **places: Any) -> None:
+    """Make a token for `minimize serve`, and print it, once: the ledger keeps a keyed digest of it.
+
+    It says who comes, and nothing of what they may see: that is the access file's and the grants', whenever something is read.
+    """
+    if click.get_current_context().invoked_subcommand is not None:
+        return
+    from minimize.ledger import current_actor
+    from minimize.server.api_tokens import issue_api_token
+
+    text, made = issue_api_token(
+        _token_workspace(**places), user or current_actor().user or "", _now(), lasts=_token_lifetime(lasts), once=once
+    )
+    options.print_result({**made.as_json(), "secret": text}, as_json, text)
+    if not as_json:
+        click.echo(f"{_token_line(made)}; it is not shown again", err=True)
+
+
+@token_group.command("list")
+@options.workspace
+@options.as_json
+def list_tokens_command(as_json: bool, **places: Any) -> None:
+    """The tokens that were made: whose, until when, in which state. Their names open nothing."""
+    from minimize.server.api_tokens import list_api_tokens
+
+    found = list_api_tokens(_token_workspace(**places), _now())
+    options.print_result(
+        {"tokens": [each.as_json() for each in found]}, as_json, "\n".join(map(_token_line, found)) or "no tokens"
+    )
+
+
+@token_group.command("revoke")
+@click.argument("name")
+@options.workspace
+@options.as_json
+def revoke_token_command(name: str, as_json: bool, **places: Any) -> None:
+    """End the token of this NAME, and the reads that go on by it."""
+    from minimize.server.api_tokens import revoke_api_token as ended
+
+    ended(_token_workspace(**places), name, _now())
+    options.print_result({"revoked": name}, as_json, f"{name} opens nothing any more")
+
+
+def _token_lifetime(text: str | None) -> timedelta | None:
+    from minimize.errors import ConfigurationError
+    from minimize.policy.value_readers import parse_duration
+
+    found = parse_duration(text)
+    if text is not None and found is None:
+        raise ConfigurationError("--for is no length of time", hint="30m, 8h, 30d")
+    return found
+
+
+def _token_line(made: TokenInfo) -> str:
+    once = ", once" if made.once else ""
+    return f"{made.token}  {made.user}  {made.state}  until {made.expires_at:%Y-%m-%dT%H:%M:%SZ}{once}"
+
+
+def _token_workspace(**places: Any) -> Workspace:
+    from minimize.governance.workspace import Workspace
+
+    return Workspace(**places)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
 
 log = logging.getLogger("minimize")
 F = TypeVar("F", bound=Callable[..., Any])
-_WHO = "Whoever acts is MINIMIZE_ACTOR, else the user of the operating system."
+_ACTOR_HELP = "Whoever acts is MINIMIZE_ACTOR, else the user of the operating system."
 
 
 @click.group(name="access")
-def command() -> None:
+def access_group() -> None:
     """Roles from the access file, and just-in-time grants: asked for an incident, approved by somebody else, soon over."""
 
 
-command.add_command(token)
+access_group.add_command(token_group)
 
 
-def _data(command_: F) -> F:
+def _dataset_arguments(command_: F) -> F:
     """DATASET, and what of it."""
     named = click.option("--field", "fields", multiple=True, metavar="COLUMN", help="This column; may be repeated.")
     reverse = click.option("--reidentify", is_flag=True, help="To reverse tokens, not only to read them.")
     return click.argument("dataset")(named(reverse(command_)))
 
 
-@command.command("request", epilog=_WHO)
-@_data
+@access_group.command("request", epilog=_ACTOR_HELP)
+@_dataset_arguments
 @click.option("--incident", required=True, metavar="ID", help="The incident that it is for.")
 @click.option("--justification", required=True, metavar="TEXT", help="Why it is needed. Name no person.")
 @click.option(
@@ -61,9 +134,9 @@ def _data(command_: F) -> F:
 )
 @click.option("--for", "duration", metavar="TIME", help="How long: 30m, 8h (else what the access file says).")
 @click.option("--break-glass", is_flag=True, help="Take it at once: nobody approves, and it must be reviewed.")
-@options.house
+@options.workspace
 @options.as_json
-def request(
+def request_command(
     dataset: str,
     fields: Sequence[str],
     incident: str,
@@ -77,74 +150,78 @@ def request(
     **places: Any,
 ) -> None:
     """Ask for access to DATASET (a pipeline's name, or pipeline/output) for an incident. Somebody else must approve it."""
-    from minimize.governance.access.acting import request as asked
-    from minimize.governance.access.asks import Wish
-    from minimize.governance.access.misnamed import misnamed
+    from minimize.governance.access.explain import unknown_columns
+    from minimize.governance.access.workflow import NewGrant
+    from minimize.governance.access.workflow import request_grant as asked
 
     operation: Any = "reidentify" if reidentify else "read"
     columns = tuple(fields) or None
-    wish = Wish(incident, justification, dataset, tuple(tenants), columns, category, _lasting(duration), operation)
-    now, house = _now(), _house(places)
+    wish = NewGrant(
+        incident, justification, dataset, tuple(tenants), columns, category, _grant_duration(duration), operation
+    )
+    now, house = _now(), _workspace(places)
     found = asked(wish, house, now, break_glass=break_glass)
-    for name, hint in misnamed(dataset, fields, house).items():
+    for name, hint in unknown_columns(dataset, fields, house).items():
         log.warning("`%s` has no column `%s` (%s)", dataset, name, hint, extra={"code": "W027"})
-    _show(found, now, as_json)
+    _print_grant(found, now, as_json)
 
 
-def _answering(verb: Verb, about: str) -> None:
-    @command.command(verb, help=about, epilog=_WHO)
+def _add_answer_command(verb: GrantVerb, about: str) -> None:
+    @access_group.command(verb, help=about, epilog=_ACTOR_HELP)
     @click.argument("grant")
     @click.option("--note", default="", metavar="TEXT", help="A note that goes with it.")
-    @options.house
+    @options.workspace
     @options.as_json
     def answered(grant: str, note: str, as_json: bool, **places: Any) -> None:
-        from minimize.governance.access.acting import answer
+        from minimize.governance.access.workflow import answer_grant
 
         now = _now()
-        _show(answer(verb, grant, _house(places), now, note=note), now, as_json)
+        _print_grant(answer_grant(verb, grant, _workspace(places), now, note=note), now, as_json)
 
 
-_answering("approve", "Approve the request GRANT (the start of its name will do). From now on it opens what was asked.")
-_answering("deny", "Deny the request GRANT.")
-_answering("revoke", "End GRANT, or take a request back. One's own may be revoked without any permission.")
-_answering("review", "Take down that GRANT, which nobody approved, was reviewed.")
+_add_answer_command(
+    "approve", "Approve the request GRANT (the start of its name will do). From now on it opens what was asked."
+)
+_add_answer_command("deny", "Deny the request GRANT.")
+_add_answer_command("revoke", "End GRANT, or take a request back. One's own may be revoked without any permission.")
+_add_answer_command("review", "Take down that GRANT, which nobody approved, was reviewed.")
 
 
-@command.command("expire")
-@options.house
+@access_group.command("expire")
+@options.workspace
 @quiet
 @options.as_json
-def expire(as_json: bool, **places: Any) -> None:
+def expire_command(as_json: bool, **places: Any) -> None:
     """Mark what has run out as expired. It opened nothing any more anyway; this writes it down, for a nightly job."""
-    from minimize.governance.access.acting import expire as ended
+    from minimize.governance.access.workflow import expire_grants as ended
 
     now = _now()
-    done = ended(_house(places), now)
+    done = ended(_workspace(places), now)
     body = {"expired": [each.as_json(now) for each in done]}
-    options.show(body, as_json, f"{len(done)} grant(s) marked as expired")
+    options.print_result(body, as_json, f"{len(done)} grant(s) marked as expired")
 
 
-@command.command("list", epilog=_WHO)
+@access_group.command("list", epilog=_ACTOR_HELP)
 @click.option("--incident", metavar="ID", help="For this incident alone.")
 @click.option("--all", "all_", is_flag=True, help="Those that are over, too.")
 @click.option("--at", type=TIME, metavar="TIME", help="As they stood at this time (ISO 8601), not now.")
-@options.house
+@options.workspace
 @options.as_json
-def list_(incident: str | None, all_: bool, at: str | None, as_json: bool, **places: Any) -> int:
+def list_grants_command(incident: str | None, all_: bool, at: str | None, as_json: bool, **places: Any) -> int:
     """Print one's own requests and grants, and those one may see. Exit 1 while break-glass access waits for its review."""
-    from minimize.governance.access.showing import listed
-    from minimize.times import moment
+    from minimize.governance.access.explain import list_grants
+    from minimize.times import parse_time
 
-    when = moment(at) or _now()
-    found = listed(_house(places), when, incident=incident, over=all_)
-    text = "\n".join(_line(each, when) for each in found) or "no requests and no grants"
-    options.show({"grants": [each.as_json(when) for each in found]}, as_json, text)
+    when = parse_time(at) or _now()
+    found = list_grants(_workspace(places), when, incident=incident, over=all_)
+    text = "\n".join(_grant_line(each, when) for each in found) or "no requests and no grants"
+    options.print_result({"grants": [each.as_json(when) for each in found]}, as_json, text)
     return int(any(each.review(when) in ("due", "overdue") for each in found))
 
 
-@command.command("why")
+@access_group.command("why")
 @click.argument("user")
-@_data
+@_dataset_arguments
 @click.option(
     "--tenant",
     type=options.ID,
@@ -155,9 +232,9 @@ def list_(incident: str | None, all_: bool, at: str | None, as_json: bool, **pla
 @click.option("--purpose", metavar="WORD", help="What it is for.")
 @click.option("--incident", metavar="ID", help="Under the grants for this incident.")
 @click.option("--at", type=TIME, metavar="TIME", help="At this time (ISO 8601), not now.")
-@options.house
+@options.workspace
 @options.as_json
-def why(
+def why_command(
     user: str,
     dataset: str,
     fields: Sequence[str],
@@ -171,80 +248,80 @@ def why(
 
     Its columns are the plan's: say --pipeline. In place of DATASET, a permission such as settings/set says what USER wants to do.
     """
-    from minimize.governance.access import Account
-    from minimize.governance.access.permissions import PERMISSIONS
-    from minimize.governance.access.showing import why as decided
-    from minimize.governance.access.showing import why_act
-    from minimize.times import moment
+    from minimize.governance.access import UserAccount
+    from minimize.governance.access.explain import explain_access as decided
+    from minimize.governance.access.explain import explain_permission
+    from minimize.governance.access.model import PERMISSIONS
+    from minimize.times import parse_time
 
     wanted = {name: asked.pop(name) for name in ("purpose", "incident")}
-    account, when, tenant = Account(user, frozenset(groups)), moment(at) or _now(), asked.pop("tenant")
+    account, when, tenant = UserAccount(user, frozenset(groups)), parse_time(at) or _now(), asked.pop("tenant")
     if dataset in PERMISSIONS:
-        found = why_act(_house(asked), account, dataset, when, tenant=tenant)
+        found = explain_permission(_workspace(asked), account, dataset, when, tenant=tenant)
     elif asked["pipeline"] is None:
         raise click.UsageError("say --pipeline")
     else:
         operation: Any = "reidentify" if reidentify else "read"
-        found = decided(_house(asked), account, dataset, fields or None, when, **wanted, operation=operation)
-    options.show(found.as_json(), as_json, "\n".join(on_one_line(str(step)) for step in found.steps))
+        found = decided(_workspace(asked), account, dataset, fields or None, when, **wanted, operation=operation)
+    options.print_result(found.as_json(), as_json, "\n".join(single_line(str(step)) for step in found.steps))
     return 0 if found.decision.allowed else 3
 
 
-@command.command("show")
-@options.house
+@access_group.command("show")
+@options.workspace
 @options.as_json
-def show(as_json: bool, **places: Any) -> None:
+def show_command(as_json: bool, **places: Any) -> None:
     """Print who may do what: the roles and their permissions, and who has them where."""
-    from minimize.cli.tables import matrix
-    from minimize.governance.access.asking import required_access
-    from minimize.governance.access.showing import as_json as plain
-    from minimize.governance.access.showing import assignment_lines, grid
+    from minimize.cli.tables import print_matrix
+    from minimize.governance.access.enforcement import required_access
+    from minimize.governance.access.explain import access_json as plain
+    from minimize.governance.access.explain import assignment_lines, permission_grid
 
-    access = required_access(_house(places))
+    access = required_access(_workspace(places))
     if as_json:
-        options.show(plain(access), as_json, "")
+        options.print_result(plain(access), as_json, "")
         return
-    matrix("permission", list(access.roles), grid(access))
+    print_matrix("permission", list(access.roles), permission_grid(access))
     click.echo("\n".join(assignment_lines(access)) or "nobody has a role")
 
 
-@command.command("adopt", epilog=_WHO)
+@access_group.command("adopt", epilog=_ACTOR_HELP)
 @click.option("--yes", is_flag=True, help="Do it. Without it, what would change is shown.")
-@options.house
+@options.workspace
 @options.as_json
-def adopt(yes: bool, as_json: bool, **places: Any) -> None:
+def adopt_command(yes: bool, as_json: bool, **places: Any) -> None:
     """Adopt the access file as it is now. From the first time on, a change of it counts only once it was adopted.
 
     It takes `roles/assign` under the file that counts until then, and nobody gives a role to themselves.
     """
-    from minimize.governance.access.adopting import adopt as adopted
+    from minimize.governance.access.workflow import adopt_access as adopted
 
-    change = adopted(_house(places), _now(), yes=yes)
-    lines = [*(f"+ {line}" for line in change.comes), *(f"- {line}" for line in change.goes)]
+    change = adopted(_workspace(places), _now(), yes=yes)
+    lines = [*(f"+ {line}" for line in change.added), *(f"- {line}" for line in change.removed)]
     end = "it counts already" if not change.is_needed else "adopted" if yes else "nothing was changed: --yes does it"
     body = {**change.as_json(), "adopted": yes or not change.is_needed}
-    options.show(body, as_json, "\n".join([*map(on_one_line, lines), end]))
+    options.print_result(body, as_json, "\n".join([*map(single_line, lines), end]))
 
 
-@command.command("lint")
+@access_group.command("lint")
 @click.argument("file", type=click.Path(dir_okay=False), required=False)
 @options.fail_on
-@options.house
+@options.workspace
 @options.as_json
-def lint(file: str | None, fail_on: str, as_json: bool, **places: Any) -> int:
+def lint_command(file: str | None, fail_on: str, as_json: bool, **places: Any) -> int:
     """All faults and risky choices of FILE, else of the access file that counts; with --pipeline held against its plan."""
-    from minimize.governance.access.lint import lint as judged
+    from minimize.governance.access.lint import lint_access as judged
 
-    house = _house(places)
-    return print_all(judged(file, house), fail_on, as_json)
-
-
-def _show(grant: Grant, now: datetime, as_json: bool) -> None:
-    options.show(grant.as_json(now), as_json, _line(grant, now))
+    house = _workspace(places)
+    return print_lint_findings(judged(file, house), fail_on, as_json)
 
 
-def _line(grant: Grant, at: datetime) -> str:
-    asked, ends = grant.asked, grant.ends_at(at)
+def _print_grant(grant: Grant, now: datetime, as_json: bool) -> None:
+    options.print_result(grant.as_json(now), as_json, _grant_line(grant, now))
+
+
+def _grant_line(grant: Grant, at: datetime) -> str:
+    asked, ends = grant.request, grant.ends_at(at)
     what = ", ".join(asked.columns or (f"up to {asked.category}",))
     times = f", until {ends:%Y-%m-%dT%H:%M:%SZ}" if ends else ""
     if ends is None and grant.answer_by is not None and grant.state(at) == "requested":
@@ -252,23 +329,19 @@ def _line(grant: Grant, at: datetime) -> str:
     glass = f"  BREAK-GLASS, review {grant.review(at)}" if grant.is_break_glass else ""
     reverse = " (reidentify)" if asked.operation == "reidentify" else ""
     whose = f"{grant.requester}  {asked.incident}  {asked.dataset}{reverse}: {what} of {', '.join(asked.tenants)}"
-    return on_one_line(f"{grant.id}  {grant.state(at)}{times}  {whose}{glass}")
+    return single_line(f"{grant.id}  {grant.state(at)}{times}  {whose}{glass}")
 
 
-def _lasting(text: str | None) -> timedelta | None:
-    from minimize.policy.durations import duration
+def _grant_duration(text: str | None) -> timedelta | None:
+    from minimize.policy.value_readers import parse_duration
 
-    found = duration(text)
+    found = parse_duration(text)
     if text is not None and found is None:
         raise click.UsageError("--for wants a length of time: 45s, 30m, 8h")
     return found
 
 
-def _house(places: dict[str, Any]) -> House:
-    from minimize.switching import House
+def _workspace(places: dict[str, Any]) -> Workspace:
+    from minimize.governance.workspace import Workspace
 
-    return House(**places)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+    return Workspace(**places)

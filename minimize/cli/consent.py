@@ -1,4 +1,4 @@
-"""`minimize consent`: which tenant agreed to share what with whom."""
+"""`minimize consent`: consents of tenants to a recipient's functions."""
 
 from __future__ import annotations
 
@@ -9,30 +9,28 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import click
 
-from minimize.cli import options, recalls
-from minimize.cli.allowing import may
-from minimize.cli.lines import on_one_line
-from minimize.cli.quiet import quiet
-from minimize.cli.when import TIME
+from minimize.cli import options, recall_lists
+from minimize.cli.authorization import authorize
+from minimize.cli.options import TIME, quiet
+from minimize.cli.printing import single_line
 
 if TYPE_CHECKING:
-    from minimize.governance.consent import Shown, Why
-    from minimize.governance.consent.acting import Verb
-    from minimize.ledger.consents import Act
-    from minimize.switching import House
+    from minimize.governance.consent import ConsentExplanation, ConsentStatus, ConsentVerb
+    from minimize.governance.workspace import Workspace
+    from minimize.ledger.consents import ConsentAct
 
 log = logging.getLogger("minimize")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _meant(command: F) -> F:
+def _consent_arguments(command: F) -> F:
     """TENANT RECIPIENT FUNCTION, and where things are."""
     for name in ("function", "recipient", "tenant"):
         command = click.argument(name, type=options.ID if name == "tenant" else None)(command)
-    return options.recipients(options.house(options.as_json(command)))
+    return options.recipients(options.workspace(options.as_json(command)))
 
 
-RETRACT: Final = "what was received by it is still stored: minimize retract OUTPUT --yes takes it out"
+RETRACT_HINT: Final = "what was received by it is still stored: minimize retract OUTPUT --yes takes it out"
 _FROM = click.option(
     "--from", "valid_from", type=TIME, metavar="TIME", help="From this time on (ISO 8601); now where nothing is said."
 )
@@ -42,81 +40,81 @@ _TEXT = click.option(
 
 
 @click.group(name="consent")
-def command() -> None:
+def consent_group() -> None:
     """What tenants agreed to, for each recipient and function: bitemporal, append-only, audited.
 
     A consent is to the text, purpose and fields that the recipient's file has when it is given; a change needs a new one.
     """
 
 
-@command.command("request")
-@_meant
+@consent_group.command("request")
+@_consent_arguments
 @_FROM
-def request(**words: Any) -> None:
+def request_command(**words: Any) -> None:
     """Record that the consent of TENANT was asked for. What stands is not changed by it."""
-    _record("request", **words)
+    _record_consent("request", **words)
 
 
-@command.command("give")
-@_meant
+@consent_group.command("give")
+@_consent_arguments
 @_FROM
 @_TEXT
 @click.option("--until", type=TIME, metavar="TIME", help="It expires at this time (ISO 8601).")
-def give(**words: Any) -> None:
+def give_command(**words: Any) -> None:
     """Record that TENANT agreed to FUNCTION of RECIPIENT, as its file is now."""
-    _record("give", **words)
+    _record_consent("give", **words)
 
 
-@command.command("refuse")
-@_meant
+@consent_group.command("refuse")
+@_consent_arguments
 @_FROM
-@recalls.to
-def refuse(**words: Any) -> None:
+@recall_lists.list_file_option
+def refuse_command(**words: Any) -> None:
     """Record that TENANT refused. Whatever consent stands is over, and RECIPIENT is told to delete what it got by it."""
-    _end("refuse", **words)
+    _end_consent("refuse", **words)
 
 
-@command.command("withdraw")
-@_meant
+@consent_group.command("withdraw")
+@_consent_arguments
 @_FROM
-@recalls.to
-def withdraw(**words: Any) -> None:
+@recall_lists.list_file_option
+def withdraw_command(**words: Any) -> None:
     """Record that TENANT withdrew its consent: nothing is shared any more, and RECIPIENT is told to delete what it got.
 
     Gives the recall list: what was sent of TENANT, when, its digest, and whose it is by keyed token. What was received from
     RECIPIENT is taken out by `minimize retract`.
     """
-    _end("withdraw", **words)
+    _end_consent("withdraw", **words)
 
 
-@command.command("expire")
-@options.house
+@consent_group.command("expire")
+@options.workspace
 @quiet
 @options.as_json
-def expire(as_json: bool, **places: Any) -> None:
+def expire_command(as_json: bool, **places: Any) -> None:
     """Mark what has run out as expired, and call back what was sent by it. For a nightly job; it held no longer anyway."""
-    from minimize.governance.consent.showing import as_json as plain
-    from minimize.governance.sharing import expire_consents
+    from minimize.governance.consent import consent_act_json as plain
+    from minimize.governance.sharing import expire_and_recall
 
-    may("consent/expire", places)
-    ended = expire_consents(_house(**places), _now())
+    authorize("consent/expire", places)
+    ended = expire_and_recall(_workspace(**places), _now())
     body = {"expired": [plain(act) for act in ended.acts]}
-    body |= {"recalls": recalls.plain(ended.recalls)} if ended.recalls else {}
-    lines = [f"{len(ended.acts)} consent(s) marked as expired", *map(recalls.line, ended.recalls)]
-    lines += [RETRACT] if ended.is_received else []
-    options.show(body, as_json, "\n".join(lines))
+    body |= {"recalls": recall_lists.recalls_json(ended.recalls)} if ended.recalls else {}
+    lines = [f"{len(ended.acts)} consent(s) marked as expired", *map(recall_lists.recall_line, ended.recalls)]
+    lines += [RETRACT_HINT] if ended.is_received else []
+    options.print_result(body, as_json, "\n".join(lines))
 
 
-@command.command("show")
+@consent_group.command("show")
 @click.option("--tenant", type=options.ID, metavar="T", help="Of this tenant alone.")
 @click.option("--recipient", metavar="NAME", help="To this recipient alone.")
 @click.option("--function", metavar="NAME", help="For this function alone.")
 @click.option("--at", type=TIME, metavar="TIME", help="As it was known and held at this time (ISO 8601), not now.")
 @click.option("--history", is_flag=True, help="Every act, not only those that decide.")
 @options.recipients
-@options.house
+@options.workspace
 @options.as_json
-def show(
+def show_command(
     tenant: str | None,
     recipient: str | None,
     function: str | None,
@@ -127,20 +125,22 @@ def show(
     **places: Any,
 ) -> None:
     """Print for each tenant and function the act that decides, and whether there is a consent."""
-    from minimize.governance.consent import shown
-    from minimize.times import moment
+    from minimize.governance.consent import list_consents
+    from minimize.times import parse_time
 
     named = {"tenant": tenant, "recipient": recipient, "function": function}
-    found = shown(_house(**places), moment(at) or _now(), **named, history=history, recipients=recipients)
-    text = "\n".join(map(_line, found)) or "no consents"
-    options.show({"consents": [one.as_json() for one in found]}, as_json, text)
+    found = list_consents(
+        _workspace(**places), parse_time(at) or _now(), **named, history=history, recipients=recipients
+    )
+    text = "\n".join(map(_consent_line, found)) or "no consents"
+    options.print_result({"consents": [one.as_json() for one in found]}, as_json, text)
 
 
-@command.command("why")
-@_meant
+@consent_group.command("why")
+@_consent_arguments
 @click.option("--at", type=TIME, metavar="TIME", help="At this time of sharing (ISO 8601), not now.")
 @click.option("--event", type=TIME, metavar="TIME", help="At the time of an event, too.")
-def why(
+def why_command(
     tenant: str,
     recipient: str,
     function: str,
@@ -151,16 +151,16 @@ def why(
     **places: Any,
 ) -> None:
     """Say whether the rows of TENANT may go to RECIPIENT by FUNCTION, as far as consent goes, and which acts decide."""
-    from minimize.governance.consent import why as decided
-    from minimize.times import moment
+    from minimize.governance.consent import explain_consent as decided
+    from minimize.times import parse_time
 
-    run, house = moment(at) or _now(), _house(**places)
-    found = decided(tenant, recipient, function, house, run=run, event=moment(event), recipients=recipients)
-    options.show(found.as_json(), as_json, _told(found))
+    run, house = parse_time(at) or _now(), _workspace(**places)
+    found = decided(tenant, recipient, function, house, run=run, event=parse_time(event), recipients=recipients)
+    options.print_result(found.as_json(), as_json, _explanation_text(found))
 
 
-def _record(
-    verb: Verb,
+def _record_consent(
+    verb: ConsentVerb,
     *,
     tenant: str,
     recipient: str,
@@ -172,20 +172,22 @@ def _record(
     text_version: int | None = None,
     **places: Any,
 ) -> None:
-    from minimize.governance.consent import Wish, act, overruled_by
-    from minimize.governance.consent.showing import as_json as plain
-    from minimize.times import moment
+    from minimize.governance.consent import NewConsent, find_overruling_act, record_consent
+    from minimize.governance.consent import consent_act_json as plain
+    from minimize.times import parse_time
 
-    wish = Wish(tenant, recipient, function, text_version, moment(valid_from), moment(until))
-    may(f"consent/{verb}", places, tenant)
-    house = _house(**places)
-    done = act(verb, wish, house, _now(), recipients=recipients)
-    over = overruled_by(done, house)
+    wish = NewConsent(tenant, recipient, function, text_version, parse_time(valid_from), parse_time(until))
+    authorize(f"consent/{verb}", places, tenant)
+    house = _workspace(**places)
+    done = record_consent(verb, wish, house, _now(), recipients=recipients)
+    over = find_overruling_act(done, house)
     body = plain(done) | ({"overruled_by": plain(over)} if over is not None else {})
-    options.show(body, as_json, "\n".join([_said(done), *([_overruled(over)] if over is not None else [])]))
+    options.print_result(
+        body, as_json, "\n".join([_act_text(done), *([_overruled_text(over)] if over is not None else [])])
+    )
 
 
-def _end(
+def _end_consent(
     verb: Literal["withdraw", "refuse"],
     *,
     tenant: str,
@@ -197,66 +199,70 @@ def _end(
     to: str | None,
     **places: Any,
 ) -> None:
-    from minimize.governance.consent import Wish, ends_nothing
-    from minimize.governance.consent.showing import as_json as plain
-    from minimize.governance.sharing import withdraw as ended
-    from minimize.times import moment
+    from minimize.governance.consent import NewConsent, ends_nothing
+    from minimize.governance.consent import consent_act_json as plain
+    from minimize.governance.sharing import withdraw_and_recall as ended
+    from minimize.times import parse_time
 
-    wish = Wish(tenant, recipient, function, None, moment(valid_from))
-    may(f"consent/{verb}", places, tenant)
-    house = _house(**places)
-    with recalls.handing(to, recipient) as hand:
+    wish = NewConsent(tenant, recipient, function, None, parse_time(valid_from))
+    authorize(f"consent/{verb}", places, tenant)
+    house = _workspace(**places)
+    with recall_lists.recall_list_writer(to, recipient) as hand:
         done = ended(wish, house, _now(), verb=verb, recipients=recipients)
         hand(done.recalls)
     if ends_nothing(done.acts[0], house):
         message = "no consent of this tenant to %s of %s is recorded: is the tenant spelled correctly?"
-        log.warning(message, on_one_line(function), on_one_line(recipient), extra={"code": "W047"})
-    body = {**plain(done.acts[0]), "recalls": recalls.plain(done.recalls), "ending": done.ending}
+        log.warning(message, single_line(function), single_line(recipient), extra={"code": "W047"})
+    body = {**plain(done.acts[0]), "recalls": recall_lists.recalls_json(done.recalls), "ending": done.ending}
     body |= {"received": True} if done.is_received else {}
     ending = [f"and by hand: {done.ending}"] if done.ending else []
-    received = [RETRACT] if done.is_received else []
-    options.show(body, as_json, "\n".join([_said(done.acts[0]), *map(recalls.line, done.recalls), *received, *ending]))
+    received = [RETRACT_HINT] if done.is_received else []
+    options.print_result(
+        body,
+        as_json,
+        "\n".join([_act_text(done.acts[0]), *map(recall_lists.recall_line, done.recalls), *received, *ending]),
+    )
 
 
-def _house(**places: Any) -> House:
-    from minimize.switching import House
+def _workspace(**places: Any) -> Workspace:
+    from minimize.governance.workspace import Workspace
 
-    return House(**places)
+    return Workspace(**places)
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _said(act: Act) -> str:
+def _act_text(act: ConsentAct) -> str:
     until = f" until {act.expires_at:%Y-%m-%dT%H:%M:%SZ}" if act.expires_at else ""
     whose = f"{act.tenant_id}  {act.recipient}  {act.function}"
     return f"{whose}  {act.state}  by {act.by}, from {act.valid_from:%Y-%m-%dT%H:%M:%SZ}{until}"
 
 
-def _overruled(over: Act) -> str:
+def _overruled_text(over: ConsentAct) -> str:
     since = f"{over.valid_from:%Y-%m-%dT%H:%M:%SZ}"
     said = f"it has no effect from {since} on: the consent is {over.state} since then"
     return f"{said}; give it without --from, or from a later time"
 
 
-def _line(one: Shown) -> str:
-    from minimize.consent.states import REASONS
+def _consent_line(one: ConsentStatus) -> str:
+    from minimize.consent.terms import NO_CONSENT_REASONS
 
     if one.holds is None:
-        return f"{_said(one.act)}, recorded {one.act.recorded_at:%Y-%m-%dT%H:%M:%SZ}"
-    word = "valid" if one.why is None else f"no consent: {REASONS[one.why]}"
-    return f"{_said(one.act)}: {word}"
+        return f"{_act_text(one.act)}, recorded {one.act.recorded_at:%Y-%m-%dT%H:%M:%SZ}"
+    word = "valid" if one.why is None else f"no consent: {NO_CONSENT_REASONS[one.why]}"
+    return f"{_act_text(one.act)}: {word}"
 
 
-def _told(found: Why) -> str:
+def _explanation_text(found: ConsentExplanation) -> str:
     word = "consent" if found.valid else "no consent"
-    head = f"{found.recipient} {found.function} for {found.tenant}: {word} ({found.told})"
-    acts = [(when, "nothing" if act is None else _said(act)) for when, act in found.deciding]
+    head = f"{found.recipient} {found.function} for {found.tenant}: {word} ({found.reason_text})"
+    acts = [(when, "nothing" if act is None else _act_text(act)) for when, act in found.deciding]
     lines = [f"at {when:%Y-%m-%dT%H:%M:%SZ}: {act}" for when, act in acts]
-    return "\n".join([head, *lines, *map(_recorded_later, found.recorded_later)])
+    return "\n".join([head, *lines, *map(_recorded_later_text, found.recorded_later)])
 
 
-def _recorded_later(act: Act) -> str:
+def _recorded_later_text(act: ConsentAct) -> str:
     recorded, since = (f"{time:%Y-%m-%dT%H:%M:%SZ}" for time in (act.recorded_at, act.valid_from))
     return f"recorded only at {recorded}, valid from {since}: {act.state} by {act.by}. Only runs from {recorded} on count it"

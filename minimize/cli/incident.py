@@ -1,8 +1,8 @@
-"""`minimize incident`: what was exposed, whom it affects, who is told by when."""
+"""`minimize incident`: what was exposed, whom it affects, and who must be notified by when."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,27 +10,105 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minimize.cli import options
-from minimize.cli.allowing import may
-from minimize.cli.findings import print_all
-from minimize.cli.lines import on_one_line
-from minimize.cli.scoped import line_of, lines_of, unmatched
-from minimize.cli.when import TIME
-from minimize.counts import counted
+from minimize.cli.authorization import authorize
+from minimize.cli.options import TIME
+from minimize.cli.printing import print_lint_findings, single_line
+from minimize.text import count_noun
 
 if TYPE_CHECKING:
     from minimize.governance.incidents import Incident
-    from minimize.governance.incidents.incident import Class, Said
+    from minimize.governance.incidents.incident import IncidentClass, StatementKind
+    from minimize.governance.workspace import Workspace
+
+
+def incident_line(found: Incident, now: datetime) -> str:
+    """An incident on one line."""
+    due = "" if found.due is None else f", notice by {found.due:%Y-%m-%dT%H:%MZ}, {len(found.pending)} to be told"
+    late = " OVERDUE" if found.is_overdue(now) else ""
+    return single_line(
+        f"{found.id}  {found.title}: {found.state}, {count_noun(len(found.affected), 'tenant')}{due}{late}"
+    )
+
+
+def incident_lines(found: Incident, now: datetime) -> list[str]:
+    """An incident and its scope."""
+    body = found.as_json(now)
+    happened = body["happened"]
+    lines = [
+        incident_line(found, now),
+        f"  happened {happened['from']} to {happened['to'] or '?'}, known {body['known_at']}",
+        f"  exposed: {', '.join(body['exposed'])}",
+    ]
+    if found.scope is not None:
+        lines += [line for each in found.scope["tenants"] for line in _tenant_lines(each, body)]
+        lines += _unattributed_lines(found.scope)
+    lines += [f"  {what}: {text}" for what in ("measure", "action", "consequence") for text in body[f"{what}s"]]
+    if body["closed"] is not None:
+        lines += [f"  closed as {body['closed']['class']} by {body['closed']['by']}: {body['closed']['reason']}"]
+    return [single_line(line) for line in lines]
+
+
+def _tenant_lines(each: Mapping[str, Any], body: Mapping[str, Any]) -> list[str]:
+    many, period, kinds = each["subjects"], each["period"], each["kinds"]
+    subjects = (
+        "groups" if many is None else f"{'' if many['exact'] else 'at most '}{count_noun(many['count'], 'subject')}"
+    )
+    there = ", ".join(sorted({one["recipient"] for one in each["recipients"]}))
+    records = f"{'' if each.get('rows_exact', True) else 'at most '}{count_noun(each['rows'], 'record')}"
+    return [
+        f"  {each['tenant_id']}: {subjects}, {records}, {each['form']}, "
+        f"{period['from'] or '?'} to {period['to'] or '?'}; {_notice_state(each, body)}",
+        "    " + ", ".join(f"{kind['column']} ({kind['form']})" for kind in kinds),
+        *([f"    copies at {there}"] if there else []),
+    ]
+
+
+def _notice_state(each: Mapping[str, Any], body: Mapping[str, Any]) -> str:
+    if each["tenant_id"] in body["exempt"]:
+        return "exempt"
+    if not each["notice"]:
+        return "no notice needed: " + ("unintelligible" if each["form"] == "encrypted" else "it names nobody")
+    given = [one for one in body["notices"][each["tenant_id"]] if one["given_at"]]
+    return f"told {given[-1]['given_at']}" if given else "to be told"
+
+
+def _unattributed_lines(scope: Mapping[str, Any]) -> list[str]:
+    unknown = scope["records_of_unknown_tenants"]
+    lines = [f"  {count_noun(unknown, 'record')} whose tenant no file tells"] if unknown else []
+    lines += unmatched_lines(scope.get("nothing_matches", ()))
+    lines += [
+        f"  {one['operation']} by {one['actor']} at {one['at']}: of whom, nobody can tell"
+        for one in scope.get("acts_of_unknown_tenants", ())
+    ]
+    lines += [f"  not searched: {one['file']}: {_unsearched_reason(one)}" for one in scope["not_searched"]]
+    return lines + [
+        f"  not reached: {one['output']} of {one['pipeline']}: {one['why']}" for one in scope["not_reached"]
+    ]
+
+
+def unmatched_lines(lost: Sequence[str]) -> list[str]:
+    """What was named and nothing matches."""
+    return [f"  NOTHING MATCHES {one}: is it written right, and was it there by then?" for one in lost]
+
+
+def _unsearched_reason(one: Mapping[str, Any]) -> str:
+    """Why a file was not looked at, and what tells of its tenants in its place."""
+    why = "its keys were destroyed" if one["why"] == "E210" else one["why"]
+    known = {"record": "what was taken down when it went", "folder": "the name of its folder"}
+    by = known.get(str(one.get("tenants_by")))
+    return f"{why}; {f'its tenants are known by {by}' if by else 'whose records it held, nobody can tell'}"
+
 
 CLASSES = ("false_positive", "security_incident", "customer_reportable")
-SAID = ("measure", "action", "consequence")
+NOTICE_PARTS = ("measure", "action", "consequence")
 
 
 @click.group(name="incident")
-def command() -> None:
+def incident_group() -> None:
     """Breaches: what was exposed, whom it affects, who is told by when."""
 
 
-@command.command("open")
+@incident_group.command("open")
 @click.argument("id_", metavar="ID")
 @click.option("--title", required=True, help="What it is about; notices have it as their title.")
 @click.option("--from", "since", required=True, type=TIME, metavar="TIME", help="When it began.")
@@ -43,72 +121,77 @@ def command() -> None:
     metavar="WHAT",
     help="output:PATH[#NAME], run:ID, date:D, column:NAME, recipient:NAME, key:NAME/VERSION, grant:ID, actor:NAME[@FROM/TO]",
 )
-@options.house
+@options.workspace
 @options.as_json
-def open_(id_: str, title: str, exposed: tuple[str, ...], as_json: bool, **words: Any) -> None:
+def open_command(id_: str, title: str, exposed: tuple[str, ...], as_json: bool, **words: Any) -> None:
     """Open the incident ID: what was exposed, and when.
 
-    What is named and nothing matches is told: it is recorded all the same, and `scope` looks closer.
+    What is named and nothing matches is told: it is recorded all the same, and `scope_command` looks closer.
     """
-    from minimize.governance.incidents import Case, nothing_matches, open_incident
-    from minimize.times import moment
+    from minimize.governance.incidents import NewIncident, open_incident, unmatched_items
+    from minimize.times import parse_time
 
-    may("incident/open", words)
+    authorize("incident/open", words)
     now = datetime.now(UTC)
-    since, until, known = (moment(words[name]) for name in ("since", "until", "known"))
-    case = Case(id_, title, (since or now, until), known or now, exposed)
-    house = _house(words)
+    since, until, known = (parse_time(words[name]) for name in ("since", "until", "known"))
+    case = NewIncident(id_, title, (since or now, until), known or now, exposed)
+    house = _workspace(words)
     found = open_incident(case, house, now)
-    lost = [str(each) for each in nothing_matches(found, house)]
-    text = "\n".join([*lines_of(found, now), *map(on_one_line, unmatched(lost))])
-    options.show({**found.as_json(now), "nothing_matches": lost}, as_json, text)
+    lost = [str(each) for each in unmatched_items(found, house)]
+    text = "\n".join([*incident_lines(found, now), *map(single_line, unmatched_lines(lost))])
+    options.print_result({**found.as_json(now), "nothing_matches": lost}, as_json, text)
 
 
-@command.command("scope")
+@incident_group.command("scope")
 @click.argument("id_", metavar="ID")
 @click.option("--in", "named", multiple=True, metavar="OUTPUT", help="Look here, too; the ledger knows the rest.")
-@options.house
+@options.workspace
 @options.as_json
-def scope(id_: str, named: tuple[str, ...], as_json: bool, **words: Any) -> None:
+def scope_command(id_: str, named: tuple[str, ...], as_json: bool, **words: Any) -> None:
     """Work out whom ID affects: from receipts, files, disclosures, the audit log and grants. No other tenant is named."""
-    from minimize.governance.incidents import scope as scoped
+    from minimize.governance.incidents import scope_incident as scoped
 
-    may("incident/assess", words)
+    authorize("incident/assess", words)
     now = datetime.now(UTC)
-    _show(scoped(id_, _house(words), now, named_=named), as_json, now)
+    _print_incident(scoped(id_, _workspace(words), now, named_=named), as_json, now)
 
 
-@command.command("declare")
+@incident_group.command("declare")
 @click.argument("id_", metavar="ID")
-@options.house
+@options.workspace
 @options.as_json
-def declare(id_: str, as_json: bool, **words: Any) -> None:
+def declare_command(id_: str, as_json: bool, **words: Any) -> None:
     """Declare ID: from now on there are 72 hours to give notice."""
-    from minimize.governance.incidents import declare as declared
+    from minimize.governance.incidents import declare_incident as declared
 
-    may("incident/declare", words)
+    authorize("incident/declare", words)
     now = datetime.now(UTC)
-    _show(declared(id_, _house(words), now), as_json, now)
+    _print_incident(declared(id_, _workspace(words), now), as_json, now)
 
 
-@command.command("measure")
+@incident_group.command("measure")
 @click.argument("id_", metavar="ID")
 @click.argument("text")
 @click.option(
-    "--as", "what", type=click.Choice(SAID), default="measure", show_default=True, help="Which part of a notice."
+    "--as",
+    "what",
+    type=click.Choice(NOTICE_PARTS),
+    default="measure",
+    show_default=True,
+    help="Which part of a notice.",
 )
-@options.house
+@options.workspace
 @options.as_json
-def measure(id_: str, text: str, what: Said, as_json: bool, **words: Any) -> None:
+def measure_command(id_: str, text: str, what: StatementKind, as_json: bool, **words: Any) -> None:
     """Take down what was done about ID, what tenants should do, or what may follow from it; notices say it."""
-    from minimize.governance.incidents import measure as measured
+    from minimize.governance.incidents import record_measure as measured
 
-    may("incident/assess", words)
+    authorize("incident/assess", words)
     now = datetime.now(UTC)
-    _show(measured(id_, what, text, _house(words), now), as_json, now)
+    _print_incident(measured(id_, what, text, _workspace(words), now), as_json, now)
 
 
-@command.command("notice")
+@incident_group.command("notice")
 @click.argument("id_", metavar="ID")
 @click.option(
     "--to", type=click.Path(file_okay=False), metavar="DIR", help="A new folder is made in it for each version."
@@ -122,108 +205,108 @@ def measure(id_: str, text: str, what: Said, as_json: bool, **words: Any) -> Non
 )
 @click.option("--tenant", "only", type=options.ID, multiple=True, metavar="T", help="These alone.")
 @click.option("--sent", "was_sent", is_flag=True, help="Take down that the last notices were sent.")
-@options.house
+@options.workspace
 @options.as_json
-def notice(id_: str, only: tuple[str, ...], was_sent: bool, as_json: bool, **words: Any) -> None:
+def notice_command(id_: str, only: tuple[str, ...], was_sent: bool, as_json: bool, **words: Any) -> None:
     """Draft the next version of the notices of ID, for each tenant that has to be told; --sent once they were sent."""
-    from minimize.governance.incidents import sent
+    from minimize.governance.incidents import record_notices_sent
 
-    may("incident/notice", words)
+    authorize("incident/notice", words)
     now = datetime.now(UTC)
     if was_sent:
-        _show(sent(id_, _house(words), now, only=only), as_json, now)
+        _print_incident(record_notices_sent(id_, _workspace(words), now, only=only), as_json, now)
     else:
-        _drafted(id_, only, as_json, words, now)
+        _draft_notices(id_, only, as_json, words, now)
 
 
-def _drafted(id_: str, only: tuple[str, ...], as_json: bool, words: Mapping[str, Any], now: datetime) -> None:
+def _draft_notices(id_: str, only: tuple[str, ...], as_json: bool, words: Mapping[str, Any], now: datetime) -> None:
     from minimize.errors import ConfigurationError
-    from minimize.governance.incidents import draft, find_contacts
+    from minimize.governance.incidents import draft_notices, find_contacts
 
     if words["to"] is None or not words["contact"]:
         raise ConfigurationError("a notice says whom to ask", hint="--to DIR --contact WHOM, or --sent")
-    house = _house(words)
+    house = _workspace(words)
     known = find_contacts(words["contacts"], house.folder)
-    done = draft(id_, Path(words["to"]), words["contact"], known, house, now, only=only)
-    lines = [f"version {done.version} for {counted(len(done.tenants), 'tenant')}: {done.folder}"]
-    lines += [f"  no contact of {tenant} is known" for tenant in done.nobody]
-    options.show(done.as_json(), as_json, "\n".join(map(on_one_line, lines)))
+    done = draft_notices(id_, Path(words["to"]), words["contact"], known, house, now, only=only)
+    lines = [f"version {done.version} for {count_noun(len(done.tenants), 'tenant')}: {done.folder}"]
+    lines += [f"  no contact of {tenant} is known" for tenant in done.without_contact]
+    options.print_result(done.as_json(), as_json, "\n".join(map(single_line, lines)))
 
 
-@command.command("lint")
+@incident_group.command("lint")
 @click.argument("file", type=click.Path(dir_okay=False))
 @options.as_json
-def lint(file: str, as_json: bool) -> int:
+def lint_command(file: str, as_json: bool) -> int:
     """Check a file of contacts: CSV or YAML with tenant_id, role (privacy, security, administrator), name, address."""
     from minimize.governance.incidents import lint_contacts
 
-    return print_all(lint_contacts(Path(file)), "error", as_json)
+    return print_lint_findings(lint_contacts(Path(file)), "error", as_json)
 
 
-@command.command("exempt")
+@incident_group.command("exempt")
 @click.argument("id_", metavar="ID")
 @click.argument("tenant", type=options.ID)
 @click.option("--reason", default="", help="Why the tenant need not be told.")
 @click.option("--agree", is_flag=True, help="Agree to what somebody else asked for.")
-@options.house
+@options.workspace
 @options.as_json
-def exempt(id_: str, tenant: str, reason: str, agree: bool, as_json: bool, **words: Any) -> None:
+def exempt_command(id_: str, tenant: str, reason: str, agree: bool, as_json: bool, **words: Any) -> None:
     """Ask that TENANT is not told of ID, or agree to it: that takes another person."""
-    from minimize.governance.incidents import agree as agreed
-    from minimize.governance.incidents import exempt as asked
+    from minimize.governance.incidents import approve_exemption as agreed
+    from minimize.governance.incidents import request_exemption as asked
 
-    may("incident/notice", words, tenant)
-    now, house = datetime.now(UTC), _house(words)
+    authorize("incident/notice", words, tenant)
+    now, house = datetime.now(UTC), _workspace(words)
     found = agreed(id_, tenant, house, now) if agree else asked(id_, tenant, reason, house, now)
-    _show(found, as_json, now)
+    _print_incident(found, as_json, now)
 
 
-@command.command("close")
+@incident_group.command("close")
 @click.argument("id_", metavar="ID")
 @click.option("--as", "class_", type=click.Choice(CLASSES), required=True, help="What it was.")
 @click.option("--reason", required=True, help="Why.")
-@options.house
+@options.workspace
 @options.as_json
-def close(id_: str, class_: Class, reason: str, as_json: bool, **words: Any) -> None:
+def close_command(id_: str, class_: IncidentClass, reason: str, as_json: bool, **words: Any) -> None:
     """Close ID. Once declared it stays open until everybody who is to be told was told, or exempted."""
-    from minimize.governance.incidents import close as closed
+    from minimize.governance.incidents import close_incident as closed
 
-    may("incident/close", words)
+    authorize("incident/close", words)
     now = datetime.now(UTC)
-    _show(closed(id_, class_, reason, _house(words), now), as_json, now)
+    _print_incident(closed(id_, class_, reason, _workspace(words), now), as_json, now)
 
 
-@command.command("list")
-@options.house
+@incident_group.command("list")
+@options.workspace
 @options.as_json
-def list_(as_json: bool, **words: Any) -> int:
+def list_command(as_json: bool, **words: Any) -> int:
     """List incidents, and by when notice has to be given. Exit 1 where one is overdue."""
-    from minimize.governance.incidents import recorded
+    from minimize.governance.incidents import load_incidents
 
-    may("incident/read", words)
-    now, found = datetime.now(UTC), list(recorded(_house(words)).values())
-    text = "\n".join(line_of(each, now) for each in found) or "no incidents"
-    options.show({"incidents": [each.as_json(now) for each in found]}, as_json, text)
+    authorize("incident/read", words)
+    now, found = datetime.now(UTC), list(load_incidents(_workspace(words)).values())
+    text = "\n".join(incident_line(each, now) for each in found) or "no incidents"
+    options.print_result({"incidents": [each.as_json(now) for each in found]}, as_json, text)
     return int(any(each.is_overdue(now) for each in found))
 
 
-@command.command("show")
+@incident_group.command("show")
 @click.argument("id_", metavar="ID")
-@options.house
+@options.workspace
 @options.as_json
-def show(id_: str, as_json: bool, **words: Any) -> None:
+def show_command(id_: str, as_json: bool, **words: Any) -> None:
     """Show ID: what was exposed, whom it affects, who was told, what was done."""
-    from minimize.governance.incidents import named
+    from minimize.governance.incidents import load_incident
 
-    may("incident/read", words)
-    _show(named(id_, _house(words)), as_json, datetime.now(UTC))
-
-
-def _show(found: Incident, as_json: bool, now: datetime) -> None:
-    options.show(found.as_json(now), as_json, "\n".join(lines_of(found, now)))
+    authorize("incident/read", words)
+    _print_incident(load_incident(id_, _workspace(words)), as_json, datetime.now(UTC))
 
 
-def _house(words: Mapping[str, Any]) -> Any:
-    from minimize.switching import House
+def _print_incident(found: Incident, as_json: bool, now: datetime) -> None:
+    options.print_result(found.as_json(now), as_json, "\n".join(incident_lines(found, now)))
 
-    return House(**{name: words[name] for name in ("ledger", "output", "pipeline", "keys")})
+
+def _workspace(words: Mapping[str, Any]) -> Workspace:
+    from minimize.governance.workspace import Workspace
+
+    return Workspace(**{name: words[name] for name in ("ledger", "output", "pipeline", "keys")})

@@ -1,4 +1,4 @@
-"""`minimize keys`: make, extend and list keyrings."""
+"""`minimize keys`: create, extend and list keyrings; rotate and destroy master keys."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minimize.cli import options
-from minimize.cli.allowing import may
-from minimize.cli.width import width
+from minimize.cli.authorization import authorize
+from minimize.cli.printing import line_width
 
 if TYPE_CHECKING:
-    from minimize.keys import KeyLine, Keyring
-    from minimize.switching import House
+    from minimize.governance.workspace import Workspace
+    from minimize.keys import KeyInfo, Keyring
 
 
 @click.group(name="keys")
-def command() -> None:
+def keys_group() -> None:
     """Keyrings: files with named, versioned keys that only their owner can read."""
 
 
-@command.command("new")
+@keys_group.command("new")
 @click.argument("file", type=click.Path(dir_okay=False))
 @click.option("--name", "names", multiple=True, metavar="NAME", help="A key to make; may be given again.")
 @click.argument("more", nargs=-1, metavar="[NAME]…")
 @options.as_json
-def new(file: str, names: tuple[str, ...], more: tuple[str, ...], as_json: bool) -> None:
+def new_command(file: str, names: tuple[str, ...], more: tuple[str, ...], as_json: bool) -> None:
     """Make the keyring FILE, never over another.
 
     It gets the named keys, a signing key and a subject key, all at version 1.
@@ -37,37 +37,39 @@ def new(file: str, names: tuple[str, ...], more: tuple[str, ...], as_json: bool)
 
     keyring = new_keyring(file, (*names, *more), now=datetime.now(UTC))
     text = f"made {file} with {', '.join(keyring.names())}; keep it secret and keep a copy"
-    options.show(_listed(file, keyring), as_json, text)
+    options.print_result(_keyring_json(file, keyring), as_json, text)
 
 
-@command.command("add")
+@keys_group.command("add")
 @click.argument("file", type=click.Path(dir_okay=False))
 @click.argument("name")
 @options.as_json
-def add(file: str, name: str, as_json: bool) -> None:
+def add_command(file: str, name: str, as_json: bool) -> None:
     """Add the key NAME to FILE, or a new version of it."""
     from minimize.keys import add_key
 
-    may("keys/add", {"keys": file})
+    authorize("keys/add", {"keys": file})
     keyring = add_key(file, name, now=datetime.now(UTC))
-    options.show(_listed(file, keyring), as_json, f"{name}/{keyring.version_of(name)} stands in {file}")
+    options.print_result(_keyring_json(file, keyring), as_json, f"{name}/{keyring.version_of(name)} stands in {file}")
 
 
-@command.command("list")
+@keys_group.command("list")
 @click.argument("file", type=click.Path(dir_okay=False), required=False)
 @options.keys
 @options.as_json
-def list_(file: str | None, keys: str | None, as_json: bool) -> None:
+def list_command(file: str | None, keys: str | None, as_json: bool) -> None:
     """The names, versions and states in FILE (else --keys), and in the key service where one is; never the keys."""
-    from minimize.keys.kms import served
+    from minimize.keys.discovery import key_service_versions
 
-    keyring = _keyring(file or keys)
-    body = _listed(file or keys or str(keyring.path), keyring)
-    body["keys"] += _lines(served())
-    options.show(body, as_json, "\n".join(f"{key['id']}\t{key['created']}\t{key['state']}" for key in body["keys"]))
+    keyring = _find_keyring(file or keys)
+    body = _keyring_json(file or keys or str(keyring.path), keyring)
+    body["keys"] += _key_lines(key_service_versions())
+    options.print_result(
+        body, as_json, "\n".join(f"{key['id']}\t{key['created']}\t{key['state']}" for key in body["keys"])
+    )
 
 
-@command.command("rotate")
+@keys_group.command("rotate")
 @click.argument("file", type=click.Path(dir_okay=False), required=False)
 @click.option("--name", "names", multiple=True, metavar="NAME", help="Of this master key alone; may be given again.")
 @click.option(
@@ -81,7 +83,7 @@ def list_(file: str | None, keys: str | None, as_json: bool) -> None:
 @options.only_ledger
 @options.keys
 @options.as_json
-def rotate(
+def rotate_command(
     file: str | None,
     names: tuple[str, ...],
     rewrite: tuple[str, ...],
@@ -91,15 +93,17 @@ def rotate(
     as_json: bool,
 ) -> None:
     """A new version of the master keys of FILE (else --keys), for new files; old versions only decrypt from now on."""
-    from minimize.governance.custody.rotating import rotate as made
+    from minimize.governance.key_rotation import rotate_keys as made
 
-    house = _house(file, keys, ledger, rewrite)
+    house = _workspace(file, keys, ledger, rewrite)
     done = made(house, datetime.now(UTC), names=names, outputs=rewrite, new=not no_new)
-    told = [f"{each.id} is for new files" for each in done.made] + [each.summary(width()) for each in done.receipts]
-    options.show(done.as_json(), as_json, "\n".join(told) or "there is nothing to do")
+    told = [f"{each.id} is for new files" for each in done.versions] + [
+        each.summary(line_width()) for each in done.receipts
+    ]
+    options.print_result(done.as_json(), as_json, "\n".join(told) or "there is nothing to do")
 
 
-@command.command("shred")
+@keys_group.command("shred")
 @click.argument("words", nargs=-1, metavar="[FILE] [KEY]")
 @click.option("--tenant", type=options.ID, metavar="TENANT", help="All master keys of a tenant's own, instead of KEY.")
 @click.option("--output", "outputs", multiple=True, type=click.Path(), metavar="DIR", help="Look at this output, too.")
@@ -107,7 +111,7 @@ def rotate(
 @options.only_ledger
 @options.keys
 @options.as_json
-def shred(
+def shred_command(
     words: tuple[str, ...],
     tenant: str | None,
     outputs: tuple[str, ...],
@@ -117,27 +121,27 @@ def shred(
     as_json: bool,
 ) -> None:
     """Destroy a version of a master key (KEY: encrypt.pseudonymized/1), and with it all that is encrypted under it."""
-    from minimize.governance.custody.shredding import shred as made
+    from minimize.governance.crypto_shredding import shred_keys as made
 
     key, *file = reversed(words) if tenant is None and words else (None, *words)
     if len(file) > 1:
         raise click.UsageError("shred takes a keyring file and a key")
-    house = _house(file[0] if file else None, keys, ledger, outputs)
+    house = _workspace(file[0] if file else None, keys, ledger, outputs)
     done = made(house, datetime.now(UTC), key=key, tenant=tenant, outputs=outputs, yes=yes)
-    options.show(done.as_json(), as_json, str(done))
+    options.print_result(done.as_json(), as_json, str(done))
 
 
-@command.command("public")
+@keys_group.command("public")
 @click.argument("file", type=click.Path(dir_okay=False), required=False)
 @options.keys
 @options.as_json
-def public(file: str | None, keys: str | None, as_json: bool) -> None:
+def public_command(file: str | None, keys: str | None, as_json: bool) -> None:
     """The public half of the signing key of FILE (else --keys), as PEM."""
-    pem = _keyring(file or keys).public_key_pem().decode("ascii")
-    options.show({"public_key": pem}, as_json, pem.rstrip("\n"))
+    pem = _find_keyring(file or keys).public_key_pem().decode("ascii")
+    options.print_result({"public_key": pem}, as_json, pem.rstrip("\n"))
 
 
-def _keyring(file: str | None) -> Keyring:
+def _find_keyring(file: str | None) -> Keyring:
     """The keyring that is named, or found as every command finds it."""
     from minimize.keys import find_keyring
 
@@ -147,27 +151,27 @@ def _keyring(file: str | None) -> Keyring:
     return found
 
 
-def _house(file: str | None, keys: str | None, ledger: str | None, outputs: tuple[str, ...]) -> House:
+def _workspace(file: str | None, keys: str | None, ledger: str | None, outputs: tuple[str, ...]) -> Workspace:
     """Where things are; the ledger may lie in the first output that is named."""
-    from minimize.switching import House
+    from minimize.governance.workspace import Workspace
 
-    return House(ledger, outputs[0] if outputs else None, None, keys or file)
+    return Workspace(ledger, outputs[0] if outputs else None, None, keys or file)
 
 
-def _listed(file: str, keyring: Keyring) -> dict[str, Any]:
+def _keyring_json(file: str, keyring: Keyring) -> dict[str, Any]:
     """What may be shown of a keyring."""
-    return {"file": file, "keys": _lines(keyring.listing())}
+    return {"file": file, "keys": _key_lines(keyring.listing())}
 
 
-def _lines(lines: Sequence[KeyLine]) -> list[dict[str, str]]:
-    from minimize.keys.custody import state_of
+def _key_lines(lines: Sequence[KeyInfo]) -> list[dict[str, str]]:
+    from minimize.keys.master_keys import key_state
 
     return [
-        {"id": f"{line.name}/{line.version}", "created": _time(line.created), "state": state_of(line, lines)}
-        | ({} if line.destroyed is None else {"destroyed": _time(line.destroyed)})
+        {"id": f"{line.name}/{line.version}", "created": _time_text(line.created), "state": key_state(line, lines)}
+        | ({} if line.destroyed is None else {"destroyed": _time_text(line.destroyed)})
         for line in lines
     ]
 
 
-def _time(time: datetime) -> str:
+def _time_text(time: datetime) -> str:
     return f"{time:%Y-%m-%dT%H:%M:%SZ}"

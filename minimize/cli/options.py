@@ -1,20 +1,95 @@
-"""Options that several verbs share, and how a result is printed."""
+"""Options that several commands share: their types (time, date, identifier, path), `--quiet`, `--json`, `--keys` and others.
+
+A text that is no time or date is refused, and the error names the option. `--quiet` prints nothing if a command succeeds,
+and everything that it would have printed if it fails.
+"""
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from functools import wraps
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 import click
 from click.types import StringParamType
 
-from minimize.cli.log import FORMATS, set_up
-from minimize.cli.when import TIME
+from minimize.cli.startup import LOG_FORMATS, configure_log
 from minimize.engines import ENGINES
+from minimize.times import parse_date, parse_time
 
-_FILTERS: Final = {
+
+class TimeParameter(StringParamType):
+    """A text that can be read so. It stays a text: the library reads it again, as it does for callers of its functions."""
+
+    def __init__(self, name: str, read: Callable[[str, str], object]) -> None:
+        self.name = name
+        self._read = read
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The text. Raises ConfigurationError, which names the option or the argument."""
+        self._read(value, _parameter_name(param))
+        return value
+
+
+TIME: Final = TimeParameter("time", parse_time)
+DATE: Final = TimeParameter("date", parse_date)
+
+
+def _parameter_name(param: click.Parameter | None) -> str:
+    """The option as it is written, or the argument's name."""
+    if param is None:
+        return "this"
+    return param.opts[0] if isinstance(param, click.Option) else param.human_readable_name
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+SKIPPED_EXIT_CODE: Final = 99
+"""What schedulers take for "skipped" (Airflow's `skip_on_exit_code`)."""
+SUCCESS_EXIT_CODES: Final = frozenset({0, SKIPPED_EXIT_CODE})
+
+
+def quiet(command: F) -> F:
+    """Adds `--quiet` to a command."""
+
+    @wraps(command)
+    def held(*arguments: Any, quiet: bool, **words: Any) -> Any:
+        return _run_silently(lambda: command(*arguments, **words)) if quiet else command(*arguments, **words)
+
+    text = "Print nothing, and log nothing, if it exits with 0."
+    return click.option("--quiet", is_flag=True, help=text)(held)  # type: ignore[return-value]
+
+
+def _run_silently(command: Callable[[], Any]) -> Any:
+    """Does a command, and prints what it said once it is known to have failed."""
+    out, err, code = io.StringIO(), io.StringIO(), 1
+    with ExitStack() as stack:
+        stack.callback(lambda: None if code in SUCCESS_EXIT_CODES else _print_captured(out, err))
+        stack.enter_context(redirect_stdout(out))
+        stack.enter_context(redirect_stderr(err))
+        for handler in logging.getLogger("minimize").handlers:
+            if isinstance(handler, logging.StreamHandler):
+                stack.callback(handler.setStream, handler.stream)
+                handler.setStream(err)
+        try:
+            given = command()
+        except click.exceptions.Exit as stop:
+            code = stop.exit_code
+            raise
+        code = given if isinstance(given, int) else 0
+        return given
+
+
+def _print_captured(out: io.StringIO, err: io.StringIO) -> None:
+    click.echo(out.getvalue(), nl=False)
+    click.echo(err.getvalue(), nl=False, err=True)
+
+
+_AUDIT_FILTERS: Final = {
     "activity": "What was done (run, settings, …).",
     "operation": "How (start, publish, …).",
     "result": "How it ended: success, failure or refused.",
@@ -24,26 +99,25 @@ _FILTERS: Final = {
     "since": "From this time on (ISO 8601).",
     "until": "Before this time.",
 }
-LEDGER: Final = "The ledger (else MINIMIZE_LEDGER, else minimize.yaml, else ledger.db in the output folder)."
-F = TypeVar("F", bound=Callable[..., Any])
+LEDGER_HELP: Final = "The ledger (else MINIMIZE_LEDGER, else minimize.yaml, else ledger.db in the output folder)."
 
 
-class Id(StringParamType):
+class IdentifierParameter(StringParamType):
     """A tenant or a subject, in its canonical form."""
 
     name = "id"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The id; empty for a blank one, which commands refuse."""
-        from minimize.canonical import canonical_text  # it imports Arrow, which `--help` does without
+        from minimize.identifiers import canonical_text  # it imports Arrow, which `--help` does without
 
         return canonical_text(str(value))
 
 
-ID: Final = Id()
+ID: Final = IdentifierParameter()
 
 
-class Data(click.Path):
+class DataPathParameter(click.Path):
     """A path on disk, which may have to exist, or the URI of an object store."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -54,17 +128,21 @@ class Data(click.Path):
 def as_json(command: F) -> F:
     """`--json`: results for machines. With it comes `--log-format`, which may stand before the verb or behind it."""
     log = click.option(
-        "--log-format", type=click.Choice(FORMATS), expose_value=False, callback=_logged, help="Of the log on stderr."
+        "--log-format",
+        type=click.Choice(LOG_FORMATS),
+        expose_value=False,
+        callback=_set_log_format,
+        help="Of the log on stderr.",
     )
     return log(click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command))
 
 
-def _logged(ctx: click.Context, _: click.Parameter, log_format: str | None) -> None:
+def _set_log_format(ctx: click.Context, _: click.Parameter, log_format: str | None) -> None:
     if log_format is not None:
-        set_up(log_format, verbose=False)
+        configure_log(log_format, verbose=False)
 
 
-def show(body: Any, as_json: bool, text: str) -> None:
+def print_result(body: Any, as_json: bool, text: str) -> None:
     """Prints a result: as JSON for machines, else its text."""
     click.echo(json.dumps(body, indent=2, default=str) if as_json else text)
 
@@ -82,7 +160,7 @@ def engine(command: F) -> F:
     return click.option("--engine", type=kinds, default="local", show_default=True, help=text)(command)
 
 
-FAILING: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+FAILING_SEVERITIES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {"error": frozenset({"error"}), "warning": frozenset({"error", "warning"}), "never": frozenset()}
 )
 """Which severities exit with 1, by what `--fail-on` says."""
@@ -90,11 +168,11 @@ FAILING: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
 
 def fail_on(command: F) -> F:
     """`--fail-on`: what exits with 1."""
-    kinds = click.Choice(list(FAILING))
+    kinds = click.Choice(list(FAILING_SEVERITIES))
     return click.option("--fail-on", type=kinds, default="error", show_default=True, help="What exits with 1.")(command)
 
 
-def told(command: F) -> F:
+def observability(command: F) -> F:
     """`--lineage`, `--metrics`: where others are told of a run."""
     events = "OpenLineage events (else MINIMIZE_LINEAGE, minimize.yaml, beside the output); `off` for none."
     text = "Prometheus metrics: a .prom file, or a folder for one (else MINIMIZE_METRICS, minimize.yaml, none)."
@@ -102,7 +180,7 @@ def told(command: F) -> F:
     return click.option("--lineage", type=click.Path(), metavar="FILE", help=events)(with_metrics)
 
 
-def elsewhere(command: F) -> F:
+def receipt_overrides(command: F) -> F:
     """`--pipeline`, `--input`, `--settings`: what stands in for the places that the receipts of an output name."""
     of, instead = "The pipeline that made it (else as its receipts say).", "Read from here instead."
     rows = "Collection settings, CSV or Parquet, instead of the pipeline's."
@@ -111,7 +189,7 @@ def elsewhere(command: F) -> F:
     return click.option("--pipeline", type=click.Path(), metavar="PIPELINE", help=of)(with_input)
 
 
-def instead(command: F) -> F:
+def pipeline_overrides(command: F) -> F:
     """`--input`, `--settings`, `--output`: what stands in for the places that the pipeline names."""
     read, write = "Read from here instead of the pipeline's source.", "Write here instead."
     rows = "Collection settings, CSV or Parquet, or `ledger`."
@@ -139,10 +217,10 @@ def ledger(command: F) -> F:
 
 def only_ledger(command: F) -> F:
     """`--ledger`: where the ledger is."""
-    return click.option("--ledger", metavar="PATH_OR_URL", help=LEDGER)(command)
+    return click.option("--ledger", metavar="PATH_OR_URL", help=LEDGER_HELP)(command)
 
 
-def house(command: F) -> F:
+def workspace(command: F) -> F:
     """`--pipeline`, `--ledger`, `--output`, `--keys`: where the house's things are."""
     text = "The pipeline whose policy and places count."
     return click.option("--pipeline", type=click.Path(), metavar="PIPELINE", help=text)(ledger(keys(command)))
@@ -154,15 +232,15 @@ def recipients(command: F) -> F:
     return click.option("--recipients", type=click.Path(file_okay=False), metavar="DIR", help=text)(command)
 
 
-def having(command: F) -> F:
+def prerequisites(command: F) -> F:
     """`--having NAME`: prerequisites of a function."""
     text = "A prerequisite of the function that is met. Repeatable."
     return click.option("--having", multiple=True, metavar="NAME", help=text)(command)
 
 
-def filters(command: F) -> F:
+def audit_filters(command: F) -> F:
     """Which entries of the audit log are wanted."""
-    for name, about in reversed(_FILTERS.items()):
+    for name, about in reversed(_AUDIT_FILTERS.items()):
         kind = TIME if name in ("since", "until") else None
         command = click.option(f"--{name}", type=kind, metavar=name.upper(), help=about)(command)
     return command

@@ -1,51 +1,230 @@
-"""`minimize policy`: who approved a policy."""
+"""Commands that draft and check policies: `init`, `lint`, `plan`, `drift`, `schema`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from minimize.cli import options
+from minimize.cli.options import DATE, TIME
+from minimize.cli.printing import print_lint_findings, single_line
+from minimize.text import count_noun
 
 if TYPE_CHECKING:
-    from minimize.review.approving import Signed
+    from minimize.plan import Plan
+    from minimize.review.drift import DriftChange, DriftReport
+    from minimize.settings.unknown_tenant import UnknownTenant
 
 
-@click.group(name="policy")
-def command() -> None:
-    """Approve a policy as it is."""
+@click.command()
+@click.argument("data", type=options.DataPathParameter(exists=True))
+@click.argument("folder", type=click.Path(file_okay=False), metavar="[DIR]", required=False)
+@click.option(
+    "--accept",
+    "accepted",
+    multiple=True,
+    metavar="FIELD",
+    help="Take on what is proposed for FIELD (or `tenant`, `subject`, `time`, `record`, or `all`); may stand again.",
+)
+@options.as_json
+def init_command(data: str, folder: str | None, accepted: tuple[str, ...], as_json: bool) -> None:
+    """Write DIR/policy.yaml and DIR/pipeline.yaml for DATA: every field found is dropped, with a proposal above it.
+
+    With --accept and one folder alone, proposals of the policy in that folder become what it says.
+    """
+    from minimize.policy.draft import accept_proposals, init_pipeline
+
+    if folder is None and not accepted:
+        raise click.UsageError("name the folder to write to, too: minimize init DATA DIR")
+    files = [] if folder is None else [str(path) for path in init_pipeline(data, folder)]
+    target = data if folder is None else folder
+    taken = accept_proposals(Path(target), accepted) if accepted else []
+    said = [
+        *(f"wrote {path}" for path in files),
+        *([f"accepted {', '.join(taken)}"] if taken else []),
+        _next_step(target, taken),
+    ]
+    options.print_result({"files": files, "accepted": taken}, as_json, "\n".join(said))
 
 
-@command.command("approve")
-@click.argument("policy", type=click.Path())
-@click.option("--by", metavar="NAME", help="Who approves; else MINIMIZE_ACTOR, else the system's user.")
-@options.only_ledger
+def _next_step(target: str, taken: list[str]) -> str:
+    if taken:
+        return f"next: `minimize lint {target}`, `minimize plan {target} --preview 3`"
+    return (
+        f"next: read {target}/policy.yaml, then `minimize init {target} --accept FIELD`, and `minimize lint {target}`"
+    )
+
+
+@click.command()
+@click.argument("pipeline", type=click.Path(), required=False)
+@options.fail_on
+@click.option(
+    "--codes", is_flag=True, help="List every code that a finding, an error or the log can have, and look at nothing."
+)
 @options.keys
 @options.as_json
-def approve(policy: str, by: str | None, ledger: str | None, keys: str | None, as_json: bool) -> None:
-    """Write into POLICY that it is approved as it is: `approved: {by, on, digest}`.
+@click.pass_context
+def lint_command(
+    ctx: click.Context, pipeline: str | None, fail_on: str, codes: bool, keys: str | None, as_json: bool
+) -> int:
+    """All faults and risky choices of PIPELINE, each with a stable code.
 
-    The digest is of what the policy says, hierarchies included; comments and layout may change afterwards. A policy in which
-    `minimize lint` finds an error is not approved. Who is taken as the approver, and where that name comes from, is printed.
+    What stands in its output already is looked at, too: whether a rule finds whoever it names. PIPELINE may be a policy, the
+    file of a recipient, the folder of recipients, the access file, or a folder with any of them, too.
     """
-    from minimize.review.approving import approve as signed
+    if codes:
+        return _print_codes(as_json)
+    if pipeline is None:
+        (param,) = (each for each in ctx.command.params if each.name == "pipeline")
+        raise click.MissingParameter(ctx=ctx, param=param)
+    from minimize.review.lint import lint_path
 
-    done = signed(policy, by=by, ledger=ledger, keys=keys)
-    options.show(done.as_json(), as_json, _told(done))
-
-
-def _told(done: Signed) -> str:
-    name, whence = f"{done.policy} version {done.version}", f"who approves is taken from {_WHENCE[done.named]}"
-    if not done.changed:
-        said = f"{name} is approved already, by {done.approved.by} on {done.approved.on}; nothing was changed"
-        return f"{said}\n{whence}"
-    log = "the audit log was told" if done.recorded else "no ledger is named, so the audit log was not told"
-    return f"{name} approved by {done.approved.by} on {done.approved.on}, in {done.file}; {log}\n{whence}"
+    return print_lint_findings(lint_path(pipeline, on=datetime.now(UTC).date(), keys=keys), fail_on, as_json)
 
 
-_WHENCE: Final = {
-    "--by": "--by",
-    "MINIMIZE_ACTOR": "MINIMIZE_ACTOR",
-    "system": "the system's user: neither --by nor MINIMIZE_ACTOR names anybody",
-}
+def _print_codes(as_json: bool) -> int:
+    from minimize.codes import CODES
+
+    options.print_result(
+        {"codes": dict(CODES)}, as_json, "\n".join(f"{code}  {about}" for code, about in CODES.items())
+    )
+    return 0
+
+
+@click.command()
+@options.pipeline
+@click.option("--preview", type=click.IntRange(min=1), metavar="N", help="Show N rows as they would leave.")
+@click.option("--at", type=TIME, metavar="TIME", help="As of this time (ISO 8601), not now.")
+@click.option("--tenant", type=options.ID, metavar="X", help="What settings leave of it for one tenant.")
+@click.option("--input", "input_", metavar="PATH", help="Read from here instead of the pipeline's source.")
+@click.option("--settings", type=click.Path(), metavar="PATH", help="Collection settings, CSV or Parquet.")
+@options.keys
+@options.as_json
+def plan_command(
+    pipeline: str,
+    preview: int | None,
+    at: str | None,
+    tenant: str | None,
+    input_: str | None,
+    settings: str | None,
+    keys: str | None,
+    as_json: bool,
+) -> None:
+    """Field by field what PIPELINE does: kept, dropped (why), generalized (how), and the category of each output."""
+    from minimize.cli.tables import print_plan, print_rows
+    from minimize.runs.inspection import examine_plan, preview_rows
+    from minimize.settings import unknown_tenant
+
+    if at is not None and tenant is None and not preview:
+        raise click.UsageError("--at goes with --tenant or --preview")
+    examined = examine_plan(pipeline, input=input_)
+    if examined.refused and not examined.faults and not as_json:
+        print_plan(examined.plan)
+    plan = examined.require_allowed()
+    plan, unknown = (plan, None) if tenant is None else _plan_for_tenant(tenant, plan, at, settings, keys)
+    rows = preview_rows(plan, preview, at=at, input=input_, settings=settings, keys=keys) if preview else None
+    if as_json:
+        body = plan.as_json()
+        body |= {} if tenant is None else {"tenant": tenant, "at": at, **unknown_tenant.unknown_tenant_json(unknown)}
+        body |= {} if rows is None else {"preview": rows.to_pylist()}
+        click.echo(json.dumps(body, indent=2, default=str))
+        return
+    print_plan(plan)
+    if unknown is not None:
+        click.echo(single_line(str(unknown)))
+    if rows is not None:
+        print_rows(rows)
+
+
+def _plan_for_tenant(
+    tenant: str, plan: Plan, at: str | None, settings: str | None, keys: str | None
+) -> tuple[Plan, UnknownTenant | None]:
+    """The plan for a tenant; and the tenant, where the settings do not name it."""
+    from minimize.runs.inspection import effective_plan, plan_settings
+    from minimize.settings.unknown_tenant import find_unknown_tenant
+
+    rows = plan_settings(plan, settings, keys=keys)
+    folder = None if plan.pipeline is None else plan.pipeline.folder
+    return effective_plan(plan, tenant, at=at, settings=rows), find_unknown_tenant(tenant, rows, folder)
+
+
+_CHANGE_SIGNS = {"new": "+", "renamed": ">", "retyped": "~", "nested": "~", "unlisted": "?", "gone": "-"}
+_CHANGE_COLORS = {"error": "red", "warning": "yellow"}
+
+
+@click.command()
+@options.pipeline
+@click.option(
+    "--date", type=DATE, metavar="D", help="The batch date, YYYY-MM-DD; the newest one found where none is given."
+)
+@click.option("--input", "input_", metavar="PATH", help="Read from here instead of the pipeline's source.")
+@click.option("--output", type=click.Path(file_okay=False), metavar="DIR", help="Whose receipts to look at.")
+@options.fail_on
+@options.keys
+@options.as_json
+def drift_command(
+    pipeline: str,
+    date: str | None,
+    input_: str | None,
+    output: str | None,
+    fail_on: str,
+    keys: str | None,
+    as_json: bool,
+) -> int:
+    """Compare what arrives for PIPELINE with its policy and its last receipts: names, types and counts, never a value.
+
+    Exits with 1 where something is refused or lost because of a change; what is new is dropped, and a warning.
+    """
+    from minimize.review.drift import detect_drift
+
+    report = detect_drift(pipeline, date=date, input=input_, output=output, keys=keys)
+    if as_json:
+        click.echo(json.dumps(report.as_json(), indent=2))
+    else:
+        _print_report(report)
+    severities = {change.severity for change in report.changes}
+    return 1 if severities & options.FAILING_SEVERITIES[fail_on] else 0
+
+
+def _print_report(report: DriftReport) -> None:
+    dates = f" of {', '.join(report.dates)}" if report.dates else ""
+    click.echo(f"{report.policy} version {report.version}, {count_noun(report.records, 'record')}{dates}")
+    if not report.changes:
+        click.echo("no drift")
+    for change in report.changes:
+        click.echo(_change_line(change))
+    if report.edit:
+        click.echo(f"\nthe policy could say:\n{report.edit.rstrip()}")
+    for path, seen in report.unknown.items():
+        counts = ", ".join(f"{each['records']:,} ({' '.join(each['dates']) or 'all'})" for each in seen)
+        click.echo(f"{'' if path != next(iter(report.unknown)) else chr(10)}undeclared before: {path} {counts}")
+
+
+def _change_line(change: DriftChange) -> str:
+    sign = click.style(_CHANGE_SIGNS[change.kind], fg=_CHANGE_COLORS[change.severity])
+    name = str(change.path) if change.before is None else f"{change.before} → {change.path}"
+    types = (
+        "" if change.is_ is None else change.is_ if change.was in (None, change.is_) else f"{change.was} → {change.is_}"
+    )
+    return f"{sign} {change.code} {name}{f' ({types})' if types else ''}: {change.message}"
+
+
+@click.command()
+@click.argument(
+    "kind", type=click.Choice(["policy", "pipeline", "recipient", "subprocessors", "access"]), required=False
+)
+@options.as_json
+def schema_command(kind: str | None, as_json: bool) -> None:
+    """The JSON Schema of one kind of file; those of policies and pipelines, under their names, where none is named."""
+    from minimize.governance.access.schema import access_schema
+    from minimize.policy.json_schema import json_schema
+    from minimize.recipients.schema import recipient_schema, subprocessors_schema
+
+    both = {"policy": json_schema("policy"), "pipeline": json_schema("pipeline")}
+    others = {"recipient": recipient_schema, "subprocessors": subprocessors_schema, "access": access_schema}
+    body = others[kind]() if kind in others else both[kind] if kind else both
+    click.echo(json.dumps(body, indent=2))

@@ -1,4 +1,4 @@
-"""`minimize recipient`: third parties, and what may go to them or come from them."""
+"""`minimize recipient`: third parties, and what may be sent to them or received from them."""
 
 from __future__ import annotations
 
@@ -8,113 +8,110 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minimize.cli import options
-from minimize.cli.findings import print_all
-from minimize.cli.lines import on_one_line
+from minimize.cli.printing import print_lint_findings, single_line
 
 if TYPE_CHECKING:
     from minimize.recipients import Function, Recipient, Recipients, Subprocessor
 
 
 @click.group(name="recipient")
-def command() -> None:
+def recipient_group() -> None:
     """Third parties, each a file: what may go to them or come from them, in what form, for what, under which contract."""
 
 
-@command.command("list")
+@recipient_group.command("list")
 @click.option("--markdown", "kind", flag_value="markdown", help="As Markdown.")
 @click.option("--html", "kind", flag_value="html", help="As a page of HTML.")
 @options.recipients
 @options.as_json
-def list_(kind: str | None, recipients: str | None, as_json: bool) -> None:
+def list_command(kind: str | None, recipients: str | None, as_json: bool) -> None:
     """Print the recipients and the list of subprocessors.
 
     For each recipient, how many rows of a tenant's list are sent to it and received from it. For each subprocessor, its
     first day on the list, the first day without it, and what it does.
     """
-    from minimize.recipients.leaflet import overview_html
-    from minimize.recipients.pages import overview_markdown
+    from minimize.recipients.pages import overview_html, overview_markdown
 
-    known = _known(recipients)
-    found = [known.named(name) for name in known.names()]
+    known = _load_recipients(recipients)
+    found = [known.load(name) for name in known.names()]
     listed = known.subprocessors
     body = {
         "folder": str(known.folder),
-        "recipients": [_listed(known, one) for one in found],
+        "recipients": [_recipient_json(known, one) for one in found],
         "subprocessors": [one.as_json() for one in listed.entries],
     }
     if kind is not None:
         page = overview_html if kind == "html" else overview_markdown
-        options.show(body, as_json, page(found, listed).rstrip("\n"))
+        options.print_result(body, as_json, page(found, listed).rstrip("\n"))
         return
-    lines = list(map(_line, found)) or [f"no recipients in {known.folder}"]
-    lines += ["", "subprocessors:", *map(_agent, listed.entries)] if listed.entries else []
-    options.show(body, as_json, "\n".join(lines))
+    lines = list(map(_recipient_line, found)) or [f"no recipients in {known.folder}"]
+    lines += ["", "subprocessors:", *map(_subprocessor_line, listed.entries)] if listed.entries else []
+    options.print_result(body, as_json, "\n".join(lines))
 
 
-@command.command("show")
+@recipient_group.command("show")
 @click.argument("name")
 @click.option("--markdown", "kind", flag_value="markdown", default=True, help="As Markdown (what is printed anyway).")
 @click.option("--html", "kind", flag_value="html", help="As a page of HTML.")
 @options.recipients
 @options.as_json
-def show(name: str, kind: str, recipients: str | None, as_json: bool) -> None:
+def show_command(name: str, kind: str, recipients: str | None, as_json: bool) -> None:
     """Print the list that a tenant may read: each field of NAME, an example, what it is used for, its form."""
-    from minimize.recipients.leaflet import html
-    from minimize.recipients.pages import markdown
+    from minimize.recipients.pages import recipient_html, recipient_markdown
 
-    found = _known(recipients).named(name)
-    text = html(found) if kind == "html" else markdown(found)
-    options.show(_whole(found) if as_json else None, as_json, text.rstrip("\n"))
+    found = _load_recipients(recipients).load(name)
+    text = recipient_html(found) if kind == "html" else recipient_markdown(found)
+    options.print_result(_recipient_page_json(found) if as_json else None, as_json, text.rstrip("\n"))
 
 
-@command.command("lint")
+@recipient_group.command("lint")
 @click.argument("path", type=click.Path())
 @options.fail_on
 @options.as_json
-def lint(path: str, fail_on: str, as_json: bool) -> int:
+def lint_command(path: str, fail_on: str, as_json: bool) -> int:
     """All faults and risky choices of PATH: a recipient's file, or a folder of them with its list of subprocessors."""
-    from minimize.recipients import lint as judged
+    from minimize.recipients import lint_recipients as judged
 
-    return print_all(judged(path, datetime.now(UTC).date()), fail_on, as_json)
+    return print_lint_findings(judged(path, datetime.now(UTC).date()), fail_on, as_json)
 
 
-def _known(folder: str | None) -> Recipients:
+def _load_recipients(folder: str | None) -> Recipients:
     from minimize.recipients import find_recipients, load_recipients
 
     return load_recipients(find_recipients(folder))
 
 
-def _line(found: Recipient) -> str:
-    out, back = (_rows(each) for each in (found.outbound, found.inbound))
+def _recipient_line(found: Recipient) -> str:
+    out, back = (_count_rows(each) for each in (found.outbound, found.inbound))
     return f"{found.recipient}  {found.standing}  out {out}  in {back}  {', '.join(found.functions) or 'nothing is shared'}"
 
 
-def _agent(entry: Subprocessor) -> str:
+def _subprocessor_line(entry: Subprocessor) -> str:
     until = f" until {entry.until}" if entry.until else ""
-    return on_one_line(f"{entry.name}  from {entry.from_}{until}  {entry.about}".rstrip())
+    return single_line(f"{entry.name}  from {entry.from_}{until}  {entry.about}".rstrip())
 
 
-def _rows(functions: tuple[Function, ...]) -> int:
+def _count_rows(functions: tuple[Function, ...]) -> int:
     return sum(len(function.rows) for function in functions)
 
 
-def _listed(known: Recipients, found: Recipient) -> dict[str, Any]:
+def _recipient_json(known: Recipients, found: Recipient) -> dict[str, Any]:
     today = datetime.now(UTC).date()
     contract = found.contract
     return {
         "recipient": found.recipient,
         "standing": found.standing,
-        "listed": known.listed(found, today),
+        "listed": known.is_listed(found, today),
         "contract": None if contract is None else contract.reference,
         "in_force": contract is not None and contract.permits_transmission and contract.holds(today),
         "functions": list(found.functions),
-        "outbound": _rows(found.outbound),
-        "inbound": _rows(found.inbound),
+        "outbound": _count_rows(found.outbound),
+        "inbound": _count_rows(found.inbound),
     }
 
 
-def _whole(found: Recipient) -> dict[str, Any]:
-    from minimize.recipients.pages import HEAD, sections
+def _recipient_page_json(found: Recipient) -> dict[str, Any]:
+    from minimize.recipients.pages import FIELD_HEADINGS, function_sections
 
     parts = [
         {
@@ -122,7 +119,7 @@ def _whole(found: Recipient) -> dict[str, Any]:
             "said": list(one.said),
             "fields": [
                 {
-                    **dict(zip(HEAD, line, strict=True)),
+                    **dict(zip(FIELD_HEADINGS, line, strict=True)),
                     "optional": field.optional,
                     "protocol": field.protocol,
                     "values": list(field.values),
@@ -130,6 +127,6 @@ def _whole(found: Recipient) -> dict[str, Any]:
                 for line, field in zip(one.lines, one.fields, strict=True)
             ],
         }
-        for one in sections(found)
+        for one in function_sections(found)
     ]
     return {"recipient": found.recipient, "standing": found.standing, "digest": found.digest, "functions": parts}

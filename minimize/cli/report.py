@@ -1,19 +1,20 @@
-"""`minimize report`: what came in and what went out, for people, as a page, as JSON, or in a few lines."""
+"""Commands that write reports: `report` (one output) and `docs` (data catalogue and record of processing, GDPR Art. 30)."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from minimize.cli import options
-from minimize.cli.when import TIME
-from minimize.cli.width import width
+from minimize.cli.options import TIME
+from minimize.cli.printing import line_width
 
 
 @click.command()
-@click.argument("output", type=options.Data(file_okay=False))
+@click.argument("output", type=options.DataPathParameter(file_okay=False))
 @click.option("--html", type=click.Path(dir_okay=False), metavar="FILE", help="Write a page that needs no network.")
 @click.option("--at", type=TIME, metavar="TIME", help="As of this time (ISO 8601), not now.")
 @click.option("--pipeline", type=click.Path(), metavar="PIPELINE", help="The pipeline that made it.")
@@ -23,16 +24,40 @@ from minimize.cli.width import width
 @options.only_ledger
 @options.keys
 @options.as_json
-def command(output: str, html: str | None, as_json: bool, **asked: Any) -> None:
+def report_command(output: str, html: str | None, as_json: bool, **asked: Any) -> None:
     """Tell what OUTPUT came from, what became of it, for how long it stands and who got it.
 
     Counts are rounded, and no value of a record is told. What cannot be had here is left out, and the report says so.
     """
-    from minimize.report import report_of
+    from minimize.report import create_report
 
-    found = report_of(output, **asked)
+    found = create_report(output, **asked)
     if html is not None:
         Path(html).write_text(found.html(), encoding="utf-8")
-    options.show(found.as_json(), as_json, found.summary(width()))
+    options.print_result(found.as_json(), as_json, found.summary(line_width()))
     if html is not None and not as_json:
         click.echo(f"  page            {html}")
+
+
+@click.command()
+@click.argument("pipelines", nargs=-1, required=True, type=click.Path(exists=True), metavar="DIR|PIPELINE…")
+@click.option(
+    "--out", type=click.Path(file_okay=False), metavar="DIR", help="Write catalogue and processing, .md and .json."
+)
+@options.as_json
+def docs_command(pipelines: tuple[str, ...], out: str | None, as_json: bool) -> None:
+    """The data catalogue of pipelines, and the record of processing activities (GDPR Art. 30).
+
+    From policies, pipelines, recipients, receipts and `processing:` of minimize.yaml (controller, contact, representative, dpo,
+    subjects, transfers, security). A folder stands for all pipelines in its folders. Without --out they are printed.
+    """
+    from minimize.report.documentation import catalogue_page, collect_documentation, record_page, write_documentation
+
+    today = datetime.now(UTC).date()
+    if out is not None:
+        files = [str(path) for path in write_documentation(pipelines, out, today)]
+        options.print_result({"files": files}, as_json, "\n".join(f"wrote {path}" for path in files))
+        return
+    found = collect_documentation(pipelines, today)
+    text = f"{catalogue_page(found.catalogue)}\n{record_page(found.record)}"
+    options.print_result(found.as_json(), as_json, text.rstrip("\n"))

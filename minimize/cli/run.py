@@ -1,14 +1,66 @@
-"""`minimize run`: the one sentence, pipeline to receipt."""
+"""Commands that run a pipeline: `run`, `receive`, `backfill`, `replay`. They print the receipts and give the exit code."""
 
 from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from minimize.cli import options
-from minimize.cli.progress import progress
-from minimize.cli.quiet import quiet
-from minimize.cli.run_result import print_run
-from minimize.cli.when import DATE, TIME
+from minimize.cli.options import DATE, SKIPPED_EXIT_CODE, TIME, quiet
+from minimize.cli.printing import line_width, progress_bar
+from minimize.text import count_noun
+
+if TYPE_CHECKING:
+    from minimize.policy.pipeline import Pipeline
+    from minimize.receipts import Receipt
+    from minimize.runs.backfill import BackfillResult
+    from minimize.runs.replay import ReplayResult
+    from minimize.runs.runner import RunResult
+    from minimize.stores import Location
+
+log = logging.getLogger("minimize")
+
+
+def print_run_result(
+    done: RunResult, job: Pipeline, output: str | None, *, pending: bool, skips: bool = False, as_json: bool = False
+) -> int:
+    """Prints what a run did, and gives its exit code."""
+    from minimize.runs.guards import exit_code, quarantine_exceeded, unfinished_parts
+    from minimize.runs.receipt_builder import UNPUBLISHED_SEQUENCE
+
+    receipt = done.receipt
+    if as_json:
+        click.echo(json.dumps(done.as_json(), indent=2, ensure_ascii=False))
+    elif receipt.sequence == UNPUBLISHED_SEQUENCE:
+        left = count_noun(len(done.skipped), "date")
+        click.echo(f"nothing was published: {left} left alone" if done.skipped else "nothing to do")
+    else:
+        click.echo(receipt.summary(line_width()))
+        click.echo(_results_text(receipt, job.target(output or None)))
+    exceeded = quarantine_exceeded(receipt, job)
+    if exceeded:
+        log.error(exceeded, extra={"code": "W012", "run_id": receipt.run_id})
+    undone = unfinished_parts(receipt)
+    if undone:
+        log.error(undone, extra={"code": "W015", "run_id": receipt.run_id})
+    if skips and receipt.sequence == UNPUBLISHED_SEQUENCE and not undone:
+        return SKIPPED_EXIT_CODE
+    return exit_code(receipt, job, done.skipped, pending=pending)
+
+
+def _results_text(receipt: Receipt, folder: Location) -> str:
+    """Where the results are, and how to look at them."""
+    from minimize.stores import ObjectPath
+
+    names = [*receipt.outputs, *(["quarantine"] if receipt.quarantine.files else [])]
+    outputs = "\n".join(f"  {name}/" for name in names)
+    place = folder if isinstance(folder, ObjectPath) else folder.resolve()
+    return f"results in {place}\n{outputs}\n  runs/{receipt.run_id}/receipt.json, columns.md"
 
 
 @click.command()
@@ -19,15 +71,15 @@ from minimize.cli.when import DATE, TIME
 @click.option("--pending", is_flag=True, help="Only dates whose inputs changed since their last receipt.")
 @click.option("--at", type=TIME, metavar="TIME", help="Run as of this time (ISO 8601); before now it needs --output.")
 @options.engine
-@options.instead
-@options.told
+@options.pipeline_overrides
+@options.observability
 @options.keys
 @options.only_ledger
 @options.allow_shrink()
 @click.option("--skip-exit-code", "skips", is_flag=True, help="Exit 99, not 0, where there is nothing to do.")
 @quiet
 @options.as_json
-def command(
+def run_command(
     pipeline: str,
     date: str | None,
     since: str | None,
@@ -51,12 +103,240 @@ def command(
     A date whose files cannot be read is left alone, and the others are run. Of several dates the exit code is the first of 2, 3,
     1, 4 that applies. A --date without files exits 1; the log on stderr names the date and the pattern.
     """
-    from minimize.job.dates import Wanted
-    from minimize.job.job import Instead, run_dates
     from minimize.policy.load import load_pipeline
+    from minimize.runs.batch_dates import DateSelection
+    from minimize.runs.runner import RunOverrides, run_dates
 
-    job, wanted = load_pipeline(pipeline), Wanted.of(date, since, until, pending=pending)
-    instead = Instead(input_, settings, output, keys, ledger, lineage, metrics)
-    with progress() as advanced:
+    job, wanted = load_pipeline(pipeline), DateSelection.from_options(date, since, until, pending=pending)
+    instead = RunOverrides(input_, settings, output, keys, ledger, lineage, metrics)
+    with progress_bar() as advanced:
         done = run_dates(job, wanted, instead, at=at, engine=engine, progress=advanced, allow_shrink=allow_shrink)
-    return print_run(done, job, output, pending=pending, skips=skips, as_json=as_json)
+    return print_run_result(done, job, output, pending=pending, skips=skips, as_json=as_json)
+
+
+@click.command()
+@click.argument("recipient")
+@click.argument("function")
+@click.option(
+    "--pipeline", type=click.Path(), required=True, metavar="PIPELINE", help="The pipeline whose source it is."
+)
+@click.option("--date", type=DATE, metavar="D", help="The batch date, YYYY-MM-DD; all dates found where none is given.")
+@click.option("--pending", is_flag=True, help="Only dates whose inputs changed since their last receipt.")
+@click.option("--at", type=TIME, metavar="TIME", help="Run as of this time (ISO 8601); before now it needs --output.")
+@options.prerequisites
+@options.recipients
+@options.engine
+@options.pipeline_overrides
+@options.observability
+@options.keys
+@options.only_ledger
+@options.allow_shrink()
+@quiet
+@options.as_json
+def receive_command(
+    recipient: str,
+    function: str,
+    pipeline: str,
+    date: str | None,
+    pending: bool,
+    at: str | None,
+    having: Sequence[str],
+    recipients: str | None,
+    engine: str,
+    input_: str | None,
+    settings: str | None,
+    output: str | None,
+    lineage: str | None,
+    metrics: str | None,
+    keys: str | None,
+    ledger: str | None,
+    allow_shrink: bool,
+    as_json: bool,
+) -> int:
+    """Minimize what RECIPIENT sends by FUNCTION into Parquet, with a receipt.
+
+    Exit 3 where the manifest does not have the function, the contract is not in force, or a prerequisite is not met. Rows of
+    tenants whose consent does not cover the function are left out, and counted in the receipt as `consent`.
+    """
+    from minimize.governance.sharing import receive_dates
+    from minimize.policy.load import load_pipeline
+    from minimize.runs.batch_dates import DateSelection
+    from minimize.runs.runner import RunOverrides
+
+    job, wanted = load_pipeline(pipeline), DateSelection.from_options(date, None, None, pending=pending)
+    instead = RunOverrides(input_, settings, output, keys, ledger, lineage, metrics, recipients, tuple(having))
+    with progress_bar() as advanced:
+        done = receive_dates(
+            job,
+            recipient,
+            function,
+            wanted,
+            instead,
+            at=at,
+            engine=engine,
+            progress=advanced,
+            allow_shrink=allow_shrink,
+        )
+    return print_run_result(done, job, output, pending=pending, as_json=as_json)
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False))
+@click.option("--look", is_flag=True, help="Only say what is done and what is due; run nothing.")
+@options.engine
+@options.pipeline_overrides
+@options.observability
+@options.keys
+@options.only_ledger
+@options.allow_shrink()
+@options.as_json
+def backfill_command(
+    file: str,
+    look: bool,
+    engine: str,
+    input_: str | None,
+    settings: str | None,
+    output: str | None,
+    lineage: str | None,
+    metrics: str | None,
+    keys: str | None,
+    ledger: str | None,
+    allow_shrink: bool,
+    as_json: bool,
+) -> int:
+    """Run the dates of the backfill FILE anew, one by one; what it did before is not done again.
+
+    Settings are always those of today; the policy is today's, or with `policy: then` the one of each date's last receipt.
+    """
+    from minimize.runs.backfill import run_backfill
+    from minimize.runs.batch_dates import worst_exit_code
+    from minimize.runs.guards import quarantine_exceeded, unfinished_parts
+
+    with progress_bar() as advanced:
+        done = run_backfill(
+            file,
+            engine=engine,
+            only_look=look,
+            progress=advanced,
+            allow_shrink=allow_shrink,
+            input=input_,
+            settings=settings,
+            output=output,
+            keys=keys,
+            ledger=ledger,
+            lineage=lineage,
+            metrics=metrics,
+        )
+    click.echo(json.dumps(done.as_json(), indent=2) if as_json else _backfill_text(done, look))
+    exceeded = [told for receipt in done.receipts if (told := quarantine_exceeded(receipt, done.pipeline))]
+    undone = [told for receipt in done.receipts if (told := unfinished_parts(receipt))]
+    for told in exceeded:
+        log.error(told, extra={"code": "W012"})
+    for told in undone:
+        log.error(told, extra={"code": "W015"})
+    for each in done.failures:
+        log.error("%s", each.log_message, extra={"code": each.log_code, "data": each.as_json()})
+    codes = [1] if undone else [4] if exceeded else []
+    return worst_exit_code([*codes, *(each.exit_code for each in done.failures)])
+
+
+def _backfill_text(done: BackfillResult, look: bool) -> str:
+    counts = Counter(done.dates.values())
+    ahead = f"{counts['due']} due" if look else f"{len(done.receipts)} run now"
+    lines = [
+        f"backfill {done.backfill.backfill} of {done.pipeline.pipeline}: "
+        f"{ahead}, {counts['done']} done before, {counts['no input']} without input"
+    ]
+    if look:
+        return "\n".join([*lines, *(f"  {day}  {state}" for day, state in done.dates.items())])
+    lines += [f"{count_noun(len(done.failures), 'date')} left alone"] if done.failures else []
+    if not done.receipts:
+        return "\n".join([*lines, *([] if done.failures else ["nothing to do"])])
+    rows = [
+        f"  {receipt.dates[0]}  {receipt.rows.read:,} read, {receipt.rows.written:,} written  ({receipt.run_id})"
+        for receipt in done.receipts
+    ]
+    return "\n".join([*lines, *rows])
+
+
+@click.command()
+@click.argument("output", type=click.Path(file_okay=False))
+@options.receipt_overrides
+@click.option(
+    "--date", type=DATE, metavar="D", help="This batch date alone; all that have a quarantine where none is given."
+)
+@click.option(
+    "--at", type=TIME, metavar="TIME", help="Run as of this time (ISO 8601), not before the last run of the dates."
+)
+@options.engine
+@options.observability
+@options.keys
+@options.only_ledger
+@options.allow_shrink()
+@options.as_json
+def replay_command(
+    output: str,
+    pipeline: str | None,
+    input_: str | None,
+    settings: str | None,
+    date: str | None,
+    at: str | None,
+    engine: str,
+    lineage: str | None,
+    metrics: str | None,
+    keys: str | None,
+    ledger: str | None,
+    allow_shrink: bool,
+    as_json: bool,
+) -> int:
+    """Look at the quarantined records of OUTPUT again, under the policy and settings of today.
+
+    Each date of which a record passes now is run anew, whole. A source that changed or vanished is refused.
+    """
+    from minimize.runs.batch_dates import worst_exit_code
+    from minimize.runs.guards import quarantine_exceeded, unfinished_parts
+    from minimize.runs.replay import replay
+
+    with progress_bar() as advanced:
+        done = replay(
+            output,
+            date=date,
+            engine=engine,
+            progress=advanced,
+            allow_shrink=allow_shrink,
+            lineage=lineage,
+            metrics=metrics,
+            pipeline=pipeline,
+            at=at,
+            input=input_,
+            settings=settings,
+            keys=keys,
+            ledger=ledger,
+        )
+    click.echo(json.dumps(done.as_json(), indent=2) if as_json else _replay_text(done))
+    exceeded = [
+        (receipt, told)
+        for receipt, job in zip(done.receipts, done.pipelines, strict=True)
+        if (told := quarantine_exceeded(receipt, job))
+    ]
+    undone = [(receipt, told) for receipt in done.receipts if (told := unfinished_parts(receipt))]
+    for code, some in (("W012", exceeded), ("W015", undone)):
+        for receipt, told in some:
+            log.error(told, extra={"code": code, "run_id": receipt.run_id})
+    for each in done.failures:
+        log.error("%s", each.log_message, extra={"code": each.log_code, "data": each.as_json()})
+    codes = [1] if undone else [4] if exceeded else []
+    return worst_exit_code([*codes, *(each.exit_code for each in done.failures)])
+
+
+def _replay_text(done: ReplayResult) -> str:
+    if not done.rechecked:
+        return "nothing to do: nothing is in quarantine"
+    lines = [
+        f"{each.quarantined.day or 'all'}: {each.rows:,} of {each.quarantined.rows:,} quarantined records pass now"
+        for each in done.rechecked
+    ]
+    lines += [f"{count_noun(len(done.failures), 'date')} left alone"] if done.failures else []
+    if not done.receipts:
+        return "\n".join([*lines, *([] if done.failures else ["nothing to do: none of them would leave quarantine"])])
+    return "\n".join([*lines, *(receipt.summary(line_width()) for receipt in done.receipts)])

@@ -1,16 +1,20 @@
-"""`minimize runs`: what was published, from the ledger's index; receipts are the truth behind it."""
+"""Commands about published runs: `runs` (from the ledger's index; receipts are authoritative) and `quarantine show`."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from minimize.cli import options
-from minimize.cli.width import width
-from minimize.counts import counted
+from minimize.cli.options import DATE
+from minimize.cli.printing import line_width
+from minimize.cli.tables import print_counts
+from minimize.text import count_noun
+from minimize.text import count_noun as numbered
 
 if TYPE_CHECKING:
     from minimize.ledger.runs import RunRow
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
 @options.keys
 @options.as_json
 @click.pass_context
-def command(
+def runs_group(
     ctx: click.Context,
     rebuild: bool,
     pipeline: str | None,
@@ -42,31 +46,33 @@ def command(
     if ctx.invoked_subcommand is not None:
         ctx.obj = (ledger, outputs[0] if outputs else None)
     elif rebuild:
-        _rebuild(ledger, outputs, keys, as_json)
+        _rebuild_index(ledger, outputs, keys, as_json)
     else:
-        _list(ledger, outputs, pipeline, as_json)
+        _print_runs(ledger, outputs, pipeline, as_json)
 
 
-@command.command("show")
+@runs_group.command("show")
 @click.argument("run")
 @options.ledger
 @options.as_json
 @click.pass_obj
-def show(above: tuple[str | None, str | None], run: str, ledger: str | None, output: str | None, as_json: bool) -> None:
+def show_run_command(
+    above: tuple[str | None, str | None], run: str, ledger: str | None, output: str | None, as_json: bool
+) -> None:
     """Show the run whose id is (or begins with) RUN, with its receipt where that is here."""
-    from minimize.indexing import as_json as of_run
-    from minimize.indexing import show_run
+    from minimize.runs.published_runs import run_json as of_run
+    from minimize.runs.published_runs import show_run
 
     row, receipt = show_run(run, ledger or above[0], output=output or above[1])
     if as_json:
         click.echo(json.dumps(of_run(row, receipt), indent=2))
         return
-    click.echo(f"{_line(row)}\n  in {row.folder} on {row.host}, receipt {row.sequence} {row.digest}")
-    click.echo("  its receipt cannot be read here" if receipt is None else receipt.summary(width()))
+    click.echo(f"{_run_line(row)}\n  in {row.folder} on {row.host}, receipt {row.sequence} {row.digest}")
+    click.echo("  its receipt cannot be read here" if receipt is None else receipt.summary(line_width()))
 
 
-@command.command("adopt-ledger")
-@click.argument("output", type=options.Data(file_okay=False))
+@runs_group.command("adopt-ledger")
+@click.argument("output", type=options.DataPathParameter(file_okay=False))
 @click.option("--reason", required=True, metavar="TEXT", help="Why another ledger takes the place of the one before.")
 @click.option(
     "--pipeline", type=click.Path(), metavar="PIPELINE", help="The pipeline that made it (else as its receipts say)."
@@ -80,7 +86,7 @@ def show(above: tuple[str | None, str | None], run: str, ledger: str | None, out
 @options.keys
 @options.as_json
 @click.pass_obj
-def adopt(
+def adopt_ledger_command(
     above: tuple[str | None, str | None],
     output: str,
     reason: str,
@@ -95,7 +101,7 @@ def adopt(
     A signed receipt records the reason. Erasures that only the lost ledger knew are not known to the new one; those that were
     stored with the output still count.
     """
-    from minimize.governance.retention.adopting import adopt_ledger
+    from minimize.governance.ledger_adoption import adopt_ledger
 
     receipt = adopt_ledger(
         output,
@@ -106,12 +112,14 @@ def adopt(
         allow_lost_erasures=allow_lost_erasures,
     )
     text = (
-        "nothing to do: the receipts of this output name this ledger" if receipt is None else receipt.summary(width())
+        "nothing to do: the receipts of this output name this ledger"
+        if receipt is None
+        else receipt.summary(line_width())
     )
-    options.show({"receipt": None if receipt is None else receipt.as_json()}, as_json, text)
+    options.print_result({"receipt": None if receipt is None else receipt.as_json()}, as_json, text)
 
 
-@command.command("void")
+@runs_group.command("void")
 @click.argument("run")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; without personal data. It is kept in the receipt.")
 @click.option(
@@ -121,7 +129,7 @@ def adopt(
 @options.keys
 @options.as_json
 @click.pass_obj
-def void(
+def void_run_command(
     above: tuple[str | None, str | None],
     run: str,
     reason: str,
@@ -136,36 +144,88 @@ def void(
     Nothing is deleted: its files stay in force until its dates are run again, which `run --pending` does. They may then be run as
     of an earlier time.
     """
-    from minimize.job.void import void_run
+    from minimize.runs.published_runs import void_run
 
     places = {"output": output or above[1], "pipeline": pipeline, "ledger": ledger or above[0], "keys": keys}
     receipt = void_run(run, reason, **places)
     dates = ", ".join(receipt.dates) or "all"
-    options.show(receipt.as_json(), as_json, f"{receipt.voids} is void; run again: {dates}  ({receipt.run_id})")
+    options.print_result(receipt.as_json(), as_json, f"{receipt.voids} is void; run again: {dates}  ({receipt.run_id})")
 
 
-def _list(ledger: str | None, outputs: tuple[str, ...], pipeline: str | None, as_json: bool) -> None:
-    from minimize.indexing import list_runs
+def _print_runs(ledger: str | None, outputs: tuple[str, ...], pipeline: str | None, as_json: bool) -> None:
+    from minimize.runs.published_runs import list_runs
 
     each = outputs or (None,)
     rows = [row for output in each for row in list_runs(ledger, output=output, pipeline=pipeline)]
     body = {"runs": [row.as_json() for row in rows]}
-    options.show(body, as_json, "\n".join(map(_line, rows)) or "no runs")
+    options.print_result(body, as_json, "\n".join(map(_run_line, rows)) or "no runs")
 
 
-def _rebuild(ledger: str | None, outputs: tuple[str, ...], keys: str | None, as_json: bool) -> None:
-    from minimize.indexing import rebuild
+def _rebuild_index(ledger: str | None, outputs: tuple[str, ...], keys: str | None, as_json: bool) -> None:
+    from minimize.runs.published_runs import rebuild_index
 
-    done = rebuild(outputs, ledger, keys=keys, now=datetime.now(UTC))
-    lines = [f"{counted(each.runs, 'run')} of {each.folder}; the audit log was told of {each.told:,}" for each in done]
-    body = [{"output": each.folder, "runs": each.runs, "told": each.told} for each in done]
-    options.show({"outputs": body}, as_json, "\n".join(lines))
+    done = rebuild_index(outputs, ledger, keys=keys, now=datetime.now(UTC))
+    lines = [
+        f"{count_noun(each.runs, 'run')} of {each.folder}; the audit log was told of {each.recorded:,}" for each in done
+    ]
+    body = [{"output": each.folder, "runs": each.runs, "told": each.recorded} for each in done]
+    options.print_result({"outputs": body}, as_json, "\n".join(lines))
 
 
-def _line(row: RunRow) -> str:
+def _run_line(row: RunRow) -> str:
     dates = ", ".join(row.dates) or "all"
     if len(row.dates) > 3:
         dates = f"{row.dates[0]} … {row.dates[-1]} ({len(row.dates)})"
     counts = f"{row.read:,} read, {row.written:,} written, {row.quarantined:,} quarantined"
     void = "  void" if row.void else ""
     return f"{row.run_id}  {row.pipeline}  {row.kind}  {dates}  {counts}{void}"
+
+
+@click.group(name="quarantine")
+def quarantine_group() -> None:
+    """Records that could not be processed: codes and pointers, never values."""
+
+
+@quarantine_group.command("show")
+@click.argument("output", type=click.Path(file_okay=False))
+@click.option("--date", type=DATE, metavar="D", help="This batch date alone.")
+@click.option("--check", is_flag=True, help="Count those that would pass now, too: reads them from the source.")
+@options.receipt_overrides
+@options.keys
+@options.as_json
+def show_quarantine_command(
+    output: str,
+    date: str | None,
+    check: bool,
+    pipeline: str | None,
+    input_: str | None,
+    settings: str | None,
+    keys: str | None,
+    as_json: bool,
+) -> None:
+    """Count the quarantined records of OUTPUT by code, field and file."""
+    from minimize.runs.replay import count_groups, quarantined_dates, recheck_quarantine
+    from minimize.stores import parse_output_location
+    from minimize.times import parse_date
+
+    found = quarantined_dates(parse_output_location(output), None if date is None else parse_date(date).isoformat())
+    groups = count_groups(found)
+    if check:
+        looked = recheck_quarantine(output, date=date, pipeline=pipeline, input=input_, settings=settings, keys=keys)
+        passing = Counter(group for each in looked for group in each.groups())
+        groups = [{**each, "passing": passing[each["code"], each["field"], each["file"]]} for each in groups]
+    rows = sum(each.rows for each in found)
+    if as_json:
+        click.echo(json.dumps({"rows": rows, "groups": groups}, indent=2))
+    elif not groups:
+        click.echo("nothing is in quarantine")
+    else:
+        _print_quarantine(groups, rows)
+
+
+def _print_quarantine(groups: list[dict[str, Any]], rows: int) -> None:
+    numbers = [name for name in ("rows", "passing") if name in groups[0]]
+    print_counts(groups, ("code", "field", "file"), numbers)
+    told = f"{numbered(rows, 'record')} in quarantine"
+    passing = f"; {sum(each['passing'] for each in groups):,} would pass now" if "passing" in groups[0] else ""
+    click.echo(told + passing)

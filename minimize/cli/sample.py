@@ -1,11 +1,11 @@
-"""`minimize sample`: generated data to try things on."""
+"""`minimize sample`: generated sample data."""
 
 from __future__ import annotations
 
 import click
 
 from minimize.cli import options
-from minimize.cli.when import DATE
+from minimize.cli.options import DATE
 
 
 @click.command()
@@ -20,7 +20,9 @@ from minimize.cli.when import DATE
     "--format", "format_", type=click.Choice(["ndjson.gz", "ndjson", "parquet"]), default="ndjson.gz", show_default=True
 )
 @options.as_json
-def command(name: str, rows: int, out: str, seed: int, dates: tuple[str, ...], format_: str, as_json: bool) -> None:
+def sample_command(
+    name: str, rows: int, out: str, seed: int, dates: tuple[str, ...], format_: str, as_json: bool
+) -> None:
     """Generated sample data NAME, the same for the same seed. All of it speaks of the same tenants, users and devices.
 
     \b
@@ -53,4 +55,4 @@ def command(name: str, rows: int, out: str, seed: int, dates: tuple[str, ...], f
     from minimize.samples import generate
 
     files = [str(path) for path in generate(name, rows, out, seed=seed, dates=dates, format=format_)]
-    options.show({"files": files}, as_json, "\n".join(files))
+    options.print_result({"files": files}, as_json, "\n".join(files))

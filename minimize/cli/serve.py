@@ -1,4 +1,4 @@
-"""`minimize serve`: the door, for those who hold no key."""
+"""`minimize serve`: starts the data access server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from minimize.cli import options
 
 
 @click.command()
-@click.argument("places", nargs=-1, required=True, metavar="PIPELINE_OR_OUTPUT…", type=options.Data())
+@click.argument("places", nargs=-1, required=True, metavar="PIPELINE_OR_OUTPUT…", type=options.DataPathParameter())
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
 @click.option("--port", default=8815, show_default=True, type=click.IntRange(0, 65535), help="0: any that is free.")
 @click.option("--cert", type=click.Path(dir_okay=False), metavar="FILE", help="The certificate, PEM.")
@@ -21,7 +21,7 @@ from minimize.cli import options
 @options.keys
 @options.only_ledger
 @options.as_json
-def command(
+def serve_command(
     places: tuple[str, ...],
     host: str,
     port: int,
@@ -39,11 +39,11 @@ def command(
     Every read is decided by the access file and the grants, its columns and rows by whoever comes with a token, and the audit
     log is told of it, whether it is let through or not. The server runs until it is stopped (SIGINT, SIGTERM).
     """
-    from minimize.door.starting import Listening, StopSignals, started
+    from minimize.server.server import ListenOptions, StopSignals, running_server
 
-    listening = Listening(host, port, cert, key, insecure_loopback)
-    with started(places, listening, keys=keys, access=access, ledger=ledger, readers=readers) as found:
+    listening = ListenOptions(host, port, cert, key, insecure_loopback)
+    with running_server(places, listening, keys=keys, access=access, ledger=ledger, readers=readers) as found:
         signals = StopSignals()  # before the URL is printed: who reads it may stop the server at once
-        body = {"url": found.url, "datasets": list(found.datasets), "lost": found.lost}
-        options.show(body, as_json, f"{found.url} opens {', '.join(found.datasets)}")
+        body = {"url": found.url, "datasets": list(found.datasets), "lost": found.lost_reads}
+        options.print_result(body, as_json, f"{found.url} opens {', '.join(found.datasets)}")
         signals.wait()

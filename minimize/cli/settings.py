@@ -1,24 +1,25 @@
-"""`minimize settings`: who turned which feature on or off, when."""
+"""Commands for collection settings: `settings` (in the ledger) and `locate` (a lost device, for 24 hours at most)."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from minimize.cli import options
-from minimize.cli.allowing import may
-from minimize.cli.lines import on_one_line
-from minimize.cli.when import TIME
-from minimize.counts import counted
+from minimize.cli.authorization import authorize
+from minimize.cli.options import TIME
+from minimize.cli.printing import single_line
+from minimize.text import count_noun
 
 if TYPE_CHECKING:
+    from minimize.governance.locate import LocateAction
+    from minimize.governance.settings import SettingDecision, SettingExplanation
+    from minimize.governance.workspace import Workspace
     from minimize.settings import SettingRow
-    from minimize.switching import House, Moment, Why
-
 
 log = logging.getLogger("minimize")
 _NO_POLICY: Final = "no policy was asked who may turn it on, and which levels there are: say --pipeline"
@@ -28,14 +29,14 @@ _RAN_OUT: Final = "; it has run out, because a subject's own `on` counts for 24 
 
 
 @click.group(name="settings")
-def command() -> None:
+def settings_group() -> None:
     """Collection settings in the ledger: bitemporal, for a tenant or one subject of it; every change is audited.
 
     A pipeline follows them that says `settings: ledger`.
     """
 
 
-@command.command("set")
+@settings_group.command("set")
 @click.argument("tenant", type=options.ID)
 @click.argument("setting")
 @click.argument("value")
@@ -53,9 +54,9 @@ def command() -> None:
     metavar="TIME",
     help="Valid from this time (ISO 8601); now where nothing is said.",
 )
-@options.house
+@options.workspace
 @options.as_json
-def set_(
+def set_command(
     tenant: str,
     setting: str,
     value: str,
@@ -69,46 +70,48 @@ def set_(
 
     With --pipeline the words are held against its policy. Without it a misspelt feature is recorded, with a warning.
     """
-    from minimize.switching import Wish, set_setting
-    from minimize.times import moment
+    from minimize.governance.settings import NewSetting, set_setting
+    from minimize.times import parse_time
 
-    may("settings/set", places, tenant)
-    wish = Wish(tenant, setting, value, holder, subject, moment(valid_from))
-    before = set_setting(wish, _house(**places), _now())
+    authorize("settings/set", places, tenant)
+    wish = NewSetting(tenant, setting, value, holder, subject, parse_time(valid_from))
+    before = set_setting(wish, _workspace(**places), _now())
     if places["pipeline"] is None:
         log.warning(_UNCHECKED, extra={"code": "W019"})
-    whose = f"a subject of {on_one_line(tenant)}" if subject else on_one_line(tenant)
+    whose = f"a subject of {single_line(tenant)}" if subject else single_line(tenant)
     body = {"tenant": tenant, "setting": setting, "holder": holder, "old": before, "new": value}
-    options.show(body, as_json, f"{setting} of {whose}, held by {holder}: {value} (before: {before})")
+    options.print_result(body, as_json, f"{setting} of {whose}, held by {holder}: {value} (before: {before})")
 
 
-@command.command("show")
+@settings_group.command("show")
 @click.option("--tenant", type=options.ID, metavar="T", help="Of this tenant alone.")
 @click.option("--setting", metavar="NAME", help="This feature, or `level`, alone.")
 @click.option("--at", type=TIME, metavar="TIME", help="As they were in force at this time (ISO 8601), not now.")
 @click.option("--history", is_flag=True, help="Every row, not only those in force.")
-@options.house
+@options.workspace
 @options.as_json
-def show(tenant: str | None, setting: str | None, at: str | None, history: bool, as_json: bool, **places: Any) -> None:
+def show_command(
+    tenant: str | None, setting: str | None, at: str | None, history: bool, as_json: bool, **places: Any
+) -> None:
     """Print the settings that are in force. Subjects are shown as tokens."""
-    from minimize.switching import shown
-    from minimize.times import moment
+    from minimize.governance.settings import list_settings
+    from minimize.times import parse_time
 
-    when = moment(at) or _now()
-    rows = shown(_house(**places), when, tenant=tenant, setting=setting, history=history)
-    options.show({"settings": [_plain(row) for row in rows]}, as_json, _lines(rows) or "no settings")
+    when = parse_time(at) or _now()
+    rows = list_settings(_workspace(**places), when, tenant=tenant, setting=setting, history=history)
+    options.print_result({"settings": [_row_json(row) for row in rows]}, as_json, _rows_text(rows) or "no settings")
 
 
-@command.command("why")
+@settings_group.command("why")
 @click.argument("tenant", type=options.ID)
 @click.argument("feature")
 @click.argument("at", type=TIME)
 @click.option("--subject", type=options.ID, metavar="S", help="For one subject of the tenant.")
 @click.option("--run-at", type=TIME, metavar="TIME", help="As a run at this time decides (ISO 8601), not one now.")
 @click.option("--settings", type=click.Path(), metavar="PATH", help="These settings, CSV or Parquet.")
-@options.house
+@options.workspace
 @options.as_json
-def why(
+def why_command(
     tenant: str,
     feature: str,
     at: str,
@@ -123,90 +126,184 @@ def why(
     The settings are those given, else the pipeline's, else the ledger's. Levels, and who may turn a feature on, are the
     policy's: say --pipeline.
     """
-    from minimize.switching import why as decided
-    from minimize.times import moment
+    from minimize.governance.settings import explain_setting as decided
+    from minimize.times import parse_time
 
-    event = moment(at)
+    event = parse_time(at)
     if event is None:
         raise click.UsageError("AT is a time")
-    run = moment(run_at) or _now()
+    run = parse_time(run_at) or _now()
     if places["pipeline"] is None:
         log.warning(_NO_POLICY, extra={"code": "W019"})
-    found = decided(tenant, feature, event, _house(**places), run=run, subject=subject, settings=settings)
-    options.show(found.as_json(), as_json, _told(found))
+    found = decided(tenant, feature, event, _workspace(**places), run=run, subject=subject, settings=settings)
+    options.print_result(found.as_json(), as_json, _explanation_text(found))
 
 
-@command.command("import")
+@settings_group.command("import")
 @click.argument("file", type=click.Path())
-@options.house
+@options.workspace
 @options.as_json
-def import_(file: str, as_json: bool, **places: Any) -> None:
+def import_command(file: str, as_json: bool, **places: Any) -> None:
     """Bring the rows of FILE (CSV or Parquet) into the ledger, with the times at which they were recorded."""
-    from minimize.switching import import_settings
+    from minimize.governance.settings import import_settings
 
-    may("settings/set", places)
-    count = import_settings(file, _house(**places), _now())
-    options.show({"file": file, "new": count}, as_json, f"{count:,} rows of {file} were new")
+    authorize("settings/set", places)
+    count = import_settings(file, _workspace(**places), _now())
+    options.print_result({"file": file, "new": count}, as_json, f"{count:,} rows of {file} were new")
 
 
-@command.command("export")
+@settings_group.command("export")
 @click.argument("file", type=click.Path(dir_okay=False))
-@options.house
+@options.workspace
 @options.as_json
-def export(file: str, as_json: bool, **places: Any) -> None:
+def export_command(file: str, as_json: bool, **places: Any) -> None:
     """Write all rows of the ledger to the new CSV FILE. Subjects stay tokens: only `import` takes them back."""
-    from minimize.switching import export_settings
+    from minimize.governance.settings import export_settings
 
-    may("settings/read", places)
-    count = export_settings(file, _house(**places))
-    options.show({"file": file, "rows": count}, as_json, f"wrote {counted(count, 'row')} to {file}")
+    authorize("settings/read", places)
+    count = export_settings(file, _workspace(**places))
+    options.print_result({"file": file, "rows": count}, as_json, f"wrote {count_noun(count, 'row')} to {file}")
 
 
-def _house(**places: Any) -> House:
-    from minimize.switching import House
+def _workspace(**places: Any) -> Workspace:
+    from minimize.governance.workspace import Workspace
 
-    return House(**places)
+    return Workspace(**places)
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _told(found: Why) -> str:
+def _explanation_text(found: SettingExplanation) -> str:
     word = "collected" if found.collected else "not collected"
     source = f" (settings: {found.file})" if found.file else ""
-    head = f"{found.setting} of {on_one_line(found.tenant)}: {word}{source}"
-    notes = [] if found.stranger is None else [on_one_line(str(found.stranger))]
+    head = f"{found.setting} of {single_line(found.tenant)}: {word}{source}"
+    notes = [] if found.stranger is None else [single_line(str(found.stranger))]
     notes += [_PER_SUBJECT] if found.per_subject else []
-    return "\n".join([head, *notes, *_moment("when it happened", found.event), *_moment("when the run is", found.run)])
+    return "\n".join(
+        [head, *notes, *_moment_lines("when it happened", found.event), *_moment_lines("when the run is", found.run)]
+    )
 
 
-def _moment(what: str, moment: Moment) -> list[str]:
+def _moment_lines(what: str, moment: SettingDecision) -> list[str]:
     head = f"{what}, {moment.time:%Y-%m-%dT%H:%M:%SZ}: {'on' if moment.holds else 'off'}"
     if not moment.rows:
         return [f"{head}: nobody said anything"]
-    return [head, *(f"  {_line(row)}" + (_RAN_OUT if moment.ran_out(row) else "") for row in moment.rows)]
+    return [head, *(f"  {_row_line(row)}" + (_RAN_OUT if moment.ran_out(row) else "") for row in moment.rows)]
 
 
-def _line(row: SettingRow) -> str:
+def _row_line(row: SettingRow) -> str:
     whose = "" if row.subject is None else " for the subject itself"
     place = "" if row.line is None else f", line {row.line}"
     times = f"valid from {row.valid_from:%Y-%m-%dT%H:%M:%SZ}, recorded {row.recorded_at:%Y-%m-%dT%H:%M:%SZ}"
     return f"{row.value} by {row.holder}{whose}: {times}{place}"
 
 
-def _lines(rows: Sequence[SettingRow]) -> str:
+def _rows_text(rows: Sequence[SettingRow]) -> str:
     return "\n".join(
-        f"{on_one_line(row.tenant_id)}  {row.setting}  {row.value}  {row.holder}  {row.valid_from:%Y-%m-%dT%H:%M:%SZ}"
+        f"{single_line(row.tenant_id)}  {row.setting}  {row.value}  {row.holder}  {row.valid_from:%Y-%m-%dT%H:%M:%SZ}"
         + (f"  {row.subject}" if row.subject else "")
         for row in rows
     )
 
 
-def _plain(row: SettingRow) -> dict[str, Any]:
+def _row_json(row: SettingRow) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from minimize.receipt import time_text
+    from minimize.receipts import time_text
 
     times = ("valid_from", "recorded_at")
     return {name: time_text(value) if name in times else value for name, value in asdict(row).items() if name != "line"}
+
+
+LOCATE_PERMISSION: Final = "remote_tasks/locate"
+_SAME_IDS: Final = "The ids of the tenant and of the device must be written as in `locate start`"
+
+
+@click.group(name="locate")
+def locate_group() -> None:
+    """Locate a lost device: turn `location` on for this device alone, for 24 hours at most. Every action is audited.
+
+    The policy must decide `location` for each subject (`per_subject: true`), and the tenant must have it on.
+    """
+
+
+@locate_group.command("start")
+@click.argument("device", type=options.ID)
+@click.option("--tenant", type=options.ID, required=True, metavar="T", help="The tenant of the device.")
+@click.option(
+    "--hours", type=click.IntRange(1, 24), default=24, show_default=True, help="For how long the device is located."
+)
+@options.workspace
+@options.as_json
+def start_command(device: str, tenant: str, hours: int, as_json: bool, **places: Any) -> None:
+    """Locate DEVICE from now on. The end is recorded at once; starting again gives a new end.
+
+    DEVICE is its subject in the policy of --pipeline. The ledger holds it as a keyed token.
+
+    A position is released only if the policy's other conditions hold, too, for example of a corporate, supervised iPhone in lost
+    mode. They are printed.
+    """
+    from minimize.governance.locate import position_conditions, start_locate
+
+    if places["pipeline"] is None:
+        raise click.UsageError("--pipeline names the pipeline whose policy locates devices")
+    authorize(LOCATE_PERMISSION, places, tenant)
+    house = _workspace(**places)
+    action = start_locate(device, tenant, house, _now(), span=timedelta(hours=hours))
+    conditions = position_conditions(house)
+    lines = [f"a device of {single_line(tenant)} is located until {_end_text(action.until)}"]
+    lines += [f"  {field} is released only if: {words}" for field, words in conditions.items()]
+    options.print_result(action.as_json() | {"conditions": conditions}, as_json, "\n".join(lines))
+
+
+@locate_group.command("end")
+@click.argument("device", type=options.ID)
+@click.option("--tenant", type=options.ID, required=True, metavar="T", help="The tenant of the device.")
+@options.workspace
+@options.as_json
+def end_command(device: str, tenant: str, as_json: bool, **places: Any) -> None:
+    """Locate DEVICE no longer, from now on. A run after this releases no position of it.
+
+    Write DEVICE and its tenant as in `locate start`. Says if the ledger has no setting of the tenant.
+    """
+    from minimize.governance.locate import end_locate
+    from minimize.governance.settings import list_settings
+
+    authorize(LOCATE_PERMISSION, places, tenant)
+    house, now = _workspace(**places), _now()
+    ended = end_locate(device, tenant, house, now)
+    if ended:
+        text = f"a device of {single_line(tenant)} is no longer located"
+    elif list_settings(house, now, tenant=tenant, history=True):
+        text = f"nothing to do: the device is not located. {_SAME_IDS}"
+    else:
+        text = f"nothing to do: the ledger has no setting of the tenant {single_line(tenant)}. {_SAME_IDS}"
+    options.print_result({"tenant": tenant, "ended": ended}, as_json, text)
+
+
+@locate_group.command("list")
+@click.option("--tenant", type=options.ID, metavar="T", help="Of this tenant alone.")
+@options.workspace
+@options.as_json
+def list_command(tenant: str | None, as_json: bool, **places: Any) -> None:
+    """Print which devices are located now, and until when. Devices are shown as tokens."""
+    from minimize.governance.locate import list_locate_actions
+
+    authorize(LOCATE_PERMISSION, places, tenant)
+    actions = list_locate_actions(_workspace(**places), _now(), tenant=tenant)
+    options.print_result(
+        {"located": [each.as_json() for each in actions]}, as_json, _actions_text(actions) or "no device is located"
+    )
+
+
+def _actions_text(actions: Sequence[LocateAction]) -> str:
+    return "\n".join(
+        f"{single_line(each.tenant)}  since {_end_text(each.since)}  until {_end_text(each.until)}  {each.device}"
+        for each in actions
+    )
+
+
+def _end_text(moment: datetime | None) -> str:
+    return "it is ended" if moment is None else f"{moment:%Y-%m-%dT%H:%M:%SZ}"

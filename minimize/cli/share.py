@@ -1,4 +1,4 @@
-"""`minimize share`: what may go to a third party, what went, and what it has to delete."""
+"""`minimize share`: what may be sent to a third party, what was sent, and what it must delete (`share recall`)."""
 
 from __future__ import annotations
 
@@ -10,28 +10,128 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from minimize.cli import options, recall
-from minimize.cli.lines import on_one_line
-from minimize.cli.when import TIME
-from minimize.counts import counted
+from minimize.cli import options, recall_lists
+from minimize.cli.authorization import authorize
+from minimize.cli.options import TIME, quiet
+from minimize.cli.printing import single_line
+from minimize.text import count_noun
 
 if TYPE_CHECKING:
+    from minimize.governance.workspace import Workspace
     from minimize.ledger.disclosures import Disclosure
     from minimize.recipients import Recipients
-    from minimize.switching import House
+
+
+@click.group("recall")
+def recall_group() -> None:
+    """What recipients have to delete: consent or contract has ended, or its time there is over.
+
+    Withdrawing a consent asks for it at once. What ends by time alone, a contract or a retention, is in the list from that day
+    on; `share recall request`, every night, writes down that the recipients are told.
+    """
+
+
+@recall_group.command("list")
+@click.option("--recipient", metavar="R", help="Of this recipient alone.")
+@click.option("--all", "all_", is_flag=True, help="What was confirmed, too.")
+@click.option("--late", is_flag=True, help="Only what somebody has to act on: not told yet, or not confirmed in time.")
+@options.recipients
+@options.workspace
+@options.as_json
+def list_recalls_command(
+    recipient: str | None, all_: bool, late: bool, recipients: str | None, as_json: bool, **places: Any
+) -> None:
+    """List what has to go. Exit 1 where the recipient was not told yet, or has not confirmed in time."""
+    from minimize.governance.sharing import list_recalls
+
+    house = _workspace(places)
+    found = list_recalls(house, _load_recipients(recipients, house), _now(), recipient=recipient, all_=all_)
+    recall_lists.print_recalls([each for each in found if each.is_late or not late], as_json)
+    raise click.exceptions.Exit(1 if any(each.is_late for each in found) else 0)
+
+
+@recall_group.command("request")
+@click.argument("recipient", required=False)
+@recall_lists.list_file_option
+@options.recipients
+@options.workspace
+@quiet
+@options.as_json
+def request_recalls_command(
+    recipient: str | None, to: str | None, recipients: str | None, as_json: bool, **places: Any
+) -> None:
+    """Take down that RECIPIENT, or each, is told to delete what is due, and give the list that it is told.
+
+    If nothing was ever shared, nothing is due, and no recipients are needed.
+    """
+    from minimize.governance.sharing import request_recalls
+
+    house = _workspace(places)
+    authorize("share/recall", places)
+    needed = recipient is not None or recipients is not None or _has_shared(house)
+    with recall_lists.recall_list_writer(to, recipient) as hand:
+        found = (
+            request_recalls(house, _load_recipients(recipients, house), _now(), recipient=recipient) if needed else []
+        )
+        hand(found)
+    recall_lists.print_recalls(found, as_json)
+
+
+@recall_group.command("confirm")
+@click.argument("recipient")
+@click.option("--disclosure", metavar="ID", help="Of this disclosure alone.")
+@click.option("--tenant", type=options.ID, metavar="T", help="Of this tenant alone.")
+@options.recipients
+@options.workspace
+@options.as_json
+def confirm_recalls_command(
+    recipient: str, disclosure: str | None, tenant: str | None, recipients: str | None, as_json: bool, **places: Any
+) -> None:
+    """Take down that RECIPIENT has deleted what it was told to."""
+    from minimize.governance.sharing import confirm_recalls
+
+    house = _workspace(places)
+    authorize("share/recall", places, tenant)
+    known = _load_recipients(recipients, house)
+    found = confirm_recalls(house, known, _now(), recipient=recipient, disclosure=disclosure, tenant=tenant)
+    recall_lists.print_recalls(found, as_json)
+
+
+def _workspace(places: dict[str, Any]) -> Workspace:
+    from minimize.governance.workspace import Workspace
+
+    return Workspace(**places)
+
+
+def _has_shared(house: Workspace) -> bool:
+    from minimize.ledger.disclosures import read_disclosures
+
+    with house.open_ledger() as ledger:
+        return bool(read_disclosures(ledger))
+
+
+def _load_recipients(recipients: str | None, house: Workspace) -> Recipients:
+    from minimize.recipients import find_recipients, load_recipients
+
+    return load_recipients(find_recipients(recipients, start=house.folder))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 @click.group(name="share")
-def command() -> None:
+def share_group() -> None:
     """Share with third parties: nothing leaves without a manifest, a contract and a consent."""
 
 
-command.add_command(recall.command)
+share_group.add_command(recall_group)
 
 
-@command.command("send")
+@share_group.command("send")
 @click.argument("recipient")
 @click.argument("function")
 @click.option("--policy", type=click.Path(), metavar="FILE", help="The policy of the data, where there is no pipeline.")
@@ -52,11 +152,11 @@ command.add_command(recall.command)
     help="As of this time (ISO 8601); without --dry-run a later one, when all must hold, too.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would leave, and why the rest would not. Nothing leaves.")
-@options.having
+@options.prerequisites
 @options.recipients
-@options.house
+@options.workspace
 @options.as_json
-def send(
+def send_command(
     recipient: str,
     function: str,
     policy: str | None,
@@ -75,73 +175,80 @@ def send(
     **asked: Any,
 ) -> None:
     """Send what may go to RECIPIENT for FUNCTION into a new file, and record it. Exit 3 where nothing may."""
-    from minimize.governance.sharing.asked import Places
-    from minimize.governance.sharing.handing import acting
+    from minimize.governance.sharing.outbound import prepare_share
+    from minimize.governance.sharing.plan import ShareArguments
 
     if to is None and not dry_run:
         raise click.UsageError("say --to FILE, or --dry-run")
     if not dry_run and _is_past(asked.get("at")):
         raise click.UsageError("an --at in the past goes with --dry-run alone: what is sent is sent as of now")
-    places = Places(policy, pipeline, settings, keys, ledger, recipients)
+    places = ShareArguments(policy, pipeline, settings, keys, ledger, recipients)
     wanted = fields or None
-    found = acting(
-        _data(data, output, pipeline), recipient, function, places, dry=dry_run, fields=wanted, existing=having, **asked
+    found = prepare_share(
+        _shared_data(data, output, pipeline),
+        recipient,
+        function,
+        places,
+        dry=dry_run,
+        fields=wanted,
+        existing=having,
+        **asked,
     )
     if dry_run or to is None:
-        account = found.dry()
-        options.show(account.as_json(), as_json, str(account))
+        account = found.preview()
+        options.print_result(account.as_json(), as_json, str(account))
         raise click.exceptions.Exit(0 if account.permitted else 3)
-    done = found.wet(None, Path(to))
+    done = found.execute(None, Path(to))
     name = "" if done.disclosure is None else done.disclosure.disclosure
-    options.show(
-        {**done.account.as_json(), "disclosure": name, "file": to}, as_json, f"{done.account}\n{to}: disclosure {name}"
+    options.print_result(
+        {**done.summary.as_json(), "disclosure": name, "file": to}, as_json, f"{done.summary}\n{to}: disclosure {name}"
     )
 
 
 def _is_past(at: str | None) -> bool:
-    from minimize.times import moment
+    from minimize.times import parse_time
 
-    asked = moment(at)
+    asked = parse_time(at)
     return asked is not None and asked < datetime.now(UTC)
 
 
-@command.command("log")
+@share_group.command("log")
 @click.option("--recipient", metavar="R", help="To this recipient alone.")
 @click.option("--tenant", type=options.ID, metavar="T", help="Of this tenant alone.")
-@options.house
+@options.workspace
 @options.as_json
-def log(recipient: str | None, tenant: str | None, as_json: bool, **places: Any) -> None:
+def log_command(recipient: str | None, tenant: str | None, as_json: bool, **places: Any) -> None:
     """List the disclosures. Exit 1 where one is not signed by a key of the keyring."""
-    from minimize.governance.sharing import logged, unsigned
+    from minimize.governance.sharing import list_disclosures, unsigned_disclosures
 
-    house = _house(places)
-    found = logged(house, recipient=recipient, tenant=tenant)
-    bad = [each.disclosure for each in unsigned(house, found)]
+    house = _workspace(places)
+    found = list_disclosures(house, recipient=recipient, tenant=tenant)
+    bad = [each.disclosure for each in unsigned_disclosures(house, found)]
     body = {"disclosures": [each.as_json() for each in found], "not_signed": bad}
-    lines = [_line(each) + (" NOT SIGNED" if each.disclosure in bad else "") for each in found]
-    options.show(body, as_json, "\n".join(lines) or "nothing was shared")
+    lines = [_disclosure_line(each) + (" NOT SIGNED" if each.disclosure in bad else "") for each in found]
+    options.print_result(body, as_json, "\n".join(lines) or "nothing was shared")
     raise click.exceptions.Exit(1 if bad else 0)
 
 
-@command.command("show")
+@share_group.command("show")
 @click.argument("disclosure")
-@options.house
-def show(disclosure: str, **places: Any) -> None:
+@options.workspace
+def show_command(disclosure: str, **places: Any) -> None:
     """Print DISCLOSURE as it was signed: what permitted it, which fields left in which form, whose rows, the digest."""
-    from minimize.governance.sharing import disclosure as found
+    from minimize.governance.sharing import find_disclosure as found
 
-    click.echo(json.dumps(found(_house(places), disclosure).as_json(), indent=2))
+    click.echo(json.dumps(found(_workspace(places), disclosure).as_json(), indent=2))
 
 
-@command.command("why")
+@share_group.command("why")
 @click.argument("recipient")
 @click.argument("function")
 @click.option("--tenant", type=options.ID, metavar="T", help="The records of this tenant: its consent is asked.")
-@options.having
+@options.prerequisites
 @options.recipients
-@options.house
+@options.workspace
 @options.as_json
-def why(
+def why_command(
     recipient: str,
     function: str,
     tenant: str | None,
@@ -151,46 +258,32 @@ def why(
     **places: Any,
 ) -> None:
     """Say whether RECIPIENT may get records for FUNCTION, with every rule against it."""
-    from minimize.governance.sharing import why as asked
+    from minimize.governance.sharing import explain_share as asked
 
-    house = _house(places)
-    found = asked(recipient, function, house, _known(recipients, house), _now(), tenant=tenant, existing=having)
+    house = _workspace(places)
+    found = asked(
+        recipient, function, house, _load_recipients(recipients, house), _now(), tenant=tenant, existing=having
+    )
     head = f"{recipient}, {function}: {'may get ' + ', '.join(found.fields) if found.permitted else 'gets nothing'}"
     lines = [head, *(f"  {each.code} {each}" for each in found.reasons)]
-    lines += [] if found.stranger is None else [on_one_line(f"  {found.stranger}")]
-    options.show(
+    lines += [] if found.unknown_tenant is None else [single_line(f"  {found.unknown_tenant}")]
+    options.print_result(
         found.as_json(), as_json, "\n".join([*lines, *([f"  consent {found.consent}"] if found.consent else [])])
     )
 
 
-def _line(each: Disclosure) -> str:
+def _disclosure_line(each: Disclosure) -> str:
     when = f"{each.recorded_at:%Y-%m-%dT%H:%M:%SZ}"
-    return f"{when}  {each.recipient}  {each.function}  {counted(each.rows, 'row')}  {each.disclosure}"
+    return f"{when}  {each.recipient}  {each.function}  {count_noun(each.rows, 'row')}  {each.disclosure}"
 
 
-def _data(data: str | None, output: str | None, pipeline: str | None) -> str:
+def _shared_data(data: str | None, output: str | None, pipeline: str | None) -> str:
     """What is sent: what was named, else the records of the output, else those of the pipeline's."""
     if data or output:
         return data or output or ""
     if pipeline is None:
         raise click.UsageError("say --data PATH, or --pipeline")
-    from minimize.job.given import as_pipeline
+    from minimize.runs.resolve import pipeline_from
 
-    job = as_pipeline(pipeline)
+    job = pipeline_from(pipeline)
     return str(job.folder / job.output)
-
-
-def _house(places: dict[str, Any]) -> House:
-    from minimize.switching import House
-
-    return House(**places)
-
-
-def _known(recipients: str | None, house: House) -> Recipients:
-    from minimize.recipients import find_recipients, load_recipients
-
-    return load_recipients(find_recipients(recipients, start=house.folder))
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

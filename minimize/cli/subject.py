@@ -1,4 +1,4 @@
-"""`minimize subject`: what is held of a device, a user or a tenant."""
+"""`minimize subject`: view, export, delete, restrict and correct the data of a person, device or tenant."""
 
 from __future__ import annotations
 
@@ -10,17 +10,109 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from minimize.cli import options
-from minimize.cli.allowing import may
-from minimize.cli.people import gone, held, line
-from minimize.counts import counted
+from minimize.cli.authorization import authorize
+from minimize.receipts.receipt import FIGURES_UNCHANGED
+from minimize.text import count_noun
 
 if TYPE_CHECKING:
-    from minimize.governance.subjects import Subject, View
+    from minimize.governance.subjects import DataSubject, Deletion, RequestStatus, SubjectView
+    from minimize.governance.workspace import Workspace
+
+
+def deletion_text(done: Deletion, yes: bool) -> str:
+    """What a deletion took, or would take, and what it leaves to do."""
+    lines = [f"{count_noun(done.rows, 'record')} of {_deleted_text(done)} {'went' if yes else 'would go'}"]
+    if not done.rows and done.resumed:
+        lines += [
+            f"  an earlier deletion of {count_noun(done.resumed, 'subject')} was interrupted; nothing of it is left to do"
+        ]
+    elif not done.rows:
+        lines += ["  nothing is held of whoever is named: are they spelled so?"]
+        lines += ["  what arrives late of them is kept out all the same"] if yes else []
+    plans = {name: plan.outcome_text() if yes else str(plan) for name, plan in done.plans.items()}
+    lines += [f"  {name}: {each}" for name, plan in plans.items() for each in plan.splitlines()]
+    said = done.as_json()
+    lines += [f"  {name} must delete, too: {', '.join(acts)}" for name, acts in said["recalls"].items()]
+    lines += [
+        f"  {name} of {pipeline} keeps figures for {', '.join(dates) or 'all'}: {FIGURES_UNCHANGED}"
+        for pipeline, stays in said["stays"].items()
+        for name, dates in stays.items()
+    ]
+    lines += [f"  not searched: {each['file']}: {each['why']}" for each in said["not_searched"]]
+    lines += [f"  not reached: {each['output']}: {each['why']}" for each in said["not_reached"]]
+    lines += [f"  request {name}" for name in said["requests"]]
+    return "\n".join(lines if yes else [*lines, "nothing was changed: --yes does it"])
+
+
+def request_line(found: RequestStatus, now: datetime) -> str:
+    """A request and how it stands."""
+    body = found.as_json(now)
+    waiting = [name for name, each in found.recipients.items() if not each["confirmed"]]
+    rest = f", waiting for {', '.join(waiting)}" if waiting else ""
+    late = " OVERDUE" if body["overdue"] else ""
+    whose = f"tenant {body['tenant_id']}" if body["subject"] is None else f"a subject of {body['tenant_id']}"
+    asked = f"{body['request']}  {body['kind']} of {whose}, asked {body['asked_at']}"
+    return f"{asked}: {body['state']}{rest}, by {body['due']}{late}"
+
+
+def subject_text(found: SubjectView, rows: int) -> str:
+    """What is held of somebody, file by file."""
+    body = found.as_json(rows)
+    lines = [
+        f"{_subject_name(found.subject)}: {count_noun(found.rows, 'record')} in {count_noun(len(found.records), 'file')}"
+    ]
+    lines += [f"  {found.read:,} of {count_noun(found.groups, 'row group')} had to be read"] if found.groups else []
+    lines += ["  no output and nothing in the ledger names that tenant: is it spelled so?"] if found.is_unseen else []
+    lines += [
+        f"  deletion {each['request']}, asked {each['asked_at']}, is {each['state']}: {count_noun(each['rows'], 'record')} "
+        "still to go; repeat `subject delete`"
+        for each in body.get("to_be_deleted", ())
+    ]
+    for each in body["held"]:
+        kept = f", kept until {each['until']}" if each["until"] else ""
+        lines += [
+            f"  {each['pipeline']}  {each['date'] or ''}  {count_noun(each['rows'], 'record')}, {each['category']}, "
+            f"for {each['purpose']}: {each['since'] or '?'} to {each['to'] or '?'}{kept}",
+            f"    in {each['output']}/{each['file']}, found by {each['found_by']}",
+            "    " + ", ".join(f"{name} ({_form_text(form)})" for name, form in each["fields"].items()),
+            *(f"    beside: {count_noun(count, 'form')} of {name}" for name, count in each["beside"].items()),
+            *(f"    {_row_text(row)}" for row in each["records"]),
+        ]
+    lines += [
+        f"  shared with {each['recipient']} ({each['function']}, {each['purpose']}) at {each['at']}: "
+        f"{', '.join(each['fields'])}" + (f", there until {each['until']}" if each["until"] else "")
+        for each in body["shared"]
+    ]
+    lines += [f"  not searched: {each['output']}/{each['file']}: {each['why']}" for each in body["not_searched"]]
+    lines += [f"  not reached: {each['output']} of {each['pipeline']}: {each['why']}" for each in body["not_reached"]]
+    return "\n".join(lines)
+
+
+def _subject_name(subject: DataSubject) -> str:
+    if subject.id is None:
+        return f"tenant {subject.tenant}"
+    return subject.id if subject.tenant is None else f"{subject.id} of {subject.tenant}"
+
+
+def _deleted_text(done: Deletion) -> str:
+    tenants = sum(each.is_tenant for each in done.subjects)
+    subjects = len(done.subjects) - tenants
+    said = [count_noun(count, word) for count, word in ((subjects, "subject"), (tenants, "tenant")) if count]
+    return " and ".join(said) or "nobody"
+
+
+def _form_text(form: Any) -> str:
+    return form if isinstance(form, str) else " → ".join(form)
+
+
+def _row_text(row: dict[str, Any]) -> str:
+    return "  ".join(f"{name}={value}" for name, value in row.items() if value is not None)
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _whose(command: F) -> F:
+def _subject_arguments(command: F) -> F:
     """ID …, and where to look."""
     for option in (
         click.option(
@@ -40,101 +132,105 @@ def _whose(command: F) -> F:
         click.argument("ids", nargs=-1, metavar="ID…"),
     ):
         command = option(command)
-    return options.house(options.as_json(command))
+    return options.workspace(options.as_json(command))
 
 
-def _linked(command: F) -> F:
+def _linked_option(command: F) -> F:
     """Whether to follow to devices."""
     about = "Records of their devices, too, where a file does not tell whose they are."
     return click.option("--linked", is_flag=True, help=about)(command)
 
 
-def _unseen(command: F) -> F:
+def _unseen_option(command: F) -> F:
     """Whether a tenant that nothing names is meant."""
     about = "Go on though nothing names the tenant: what arrives late is kept out."
     return click.option("--unseen", is_flag=True, help=about)(command)
 
 
 @click.group(name="subject")
-def command() -> None:
+def subject_group() -> None:
     """People, devices and tenants: what is held of them."""
 
 
-@command.command("view")
-@_whose
+@subject_group.command("view")
+@_subject_arguments
 @click.option("--rows", type=click.IntRange(0), default=3, show_default=True, help="Records to show of each file.")
-@_linked
+@_linked_option
 @click.option("--html", "as_page", is_flag=True, help="As a page of HTML.")
-def view(rows: int, as_json: bool, as_page: bool, **words: Any) -> None:
+def view_command(rows: int, as_json: bool, as_page: bool, **words: Any) -> None:
     """Show what is held of each ID: where, in which form, since when and until when, and with whom it was shared."""
-    from minimize.governance.subjects.page import html
+    from minimize.governance.subjects.view import view_page
 
-    may("subject/view", words, words["tenant"])
-    found = _found(words)
-    text = html(found, rows).rstrip("\n") if as_page else "\n\n".join(held(each, rows) for each in found)
-    options.show({"subjects": [each.as_json(rows) for each in found]}, as_json, text)
+    authorize("subject/view", words, words["tenant"])
+    found = _view_subjects(words)
+    text = view_page(found, rows).rstrip("\n") if as_page else "\n\n".join(subject_text(each, rows) for each in found)
+    options.print_result({"subjects": [each.as_json(rows) for each in found]}, as_json, text)
 
 
-@command.command("export")
-@_whose
+@subject_group.command("export")
+@_subject_arguments
 @click.option("--to", required=True, type=click.Path(file_okay=False), metavar="DIR", help="A new folder.")
 @click.option(
     "--format", "formats", multiple=True, type=click.Choice(["json", "csv", "parquet"]), help="All by default."
 )
 @click.option("--redact", multiple=True, metavar="FIELD", help="Leave this field out, as the organization may.")
-@_linked
-def export(to: str, formats: tuple[str, ...], redact: tuple[str, ...], as_json: bool, **words: Any) -> None:
+@_linked_option
+def export_command(to: str, formats: tuple[str, ...], redact: tuple[str, ...], as_json: bool, **words: Any) -> None:
     """Write everything that is held of each ID into a new folder that only its owner can look into."""
-    from minimize.governance.subjects import export as exported
+    from minimize.governance.subjects import export_subjects as exported
 
-    may("subject/export", words, words["tenant"])
-    house = _house(words)
-    made = exported(_found(words), Path(to), house, formats=formats or ("json", "csv", "parquet"), redact=redact)
-    lines = [f"{each.folder}: {counted(each.rows, 'record')}, {counted(len(each.files), 'file')}" for each in made]
-    options.show({"exports": [each.as_json() for each in made]}, as_json, "\n".join(lines))
+    authorize("subject/export", words, words["tenant"])
+    house = _workspace(words)
+    made = exported(
+        _view_subjects(words), Path(to), house, formats=formats or ("json", "csv", "parquet"), redact=redact
+    )
+    lines = [
+        f"{each.folder}: {count_noun(each.rows, 'record')}, {count_noun(len(each.files), 'file')}" for each in made
+    ]
+    options.print_result({"exports": [each.as_json() for each in made]}, as_json, "\n".join(lines))
 
 
-@command.command("delete")
-@_whose
-@_unseen
+@subject_group.command("delete")
+@_subject_arguments
+@_unseen_option
 @click.option("--allow-unreached", is_flag=True, help="Outputs that cannot be reached are gone for good.")
 @click.option("--yes", is_flag=True, help="Do it. Without it the plan is shown, and nothing is changed.")
-def delete(yes: bool, unseen: bool, allow_unreached: bool, as_json: bool, **words: Any) -> None:
+def delete_command(yes: bool, unseen: bool, allow_unreached: bool, as_json: bool, **words: Any) -> None:
     """Take every record of each ID out of all outputs, for good; recipients that got some are listed, to be told.
 
     What happened up to now does not come back by a rerun, a late file, a replay or a backfill. An open request is gone on
     with by the same command.
     """
-    from minimize.governance.subjects import delete as deleted
+    from minimize.governance.subjects import delete_subjects as deleted
 
-    may("subject/delete", words, words["tenant"])
-    house, now = _house(words), datetime.now(UTC)
+    authorize("subject/delete", words, words["tenant"])
+    house, now = _workspace(words), datetime.now(UTC)
     how = {"yes": yes, "unseen": unseen, "allow_unreached": allow_unreached}
-    done = deleted(_subjects(words), house, now, named=words["named"], **how)
-    options.show(done.as_json(), as_json, gone(done, yes))
+    done = deleted(_parse_subjects(words), house, now, named=words["named"], **how)
+    options.print_result(done.as_json(), as_json, deletion_text(done, yes))
 
 
-@command.command("restrict")
-@_whose
+@subject_group.command("restrict")
+@_subject_arguments
 @click.option("--to", required=True, type=click.Path(file_okay=False), metavar="DIR", help="A new folder.")
 @click.option("--redact", multiple=True, metavar="FIELD", help="Leave this field out, as the organization may.")
-@_unseen
+@_unseen_option
 @click.option("--yes", is_flag=True, help="Do it. Without it nothing is exported or deleted.")
-def restrict(to: str, redact: tuple[str, ...], yes: bool, unseen: bool, as_json: bool, **words: Any) -> None:
+def restrict_command(to: str, redact: tuple[str, ...], yes: bool, unseen: bool, as_json: bool, **words: Any) -> None:
     """Export everything that is held of each ID into a new folder, and delete it then."""
-    from minimize.governance.subjects import delete as deleted
-    from minimize.governance.subjects import restrict as restricted
+    from minimize.governance.subjects import delete_subjects as deleted
+    from minimize.governance.subjects import restrict_subjects as restricted
 
-    may("subject/restrict", words, words["tenant"])
-    subjects, house, now = _subjects(words), _house(words), datetime.now(UTC)
+    authorize("subject/restrict", words, words["tenant"])
+    subjects, house, now = _parse_subjects(words), _workspace(words), datetime.now(UTC)
     if yes:
         _, done = restricted(subjects, Path(to), house, now, named=words["named"], redact=redact, unseen=unseen)
     else:
         done = deleted(subjects, house, now, named=words["named"], unseen=unseen)
-    options.show({**done.as_json(), "exported_to": to if yes else None}, as_json, gone(done, yes))
+    options.print_result({**done.as_json(), "exported_to": to if yes else None}, as_json, deletion_text(done, yes))
 
 
-@command.command("correct")
+@subject_group.command("correct")
 @click.argument("id_", type=options.ID, metavar="ID")
 @click.option("--tenant", type=options.ID, required=True, metavar="T", help="The tenant that it is of.")
 @click.option(
@@ -142,94 +238,97 @@ def restrict(to: str, redact: tuple[str, ...], yes: bool, unseen: bool, as_json:
 )
 @click.option("--in", "named", multiple=True, metavar="OUTPUT", help="Correct here, too; the ledger knows the rest.")
 @click.option("--yes", is_flag=True, help="Do it. Without it the plan is shown, and nothing is changed.")
-@options.house
+@options.workspace
 @options.as_json
-def correct(
+def correct_command(
     id_: str, tenant: str, values: tuple[str, ...], named: tuple[str, ...], yes: bool, as_json: bool, **words: Any
 ) -> None:
     """Put values of ID right, as the person says: in all outputs, and in whatever is run later of what happened up to now.
 
     Administrators cannot: whoever has an access file grants `subject/correct` to the person's side.
     """
-    from minimize.governance.subjects import Subject
-    from minimize.governance.subjects import correct as corrected
+    from minimize.governance.subjects import DataSubject
+    from minimize.governance.subjects import correct_subject as corrected
 
-    may("subject/correct", words, tenant)
+    authorize("subject/correct", words, tenant)
     said = {name: value or None for name, _, value in (each.partition("=") for each in values)}
-    done = corrected(Subject(id_, tenant), said, _house(words), datetime.now(UTC), named=named, yes=yes)
+    done = corrected(DataSubject(id_, tenant), said, _workspace(words), datetime.now(UTC), named=named, yes=yes)
     were = "would be" if not yes else "was" if done.values == 1 else "were"
-    lines = [f"{counted(done.values, 'value')} {were} corrected"]
+    lines = [f"{count_noun(done.values, 'value')} {were} corrected"]
     lines += [f"  {name}: {line}" for name, plan in done.plans.items() for line in str(plan).splitlines()]
     lines += [f"  tell {name}: {', '.join(acts)}" for name, acts in done.notices.items()]
     lines += [f"  request {done.request}"] if yes else ["nothing was changed: --yes does it"]
-    options.show(done.as_json(), as_json, "\n".join(lines))
+    options.print_result(done.as_json(), as_json, "\n".join(lines))
 
 
-@command.command("status")
+@subject_group.command("status")
 @click.option("--tenant", type=options.ID, metavar="T", help="Of this tenant alone.")
-@options.house
+@options.workspace
 @options.as_json
-def status(tenant: str | None, as_json: bool, **places: Any) -> int:
+def status_command(tenant: str | None, as_json: bool, **places: Any) -> int:
     """List requests: what was asked, how far it is, by when it must be done. Exit 1 where one is overdue."""
-    from minimize.governance.subjects import statuses
+    from minimize.governance.subjects import request_statuses
 
     now = datetime.now(UTC)
-    with _house(places).opened() as ledger:
-        found = statuses(ledger, tenant=tenant)
-    lines = [line(each, now) for each in found]
-    options.show({"requests": [each.as_json(now) for each in found]}, as_json, "\n".join(lines) or "no requests")
+    with _workspace(places).open_ledger() as ledger:
+        found = request_statuses(ledger, tenant=tenant)
+    lines = [request_line(each, now) for each in found]
+    options.print_result(
+        {"requests": [each.as_json(now) for each in found]}, as_json, "\n".join(lines) or "no requests"
+    )
     return int(any(each.is_overdue(now) for each in found))
 
 
-@command.command("coverage")
+@subject_group.command("coverage")
 @click.option("--in", "named", multiple=True, metavar="OUTPUT", help="Look here, too; the ledger knows the rest.")
-@options.house
+@options.workspace
 @options.as_json
-def coverage(named: tuple[str, ...], as_json: bool, **places: Any) -> int:
+def coverage_command(named: tuple[str, ...], as_json: bool, **places: Any) -> int:
     """List the columns of outputs and disclosures that name somebody, and the rule that finds him. Exit 1 where none does."""
-    from minimize.governance.subjects import coverage as covered
+    from minimize.governance.subjects import subject_coverage as covered
 
-    may("subject/view", places)
-    found = covered(_house(places), named=named)
+    authorize("subject/view", places)
+    found = covered(_workspace(places), named=named)
     lines = [
-        f"{each.where}  {each.name}  {each.column}: {each.rule or 'NO RULE, ' + each.why}" for each in found.targets
+        f"{each.location}  {each.name}  {each.column}: {each.rule or 'NO RULE, ' + each.reason}"
+        for each in found.targets
     ]
-    lines += [f"not reached: {each.folder} of {each.pipeline}: {each.why}" for each in found.unreached]
-    missed = [{"output": each.folder, "pipeline": each.pipeline, "why": each.why} for each in found.unreached]
+    lines += [f"not reached: {each.folder} of {each.pipeline}: {each.reason}" for each in found.unreached]
+    missed = [{"output": each.folder, "pipeline": each.pipeline, "why": each.reason} for each in found.unreached]
     said = {"targets": [each.as_json() for each in found.targets], "not_reached": missed}
-    options.show({"ok": not found.uncovered, **said}, as_json, "\n".join(lines) or "nobody is named anywhere")
+    options.print_result({"ok": not found.uncovered, **said}, as_json, "\n".join(lines) or "nobody is named anywhere")
     return int(bool(found.uncovered))
 
 
-@command.command("confirm")
+@subject_group.command("confirm")
 @click.argument("request")
 @click.argument("recipient")
-@options.house
+@options.workspace
 @options.as_json
-def confirm(request: str, recipient: str, as_json: bool, **places: Any) -> None:
+def confirm_command(request: str, recipient: str, as_json: bool, **places: Any) -> None:
     """Take down that RECIPIENT has deleted what REQUEST was about."""
-    from minimize.governance.subjects import confirm as confirmed
+    from minimize.governance.subjects import confirm_deletion as confirmed
 
-    may("share/recall", places)
+    authorize("share/recall", places)
     now = datetime.now(UTC)
-    found = confirmed(request, recipient, _house(places), now)
-    options.show(found.as_json(now), as_json, line(found, now))
+    found = confirmed(request, recipient, _workspace(places), now)
+    options.print_result(found.as_json(now), as_json, request_line(found, now))
 
 
-def _found(words: dict[str, Any]) -> tuple[View, ...]:
-    from minimize.governance.subjects import view as viewed
+def _view_subjects(words: dict[str, Any]) -> tuple[SubjectView, ...]:
+    from minimize.governance.subjects import view_subjects as viewed
 
-    house, now = _house(words), datetime.now(UTC)
-    return viewed(_subjects(words), house, now, named=words["named"], linked=words["linked"])
-
-
-def _subjects(words: dict[str, Any]) -> tuple[Subject, ...]:
-    from minimize.governance.subjects import subjects_of
-
-    return subjects_of(words["ids"], words["tenant"], words["field"], words["file"], forms=words["forms"])
+    house, now = _workspace(words), datetime.now(UTC)
+    return viewed(_parse_subjects(words), house, now, named=words["named"], linked=words["linked"])
 
 
-def _house(words: dict[str, Any]) -> Any:
-    from minimize.switching import House
+def _parse_subjects(words: dict[str, Any]) -> tuple[DataSubject, ...]:
+    from minimize.governance.subjects import collect_subjects
 
-    return House(**{name: words[name] for name in ("ledger", "output", "pipeline", "keys")})
+    return collect_subjects(words["ids"], words["tenant"], words["field"], words["file"], forms=words["forms"])
+
+
+def _workspace(words: dict[str, Any]) -> Workspace:
+    from minimize.governance.workspace import Workspace
+
+    return Workspace(**{name: words[name] for name in ("ledger", "output", "pipeline", "keys")})

@@ -1,4 +1,4 @@
-"""Tables on a terminal (and in a pipe: the same, without colour, as wide as they need)."""
+"""Tables on a terminal. In a pipe they have no color and are as wide as their content."""
 
 from __future__ import annotations
 
@@ -17,35 +17,33 @@ from rich.table import Table
 from rich.text import Text
 
 from minimize.plan import Plan
-from minimize.plan.encrypted import encrypted_in_words
-from minimize.plan.indexed import index_of
-from minimize.plan.model import FieldPlan
-from minimize.policy.words import duration
+from minimize.plan.model import FieldPlan, describe_encryption, plan_subject_index
+from minimize.policy.describe import duration_text
 
 _COLOURS = {"keep": "yellow", "drop": "dim", "gate": "cyan", "generalize": "green"}
-_WIDE, _ENDLESS = 200, 100_000
-_NAME = 30
+_PIPE_WIDTH, _UNLIMITED_WIDTH = 200, 100_000
+_NAME_WIDTH = 30
 """How wide the names of fields may be before they go on in the next line."""
 
 
-def plan_table(plan: Plan) -> None:
+def print_plan(plan: Plan) -> None:
     """Prints the plan: a table of fields, the outputs with their category, what conditions reveal."""
-    _show(_title(plan), _fields(plan), *_outputs(plan), *_reveals(plan), *_keys(plan))
+    _print_parts(_title(plan), _fields(plan), *_outputs(plan), *_reveals(plan), *_keys(plan))
 
 
-def rows_table(rows: pa.Table) -> None:
+def print_rows(rows: pa.Table) -> None:
     """Prints rows as they would leave: one a line where there is room, else one below the other."""
     title = Text("\nas they would leave" if rows.num_rows else "\nno row would leave", "bold")
     wide = _table(*rows.column_names)
     for row in rows.to_pylist():
         wide.add_row(*map(_value, row.values()))
-    if not rows.num_rows or _console(_ENDLESS).measure(wide).maximum <= _console().width:
-        _show(title, wide)
+    if not rows.num_rows or _console(_UNLIMITED_WIDTH).measure(wide).maximum <= _console().width:
+        _print_parts(title, wide)
     else:
-        _show(title, *(_tall(number, row) for number, row in enumerate(rows.to_pylist(), start=1)))
+        _print_parts(title, *(_single_row_table(number, row) for number, row in enumerate(rows.to_pylist(), start=1)))
 
 
-def counts_table(rows: Sequence[Mapping[str, Any]], words: Sequence[str], numbers: Sequence[str]) -> None:
+def print_counts(rows: Sequence[Mapping[str, Any]], words: Sequence[str], numbers: Sequence[str]) -> None:
     """Prints rows of words and counts."""
     table = _table(*words)
     for name in numbers:
@@ -53,18 +51,18 @@ def counts_table(rows: Sequence[Mapping[str, Any]], words: Sequence[str], number
     for row in rows:
         texts = [Text("" if row[name] is None else str(row[name])) for name in words]
         table.add_row(*texts, *(Text(f"{row[name]:,}") for name in numbers))
-    _show(table)
+    _print_parts(table)
 
 
-def matrix(head: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> None:
+def print_matrix(head: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> None:
     """Prints a name and a word for each column, row by row."""
     table = _table(head, *columns)
     for name, cells in rows:
         table.add_row(Text(name), *map(Text, cells))
-    _show(table)
+    _print_parts(table)
 
 
-def _tall(number: int, row: dict[str, Any]) -> Table:
+def _single_row_table(number: int, row: dict[str, Any]) -> Table:
     table = _table(f"row {number}", "")
     for name, value in row.items():
         table.add_row(Text(name), _value(value))
@@ -72,19 +70,19 @@ def _tall(number: int, row: dict[str, Any]) -> Table:
 
 
 def _value(value: Any) -> Text:
-    return Text("null", "dim") if value is None else Text(_plain(value))
+    return Text("null", "dim") if value is None else Text(_value_text(value))
 
 
-def _plain(value: Any) -> str:
+def _value_text(value: Any) -> str:
     """A value as people write it: times in ISO 8601, nested values as JSON."""
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, bool | list | dict):
-        return json.dumps(value, default=_plain, ensure_ascii=False)
+        return json.dumps(value, default=_value_text, ensure_ascii=False)
     return str(value)
 
 
-def _show(*parts: RenderableType) -> None:
+def _print_parts(*parts: RenderableType) -> None:
     console = _console()
     if console.is_terminal:
         console.print(*parts, sep="\n")
@@ -96,7 +94,7 @@ def _show(*parts: RenderableType) -> None:
 
 def _console(width: int | None = None) -> Console:
     console = Console(highlight=False, width=width)
-    return console if console.is_terminal or width else Console(width=_WIDE, highlight=False)
+    return console if console.is_terminal or width else Console(width=_PIPE_WIDTH, highlight=False)
 
 
 def _table(*heads: str) -> Table:
@@ -109,7 +107,7 @@ def _title(plan: Plan) -> Text:
 
 def _fields(plan: Plan) -> Table:
     table = _table()
-    table.add_column("field", overflow="fold", max_width=_NAME)
+    table.add_column("field", overflow="fold", max_width=_NAME_WIDTH)
     for head in ("role", "action", "leaves"):
         table.add_column(head, no_wrap=True)
     table.add_column("what happens, and why")
@@ -120,7 +118,7 @@ def _fields(plan: Plan) -> Table:
 
 def _cells(field: FieldPlan) -> tuple[Text, ...]:
     action = Text(field.action, _COLOURS[field.action])
-    return (Text(field.key), Text(field.field.role), action, Text(field.leaves or ""), Text(field.why))
+    return (Text(field.key), Text(field.field.role), action, Text(field.leaves or ""), Text(field.explanation))
 
 
 def _outputs(plan: Plan) -> Iterator[RenderableType]:
@@ -128,11 +126,11 @@ def _outputs(plan: Plan) -> Iterator[RenderableType]:
         yield Text.assemble((name, "bold"), ": ", (output.category, "bold"))
         yield Padding(Text(", ".join(output.schema.names)), (0, 0, 0, 2))
         if name == "records" and plan.pipeline is not None:
-            yield Padding(Text(index_of(plan).why, "dim"), (0, 0, 0, 2))
-        if words := encrypted_in_words(plan, name):
+            yield Padding(Text(plan_subject_index(plan).explanation, "dim"), (0, 0, 0, 2))
+        if words := describe_encryption(plan, name):
             yield Padding(Text(words, "dim"), (0, 0, 0, 2))
         if name in plan.own_retentions:
-            yield Padding(Text(f"kept for {duration(plan.own_retentions[name])}", "dim"), (0, 0, 0, 2))
+            yield Padding(Text(f"kept for {duration_text(plan.own_retentions[name])}", "dim"), (0, 0, 0, 2))
 
 
 def _reveals(plan: Plan) -> Iterator[RenderableType]:

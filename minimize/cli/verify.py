@@ -1,4 +1,4 @@
-"""`minimize verify`: an output against its receipts, independently of the run."""
+"""`minimize verify`: checks an output against its receipts, independently of the run."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import json
 import click
 
 from minimize.cli import options
-from minimize.cli.findings import show
-from minimize.cli.quiet import quiet
+from minimize.cli.options import quiet
+from minimize.cli.printing import print_findings
 
 
 @click.command()
@@ -25,20 +25,20 @@ from minimize.cli.quiet import quiet
 @options.only_ledger
 @quiet
 @options.as_json
-def command(
+def verify_command(
     output: str, keys: str | None, public_key: str | None, from_receipt: int, ledger: str | None, as_json: bool
 ) -> int:
     """Re-check the set in force of OUTPUT against the chain of receipts and the policies they carry.
 
     The ledger, where there is one, says where the chain ends.
     """
-    from minimize.verifying import check, extent
+    from minimize.runs.verify import check_output, verified_extent
 
-    findings = check(output, keys=keys, public_key=public_key, ledger=ledger, from_receipt=from_receipt)
+    findings = check_output(output, keys=keys, public_key=public_key, ledger=ledger, from_receipt=from_receipt)
     failed = any(finding.severity == "error" for finding in findings)
     if as_json:
         click.echo(json.dumps({"ok": not failed, "findings": [finding.as_json() for finding in findings]}, indent=2))
     else:
-        show(findings)
-        click.echo("not verified" if failed else f"verified: {extent(output, from_receipt)}")
+        print_findings(findings)
+        click.echo("not verified" if failed else f"verified: {verified_extent(output, from_receipt)}")
     return 1 if failed else 0

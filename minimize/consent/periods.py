@@ -1,4 +1,4 @@
-"""The periods in which the consents of tenants cover a function, as a run asks for them: row by row, by the event time."""
+"""Periods in which the consents of tenants cover a function, as a run asks for them: row by row, by the event time."""
 
 from __future__ import annotations
 
@@ -14,17 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from minimize.canonical import canonical_text
-from minimize.consent.answer import Decision
-from minimize.consent.deciding import Consents, Covering
-from minimize.consent.history import NEVER, Times, ticks
-from minimize.consent.terms import Terms, terms_of
+from minimize.consent.evaluation import NEVER, ConsentDecision, Consents, Microseconds, TermsCoverage, utc_microseconds
+from minimize.consent.terms import ConsentTerms, current_terms
+from minimize.identifiers import canonical_text
 from minimize.recipients import Recipient
-from minimize.settings.columns import moments, valid
-from minimize.settings.pairs import coded, numbers, texts
+from minimize.settings.columns import canonical_texts, code_numbers, column_microseconds, encode_column, valid_mask
 
 Bools = npt.NDArray[np.bool_]
-_NONE: Final = np.empty((0, 1), np.int64)
+_NO_PERIODS: Final = np.empty((0, 1), np.int64)
 
 
 @dataclass(frozen=True)
@@ -41,13 +38,13 @@ class ConsentPeriods:
     """
 
     tenants: tuple[str, ...] = field(default=(), repr=False)
-    starts: Times = field(default_factory=_NONE.copy, repr=False)
-    ends: Times = field(default_factory=_NONE.copy, repr=False)
+    starts: Microseconds = field(default_factory=_NO_PERIODS.copy, repr=False)
+    ends: Microseconds = field(default_factory=_NO_PERIODS.copy, repr=False)
     fold: bool = False
     digest: str = ""
 
     @classmethod
-    def of(
+    def from_consents(
         cls,
         consents: Consents,
         recipient: Recipient,
@@ -62,14 +59,14 @@ class ConsentPeriods:
         A consent must hold at the time of the run, and at other times that are named (`also`). A function that the file does not
         have is covered by no consent.
         """
-        wanted = None if recipient.function(function) is None else terms_of(recipient, function)
-        digest = _digest(consents, recipient.recipient, function, wanted, run)
+        wanted = None if recipient.function(function) is None else current_terms(recipient, function)
+        digest = _periods_digest(consents, recipient.recipient, function, wanted, run)
         if wanted is None:
             return cls(fold=fold, digest=digest)
         history = consents.history(recipient.recipient, function, fold=fold)
-        covering, starts = Covering(history, wanted), history.changes(run)
-        now: Bools = np.logical_and.reduce([_holds(covering.at(when, run)) for when in (run, *also)])
-        covered = np.array([_holds(covering.at(column, run)) for column in starts.T], np.bool_)
+        covering, starts = TermsCoverage(history, wanted), history.changes(run)
+        now: Bools = np.logical_and.reduce([_holding_mask(covering.decisions_at(when, run)) for when in (run, *also)])
+        covered = np.array([_holding_mask(covering.decisions_at(column, run)) for column in starts.T], np.bool_)
         ends = np.concatenate([starts[:, 1:], np.full((len(starts), 1), NEVER, np.int64)], axis=1)
         for column in reversed(range(len(covered) - 1)):  # what follows without a gap belongs to the same period
             ends[:, column] = np.where(covered[column + 1], ends[:, column + 1], ends[:, column])
@@ -77,7 +74,7 @@ class ConsentPeriods:
         tenants = tuple(name for name, holds in zip(history.known, now.tolist(), strict=True) if holds)
         return cls(tenants, starts[now], ends[now], fold, digest)
 
-    def narrowed(self, other: Self) -> Self:
+    def intersect(self, other: Self) -> Self:
         """What is covered by these periods and by others, of tenants that both have."""
         places = [(own, other._known.get(name, -1)) for own, name in enumerate(self.tenants)]
         shared = [(own, place) for own, place in places if place >= 0]
@@ -89,7 +86,9 @@ class ConsentPeriods:
         starts = np.maximum(self.starts[ours][:, :, None], other.starts[theirs][:, None, :]).reshape(shape)
         ends = np.minimum(self.ends[ours][:, :, None], other.ends[theirs][:, None, :]).reshape(shape)
         tenants = tuple(self.tenants[own] for own in ours.tolist())
-        return replace(self, tenants=tenants, starts=starts, ends=ends, digest=_both(self.digest, other.digest))
+        return replace(
+            self, tenants=tenants, starts=starts, ends=ends, digest=_combine_digests(self.digest, other.digest)
+        )
 
     def agreed(self, tenants: pa.Array, times: pa.Array | None) -> pa.BooleanArray:
         """Per record whether the tenant's consent held at the event time, and holds at the run's; never null.
@@ -100,48 +99,51 @@ class ConsentPeriods:
         places = self._places(tenants)
         if times is None:
             return pa.array(places >= 0)
-        when, there = moments(times), valid(times)
+        when, there = column_microseconds(times), valid_mask(times)
         found = self._within(places, when, when)
         return pa.array(found if there is None else found & there)
 
-    def agreed_throughout(self, tenants: pa.Array, first: Times, last: Times) -> Bools:
+    def agreed_throughout(self, tenants: pa.Array, first: Microseconds, last: Microseconds) -> Bools:
         """Per record whether the consent held from one instant to another, without a gap, and holds at the run's time."""
         return self._within(self._places(tenants), first, last)
 
-    def _within(self, places: Times, first: Times, last: Times) -> Bools:
+    def _within(self, places: Microseconds, first: Microseconds, last: Microseconds) -> Bools:
         found = np.zeros(len(places), np.bool_)
         if len(self.tenants):
             for starts, ends in zip(self.starts.T, self.ends.T, strict=True):  # a few periods a tenant
                 found |= (starts[places] <= first) & (last < ends[places])
         return found & (places >= 0)
 
-    def _places(self, tenants: pa.Array) -> Times:
+    def _places(self, tenants: pa.Array) -> Microseconds:
         """Where each record's tenant is among those that agreed; -1 for nowhere. Looks each distinct tenant up once."""
-        own = coded(tenants)
-        forms: Sequence[str] = texts(own.dictionary)
+        own = encode_column(tenants)
+        forms: Sequence[str] = canonical_texts(own.dictionary)
         each = [self._known.get(canonical_text(form, fold=True) if self.fold else form, -1) for form in forms]
-        return np.array([*each, -1], np.int64)[numbers(own.indices)]
+        return np.array([*each, -1], np.int64)[code_numbers(own.indices)]
 
     @cached_property
     def _known(self) -> dict[str, int]:
         return {name: place for place, name in enumerate(self.tenants)}
 
 
-def _holds(decisions: Sequence[Decision]) -> Bools:
+def _holding_mask(decisions: Sequence[ConsentDecision]) -> Bools:
     return np.array([reason is None for _, reason in decisions], np.bool_)
 
 
-def _both(*digests: str) -> str:
+def _combine_digests(*digests: str) -> str:
     """One digest for two; that of equal ones is their own."""
     each = sorted(set(digests))
     return each[0] if len(each) == 1 else f"sha256:{hashlib.sha256(' '.join(each).encode()).hexdigest()}"
 
 
-def _digest(consents: Consents, recipient: str, function: str, wanted: Terms | None, run: datetime) -> str:
+def _periods_digest(
+    consents: Consents, recipient: str, function: str, wanted: ConsentTerms | None, run: datetime
+) -> str:
     seen = [
         act.id
         for act in consents.acts
-        if (act.recipient, act.function) == (recipient, function) and ticks(act.recorded_at) <= ticks(run)
+        if (act.recipient, act.function) == (recipient, function)
+        and utc_microseconds(act.recorded_at) <= utc_microseconds(run)
     ]
     said = {"terms": None if wanted is None else wanted.digest, "acts": seen}
     return f"sha256:{hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()}"

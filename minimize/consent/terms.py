@@ -1,4 +1,7 @@
-"""What a consent is to: the text, the purpose, the standing of the recipient, and the fields in the form in which they leave."""
+"""Terms of a consent: text, purpose, the recipient's standing, and the fields in the form in which they leave; its states.
+
+States are named as in the Data Privacy Vocabulary (dpv:).
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,51 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from minimize.errors import PolicyError
 from minimize.policy.faults import did_you_mean
-from minimize.recipients import Function, Recipient, Shared
-from minimize.techniques import Step
+from minimize.recipients import Function, Recipient, SharedField
+from minimize.techniques import TechniqueStep
 from minimize.techniques.generalize import Generalize
+
+DPV_STATES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "requested": "ConsentRequested",
+        "given": "ConsentGiven",
+        "renewed": "RenewedConsentGiven",
+        "refused": "ConsentRefused",
+        "withdrawn": "ConsentWithdrawn",
+        "expired": "ConsentExpired",
+    }
+)
+"""Our word for each, and the vocabulary's (dpv:)."""
+VALID_STATES: Final = frozenset({"given", "renewed"})
+"""In these, and in no other, there is a consent."""
+ENDING_STATES: Final = frozenset({"refused", "withdrawn", "expired"})
+"""These end what was recorded before them. A request ends nothing: it is ours, and the consent is the tenant's."""
+
+NO_CONSENT_REASONS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "none": "nobody asked, or was asked",
+        "requested": "asked for, and not answered",
+        "not_yet": "given for a later time",
+        "refused": "refused",
+        "withdrawn": "withdrawn",
+        "expired": "expired",
+        "other_text": "given to another version of the text",
+        "other_purpose": "given for another purpose or direction",
+        "other_standing": "given to a recipient of another standing",
+        "other_fields": "given for other fields, or for another form of them",
+        "no_function": "the recipient has no such function",
+    }
+)
+"""Why there is no valid consent, by stable word."""
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class ConsentTerms:
     """What a function's file said when somebody was asked.
 
     forms  by field what becomes of it, as JSON; fields of which nothing leaves are not among them
@@ -31,18 +68,18 @@ class Terms:
     @property
     def text(self) -> str:
         """The terms as JSON, one text for the same terms: what the ledger keeps."""
-        return _text({**asdict(self), "forms": dict(self.forms)})
+        return _canonical_json({**asdict(self), "forms": dict(self.forms)})
 
     @property
     def digest(self) -> str:
         """What is the same for the same terms."""
         return f"sha256:{hashlib.sha256(self.text.encode()).hexdigest()}"
 
-    def lacks(self, wanted: Terms, fields: Collection[str]) -> str | None:
+    def lacks(self, wanted: ConsentTerms, fields: Collection[str]) -> str | None:
         """Why an agreement to these terms does not cover others, for some of their fields; None where it does.
 
-        >>> agreed = Terms("outbound", "agent", "operations", 1, {"model": "keep"})
-        >>> agreed.lacks(Terms("outbound", "agent", "operations", 2, {"model": "keep"}), ["model"])
+        >>> agreed = ConsentTerms("outbound", "agent", "operations", 1, {"model": "keep"})
+        >>> agreed.lacks(ConsentTerms("outbound", "agent", "operations", 2, {"model": "keep"}), ["model"])
         'other_text'
         """
         if self.standing != wanted.standing:
@@ -55,38 +92,38 @@ class Terms:
         return None if agreed else "other_fields"
 
 
-def terms_of(recipient: Recipient, function: str) -> Terms:
+def current_terms(recipient: Recipient, function: str) -> ConsentTerms:
     """The terms of a recipient's function as its file has them now. Raises PolicyError for a function that it does not have."""
     found = recipient.function(function)
     if found is None:
         hint = did_you_mean(function, recipient.functions) or "it has none: nothing is shared with it"
         raise PolicyError(f"{recipient.recipient} has no function `{function}`", hint=hint)
-    return _terms(recipient, found)
+    return _build_terms(recipient, found)
 
 
-def terms_from(text: str) -> Terms:
+def parse_terms(text: str) -> ConsentTerms:
     """The terms that the ledger kept."""
     said: dict[str, Any] = json.loads(text)
-    return Terms(**said)
+    return ConsentTerms(**said)
 
 
-def _terms(recipient: Recipient, function: Function) -> Terms:
+def _build_terms(recipient: Recipient, function: Function) -> ConsentTerms:
     about = "" if function.aggregate is None else f"{function.aggregate}: "
-    forms = {key: about + _form(field) for key, field in function.fields.items() if field.chain or field.passes}
-    return Terms(function.direction, recipient.standing, function.purpose, function.text_version, forms)
+    forms = {key: about + _field_form(field) for key, field in function.fields.items() if field.chain or field.passes}
+    return ConsentTerms(function.direction, recipient.standing, function.purpose, function.text_version, forms)
 
 
-def _form(field: Shared) -> str:
+def _field_form(field: SharedField) -> str:
     if field.passes:
         return "pass_through"
-    return _text([_step(step) for step in field.chain])
+    return _canonical_json([_step_form(step) for step in field.chain])
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _step_form(step: TechniqueStep) -> dict[str, Any]:
     """A step with its parameters; a hierarchy is the file that it was read from, not only its name."""
     parameters = step.model_dump(mode="json", by_alias=True)
     return {step.name: {**parameters, "digest": step.digest} if isinstance(step, Generalize) else parameters}
 
 
-def _text(said: Any) -> str:
+def _canonical_json(said: Any) -> str:
     return json.dumps(said, sort_keys=True, separators=(",", ":"))

@@ -1,4 +1,4 @@
-"""What an engine is given, what it gives back, and the protocol between."""
+"""The contract of an engine: the job that it is given, the outcome that it returns, and the protocols of its outputs."""
 
 from __future__ import annotations
 
@@ -11,41 +11,39 @@ from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
 
-from minimize.aggregates.days import DayTally, Reach
-from minimize.aggregates.table import AggregateResult
+from minimize.aggregates.event_days import EventDays, EventDayTally
+from minimize.aggregates.tally import AggregateResult
+from minimize.arrow.batch import BatchCounts
+from minimize.arrow.pointers import Pointer
 from minimize.consent.periods import ConsentPeriods
-from minimize.io.base import Carried, Chunk, Reject, Sink, Source, Written
-from minimize.io.elsewhere import Elsewhere
-from minimize.io.undeclared import added
 from minimize.keys import Keyring
+from minimize.output.worker_files import WorkerFiles
 from minimize.plan import Plan
-from minimize.plan.schema import with_key_versions
-from minimize.pointer import Pointer
-from minimize.settings.base import Settings
-from minimize.settings.erased import Erased
-from minimize.spill import Aside, Hasher
-from minimize.stage import Counts
-from minimize.stages.chain import is_tally
-from minimize.stages.corrected import Corrections
-from minimize.stages.gate import Gate
-from minimize.stages.gates import Gates
-from minimize.stages.generalize import Fields, bound_fields
+from minimize.plan.columns import add_key_versions
+from minimize.settings.erasures import Erasures
+from minimize.settings.model import Settings
+from minimize.sources.base import Chunk, Reject, Sink, Source, UndeclaredCount, WrittenFile, merge_undeclared
+from minimize.spill import SpillSpace, ValueHasher
+from minimize.stages.chains import is_tally_step
+from minimize.stages.corrections import Corrections
+from minimize.stages.gate import Gate, GateRules
+from minimize.stages.generalize import BoundFields, bind_fields
 from minimize.techniques.base import KeySource
-from minimize.techniques.memo import Memo
+from minimize.techniques.cache import TechniqueCache
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class BoundPlan:
     """What the stages of a plan without tallies need, and what does not change from call to call."""
 
-    gates: Gates
-    fields: Fields
+    gates: GateRules
+    fields: BoundFields
 
     @classmethod
-    def of(cls, plan: Plan) -> Bound | None:
+    def from_plan(cls, plan: Plan) -> BoundPlan | None:
         """The plan bound; None for one with a tally, whose fields are bound when it has settled."""
-        tallies = any(is_tally(step) for field in plan.fields.values() for step in field.steps)
-        return None if tallies else cls(Gates.of(plan), bound_fields(plan, {}, frozenset()))
+        tallies = any(is_tally_step(step) for field in plan.fields.values() for step in field.steps)
+        return None if tallies else cls(GateRules.from_plan(plan), bind_fields(plan, {}, frozenset()))
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class Job:
     """A plan bound to keys, settings and a time.
 
     memos    per field with a key, pseudonyms that were computed before
-    reach    per aggregate that waits for late rows, the event days that wait for this batch
+    event_days    per aggregate that waits for late rows, the event days that wait for this batch
     bound    the stages' part that depends on the plan alone, where somebody has worked it out before
     row_key  secret bytes for the last tie between rows that agree in everything else
     sketch_key  secret bytes for contribution sketches; without them none are made
@@ -69,11 +67,11 @@ class Job:
     settings: Settings | None = None
     row_key: bytes = b""
     sketch_key: bytes = field(default=b"", repr=False)
-    memos: Mapping[str, Memo] = field(default_factory=dict, repr=False)
-    reach: Mapping[str, Reach] = field(default_factory=dict)
-    aside: Aside = field(default_factory=Aside, repr=False)
-    bound: Bound | None = field(default=None, repr=False)
-    erased: Erased | None = field(default=None, repr=False)
+    memos: Mapping[str, TechniqueCache] = field(default_factory=dict, repr=False)
+    event_days: Mapping[str, EventDays] = field(default_factory=dict)
+    aside: SpillSpace = field(default_factory=SpillSpace, repr=False)
+    bound: BoundPlan | None = field(default=None, repr=False)
+    erased: Erasures | None = field(default=None, repr=False)
     corrected: Corrections | None = field(default=None, repr=False)
     consents: ConsentPeriods | None = field(default=None, repr=False)
 
@@ -84,9 +82,9 @@ class Job:
         return Gate(self.plan, self.settings, self.at, bound, self.erased, self.corrected, self.consents)
 
     @property
-    def sketch_hasher(self) -> Hasher | None:
+    def sketch_hasher(self) -> ValueHasher | None:
         """The keyed hash for contribution sketches."""
-        return Hasher(self.sketch_key) if self.sketch_key else None
+        return ValueHasher(self.sketch_key) if self.sketch_key else None
 
     @cached_property
     def records_schema(self) -> pa.Schema:
@@ -97,10 +95,10 @@ class Job:
         """The schema of an output, with the version of every key that was used."""
         names = self.plan.keys if self.keys is not None else ()
         versions = {name: self.keys.version_of(name) for name in names if self.keys is not None}
-        return with_key_versions(self.plan.outputs[name].schema, versions)
+        return add_key_versions(self.plan.outputs[name].schema, versions)
 
 
-class Quarantine(Protocol):
+class QuarantineSink(Protocol):
     """Takes what could not be processed."""
 
     def write(self, source: str, rejects: Iterable[Reject]) -> None:
@@ -109,23 +107,23 @@ class Quarantine(Protocol):
 
 
 @dataclass(slots=True)
-class Outcome:
+class BatchOutcome:
     """What came of one batch date; outcomes of several workers add up.
 
     aggregates  the tables of those that are complete with the batch
     late        the tallies of those that wait for rows of other batches
-    stays       those whose table in force stays as it is
+    unchanged       those whose table in force stays as it is
     """
 
     read: int = 0
     written: int = 0
     rejects: Counter[str] = field(default_factory=Counter)
-    undeclared: dict[Pointer, Carried] = field(default_factory=dict, repr=False)
-    counts: Counts = field(default_factory=Counts)
+    undeclared: dict[Pointer, UndeclaredCount] = field(default_factory=dict, repr=False)
+    counts: BatchCounts = field(default_factory=BatchCounts)
     rows_by_part: Counter[str] = field(default_factory=Counter)
     aggregates: Mapping[str, AggregateResult] = field(default_factory=dict, repr=False)
-    late: Mapping[str, DayTally] = field(default_factory=dict, repr=False)
-    stays: tuple[str, ...] = ()
+    late: Mapping[str, EventDayTally] = field(default_factory=dict, repr=False)
+    unchanged: tuple[str, ...] = ()
 
     def take(self, part: str, chunk: Chunk) -> None:
         """Takes note of what was read of a part."""
@@ -134,7 +132,7 @@ class Outcome:
         self.rejects.update(reject.code for reject in chunk.rejects)
         self._carry(chunk.undeclared)
 
-    def add(self, other: Outcome) -> None:
+    def add(self, other: BatchOutcome) -> None:
         """Takes in what came of other parts."""
         self.read += other.read
         self.written += other.written
@@ -143,48 +141,48 @@ class Outcome:
         self.counts += other.counts
         self.rows_by_part.update(other.rows_by_part)
 
-    def _carry(self, undeclared: Mapping[Pointer, Carried]) -> None:
+    def _carry(self, undeclared: Mapping[Pointer, UndeclaredCount]) -> None:
         if undeclared:
-            self.undeclared = added([self.undeclared, undeclared])
+            self.undeclared = merge_undeclared([self.undeclared, undeclared])
 
 
-Sinks = Callable[[int], Sink]
+SinkFactory = Callable[[int], Sink]
 """Opens the sink of a share, by its number; called before any of them is written to."""
 
 
 @runtime_checkable
-class Abroad(Protocol):
+class WorkerOutputs(Protocol):
     """Sinks, or a quarantine, to which other processes write, too."""
 
-    def elsewhere(self) -> Elsewhere | None:
+    def worker_files(self) -> WorkerFiles | None:
         """Where they write; None where they cannot."""
         ...
 
-    def take(self, attempt: str, written: Iterable[Written]) -> None:
+    def take(self, attempt: str, written: Iterable[WrittenFile]) -> None:
         """Takes in the files that an attempt reported."""
         ...
 
 
-class Unkept:
+class DiscardingQuarantine:
     """A quarantine for a second look at a batch: what cannot be processed was told the first time."""
 
     def write(self, source: str, rejects: Iterable[Reject]) -> None:
         """Lets the rejects go."""
 
-    def elsewhere(self) -> Elsewhere | None:
+    def worker_files(self) -> WorkerFiles | None:
         """Nowhere."""
         return None
 
-    def take(self, attempt: str, written: Iterable[Written]) -> None:
+    def take(self, attempt: str, written: Iterable[WrittenFile]) -> None:
         """Takes nothing in: nothing was written."""
 
 
-def row_key(keys: Keyring | None) -> bytes:
+def derive_row_key(keys: Keyring | None) -> bytes:
     """Secret bytes for the last tie between rows that agree in everything else."""
     return b"" if keys is None else keys.subkey("subject", "rows")
 
 
-def sketch_key(keys: Keyring | None) -> bytes:
+def derive_sketch_key(keys: Keyring | None) -> bytes:
     """Secret bytes for contribution sketches: of the first version of the key, so that those of all nights can be compared."""
     if keys is None:
         return b""
@@ -195,6 +193,6 @@ def sketch_key(keys: Keyring | None) -> bytes:
 class Engine(Protocol):
     """Moves the batches of one source through a job: records to sinks, rejects to the quarantine, tallies to tables."""
 
-    def __call__(self, job: Job, source: Source, sinks: Sinks | None, quarantine: Quarantine) -> Outcome:
+    def __call__(self, job: Job, source: Source, sinks: SinkFactory | None, quarantine: QuarantineSink) -> BatchOutcome:
         """Runs the job over one source (one batch date). Raises nothing that carries a value."""
         ...

@@ -1,123 +1,168 @@
-"""A chain that holds a tally splits there: what must see everything first is settled in passes of its own.
+"""Passes over the input: shares for parallel threads, stages whose tallies have settled, and the tallies of the last pass.
 
-The order of the passes is the order of the data's path: duplicates are found among the records that the gate lets through,
-the most frequent values among the records that remain.
+A chain that holds a tally is split there: a pass of its own settles what must see everything first. The order of the passes
+is the order of the data's path: duplicates are found among the records that the gate lets through, the most frequent values
+among the records that remain.
+
+Arrow and NumPy release the interpreter while they work. Which piece is in which share depends on the input and the number of
+processors only, never on the speed of a thread.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, TypeVar
 
-from minimize.aggregates.days import DayTally
-from minimize.aggregates.definition import Definition
-from minimize.aggregates.groups import GroupBook
-from minimize.aggregates.roster import Roster
-from minimize.aggregates.table import AggregateTally
-from minimize.engines.base import Bound, Job
-from minimize.engines.shares import side_by_side
+from minimize.aggregates.definition import AggregateDefinition
+from minimize.aggregates.dictionaries import GroupDictionary, SubjectDictionary
+from minimize.aggregates.event_days import EventDayTally
+from minimize.aggregates.tally import AggregateTally
+from minimize.arrow.batch import Batch, Stage, Tally
+from minimize.arrow.pointers import Pointer
+from minimize.engines.base import BoundPlan, Job
 from minimize.plan import Plan
 from minimize.plan.request import fields_read_for
-from minimize.pointer import Pointer
-from minimize.spill import Aside
-from minimize.stage import Batch, Stage, Tally
+from minimize.sources.base import SourcePart
+from minimize.spill import SpillSpace
 from minimize.stages.deduplicate import DeduplicateTally
-from minimize.stages.generalize import Generalize
+from minimize.stages.generalize import GeneralizeFields
 from minimize.techniques.base import Technique
-from minimize.techniques.frequent import TopTally
-from minimize.techniques.said import Said
 from minimize.techniques.top import Top
+from minimize.techniques.top_tally import SeenPairs, TopTally
 
-Shares = Callable[[frozenset[str] | None], Sequence[Iterable[Batch]]]
+T = TypeVar("T")
+S = TypeVar("S")
+MIN_SHARE_BYTES = 16 << 20
+"""Bytes below which a share is not worth a thread, and a file, of its own."""
+
+InputShare = Sequence[SourcePart]
+
+
+def split_shares(
+    parts: Sequence[SourcePart], workers: int | None = None, least: int = MIN_SHARE_BYTES
+) -> list[InputShare]:
+    """The parts, or their pieces, in order and in at most so many shares (as many as there are processors)."""
+    size = sum(part.size for part in parts)
+    count = min(workers or len(os.sched_getaffinity(0)), size // least)
+    pieces = [piece for part in parts for piece in part.pieces()] if count > 1 else list(parts)
+    if count < 2 or len(pieces) < 2:
+        return [pieces]
+    found: list[list[SourcePart]] = [[]]
+    taken = 0
+    for piece in pieces:
+        if found[-1] and len(found) < count and taken + piece.size / 2 > size * len(found) / count:
+            found.append([])
+        found[-1].append(piece)
+        taken += piece.size
+    return list(found)
+
+
+def run_parallel(work: Callable[[T], S], items: Sequence[T]) -> list[S]:
+    """What the work gives for each item, in their order; the first error of any, once all have ended."""
+    if len(items) < 2:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(len(items), thread_name_prefix="minimize") as pool:
+        return list(pool.map(work, items))
+
+
+ReadShares = Callable[[frozenset[str] | None], Sequence[Iterable[Batch]]]
 """The good records of a source in shares, with no more than these fields where some are named."""
-T = TypeVar("T", bound=Tally[Any])
+TallyT = TypeVar("TallyT", bound=Tally[Any])
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class SharedDictionaries:
     """What the tallies of several threads share, so that codes mean the same in all of them.
 
-    rosters  the subjects, by the field that tells them
-    books    the groups of each aggregate
+    subjects  the subjects, by the field that tells them
+    groups    the groups of each aggregate
     days     the groups of each event day of those that wait for late rows
     """
 
-    rosters: Mapping[Pointer, Roster]
-    books: Mapping[str, GroupBook]
-    days: Mapping[str, Mapping[date, GroupBook]]
+    subjects: Mapping[Pointer, SubjectDictionary]
+    groups: Mapping[str, GroupDictionary]
+    days: Mapping[str, Mapping[date, GroupDictionary]]
 
-    def of(self, definition: Definition) -> Roster:
+    def subjects_of(self, definition: AggregateDefinition) -> SubjectDictionary:
         """The subjects that an aggregate counts."""
-        return self.rosters[definition.counting]
+        return self.subjects[definition.counting]
 
 
-def way_through(job: Job, shares: Shares) -> tuple[Stage, ...]:
+def settle_stages(job: Job, shares: ReadShares) -> tuple[Stage, ...]:
     """The stages of a job, everything settled. Calls `shares` once for each pass that must come first."""
     if job.bound is not None:
-        return bound_way(job, job.bound)
+        return bound_stages(job, job.bound)
     gate = job.gate
     if not deduplicates(job.plan):
-        return (gate, generalize(job, _settled_alone(job, shares)))
-    duplicates = tallied(lambda: DeduplicateTally.of(job.plan, job.row_key, job.aside), (gate,), shares(None)).settle()
-    return (gate, duplicates, generalize(job, _settled(job, (gate, duplicates), shares(None))))
+        return (gate, generalize_stage(job, _settle_tops_alone(job, shares)))
+    duplicates = tally_shares(
+        lambda: DeduplicateTally.from_plan(job.plan, job.row_key, job.aside), (gate,), shares(None)
+    ).settle()
+    return (gate, duplicates, generalize_stage(job, _settle_tops(job, (gate, duplicates), shares(None))))
 
 
-def bound_way(job: Job, bound: Bound) -> tuple[Stage, ...]:
+def bound_stages(job: Job, bound: BoundPlan) -> tuple[Stage, ...]:
     """The stages of a job that was bound before, whose plan has nothing to settle."""
-    return (job.gate, Generalize(job.plan, job.keys, job.at, memos=job.memos, bound=bound.fields))
+    return (job.gate, GeneralizeFields(job.plan, job.keys, job.at, memos=job.memos, bound=bound.fields))
 
 
-def tallied(start: Callable[[], T], stages: tuple[Stage, ...], shares: Sequence[Iterable[Batch]]) -> T:
+def tally_shares(start: Callable[[], TallyT], stages: tuple[Stage, ...], shares: Sequence[Iterable[Batch]]) -> TallyT:
     """One tally of all shares, each of which is observed by itself, behind these stages."""
 
-    def observe(share: Iterable[Batch]) -> T:
+    def observe(share: Iterable[Batch]) -> TallyT:
         tally = start()
         for batch in share:
-            tally.observe(through(stages, batch))
+            tally.observe(run_stages(stages, batch))
             del batch  # or it would stay in memory while the next one is read
         return tally
 
-    first, *others = side_by_side(observe, shares)
+    first, *others = run_parallel(observe, shares)
     for other in others:
         first.merge(other)
     return first
 
 
-def shared(job: Job) -> Shared:
+def empty_dictionaries(job: Job) -> SharedDictionaries:
     """Nothing yet, for all tallies of a process."""
     aggregates = job.plan.aggregates
-    rosters = {aggregate.definition.counting: Roster() for aggregate in aggregates.values()}
-    books = {name: GroupBook.of(aggregate.definition) for name, aggregate in aggregates.items()}
+    rosters = {aggregate.definition.counting: SubjectDictionary() for aggregate in aggregates.values()}
+    books = {name: GroupDictionary.for_definition(aggregate.definition) for name, aggregate in aggregates.items()}
     days = {
-        name: {day: GroupBook.of(aggregate.definition) for day in job.reach[name].wanted}
+        name: {day: GroupDictionary.for_definition(aggregate.definition) for day in job.event_days[name].tallied}
         for name, aggregate in aggregates.items()
         if aggregate.late is not None
     }
-    return Shared(rosters, books, days)
+    return SharedDictionaries(rosters, books, days)
 
 
-def observers(job: Job, known: Shared) -> dict[str, AggregateTally]:
+def aggregate_tallies(job: Job, known: SharedDictionaries) -> dict[str, AggregateTally]:
     """An empty tally for each aggregate that is complete with its batch."""
     complete = {name: aggregate for name, aggregate in job.plan.aggregates.items() if aggregate.late is None}
     return {
         name: AggregateTally(
-            aggregate.definition, job.aside, known.of(aggregate.definition), known.books[name], job.sketch_hasher
+            aggregate.definition,
+            job.aside,
+            known.subjects_of(aggregate.definition),
+            known.groups[name],
+            job.sketch_hasher,
         )
         for name, aggregate in complete.items()
     }
 
 
-def late_observers(job: Job, known: Shared) -> dict[str, DayTally]:
+def event_day_tallies(job: Job, known: SharedDictionaries) -> dict[str, EventDayTally]:
     """An empty tally for each aggregate that waits for late rows."""
     return {
-        name: DayTally(
+        name: EventDayTally(
             aggregate.definition,
             aggregate.late,
-            job.reach[name],
+            job.event_days[name],
             job.aside,
-            known.of(aggregate.definition),
+            known.subjects_of(aggregate.definition),
             known.days[name],
             job.sketch_hasher,
         )
@@ -126,27 +171,27 @@ def late_observers(job: Job, known: Shared) -> dict[str, DayTally]:
     }
 
 
-def passes(plan: Plan) -> int:
+def count_passes(plan: Plan) -> int:
     """How often the input is read: once, and once before for each thing that must see everything first."""
-    return 1 + deduplicates(plan) + bool(_tops(plan))
+    return 1 + deduplicates(plan) + bool(_top_steps(plan))
 
 
-def ranked(plan: Plan) -> frozenset[str]:
+def ranked_fields(plan: Plan) -> frozenset[str]:
     """The fields of which a quantile is wanted."""
     measures = (m for aggregate in plan.aggregates.values() for m in aggregate.model.measures.values())
     return frozenset(measure.of for measure in measures if measure.name == "quantile" and measure.of is not None)
 
 
-def through(stages: tuple[Stage, ...], batch: Batch) -> Batch:
+def run_stages(stages: tuple[Stage, ...], batch: Batch) -> Batch:
     """The batch behind all the stages."""
     for stage in stages:
         batch = stage(batch)
     return batch
 
 
-def generalize(job: Job, settled: Mapping[str, Technique]) -> Generalize:
+def generalize_stage(job: Job, settled: Mapping[str, Technique]) -> GeneralizeFields:
     """The stage that generalizes, everything before it settled."""
-    return Generalize(job.plan, job.keys, job.at, settled=settled, ranks=ranked(job.plan), memos=job.memos)
+    return GeneralizeFields(job.plan, job.keys, job.at, settled=settled, ranks=ranked_fields(job.plan), memos=job.memos)
 
 
 def deduplicates(plan: Plan) -> bool:
@@ -154,18 +199,18 @@ def deduplicates(plan: Plan) -> bool:
     return plan.pipeline is not None and plan.pipeline.records is not None and bool(plan.pipeline.records.deduplicate)
 
 
-def _tops(plan: Plan) -> dict[str, Top]:
+def _top_steps(plan: Plan) -> dict[str, Top]:
     return {key: step for key, field in plan.fields.items() for step in field.steps if isinstance(step, Top)}
 
 
-class Tallies:
+class TopTallies:
     """The tallies of all fields with a `top`, as one; by field, what those of one process may share."""
 
-    def __init__(self, plan: Plan, aside: Aside, said: Mapping[str, Said]) -> None:
+    def __init__(self, plan: Plan, aside: SpillSpace, said: Mapping[str, SeenPairs]) -> None:
         subject = Pointer.parse(plan.policy.subject or "_")
         self._each = {
             key: TopTally(key, plan.fields[key].pointer, subject, top, aside, said.get(key))
-            for key, top in _tops(plan).items()
+            for key, top in _top_steps(plan).items()
         }
 
     def observe(self, batch: Batch) -> None:
@@ -173,7 +218,7 @@ class Tallies:
         for tally in self._each.values():
             tally.observe(batch)
 
-    def merge(self, other: Tallies) -> None:
+    def merge(self, other: TopTallies) -> None:
         """Takes in what others have seen."""
         for key, tally in self._each.items():
             tally.merge(other._each[key])
@@ -183,29 +228,31 @@ class Tallies:
         return {key: tally.settle() for key, tally in self._each.items()}
 
 
-def until_tally(job: Job) -> Generalize:
+def until_tally_stage(job: Job) -> GeneralizeFields:
     """The stage that generalizes what the tallies of `top` look at, and nothing else."""
-    return Generalize(job.plan, job.keys, job.at, until_tally=True)
+    return GeneralizeFields(job.plan, job.keys, job.at, until_tally=True)
 
 
-def _settled(job: Job, stages: tuple[Stage, ...], shares: Sequence[Iterable[Batch]]) -> dict[str, Technique]:
-    said = said_of(job)
-    return tallied(lambda: Tallies(job.plan, job.aside, said), (*stages, until_tally(job)), shares).settle()
+def _settle_tops(job: Job, stages: tuple[Stage, ...], shares: Sequence[Iterable[Batch]]) -> dict[str, Technique]:
+    said = empty_top_values(job)
+    return tally_shares(
+        lambda: TopTallies(job.plan, job.aside, said), (*stages, until_tally_stage(job)), shares
+    ).settle()
 
 
-def said_of(job: Job) -> dict[str, Said]:
+def empty_top_values(job: Job) -> dict[str, SeenPairs]:
     """What subjects have said of each field with a `top`: nothing yet."""
-    return {key: Said(job.aside.budget) for key in _tops(job.plan)}
+    return {key: SeenPairs(job.aside.budget) for key in _top_steps(job.plan)}
 
 
-def _settled_alone(job: Job, shares: Shares) -> dict[str, Technique]:
-    alone = only_tops(job)
+def _settle_tops_alone(job: Job, shares: ReadShares) -> dict[str, Technique]:
+    alone = top_fields_job(job)
     if not alone.plan.fields:
         return {}
     read = fields_read_for(alone.plan.policy, alone.plan.fields, alone.plan.pipeline)
-    return _settled(alone, (alone.gate,), shares(read))
+    return _settle_tops(alone, (alone.gate,), shares(read))
 
 
-def only_tops(job: Job) -> Job:
+def top_fields_job(job: Job) -> Job:
     """The job of the fields with a `top` alone: where nothing before them looks at whole records, no more is needed."""
-    return replace(job, plan=replace(job.plan, fields={key: job.plan.fields[key] for key in _tops(job.plan)}))
+    return replace(job, plan=replace(job.plan, fields={key: job.plan.fields[key] for key in _top_steps(job.plan)}))

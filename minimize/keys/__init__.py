@@ -1,20 +1,28 @@
-"""Keys: a keyring file that only its owner can read, what is derived from it, and where it is found."""
+"""Keys: keyring file, master keys and key services, signatures, ciphers, encryption of Parquet columns.
+
+keyring             keys by name and version, in a file that only its owner can read
+signing             subkeys by purpose, Ed25519 signatures
+ciphers             AES-CMAC of many messages, AES-SIV
+master_keys         master keys, which wrap the keys of files; those of a keyring file
+transit             master keys in Vault's or OpenBao's Transit engine
+discovery           which keyring and which key service apply
+parquet_footer      what a Parquet footer says of encrypted columns, read without a key
+parquet_encryption  columns of Parquet files under the keys of their categories
+"""
 
 from __future__ import annotations
 
-from minimize.keys.create import add_key, new_keyring
-from minimize.keys.find import find_keyring
-from minimize.keys.keyring import KeyLine, Keyring
-from minimize.keys.kms import Keys, find_kms
-from minimize.keys.masters import Kms, Master
+from minimize.keys.discovery import KeysLike, find_keyring, find_kms
+from minimize.keys.keyring import KeyInfo, Keyring, add_key, new_keyring
+from minimize.keys.master_keys import Kms, MasterKey
 from minimize.keys.signing import PublicKeys, Verifier
 
 __all__ = [
-    "KeyLine",
+    "KeyInfo",
     "Keyring",
-    "Keys",
+    "KeysLike",
     "Kms",
-    "Master",
+    "MasterKey",
     "PublicKeys",
     "Verifier",
     "add_key",

@@ -1,25 +1,190 @@
-"""A Keyring: keys by name and version, that prints, pickles and copies without its bytes."""
+"""Keyring: file format, keys in memory, creating and changing a file.
+
+A keyring file is JSON with named keys in integer versions, readable by its owner alone:
+
+    {"keyring": 1, "keys": {"device": [{"version": 1, "created": "2026-11-25T00:00:00Z", "bytes": "<base64>"}]}}
+
+A destroyed version has `destroyed`, a time, in place of its bytes. A file is never overwritten by a new keyring, never half
+written, and never open to others. No message contains a byte of a key, and no error keeps the parser's own as its cause.
+"""
 
 from __future__ import annotations
 
+import base64
+import binascii
+import fcntl
+import json
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+import re
+import secrets
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, NoReturn, Self
 
 from minimize.errors import KeyringError
-from minimize.keys.signing import derive, is_signed, public_pem, sign_with
-from minimize.keys.store import Entry, read_entries
+from minimize.keys.signing import derive_subkey, is_valid_signature, public_pem, sign_content
+from minimize.stores import file_operations
+from minimize.stores.file_operations import sync, sync_folder
 
-SIGNING: Final = "signing"
-DESTROYED: Final = "E210"
+KEYRING_FORMAT: Final = 1
+MIN_KEY_BYTES: Final = 32
+KEY_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyEntry:
+    """One version of one key. It shows its name, never its bytes, and refuses to be pickled. One that was destroyed has none."""
+
+    name: str
+    version: int
+    created: datetime
+    secret: bytes = field(repr=False)
+    destroyed: datetime | None = None
+
+    @property
+    def id(self) -> str:
+        """The key id that stands beside what was made with it: `device/1`."""
+        return f"{self.name}/{self.version}"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("the bytes of a key are not pickled")
+
+
+def read_entries(path: Path) -> tuple[KeyEntry, ...]:
+    """All versions of all keys in the file, by name and version.
+
+    Raises KeyringError: missing, open to group or others, malformed, or with a key below 32 bytes.
+    """
+    content = _read_content(path)
+    document = _parse_document(content)
+    if document is None:
+        raise KeyringError(f"the keyring {path} is not a keyring file", hint="make one with `minimize keys new`")
+    entries = [_parse_entry(path, name, raw) for name, versions in document.items() for raw in versions]
+    if len({entry.id for entry in entries}) != len(entries):
+        raise KeyringError(f"the keyring {path} holds one version of a key twice")
+    return tuple(sorted(entries, key=lambda entry: (entry.name, entry.version)))
+
+
+def keyring_bytes(entries: Sequence[KeyEntry]) -> bytes:
+    """The file's content for these entries."""
+    keys: dict[str, list[dict[str, Any]]] = {}
+    for entry in sorted(entries, key=lambda entry: (entry.name, entry.version)):
+        raw = {"version": entry.version, "created": _time_text(entry.created), **_secret_or_destroyed(entry)}
+        keys.setdefault(entry.name, []).append(raw)
+    return (json.dumps({"keyring": KEYRING_FORMAT, "keys": keys}, indent=2) + "\n").encode("ascii")
+
+
+def _secret_or_destroyed(entry: KeyEntry) -> dict[str, str]:
+    if entry.destroyed is not None:
+        return {"destroyed": _time_text(entry.destroyed)}
+    return {"bytes": base64.b64encode(entry.secret).decode("ascii")}
+
+
+def write_private_file(path: Path, content: bytes) -> None:
+    """Writes a file that only its owner can read, from its first moment on. Raises FileExistsError, OSError."""
+    with file_operations.create(path, private=True) as file:
+        file.write(content)
+        file.flush()
+        sync(file.fileno(), "keyring")
+    sync_folder(path.parent)
+
+
+@contextmanager
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Keeps others who lock the same folder out for a while."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _read_content(path: Path) -> bytes:
+    reason: str | None = None
+    content = b""
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            content = file.read() if _is_private(mode) else b""
+    except OSError as error:
+        reason = error.strerror or "it cannot be opened"
+    if reason is not None:
+        raise KeyringError(f"the keyring {path} cannot be read: {reason}", hint="make one with `minimize keys new`")
+    if not _is_private(mode):
+        raise KeyringError(f"the keyring {path} is open to group or others", hint=f"chmod 600 {path}")
+    return content
+
+
+def _is_private(mode: int) -> bool:
+    return not mode & (stat.S_IRWXG | stat.S_IRWXO)
+
+
+def _parse_document(content: bytes) -> Mapping[str, Sequence[Any]] | None:
+    try:
+        document = json.loads(content.decode("utf-8"), object_pairs_hook=_unique_names)
+    except ValueError:
+        return None
+    keys = document.get("keys") if isinstance(document, dict) and document.get("keyring") == KEYRING_FORMAT else None
+    if not isinstance(keys, dict) or not all(isinstance(versions, list) for versions in keys.values()):
+        return None
+    return keys if all(KEY_NAME.fullmatch(name) for name in keys) else None
+
+
+def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) != len(pairs):
+        raise ValueError("a name stands twice")
+    return dict(pairs)
+
+
+def _parse_entry(path: Path, name: str, raw: Any) -> KeyEntry:
+    version = raw.get("version") if isinstance(raw, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise KeyringError(f"the keyring {path} has a version of the key {name} that is no positive integer")
+    secret, created, destroyed = (
+        _decode_base64(raw.get("bytes")),
+        _parse_time(raw.get("created")),
+        _parse_time(raw.get("destroyed")),
+    )
+    if created is not None and destroyed is not None and "bytes" not in raw:
+        return KeyEntry(name, version, created, b"", destroyed)
+    if secret is None or created is None:
+        raise KeyringError(f"the key {name}/{version} in the keyring {path} is malformed")
+    if len(secret) < MIN_KEY_BYTES:
+        raise KeyringError(f"the key {name}/{version} in the keyring {path} is shorter than {MIN_KEY_BYTES} bytes")
+    return KeyEntry(name, version, created, secret)
+
+
+def _decode_base64(text: Any) -> bytes | None:
+    try:
+        return base64.b64decode(text, validate=True) if isinstance(text, str) else None
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _parse_time(text: Any) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return time if time is not None and time.tzinfo is not None else None
+
+
+def _time_text(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+SIGNING_KEY: Final = "signing"
+KEY_DESTROYED: Final = "E210"
 """The code of errors about keys that were destroyed."""
 
 
 @dataclass(frozen=True, slots=True)
-class KeyLine:
+class KeyInfo:
     """What may be shown of a key: its name, its version, when it was made, and when it was destroyed."""
 
     name: str
@@ -35,7 +200,7 @@ class Keyring:
     asks it for bytes (`bytes_of`), a receipt for a signature (`sign`).
     """
 
-    def __init__(self, path: Path, entries: Sequence[Entry]) -> None:
+    def __init__(self, path: Path, entries: Sequence[KeyEntry]) -> None:
         self.path = path
         self._entries = tuple(entries)
 
@@ -57,31 +222,31 @@ class Keyring:
         """The names of all keys, sorted."""
         return tuple(sorted({entry.name for entry in self._entries}))
 
-    def listing(self) -> tuple[KeyLine, ...]:
+    def listing(self) -> tuple[KeyInfo, ...]:
         """Every version of every key, without bytes."""
-        return tuple(KeyLine(entry.name, entry.version, entry.created, entry.destroyed) for entry in self._entries)
+        return tuple(KeyInfo(entry.name, entry.version, entry.created, entry.destroyed) for entry in self._entries)
 
     def subkey(self, name: str, purpose: str, version: int | None = None) -> bytes:
         """32 bytes derived from a key for one purpose: no purpose gives another's away (HKDF-SHA-256, RFC 5869)."""
-        return derive(self._entry(name, version).secret, purpose)
+        return derive_subkey(self._entry(name, version).secret, purpose)
 
     def sign(self, content: bytes) -> tuple[str, bytes]:
         """The id of the signing key and its Ed25519 signature (RFC 8032) over the content. Raises KeyringError."""
-        entry = self._entry(SIGNING, None)
-        return entry.id, sign_with(entry.secret, content)
+        entry = self._entry(SIGNING_KEY, None)
+        return entry.id, sign_content(entry.secret, content)
 
     def verify_signature(self, content: bytes, signature: bytes, key: str) -> bool:
         """Whether the signing key of this id (`signing/1`) made the signature."""
-        entries = [entry for entry in self._entries if entry.name == SIGNING and entry.id == key and entry.secret]
-        return any(is_signed(public_pem(entry.secret), content, signature) for entry in entries)
+        entries = [entry for entry in self._entries if entry.name == SIGNING_KEY and entry.id == key and entry.secret]
+        return any(is_valid_signature(public_pem(entry.secret), content, signature) for entry in entries)
 
     def public_key_pem(self) -> bytes:
         """The public keys of all signing versions, newest first, as PEM: what somebody without the keyring verifies with."""
-        self._entry(SIGNING, None)
-        entries = [entry for entry in self._entries if entry.name == SIGNING and entry.secret]
+        self._entry(SIGNING_KEY, None)
+        entries = [entry for entry in self._entries if entry.name == SIGNING_KEY and entry.secret]
         return b"".join(public_pem(entry.secret) for entry in reversed(entries))
 
-    def _entry(self, name: str, version: int | None) -> Entry:
+    def _entry(self, name: str, version: int | None) -> KeyEntry:
         found = [entry for entry in self._entries if entry.name == name and version in (None, entry.version)]
         if not found:
             wanted = name if version is None else f"{name}/{version}"
@@ -93,7 +258,7 @@ class Keyring:
                 "what was made with it alone is gone; new files want a new version (minimize keys rotate), unless it was a "
                 "tenant's that is gone (minimize events add TENANT tenant_closed)"
             )
-            raise KeyringError(message, code=DESTROYED, hint=hint)
+            raise KeyringError(message, code=KEY_DESTROYED, hint=hint)
         return found[-1]
 
     def __repr__(self) -> str:
@@ -107,3 +272,130 @@ class Keyring:
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return self
+
+
+SUBJECT_KEY: Final = "subject"
+_LEFTOVER: Final = re.compile(r"[0-9a-f]{16}")
+KeyEntries = tuple[KeyEntry, ...]
+
+
+def new_keyring(path: str | os.PathLike[str], names: Iterable[str] = (), *, now: datetime) -> Keyring:
+    """A new file with these keys at version 1, and a `signing` and a `subject` key.
+
+    Raises KeyringError where the file exists (it is never overwritten) or a name cannot be a key's.
+    """
+    target = Path(path).expanduser().absolute()
+    wanted = sorted({*names, SIGNING_KEY, SUBJECT_KEY})
+    content = keyring_bytes([_new_entry(name, 1, now) for name in wanted])
+    reason: str | None = None
+    try:
+        _create_file(target, content)
+    except FileExistsError:
+        reason = "it exists, and a keyring is never overwritten"
+    except OSError as error:
+        reason = error.strerror or "it cannot be written"
+    if reason is not None:
+        raise KeyringError(f"the keyring {target} was not made: {reason}", hint="choose another file")
+    return Keyring.load(target)
+
+
+def add_key(path: str | os.PathLike[str], name: str, *, now: datetime) -> Keyring:
+    """Adds a key, or a new version of one; the file is replaced in one step. Raises KeyringError."""
+
+    def added(entries: KeyEntries) -> KeyEntries:
+        version = 1 + max((entry.version for entry in entries if entry.name == name), default=0)
+        return (*entries, _new_entry(name, version, now))
+
+    return _change_keyring(path, added)
+
+
+def ensure_key(path: str | os.PathLike[str], name: str, *, now: datetime) -> Keyring:
+    """Adds a key where the file has no version of it, destroyed ones included. Raises KeyringError."""
+
+    def added(entries: KeyEntries) -> KeyEntries:
+        known = any(entry.name == name for entry in entries)
+        return entries if known else (*entries, _new_entry(name, 1, now))
+
+    return _change_keyring(path, added)
+
+
+def destroy_key(path: str | os.PathLike[str], name: str, version: int, *, now: datetime) -> Keyring:
+    """Destroys the bytes of one version of a key; that there was one stays, so that its number is never used again.
+
+    Raises KeyringError where there is no such version, or it was destroyed before.
+    """
+
+    def destroyed(entries: KeyEntries) -> KeyEntries:
+        found = [each for each in entries if (each.name, each.version) == (name, version) and each.destroyed is None]
+        if not found:
+            raise KeyringError(f"there is no key {name}/{version} to destroy", hint="minimize keys list")
+        return tuple(replace(each, secret=b"", destroyed=now) if each in found else each for each in entries)
+
+    return _change_keyring(path, destroyed)
+
+
+def _change_keyring(path: str | os.PathLike[str], change: Callable[[KeyEntries], KeyEntries]) -> Keyring:
+    target = Path(path).expanduser().absolute().resolve()
+    reason: str | None = None
+    try:
+        with folder_lock(target.parent):
+            _remove_leftovers(target)
+            before = read_entries(target)
+            after = change(before)
+            if after != before:
+                _replace_file(target, keyring_bytes(after))
+    except OSError as error:
+        reason = error.strerror or "it cannot be written"
+    if reason is not None:
+        raise KeyringError(f"the keyring {target} was not changed: {reason}")
+    return Keyring.load(target)
+
+
+def _new_entry(name: str, version: int, now: datetime) -> KeyEntry:
+    if not KEY_NAME.fullmatch(name):
+        raise KeyringError(
+            "a key's name starts with a letter or underscore and has up to 64 letters, digits, `_`, `.`, `-`"
+        )
+    return KeyEntry(name, version, now, secrets.token_bytes(MIN_KEY_BYTES))
+
+
+def _create_file(target: Path, content: bytes) -> None:
+    """A new file, whole from its first moment on."""
+    beside = _temporary_path(target)
+    try:
+        write_private_file(beside, content)
+        _link_file(beside, target, content)
+    finally:
+        file_operations.remove(beside, missing=True)
+    sync_folder(target.parent)
+
+
+def _link_file(beside: Path, target: Path, content: bytes) -> None:
+    try:
+        file_operations.link(beside, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        write_private_file(target, content)
+
+
+def _replace_file(target: Path, content: bytes) -> None:
+    beside = _temporary_path(target)
+    try:
+        write_private_file(beside, content)
+        file_operations.rename(beside, target)
+    finally:
+        file_operations.remove(beside, missing=True)
+    sync_folder(target.parent)
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Removes what processes that were killed left beside a keyring. It may hold keys that are destroyed later."""
+    start = f".{target.name}."
+    for path in target.parent.iterdir():
+        if path.name.startswith(start) and _LEFTOVER.fullmatch(path.name.removeprefix(start)):
+            file_operations.remove(path, missing=True)
+
+
+def _temporary_path(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{secrets.token_hex(8)}")

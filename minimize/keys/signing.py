@@ -1,4 +1,4 @@
-"""What is derived from a key: subkeys by purpose (HKDF, RFC 5869) and Ed25519 signatures (RFC 8032)."""
+"""Subkeys by purpose (HKDF, RFC 5869) and Ed25519 signatures (RFC 8032)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from minimize.errors import KeyringError
 
 SUBKEY_BYTES: Final = 32
 SIGNING_PURPOSE: Final = "signing/ed25519"
-_BLOCK: Final = re.compile(rb"-----BEGIN PUBLIC KEY-----.+?-----END PUBLIC KEY-----\n?", re.DOTALL)
+_PEM_BLOCK: Final = re.compile(rb"-----BEGIN PUBLIC KEY-----.+?-----END PUBLIC KEY-----\n?", re.DOTALL)
 
 
 class Verifier(Protocol):
@@ -34,7 +34,9 @@ class PublicKeys:
 
     def __init__(self, pem: bytes) -> None:
         """Takes one or more PEM blocks. Raises KeyringError where none is an Ed25519 public key."""
-        self._blocks: tuple[bytes, ...] = tuple(block for block in _BLOCK.findall(pem) if _loaded(block) is not None)
+        self._blocks: tuple[bytes, ...] = tuple(
+            block for block in _PEM_BLOCK.findall(pem) if _load_public_key(block) is not None
+        )
         if not self._blocks:
             raise KeyringError("no Ed25519 public key in PEM form was given", hint="minimize keys public FILE")
 
@@ -50,32 +52,32 @@ class PublicKeys:
 
     def verify_signature(self, content: bytes, signature: bytes, key: str) -> bool:
         """Whether one of these keys made the signature; the id is taken as said."""
-        return any(is_signed(block, content, signature) for block in self._blocks)
+        return any(is_valid_signature(block, content, signature) for block in self._blocks)
 
 
-def derive(secret: bytes, purpose: str) -> bytes:
+def derive_subkey(secret: bytes, purpose: str) -> bytes:
     """32 bytes for one purpose.
 
-    >>> derive(bytes(32), "a") == derive(bytes(32), "a") != derive(bytes(32), "b")
+    >>> derive_subkey(bytes(32), "a") == derive_subkey(bytes(32), "a") != derive_subkey(bytes(32), "b")
     True
     """
     info = f"minimize/{purpose}".encode()
     return HKDF(algorithm=SHA256(), length=SUBKEY_BYTES, salt=None, info=info).derive(secret)
 
 
-def sign_with(secret: bytes, content: bytes) -> bytes:
+def sign_content(secret: bytes, content: bytes) -> bytes:
     """The signature of the key that this secret stands for."""
-    return _private(secret).sign(content)
+    return _private_key(secret).sign(content)
 
 
 def public_pem(secret: bytes) -> bytes:
     """The public half of the key that this secret stands for, as PEM."""
-    return _private(secret).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return _private_key(secret).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
-def is_signed(pem: bytes, content: bytes, signature: bytes) -> bool:
+def is_valid_signature(pem: bytes, content: bytes, signature: bytes) -> bool:
     """Whether the key of this PEM block made the signature."""
-    public = _loaded(pem)
+    public = _load_public_key(pem)
     if public is None:
         return False
     try:
@@ -85,11 +87,11 @@ def is_signed(pem: bytes, content: bytes, signature: bytes) -> bool:
     return True
 
 
-def _private(secret: bytes) -> Ed25519PrivateKey:
-    return Ed25519PrivateKey.from_private_bytes(derive(secret, SIGNING_PURPOSE))
+def _private_key(secret: bytes) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(derive_subkey(secret, SIGNING_PURPOSE))
 
 
-def _loaded(pem: bytes) -> Ed25519PublicKey | None:
+def _load_public_key(pem: bytes) -> Ed25519PublicKey | None:
     try:
         key = load_pem_public_key(pem)
     except ValueError:

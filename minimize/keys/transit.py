@@ -1,7 +1,7 @@
 """Master keys in the Transit engine of HashiCorp Vault or OpenBao (`minimize[vault]`): they never leave the server.
 
 The token is the environment's (`VAULT_TOKEN`, or ~/.vault-token), as are certificates and namespace (`VAULT_CACERT`,
-`VAULT_NAMESPACE`, …), on every machine that opens keys; nothing of it is kept, pickled or told.
+`VAULT_NAMESPACE`, …), on every machine that opens keys; none of it is stored, pickled or logged.
 Source: https://openbao.org/api-docs/secret/transit/
 """
 
@@ -16,31 +16,31 @@ from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from minimize.errors import ConfigurationError, KeyringError
-from minimize.keys.keyring import DESTROYED, KeyLine
-from minimize.keys.masters import Master, is_master
+from minimize.keys.keyring import KEY_DESTROYED, KeyInfo
+from minimize.keys.master_keys import MasterKey, is_master_key
 
 T = TypeVar("T")
 SCHEMES: Final = {"vault+https": "https", "vault+http": "http"}
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
-MOUNT: Final = "transit"
-KIND: Final = "aes256-gcm96"
-SECONDS: Final = 10
-UNKNOWN: Final = datetime(1970, 1, 1, tzinfo=UTC)
+DEFAULT_MOUNT: Final = "transit"
+KEY_TYPE: Final = "aes256-gcm96"
+TIMEOUT_SECONDS: Final = 10
+UNKNOWN_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """The time of what the server does not tell: when a version was destroyed, and when that one was made."""
 _WRAPPED: Final = re.compile(r"vault:v([0-9]{1,9}):[A-Za-z0-9+/=]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Transit:
+class TransitKms:
     """One Transit engine: where it is, under which path it is mounted. With a time, keys that are missing are made."""
 
     url: str
-    mount: str = MOUNT
+    mount: str = DEFAULT_MOUNT
     now: datetime | None = None
     _clients: list[Any] = field(default_factory=list, repr=False, compare=False)
 
     @classmethod
-    def at(cls, address: str, now: datetime | None = None) -> Transit:
+    def from_address(cls, address: str, now: datetime | None = None) -> TransitKms:
         """The engine at `vault+https://HOST:PORT/MOUNT`. Raises ConfigurationError for what is no such address."""
         parts = urlsplit(address)
         scheme, host = SCHEMES.get(parts.scheme), parts.hostname
@@ -52,79 +52,87 @@ class Transit:
             raise ConfigurationError("the address of the key service holds credentials", hint=hint)
         if scheme == "http" and host not in LOOPBACK:
             raise ConfigurationError("keys are asked for over TLS", hint="write vault+https://…")
-        return cls(f"{scheme}://{parts.netloc}", parts.path.strip("/") or MOUNT, now)
+        return cls(f"{scheme}://{parts.netloc}", parts.path.strip("/") or DEFAULT_MOUNT, now)
 
-    def newest(self, name: str) -> Master:
+    def newest(self, name: str) -> MasterKey:
         """The version that new files use. Raises KeyringError where there is none."""
-        said = self._key(name)
+        said = self._read_key(name)
         if said is None and self.now is not None:
-            self._done(
-                name, lambda client: client.secrets.transit.create_key(name, key_type=KIND, mount_point=self.mount)
+            self._call_service(
+                name, lambda client: client.secrets.transit.create_key(name, key_type=KEY_TYPE, mount_point=self.mount)
             )
-            said = self._key(name)
+            said = self._read_key(name)
         if said is None:
             raise KeyringError(f"{self} has no key {name}", hint="a run that needs it makes it")
-        return Master(name, int(said["latest_version"]))
+        return MasterKey(name, int(said["latest_version"]))
 
-    def wrap(self, key: bytes, master: Master) -> str:
+    def wrap(self, key: bytes, master: MasterKey) -> str:
         """A key, wrapped by the server. Raises KeyringError."""
         text = base64.b64encode(key).decode("ascii")
         how = {"plaintext": text, "key_version": master.version, "mount_point": self.mount}
-        answer = self._done(master.id, lambda client: client.secrets.transit.encrypt_data(master.name, **how))
+        answer = self._call_service(master.id, lambda client: client.secrets.transit.encrypt_data(master.name, **how))
         return str(answer["data"]["ciphertext"])
 
-    def unwrap(self, wrapped: str, master: Master) -> bytes:
+    def unwrap(self, wrapped: str, master: MasterKey) -> bytes:
         """The key that was wrapped. Raises KeyringError: no such version, destroyed, or wrapped by another."""
         found = _WRAPPED.fullmatch(wrapped)
         if found is None or int(found[1]) != master.version:
             raise KeyringError(f"{master.id} of {self} is not the key that this was wrapped with")
         how = {"ciphertext": wrapped, "mount_point": self.mount}
         try:
-            answer = self._done(master.id, lambda client: client.secrets.transit.decrypt_data(master.name, **how))
+            answer = self._call_service(
+                master.id, lambda client: client.secrets.transit.decrypt_data(master.name, **how)
+            )
         except KeyringError as error:
             told = error
         else:
             return base64.b64decode(answer["data"]["plaintext"])
-        raise self._gone(master) or told
+        raise self._destroyed_error(master) or told
 
-    def versions(self) -> Sequence[KeyLine]:
+    def versions(self) -> Sequence[KeyInfo]:
         """Every version of every master key. Raises KeyringError."""
-        listed = self._done("", lambda client: client.secrets.transit.list_keys(mount_point=self.mount), missing=True)
-        names = [] if listed is None else sorted(name for name in listed["data"]["keys"] if is_master(name))
-        return [line for name in names for line in _lines(name, self._key(name) or {})]
+        listed = self._call_service(
+            "", lambda client: client.secrets.transit.list_keys(mount_point=self.mount), missing=True
+        )
+        names = [] if listed is None else sorted(name for name in listed["data"]["keys"] if is_master_key(name))
+        return [line for name in names for line in _key_infos(name, self._read_key(name) or {})]
 
-    def rotate(self, name: str) -> Master:
+    def rotate(self, name: str) -> MasterKey:
         """A new version. Raises KeyringError."""
-        self._done(name, lambda client: client.secrets.transit.rotate_key(name, mount_point=self.mount))
+        self._call_service(name, lambda client: client.secrets.transit.rotate_key(name, mount_point=self.mount))
         return replace(self, now=None).newest(name)
 
-    def destroy(self, master: Master) -> None:
+    def destroy(self, master: MasterKey) -> None:
         """Destroys a version and those before it, which is all that Transit can; of the newest a successor is made first."""
         if self.newest(master.name) == master:
             self.rotate(master.name)
         first = master.version + 1
         path, limits = f"{self.mount}/keys/{master.name}", ("min_decryption_version", "min_encryption_version")
-        self._done(master.id, lambda client: client.write_data(f"{path}/config", data=dict.fromkeys(limits, first)))
-        self._done(master.id, lambda client: client.write_data(f"{path}/trim", data={"min_available_version": first}))
+        self._call_service(
+            master.id, lambda client: client.write_data(f"{path}/config", data=dict.fromkeys(limits, first))
+        )
+        self._call_service(
+            master.id, lambda client: client.write_data(f"{path}/trim", data={"min_available_version": first})
+        )
 
     @property
-    def older_too(self) -> bool:
+    def destroys_older(self) -> bool:
         """The versions before it go with one that is destroyed."""
         return True
 
-    def _gone(self, master: Master) -> KeyringError | None:
-        said = self._key(master.name)
+    def _destroyed_error(self, master: MasterKey) -> KeyringError | None:
+        said = self._read_key(master.name)
         if said is None or master.version >= int(said.get("min_available_version") or 0):
             return None
-        return KeyringError(f"key {master.id} of {self} was destroyed", code=DESTROYED)
+        return KeyringError(f"key {master.id} of {self} was destroyed", code=KEY_DESTROYED)
 
-    def _key(self, name: str) -> dict[str, Any] | None:
-        answer = self._done(
+    def _read_key(self, name: str) -> dict[str, Any] | None:
+        answer = self._call_service(
             name, lambda client: client.secrets.transit.read_key(name, mount_point=self.mount), missing=True
         )
         return None if answer is None else answer["data"]
 
-    def _done(self, what: str, work: Callable[[Any], Any], *, missing: bool = False) -> Any:
+    def _call_service(self, what: str, work: Callable[[Any], Any], *, missing: bool = False) -> Any:
         """What the server answers; None for what it does not have, where that may be. Its own words are not passed on."""
         hvac, requests = _libraries()
         try:
@@ -147,22 +155,22 @@ class Transit:
     def _client(self) -> Any:
         if not self._clients:
             hvac, _ = _libraries()
-            self._clients.append(hvac.Client(url=self.url, timeout=SECONDS, allow_redirects=False))
+            self._clients.append(hvac.Client(url=self.url, timeout=TIMEOUT_SECONDS, allow_redirects=False))
         return self._clients[0]
 
     def __str__(self) -> str:
         return f"the key service {self.url}/{self.mount}"
 
-    def __reduce__(self) -> tuple[Callable[..., Transit], tuple[Any, ...]]:
-        return (Transit, (self.url, self.mount, self.now))
+    def __reduce__(self) -> tuple[Callable[..., TransitKms], tuple[Any, ...]]:
+        return (TransitKms, (self.url, self.mount, self.now))
 
 
-def _lines(name: str, said: dict[str, Any]) -> list[KeyLine]:
+def _key_infos(name: str, said: dict[str, Any]) -> list[KeyInfo]:
     """The versions of a key as the server tells them; of those below the least that is there it tells nothing more."""
     least, latest = max(int(said.get("min_available_version") or 0), 1), int(said.get("latest_version") or 0)
     made = {int(number): datetime.fromtimestamp(int(at), UTC) for number, at in said.get("keys", {}).items()}
-    gone = [KeyLine(name, number, UNKNOWN, UNKNOWN) for number in range(1, least)]
-    return [*gone, *(KeyLine(name, number, made.get(number, UNKNOWN)) for number in range(least, latest + 1))]
+    gone = [KeyInfo(name, number, UNKNOWN_TIME, UNKNOWN_TIME) for number in range(1, least)]
+    return [*gone, *(KeyInfo(name, number, made.get(number, UNKNOWN_TIME)) for number in range(least, latest + 1))]
 
 
 def _libraries() -> tuple[Any, Any]:

@@ -1,17 +1,22 @@
-"""The ledger: one database of what belongs to the house, with an audit log that only grows.
+"""The ledger: one database of everything that concerns more than one output, with an append-only audit log.
 
-    address.py     where it is: a flag, MINIMIZE_LEDGER, minimize.yaml, else `ledger.db` in the output folder
-    ledger.py      one opened: `read(work)` and `write(work)`, each a transaction; errors of ours in place of the database's
-    tables/        one file a concern; migrations.py creates them and upgrades an older ledger
-    event.py       what the audit log tells of one act; chain.py how entries hang together; audit.py appends and reads them
-    checking.py    whether a log is whole, by itself and beside receipts or a head that is kept elsewhere
+    address.py            where the ledger is: a flag, MINIMIZE_LEDGER, minimize.yaml, else `ledger.db` in the output folder
+    ledger.py             an open ledger: `read(work)` and `write(work)`, each one transaction
+    database.py           connections to SQLite and PostgreSQL, and their errors in our words; file.py the file of SQLite
+    tables.py             the tables; migrations.py creates them, with their triggers, and upgrades an older ledger
+    audit_event.py        who did what to which resources; audit_log.py the signed chain of events, and its checkpoints
+    audit_check.py        checks the log, alone and against receipts; audit_truncation.py removes entries older than a year
+    leases.py             one run at a time writes to an output; runs.py the index of runs; anchor.py receipts and the log
+    subject_tokens.py     keyed tokens that stand for subjects
+    access.py consents.py corrections and requests, disclosures.py, incidents.py, lifecycle_events.py, server_access.py,
+    settings.py           acts that are recorded with their entry in the audit log, and read back
 
-SQLAlchemy is imported where a ledger is opened, and nowhere before.
+SQLAlchemy is imported when a ledger is opened, not before.
 """
 
 from __future__ import annotations
 
 from minimize.ledger.address import Address, find_ledger
-from minimize.ledger.event import Actor, Change, Event, Resource, actor_of
+from minimize.ledger.audit_event import Actor, AuditEvent, PropertyChange, Resource, current_actor
 
-__all__ = ["Actor", "Address", "Change", "Event", "Resource", "actor_of", "find_ledger"]
+__all__ = ["Actor", "Address", "AuditEvent", "PropertyChange", "Resource", "current_actor", "find_ledger"]

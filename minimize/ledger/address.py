@@ -1,6 +1,6 @@
-"""Where a ledger is: what was given, then `MINIMIZE_LEDGER`, then `ledger:` of `minimize.yaml`, then a file in the output.
+"""Address of the ledger: a flag, then `MINIMIZE_LEDGER`, then `ledger:` of `minimize.yaml`, then a file in the output folder.
 
-`minimize.yaml` is looked for upwards from the pipeline's folder, or from the output's, and not from the current folder.
+`minimize.yaml` is searched upwards from the folder of the pipeline or of the output, not from the current folder.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from minimize.config import config_text, find_config
 from minimize.errors import LedgerError
-from minimize.house import house_file, house_line
-from minimize.stores import Anywhere, local
+from minimize.stores import LocationLike, local_path
 
-VARIABLE: Final = "MINIMIZE_LEDGER"
-FILE: Final = "ledger.db"
+LEDGER_VARIABLE: Final = "MINIMIZE_LEDGER"
+LEDGER_FILE: Final = "ledger.db"
 _SQLITE: Final = "sqlite:///"
 _POSTGRES: Final = ("postgres", "postgresql", "postgresql+psycopg")
 
@@ -36,7 +36,7 @@ class Address:
     named_by: str = "what was given"
 
     def __str__(self) -> str:
-        return str(self.path) if self.url is None else _shown(self.url)
+        return str(self.path) if self.url is None else _redacted_url(self.url)
 
     @property
     def exists(self) -> bool:
@@ -44,17 +44,17 @@ class Address:
         return self.path is None or os.path.lexists(self.path)
 
 
-def address_of(text: str | os.PathLike[str], named_by: str, base: Path | None = None) -> Address:
+def parse_address(text: str | os.PathLike[str], named_by: str, base: Path | None = None) -> Address:
     """The address that a path or a URL names; a path is relative to a folder (the current one). Raises LedgerError.
 
-    >>> str(address_of("postgresql://ann:secret@db.example:5432/house?sslpassword=x", "a test"))
+    >>> str(parse_address("postgresql://ann:secret@db.example:5432/house?sslpassword=x", "a test"))
     'postgresql://ann@db.example:5432/house'
     """
     said = os.fspath(text)
     if "://" not in said:
-        return _of_path(said, named_by, base)
+        return _file_address(said, named_by, base)
     if said.startswith(_SQLITE) and "?" not in said:
-        return _of_path(said.removeprefix(_SQLITE), named_by, base)
+        return _file_address(said.removeprefix(_SQLITE), named_by, base)
     scheme = said.partition("://")[0]
     if scheme not in _POSTGRES:
         hint = "a path, sqlite:///PATH, or postgresql+psycopg://USER@HOST/DATABASE"
@@ -65,8 +65,8 @@ def address_of(text: str | os.PathLike[str], named_by: str, base: Path | None = 
 def find_ledger(
     explicit: str | os.PathLike[str] | None = None,
     *,
-    start: Anywhere | None = None,
-    output: Anywhere | None = None,
+    start: LocationLike | None = None,
+    output: LocationLike | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Address:
     """The ledger that counts.
@@ -75,18 +75,18 @@ def find_ledger(
     own, and the environment (the process's own where none is given). Raises LedgerError where nothing names one.
     """
     if explicit:
-        return address_of(explicit, "what was given")
-    named = (os.environ if environ is None else environ).get(VARIABLE)
+        return parse_address(explicit, "what was given")
+    named = (os.environ if environ is None else environ).get(LEDGER_VARIABLE)
     if named:
-        return address_of(named, VARIABLE)
-    house = house_file(local(start) or local(output))
-    said = None if house is None else _said(house)
+        return parse_address(named, LEDGER_VARIABLE)
+    house = find_config(local_path(start) or local_path(output))
+    said = None if house is None else _configured_address(house)
     if house is not None and said:
-        return address_of(said, str(house), house.parent)
-    folder = local(output)
+        return parse_address(said, str(house), house.parent)
+    folder = local_path(output)
     if folder is not None:
-        return Address(Path(os.path.abspath(folder)) / FILE, named_by="the default, for nothing names another")
-    places = f"{VARIABLE} is not set, and {house or 'minimize.yaml (which was not found)'} has no `ledger:`"
+        return Address(Path(os.path.abspath(folder)) / LEDGER_FILE, named_by="the default, for nothing names another")
+    places = f"{LEDGER_VARIABLE} is not set, and {house or 'minimize.yaml (which was not found)'} has no `ledger:`"
     if output is not None:
         message = f"an output in an object store has its ledger elsewhere, and none is named: {places}"
         raise LedgerError(message, hint="--ledger PATH_OR_URL, MINIMIZE_LEDGER, or `ledger:` in minimize.yaml")
@@ -95,21 +95,21 @@ def find_ledger(
     )
 
 
-def _said(house: Path) -> str | None:
+def _configured_address(house: Path) -> str | None:
     try:
-        return house_line(house, "ledger")
+        return config_text(house, "ledger")
     except ValueError:
         pass
     raise LedgerError(f"`ledger:` cannot be read from {house}", hint="write `ledger: PATH` or `ledger: URL`")
 
 
-def _of_path(text: str, named_by: str, base: Path | None) -> Address:
+def _file_address(text: str, named_by: str, base: Path | None) -> Address:
     if not text or "\0" in text:
         raise LedgerError(f"the ledger of {named_by} has no path", hint="name a file")
     return Address(Path(os.path.abspath((base or Path.cwd()) / Path(text).expanduser())), named_by=named_by)
 
 
-def _shown(url: str) -> str:
+def _redacted_url(url: str) -> str:
     """A URL without password and options."""
     try:
         parts = urlsplit(url)

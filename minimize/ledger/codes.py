@@ -1,4 +1,4 @@
-"""What checking an audit log can find, by stable code."""
+"""Stable codes of the findings of an audit log check."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CODES: Final = MappingProxyType(
 _WARNINGS: Final = frozenset({"H008", "H009", "H011", "H012", "H014"})
 
 
-def found(code: str, message: str, *, file: str | None = None, hint: str = "") -> Finding:
+def audit_finding(code: str, message: str, *, file: str | None = None, hint: str = "") -> Finding:
     """A finding with the severity of its code."""
     severity: Severity = "warning" if code in _WARNINGS else "error"
     return Finding(code, message, severity, hint, file)

@@ -1,4 +1,4 @@
-"""Consents in the ledger: acts recorded, and read back; each with its entry in the audit log."""
+"""Consents in the ledger: acts that are recorded with their entries in the audit log, and read back."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Select, insert, select
 
-from minimize.ledger.audit import append
-from minimize.ledger.engine import exclusive
-from minimize.ledger.event import Event, moment_text
+from minimize.ledger.audit_event import AuditEvent, utc_text
+from minimize.ledger.audit_log import append_event
+from minimize.ledger.database import lock_ledger
+from minimize.ledger.disclosures import RecallBatch, insert_recalls
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.recalls import Recalling, write_recalls
-from minimize.ledger.tables.consents import CONSENTS
-from minimize.receipt.receipt import Signer
+from minimize.ledger.tables import CONSENTS
+from minimize.receipts.receipt import Signer
 
 _TICK: Final = timedelta(microseconds=1)
 _COLUMNS: Final = tuple(column for column in CONSENTS.c if column.name not in ("id", "consent"))
 
 
 @dataclass(frozen=True)
-class Act:
+class ConsentAct:
     """One act about a consent: whose, about what, which state it brings, by whom, from when, until when, recorded when.
 
     state  requested, given, renewed, refused, withdrawn or expired
@@ -45,39 +45,43 @@ class Act:
     @cached_property
     def id(self) -> str:
         """What names the act: a digest of all that it says."""
-        ends = "" if self.expires_at is None else moment_text(self.expires_at)
-        times = (moment_text(self.valid_from), ends, moment_text(self.recorded_at))
+        ends = "" if self.expires_at is None else utc_text(self.expires_at)
+        times = (utc_text(self.valid_from), ends, utc_text(self.recorded_at))
         words = [self.tenant_id, self.recipient, self.function, self.state, self.terms, self.by, *times]
         return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
 
-Also = Callable[[Ledger, Sequence[Act]], Iterable[Recalling]]
+RecallPlanner = Callable[[Ledger, Sequence[ConsentAct]], Iterable[RecallBatch]]
 """Tells what recipients are told to delete because of acts; it is written in the same transaction, all of it or nothing."""
 
 
-def record(
-    ledger: Ledger, acts: Sequence[Act], events: Sequence[Event], signer: Signer, also: Also | None = None
-) -> list[Act]:
+def record_consent_acts(
+    ledger: Ledger,
+    acts: Sequence[ConsentAct],
+    events: Sequence[AuditEvent],
+    signer: Signer,
+    also: RecallPlanner | None = None,
+) -> list[ConsentAct]:
     """Records acts and tells the audit log of them, an event each, and what else follows from them: all or none.
 
     Gives them as they were recorded. Which came first is told by their order in the ledger, whatever their clocks said.
     """
 
-    def work(connection: Connection) -> list[Act]:
-        exclusive(connection)
-        done = [_inserted(connection, act) for act in acts]
+    def work(connection: Connection) -> list[ConsentAct]:
+        lock_ledger(connection)
+        done = [_insert_act(connection, act) for act in acts]
         for event in events:
-            append(connection, event, signer)
+            append_event(connection, event, signer)
         for recalling in () if also is None else also(ledger, done):
-            write_recalls(connection, recalling.steps, recalling.event, signer)
+            insert_recalls(connection, recalling.steps, recalling.event, signer)
         return done
 
     return ledger.write(work)
 
 
-def recorded(
+def read_consent_acts(
     ledger: Ledger, *, tenant: str | None = None, recipient: str | None = None, function: str | None = None
-) -> list[Act]:
+) -> list[ConsentAct]:
     """Every act, in the order in which they were recorded; those of one tenant, recipient or function where it is named."""
     asked: Select[Any] = select(*_COLUMNS).order_by(CONSENTS.c.id)
     for column, wanted in (
@@ -86,10 +90,10 @@ def recorded(
         (CONSENTS.c.function, function),
     ):
         asked = asked if wanted is None else asked.where(column == wanted)
-    return ledger.read(lambda connection: [Act(*row) for row in connection.execute(asked)])
+    return ledger.read(lambda connection: [ConsentAct(*row) for row in connection.execute(asked)])
 
 
-def _inserted(connection: Connection, act: Act) -> Act:
+def _insert_act(connection: Connection, act: ConsentAct) -> ConsentAct:
     """Two acts never have one name: what is said again in the same microsecond is told of as one later."""
     told = act
     while connection.scalar(select(CONSENTS.c.id).where(CONSENTS.c.consent == told.id)) is not None:

@@ -1,4 +1,4 @@
-"""Acts of sharing in the ledger: recorded, signed, before anything is handed over; and read back."""
+"""Disclosures in the ledger, signed and recorded before data leaves; and recalls: what recipients must delete, and confirmed."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, Select, insert, select
 
 from minimize.keys import Verifier
-from minimize.ledger.audit import append
-from minimize.ledger.chain import Head
-from minimize.ledger.engine import exclusive
-from minimize.ledger.event import Event
+from minimize.ledger.audit_event import AuditEvent
+from minimize.ledger.audit_log import LogHead, append_event
+from minimize.ledger.database import lock_ledger
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.tables.disclosures import DISCLOSED, DISCLOSURES
-from minimize.receipt import canonical
-from minimize.receipt.receipt import Signer
+from minimize.ledger.tables import DISCLOSED, DISCLOSURES, RECALLS
+from minimize.receipts import canonical_json
+from minimize.receipts.receipt import Signer
 
-WIDTH = 16
+TOKEN_BYTES = 16
 """Bytes of a subject's token."""
-_NAMED = tuple(column.name for column in DISCLOSURES.c if column.name not in ("id", "body", "key", "signature"))
+_DISCLOSURE_COLUMNS = tuple(
+    column.name for column in DISCLOSURES.c if column.name not in ("id", "body", "key", "signature")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,12 @@ class TenantShare:
     @property
     def subjects(self) -> int:
         """How many subjects."""
-        return len(self.tokens) // WIDTH
+        return len(self.tokens) // TOKEN_BYTES
 
-    def listed(self) -> list[str]:
+    def token_texts(self) -> list[str]:
         """The tokens as text."""
-        pieces = (self.tokens[at : at + WIDTH] for at in range(0, len(self.tokens), WIDTH))
-        return [token_text(self.key_version or 0, piece) for piece in pieces]
+        pieces = (self.tokens[at : at + TOKEN_BYTES] for at in range(0, len(self.tokens), TOKEN_BYTES))
+        return [disclosure_token_text(self.key_version or 0, piece) for piece in pieces]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,74 +73,138 @@ class Disclosure:
             signature = base64.b64decode(self.signature, validate=True)
         except ValueError:
             return False
-        return verifier.verify_signature(canonical(dict(self.body)), signature, self.key)
+        return verifier.verify_signature(canonical_json(dict(self.body)), signature, self.key)
 
     def as_json(self) -> dict[str, Any]:
         """The act as the JSON object that `share log --json` gives."""
         return {**self.body, "signature": {"algorithm": "ed25519", "key": self.key, "value": self.signature}}
 
 
-def token_text(version: int, token: bytes) -> str:
+def disclosure_token_text(version: int, token: bytes) -> str:
     """A subject's token as text, with the version of its key.
 
-    >>> token_text(1, bytes(16))
+    >>> disclosure_token_text(1, bytes(16))
     'disclosed/1:00000000000000000000000000000000'
     """
     return f"disclosed/{version}:{token.hex()}"
 
 
-def record(
+def record_disclosure(
     ledger: Ledger,
     act: Disclosure,
     tenants: Sequence[TenantShare],
-    event: Event,
+    event: AuditEvent,
     signer: Signer,
     still: Callable[[Connection], None],
-) -> Head:
+) -> LogHead:
     """Records an act and tells the audit log of it, both or neither; gives the log's head.
 
     `still` is asked in the same transaction, when nobody else can write, whether it may be, and raises where not: an end of a
     consent comes either before, and stops the act, or after, and finds it recorded.
     """
-    body = canonical(dict(act.body))
+    body = canonical_json(dict(act.body))
     key, signature = signer.sign(body)
-    row = {name: getattr(act, name) for name in _NAMED}
+    row = {name: getattr(act, name) for name in _DISCLOSURE_COLUMNS}
     row |= {"body": body.decode(), "key": key, "signature": base64.b64encode(signature).decode("ascii")}
 
-    def work(connection: Connection) -> Head:
-        exclusive(connection)
+    def work(connection: Connection) -> LogHead:
+        lock_ledger(connection)
         still(connection)
         connection.execute(insert(DISCLOSURES).values(**row))
         if tenants:
-            connection.execute(insert(DISCLOSED), [_values(act, share) for share in tenants])
-        return append(connection, event, signer)
+            connection.execute(insert(DISCLOSED), [_share_values(act, share) for share in tenants])
+        return append_event(connection, event, signer)
 
     return ledger.write(work)
 
 
-def disclosures(ledger: Ledger, *, recipient: str | None = None, disclosure: str | None = None) -> list[Disclosure]:
+def read_disclosures(
+    ledger: Ledger, *, recipient: str | None = None, disclosure: str | None = None
+) -> list[Disclosure]:
     """The acts of sharing, oldest first; those to one recipient, or the one of that id, where they are named."""
     asked = select(DISCLOSURES).order_by(DISCLOSURES.c.id)
     asked = asked if recipient is None else asked.where(DISCLOSURES.c.recipient == recipient)
     asked = asked if disclosure is None else asked.where(DISCLOSURES.c.disclosure == disclosure)
-    return ledger.read(lambda connection: [_act(row) for row in connection.execute(asked)])
+    return ledger.read(lambda connection: [_disclosure_from_row(row) for row in connection.execute(asked)])
 
 
-def tenants_of(ledger: Ledger, disclosure: str, tenant: str | None = None) -> list[TenantShare]:
+def read_tenant_shares(ledger: Ledger, disclosure: str, tenant: str | None = None) -> list[TenantShare]:
     """What was sent of each tenant in an act, of one where it is named."""
     asked = select(DISCLOSED).where(DISCLOSED.c.disclosure == disclosure).order_by(DISCLOSED.c.tenant_id)
     asked = asked if tenant is None else asked.where(DISCLOSED.c.tenant_id == tenant)
-    return ledger.read(lambda connection: [_share(row) for row in connection.execute(asked)])
+    return ledger.read(lambda connection: [_share_from_row(row) for row in connection.execute(asked)])
 
 
-def _values(act: Disclosure, share: TenantShare) -> dict[str, Any]:
+def _share_values(act: Disclosure, share: TenantShare) -> dict[str, Any]:
     return {"disclosure": act.disclosure, **{name: getattr(share, name) for name in TenantShare.__slots__}}
 
 
-def _act(row: Row[Any]) -> Disclosure:
+def _disclosure_from_row(row: Row[Any]) -> Disclosure:
     named = {name: value for name, value in row._mapping.items() if name != "id"}
     return Disclosure(**{**named, "body": json.loads(row.body)})
 
 
-def _share(row: Row[Any]) -> TenantShare:
+def _share_from_row(row: Row[Any]) -> TenantShare:
     return TenantShare(row.tenant_id, row.rows, row.consent, row.key_version, bytes(row.tokens))
+
+
+RecallState = Literal["requested", "confirmed"]
+
+
+@dataclass(frozen=True, slots=True)
+class RecallStep:
+    """One step of a recall: what was sent of a tenant in an act, why it has to go, and how far that is."""
+
+    disclosure: str
+    tenant_id: str
+    recipient: str
+    cause: str
+    state: RecallState
+    recorded_at: datetime
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecallBatch:
+    """Steps of one recipient, and what the audit log is told of them."""
+
+    steps: Sequence[RecallStep]
+    event: AuditEvent
+
+
+def record_recalls(ledger: Ledger, steps: Sequence[RecallStep], event: AuditEvent, signer: Signer) -> int:
+    """Records steps and tells the audit log, both or neither; gives how many were new, for what is there is passed over."""
+
+    def work(connection: Connection) -> int:
+        lock_ledger(connection)
+        return insert_recalls(connection, steps, event, signer)
+
+    return ledger.write(work)
+
+
+def insert_recalls(connection: Connection, steps: Sequence[RecallStep], event: AuditEvent, signer: Signer) -> int:
+    """The same within a transaction that nobody else writes beside."""
+    known = {(step.disclosure, step.tenant_id, step.state) for step in _select_steps(connection, select(RECALLS))}
+    new = [step for step in steps if (step.disclosure, step.tenant_id, step.state) not in known]
+    if new:
+        connection.execute(insert(RECALLS), [_recall_values(step) for step in new])
+        append_event(connection, event, signer)
+    return len(new)
+
+
+def read_recalls(ledger: Ledger, recipient: str | None = None) -> list[RecallStep]:
+    """Every step, in the order in which they were recorded; of one recipient where it is named."""
+    asked = select(RECALLS).order_by(RECALLS.c.id)
+    asked = asked if recipient is None else asked.where(RECALLS.c.recipient == recipient)
+    return ledger.read(lambda connection: _select_steps(connection, asked))
+
+
+def _select_steps(connection: Connection, asked: Select[Any]) -> list[RecallStep]:
+    return [
+        RecallStep(**{name: value for name, value in row._mapping.items() if name != "id"})
+        for row in connection.execute(asked)
+    ]
+
+
+def _recall_values(step: RecallStep) -> dict[str, Any]:
+    return {name: getattr(step, name) for name in RecallStep.__slots__}

@@ -1,4 +1,4 @@
-"""Incidents in the ledger: steps recorded, each with its entry in the audit log, and read back."""
+"""Incidents in the ledger: steps that are recorded with their entries in the audit log, and read back."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Final
 
 from sqlalchemy import Connection, insert, select
 
-from minimize.ledger.audit import append
-from minimize.ledger.engine import exclusive
-from minimize.ledger.event import Event
+from minimize.ledger.audit_event import AuditEvent
+from minimize.ledger.audit_log import append_event
+from minimize.ledger.database import lock_ledger
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.tables.incidents import INCIDENTS
-from minimize.receipt.receipt import Signer
+from minimize.ledger.tables import INCIDENTS
+from minimize.receipts.receipt import Signer
 
 _COLUMNS: Final = tuple(INCIDENTS.c[name] for name in ("incident", "step", "by", "body", "recorded_at"))
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class IncidentStep:
     """One step about an incident: what was done, by whom, what it says (JSON), recorded when."""
 
     incident: str
@@ -30,31 +30,31 @@ class Step:
     recorded_at: datetime
 
 
-Meant = Callable[[Sequence[Step]], tuple[Step, Event]]
+IncidentStepBuilder = Callable[[Sequence[IncidentStep]], tuple[IncidentStep, AuditEvent]]
 """From all steps that there are to the one that is to be recorded, and what the audit log is told. It may raise."""
 
 
-def record(ledger: Ledger, meant: Meant, signer: Signer) -> list[Step]:
+def record_incident_step(ledger: Ledger, meant: IncidentStepBuilder, signer: Signer) -> list[IncidentStep]:
     """Records a step and tells the audit log of it, both or neither; nobody else records between the look and the act.
 
     Gives all steps that there are then. Raises what `meant` raises.
     """
 
-    def work(connection: Connection) -> list[Step]:
-        exclusive(connection)
-        before = _read(connection)
+    def work(connection: Connection) -> list[IncidentStep]:
+        lock_ledger(connection)
+        before = _select_steps(connection)
         step, event = meant(before)
         connection.execute(insert(INCIDENTS).values(**{column.name: getattr(step, column.name) for column in _COLUMNS}))
-        append(connection, event, signer)
+        append_event(connection, event, signer)
         return [*before, step]
 
     return ledger.write(work)
 
 
-def recorded(ledger: Ledger) -> list[Step]:
+def read_incident_steps(ledger: Ledger) -> list[IncidentStep]:
     """Every step, in the order in which they were recorded."""
-    return ledger.read(_read)
+    return ledger.read(_select_steps)
 
 
-def _read(connection: Connection) -> list[Step]:
-    return [Step(*row) for row in connection.execute(select(*_COLUMNS).order_by(INCIDENTS.c.id))]
+def _select_steps(connection: Connection) -> list[IncidentStep]:
+    return [IncidentStep(*row) for row in connection.execute(select(*_COLUMNS).order_by(INCIDENTS.c.id))]

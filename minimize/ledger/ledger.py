@@ -1,4 +1,4 @@
-"""A ledger that is open: every piece of work is one transaction, and no error of the database comes through."""
+"""Open ledger: each piece of work is one transaction, and errors of the database become LedgerError."""
 
 from __future__ import annotations
 
@@ -8,17 +8,24 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import DBAPIError
 
 from minimize.errors import LedgerError
 from minimize.failpoints import fail_point
 from minimize.ledger.address import Address
-from minimize.ledger.backup import migrating, recover
-from minimize.ledger.engine import WRITES, engine_of, exclusive
-from minimize.ledger.failures import failure, is_lost
-from minimize.ledger.file import Seen, check_file, make_file, same_file, seen
-from minimize.ledger.migrations import NONE, is_current, upgrade, version_of
+from minimize.ledger.database import WRITES, database_error, is_connection_lost, ledger_engine, lock_ledger
+from minimize.ledger.file import (
+    FileIdentity,
+    check_file,
+    check_same_file,
+    create_file,
+    file_identity,
+    migration_backup,
+    recover_migration,
+)
+from minimize.ledger.migrations import EMPTY_VERSION, is_current, schema_version, upgrade_schema
+from minimize.ledger.tables import CONSENTS, DISCLOSED, LIFECYCLE_EVENTS, SETTINGS
 
 T = TypeVar("T")
 PATIENCE_S: Final = 15.0
@@ -31,7 +38,7 @@ class Ledger:
 
     def __init__(self, address: Address, engine: Engine, patience: float) -> None:
         self.address = address
-        self._seen: Seen | None = seen(address)
+        self._seen: FileIdentity | None = file_identity(address)
         self._engine = engine
         self._patience = patience
 
@@ -80,7 +87,7 @@ class Ledger:
                 with connection.begin() as transaction:
                     given = work(connection)
                     if writes:
-                        same_file(self.address, self._seen)
+                        check_same_file(self.address, self._seen)
                         fail_point("ledger.before")
                     kept.clear()
                     transaction.commit()
@@ -88,7 +95,7 @@ class Ledger:
                         fail_point("ledger.after")
                 return [given], None, False
         except DBAPIError as error:
-            return [], failure(error, self.address), bool(kept) and is_lost(error)
+            return [], database_error(error, self.address), bool(kept) and is_connection_lost(error)
 
 
 def open_ledger(address: Address, *, create: bool = False, patience: float = PATIENCE_S) -> Ledger:
@@ -98,41 +105,56 @@ def open_ledger(address: Address, *, create: bool = False, patience: float = PAT
     Raises LedgerError: missing, damaged, locked, read-only, out of reach, open to others, or too new.
     """
     if address.path is not None:
-        recover(address.path)
+        recover_migration(address.path)
         if create and not os.path.lexists(address.path):
-            make_file(address.path, lambda path: _made(Address(path), patience))
+            create_file(address.path, lambda path: _create_tables(Address(path), patience))
         check_file(address)
-    ledger = Ledger(address, engine_of(address, patience), patience)
+    ledger = Ledger(address, ledger_engine(address, patience), patience)
     try:
-        _bring_up(ledger)
+        _migrate(ledger)
     except BaseException:
         ledger.close()
         raise
     return ledger
 
 
-def _made(address: Address, patience: float) -> None:
-    with Ledger(address, engine_of(address, patience), patience) as ledger:
-        _bring_up(ledger)
+def _create_tables(address: Address, patience: float) -> None:
+    with Ledger(address, ledger_engine(address, patience), patience) as ledger:
+        _migrate(ledger)
 
 
-def _bring_up(ledger: Ledger) -> None:
+def _migrate(ledger: Ledger) -> None:
     place, path = str(ledger.address), ledger.address.path
-    version = ledger.read(version_of)
+    version = ledger.read(schema_version)
     if is_current(version, place):
         return
-    if path is None or version == NONE:
-        ledger.write(lambda connection: _stepped(connection, place, lambda _, work: work()))
+    if path is None or version == EMPTY_VERSION:
+        ledger.write(lambda connection: _upgrade_once(connection, place, lambda _, work: work()))
         return
-    with migrating(path) as migrate:
+    with migration_backup(path) as migrate:
         try:
-            ledger.write(lambda connection: _stepped(connection, place, migrate))
+            ledger.write(lambda connection: _upgrade_once(connection, place, migrate))
         finally:
             ledger.close()
 
 
-def _stepped(connection: Connection, place: str, migrate: Callable[[Connection, Callable[[], None]], None]) -> None:
+def _upgrade_once(
+    connection: Connection, place: str, migrate: Callable[[Connection, Callable[[], None]], None]
+) -> None:
     """Another process may have been faster: what is to be done is seen once others are kept out."""
-    exclusive(connection)
-    if not is_current(version_of(connection), place):
-        migrate(connection, lambda: upgrade(connection))
+    lock_ledger(connection)
+    if not is_current(schema_version(connection), place):
+        migrate(connection, lambda: upgrade_schema(connection))
+
+
+def tenants_named(ledger: Ledger | None) -> frozenset[str]:
+    """The tenants that settings, consents, disclosures and events name; none without a ledger. Raises LedgerError."""
+    return frozenset() if ledger is None else ledger.read(_distinct_tenants)
+
+
+def _distinct_tenants(connection: Connection) -> frozenset[str]:
+    rows = (
+        connection.execute(select(each.c.tenant_id).distinct())
+        for each in (SETTINGS, CONSENTS, DISCLOSED, LIFECYCLE_EVENTS)
+    )
+    return frozenset(row.tenant_id for found in rows for row in found)

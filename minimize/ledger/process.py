@@ -1,4 +1,4 @@
-"""Who a process is, so that another one on the same machine can tell whether it still lives."""
+"""Identity of a process, by which another one on the same machine can tell whether it still runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, slots=True)
-class Process:
+class ProcessIdentity:
     """A process: its host's name, the machine (boot and process namespace; empty where unknown), its pid, when it was born."""
 
     host: str
@@ -21,25 +21,25 @@ class Process:
     born: int
 
     @classmethod
-    def ours(cls) -> Process:
+    def current(cls) -> ProcessIdentity:
         """This process."""
-        return cls(socket.gethostname(), _machine(), os.getpid(), _born(os.getpid()) or 0)
+        return cls(socket.gethostname(), _machine_id(), os.getpid(), _start_ticks(os.getpid()) or 0)
 
     def is_dead(self) -> bool:
         """Whether it is known to have ended; of another machine nothing is known."""
-        if not self.machine or self.machine != _machine():
+        if not self.machine or self.machine != _machine_id():
             return False
-        return _born(self.pid) != self.born
+        return _start_ticks(self.pid) != self.born
 
 
-def _machine() -> str:
+def _machine_id() -> str:
     try:
         return f"{_BOOT.read_text().strip()} {os.readlink('/proc/self/ns/pid')}"
     except OSError:
         return ""
 
 
-def _born(pid: int) -> int | None:
+def _start_ticks(pid: int) -> int | None:
     """When a process was born, in ticks since the boot; None where there is none, or it only waits to be buried."""
     try:
         state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -1,30 +1,97 @@
-"""Collection settings in the ledger: recorded, and read back; each change with its entry in the audit log."""
+"""Collection settings in the ledger: recorded and read back, with one digest over all rows in each entry of the audit log.
+
+The digest shows rows that were added or removed without the log, whichever entries still exist.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final, Self
 
 from sqlalchemy import Connection, insert, select
 
-from minimize.ledger.audit import append
-from minimize.ledger.chain import Head
-from minimize.ledger.engine import exclusive
-from minimize.ledger.event import Event, moment_text
+from minimize.errors import Finding
+from minimize.ledger.audit_event import AuditEvent, PropertyChange, Resource, utc_text
+from minimize.ledger.audit_log import EntryFilter, LogHead, append_event, entry_event, last_checkpoint, latest_entries
+from minimize.ledger.codes import audit_finding
+from minimize.ledger.database import lock_ledger
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.settings_told import with_told
-from minimize.ledger.tables.settings import SETTINGS
-from minimize.receipt.receipt import Signer
+from minimize.ledger.tables import SETTINGS
+from minimize.receipts.receipt import Signer
 
-PAGE: Final = 1_000
+_SETTINGS_RESOURCE: Final = "settings"
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class SettingsDigest:
+    """So many rows, and the digest over theirs, one after the other."""
+
+    rows: int = 0
+    digest: str = ""
+
+    def extend(self, digests: Iterable[str]) -> Self:
+        """With more rows, by their digests."""
+        rows, all_of_them = self.rows, self.digest
+        for digest in digests:
+            rows, all_of_them = rows + 1, hashlib.sha256((all_of_them + digest).encode()).hexdigest()
+        return replace(self, rows=rows, digest=all_of_them)
+
+
+def with_settings_digest(
+    connection: Connection, event: AuditEvent, digests: Iterator[str], new: list[str]
+) -> AuditEvent:
+    """The event of a change, with what it says of all rows: those that the log told of (else all there were), and new ones."""
+    before = _last_settings_digest(connection) or SettingsDigest().extend(digests)
+    after = before.extend(new)
+    changes = (
+        PropertyChange("rows", before.rows, after.rows),
+        PropertyChange("digest", before.digest or None, after.digest),
+    )
+    return replace(
+        event,
+        resources=(*event.resources, Resource(_SETTINGS_RESOURCE, _SETTINGS_RESOURCE, _SETTINGS_RESOURCE, changes)),
+    )
+
+
+def check_settings_digest(connection: Connection, digests: Iterable[str]) -> Iterator[Finding]:
+    """H017: the rows that there are, by their digests, beside those that the log told of last."""
+    said, there = _last_settings_digest(connection), list(digests)
+    if said is None:
+        if (
+            there
+            and not latest_entries(connection, EntryFilter(activity=_SETTINGS_RESOURCE), 1)
+            and last_checkpoint(connection) is None
+        ):
+            yield audit_finding(
+                "H017", f"{len(there)} rows, and no entry of the log tells of any", file=_SETTINGS_RESOURCE
+            )
+    elif said != SettingsDigest().extend(there[: said.rows]):
+        yield audit_finding("H017", "other rows than those that the log tells of", file=_SETTINGS_RESOURCE)
+    elif len(there) > said.rows:
+        yield audit_finding(
+            "H017", f"{len(there) - said.rows} rows that no entry of the log tells of", file=_SETTINGS_RESOURCE
+        )
+
+
+def _last_settings_digest(connection: Connection) -> SettingsDigest | None:
+    """What the last change said; None where it was made before changes said it."""
+    for entry in latest_entries(connection, EntryFilter(activity=_SETTINGS_RESOURCE, result="success"), 1):
+        for resource in entry_event(entry)["resources"]:
+            if resource["id"] == _SETTINGS_RESOURCE:
+                said: dict[str, Any] = {change["name"]: change["new"] for change in resource["changed_properties"]}
+                return SettingsDigest(said["rows"], said["digest"])
+    return None
+
+
+DIGESTS_PER_QUERY: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSetting:
     """One setting as it was recorded; `subject` is a token, None for a whole tenant."""
 
     tenant_id: str
@@ -38,47 +105,49 @@ class Recorded:
     @property
     def digest(self) -> str:
         """What is the same for the same row."""
-        times = (moment_text(self.valid_from), moment_text(self.recorded_at))
+        times = (utc_text(self.valid_from), utc_text(self.recorded_at))
         words = [self.tenant_id, self.subject or "", self.setting, self.value, self.holder, *times]
         return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
 
-def record(ledger: Ledger, rows: Sequence[Recorded], event: Event, signer: Signer) -> tuple[int, Head | None]:
+def record_settings(
+    ledger: Ledger, rows: Sequence[RecordedSetting], event: AuditEvent, signer: Signer
+) -> tuple[int, LogHead | None]:
     """Records rows and tells the audit log of it, both or neither; a row that is there already is passed over.
 
     Gives how many rows were new, and the log's head (None where none was).
     """
 
-    def work(connection: Connection) -> tuple[int, Head | None]:
-        exclusive(connection)
-        known = _known(connection, [row.digest for row in rows])
+    def work(connection: Connection) -> tuple[int, LogHead | None]:
+        lock_ledger(connection)
+        known = _known_digests(connection, [row.digest for row in rows])
         new = {row.digest: row for row in rows if row.digest not in known}
         if not new:
             return 0, None
-        saying = with_told(connection, event, digests(connection), list(new))
-        connection.execute(insert(SETTINGS), [_values(row) for row in new.values()])
-        return len(new), append(connection, saying, signer)
+        saying = with_settings_digest(connection, event, setting_digests(connection), list(new))
+        connection.execute(insert(SETTINGS), [_row_values(row) for row in new.values()])
+        return len(new), append_event(connection, saying, signer)
 
     return ledger.write(work)
 
 
-def recorded(ledger: Ledger) -> list[Recorded]:
+def read_settings(ledger: Ledger) -> list[RecordedSetting]:
     """Every row, in the order in which they were recorded here."""
-    return ledger.read(lambda connection: list(_recorded(connection)))
+    return ledger.read(lambda connection: list(_select_settings(connection)))
 
 
-def digests(connection: Connection) -> Iterator[str]:
+def setting_digests(connection: Connection) -> Iterator[str]:
     """The digest of every row, in that order, of what it says by now."""
-    return (row.digest for row in _recorded(connection))
+    return (row.digest for row in _select_settings(connection))
 
 
-def _recorded(connection: Connection) -> Iterator[Recorded]:
+def _select_settings(connection: Connection) -> Iterator[RecordedSetting]:
     columns = [column for column in SETTINGS.c if column.name not in ("id", "digest")]
     for row in connection.execute(select(*columns).order_by(SETTINGS.c.id)):
-        yield Recorded(row.tenant_id, row.subject or None, *row[2:])
+        yield RecordedSetting(row.tenant_id, row.subject or None, *row[2:])
 
 
-def _values(row: Recorded) -> dict[str, object]:
+def _row_values(row: RecordedSetting) -> dict[str, object]:
     return {
         "tenant_id": row.tenant_id,
         "subject": row.subject or "",
@@ -91,7 +160,7 @@ def _values(row: Recorded) -> dict[str, object]:
     }
 
 
-def _known(connection: Connection, digests: Sequence[str]) -> set[str]:
+def _known_digests(connection: Connection, digests: Sequence[str]) -> set[str]:
     return {
         digest
         for page in _pages(digests)
@@ -100,4 +169,4 @@ def _known(connection: Connection, digests: Sequence[str]) -> set[str]:
 
 
 def _pages(digests: Sequence[str]) -> Iterator[Iterable[str]]:
-    return (digests[at : at + PAGE] for at in range(0, len(digests), PAGE))
+    return (digests[at : at + DIGESTS_PER_QUERY] for at in range(0, len(digests), DIGESTS_PER_QUERY))

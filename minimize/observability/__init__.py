@@ -1,7 +1,88 @@
-"""What others are told of a run: lineage as OpenLineage events, metrics as a Prometheus text file. Names and counts only."""
+"""Observability of a run: an OpenLineage event when it begins and when it ends, and metrics when it ends.
+
+Events and metrics hold names and counts only. A failure to write or send them is logged, and fails no run.
+"""
 
 from __future__ import annotations
 
-from minimize.observability.observer import Observer, observed
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
-__all__ = ["Observer", "observed"]
+from minimize.errors import MinimizeError
+from minimize.observability import metrics, openlineage
+from minimize.observability.destinations import Destinations, append_event, post_event, repair_events
+from minimize.observability.metrics import Sample
+from minimize.observability.openlineage import RunDescription
+from minimize.receipts import Receipt
+
+log = logging.getLogger("minimize")
+
+
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """The run, and where to tell of it. Whatever goes wrong in telling is logged, and fails no run."""
+
+    about: RunDescription
+    places: Destinations
+
+    def record_start(self, at: datetime) -> None:
+        """Tells that the run begins."""
+        self._send_event(lambda: openlineage.start_event(self.about, at))
+
+    def record_published(self, receipt: Receipt) -> None:
+        """Tells that the run was published."""
+        self._send_event(lambda: openlineage.complete_event(self.about, receipt))
+        self._update_metrics(lambda _: metrics.success_samples(receipt))
+
+    def record_idle(self, at: datetime) -> None:
+        """Records that the run had nothing to do: metrics alone, as there is no run that lineage could be about."""
+        self._repair()
+        self._update_metrics(lambda before: metrics.idle_samples(self.about.job.pipeline, at, before))
+
+    def record_incomplete(self, at: datetime) -> None:
+        """Records that the run published nothing, and left dates alone: metrics alone."""
+        self._repair()
+        self._update_metrics(lambda before: metrics.failure_samples(self.about.job.pipeline, at, before))
+
+    def record_failure(self, at: datetime, error: MinimizeError | None) -> None:
+        """Tells that the run failed, or (without an error of ours) that it was stopped."""
+        self._send_event(lambda: openlineage.failure_event(self.about, at, error))
+        self._update_metrics(lambda before: metrics.failure_samples(self.about.job.pipeline, at, before))
+
+    def _send_event(self, event: Callable[[], dict[str, Any]]) -> None:
+        made = None
+        with suppress(Exception):
+            made = event()
+        if made is None:
+            log.warning("lineage could not be told", extra={"code": "W020", "run_id": self.about.run_id})
+            return
+        if self.places.lineage is not None:
+            append_event(self.places.lineage, made, rotate_at=self.places.rotate_at)
+        post_event(made)
+
+    def _repair(self) -> None:
+        if self.places.lineage is not None:
+            repair_events(self.places.lineage)
+
+    def _update_metrics(self, samples: Callable[[str], list[Sample]]) -> None:
+        if self.places.metrics is not None:
+            text = metrics.format_samples(samples(metrics.read_file(self.places.metrics)))
+            metrics.write_file(self.places.metrics, text)
+
+
+@contextmanager
+def observe_run(observer: Observer, started: datetime) -> Iterator[Observer]:
+    """A run that is watched: leaving the block by an error tells of its failure."""
+    observer.record_start(started)
+    try:
+        yield observer
+    except MinimizeError as error:
+        observer.record_failure(datetime.now(UTC), error)
+        raise
+    except BaseException:
+        observer.record_failure(datetime.now(UTC), None)
+        raise

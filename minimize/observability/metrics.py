@@ -24,11 +24,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from minimize.receipt import Receipt
+from minimize.receipts import Receipt
 
 log = logging.getLogger("minimize")
-FATES: Final = ("read", "written", "gated", "quarantined", "suppressed", "deduplicated")
-HELP: Final[Mapping[str, str]] = {
+ROW_COUNTS: Final = ("read", "written", "gated", "quarantined", "suppressed", "deduplicated")
+METRIC_HELP: Final[Mapping[str, str]] = {
     "minimize_rows": "Rows of the last published run, by what became of them.",
     "minimize_quarantined_rows": "Quarantined rows of the last published run, by code.",
     "minimize_quarantine_share": "Quarantined rows among the rows read in the last published run.",
@@ -43,12 +43,12 @@ Sample = tuple[str, Mapping[str, str], float]
 """A metric's name, its labels, its value."""
 
 
-def of_success(receipt: Receipt) -> list[Sample]:
+def success_samples(receipt: Receipt) -> list[Sample]:
     """The metrics of a run that was published."""
     mine = {"pipeline": receipt.pipeline}
     rows, ended = receipt.rows, receipt.finished.timestamp()
     return [
-        *(("minimize_rows", {**mine, "fate": fate}, getattr(rows, fate)) for fate in FATES),
+        *(("minimize_rows", {**mine, "fate": fate}, getattr(rows, fate)) for fate in ROW_COUNTS),
         *(("minimize_quarantined_rows", {**mine, "code": code}, n) for code, n in receipt.quarantine.by_code.items()),
         ("minimize_quarantine_share", mine, rows.quarantined / rows.read if rows.read else 0.0),
         *(("minimize_output_rows", {**mine, "output": name}, each.rows) for name, each in receipt.outputs.items()),
@@ -60,10 +60,10 @@ def of_success(receipt: Receipt) -> list[Sample]:
     ]
 
 
-def of_nothing(pipeline: str, at: datetime, before: str) -> list[Sample]:
+def idle_samples(pipeline: str, at: datetime, before: str) -> list[Sample]:
     """The metrics of a run that had nothing to do: the figures of the last published run, and when this one ended."""
     mine = {"pipeline": pipeline}
-    kept = [sample for sample in parsed(before) if not sample[0].startswith("minimize_last_")]
+    kept = [sample for sample in parse_samples(before) if not sample[0].startswith("minimize_last_")]
     return [
         *kept,
         ("minimize_last_success_timestamp_seconds", mine, at.timestamp()),
@@ -72,10 +72,10 @@ def of_nothing(pipeline: str, at: datetime, before: str) -> list[Sample]:
     ]
 
 
-def of_failure(pipeline: str, at: datetime, before: str) -> list[Sample]:
+def failure_samples(pipeline: str, at: datetime, before: str) -> list[Sample]:
     """The metrics of a run that failed: what its file said of the last success, and when this one ended."""
     mine = {"pipeline": pipeline}
-    kept = [sample for sample in parsed(before) if not sample[0].startswith("minimize_last_run_")]
+    kept = [sample for sample in parse_samples(before) if not sample[0].startswith("minimize_last_run_")]
     return [
         *kept,
         ("minimize_last_run_timestamp_seconds", mine, at.timestamp()),
@@ -83,10 +83,10 @@ def of_failure(pipeline: str, at: datetime, before: str) -> list[Sample]:
     ]
 
 
-def text_of(samples: Iterable[Sample]) -> str:
+def format_samples(samples: Iterable[Sample]) -> str:
     """The samples as text, each metric with its help and type.
 
-    >>> print(text_of([("minimize_last_run_success", {"pipeline": "p"}, 1)]), end="")
+    >>> print(format_samples([("minimize_last_run_success", {"pipeline": "p"}, 1)]), end="")
     # HELP minimize_last_run_success Whether the last run was published or had nothing to do.
     # TYPE minimize_last_run_success gauge
     minimize_last_run_success{pipeline="p"} 1
@@ -94,17 +94,17 @@ def text_of(samples: Iterable[Sample]) -> str:
     grouped: dict[str, list[Sample]] = {}
     for sample in samples:
         grouped.setdefault(sample[0], []).append(sample)
-    lines = [line for name, some in grouped.items() for line in _lines(name, some)]
+    lines = [line for name, some in grouped.items() for line in _metric_lines(name, some)]
     return "".join(f"{line}\n" for line in lines)
 
 
-def parsed(text: str) -> list[Sample]:
+def parse_samples(text: str) -> list[Sample]:
     """The samples of a file that was written here; other lines are passed over."""
-    found = (_LINE.fullmatch(line) for line in text.splitlines())
-    return [(m["name"], _labels(m["labels"]), float(m["value"])) for m in found if m and m["name"] in HELP]
+    found = (_SAMPLE_LINE.fullmatch(line) for line in text.splitlines())
+    return [(m["name"], _parse_labels(m["labels"]), float(m["value"])) for m in found if m and m["name"] in METRIC_HELP]
 
 
-def write(path: Path, text: str) -> None:
+def write_file(path: Path, text: str) -> None:
     """Puts the text in place of the file at once. A failure to do so is logged, and fails no run."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")  # does not end in .prom: no collector reads it
     try:
@@ -117,32 +117,32 @@ def write(path: Path, text: str) -> None:
             beside.unlink()
 
 
-def read(path: Path) -> str:
+def read_file(path: Path) -> str:
     """What the file says now; nothing where it is not there."""
     with suppress(OSError, UnicodeDecodeError):
         return path.read_text(encoding="utf-8")
     return ""
 
 
-_LINE: Final = re.compile(r"(?P<name>[a-z_]+)\{(?P<labels>.*)\} (?P<value>[-+.\deE]+)")
-_LABEL: Final = re.compile(r'([a-z]+)="((?:[^"\\]|\\.)*)"')
+_SAMPLE_LINE: Final = re.compile(r"(?P<name>[a-z_]+)\{(?P<labels>.*)\} (?P<value>[-+.\deE]+)")
+_LABEL_PAIR: Final = re.compile(r'([a-z]+)="((?:[^"\\]|\\.)*)"')
 
 
-def _lines(name: str, samples: Iterable[Sample]) -> Iterator[str]:
-    yield f"# HELP {name} {HELP[name]}"
+def _metric_lines(name: str, samples: Iterable[Sample]) -> Iterator[str]:
+    yield f"# HELP {name} {METRIC_HELP[name]}"
     yield f"# TYPE {name} gauge"
     for _, labels, value in samples:
-        inside = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
+        inside = ",".join(f'{key}="{_escape_label(text)}"' for key, text in labels.items())
         yield f"{name}{{{inside}}} {value:.17g}"
 
 
-def _labels(text: str) -> dict[str, str]:
-    return {key: _plain(value) for key, value in _LABEL.findall(text)}
+def _parse_labels(text: str) -> dict[str, str]:
+    return {key: _unescape_label(value) for key, value in _LABEL_PAIR.findall(text)}
 
 
-def _escaped(text: str) -> str:
+def _escape_label(text: str) -> str:
     return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
-def _plain(text: str) -> str:
+def _unescape_label(text: str) -> str:
     return re.sub(r"\\(.)", lambda match: {"n": "\n"}.get(match[1], match[1]), text)

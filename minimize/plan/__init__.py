@@ -1,4 +1,4 @@
-"""A Plan: a policy bound to a schema and a purpose, by names. Every check that needs no data is made here.
+"""A plan: a policy bound to a schema and a purpose, by names. Every check that needs no data is made here.
 
 `request` says what to ask of a source, `bind` makes the plan from what the source offers; engines bind keys and settings.
 """
@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from minimize.plan.bind import bind
-from minimize.plan.model import AggregatePlan, Branch, Category, FieldPlan, OutputPlan, Plan
+from minimize.plan.model import AggregatePlan, CaseBranch, Category, FieldPlan, OutputPlan, Plan
 from minimize.plan.request import request
 
-__all__ = ["AggregatePlan", "Branch", "Category", "FieldPlan", "OutputPlan", "Plan", "bind", "request"]
+__all__ = ["AggregatePlan", "CaseBranch", "Category", "FieldPlan", "OutputPlan", "Plan", "bind", "request"]

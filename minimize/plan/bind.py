@@ -1,4 +1,4 @@
-"""Policy × schema × purpose → Plan, or everything that stands against it, at once."""
+"""Policy × schema × purpose → plan, or every fault and refusal at once."""
 
 from __future__ import annotations
 
@@ -12,41 +12,38 @@ import rfc8785
 from minimize.errors import Finding, PolicyError, RefusedError
 from minimize.plan import category
 from minimize.plan.aggregates import plan_aggregates
-from minimize.plan.encrypted import encryption_faults
-from minimize.plan.fields import fault, plan_field
-from minimize.plan.gates import gate_faults
-from minimize.plan.map_keys import with_map_keys
-from minimize.plan.model import AggregatePlan, FieldPlan, OutputPlan, Plan
-from minimize.plan.refusals import refusals
-from minimize.plan.schema import aggregate_schema, records_schema
+from minimize.plan.checks import gate_faults, plan_refusals
+from minimize.plan.columns import aggregate_schema, records_schema
+from minimize.plan.fields import add_map_keys, field_fault, plan_field
+from minimize.plan.model import AggregatePlan, FieldPlan, OutputPlan, Plan, encryption_faults
+from minimize.policy.describe import condition_text
 from minimize.policy.faults import did_you_mean
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
-from minimize.policy.words import condition_text
 
 RECORDS = "records"
 """Under this name a plan says what it reveals that a record is there."""
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
+class ExaminedPlan:
     """A plan as far as it could be made, faults of configuration (exit 2), and refusals (exit 3)."""
 
     plan: Plan
     faults: tuple[Finding, ...]
     refused: tuple[Finding, ...]
 
-    def sound(self) -> Plan:
+    def require_sound(self) -> Plan:
         """The plan, whatever is refused about it. Raises PolicyError with all faults of configuration."""
         if self.faults:
-            raise PolicyError(_counted(len(self.faults), "fault"), findings=self.faults)
+            raise PolicyError(_count_text(len(self.faults), "fault"), findings=self.faults)
         return self.plan
 
-    def allowed(self) -> Plan:
+    def require_allowed(self) -> Plan:
         """The plan. Raises PolicyError with all faults of configuration, else RefusedError with all refusals."""
-        plan = self.sound()
+        plan = self.require_sound()
         if self.refused:
-            raise RefusedError(_counted(len(self.refused), "refusal"), findings=self.refused)
+            raise RefusedError(_count_text(len(self.refused), "refusal"), findings=self.refused)
         return plan
 
 
@@ -56,30 +53,32 @@ def bind(policy: Policy, source: pa.Schema, *, purpose: str | None, pipeline: Pi
     A purpose of None is nobody's: fields that list purposes are dropped. Raises PolicyError with all faults of configuration,
     then RefusedError with all refusals.
     """
-    return examine(policy, source, purpose=purpose, pipeline=pipeline).allowed()
+    return examine(policy, source, purpose=purpose, pipeline=pipeline).require_allowed()
 
 
-def examine(policy: Policy, source: pa.Schema, *, purpose: str | None, pipeline: Pipeline | None = None) -> Examined:
+def examine(
+    policy: Policy, source: pa.Schema, *, purpose: str | None, pipeline: Pipeline | None = None
+) -> ExaminedPlan:
     """The plan with what stands against it, raising nothing: for `lint`, which reports it all."""
     faults = list(_purpose_faults(policy, purpose, pipeline))
     planned = {key: plan_field(policy, field, source, purpose, faults) for key, field in policy.fields.items()}
-    fields = with_map_keys(planned, source)
+    fields = add_map_keys(planned, source)
     aggregates = {} if pipeline is None or faults else plan_aggregates(pipeline, fields, faults)
-    plan = _plan(policy, pipeline, purpose, source, fields, aggregates)
-    return Examined(plan, (*faults, *gate_faults(plan), *encryption_faults(plan)), tuple(refusals(plan)))
+    plan = _build_plan(policy, pipeline, purpose, source, fields, aggregates)
+    return ExaminedPlan(plan, (*faults, *gate_faults(plan), *encryption_faults(plan)), tuple(plan_refusals(plan)))
 
 
 def _purpose_faults(policy: Policy, purpose: str | None, pipeline: Pipeline | None) -> list[Finding]:
     if purpose is None or purpose in policy.purposes:
         return []
     hint = did_you_mean(purpose, policy.purposes)
-    found = fault(policy, None, "P100", f"the policy does not list the purpose {purpose}", hint)
+    found = field_fault(policy, None, "P100", f"the policy does not list the purpose {purpose}", hint)
     if pipeline is None or pipeline.path is None:
         return [found]
     return [replace(found, file=str(pipeline.path), line=pipeline.line_of("purpose"))]
 
 
-def _plan(
+def _build_plan(
     policy: Policy,
     pipeline: Pipeline | None,
     purpose: str | None,
@@ -95,14 +94,14 @@ def _plan(
         fields=fields,
         aggregates=aggregates,
         outputs=_outputs(policy, pipeline, source, fields, aggregates),
-        keys=frozenset(name for field in fields.values() for name in _keys(field)),
+        keys=frozenset(name for field in fields.values() for name in _key_names(field)),
         reveals=_reveals(policy, pipeline, fields),
         digest="",
     )
-    return _digested(plan)
+    return _add_digest(plan)
 
 
-def _keys(field: FieldPlan) -> list[str]:
+def _key_names(field: FieldPlan) -> list[str]:
     steps = (*field.steps, *(field.field.in_aggregates if field.measured is not None else ()))
     return [name for step in steps for name in step.key_names]
 
@@ -121,7 +120,7 @@ def _outputs(
     if pipeline is not None and pipeline.records is None:
         return outputs
     released = [field for field in fields.values() if field.category is not None]
-    level = category.records(field.category for field in released if field.category is not None)
+    level = category.records_category(field.category for field in released if field.category is not None)
     return {"records": OutputPlan(level, records_schema(source, released, policy)), **outputs}
 
 
@@ -141,10 +140,10 @@ def _reveals(policy: Policy, pipeline: Pipeline | None, fields: Mapping[str, Fie
     }
 
 
-def _digested(plan: Plan) -> Plan:
+def _add_digest(plan: Plan) -> Plan:
     body = plan.as_json() | {"schema": {name: str(output.schema) for name, output in plan.outputs.items()}}
     return replace(plan, digest="sha256:" + hashlib.sha256(rfc8785.dumps(body)).hexdigest())
 
 
-def _counted(count: int, noun: str) -> str:
+def _count_text(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}, nothing was read"

@@ -1,39 +1,41 @@
-"""What a plan holds: per field what becomes of it and why, per output its category and schema.
+"""Model of a plan: fields, aggregates, outputs; how outputs are encrypted, whether records are indexed, and HTML tables.
 
-A plan knows neither key bytes nor settings nor rows; engines bind those.
+A plan has, per field, its treatment and an explanation, and per output its category and schema. It knows neither key bytes
+nor settings nor rows; engines bind those.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
 import pyarrow as pa
 
-from minimize.aggregates.days import Lateness
-from minimize.aggregates.definition import Definition
-from minimize.plan.encrypted import encrypted_in_words
-from minimize.plan.html import table
-from minimize.plan.indexed import index_of
-from minimize.pointer import Pointer
+from minimize.aggregates.definition import AggregateDefinition
+from minimize.aggregates.event_days import LateWindow
+from minimize.arrow.pointers import Pointer
+from minimize.errors import Finding
+from minimize.html_tables import html_fragment, html_paragraph
+from minimize.html_tables import html_table as tabled
+from minimize.keys.parquet_encryption import OPEN_CATEGORY, column_category, has_unusable_name
 from minimize.policy.condition import Condition
+from minimize.policy.describe import duration_text
 from minimize.policy.model import Field, Policy
-from minimize.policy.pipeline import AggregateModel, Pipeline
-from minimize.policy.words import duration
-from minimize.techniques import Leaves, Step
+from minimize.policy.pipeline import AggregateModel, EncryptModel, Pipeline
+from minimize.techniques import Leaves, TechniqueStep
 
-Action = Literal["keep", "drop", "gate", "generalize"]
+FieldAction = Literal["keep", "drop", "gate", "generalize"]
 Category = Literal["identified", "pseudonymized", "aggregated"]
 
 
 @dataclass(frozen=True, slots=True)
-class Branch:
+class CaseBranch:
     """One way to treat a value: the chain of steps, None to drop it (null in that record)."""
 
     when: Condition | None
-    steps: tuple[Step, ...] | None
+    steps: tuple[TechniqueStep, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +55,12 @@ class FieldPlan:
     takes: pa.DataType
     gives: pa.DataType | None
     measured: pa.DataType | None
-    action: Action
+    action: FieldAction
     technique: tuple[str, ...]
-    why: str
+    explanation: str
     leaves: Leaves | None
     category: Category | None
-    branches: tuple[Branch, ...]
+    branches: tuple[CaseBranch, ...]
 
     @property
     def key(self) -> str:
@@ -71,7 +73,7 @@ class FieldPlan:
         return max(self.inputs, key=lambda pointer: len(pointer.stars))
 
     @property
-    def steps(self) -> tuple[Step, ...]:
+    def steps(self) -> tuple[TechniqueStep, ...]:
         """Every step of every branch, in order."""
         return tuple(step for branch in self.branches for step in branch.steps or ())
 
@@ -81,7 +83,7 @@ class FieldPlan:
         return {
             "action": self.action,
             "technique": words,
-            "why": self.why,
+            "why": self.explanation,
             "leaves": self.leaves,
             "category": self.category,
             "role": self.field.role,
@@ -95,8 +97,8 @@ class AggregatePlan:
 
     name: str
     model: AggregateModel
-    definition: Definition
-    late: Lateness | None = None
+    definition: AggregateDefinition
+    late: LateWindow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +135,12 @@ class Plan:
             name: {"category": output.category} for name, output in self.outputs.items()
         }
         if self.pipeline is not None and "records" in outputs:
-            outputs["records"] |= {"index": index_of(self).why}
+            outputs["records"] |= {"index": plan_subject_index(self).explanation}
         for name in outputs:
-            words = encrypted_in_words(self, name)
+            words = describe_encryption(self, name)
             outputs[name] |= {"encrypt": words} if words else {}
         for name, span in self.own_retentions.items():
-            outputs[name] |= {"retention": duration(span)}
+            outputs[name] |= {"retention": duration_text(span)}
         return {
             "policy": {"name": self.policy.policy, "version": self.policy.version, "digest": self.policy.digest},
             "purpose": self.purpose,
@@ -155,4 +157,160 @@ class Plan:
         return {} if self.pipeline is None else self.pipeline.own_retentions
 
     def _repr_html_(self) -> str:
-        return table(self)
+        return plan_html(self)
+
+
+NO_ENCRYPTION = EncryptModel(by="none")
+
+
+def planned_encryption(plan: Plan, name: str) -> EncryptModel:
+    """What counts for an output: what the pipeline says, else what the house demands."""
+    job = plan.pipeline
+    if job is None:
+        return NO_ENCRYPTION
+    said = _stated_encryption(plan, name)
+    return EncryptModel(by=job.demanded) if said is None else said
+
+
+def encrypted_columns(plan: Plan, name: str) -> list[str]:
+    """The columns of an output that are encrypted: those of its files that are not aggregated."""
+    return (
+        [field.name for field in _file_columns(plan, name)]
+        if planned_encryption(plan, name).by == "by_category"
+        else []
+    )
+
+
+def describe_encryption(plan: Plan, name: str) -> str:
+    """What a reader of the plan is told; nothing where the output is not encrypted."""
+    encrypt = planned_encryption(plan, name)
+    if encrypt.by == "none":
+        return ""
+    columns = encrypted_columns(plan, name)
+    if not columns:
+        return "encrypted by category: aggregated columns are open to everyone"
+    per = f", for each {encrypt.per} their own" if encrypt.per else ""
+    named = {column_category(field) for field in _file_columns(plan, name)}
+    keys = " and ".join(sorted(named))
+    return f"encrypted by category ({keys} keys{per}): {', '.join(columns)}; `SELECT *` needs the keys"
+
+
+def encryption_refusals(plan: Plan) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The outputs that the pipeline leaves in the clear where the house wants them encrypted, and where it says so."""
+    if plan.pipeline is None or plan.pipeline.demanded == "none":
+        return
+    for name in plan.outputs:
+        said = _stated_encryption(plan, name)
+        if said is not None and said.by == "none":
+            yield name, ("records", "encrypt") if name == "records" else ("aggregates", name, "encrypt")
+
+
+def encryption_faults(plan: Plan) -> Iterator[Finding]:
+    """P117: columns that would be encrypted, and whose names keep Arrow from it."""
+    for name in plan.outputs:
+        for field in _file_columns(plan, name) if planned_encryption(plan, name).by == "by_category" else ():
+            if has_unusable_name(field):
+                path = None if plan.pipeline is None else plan.pipeline.path
+                yield Finding(
+                    "P117",
+                    "a column cannot be encrypted by this name",
+                    hint="no `,`, `;` or `:` in it or below it, and no space at its ends",
+                    file=None if path is None else str(path),
+                    field=field.name,
+                )
+
+
+def _stated_encryption(plan: Plan, name: str) -> EncryptModel | None:
+    job = plan.pipeline
+    if job is None or (name == "records" and job.records is None):
+        return None
+    if name == "records" and job.records is not None:
+        return job.records.encrypt
+    by = job.aggregates[name].encrypt
+    return None if by is None else EncryptModel(by=by)
+
+
+def _file_columns(plan: Plan, name: str) -> list[pa.Field]:
+    """The columns that stand in files and are not open; those of partitions stand in the names of folders."""
+    records = None if plan.pipeline is None else plan.pipeline.records
+    folders = records.partition_by if name == "records" and records is not None else ()
+    schema = plan.outputs[name].schema
+    return [field for field in schema if field.name not in folders and column_category(field) != OPEN_CATEGORY]
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectIndexPlan:
+    """The path of the column that is indexed, or None and why."""
+
+    subject: Pointer | None
+    explanation: str
+
+
+def plan_subject_index(plan: Plan) -> SubjectIndexPlan:
+    """What becomes of the index of a plan's records.
+
+    It is made where the policy names a subject whose field is released as text, whole numbers or bytes, unless the pipeline
+    says `records: {index: false}`.
+    """
+    reason = _index_obstacle(plan)
+    field = plan.fields.get(plan.policy.subject or "")
+    if reason or field is None:
+        return SubjectIndexPlan(None, f"no index: {reason}")
+    return SubjectIndexPlan(field.pointer, f"an index by {field.key}, for the keyring's eyes only")
+
+
+def _index_obstacle(plan: Plan) -> str:
+    records = None if plan.pipeline is None else plan.pipeline.records
+    field = plan.fields.get(plan.policy.subject or "")
+    if records is None or "records" not in plan.outputs:
+        return "no records are written"
+    if not records.index:
+        return "the pipeline says so"
+    if field is None:
+        return "the policy names no subject"
+    if field.gives is None:
+        return f"{field.key} is not released"
+    if field.key in records.partition_by:
+        return f"the records of each {field.key} stand in a folder of their own"
+    return "" if _is_indexable(field) else f"{field.key} is released as {field.gives}"
+
+
+def _is_indexable(field: FieldPlan) -> bool:
+    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_integer, pa.types.is_binary)
+    return any(test(field.gives) for test in (*tests, pa.types.is_large_binary))
+
+
+_FIELD_HEADINGS = ("field", "role", "action", "technique", "leaves", "category", "what happens, and why")
+
+
+def plan_html(plan: Plan) -> str:
+    """The plan as HTML, every text escaped: the fields, the outputs, what conditions reveal."""
+    title = f"{plan.policy.policy} version {plan.policy.version}, purpose {plan.purpose or '(none)'}"
+    index = plan_subject_index(plan).explanation if plan.pipeline is not None and "records" in plan.outputs else ""
+    encrypted = [f"{name}: {words}" for name in plan.outputs if (words := describe_encryption(plan, name))]
+    kept = [f"{name}: kept for {duration_text(span)}" for name, span in plan.own_retentions.items()]
+    keys = f"keys needed: {', '.join(sorted(plan.keys))}" if plan.keys else ""
+    outputs = [(name, output.category, ", ".join(output.schema.names)) for name, output in plan.outputs.items()]
+    return html_fragment(
+        html_paragraph(title),
+        tabled("fields", _FIELD_HEADINGS, map(_field_cells, plan.fields.values())),
+        tabled("outputs", ("output", "category", "columns"), outputs),
+        tabled("what a value (or a record) reveals by being there", ("field", "reveals"), plan.reveals.items()),
+        html_paragraph(f"records: {index}" if index else ""),
+        *map(html_paragraph, encrypted),
+        *map(html_paragraph, kept),
+        html_paragraph(keys),
+    )
+
+
+def _field_cells(field: FieldPlan) -> Sequence[str]:
+    technique = " → ".join(field.technique)
+    return (
+        field.key,
+        field.field.role,
+        field.action,
+        technique,
+        field.leaves or "",
+        field.category or "",
+        field.explanation,
+    )

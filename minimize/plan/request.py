@@ -1,25 +1,30 @@
-"""What a plan asks of a source: which fields, which of them anybody reads, and what must not arrive."""
+"""Request to a source: which fields are read, which of them are needed, what must not arrive; and names of undeclared paths.
+
+The name of an undeclared field can be a value, so that a receipt shows only names that look like names.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from minimize.io.base import FEW, MANY, Declared, Request
-from minimize.pointer import Pointer
-from minimize.policy.condition import read_by
+from minimize.arrow.pointers import STAR, Pointer, PointerPart
+from minimize.policy.condition import fields_read_by_condition
+from minimize.policy.fields import fields_read_by_aggregate, fields_read_by_conditions, fields_read_by_steps
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
-from minimize.policy.reading import read_by_aggregate, read_by_conditions, read_by_steps
+from minimize.sources.base import SCAN_CHUNK_ROWS, SINK_CHUNK_ROWS, DeclaredField, SourceRequest, UndeclaredCount
+from minimize.techniques.redact import has_hit
 
 
 def request(
     policy: Policy, purpose: str | None, pipeline: Pipeline | None = None, also: Collection[str] = ()
-) -> Request:
+) -> SourceRequest:
     """The declared fields of a policy, as a source needs them under this purpose; `also` are read to know whose a record is."""
     needed = needed_fields(policy, purpose, pipeline)
     always = {policy.tenant, policy.subject, policy.time}
     declared = tuple(
-        Declared(
+        DeclaredField(
             key=key,
             pointer=field.pointer,
             type=field.type,
@@ -32,28 +37,28 @@ def request(
         if not field.from_ and not field.pointer.is_keys
     )
     subject = None if policy.subject is None else Pointer.parse(policy.subject)
-    return Request(
+    return SourceRequest(
         fields=declared,
         never=tuple(each if each.name_at_any_depth is None else Pointer(each.parts[1:]) for each in policy.never),
         any_depth=tuple(name for each in policy.never if (name := each.name_at_any_depth) is not None),
         subject=subject,
-        rows=_rows(policy, pipeline),
-        ids=ids_of(policy),
+        rows=_rows_per_batch(policy, pipeline),
+        ids=identifier_pointers(policy),
     )
 
 
-def ids_of(policy: Policy) -> tuple[Pointer, ...]:
+def identifier_pointers(policy: Policy) -> tuple[Pointer, ...]:
     """Where the tenant and the subject stand in a record."""
     names = dict.fromkeys(name for name in (policy.tenant, policy.subject) if name is not None)
     return tuple(policy.fields[name].pointer for name in names if name in policy.fields)
 
 
-def _rows(policy: Policy, pipeline: Pipeline | None) -> int:
+def _rows_per_batch(policy: Policy, pipeline: Pipeline | None) -> int:
     """Flat records are gathered again before they are written; nested ones go to the sink as they come."""
     if pipeline is None:
-        return MANY
+        return SINK_CHUNK_ROWS
     gathered = all(field.pointer.is_flat for field in policy.fields.values())
-    return FEW if gathered or pipeline.records is None else MANY
+    return SCAN_CHUNK_ROWS if gathered or pipeline.records is None else SINK_CHUNK_ROWS
 
 
 def needed_fields(policy: Policy, purpose: str | None, pipeline: Pipeline | None = None) -> frozenset[str]:
@@ -61,12 +66,12 @@ def needed_fields(policy: Policy, purpose: str | None, pipeline: Pipeline | None
     named = {policy.tenant, policy.subject, policy.time}
     named |= {key for key, field in policy.fields.items() if field.required}
     if pipeline is not None:
-        named |= _named_by(pipeline, policy)
+        named |= _fields_named_by(pipeline, policy)
     if policy.records.collect_if is not None:
-        named |= set(read_by(policy.records.collect_if))
-    leaving = [field for field in policy.fields.values() if leaves_house(field, purpose)]
+        named |= set(fields_read_by_condition(policy.records.collect_if))
+    leaving = [field for field in policy.fields.values() if can_leave(field, purpose)]
     for field in leaving:
-        named |= {field.key, *_read_by_field(field)}
+        named |= {field.key, *_fields_read_by(field)}
     return frozenset(_with_inputs(policy, {key for key in named if key is not None}))
 
 
@@ -75,18 +80,18 @@ def fields_read_for(policy: Policy, keys: Iterable[str], pipeline: Pipeline | No
     conditions = [policy.records.collect_if]
     if pipeline is not None and pipeline.records is not None:
         conditions.append(pipeline.records.collect_if)
-    named = {key for condition in conditions if condition is not None for key in read_by(condition)}
+    named = {key for condition in conditions if condition is not None for key in fields_read_by_condition(condition)}
     for key in keys:
-        named |= {key, *_read_by_field(policy.fields[key])}
+        named |= {key, *_fields_read_by(policy.fields[key])}
     return frozenset(_with_inputs(policy, named | {key for key in (policy.tenant, policy.subject, policy.time) if key}))
 
 
-def leaves_house(field: Field, purpose: str | None) -> bool:
+def can_leave(field: Field, purpose: str | None) -> bool:
     """Whether any form of the field can leave under this purpose, in records or in aggregates."""
-    return for_purpose(field, purpose) and (is_released(field) or bool(field.in_aggregates))
+    return allows_purpose(field, purpose) and (is_released(field) or bool(field.in_aggregates))
 
 
-def for_purpose(field: Field, purpose: str | None) -> bool:
+def allows_purpose(field: Field, purpose: str | None) -> bool:
     """Whether the field may be used for this purpose; a field that lists purposes never without one."""
     return not field.purposes or purpose in field.purposes
 
@@ -98,22 +103,22 @@ def is_released(field: Field) -> bool:
     return field.do != "drop"
 
 
-def _named_by(pipeline: Pipeline, policy: Policy) -> set[str | None]:
+def _fields_named_by(pipeline: Pipeline, policy: Policy) -> set[str | None]:
     named: set[str | None] = set()
     if pipeline.records is not None:
         if pipeline.records.collect_if is not None:
-            named |= set(read_by(pipeline.records.collect_if))
+            named |= set(fields_read_by_condition(pipeline.records.collect_if))
         if pipeline.records.deduplicate is not None:
             named |= {*pipeline.records.deduplicate.by, policy.record}
     for model in pipeline.aggregates.values():
         named |= {model.suppress.counting}
-        named |= set(read_by_aggregate(model))
+        named |= set(fields_read_by_aggregate(model))
     return named
 
 
-def _read_by_field(field: Field) -> Iterator[str]:
-    yield from read_by_conditions(field)
-    yield from (key for _, key in read_by_steps(field))
+def _fields_read_by(field: Field) -> Iterator[str]:
+    yield from fields_read_by_conditions(field)
+    yield from (key for _, key in fields_read_by_steps(field))
 
 
 def _with_inputs(policy: Policy, keys: set[str]) -> Iterator[str]:
@@ -128,5 +133,41 @@ def _with_inputs(policy: Policy, keys: set[str]) -> Iterator[str]:
         field = policy.fields[key]
         open_.extend(field.from_)
         if field.collect_if is not None:
-            open_.extend(read_by(field.collect_if))
+            open_.extend(fields_read_by_condition(field.collect_if))
     yield from seen
+
+
+MIN_SUBJECTS = 10
+_NAME_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}\Z")
+
+
+def count_undeclared(undeclared: Mapping[Pointer, UndeclaredCount], declared: Iterable[Pointer]) -> dict[str, int]:
+    """Counts by path as receipts show them.
+
+    A part that the policy does not declare is shown only if it looks like a name, no `redact` pattern hits it, and ten
+    subjects carry it; else it counts under `*`.
+    """
+    known = declared_prefixes(declared)
+    counts: dict[str, int] = {}
+    for pointer, carried in undeclared.items():
+        text = str(mask_undeclared(pointer, carried, known))
+        counts[text] = counts.get(text, 0) + carried.records
+    return dict(sorted(counts.items()))
+
+
+def declared_prefixes(declared: Iterable[Pointer]) -> set[tuple[PointerPart, ...]]:
+    """Every declared path and everything above it."""
+    return {pointer.parts[:length] for pointer in declared for length in range(1, len(pointer.parts) + 1)}
+
+
+def mask_undeclared(pointer: Pointer, carried: UndeclaredCount, known: set[tuple[PointerPart, ...]]) -> Pointer:
+    """The path with a star for each part that may be a value; `known` are the parts that the policy says itself."""
+    parts: list[PointerPart] = []
+    for index, part in enumerate(pointer.parts):
+        declared = pointer.parts[: index + 1] in known
+        parts.append(part if declared or not isinstance(part, str) or _is_plausible_name(part, carried) else STAR)
+    return Pointer(tuple(parts))
+
+
+def _is_plausible_name(part: str, carried: UndeclaredCount) -> bool:
+    return len(carried.subjects) >= MIN_SUBJECTS and _NAME_PATTERN.match(part) is not None and not has_hit(part)

@@ -1,81 +1,122 @@
-"""Whether a policy is the one that somebody approved, and whether the house wants it to be.
+"""Approval of a policy: its digest, whether the policy is still the approved one, and the check before a run.
 
-What is approved is what a policy says, however it is laid out: its keys and values without `approved`, and the bytes of the
-hierarchies that it names. A comment may change, a key may move; nothing else.
+What is approved is the content of a policy, independent of its layout: its keys and values without `approved`, and the
+bytes of the hierarchies that it names. Comments may change and keys may move.
+
+The check does nothing without approvals: it needs a policy with `approved`, or a configuration that demands one.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, get_args
 
-from minimize.house import house_file
-from minimize.policy.faults import Faults, did_you_mean
-from minimize.policy.fields import generalized
+from minimize.config import find_config
+from minimize.errors import Finding, RefusedError
+from minimize.policy.faults import FaultList, did_you_mean
+from minimize.policy.fields import generalize_steps
 from minimize.policy.model import Policy
-from minimize.policy.yaml import Node, content_of, parse
-from minimize.receipt import Approval, PolicyRef
+from minimize.policy.yaml_nodes import YamlNode, parse_yaml, read_utf8
+from minimize.receipts import PolicyRef, ReceiptApproval
 
-State = Literal["approved", "changed", "unapproved"]
+ApprovalState = Literal["approved", "changed", "unapproved"]
 """`changed`: approved once, and not as it is now."""
-Demand = Literal["none", "warn", "required"]
+ApprovalDemand = Literal["none", "warn", "required"]
 """What the house wants of a policy that is not approved: nothing, a warning, or that nothing runs under it."""
-KEY: Final = "approved"
-WORDS: Final = tuple(word for word in get_args(Demand) if word != "none")
-WELL_FORMED: Final = MappingProxyType(
+APPROVED_KEY: Final = "approved"
+APPROVAL_WORDS: Final = tuple(word for word in get_args(ApprovalDemand) if word != "none")
+APPROVAL_PATTERNS: Final = MappingProxyType(
     {"by": r"[^\x00-\x1f\x7f]{1,200}", "on": r"\d{4}-\d{2}-\d{2}", "digest": r"sha256:[0-9a-f]{64}"}
 )
 """What the parts of an approval look like."""
 
 
-def form_of(root: Node) -> str:
+def content_digest(root: YamlNode) -> str:
     """`sha256:` of what a policy's file says, whatever its order of keys, its spaces and comments, without its approval."""
-    said = root.plain()
-    body = {key: value for key, value in said.items() if key != KEY} if isinstance(said, dict) else said
-    return _digest(json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode())
+    said = root.to_data()
+    body = {key: value for key, value in said.items() if key != APPROVED_KEY} if isinstance(said, dict) else said
+    return _sha256(json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode())
 
 
 def approval_digest(policy: Policy) -> str:
     """What an approval names: the digest of what the policy says and of the hierarchies that it names."""
-    hierarchies = sorted({(step.hierarchy, step.digest) for step in generalized(policy.fields.values())})
-    return policy.form if not hierarchies else _digest(json.dumps([policy.form, hierarchies]).encode())
+    hierarchies = sorted({(step.hierarchy, step.digest) for step in generalize_steps(policy.fields.values())})
+    return policy.form if not hierarchies else _sha256(json.dumps([policy.form, hierarchies]).encode())
 
 
-def approval_state(policy: Policy) -> State:
+def approval_state(policy: Policy) -> ApprovalState:
     """Whether a policy is the one that was approved."""
     if policy.approved is None:
         return "unapproved"
     return "approved" if policy.form and policy.approved.digest == approval_digest(policy) else "changed"
 
 
-def reference(policy: Policy) -> PolicyRef:
+def policy_reference(policy: Policy) -> PolicyRef:
     """A policy as a receipt names it: with who approved it and when, where it is the one that was approved."""
     said = policy.approved if approval_state(policy) == "approved" else None
-    approval = None if said is None else Approval(said.by, said.on)
+    approval = None if said is None else ReceiptApproval(said.by, said.on)
     return PolicyRef(policy.policy, policy.version, policy.digest, approval)
 
 
-def house_approval(start: Path | None, faults: Faults) -> Demand:
+def configured_approval(start: Path | None, faults: FaultList) -> ApprovalDemand:
     """What the house wants: `approval: warn` or `approval: required` of its `minimize.yaml`; faults stand under that file's name.
 
     What cannot be read demands the most.
     """
-    file = house_file(start)
-    content = None if file is None else content_of(file, Faults())
-    root = None if content is None else parse(content.decode("utf-8-sig"), Faults())
+    file = find_config(start)
+    content = None if file is None else read_utf8(file, FaultList())
+    root = None if content is None else parse_yaml(content.decode("utf-8-sig"), FaultList())
     node = None if root is None else root.get("approval")
     if node is None:
         return "none"
     found: Any = node.value
-    if found in WORDS:
+    if found in APPROVAL_WORDS:
         return "required" if found == "required" else "warn"
-    hint = did_you_mean(found, WORDS) if isinstance(found, str) else f"one of {', '.join(WORDS)}"
-    Faults(str(file), faults.found).add("P007", "`approval` is no word for what is wanted", line=node.line, hint=hint)
+    hint = did_you_mean(found, APPROVAL_WORDS) if isinstance(found, str) else f"one of {', '.join(APPROVAL_WORDS)}"
+    FaultList(str(file), faults.found).add(
+        "P007", "`approval` is no word for what is wanted", line=node.line, hint=hint
+    )
     return "required"
 
 
-def _digest(content: bytes) -> str:
+def _sha256(content: bytes) -> str:
     return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+log = logging.getLogger("minimize")
+
+
+def check_approval(policy: Policy, folder: Path | None) -> None:
+    """Warns (W026) of a policy that is not the one that was approved.
+
+    Takes the policy, and the folder where the search for the house's file starts. Raises RefusedError (R006) where the house
+    says `approval: required`.
+    """
+    demand = configured_approval(folder, FaultList())
+    found = approval_finding(policy, demand)
+    if found is not None and demand == "required":
+        raise RefusedError("the house wants an approved policy, nothing was read", findings=[found])
+    if found is not None:
+        log.warning("%s: %s (%s)", policy.policy, found.message, found.hint, extra={"code": "W026"})
+
+
+def approval_finding(policy: Policy, demand: ApprovalDemand) -> Finding | None:
+    """What stands against a policy as it is now; None where it is approved, or nobody asks."""
+    state = approval_state(policy)
+    if state == "approved" or (state == "unapproved" and demand == "none"):
+        return None
+    message = "nobody approved this policy"
+    if policy.approved is not None:
+        message = f"the policy was changed since {policy.approved.by} approved it on {policy.approved.on}"
+    file = None if policy.path is None else str(policy.path)
+    return Finding(
+        "R006",
+        message,
+        hint="minimize policy approve FILE --by NAME",
+        file=file,
+        line=policy.lines.get((APPROVED_KEY,)),
+    )

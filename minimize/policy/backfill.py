@@ -1,4 +1,4 @@
-"""What a backfill says, typed: which dates of a pipeline are run anew, why, and under which policy. A file for git.
+"""Backfill files: which dates of a pipeline are run again, why, and under which policy.
 
 backfill: recount_storage
 pipeline: ../pipelines/device_telemetry
@@ -17,19 +17,18 @@ from pathlib import Path
 from typing import Final, Literal
 
 from minimize.errors import PolicyError
-from minimize.policy.faults import Faults
-from minimize.policy.model import Model
-from minimize.policy.policies import read_name
-from minimize.policy.scope import Scope
-from minimize.policy.shape import Shape, build
-from minimize.policy.yaml import Node, content_of, parse
-from minimize.receipt import BackfillRef, sha256_text
+from minimize.policy.faults import FaultList
+from minimize.policy.mapping_reader import DeclaredNames, MappingShape, read_mapping
+from minimize.policy.model import FrozenModel
+from minimize.policy.policy_reader import read_name
+from minimize.policy.yaml_nodes import YamlNode, parse_yaml, read_utf8
+from minimize.receipts import BackfillRef, sha256_text
 
-LONGEST: Final = 20_000
+LONGEST_SPAN_DAYS: Final = 20_000
 """Days that a span may have: more is a slip of the pen."""
 
 
-class Backfill(Model):
+class Backfill(FrozenModel):
     """Dates of a pipeline that are run anew.
 
     pipeline  the path as written, relative to the file's folder
@@ -52,7 +51,7 @@ class Backfill(Model):
         return BackfillRef(self.backfill, sha256_text(self.content))
 
     @property
-    def wanted(self) -> tuple[date, ...]:
+    def run_dates(self) -> tuple[date, ...]:
         """The dates to be run."""
         return tuple(day for day in self.dates if day not in self.except_)
 
@@ -64,65 +63,65 @@ class Backfill(Model):
 
 def load_backfill(path: str | Path) -> Backfill:
     """The backfill in a file. Raises PolicyError with every fault as a finding."""
-    file, faults = Path(path), Faults(str(path))
-    content = content_of(file, faults)
-    root = None if content is None else parse(content.decode("utf-8-sig"), faults)
-    found = None if root is None or content is None else _read(root, file, content, faults)
+    file, faults = Path(path), FaultList(str(path))
+    content = read_utf8(file, faults)
+    root = None if content is None else parse_yaml(content.decode("utf-8-sig"), faults)
+    found = None if root is None or content is None else _read_backfill(root, file, content, faults)
     if found is None or faults.found:
         count = len(faults.found)
         raise PolicyError(f"the backfill has {count} fault{'' if count == 1 else 's'}", findings=faults.found)
     return found
 
 
-def _read(root: Node, file: Path, content: bytes, faults: Faults) -> Backfill | None:
+def _read_backfill(root: YamlNode, file: Path, content: bytes, faults: FaultList) -> Backfill | None:
     readers = {
-        "backfill": lambda node: read_name(node, "backfill", Scope(faults, file.parent, None, {})),
-        "dates": lambda node: _days(node, "dates", faults),
-        "except": lambda node: _days(node, "except", faults),
+        "backfill": lambda node: read_name(node, "backfill", DeclaredNames(faults, file.parent, None, {})),
+        "dates": lambda node: _read_dates(node, "dates", faults),
+        "except": lambda node: _read_dates(node, "except", faults),
     }
-    shape = Shape(
+    shape = MappingShape(
         "a backfill",
         readers,
         {"path": file, "content": content},
-        spelled={"except": "except_"},
+        aliases={"except": "except_"},
         hidden=frozenset({"path", "content"}),
     )
-    found = build(Backfill, root, faults, shape)
+    found = read_mapping(Backfill, root, faults, shape)
     if found is not None and not found.reason.strip():
-        faults.add("P006", "a backfill says why", line=root.at(["reason"]).line, hint="reason: one sentence")
-    if found is not None and not found.wanted and not faults.found:
-        faults.add("P006", "no date is left", line=root.at(["dates"]).line, hint="`except` takes them all away")
+        faults.add("P006", "a backfill says why", line=root.descend(["reason"]).line, hint="reason: one sentence")
+    if found is not None and not found.run_dates and not faults.found:
+        faults.add("P006", "no date is left", line=root.descend(["dates"]).line, hint="`except` takes them all away")
     return found
 
 
-def _days(node: Node, word: str, faults: Faults) -> tuple[date, ...]:
+def _read_dates(node: YamlNode, word: str, faults: FaultList) -> tuple[date, ...]:
     """The days of a list of dates and spans, of one span or of one date; ascending, each once."""
     items = node.items if node.is_list else (node,)
-    return tuple(sorted({day for item in items for day in _each(item, word, faults)}))
+    return tuple(sorted({day for item in items for day in _dates_of_item(item, word, faults)}))
 
 
-def _each(node: Node, word: str, faults: Faults) -> Iterator[date]:
+def _dates_of_item(node: YamlNode, word: str, faults: FaultList) -> Iterator[date]:
     if not node.is_mapping:
-        found = _date(node, word, faults)
+        found = _read_date(node, word, faults)
         yield from () if found is None else (found,)
         return
     if set(node.entries) != {"from", "to"}:
         faults.add("P006", f"a span of `{word}` has `from` and `to`", line=node.line, hint="{from: D, to: D}")
         return
-    first, last = (_date(node.entries[end], word, faults) for end in ("from", "to"))
+    first, last = (_read_date(node.entries[end], word, faults) for end in ("from", "to"))
     if first is not None and last is not None:
-        yield from _span(first, last, node, faults)
+        yield from _dates_of_span(first, last, node, faults)
 
 
-def _span(first: date, last: date, node: Node, faults: Faults) -> Iterator[date]:
+def _dates_of_span(first: date, last: date, node: YamlNode, faults: FaultList) -> Iterator[date]:
     length = (last - first).days
-    if not 0 <= length < LONGEST:
+    if not 0 <= length < LONGEST_SPAN_DAYS:
         faults.add("P006", "a span ends after it begins, and within a lifetime", line=node.line)
         return
     yield from (first + timedelta(day) for day in range(length + 1))
 
 
-def _date(node: Node, word: str, faults: Faults) -> date | None:
+def _read_date(node: YamlNode, word: str, faults: FaultList) -> date | None:
     with suppress(ValueError, TypeError):
         return date.fromisoformat(node.value if isinstance(node.value, str) else "")
     faults.add("P006", f"`{word}` wants dates", line=node.line, hint="write YYYY-MM-DD")

@@ -1,7 +1,7 @@
-"""Conditions: what a field, a case or a whole record may depend on. A monotone tree: there is no `not`.
+"""Conditions of a field, a case or a whole record, as a monotone tree: there is no `not`.
 
-`Feature` and `Level` ask the collection settings, `Equals` and `Within` fields of the record or of the same list element.
-Several keys in one mapping mean all of them, a list of values any of them; null never matches.
+`FeatureOn` and `LevelAtLeast` read the collection settings; `FieldEquals` and `TimeWithin` read fields of the record or of
+the same list element. Several keys of one mapping must all hold, of a list of values any; null never matches.
 """
 
 from __future__ import annotations
@@ -10,83 +10,83 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-Scalar = str | int | float | bool
+ConditionValue = str | int | float | bool
 
 
 @dataclass(frozen=True, slots=True)
-class All:
+class AllOf:
     """Every one of them holds."""
 
-    of: tuple[Condition, ...]
+    parts: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
     """At least one of them holds."""
 
-    of: tuple[Condition, ...]
+    parts: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Feature:
+class FeatureOn:
     """The feature is on."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class LevelAtLeast:
     """The level, or a higher one, is set."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Equals:
+class FieldEquals:
     """The field (its key in the policy) has one of these values."""
 
     field: str
-    values: tuple[Scalar, ...]
+    values: tuple[ConditionValue, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Within:
+class TimeWithin:
     """The field's time is less than this long before that of another field (`of`), or after it."""
 
     field: str
     age: timedelta
-    of: str
+    reference: str
 
 
-Condition = All | AnyOf | Feature | Level | Equals | Within
-Atom = Feature | Level | Equals | Within
+Condition = AllOf | AnyOf | FeatureOn | LevelAtLeast | FieldEquals | TimeWithin
+Atom = FeatureOn | LevelAtLeast | FieldEquals | TimeWithin
 
 
 def atoms(condition: Condition) -> Iterator[Atom]:
     """The leaves of the tree, from left to right."""
-    if isinstance(condition, All | AnyOf):
-        for part in condition.of:
+    if isinstance(condition, AllOf | AnyOf):
+        for part in condition.parts:
             yield from atoms(part)
     else:
         yield condition
 
 
-def fields_of(atom: Atom) -> tuple[str, ...]:
+def fields_of_atom(atom: Atom) -> tuple[str, ...]:
     """The fields that an atom reads.
 
-    >>> fields_of(Within("last_contact", timedelta(days=7), "event_time")), fields_of(Level("full"))
+    >>> fields_of_atom(TimeWithin("last_contact", timedelta(days=7), "event_time")), fields_of_atom(LevelAtLeast("full"))
     (('last_contact', 'event_time'), ())
     """
     match atom:
-        case Equals(field):
+        case FieldEquals(field):
             return (field,)
-        case Within(field, _, of):
+        case TimeWithin(field, _, of):
             return (field, of)
         case _:
             return ()
 
 
-def read_by(condition: Condition | None) -> Iterator[str]:
+def fields_read_by_condition(condition: Condition | None) -> Iterator[str]:
     """The fields that a condition reads; none where there is no condition."""
     if condition is not None:
-        yield from (field for atom in atoms(condition) for field in fields_of(atom))
+        yield from (field for atom in atoms(condition) for field in fields_of_atom(atom))

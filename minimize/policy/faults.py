@@ -1,4 +1,4 @@
-"""Faults of policy and pipeline files: the table of their codes, and the list in which one file's faults are collected."""
+"""Faults of policy and pipeline files: the table of codes, the list for one file, "did you mean" hints."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FAULTS: Mapping[str, str] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Faults:
+class FaultList:
     """The faults of one file, in the order in which they were found."""
 
     file: str | None = None
@@ -54,23 +54,23 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     'did you mean `event_id` or `device_id`?'
     """
     words = sorted(set(known))
-    meant = one_of(_near(word, words))
+    meant = did_you_mean_any(_similar_words(word, words))
     if meant:
         return meant
     return f"one of {', '.join(words)}" if 0 < len(words) <= 25 else ""
 
 
-def one_of(words: Sequence[str]) -> str:
+def did_you_mean_any(words: Sequence[str]) -> str:
     """The question whether one of these was meant; nothing where there is none.
 
-    >>> one_of(["a", "b", "c"])
+    >>> did_you_mean_any(["a", "b", "c"])
     'did you mean `a`, `b` or `c`?'
     """
     *others, last = (f"`{each}`" for each in words) if words else ("",)
     return f"did you mean {', '.join(others)}{' or ' if others else ''}{last}?" if last else ""
 
 
-def _near(word: str, known: Sequence[str]) -> list[str]:
+def _similar_words(word: str, known: Sequence[str]) -> list[str]:
     """The one that is written nearly so; else up to three of which the word, or its last step, is a part."""
     import re
     from difflib import SequenceMatcher, get_close_matches
@@ -79,10 +79,10 @@ def _near(word: str, known: Sequence[str]) -> list[str]:
     close = get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
     step = re.split("[/.]", word.lower())[-1]
     having = [each for each in folded if step in re.findall(r"\w+", each) or step in re.findall(r"[^\W_]+", each)]
-    if having and not (close and SequenceMatcher(None, word.lower(), close[0]).ratio() >= _CLOSE):
+    if having and not (close and SequenceMatcher(None, word.lower(), close[0]).ratio() >= _CLEARLY_MEANT):
         close = get_close_matches(word.lower(), having, n=3, cutoff=0)
     return [folded[each] for each in close]
 
 
-_CLOSE: Final = 0.8
+_CLEARLY_MEANT: Final = 0.8
 """How like a word another is that is meant, and no third."""

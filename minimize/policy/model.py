@@ -1,4 +1,4 @@
-"""What a policy says, typed: fields, features, levels, purposes, retention."""
+"""Typed model of a policy: fields, features, levels, purposes, retention, approval."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from minimize.canonical import Folding
-from minimize.pointer import Pointer
+from minimize.arrow.pointers import Pointer
+from minimize.identifiers import CaseFolding
 from minimize.policy.condition import Condition
-from minimize.policy.html import shown
-from minimize.settings.base import FeatureSwitch
-from minimize.techniques import Step
+from minimize.policy.describe import policy_html
+from minimize.settings.model import FeatureSwitch
+from minimize.techniques import TechniqueStep
 
 Role = Literal["identifier", "quasi", "sensitive", "plain", "free_text", "secret"]
 Holder = Literal["admin", "user", "developer"]
 DROP: Literal["drop"] = "drop"
 
-Do = Literal["drop"] | tuple[Step, ...]
+Treatment = Literal["drop"] | tuple[TechniqueStep, ...]
 """Drop, or a chain of steps; `keep` is a chain of one `Keep`."""
 
 
-class Model(BaseModel):
+class FrozenModel(BaseModel):
     """The manners of every record of a policy or pipeline: frozen, and no key that is not declared."""
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
-class FeatureModel(Model):
+class FeatureModel(FrozenModel):
     """An optional kind of collection, off unless a setting turns it on."""
 
     about: str = ""
@@ -40,31 +40,31 @@ class FeatureModel(Model):
     """Whether it is collected only for subjects that have it on by a setting of their own, next to their tenant's."""
 
 
-class Case(Model):
+class FieldCase(FrozenModel):
     """One way to treat a value, and the condition under which it is taken."""
 
     when: Condition
-    do: Do
+    do: Treatment
 
 
-class Field(Model):
+class Field(FrozenModel):
     """One field: what it is, when it may be collected, and what becomes of it."""
 
     key: str
     type: str
     role: Role = "plain"
-    do: Do = DROP
-    cases: tuple[Case, ...] = ()
-    otherwise: Do = DROP
+    do: Treatment = DROP
+    cases: tuple[FieldCase, ...] = ()
+    otherwise: Treatment = DROP
     feature: str | None = None
     level: str | None = None
     purposes: tuple[str, ...] = ()
     collect_if: Condition | None = None
     from_: tuple[str, ...] = ()
-    in_aggregates: tuple[Step, ...] = ()
+    in_aggregates: tuple[TechniqueStep, ...] = ()
     required: bool = False
     optional: bool = False
-    keys: Do | None = None
+    keys: Treatment | None = None
     """What becomes of the keys of a map; they are a field of their own (`keys_field`)."""
     about: str = ""
     unit: str = ""
@@ -89,7 +89,7 @@ class Field(Model):
         return bool(self.feature or self.level or self.collect_if)
 
 
-class Records(Model):
+class RecordsGate(FrozenModel):
     """What may become of whole records."""
 
     collect_if: Condition | None = None
@@ -97,7 +97,7 @@ class Records(Model):
     level: str | None = None
 
 
-class Approved(Model):
+class PolicyApproval(FrozenModel):
     """Who approved a policy, on which day (UTC), and the digest of the form that they approved."""
 
     by: str
@@ -105,7 +105,7 @@ class Approved(Model):
     digest: str
 
 
-class Policy(Model):
+class Policy(FrozenModel):
     """For one dataset: which fields may be kept, for which purposes, in what form, for how long."""
 
     policy: str
@@ -123,8 +123,8 @@ class Policy(Model):
     features: Mapping[str, FeatureModel] = {}
     fields: Mapping[str, Field]
     never: tuple[Pointer, ...] = ()
-    records: Records = Records()
-    approved: Approved | None = None
+    records: RecordsGate = RecordsGate()
+    approved: PolicyApproval | None = None
     path: Path | None = None
     digest: str = ""
     """`sha256:` of the file's bytes; empty for a policy that was not loaded from a file."""
@@ -134,28 +134,28 @@ class Policy(Model):
     """Where the file's keys stand, by their path of at most three keys."""
 
     @property
-    def folding(self) -> Folding:
+    def folding(self) -> CaseFolding:
         """Whether tenants and subjects that differ in case alone are the same: a technique of their field says so."""
-        return Folding(tenant=self.folds(self.tenant), subject=self.folds(self.subject))
+        return CaseFolding(tenant=self.folds_case(self.tenant), subject=self.folds_case(self.subject))
 
     def switch(self, feature: str) -> FeatureSwitch | None:
         """How settings decide a feature; None for one that the policy does not have."""
         found = self.features.get(feature)
         return None if found is None else FeatureSwitch(feature, found.holders, found.per_subject)
 
-    def folds(self, key: str | None) -> bool:
+    def folds_case(self, key: str | None) -> bool:
         """Whether values of a field that differ in case alone are the same id."""
         field = self.fields.get(key or "")
         if field is None:
             return False
         chains = (field.do, field.otherwise, *(case.do for case in field.cases), field.in_aggregates)
-        return any(_folds(chain) for chain in chains if chain != DROP)
+        return any(_folds_case(chain) for chain in chains if chain != DROP)
 
     def _repr_html_(self) -> str:
-        return shown(self)
+        return policy_html(self)
 
 
-def _folds(chain: Sequence[Step]) -> bool:
+def _folds_case(chain: Sequence[TechniqueStep]) -> bool:
     """Whether a chain folds what came in; a step after one that changes it folds something else."""
     first = next((step for step in chain if step.leaves != "everything"), None)
     return first is not None and first.folds

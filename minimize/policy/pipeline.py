@@ -1,4 +1,4 @@
-"""What a pipeline says, typed: a policy, a purpose, where data comes from and goes to, and the aggregates."""
+"""Typed model of a pipeline: policy, purpose, source, records output, aggregates, quarantine limits."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Literal
 
 from minimize.aggregates import Measure
 from minimize.policy.condition import Condition
-from minimize.policy.model import Model, Policy
-from minimize.stores import Anywhere, Place, output_at
+from minimize.policy.model import FrozenModel, Policy
+from minimize.stores import Location, LocationLike, parse_output_location
 
 TimeUnit = Literal["minute", "hour", "day", "week", "month", "quarter", "year"]
 CategoryName = Literal["identified", "pseudonymized", "aggregated"]
 EncryptBy = Literal["none", "by_category"]
 
 
-class SourceModel(Model):
+class SourceModel(FrozenModel):
     """Where records come from. `path` is as written: relative to the pipeline's folder, with `{date}` for the batch date.
 
     recipient  the third party that sends the records; None for records of our own
@@ -37,21 +37,21 @@ class SourceModel(Model):
         return self.recipient is not None
 
 
-class Deduplicate(Model):
+class DeduplicateModel(FrozenModel):
     """Of the records of one day that agree in these fields only the earliest stays."""
 
     by: tuple[str, ...]
     per: Literal["day"] = "day"
 
 
-class Encrypt(Model):
+class EncryptModel(FrozenModel):
     """How an output is encrypted at rest. With `per`, a column of `partition_by`, each of its folders has keys of its own."""
 
     by: EncryptBy = "none"
     per: str | None = None
 
 
-class RecordsModel(Model):
+class RecordsModel(FrozenModel):
     """The records output."""
 
     must_be: CategoryName | None = None
@@ -59,19 +59,19 @@ class RecordsModel(Model):
     index: bool = True
     """Whether files get an index by which subjects are found, where the records hold the subject's column."""
     collect_if: Condition | None = None
-    deduplicate: Deduplicate | None = None
-    encrypt: Encrypt | None = None
+    deduplicate: DeduplicateModel | None = None
+    encrypt: EncryptModel | None = None
     """None where the pipeline says nothing: then what the house demands counts."""
 
 
-class Key(Model):
+class GroupKeyModel(FrozenModel):
     """One group key: a field in its released form, a time possibly at a coarser unit."""
 
     field: str
     to: TimeUnit | None = None
 
 
-class Suppress(Model):
+class SuppressModel(FrozenModel):
     """Groups with fewer distinct subjects than `below` are absent."""
 
     below: int = 10
@@ -79,19 +79,19 @@ class Suppress(Model):
     """A field's key; the policy's subject where nothing is said."""
 
 
-class Round(Model):
+class RoundModel(FrozenModel):
     """Counts are rounded to the nearest multiple."""
 
     counts_to: int
 
 
-class AggregateModel(Model):
+class AggregateModel(FrozenModel):
     """Counts and statistics per group, small groups suppressed."""
 
-    group_by: Mapping[str, Key]
+    group_by: Mapping[str, GroupKeyModel]
     measures: Mapping[str, Measure]
-    suppress: Suppress = Suppress()
-    round: Round | None = None
+    suppress: SuppressModel = SuppressModel()
+    round: RoundModel | None = None
     late: timedelta | None = None
     retention: timedelta | None = None
     """How long its groups are kept; as long as the policy says where the pipeline says nothing."""
@@ -100,14 +100,14 @@ class AggregateModel(Model):
     """What is aggregated stays open whatever is said."""
 
 
-class QuarantineModel(Model):
+class QuarantineModel(FrozenModel):
     """Shares of the rows read; None is no limit."""
 
     fail_above: float | None = None
     stop_above: float | None = None
 
 
-class Pipeline(Model):
+class Pipeline(FrozenModel):
     """One scheduled job."""
 
     pipeline: str
@@ -142,9 +142,9 @@ class Pipeline(Model):
         """The folder that relative paths start from."""
         return Path() if self.path is None else self.path.parent
 
-    def target(self, instead: Anywhere | None = None) -> Place:
+    def target(self, instead: LocationLike | None = None) -> Location:
         """Where the output stands: as written, or what stands in for it. Raises OutputError for a URI that cannot be one."""
-        return output_at(self.output, self.folder) if instead is None else output_at(instead)
+        return parse_output_location(self.output, self.folder) if instead is None else parse_output_location(instead)
 
     def line_of(self, *path: str) -> int | None:
         """Where a key stands in the file, or the nearest one above it."""

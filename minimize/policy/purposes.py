@@ -1,4 +1,4 @@
-"""The closed list of purposes, a house's additions to it, and the words that no house may add."""
+"""Purposes: the closed list, additions of the configuration, and the purposes that are always refused."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from minimize.house import HOUSE_KEYS, house_file
-from minimize.policy.faults import Faults, did_you_mean
-from minimize.policy.yaml import content_of, parse
+from minimize.config import CONFIG_KEYS, find_config
+from minimize.policy.faults import FaultList, did_you_mean
+from minimize.policy.yaml_nodes import parse_yaml, read_utf8
 
 PURPOSES = ("customer_support", "service_maintenance", "operations", "quality_and_security")
 # fmt: off
-_STEMS = (
+_REFUSED_STEMS = (
     "profil", "advert", "market", "promot", "monetis", "monetiz", "commerciali", "retarget", "lookalike", "resale",
     "resell", "personalis", "personaliz", "audience", "sponsor", "leadgen", "werbung", "verkauf", "vermarkt", "publicit",
 )
-_WORDS = frozenset({
+_REFUSED_WORDS = frozenset({
     "ad", "ads", "adtech", "sale", "sales", "sell", "selling", "seller", "sold", "target", "targets", "targeting",
     "targeted", "upsell", "upselling", "leads", "broker", "brokers", "brokerage", "broking", "rent", "rental",
     "trade", "trading", "promo", "scoring", "vente", "ventes",
@@ -24,20 +24,22 @@ _WORDS = frozenset({
 # fmt: on
 
 
-def is_refused(purpose: str) -> bool:
+def is_refused_purpose(purpose: str) -> bool:
     """Whether a purpose is profiling, advertising, marketing or sale, or another word for one of them.
 
-    >>> is_refused("targeted-ads"), is_refused("ReSale"), is_refused("operations")
+    >>> is_refused_purpose("targeted-ads"), is_refused_purpose("ReSale"), is_refused_purpose("operations")
     (True, True, False)
     """
     folded = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", " ", purpose).lower()
     words = re.findall(r"[^\W\d_]+", folded)
-    return any(word in _WORDS for word in words) or any(stem in "".join(words) for stem in _STEMS)
+    return any(word in _REFUSED_WORDS for word in words) or any(stem in "".join(words) for stem in _REFUSED_STEMS)
 
 
-def check_purpose(purpose: str, house: Iterable[str], faults: Faults, line: int | None, key: str | None = None) -> bool:
+def check_purpose(
+    purpose: str, house: Iterable[str], faults: FaultList, line: int | None, key: str | None = None
+) -> bool:
     """Whether a purpose may be had; takes down a fault where not."""
-    if is_refused(purpose):
+    if is_refused_purpose(purpose):
         hint = "profiling, advertising, marketing and sale are refused, by whatever name"
         faults.add("P009", f"the purpose `{purpose}` is refused", line=line, key=key, hint=hint)
         return False
@@ -49,24 +51,24 @@ def check_purpose(purpose: str, house: Iterable[str], faults: Faults, line: int 
     return True
 
 
-def house_purposes(start: Path, faults: Faults) -> tuple[str, ...]:
+def configured_purposes(start: Path, faults: FaultList) -> tuple[str, ...]:
     """The purposes that the house adds in its `minimize.yaml`; faults stand under that file's name."""
-    file = house_file(start)
+    file = find_config(start)
     if file is None:
         return ()
-    own = Faults(str(file))
-    listed = _listed(file, own)
+    own = FaultList(str(file))
+    listed = _purposes_in_file(file, own)
     good = tuple(name for name, line in listed if check_purpose(name, [name], own, line))
     faults.found.extend(own.found)
     return good
 
 
-def _listed(file: Path, faults: Faults) -> list[tuple[str, int | None]]:
-    content = content_of(file, faults)
-    root = None if content is None else parse(content.decode("utf-8-sig"), faults)
+def _purposes_in_file(file: Path, faults: FaultList) -> list[tuple[str, int | None]]:
+    content = read_utf8(file, faults)
+    root = None if content is None else parse_yaml(content.decode("utf-8-sig"), faults)
     for key, entry in ({} if root is None else root.entries).items():
-        if key not in HOUSE_KEYS:
-            faults.add("P004", f"a house file knows no `{key}`", line=entry.line, hint=did_you_mean(key, HOUSE_KEYS))
+        if key not in CONFIG_KEYS:
+            faults.add("P004", f"a house file knows no `{key}`", line=entry.line, hint=did_you_mean(key, CONFIG_KEYS))
     node = None if root is None else root.get("purposes")
     if node is None:
         return []

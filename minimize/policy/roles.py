@@ -1,4 +1,4 @@
-"""Guessing a field's role from its name: a help for those who draft or review a policy, never a decision."""
+"""Guess a field's role from its name: a help for drafting and reviewing policies, never a decision."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from minimize.pointer import Pointer
+from minimize.arrow.pointers import Pointer
 from minimize.policy.model import Field, Role
 
-Table = tuple[tuple[re.Pattern[str], Role], ...]
+RoleTable = tuple[tuple[re.Pattern[str], Role], ...]
 
 
-def _table(rows: dict[str, Role]) -> Table:
+def _compile_table(rows: dict[str, Role]) -> RoleTable:
     """The rows compiled: each pattern matches whole words anywhere in a name."""
     return tuple((re.compile(rf"(?:^|_)(?:{pattern})(?=_|$)"), role) for pattern, role in rows.items())
 
@@ -42,7 +42,7 @@ _MEASURES: Final = (
 _MEASURED: Final = re.compile(rf"(?:^|_)(?:{_MEASURES})$|^(?:avg|count|has|is|max|min|num|total)_")
 """Names of a property of something: `session_count`, `client_version`, `email_verified`, `has_user_id`."""
 
-_SURE: Final = _table(
+_SURE: Final = _compile_table(
     {
         r"pass(?:word|code|phrase|wd)|secret|private_key|credential|bypass_code|unlock_token|recovery_key": "secret",
         r"(?:access|auth|refresh|api|bearer|push)_?(?:token|key|magic)": "secret",
@@ -60,12 +60,12 @@ _SURE: Final = _table(
         r"comments?|notes?|remarks?|message|free_?text|feedback|(?:log|error)_?text": "free_text",
     }
 )
-EMAIL: Final = "an e-mail address"
+EMAIL_KIND: Final = "an e-mail address"
 _PLACES: Final = "billing|delivery|home|mailing|office|post|postal|residential|shipping|street|work"
 _CONTACTS: Final[Mapping[str, re.Pattern[str]]] = {
     kind: re.compile(rf"(?:^|_)(?:{pattern})(?=_|$)")
     for kind, pattern in {
-        EMAIL: r"e?mail|upn|(?:user_?)?principal_?name",
+        EMAIL_KIND: r"e?mail|upn|(?:user_?)?principal_?name",
         "an IP address": r"ip|ipv4|ipv6|ip_?addr(?:ess)?|remote_?addr(?:ess)?",
         "a postal address": rf"(?:{_PLACES})_?address(?:es)?|street|postal_?code|zip_?code|postcode",
         "a name": r"(?:first|last|full|display|given|family|middle|maiden|sur|nick|screen|user|login|contact|owner|person|agent|"
@@ -78,7 +78,7 @@ _ADDRESS: Final = re.compile(r"address(?:_(?:line_?)?[0-9])?")
 _COORDINATE: Final = re.compile(r"(?:^|_)(?:lat|latitude|lon|lng|longitude)(?=_|$)")
 _ALONE: Final = re.compile(r"(?:id_)?(?:uuid|guid|uid)")
 """A name that says nothing but that it identifies."""
-_PERHAPS: Final = _table(
+_PERHAPS: Final = _compile_table(
     {
         r"(?:event|record|correlation|row|message|account|document|insert|impression|request|span|trace|transaction)"
         r"_?(?:id|guid|uuid)": "identifier",
@@ -88,35 +88,35 @@ _PERHAPS: Final = _table(
     }
 )
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-_KEPT: Final = re.compile(r"IPv(?=[46])|(?<=[A-Z]{2})s(?![a-z])")
+_JOINED_WORDS: Final = re.compile(r"IPv(?=[46])|(?<=[A-Z]{2})s(?![a-z])")
 """`IPv6` is one word, and the `s` of `IDs` none."""
 _PLURALS: Final = frozenset(
     {"ids", "uids", "guids", "uuids", "identifiers", "hashes", "tokens", "keys", "fingerprints"}
 )
 
 
-def words_of(name: str) -> list[str]:
+def words_of_name(name: str) -> list[str]:
     """The words of a name in lower case: of camelCase, snake_case, kebab-case, with dots, digits and acronyms.
 
-    >>> words_of("HTTPClientIDs"), words_of("device-id_2"), words_of("IPv6Address")
+    >>> words_of_name("HTTPClientIDs"), words_of_name("device-id_2"), words_of_name("IPv6Address")
     (['http', 'client', 'id'], ['device', 'id', '2'], ['ipv6', 'address'])
     """
-    plain = _KEPT.sub(lambda hit: "Ipv" if hit.group() == "IPv" else "", name)
+    plain = _JOINED_WORDS.sub(lambda hit: "Ipv" if hit.group() == "IPv" else "", name)
     words = [word.lower() for word in _WORD.findall(plain)]
     joined = re.sub(r"(?<=\bipv) (?=[46]\b)", "", " ".join(words)).split()
     return [_singular(word) for word in joined]
 
 
-def surely(pointer: Pointer) -> Role | None:
+def certain_role(pointer: Pointer) -> Role | None:
     """The role that a name gives away: a phone number, an address, a password.
 
-    >>> surely(Pointer.parse("/device/wifiMacAddress")), surely(Pointer.parse("battery"))
+    >>> certain_role(Pointer.parse("/device/wifiMacAddress")), certain_role(Pointer.parse("battery"))
     ('identifier', None)
     """
-    name = _name(pointer)
+    name = _telling_words(pointer)
     if _MEASURED.search(name):
         return None
-    return "identifier" if _ALONE.fullmatch(name) else _matched(name, _SURE)
+    return "identifier" if _ALONE.fullmatch(name) else _matching_role(name, _SURE)
 
 
 def contact_kind(pointer: Pointer) -> str | None:
@@ -125,7 +125,7 @@ def contact_kind(pointer: Pointer) -> str | None:
     >>> [contact_kind(Pointer.parse(key)) for key in ("/contact/email", "server_ip", "app_name")]
     ['an e-mail address', 'an IP address', None]
     """
-    name = _name(pointer)
+    name = _telling_words(pointer)
     if _MEASURED.search(name):
         return None
     if _ADDRESS.fullmatch(name):
@@ -133,30 +133,30 @@ def contact_kind(pointer: Pointer) -> str | None:
     return next((kind for kind, pattern in _CONTACTS.items() if pattern.search(name)), None)
 
 
-def perhaps(pointer: Pointer) -> Role | None:
+def suggested_role(pointer: Pointer) -> Role | None:
     """The role that a name suggests, sure or not."""
-    return surely(pointer) or _matched(_name(pointer), _PERHAPS)
+    return certain_role(pointer) or _matching_role(_telling_words(pointer), _PERHAPS)
 
 
-def is_coordinate(pointer: Pointer) -> bool:
+def is_coordinate_name(pointer: Pointer) -> bool:
     """Whether a name is that of a latitude or a longitude.
 
-    >>> is_coordinate(Pointer.parse("/place/latitude")), is_coordinate(Pointer.parse("latency"))
+    >>> is_coordinate_name(Pointer.parse("/place/latitude")), is_coordinate_name(Pointer.parse("latency"))
     (True, False)
     """
-    return _COORDINATE.search(_name(pointer)) is not None
+    return _COORDINATE.search(_telling_words(pointer)) is not None
 
 
-def presumed(field: Field) -> Role:
+def presumed_role(field: Field) -> Role:
     """The role by which a field is categorized: the one that the policy states, else an identifier if its name says so."""
-    if "role" in field.model_fields_set or surely(field.pointer) not in ("identifier", "secret"):
+    if "role" in field.model_fields_set or certain_role(field.pointer) not in ("identifier", "secret"):
         return field.role
     return "identifier"
 
 
-def _name(pointer: Pointer) -> str:
+def _telling_words(pointer: Pointer) -> str:
     """The words of the last part; of a part that only refers (`id`, `value`) with those of the part above."""
-    parts = [words_of(part) for part in pointer.parts if isinstance(part, str)]
+    parts = [words_of_name(part) for part in pointer.parts if isinstance(part, str)]
     last = parts[-1] if parts else []
     refers = len(parts) > 1 and len(last) == 1 and re.fullmatch(rf"{_REFERENCE}|name|value", last[0])
     return "_".join([*(parts[-2] if refers else []), *last])
@@ -168,6 +168,6 @@ def _singular(word: str) -> str:
     return word.removesuffix("es") if word == "hashes" else word.removesuffix("s")
 
 
-def _matched(name: str, table: Table) -> Role | None:
+def _matching_role(name: str, table: RoleTable) -> Role | None:
     """The role of the first row whose pattern stands in the name."""
     return next((role for pattern, role in table if pattern.search(name)), None)

@@ -1,23 +1,34 @@
-"""Third parties as files: typed, with every fault at once, judged by lint, and rendered as the list that a tenant reads."""
+"""Recipients (GDPR Art. 4(9)): third parties as files, linted, and rendered as the list that a tenant reads.
+
+model.py   contract, functions and fields; reader.py reads them from YAML; load.py files and the list of subprocessors
+lint.py    faults and risks of a recipient's file; inbound.py of a pipeline that receives from a recipient
+rules.py   rules that keep data from leaving or arriving; pages.py what tenants read; schema.py JSON Schemas
+"""
 
 from __future__ import annotations
 
-from minimize.recipients.folder import Recipients, find_recipients, load_recipients
-from minimize.recipients.lint import lint
-from minimize.recipients.load import load_recipient, recipient_from
-from minimize.recipients.model import Contract, Function, Recipient, Shared
-from minimize.recipients.subprocessors import Subprocessor, Subprocessors
+from minimize.recipients.lint import lint_recipients
+from minimize.recipients.load import (
+    Recipients,
+    Subprocessor,
+    Subprocessors,
+    find_recipients,
+    load_recipient,
+    load_recipients,
+    recipient_from,
+)
+from minimize.recipients.model import Contract, Function, Recipient, SharedField
 
 __all__ = [
     "Contract",
     "Function",
     "Recipient",
     "Recipients",
-    "Shared",
+    "SharedField",
     "Subprocessor",
     "Subprocessors",
     "find_recipients",
-    "lint",
+    "lint_recipients",
     "load_recipient",
     "load_recipients",
     "recipient_from",

@@ -1,4 +1,4 @@
-"""By stable codes: what may be wrong in the file of a third party (T), and why nothing may go to it or come from it (N)."""
+"""Stable codes: faults and risks in the file of a recipient (T), and rules that keep data from leaving or arriving (N)."""
 
 from __future__ import annotations
 

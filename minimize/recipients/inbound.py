@@ -1,7 +1,7 @@
-"""Whether a pipeline takes what a third party sends as the manifest of its function lets it: what `lint` and a run ask.
+"""Check of a pipeline that receives from a recipient against the manifest of the inbound function, for `lint` and for a run.
 
 The policy of such a pipeline names the fields of the message, and those that the transport adds to it: tenant, event time and
-record. A field of the message keeps no more than the manifest lets it; steps after the manifest's are allowed.
+record. A field of the message keeps no more than the manifest allows; further steps after the manifest's are allowed.
 """
 
 from __future__ import annotations
@@ -10,47 +10,52 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding, PolicyError
-from minimize.pointer import Pointer
-from minimize.policy.condition import read_by
+from minimize.policy.condition import fields_read_by_condition
+from minimize.policy.describe import treatment_text
 from minimize.policy.faults import did_you_mean
-from minimize.policy.fields import is_dropped, ways_of
+from minimize.policy.fields import (
+    fields_read_by_aggregate,
+    fields_read_by_conditions,
+    fields_read_by_steps,
+    is_dropped,
+    treatments_of,
+)
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
-from minimize.policy.reading import read_by_aggregate, read_by_conditions, read_by_steps
-from minimize.policy.words import chain_text
-from minimize.recipients.model import Function, Shared
-from minimize.recipients.party import party
-from minimize.techniques import Step
+from minimize.recipients.model import Function, SharedField
+from minimize.recipients.rules import find_party
+from minimize.techniques import TechniqueStep
 from minimize.techniques.generalize import Generalize
 from minimize.techniques.map import Map
 from minimize.techniques.pseudonymize import Pseudonymize
 
 
-def faults(policy: Policy, function: Function, pipeline: Pipeline | None = None) -> list[Finding]:
+def check_policy(policy: Policy, function: Function, pipeline: Pipeline | None = None) -> list[Finding]:
     """What a policy, and its pipeline where there is one, keeps beyond a function of a third party, or lacks for it."""
-    asked = _Received(policy, function, pipeline)
+    asked = _InboundCheck(policy, function, pipeline)
     return [finding for check in _CHECKS for finding in check(asked)]
 
 
-def lint(job: Pipeline) -> list[Finding]:
+def lint_source(job: Pipeline) -> list[Finding]:
     """What stands against the source of a pipeline, whatever the day; nothing for records of our own."""
     name, function = job.source.recipient, job.source.function
     if name is None or function is None:
         return []
     place = (None if job.path is None else str(job.path), job.line_of("source"))
     try:
-        found = party(name, function, "inbound", None, job.folder, ())
+        found = find_party(name, function, "inbound", None, job.folder, ())
     except PolicyError as error:
         return [Finding("T038", error.message, "error", error.hint, *place)]
     if found.manifest is None:
         known = [each.name for each in found.recipient.inbound]
         hint = did_you_mean(function, known) or f"inbound functions of it: {', '.join(known) or 'none'}"
         return [Finding("T038", f"{name} has no inbound function {function}", "error", hint, *place)]
-    return [*faults(job.policy, found.manifest, job), *_unmet(job, found.manifest, place)]
+    return [*check_policy(job.policy, found.manifest, job), *_check_prerequisites(job, found.manifest, place)]
 
 
-def _unmet(job: Pipeline, function: Function, place: tuple[str | None, int | None]) -> Iterator[Finding]:
+def _check_prerequisites(job: Pipeline, function: Function, place: tuple[str | None, int | None]) -> Iterator[Finding]:
     for name in function.requires:
         if name not in job.source.having:
             hint = f"having: [{name}] once it is there, or --having {name}"
@@ -58,7 +63,7 @@ def _unmet(job: Pipeline, function: Function, place: tuple[str | None, int | Non
 
 
 @dataclass(frozen=True, slots=True)
-class _Received:
+class _InboundCheck:
     policy: Policy
     function: Function
     pipeline: Pipeline | None
@@ -92,17 +97,17 @@ class _Received:
         return frozenset({pointer for pointer, each in message.items() if not each.chain} | (added - message.keys()))
 
     @property
-    def message(self) -> dict[Pointer, Shared]:
+    def message(self) -> dict[Pointer, SharedField]:
         """The fields of the function, by where they stand."""
         return {Pointer.parse(key): each for key, each in self.function.fields.items()}
 
 
-def _head(asked: _Received) -> Iterator[Finding]:
+def _check_head(asked: _InboundCheck) -> Iterator[Finding]:
     policy, function, job = asked.policy, asked.function, asked.pipeline
     if policy.tenant is None:
         hint = "say `tenant: FIELD`"
         yield asked.finding("T030", "the policy names no tenant, so that nobody's consent can be asked for", hint)
-    yield from _time(asked)
+    yield from _check_event_time(asked)
     if job is None:
         return
     if policy.time is None:
@@ -114,7 +119,7 @@ def _head(asked: _Received) -> Iterator[Finding]:
         yield Finding("T037", message, "error", f"purpose: {function.purpose}", file, line)
 
 
-def _time(asked: _Received) -> Iterator[Finding]:
+def _check_event_time(asked: _InboundCheck) -> Iterator[Finding]:
     """Consent is asked as of the event time, so the transport says it, to the moment."""
     field = asked.policy.fields.get(asked.policy.time or "")
     if field is None:
@@ -130,7 +135,7 @@ def _time(asked: _Received) -> Iterator[Finding]:
         )
 
 
-def _fields(asked: _Received) -> Iterator[Finding]:
+def _check_fields(asked: _InboundCheck) -> Iterator[Finding]:
     message = asked.message
     for field in asked.policy.fields.values():
         shared = message.get(field.pointer)
@@ -138,7 +143,7 @@ def _fields(asked: _Received) -> Iterator[Finding]:
             hint = "a case with a condition can tell what another field says"
             yield asked.finding("T036", "a received field is not derived from others", hint, field)
         elif shared is not None:
-            yield from _field(asked, field, shared)
+            yield from _check_field(asked, field, shared)
         elif not asked.is_added(field):
             rest = (
                 "say `do: drop`"
@@ -149,38 +154,40 @@ def _fields(asked: _Received) -> Iterator[Finding]:
             yield asked.finding("T032", f"{asked.function.name} does not have this field", hint, field)
 
 
-def _field(asked: _Received, field: Field, shared: Shared) -> Iterator[Finding]:
+def _check_field(asked: _InboundCheck, field: Field, shared: SharedField) -> Iterator[Finding]:
     if shared.role not in ("plain", field.role):
         message = f"the manifest says that it is {shared.role}, and the policy that it is {field.role}"
         yield asked.finding("T035", message, f"role: {shared.role}", field)
-    chains = [way for way in (*ways_of(field), field.in_aggregates) if not isinstance(way, str) and way]
+    chains = [way for way in (*treatments_of(field), field.in_aggregates) if not isinstance(way, str) and way]
     if not shared.chain:
         if chains:
             yield asked.finding("T033", "the manifest drops it", "say `do: drop`", field)
         return
-    rest = [_rest(way, () if isinstance(shared.form, str) else shared.form) for way in chains]
+    rest = [_steps_after_manifest(way, () if isinstance(shared.form, str) else shared.form) for way in chains]
     if None in rest:
-        hint = f"the manifest has it as {chain_text(shared.form)}; more steps may follow"
+        hint = f"the manifest has it as {treatment_text(shared.form)}; more steps may follow"
         yield asked.finding("T034", "it is kept in another form than the manifest's", hint, field)
-    elif shared.values and not all(_lists(steps, shared.values) for steps in rest if steps is not None):
+    elif shared.values and not all(_gives_only(steps, shared.values) for steps in rest if steps is not None):
         hint = f"say `map: {{values: …}}` with {', '.join(shared.values)}"
         yield asked.finding("T034", "it may keep other values than the manifest lists", hint, field)
 
 
-def _rest(way: Sequence[Step], manifest: Sequence[Step]) -> list[Step] | None:
+def _steps_after_manifest(
+    way: Sequence[TechniqueStep], manifest: Sequence[TechniqueStep]
+) -> list[TechniqueStep] | None:
     """The steps after those of the manifest; None for a chain that does not begin with them. Keeping does nothing."""
     own, first = ([step for step in chain if step.name != "keep"] for chain in (way, manifest))
     begins = len(own) >= len(first) and all(map(_is_as_strict, own, first))
     return own[len(first) :] if begins else None
 
 
-def _lists(steps: Sequence[Step], values: Collection[str]) -> bool:
+def _gives_only(steps: Sequence[TechniqueStep], values: Collection[str]) -> bool:
     """Whether a chain gives nothing but some of these values."""
     maps = [step for step in steps if isinstance(step, Map)]
     return bool(maps) and {*maps[-1].values.values(), maps[-1].otherwise} <= {*values, None} and steps[-1] is maps[-1]
 
 
-def _is_as_strict(step: Step, manifest: Step) -> bool:
+def _is_as_strict(step: TechniqueStep, manifest: TechniqueStep) -> bool:
     """Whether a step does what the manifest's does. A pseudonym may be another for each tenant or period, where the manifest has
     one for all; a hierarchy is the file that it was read from."""
     if isinstance(step, Generalize) and isinstance(manifest, Generalize):
@@ -191,48 +198,48 @@ def _is_as_strict(step: Step, manifest: Step) -> bool:
     return step == manifest
 
 
-def _reads(asked: _Received) -> Iterator[Finding]:
+def _check_reads(asked: _InboundCheck) -> Iterator[Finding]:
     """What would show something of a field of which nothing may be kept."""
     policy, hidden, message = asked.policy, asked.hidden, asked.message
     for field in policy.fields.values():
         shared = message.get(field.pointer)
         manifest = set() if shared is None else {key for step in shared.chain for key in step.reads()}
-        conditions = (("condition", key) for key in read_by_conditions(field))
-        steps = ((f"`{name}`", key) for name, key in read_by_steps(field) if key not in manifest)
+        conditions = (("condition", key) for key in fields_read_by_conditions(field))
+        steps = ((f"`{name}`", key) for name, key in fields_read_by_steps(field) if key not in manifest)
         for reader, key in dict.fromkeys((*conditions, *steps)):
             if Pointer.parse(key) in hidden:
-                yield asked.finding("T033", _discloses(f"its {reader}", key), _UNREAD, field)
-    for key in dict.fromkeys(read_by(policy.records.collect_if)):
+                yield asked.finding("T033", _disclosure_message(f"its {reader}", key), _READ_HINT, field)
+    for key in dict.fromkeys(fields_read_by_condition(policy.records.collect_if)):
         if Pointer.parse(key) in hidden:
-            yield asked.finding("T033", _discloses("`records.collect_if`", key), _UNREAD)
-    yield from () if asked.pipeline is None else _reads_of_pipeline(asked.pipeline, hidden)
+            yield asked.finding("T033", _disclosure_message("`records.collect_if`", key), _READ_HINT)
+    yield from () if asked.pipeline is None else _check_pipeline_reads(asked.pipeline, hidden)
 
 
-def _reads_of_pipeline(job: Pipeline, hidden: Collection[Pointer]) -> Iterator[Finding]:
+def _check_pipeline_reads(job: Pipeline, hidden: Collection[Pointer]) -> Iterator[Finding]:
     file = None if job.path is None else str(job.path)
-    for place, key in dict.fromkeys(_read_by_pipeline(job)):
+    for place, key in dict.fromkeys(_pipeline_reads(job)):
         if Pointer.parse(key) in hidden:
-            message = _discloses(f"`{'.'.join(place)}`", key)
-            yield Finding("T033", message, "error", _UNREAD, file, job.line_of(*place))
+            message = _disclosure_message(f"`{'.'.join(place)}`", key)
+            yield Finding("T033", message, "error", _READ_HINT, file, job.line_of(*place))
 
 
-def _read_by_pipeline(job: Pipeline) -> Iterator[tuple[tuple[str, ...], str]]:
+def _pipeline_reads(job: Pipeline) -> Iterator[tuple[tuple[str, ...], str]]:
     """Where the pipeline reads a field, and the field. Counting or deduplicating records by their id does not show it."""
     records, record = job.records, job.policy.record
     if records is not None:
-        yield from ((("records", "collect_if"), key) for key in read_by(records.collect_if))
+        yield from ((("records", "collect_if"), key) for key in fields_read_by_condition(records.collect_if))
     if records is not None and records.deduplicate is not None:
         yield from ((("records", "deduplicate"), key) for key in records.deduplicate.by if key != record)
     for name, model in job.aggregates.items():
         counted = model.suppress.counting or job.policy.subject
         if counted not in (None, record):
             yield ("aggregates", name, "suppress"), counted
-        yield from ((("aggregates", name), key) for key in read_by_aggregate(model))
+        yield from ((("aggregates", name), key) for key in fields_read_by_aggregate(model))
 
 
-def _discloses(reader: str, key: str) -> str:
+def _disclosure_message(reader: str, key: str) -> str:
     return f"{reader} reads `{key}`, of which the manifest lets nothing be kept"
 
 
-_UNREAD: Final = "read a field that the manifest keeps"
-_CHECKS: Final[tuple[Callable[[_Received], Iterator[Finding]], ...]] = (_head, _fields, _reads)
+_READ_HINT: Final = "read a field that the manifest keeps"
+_CHECKS: Final[tuple[Callable[[_InboundCheck], Iterator[Finding]], ...]] = (_check_head, _check_fields, _check_reads)

@@ -1,4 +1,4 @@
-"""Judging a recipient: what will be refused, and what is risky."""
+"""Lint of recipients: what will be refused, and what is risky, in a recipient's file or a folder of them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ from pathlib import Path
 from typing import Final
 
 from minimize.errors import Finding, PolicyError, Severity
-from minimize.plan.category import least, left_of
-from minimize.recipients.examples import as_array
-from minimize.recipients.folder import LIST, files_of
-from minimize.recipients.load import examine_recipient, examine_subprocessors
-from minimize.recipients.model import Contract, Function, Recipient, Shared
-from minimize.recipients.subprocessors import Subprocessors
+from minimize.plan.category import least_revealing, step_leaves
+from minimize.recipients.load import (
+    SUBPROCESSORS_FILE,
+    Subprocessors,
+    examine_recipient,
+    examine_subprocessors,
+    recipient_files,
+)
+from minimize.recipients.model import Contract, Function, Recipient, SharedField
+from minimize.recipients.pages import example_array
 
-_OPEN: Final = ("everything", "guessable")
-_HEAD: Final = re.compile(rb'^\s?"?(recipient|subprocessors)"?\s*:', re.MULTILINE)
+_READABLE: Final = ("everything", "guessable")
+_FILE_HEAD: Final = re.compile(rb'^\s?"?(recipient|subprocessors)"?\s*:', re.MULTILINE)
 
 
-def lint(path: str | Path, on: date) -> list[Finding]:
+def lint_recipients(path: str | Path, on: date) -> list[Finding]:
     """All faults and risky choices of a recipient's file, or of a folder of them with its list, as of a day; worst first.
 
     Raises PolicyError where nothing is there.
@@ -29,13 +33,17 @@ def lint(path: str | Path, on: date) -> list[Finding]:
     place = Path(path)
     if not place.exists():
         raise PolicyError(f"there is no {place}", hint="a recipient's file, or a folder of them")
-    listed, faults = examine_subprocessors((place if place.is_dir() else place.parent) / LIST)
-    files = files_of(place) if place.is_dir() else [place] if place.name != LIST else []
-    found = [*faults, *_overlaps(listed), *(finding for file in files for finding in _of_file(file, listed, on))]
+    listed, faults = examine_subprocessors((place if place.is_dir() else place.parent) / SUBPROCESSORS_FILE)
+    files = recipient_files(place) if place.is_dir() else [place] if place.name != SUBPROCESSORS_FILE else []
+    found = [
+        *faults,
+        *_check_overlaps(listed),
+        *(finding for file in files for finding in _lint_file(file, listed, on)),
+    ]
     return sorted(dict.fromkeys(found), key=lambda one: (one.severity, one.file or "", one.line or 0, one.code))
 
 
-def _overlaps(listed: Subprocessors) -> Iterator[Finding]:
+def _check_overlaps(listed: Subprocessors) -> Iterator[Finding]:
     """Entries of one name of which one begins before the other has ended: which of them counts, nobody can read."""
     file = None if listed.path is None else str(listed.path)
     for number, entry in enumerate(listed.entries):
@@ -45,33 +53,38 @@ def _overlaps(listed: Subprocessors) -> Iterator[Finding]:
             yield Finding("T016", message, "warning", "end one, or take it out", file, entry.line)
 
 
-def is_recipient(path: str | Path) -> bool:
+def is_recipient_path(path: str | Path) -> bool:
     """Whether this lint judges a path: a file that says `recipient:` or `subprocessors:`, or a folder of them."""
     place = Path(path)
     if place.is_dir():
-        return not (place / "pipeline.yaml").exists() and any(map(is_recipient, (place / LIST, *files_of(place))))
+        return not (place / "pipeline.yaml").exists() and any(
+            map(is_recipient_path, (place / SUBPROCESSORS_FILE, *recipient_files(place)))
+        )
     if not place.is_file():
         return False
     with place.open("rb") as file:
-        return _HEAD.search(file.read(65_536)) is not None
+        return _FILE_HEAD.search(file.read(65_536)) is not None
 
 
-def judge(recipient: Recipient, listed: Subprocessors, on: date) -> list[Finding]:
+def check_recipient(recipient: Recipient, listed: Subprocessors, on: date) -> list[Finding]:
     """What is to be said of a recipient that can be read."""
-    judged = _Judged(recipient, listed, on)
+    judged = _CheckedRecipient(recipient, listed, on)
     return [finding for check in _CHECKS for finding in check(judged)]
 
 
-def _of_file(file: Path, listed: Subprocessors, on: date) -> list[Finding]:
+def _lint_file(file: Path, listed: Subprocessors, on: date) -> list[Finding]:
     recipient, faults = examine_recipient(file)
     if recipient is None:
         return faults
     faulty = {fault.field for fault in faults}
-    return [*faults, *(one for one in judge(recipient, listed, on) if one.field is None or one.field not in faulty)]
+    return [
+        *faults,
+        *(one for one in check_recipient(recipient, listed, on) if one.field is None or one.field not in faulty),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
+class _CheckedRecipient:
     """A recipient under judgement, on a day."""
 
     recipient: Recipient
@@ -79,65 +92,65 @@ class _Judged:
     on: date
 
     def finding(
-        self, code: str, severity: Severity, message: str, hint: str = "", field: Shared | None = None
+        self, code: str, severity: Severity, message: str, hint: str = "", field: SharedField | None = None
     ) -> Finding:
         file = None if self.recipient.path is None else str(self.recipient.path)
         key, line = (None, None) if field is None else (field.key, field.line)
         return Finding(code, message, severity, hint, file, line, key)
 
     @property
-    def going(self) -> list[Shared]:
+    def outbound_fields(self) -> list[SharedField]:
         """Every field of which something goes out."""
         return [field for function in self.recipient.outbound for field in function.shared.values()]
 
     @property
-    def leaving(self) -> list[Shared]:
+    def transmitted_fields(self) -> list[SharedField]:
         """The same and the secrets that pass through: what a contract must permit."""
         fields = [field for function in self.recipient.outbound for field in function.fields.values()]
         return [field for field in fields if field.chain or field.passes]
 
 
-def _contract(judged: _Judged) -> Iterator[Finding]:
+def _check_contract(judged: _CheckedRecipient) -> Iterator[Finding]:
     contract, receives = judged.recipient.contract, bool(judged.recipient.inbound)
     sends = contract is not None and contract.permits_transmission
-    if judged.leaving and not sends:
+    if judged.transmitted_fields and not sends:
         message = "no contract permits transmission: nothing goes to it"
         yield judged.finding("T010", "warning", message, "say `contract:`")
     elif receives and contract is None:
         yield judged.finding("T010", "warning", "no contract: nothing is received from it", "say `contract:`")
-    if contract is None or not (receives or (judged.leaving and sends)):
+    if contract is None or not (receives or (judged.transmitted_fields and sends)):
         return
     if not contract.holds(judged.on):
         yield judged.finding("T011", "error", f"the contract {contract.reference} is not in force on {judged.on}")
-    if judged.leaving and sends:
+    if judged.transmitted_fields and sends:
         if contract.retention is None:
             hint = "say `retention:` in the contract"
             yield judged.finding("T014", "warning", "nobody says how long the recipient keeps what it got", hint)
-        yield from _permitted(judged, contract)
+        yield from _check_permitted_fields(judged, contract)
 
 
-def _permitted(judged: _Judged, contract: Contract) -> Iterator[Finding]:
-    for field in judged.leaving:
+def _check_permitted_fields(judged: _CheckedRecipient, contract: Contract) -> Iterator[Finding]:
+    for field in judged.transmitted_fields:
         if not contract.permits(field.key):
             hint = "`permitted_fields` of the contract lists it, or it is dropped"
             yield judged.finding("T012", "error", "the contract does not permit this field", hint, field)
-    sent = {field.key for field in judged.leaving}
+    sent = {field.key for field in judged.transmitted_fields}
     for key in contract.permitted_fields:
         if key not in sent:
             yield judged.finding("T013", "warning", f"the contract permits `{key}`, which no function sends")
 
 
-def _agent(judged: _Judged) -> Iterator[Finding]:
+def _check_agent(judged: _CheckedRecipient) -> Iterator[Finding]:
     entry = judged.recipient.subprocessor if judged.recipient.standing == "agent" else None
-    if entry is not None and not judged.listed.lists(entry, judged.on):
+    if entry is not None and not judged.listed.is_listed(entry, judged.on):
         message = f"`{entry}` is not on the list of subprocessors on {judged.on}"
-        yield judged.finding("T015", "error", message, f"an entry in {LIST}, with `from`")
+        yield judged.finding("T015", "error", message, f"an entry in {SUBPROCESSORS_FILE}, with `from`")
 
 
-def _forms(judged: _Judged) -> Iterator[Finding]:
-    for field in judged.going:
-        left = least(left_of(step, [field.role]) for step in field.chain)
-        if field.role == "identifier" and left in _OPEN:
+def _check_forms(judged: _CheckedRecipient) -> Iterator[Finding]:
+    for field in judged.outbound_fields:
+        left = least_revealing(step_leaves(step, [field.role]) for step in field.chain)
+        if field.role == "identifier" and left in _READABLE:
             yield judged.finding(
                 "T020", "warning", "an identifier goes out so that it can be read or guessed", "", field
             )
@@ -145,10 +158,10 @@ def _forms(judged: _Judged) -> Iterator[Finding]:
             yield judged.finding("T021", "warning", "free text goes out as it is", "`redact`, or `drop`", field)
 
 
-def _examples(judged: _Judged) -> Iterator[Finding]:
+def _check_examples(judged: _CheckedRecipient) -> Iterator[Finding]:
     for function in judged.recipient.functions.values():
         for field in function.fields.values():
-            if field.example is not None and as_array(field) is None:
+            if field.example is not None and example_array(field) is None:
                 yield judged.finding(
                     "T024", "warning", f"the example is no {field.type}", "it shows nobody the form", field
                 )
@@ -157,12 +170,12 @@ def _examples(judged: _Judged) -> Iterator[Finding]:
                 yield judged.finding("T024", "warning", message, "give one of `values`", field)
 
 
-def _words(judged: _Judged) -> Iterator[Finding]:
+def _check_texts(judged: _CheckedRecipient) -> Iterator[Finding]:
     for function in judged.recipient.functions.values():
-        yield from _unsaid(judged, function)
+        yield from _check_function_text(judged, function)
 
 
-def _unsaid(judged: _Judged, function: Function) -> Iterator[Finding]:
+def _check_function_text(judged: _CheckedRecipient, function: Function) -> Iterator[Finding]:
     if not function.text:
         message = f"the function `{function.name}` has no text that a tenant could agree to"
         yield judged.finding("T022", "warning", message, "say `text:`")
@@ -171,4 +184,10 @@ def _unsaid(judged: _Judged, function: Function) -> Iterator[Finding]:
             yield judged.finding("T023", "warning", "nobody says what this field is for", "say `about:`", field)
 
 
-_CHECKS: Final[tuple[Callable[[_Judged], Iterator[Finding]], ...]] = (_contract, _agent, _forms, _examples, _words)
+_CHECKS: Final[tuple[Callable[[_CheckedRecipient], Iterator[Finding]], ...]] = (
+    _check_contract,
+    _check_agent,
+    _check_forms,
+    _check_examples,
+    _check_texts,
+)

@@ -1,20 +1,89 @@
-"""Loading recipients and the list of subprocessors: from files or plain mappings, with every fault reported at once."""
+"""Loading recipients: the folder of files, one per recipient, and the dated list of subprocessors; all faults at once."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Self
 
+from minimize.config import config_text, find_config
 from minimize.errors import Finding, PolicyError
-from minimize.policy.faults import Faults
-from minimize.policy.purposes import house_purposes
-from minimize.policy.scope import Scope
-from minimize.policy.yaml import content_of, node_from, parse
+from minimize.policy.faults import FaultList, did_you_mean
+from minimize.policy.mapping_reader import DeclaredNames, MappingShape, NodeReaders, read_mapping
+from minimize.policy.model import FrozenModel
+from minimize.policy.purposes import configured_purposes
+from minimize.policy.yaml_nodes import YamlNode, node_from_data, parse_yaml, read_utf8
 from minimize.recipients.model import Recipient
-from minimize.recipients.read import RecipientReader
-from minimize.recipients.subprocessors import Subprocessors, subprocessors_of
+from minimize.recipients.reader import RecipientReader, read_date
+
+
+class Subprocessor(FrozenModel):
+    """One entry: a name, the first day on which it is listed, and the first on which it is listed no longer."""
+
+    name: str
+    from_: date
+    until: date | None = None
+    about: str = ""
+    line: int | None = None
+
+    def as_json(self) -> dict[str, str | None]:
+        """The entry as a JSON object."""
+        until = None if self.until is None else self.until.isoformat()
+        return {"name": self.name, "from": self.from_.isoformat(), "until": until, "about": self.about}
+
+    def overlaps(self, other: Subprocessor) -> bool:
+        """Whether both are listed on some day."""
+        return (other.until is None or self.from_ < other.until) and (self.until is None or other.from_ < self.until)
+
+
+class Subprocessors(FrozenModel):
+    """The whole list; a name may stand in it more than once, with other dates."""
+
+    entries: tuple[Subprocessor, ...] = ()
+    path: Path | None = None
+
+    def is_listed(self, name: str, on: date) -> bool:
+        """Whether a name is on the list on a day.
+
+        >>> Subprocessors(entries=(Subprocessor(name="Ann", from_=date(2026, 1, 1)),)).is_listed("Ann", date(2025, 12, 31))
+        False
+        """
+        return any(
+            entry.name == name and entry.from_ <= on and (entry.until is None or on < entry.until)
+            for entry in self.entries
+        )
+
+
+def read_subprocessors(root: YamlNode, file: Path | None, faults: FaultList) -> Subprocessors:
+    """The list from nodes; what is wrong stands in `faults`, and its entry is left out."""
+    scope = DeclaredNames(faults, Path() if file is None else file.parent, None, {})
+    for key, below in root.entries.items():
+        if key != "subprocessors":
+            faults.add("P004", f"a list of subprocessors has no key `{key}`", line=below.line)
+    listed = root.entries.get("subprocessors")
+    if listed is None or not listed.is_list:
+        faults.add("P006", "`subprocessors` wants a list of entries", line=None if listed is None else listed.line)
+        return Subprocessors(path=file)
+    found = [_read_entry(node, scope) for node in listed.items]
+    return Subprocessors(entries=tuple(entry for entry in found if entry is not None), path=file)
+
+
+def _read_entry(node: YamlNode, scope: DeclaredNames) -> Subprocessor | None:
+    readers: NodeReaders = {
+        "from": lambda below: read_date(below, scope, "from"),
+        "until": lambda below: read_date(below, scope, "until"),
+    }
+    shape = MappingShape(
+        "an entry of the list", readers, {"line": node.line}, aliases={"from": "from_"}, hidden=frozenset({"line"})
+    )
+    found = read_mapping(Subprocessor, node, scope.faults, shape)
+    if found is not None and found.until is not None and found.until <= found.from_:
+        scope.faults.add("T005", "it ends before it begins", line=node.line, hint="`until` is the first day without it")
+    return found
 
 
 def load_recipient(path: str | Path, purposes: Sequence[str] = ()) -> Recipient:
@@ -24,7 +93,7 @@ def load_recipient(path: str | Path, purposes: Sequence[str] = ()) -> Recipient:
     Raises PolicyError with every fault as a finding, or where the file cannot be read.
     """
     found, faults = examine_recipient(path, purposes)
-    return _sound(found, faults)
+    return _require_sound(found, faults)
 
 
 def recipient_from(mapping: Mapping[str, Any], purposes: Sequence[str] = ()) -> Recipient:
@@ -33,35 +102,35 @@ def recipient_from(mapping: Mapping[str, Any], purposes: Sequence[str] = ()) -> 
     >>> recipient_from({"recipient": "r", "standing": "independent", "functions": {}}).functions
     {}
     """
-    faults = Faults()
-    found = RecipientReader(Scope(faults, Path(), None, {}), tuple(purposes), {})(node_from(mapping))
-    return _sound(found, faults.found)
+    faults = FaultList()
+    found = RecipientReader(DeclaredNames(faults, Path(), None, {}), tuple(purposes), {})(node_from_data(mapping))
+    return _require_sound(found, faults.found)
 
 
 def examine_recipient(path: str | Path, purposes: Sequence[str] = ()) -> tuple[Recipient | None, list[Finding]]:
     """The recipient as far as it can be read, with every fault: for lint. Where there are faults, never share by it."""
     file = Path(path)
-    faults = Faults(str(file))
-    content = content_of(file, faults)
-    root = None if content is None else parse(content.decode("utf-8-sig"), faults)
+    faults = FaultList(str(file))
+    content = read_utf8(file, faults)
+    root = None if content is None else parse_yaml(content.decode("utf-8-sig"), faults)
     if content is None or root is None:
         return None, faults.found
     given = {"path": file, "digest": f"sha256:{hashlib.sha256(content).hexdigest()}"}
-    house = (*purposes, *house_purposes(file.parent, faults))
-    found = RecipientReader(Scope(faults, file.parent, None, {}), house, given)(root)
+    house = (*purposes, *configured_purposes(file.parent, faults))
+    found = RecipientReader(DeclaredNames(faults, file.parent, None, {}), house, given)(root)
     if found is not None and found.recipient and found.recipient != file.stem:
         line = root.entries["recipient"].line
         faults.add(
             "T006", f"`{found.recipient}` stands in the file of another name", line=line, hint="one file a recipient"
         )
-    return found, _in_order(faults.found)
+    return found, _sort_findings(faults.found)
 
 
 def load_subprocessors(path: str | Path) -> Subprocessors:
     """The list of subprocessors in a file; an empty one where there is no file: nobody is listed. Raises PolicyError."""
     found, faults = examine_subprocessors(path)
     if faults:
-        raise _error(faults, "the list of subprocessors")
+        raise _faults_error(faults, "the list of subprocessors")
     return found
 
 
@@ -70,23 +139,103 @@ def examine_subprocessors(path: str | Path) -> tuple[Subprocessors, list[Finding
     file = Path(path)
     if not file.exists():
         return Subprocessors(path=file), []
-    faults = Faults(str(file))
-    content = content_of(file, faults)
-    root = None if content is None else parse(content.decode("utf-8-sig"), faults)
-    found = Subprocessors(path=file) if root is None else subprocessors_of(root, file, faults)
-    return found, _in_order(faults.found)
+    faults = FaultList(str(file))
+    content = read_utf8(file, faults)
+    root = None if content is None else parse_yaml(content.decode("utf-8-sig"), faults)
+    found = Subprocessors(path=file) if root is None else read_subprocessors(root, file, faults)
+    return found, _sort_findings(faults.found)
 
 
-def _in_order(findings: Sequence[Finding]) -> list[Finding]:
+def _sort_findings(findings: Sequence[Finding]) -> list[Finding]:
     return sorted(dict.fromkeys(findings), key=lambda finding: (finding.file or "", finding.line or 0))
 
 
-def _sound(found: Recipient | None, faults: Sequence[Finding]) -> Recipient:
+def _require_sound(found: Recipient | None, faults: Sequence[Finding]) -> Recipient:
     if found is None or faults:
-        raise _error(faults, "the recipient")
+        raise _faults_error(faults, "the recipient")
     return found
 
 
-def _error(faults: Sequence[Finding], what: str) -> PolicyError:
+def _faults_error(faults: Sequence[Finding], what: str) -> PolicyError:
     count = len(faults)
     return PolicyError(f"{what} has {count} fault{'' if count == 1 else 's'}", findings=faults)
+
+
+RECIPIENTS_FOLDER: Final = "recipients"
+SUBPROCESSORS_FILE: Final = "subprocessors.yaml"
+PathLike = str | os.PathLike[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipients:
+    """The recipients of a house. A file is read when its recipient is named."""
+
+    folder: Path
+    subprocessors: Subprocessors
+
+    @classmethod
+    def empty(cls) -> Self:
+        """No recipients: nobody is listed."""
+        return cls(Path(), Subprocessors())
+
+    def names(self) -> tuple[str, ...]:
+        """Their names, sorted."""
+        return tuple(file.stem for file in recipient_files(self.folder))
+
+    def load(self, name: str) -> Recipient:
+        """The recipient of this name. Raises PolicyError where there is none, or its file has faults."""
+        known = self.names()
+        if name not in known:
+            hint = did_you_mean(name, known) or "a recipient is a file of that folder"
+            raise PolicyError(f"there is no recipient `{name}` in {self.folder}", hint=hint)
+        return load_recipient(self.folder / f"{name}.yaml")
+
+    def is_listed(self, recipient: Recipient, on: date) -> bool:
+        """Whether a recipient may act on a day, as far as the list goes: an agent only while it is on it."""
+        if recipient.standing == "independent":
+            return True
+        return recipient.subprocessor is not None and self.subprocessors.is_listed(recipient.subprocessor, on)
+
+
+def load_recipients(folder: PathLike) -> Recipients:
+    """The recipients in a folder, and its list of subprocessors. Raises PolicyError."""
+    place = Path(folder)
+    return Recipients(place, load_subprocessors(place / SUBPROCESSORS_FILE))
+
+
+def find_recipients(given: PathLike | None = None, *, start: PathLike | None = None) -> Path:
+    """The folder of recipients that counts.
+
+    Takes what a flag gave, else `recipients:` of the nearest `minimize.yaml` upwards from a folder, else `recipients/` beside
+    that file, else beside the folder. Raises PolicyError, which says where it was looked for.
+    """
+    places = list(_candidate_folders(given, start))
+    found = next((place for place in places if place.is_dir()), None)
+    if found is None:
+        hint = f"looked for {', '.join(map(str, places))}"
+        raise PolicyError("there is no folder of recipients", hint=hint)
+    return found
+
+
+def recipient_files(folder: Path) -> list[Path]:
+    """The recipients' files of a folder, sorted."""
+    return sorted(file for file in folder.glob("*.yaml") if file.name != SUBPROCESSORS_FILE and file.is_file())
+
+
+def _candidate_folders(given: PathLike | None, start: PathLike | None) -> Iterator[Path]:
+    house = find_config(start)
+    said = None if house is None else _configured_folder(house)
+    if given:
+        yield Path(given)
+    elif house is not None:
+        yield house.parent / (said or RECIPIENTS_FOLDER)
+    else:
+        yield from (Path(start or ".") / RECIPIENTS_FOLDER, Path(start or ".") / "pipelines" / RECIPIENTS_FOLDER)
+
+
+def _configured_folder(house: Path) -> str | None:
+    try:
+        return config_text(house, "recipients")
+    except ValueError:
+        pass
+    raise PolicyError(f"`recipients:` cannot be read from {house}", hint="write `recipients: FOLDER`")

@@ -1,4 +1,4 @@
-"""What a recipient's file says, typed: standing, contract, functions, and the fields of each."""
+"""Model of a recipient's file: standing, contract, functions, and the fields of each function."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Literal
 
-from minimize.policy.model import DROP, Do, Model, Role
+from minimize.policy.model import DROP, FrozenModel, Role, Treatment
 from minimize.policy.pipeline import CategoryName
-from minimize.techniques import Step
+from minimize.techniques import TechniqueStep
 
 Standing = Literal["agent", "independent"]
 """An agent acts for us and must be on the list of subprocessors; an independent acts for itself."""
 Direction = Literal["outbound", "inbound"]
-THROUGH: Literal["pass_through"] = "pass_through"
+PASSTHROUGH: Literal["pass_through"] = "pass_through"
 
 
-class Contract(Model):
+class Contract(FrozenModel):
     """What permits transmission: nothing goes without it, and nothing beyond it.
 
     from_           the first day on which it holds
@@ -47,7 +47,7 @@ class Contract(Model):
         return self.permits_transmission and key in self.permitted_fields
 
 
-class Shared(Model):
+class SharedField(FrozenModel):
     """One field of a function: what it is, and the form in which it leaves or is kept.
 
     do        what becomes of it; dropped where nothing is said
@@ -61,7 +61,7 @@ class Shared(Model):
     key: str
     type: str = "string"
     role: Role = "plain"
-    do: Do = DROP
+    do: Treatment = DROP
     passes: bool = False
     values: tuple[str, ...] = ()
     optional: bool = False
@@ -72,12 +72,12 @@ class Shared(Model):
     line: int | None = None
 
     @property
-    def chain(self) -> tuple[Step, ...]:
+    def chain(self) -> tuple[TechniqueStep, ...]:
         """The steps of what leaves; none where nothing does."""
         return () if isinstance(self.do, str) else self.do
 
     @property
-    def form(self) -> Do:
+    def form(self) -> Treatment:
         """What becomes of it, without the step that checks its listed values."""
         return self.chain[:-1] if self.values and self.chain else self.do
 
@@ -87,7 +87,7 @@ class Shared(Model):
         return self.row or self.key
 
 
-class Function(Model):
+class Function(FrozenModel):
     """One thing that a recipient is needed for: its direction, its purpose, the text that tenants agree to, its fields.
 
     text_version  raised whenever the text changes; a consent to an older one does not cover it
@@ -104,11 +104,11 @@ class Function(Model):
     requires: tuple[str, ...] = ()
     must_be: CategoryName | None = None
     aggregate: str | None = None
-    fields: Mapping[str, Shared] = {}
+    fields: Mapping[str, SharedField] = {}
     line: int | None = None
 
     @property
-    def shared(self) -> Mapping[str, Shared]:
+    def shared(self) -> Mapping[str, SharedField]:
         """The fields of which something leaves (or is kept), by key."""
         return {key: field for key, field in self.fields.items() if field.chain}
 
@@ -123,7 +123,7 @@ class Function(Model):
         return tuple(dict.fromkeys(field.listed_as for field in self.fields.values()))
 
 
-class Recipient(Model):
+class Recipient(FrozenModel):
     """A third party: who it is to us, what is agreed, and what it is needed for.
 
     ending  what somebody does on both sides when it ends: here, and at the recipient

@@ -1,121 +1,191 @@
-"""The list that a tenant may read: every field of every function, its example, purpose and form, from the enforced manifest."""
+"""Recipient pages that a tenant reads, as Markdown and HTML: every field of every function, with example, purpose and form.
+
+They are made from the enforced manifest. The example is treated by the field's own techniques, never written by hand. The
+HTML needs no script and fetches nothing; it suits screens, dark mode and paper.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from datetime import UTC, datetime
+from html import escape
+from typing import Any, Final
 
-from minimize.policy.words import chain_text, duration
-from minimize.recipients.examples import after, before
-from minimize.recipients.model import Contract, Function, Recipient, Shared
-from minimize.recipients.subprocessors import Subprocessors
+import pyarrow as pa
 
-HEAD = ("field", "example", "as it leaves", "used for", "form")
-OVERVIEW = ("recipient", "about", "standing", "rows", "functions")
-LISTED = ("name", "from", "until", "what it does")
-RECIPIENTS = "Recipients"
-SUBPROCESSORS = "Subprocessors"
-NO_AGENTS = "No agent acts for the service."
-Line = tuple[str, str, str, str, str]
+from minimize.policy.describe import duration_text, treatment_text
+from minimize.recipients.load import Subprocessors
+from minimize.recipients.model import Contract, Function, Recipient, SharedField
+from minimize.sources.types import arrow_type
+from minimize.techniques import Context, Technique, TechniqueStep, treat
+from minimize.techniques.age import Age
+
+_NOON: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""No technique that is shown reads the run's time."""
+
+
+def example_text(field: SharedField) -> str:
+    """The example, as the file has it.
+
+    >>> example_text(SharedField(key="managed", type="boolean", example=True))
+    'true'
+    """
+    return _value_text(field.example)
+
+
+def treated_example(field: SharedField) -> str:
+    """What becomes of the example; nothing where it depends on a key, a time or another field, or where nothing leaves.
+
+    >>> from minimize.techniques.mask import Mask
+    >>> treated_example(SharedField(key="phone", example="+33612345678", do=(Mask(keep_last=4),)))
+    '****5678'
+    """
+    values = example_array(field)
+    if values is None or not field.chain or any(map(_depends_on_context, field.chain)):
+        return ""
+    context = Context(field.key, _NOON)
+    for step in field.chain:
+        values = treat(step, values, context).values if isinstance(step, Technique) else values
+    return _value_text(values[0].as_py())
+
+
+def example_array(field: SharedField) -> pa.Array | None:
+    """The example as a column of its field's type; None where there is none, or it is not of that type."""
+    if field.example is None:
+        return None
+    try:
+        return pa.array([field.example]).cast(arrow_type(field.type))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
+        return None
+
+
+def _depends_on_context(step: TechniqueStep) -> bool:
+    return bool(step.key_names or step.reads() or step.needs_time) or isinstance(step, Age)
+
+
+def _value_text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%dT%H:%M:%SZ}"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+FIELD_HEADINGS = ("field", "example", "as it leaves", "used for", "form")
+RECIPIENT_HEADINGS = ("recipient", "about", "standing", "rows", "functions")
+SUBPROCESSOR_HEADINGS = ("name", "from", "until", "what it does")
+RECIPIENTS_TITLE = "Recipients"
+SUBPROCESSORS_TITLE = "Subprocessors"
+NO_SUBPROCESSORS = "No agent acts for the service."
+FieldRow = tuple[str, str, str, str, str]
 _MARKUP: Final = re.compile(r"[\\|`*\[\]<>#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 """What Markdown would not show as it is; an underscore within a word is one."""
-_STANDINGS = {
+_STANDING_TEXTS = {
     "agent": "It acts for the service, and only while it is on the list of subprocessors.",
     "independent": "It acts for itself: nothing is shared unless the tenant's administrator agreed to it.",
 }
-_DIRECTIONS = {"outbound": "goes there", "inbound": "comes from there"}
+_DIRECTION_TEXTS = {"outbound": "goes there", "inbound": "comes from there"}
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class FunctionSection:
     """One function for readers: what is to be said above its table, and the lines of the table with the field of each."""
 
     title: str
     said: tuple[str, ...]
-    lines: tuple[Line, ...]
-    fields: tuple[Shared, ...]
+    lines: tuple[FieldRow, ...]
+    fields: tuple[SharedField, ...]
 
 
-def markdown(recipient: Recipient) -> str:
+def recipient_markdown(recipient: Recipient) -> str:
     """The list in Markdown; whatever the file says is escaped."""
-    parts = [f"# {_marked(recipient.recipient)}", *map(_marked, about(recipient))]
-    for section in sections(recipient):
-        parts += [f"## {_marked(section.title)}", *map(_marked, section.said), _table(HEAD, section.lines)]
+    parts = [f"# {_escape_markdown(recipient.recipient)}", *map(_escape_markdown, introduction(recipient))]
+    for section in function_sections(recipient):
+        parts += [
+            f"## {_escape_markdown(section.title)}",
+            *map(_escape_markdown, section.said),
+            _markdown_table(FIELD_HEADINGS, section.lines),
+        ]
     return "\n\n".join(parts) + "\n"
 
 
 def overview_markdown(recipients: Sequence[Recipient], listed: Subprocessors) -> str:
     """All recipients and the list of subprocessors in Markdown."""
-    parts = [f"# {RECIPIENTS}", _table(OVERVIEW, overview(recipients))]
-    parts += [f"## {SUBPROCESSORS}", _table(LISTED, agents(listed)) if listed.entries else NO_AGENTS]
+    parts = [f"# {RECIPIENTS_TITLE}", _markdown_table(RECIPIENT_HEADINGS, recipient_rows(recipients))]
+    parts += [
+        f"## {SUBPROCESSORS_TITLE}",
+        _markdown_table(SUBPROCESSOR_HEADINGS, subprocessor_rows(listed)) if listed.entries else NO_SUBPROCESSORS,
+    ]
     return "\n\n".join(parts) + "\n"
 
 
-def overview(recipients: Sequence[Recipient]) -> list[tuple[str, ...]]:
+def recipient_rows(recipients: Sequence[Recipient]) -> list[tuple[str, ...]]:
     """One line for each recipient."""
-    return [(one.recipient, one.about, one.standing, _numbers(one), ", ".join(one.functions)) for one in recipients]
+    return [
+        (one.recipient, one.about, one.standing, _field_counts(one), ", ".join(one.functions)) for one in recipients
+    ]
 
 
-def agents(listed: Subprocessors) -> list[tuple[str, ...]]:
+def subprocessor_rows(listed: Subprocessors) -> list[tuple[str, ...]]:
     """One line for each entry of the list of subprocessors."""
     return [(one.name, str(one.from_), str(one.until or ""), one.about) for one in listed.entries]
 
 
-def _numbers(recipient: Recipient) -> str:
+def _field_counts(recipient: Recipient) -> str:
     out, back = (sum(len(each.rows) for each in some) for some in (recipient.outbound, recipient.inbound))
     return f"{out} sent, {back} received"
 
 
-def sections(recipient: Recipient) -> Iterator[Section]:
+def function_sections(recipient: Recipient) -> Iterator[FunctionSection]:
     """The functions, what goes first."""
     for function in (*recipient.outbound, *recipient.inbound):
-        title = f"{function.name}: {_DIRECTIONS[function.direction]}"
-        fields = tuple(_in_order(function))
-        yield Section(title, tuple(_said(function)), tuple(map(_line, fields)), fields)
+        title = f"{function.name}: {_DIRECTION_TEXTS[function.direction]}"
+        fields = tuple(_fields_in_order(function))
+        yield FunctionSection(title, tuple(_function_texts(function)), tuple(map(_field_row, fields)), fields)
 
 
-def form(field: Shared) -> str:
+def form_text(field: SharedField) -> str:
     """What becomes of a field, in words.
 
-    >>> form(Shared(key="password", role="secret", passes=True))
+    >>> form_text(SharedField(key="password", role="secret", passes=True))
     'passes through; never stored, logged or counted'
     """
     if field.passes:
         return "passes through; never stored, logged or counted"
     if not field.chain:
         return "not passed on"
-    text = chain_text(field.form)
+    text = treatment_text(field.form)
     return f"{text}; only {', '.join(field.values)}" if field.values else text
 
 
-def about(recipient: Recipient) -> Iterator[str]:
+def introduction(recipient: Recipient) -> Iterator[str]:
     """What is to be said above all functions: who it is, how it stands, what is agreed."""
     if recipient.about:
         yield f"For {recipient.about}."
-    yield _STANDINGS[recipient.standing]
-    yield _agreed(recipient.contract)
+    yield _STANDING_TEXTS[recipient.standing]
+    yield _contract_text(recipient.contract)
     if recipient.ending:
         yield f"When it ends: {recipient.ending}."
     if not recipient.functions:
         yield "Nothing is shared with it, and nothing is taken from it."
 
 
-def _agreed(contract: Contract | None) -> str:
+def _contract_text(contract: Contract | None) -> str:
     if contract is None or not contract.permits_transmission:
         return "No contract permits anything to go to it."
     until = f" until {contract.until}" if contract.until else ""
-    kept = f"; it keeps what it got for {duration(contract.retention)}" if contract.retention else ""
+    kept = f"; it keeps what it got for {duration_text(contract.retention)}" if contract.retention else ""
     gone = (
-        f", and deletes within {duration(contract.deletes_within)} what is called back"
+        f", and deletes within {duration_text(contract.deletes_within)} what is called back"
         if contract.deletes_within
         else ""
     )
     return f"Contract {contract.reference}, from {contract.from_}{until}{kept}{gone}."
 
 
-def _said(function: Function) -> Iterator[str]:
+def _function_texts(function: Function) -> Iterator[str]:
     if function.text:
         yield f"{function.text} (text {function.text_version})"
     yield f"Purpose: {function.purpose}."
@@ -125,30 +195,123 @@ def _said(function: Function) -> Iterator[str]:
         yield f"Must be there first: {', '.join(function.requires)}."
 
 
-def _in_order(function: Function) -> list[Shared]:
+def _fields_in_order(function: Function) -> list[SharedField]:
     """The fields of each line of the tenant's list below each other."""
     order = {row: number for number, row in enumerate(function.rows)}
     return sorted(function.fields.values(), key=lambda field: order[field.listed_as])
 
 
-def _line(field: Shared) -> Line:
+def _field_row(field: SharedField) -> FieldRow:
     row = field.listed_as
     name = field.key if row == field.key else f"{row}: {field.key}"
-    return name, before(field), after(field), field.about + _when(field), form(field)
+    return name, example_text(field), treated_example(field), field.about + _conditions_text(field), form_text(field)
 
 
-def _when(field: Shared) -> str:
+def _conditions_text(field: SharedField) -> str:
     """When a field is sent, in words: optional fields, and those of later versions of a protocol."""
     words = ["optional"] if field.optional else []
     words += [] if field.protocol is None else [f"protocol {field.protocol} and later"]
     return f" ({', '.join(words)})" if words else ""
 
 
-def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    rows = [head, ("---",) * len(head), *([_marked(cell) for cell in line] for line in lines)]
+def _markdown_table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    rows = [head, ("---",) * len(head), *([_escape_markdown(cell) for cell in line] for line in lines)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
 
-def _marked(text: str) -> str:
+def _escape_markdown(text: str) -> str:
     """Text as Markdown shows it, on one line: no cell ends early, nothing becomes markup."""
     return _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
+
+
+PAGE_STYLE: Final = """
+:root { color-scheme: light dark; --ink: #1b1f24; --soft: #57606a; --line: #d0d7de; --head: #f3f5f7; --page: #fff; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e6e9ed; --soft: #a2abb5; --line: #3a424c; --head: #20262d; --page: #14181d; }
+}
+body { margin: 2rem auto; max-width: 72rem; padding: 0 1.25rem; background: var(--page); color: var(--ink);
+  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; }
+h1 { font-size: 1.75rem; margin: 0 0 .5rem; }
+h2 { font-size: 1.2rem; margin: 2.25rem 0 .5rem; padding-top: 1rem; border-top: 1px solid var(--line); }
+p { margin: .3rem 0; max-width: 46rem; }
+table { border-collapse: collapse; width: 100%; margin: 1rem 0; font-size: .9rem; }
+th, td { text-align: left; vertical-align: top; padding: .45rem .6rem; border-bottom: 1px solid var(--line);
+  overflow-wrap: anywhere; }
+th { background: var(--head); color: var(--soft); font-weight: 600; }
+@media print {
+  :root { --ink: #000; --soft: #333; --line: #999; --head: #fff; --page: #fff; }
+  body { margin: 0; max-width: none; padding: 0; font-size: 10pt; }
+  table { font-size: 8.5pt; }
+  thead { display: table-header-group; }
+  tr { break-inside: avoid; }
+  h2, h2 + p { break-after: avoid; }
+}
+"""
+"""What every page of the house looks like."""
+LIST_STYLE: Final = (
+    PAGE_STYLE
+    + """
+table { table-layout: fixed; }
+th, td { width: 19%; }
+th:nth-child(4) { width: 25%; }
+td:first-child { font-weight: 600; }
+td:nth-child(2), td:nth-child(3) { font-family: ui-monospace, Consolas, monospace; font-size: .9em; }
+@media (max-width: 40rem) {
+  table, tbody, tr, td { display: block; width: auto; }
+  thead { display: none; }
+  tr { border-bottom: 1px solid var(--line); padding: .5rem 0; }
+  td { border: 0; padding: .1rem 0; }
+  td:empty { display: none; }
+  td:nth-child(2)::before { content: "for example "; color: var(--soft); }
+  td:nth-child(3)::before { content: "leaves as "; color: var(--soft); }
+}
+"""
+)
+"""The same for lists of five columns, the second and third of which are values."""
+
+
+def recipient_html(recipient: Recipient) -> str:
+    """The list as a page; whatever the file says is escaped."""
+    body = [*_html_paragraphs(introduction(recipient))]
+    for section in function_sections(recipient):
+        body += [
+            f"<h2>{escape(section.title)}</h2>",
+            *_html_paragraphs(section.said),
+            *_html_table(FIELD_HEADINGS, section.lines),
+        ]
+    return _html_page(recipient.recipient, LIST_STYLE, body)
+
+
+def overview_html(recipients: Sequence[Recipient], listed: Subprocessors) -> str:
+    """All recipients and the list of subprocessors as a page."""
+    known = (
+        _html_table(SUBPROCESSOR_HEADINGS, subprocessor_rows(listed))
+        if listed.entries
+        else _html_paragraphs([NO_SUBPROCESSORS])
+    )
+    body = [*_html_table(RECIPIENT_HEADINGS, recipient_rows(recipients)), f"<h2>{SUBPROCESSORS_TITLE}</h2>", *known]
+    return _html_page(RECIPIENTS_TITLE, PAGE_STYLE, body)
+
+
+def _html_page(name: str, style: str, body: Iterable[str]) -> str:
+    title = escape(name)
+    wide = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    head = f'<meta charset="utf-8">{wide}<title>{title}</title><style>{style}</style>'
+    start = ["<!doctype html>", f'<html lang="en"><head>{head}</head><body>', f"<h1>{title}</h1>"]
+    return "\n".join([*start, *body, "</body></html>"]) + "\n"
+
+
+def _html_paragraphs(texts: Iterable[str]) -> list[str]:
+    return [f"<p>{escape(text)}</p>" for text in texts]
+
+
+def _html_table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield "<table><thead>"
+    yield _html_row("th", head)
+    yield "</thead><tbody>"
+    yield from (_html_row("td", line) for line in lines)
+    yield "</tbody></table>"
+
+
+def _html_row(tag: str, cells: Sequence[str]) -> str:
+    return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"

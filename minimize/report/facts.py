@@ -1,4 +1,4 @@
-"""What a report tells, as plain facts: the page, the JSON and the summary are made of nothing else."""
+"""Facts of a report: the page, the JSON and the summary are made of nothing else."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from minimize.receipt import time_text
-from minimize.report.rounding import Count
+from minimize.receipts import time_text
+from minimize.report.rounded_counts import RoundedCount
 
-Approved = Literal["yes", "no", "unknown"]
-Keeping = Literal["kept", "soon", "overdue", "without end"]
+ApprovalAnswer = Literal["yes", "no", "unknown"]
+PartitionState = Literal["kept", "soon", "overdue", "without end"]
 
 
 @dataclass(frozen=True, slots=True)
-class Hidden:
+class HiddenPart:
     """A part that is not shown, or not whole, and why."""
 
     what: str
@@ -23,40 +23,40 @@ class Hidden:
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class RowFlow:
     """What came in and what became of it. `read` is the sum of the others."""
 
-    written: Count
-    gated: Mapping[str, Count]
-    quarantined: Mapping[str, Count]
-    suppressed: Count
-    deduplicated: Count
+    written: RoundedCount
+    gated: Mapping[str, RoundedCount]
+    quarantined: Mapping[str, RoundedCount]
+    suppressed: RoundedCount
+    deduplicated: RoundedCount
 
     @property
-    def parts(self) -> dict[str, Count]:
+    def parts(self) -> dict[str, RoundedCount]:
         """What became of the rows read, written ones first."""
         return {
             "written": self.written,
-            "gated": Count.total(self.gated.values()),
-            "quarantined": Count.total(self.quarantined.values()),
+            "gated": RoundedCount.total(self.gated.values()),
+            "quarantined": RoundedCount.total(self.quarantined.values()),
             "suppressed": self.suppressed,
             "deduplicated": self.deduplicated,
         }
 
     @property
-    def read(self) -> Count:
+    def read(self) -> RoundedCount:
         """All rows read."""
-        return Count.total(self.parts.values())
+        return RoundedCount.total(self.parts.values())
 
 
 @dataclass(frozen=True, slots=True)
-class Removal:
+class RemovalFacts:
     """Rows that went after they had been written, by a kind of receipt and by reason."""
 
     kind: str
     receipts: int
     last: datetime
-    gated: Mapping[str, Count]
+    gated: Mapping[str, RoundedCount]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +70,16 @@ class OutputFacts:
 
     name: str
     category: str
-    rows: Count
+    rows: RoundedCount
     files: int
     dates: int
-    suppressed: Count | None
-    deferred: Count | None
+    suppressed: RoundedCount | None
+    deferred: RoundedCount | None
     encrypted: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Bits:
+class PrecisionLoss:
     """How much precision was given up, in bits: a number, or why there is none; `how` says how it was worked out."""
 
     number: float | None
@@ -109,19 +109,19 @@ class FieldFacts:
     form: str
     leaves: str
     conditions: tuple[str, ...]
-    values: Count | None
-    changed: Count | None
-    dropped: Mapping[str, Count]
-    before: Count | None
+    values: RoundedCount | None
+    changed: RoundedCount | None
+    dropped: Mapping[str, RoundedCount]
+    before: RoundedCount | None
     before_how: str
-    after: Count | None
+    after: RoundedCount | None
     after_how: str
-    bits: Bits
+    bits: PrecisionLoss
 
     @property
-    def lost(self) -> Count:
+    def lost(self) -> RoundedCount:
         """Values that did not leave."""
-        return Count.total(self.dropped.values())
+        return RoundedCount.total(self.dropped.values())
 
     @property
     def is_dropped(self) -> bool:
@@ -130,7 +130,7 @@ class FieldFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class TenantGroup:
+class TenantGroupFacts:
     """A tenant with its name, or several of many that have the same on now.
 
     on     per feature whether it is on now
@@ -144,39 +144,39 @@ class TenantGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class Collection:
+class CollectionFacts:
     """Which features tenants have turned on: how many over time, and tenant by tenant; `rest` are not shown."""
 
     tenants: int
     moments: tuple[datetime, ...]
     on: Mapping[str, tuple[int, ...]]
     about: Mapping[str, str]
-    groups: tuple[TenantGroup, ...]
+    groups: tuple[TenantGroupFacts, ...]
     rest: int
 
 
 @dataclass(frozen=True, slots=True)
-class Partition:
+class PartitionFacts:
     """One batch date as it stands, and when nothing of it may be left."""
 
     date: str
-    rows: Count
+    rows: RoundedCount
     gone_by: datetime | None
-    state: Keeping
+    state: PartitionState
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueRemoval:
     """What must go now: an output's rows and values on one date."""
 
     output: str
     date: str
-    rows: Mapping[str, Count]
-    values: Count
+    rows: Mapping[str, RoundedCount]
+    values: RoundedCount
 
 
 @dataclass(frozen=True, slots=True)
-class OpenEvent:
+class OpenEvents:
     """Events of one kind that are not carried out: how many, how many of them too late, and the first date due."""
 
     kind: str
@@ -186,14 +186,14 @@ class OpenEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Retention:
+class RetentionFacts:
     """What is removed when. `due` is None where nobody looked; `aggregates` have a retention of their own."""
 
     retention: str
     features: Mapping[str, str]
-    partitions: tuple[Partition, ...]
-    due: tuple[Due, ...] | None
-    events: tuple[OpenEvent, ...]
+    partitions: tuple[PartitionFacts, ...]
+    due: tuple[DueRemoval, ...] | None
+    events: tuple[OpenEvents, ...]
     aggregates: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -214,7 +214,7 @@ class FunctionFacts:
     consented: int | None
     not_consented: int | None
     acts: int | None
-    rows: Count | None
+    rows: RoundedCount | None
     last: datetime | None
     recalls: Mapping[str, int]
 
@@ -240,7 +240,7 @@ class RunFacts:
     at: datetime
     dates: tuple[str, ...]
     policy: str
-    flow: Flow
+    flow: RowFlow
     in_force: bool
 
 
@@ -254,11 +254,11 @@ class PolicyFacts:
     runs: int
     first: datetime
     last: datetime
-    approved: Approved
+    approved: ApprovalAnswer
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ReportFacts:
     """Everything that a report tells of an output."""
 
     pipeline: str
@@ -267,40 +267,40 @@ class Facts:
     dates: tuple[str, ...]
     receipts: int
     signatures: str
-    flow: Flow
-    removals: tuple[Removal, ...]
+    flow: RowFlow
+    removals: tuple[RemovalFacts, ...]
     outputs: tuple[OutputFacts, ...]
     fields: tuple[FieldFacts, ...]
-    undeclared: Mapping[str, Count]
-    collection: Collection | None
-    retention: Retention
+    undeclared: Mapping[str, RoundedCount]
+    collection: CollectionFacts | None
+    retention: RetentionFacts
     sharing: tuple[RecipientFacts, ...] | None
     runs: tuple[RunFacts, ...]
     policies: tuple[PolicyFacts, ...]
-    hidden: tuple[Hidden, ...]
+    hidden: tuple[HiddenPart, ...]
 
     def as_json(self) -> dict[str, Any]:
         """The facts as the JSON object that `report --json` prints."""
-        body: dict[str, Any] = jsonable(self)
+        body: dict[str, Any] = json_value(self)
         return {
             **body,
             "rounding": "counts to the nearest 5, 1 to 4 as `fewer than 5`; totals are sums of rounded parts",
         }
 
 
-def jsonable(value: Any) -> Any:
+def json_value(value: Any) -> Any:
     """A part as JSON."""
-    if isinstance(value, Count):
+    if isinstance(value, RoundedCount):
         return value.as_json()
-    if isinstance(value, Flow):
+    if isinstance(value, RowFlow):
         return {
-            "read": jsonable(value.read),
-            **{each.name: jsonable(getattr(value, each.name)) for each in fields(value)},
+            "read": json_value(value.read),
+            **{each.name: json_value(getattr(value, each.name)) for each in fields(value)},
         }
     if is_dataclass(value):
-        return {each.name: jsonable(getattr(value, each.name)) for each in fields(value)}
+        return {each.name: json_value(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, datetime):
         return time_text(value)
     if isinstance(value, Mapping):
-        return {key: jsonable(each) for key, each in value.items()}
-    return [jsonable(each) for each in value] if isinstance(value, tuple) else value
+        return {key: json_value(each) for key, each in value.items()}
+    return [json_value(each) for each in value] if isinstance(value, tuple) else value

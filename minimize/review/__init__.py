@@ -1,5 +1,7 @@
-"""Review of what people write: a policy approved, explained, compared with what it was, and tried on fixtures.
+"""Review of policies, pipelines, recipients and access files: approval, explanations, graded changes, fixtures.
 
-`approving` writes who approved a policy, `explaining` says step by step what decides about a field, `comparing` grades every
-change of policies, pipelines, recipients and access files, `trying` runs a pipeline over the fixtures that stand beside it.
+`approval` writes who approved a policy, `explain` says step by step what decides about a field, `diff` grades every change,
+`fixtures` runs a pipeline over its fixtures.
 """
+
+from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What changes between two states of what people wrote (J), and what is not as fixtures say (F), by stable codes."""
+"""Stable codes of graded changes (J) and of failed fixtures (F)."""
 
 from __future__ import annotations
 

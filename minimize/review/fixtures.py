@@ -1,28 +1,52 @@
-"""The fixtures of a pipeline: files beside it that say what must leave, what must not, and what it looks like then.
+"""`test`: a pipeline over its fixtures. The files of fixtures, comparison of rows, and the trial of both.
 
-tests/NAME.pass.ndjson            every record leaves
-tests/NAME.fail.ndjson            no record leaves
-tests/NAME.REASON.fail.ndjson     … and for this reason: a code of quarantine, or what gated it
-tests/NAME.expect.ndjson          the rows that leave of NAME.pass.ndjson (or .csv, .parquet)
-tests/expect.ndjson               the rows that leave of all `pass` files, by their names
-tests/expect.AGGREGATE.ndjson     the rows of an aggregate over all of them
-tests/settings.csv                collection settings, in place of the pipeline's
-tests/consents.csv                who agreed to what a third party sends: tenant_id, state, valid_from
+    tests/NAME.pass.ndjson            every record is released
+    tests/NAME.fail.ndjson            no record is released
+    tests/NAME.REASON.fail.ndjson     … for this reason: a quarantine code, or what gated it
+    tests/NAME.expect.ndjson          the released rows of NAME.pass.ndjson (or .csv, .parquet)
+    tests/expect.ndjson               the released rows of all `pass` files, in order of their names
+    tests/expect.AGGREGATE.ndjson     the rows of an aggregate over all of them
+    tests/settings.csv                collection settings, in place of the pipeline's
+    tests/consents.csv                consents to what a third party sends: tenant_id, state, valid_from
+
+A test leaves nothing behind: no file, no ledger entry, no key.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import csv
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from os import PathLike
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
-from minimize.errors import ConfigurationError
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from minimize.consent import Consents, current_terms
+from minimize.consent.terms import DPV_STATES
+from minimize.errors import ConfigurationError, redact_errors
+from minimize.keys import Keyring
+from minimize.plan import Plan
 from minimize.policy.faults import did_you_mean
+from minimize.policy.pipeline import Pipeline
+from minimize.receipts import time_text
+from minimize.review.trial import Trial, TriedRecord, latest_event_time, trial_keyring
+from minimize.runs.erasures import SubjectActs
+from minimize.runs.provenance import LEDGER_SETTINGS, load_pipeline_settings
+from minimize.runs.resolve import pipeline_from
+from minimize.runs.sender import find_sender
+from minimize.settings import SettingsRows, load_settings
+from minimize.times import parse_time
 
-FOLDER: Final = "tests"
-SETTINGS: Final = "settings.csv"
-CONSENTS: Final = "consents.csv"
-REASONS: Final = (
+FIXTURES_FOLDER: Final = "tests"
+SETTINGS_FILE: Final = "settings.csv"
+CONSENTS_FILE: Final = "consents.csv"
+FAILURE_REASONS: Final = (
     *(
         "malformed",
         "forbidden_field",
@@ -36,13 +60,13 @@ REASONS: Final = (
     *("setting", "condition", "retention", "consent", "deduplicated"),
 )
 """Why a record does not leave."""
-EXPECT: Final = "expect"
+EXPECTED_MARK: Final = "expect"
 RECORDS: Final = "records"
-TABLES: Final = (".ndjson", ".csv", ".parquet")
+TABLE_SUFFIXES: Final = (".ndjson", ".csv", ".parquet")
 
 
 @dataclass(frozen=True, slots=True)
-class Failing:
+class FailingFixture:
     """A file of records that must not leave, and the reason, where one is asked for."""
 
     path: Path
@@ -50,7 +74,7 @@ class Failing:
 
 
 @dataclass(frozen=True, slots=True)
-class Expecting:
+class ExpectedTable:
     """A file of rows, the files of records of which they leave, and the output that they are of."""
 
     path: Path
@@ -64,20 +88,22 @@ class Fixtures:
 
     folder: Path
     passing: tuple[Path, ...]
-    failing: tuple[Failing, ...]
-    expecting: tuple[Expecting, ...]
+    failing: tuple[FailingFixture, ...]
+    expecting: tuple[ExpectedTable, ...]
 
     @classmethod
-    def of(cls, folder: Path) -> Self:
+    def from_folder(cls, folder: Path) -> Self:
         """Those of a folder. Raises ConfigurationError where there are none, and for names that say nothing."""
         files = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
         passing = tuple(path for path in files if path.name.endswith(".pass.ndjson"))
-        failing = tuple(Failing(path, _reason(path)) for path in files if path.name.endswith(".fail.ndjson"))
-        tables = [path for path in files if path.suffix in TABLES and EXPECT in path.stem.split(".")]
+        failing = tuple(
+            FailingFixture(path, _failure_reason(path)) for path in files if path.name.endswith(".fail.ndjson")
+        )
+        tables = [path for path in files if path.suffix in TABLE_SUFFIXES and EXPECTED_MARK in path.stem.split(".")]
         if not passing and not failing:
             hint = "records that must leave in NAME.pass.ndjson, records that must not in NAME.fail.ndjson"
             raise ConfigurationError(f"there are no fixtures in {folder}", hint=hint)
-        return cls(folder, passing, failing, tuple(_expecting(path, passing) for path in tables))
+        return cls(folder, passing, failing, tuple(_expected_table(path, passing) for path in tables))
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -87,31 +113,338 @@ class Fixtures:
     @property
     def settings(self) -> Path | None:
         """Settings of their own."""
-        path = self.folder / SETTINGS
+        path = self.folder / SETTINGS_FILE
         return path if path.is_file() else None
 
     @property
     def consents(self) -> Path | None:
         """Consents of their own."""
-        path = self.folder / CONSENTS
+        path = self.folder / CONSENTS_FILE
         return path if path.is_file() else None
 
 
-def _reason(path: Path) -> str | None:
+def _failure_reason(path: Path) -> str | None:
     name = path.name.removesuffix(".fail.ndjson")
     _, dot, reason = name.rpartition(".")
-    if dot and reason not in REASONS:
-        hint = did_you_mean(reason, REASONS)
+    if dot and reason not in FAILURE_REASONS:
+        hint = did_you_mean(reason, FAILURE_REASONS)
         raise ConfigurationError(f"{path} names a reason that there is not", hint=hint)
     return reason if dot else None
 
 
-def _expecting(path: Path, passing: tuple[Path, ...]) -> Expecting:
+def _expected_table(path: Path, passing: tuple[Path, ...]) -> ExpectedTable:
     first, _, rest = path.stem.partition(".")
-    if first == EXPECT:
-        return Expecting(path, passing, rest or RECORDS)
-    name = path.stem.removesuffix(f".{EXPECT}")
+    if first == EXPECTED_MARK:
+        return ExpectedTable(path, passing, rest or RECORDS)
+    name = path.stem.removesuffix(f".{EXPECTED_MARK}")
     of = tuple(each for each in passing if each.name == f"{name}.pass.ndjson")
     if not of:
         raise ConfigurationError(f"{path} expects rows of {name}.pass.ndjson, which is not there", hint="name it alike")
-    return Expecting(path, of)
+    return ExpectedTable(path, of)
+
+
+JsonRow = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RowDifference:
+    """A difference: its code, the row (from 1) and the column, and what was expected and found, shown on demand alone."""
+
+    code: str
+    message: str
+    row: int | None = None
+    column: str | None = None
+    expected: Any = field(default=None, repr=False)
+    found: Any = field(default=None, repr=False)
+
+
+class CsvCell(str):
+    """A value as CSV has it: a text that may stand for anything; an empty one is null."""
+
+    __slots__ = ()
+
+
+def read_expected_rows(path: Path) -> list[JsonRow]:
+    """The rows of a file of NDJSON, CSV or Parquet. Raises ConfigurationError where it cannot be read."""
+    rows: list[JsonRow] | None = None
+    try:
+        rows = _read_rows(path)
+    except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
+        problem = type(error).__name__
+    if rows is None:
+        raise ConfigurationError(f"{path} cannot be read ({problem})", hint="NDJSON, CSV with a header, or Parquet")
+    return rows
+
+
+def _read_rows(path: Path) -> list[JsonRow]:
+    if path.suffix == ".parquet":
+        return json_rows(pq.read_table(path))
+    if path.suffix == ".csv":
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return [{key: CsvCell(value) for key, value in row.items()} for row in csv.DictReader(file, strict=True)]
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    if not all(isinstance(row, dict) for row in rows):
+        raise ValueError("a line is no object")
+    return rows
+
+
+def json_rows(table: pa.Table) -> list[JsonRow]:
+    """The rows of a table, with values as JSON has them."""
+    return [{key: _json_value(value) for key, value in row.items()} for row in table.to_pylist()]
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return time_text(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, list | tuple):
+        return [_json_value(each) for each in value]
+    return {key: _json_value(each) for key, each in value.items()} if isinstance(value, dict) else value
+
+
+def row_differences(
+    found: Sequence[JsonRow], expected: Sequence[JsonRow], keyed: Collection[str]
+) -> Iterator[RowDifference]:
+    """What differs, row by row in their order, column by column.
+
+    A value that is not expected is null. Takes the columns whose values depend on keys, too: there any text stands for a value,
+    and the same text for the same value.
+    """
+    if len(found) != len(expected):
+        yield RowDifference("F004", f"{len(found)} rows leave, {len(expected)} were expected")
+    names = {name for row in expected for name in row}
+    columns = dict.fromkeys(name for row in (*found, *expected) for name in row)
+    for name in columns:
+        if any(row.get(name) is not None for row in found) and name not in names:
+            yield RowDifference("F005", "it leaves, and was not expected", column=name)
+        elif names and found and name not in found[0]:
+            yield RowDifference("F005", "it was expected, and the output has no such column", column=name)
+        else:
+            yield from _column_differences(name, found, expected, name in keyed)
+
+
+def _column_differences(
+    name: str, found: Sequence[JsonRow], expected: Sequence[JsonRow], keyed: bool
+) -> Iterator[RowDifference]:
+    forth: dict[str, str] = {}
+    back: dict[str, str] = {}
+    for number, (row, wanted) in enumerate(zip(found, expected, strict=False), 1):
+        one, other = row.get(name), wanted.get(name)
+        if not (_is_consistent_substitute(one, other, forth, back) if keyed else is_same_value(one, other)):
+            yield RowDifference("F006", "another value leaves", number, name, other, one)
+
+
+def _is_consistent_substitute(found: Any, expected: Any, forth: dict[str, str], back: dict[str, str]) -> bool:
+    """Whether a text stands for a value as it did before, and no other does."""
+    if found is None or expected is None or expected == "":
+        return found is None and (expected is None or expected == "")
+    one, other = json.dumps(found, sort_keys=True), json.dumps(expected, sort_keys=True)
+    return forth.setdefault(other, one) == one and back.setdefault(one, other) == other
+
+
+def is_same_value(found: Any, expected: Any) -> bool:
+    """Whether a value is the one that was expected, in the spelling of whichever file says it.
+
+    >>> is_same_value("2026-11-24T10:00:00Z", "2026-11-24T11:00:00+01:00"), is_same_value(80.0, CsvCell("80"))
+    (True, True)
+    >>> is_same_value(True, 1), is_same_value(None, CsvCell(""))
+    (False, True)
+    """
+    if isinstance(expected, CsvCell):
+        expected = None if expected == "" else expected if isinstance(found, str) else _parse_json(expected)
+    if isinstance(found, dict) and isinstance(expected, dict):
+        return all(is_same_value(found.get(key), expected.get(key)) for key in {**found, **expected})
+    if isinstance(found, list) and isinstance(expected, list):
+        return len(found) == len(expected) and all(map(is_same_value, found, expected))
+    if isinstance(found, bool) or isinstance(expected, bool):
+        return found is expected
+    return found == expected or (isinstance(found, str) and isinstance(expected, str) and _same_time(found, expected))
+
+
+def _parse_json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return str(text)
+
+
+def _same_time(one: str, other: str) -> bool:
+    try:
+        times = [datetime.fromisoformat(text) for text in (one, other)]
+    except ValueError:
+        return False
+    return all(time.tzinfo is not None for time in times) and times[0] == times[1]
+
+
+AnyPath = str | PathLike[str]
+
+
+@dataclass(frozen=True, slots=True)
+class FixtureFailure:
+    """One thing that is not as a fixture says: its code, the file, the line of a record or the number of a row, and the field."""
+
+    code: str
+    message: str
+    file: str
+    line: int | None = None
+    field: str | None = None
+    expected: Any = None
+    found: Any = None
+
+    def as_json(self, show: bool) -> dict[str, Any]:
+        """The failure as `test --json` prints it; values of fixtures where somebody wants to see them."""
+        said = {"code": self.code, "message": self.message, "file": self.file, "line": self.line, "field": self.field}
+        return {**said, "expected": self.expected, "found": self.found} if show and self.code == "F006" else said
+
+
+@dataclass(frozen=True, slots=True)
+class FixtureResults:
+    """What came of the fixtures: as of when, how many records were tried and rows compared, and what is not as they say."""
+
+    at: datetime
+    records: int
+    rows: int
+    failures: tuple[FixtureFailure, ...]
+
+    def as_json(self, show: bool = False) -> dict[str, Any]:
+        """What `test --json` prints."""
+        found = [each.as_json(show) for each in self.failures]
+        return {
+            "ok": not found,
+            "at": self.at.isoformat(),
+            "records": self.records,
+            "rows": self.rows,
+            "failures": found,
+        }
+
+
+@redact_errors
+def try_fixtures(
+    pipeline: Pipeline | AnyPath, *, now: datetime, at: datetime | str | None = None, settings: Any = None
+) -> FixtureResults:
+    """Tries the fixtures in the folder `tests` beside a pipeline.
+
+    Takes the pipeline; now, and as of when it is tried (the latest event time of the fixtures, so that they do not age; now
+    where they have none); settings in place of `tests/settings.csv` and the pipeline's own. Raises what `run` raises before it
+    reads, and ConfigurationError where there are no fixtures.
+    """
+    job = pipeline_from(pipeline)
+    fixtures = Fixtures.from_folder(job.folder / FIXTURES_FOLDER)
+    when = parse_time(at, "at") or latest_event_time(job, fixtures.files) or now
+    people = SubjectActs(consents=_fixture_consents(job, fixtures.consents, when))
+    trying = _FixtureRun(job, when, trial_keyring(job.policy, now), _fixture_settings(job, fixtures, settings), people)
+    return FixtureResults(when, *trying.all(fixtures))
+
+
+def _fixture_settings(job: Pipeline, fixtures: Fixtures, given: Any) -> SettingsRows | None:
+    """The settings that count; a ledger is not asked, for its subjects are told by keys that a test does not have."""
+    own = fixtures.settings if given is None else given
+    if own is not None:
+        return load_settings(own).with_folding(job.policy.folding)
+    return None if job.settings == LEDGER_SETTINGS else load_pipeline_settings(None, job)
+
+
+def _fixture_consents(job: Pipeline, file: Path | None, at: datetime) -> Consents | None:
+    """The consents of a fixture: to the terms that the manifest has now. Raises ConfigurationError where it cannot be read."""
+    from minimize.ledger.consents import ConsentAct
+
+    sender = find_sender(job, at)
+    if sender is None or file is None or sender.party.manifest is None:
+        return None
+    terms, columns = (
+        current_terms(sender.party.recipient, sender.party.function).text,
+        ("tenant_id", "state", "valid_from"),
+    )
+    acts = list[ConsentAct]()
+    for row in read_expected_rows(file):
+        tenant, state, since = (str(row.get(name) or "") for name in columns)
+        if state not in DPV_STATES or not tenant or not since:
+            hint = f"tenant_id, state ({', '.join(DPV_STATES)}), valid_from (ISO 8601 with an offset)"
+            raise ConfigurationError(f"{file} has a row that is no consent", hint=hint)
+        whose = (tenant, sender.name, sender.party.function)
+        valid_from = parse_time(since, f"a valid_from of {file}") or at
+        acts.append(ConsentAct(*whose, state, terms, "", valid_from, None, valid_from))
+    return Consents(tuple(acts))
+
+
+@dataclass(frozen=True, slots=True)
+class _FixtureRun:
+    """A pipeline, as of a time, with keys, settings and consents for a trial."""
+
+    job: Pipeline
+    at: datetime
+    keys: Keyring
+    settings: SettingsRows | None
+    people: SubjectActs
+
+    def all(self, fixtures: Fixtures) -> tuple[int, int, tuple[FixtureFailure, ...]]:
+        """How many records were tried, how many rows compared, and everything that is not as fixtures say."""
+        trial = self.over(fixtures.passing)
+        passed = list(trial.tried())
+        failed = [(each, list(self.over((each.path,)).tried())) for each in fixtures.failing]
+        failures = [*map(_unreleased_failure, (each for each in passed if each.outcome != "leaves"))]
+        failures += [failure for each, tried in failed for failure in _released_failures(each, tried)]
+        rows = 0
+        for each in fixtures.expecting:
+            count, differing = _compare_output(trial, each, [one for one in passed if one.file in each.of])
+            rows, failures = rows + count, [*failures, *differing]
+        return len(passed) + sum(len(tried) for _, tried in failed), rows, tuple(failures)
+
+    def over(self, files: Sequence[Path]) -> Trial:
+        """A trial over some files."""
+        return Trial.of(self.job, files, self.at, self.settings, self.keys, people=self.people)
+
+
+def _unreleased_failure(tried: TriedRecord) -> FixtureFailure:
+    message = f"the record does not leave: {tried.reason}"
+    return FixtureFailure("F001", message, str(tried.file), tried.line, tried.path)
+
+
+def _released_failures(failing: FailingFixture, tried: Sequence[TriedRecord]) -> list[FixtureFailure]:
+    file = str(failing.path)
+    left = [FixtureFailure("F002", "the record leaves", file, each.line) for each in tried if each.outcome == "leaves"]
+    other = [each for each in tried if each.outcome != "leaves" and failing.reason not in (None, each.reason)]
+    words = "the record does not leave, for another reason"
+    return [*left, *(FixtureFailure("F003", f"{words}: {each.reason}", file, each.line, each.path) for each in other)]
+
+
+def _compare_output(
+    trial: Trial, expecting: ExpectedTable, tried: Sequence[TriedRecord]
+) -> tuple[int, list[FixtureFailure]]:
+    """How many rows of an output were compared, and what differs. Raises ConfigurationError for an output that is not there."""
+    leaving = [each for each in tried if each.outcome == "leaves"]
+    tables = {RECORDS: trial.rows(leaving)} if expecting.output == RECORDS else trial.aggregates(leaving)
+    if expecting.output not in tables:
+        raise _missing_output_error(trial.job.plan, expecting, tables)
+    found, expected = json_rows(tables[expecting.output]), read_expected_rows(expecting.path)
+    keyed = _keyed_columns(trial.job.plan, expecting.output)
+    return len(found), [_difference_failure(expecting.path, each) for each in row_differences(found, expected, keyed)]
+
+
+def _missing_output_error(plan: Plan, expecting: ExpectedTable, tables: Collection[str]) -> ConfigurationError:
+    """Why an aggregate is not compared: it waits for late rows, or there is none of this name."""
+    if expecting.output in plan.aggregates:
+        message = f"{expecting.path} is of an aggregate that waits for late rows (`late`), and these are not tried"
+        hint = (
+            "what it publishes depends on batches and earlier receipts: `minimize run` into another --output shows it"
+        )
+        return ConfigurationError(message, hint=hint)
+    message = f"{expecting.path} is of `{expecting.output}`, and the pipeline has no such output"
+    return ConfigurationError(message, hint=did_you_mean(expecting.output, tables))
+
+
+def _keyed_columns(plan: Plan, output: str) -> frozenset[str]:
+    """The columns of an output whose values depend on keys."""
+    keyed = {key: each for key, each in plan.fields.items() if any(step.key_names for step in each.steps)}
+    if output == RECORDS:
+        return frozenset(each.pointer.top for each in keyed.values())
+    return frozenset(name for name, key in plan.aggregates[output].model.group_by.items() if key.field in keyed)
+
+
+def _difference_failure(path: Path, each: RowDifference) -> FixtureFailure:
+    return FixtureFailure(each.code, each.message, str(path), each.row, each.column, each.expected, each.found)

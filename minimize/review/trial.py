@@ -1,51 +1,88 @@
-"""Records through a pipeline's own stages one by one, in memory: what becomes of each, and what would leave.
+"""Trial of single records in memory: line numbers of a file, and the stages of a run applied record by record.
 
-It is the plan, the source and the stages of a run; nothing is written, and what must see everything first (duplicates, the most
-frequent values) sees the files of the trial.
+Plan, source and stages are those of a run; nothing is written. What needs all records first (duplicates, the most frequent
+values) sees the files of the trial.
 """
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.engines.base import Job, row_key
-from minimize.engines.local import batches_of
-from minimize.engines.passes import observers, shared, through, way_through
-from minimize.frames import decoded
-from minimize.io import FORMATS
-from minimize.io.base import Part, Source
-from minimize.job.erasing import People
-from minimize.job.sender import periods_of
+from minimize.arrow.batch import Batch, BatchCounts, Stage
+from minimize.arrow.interchange import decode_batch
+from minimize.engines.base import Job, derive_row_key
+from minimize.engines.local import share_batches
+from minimize.engines.passes import aggregate_tallies, empty_dictionaries, run_stages, settle_stages
 from minimize.keys import Keyring, new_keyring
 from minimize.plan import request
 from minimize.plan.bind import bind
 from minimize.policy.fields import steps_of
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
-from minimize.review.places import Lines
+from minimize.runs.erasures import SubjectActs
+from minimize.runs.sender import consent_periods
 from minimize.settings import SettingsRows
-from minimize.stage import Batch, Counts, Stage
-from minimize.stages.corrected import corrections
+from minimize.sources import FORMATS
+from minimize.sources.base import Source, SourcePart
+from minimize.sources.files import open_stream
+from minimize.stages.corrections import find_corrections
 from minimize.stages.facts import BatchFacts
-from minimize.stages.future import without_future
+from minimize.stages.future_time import reject_future
 from minimize.stages.release import Release
 
-RECORDS: Final = "records"
-NDJSON: Final = "ndjson"
-Fate = Literal["leaves", "quarantined", "gated", "deduplicated"]
+BOM: Final = b"\xef\xbb\xbf"
+BLANK: Final = b" \t\r\n"
+BLOCK_SIZE: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class LineIndex:
+    """The lines of a file, from 1: where each begins, and those that are not blank."""
+
+    starts: Sequence[int]
+    filled: Sequence[int]
+
+    @classmethod
+    def from_file(cls, path: Path) -> Self:
+        """Those of a file, which may be compressed; none of its text is kept. Raises SourceError where it cannot be read."""
+        starts, filled, position, is_blank = array("q", [0]), array("q"), 0, True
+        with open_stream(path, path.name) as stream:
+            for block in iter(partial(stream.read, BLOCK_SIZE), b""):
+                *whole, rest = (block.removeprefix(BOM) if position == 0 else block).split(b"\n")
+                position += len(block) - len(rest) - sum(len(line) + 1 for line in whole)  # a mark at the start
+                for line in whole:
+                    if not (is_blank and not line.strip(BLANK)):
+                        filled.append(len(starts))
+                    position, is_blank = position + len(line) + 1, True
+                    starts.append(position)
+                position, is_blank = position + len(rest), is_blank and not rest.strip(BLANK)
+        if not is_blank:
+            filled.append(len(starts))
+        return cls(starts, filled)
+
+    def line_of(self, position: int) -> int:
+        """The line that a byte stands in."""
+        return bisect_right(self.starts, position)
+
+
+RECORDS: Final = "records"
+NDJSON: Final = "ndjson"
+RecordOutcome = Literal["leaves", "quarantined", "gated", "deduplicated"]
+
+
+@dataclass(frozen=True, slots=True)
+class TriedRecord:
     """What became of one record: its file and line, its fate, why it did not leave, and the path where that was seen.
 
     raw     the record as it came in, where it could be read
@@ -54,7 +91,7 @@ class Tried:
 
     file: Path
     line: int
-    fate: Fate
+    outcome: RecordOutcome
     reason: str | None = None
     path: str | None = None
     raw: pa.RecordBatch | None = field(default=None, repr=False)
@@ -81,50 +118,52 @@ class Trial:
         settings: SettingsRows | None,
         keys: Keyring,
         kind: str = NDJSON,
-        people: People | None = None,
+        people: SubjectActs | None = None,
     ) -> Trial:
         """A trial over files of one format; `people` are who is gone, what was put right, and who agreed, where that is known.
 
         Raises what a run raises before it reads.
         """
-        known = people or People()
-        source = without_future(_source(pipeline, files, kind, known.erased.fields), pipeline.policy, at)
+        known = people or SubjectActs()
+        source = reject_future(_open_source(pipeline, files, kind, known.erased.fields), pipeline.policy, at)
         plan = bind(pipeline.policy, source.schema, purpose=pipeline.purpose, pipeline=pipeline)
-        seen = None if settings is None else settings.at(at)
+        seen = None if settings is None else settings.effective_at(at)
         gone, right = (
-            known.erased.at(at, pipeline.policy.future),
-            corrections(known.corrected, pipeline.policy, at, keys),
+            known.erased.effective_at(at, pipeline.policy.future),
+            find_corrections(known.corrected, pipeline.policy, at, keys),
         )
-        agreed = periods_of(pipeline, known.consents, at)
-        job = Job(plan, at, keys, seen, row_key=row_key(keys), erased=gone, corrected=right, consents=agreed)
-        stages = way_through(job, partial(batches_of, source))
+        agreed = consent_periods(pipeline, known.consents, at)
+        job = Job(plan, at, keys, seen, row_key=derive_row_key(keys), erased=gone, corrected=right, consents=agreed)
+        stages = settle_stages(job, partial(share_batches, source))
         release = Release(plan, schema=job.records_schema, secret=job.row_key) if RECORDS in plan.outputs else None
         return cls(job, source, files, stages, release, kind)
 
-    def tried(self) -> Iterator[Tried]:
+    def tried(self) -> Iterator[TriedRecord]:
         """What becomes of each record, file by file, line by line."""
         for path, part in zip(self.files, self.source.parts, strict=True):
             yield from self._of_part(path, part)
 
-    def rows(self, tried: Sequence[Tried]) -> pa.Table:
+    def rows(self, tried: Sequence[TriedRecord]) -> pa.Table:
         """What leaves of some records, in their order; nothing where the pipeline writes no records."""
         if self.release is None:
             return pa.table({})
-        batches = [decoded(self.release.columns(each.behind), self.job.records_schema) for each in tried if each.behind]
+        batches = [
+            decode_batch(self.release.columns(each.behind), self.job.records_schema) for each in tried if each.behind
+        ]
         return pa.Table.from_batches(batches, schema=self.job.records_schema)
 
-    def aggregates(self, tried: Sequence[Tried]) -> dict[str, pa.Table]:
+    def aggregates(self, tried: Sequence[TriedRecord]) -> dict[str, pa.Table]:
         """By name the aggregates of some records; of those that wait for late rows nothing is complete yet."""
         late = {name: each.late for name, each in self.job.plan.aggregates.items() if each.late is not None}
-        job = replace(self.job, reach={name: each.reach(self.job.at.date()) for name, each in late.items()})
-        tallies = observers(job, shared(job))
+        job = replace(self.job, event_days={name: each.event_days(self.job.at.date()) for name, each in late.items()})
+        tallies = aggregate_tallies(job, empty_dictionaries(job))
         for each in tried:
             if each.behind is not None:
                 for tally in tallies.values():
                     tally.observe(each.behind)
         return {name: tally.settle().table for name, tally in tallies.items()}
 
-    def one(self, line: int) -> Tried | None:
+    def one(self, line: int) -> TriedRecord | None:
         """What becomes of the record in a line of the first file; None where there is none."""
         path = self.files[0]
         for bad, good in self._chunks(path, self.source.parts[0]):
@@ -132,52 +171,54 @@ class Trial:
                 return bad.get(line) or self._one(path, line, good[line])
         return None
 
-    def _of_part(self, path: Path, part: Part) -> Iterator[Tried]:
+    def _of_part(self, path: Path, part: SourcePart) -> Iterator[TriedRecord]:
         for bad, good in self._chunks(path, part):
             found = bad | {line: self._one(path, line, raw) for line, raw in good.items()}
             yield from (found[line] for line in sorted(found))
 
-    def _chunks(self, path: Path, part: Part) -> Iterator[tuple[dict[int, Tried], dict[int, pa.RecordBatch]]]:
+    def _chunks(
+        self, path: Path, part: SourcePart
+    ) -> Iterator[tuple[dict[int, TriedRecord], dict[int, pa.RecordBatch]]]:
         """Chunk by chunk, by line, the records that cannot be processed, and those that can."""
-        lines, seen = Lines.of(path) if self.kind == NDJSON else None, 0
+        lines, seen = LineIndex.from_file(path) if self.kind == NDJSON else None, 0
         for chunk in part.read():
             own = range(seen + 1, seen + chunk.read + 1) if lines is None else lines.filled[seen : seen + chunk.read]
             seen += chunk.read
             rejects = [
-                (reject.position + 1 if lines is None else lines.at(reject.position), reject)
+                (reject.position + 1 if lines is None else lines.line_of(reject.position), reject)
                 for reject in chunk.rejects
             ]
-            bad = {line: Tried(path, line, "quarantined", each.code, each.field) for line, each in rejects}
+            bad = {line: TriedRecord(path, line, "quarantined", each.code, each.field) for line, each in rejects}
             rows = (chunk.records.slice(row, 1) for row in range(chunk.records.num_rows))
             yield bad, dict(zip((line for line in own if line not in bad), rows, strict=True))
 
-    def _one(self, path: Path, line: int, raw: pa.RecordBatch) -> Tried:
-        behind = through(self.stages, Batch(raw))
+    def _one(self, path: Path, line: int, raw: pa.RecordBatch) -> TriedRecord:
+        behind = run_stages(self.stages, Batch(raw))
         raw = raw if self.job.corrected is None else self.job.corrected(raw)
         if behind.raw.num_rows:
-            return Tried(path, line, "leaves", raw=raw, behind=behind)
-        fate, reason = _fate(behind.counts)
-        return Tried(path, line, fate, reason, raw=raw)
+            return TriedRecord(path, line, "leaves", raw=raw, behind=behind)
+        fate, reason = _stage_outcome(behind.counts)
+        return TriedRecord(path, line, fate, reason, raw=raw)
 
 
-def _fate(counts: Counts) -> tuple[Fate, str | None]:
+def _stage_outcome(counts: BatchCounts) -> tuple[RecordOutcome, str | None]:
     if counts.gated:
         return "gated", next(iter(counts.gated))
     return "deduplicated", "deduplicated"
 
 
-def _source(pipeline: Pipeline, files: Sequence[Path], kind: str = NDJSON, also: Collection[str] = ()) -> Source:
+def _open_source(pipeline: Pipeline, files: Sequence[Path], kind: str = NDJSON, also: Collection[str] = ()) -> Source:
     root = files[0].parent if files else Path()
     return FORMATS[kind](files, root, request(pipeline.policy, pipeline.purpose, pipeline, also))
 
 
-def latest(pipeline: Pipeline, files: Sequence[Path]) -> datetime | None:
+def latest_event_time(pipeline: Pipeline, files: Sequence[Path]) -> datetime | None:
     """The latest event time of the records of some files; None where there is none."""
-    times = [time for part in _source(pipeline, files).parts for time in _times(pipeline.policy, part)]
+    times = [time for part in _open_source(pipeline, files).parts for time in _event_times(pipeline.policy, part)]
     return max(times, default=None)
 
 
-def _times(policy: Policy, part: Part) -> Iterator[datetime]:
+def _event_times(policy: Policy, part: SourcePart) -> Iterator[datetime]:
     for chunk in part.read():
         times = BatchFacts(chunk.records, policy, None, datetime.now(UTC)).times()
         last = None if times is None else pc.max(times.cast(pa.timestamp("us", "UTC"), safe=False)).as_py()
@@ -185,7 +226,7 @@ def _times(policy: Policy, part: Part) -> Iterator[datetime]:
             yield last
 
 
-def keys_for(policy: Policy, now: datetime) -> Keyring:
+def trial_keyring(policy: Policy, now: datetime) -> Keyring:
     """A keyring of new keys with the names that a policy says, which nobody keeps."""
     names = {name for field in policy.fields.values() for step in steps_of(field) for name in step.key_names}
     with TemporaryDirectory(prefix="minimize-") as folder:

@@ -1,15 +1,18 @@
-"""The world that all samples speak of: six tenants, their users, administrators and sites, and (`devices.py`) their devices.
+"""The world of all samples: invented names and contacts, then six tenants with their users, administrators and sites.
 
-The members of a population are numbered. Member number n has the same facts in a population of any size, because each column
-is drawn from a generator of its own.
+The members of a population are numbered. Member number n has the same facts in a population of any size, because each
+column is drawn from a generator of its own. Phone numbers and addresses are of ranges reserved for fiction and documentation.
 """
 
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from ipaddress import IPv4Network, IPv6Address
+from typing import TYPE_CHECKING, ClassVar
 from uuid import NAMESPACE_DNS, uuid5
 from zlib import crc32
 
@@ -17,10 +20,91 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.samples import values
-from minimize.samples.lines import concatenated
-from minimize.samples.people import People, ascii_letters, people, phones
-from minimize.samples.values import Bools, Ints, Random, picked
+from minimize.errors import ConfigurationError
+from minimize.samples import arrays
+from minimize.samples.arrays import Bools, Ints, Random, concatenate, pool_values
+
+if TYPE_CHECKING:
+    from faker import Faker
+
+LOCALES = ("en_US", "fr_FR", "de_DE")
+DOCUMENTATION_NETWORKS = ("203.0.113.0/24", "198.51.100.0/24", "192.0.2.0/24")
+_AREAS = (202, 206, 212, 303, 312, 404, 415, 503, 512, 617, 702, 713, 808, 907)
+
+
+@dataclass(frozen=True, slots=True)
+class NamePool:
+    """Given and family names (equally many of each), and what people write to the help desk."""
+
+    given_names: tuple[str, ...]
+    family_names: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def name_pool(seed: int, each: int = 80) -> NamePool:
+    """So many people of each locale. Raises ConfigurationError where Faker is not installed."""
+    fakers = [_faker(locale, seed) for locale in LOCALES]
+    given = tuple(faker.first_name() for faker in fakers for _ in range(each))
+    family = tuple(faker.last_name() for faker in fakers for _ in range(each))
+    return NamePool(given, family, tuple(_note(fakers[index % 3], index) for index in range(each)))
+
+
+def phone_numbers() -> list[str]:
+    """Telephone numbers of the ranges that regulators keep for fiction (North America, United Kingdom, France)."""
+    american = [f"+1{area}55501{number:02}" for area in _AREAS for number in range(100)]
+    british = [f"+447700900{number:03}" for number in range(1000)]
+    french = [f"+3363998{number:04}" for number in range(0, 10_000, 5)]
+    return [*american, *british, *french]
+
+
+def ip_addresses(random: Random, count: int = 1500) -> list[str]:
+    """IP addresses of the documentation ranges: v4, v6, v4-mapped, and forms with brackets, port and zone."""
+    v4 = [str(host) for network in DOCUMENTATION_NETWORKS for host in IPv4Network(network).hosts()]
+    v6 = [_v6(random) for _ in range(count)]
+    mapped = [f"::ffff:{address}" for address in v4[::9]]
+    odd = [*(f"[{address}]:443" for address in v6[:20]), *(f"{address}%en0" for address in v6[20:40]), "n/a", "unknown"]
+    return [*v4, *v6, *mapped, *odd]
+
+
+def _v6(random: Random) -> str:
+    low = int(random.integers(0, 2**63))
+    subnet = int(random.integers(0, 2**31))
+    return str(IPv6Address((0x20010DB8 << 96) | (subnet << 64) | low))
+
+
+def _faker(locale: str, seed: int) -> Faker:
+    faker = _import_faker()(locale)
+    faker.seed_instance(seed)
+    return faker
+
+
+def _import_faker() -> type[Faker]:
+    try:
+        from faker import Faker
+    except ImportError:
+        pass
+    else:
+        return Faker
+    raise ConfigurationError("sample data needs Faker", hint="pip install 'minimize[samples]'")
+
+
+def _note(faker: Faker, index: int) -> str:
+    name = f"{faker.first_name()} {faker.last_name()}"
+    forms = (
+        f"{name} called, the device shows error 0x87D1041C after the update",
+        f"write to {ascii_letters(faker.first_name())}@mail.example or call +1202555{100 + index % 100:04}",
+        f"screen cracked; {name} will bring it to building 4",
+        f"cannot reach 203.0.113.{index % 250 + 1}, see https://portal.example/devices/{index}",
+        "résolu après redémarrage",
+    )
+    return forms[index % len(forms)]
+
+
+def ascii_letters(text: str) -> str:
+    """A name as it is written in an address."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return "".join(letter for letter in plain.lower() if letter.isalnum()) or "someone"
+
 
 DOMAINS = (
     "alpine.example",
@@ -35,14 +119,14 @@ ACCOUNTS = tuple(str(uuid5(NAMESPACE_DNS, f"account.{domain}")) for domain in DO
 PARTNER_TENANTS = ("LC01alpine", None, "LC03orchard", "LC04quarry", None, "LC06lantern")
 """The tenants at a third party, which some of them have."""
 OWNERS = tuple(f"owner@{domain}" for domain in DOMAINS)
-SHARES = (33, 20, 15, 12, 11, 9)
+TENANT_SHARES = (33, 20, 15, 12, 11, 9)
 """Of the tenants, in percent."""
-LOST = 8
+LOST_DEVICES = 8
 """So many devices of each tenant are looked for."""
 
-HOLDERS = (0, 0, 0, 1, 1, 2, 3, 4)
+DEVICE_HOLDERS = (0, 0, 0, 1, 1, 2, 3, 4)
 """Who of five users has each of eight devices."""
-FIRST = (0, 3, 5, 6, 7)
+FIRST_DEVICES = (0, 3, 5, 6, 7)
 """The first device of each of five users."""
 
 
@@ -68,90 +152,93 @@ class Population:
 
     def chance(self, column: str, share: float) -> Bools:
         """True for about this share of the members."""
-        return values.chance(self.draw(column), self.count, share)
+        return arrays.random_mask(self.draw(column), self.count, share)
 
     def pick(self, column: str, pool: Sequence[str | None], skew: float = 0.0) -> pa.Array:
         """A value of a pool for each member; the higher the skew, the more have the first."""
-        return picked(pool, values.codes(self.draw(column), self.count, len(pool), skew), type=pa.string())
+        return pool_values(pool, arrays.random_codes(self.draw(column), self.count, len(pool), skew), type=pa.string())
 
     def guids(self, column: str) -> pa.StringArray:
         """A GUID for each member."""
-        return values.guids(self.draw(column), self.count)
+        return arrays.guids(self.draw(column), self.count)
 
     @cached_property
     def tenant(self) -> Ints:
         """The place of the tenant among `TENANTS`."""
-        return values.spread(self.draw("tenant"), self.count, SHARES, math.sqrt(2))
+        return arrays.evenly_spread_codes(self.draw("tenant"), self.count, TENANT_SHARES, math.sqrt(2))
 
     @cached_property
     def tenant_id(self) -> pa.Array:
         """The tenant."""
-        return picked(TENANTS, self.tenant)
+        return pool_values(TENANTS, self.tenant)
 
     @cached_property
     def account_id(self) -> pa.Array:
         """The tenant's account."""
-        return picked(ACCOUNTS, self.tenant)
+        return pool_values(ACCOUNTS, self.tenant)
 
     @cached_property
     def partner_tenant_id(self) -> pa.Array:
         """The tenant at a third party, null for some tenants."""
-        return picked(PARTNER_TENANTS, self.tenant, type=pa.string())
+        return pool_values(PARTNER_TENANTS, self.tenant, type=pa.string())
 
 
-class Persons(Population):
+class PersonPopulation(Population):
     """People with a name and an address at their tenant's domain, no two of which are the same."""
 
     @cached_property
-    def given(self) -> Ints:
-        """The place of the given name among those of `people`."""
-        return values.codes(self.draw("given"), self.count, len(self.world.people.given), 0.3)
+    def given_name_code(self) -> Ints:
+        """The place of the given name among those of `name_pool`."""
+        return arrays.random_codes(self.draw("given"), self.count, len(self.world.people.given_names), 0.3)
 
     @cached_property
-    def family(self) -> Ints:
-        """The place of the family name among those of `people`."""
-        return values.codes(self.draw("family"), self.count, len(self.world.people.family), 0.3)
+    def family_name_code(self) -> Ints:
+        """The place of the family name among those of `name_pool`."""
+        return arrays.random_codes(self.draw("family"), self.count, len(self.world.people.family_names), 0.3)
 
     @cached_property
     def first_name(self) -> pa.Array:
         """The given name."""
-        return picked(self.world.people.given, self.given)
+        return pool_values(self.world.people.given_names, self.given_name_code)
 
     @cached_property
     def last_name(self) -> pa.Array:
         """The family name."""
-        return picked(self.world.people.family, self.family)
+        return pool_values(self.world.people.family_names, self.family_name_code)
 
     @cached_property
     def display_name(self) -> pa.StringArray:
         """Given and family name."""
-        return concatenated(self.first_name.cast(pa.string()), " ", self.last_name.cast(pa.string()))
+        return concatenate(self.first_name.cast(pa.string()), " ", self.last_name.cast(pa.string()))
 
     @cached_property
     def user_name(self) -> pa.StringArray:
         """The part of an address before the `@`: the names in ASCII, and a number if somebody at the tenant has them already."""
         given, family = (
-            picked([ascii_letters(name) for name in names], codes).cast(pa.string())
-            for names, codes in ((self.world.people.given, self.given), (self.world.people.family, self.family))
+            pool_values([ascii_letters(name) for name in names], codes).cast(pa.string())
+            for names, codes in (
+                (self.world.people.given_names, self.given_name_code),
+                (self.world.people.family_names, self.family_name_code),
+            )
         )
-        name = concatenated(given, ".", family)
-        at_tenant = concatenated(name, self.tenant_id.cast(pa.string())).dictionary_encode()
-        earlier = values.ordinals(np.asarray(at_tenant.indices, np.int64))
+        name = concatenate(given, ".", family)
+        at_tenant = concatenate(name, self.tenant_id.cast(pa.string())).dictionary_encode()
+        earlier = arrays.ordinals_in_group(np.asarray(at_tenant.indices, np.int64))
         number = pa.array(earlier + 1).cast(pa.string())
-        return concatenated(name, pc.if_else(pa.array(earlier > 0), number, ""))
+        return concatenate(name, pc.if_else(pa.array(earlier > 0), number, ""))
 
     @cached_property
     def user_principal_name(self) -> pa.StringArray:
         """The address at the tenant."""
-        return concatenated(self.user_name, "@", picked(DOMAINS, self.tenant).cast(pa.string()))
+        return concatenate(self.user_name, "@", pool_values(DOMAINS, self.tenant).cast(pa.string()))
 
     @cached_property
     def phone_number(self) -> pa.Array:
         """A telephone number."""
-        return self.pick("phone_number", phones())
+        return self.pick("phone_number", phone_numbers())
 
 
-class Users(Persons):
+class Users(PersonPopulation):
     """The people whose devices are managed: five users have eight devices."""
 
     seeded_as = "users"
@@ -169,22 +256,24 @@ class Users(Persons):
     @cached_property
     def user_email(self) -> pa.StringArray:
         """A private address."""
-        return concatenated(self.user_name, "@mail.example")
+        return concatenate(self.user_name, "@mail.example")
 
     @cached_property
     def apple_id(self) -> pa.StringArray:
         """The account at Apple."""
-        return concatenated(self.user_name, "@icloud.example")
+        return concatenate(self.user_name, "@icloud.example")
 
     @cached_property
     def first_device(self) -> Ints:
         """The number of each user's first device."""
         number = np.arange(self.count)
-        first: Ints = number // len(FIRST) * len(HOLDERS) + np.array(FIRST)[number % len(FIRST)]
+        first: Ints = (
+            number // len(FIRST_DEVICES) * len(DEVICE_HOLDERS) + np.array(FIRST_DEVICES)[number % len(FIRST_DEVICES)]
+        )
         return first
 
 
-class Administrators(Persons):
+class Administrators(PersonPopulation):
     """The people who manage a tenant's devices."""
 
     seeded_as = "administrators"
@@ -202,7 +291,7 @@ class Administrators(Persons):
     @cached_property
     def owner_email(self) -> pa.Array:
         """The owner of the tenant's account."""
-        return picked(OWNERS, self.tenant)
+        return pool_values(OWNERS, self.tenant)
 
 
 class World:
@@ -212,18 +301,20 @@ class World:
         self.seed = seed
 
     @cached_property
-    def people(self) -> People:
+    def people(self) -> NamePool:
         """The names that people have, and what they write."""
-        return people(self.seed)
+        return name_pool(self.seed)
 
 
-def holder(devices: Ints) -> Ints:
+def holder_numbers(devices: Ints) -> Ints:
     """The number of the user of each device."""
-    number: Ints = devices // len(HOLDERS) * len(FIRST) + np.array(HOLDERS)[devices % len(HOLDERS)]
+    number: Ints = (
+        devices // len(DEVICE_HOLDERS) * len(FIRST_DEVICES) + np.array(DEVICE_HOLDERS)[devices % len(DEVICE_HOLDERS)]
+    )
     return number
 
 
-def colleagues(tenants: Ints, members: Population, random: Random) -> Ints:
+def colleague_numbers(tenants: Ints, members: Population, random: Random) -> Ints:
     """The number of a member of the same tenant for each of these tenants, -1 if it has none. Loops over tenants."""
     found, place = np.full(len(tenants), -1), random.random(len(tenants))
     for tenant in range(len(TENANTS)):

@@ -1,22 +1,28 @@
-"""Collection settings over time: who may be collected when. One backend a file."""
+"""Collection settings over time: which tenants and subjects may be collected, from which moment on.
+
+model.py      what the gate asks; files.py reads settings from CSV, Parquet or memory, and checks them
+rows.py       settings as recorded; effective.py as one run sees them; timeline.py what they come to over time
+tokenized.py  settings of the ledger, where subjects are keyed tokens
+erasures.py   erased tenants and subjects, whose records must not come back
+columns.py    columns of records as numbers
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from minimize.settings.base import SCHEMA, FeatureSwitch, Settings
-from minimize.settings.files import from_file
-from minimize.settings.memory import from_memory
-from minimize.settings.rows import Kind, SettingsRows
-from minimize.settings.seen import Explained, SeenSettings, SettingRow
+from minimize.settings.effective import EffectiveSettings, ExplainableSettings, SettingRow
+from minimize.settings.files import read_file, read_memory
+from minimize.settings.model import SETTINGS_SCHEMA, FeatureSwitch, Settings
+from minimize.settings.rows import SettingKind, SettingsRows
 
 __all__ = [
-    "SCHEMA",
-    "Explained",
+    "SETTINGS_SCHEMA",
+    "EffectiveSettings",
+    "ExplainableSettings",
     "FeatureSwitch",
-    "Kind",
-    "SeenSettings",
+    "SettingKind",
     "SettingRow",
     "Settings",
     "SettingsRows",
@@ -33,7 +39,7 @@ def load_settings(settings: Any = None) -> SettingsRows:
     0
     """
     if settings is None:
-        return SettingsRows(SCHEMA.empty_table())
+        return SettingsRows(SETTINGS_SCHEMA.empty_table())
     if isinstance(settings, SettingsRows):
         return settings
-    return from_file(Path(settings)) if isinstance(settings, str | Path) else from_memory(settings)
+    return read_file(Path(settings)) if isinstance(settings, str | Path) else read_memory(settings)

@@ -1,76 +1,138 @@
-"""Columns of records as numbers: who (as an index into those whom settings name) and when (microseconds)."""
+"""Columns of records as numbers: positions among known names, microseconds, and distinct pairs of tenant and subject."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Container, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.errors import KeyringError
+from minimize.identifiers import canonical_text
 from minimize.settings.timeline import Bools, Integers
 
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _MILLISECONDS_A_DAY = 86_400_000
 _MICROSECONDS_A_DAY = 86_400_000_000
-_NAMES = (pa.types.is_large_string, pa.types.is_string_view, pa.types.is_integer)
-_BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view)
-_FURTHEST = np.iinfo(np.int64).max
+_NAME_TYPES = (pa.types.is_large_string, pa.types.is_string_view, pa.types.is_integer)
+_BYTE_TYPES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view)
+_LARGEST_INT64 = np.iinfo(np.int64).max
 
 
-def index(values: pa.Array, known: pa.Array) -> Integers:
+def positions_among(values: pa.Array, known: pa.Array) -> Integers:
     """Where each value stands among the known strings, -1 for nowhere. Integers are compared in decimal."""
     if pa.types.is_dictionary(values.type):
-        entries = np.append(index(values.dictionary, known), -1)
+        entries = np.append(positions_among(values.dictionary, known), -1)
         indices = pc.fill_null(values.indices.cast(pa.int64()), len(values.dictionary))
         return np.asarray(entries[indices.to_numpy()], np.int64)
-    found = pc.index_in(_text(values), value_set=known, skip_nulls=True).fill_null(-1)
+    found = pc.index_in(_as_strings(values), value_set=known, skip_nulls=True).fill_null(-1)
     return np.array(found.to_numpy(zero_copy_only=False), np.int64)
 
 
-def moments(times: pa.Array) -> Integers:
+def column_microseconds(times: pa.Array) -> Integers:
     """Timestamps or dates as whole microseconds since 1970, rounded down; what stands for null is any number."""
     if pa.types.is_dictionary(times.type):
         times = times.dictionary_decode()
     if pa.types.is_date32(times.type):
-        return _scaled(_plain(times.cast(pa.int32())), _MICROSECONDS_A_DAY)
+        return _to_microseconds(_as_int64(times.cast(pa.int32())), _MICROSECONDS_A_DAY)
     if pa.types.is_date64(times.type):
-        return _scaled(_plain(times.view(pa.int64())) // _MILLISECONDS_A_DAY, _MICROSECONDS_A_DAY)
-    ticks, rate = _plain(times.view(pa.int64())), _PER_SECOND[times.type.unit]
+        return _to_microseconds(_as_int64(times.view(pa.int64())) // _MILLISECONDS_A_DAY, _MICROSECONDS_A_DAY)
+    ticks, rate = _as_int64(times.view(pa.int64())), _PER_SECOND[times.type.unit]
     if rate > 1_000_000:
         return ticks // (rate // 1_000_000)
-    return ticks if rate == 1_000_000 else _scaled(ticks, 1_000_000 // rate)
+    return ticks if rate == 1_000_000 else _to_microseconds(ticks, 1_000_000 // rate)
 
 
-def _scaled(ticks: Integers, factor: int) -> Integers:
+def _to_microseconds(ticks: Integers, factor: int) -> Integers:
     """Times in microseconds. What lies further away than these reach is as far away as they do."""
-    return np.clip(ticks.astype(np.int64), -(_FURTHEST // factor), _FURTHEST // factor) * factor
+    return np.clip(ticks.astype(np.int64), -(_LARGEST_INT64 // factor), _LARGEST_INT64 // factor) * factor
 
 
-def named(values: pa.Array) -> Bools | None:
+def nameable_mask(values: pa.Array) -> Bools | None:
     """Where somebody is whom settings could name; None for everywhere."""
     plain = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
-    if plain != pa.string() and not any(test(plain) for test in (*_NAMES, *_BYTES)):
+    if plain != pa.string() and not any(test(plain) for test in (*_NAME_TYPES, *_BYTE_TYPES)):
         return np.zeros(len(values), np.bool_)
-    return valid(values)
+    return valid_mask(values)
 
 
-def valid(values: pa.Array) -> Bools | None:
+def valid_mask(values: pa.Array) -> Bools | None:
     """Where a value is; None for everywhere."""
     if pa.types.is_dictionary(values.type) and values.dictionary.null_count:
         values = values.dictionary_decode()
     return np.array(pc.is_valid(values).to_numpy(zero_copy_only=False), np.bool_) if values.null_count else None
 
 
-def _plain(numbers: pa.Array) -> Integers:
+def _as_int64(numbers: pa.Array) -> Integers:
     if not numbers.null_count:
         return np.asarray(numbers.to_numpy(zero_copy_only=False), np.int64)
     return np.array(pc.fill_null(numbers, 0).to_numpy(zero_copy_only=False), np.int64)
 
 
-def _text(values: pa.Array) -> pa.Array:
+def _as_strings(values: pa.Array) -> pa.Array:
     """The values as the strings that settings would name them by; bytes are UTF-8. What settings cannot name is null."""
     kind = values.type
     if kind == pa.string():
         return values
-    if any(test(kind) for test in _BYTES):
+    if any(test(kind) for test in _BYTE_TYPES):
         return values.cast(options=pc.CastOptions(pa.string(), allow_invalid_utf8=True))
-    return values.cast(pa.string()) if any(test(kind) for test in _NAMES) else pa.nulls(len(values), pa.string())
+    return values.cast(pa.string()) if any(test(kind) for test in _NAME_TYPES) else pa.nulls(len(values), pa.string())
+
+
+Codes = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectPairs:
+    """Distinct pairs.
+
+    names   per pair its tenant and its subject, in their canonical forms
+    rows    the records that are of any pair
+    places  per such record the pair that it is of
+    """
+
+    names: list[tuple[str, str]] = field(repr=False)
+    rows: Codes = field(repr=False)
+    places: Codes = field(repr=False)
+
+    @classmethod
+    def from_columns(cls, tenants: pa.Array, subjects: pa.Array, concerned: Container[str]) -> SubjectPairs:
+        """The pairs of the tenants that are concerned. A record without a tenant or a subject is of none."""
+        own_tenants, own_subjects = encode_column(tenants), encode_column(subjects)
+        names, words = canonical_texts(own_tenants.dictionary), canonical_texts(own_subjects.dictionary)
+        is_concerned = np.array([*(name in concerned for name in names), False], np.bool_)
+        tenant, subject = code_numbers(own_tenants.indices), code_numbers(own_subjects.indices)
+        rows = np.flatnonzero((tenant >= 0) & (subject >= 0) & is_concerned[tenant])
+        pairs, places = np.unique(tenant[rows] * len(words) + subject[rows], return_inverse=True)
+        return cls(list(_pair_names(pairs, names, words)), rows, places.reshape(-1))
+
+
+def encode_column(values: pa.Array) -> pa.DictionaryArray:
+    """The values as codes of distinct ones."""
+    return values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
+
+
+def canonical_texts(words: pa.Array) -> list[str]:
+    """Distinct values as text, in their canonical forms."""
+    return ["" if word is None else canonical_text(word) for word in words.cast(pa.string()).to_pylist()]
+
+
+def code_numbers(codes: pa.Array) -> Codes:
+    """Codes as numbers, -1 for null."""
+    return np.asarray(pc.fill_null(codes.cast(pa.int64()), -1).to_numpy(zero_copy_only=False), np.int64)
+
+
+def _pair_names(pairs: npt.NDArray[Any], names: list[str], words: list[str]) -> Iterator[tuple[str, str]]:
+    yield from ((names[pair // len(words)], words[pair % len(words)]) for pair in pairs.tolist())
+
+
+def check_token_keys(versions: Collection[int], secrets: Collection[int]) -> None:
+    """Raises KeyringError where a key is not there that subjects are told by: nobody would be recognized, and nobody notice."""
+    if not set(versions) <= set(secrets):
+        raise KeyringError(
+            "subjects were told by keys that are not here", hint="the keyring must have every version of `subject`"
+        )

@@ -1,28 +1,291 @@
-"""Settings from a file, by its suffix: one format a file of this room, and the table of them."""
+"""Settings from CSV, Parquet or memory: read and checked, with every faulty row at once, by file and line, never by value.
+
+CSV is RFC 4180 with a header, in UTF-8. Parquet has the column names of that header; a folder of such files is one table.
+Data in memory is an Arrow table, a DataFrame, or anything with the Arrow PyCapsule interface. The errors of a single setting
+that an administrator records follow at the end.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+import csv
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final, TextIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from minimize.errors import Finding, PolicyError
-from minimize.settings import csv, parquet
-from minimize.settings.check import Given, checked
-from minimize.settings.rows import SettingsRows
+from minimize.identifiers import canonical_column
+from minimize.ledger.subject_tokens import SUBJECT_KEY, token_version
+from minimize.os_errors import describe_os_error
+from minimize.settings.columns import column_microseconds
+from minimize.settings.model import SETTINGS_SCHEMA
+from minimize.settings.rows import SettingsRows, epoch_microseconds
+from minimize.text import count_noun
 
-FORMATS: Final[Mapping[str, Callable[[Path], Given]]] = MappingProxyType(
-    {".csv": csv.read, ".parquet": parquet.read, ".pq": parquet.read}
+_REQUIRED_COLUMNS = ("tenant_id", "setting", "holder")
+_ID_COLUMNS = ("tenant_id", "subject")
+_TIME_COLUMNS = ("valid_from", "recorded_at")
+
+
+@dataclass(frozen=True, slots=True)
+class UncheckedSettings:
+    """Columns of text (or, for times, timestamps) as they were read; `lines` where they come from a text file."""
+
+    table: pa.Table
+    file: str | None = None
+    lines: Sequence[int] | None = None
+    tokens: bool = False
+    """Whether subjects may be tokens of a ledger, which no record has."""
+
+    def place(self, row: int) -> tuple[int | None, str]:
+        """The line of a row, and words for it where there are no lines."""
+        return (None, f"row {row + 1}: ") if self.lines is None else (self.lines[row], "")
+
+    def fault(self, code: str, what: str, row: int | None = None, hint: str = "", field: str | None = None) -> Finding:
+        """A finding about a row, or about the whole."""
+        line, where = (None, "") if row is None else self.place(row)
+        return Finding(code, f"{where}{what}", hint=hint, file=self.file, line=line, field=field)
+
+
+def check_rows(given: UncheckedSettings) -> SettingsRows:
+    """The rows. Raises PolicyError with every fault."""
+    raise_faults(list(_column_faults(given)), given.file)
+    texts = {name: _text_column(given.table, name) for name in SETTINGS_SCHEMA.names if name not in _TIME_COLUMNS}
+    written = {name: texts[name] for name in _ID_COLUMNS}
+    texts |= {name: canonical_column(ids) for name, ids in written.items()}
+    times = {name: _time_column(given.table[name].combine_chunks()) for name in _TIME_COLUMNS}
+    faults = [
+        *_missing_values(given, texts),
+        *_blank_subjects(given, written, texts),
+        *_missing_times(given, times),
+        *_token_subjects(given, texts),
+    ]
+    raise_faults(sorted(faults, key=lambda fault: fault.line or 0), given.file)
+    texts["value"] = pc.fill_null(texts["value"], "")
+    columns = {**texts, **{name: column.cast(pa.timestamp("us", "UTC")) for name, column in times.items()}}
+    table = pa.table([columns[name] for name in SETTINGS_SCHEMA.names], schema=SETTINGS_SCHEMA)
+    differing = {
+        row for name in _ID_COLUMNS for row in _row_numbers(pc.not_equal(written[name], texts[name]).fill_null(False))
+    }
+    return SettingsRows(table, given.lines, given.file, sorted(differing))
+
+
+def raise_faults(faults: Sequence[Finding], file: str | None) -> None:
+    """Raises PolicyError where there are faults."""
+    if faults:
+        count = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise PolicyError(f"{count} in the settings{'' if file is None else f' {file}'}", findings=faults)
+
+
+def _column_faults(given: UncheckedSettings) -> Iterator[Finding]:
+    names = given.table.column_names
+    for name in SETTINGS_SCHEMA.names:
+        if names.count(name) > 1 or (name not in names and name != "subject"):
+            yield given.fault("C002", f"settings have no column {name}, or several", field=name)
+        elif (
+            name in names
+            and not _is_column_empty(given, name)
+            and not _is_readable_type(name, _value_type(given.table[name].type))
+        ):
+            yield given.fault("C006", f"the column {name} is of a type that settings do not have", field=name)
+
+
+def _is_column_empty(given: UncheckedSettings, name: str) -> bool:
+    """Whether nothing is said in the whole column, whatever its type: pandas reads it as numbers."""
+    return name not in _TIME_COLUMNS and given.table[name].null_count == given.table.num_rows
+
+
+def _is_readable_type(name: str, type_: pa.DataType) -> bool:
+    """Numbers with a fraction are no names: 7.0 would be another subject than 7."""
+    if pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_):
+        return True
+    if name in _TIME_COLUMNS:
+        return bool(pa.types.is_timestamp(type_))
+    return bool(pa.types.is_integer(type_) or pa.types.is_null(type_))
+
+
+def _value_type(type_: pa.DataType) -> pa.DataType:
+    return type_.value_type if pa.types.is_dictionary(type_) else type_
+
+
+def _text_column(table: pa.Table, name: str) -> pa.Array:
+    if name not in table.column_names:
+        return pa.nulls(table.num_rows, pa.string())
+    return table[name].combine_chunks().cast(pa.string())
+
+
+def _time_column(column: pa.Array) -> pa.Array:
+    """Times as microseconds, null where there is none; text is ISO 8601 with an offset, a timestamp without zone is UTC."""
+    if pa.types.is_timestamp(_value_type(column.type)):
+        return pa.array(column_microseconds(column), pa.int64(), mask=np.asarray(column.is_null()))
+    encoded = column.cast(pa.string()).dictionary_encode()
+    read = [_parse_time(text) for text in encoded.dictionary.to_pylist()]  # distinct texts only
+    return pa.array(read, pa.int64()).take(encoded.indices)
+
+
+def _parse_time(text: str) -> int | None:
+    try:
+        return epoch_microseconds(datetime.fromisoformat(text.strip()))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _missing_values(given: UncheckedSettings, texts: dict[str, pa.Array]) -> Iterator[Finding]:
+    for name in _REQUIRED_COLUMNS:
+        for row in _row_numbers(pc.fill_null(pc.equal(texts[name], ""), True)):
+            yield given.fault("C003", f"{name} is empty", row, field=name)
+
+
+def _blank_subjects(
+    given: UncheckedSettings, written: dict[str, pa.Array], texts: dict[str, pa.Array]
+) -> Iterator[Finding]:
+    """A subject of which nothing is left would be the whole tenant."""
+    hint = "leave it empty for the whole tenant"
+    blank = pc.and_(pc.not_equal(written["subject"], "").fill_null(False), texts["subject"].is_null())
+    for row in _row_numbers(blank):
+        yield given.fault("C003", "the subject is blank", row, hint, "subject")
+
+
+def _token_subjects(given: UncheckedSettings, texts: dict[str, pa.Array]) -> Iterator[Finding]:
+    """A subject's *off* that no record matches would be one that nobody obeys."""
+    if given.tokens:
+        return
+    hint = "`minimize settings import` takes it into a ledger"
+    for row in _row_numbers(pc.fill_null(pc.starts_with(texts["subject"], f"{SUBJECT_KEY}/"), False)):
+        if token_version(texts["subject"][row].as_py()) is not None:
+            yield given.fault("C007", "the subject is a token of a ledger", row, hint, "subject")
+
+
+def _missing_times(given: UncheckedSettings, times: dict[str, pa.Array]) -> Iterator[Finding]:
+    for name in _TIME_COLUMNS:
+        for row in _row_numbers(times[name].is_null()):
+            hint = "write it like 2026-11-24T08:00:00+00:00"
+            yield given.fault("C004", f"{name} is no ISO 8601 time with an offset from UTC", row, hint, name)
+
+
+def _row_numbers(where: pa.Array) -> list[int]:
+    return [int(row) for row in np.flatnonzero(where.to_numpy(zero_copy_only=False))]
+
+
+def unreadable_error(path: Path, kind: str, refused: OSError | None = None) -> PolicyError:
+    """The error of a file that is not what its name says, or that the system refused to read; without a word of it."""
+    finding = Finding("C001", f"settings that cannot be read as {kind}", file=str(path))
+    if refused is not None and refused.errno:  # Arrow raises OSError without a number for what is no Parquet
+        finding = Finding(
+            "C001",
+            f"settings that cannot be read: {describe_os_error(refused)[0]}",
+            file=str(path),
+            hint="may you read it?",
+        )
+    return PolicyError(f"cannot read the settings {path}", findings=[finding])
+
+
+def read_csv(path: Path) -> UncheckedSettings:
+    """The rows of a file. Raises PolicyError where it cannot be read, or rows have not as many values as the header has names."""
+    lines: list[tuple[int, list[str]]] | None = None
+    refused: OSError | None = None
+    try:
+        with suppress(UnicodeDecodeError, csv.Error), path.open(encoding="utf-8-sig", newline="") as file:
+            lines = list(_numbered_rows(file))
+    except OSError as error:
+        refused = error
+    if lines is None:
+        raise unreadable_error(path, "CSV in UTF-8", refused)
+    header = lines[0][1] if lines else []
+    body = lines[1:]
+    raise_faults([_uneven_row(path, line) for line, row in body if len(row) != len(header)], str(path))
+    columns = [pa.array([row[position] for _, row in body], pa.string()) for position in range(len(header))]
+    return UncheckedSettings(pa.table(columns, names=header), str(path), [line for line, _ in body])
+
+
+def _numbered_rows(file: TextIO) -> Iterator[tuple[int, list[str]]]:
+    """The rows that are not blank, each with the line it starts on."""
+    reader, start = csv.reader(file, strict=True), 1
+    for row in reader:
+        if row:
+            yield start, row
+        start = reader.line_num + 1
+
+
+def _uneven_row(path: Path, line: int) -> Finding:
+    return Finding("C005", "a row with more or fewer values than the header has names", file=str(path), line=line)
+
+
+def read_parquet(path: Path) -> UncheckedSettings:
+    """The rows of a file. Raises PolicyError where it cannot be read."""
+    table: pa.Table | None = None
+    refused: OSError | None = None
+    try:
+        with suppress(pa.ArrowException):
+            table = pq.read_table(path, partitioning=None)
+    except OSError as error:
+        refused = error
+    if table is None:
+        raise unreadable_error(path, "Parquet", refused)
+    return UncheckedSettings(table, str(path))
+
+
+def read_memory(data: Any) -> SettingsRows:
+    """The rows of data in memory. Raises PolicyError with every fault, by row."""
+    table = _as_table(data)
+    if table is None:
+        finding = Finding("C001", "settings are a path, a table or a DataFrame")
+        raise PolicyError("cannot read the settings", findings=[finding])
+    return check_rows(UncheckedSettings(table))
+
+
+def _as_table(data: Any) -> pa.Table | None:
+    try:
+        if isinstance(data, pa.Table):
+            return data
+        if isinstance(data, pa.RecordBatchReader):
+            return data.read_all()
+        if isinstance(data, pa.RecordBatch):
+            return pa.Table.from_batches([data])
+        return pa.table(data)
+    except (TypeError, ValueError, AttributeError, pa.ArrowException):
+        return None
+
+
+FORMATS: Final[Mapping[str, Callable[[Path], UncheckedSettings]]] = MappingProxyType(
+    {".csv": read_csv, ".parquet": read_parquet, ".pq": read_parquet}
 )
 """By suffix the way to read such a file. What has none of these is read as CSV, a folder as Parquet."""
 
 
-def from_file(path: Path, *, tokens: bool = False) -> SettingsRows:
+def read_file(path: Path, *, tokens: bool = False) -> SettingsRows:
     """The rows of a settings file; `tokens` lets subjects be tokens of a ledger. Raises PolicyError with every fault, by line."""
     if not path.exists():
         finding = Finding("C001", "there is no such settings file", file=str(path), hint="is the path written right?")
         raise PolicyError(f"cannot read the settings {path}", findings=[finding])
-    read = parquet.read if path.is_dir() else FORMATS.get(path.suffix.lower(), csv.read)
-    return checked(replace(read(path), tokens=tokens))
+    read = read_parquet if path.is_dir() else FORMATS.get(path.suffix.lower(), read_csv)
+    return check_rows(replace(read(path), tokens=tokens))
+
+
+def missing_name_error(message: str = "a setting has a tenant and a name", hint: str = "") -> PolicyError:
+    """A setting without tenant or name, or of a subject without one."""
+    return _setting_error("C003", message, hint)
+
+
+def unknown_name_error(message: str, hint: str, file: str | None = None) -> PolicyError:
+    """A word that nobody knows: it would be a setting that changes nothing."""
+    return _setting_error("C008", message, hint, file)
+
+
+def future_rows_error(lines: Sequence[int], file: str | None) -> PolicyError:
+    """Rows that are recorded in the future."""
+    what, hint = "a row that is recorded in the future", "`valid_from` may lie ahead, `recorded_at` may not"
+    findings = [Finding("C009", what, hint=hint, file=file, line=line) for line in lines]
+    return PolicyError(f"{count_noun(len(lines), 'row')} recorded in the future", findings=findings)
+
+
+def _setting_error(code: str, message: str, hint: str, file: str | None = None) -> PolicyError:
+    return PolicyError(message, hint=hint, findings=[Finding(code, message, hint=hint, file=file)])

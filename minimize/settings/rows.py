@@ -1,4 +1,4 @@
-"""The rows of a settings file, checked, and what they come to at a run's time."""
+"""Settings as they were recorded: their rows, and the effective settings at the time of a run."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.canonical import EXACT, Folding
-from minimize.counts import counted
-from minimize.markup import page, paragraph, table
-from minimize.settings.base import SCHEMA
-from minimize.settings.seen import Explained, SeenSettings
+from minimize.html_tables import html_fragment, html_paragraph, html_table
+from minimize.identifiers import NO_FOLDING, CaseFolding
+from minimize.settings.effective import EffectiveSettings, ExplainableSettings
+from minimize.settings.model import SETTINGS_SCHEMA
+from minimize.text import count_noun
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class SettingKind:
     """A setting that a holder gave a value, and the first line on which that stands (None for data in memory)."""
 
     setting: str
@@ -47,37 +47,39 @@ class SettingsRows:
     lines: Sequence[int] | None = field(default=None, repr=False)
     file: str | None = None
     noncanonical: Sequence[int] = ()
-    folding: Folding = EXACT
+    folding: CaseFolding = NO_FOLDING
 
-    def compared(self, folding: Folding) -> Self:
+    def with_folding(self, folding: CaseFolding) -> Self:
         """The same rows, compared as a policy compares tenants and subjects."""
         return replace(self, folding=folding)
 
-    def at(self, run_at: datetime) -> Explained:
+    def effective_at(self, run_at: datetime) -> ExplainableSettings:
         """The settings as a run at this time sees them: rows that were recorded later are not there."""
-        if microseconds_of(run_at) >= self._last:
-            return self._everything.as_of(microseconds_of(run_at))
-        moment = pa.scalar(microseconds_of(run_at), pa.int64()).cast(pa.timestamp("us", "UTC"))
+        if epoch_microseconds(run_at) >= self._last:
+            return self._everything.as_of(epoch_microseconds(run_at))
+        moment = pa.scalar(epoch_microseconds(run_at), pa.int64()).cast(pa.timestamp("us", "UTC"))
         seen = pc.less_equal(self.table["recorded_at"], moment)
         table = self.table.filter(seen)
         lines = None if self.lines is None else pa.array(self.lines, pa.int64()).filter(seen.combine_chunks())
-        return SeenSettings(table.combine_chunks(), microseconds_of(run_at), digest(table), lines, self.folding)
+        return EffectiveSettings(
+            table.combine_chunks(), epoch_microseconds(run_at), rows_digest(table), lines, self.folding
+        )
 
     @cached_property
     def _last(self) -> int:
         """When the last row was recorded: a run after that sees all of them."""
         last = pc.max(self.table["recorded_at"]).as_py()
-        return microseconds_of(_EPOCH) if last is None else microseconds_of(last)
+        return epoch_microseconds(_EPOCH) if last is None else epoch_microseconds(last)
 
     @cached_property
-    def _everything(self) -> SeenSettings:
+    def _everything(self) -> EffectiveSettings:
         lines = None if self.lines is None else pa.array(self.lines, pa.int64())
-        return SeenSettings(self.table.combine_chunks(), self._last, self.digest, lines, self.folding)
+        return EffectiveSettings(self.table.combine_chunks(), self._last, self.digest, lines, self.folding)
 
     @cached_property
     def digest(self) -> str:
         """`sha256:` over all rows in a canonical order."""
-        return digest(self.table)
+        return rows_digest(self.table)
 
     def _repr_html_(self) -> str:
         """How often each switch was moved, and by how many tenants: nobody's own switches."""
@@ -87,37 +89,41 @@ class SettingsRows:
             self.table.group_by(keys, use_threads=False).aggregate(moved).sort_by([(key, "ascending") for key in keys])
         )
         rows = [[str(cell) for cell in row.values()] for row in moves.to_pylist()]
-        title = f"collection settings{f' of {self.file}' if self.file else ''}: {counted(self.table.num_rows, 'row')}"
-        return page(paragraph(title), table("", ("setting", "holder", "value", "rows", "tenants"), rows, 3))
+        title = (
+            f"collection settings{f' of {self.file}' if self.file else ''}: {count_noun(self.table.num_rows, 'row')}"
+        )
+        return html_fragment(
+            html_paragraph(title), html_table("", ("setting", "holder", "value", "rows", "tenants"), rows, 3)
+        )
 
-    def kinds(self) -> tuple[Kind, ...]:
+    def kinds(self) -> tuple[SettingKind, ...]:
         """The distinct (setting, holder, value) with the first line of each: what lint looks at."""
         lines = range(self.table.num_rows) if self.lines is None else self.lines
         table = self.table.select(["setting", "holder", "value"]).append_column("line", pa.array(lines, pa.int64()))
         first = table.group_by(["setting", "holder", "value"], use_threads=False).aggregate([("line", "min")])
-        kinds = [Kind(row["setting"], row["holder"], row["value"], row["line_min"]) for row in first.to_pylist()]
+        kinds = [SettingKind(row["setting"], row["holder"], row["value"], row["line_min"]) for row in first.to_pylist()]
         if self.lines is None:
-            kinds = [Kind(kind.setting, kind.holder, kind.value, None) for kind in kinds]
+            kinds = [SettingKind(kind.setting, kind.holder, kind.value, None) for kind in kinds]
         return tuple(sorted(kinds, key=lambda kind: (kind.setting, kind.holder, kind.value)))
 
 
-def microseconds_of(moment: datetime) -> int:
+def epoch_microseconds(moment: datetime) -> int:
     """Microseconds since 1970 of an aware time. Raises ValueError for a naive one."""
     if moment.utcoffset() is None:
         raise ValueError("a time without offset from UTC")
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-def digest(table: pa.Table) -> str:
+def rows_digest(table: pa.Table) -> str:
     """`sha256:` over the rows, ordered and written in one way."""
     total = hashlib.sha256()
-    for line in sorted(_canonical(table)):
+    for line in sorted(_canonical_lines(table)):
         total.update(line.encode() + b"\n")
     return f"sha256:{total.hexdigest()}"
 
 
-def _canonical(table: pa.Table) -> Iterator[str]:
-    names = SCHEMA.names
+def _canonical_lines(table: pa.Table) -> Iterator[str]:
+    names = SETTINGS_SCHEMA.names
     moments = {name: table[name].cast(pa.int64()) for name in ("valid_from", "recorded_at")}
     columns = [moments.get(name, table[name]).to_pylist() for name in names]
     return (json.dumps(row, ensure_ascii=True) for row in zip(*columns, strict=True))

@@ -1,7 +1,7 @@
-"""What a setting came to over time: changes by several holders, added up once, looked up for whole columns.
+"""Timelines of settings: changes by several holders, summed up once, and looked up for whole columns.
 
-A setting's values fall into a few classes (off, on; or the levels). A timeline knows for every entity (a tenant, or a
-subject of one) and every moment which classes the holders' latest rows are in, as a bit mask.
+The values of a setting fall into a few classes (off, on; or the levels). A timeline knows for every entity (a tenant, or a
+subject of one) and every moment which classes the latest rows of the holders are in, as a bit mask.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Changes:
 
         A row gets none if the next one of the same entity and holder begins within the span (in microseconds).
         """
-        kept = _latest(self)
+        kept = _latest_changes(self)
         ends = np.minimum(kept.valid_from, np.iinfo(np.int64).max - span) + span
         replaced = np.zeros(len(ends), np.bool_)
         same = (kept.entities[1:] == kept.entities[:-1]) & (kept.holders[1:] == kept.holders[:-1])
@@ -69,17 +69,17 @@ class Timeline:
     masks: Integers
 
     @classmethod
-    def of(cls, changes: Changes) -> Timeline:
+    def from_changes(cls, changes: Changes) -> Timeline:
         """The timeline of a setting. Of rows that agree in all but their class the lowest counts, in whatever order they come."""
-        kept = _latest(changes)
+        kept = _latest_changes(changes)
         moments = np.unique(kept.valid_from)
         slots = kept.entities * (len(moments) + 1) + np.searchsorted(moments, kept.valid_from) + 1
-        masks = _masks(kept, slots)
+        masks = _masks_after_changes(kept, slots)
         order = np.argsort(slots, kind="stable")
-        last = _last_of_each(slots[order])
+        last = _ends_of_groups(slots[order])
         return cls(moments, slots[order][last], masks[last])
 
-    def at(self, entities: Integers, moments: Integers) -> Integers:
+    def masks_at(self, entities: Integers, moments: Integers) -> Integers:
         """The mask in force for each entity (-1: none) at each moment; 0 where nothing was said.
 
         Most entities do not change between the first and the last moment: theirs is looked up once.
@@ -100,7 +100,7 @@ class Timeline:
         """Which of the stretches between two changes a moment is in."""
         return int(np.searchsorted(self.moments, moment, side="right"))
 
-    def steady(self, count: int, first: int, last: int) -> Integers | None:
+    def constant_masks(self, count: int, first: int, last: int) -> Integers | None:
         """The mask of each of so many entities from the first moment to the last, and of nobody; None where any changes."""
         everyone = np.arange(count)
         if not len(self.slots):
@@ -124,14 +124,14 @@ class Timeline:
         return np.asarray(until_last > until_first, np.bool_)
 
 
-def _latest(changes: Changes) -> Changes:
+def _latest_changes(changes: Changes) -> Changes:
     """Per entity, holder and `valid_from` the row that counts; ordered by entity, holder, `valid_from`."""
     order = np.lexsort((-changes.classes, changes.recorded_at, changes.valid_from, changes.holders, changes.entities))
     rows = changes.take(order)
-    return rows.take(_last_of_each(rows.entities, rows.holders, rows.valid_from))
+    return rows.take(_ends_of_groups(rows.entities, rows.holders, rows.valid_from))
 
 
-def _masks(rows: Changes, slots: Integers) -> Integers:
+def _masks_after_changes(rows: Changes, slots: Integers) -> Integers:
     """The mask after each row, in the order of the slots: a row enters its class and leaves the class of the one before it."""
     count = int(rows.classes.max(initial=0)) + 1
     enters = np.zeros((len(rows.classes), count), np.int64)
@@ -149,7 +149,7 @@ def _masks(rows: Changes, slots: Integers) -> Integers:
     return masks
 
 
-def _last_of_each(*columns: Integers) -> Bools:
+def _ends_of_groups(*columns: Integers) -> Bools:
     """Where a run of equal rows ends."""
     ends = np.ones(len(columns[0]), np.bool_)
     ends[:-1] = np.logical_or.reduce([column[1:] != column[:-1] for column in columns])

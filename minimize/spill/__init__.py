@@ -1,30 +1,31 @@
-"""What does not fit into memory while everything must be seen first: a budget, and encrypted space on disk beyond it.
+"""What does not fit into memory while all rows must be seen first: a memory budget, and encrypted spill files.
 
-An `Aside` is one run's: its budget, its file without a name, and its keys, none of which leaves the process. An `Accumulator`
-puts equal rows together and sets aside what does not fit; whoever reads it sees the same rows, spilled or not.
+hashing      values as keyed 128-bit hashes, and a filter for hashes seen recently
+space        memory budget and encrypted spill file of a run
+accumulator  distinct rows by hash in bounded memory, the rest in the spill file
+
+A `SpillSpace` belongs to one run: its budget, its file without a name, and its keys, none of which leaves the
+process. An `Accumulator` merges equal rows and spills what does not fit. A reader sees the same rows, spilled or
+not.
 """
 
 from __future__ import annotations
 
-from minimize.spill.accumulator import Accumulator
-from minimize.spill.aside import Aside
-from minimize.spill.budget import DEFAULT, Budget, find_budget
-from minimize.spill.hashed import Hasher, Words
-from minimize.spill.recent import Recent
-from minimize.spill.rows import Rows, places_of
-from minimize.spill.vault import Piece, Vault
+from minimize.spill.accumulator import Accumulator, HashedRows, find_hashes
+from minimize.spill.hashing import HashWords, RecentHashes, ValueHasher
+from minimize.spill.space import DEFAULT_MEMORY, MemoryBudget, SpilledPiece, SpillFile, SpillSpace, find_budget
 
 __all__ = [
-    "DEFAULT",
+    "DEFAULT_MEMORY",
     "Accumulator",
-    "Aside",
-    "Budget",
-    "Hasher",
-    "Piece",
-    "Recent",
-    "Rows",
-    "Vault",
-    "Words",
+    "HashWords",
+    "HashedRows",
+    "MemoryBudget",
+    "RecentHashes",
+    "SpillFile",
+    "SpillSpace",
+    "SpilledPiece",
+    "ValueHasher",
     "find_budget",
-    "places_of",
+    "find_hashes",
 ]

@@ -1,25 +1,134 @@
-"""Rows put together by their hash, in a bounded part of memory: what does not fit is set aside in partitions of the hash.
+"""Distinct rows by their hash in bounded memory; what does not fit is spilled in partitions of the hash.
 
-Each partition can be put together by itself; one that does not fit, either, is cut once more by the next bits.
+Each partition is merged by itself. One that does not fit either is partitioned again by the next bits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
-from minimize.spill.aside import Aside
-from minimize.spill.rows import Rows
-from minimize.spill.vault import Piece, Vault
+from minimize.spill.hashing import HashWords
+from minimize.spill.space import SpilledPiece, SpillFile, SpillSpace
+
+RowIndices = npt.NDArray[np.int64]
+_TEXT_SCHEMA = pa.schema([("text", pa.large_string())])
+
+
+@dataclass(frozen=True, slots=True)
+class HashedRows:
+    """Some rows, of equally many words each. Rows of the same hash are the same row, but for what they sum."""
+
+    words: HashWords = field(repr=False)
+    texts: pa.LargeStringArray | None = field(default=None, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    @property
+    def nbytes(self) -> int:
+        """What they take in memory."""
+        return int(self.words.nbytes) + (0 if self.texts is None else int(self.texts.nbytes))
+
+    @classmethod
+    def concat(cls, parts: Sequence[Self]) -> Self:
+        """All the rows of some parts, of which there is at least one."""
+        if len(parts) == 1:
+            return parts[0]
+        words = np.concatenate([part.words for part in parts])
+        texts = [part.texts for part in parts if part.texts is not None]
+        return cls(words, pa.concat_arrays(texts) if texts else None)
+
+    def take(self, places: RowIndices) -> Self:
+        """The rows at these places."""
+        return type(self)(self.words[places], None if self.texts is None else self.texts.take(pa.array(places)))
+
+    def slice(self, start: int, end: int) -> Self:
+        """The rows from one place to another."""
+        return type(self)(self.words[start:end], None if self.texts is None else self.texts.slice(start, end - start))
+
+    def reduce(self, summed: int = 0, keys: int = 2, by: np.ufunc = np.add) -> Self:
+        """Each row once, in the order of its first `keys` words; the last `summed` words of equal rows are put together."""
+        order, starts = _distinct_runs(self.words, keys)
+        once = self.take(order[starts])
+        if summed and len(once) < len(self):
+            sums = by.reduceat(self.words[:, -summed:][order], starts, axis=0)
+            return type(self)(np.column_stack([once.words[:, :-summed], sums]), once.texts)
+        return once
+
+    def to_bytes(self) -> bytes:
+        """The rows as bytes."""
+        words = np.ascontiguousarray(self.words)
+        return b"".join([len(words).to_bytes(8, "little"), words.data.cast("B") if words.size else b"", self._text()])
+
+    @classmethod
+    def from_bytes(cls, content: bytes, width: int) -> Self:
+        """The rows that `packed` gave, of so many words each."""
+        count = int.from_bytes(content[:8], "little")
+        words = np.frombuffer(content, np.uint64, count * width, 8).reshape(count, width)
+        rest = pa.py_buffer(content).slice(8 + words.nbytes)
+        if not rest.size:
+            return cls(words)
+        return cls(words, pa.ipc.open_stream(rest).read_all()["text"].combine_chunks())
+
+    def _text(self) -> pa.Buffer | bytes:
+        if self.texts is None:
+            return b""
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, _TEXT_SCHEMA) as writer:
+            writer.write_batch(pa.record_batch([self.texts], schema=_TEXT_SCHEMA))
+        return sink.getvalue()
+
+
+def _distinct_runs(words: HashWords, keys: int) -> tuple[RowIndices, RowIndices]:
+    """The order of the rows, and where in it each distinct one starts."""
+    order = np.argsort(words[:, 0])
+    alike, same = _equals_previous(words, order, 1), _equals_previous(words, order, keys)
+    if not np.array_equal(same, alike):  # of hashes that hardly ever happens: half of their bits in common
+        order = np.lexsort([words[:, place] for place in reversed(range(keys))])
+        same = _equals_previous(words, order, keys)
+    return order, np.flatnonzero(np.concatenate([np.ones(min(len(words), 1), np.bool_), ~same]))
+
+
+def _equals_previous(words: HashWords, order: RowIndices, keys: int) -> npt.NDArray[np.bool_]:
+    """Whether each row but the first has the same first words as the one before."""
+    same = np.ones(max(len(order) - 1, 0), np.bool_)
+    for place in range(keys):
+        word = words[order, place]
+        same &= word[1:] == word[:-1]
+    return same
+
+
+def find_hashes(hashes: HashWords, known: HashWords) -> RowIndices:
+    """Where each hash stands among distinct ones that are in order; -1 where it does not.
+
+    >>> known = np.array([[1, 5], [1, 7], [2, 5]], np.uint64)
+    >>> find_hashes(np.array([[1, 7], [2, 7]], np.uint64), known).tolist()
+    [1, -1]
+    """
+    if not len(known):
+        return np.full(len(hashes), -1)
+    places = np.searchsorted(known[:, 0], hashes[:, 0])
+    while True:
+        at = known[np.minimum(places, len(known) - 1)]
+        alike = (places < len(known)) & (at[:, 0] == hashes[:, 0])
+        other = alike & (at[:, 1] != hashes[:, 1])
+        if not other.any():
+            return np.where(alike, places, -1)
+        places = places + other
+
 
 _BITS: Final = 6
 PARTITIONS: Final = 1 << _BITS
-_DEEPEST: Final = 64 // _BITS - 1
-_ROOM: Final = 4
+_MAX_DEPTH: Final = 64 // _BITS - 1
+_MERGE_FACTOR: Final = 4
 """Putting rows together takes up to this many times their size."""
-_FLOOR: Final = 1 << 12
+_MIN_BYTES: Final = 1 << 12
 """Bytes that are held in any case."""
 
 
@@ -31,7 +140,7 @@ class Accumulator:
     """
 
     def __init__(
-        self, aside: Aside, width: int, summed: int = 0, *, keys: int = 2, by: np.ufunc = np.add, depth: int = 0
+        self, aside: SpillSpace, width: int, summed: int = 0, *, keys: int = 2, by: np.ufunc = np.add, depth: int = 0
     ) -> None:
         self.aside = aside
         self._width = width
@@ -40,9 +149,9 @@ class Accumulator:
         self._by = by
         self._depth = depth
         self._share = aside.budget.share()
-        self._held: list[Rows] = []
+        self._held: list[HashedRows] = []
         self._size = self._waiting = self._settled = 0
-        self._spilled: dict[int, list[tuple[Vault, Piece]]] = {}
+        self._spilled: dict[int, list[tuple[SpillFile, SpilledPiece]]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """For other processes: what is held in memory. Raises TypeError where something is on this one's disk."""
@@ -55,7 +164,7 @@ class Accumulator:
         self.__dict__.update(state)
         self._share = self.aside.budget.share()
 
-    def add(self, rows: Rows) -> None:
+    def add(self, rows: HashedRows) -> None:
         """Takes rows in."""
         if not len(rows):
             return
@@ -86,7 +195,7 @@ class Accumulator:
         other._spilled = {part: list(pieces) for part, pieces in self._spilled.items()}
         return other
 
-    def settle(self) -> Iterator[Rows]:
+    def settle(self) -> Iterator[HashedRows]:
         """Each row once, in the order of the hashes, in parts that fit into memory. It can be read again."""
         if not self._spilled:
             self._compact()
@@ -99,7 +208,7 @@ class Accumulator:
     def _partition(self, part: int) -> Accumulator:
         inner = self._alike(self._depth + 1)
         for vault, piece in self._spilled.get(part, ()):
-            inner.add(Rows.unpacked(vault.get(piece), self._width))
+            inner.add(HashedRows.from_bytes(vault.get(piece), self._width))
         return inner
 
     def _alike(self, depth: int) -> Accumulator:
@@ -107,12 +216,12 @@ class Accumulator:
 
     def _room(self) -> float:
         share = self._share.bytes
-        return float("inf") if share is None or self._depth > _DEEPEST else max(share // _ROOM, _FLOOR)
+        return float("inf") if share is None or self._depth > _MAX_DEPTH else max(share // _MERGE_FACTOR, _MIN_BYTES)
 
     def _compact(self) -> None:
         """Puts equal rows together: rarely, so that all the sorting is about as much as sorting once."""
         if self._waiting:
-            self._held = [Rows.together(self._held).reduced(self._summed, self._keys, self._by)]
+            self._held = [HashedRows.concat(self._held).reduce(self._summed, self._keys, self._by)]
             self._settled, self._waiting = len(self._held[0]), 0
             self._size = self._held[0].nbytes
 
@@ -124,13 +233,13 @@ class Accumulator:
         self._held = []
         self._size = self._settled = 0
 
-    def _cut(self, rows: Rows) -> None:
+    def _cut(self, rows: HashedRows) -> None:
         """Rows are in the order of the hashes, and all agree in the bits above those that cut them."""
         shift = np.uint64(64 - _BITS * (self._depth + 1))
         parts = (rows.words[:, 0] >> shift) & np.uint64(PARTITIONS - 1)
         edges = np.searchsorted(parts, np.arange(PARTITIONS + 1))
         for part in np.flatnonzero(np.diff(edges)).tolist():
-            piece = self.aside.vault.put(
-                rows.between(edges[part], edges[part + 1]).packed(), b"%d/%d" % (self._depth, part)
+            piece = self.aside.spill_file.put(
+                rows.slice(edges[part], edges[part + 1]).to_bytes(), b"%d/%d" % (self._depth, part)
             )
-            self._spilled.setdefault(part, []).append((self.aside.vault, piece))
+            self._spilled.setdefault(part, []).append((self.aside.spill_file, piece))

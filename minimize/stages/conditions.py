@@ -1,8 +1,8 @@
 """Conditions over columns: where one holds, where it could hold, where it must.
 
-A condition is evaluated at a place, once per value that stands there. What is true of a record is true of each of its
-elements; what is asked of an element that the place does not see (it is evaluated at the list) is taken as true where we
-ask what could hold, and as false where we ask what must.
+A condition is evaluated at a place, once per value of that place. What is true of a record is true of each of its elements.
+If a condition reads an element that the place does not see (it is evaluated at the list), the answer is true for what could
+hold, and false for what must hold.
 """
 
 from __future__ import annotations
@@ -16,144 +16,155 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.nested import Leaf, spread
-from minimize.pointer import Pointer
-from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Level, Scalar, Within
-from minimize.settings.columns import moments
-from minimize.techniques import family, plain
-from minimize.techniques.distinct import decoded
+from minimize.arrow.dictionaries import decode_dictionary
+from minimize.arrow.nested import Leaf, repeat_for_leaf
+from minimize.arrow.pointers import Pointer
+from minimize.policy.condition import (
+    AllOf,
+    AnyOf,
+    Condition,
+    ConditionValue,
+    FeatureOn,
+    FieldEquals,
+    LevelAtLeast,
+    TimeWithin,
+)
+from minimize.settings.columns import column_microseconds
+from minimize.techniques import type_family, value_type
 
-Mode = Literal["is", "could", "must"]
+TruthMode = Literal["is", "could", "must"]
 
 
-class Facts(Protocol):
+class ConditionFacts(Protocol):
     """What conditions read of one batch."""
 
     def leaf(self, place: Pointer) -> Leaf:
         """The raw values at a place; a record's own place has one value per record."""
         ...
 
-    def setting(self, atom: Feature | Level) -> pa.BooleanArray:
+    def setting(self, atom: FeatureOn | LevelAtLeast) -> pa.BooleanArray:
         """Per record: whether the feature or level is set, without nulls."""
         ...
 
-    def opens(self, key: str, place: Pointer, mode: Mode) -> pa.BooleanArray:
+    def opens(self, key: str, place: Pointer, mode: TruthMode) -> pa.BooleanArray:
         """Whether the gate of a field is open, at a place."""
         ...
 
 
-def holds(condition: Condition, facts: Facts, place: Pointer) -> pa.BooleanArray:
+def holds(condition: Condition, facts: ConditionFacts, place: Pointer) -> pa.BooleanArray:
     """Where the condition holds: one truth per value at the place, without nulls. Null never matches."""
-    return truth(condition, facts, place, "is")
+    return evaluate(condition, facts, place, "is")
 
 
-def could_hold(condition: Condition, facts: Facts, place: Pointer) -> pa.BooleanArray:
+def could_hold(condition: Condition, facts: ConditionFacts, place: Pointer) -> pa.BooleanArray:
     """Per list at the place: whether the condition could hold for an element of it, whatever the element says."""
-    return truth(condition, facts, place, "could")
+    return evaluate(condition, facts, place, "could")
 
 
-def must_hold(condition: Condition, facts: Facts, place: Pointer) -> pa.BooleanArray:
+def must_hold(condition: Condition, facts: ConditionFacts, place: Pointer) -> pa.BooleanArray:
     """Per list at the place: whether the condition holds for every element that it could have."""
-    return truth(condition, facts, place, "must")
+    return evaluate(condition, facts, place, "must")
 
 
-def truth(condition: Condition, facts: Facts, place: Pointer, mode: Mode) -> pa.BooleanArray:
+def evaluate(condition: Condition, facts: ConditionFacts, place: Pointer, mode: TruthMode) -> pa.BooleanArray:
     """The condition in one of the three modes."""
     match condition:
-        case All(of):
-            return _fold(pc.and_, True, (truth(part, facts, place, mode) for part in of), facts, place)
+        case AllOf(of):
+            return _combine_truths(pc.and_, True, (evaluate(part, facts, place, mode) for part in of), facts, place)
         case AnyOf(of):
-            return _fold(pc.or_, False, (truth(part, facts, place, mode) for part in of), facts, place)
-        case Equals(key, values):
-            return _equals(key, values, facts, place, mode)
-        case Within():
-            return _within(condition, facts, place, mode)
+            return _combine_truths(pc.or_, False, (evaluate(part, facts, place, mode) for part in of), facts, place)
+        case FieldEquals(key, values):
+            return _evaluate_equals(key, values, facts, place, mode)
+        case TimeWithin():
+            return _evaluate_within(condition, facts, place, mode)
         case _:
-            return spread(facts.setting(condition), Leaf(pa.nulls(0)), facts.leaf(place))
+            return repeat_for_leaf(facts.setting(condition), Leaf(pa.nulls(0)), facts.leaf(place))
 
 
-def everywhere(value: bool, facts: Facts, place: Pointer) -> pa.BooleanArray:
+def constant_truth(value: bool, facts: ConditionFacts, place: Pointer) -> pa.BooleanArray:
     """The same truth for each value at a place."""
     return pa.repeat(pa.scalar(value), len(facts.leaf(place).values))
 
 
-def _fold(
+def _combine_truths(
     join: Callable[[pa.Array, pa.Array], pa.BooleanArray],
     empty: bool,
     parts: Iterable[pa.BooleanArray],
-    facts: Facts,
+    facts: ConditionFacts,
     place: Pointer,
 ) -> pa.BooleanArray:
     found: pa.BooleanArray | None = None
     for part in parts:
         found = part if found is None else join(found, part)
-    return everywhere(empty, facts, place) if found is None else found
+    return constant_truth(empty, facts, place) if found is None else found
 
 
-def _equals(key: str, values: tuple[Scalar, ...], facts: Facts, place: Pointer, mode: Mode) -> pa.BooleanArray:
+def _evaluate_equals(
+    key: str, values: tuple[ConditionValue, ...], facts: ConditionFacts, place: Pointer, mode: TruthMode
+) -> pa.BooleanArray:
     pointer = Pointer.parse(key)
     unseen = len(pointer.stars) > len(place.stars)
     opens = facts.opens(key, place, mode)
     if unseen:
-        return opens if mode == "could" else everywhere(False, facts, place)
+        return opens if mode == "could" else constant_truth(False, facts, place)
     own = facts.leaf(pointer)
-    return pc.and_(spread(matches(own.values, values), own, facts.leaf(place)), opens)
+    return pc.and_(repeat_for_leaf(match_values(own.values, values), own, facts.leaf(place)), opens)
 
 
-def _within(condition: Within, facts: Facts, place: Pointer, mode: Mode) -> pa.BooleanArray:
+def _evaluate_within(condition: TimeWithin, facts: ConditionFacts, place: Pointer, mode: TruthMode) -> pa.BooleanArray:
     """Where a time is less than so long before another. Both are compared to the microsecond."""
-    keys = (condition.field, condition.of)
+    keys = (condition.field, condition.reference)
     pointers = [Pointer.parse(key) for key in keys]
     opens = pc.and_(*(facts.opens(key, place, mode) for key in keys))
     if any(len(pointer.stars) > len(place.stars) for pointer in pointers):
-        return opens if mode == "could" else everywhere(False, facts, place)
+        return opens if mode == "could" else constant_truth(False, facts, place)
     below = facts.leaf(place)
-    field, of = (spread(decoded(own.values), own, below) for own in map(facts.leaf, pointers))
-    return pc.and_(younger(field, of, condition.age), opens)
+    field, of = (repeat_for_leaf(decode_dictionary(own.values), own, below) for own in map(facts.leaf, pointers))
+    return pc.and_(is_younger(field, of, condition.age), opens)
 
 
-def younger(times: pa.Array, others: pa.Array, age: timedelta) -> pa.BooleanArray:
+def is_younger(times: pa.Array, others: pa.Array, age: timedelta) -> pa.BooleanArray:
     """Where a time is less than this long before the other one; never for a null, or for what is no time.
 
     >>> day = pa.array([datetime(2026, 11, 24), datetime(2026, 11, 25), None])
-    >>> younger(day, pa.array([datetime(2026, 11, 26)] * 3), timedelta(days=2)).to_pylist()
+    >>> is_younger(day, pa.array([datetime(2026, 11, 26)] * 3), timedelta(days=2)).to_pylist()
     [False, True, False]
     """
-    if not all(family(plain(each.type)) in ("timestamp", "date") for each in (times, others)):
+    if not all(type_family(value_type(each.type)) in ("timestamp", "date") for each in (times, others)):
         return pa.repeat(pa.scalar(False), len(times))
-    last, first = moments(others), moments(times)
+    last, first = column_microseconds(others), column_microseconds(times)
     since = (last - first).view(np.uint64)  # two times may lie further apart than a signed integer reaches
     found = (first > last) | (since < np.uint64(age // timedelta(microseconds=1)))
     return pc.and_(pa.array(found), pc.and_(times.is_valid(), others.is_valid()))
 
 
-def matches(array: pa.Array, values: Iterable[Scalar]) -> pa.BooleanArray:
+def match_values(array: pa.Array, values: Iterable[ConditionValue]) -> pa.BooleanArray:
     """Where the array has one of these values, compared by the array's type; never for a null.
 
-    >>> matches(pa.array([1, 2, None]), (2.0, "1")).to_pylist()
+    >>> match_values(pa.array([1, 2, None]), (2.0, "1")).to_pylist()
     [False, True, False]
     """
     if pa.types.is_dictionary(array.type):
-        return matches(array.dictionary, values).take(array.indices).fill_null(False)
+        return match_values(array.dictionary, values).take(array.indices).fill_null(False)
     if pa.types.is_string_view(array.type):
         array = array.cast(pa.string())
-    wanted = [found for value in values if (found := _typed(value, array.type)) is not None]
+    wanted = [found for value in values if (found := _typed_value(value, array.type)) is not None]
     if not wanted:
         return pa.repeat(pa.scalar(False), len(array))
     return pc.is_in(array, value_set=pa.concat_arrays(wanted), skip_nulls=True)
 
 
-def _typed(value: Scalar, type_: pa.DataType) -> pa.Array | None:
+def _typed_value(value: ConditionValue, type_: pa.DataType) -> pa.Array | None:
     """A policy's value as an array of one value of this type; None where no value of the type equals it."""
     try:
-        native = _native(value, type_)
-        return None if native is None else pa.array([native], _parsed(type_)).cast(type_)
+        native = _native_value(value, type_)
+        return None if native is None else pa.array([native], _parse_type(type_)).cast(type_)
     except (ValueError, OverflowError, TypeError, InvalidOperation, pa.ArrowException):
         return None
 
 
-def _native(value: Scalar, type_: pa.DataType) -> object:
-    match family(plain(type_)):
+def _native_value(value: ConditionValue, type_: pa.DataType) -> object:
+    match type_family(value_type(type_)):
         case "boolean":
             return value if isinstance(value, bool) else None
         case "string":
@@ -165,18 +176,18 @@ def _native(value: Scalar, type_: pa.DataType) -> object:
         case "decimal":
             return Decimal(str(value)) if _is_number(value) else None
         case "timestamp":
-            return _instant(value)
+            return _parse_instant(value)
         case "date":
             return date.fromisoformat(value) if isinstance(value, str) else None
         case _:
             return None
 
 
-def _is_number(value: Scalar) -> bool:
+def _is_number(value: ConditionValue) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _instant(value: Scalar) -> datetime | None:
+def _parse_instant(value: ConditionValue) -> datetime | None:
     """An ISO 8601 time; without an offset it is UTC."""
     if not isinstance(value, str):
         return None
@@ -184,5 +195,5 @@ def _instant(value: Scalar) -> datetime | None:
     return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
 
 
-def _parsed(type_: pa.DataType) -> pa.DataType:
+def _parse_type(type_: pa.DataType) -> pa.DataType:
     return pa.timestamp("us", type_.tz) if pa.types.is_timestamp(type_) else type_

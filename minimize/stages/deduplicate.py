@@ -1,24 +1,309 @@
-"""Deduplicate: pass one (a tally) finds the records that stay, pass two (the stage it settles into) lets them through.
+"""Deduplicate: row digests, the rule of duplicates, their candidates in memory and spilled, the tally and the stage.
 
-The records may come in any order and in any batches, and in each pass in another.
+Pass one (a tally) finds the records that stay, pass two (the stage it settles into) lets them through. The records may come
+in any order and in any batches, and in each pass in another.
+
+A row is encoded as one unambiguous text, the same however the columns are encoded. A value is its length, a colon and its
+text (`3:abc`), null is `-`, a list is its number of elements and their texts, a struct the texts of its children by name.
+Whole columns are encoded at once; only the digests are made one by one.
+
+In a table of candidates a row is `group` (a digest of what duplicates agree in), `time`, `record`, `row` (a digest of the
+whole record), `count` (how many records are equal to it in everything) and `at` (its position in the batch).
 """
 
 from __future__ import annotations
 
+import hashlib
 import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from minimize.arrow.batch import Batch, BatchCounts
+from minimize.arrow.dictionaries import decode_dictionary
+from minimize.arrow.nested import leaf
+from minimize.arrow.pointers import Pointer
+from minimize.errors import ConfigurationError
 from minimize.plan.model import Plan
-from minimize.spill import Aside
-from minimize.stage import Batch, Counts
-from minimize.stages.candidates import Candidates
-from minimize.stages.duplicates import Rule, words
-from minimize.stages.places import kept_rows
+from minimize.spill import SpilledPiece, SpillFile, SpillSpace
+from minimize.stages.raw_values import filter_records
+
+DIGEST_TYPE = pa.binary(16)
+_TEXT_TYPE = pa.large_binary()
+
+
+def row_digests(columns: Sequence[pa.Array], key: bytes) -> pa.FixedSizeBinaryArray:
+    """A 128-bit keyed digest (BLAKE2b, RFC 7693) for each row of these equally long columns.
+
+    >>> one, other = row_digests([pa.array(["ab", "a"]), pa.array(["c", "bc"])], b"k" * 32).to_pylist()
+    >>> one == other
+    False
+    """
+    texts = _join_texts([encode_values(column) for column in columns]).to_pylist()
+    secret = key if len(key) <= 64 else hashlib.blake2b(key).digest()
+    return pa.array([hashlib.blake2b(text, digest_size=16, key=secret).digest() for text in texts], DIGEST_TYPE)
+
+
+def encode_values(values: pa.Array) -> pa.LargeBinaryArray:
+    """The text of each value, never null.
+
+    >>> encode_values(pa.array([[1, None], [], None])).to_pylist()
+    [b'2[1:1-]', b'0[]', b'-']
+    """
+    if pa.types.is_dictionary(values.type):
+        return encode_values(values.dictionary).take(values.indices).fill_null(b"-")
+    if pa.types.is_struct(values.type):
+        return _mark_nulls(values, _encode_struct(values))
+    if pa.types.is_map(values.type):
+        kind = pa.struct([("key", values.type.key_type), ("value", values.type.item_type)])
+        return encode_values(values.cast(pa.list_(kind)))
+    if pa.types.is_nested(values.type):
+        return _mark_nulls(values, _encode_list(values))
+    text = _encode_flat(values)
+    return _join_texts([pc.binary_length(text).cast(pa.string()).cast(_TEXT_TYPE), _text_scalar(b":"), text]).fill_null(
+        b"-"
+    )
+
+
+def _encode_flat(values: pa.Array) -> pa.LargeBinaryArray:
+    """A flat value as bytes; times and dates as their number."""
+    if pa.types.is_fixed_size_binary(values.type):
+        return values.cast(pa.binary()).cast(_TEXT_TYPE)
+    if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
+        return values.cast(_TEXT_TYPE)
+    if pa.types.is_date32(values.type) or pa.types.is_time32(values.type):
+        values = values.cast(pa.int32())
+    elif pa.types.is_temporal(values.type):
+        values = values.cast(pa.int64())
+    return values.cast(pa.large_string()).cast(_TEXT_TYPE)
+
+
+def _encode_struct(values: pa.StructArray) -> pa.LargeBinaryArray:
+    children = dict(zip((field.name for field in values.type.fields), values.flatten(), strict=True))
+    return _join_texts(
+        [_text_scalar(b"{"), *(encode_values(children[name]) for name in sorted(children)), _text_scalar(b"}")],
+        len(values),
+    )
+
+
+def _encode_list(values: pa.Array) -> pa.LargeBinaryArray:
+    counts = pc.list_value_length(values).fill_null(0)
+    ends = np.concatenate([[0], np.cumsum(counts.to_numpy(zero_copy_only=False))])
+    items = pa.LargeListArray.from_arrays(pa.array(ends, pa.int64()), encode_values(values.flatten()))
+    numbers = counts.cast(pa.string()).cast(_TEXT_TYPE)
+    return _join_texts([numbers, _text_scalar(b"["), pc.binary_join(items, _text_scalar(b"")), _text_scalar(b"]")])
+
+
+def _mark_nulls(values: pa.Array, text: pa.LargeBinaryArray) -> pa.LargeBinaryArray:
+    return pc.if_else(values.is_valid(), text, _text_scalar(b"-"))
+
+
+def _join_texts(parts: Sequence[pa.Array | pa.Scalar], rows: int | None = None) -> pa.LargeBinaryArray:
+    joined = pc.binary_join_element_wise(*parts, _text_scalar(b""))
+    return joined if isinstance(joined, pa.Array) else pa.repeat(joined, rows or 0)
+
+
+def _text_scalar(text: bytes) -> pa.Scalar:
+    return pa.scalar(text, _TEXT_TYPE)
+
+
+Indices = npt.NDArray[np.int64]
+NO_TIME = np.iinfo(np.int64).max
+UNITS_PER_DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
+CANDIDATE_ORDER = [(name, "ascending") for name in ("group", "time", "record", "row")]
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateRule:
+    """Records that agree in `by` on one UTC day of `time` are duplicates; the earliest stays, then the smaller `record`."""
+
+    by: tuple[Pointer, ...]
+    time: Pointer
+    record: Pointer | None
+    key: bytes = field(repr=False)
+
+    @classmethod
+    def from_plan(cls, plan: Plan, key: bytes) -> DuplicateRule:
+        """The rule of a plan whose pipeline deduplicates. Raises ConfigurationError without event time, or by elements."""
+        records = None if plan.pipeline is None else plan.pipeline.records
+        rule = None if records is None else records.deduplicate
+        if rule is None or plan.policy.time is None:
+            raise ConfigurationError("deduplicate wants a policy with `time`", hint="name the field of the event time")
+        by = tuple(Pointer.parse(name) for name in rule.by)
+        if any(pointer.stars for pointer in by):
+            raise ConfigurationError("deduplicate goes by fields of the record", hint="not by those of list elements")
+        record = None if plan.policy.record is None else Pointer.parse(plan.policy.record)
+        return cls(by, Pointer.parse(plan.policy.time), record, key)
+
+    def candidates(self, raw: pa.RecordBatch) -> pa.Table:
+        """The record of each group that stays of these. Only rows that may stay are digested."""
+        times, days = _event_times(leaf(raw, self.time).values)
+        groups = _combination_codes([*(_value_codes(leaf(raw, pointer).values) for pointer in self.by), days])
+        records = self._records(raw)
+        ranks = pc.rank(records, tiebreaker="dense").to_numpy().astype(np.int64)
+        rows = _earliest_rows(groups, times, ranks)
+        taken = raw.take(pa.array(rows))
+        keys = [*(leaf(taken, pointer).values for pointer in self.by), pa.array(days[rows])]
+        table = {
+            "group": row_digests(keys, self.key),
+            "time": pa.array(times[rows]),
+            "record": records.take(pa.array(rows)),
+            "row": row_digests([taken.column(name) for name in sorted(taken.schema.names)], self.key),
+            "count": pa.repeat(pa.scalar(1, pa.int64()), rows.size),
+            "at": pa.array(rows),
+        }
+        return select_survivors(pa.table(table))
+
+    def _records(self, raw: pa.RecordBatch) -> pa.Array:
+        """The record ids; without a `record` field they say nothing."""
+        if self.record is None:
+            return pa.repeat(pa.scalar(0), raw.num_rows)
+        return decode_dictionary(leaf(raw, self.record).values)
+
+
+def select_survivors(candidates: pa.Table) -> pa.Table:
+    """One row per group, the first in order, with the count of all that equal it."""
+    if not candidates.num_rows:
+        return candidates
+    ordered = candidates.take(pc.sort_indices(candidates, sort_keys=CANDIDATE_ORDER)).combine_chunks()
+    starts, leaders = _group_runs(digest_words(ordered["group"]))
+    rows = digest_words(ordered["row"])
+    equal = np.where(rows == rows[leaders], ordered["count"].to_numpy(), 0)
+    counts = np.add.reduceat(equal, starts)
+    first = ordered.take(pa.array(starts))
+    return first.set_column(first.schema.get_field_index("count"), "count", pa.array(counts))
+
+
+def digest_words(digests: pa.ChunkedArray) -> npt.NDArray[Any]:
+    """Digests as fixed-width bytes that numpy compares and sorts."""
+    array = digests.combine_chunks() if isinstance(digests, pa.ChunkedArray) else digests
+    if not len(array):
+        return np.empty(0, "S16")
+    return np.frombuffer(array.buffers()[1], "S16", len(array), array.offset * 16)
+
+
+def _event_times(values: pa.Array) -> tuple[Indices, Indices]:
+    """Event times as integers and their UTC days; a null is later than all, on a day of its own."""
+    values = decode_dictionary(values)
+    if pa.types.is_date(values.type):
+        values = values.cast(pa.timestamp("ms"))
+    times: Indices = values.cast(pa.int64()).fill_null(NO_TIME).to_numpy()
+    return times, times // UNITS_PER_DAY[values.type.unit]
+
+
+def _value_codes(values: pa.Array) -> Indices:
+    """Equal values as equal integers; null has a code, too."""
+    if pa.types.is_nested(values.type):
+        values = encode_values(values)
+    if pa.types.is_dictionary(values.type):
+        codes = pc.index_in(values.dictionary, value_set=values.dictionary).take(values.indices)
+    else:
+        codes = values.dictionary_encode().indices
+    found: Indices = codes.cast(pa.int64()).fill_null(-1).to_numpy()
+    return found
+
+
+def _combination_codes(columns: Sequence[Indices]) -> Indices:
+    """Equal combinations as equal integers."""
+    combined = np.zeros(columns[0].size, np.int64)
+    for codes in columns:
+        values, dense = np.unique(codes, return_inverse=True)
+        combined = np.unique(combined * values.size + dense, return_inverse=True)[1].astype(np.int64)
+    return combined
+
+
+def _earliest_rows(groups: Indices, times: Indices, ranks: Indices) -> Indices:
+    """The rows that no other row of their group precedes: one per group, more only in a tie."""
+    order = np.lexsort((ranks, times, groups))
+    _, leaders = _group_runs(groups[order])
+    first = order[leaders]
+    rows: Indices = order[(times[order] == times[first]) & (ranks[order] == ranks[first])]
+    return rows
+
+
+def _group_runs(ordered: npt.NDArray[Any]) -> tuple[Indices, Indices]:
+    """Where runs of equal values start, and for each value where its run starts."""
+    new = np.concatenate([[True], ordered[1:] != ordered[:-1]])[: ordered.size]
+    starts = np.flatnonzero(new)
+    return starts, starts[np.cumsum(new) - 1]
+
+
+PARTITIONS: Final = 64
+_WORKING_FACTOR: Final = 4
+"""Deciding takes up to this many times the size of the candidates."""
+_MIN_BYTES: Final = 1 << 16
+"""Bytes that are held in any case."""
+
+
+@dataclass(slots=True)
+class DuplicateCandidates:
+    """The records that may stay, one a group or a few, in a bounded part of memory and, beyond it, on disk."""
+
+    aside: SpillSpace
+    tables: list[pa.Table] = field(default_factory=list, repr=False)
+    decided: int = 0
+    pieces: dict[int, list[tuple[SpillFile, SpilledPiece]]] = field(default_factory=dict, repr=False)
+
+    def add(self, tables: Sequence[pa.Table]) -> None:
+        """Takes candidates in; decides once there are twice as many as there were: memory follows groups, not records."""
+        self.tables.extend(tables)
+        if sum(table.num_rows for table in self.tables) > 2 * self.decided:
+            self._decide()
+            if self._is_full():
+                self._set_aside()
+
+    def merge(self, other: DuplicateCandidates) -> None:
+        """Takes in what others are."""
+        for part, pieces in other.pieces.items():
+            self.pieces.setdefault(part, []).extend(pieces)
+        self.add(other.tables)
+
+    def survivors(self) -> Iterator[pa.Table]:
+        """The record of each group that stays, in parts."""
+        if not self.pieces:
+            yield from ([select_survivors(pa.concat_tables(self.tables))] if self.tables else [])
+            return
+        self._set_aside()
+        for part in sorted(self.pieces):
+            yield select_survivors(pa.concat_tables([_read_table(vault, piece) for vault, piece in self.pieces[part]]))
+
+    def _decide(self) -> None:
+        if self.tables:
+            self.tables = [select_survivors(pa.concat_tables(self.tables))]
+            self.decided = self.tables[0].num_rows
+
+    def _is_full(self) -> bool:
+        part = self.aside.budget.part()
+        return part is not None and sum(table.nbytes for table in self.tables) > max(
+            part // _WORKING_FACTOR, _MIN_BYTES
+        )
+
+    def _set_aside(self) -> None:
+        """One piece a part. The candidates are in the order of their groups."""
+        self._decide()
+        for table in self.tables:
+            parts = digest_words(table["group"]).view(np.uint8)[::16] // (256 // PARTITIONS)
+            edges = np.searchsorted(parts, np.arange(PARTITIONS + 1))
+            for part in np.flatnonzero(np.diff(edges)).tolist():
+                piece = self.aside.spill_file.put(_write_table(table.slice(edges[part], edges[part + 1] - edges[part])))
+                self.pieces.setdefault(part, []).append((self.aside.spill_file, piece))
+        self.tables, self.decided = [], 0
+
+
+def _write_table(table: pa.Table) -> pa.Buffer:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
+
+
+def _read_table(vault: SpillFile, piece: SpilledPiece) -> pa.Table:
+    return pa.ipc.open_stream(pa.py_buffer(vault.get(piece))).read_all()
 
 
 @dataclass(slots=True)
@@ -26,37 +311,39 @@ class DeduplicateTally:
     """Finds, among the records of one batch date, those that stay. It holds digests, event times and record ids."""
 
     plan: Plan
-    rule: Rule
-    found: Candidates = field(repr=False)
+    rule: DuplicateRule
+    candidates: DuplicateCandidates = field(repr=False)
 
     @classmethod
-    def of(cls, plan: Plan, key: bytes, aside: Aside | None = None) -> DeduplicateTally:
+    def from_plan(cls, plan: Plan, key: bytes, aside: SpillSpace | None = None) -> DeduplicateTally:
         """An empty tally. Takes secret bytes for the keyed digests, and the run's space beside memory (no limit to that).
 
-        Raises ConfigurationError (see `Rule.of`).
+        Raises ConfigurationError (see `DuplicateRule.from_plan`).
         """
-        return cls(plan, Rule.of(plan, key), Candidates(Aside(None) if aside is None else aside))
+        return cls(
+            plan, DuplicateRule.from_plan(plan, key), DuplicateCandidates(SpillSpace(None) if aside is None else aside)
+        )
 
     def observe(self, batch: Batch) -> None:
         """Takes in the records of a batch that the gate let through."""
         if batch.raw.num_rows:
-            self.found.add([self.rule.candidates(batch.raw)])
+            self.candidates.add([self.rule.candidates(batch.raw)])
 
     def merge(self, other: DeduplicateTally) -> None:
         """Takes in what another tally has found."""
-        self.found.merge(other.found)
+        self.candidates.merge(other.candidates)
 
-    def settle(self) -> Deduplicate:
+    def settle(self) -> DeduplicateRecords:
         """The stage that lets through, of all the records seen, those that stay."""
-        winners = [(words(part["row"]), part["count"].to_numpy()) for part in self.found.best()]
+        winners = [(digest_words(part["row"]), part["count"].to_numpy()) for part in self.candidates.survivors()]
         rows = np.concatenate([np.empty(0, "S16"), *(rows for rows, _ in winners)])
         counts = np.concatenate([np.empty(0, np.int64), *(counts for _, counts in winners)])
         order = np.argsort(rows)
-        return Deduplicate(self.plan, self.rule, rows[order], counts[order])
+        return DeduplicateRecords(self.plan, self.rule, rows[order], counts[order])
 
 
 @dataclass(slots=True)
-class Deduplicate:
+class DeduplicateRecords:
     """Lets a record through if it is the one that stays.
 
     Of records that are equal in everything one stays: the first of each `counts` that come, so that any number of whole passes
@@ -64,7 +351,7 @@ class Deduplicate:
     """
 
     plan: Plan
-    rule: Rule
+    rule: DuplicateRule
     winners: npt.NDArray[Any] = field(repr=False)
     counts: npt.NDArray[np.int64] = field(repr=False)
     seen: npt.NDArray[np.int64] = field(init=False, repr=False)
@@ -79,13 +366,13 @@ class Deduplicate:
         if not rows:
             return batch
         keep = np.zeros(rows, np.bool_)
-        keep[self._staying(self.rule.candidates(batch.raw))] = True
-        counts = batch.counts + Counts(deduplicated=rows - int(keep.sum()))
-        return kept_rows(batch, keep, self.plan).with_(counts=counts)
+        keep[self._surviving_rows(self.rule.candidates(batch.raw))] = True
+        counts = batch.counts + BatchCounts(deduplicated=rows - int(keep.sum()))
+        return filter_records(batch, keep, self.plan).with_(counts=counts)
 
-    def _staying(self, candidates: pa.Table) -> npt.NDArray[np.int64]:
+    def _surviving_rows(self, candidates: pa.Table) -> npt.NDArray[np.int64]:
         """Where the candidates that stay stand in their batch."""
-        rows = words(candidates["row"])
+        rows = digest_words(candidates["row"])
         places = np.searchsorted(self.winners, rows)
         found = places < self.winners.size
         found[found] = self.winners[places[found]] == rows[found]

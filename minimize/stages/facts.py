@@ -1,4 +1,4 @@
-"""What is known of one batch before anything is released: leaves, settings, ages and gates, each worked out once."""
+"""Facts of one batch before anything is released: leaves, settings, ages, erasures, consents and gates, each computed once."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.canonical import Folding
+from minimize.arrow.dictionaries import decode_dictionary
+from minimize.arrow.nested import Leaf, leaf, row_indices
+from minimize.arrow.pointers import Pointer
 from minimize.consent.periods import ConsentPeriods
-from minimize.nested import Leaf, leaf, rows_of
-from minimize.pointer import Pointer
-from minimize.policy.condition import All, Condition, Feature, Level
+from minimize.identifiers import CaseFolding
+from minimize.policy.condition import AllOf, Condition, FeatureOn, LevelAtLeast
 from minimize.policy.model import Field, Policy
-from minimize.settings.base import Settings
-from minimize.settings.erased import Erased
-from minimize.stages.conditions import Mode, everywhere, truth
-from minimize.stages.places import RECORD
-from minimize.techniques.distinct import decoded
+from minimize.settings.erasures import Erasures
+from minimize.settings.model import Settings
+from minimize.stages.conditions import TruthMode, constant_truth, evaluate
+from minimize.stages.raw_values import RECORD_PLACE
 
 T = TypeVar("T")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+UNITS_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
 @dataclass(frozen=True, slots=True)
 class BatchFacts:
-    """The facts of one batch, as `conditions.Facts` asks for them.
+    """The facts of one batch, as `ConditionFacts` asks for them.
 
     settings  None where nobody said anything: features are off, the level is the first one
     at        the run's time, aware UTC
@@ -41,32 +41,34 @@ class BatchFacts:
     policy: Policy
     settings: Settings | None
     at: datetime
-    known: dict[Hashable, Any] = field(default_factory=dict)
+    cache: dict[Hashable, Any] = field(default_factory=dict)
 
     def leaf(self, place: Pointer) -> Leaf:
-        """The raw values at a place; for `RECORD` one (null) value per record."""
-        if place == RECORD:
+        """The raw values at a place; for `RECORD_PLACE` one (null) value per record."""
+        if place == RECORD_PLACE:
             return Leaf(pa.nulls(self.raw.num_rows))
         return self._once(("leaf", place), lambda: leaf(self.raw, place))
 
-    def setting(self, atom: Feature | Level) -> pa.BooleanArray:
+    def setting(self, atom: FeatureOn | LevelAtLeast) -> pa.BooleanArray:
         """Per record: whether the level is set, or the feature is on and its retention has not passed."""
-        return self._once(atom, lambda: self._level(atom.name) if isinstance(atom, Level) else self._feature(atom.name))
+        return self._once(
+            atom, lambda: self._level(atom.name) if isinstance(atom, LevelAtLeast) else self._feature(atom.name)
+        )
 
-    def opens(self, key: str, place: Pointer, mode: Mode) -> pa.BooleanArray:
+    def opens(self, key: str, place: Pointer, mode: TruthMode) -> pa.BooleanArray:
         """Whether a field's gate is open, and the gates of all that it is made from."""
         return self._once(("opens", key, place, mode), lambda: self._opens(self.policy.fields[key], place, mode))
 
-    def past(self, retention: timedelta | None) -> pa.BooleanArray:
+    def expired(self, retention: timedelta | None) -> pa.BooleanArray:
         """Per record: whether it is as old as this, or has no event time to say so; never where there is no retention."""
         if retention is None:
-            return everywhere(False, self, RECORD)
+            return constant_truth(False, self, RECORD_PLACE)
         times = self.times()
         if times is None:
-            return everywhere(True, self, RECORD)
+            return constant_truth(True, self, RECORD_PLACE)
         return pc.less_equal(times.view(pa.int64()), self._limit(retention, times.type)).fill_null(True)
 
-    def gone(self, erased: Erased, source: str | None = None) -> pa.BooleanArray | None:
+    def erased_records(self, erased: Erasures, source: str | None = None) -> pa.BooleanArray | None:
         """Per record: whether its tenant or its subject was erased after it happened; None where nobody was.
 
         Takes the name of the file that the records were read from: those of a file that was read before count as that old.
@@ -75,79 +77,81 @@ class BatchFacts:
         if tenants is None:
             return None
         times = self.times()
-        times = times if times is None or latest is None else _at_most(times, latest)
-        found = [erased.gone(tenants, self._subjects(), times, self.policy.folding)]
-        found += [self._gone_by(name, each, tenants, times) for name, each in erased.others.items()]
+        times = times if times is None or latest is None else _limit_times(times, latest)
+        found = [erased.erased_mask(tenants, self._subjects(), times, self.policy.folding)]
+        found += [self._erased_by(name, each, tenants, times) for name, each in erased.others.items()]
         masks = [each for each in found if each is not None]
         return reduce(pc.or_, masks) if masks else None
 
-    def agreed(self, consents: ConsentPeriods | None) -> pa.BooleanArray:
+    def consented_records(self, consents: ConsentPeriods | None) -> pa.BooleanArray:
         """Per record: whether its tenant's consent held when it happened, and holds at the run's time; never without consents."""
         tenants = self._tenants()
         if consents is None or tenants is None:
-            return everywhere(False, self, RECORD)
+            return constant_truth(False, self, RECORD_PLACE)
         return consents.agreed(tenants, self.times())
 
-    def _gone_by(
-        self, name: str, erased: Erased, tenants: pa.Array, times: pa.TimestampArray | None
+    def _erased_by(
+        self, name: str, erased: Erasures, tenants: pa.Array, times: pa.TimestampArray | None
     ) -> pa.BooleanArray | None:
         """The same of those who are named by another field: one that stands anywhere in a record is enough."""
         declared = self.policy.fields.get(name)
         if declared is None or declared.from_ or declared.pointer.top not in self.raw.schema.names:
             return None
         found = self.leaf(declared.pointer)
-        rows = rows_of(found, self.raw.num_rows)
-        folding = Folding(self.policy.folding.tenant, self.policy.folds(name))
+        rows = row_indices(found, self.raw.num_rows)
+        folding = CaseFolding(self.policy.folding.tenant, self.policy.folds_case(name))
         times = None if times is None else times.take(pa.array(rows))
-        gone = erased.gone(tenants.take(pa.array(rows)), found.values, times, folding)
+        gone = erased.erased_mask(tenants.take(pa.array(rows)), found.values, times, folding)
         if gone is None:
             return None
         mask = np.zeros(self.raw.num_rows, np.bool_)
         mask[rows[gone.to_numpy(zero_copy_only=False)]] = True
         return pa.array(mask)
 
-    def any_past(self, retention: timedelta | None) -> bool:
+    def any_expired(self, retention: timedelta | None) -> bool:
         """Whether that is so for any record: by the earliest event time."""
         times = None if retention is None else self.times()
         if retention is None or times is None or times.null_count:
             return retention is not None and self.raw.num_rows > 0
-        first = self._once("first", lambda: _first(times))
+        first = self._once("first", lambda: _earliest_time(times))
         return first is not None and first <= self._limit(retention, times.type)
 
     def _limit(self, retention: timedelta, type_: pa.DataType) -> int:
         """The last event time, in the unit of the type, that is as old as this."""
-        return ((self.at - retention - EPOCH) // timedelta(microseconds=1)) * PER_SECOND[type_.unit] // 1_000_000
+        return ((self.at - retention - EPOCH) // timedelta(microseconds=1)) * UNITS_PER_SECOND[type_.unit] // 1_000_000
 
-    def closed(self, key: str, place: Pointer, gate: All | None) -> pa.BooleanArray | None:
+    def closed(self, key: str, place: Pointer, gate: AllOf | None) -> pa.BooleanArray | None:
         """Where a field's gate is closed; None for nowhere. Fields whose whole gate is the same settings share the answer."""
         if gate is None:
-            return _closing(self.opens(key, place, "is"))
-        if place.stars or not gate.of:
-            return self._once(("closed", gate, place), lambda: _closing(truth(gate, self, place, "is")))
-        return self._once(("closed", gate), lambda: _closing(reduce(pc.and_, map(self.setting, _settings(gate)))))
+            return _closed_mask(self.opens(key, place, "is"))
+        if place.stars or not gate.parts:
+            return self._once(("closed", gate, place), lambda: _closed_mask(evaluate(gate, self, place, "is")))
+        return self._once(
+            ("closed", gate), lambda: _closed_mask(reduce(pc.and_, map(self.setting, _setting_atoms(gate))))
+        )
 
     def times(self) -> pa.TimestampArray | None:
         """The event times; None where the policy has none."""
         if self.policy.time is None:
             return None
-        values = self._once("times", lambda: decoded(self.leaf(Pointer.parse(str(self.policy.time))).values))
+        values = self._once("times", lambda: decode_dictionary(self.leaf(Pointer.parse(str(self.policy.time))).values))
         return values.cast(pa.timestamp("ms", "UTC")) if pa.types.is_date(values.type) else values
 
-    def kept(self, keep: pa.BooleanArray) -> BatchFacts:
+    def filter_records(self, keep: pa.BooleanArray) -> BatchFacts:
         """The facts of the records that are kept; what was asked of the settings need not be asked again."""
         known: dict[Hashable, Any] = {
-            key: value.filter(keep) for key, value in self.known.items() if isinstance(key, Feature | Level)
+            key: value.filter(keep) for key, value in self.cache.items() if isinstance(key, FeatureOn | LevelAtLeast)
         }
         return BatchFacts(self.raw.filter(keep), self.policy, self.settings, self.at, known)
 
     def _once(self, key: Hashable, work: Callable[[], T]) -> T:
-        if key not in self.known:
-            self.known[key] = work()
-        found: T = self.known[key]
+        if key not in self.cache:
+            self.cache[key] = work()
+        found: T = self.cache[key]
         return found
 
-    def _opens(self, field: Field, place: Pointer, mode: Mode) -> pa.BooleanArray:
-        found = truth(gate_of(field), self, place, mode)
+    def _opens(self, field: Field, place: Pointer, mode: TruthMode) -> pa.BooleanArray:
+        found = evaluate(field_gate(field), self, place, mode)
         for key in field.from_:
             found = pc.and_(found, self.opens(key, place, mode))
         return found
@@ -155,15 +159,15 @@ class BatchFacts:
     def _feature(self, name: str) -> pa.BooleanArray:
         switch, tenants = self.policy.switch(name), self._tenants()
         if self.settings is None or tenants is None or switch is None:
-            return everywhere(False, self, RECORD)
+            return constant_truth(False, self, RECORD_PLACE)
         on = self.settings.feature_on(switch, tenants, self._subjects(), self.times())
         retention = self.policy.features[name].retention
-        return on if retention is None else pc.and_not(on, self.past(retention))
+        return on if retention is None else pc.and_not(on, self.expired(retention))
 
     def _level(self, name: str) -> pa.BooleanArray:
         levels, tenants = self.policy.levels, self._tenants()
         if name not in levels or name == levels[0] or self.settings is None or tenants is None:
-            return everywhere(name in levels[:1], self, RECORD)
+            return constant_truth(name in levels[:1], self, RECORD_PLACE)
         return self.settings.level_at_least(name, levels, tenants, self._subjects(), self.times())
 
     def _tenants(self) -> pa.Array | None:
@@ -173,32 +177,32 @@ class BatchFacts:
         return None if self.policy.subject is None else self.leaf(Pointer.parse(self.policy.subject)).values
 
 
-def _settings(gate: All) -> list[Feature | Level]:
-    return [atom for atom in gate.of if isinstance(atom, Feature | Level)]
+def _setting_atoms(gate: AllOf) -> list[FeatureOn | LevelAtLeast]:
+    return [atom for atom in gate.parts if isinstance(atom, FeatureOn | LevelAtLeast)]
 
 
-def _closing(opens: pa.BooleanArray) -> pa.BooleanArray | None:
+def _closed_mask(opens: pa.BooleanArray) -> pa.BooleanArray | None:
     return None if opens.true_count == len(opens) else pc.invert(opens)
 
 
-def _at_most(times: pa.TimestampArray, latest: int) -> pa.TimestampArray:
+def _limit_times(times: pa.TimestampArray, latest: int) -> pa.TimestampArray:
     """The times, none later than this, in microseconds since 1970."""
-    limit = latest * PER_SECOND[times.type.unit] // 1_000_000
+    limit = latest * UNITS_PER_SECOND[times.type.unit] // 1_000_000
     return pc.min_element_wise(times.view(pa.int64()), limit, skip_nulls=False).view(times.type)
 
 
-def _first(times: pa.TimestampArray) -> int | None:
+def _earliest_time(times: pa.TimestampArray) -> int | None:
     """The earliest time, in its own unit, of times without nulls; None where there are none."""
     return int(times.view(pa.int64()).to_numpy().min()) if len(times) else None
 
 
-def gate_of(field: Field) -> All:
+def field_gate(field: Field) -> AllOf:
     """Everything that a field's own gate wants."""
     wanted: list[Condition] = []
     if field.feature is not None:
-        wanted.append(Feature(field.feature))
+        wanted.append(FeatureOn(field.feature))
     if field.level is not None:
-        wanted.append(Level(field.level))
+        wanted.append(LevelAtLeast(field.level))
     if field.collect_if is not None:
         wanted.append(field.collect_if)
-    return All(tuple(wanted))
+    return AllOf(tuple(wanted))

@@ -1,27 +1,151 @@
-"""The gate: which records and which values may be collected at all. It is the first stage, and works on raw columns only."""
+"""The gate, the first stage: what a plan demands of records and values, and the stage that decides which may be collected.
+
+What the gate demands depends on the plan alone and is computed once. The stage reads raw columns only.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from datetime import datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.batch import Batch, BatchCounts
+from minimize.arrow.pointers import Pointer
 from minimize.consent.periods import ConsentPeriods
-from minimize.io.ids import with_canonical_ids
-from minimize.plan.model import Branch, Plan
-from minimize.pointer import Pointer
-from minimize.policy.condition import All, Condition
-from minimize.settings.base import Settings
-from minimize.settings.erased import Erased
-from minimize.stage import Batch, Counts
-from minimize.stages.conditions import could_hold, everywhere, holds, must_hold
-from minimize.stages.corrected import Corrections
-from minimize.stages.facts import BatchFacts
-from minimize.stages.gates import Gates, Hollow
-from minimize.stages.places import RECORD
+from minimize.plan.checks import check_gates
+from minimize.plan.model import CaseBranch, FieldPlan, Plan
+from minimize.policy.condition import AllOf, Condition, FeatureOn, LevelAtLeast
+from minimize.settings.erasures import Erasures
+from minimize.settings.model import Settings
+from minimize.sources.record_checks import canonicalize_ids
+from minimize.stages.conditions import constant_truth, could_hold, holds, must_hold
+from minimize.stages.corrections import Corrections
+from minimize.stages.facts import BatchFacts, field_gate
+from minimize.stages.raw_values import RECORD_PLACE, field_place, list_container
+
+
+@dataclass(frozen=True, slots=True)
+class GatedField:
+    """A field with a gate, and its place. `settings` is the whole gate where it asks nothing but features and levels."""
+
+    key: str
+    place: Pointer
+    settings: AllOf | None
+
+
+@dataclass(frozen=True, slots=True)
+class GatedList:
+    """A list in which every released leaf may be gated away: its pointer as text, where it stands, its leaves."""
+
+    star: str
+    place: Pointer
+    fields: tuple[FieldPlan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GateRules:
+    """The questions that decide about records, values and lists.
+
+    retentions  how old a record may be; each of them counts
+    settings    what must be on for a record
+    conditions  what must hold for a record
+    gated       the fields that somebody reads and that have a gate
+    cases       per released field with cases: its key, the conditions in order, its place
+    gated_lists      the lists whose emptiness may tell something
+    folded      the tenant and the subject, each where the policy compares it without regard to case
+    received    whether a third party sends the records, so that none passes without a consent
+    """
+
+    retentions: tuple[timedelta, ...]
+    settings: tuple[FeatureOn | LevelAtLeast, ...]
+    conditions: tuple[Condition, ...]
+    gated: tuple[GatedField, ...]
+    cases: tuple[tuple[str, tuple[Condition | None, ...], Pointer], ...]
+    gated_lists: tuple[GatedList, ...]
+    folded: tuple[Pointer, ...] = ()
+    received: bool = False
+
+    @classmethod
+    def from_plan(cls, plan: Plan) -> GateRules:
+        """Those of a plan. Raises PolicyError for a plan whose gates cannot be worked out (see `check_gates`)."""
+        check_gates(plan)
+        records = plan.policy.records
+        feature = () if records.feature is None else (FeatureOn(records.feature),)
+        level = () if records.level is None else (LevelAtLeast(records.level),)
+        return cls(
+            retentions=tuple(_retentions(plan)),
+            settings=(*feature, *level),
+            conditions=tuple(_conditions(plan)),
+            gated=tuple(_gated_fields(plan)),
+            cases=tuple(_case_fields(plan)),
+            gated_lists=tuple(_gated_lists(plan)),
+            folded=tuple(_folded_identifiers(plan)),
+            received=plan.pipeline is not None and plan.pipeline.source.is_received,
+        )
+
+
+def _retentions(plan: Plan) -> Iterator[timedelta]:
+    feature = plan.policy.features.get(plan.policy.records.feature or "")
+    for retention in (plan.policy.retention, None if feature is None else feature.retention):
+        if retention is not None:
+            yield retention
+
+
+def _conditions(plan: Plan) -> Iterator[Condition]:
+    of_pipeline = None if plan.pipeline is None else plan.pipeline.records
+    for records in (plan.policy.records, of_pipeline):
+        if records is not None and records.collect_if is not None:
+            yield records.collect_if
+
+
+def _gated_fields(plan: Plan) -> Iterator[GatedField]:
+    for key in fields_read(plan):
+        if _is_gated(plan, key):
+            field = plan.policy.fields[key]
+            alone = not field.from_ and field.collect_if is None
+            yield GatedField(key, field_place(plan.fields[key]), field_gate(field) if alone else None)
+
+
+def _case_fields(plan: Plan) -> Iterator[tuple[str, tuple[Condition | None, ...], Pointer]]:
+    for key, field in plan.fields.items():
+        if field.gives is not None and len(field.branches) > 1:
+            yield key, tuple(branch.when for branch in field.branches), field_place(field)
+
+
+def _gated_lists(plan: Plan) -> Iterator[GatedList]:
+    fields = [field for field in plan.fields.values() if field.gives is not None]
+    for star in dict.fromkeys(star for field in fields for star in field.pointer.stars):
+        below = [field for field in fields if field.pointer.within(star)]
+        if all(_is_gated(plan, field.key) or len(field.branches) > 1 for field in below):
+            yield GatedList(str(star), list_container(star), tuple(below))
+
+
+def _folded_identifiers(plan: Plan) -> Iterator[Pointer]:
+    for key in dict.fromkeys((plan.policy.tenant, plan.policy.subject)):
+        if key is not None and plan.policy.folds_case(key):
+            yield plan.policy.fields[key].pointer
+
+
+def _is_gated(plan: Plan, key: str) -> bool:
+    field = plan.policy.fields[key]
+    return field.is_gated or any(_is_gated(plan, input_) for input_ in field.from_)
+
+
+def fields_read(plan: Plan) -> Sequence[str]:
+    """The fields whose values leave, are measured, or stand beside others that do (`per`, `at`, the event time)."""
+    keys: dict[str, None] = {}
+    for key, field in plan.fields.items():
+        if field.gives is None and field.measured is None:
+            continue
+        steps = (*field.steps, *field.field.in_aggregates)
+        keys |= dict.fromkeys([key, *(read for step in steps for read in sorted(step.reads()))])
+        if plan.policy.time is not None and any(step.needs_time for step in steps):
+            keys[plan.policy.time] = None
+    return list(keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +163,20 @@ class Gate:
     corrected  values that people put right, in place of those that came in; None for none
     consents  when tenants agreed to what a third party sends; None where that is not asked, or nobody agreed
 
-    Raises PolicyError for a plan whose gates cannot be worked out (see `plan.gates.check`).
+    Raises PolicyError for a plan whose gates cannot be worked out (see `check_gates`).
     """
 
     plan: Plan
     settings: Settings | None
     at: datetime
-    bound: Gates | None = field(default=None, repr=False)
-    erased: Erased | None = field(default=None, repr=False)
-    corrected: Corrections | None = field(default=None, repr=False)
-    consents: ConsentPeriods | None = field(default=None, repr=False)
-    gates: Gates = field(init=False, repr=False)
+    bound: GateRules | None = dataclass_field(default=None, repr=False)
+    erased: Erasures | None = dataclass_field(default=None, repr=False)
+    corrected: Corrections | None = dataclass_field(default=None, repr=False)
+    consents: ConsentPeriods | None = dataclass_field(default=None, repr=False)
+    gates: GateRules = dataclass_field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "gates", self.bound or Gates.of(self.plan))
+        object.__setattr__(self, "gates", self.bound or GateRules.from_plan(self.plan))
 
     def __call__(self, batch: Batch) -> Batch:
         """The batch with gated records gone and gated values marked."""
@@ -60,41 +184,41 @@ class Gate:
         facts = BatchFacts(raw, self.plan.policy, self.settings, self.at)
         facts, counts = self._records(facts, batch.source)
         return Batch(
-            raw=with_canonical_ids(facts.raw, self.gates.folded, fold=True),
+            raw=canonicalize_ids(facts.raw, self.gates.folded, fold=True),
             closed=dict(self._closed(facts)),
             cases=dict(self._cases(facts)),
-            hollow=dict(self._hollow(facts)),
+            gated_lists=dict(self._gated_list_masks(facts)),
             released=batch.released,
             measured=batch.measured,
             ranks=batch.ranks,
             counts=batch.counts + counts if counts.gated else batch.counts,
         )
 
-    def _records(self, facts: BatchFacts, source: str | None) -> tuple[BatchFacts, Counts]:
+    def _records(self, facts: BatchFacts, source: str | None) -> tuple[BatchFacts, BatchCounts]:
         """The facts of the records that may be collected, and how many may not, by reason."""
         keep: pa.BooleanArray | None = None
         gated: dict[str, int] = {}
         for reason, fine in self._reasons(facts, source):
             still = fine if keep is None else pc.and_(keep, fine)
-            gated[reason] = gated.get(reason, 0) + _true(keep, fine) - still.true_count
+            gated[reason] = gated.get(reason, 0) + _count_true(keep, fine) - still.true_count
             keep = still
-        counts = Counts({reason: number for reason, number in gated.items() if number})
-        return (facts if keep is None or not counts.gated else facts.kept(keep)), counts
+        counts = BatchCounts({reason: number for reason, number in gated.items() if number})
+        return (facts if keep is None or not counts.gated else facts.filter_records(keep)), counts
 
     def _reasons(self, facts: BatchFacts, source: str | None) -> Iterator[tuple[str, pa.BooleanArray]]:
         """Per reason the records that it lets pass, in the order in which they are counted."""
-        gone = None if self.erased is None else facts.gone(self.erased, source)
+        gone = None if self.erased is None else facts.erased_records(self.erased, source)
         if gone is not None:
             yield "erased", pc.invert(gone)
         if self.gates.received or self.consents is not None:
-            yield "consent", facts.agreed(self.consents)
+            yield "consent", facts.consented_records(self.consents)
         for retention in self.gates.retentions:
-            if facts.any_past(retention):
-                yield "retention", pc.invert(facts.past(retention))
+            if facts.any_expired(retention):
+                yield "retention", pc.invert(facts.expired(retention))
         for atom in self.gates.settings:
             yield "setting", facts.setting(atom)
         for condition in self.gates.conditions:
-            yield "condition", holds(condition, facts, RECORD)
+            yield "condition", holds(condition, facts, RECORD_PLACE)
 
     def _closed(self, facts: BatchFacts) -> Iterator[tuple[str, pa.BooleanArray]]:
         """Per field that somebody reads the values that must not pass; nothing for a field with none."""
@@ -106,25 +230,25 @@ class Gate:
     def _cases(self, facts: BatchFacts) -> Iterator[tuple[str, pa.Int8Array]]:
         """Per released field with cases the index of the first that holds, -1 where none does."""
         for key, conditions, place in self.gates.cases:
-            yield key, _deciding(conditions, facts, place)
+            yield key, _deciding_case(conditions, facts, place)
 
-    def _hollow(self, facts: BatchFacts) -> Iterator[tuple[str, pa.BooleanArray]]:
+    def _gated_list_masks(self, facts: BatchFacts) -> Iterator[tuple[str, pa.BooleanArray]]:
         """Per list in which every released leaf may be gated away the slots where no element could leave anything."""
-        for hollow in self.gates.hollow:
-            nothing = _nothing_could(hollow, facts)
+        for hollow in self.gates.gated_lists:
+            nothing = _nothing_collectable(hollow, facts)
             if nothing.true_count:
                 yield hollow.star, nothing
 
 
-def _nothing_could(hollow: Hollow, facts: BatchFacts) -> pa.BooleanArray:
-    nothing = everywhere(True, facts, hollow.place)
+def _nothing_collectable(hollow: GatedList, facts: BatchFacts) -> pa.BooleanArray:
+    nothing = constant_truth(True, facts, hollow.place)
     for field_ in hollow.fields:
         opens = facts.opens(field_.key, hollow.place, "could")
         nothing = pc.and_not(nothing, pc.and_(opens, _could_leave(field_.branches, facts, hollow.place)))
     return nothing
 
 
-def _deciding(conditions: Sequence[Condition | None], facts: BatchFacts, place: Pointer) -> pa.Int8Array:
+def _deciding_case(conditions: Sequence[Condition | None], facts: BatchFacts, place: Pointer) -> pa.Int8Array:
     cases = pa.repeat(pa.scalar(-1, pa.int8()), len(facts.leaf(place).values))
     for index in reversed(range(len(conditions))):
         condition = conditions[index]
@@ -133,16 +257,16 @@ def _deciding(conditions: Sequence[Condition | None], facts: BatchFacts, place: 
     return cases
 
 
-def _could_leave(branches: Sequence[Branch], facts: BatchFacts, place: Pointer) -> pa.BooleanArray:
+def _could_leave(branches: Sequence[CaseBranch], facts: BatchFacts, place: Pointer) -> pa.BooleanArray:
     """Per list whether a case that lets something through could decide for an element of it."""
-    could, reached = everywhere(False, facts, place), everywhere(True, facts, place)
+    could, reached = constant_truth(False, facts, place), constant_truth(True, facts, place)
     for branch in branches:
-        when = branch.when if branch.when is not None else All(())
+        when = branch.when if branch.when is not None else AllOf(())
         if branch.steps is not None:
             could = pc.or_(could, pc.and_(reached, could_hold(when, facts, place)))
         reached = pc.and_not(reached, must_hold(when, facts, place))
     return could
 
 
-def _true(keep: pa.BooleanArray | None, fine: pa.BooleanArray) -> int:
+def _count_true(keep: pa.BooleanArray | None, fine: pa.BooleanArray) -> int:
     return len(fine) if keep is None else keep.true_count

@@ -1,27 +1,223 @@
-"""Generalize: every released value through its techniques, and nothing that the gate closed."""
+"""Generalize: numbers to rank by, one field bound to its techniques, and the stage that applies them to every released value.
+
+A field is bound once: what depends on the plan alone is not computed batch by batch.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import ClassVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from minimize.arrow.batch import Batch, BatchCounts, FieldCounts
+from minimize.arrow.nested import Leaf, leaf
+from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError
 from minimize.plan.model import FieldPlan, Plan
-from minimize.stage import Batch, Counts, FieldCounts
-from minimize.stages.chain import is_tally
-from minimize.stages.field import BoundField, all_steps
-from minimize.techniques import Technique
+from minimize.stages.chains import (
+    count_outcomes,
+    dropped_by_case,
+    is_tally_step,
+    resolve_chain,
+    run_branches,
+    run_chain,
+)
+from minimize.stages.raw_values import companion_values, field_place, mask_values, raw_values
+from minimize.techniques import Context, Family, Leaves, Technique, TechniqueResult, TechniqueStep
 from minimize.techniques.base import KeySource
-from minimize.techniques.memo import Memo
+from minimize.techniques.bin import Bin
+from minimize.techniques.cache import TechniqueCache
+from minimize.techniques.keep import Keep
 
-Fields = Mapping[str, BoundField]
+
+class RankNumbers(Technique):
+    """The last step of a chain, as numbers to rank by. Inside aggregates only; no policy names it.
+
+    bin  the bin that the chain ended with; None for a chain that ended in numbers of another kind
+    """
+
+    name: ClassVar[str] = "ranks"
+    takes: ClassVar[tuple[Family, ...]] = ("integer", "double", "decimal")
+    leaves: ClassVar[Leaves] = "nothing"
+    source: ClassVar[str] = "—"
+    about: ClassVar[str] = "the released number, infinite in open bins"
+
+    bin: Bin | None = None
+
+    def gives(self, type_: pa.DataType) -> pa.DataType:
+        """A double."""
+        super().gives(type_)
+        return pa.float64()
+
+    def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
+        """The ranks."""
+        return TechniqueResult(
+            pc.cast(values, pa.float64(), safe=False) if self.bin is None else self.bin.coded_ranks(values)
+        )
+
+
+def ends_in_open_bin(chain: Sequence[Technique] | None) -> bool:
+    """Whether a chain ends in a bin that has no bound on one side."""
+    last = chain[-1] if chain else None
+    return isinstance(last, Bin) and last.is_open
+
+
+def ranking_chain(chain: Sequence[Technique] | None) -> list[Technique] | None:
+    """The chain with numbers to rank by in place of what it releases."""
+    if not chain:
+        return None
+    last = chain[-1]
+    return [*chain[:-1], RankNumbers(bin=last)] if isinstance(last, Bin) else [*chain, RankNumbers()]
+
+
+Chains = Sequence[Sequence[Technique] | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Generalize:
+class FieldResult:
+    """What came of a field: what may leave, what aggregates see instead, what quantiles rank by, and the counts."""
+
+    released: pa.Array | None
+    measured: pa.Array | None
+    ranks: pa.Array | None
+    counts: FieldCounts
+
+
+@dataclass(frozen=True, slots=True)
+class BoundField:
+    """A field with its chains.
+
+    place      the raw leaf that has one value for each of the field
+    chains     per branch the techniques, None to drop the value
+    gives      the type of the released leaf; None where none is released
+    measuring  the techniques of what aggregates see instead; None where they see what is released
+    ranking    per branch the chain that gives numbers to rank by; None where nobody wants them
+    reads      the fields that steps read beside this one
+    time       the key of the event time, where a step wants it
+    replaces   whether every value that is treated becomes a pseudonym or a token
+    counts     whether anybody counts
+    stays      whether all that is done is to keep what the gate lets through
+    """
+
+    plan: FieldPlan
+    place: Pointer
+    chains: Chains
+    gives: pa.DataType | None
+    measuring: Sequence[Technique] | None
+    ranking: Chains | None
+    reads: tuple[str, ...]
+    time: str | None
+    replaces: bool
+    counts: bool
+    stays: bool = False
+
+    @classmethod
+    def from_plan(
+        cls, plan: FieldPlan, settled: Technique | None, time: str | None, ranks: Collection[str]
+    ) -> BoundField:
+        """A field whose tally, if it has one, has settled."""
+        chains = [None if branch.steps is None else resolve_chain(branch.steps, settled) for branch in plan.branches]
+        steps = field_steps(plan)
+        is_ranked = plan.key in ranks and any(ends_in_open_bin(chain) for chain in chains)
+        return cls(
+            plan=plan,
+            place=field_place(plan),
+            chains=chains,
+            gives=plan.gives,
+            measuring=None if plan.measured is None else resolve_chain(plan.field.in_aggregates, None),
+            ranking=[ranking_chain(chain) for chain in chains] if is_ranked else None,
+            reads=tuple(sorted({key for step in steps for key in step.reads()})),
+            time=time if any(step.needs_time for step in steps) else None,
+            replaces=_replaces_values(plan),
+            counts=True,
+            stays=len(chains) == 1 and _keeps_values(chains[0]) and plan.measured is None and not is_ranked,
+        )
+
+    @classmethod
+    def until_tally(cls, plan: FieldPlan, time: str | None) -> BoundField:
+        """A field with a tally: of its chains only what stands before it, for pass one."""
+        chains = [
+            resolve_chain(steps, None) if steps is not None and any(is_tally_step(step) for step in steps) else None
+            for steps in (branch.steps for branch in plan.branches)
+        ]
+        gives = plan.takes
+        for step in next(chain for chain in chains if chain is not None):
+            gives = step.gives(gives)
+        used = [step for chain in chains for step in chain or ()]
+        return cls(
+            plan=plan,
+            place=field_place(plan),
+            chains=chains,
+            gives=gives,
+            measuring=None,
+            ranking=None,
+            reads=tuple(sorted({key for step in used for key in step.reads()})),
+            time=time if any(step.needs_time for step in used) else None,
+            replaces=False,
+            counts=False,
+        )
+
+    def __call__(
+        self, batch: Batch, at: datetime, keys: KeySource | None, memos: Mapping[str, TechniqueCache]
+    ) -> FieldResult:
+        """What comes of the field in a batch, at the time of a run, with its keys and what it remembers."""
+        key = self.plan.key
+        raw, closed, cases = raw_values(self.plan, batch.raw), batch.closed.get(key), batch.cases.get(key)
+        if self.stays and closed is None:
+            return FieldResult(raw, None, None, FieldCounts(len(raw) - raw.null_count))
+        values = mask_values(raw, closed)
+        context = self._context(batch, at, keys, memos.get(key))
+        measured = self._measured(values, cases, context)
+        if self.gives is None:
+            return FieldResult(None, measured, None, count_outcomes(raw, values, closed, None))
+        out = run_branches(self.chains, cases, values, context, self.gives)
+        ranks = None if self.ranking is None else self._ranks(self.ranking, values, cases, context)
+        counts = count_outcomes(raw, values, closed, out, replaced=self.replaces) if self.counts else FieldCounts()
+        return FieldResult(out.values, measured, ranks, counts)
+
+    def _measured(self, values: pa.Array, cases: pa.Int8Array | None, context: Context) -> pa.Array | None:
+        """What aggregates see instead: nothing of what the deciding case drops in records that show the others."""
+        if self.measuring is None:
+            return None
+        dropped = None if self.gives is None else dropped_by_case(self.plan.branches, cases)
+        return run_chain(self.measuring, mask_values(values, dropped), context).values
+
+    def _ranks(self, ranking: Chains, values: pa.Array, cases: pa.Int8Array | None, context: Context) -> pa.Array:
+        """The released numbers with infinities in open bins."""
+        return run_branches(ranking, cases, values, context, pa.float64()).values
+
+    def _context(self, batch: Batch, at: datetime, keys: KeySource | None, memo: TechniqueCache | None) -> Context:
+        if not self.reads and self.time is None:
+            return Context(self.plan.key, at, keys, cache=memo)
+        place: Leaf = leaf(batch.raw, self.place)
+        columns = {key: companion_values(batch, key, place) for key in self.reads}
+        time = None if self.time is None else companion_values(batch, self.time, place)
+        return Context(self.plan.key, at, keys, columns, time, memo)
+
+
+def field_steps(plan: FieldPlan) -> tuple[TechniqueStep, ...]:
+    """Every step that a field's values go through, towards records or aggregates."""
+    return (*plan.steps, *(plan.field.in_aggregates if plan.measured is not None else ()))
+
+
+def _replaces_values(plan: FieldPlan) -> bool:
+    kept = [branch.steps for branch in plan.branches if branch.steps is not None]
+    return all(any(step.leaves in ("linkable", "reversible") for step in steps) for steps in kept)
+
+
+def _keeps_values(chain: Sequence[Technique] | None) -> bool:
+    return chain is not None and all(isinstance(step, Keep) for step in chain)
+
+
+BoundFields = Mapping[str, BoundField]
+
+
+@dataclass(frozen=True, slots=True)
+class GeneralizeFields:
     """Takes a gated batch; gives it with `released`, `measured`, `ranks` and the counts of each field.
 
     A value that is gated, that the deciding case drops, or that a technique cannot treat is null in `released`.
@@ -30,7 +226,7 @@ class Generalize:
     at           the run's time, aware UTC
     settled      per field with a step that is a tally: the technique that it settled into
     ranks        the fields of which a quantile is wanted
-    memos        per field what was computed before; see `memos_of`
+    memos        per field what was computed before; see `empty_memos`
     until_tally  pass one: only fields with a tally, and of their chains only what stands before it
     bound        the fields bound to their chains; worked out here where nobody has done it before
 
@@ -43,13 +239,15 @@ class Generalize:
     settled: Mapping[str, Technique] = field(default_factory=dict)
     ranks: Collection[str] = frozenset()
     until_tally: bool = False
-    memos: Mapping[str, Memo] = field(default_factory=dict, repr=False)
-    bound: Fields | None = field(default=None, repr=False)
-    fields: Fields = field(init=False, repr=False)
+    memos: Mapping[str, TechniqueCache] = field(default_factory=dict, repr=False)
+    bound: BoundFields | None = field(default=None, repr=False)
+    fields: BoundFields = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.bound is None:
-            found = _until_tally(self.plan) if self.until_tally else bound_fields(self.plan, self.settled, self.ranks)
+            found = (
+                _bind_until_tally(self.plan) if self.until_tally else bind_fields(self.plan, self.settled, self.ranks)
+            )
             object.__setattr__(self, "fields", found)
         else:
             object.__setattr__(self, "fields", self.bound)
@@ -66,30 +264,30 @@ class Generalize:
             for part, values in ((released, made.released), (measured, made.measured), (ranks, made.ranks)):
                 if values is not None:
                     part[key] = values
-        added = Counts() if self.until_tally else Counts(fields=counts)
+        added = BatchCounts() if self.until_tally else BatchCounts(fields=counts)
         return batch.with_(released=released, measured=measured, ranks=ranks, counts=batch.counts + added)
 
 
-def bound_fields(plan: Plan, settled: Mapping[str, Technique], ranks: Collection[str]) -> Fields:
+def bind_fields(plan: Plan, settled: Mapping[str, Technique], ranks: Collection[str]) -> BoundFields:
     """Every field of which something leaves, bound. Raises ConfigurationError where a tally has not settled."""
-    if not {key for key, each in plan.fields.items() if _has_tally(each)} <= set(settled):
+    if not {key for key, each in plan.fields.items() if _has_tally_step(each)} <= set(settled):
         raise ConfigurationError("a step that must see everything first has not settled")
     return {
-        key: BoundField.of(each, settled.get(key), plan.policy.time, ranks)
+        key: BoundField.from_plan(each, settled.get(key), plan.policy.time, ranks)
         for key, each in plan.fields.items()
         if each.gives is not None or each.measured is not None
     }
 
 
-def _until_tally(plan: Plan) -> Fields:
+def _bind_until_tally(plan: Plan) -> BoundFields:
     time = plan.policy.time
-    return {key: BoundField.until_tally(each, time) for key, each in plan.fields.items() if _has_tally(each)}
+    return {key: BoundField.until_tally(each, time) for key, each in plan.fields.items() if _has_tally_step(each)}
 
 
-def _has_tally(plan: FieldPlan) -> bool:
-    return any(is_tally(step) for step in plan.steps)
+def _has_tally_step(plan: FieldPlan) -> bool:
+    return any(is_tally_step(step) for step in plan.steps)
 
 
-def memos_of(plan: Plan) -> dict[str, Memo]:
+def empty_memos(plan: Plan) -> dict[str, TechniqueCache]:
     """An empty memory for each field with a technique, for as long as plan and keyring stay."""
-    return {key: Memo() for key, field in plan.fields.items() if all_steps(field)}
+    return {key: TechniqueCache() for key, field in plan.fields.items() if field_steps(field)}

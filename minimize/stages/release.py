@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.nested import assemble
+from minimize.arrow.batch import Batch
+from minimize.arrow.nested import assemble
+from minimize.arrow.pointers import Pointer
+from minimize.arrow.scrub import scrub, scrub_columns
 from minimize.plan.model import Plan
-from minimize.pointer import Pointer
-from minimize.scrub import scrub, scrubbed
-from minimize.stage import Batch
-from minimize.stages.chain import dropped_by_case
+from minimize.stages.chains import dropped_by_case
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Release:
     """The keys of the columns in their order, where nothing is nested; else none."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "flat", _flat(self.plan, self._schema))
+        object.__setattr__(self, "flat", _flat_keys(self.plan, self._schema))
 
     @property
     def _schema(self) -> pa.Schema:
@@ -44,19 +44,19 @@ class Release:
         A leaf that is dictionary-encoded stays so. An element of a list goes where its gate or its case leaves nothing of it.
         """
         if self.flat:
-            return self.leaving(batch.released[key] for key in self.flat)
+            return self.flat_columns(batch.released[key] for key in self.flat)
         schema = self._schema
         pointers = {key: field.pointer for key, field in self.plan.fields.items()}
         released = {pointers[key]: values for key, values in batch.released.items()}
-        hollow = {Pointer.parse(star): mask for star, mask in batch.hollow.items()}
+        hollow = {Pointer.parse(star): mask for star, mask in batch.gated_lists.items()}
         columns = assemble(batch.raw, released, self._withheld(batch), hollow, schema, self.secret)
         clean: pa.RecordBatch = scrub(columns, schema)
         return clean
 
-    def leaving(self, released: Iterable[pa.Array]) -> pa.RecordBatch:
+    def flat_columns(self, released: Iterable[pa.Array]) -> pa.RecordBatch:
         """The same of released leaves alone, in the order of `flat`, where nothing is nested. Each is let go of once scrubbed."""
         schema = self._schema
-        return scrubbed(released, schema.names, schema)
+        return scrub_columns(released, schema.names, schema)
 
     def _withheld(self, batch: Batch) -> dict[Pointer, pa.BooleanArray]:
         """Per released leaf where its gate is closed or the deciding case drops it."""
@@ -70,7 +70,7 @@ class Release:
         return withheld
 
 
-def _flat(plan: Plan, schema: pa.Schema) -> tuple[str, ...]:
+def _flat_keys(plan: Plan, schema: pa.Schema) -> tuple[str, ...]:
     keys = {
         each.pointer.top: key for key, each in plan.fields.items() if each.gives is not None and each.pointer.is_flat
     }

@@ -1,41 +1,41 @@
-"""The table of techniques: the word a policy uses, and the class behind it. One technique a file."""
+"""Registry of techniques: the name that a policy uses, and its class. One technique per file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
-from minimize.table import Table
+from minimize.registry import Registry
 from minimize.techniques.base import (
     Context,
     Family,
     Leaves,
-    Step,
     Technique,
-    Treated,
-    TypeRefused,
-    family,
-    plain,
+    TechniqueResult,
+    TechniqueStep,
+    UnsupportedType,
     treat,
+    type_family,
+    value_type,
 )
-from minimize.techniques.memo import Memo
+from minimize.techniques.cache import TechniqueCache
 
 __all__ = [
     "TECHNIQUES",
     "Context",
     "Family",
     "Leaves",
-    "Memo",
-    "Step",
     "Technique",
-    "Treated",
-    "TypeRefused",
-    "family",
-    "plain",
+    "TechniqueCache",
+    "TechniqueResult",
+    "TechniqueStep",
+    "UnsupportedType",
     "treat",
+    "type_family",
+    "value_type",
 ]
 
-TECHNIQUES: Final[Mapping[str, type[Step]]] = Table(
+TECHNIQUES: Final[Mapping[str, type[TechniqueStep]]] = Registry(
     "minimize.techniques",
     {
         "keep": "keep.Keep",

@@ -1,4 +1,4 @@
-"""`age`: how long ago, in completed units."""
+"""`age`: elapsed time in completed units."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import ClassVar, Literal
 import numpy as np
 import pyarrow as pa
 
-from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, family, mask_of
-from minimize.techniques.distinct import decoded
-from minimize.techniques.periods import Ticks, months, ticks, ticks_per_second
+from minimize.arrow.dictionaries import decode_dictionary
+from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, failure_mask, type_family
+from minimize.techniques.periods import Ticks, month_and_rest, ticks, ticks_per_second
 
 RUN = "run"
 
@@ -53,45 +53,49 @@ class Age(Technique):
         """The other field is a time, too."""
         return self.takes
 
-    def apply(self, values: pa.Array, context: Context) -> Treated:
+    def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The ages."""
         until = self._until(values, context)
         by_day = pa.types.is_date(values.type) or pa.types.is_date(until.type)
-        born, now = _clock(values, by_day=by_day), _clock(until, by_day=by_day)
-        ages = _days(born, now) if self.unit == "days" else _months(born, now) // (12 if self.unit == "years" else 1)
+        born, now = _seconds_and_rest(values, by_day=by_day), _seconds_and_rest(until, by_day=by_day)
+        ages = (
+            _completed_days(born, now)
+            if self.unit == "days"
+            else _completed_months(born, now) // (12 if self.unit == "years" else 1)
+        )
         missing = values.is_null().to_numpy(zero_copy_only=False)
         bad = until.is_null().to_numpy(zero_copy_only=False) | (ages < 0) | (ages > np.iinfo(np.int32).max)
         given = pa.array(np.where(bad | missing, 0, ages).astype(np.int32), mask=bad | missing)
-        return Treated(given, mask_of(bad & ~missing))
+        return TechniqueResult(given, failure_mask(bad & ~missing))
 
     def _until(self, values: pa.Array, context: Context) -> pa.Array:
         if self.at == RUN:
-            return pa.repeat(_scalar(context.at), len(values))
-        until = decoded(context.columns[self.at])
-        return until if family(until.type) in self.takes else pa.nulls(len(values), pa.timestamp("us"))
+            return pa.repeat(_time_scalar(context.at), len(values))
+        until = decode_dictionary(context.columns[self.at])
+        return until if type_family(until.type) in self.takes else pa.nulls(len(values), pa.timestamp("us"))
 
 
 Clock = tuple[Ticks, Ticks]
 """Seconds since 1970, and nanoseconds into the second."""
 
 
-def _days(born: Clock, now: Clock) -> Ticks:
+def _completed_days(born: Clock, now: Clock) -> Ticks:
     days: Ticks = (now[0] - born[0] - (now[1] < born[1])) // 86_400
     return days
 
 
-def _months(born: Clock, now: Clock) -> Ticks:
-    (first, since), (last, until) = months(born[0]), months(now[0])
+def _completed_months(born: Clock, now: Clock) -> Ticks:
+    (first, since), (last, until) = month_and_rest(born[0]), month_and_rest(now[0])
     early = (until < since) | ((until == since) & (now[1] < born[1]))
     whole: Ticks = last - first - early
     return whole
 
 
-def _scalar(at: datetime) -> pa.Scalar:
+def _time_scalar(at: datetime) -> pa.Scalar:
     return pa.scalar(at, pa.timestamp("us", tz="UTC"))
 
 
-def _clock(times: pa.Array, *, by_day: bool) -> Clock:
+def _seconds_and_rest(times: pa.Array, *, by_day: bool) -> Clock:
     per = ticks_per_second(times.type)
     seconds, rest = np.divmod(ticks(times), per)
     if by_day:

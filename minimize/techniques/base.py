@@ -1,13 +1,13 @@
-"""What a technique is: a frozen set of parameters, the types it takes and gives, and a way through whole columns.
+"""Technique: a frozen set of parameters, the types it takes and gives, and a function of whole columns.
 
-The tenant and the subject reach every technique in their canonical form (`minimize.canonical`), as values and as companions; a
-technique that makes ids of different case one says so by `folds`, and then both are folded before.
+The tenant and the subject reach every technique in their canonical form (`minimize.identifiers`), as values and as companion
+columns; a technique that makes ids of different case one says so by `folds`, and then both are folded before.
 
-A new technique is one file beside this one with one class, one row in `TECHNIQUES` (`__init__.py`), one test file, and one
-rule in `verify` written without looking at the class. The class states, as class variables, its name, the type families it
-takes, what it leaves of the value, and its source; `gives` names the output type or raises `TypeRefused`; `apply` takes a
-plain (never dictionary-encoded) array to an equally long array and a mask of what it could not treat. `treat` below is how
-everybody calls it: it does the work per distinct value where the column is dictionary-encoded.
+A new technique is one file in this folder with one class, one row in `TECHNIQUES` (`__init__.py`), one test file, and one rule
+in `minimize/verification/rules/`, written without looking at the class. The class states, as class variables, its name, the
+type families it takes, what it leaves of the value, and its source; `gives` names the output type or raises
+`UnsupportedType`; `apply` takes a plain (never dictionary-encoded) array to an equally long array and a mask of what it could
+not treat. Callers use `treat`: it does the work per distinct value if the column is dictionary-encoded.
 """
 
 from __future__ import annotations
@@ -25,22 +25,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
-from minimize.techniques.distinct import decoded, distinct, listed, pick
-from minimize.techniques.lasting import Lasting
-from minimize.techniques.memo import Memo
-from minimize.techniques.recall import Recall
+from minimize.arrow.dictionaries import decode_dictionary, distinct_values, take_values, to_python
+from minimize.techniques.cache import ColumnCache, TechniqueCache, ValueCache
 
 Leaves = Literal["everything", "nothing", "linkable", "guessable", "reversible"]
 Family = Literal[
     "string", "integer", "double", "decimal", "boolean", "timestamp", "date", "binary", "list", "struct", "map"
 ]
-FEW = 1024
+FEW_ROWS = 1024
 """Up to so many values are treated one by one; beyond, distinct values are found first."""
-EVERY: tuple[Family, ...] = get_args(Family)
+ALL_FAMILIES: tuple[Family, ...] = get_args(Family)
 """All families: what takes these takes any type."""
 
 
-class TypeRefused(Exception):
+class UnsupportedType(Exception):
     """A technique does not take this type; `takes` names the families it does take."""
 
     def __init__(self, takes: tuple[Family, ...]) -> None:
@@ -69,7 +67,7 @@ class Context:
     keys     the keyring; only techniques that name a key ask for it
     columns  companions by field key, as they came in, one value per value of the array: what `reads` asked for
     time     the event times (timestamp), one per value, where the technique asked for them
-    memo     what keyed techniques have computed before, kept by the caller from batch to batch (optional)
+    cache     what keyed techniques have computed before, kept by the caller from batch to batch (optional)
     """
 
     field: str
@@ -77,19 +75,19 @@ class Context:
     keys: KeySource | None = None
     columns: Mapping[str, pa.Array] = dataclasses.field(default_factory=dict, repr=False)
     time: pa.Array | None = dataclasses.field(default=None, repr=False)
-    memo: Memo | None = None
+    cache: TechniqueCache | None = None
 
-    def recall(self, technique: object) -> Recall:
+    def value_cache(self, technique: object) -> ValueCache:
         """What a technique remembers of this field: from batch to batch where the caller keeps a memory."""
-        return Recall() if self.memo is None else self.memo.recall(technique)
+        return ValueCache() if self.cache is None else self.cache.value_cache(technique)
 
-    def lasting(self, technique: object) -> Lasting | None:
+    def column_cache(self, technique: object) -> ColumnCache | None:
         """What a technique has made of this field's texts; None where the caller keeps no memory."""
-        return None if self.memo is None else self.memo.lasting(technique)
+        return None if self.cache is None else self.cache.column_cache(technique)
 
 
 @dataclass(frozen=True, slots=True)
-class Treated:
+class TechniqueResult:
     """What came out, and where a value could not be treated (null there; no mask means nowhere).
 
     Counting what was changed is cheaper for a technique that says it:
@@ -104,7 +102,7 @@ class Treated:
     entries: pa.Array | None = dataclasses.field(default=None, repr=False)
 
 
-class Step(BaseModel):
+class TechniqueStep(BaseModel):
     """What techniques and `top` share: everything that can be said without data."""
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
@@ -120,9 +118,9 @@ class Step(BaseModel):
 
     def gives(self, type_: pa.DataType) -> pa.DataType:
         """The output type for an input type. Raises TypeRefused."""
-        if family(type_) not in self.takes:
-            raise TypeRefused(self.takes)
-        return plain(type_)
+        if type_family(type_) not in self.takes:
+            raise UnsupportedType(self.takes)
+        return value_type(type_)
 
     def reads(self) -> frozenset[str]:
         """The keys of the fields it reads beside its own (`per`, `at`)."""
@@ -149,25 +147,25 @@ class Step(BaseModel):
         return frozenset()
 
 
-class Technique(Step):
+class Technique(TechniqueStep):
     """A step that treats a column as soon as it sees it."""
 
-    def apply(self, values: pa.Array, context: Context) -> Treated:
+    def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """Equally many values of the type that `gives` names; null stays null."""
         raise TypeError(f"{type(self).__name__} has no apply")
 
-    def apply_column(self, values: pa.Array, context: Context) -> Treated:
+    def apply_column(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The same for a whole plain column; a technique that finds few results may give them dictionary-encoded."""
         return self.apply(values, context)
 
-    def apply_encoded(self, values: pa.DictionaryArray, context: Context) -> Treated:
+    def apply_encoded(self, values: pa.DictionaryArray, context: Context) -> TechniqueResult:
         """The same for a dictionary-encoded array: per entry, unless other columns decide, too."""
         if self.reads() or self.needs_time:
-            return self.apply(decoded(values), context)
-        return spread(self.apply(values.dictionary, context), values.indices)
+            return self.apply(decode_dictionary(values), context)
+        return expand_entries(self.apply(values.dictionary, context), values.indices)
 
 
-def treat(technique: Technique, values: pa.Array, context: Context) -> Treated:
+def treat(technique: Technique, values: pa.Array, context: Context) -> TechniqueResult:
     """Applies a technique, per distinct value where the array is dictionary-encoded and nothing but the value decides.
 
     Gives a dictionary-encoded array for one, with duplicates merged, so that equal results share one entry.
@@ -177,77 +175,79 @@ def treat(technique: Technique, values: pa.Array, context: Context) -> Treated:
     return technique.apply_column(values, context)
 
 
-def each_distinct(
-    values: pa.Array, of: Callable[[Any], Any], gives: pa.DataType, recall: Recall | None = None
-) -> Treated:
+def apply_per_distinct(
+    values: pa.Array, of: Callable[[Any], Any], gives: pa.DataType, recall: ValueCache | None = None
+) -> TechniqueResult:
     """Applies a function to each distinct value (a Python loop, hence never over many rows); None is: could not be treated.
 
     With a `recall` a value that came before is not worked out again.
     """
-    if len(values) <= FEW:
-        return _each_of_few(values, of, gives, Recall() if recall is None else recall)
-    found = distinct(values)
-    if recall is None or len(found.words) <= FEW:
-        results = _worked_out(found.words, of, gives)
+    if len(values) <= FEW_ROWS:
+        return _apply_to_few(values, of, gives, ValueCache() if recall is None else recall)
+    found = distinct_values(values)
+    if recall is None or len(found.values) <= FEW_ROWS:
+        results = _computed_values(found.values, of, gives)
     else:
-        results = recall.words(found.words, lambda words: _worked_out(words, of, gives))
-    failed = pc.and_(results.is_null(), found.words.is_valid())
+        results = recall.compute_distinct(found.values, lambda words: _computed_values(words, of, gives))
+    failed = pc.and_(results.is_null(), found.values.is_valid())
     untreated = pc.fill_null(failed.take(found.codes), False) if failed.true_count else None
-    return Treated(pick(results, found.codes), untreated)
+    return TechniqueResult(take_values(results, found.codes), untreated)
 
 
-def _each_of_few(values: pa.Array, of: Callable[[Any], Any], gives: pa.DataType, recall: Recall) -> Treated:
+def _apply_to_few(
+    values: pa.Array, of: Callable[[Any], Any], gives: pa.DataType, recall: ValueCache
+) -> TechniqueResult:
     """The same for few rows: looking each up is cheaper than finding the distinct ones."""
-    given = listed(values)
+    given = to_python(values)
     results = recall.each(given, of)
     lost = results.count(None) - given.count(None)
     failed = (
         [result is None and value is not None for result, value in zip(results, given, strict=True)] if lost else []
     )
     changed = sum(map(ne, results, given)) - lost
-    return Treated(pa.array(results, gives), pa.array(failed, pa.bool_()) if lost else None, changed)
+    return TechniqueResult(pa.array(results, gives), pa.array(failed, pa.bool_()) if lost else None, changed)
 
 
-def _worked_out(words: pa.Array, of: Callable[[Any], Any], gives: pa.DataType) -> pa.Array:
-    return pa.array([None if word is None else of(word) for word in listed(words)], gives)
+def _computed_values(words: pa.Array, of: Callable[[Any], Any], gives: pa.DataType) -> pa.Array:
+    return pa.array([None if word is None else of(word) for word in to_python(words)], gives)
 
 
-def untreated_at(failed: Sequence[bool], codes: pa.Array) -> pa.BooleanArray | None:
+def untreated_mask(failed: Sequence[bool], codes: pa.Array) -> pa.BooleanArray | None:
     """The mask of rows whose distinct value failed, or None where none did."""
     if not any(failed):
         return None
     return pc.fill_null(pa.array(failed, pa.bool_()).take(codes), False)
 
 
-def mask_of(failed: npt.NDArray[np.bool_]) -> pa.BooleanArray | None:
+def failure_mask(failed: npt.NDArray[np.bool_]) -> pa.BooleanArray | None:
     """The mask of what could not be treated, or None where nothing failed."""
     return pa.array(failed) if failed.any() else None
 
 
-def spread(treated: Treated, indices: pa.Array) -> Treated:
+def expand_entries(treated: TechniqueResult, indices: pa.Array) -> TechniqueResult:
     """Results per dictionary entry, spread over the rows' indices: merged, and encoded where the type allows."""
     untreated = None if treated.untreated is None else pc.fill_null(treated.untreated.take(indices), False)
     entries = treated.values
-    if family(entries.type) not in ("string", "binary") or entries.type.id in _VIEWS:
-        return Treated(pick(entries, indices), untreated, entries=entries)
+    if type_family(entries.type) not in ("string", "binary") or entries.type.id in _VIEW_TYPES:
+        return TechniqueResult(take_values(entries, indices), untreated, entries=entries)
     merged = entries.dictionary_encode()
     values = pa.DictionaryArray.from_arrays(merged.indices.take(indices), merged.dictionary)
-    return Treated(values, untreated, entries=entries)
+    return TechniqueResult(values, untreated, entries=entries)
 
 
-_VIEWS = (pa.string_view().id, pa.binary_view().id)
+_VIEW_TYPES = (pa.string_view().id, pa.binary_view().id)
 
 
-def family(type_: pa.DataType) -> Family | None:
+def type_family(type_: pa.DataType) -> Family | None:
     """The policy's word for an Arrow type, or None for one that no policy names (time, duration, interval, null)."""
-    kind = plain(type_)
+    kind = value_type(type_)
     for test, word in _FAMILIES:
         if test(kind):
             return word
     return None
 
 
-def plain(type_: pa.DataType) -> pa.DataType:
+def value_type(type_: pa.DataType) -> pa.DataType:
     """The type behind a dictionary encoding; other types as they are."""
     return type_.value_type if pa.types.is_dictionary(type_) else type_
 

@@ -1,48 +1,159 @@
-"""`bin`: half-open intervals of one width, or between edges."""
+"""`bin`: half-open intervals of one width, or between edges (the outer two open)."""
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from pydantic import ConfigDict, Field, model_validator
 
+from minimize.arrow.dictionaries import distinct_values
 from minimize.techniques.base import (
     Context,
     Family,
     Leaves,
     Technique,
-    Treated,
-    TypeRefused,
-    family,
-    mask_of,
-    untreated_at,
+    TechniqueResult,
+    UnsupportedType,
+    failure_mask,
+    type_family,
+    untreated_mask,
 )
-from minimize.techniques.distinct import distinct
-from minimize.techniques.intervals import Edges, Even, Interval, Intervals, is_short
-from minimize.techniques.lattice import Lattice, nearest_double, shortest
+from minimize.techniques.decimal_grid import (
+    MAX_EXACT,
+    DecimalGrid,
+    GridIndices,
+    decimal_text,
+    nearest_double,
+    shortest_decimal,
+)
 from minimize.techniques.numeric import (
     Doubles,
     Number,
-    doubles,
-    finished,
-    fits,
-    integers,
-    nulls,
-    number_of,
+    as_doubles,
+    as_integers,
+    as_number,
+    can_hold,
+    null_mask,
     raw_doubles,
     raw_integers,
+    result_from_doubles,
 )
 
-Nulls = npt.NDArray[np.bool_] | None
-As = Literal["lower", "middle", "label"]
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """`[lower, upper)`; None is no bound."""
+
+    lower: Fraction | None
+    upper: Fraction | None
+
+    def __str__(self) -> str:
+        if self.lower is None:
+            return f"< {decimal_text(self.upper or Fraction(0))}"
+        if self.upper is None:
+            return f">= {decimal_text(self.lower)}"
+        return f"[{decimal_text(self.lower)}, {decimal_text(self.upper)})"
+
+
+class Intervals(Protocol):
+    """Finds the interval of a number."""
+
+    def hard(self, numbers: Doubles) -> npt.NDArray[np.bool_]:
+        """Where `find` would not be exact."""
+        ...
+
+    def find(self, numbers: Doubles) -> GridIndices:
+        """The index of the interval of each double."""
+        ...
+
+    def find_one(self, number: Fraction) -> int:
+        """The index of the interval of an exact number."""
+        ...
+
+    def interval(self, index: int) -> Interval:
+        """The bounds of an interval."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EvenIntervals:
+    """Intervals of one width; one begins at the origin."""
+
+    lattice: DecimalGrid
+
+    def hard(self, numbers: Doubles) -> npt.NDArray[np.bool_]:
+        """Too far from zero for the width."""
+        return self.lattice.hard(numbers)
+
+    def find(self, numbers: Doubles) -> GridIndices:
+        """By the last lower bound that is not above."""
+        return self.lattice.floor(numbers)
+
+    def find_one(self, number: Fraction) -> int:
+        """By the last lower bound that is not above."""
+        return self.lattice.floor_one(number)
+
+    def interval(self, index: int) -> Interval:
+        """From one point of the lattice to the next."""
+        return Interval(self.lattice.point(index), self.lattice.point(index + 1))
+
+
+_MAX_COMPARED_EDGES = 16
+"""Up to so many edges each is compared with all numbers: a search costs more."""
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeIntervals:
+    """Interval 0 is below the first edge, the last is from the last edge on."""
+
+    edges: tuple[Fraction, ...]
+
+    @classmethod
+    def from_decimals(cls, edges: Sequence[Decimal]) -> EdgeIntervals:
+        """The intervals between these decimals."""
+        return cls(tuple(Fraction(edge) for edge in edges))
+
+    def hard(self, numbers: Doubles) -> npt.NDArray[np.bool_]:
+        """Nowhere: edges of at most 15 digits compare like their doubles."""
+        return np.zeros(len(numbers), np.bool_)
+
+    def find(self, numbers: Doubles) -> GridIndices:
+        """How many edges are not above."""
+        bounds = [float(edge) for edge in self.edges]
+        if len(bounds) > _MAX_COMPARED_EDGES:
+            return np.searchsorted(np.array(bounds), numbers, side="right").astype(np.int64)
+        found = np.zeros(len(numbers), np.uint8)
+        for bound in bounds:
+            found += numbers >= bound
+        return found.astype(np.int64)
+
+    def find_one(self, number: Fraction) -> int:
+        """How many edges are not above."""
+        return bisect_right(self.edges, number)
+
+    def interval(self, index: int) -> Interval:
+        """From one edge to the next; no bound at either end."""
+        bounds = (None, *self.edges, None)
+        return Interval(bounds[index], bounds[index + 1])
+
+
+def has_exact_double(number: Decimal) -> bool:
+    """Whether a decimal has so few digits (14) that its double stands for nothing else."""
+    return len(number.normalize().as_tuple().digits) < len(str(MAX_EXACT)) - 1
+
+
+NullMask = npt.NDArray[np.bool_] | None
+BinForm = Literal["lower", "middle", "label"]
 
 
 class Bin(Technique):
@@ -73,7 +184,7 @@ class Bin(Technique):
     width: Number | None = Field(None, gt=0)
     origin: Number = Decimal(0)
     edges: tuple[Number, ...] | None = Field(None, min_length=1)
-    as_: As = Field("lower", alias="as")
+    as_: BinForm = Field("lower", alias="as")
 
     @model_validator(mode="after")
     def _width_or_edges(self) -> Self:
@@ -83,9 +194,9 @@ class Bin(Technique):
             raise ValueError("bin: edges rise strictly")
         if self.edges is not None and self.origin != 0:
             raise ValueError("bin: origin goes with width, not with edges")
-        if not all(is_short(number) for number in (self.width or Decimal(1), self.origin, *(self.edges or ()))):
+        if not all(has_exact_double(number) for number in (self.width or Decimal(1), self.origin, *(self.edges or ()))):
             raise ValueError("bin: width, origin and edges have at most 14 digits")
-        if isinstance(self._intervals, Even) and not self._intervals.lattice.is_exact:
+        if isinstance(self._intervals, EvenIntervals) and not self._intervals.lattice.is_exact:
             raise ValueError("bin: width and origin are too far apart in size")
         return self
 
@@ -101,35 +212,35 @@ class Bin(Technique):
             return pa.float64() if self.as_ == "middle" else pa.string()
         bounds = self.edges[:-1] if self.edges is not None else (self.width or Decimal(0), self.origin)
         if not pa.types.is_floating(given) and not all(self._has_place(bound, given) for bound in bounds):
-            raise TypeRefused(tuple(word for word in self.takes if word != family(given)))
+            raise UnsupportedType(tuple(word for word in self.takes if word != type_family(given)))
         return given
 
     def _has_place(self, bound: Decimal, type_: pa.DataType) -> bool:
         """Edges must fit; width and origin need only have no more decimals than the type."""
         scale = type_.scale if pa.types.is_decimal(type_) else 0
-        return fits(bound, type_ if self.is_open else pa.decimal256(76, scale))
+        return can_hold(bound, type_ if self.is_open else pa.decimal256(76, scale))
 
-    def apply(self, values: pa.Array, context: Context) -> Treated:
+    def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The bins."""
         intervals = self._intervals
-        if isinstance(intervals, Even) and self.as_ != "label" and pa.types.is_float64(values.type):
+        if isinstance(intervals, EvenIntervals) and self.as_ != "label" and pa.types.is_float64(values.type):
             with np.errstate(all="ignore"):
                 found, sure = intervals.lattice.below(raw_doubles(values), middle=self.as_ == "middle")
-            return finished(values, found, sure, self._slowly)
-        if isinstance(intervals, Edges) and not pa.types.is_decimal(values.type):
-            return self._between(values, intervals)
-        return self._slowly(values)
+            return result_from_doubles(values, found, sure, self._exact_result)
+        if isinstance(intervals, EdgeIntervals) and not pa.types.is_decimal(values.type):
+            return self._edge_result(values, intervals)
+        return self._exact_result(values)
 
-    def _between(self, values: pa.Array, edges: Edges) -> Treated:
+    def _edge_result(self, values: pa.Array, edges: EdgeIntervals) -> TechniqueResult:
         """By the number of edges that are not above, few of which there are."""
-        null = nulls(values) if values.null_count else None
-        places, finite = _placed(values, edges)
+        null = null_mask(values) if values.null_count else None
+        places, finite = _edge_positions(values, edges)
         table = self._table(values.type)
         lost = ~finite if null is None else ~finite & ~null
         made = table.take(pa.array(places, mask=null))
         if table.type != values.type or not pa.types.is_int64(table.type):
-            return Treated(made, mask_of(lost))
-        return Treated(made, mask_of(lost), _told_apart(values, places, table, null))
+            return TechniqueResult(made, failure_mask(lost))
+        return TechniqueResult(made, failure_mask(lost), _count_changed(values, places, table, null))
 
     def _table(self, takes: pa.DataType) -> pa.Array:
         """What each interval between edges gives for numbers of this type, and null for what is in none."""
@@ -143,23 +254,23 @@ class Bin(Technique):
     def _tables(self) -> dict[pa.DataType, pa.Array]:
         return {}
 
-    def _slowly(self, values: pa.Array) -> Treated:
+    def _exact_result(self, values: pa.Array) -> TechniqueResult:
         """By the distinct intervals, each worked out exactly."""
         given = self.gives(values.type)
-        bins, codes = _binned(values, self._intervals)
+        bins, codes = _occurring_intervals(values, self._intervals)
         intervals = [None if index is None else self._intervals.interval(index) for index in bins]
         results = [None if interval is None else self._result(interval, given) for interval in intervals]
         failed = [
             result is None and not (interval is not None and _is_open(interval))
             for result, interval in zip(results, intervals, strict=True)
         ]
-        return Treated(pa.array(results, given).take(codes), untreated_at(failed, codes))
+        return TechniqueResult(pa.array(results, given).take(codes), untreated_mask(failed, codes))
 
     def _result(self, interval: Interval, given: pa.DataType) -> Any:
         if self.as_ == "label":
             return str(interval)
         number = self._number(interval)
-        return None if number is None else number_of(number, given)
+        return None if number is None else as_number(number, given)
 
     def _number(self, interval: Interval) -> Fraction | None:
         if interval.lower is None or interval.upper is None:
@@ -173,13 +284,13 @@ class Bin(Technique):
     def coded_ranks(self, values: pa.Array) -> pa.DictionaryArray:
         """The same, dictionary-encoded."""
         intervals = self._intervals
-        if isinstance(intervals, Edges) and not pa.types.is_decimal(values.type):
-            places, finite = _placed(values, intervals)
-            known = finite & ~nulls(values) if values.null_count else finite
+        if isinstance(intervals, EdgeIntervals) and not pa.types.is_decimal(values.type):
+            places, finite = _edge_positions(values, intervals)
+            known = finite & ~null_mask(values) if values.null_count else finite
             codes = pa.array(places, mask=None if known.all() else ~known)
             bins: Sequence[int | None] = range(len(intervals.edges) + 1)
         else:
-            bins, codes = _binned(values, intervals)
+            bins, codes = _occurring_intervals(values, intervals)
         ranks = [None if index is None else self._rank(intervals.interval(index)) for index in bins]
         return pa.DictionaryArray.from_arrays(codes, pa.array(ranks, pa.float64()))
 
@@ -190,15 +301,15 @@ class Bin(Technique):
         return math.inf if number is None else nearest_double(number)
 
     @cached_property
-    def _intervals(self) -> Even | Edges:
+    def _intervals(self) -> EvenIntervals | EdgeIntervals:
         if self.edges is not None:
-            return Edges.of(self.edges)
-        return Even(Lattice.of(self.width or Decimal(1), self.origin))
+            return EdgeIntervals.from_decimals(self.edges)
+        return EvenIntervals(DecimalGrid.from_decimals(self.width or Decimal(1), self.origin))
 
 
-def _placed(values: pa.Array, edges: Edges) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
+def _edge_positions(values: pa.Array, edges: EdgeIntervals) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
     """How many edges are not above each number, one more than all where it is none; and where it is one."""
-    numbers = _as_doubles(values)
+    numbers = _numbers_as_doubles(values)
     finite = np.isfinite(numbers)
     places = edges.find(numbers).astype(np.int32)
     if not finite.all():
@@ -206,9 +317,9 @@ def _placed(values: pa.Array, edges: Edges) -> tuple[npt.NDArray[np.int32], npt.
     return places, finite
 
 
-def _told_apart(values: pa.Array, places: npt.NDArray[np.int32], table: pa.Array, null: Nulls) -> int:
+def _count_changed(values: pa.Array, places: npt.NDArray[np.int32], table: pa.Array, null: NullMask) -> int:
     """How many integers another one or nothing stands for."""
-    gone = nulls(table)
+    gone = null_mask(table)
     lower = np.asarray(table.fill_null(0).to_numpy(), np.int64)
     differs = gone[places] | (lower[places] != raw_integers(values))
     return int(np.count_nonzero(differs if null is None else differs & ~null))
@@ -218,29 +329,29 @@ def _is_open(interval: Interval) -> bool:
     return interval.lower is None or interval.upper is None
 
 
-def _binned(values: pa.Array, intervals: Intervals) -> tuple[list[int | None], pa.Array]:
+def _occurring_intervals(values: pa.Array, intervals: Intervals) -> tuple[list[int | None], pa.Array]:
     """The intervals that occur (None: not a number), and each value's place among them, null for null."""
     if pa.types.is_decimal(values.type):
-        found = distinct(values)
+        found = distinct_values(values)
         return [
-            None if word is None else intervals.find_one(Fraction(word)) for word in found.words.to_pylist()
+            None if word is None else intervals.find_one(Fraction(word)) for word in found.values.to_pylist()
         ], found.codes
-    null = nulls(values)
-    numbers = np.where(null, 0.0, _as_doubles(values))
+    null = null_mask(values)
+    numbers = np.where(null, 0.0, _numbers_as_doubles(values))
     hard = intervals.hard(numbers)
     easy = pa.array(np.where(hard, 0, intervals.find(numbers)), mask=hard | ~np.isfinite(numbers)).dictionary_encode()
-    far = distinct(values.filter(pa.array(hard)))
+    far = distinct_values(values.filter(pa.array(hard)))
     places = np.asarray(easy.indices.fill_null(len(easy.dictionary)).to_numpy(zero_copy_only=False), np.int64)
-    places[hard] = far.numbers() + len(easy.dictionary) + 1
-    exact = [intervals.find_one(_exact(number)) for number in far.words.to_pylist()]
+    places[hard] = far.int_codes() + len(easy.dictionary) + 1
+    exact = [intervals.find_one(_exact_number(number)) for number in far.values.to_pylist()]
     return [*easy.dictionary.to_pylist(), None, *exact], pa.array(places, mask=null)
 
 
-def _as_doubles(values: pa.Array) -> Doubles:
+def _numbers_as_doubles(values: pa.Array) -> Doubles:
     if pa.types.is_floating(values.type):
-        return doubles(values)
-    return integers(values).astype(np.float64)
+        return as_doubles(values)
+    return as_integers(values).astype(np.float64)
 
 
-def _exact(number: float | int) -> Fraction:
-    return Fraction(number) if isinstance(number, int) else shortest(number)
+def _exact_number(number: float | int) -> Fraction:
+    return Fraction(number) if isinstance(number, int) else shortest_decimal(number)

@@ -15,12 +15,12 @@ from minimize.techniques.base import (
     Family,
     Leaves,
     Technique,
-    Treated,
-    TypeRefused,
-    each_distinct,
-    family,
+    TechniqueResult,
+    UnsupportedType,
+    apply_per_distinct,
+    type_family,
 )
-from minimize.techniques.numeric import Number, doubles, finite, fits
+from minimize.techniques.numeric import Number, as_doubles, can_hold, finite_result
 
 
 class Clip(Technique):
@@ -56,24 +56,24 @@ class Clip(Technique):
     def gives(self, type_: pa.DataType) -> pa.DataType:
         """The same type. Raises TypeRefused also where the type cannot hold a bound."""
         given = super().gives(type_)
-        if not all(fits(bound, given) for bound in (self.min, self.max) if bound is not None):
-            raise TypeRefused(tuple(word for word in self.takes if word != family(given)))
+        if not all(can_hold(bound, given) for bound in (self.min, self.max) if bound is not None):
+            raise UnsupportedType(tuple(word for word in self.takes if word != type_family(given)))
         return given
 
-    def apply(self, values: pa.Array, context: Context) -> Treated:
+    def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The values, or the bound."""
         if pa.types.is_decimal(values.type):
-            return each_distinct(values, self._clipped, values.type)
+            return apply_per_distinct(values, self._clipped, values.type)
         if pa.types.is_floating(values.type):
             return self._of_doubles(values)
         bounds = [pa.scalar(int(bound), values.type) if bound is not None else None for bound in (self.min, self.max)]
         low = values if bounds[0] is None else pc.max_element_wise(values, bounds[0], skip_nulls=False)
-        return Treated(low if bounds[1] is None else pc.min_element_wise(low, bounds[1], skip_nulls=False))
+        return TechniqueResult(low if bounds[1] is None else pc.min_element_wise(low, bounds[1], skip_nulls=False))
 
     def _clipped(self, value: Decimal) -> Decimal:
         low = value if self.min is None else max(value, self.min)
         return low if self.max is None else min(low, self.max)
 
-    def _of_doubles(self, values: pa.Array) -> Treated:
+    def _of_doubles(self, values: pa.Array) -> TechniqueResult:
         low, high = (None if bound is None else float(bound) for bound in (self.min, self.max))
-        return finite(values, np.clip(doubles(values), low, high))
+        return finite_result(values, np.clip(as_doubles(values), low, high))

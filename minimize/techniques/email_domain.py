@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, each_distinct
-from minimize.techniques.hostname import hostname
+from minimize.techniques.addresses import normalize_hostname
+from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, apply_per_distinct
 
 
 class EmailDomain(Technique):
@@ -35,16 +35,16 @@ class EmailDomain(Technique):
         super().gives(type_)
         return pa.string()
 
-    def apply(self, values: pa.Array, context: Context) -> Treated:
+    def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The domains."""
-        return each_distinct(values, _domain, pa.string(), context.recall(self))
+        return apply_per_distinct(values, _domain_of_address, pa.string(), context.value_cache(self))
 
 
-def _domain(address: str) -> str | None:
+def _domain_of_address(address: str) -> str | None:
     mailbox, at, domain = address.strip().rpartition("@")
     if not at or not _is_mailbox(mailbox) or "." not in domain.rstrip("."):
         return None
-    return hostname(domain)
+    return normalize_hostname(domain)
 
 
 def _is_mailbox(mailbox: str) -> bool:

@@ -8,10 +8,10 @@ from typing import ClassVar
 import pyarrow as pa
 from pydantic import Field
 
+from minimize.arrow.dictionaries import combine_columns, distinct_values
 from minimize.errors import ConfigurationError
-from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, mask_of
-from minimize.techniques.distinct import cross, distinct
-from minimize.techniques.position import is_position, positions
+from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, failure_mask
+from minimize.techniques.position import parse_positions, require_position
 
 
 class H3(Technique):
@@ -40,21 +40,21 @@ class H3(Technique):
 
     def gives(self, type_: pa.DataType) -> pa.DataType:
         """Text. Raises TypeRefused for what is no pair of numbers."""
-        is_position(super().gives(type_), self.takes)
+        require_position(super().gives(type_), self.takes)
         if find_spec("h3") is None:
             raise ConfigurationError("`h3` needs the h3 package", hint="pip install 'minimize[h3]'")
         return pa.string()
 
-    def apply(self, values: pa.Array, context: Context) -> Treated:
+    def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The cells, one distinct position at a time, because the index takes one at a time."""
         from h3 import latlng_to_cell
 
-        where = positions(values)
+        where = parse_positions(values)
         latitudes, longitudes = (
-            distinct(pa.array(part, mask=~where.good)) for part in (where.latitude, where.longitude)
+            distinct_values(pa.array(part, mask=~where.good)) for part in (where.latitude, where.longitude)
         )
-        pairs = cross([latitudes, longitudes])
-        north, east = (found.words.to_numpy(zero_copy_only=False) for found in (latitudes, longitudes))
+        pairs = combine_columns([latitudes, longitudes])
+        north, east = (found.values.to_numpy(zero_copy_only=False) for found in (latitudes, longitudes))
         points = zip(north[pairs.parts[0]].tolist(), east[pairs.parts[1]].tolist(), strict=True)
         cells = [latlng_to_cell(latitude, longitude, self.resolution) for latitude, longitude in points]
-        return Treated(pa.array(cells, pa.string()).take(pairs.codes), mask_of(where.bad))
+        return TechniqueResult(pa.array(cells, pa.string()).take(pairs.codes), failure_mask(where.bad))

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from minimize.techniques.base import EVERY, Context, Family, Leaves, Technique, Treated
+from minimize.techniques.base import ALL_FAMILIES, Context, Family, Leaves, Technique, TechniqueResult
 
 
 class Keep(Technique):
@@ -21,15 +21,15 @@ class Keep(Technique):
     """
 
     name: ClassVar[str] = "keep"
-    takes: ClassVar[tuple[Family, ...]] = EVERY
+    takes: ClassVar[tuple[Family, ...]] = ALL_FAMILIES
     leaves: ClassVar[Leaves] = "everything"
     source: ClassVar[str] = "—"
     about: ClassVar[str] = "the value as it is"
 
-    def apply(self, values: pa.Array, context: Context) -> Treated:
+    def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The same array."""
-        return Treated(values)
+        return TechniqueResult(values)
 
-    def apply_encoded(self, values: pa.DictionaryArray, context: Context) -> Treated:
+    def apply_encoded(self, values: pa.DictionaryArray, context: Context) -> TechniqueResult:
         """The same array."""
-        return Treated(values)
+        return TechniqueResult(values)

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, each_distinct
-from minimize.techniques.hostname import hostname
+from minimize.techniques.addresses import normalize_hostname
+from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, apply_per_distinct
 
 
 class KeepHost(Technique):
@@ -37,24 +37,24 @@ class KeepHost(Technique):
         super().gives(type_)
         return pa.string()
 
-    def apply(self, values: pa.Array, context: Context) -> Treated:
+    def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The hosts."""
-        return each_distinct(values, _host, pa.string(), context.recall(self))
+        return apply_per_distinct(values, _host_of_url, pa.string(), context.value_cache(self))
 
 
 _AUTHORITY = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?P<authority>[^/?#\\\s]+)(?=[/?#\\]|\s*$)")
 _HOST_PORT = re.compile(r"(?:\[(?P<literal>[^\[\]]*)\]|(?P<name>[^:\[\]]+))(?::[0-9]*)?")
 
 
-def _host(url: str) -> str | None:
+def _host_of_url(url: str) -> str | None:
     found = _AUTHORITY.match(url)
     host = _HOST_PORT.fullmatch(found["authority"].rpartition("@")[2]) if found else None
     if host is None:
         return None
-    return hostname(host["name"]) if host["name"] else _address(host["literal"])
+    return normalize_hostname(host["name"]) if host["name"] else _ipv6_literal(host["literal"])
 
 
-def _address(literal: str) -> str | None:
+def _ipv6_literal(literal: str) -> str | None:
     try:
         return str(ipaddress.IPv6Address(literal.partition("%")[0]))
     except ValueError:

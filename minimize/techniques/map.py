@@ -1,4 +1,4 @@
-"""`map`: a table from values to words."""
+"""`map`: a table from values to replacements."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Annotated, Any, ClassVar
 import pyarrow as pa
 from pydantic import BeforeValidator, Field
 
-from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, each_distinct
+from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, apply_per_distinct
 
 
-def _word(value: Any) -> Any:
+def _as_text(value: Any) -> Any:
     """How a value of a policy is written as text; what is neither text, integer nor boolean is left for the check to refuse."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value) if isinstance(value, int) else value
 
 
-Word = Annotated[str, BeforeValidator(_word)]
+MapWord = Annotated[str, BeforeValidator(_as_text)]
 
 
 class Map(Technique):
@@ -41,16 +41,18 @@ class Map(Technique):
     source: ClassVar[str] = "ISO/IEC 20889:2018"
     about: ClassVar[str] = "a table from values to words"
 
-    values: Mapping[Word, Word] = Field(min_length=1)
-    otherwise: Word | None = None
+    values: Mapping[MapWord, MapWord] = Field(min_length=1)
+    otherwise: MapWord | None = None
 
     def gives(self, type_: pa.DataType) -> pa.DataType:
         """Text. Raises TypeRefused for other types than text, integer and boolean."""
         super().gives(type_)
         return pa.string()
 
-    def apply(self, values: pa.Array, context: Context) -> Treated:
+    def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The words."""
-        return Treated(
-            each_distinct(values, lambda value: self.values.get(_word(value), self.otherwise), pa.string()).values
+        return TechniqueResult(
+            apply_per_distinct(
+                values, lambda value: self.values.get(_as_text(value), self.otherwise), pa.string()
+            ).values
         )

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
-from minimize.techniques.base import Context, Family, Leaves, Technique, Treated
+from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult
 
 MARK = "****"
-LONGEST = 1_000_000
+MAX_CHARACTERS = 1_000_000
 """The most characters that can be kept."""
 
 
@@ -34,8 +34,8 @@ class Mask(Technique):
     source: ClassVar[str] = "PCI DSS v4.0, 3.4"
     about: ClassVar[str] = "a fixed mark and the last (or first) characters"
 
-    keep_last: int | None = Field(None, ge=1, le=LONGEST)
-    keep_first: int | None = Field(None, ge=1, le=LONGEST)
+    keep_last: int | None = Field(None, ge=1, le=MAX_CHARACTERS)
+    keep_first: int | None = Field(None, ge=1, le=MAX_CHARACTERS)
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -48,11 +48,11 @@ class Mask(Technique):
         super().gives(type_)
         return pa.string()
 
-    def apply(self, values: pa.Array, context: Context) -> Treated:
+    def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The mark and the kept characters."""
         text = values.cast(pa.string())
         long = pc.greater(pc.utf8_length(text), self.keep_last or self.keep_first)
-        return Treated(pc.if_else(long, self._masked(text), MARK))
+        return TechniqueResult(pc.if_else(long, self._masked(text), MARK))
 
     def _masked(self, text: pa.Array) -> pa.Array:
         if self.keep_last is not None:

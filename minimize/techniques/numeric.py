@@ -12,31 +12,31 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field
 
-from minimize.techniques.base import Treated, mask_of
-from minimize.words import number_type
+from minimize.arrow.hashing import numpy_type
+from minimize.techniques.base import TechniqueResult, failure_mask
 
 Number = Annotated[Decimal, Field(ge=Decimal("-1e18"), le=Decimal("1e18"))]
 Doubles = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64] | npt.NDArray[np.uint64]
 
 
-def fits(number: Decimal | Fraction, type_: pa.DataType) -> bool:
+def can_hold(number: Decimal | Fraction, type_: pa.DataType) -> bool:
     """Whether a column of this numeric type can hold the number exactly (doubles hold all, by rounding)."""
     if pa.types.is_floating(type_):
         return True
     scaled = Fraction(number) * (10**type_.scale if pa.types.is_decimal(type_) else 1)
-    low, high = _range(type_)
+    low, high = _type_range(type_)
     return scaled.denominator == 1 and low <= scaled <= high
 
 
-def _range(type_: pa.DataType) -> tuple[int, int]:
+def _type_range(type_: pa.DataType) -> tuple[int, int]:
     if pa.types.is_decimal(type_):
         return -(10**type_.precision) + 1, 10**type_.precision - 1
-    limits = np.iinfo(number_type(type_))
+    limits = np.iinfo(numpy_type(type_))
     return int(limits.min), int(limits.max)
 
 
-def doubles(values: pa.Array) -> Doubles:
+def as_doubles(values: pa.Array) -> Doubles:
     """A column of floating numbers as doubles, NaN for null.
 
     A narrower float is read by its shortest decimal, so that a 32-bit 48.8566 is 48.8566 and not 48.856601715087891.
@@ -49,20 +49,20 @@ def doubles(values: pa.Array) -> Doubles:
     return np.asarray(found.view(kind).astype(np.str_).astype(np.float64)[back], np.float64)
 
 
-def integers(values: pa.Array) -> Integers:
+def as_integers(values: pa.Array) -> Integers:
     """A column of integers as 64-bit ones, 0 for null."""
     wide = pa.uint64() if pa.types.is_uint64(values.type) else pa.int64()
     filled = values.cast(wide).fill_null(0)
     return np.asarray(filled.to_numpy(zero_copy_only=False))
 
 
-def finite(values: pa.Array, results: Doubles) -> Treated:
+def finite_result(values: pa.Array, results: Doubles) -> TechniqueResult:
     """Results as floats of the column's type; what is not finite there becomes null, untreated unless it was null before."""
-    kind = number_type(values.type)
+    kind = numpy_type(values.type)
     with np.errstate(over="ignore"):
         bad = ~np.isfinite(results.astype(kind))
     given = pa.array(np.where(bad, 0.0, results).astype(kind), values.type, mask=bad)
-    return Treated(given, mask_of(bad & ~nulls(values)))
+    return TechniqueResult(given, failure_mask(bad & ~null_mask(values)))
 
 
 def raw_doubles(values: pa.Array) -> Doubles:
@@ -77,21 +77,23 @@ def raw_integers(values: pa.Array) -> npt.NDArray[np.int64]:
     return np.empty(0, np.int64) if buffer is None else np.frombuffer(buffer, np.int64, len(values), values.offset * 8)
 
 
-def finished(
-    values: pa.Array, results: Doubles, sure: npt.NDArray[np.bool_], slowly: Callable[[pa.Array], Treated]
-) -> Treated:
+def result_from_doubles(
+    values: pa.Array, results: Doubles, sure: npt.NDArray[np.bool_], slowly: Callable[[pa.Array], TechniqueResult]
+) -> TechniqueResult:
     """Results for 64-bit floats, where they are sure; the others are worked out slowly. What is null stays null."""
-    null = nulls(values) if values.null_count else None
+    null = null_mask(values) if values.null_count else None
     rows = np.flatnonzero(~sure if null is None else ~(sure | null))
     if not rows.size and null is None:
         changed = int(np.count_nonzero(results != raw_doubles(values)))
-        return Treated(pa.Array.from_buffers(values.type, len(values), [None, pa.py_buffer(results)]), None, changed)
+        return TechniqueResult(
+            pa.Array.from_buffers(values.type, len(values), [None, pa.py_buffer(results)]), None, changed
+        )
     gone = np.zeros(len(values), np.bool_) if null is None else null.copy()
     lost = np.zeros(len(values), np.bool_)
     if rows.size:
         slow = slowly(values.take(pa.array(rows)))
         results[rows] = slow.values.to_numpy(zero_copy_only=False)
-        gone[rows] = nulls(slow.values)
+        gone[rows] = null_mask(slow.values)
         lost[rows] = False if slow.untreated is None else slow.untreated.to_numpy(zero_copy_only=False)
     there = ~gone
     words = results.view(np.uint64)  # times zero or one: what is gone becomes 0.0, NaN too
@@ -99,10 +101,10 @@ def finished(
     changed = int(np.count_nonzero((results != raw_doubles(values)) & there))
     valid = pa.py_buffer(np.packbits(there, bitorder="little"))
     given = pa.Array.from_buffers(values.type, len(values), [valid, pa.py_buffer(results)])
-    return Treated(given, mask_of(lost), changed)
+    return TechniqueResult(given, failure_mask(lost), changed)
 
 
-def nulls(values: pa.Array) -> npt.NDArray[np.bool_]:
+def null_mask(values: pa.Array) -> npt.NDArray[np.bool_]:
     """Where a column is null."""
     if not values.null_count:
         return np.zeros(len(values), np.bool_)
@@ -113,28 +115,28 @@ def nulls(values: pa.Array) -> npt.NDArray[np.bool_]:
     return np.asarray(values.is_null().to_numpy(zero_copy_only=False))
 
 
-def decimal_of(number: Fraction, type_: pa.DataType) -> Decimal | None:
+def as_decimal(number: Fraction, type_: pa.DataType) -> Decimal | None:
     """An exact number as a decimal of this type, or None where it has no place there."""
-    if not fits(number, type_):
+    if not can_hold(number, type_):
         return None
     digits = int(number * 10**type_.scale)
     return Decimal(f"{digits}E{-type_.scale}")
 
 
-def number_of(number: Fraction, type_: pa.DataType) -> Decimal | int | float | None:
+def as_number(number: Fraction, type_: pa.DataType) -> Decimal | int | float | None:
     """An exact number as a value of this numeric type, or None where it has no place there."""
     if pa.types.is_decimal(type_):
-        return decimal_of(number, type_)
+        return as_decimal(number, type_)
     if pa.types.is_integer(type_):
-        return int(number) if fits(number, type_) else None
-    return float_of(number, type_)
+        return int(number) if can_hold(number, type_) else None
+    return as_float(number, type_)
 
 
-def float_of(number: Fraction, type_: pa.DataType) -> float | None:
+def as_float(number: Fraction, type_: pa.DataType) -> float | None:
     """The nearest float of this width, or None beyond the largest."""
     try:
         with np.errstate(over="ignore"):
-            narrow = float(number_type(type_).type(float(number)))
+            narrow = float(numpy_type(type_).type(float(number)))
     except OverflowError:
         return None
     return narrow if np.isfinite(narrow) else None

@@ -1,7 +1,7 @@
-"""What personal data and secrets look like inside a text, by name: e-mail addresses, phone numbers, cards, tokens and more.
+"""Patterns of personal data and secrets in texts, by name: e-mail addresses, phone numbers, cards, tokens and more.
 
-Each pattern is exact where its subject has a check (Luhn for cards and IMEIs, mod 97 for IBANs, parsing for IP addresses) and
-leaves version numbers, dates, times in milliseconds and error codes alone. Each one takes time in proportion to the text.
+Each pattern is exact if its subject has a check (Luhn for cards and IMEIs, mod 97 for IBANs, parsing for IP addresses) and
+leaves version numbers, dates, times in milliseconds and error codes alone. Each takes time in proportion to the text.
 Patterns see a text in which each character carries its combining marks (NFC, and beyond it) and full-width forms are ASCII.
 """
 
@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final, Literal
 
-Name = Literal[
+PatternName = Literal[
     "email", "phone", "ip", "mac", "imei", "uuid", "url", "path", "card", "iban", "ssn", "private_key", "token"
 ]
-Span = tuple[int, int]
-Finder = Callable[[str], Iterator[Span]]
+TextSpan = tuple[int, int]
+Finder = Callable[[str], Iterator[TextSpan]]
 
 _UNSPACED: Final = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff"
 """Scripts that are written without spaces: a number may follow their letters directly."""
@@ -27,21 +27,21 @@ _W: Final = rf"[^\W{_UNSPACED}]"
 _A: Final = "[A-Za-z0-9_]"
 
 
-def _unless(before: str) -> str:
+def _not_preceded_by(before: str) -> str:
     return f"(?<![{before}])" if before else ""
 
 
-def _anywhere(pattern: str, accept: Callable[[str], int] = len, *, not_after: str | None = "") -> Finder:
+def _pattern_finder(pattern: str, accept: Callable[[str], int] = len, *, not_after: str | None = "") -> Finder:
     """Finds hits of a pattern that do not follow a word or one of some characters (None: that follow anything).
 
     `accept` says how many of a hit's characters belong to it (0: it is none). A group `v` is the value within its context.
     A hit may follow another one directly.
     """
     bare = re.compile(pattern)
-    whole = bare if not_after is None else re.compile(rf"(?<!{_A}){_unless(not_after)}(?:{pattern})")
+    whole = bare if not_after is None else re.compile(rf"(?<!{_A}){_not_preceded_by(not_after)}(?:{pattern})")
     group = "v" if "v" in bare.groupindex else 0
 
-    def find(text: str) -> Iterator[Span]:
+    def find(text: str) -> Iterator[TextSpan]:
         place, after_hit = 0, False
         while hit := (bare.match(text, place) if after_hit else None) or whole.search(text, place):
             start, length = hit.start(group), accept(hit.group(group))
@@ -53,11 +53,11 @@ def _anywhere(pattern: str, accept: Callable[[str], int] = len, *, not_after: st
     return find
 
 
-def _from_anywhere(pattern: str, accept: Callable[[str], int], *, not_after: str) -> Finder:
+def _overlapping_finder(pattern: str, accept: Callable[[str], int], *, not_after: str) -> Finder:
     """The same, where a part of a rejected hit may be one."""
-    compiled = re.compile(rf"(?<!{_A}){_unless(not_after)}(?=({pattern}))")
+    compiled = re.compile(rf"(?<!{_A}){_not_preceded_by(not_after)}(?=({pattern}))")
 
-    def find(text: str) -> Iterator[Span]:
+    def find(text: str) -> Iterator[TextSpan]:
         for hit in compiled.finditer(text):
             length = accept(hit.group(1))
             if length:
@@ -90,7 +90,7 @@ def is_iban(text: str) -> bool:
     return int("".join(str(int(char, 36)) for char in turned)) % 97 == 1
 
 
-def _imei(hit: str) -> int:
+def _imei_length(hit: str) -> int:
     return len(hit) if is_luhn(_digits(hit)) else 0
 
 
@@ -103,7 +103,7 @@ def is_imei(digits: str) -> bool:
     return re.fullmatch("[0-9]{15}", digits) is not None and is_luhn(digits)
 
 
-def _card(hit: str) -> int:
+def _card_length(hit: str) -> int:
     """The longest that is one of what ends with a group of digits: other numbers may follow."""
     ends = [group.end() for group in re.finditer("[0-9]+", hit)]
     return next((end for end in reversed(ends) if is_card(_digits(hit[:end]))), 0)
@@ -118,14 +118,14 @@ def is_card(digits: str) -> bool:
     return _ISSUED.fullmatch(digits) is not None and is_luhn(digits)
 
 
-def _iban(hit: str) -> int:
+def _iban_length(hit: str) -> int:
     """As long as its country's are, grouped or not; else the whole of it where it stands in one piece."""
     whole = re.match("[A-Za-z0-9]+", hit)
-    ends = (_end(hit, _IBAN_LENGTHS.get(hit[:2].upper(), 0)), whole.end() if whole else 0)
+    ends = (_group_end(hit, _IBAN_LENGTHS.get(hit[:2].upper(), 0)), whole.end() if whole else 0)
     return next((end for end in ends if _is_grouped_iban(hit[:end])), 0)
 
 
-def _end(hit: str, length: int) -> int:
+def _group_end(hit: str, length: int) -> int:
     """Where the first `length` letters and digits end, if a group ends there, too; else 0."""
     places = [place for place, char in enumerate(hit, 1) if char.isalnum()]
     end = places[length - 1] if 0 < length <= len(places) else 0
@@ -137,7 +137,7 @@ def _is_grouped_iban(text: str) -> bool:
     return 15 <= len(compact) <= 34 and is_iban(compact)
 
 
-def _ipv6(hit: str) -> int:
+def _ipv6_length(hit: str) -> int:
     text = hit.rstrip(".:") if not hit.endswith("::") else hit
     if not any(char in "0123456789abcdefABCDEF" for char in text):
         return 0
@@ -148,22 +148,22 @@ def _ipv6(hit: str) -> int:
     return len(text)
 
 
-def _phone(hit: str) -> int:
+def _phone_length(hit: str) -> int:
     return len(hit) if 7 <= len(_digits(hit)) <= 15 else 0
 
 
-def _international(hit: str) -> int:
+def _international_length(hit: str) -> int:
     """A country code and at least six digits after it (E.164)."""
     digits = _digits(hit).removeprefix("00")
     return len(hit) if (7 if hit[0] == "+" else 9) <= len(digits) <= 15 else 0
 
 
-def _national(hit: str) -> int:
+def _national_length(hit: str) -> int:
     """A trunk zero and 8 to 10 digits after it, not all in one group of eight (a date)."""
     return len(hit) if 9 <= len(_digits(hit)) <= 11 else 0
 
 
-def _unpunctuated(hit: str) -> int:
+def _length_without_punctuation(hit: str) -> int:
     """Without the punctuation of the sentence around it; a bracket that is opened within stays."""
     end = len(hit.rstrip(_PUNCTUATION))
     opened = hit.count("(", 0, end) - hit.count(")", 0, end)
@@ -171,7 +171,7 @@ def _unpunctuated(hit: str) -> int:
     return end + max(0, min(opened, closed))
 
 
-def _private_keys(text: str) -> Iterator[Span]:
+def _private_keys(text: str) -> Iterator[TextSpan]:
     """From the header to the footer (RFC 7468), or over the lines of base64 that follow if the footer is missing.
 
     Each of these lines may begin with what a log writes before it.
@@ -184,18 +184,18 @@ def _private_keys(text: str) -> Iterator[Span]:
         yield header.start(), logged.end() if logged else found
 
 
-def _holding(parts: tuple[str, ...], finder: Finder) -> Finder:
+def _if_containing(parts: tuple[str, ...], finder: Finder) -> Finder:
     """Asks a finder only about texts that hold one of some parts, in any case: a third of the time of all patterns."""
 
-    def find(text: str) -> Iterator[Span]:
+    def find(text: str) -> Iterator[TextSpan]:
         lowered = text.lower()
         return finder(text) if any(part in lowered for part in parts) else iter(())
 
     return find
 
 
-def _either(*finders: Finder) -> Finder:
-    def find(text: str) -> Iterator[Span]:
+def _any_finder(*finders: Finder) -> Finder:
+    def find(text: str) -> Iterator[TextSpan]:
         for finder in finders:
             yield from finder(text)
 
@@ -287,88 +287,104 @@ _TOKEN_PARTS: Final = (
     *("secret", "token", "key=", "bearer ", "authorization"),
 )
 """One of these stands in each of the tokens or in its context."""
-_email = _either(
-    _anywhere(rf"(?<!{_SPACED_LOCAL})(?:{_SPACED_LOCAL})++@(?:{_DOMAIN})", not_after=None),
-    _anywhere(rf"(?<!{_LOCAL})(?:{_LOCAL})++(?<=[{_UNSPACED}])@(?:{_DOMAIN})", not_after=None),
+_email = _any_finder(
+    _pattern_finder(rf"(?<!{_SPACED_LOCAL})(?:{_SPACED_LOCAL})++@(?:{_DOMAIN})", not_after=None),
+    _pattern_finder(rf"(?<!{_LOCAL})(?:{_LOCAL})++(?<=[{_UNSPACED}])@(?:{_DOMAIN})", not_after=None),
 )
 
-PATTERNS: Final[Mapping[Name, Finder]] = MappingProxyType(
+PATTERNS: Final[Mapping[PatternName, Finder]] = MappingProxyType(
     {
-        "private_key": _holding(("private key",), _private_keys),
-        "url": _holding(
+        "private_key": _if_containing(("private key",), _private_keys),
+        "url": _if_containing(
             ("://", "www."),
-            _anywhere(r"(?:[A-Za-z][A-Za-z0-9+.-]{1,30}://|www\.)[^\s<>\"']+", _unpunctuated, not_after="+.-"),
-        ),
-        "token": _holding(
-            _TOKEN_PARTS,
-            _either(
-                *(_anywhere(pattern, not_after="-") for pattern in _TOKENS),
-                *(_anywhere(pattern, not_after=None) for pattern in _IN_CONTEXT),
+            _pattern_finder(
+                r"(?:[A-Za-z][A-Za-z0-9+.-]{1,30}://|www\.)[^\s<>\"']+", _length_without_punctuation, not_after="+.-"
             ),
         ),
-        "email": _holding(("@",), _email),
-        "uuid": _anywhere(rf"[0-9A-Fa-f]{{8}}(?:-[0-9A-Fa-f]{{4}}){{3}}-[0-9A-Fa-f]{{12}}(?!{_A}|-)", not_after="-"),
-        "mac": _either(
-            _anywhere(
+        "token": _if_containing(
+            _TOKEN_PARTS,
+            _any_finder(
+                *(_pattern_finder(pattern, not_after="-") for pattern in _TOKENS),
+                *(_pattern_finder(pattern, not_after=None) for pattern in _IN_CONTEXT),
+            ),
+        ),
+        "email": _if_containing(("@",), _email),
+        "uuid": _pattern_finder(
+            rf"[0-9A-Fa-f]{{8}}(?:-[0-9A-Fa-f]{{4}}){{3}}-[0-9A-Fa-f]{{12}}(?!{_A}|-)", not_after="-"
+        ),
+        "mac": _any_finder(
+            _pattern_finder(
                 rf"(?<!{_A})(?<![0-9A-Fa-f][:-])[0-9A-Fa-f]{{2}}([:-])(?:[0-9A-Fa-f]{{2}}\1){{4}}[0-9A-Fa-f]{{2}}(?!{_A}|[:-])",
                 not_after=None,
             ),
-            _anywhere(rf"[0-9A-Fa-f]{{4}}\.[0-9A-Fa-f]{{4}}\.[0-9A-Fa-f]{{4}}(?!{_A}|\.{_A})", not_after="."),
+            _pattern_finder(rf"[0-9A-Fa-f]{{4}}\.[0-9A-Fa-f]{{4}}\.[0-9A-Fa-f]{{4}}(?!{_A}|\.{_A})", not_after="."),
         ),
-        "ip": _either(
-            _anywhere(rf"{_OCTET}(?:\.{_OCTET}){{3}}(?!{_A}|\.[0-9])", not_after="."),
-            _anywhere(
+        "ip": _any_finder(
+            _pattern_finder(rf"{_OCTET}(?:\.{_OCTET}){{3}}(?!{_A}|\.[0-9])", not_after="."),
+            _pattern_finder(
                 rf"[0-9A-Fa-f]{{0,4}}(?::[0-9A-Fa-f]{{0,4}}){{2,7}}(?:(?:\.[0-9]{{1,3}}){{3}})?(?!{_A})",
-                _ipv6,
+                _ipv6_length,
                 not_after=":.",
             ),
         ),
-        "iban": _anywhere(rf"[A-Za-z]{{2}}[0-9]{{2}}(?:[ -]?[A-Za-z0-9]){{11,42}}(?!{_A})", _iban),
-        "card": _from_anywhere(rf"[1-8][0-9]{{3}}(?:[ -]?[0-9]){{9,15}}{_NO_MORE}", _card, not_after=".+-"),
-        "imei": _either(
-            _anywhere(rf"(?=(?:01|35|49|86))[0-9]{{15}}{_NO_MORE}", _imei, not_after=".+-"),
-            _anywhere(rf"[0-9]{{2}}([ -])[0-9]{{6}}\1[0-9]{{6}}\1[0-9]{_NO_MORE}", _imei, not_after=".+-"),
-            _anywhere(rf"{_HANDSET_CONTEXT}(?P<v>{_IMEI_DIGITS}){_NO_MORE}", _imei),
+        "iban": _pattern_finder(rf"[A-Za-z]{{2}}[0-9]{{2}}(?:[ -]?[A-Za-z0-9]){{11,42}}(?!{_A})", _iban_length),
+        "card": _overlapping_finder(rf"[1-8][0-9]{{3}}(?:[ -]?[0-9]){{9,15}}{_NO_MORE}", _card_length, not_after=".+-"),
+        "imei": _any_finder(
+            _pattern_finder(rf"(?=(?:01|35|49|86))[0-9]{{15}}{_NO_MORE}", _imei_length, not_after=".+-"),
+            _pattern_finder(rf"[0-9]{{2}}([ -])[0-9]{{6}}\1[0-9]{{6}}\1[0-9]{_NO_MORE}", _imei_length, not_after=".+-"),
+            _pattern_finder(rf"{_HANDSET_CONTEXT}(?P<v>{_IMEI_DIGITS}){_NO_MORE}", _imei_length),
         ),
-        "ssn": _anywhere(rf"(?!000|666|9)[0-9]{{3}}-(?!00)[0-9]{{2}}-(?!0000)[0-9]{{4}}{_NO_MORE}", not_after=".+-"),
-        "phone": _either(
-            _anywhere(
+        "ssn": _pattern_finder(
+            rf"(?!000|666|9)[0-9]{{3}}-(?!00)[0-9]{{2}}-(?!0000)[0-9]{{4}}{_NO_MORE}", not_after=".+-"
+        ),
+        "phone": _any_finder(
+            _pattern_finder(
                 rf"(?:\+|00)(?=[ .\-/(]?[1-9])(?:[ .\-/]?(?:\([0-9]{{1,5}}\)|[0-9])){{4,15}}(?!{_A})",
-                _international,
+                _international_length,
                 not_after="+.",
             ),
-            _anywhere(rf"\([0-9]{{2,5}}\) ?[0-9]{{3,4}}{_GAP}[0-9]{{3,5}}(?!{_A})", _phone, not_after="+."),
-            _anywhere(rf"[2-9][0-9]{{2}}([-. ])[0-9]{{3}}\1[0-9]{{4}}{_NO_MORE}", _phone, not_after=".+-"),
-            _anywhere(rf"0[1-9][0-9]{{0,3}}(?:{_GAP}[0-9]{{2,4}}){{2,4}}{_NO_MORE}", _national, not_after=".+-"),
+            _pattern_finder(
+                rf"\([0-9]{{2,5}}\) ?[0-9]{{3,4}}{_GAP}[0-9]{{3,5}}(?!{_A})", _phone_length, not_after="+."
+            ),
+            _pattern_finder(rf"[2-9][0-9]{{2}}([-. ])[0-9]{{3}}\1[0-9]{{4}}{_NO_MORE}", _phone_length, not_after=".+-"),
+            _pattern_finder(
+                rf"0[1-9][0-9]{{0,3}}(?:{_GAP}[0-9]{{2,4}}){{2,4}}{_NO_MORE}", _national_length, not_after=".+-"
+            ),
         ),
-        "path": _either(
-            _anywhere(rf"[A-Za-z]:[\\/](?:{_SEGMENT}{{1,255}}[\\/])*[^\s\\/:*?\"<>|]*", _unpunctuated),
-            _anywhere(rf"\\\\[\w.$-]+\\(?:{_SEGMENT}{{1,255}}\\)*[^\s\\/:*?\"<>|]*", _unpunctuated, not_after=r"\\"),
-            _anywhere(rf"(?<!{_W})(?:~[\w.-]*|\.{{1,2}})?(?:/{_PART}+){{2,}}/?", not_after="/.:@~-"),
-            _anywhere(rf"(?<!{_W})~[\w.-]*(?:/{_PART}+)+/?", not_after="/.:@~-"),
+        "path": _any_finder(
+            _pattern_finder(
+                rf"[A-Za-z]:[\\/](?:{_SEGMENT}{{1,255}}[\\/])*[^\s\\/:*?\"<>|]*", _length_without_punctuation
+            ),
+            _pattern_finder(
+                rf"\\\\[\w.$-]+\\(?:{_SEGMENT}{{1,255}}\\)*[^\s\\/:*?\"<>|]*",
+                _length_without_punctuation,
+                not_after=r"\\",
+            ),
+            _pattern_finder(rf"(?<!{_W})(?:~[\w.-]*|\.{{1,2}})?(?:/{_PART}+){{2,}}/?", not_after="/.:@~-"),
+            _pattern_finder(rf"(?<!{_W})~[\w.-]*(?:/{_PART}+)+/?", not_after="/.:@~-"),
         ),
     }
 )
 """In the order of precedence: what could be read as two things is what comes first here."""
 
 
-def find(text: str, name: Name) -> list[Span]:
+def find_pattern(text: str, name: PatternName) -> list[TextSpan]:
     """Where a pattern hits, from left to right, the longest of those that begin together, without overlaps.
 
     Spans are of the text as it was given: a hit goes with all combining marks of its characters.
 
-    >>> find("an jose\u0301@example.com", "email")
+    >>> find_pattern("an jose\u0301@example.com", "email")
     [(3, 20)]
     """
-    seen, places = _seen(text)
-    spans: list[Span] = []
+    seen, places = _normalized(text)
+    spans: list[TextSpan] = []
     for start, end in sorted(PATTERNS[name](seen), key=lambda span: (span[0], -span[1])):
         if not spans or start >= spans[-1][1]:
             spans.append((start, end))
     return spans if places is None else [(places[start], places[end]) for start, end in spans]
 
 
-def _seen(text: str) -> tuple[str, list[int] | None]:
+def _normalized(text: str) -> tuple[str, list[int] | None]:
     """The text as patterns see it: one character for each with its marks; and where each of them begins in the given one.
 
     Marks and invisible characters go with the character before them. None where nothing changes.
@@ -377,11 +393,11 @@ def _seen(text: str) -> tuple[str, list[int] | None]:
         return text, None
     places = [place for place, char in enumerate(text) if place == 0 or not _is_mark(char)]
     ends = [*places[1:], len(text)]
-    chars = [_char(text[start:end]) for start, end in zip(places, ends, strict=True)]
+    chars = [_normalized_character(text[start:end]) for start, end in zip(places, ends, strict=True)]
     return "".join(chars), [*places, len(text)]
 
 
-def _char(cluster: str) -> str:
+def _normalized_character(cluster: str) -> str:
     """One character that stands for a character with its marks."""
     char = unicodedata.normalize("NFC", cluster)[0]
     if "\uff01" <= char <= "\uff5e":

@@ -1,23 +1,90 @@
-"""The start of the calendar unit that an instant or a date falls into: UTC or a zone's wall clock, for every Arrow resolution.
+"""Calendar periods: the start of the unit that an instant or a date falls into, in UTC or a zone, for every Arrow resolution.
+
+Arrow does not apply the rule that a zone has for every year from 2037 on. UTC offsets from then on come from the standard
+library's `zoneinfo`. Each distinct quarter of an hour is looked up once: from 2037 on no zone changes its offset within one.
+The Gregorian calendar repeats after 400 years, so years past 9892 are looked up one cycle earlier.
+Source: RFC 8536 §3.3 (the footer's rule), IANA time zone database.
 
 >>> import pyarrow as pa
->>> starts(pa.array([1_700_000_000], pa.timestamp("s")), "day", "UTC").cast(pa.int64()).to_pylist()
+>>> period_starts(pa.array([1_700_000_000], pa.timestamp("s")), "day", "UTC").cast(pa.int64()).to_pylist()
 [1699920000]
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from datetime import UTC, datetime
+from typing import Final, Literal
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.techniques import zone_rules as rules
+Seconds = npt.NDArray[np.int64]
 
-Unit = Literal["minute", "hour", "day", "week", "month", "quarter", "year"]
+RULES_FROM: Final = 2_114_380_800
+"""2037-01-01 in seconds since 1970."""
+_LAST_LOOKED_UP: Final = 250_000_000_000
+"""In the year 9892. Python has no dates after 9999."""
+_QUARTER_SECONDS: Final = 900
+_DAY_SECONDS: Final = 86_400
+_CYCLE_SECONDS: Final = 146_097 * _DAY_SECONDS
+"""400 years of the Gregorian calendar, a whole number of weeks."""
+
+
+def zone_offsets(instants: Seconds, zone: str) -> Seconds:
+    """The zone's offset from UTC at each instant, in seconds.
+
+    >>> zone_offsets(np.array([2_540_000_000, 2_553_000_000]), "Europe/Berlin").tolist()
+    [7200, 3600]
+    """
+    rule = ZoneInfo(zone)
+    known = np.where(
+        instants < _LAST_LOOKED_UP,
+        instants,
+        _LAST_LOOKED_UP - _CYCLE_SECONDS + (instants - _LAST_LOOKED_UP) % _CYCLE_SECONDS,
+    )
+    quarters, places = np.unique(known // _QUARTER_SECONDS, return_inverse=True)
+    found = [_utc_offset(rule, int(quarter) * _QUARTER_SECONDS) for quarter in quarters]
+    return np.array(found, np.int64)[places]
+
+
+def zone_instants(wall: Seconds, zone: str, which: Literal["earliest", "latest"]) -> Seconds:
+    """The instants at which the zone's clock shows these times.
+
+    Of a time that the clock shows twice, the earliest or the latest. Of a time that it skips, the end of the gap.
+    """
+    before, after = zone_offsets(wall - _DAY_SECONDS, zone), zone_offsets(wall + _DAY_SECONDS, zone)
+    early, late = wall - np.maximum(before, after), wall - np.minimum(before, after)
+    early_shows = early + zone_offsets(early, zone) == wall
+    late_shows = late + zone_offsets(late, zone) == wall
+    first, second = (early, early_shows), (late, late_shows)
+    if which == "latest":
+        first, second = second, first
+    found = np.where(first[1], first[0], second[0])
+    skipped = ~(early_shows | late_shows)
+    if skipped.any():
+        found[skipped] = _gap_ends(early[skipped], after[skipped], zone)
+    return found
+
+
+def _gap_ends(early: Seconds, after: Seconds, zone: str) -> Seconds:
+    """The instants at which the clock goes forward, each less than a day after `early`."""
+    found = early // _QUARTER_SECONDS * _QUARTER_SECONDS
+    while (waiting := zone_offsets(found, zone) != after).any():
+        found[waiting] += _QUARTER_SECONDS
+    return found
+
+
+def _utc_offset(rule: ZoneInfo, instant: int) -> int:
+    offset = datetime.fromtimestamp(instant, UTC).astimezone(rule).utcoffset()
+    assert offset is not None
+    return offset.days * _DAY_SECONDS + offset.seconds
+
+
+CalendarUnit = Literal["minute", "hour", "day", "week", "month", "quarter", "year"]
 UTC_NAMES = frozenset({"UTC", "Etc/UTC", "Z", "+00:00"})
 Ticks = npt.NDArray[np.int64]
 
@@ -26,26 +93,26 @@ _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 _TICKS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _MONDAY = 4 * 86_400
 """1970-01-05, the first Monday, in seconds."""
-_FIRST, _LAST = -62_135_596_800, 253_402_300_799
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 """The first and the last second of the years 1 to 9999."""
-_DATES = np.iinfo(np.int32)
+_DATE32_LIMITS = np.iinfo(np.int32)
 """The days that a date32 has."""
 
 
-def starts(times: pa.Array, unit: Unit, zone: str) -> pa.Array:
+def period_starts(times: pa.Array, unit: CalendarUnit, zone: str) -> pa.Array:
     """The start of each one's unit, in the same type; null for null, and where neither the type nor the calendar has the start.
 
     Weeks are ISO weeks. On a clock that goes back, the hour that comes twice keeps its occurrence, and a day begins with the
     earlier one; where midnight is skipped, the day begins after the gap. Dates have no zone.
     """
     if pa.types.is_date(times.type):
-        return _dates(times, unit)
+        return _date_starts(times, unit)
     if zone in UTC_NAMES and unit in _SECONDS:
-        found = _even(times, unit)
+        found = _fixed_length_starts(times, unit)
         if found is not None:
             return found
-    utc = times.cast(pa.timestamp(times.type.unit)) if times.type.tz is None else _naive(times)
-    found = _floor(utc, unit) if zone in UTC_NAMES else _in_zone(utc, unit, zone)
+    utc = times.cast(pa.timestamp(times.type.unit)) if times.type.tz is None else _without_zone(times)
+    found = _floor_to_unit(utc, unit) if zone in UTC_NAMES else _zone_starts(utc, unit, zone)
     whole = found.cast(pa.int64())
     left = leaves_calendar(ticks(times), ticks(found), ticks_per_second(times.type))
     if left.any():
@@ -53,15 +120,15 @@ def starts(times: pa.Array, unit: Unit, zone: str) -> pa.Array:
     return whole.cast(times.type)
 
 
-def _even(times: pa.TimestampArray, unit: Unit) -> pa.TimestampArray | None:
+def _fixed_length_starts(times: pa.TimestampArray, unit: CalendarUnit) -> pa.TimestampArray | None:
     """By units of one length on UTC's clock; None where a start may have no place in the type or the calendar."""
     per = ticks_per_second(times.type)
     width, first = _SECONDS[unit] * per, (_MONDAY * per if unit == "week" else 0)
-    values = _raw(times)
+    values = _raw_ticks(times)
     null = np.asarray(times.is_null().to_numpy(zero_copy_only=False)) if times.null_count else None
     if null is not None:
         values = np.where(null, 0, values)
-    if len(values) and int(values.min()) - 2 * width < max(_FIRST * per, -(2**63)):
+    if len(values) and int(values.min()) - 2 * width < max(_FIRST_SECOND * per, -(2**63)):
         return None
     low = np.floor_divide(values if not first else values - first, width)
     low *= width
@@ -70,7 +137,7 @@ def _even(times: pa.TimestampArray, unit: Unit) -> pa.TimestampArray | None:
     return pa.Array.from_buffers(times.type, len(low), [valid, pa.py_buffer(low)])
 
 
-def _raw(times: pa.TimestampArray) -> Ticks:
+def _raw_ticks(times: pa.TimestampArray) -> Ticks:
     """As they lie in memory; what stands at a null is any number."""
     buffer = times.buffers()[1]
     return np.empty(0, np.int64) if buffer is None else np.frombuffer(buffer, np.int64, len(times), times.offset * 8)
@@ -78,14 +145,14 @@ def _raw(times: pa.TimestampArray) -> Ticks:
 
 def leaves_calendar(before: Ticks, after: Ticks, per_second: int) -> npt.NDArray[np.bool_]:
     """Where a time of the years 1 to 9999, which dates and clocks everywhere can hold, would become one that is not."""
-    low, high = max(_FIRST * per_second, -(2**63)), min((_LAST + 1) * per_second - 1, 2**63 - 1)
+    low, high = max(_FIRST_SECOND * per_second, -(2**63)), min((_LAST_SECOND + 1) * per_second - 1, 2**63 - 1)
     if not len(after) or (after.min() >= low and after.max() <= high):
         return np.zeros(len(after), np.bool_)
     left: npt.NDArray[np.bool_] = (before >= low) & (before <= high) & ((after < low) | (after > high))
     return left
 
 
-def days(times: pa.Array) -> Ticks:
+def utc_days(times: pa.Array) -> Ticks:
     """The UTC day of each instant or date as days since 1970, 0 for null."""
     return np.floor_divide(ticks(times), ticks_per_second(times.type) * 86_400)
 
@@ -99,13 +166,13 @@ def local_days(times: pa.Array, zone: str) -> pa.Date32Array:
     """
     if pa.types.is_date(times.type):
         return _date32(times)
-    utc = times.cast(pa.timestamp(times.type.unit)) if times.type.tz is None else _naive(times)
-    wall = utc if zone in UTC_NAMES else _wall(utc, zone)
-    return _date32(_floor(wall, "day"))
+    utc = times.cast(pa.timestamp(times.type.unit)) if times.type.tz is None else _without_zone(times)
+    wall = utc if zone in UTC_NAMES else _wall_clock(utc, zone)
+    return _date32(_floor_to_unit(wall, "day"))
 
 
 def _date32(times: pa.Array) -> pa.Date32Array:
-    found = np.clip(days(times), _DATES.min, _DATES.max).astype(np.int32)
+    found = np.clip(utc_days(times), _DATE32_LIMITS.min, _DATE32_LIMITS.max).astype(np.int32)
     return pa.array(found, mask=np.asarray(times.is_null().to_numpy(zero_copy_only=False))).cast(pa.date32())
 
 
@@ -124,28 +191,28 @@ def ticks_per_second(type_: pa.DataType) -> int:
     return _TICKS[type_.unit]
 
 
-def months(seconds: Ticks) -> tuple[Ticks, Ticks]:
+def month_and_rest(seconds: Ticks) -> tuple[Ticks, Ticks]:
     """For instants in seconds since 1970: the month since 1970, and the seconds since that month began."""
     month = seconds.astype("datetime64[s]").astype("datetime64[M]")
     return month.astype(np.int64), seconds - month.astype("datetime64[s]").astype(np.int64)
 
 
-def _naive(times: pa.Array) -> pa.Array:
+def _without_zone(times: pa.Array) -> pa.Array:
     return times.cast(pa.int64()).cast(pa.timestamp(times.type.unit))
 
 
-def _dates(dates: pa.Array, unit: Unit) -> pa.Array:
+def _date_starts(dates: pa.Array, unit: CalendarUnit) -> pa.Array:
     null = np.asarray(dates.is_null().to_numpy(zero_copy_only=False))
     whole = np.floor_divide(ticks(dates), ticks_per_second(dates.type))
-    found = _floor(pa.array(whole, mask=null).cast(pa.timestamp("s")), unit)
+    found = _floor_to_unit(pa.array(whole, mask=null).cast(pa.timestamp("s")), unit)
     if pa.types.is_date64(dates.type):
         return pc.multiply(found.cast(pa.int64()), 1_000).cast(dates.type)
     first = ticks(found) // 86_400
-    null = np.asarray(found.is_null().to_numpy(zero_copy_only=False)) | (first < _DATES.min)
+    null = np.asarray(found.is_null().to_numpy(zero_copy_only=False)) | (first < _DATE32_LIMITS.min)
     return pa.array(np.where(null, 0, first).astype(np.int32), mask=null).cast(dates.type)
 
 
-def _floor(times: pa.Array, unit: Unit) -> pa.Array:
+def _floor_to_unit(times: pa.Array, unit: CalendarUnit) -> pa.Array:
     """On the clock that the values show, whatever it is."""
     values = ticks(times)
     per = ticks_per_second(times.type)
@@ -160,37 +227,37 @@ def _floor(times: pa.Array, unit: Unit) -> pa.Array:
 
 
 def _month_starts(seconds: Ticks, every: int) -> Ticks:
-    month, _ = months(seconds)
+    month, _ = month_and_rest(seconds)
     first = (month - month % every).astype("datetime64[M]")
     return first.astype("datetime64[s]").astype(np.int64)
 
 
-def _in_zone(utc: pa.Array, unit: Unit, zone: str) -> pa.Array:
-    wall = _floor(_wall(utc, zone), unit)
-    early = _instants(wall, zone, "earliest")
+def _zone_starts(utc: pa.Array, unit: CalendarUnit, zone: str) -> pa.Array:
+    wall = _floor_to_unit(_wall_clock(utc, zone), unit)
+    early = _instants_of_wall_clock(wall, zone, "earliest")
     if unit not in ("minute", "hour"):
         return early
-    late = _instants(wall, zone, "latest")
+    late = _instants_of_wall_clock(wall, zone, "latest")
     return pc.if_else(pc.less_equal(late, utc), late, early)
 
 
-def _wall(utc: pa.Array, zone: str) -> pa.Array:
+def _wall_clock(utc: pa.Array, zone: str) -> pa.Array:
     """What a zone's clock shows at each instant, as a timestamp without a zone."""
-    arrow = pc.local_timestamp(_zoned(utc, zone))
-    return _after_arrow(utc, arrow, lambda seconds: seconds + rules.offsets(seconds, zone))
+    arrow = pc.local_timestamp(_with_zone(utc, zone))
+    return _correct_late_times(utc, arrow, lambda seconds: seconds + zone_offsets(seconds, zone))
 
 
-def _instants(wall: pa.Array, zone: str, which: Literal["earliest", "latest"]) -> pa.Array:
+def _instants_of_wall_clock(wall: pa.Array, zone: str, which: Literal["earliest", "latest"]) -> pa.Array:
     """The instants at which a zone's clock shows these times; the end of the gap if it skips one."""
-    arrow = _naive(pc.assume_timezone(wall, zone, ambiguous=which, nonexistent="latest"))
-    return _after_arrow(wall, arrow, lambda seconds: rules.instants(seconds, zone, which))
+    arrow = _without_zone(pc.assume_timezone(wall, zone, ambiguous=which, nonexistent="latest"))
+    return _correct_late_times(wall, arrow, lambda seconds: zone_instants(seconds, zone, which))
 
 
-def _after_arrow(times: pa.Array, arrow: pa.Array, convert: Callable[[Ticks], Ticks]) -> pa.Array:
+def _correct_late_times(times: pa.Array, arrow: pa.Array, convert: Callable[[Ticks], Ticks]) -> pa.Array:
     """Arrow's result, and from 2037 on a conversion of whole seconds: Arrow then stays at the last offset that it knows."""
     per = ticks_per_second(times.type)
     values = ticks(times)
-    late = values >= rules.FROM * per
+    late = values >= RULES_FROM * per
     if not late.any():
         return arrow
     seconds, rest = np.divmod(values[late], per)
@@ -201,5 +268,5 @@ def _after_arrow(times: pa.Array, arrow: pa.Array, convert: Callable[[Ticks], Ti
     return pa.array(found, mask=null).cast(times.type)
 
 
-def _zoned(utc: pa.Array, zone: str) -> pa.Array:
+def _with_zone(utc: pa.Array, zone: str) -> pa.Array:
     return utc.cast(pa.timestamp(utc.type.unit, tz="UTC")).cast(pa.timestamp(utc.type.unit, tz=zone))

@@ -1,4 +1,4 @@
-"""Positions: a struct of latitude and longitude in degrees, as two numpy columns and a word on each pair."""
+"""Positions: a struct of latitude and longitude in degrees, as two numpy columns and masks of valid and invalid pairs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from minimize.techniques.base import Family, TypeRefused, family
-from minimize.techniques.distinct import decoded
+from minimize.arrow.dictionaries import decode_dictionary
+from minimize.techniques.base import Family, UnsupportedType, type_family
 from minimize.techniques.numeric import Doubles
 
 _NUMBERS = ("double", "integer", "decimal")
@@ -25,13 +25,13 @@ class Positions:
     bad: npt.NDArray[np.bool_]
 
 
-def is_position(type_: pa.DataType, takes: tuple[Family, ...]) -> None:
+def require_position(type_: pa.DataType, takes: tuple[Family, ...]) -> None:
     """Raises TypeRefused where a struct is no pair of numbers."""
-    if type_.num_fields != 2 or any(family(type_.field(place).type) not in _NUMBERS for place in (0, 1)):
-        raise TypeRefused(takes)
+    if type_.num_fields != 2 or any(type_family(type_.field(place).type) not in _NUMBERS for place in (0, 1)):
+        raise UnsupportedType(takes)
 
 
-def positions(values: pa.StructArray) -> Positions:
+def parse_positions(values: pa.StructArray) -> Positions:
     """The pairs; a null pair, and one with a null in it, is neither good nor bad."""
     latitude, longitude = (_degrees(child) for child in values.flatten())
     there = ~(np.asarray(latitude.is_null()) | np.asarray(longitude.is_null()))
@@ -41,4 +41,4 @@ def positions(values: pa.StructArray) -> Positions:
 
 
 def _degrees(child: pa.Array) -> pa.Array:
-    return decoded(child).cast(pa.float64(), safe=False)
+    return decode_dictionary(child).cast(pa.float64(), safe=False)

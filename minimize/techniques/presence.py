@@ -1,4 +1,4 @@
-"""`presence`: true where a value is."""
+"""`presence`: true if there is a value."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.techniques.base import EVERY, Context, Family, Leaves, Technique, Treated
+from minimize.techniques.base import ALL_FAMILIES, Context, Family, Leaves, Technique, TechniqueResult
 
 
 class Presence(Technique):
@@ -23,7 +23,7 @@ class Presence(Technique):
     """
 
     name: ClassVar[str] = "presence"
-    takes: ClassVar[tuple[Family, ...]] = EVERY
+    takes: ClassVar[tuple[Family, ...]] = ALL_FAMILIES
     leaves: ClassVar[Leaves] = "nothing"
     source: ClassVar[str] = "GDPR Art. 5(1)(c)"
     about: ClassVar[str] = "true where a value is"
@@ -33,6 +33,6 @@ class Presence(Technique):
         super().gives(type_)
         return pa.bool_()
 
-    def apply(self, values: pa.Array, context: Context) -> Treated:
+    def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """True or null."""
-        return Treated(pc.if_else(pc.is_valid(values), True, pa.scalar(None, pa.bool_())))
+        return TechniqueResult(pc.if_else(pc.is_valid(values), True, pa.scalar(None, pa.bool_())))

@@ -1,9 +1,14 @@
-"""`pseudonymize`: a keyed hash in place of an identifier."""
+"""`pseudonymize`: a keyed hash in place of an identifier.
+
+Top to bottom: base32 (RFC 4648 §6) in lower case for many hashes at once; few rows, which are looked up one by one, because
+below some hundred rows that costs less than finding the distinct ones; the technique.
+"""
 
 from __future__ import annotations
 
+import base64
 from base64 import b32encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from functools import cached_property
@@ -15,21 +20,106 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from minimize.arrow.dictionaries import (
+    Codes,
+    as_int64,
+    decode_dictionary,
+    distinct_values,
+    merge_equal_entries,
+    prune_entries,
+    scatter_values,
+    take_values,
+    to_python,
+)
+from minimize.arrow.interner import compact_codes
 from minimize.errors import PolicyError
-from minimize.interned import dense
-from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, family
-from minimize.techniques.base32 import letters, texts
-from minimize.techniques.distinct import Codes, apart, decoded, distinct, in_use, merged, numbers, pick
-from minimize.techniques.few import Asked, are_few, each_scoped
-from minimize.techniques.mac import Mac, digests_after
-from minimize.techniques.memo import Memo
-from minimize.techniques.periods import starts
-from minimize.techniques.scope import Part, canonical, canonicals, companion, keyring, prefixed, scoped, scopes_of
+from minimize.techniques.base import FEW_ROWS, Context, Family, Leaves, Technique, TechniqueResult, type_family
+from minimize.techniques.cache import TechniqueCache, ValueCache
+from minimize.techniques.keyed_hash import (
+    HmacState,
+    ScopePart,
+    canonical_bytes,
+    canonical_forms,
+    companion_part,
+    digests_by_state,
+    length_prefixed,
+    required_keys,
+    row_scopes,
+    scope_values,
+)
+from minimize.techniques.periods import period_starts
+
+ByteRows = npt.NDArray[np.uint8]
+FEW_HASHES = 32
+"""Rows below which NumPy's calls cost more than they save."""
+_ALPHABET = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz234567", np.uint8)
+
+
+def base32_letters(rows: ByteRows) -> ByteRows:
+    """The letters of each row of bytes; the width of a row is a multiple of 5, so that there is no padding.
+
+    >>> bytes(base32_letters(np.frombuffer(b"fooba12345", np.uint8).reshape(2, 5))[1])
+    b'gezdgnbv'
+    """
+    if len(rows) < FEW_HASHES:
+        plain = b"".join(base64.b32encode(bytes(row)) for row in rows).lower()
+        return np.frombuffer(plain, np.uint8).reshape(len(rows), rows.shape[1] // 5 * 8)
+    eights = np.zeros((rows.size // 5, 8), np.uint8)
+    eights[:, 3:] = rows.reshape(-1, 5)
+    whole = eights.view(">u8").ravel().astype(np.uint64)
+    found = np.empty((len(whole), 8), np.uint8)
+    for place in range(8):
+        found[:, place] = _ALPHABET[(whole >> np.uint64(35 - 5 * place)).astype(np.uint8) & 31]
+    return found.reshape(len(rows), rows.shape[1] // 5 * 8)
+
+
+def letters_as_texts(rows: ByteRows) -> pa.StringArray:
+    """One text for each row of letters.
+
+    >>> letters_as_texts(np.frombuffer(b"abcd", np.uint8).reshape(2, 2)).to_pylist()
+    ['ab', 'cd']
+    """
+    offsets = np.arange(len(rows) + 1, dtype=np.int32) * np.int32(rows.shape[1])
+    return pa.StringArray.from_buffers(len(rows), pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(rows)))
+
+
+ScopedValue = tuple[Any, ...]
+"""What a result belongs to: the key, the value, and each part of its scope."""
+
+
+def are_few_rows(values: pa.Array, beside: Sequence[pa.Array]) -> bool:
+    """Whether these rows are few, and their values and scopes of types whose Python objects say everything."""
+    return len(values) <= FEW_ROWS and all(
+        type_family(column.type) in _HASHABLE_FAMILIES for column in (values, *beside)
+    )
+
+
+def apply_per_scope(
+    values: pa.Array, beside: Sequence[pa.Array], key: Any, of: Callable[[ScopedValue], str], recall: ValueCache
+) -> TechniqueResult:
+    """What each value becomes in its scope; a value cannot be treated where a part of its scope is null."""
+    given = to_python(decode_dictionary(values))
+    scopes = (
+        list(zip(*(to_python(decode_dictionary(column)) for column in beside), strict=True))
+        if beside
+        else [()] * len(given)
+    )
+    asked = [
+        None if value is None or None in scope else (key, value, *scope)
+        for value, scope in zip(given, scopes, strict=True)
+    ]
+    lost = [one is None and value is not None for one, value in zip(asked, given, strict=True)]
+    results = pa.array(recall.each(asked, of), pa.string())
+    return TechniqueResult(results, pa.array(lost, pa.bool_()) if any(lost) else None)
+
+
+_HASHABLE_FAMILIES = ("string", "integer", "binary", "date", "timestamp")
+
 
 Rotation = Literal["day", "week", "month", "quarter", "year"]
 WIDTH = 20
 """Bytes of the hash that are kept: 160 bits, 32 characters. Among a billion values two agree with a chance below 1e-30."""
-SHARED = 64
+SHARED_PSEUDONYMS_RATIO = 64
 """How many times more known pseudonyms than rows there may be for all of them to be the dictionary, which then costs nothing."""
 
 
@@ -86,39 +176,39 @@ class Pseudonymize(Technique):
         """The key."""
         return frozenset({self.key})
 
-    def apply(self, values: pa.Array, context: Context) -> Treated:
+    def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The pseudonyms. Raises KeyringError where the key is missing."""
         found = self.apply_column(values, context)
-        return Treated(decoded(found.values), found.untreated)
+        return TechniqueResult(decode_dictionary(found.values), found.untreated)
 
-    def apply_column(self, values: pa.Array, context: Context) -> Treated:
+    def apply_column(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The pseudonyms, dictionary-encoded. Row by row: to look a known value up costs no more than to tell it apart."""
-        beside = self._beside(context)
-        if are_few(values, beside):
-            return self._few(values, beside, context)
-        values, scopes = _as_texts(values), scopes_of(len(values), self._scope(context))
+        beside = self._scope_columns(context)
+        if are_few_rows(values, beside):
+            return self._pseudonyms_of_few(values, beside, context)
+        values, scopes = _as_cacheable_texts(values), row_scopes(len(values), self._scope_parts(context))
         if not values.null_count and not scopes.codes.null_count:
-            return Treated(self._pseudonyms(values, numbers(scopes.codes), scopes.named, context))
+            return TechniqueResult(self._pseudonyms(values, as_int64(scopes.codes), scopes.named, context))
         there = pc.and_(values.is_valid(), scopes.codes.is_valid())
-        made = self._pseudonyms(values.filter(there), numbers(scopes.codes.filter(there)), scopes.named, context)
+        made = self._pseudonyms(values.filter(there), as_int64(scopes.codes.filter(there)), scopes.named, context)
         lacking = pc.and_(values.is_valid(), scopes.codes.is_null())
-        return Treated(apart(made, there), lacking if lacking.true_count else None)
+        return TechniqueResult(scatter_values(made, there), lacking if lacking.true_count else None)
 
-    def apply_encoded(self, values: pa.DictionaryArray, context: Context) -> Treated:
+    def apply_encoded(self, values: pa.DictionaryArray, context: Context) -> TechniqueResult:
         """The pseudonyms of a dictionary's entries, once for each scope that they stand in.
 
         Of those that rows have: a step before may share a dictionary with all that it has ever made.
         """
-        values = in_use(values)
-        beside = self._beside(context)
-        if are_few(values, beside):
-            few = self._few(values, beside, context)
-            return Treated(few.values.dictionary_encode(), few.untreated)
-        found = scoped(values, self._scope(context))
+        values = prune_entries(values)
+        beside = self._scope_columns(context)
+        if are_few_rows(values, beside):
+            few = self._pseudonyms_of_few(values, beside, context)
+            return TechniqueResult(few.values.dictionary_encode(), few.untreated)
+        found = scope_values(values, self._scope_parts(context))
         words, scopes = found.pairs
-        made = self._pseudonyms(pick(found.words, pa.array(words)), scopes, found.scopes, context)
+        made = self._pseudonyms(take_values(found.values, pa.array(words)), scopes, found.scopes, context)
         spread = pa.DictionaryArray.from_arrays(made.indices.take(found.codes), made.dictionary)
-        return Treated(merged(spread), found.untreated)
+        return TechniqueResult(merge_equal_entries(spread), found.untreated)
 
     def pseudonym_of(
         self,
@@ -129,80 +219,82 @@ class Pseudonymize(Technique):
         time: datetime | None = None,
     ) -> str | None:
         """The pseudonym of one value, for finding a subject again; None where it needs a `per` or time that is not given."""
-        columns = {} if self.per is None else {self.per: pa.array([per], _type_of(per))}
+        columns = {} if self.per is None else {self.per: pa.array([per], _arrow_type(per))}
         times = pa.array([time], pa.timestamp("us", tz="UTC"))
         one = replace(context, columns=columns, time=times)
-        pseudonym: str | None = self.apply(pa.array([value], _type_of(value)), one).values[0].as_py()
+        pseudonym: str | None = self.apply(pa.array([value], _arrow_type(value)), one).values[0].as_py()
         return pseudonym
 
-    def _beside(self, context: Context) -> list[pa.Array]:
+    def _scope_columns(self, context: Context) -> list[pa.Array]:
         """The columns that make the scope: `per`, and the start of the period."""
         per = [] if self.per is None else [context.columns[self.per]]
-        return per if self.rotate is None else [*per, _starts(context, self.rotate)]
+        return per if self.rotate is None else [*per, _event_periods(context, self.rotate)]
 
-    def _few(self, values: pa.Array, beside: Sequence[pa.Array], context: Context) -> Treated:
+    def _pseudonyms_of_few(self, values: pa.Array, beside: Sequence[pa.Array], context: Context) -> TechniqueResult:
         """The pseudonyms of few rows, one by one."""
-        version = keyring(context).version_of(self.key)
-        return each_scoped(values, beside, version, OneByOne(self, context), context.recall(self))
+        version = required_keys(context).version_of(self.key)
+        return apply_per_scope(values, beside, version, SinglePseudonyms(self, context), context.value_cache(self))
 
-    def _scope(self, context: Context) -> tuple[Part, ...]:
-        per = () if self.per is None else (companion(context, self.per),)
-        return per if self.rotate is None else (*per, _periods(context, self.rotate))
+    def _scope_parts(self, context: Context) -> tuple[ScopePart, ...]:
+        per = () if self.per is None else (companion_part(context, self.per),)
+        return per if self.rotate is None else (*per, _period_part(context, self.rotate))
 
     def _pseudonyms(
         self, values: pa.Array, scopes: Codes, named: Sequence[Sequence[bytes]], context: Context
     ) -> pa.DictionaryArray:
         """Of values that are there, each in one of the named scopes."""
-        hashes = Hashes(Mac.keyed(keyring(context).bytes_of(self.key)), self.fold)
-        memo = Memo() if context.memo is None else context.memo
+        hashes = PseudonymHashes(HmacState.from_key(required_keys(context).bytes_of(self.key)), self.fold)
+        memo = TechniqueCache() if context.cache is None else context.cache
         beginnings = [self._beginning(scope, context) for scope in named]
-        codes, rows = memo.rows(_as_texts(values), scopes.astype(np.int32), hashes.named(beginnings), hashes)
-        if len(rows) <= SHARED * len(codes):
-            return pa.DictionaryArray.from_arrays(pa.array(codes), texts(rows), safe=False)
-        used, places = dense(codes)
-        return pa.DictionaryArray.from_arrays(pa.array(places), texts(rows[used]))
+        codes, rows = memo.rows(
+            _as_cacheable_texts(values), scopes.astype(np.int32), hashes.scope_names(beginnings), hashes
+        )
+        if len(rows) <= SHARED_PSEUDONYMS_RATIO * len(codes):
+            return pa.DictionaryArray.from_arrays(pa.array(codes), letters_as_texts(rows), safe=False)
+        used, places = compact_codes(codes)
+        return pa.DictionaryArray.from_arrays(pa.array(places), letters_as_texts(rows[used]))
 
-    def one(self, value: Any, scope: Sequence[Any], keyed: Mac, context: Context) -> str:
+    def single_pseudonym(self, value: Any, scope: Sequence[Any], keyed: HmacState, context: Context) -> str:
         """The pseudonym of one value, as it came in, in a scope of a `per` value and the start of a period."""
         parts = [*scope]
-        period = [] if self.rotate is None else [_period(parts.pop(), self.rotate)]
-        beginning = self._beginning([*map(canonical, parts), *period], context)
-        (digest,) = keyed.after(beginning).digests([canonical(value, fold=self.fold)])
+        period = [] if self.rotate is None else [_period_bytes(parts.pop(), self.rotate)]
+        beginning = self._beginning([*map(canonical_bytes, parts), *period], context)
+        (digest,) = keyed.extended(beginning).digests([canonical_bytes(value, fold=self.fold)])
         return b32encode(digest[:WIDTH]).decode().lower()
 
     def _beginning(self, scope: Iterable[bytes], context: Context) -> bytes:
         """Domain and scope, before the value: which parts there are, then the parts."""
         domain = f"field:{context.field}" if self.link is None else f"link:{self.link}"
         shape = f"per:{self.per is not None} rotate:{self.rotate}"
-        return prefixed(b"minimize pseudonymize 1", domain.encode(), shape.encode(), *scope)
+        return length_prefixed(b"minimize pseudonymize 1", domain.encode(), shape.encode(), *scope)
 
 
-class OneByOne:
+class SinglePseudonyms:
     """Computes single pseudonyms. Raises KeyringError, when it is made, where the key is missing."""
 
     def __init__(self, technique: Pseudonymize, context: Context) -> None:
         self._technique, self._context = technique, context
-        self._key = keyring(context).bytes_of(technique.key)
+        self._key = required_keys(context).bytes_of(technique.key)
 
     @cached_property
-    def _keyed(self) -> Mac:
-        return Mac.keyed(self._key)
+    def _keyed(self) -> HmacState:
+        return HmacState.from_key(self._key)
 
-    def __call__(self, asked: Asked) -> str:
+    def __call__(self, asked: ScopedValue) -> str:
         """The pseudonym of what is asked for: key version, value, scope."""
         _, value, *scope = asked
-        return self._technique.one(value, scope, self._keyed, self._context)
+        return self._technique.single_pseudonym(value, scope, self._keyed, self._context)
 
 
-class Hashes:
+class PseudonymHashes:
     """Computes pseudonyms, as rows of letters, scope by scope: what a memo calls for texts that it does not know."""
 
-    def __init__(self, keyed: Mac, fold: bool) -> None:
+    def __init__(self, keyed: HmacState, fold: bool) -> None:
         self._keyed, self._fold = keyed, fold
         self._key = keyed.digest(b"")
         """Tells keys apart, and not which they are."""
 
-    def named(self, beginnings: Iterable[bytes]) -> list[bytes]:
+    def scope_names(self, beginnings: Iterable[bytes]) -> list[bytes]:
         """The beginnings as scopes that no other key or form shares."""
         return [self._key + bytes([self._fold]) + beginning for beginning in beginnings]
 
@@ -210,37 +302,41 @@ class Hashes:
         self, named: Sequence[bytes], scopes: npt.NDArray[np.int32], values: pa.Array
     ) -> npt.NDArray[np.uint8]:
         """One row for each value."""
-        begun = {scope: self._keyed.after(named[scope][len(self._key) + 1 :]) for scope in np.unique(scopes).tolist()}
-        hashes = digests_after(begun, scopes.tolist(), canonicals(values, fold=self._fold))
+        begun = {
+            scope: self._keyed.extended(named[scope][len(self._key) + 1 :]) for scope in np.unique(scopes).tolist()
+        }
+        hashes = digests_by_state(begun, scopes.tolist(), canonical_forms(values, fold=self._fold))
         whole = np.frombuffer(b"".join(hashes), np.uint8).reshape(len(values), -1)
-        return letters(np.ascontiguousarray(whole[:, :WIDTH]))
+        return base32_letters(np.ascontiguousarray(whole[:, :WIDTH]))
 
 
-def _as_texts(values: pa.Array) -> pa.Array:
+def _as_cacheable_texts(values: pa.Array) -> pa.Array:
     """Integers as they are written; texts and bytes in the layouts that a memory knows."""
-    kind = family(values.type)
+    kind = type_family(values.type)
     if kind == "binary":
         return values.cast(pa.large_binary() if pa.types.is_large_binary(values.type) else pa.binary())
     return values.cast(pa.large_string() if pa.types.is_large_string(values.type) else pa.string())
 
 
-def _periods(context: Context, unit: Rotation) -> Part:
+def _period_part(context: Context, unit: Rotation) -> ScopePart:
     """The UTC period of the event time as a part of the scope."""
-    found = distinct(_starts(context, unit))
-    return Part([b"" if day is None else _period(day, unit) for day in found.words.to_pylist()], found.codes)
+    found = distinct_values(_event_periods(context, unit))
+    return ScopePart(
+        [b"" if day is None else _period_bytes(day, unit) for day in found.values.to_pylist()], found.codes
+    )
 
 
-def _starts(context: Context, unit: Rotation) -> pa.Array:
+def _event_periods(context: Context, unit: Rotation) -> pa.Array:
     if context.time is None:
         raise PolicyError(f"`{context.field}` rotates by event time, and the policy names no time")
-    return starts(decoded(context.time), unit, "UTC")
+    return period_starts(decode_dictionary(context.time), unit, "UTC")
 
 
-def _period(start: date, unit: Rotation) -> bytes:
+def _period_bytes(start: date, unit: Rotation) -> bytes:
     return f"{unit} {start:%Y-%m-%d}".encode()
 
 
-def _type_of(value: object) -> pa.DataType:
+def _arrow_type(value: object) -> pa.DataType:
     if isinstance(value, bytes):
         return pa.binary()
     return pa.int64() if isinstance(value, int) else pa.string()

@@ -8,12 +8,12 @@ from typing import ClassVar
 import pyarrow as pa
 from pydantic import Field
 
-from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, each_distinct
-from minimize.techniques.patterns import PATTERNS, Name, Span, find
+from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, apply_per_distinct
+from minimize.techniques.patterns import PATTERNS, PatternName, TextSpan, find_pattern
 
-ALL: tuple[Name, ...] = tuple(PATTERNS)
-PLACE = "…"
-MOST = 8
+ALL_PATTERNS: tuple[PatternName, ...] = tuple(PATTERNS)
+NAME_PLACEHOLDER = "…"
+MAX_PASSES = 8
 """Passes over a text: nothing but a text made for it takes more."""
 
 
@@ -39,48 +39,54 @@ class Redact(Technique):
     source: ClassVar[str] = "RFC 5322, E.164, ISO/IEC 7812-1, ISO 13616"
     about: ClassVar[str] = "marks in place of what patterns find in free text"
 
-    patterns: tuple[Name, ...] = Field(ALL, min_length=1)
-    mark: str = Field(f"[{PLACE}]", min_length=1, max_length=64)
+    patterns: tuple[PatternName, ...] = Field(ALL_PATTERNS, min_length=1)
+    mark: str = Field(f"[{NAME_PLACEHOLDER}]", min_length=1, max_length=64)
 
     def gives(self, type_: pa.DataType) -> pa.DataType:
         """Text. Raises TypeRefused for what is no text."""
         super().gives(type_)
         return pa.string()
 
-    def apply(self, values: pa.Array, context: Context) -> Treated:
+    def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The texts with marks."""
-        return each_distinct(values, self.redacted, pa.string())
+        return apply_per_distinct(values, self.redact_text, pa.string())
 
-    def redacted(self, text: str) -> str:
+    def redact_text(self, text: str) -> str:
         """One text with marks."""
         pieces, last = [], 0
-        for name, start, end in spans(text, self.patterns):
-            pieces += [text[last:start], self.mark.replace(PLACE, name)]
+        for name, start, end in find_spans(text, self.patterns):
+            pieces += [text[last:start], self.mark.replace(NAME_PLACEHOLDER, name)]
             last = end
         return "".join([*pieces, text[last:]])
 
 
-def spans(text: str, patterns: Collection[Name] = ALL) -> list[tuple[Name, int, int]]:
+def find_spans(text: str, patterns: Collection[PatternName] = ALL_PATTERNS) -> list[tuple[PatternName, int, int]]:
     """What is found in a text, in order, without overlaps: pass after pass, until nothing is found between the hits.
 
     After MOST passes the whole of what lies between two hits counts as one.
     """
-    found: list[tuple[Name, int, int]] = []
-    between: list[Span] = [(0, len(text))]
-    for passes in range(MOST):
+    found: list[tuple[PatternName, int, int]] = []
+    between: list[TextSpan] = [(0, len(text))]
+    for passes in range(MAX_PASSES):
         count = len(found)
-        for name in ALL:
+        for name in ALL_PATTERNS:
             if name in patterns:
-                between = [rest for span in between for rest in _cut(text, span, name, found, whole=passes == MOST - 1)]
+                between = [
+                    rest
+                    for span in between
+                    for rest in _cut_hits(text, span, name, found, whole=passes == MAX_PASSES - 1)
+                ]
         if len(found) == count:
             break
     return sorted(found, key=lambda hit: hit[1])
 
 
-def _cut(text: str, span: Span, name: Name, found: list[tuple[Name, int, int]], *, whole: bool) -> Iterator[Span]:
+def _cut_hits(
+    text: str, span: TextSpan, name: PatternName, found: list[tuple[PatternName, int, int]], *, whole: bool
+) -> Iterator[TextSpan]:
     """What is left of a part of the text between the hits of a pattern; nothing of it if `whole`, and there is a hit."""
     begin, last = span[0], span[0]
-    hits = find(text[span[0] : span[1]], name)
+    hits = find_pattern(text[span[0] : span[1]], name)
     if hits and whole:
         found.append((name, *span))
         return
@@ -93,10 +99,10 @@ def _cut(text: str, span: Span, name: Name, found: list[tuple[Name, int, int]], 
         yield last, span[1]
 
 
-def hits(text: str, patterns: Collection[Name] = ALL) -> bool:
+def has_hit(text: str, patterns: Collection[PatternName] = ALL_PATTERNS) -> bool:
     """Whether any of the patterns finds something in the text: a name of which that is true may be a value.
 
-    >>> hits("ann@example.com"), hits("battery_pct")
+    >>> has_hit("ann@example.com"), has_hit("battery_pct")
     (True, False)
     """
-    return any(find(text, name) for name in patterns)
+    return any(find_pattern(text, name) for name in patterns)

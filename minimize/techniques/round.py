@@ -11,30 +11,30 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field, model_validator
 
+from minimize.arrow.hashing import numpy_type
 from minimize.techniques.base import (
     Context,
     Family,
     Leaves,
     Technique,
-    Treated,
-    TypeRefused,
-    each_distinct,
-    family,
-    mask_of,
+    TechniqueResult,
+    UnsupportedType,
+    apply_per_distinct,
+    failure_mask,
+    type_family,
 )
-from minimize.techniques.lattice import Lattice, nearest_double, shortest
+from minimize.techniques.decimal_grid import DecimalGrid, nearest_double, shortest_decimal
 from minimize.techniques.numeric import (
     Doubles,
-    decimal_of,
-    doubles,
-    finished,
-    finite,
-    fits,
-    integers,
-    nulls,
+    as_decimal,
+    as_doubles,
+    as_integers,
+    can_hold,
+    finite_result,
+    null_mask,
     raw_doubles,
+    result_from_doubles,
 )
-from minimize.words import number_type
 
 
 class Round(Technique):
@@ -66,61 +66,65 @@ class Round(Technique):
         return self
 
     @cached_property
-    def _halves(self) -> Lattice:
-        return Lattice.of(self.to / 2)
+    def _halves(self) -> DecimalGrid:
+        return DecimalGrid.from_decimals(self.to / 2)
 
     @cached_property
-    def _multiples(self) -> Lattice:
-        return Lattice.of(self.to)
+    def _multiples(self) -> DecimalGrid:
+        return DecimalGrid.from_decimals(self.to)
 
     def gives(self, type_: pa.DataType) -> pa.DataType:
         """The same type. Raises TypeRefused also where the type cannot hold the step."""
         given = super().gives(type_)
-        if not fits(self.to, given):
-            raise TypeRefused(tuple(word for word in self.takes if word != family(given)))
+        if not can_hold(self.to, given):
+            raise UnsupportedType(tuple(word for word in self.takes if word != type_family(given)))
         return given
 
-    def apply(self, values: pa.Array, context: Context) -> Treated:
+    def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The nearest multiples."""
         if pa.types.is_floating(values.type):
             return self._of_doubles(values)
         if pa.types.is_integer(values.type):
             return self._of_integers(values)
-        return each_distinct(values, lambda value: decimal_of(self._nearest(Fraction(value)), values.type), values.type)
+        return apply_per_distinct(
+            values, lambda value: as_decimal(self._nearest(Fraction(value)), values.type), values.type
+        )
 
     def _nearest(self, number: Fraction) -> Fraction:
         step = Fraction(self.to)
         return round(number / step) * step
 
-    def _of_doubles(self, values: pa.Array) -> Treated:
+    def _of_doubles(self, values: pa.Array) -> TechniqueResult:
         if not pa.types.is_float64(values.type):
-            return self._slowly(values)
+            return self._exact_result(values)
         with np.errstate(all="ignore"):
             found, sure = self._multiples.nearest(raw_doubles(values))
-        return finished(values, found, sure, self._slowly)
+        return result_from_doubles(values, found, sure, self._exact_result)
 
-    def _slowly(self, values: pa.Array) -> Treated:
-        return finite(values, self._rounded(doubles(values)))
+    def _exact_result(self, values: pa.Array) -> TechniqueResult:
+        return finite_result(values, self._rounded(as_doubles(values)))
 
     def _rounded(self, numbers: Doubles) -> Doubles:
         """By halves of the step: an even half lies on a multiple, an odd one goes up unless it is met exactly (a tie)."""
         halves = self._halves
         half = halves.floor(numbers)
-        tie = (half % 2 == 1) & (numbers == halves.at(half))
+        tie = (half % 2 == 1) & (numbers == halves.points(half))
         multiple = np.where(tie, half + (half % 4 == 3) * 2 - 1, half + 1) // 2
-        rounded = np.where(np.isfinite(numbers), halves.at(multiple * 2), np.nan) + 0.0
+        rounded = np.where(np.isfinite(numbers), halves.points(multiple * 2), np.nan) + 0.0
         hard = np.flatnonzero(halves.hard(numbers))
-        exact = {number: nearest_double(self._nearest(shortest(number))) for number in set(numbers[hard].tolist())}
+        exact = {
+            number: nearest_double(self._nearest(shortest_decimal(number))) for number in set(numbers[hard].tolist())
+        }
         rounded[hard] = [exact[number] for number in numbers[hard].tolist()]
         return rounded
 
-    def _of_integers(self, values: pa.Array) -> Treated:
-        numbers, limit = integers(values), np.iinfo(number_type(values.type))
+    def _of_integers(self, values: pa.Array) -> TechniqueResult:
+        numbers, limit = as_integers(values), np.iinfo(numpy_type(values.type))
         step = np.asarray(int(self.to), numbers.dtype)
         rest = numbers % step
         up = (rest > step - rest) | ((rest == step - rest) & ((numbers // step) % 2 == 1))
         rounded = np.where(up, numbers + (step - rest), numbers - rest)
         bad = np.where(up, rounded < numbers, rounded > numbers) | (rounded < limit.min) | (rounded > limit.max)
-        null = nulls(values)
+        null = null_mask(values)
         given = pa.array(np.where(bad, 0, rounded), mask=bad | null).cast(values.type)
-        return Treated(given, mask_of(bad & ~null))
+        return TechniqueResult(given, failure_mask(bad & ~null))

@@ -9,11 +9,10 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field
 
-from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, mask_of
-from minimize.techniques.distinct import distinct, numbers
-from minimize.techniques.mac import Mac
+from minimize.arrow.dictionaries import as_int64, distinct_values
+from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, failure_mask
+from minimize.techniques.keyed_hash import HmacState, canonical_forms, length_prefixed, required_keys
 from minimize.techniques.periods import Ticks, leaves_calendar, ticks, ticks_per_second
-from minimize.techniques.scope import canonicals, keyring, prefixed
 
 
 class ShiftDates(Technique):
@@ -56,38 +55,38 @@ class ShiftDates(Technique):
         """The key."""
         return frozenset({self.key})
 
-    def apply(self, values: pa.Array, context: Context) -> Treated:
+    def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The moved times. Raises KeyringError where the key is missing."""
-        found = distinct(context.columns[self.per])
+        found = distinct_values(context.columns[self.per])
         mac = self._mac(context)
-        shifts = pa.array([self._shift(mac, form) for form in canonicals(found.words)], pa.int64())
+        shifts = pa.array([self._shift(mac, form) for form in canonical_forms(found.values)], pa.int64())
         by_row = shifts.take(found.codes)
-        return _moved(values, numbers(by_row.fill_null(0)), numbers(by_row.is_null().cast(pa.int64())) == 1)
+        return _shift_times(values, as_int64(by_row.fill_null(0)), as_int64(by_row.is_null().cast(pa.int64())) == 1)
 
-    def _mac(self, context: Context) -> Mac:
-        beginning = prefixed(b"minimize shift_dates 1", self.per.encode(), str(self.max_days).encode())
-        return Mac.keyed(keyring(context).bytes_of(self.key)).after(beginning)
+    def _mac(self, context: Context) -> HmacState:
+        beginning = length_prefixed(b"minimize shift_dates 1", self.per.encode(), str(self.max_days).encode())
+        return HmacState.from_key(required_keys(context).bytes_of(self.key)).extended(beginning)
 
-    def _shift(self, mac: Mac, form: bytes) -> int:
+    def _shift(self, mac: HmacState, form: bytes) -> int:
         """From -max_days to -1 and from 1 to max_days, all equally likely."""
-        place = int.from_bytes(mac.digest(prefixed(form)), "big") % (2 * self.max_days) - self.max_days
+        place = int.from_bytes(mac.digest(length_prefixed(form)), "big") % (2 * self.max_days) - self.max_days
         return place if place < 0 else place + 1
 
 
-def _moved(values: pa.Array, days: Ticks, unknown: npt.NDArray[np.bool_]) -> Treated:
+def _shift_times(values: pa.Array, days: Ticks, unknown: npt.NDArray[np.bool_]) -> TechniqueResult:
     per_second = ticks_per_second(values.type)
     was, by = ticks(values), days * 86_400 * per_second
-    low, high = _limits(values.type)
+    low, high = _tick_limits(values.type)
     beyond = np.where(by > 0, was > high - by, was < low - by) | leaves_calendar(was, was + by, per_second)
     null = np.asarray(values.is_null().to_numpy(zero_copy_only=False))
     bad = (unknown | beyond) & ~null
     moved = np.where(bad | null, 0, was + by)
     if pa.types.is_date32(values.type):
         moved = (moved // 86_400).astype(np.int32)
-    return Treated(pa.array(moved, mask=bad | null).cast(values.type), mask_of(bad))
+    return TechniqueResult(pa.array(moved, mask=bad | null).cast(values.type), failure_mask(bad))
 
 
-def _limits(type_: pa.DataType) -> tuple[int, int]:
+def _tick_limits(type_: pa.DataType) -> tuple[int, int]:
     """What the type can hold, in its ticks."""
     narrow = pa.types.is_date32(type_)
     limit, scale = np.iinfo(np.int32 if narrow else np.int64), 86_400 if narrow else 1

@@ -1,4 +1,4 @@
-"""`size`: how many elements a list or map has."""
+"""`size`: the number of elements of a list or map."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.techniques.base import Context, Family, Leaves, Technique, Treated
+from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult
 
 
 class Size(Technique):
@@ -34,12 +34,12 @@ class Size(Technique):
         super().gives(type_)
         return pa.int32()
 
-    def apply(self, values: pa.Array, context: Context) -> Treated:
+    def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The lengths."""
-        return Treated(pc.list_value_length(_as_list(values)).cast(pa.int32()))
+        return TechniqueResult(pc.list_value_length(_map_as_list(values)).cast(pa.int32()))
 
 
-def _as_list(values: pa.Array) -> pa.Array:
+def _map_as_list(values: pa.Array) -> pa.Array:
     """A map as the list of its entries; lists as they are."""
     if not pa.types.is_map(values.type):
         return values

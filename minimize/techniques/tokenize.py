@@ -1,4 +1,4 @@
-"""`tokenize`: reversible, with the keyring only."""
+"""`tokenize`: encryption that the keyring can reverse."""
 
 from __future__ import annotations
 
@@ -10,14 +10,21 @@ from typing import TYPE_CHECKING, ClassVar
 import pyarrow as pa
 from pydantic import Field
 
-from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, spread, untreated_at
-from minimize.techniques.distinct import listed, pick
-from minimize.techniques.scope import Part, Scoped, companion, keyring, prefixed, scoped
+from minimize.arrow.dictionaries import take_values, to_python
+from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, expand_entries, untreated_mask
+from minimize.techniques.keyed_hash import (
+    ScopedValues,
+    ScopePart,
+    companion_part,
+    length_prefixed,
+    required_keys,
+    scope_values,
+)
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
-BLOCK = 16
+BLOCK_BYTES = 16
 
 
 class Tokenize(Technique):
@@ -64,26 +71,26 @@ class Tokenize(Technique):
         """The key."""
         return frozenset({self.key})
 
-    def apply(self, values: pa.Array, context: Context) -> Treated:
+    def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The tokens. Raises KeyringError where the key is missing."""
-        found, words = self._each(values, context, _sealed, None)
-        return Treated(pick(words, found.codes), found.untreated)
+        found, words = self._each(values, context, _seal_value, None)
+        return TechniqueResult(take_values(words, found.codes), found.untreated)
 
-    def apply_encoded(self, values: pa.DictionaryArray, context: Context) -> Treated:
+    def apply_encoded(self, values: pa.DictionaryArray, context: Context) -> TechniqueResult:
         """The tokens of a dictionary's entries, dictionary-encoded."""
-        found, words = self._each(values, context, _sealed, None)
-        return Treated(spread(Treated(words), found.codes).values, found.untreated)
+        found, words = self._each(values, context, _seal_value, None)
+        return TechniqueResult(expand_entries(TechniqueResult(words), found.codes).values, found.untreated)
 
-    def detokenize(self, tokens: pa.Array, context: Context, version: int | None = None) -> Treated:
+    def detokenize(self, tokens: pa.Array, context: Context, version: int | None = None) -> TechniqueResult:
         """The values behind tokens of this field, of one key version (the newest where none is said).
 
         A token that was not made here, with this key and this `per`, cannot be treated. Raises KeyringError.
         """
-        found, words = self._each(tokens, context, _opened, version)
+        found, words = self._each(tokens, context, _open_token, version)
         lost = words.is_null().to_pylist()
-        values = pick(words, found.codes)
-        unopened = untreated_at(lost, found.codes)
-        return Treated(values, found.untreated if unopened is None else unopened)
+        values = take_values(words, found.codes)
+        unopened = untreated_mask(lost, found.codes)
+        return TechniqueResult(values, found.untreated if unopened is None else unopened)
 
     def _each(
         self,
@@ -91,13 +98,13 @@ class Tokenize(Technique):
         context: Context,
         of: Callable[[AESSIV, str, list[bytes]], str | None],
         version: int | None,
-    ) -> tuple[Scoped, pa.StringArray]:
+    ) -> tuple[ScopedValues, pa.StringArray]:
         """Each distinct value of each scope through a function of the cipher."""
-        parts: tuple[Part, ...] = () if self.per is None else (companion(context, self.per),)
-        found = scoped(values, parts)
-        cipher = _cipher(keyring(context).bytes_of(self.key, version))
-        scopes = [[prefixed(context.field.encode(), b"per" if parts else b"", *scope)] for scope in found.scopes]
-        words = listed(found.words)
+        parts: tuple[ScopePart, ...] = () if self.per is None else (companion_part(context, self.per),)
+        found = scope_values(values, parts)
+        cipher = _field_cipher(required_keys(context).bytes_of(self.key, version))
+        scopes = [[length_prefixed(context.field.encode(), b"per" if parts else b"", *scope)] for scope in found.scopes]
+        words = to_python(found.values)
         results = [
             None if words[word] is None else of(cipher, words[word], scopes[scope])
             for word, scope in zip(found.pairs[0].tolist(), found.pairs[1].tolist(), strict=True)
@@ -105,7 +112,7 @@ class Tokenize(Technique):
         return found, pa.array(results, pa.string())
 
 
-def _cipher(key: bytes) -> AESSIV:
+def _field_cipher(key: bytes) -> AESSIV:
     """AES-SIV with 512 bits derived from the key for this use alone."""
     from cryptography.hazmat.primitives.ciphers.aead import AESSIV
     from cryptography.hazmat.primitives.hashes import SHA256
@@ -114,22 +121,22 @@ def _cipher(key: bytes) -> AESSIV:
     return AESSIV(HKDF(SHA256(), 64, salt=None, info=b"minimize tokenize 1").derive(key))
 
 
-def _sealed(cipher: AESSIV, value: str, scope: list[bytes]) -> str:
-    sealed = cipher.encrypt(_padded(value.encode()), scope)
+def _seal_value(cipher: AESSIV, value: str, scope: list[bytes]) -> str:
+    sealed = cipher.encrypt(_pad_to_block(value.encode()), scope)
     return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
 
-def _opened(cipher: AESSIV, token: str, scope: list[bytes]) -> str | None:
+def _open_token(cipher: AESSIV, token: str, scope: list[bytes]) -> str | None:
     from cryptography.exceptions import InvalidTag
 
     try:
         sealed = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-        opened = cipher.decrypt(sealed, scope) if len(sealed) > BLOCK else b""
+        opened = cipher.decrypt(sealed, scope) if len(sealed) > BLOCK_BYTES else b""
     except (InvalidTag, binascii.Error, ValueError):
         return None
     return opened.rstrip(b"\0")[:-1].decode() if opened else None
 
 
-def _padded(value: bytes) -> bytes:
+def _pad_to_block(value: bytes) -> bytes:
     """ISO/IEC 7816-4: a one bit, then zeros up to a whole block."""
-    return value + b"\x80" + bytes(-(len(value) + 1) % BLOCK)
+    return value + b"\x80" + bytes(-(len(value) + 1) % BLOCK_BYTES)

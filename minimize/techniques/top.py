@@ -1,7 +1,7 @@
 """`top`: the most frequent values by subjects; the rest is `other`.
 
-What is frequent is known once everything was seen, so the step itself treats nothing: its tally (`frequent.py`) observes the
-values that the steps before it gave, and settles into `Kept`, the technique that does.
+The most frequent values are known only after all rows were seen, so the step itself treats nothing: its tally (`top_tally.py`)
+observes the values that the steps before it gave, and settles into `TopValues`, the technique that applies the result.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from minimize.techniques.base import Context, Family, Leaves, Step, Technique, Treated
+from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, TechniqueStep
 
 
-class Top(Step):
+class Top(TechniqueStep):
     """The `keep` most frequent values by distinct subjects; the rest becomes `other`.
 
     Takes strings and gives strings; null stays null. Values of fewer than `at_least` subjects go to `other`, and where `other`
@@ -37,11 +37,11 @@ class Top(Step):
         return pa.string()
 
 
-class Kept(Technique):
+class TopValues(Technique):
     """Values that are kept as they are; every other value becomes `other`. Null stays null.
 
     >>> from datetime import datetime, UTC
-    >>> technique = Kept(kept=("a", "b"), other="other")
+    >>> technique = TopValues(values=("a", "b"), other="other")
     >>> technique.apply(pa.array(["a", "c", None]), Context("model", datetime.now(UTC))).values.to_pylist()
     ['a', 'other', None]
     """
@@ -51,7 +51,7 @@ class Kept(Technique):
     leaves: ClassVar[Leaves] = Top.leaves
     source: ClassVar[str] = Top.source
     about: ClassVar[str] = Top.about
-    kept: tuple[str, ...] = Field(repr=False)
+    values: tuple[str, ...] = Field(repr=False)
     other: str
 
     def gives(self, type_: pa.DataType) -> pa.DataType:
@@ -59,9 +59,9 @@ class Kept(Technique):
         super().gives(type_)
         return pa.string()
 
-    def apply(self, values: pa.Array, context: Context) -> Treated:
+    def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The kept values, and `other`."""
         text = values.cast(pa.string())
-        place = pc.index_in(text, value_set=pa.array(self.kept, pa.string()), skip_nulls=True)
-        place = pc.if_else(text.is_null(), pa.nulls(len(text), pa.int32()), pc.fill_null(place, len(self.kept)))
-        return Treated(pa.array([*self.kept, self.other], pa.string()).take(place))
+        place = pc.index_in(text, value_set=pa.array(self.values, pa.string()), skip_nulls=True)
+        place = pc.if_else(text.is_null(), pa.nulls(len(text), pa.int32()), pc.fill_null(place, len(self.values)))
+        return TechniqueResult(pa.array([*self.values, self.other], pa.string()).take(place))

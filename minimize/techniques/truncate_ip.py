@@ -11,13 +11,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ConfigDict, Field
 
-from minimize.techniques.base import FEW, Context, Family, Leaves, Technique, Treated, each_distinct, mask_of
-from minimize.techniques.distinct import decoded, distinct, workable
-from minimize.techniques.hextets import leading, written_out
-from minimize.techniques.quads import parsed, written
-from minimize.techniques.recall import Recall
+from minimize.arrow.dictionaries import as_takeable, decode_dictionary, distinct_values
+from minimize.techniques.addresses import are_written_out, format_ipv4, leading_groups, parse_ipv4
+from minimize.techniques.base import (
+    FEW_ROWS,
+    Context,
+    Family,
+    Leaves,
+    Technique,
+    TechniqueResult,
+    apply_per_distinct,
+    failure_mask,
+)
+from minimize.techniques.cache import ValueCache
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class TruncateIp(Technique):
@@ -53,34 +61,36 @@ class TruncateIp(Technique):
         super().gives(type_)
         return pa.string()
 
-    def apply(self, values: pa.Array, context: Context) -> Treated:
+    def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The networks: plain IPv4 and IPv6 by their leading part, all else one by one."""
         found = self.apply_column(values, context)
-        return Treated(decoded(found.values), found.untreated)
+        return TechniqueResult(decode_dictionary(found.values), found.untreated)
 
-    def apply_column(self, values: pa.Array, context: Context) -> Treated:
+    def apply_column(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The same, as indices into the distinct networks: there are few."""
-        if len(values) <= FEW:
-            return each_distinct(values, self._truncated, pa.string(), context.recall(self))
-        texts = workable(values).cast(pa.string())
-        lasting = context.lasting(self)
+        if len(values) <= FEW_ROWS:
+            return apply_per_distinct(values, self._truncated, pa.string(), context.value_cache(self))
+        texts = as_takeable(values).cast(pa.string())
+        lasting = context.column_cache(self)
         found = (
-            None if lasting is None else lasting.column(texts, lambda new: decoded(self._column(new, context).values))
+            None
+            if lasting is None
+            else lasting.column(texts, lambda new: decode_dictionary(self._column(new, context).values))
         )
         if found is None:
             return self._column(texts, context)
-        return Treated(found.values, mask_of(found.failed), found.changed)
+        return TechniqueResult(found.values, failure_mask(found.failed), found.changed)
 
-    def _column(self, texts: pa.StringArray, context: Context) -> Treated:
+    def _column(self, texts: pa.StringArray, context: Context) -> TechniqueResult:
         """The networks of any texts, worked out."""
-        numbers, plain = parsed(texts)
+        numbers, plain = parse_ipv4(texts)
         kept = numbers & self._mask
         changed = int(np.count_nonzero((kept != numbers) & plain if self.as_ == "address" else plain))
         networks = pa.array(kept, mask=~plain).dictionary_encode()
-        words = self._suffixed(written(networks.dictionary.to_numpy().astype(np.uint32)))
+        words = self._suffixed(format_ipv4(networks.dictionary.to_numpy().astype(np.uint32)))
         if plain.all():
-            return Treated(pa.DictionaryArray.from_arrays(networks.indices, words), changed=changed)
-        others = self._others(texts.filter(pa.array(~plain)), context.recall(self))
+            return TechniqueResult(pa.DictionaryArray.from_arrays(networks.indices, words), changed=changed)
+        others = self._others(texts.filter(pa.array(~plain)), context.value_cache(self))
         codes = np.full(len(texts), -1)
         codes[plain] = networks.indices.filter(pa.array(plain)).to_numpy()
         codes[~plain] = pc.fill_null(pc.add(others.values.indices, len(words)), -1).to_numpy()
@@ -88,37 +98,41 @@ class TruncateIp(Technique):
         lost[~plain] = False if others.untreated is None else others.untreated.to_numpy(zero_copy_only=False)
         encoded = pa.array(codes, pa.int32(), mask=codes < 0)
         both = pa.concat_arrays([words, others.values.dictionary])
-        return Treated(pa.DictionaryArray.from_arrays(encoded, both), mask_of(lost), changed + (others.changed or 0))
+        return TechniqueResult(
+            pa.DictionaryArray.from_arrays(encoded, both), failure_mask(lost), changed + (others.changed or 0)
+        )
 
-    def _others(self, texts: pa.StringArray, recall: Recall) -> Treated:
+    def _others(self, texts: pa.StringArray, recall: ValueCache) -> TechniqueResult:
         """Everything but plain IPv4, by distinct text, dictionary-encoded."""
-        found = distinct(texts)
-        results = recall.words(found.words, self._texts)
+        found = distinct_values(texts)
+        results = recall.compute_distinct(found.values, self._texts)
         merged = results.dictionary_encode()
-        failed = pc.and_(results.is_null(), found.words.is_valid())
-        changed = pc.fill_null(pc.not_equal(results, found.words), False).take(found.codes).true_count
+        failed = pc.and_(results.is_null(), found.values.is_valid())
+        changed = pc.fill_null(pc.not_equal(results, found.values), False).take(found.codes).true_count
         untreated = pc.fill_null(failed.take(found.codes), False) if failed.true_count else None
         values = pa.DictionaryArray.from_arrays(merged.indices.take(found.codes), merged.dictionary)
-        return Treated(values, untreated, changed)
+        return TechniqueResult(values, untreated, changed)
 
     def _texts(self, texts: pa.StringArray) -> pa.StringArray:
         """Plain IPv6 by the groups that the network is in, of which there are few; all else one by one."""
         groups = -(-self.v6 // 16)
         if not 0 < groups < 8:
-            return each_distinct(texts, self._truncated, pa.string()).values
-        starts = leading(texts, groups)
+            return apply_per_distinct(texts, self._truncated, pa.string()).values
+        starts = leading_groups(texts, groups)
         plain = starts.is_valid()
         few = self._networks(starts.filter(plain), groups)
-        rest = each_distinct(texts.filter(pc.invert(plain)), self._truncated, pa.string()).values
+        rest = apply_per_distinct(texts.filter(pc.invert(plain)), self._truncated, pa.string()).values
         return pc.replace_with_mask(pc.replace_with_mask(texts, plain, few), pc.invert(plain), rest)
 
     def _networks(self, starts: pa.StringArray, groups: int) -> pa.StringArray:
         """The networks of addresses that start so: all done where whole groups are kept, written as they should be."""
         if self.v6 % 16 or groups > 6:
-            return each_distinct(starts, lambda start: self._truncated(f"{start}::"), pa.string()).values
-        ready = written_out(starts)
+            return apply_per_distinct(starts, lambda start: self._truncated(f"{start}::"), pa.string()).values
+        ready = are_written_out(starts)
         suffix = f"::/{self.v6}" if self.as_ == "network" else "::"
-        rest = each_distinct(starts.filter(pc.invert(ready)), lambda start: self._truncated(f"{start}::"), pa.string())
+        rest = apply_per_distinct(
+            starts.filter(pc.invert(ready)), lambda start: self._truncated(f"{start}::"), pa.string()
+        )
         return pc.replace_with_mask(pc.binary_join_element_wise(starts, suffix, ""), pc.invert(ready), rest.values)
 
     @property
@@ -129,7 +143,7 @@ class TruncateIp(Technique):
         return pc.binary_join_element_wise(networks, f"/{self.v4}", "") if self.as_ == "network" else networks
 
     def _truncated(self, text: str) -> str | None:
-        address = _address(text)
+        address = _parse_address(text)
         if address is None:
             return None
         bits = self.v4 if address.version == 4 else self.v6
@@ -137,7 +151,7 @@ class TruncateIp(Technique):
         network = type(address)(int(address) >> shift << shift)
         return f"{network}/{bits}" if self.as_ == "network" else str(network)
 
-    def _carried(self, address: Address) -> int:
+    def _carried(self, address: IpAddress) -> int:
         """The bits of which nothing shows more of an IPv4 address than `v4` allows: 6to4 has one behind its first 16."""
         return 16 + self.v4 if getattr(address, "sixtofour", None) else address.max_prefixlen
 
@@ -147,17 +161,17 @@ _BRACKETED = re.compile(r"\[(?P<address>[^\[\]]*)\](?P<port>:[0-9]{1,5})?", re.A
 _V4_PORT = re.compile(r"(?P<address>[0-9.]+):(?P<port>[0-9]{1,5})", re.ASCII)
 
 
-def _address(text: str) -> Address | None:
+def _parse_address(text: str) -> IpAddress | None:
     """The address in a text, without brackets, port and zone id; a mapped IPv4 address as IPv4."""
     bare = text.strip()
     found = _BRACKETED.fullmatch(bare) or _V4_PORT.fullmatch(bare)
     if found and int((found["port"] or ":0").lstrip(":")) > 65_535:
         return None
-    address = _parsed((found["address"] if found else bare).partition("%"))
+    address = _parse_bare_address((found["address"] if found else bare).partition("%"))
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def _parsed(parts: tuple[str, str, str]) -> Address | None:
+def _parse_bare_address(parts: tuple[str, str, str]) -> IpAddress | None:
     """An address with an optional zone id, which only IPv6 has and which is not empty."""
     text, percent, zone = parts
     try:

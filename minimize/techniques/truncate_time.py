@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import AfterValidator
 
-from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, TypeRefused
-from minimize.techniques.periods import Unit, starts
+from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, UnsupportedType
+from minimize.techniques.periods import CalendarUnit, period_starts
 
 
 def _known_zone(name: str) -> str:
@@ -45,20 +45,20 @@ class TruncateTime(Technique):
     source: ClassVar[str] = "ISO 8601"
     about: ClassVar[str] = "the start of the minute, hour, day, week, month, quarter or year"
 
-    to: Unit
+    to: CalendarUnit
     zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
 
     def gives(self, type_: pa.DataType) -> pa.DataType:
         """The same type. Raises TypeRefused also for a date and a unit that is finer than a day."""
         given = super().gives(type_)
         if pa.types.is_date(given) and self.to in ("minute", "hour"):
-            raise TypeRefused(("timestamp",))
+            raise UnsupportedType(("timestamp",))
         return given
 
-    def apply(self, values: pa.Array, context: Context) -> Treated:
+    def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The starts."""
-        found = starts(values, self.to, self.zone)
+        found = period_starts(values, self.to, self.zone)
         if found.null_count == values.null_count:
-            return Treated(found)
+            return TechniqueResult(found)
         lost = pc.and_(found.is_null(), values.is_valid())
-        return Treated(found, lost)
+        return TechniqueResult(found, lost)

@@ -9,7 +9,7 @@ from typing import ClassVar
 import pyarrow as pa
 from pydantic import Field
 
-from minimize.techniques.base import Context, Family, Leaves, Technique, Treated, each_distinct
+from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, apply_per_distinct
 
 
 class TruncateVersion(Technique):
@@ -39,9 +39,9 @@ class TruncateVersion(Technique):
         super().gives(type_)
         return pa.string()
 
-    def apply(self, values: pa.Array, context: Context) -> Treated:
+    def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The leading parts."""
-        return each_distinct(values, self._truncated, pa.string(), context.recall(self))
+        return apply_per_distinct(values, self._truncated, pa.string(), context.value_cache(self))
 
     def _truncated(self, version: str) -> str | None:
         found = self._leading.match(version)

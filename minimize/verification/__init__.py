@@ -1,8 +1,146 @@
-"""Re-checks an output against its receipts and the policies they carry, sharing no code with what made it."""
+"""Verification: re-checks an output against its receipts and the policies they carry. Shares no code with what it checks.
+
+evidence         runs, receipts and policies of an output folder, and which run wrote which file
+receipts         counts, ledger and third-party data in receipts
+files            files in force: presence, digests, encryption, quarantine
+indexes          subject indexes and contribution sketches
+records          columns and values of records
+values           conditions, ids, retention and rare values
+aggregates       aggregates and their definitions
+rules            what values may look like after a technique
+declared_forms   values before they leave: do they look as declared
+policy_reading   policies and pipelines, read without the loader
+nested_values    values of nested columns, read without `minimize.arrow.nested`
+findings         all findings by stable code
+"""
 
 from __future__ import annotations
 
-from minimize.verification.check import check, found_of_aggregate, verify
-from minimize.verification.codes import CODES
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-__all__ = ["CODES", "check", "found_of_aggregate", "verify"]
+from minimize.errors import ConfigurationError, Finding, VerificationError
+from minimize.keys import Keyring, PublicKeys, Verifier, find_keyring, find_kms
+from minimize.receipts import check_chain, check_file_history
+from minimize.receipts.chain import check_voids
+from minimize.stores import Location, LocationLike, local_path, parse_output_location
+from minimize.text import count_noun
+from minimize.verification.aggregates import check_aggregates, thresholds
+from minimize.verification.evidence import Evidence, gather_evidence
+from minimize.verification.files import check_bytes, check_encryption, check_files, check_quarantine
+from minimize.verification.findings import CODES, new_finding
+from minimize.verification.indexes import check_indexes, check_sketches
+from minimize.verification.receipts import check_counts, check_ledgers, check_received
+from minimize.verification.records import check_records
+
+__all__ = ["CODES", "check", "check_aggregate", "verify"]
+
+
+PathLike = str | os.PathLike[str]
+
+
+def verify(
+    output: LocationLike,
+    *,
+    keys: Keyring | PathLike | None = None,
+    public_key: PublicKeys | PathLike | None = None,
+    from_receipt: int = 1,
+) -> None:
+    """Re-checks the set in force of an output against its receipts and the policies they carry.
+
+    Takes the output folder, and a keyring or a public key (a PEM file): a receipt cannot vouch for itself. `from_receipt` is the
+    sequence of the first receipt that is checked, with the files in force that it and later ones wrote.
+    Raises VerificationError whose findings say what does not hold; ConfigurationError without a key, OutputError without a
+    folder.
+    """
+    require_no_errors(check(output, keys=keys, public_key=public_key, from_receipt=from_receipt))
+
+
+def require_no_errors(findings: Sequence[Finding]) -> None:
+    """Raises VerificationError with all findings where one of them is an error."""
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if errors:
+        noun = "finding" if len(errors) == 1 else "findings"
+        raise VerificationError(f"{len(errors)} {noun}: the output is not what its receipts say", findings=findings)
+
+
+def check(
+    output: LocationLike,
+    *,
+    keys: Keyring | PathLike | None = None,
+    public_key: PublicKeys | PathLike | None = None,
+    from_receipt: int = 1,
+) -> list[Finding]:
+    """All findings about an output, warnings included; see `verify`."""
+    return find_faults(output, verifier_for(output, keys, public_key), from_receipt)
+
+
+def find_faults(output: LocationLike, verifier: Verifier, from_receipt: int = 1) -> list[Finding]:
+    """All findings about an output, its signatures checked by this keyring or these public keys.
+
+    Raises ConfigurationError if `from_receipt` is no sequence that a receipt can have.
+    """
+    if from_receipt < 1:
+        raise ConfigurationError("receipts are counted from 1", hint="name the first receipt to check")
+    kms = find_kms(verifier, local_path(output)) if isinstance(verifier, Keyring) else None
+    return list(_all_findings(gather_evidence(parse_output_location(output), kms, first=from_receipt), verifier))
+
+
+def check_aggregate(output: Location, name: str, verifier: Verifier) -> tuple[list[Finding], int | None]:
+    """The findings about the chain and one aggregate in force, and the lowest threshold that its files were written under."""
+    evidence = gather_evidence(
+        output, find_kms(verifier, local_path(output)) if isinstance(verifier, Keyring) else None
+    )
+    own = replace(evidence, files=tuple(each for each in evidence.files if each.name == name))
+    of_files = [found_ for each in own.files for found_ in check_bytes(output, each.file)]
+    return [*check_chain(own.receipts, verifier), *of_files, *check_aggregates(own)], min(thresholds(own), default=None)
+
+
+def _all_findings(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
+    yield from evidence.findings
+    if not evidence.is_output:
+        return
+    yield from check_chain(evidence.receipts, verifier, earlier=evidence.earlier)
+    yield from check_file_history(evidence.history)
+    yield from check_voids(evidence.history)
+    yield from check_ledgers(evidence)
+    yield from check_received(evidence)
+    yield from check_files(evidence)
+    yield from check_encryption(evidence)
+    yield from check_indexes(evidence, verifier)
+    yield from check_sketches(evidence, verifier)
+    yield from check_quarantine(evidence)
+    yield from check_records(evidence)
+    yield from check_counts(evidence)
+    yield from check_aggregates(evidence)
+    if evidence.earlier:
+        yield _unchecked_finding(evidence)
+    yield new_finding(
+        "V008",
+        "no ledger anchors the end of the chain: receipts that were cut off its end are not missed",
+        hint="compare the last receipt's digest with one that is kept elsewhere",
+    )
+
+
+def _unchecked_finding(evidence: Evidence) -> Finding:
+    """What a verification from a later receipt on leaves out."""
+    receipts, files = count_noun(len(evidence.earlier), "receipt"), count_noun(len(evidence.earlier_files), "file")
+    message = (
+        f"not checked: the signatures and balance of {receipts} before the named one, what is stored next to them, "
+        f"and the content of {files} in force that they wrote"
+    )
+    return new_finding("V070", message, file="runs", hint="verify without --from-receipt checks everything")
+
+
+def verifier_for(
+    output: LocationLike, keys: Keyring | PathLike | None, public_key: PublicKeys | PathLike | None
+) -> Verifier:
+    """Who checks signatures: the public key, else the keyring that is given or found. Raises ConfigurationError without."""
+    if public_key is not None:
+        return public_key if isinstance(public_key, PublicKeys) else PublicKeys.load(public_key)
+    keyring = find_keyring(keys, local_path(output))
+    if keyring is None:
+        message = "a receipt cannot vouch for itself: a keyring or a public key is needed"
+        raise ConfigurationError(message, hint="--keys FILE, MINIMIZE_KEYS, or --public-key FILE")
+    return keyring

@@ -1,24 +1,28 @@
-"""Whether the files of the set in force are there, as their receipts say, and no others."""
+"""Checks of the files in force: presence, digests and rows; encryption; content of quarantine. No other files are allowed."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Set
 from datetime import date
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from minimize.encryption import open_parquet
+from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding, KeyringError
-from minimize.receipt import FileRef, OutputFile
-from minimize.stores import Place, Remote, parquet_file
-from minimize.verification.codes import found
-from minimize.verification.evidence import QUARANTINE, RUNS, Evidence, Standing
+from minimize.keys.keyring import KEY_DESTROYED
+from minimize.keys.parquet_encryption import open_parquet
+from minimize.keys.parquet_footer import EncryptedColumns, read_encrypted_columns
+from minimize.receipts import FileRef, ReceiptFile
+from minimize.stores import Location, ObjectPath, open_parquet_file
+from minimize.verification.evidence import QUARANTINE, RUNS, Evidence, EvidenceFile, EvidenceRun
+from minimize.verification.findings import new_finding
 
 SUCCESS: Final = "_SUCCESS"
 ERASURES: Final = re.compile(r"erasures/[0-9a-f]{32}\.sealed")
@@ -33,31 +37,31 @@ def check_files(evidence: Evidence) -> Iterator[Finding]:
 
     Of files that an earlier receipt than the first that is checked put in force: only places, presence and `_SUCCESS`.
     """
-    every = (*evidence.standing, *evidence.kept)
-    for standing in evidence.standing:
-        misplaced = list(_place(standing))
-        yield from misplaced or _file(evidence.output, standing)
-    for standing in evidence.kept:
-        yield from list(_place(standing)) or _there(evidence.output, standing.file)
+    every = (*evidence.files, *evidence.earlier_files)
+    for standing in evidence.files:
+        misplaced = list(_place_findings(standing))
+        yield from misplaced or _file_findings(evidence.output, standing)
+    for standing in evidence.earlier_files:
+        yield from list(_place_findings(standing)) or _presence_findings(evidence.output, standing.file)
     for root in sorted({standing.root for standing in every}):
         if not (evidence.output / root / SUCCESS).is_file():
-            yield found("V015", f"no {SUCCESS}", file=root)
+            yield new_finding("V015", f"no {SUCCESS}", file=root)
     known = {standing.file.path for standing in every}
     companions = (
         each for standing in (*every, *evidence.sketches) for each in (standing.file.index, standing.file.sketches)
     )
     known |= {each.path for each in companions if each is not None}
-    if isinstance(evidence.output, Remote):
-        yield from _strange_objects(evidence.output, known)
+    if isinstance(evidence.output, ObjectPath):
+        yield from _unknown_objects(evidence.output, known)
     else:
-        yield from _strangers(evidence.output, known)
-        yield from _beside_runs(evidence.output / RUNS)
+        yield from _unknown_entries(evidence.output, known)
+        yield from _unknown_between_runs(evidence.output / RUNS)
 
 
-def readable(evidence: Evidence, standing: Standing) -> pq.ParquetFile | None:
+def open_file(evidence: Evidence, standing: EvidenceFile) -> pq.ParquetFile | None:
     """The file as Parquet, or None where it is not there or is none (which `check_files` reports), or where there is no key for
     it (which `check_encryption` reports)."""
-    if any(True for _ in _place(standing)):
+    if any(True for _ in _place_findings(standing)):
         return None
     try:
         return open_parquet(evidence.output / standing.file.path, evidence.kms)
@@ -65,79 +69,79 @@ def readable(evidence: Evidence, standing: Standing) -> pq.ParquetFile | None:
         return None
 
 
-def described(evidence: Evidence, standing: Standing) -> pa.Schema | None:
+def read_schema(evidence: Evidence, standing: EvidenceFile) -> pa.Schema | None:
     """What a file says of its columns, which needs no key; None where it is not there or is none."""
-    if any(True for _ in _place(standing)):
+    if any(True for _ in _place_findings(standing)):
         return None
     try:
-        return parquet_file(evidence.output / standing.file.path).schema_arrow
+        return open_parquet_file(evidence.output / standing.file.path).schema_arrow
     except (OSError, pa.ArrowException):
         return None
 
 
-def _place(standing: Standing) -> Iterator[Finding]:
+def _place_findings(standing: EvidenceFile) -> Iterator[Finding]:
     path = PurePosixPath(standing.file.path)
     receipt, where = standing.run.receipt, standing.file.path
     if path.is_absolute() or ".." in path.parts or path.parts[0] != standing.name or len(path.parts) < 2:
-        yield found("V016", f"a file outside {standing.name}", file=standing.run.place)
+        yield new_finding("V016", f"a file outside {standing.name}", file=standing.run.place)
     elif path.stem != receipt.run_id and not path.stem.startswith(f"{receipt.run_id}-"):
-        yield found("V016", "the name does not carry the id of the run that wrote it", file=where)
+        yield new_finding("V016", "the name does not carry the id of the run that wrote it", file=where)
     elif standing.date is not None and not _is_date(standing.date):
-        yield found("V016", "the partition is no date", file=where)
+        yield new_finding("V016", "the partition is no date", file=where)
     elif standing.name in ("records", QUARANTINE) and receipt.dates and standing.date not in receipt.dates:
-        yield found("V016", "the partition is no date of the run", file=where)
+        yield new_finding("V016", "the partition is no date of the run", file=where)
 
 
-def _file(output: Place, standing: Standing) -> Iterator[Finding]:
+def _file_findings(output: Location, standing: EvidenceFile) -> Iterator[Finding]:
     path, place = output / standing.file.path, standing.file.path
     yield from check_bytes(output, standing.file)
     if not path.is_file() or path.is_symlink():
         return
     try:
-        rows = parquet_file(path).metadata.num_rows
+        rows = open_parquet_file(path).metadata.num_rows
     except (OSError, pa.ArrowException):
         rows = None
     if rows is None:
-        yield found("V017", "no Parquet file", file=place)
+        yield new_finding("V017", "no Parquet file", file=place)
     elif rows != standing.file.rows:
-        yield found("V013", f"{rows} rows where the receipt says {standing.file.rows}", file=place)
+        yield new_finding("V013", f"{rows} rows where the receipt says {standing.file.rows}", file=place)
 
 
-def check_bytes(output: Place, file: OutputFile | FileRef) -> Iterator[Finding]:
+def check_bytes(output: Location, file: ReceiptFile | FileRef) -> Iterator[Finding]:
     """V011, V012: whether a file is there with the bytes that its receipt says."""
-    missing = list(_there(output, file))
+    missing = list(_presence_findings(output, file))
     yield from missing
-    if not missing and _digest(output / file.path) != file.digest:
-        yield found("V012", "another digest than the receipt says", file=file.path)
+    if not missing and _file_digest(output / file.path) != file.digest:
+        yield new_finding("V012", "another digest than the receipt says", file=file.path)
 
 
-def _there(output: Place, file: OutputFile | FileRef) -> Iterator[Finding]:
+def _presence_findings(output: Location, file: ReceiptFile | FileRef) -> Iterator[Finding]:
     path = output / file.path
     if not path.is_file() or path.is_symlink():
-        yield found("V011", "missing", file=file.path)
+        yield new_finding("V011", "missing", file=file.path)
 
 
-def _strange_objects(output: Remote, known: set[str]) -> Iterator[Finding]:
+def _unknown_objects(output: ObjectPath, known: set[str]) -> Iterator[Finding]:
     """The same of a bucket: every object is a known file, an empty mark, the identity, or a run's own."""
     for path, size in sorted(output.sizes().items()):
         parts = PurePosixPath(path).parts
         marks = parts[-1] == SUCCESS and len(parts) > 1 and size == 0
         ours = path == f"{RUNS}/{IDENTITY}" or (parts[0] == RUNS and len(parts) > 2) or ERASURES.fullmatch(path)
         if path not in known and not marks and not ours:
-            yield found("V014", "no receipt put this file in force", file=path)
+            yield new_finding("V014", "no receipt put this file in force", file=path)
 
 
-def _strangers(output: Path, known: set[str]) -> Iterator[Finding]:
+def _unknown_entries(output: Path, known: set[str]) -> Iterator[Finding]:
     for name in sorted(os.listdir(output)):
         path = output / name
         if path.is_dir() and not path.is_symlink():
             if name != RUNS:
-                yield from _unknown(output, path, known)
+                yield from _unknown_files(output, path, known)
         elif not name.startswith("ledger.db"):
-            yield found("V014", "no receipt put this file here", file=name)
+            yield new_finding("V014", "no receipt put this file here", file=name)
 
 
-def _unknown(output: Path, root: Path, known: set[str]) -> Iterator[Finding]:
+def _unknown_files(output: Path, root: Path, known: set[str]) -> Iterator[Finding]:
     for folder, folders, names in sorted(os.walk(root)):
         links = [name for name in folders if (Path(folder) / name).is_symlink()]
         for name in sorted([*names, *links]):
@@ -145,15 +149,15 @@ def _unknown(output: Path, root: Path, known: set[str]) -> Iterator[Finding]:
             if name == SUCCESS and _is_empty(output / path):
                 continue
             if path not in known and not ERASURES.fullmatch(path):
-                yield found("V014", "no receipt put this file in force", file=path)
+                yield new_finding("V014", "no receipt put this file in force", file=path)
 
 
-def _beside_runs(runs: Path) -> Iterator[Finding]:
+def _unknown_between_runs(runs: Path) -> Iterator[Finding]:
     """Between the runs stand an empty lock and the output's identity, and nothing else."""
     for path in sorted(runs.iterdir() if runs.is_dir() else ()):
         known = path.is_dir() or (path.name == LOCK and _is_empty(path)) or _is_identity(path)
         if path.is_symlink() or not known:
-            yield found("V014", "no run put this file here", file=f"{RUNS}/{path.name}")
+            yield new_finding("V014", "no run put this file here", file=f"{RUNS}/{path.name}")
 
 
 def _is_identity(path: Path) -> bool:
@@ -166,8 +170,8 @@ def _is_empty(path: Path) -> bool:
     return path.is_file() and not path.is_symlink() and path.stat().st_size == 0
 
 
-def _digest(path: Place) -> str:
-    with path.stream() if isinstance(path, Remote) else path.open("rb") as file:
+def _file_digest(path: Location) -> str:
+    with path.stream() if isinstance(path, ObjectPath) else path.open("rb") as file:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -176,3 +180,144 @@ def _is_date(text: str) -> bool:
         return date.fromisoformat(text).isoformat() == text
     except ValueError:
         return False
+
+
+FOOTER_KEY: Final = "encrypt.footer"
+CATEGORY_METADATA: Final = b"minimize:category"
+_UNCHECKED_REASONS: Final = {
+    False: ("no keyring was given", "verify with the keyring"),
+    True: ("nobody has the keys any more", "a run of the date writes it anew, while its source stands"),
+}
+
+
+def check_encryption(evidence: Evidence) -> Iterator[Finding]:
+    """V060 to V062 for every file of the set in force."""
+    closed: Counter[bool] = Counter()
+    for standing in evidence.files:
+        path = evidence.output / standing.file.path
+        if not path.is_file():
+            continue
+        material = read_encrypted_columns(path)
+        yield from _key_findings(evidence, standing, material)
+        if not material.masters:
+            continue
+        try:
+            open_parquet(path, evidence.kms, name=standing.file.path)
+        except KeyringError as error:
+            if evidence.kms is None or error.code == KEY_DESTROYED:
+                closed[error.code == KEY_DESTROYED] += 1
+            else:
+                yield new_finding(
+                    "V062", error.message, file=standing.file.path, hint="verify with the keyring of its run"
+                )
+        except (OSError, pa.ArrowException):
+            pass  # `check_files` tells
+    for destroyed, count in sorted(closed.items()):
+        why, hint = _UNCHECKED_REASONS[destroyed]
+        yield new_finding("V061", f"the encrypted columns of {count} files were not checked: {why}", hint=hint)
+
+
+def _key_findings(evidence: Evidence, standing: EvidenceFile, material: EncryptedColumns) -> Iterator[Finding]:
+    """The keys that the receipt names are those of the file, and cover every column that is not aggregated."""
+    place, rows = standing.file.path, standing.file.rows
+    said = {key for key in standing.file.keys or () if key.partition("/")[0] != FOOTER_KEY}
+    there = set(material.masters.values())
+    if not rows:  # without rows nothing is encrypted
+        return
+    if said != there:
+        yield new_finding("V060", "it is encrypted under other keys than its receipt says", file=place)
+    elif not said and _requires_encryption(standing.run, standing.name):
+        yield new_finding("V060", "it stands in the clear, and its pipeline says that it is encrypted", file=place)
+    for name in _non_aggregated_columns(evidence, standing) - material.masters.keys() if said else ():
+        yield new_finding("V060", "it stands in the clear beside columns that are encrypted", file=place, field=name)
+
+
+def _requires_encryption(run: EvidenceRun, name: str) -> bool:
+    """Whether the pipeline that the receipt carries wants records encrypted; what is aggregated stays open."""
+    records = (run.pipeline or {}).get("records")
+    said: Any = records.get("encrypt") if name == "records" and isinstance(records, Mapping) else None
+    return said == "by_category" or (isinstance(said, Mapping) and "by_category" in said)
+
+
+def _non_aggregated_columns(evidence: Evidence, standing: EvidenceFile) -> set[str]:
+    """The columns of a file that are not aggregated."""
+    try:
+        schema = open_parquet_file(evidence.output / standing.file.path).schema_arrow
+    except (OSError, pa.ArrowException):
+        return set()
+    return {field.name for field in schema if (field.metadata or {}).get(CATEGORY_METADATA) != b"aggregated"}
+
+
+_QUARANTINE_COLUMNS: Final = (
+    ("run_id", pa.string()),
+    ("source", pa.string()),
+    ("position", pa.int64()),
+    ("unit", pa.string()),
+    ("field", pa.string()),
+    ("code", pa.string()),
+)
+_QUARANTINE_CODES: Final = frozenset(
+    {
+        "malformed",
+        "wrong_type",
+        "missing_field",
+        "forbidden_field",
+        "bad_time",
+        "too_large",
+        "too_long",
+        "future_time",
+    }
+)
+
+
+def check_quarantine(evidence: Evidence) -> Iterator[Finding]:
+    """V050 to V052, for every quarantine file in force."""
+    counted: dict[str, Counter[str]] = {}
+    for standing in evidence.files:
+        file = open_file(evidence, standing) if standing.name == QUARANTINE else None
+        if file is None:
+            continue
+        yield from _quarantine_findings(standing, file)
+        if "code" in file.schema_arrow.names:
+            codes = Counter(file.read(["code"])["code"].to_pylist())
+            counted[standing.run.place] = counted.get(standing.run.place, Counter()) + codes
+    in_force = {each.file.path for each in evidence.files if each.name == QUARANTINE}
+    for run in evidence.runs:
+        yield from _quarantine_balance(in_force, run, counted.get(run.place, Counter()))
+
+
+def _quarantine_findings(standing: EvidenceFile, file: pq.ParquetFile) -> Iterator[Finding]:
+    place = standing.file.path
+    schema = file.schema_arrow
+    if [(field.name, field.type) for field in schema] != [*_QUARANTINE_COLUMNS]:
+        yield new_finding("V050", "the columns are not the six of a quarantine", file=place)
+        return
+    table = file.read()
+    for column, allowed in (
+        ("run_id", {standing.run.receipt.run_id}),
+        ("source", {each.path for each in standing.run.receipt.inputs}),
+        ("unit", {"byte", "row"}),
+        ("code", _QUARANTINE_CODES),
+        ("field", {None, *_declared_pointers(standing.run)}),
+    ):
+        strange = sum(value not in allowed for value in set(table[column].to_pylist()))
+        if strange:
+            yield new_finding(
+                "V051", f"{strange} values that the receipt and the policy do not know", file=place, field=column
+            )
+
+
+def _quarantine_balance(in_force: Set[str], run: EvidenceRun, counted: Counter[str]) -> Iterator[Finding]:
+    """V052: what the files hold by code, against the receipt, as long as all of them stand."""
+    written = {file.path for file in run.receipt.quarantine.files}
+    if written and written <= in_force and counted != Counter(run.receipt.quarantine.by_code):
+        yield new_finding("V052", "the codes are counted otherwise in the receipt", file=run.place)
+
+
+def _declared_pointers(run: EvidenceRun) -> set[str]:
+    """Pointers that may stand in the column `field`: the policy's own words."""
+    if run.policy is None:
+        return set()
+    forbidden = [each(key) for key in run.policy.never for each in (Pointer.parse, Pointer.parse_forbidden)]
+    pointers = {*run.policy.fields, *forbidden}
+    return {str(pointer) for pointer in pointers}

@@ -1,70 +1,332 @@
-"""Whether every value of a records output obeys the policy that its receipt carries."""
+"""Checks of records: columns and metadata, each value by condition and form, counts against the receipt."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from minimize.arrow.pointers import STAR, Pointer
 from minimize.errors import Finding
-from minimize.pointer import Pointer
-from minimize.verification.codes import found
-from minimize.verification.columns import check_category, check_columns, released
-from minimize.verification.evidence import Evidence, Run, Standing
-from minimize.verification.files import described, readable
-from minimize.verification.ids import kept_ids, noncanonical
-from minimize.verification.judge import Judge
-from minimize.verification.leaves import at, outline
-from minimize.verification.policy import PolicyView
-from minimize.verification.rare import Rare, watched
-from minimize.verification.retention import Retention
-from minimize.verification.rules import Place
-from minimize.verification.shown import Seen
+from minimize.receipts import Receipt
+from minimize.verification.evidence import Evidence, EvidenceFile, EvidenceRun
+from minimize.verification.files import open_file, read_schema
+from minimize.verification.findings import new_finding
+from minimize.verification.nested_values import distinct_rows, leaf_values, schema_leaves
+from minimize.verification.policy_reading import FieldView, PolicyView, StepView
+from minimize.verification.rules import (
+    ColumnContext,
+    RuleUnavailable,
+    ValueRule,
+    chain_rule,
+    output_family,
+    type_family,
+)
+from minimize.verification.values import (
+    RareValues,
+    RetentionCounter,
+    condition_fields,
+    condition_holds,
+    count_noncanonical,
+    ids_shown_as_is,
+    top_fields,
+)
+
+_KEYED: Final = frozenset({"pseudonymize", "tokenize", "shift_dates"})
+_IDENTIFYING: Final = frozenset(
+    {"keep", "mask", "tokenize", "redact", "clip", "round", "bin", "map", "keep_host", "shift_dates"}
+)
+_KEY_FAMILIES: Final = ("string", "integer", "double", "decimal", "boolean", "timestamp", "date", "binary")
+"""What the keys of a map can be. The policy declares no type of theirs: they have that of the source."""
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+_CATEGORY_ORDER: Final = ("aggregated", "pseudonymized", "identified")
+
+
+def check_columns(
+    schema: pa.Schema, hive: frozenset[str], policy: PolicyView, receipt: Receipt, place: str
+) -> Iterator[Finding]:
+    """V020 to V024 for one file. `hive` are the columns that stand in its path."""
+    there = dict(schema_leaves(schema, released_fields(policy).keys()))
+    for pointer, type_ in there.items():
+        view = policy.fields.get(pointer)
+        if view is None:
+            yield new_finding(
+                "V020", "the policy does not declare it", file=place, field=_masked_pointer(pointer, policy)
+            )
+        elif not view.chains:
+            yield new_finding("V021", "the policy drops it", file=place, field=view.key)
+        else:
+            yield from _type_findings(view, type_, place)
+            yield from _metadata_findings(view, schema.field(pointer.top), receipt, place)
+    yield from _folder_findings(hive, policy, place)
+    for pointer, view in released_fields(policy).items():
+        if pointer not in there and not view.optional and pointer.top not in hive:
+            yield new_finding("V022", "the policy keeps it", file=place, field=view.key)
+
+
+def _masked_pointer(pointer: Pointer, policy: PolicyView) -> str:
+    """A path that nobody declared, with a star for each part that does not look like a name: names can be values."""
+    declared = {each.parts[:length] for each in policy.fields for length in range(1, len(each.parts) + 1)}
+    parts = [
+        part
+        if not isinstance(part, str) or pointer.parts[: place + 1] in declared or _PLAIN_NAME.fullmatch(part)
+        else STAR
+        for place, part in enumerate(pointer.parts)
+    ]
+    return str(Pointer(tuple(parts)))
+
+
+def _folder_findings(hive: frozenset[str], policy: PolicyView, place: str) -> Iterator[Finding]:
+    """Names of folders are read like columns, and by more people: only plain fields may stand there."""
+    for name in sorted(hive):
+        view = policy.fields.get(Pointer((name,)))
+        if view is None:
+            yield new_finding(
+                "V020",
+                "a folder is named by a field that is not declared",
+                file=place,
+                field=_masked_pointer(Pointer((name,)), policy),
+            )
+        elif not view.is_kept_as_is or view.role != "plain":
+            yield new_finding("V021", "a folder is named by a field that is not plain and kept", file=place, field=name)
+
+
+def check_category(category: str, schema: pa.Schema, policy: PolicyView, place: str) -> Iterator[Finding]:
+    """V025: no column and no records output is shown in a lower category than it has."""
+    for pointer, view in released_fields(policy).items():
+        if pointer.top not in schema.names or not _is_identified(view):
+            continue
+        if category != "identified":
+            yield new_finding("V025", f"it is identified, the output only {category}", file=place, field=view.key)
+        if _metadata_value(schema.field(pointer.top), view, "category") != "identified":
+            yield new_finding("V025", "it is identified, and its metadata does not say so", file=place, field=view.key)
+    if category not in _CATEGORY_ORDER[1:]:
+        yield new_finding("V025", "records are pseudonymized at least", file=place)
+
+
+def released_fields(policy: PolicyView) -> Mapping[Pointer, FieldView]:
+    """The fields that the records show under the purpose of the run."""
+    return {pointer: view for pointer, view in policy.fields.items() if view.chains}
+
+
+def _is_identified(view: FieldView) -> bool:
+    kept = any(all(_may_identify(step) for step in chain) for chain in view.chains)
+    return view.role == "free_text" or (view.role == "identifier" and kept)
+
+
+def _may_identify(step: StepView) -> bool:
+    return step.technique in _IDENTIFYING or (step.technique == "top" and int(step.parameters.get("at_least", 10)) < 10)
+
+
+def _type_findings(view: FieldView, type_: pa.DataType, place: str) -> Iterator[Finding]:
+    came = (type_family(type_), *_KEY_FAMILIES) if view.pointer.is_keys else (view.type,)
+    wanted = {output_family(chain, each) for chain in view.chains for each in came}
+    if type_family(type_) not in wanted:
+        yield new_finding("V023", f"{type_} where {' or '.join(sorted(wanted))} is due", file=place, field=view.key)
+    narrow = any(chain[-1].technique in ("age", "size") for chain in view.chains)
+    if narrow and type_ != pa.int32():
+        yield new_finding("V023", f"{type_} where int32 is due", file=place, field=view.key)
+    if view.type.startswith("decimal(") and pa.types.is_decimal(type_):
+        precision, scale = (int(part) for part in view.type[8:-1].split(","))
+        if type_.scale > scale or type_.precision - type_.scale > precision - scale:
+            yield new_finding("V023", f"{type_} where {view.type} is due", file=place, field=view.key)
+
+
+def _metadata_findings(view: FieldView, column: pa.Field, receipt: Receipt, place: str) -> Iterator[Finding]:
+    told = _metadata_value(column, view, "technique")
+    if told != ",".join(view.techniques):
+        yield new_finding("V024", "it does not name the technique", file=place, field=view.key)
+    if any(step.technique in _KEYED for chain in view.chains for step in chain):
+        keys = (_metadata_value(column, view, "key") or "").split(",")
+        if not set(keys) <= set(receipt.keys):
+            yield new_finding("V024", "it does not name a key of the receipt", file=place, field=view.key)
+    if not _metadata_value(column, view, "category"):
+        yield new_finding("V024", "it does not name a category", file=place, field=view.key)
+
+
+def _metadata_value(column: pa.Field, view: FieldView, what: str) -> str | None:
+    metadata = column.metadata or {}
+    name = f"minimize:{what}" if view.pointer.is_flat else f"minimize:{what}{view.pointer}"
+    value = metadata.get(name.encode())
+    return None if value is None else value.decode()
+
+
+@dataclass(slots=True)
+class FieldJudge:
+    """Judges one field: which branches may have treated a value, and whether it looks as one of them says."""
+
+    view: FieldView
+    policy: PolicyView
+    place: ColumnContext
+    _misshapen: int = 0
+    _not_allowed: int = 0
+    _rules: list[ValueRule | None] = field(default_factory=list)
+    _missing: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for branch in self.view.branches:
+            self._rules.append(None if branch.chain is None else self._rule(branch.chain))
+
+    def unchecked(self, place: str) -> Iterator[Finding]:
+        """What the rules lacked."""
+        for name in dict.fromkeys(self._missing):
+            message = f"`{name}` is not beside the receipt, or no rule is known for it"
+            yield new_finding("V034", message, file=place, field=self.view.key)
+
+    def findings(self, place: str) -> Iterator[Finding]:
+        """What was found since this was asked last."""
+        if self._misshapen:
+            words = ", ".join(self.view.techniques)
+            message = f"{self._misshapen} distinct values do not have the form of {words}"
+            yield new_finding("V030", message, file=place, field=self.view.key)
+        if self._not_allowed:
+            message = f"{self._not_allowed} distinct values stand where a condition does not hold"
+            yield new_finding("V031", message, file=place, field=self.view.key)
+        self._misshapen = self._not_allowed = 0
+
+    def add_batch(self, batch: pa.RecordBatch, there: Mapping[Pointer, pa.DataType]) -> None:
+        """Takes one batch in."""
+        leaf = leaf_values(batch, self.view.pointer)
+        asked = [pointer for pointer in self._deciding_fields() if pointer in there]
+        beside = [leaf_values(batch, pointer).values.take(leaf.rows) for pointer in asked]
+        if pa.types.is_list(leaf.values.type) or pa.types.is_map(leaf.values.type):
+            return
+        for value, *shown in distinct_rows([leaf.values, *beside]):
+            self._judge(value, self._certain(dict(zip(asked, shown, strict=True))))
+
+    def _rule(self, chain: Sequence[StepView]) -> ValueRule:
+        try:
+            return chain_rule(chain, self.place)
+        except RuleUnavailable as lacking:
+            self._missing.append(str(lacking))
+        return lambda value: True
+
+    def _deciding_fields(self) -> list[Pointer]:
+        """The record's fields that decide about this one and that the output shows as they came in."""
+        conditions = [self.view.collect_if, *(branch.when for branch in self.view.branches)]
+        asked = {pointer for condition in conditions if condition for pointer in condition_fields(condition)}
+        views = released_fields(self.policy)
+        return sorted(
+            (each for each in asked if not each.stars and each in views and views[each].is_kept_as_is), key=str
+        )
+
+    def _certain(self, shown: Mapping[Pointer, Any]) -> dict[Pointer, Any]:
+        """Values that are shown as conditions read them: a null of a gated field may have been a value."""
+        fields = self.policy.fields
+        return {each: value for each, value in shown.items() if value is not None or not fields[each].is_gated}
+
+    def _judge(self, value: Any, shown: Mapping[Pointer, Any]) -> None:
+        if self.view.collect_if and condition_holds(self.view.collect_if, shown) is False:
+            self._not_allowed += 1
+            return
+        rules = [rule for rule in self._candidates(shown) if rule is not None]
+        if not rules:
+            self._not_allowed += 1
+        elif not any(rule(value) for rule in rules):
+            self._misshapen += 1
+
+    def _candidates(self, shown: Mapping[Pointer, Any]) -> Iterator[ValueRule | None]:
+        """The rules of the branches that may have decided: up to the first whose condition certainly holds."""
+        for branch, rule in zip(self.view.branches, self._rules, strict=True):
+            outcome = True if branch.when is None else condition_holds(branch.when, shown)
+            if outcome is not False:
+                yield rule
+            if outcome:
+                return
+
+
+_MAY_GIVE_NULL = frozenset({"map", "grid", "h3"})
+"""Techniques that may leave nothing of a value that they have treated, as a bin without an end does."""
+
+
+@dataclass(slots=True)
+class ShownCounts:
+    """The values that were seen of one run's records, over all its files in force."""
+
+    run: EvidenceRun
+    policy: PolicyView
+    files: int = 0
+    shown: Counter[Pointer] = field(default_factory=Counter)
+
+    def add(self, files: int, shown: Mapping[Pointer, int]) -> None:
+        """Takes in what was seen in so many files."""
+        self.files += files
+        self.shown.update(shown)
+
+    def contradictions(self) -> Iterator[Finding]:
+        """V032, where the whole of the run still stands."""
+        receipt = self.run.receipt
+        if not self.run.is_first or self.files != len(receipt.outputs["records"].files):
+            return
+        for pointer, shown in self.shown.items():
+            view = self.policy.fields[pointer]
+            counted = receipt.fields.get(view.key)
+            if counted is None or counted.values is None:
+                continue
+            due = counted.values - counted.gated - counted.unparsable - counted.dropped
+            if shown > due or (shown < due and not _may_be_missing(view)):
+                message = f"{shown} values stand there, and {due} were let through"
+                yield new_finding("V032", message, file=self.run.place, field=view.key)
+
+
+def _may_be_missing(view: FieldView) -> bool:
+    """Whether a value that was let through may be missing. The key of a map goes with the values that a gate closes."""
+    return view.pointer.is_keys or any(
+        step.technique in _MAY_GIVE_NULL or _has_open_ends(step) for chain in view.chains for step in chain
+    )
+
+
+def _has_open_ends(step: StepView) -> bool:
+    return step.technique == "bin" and "edges" in step.parameters
+
 
 RECORDS: Final = "records"
-_BATCH: Final = 1 << 17
+_BATCH_ROWS: Final = 1 << 17
 
 
 def check_records(evidence: Evidence) -> Iterator[Finding]:
     """V020 to V035 for every file of the records in force, partition by partition, under the run that wrote it."""
-    files = [standing for standing in evidence.standing if standing.name == RECORDS]
-    seen: dict[str, Seen] = {}
+    files = [standing for standing in evidence.files if standing.name == RECORDS]
+    seen: dict[str, ShownCounts] = {}
     for _, group in groupby(files, key=lambda each: (each.root, each.run.receipt.run_id)):
         partition = list(group)
         run = partition[0].run
         if run.policy is not None:
-            judged = _Partition(evidence, run, run.policy)
+            judged = _PartitionCheck(evidence, run, run.policy)
             yield from judged.check(partition)
-            seen.setdefault(run.receipt.run_id, Seen(run, run.policy)).add(len(partition) - judged.closed, judged.shown)
+            seen.setdefault(run.receipt.run_id, ShownCounts(run, run.policy)).add(
+                len(partition) - judged.closed, judged.shown
+            )
     for each in seen.values():
         yield from each.contradictions()
 
 
 @dataclass(slots=True)
-class _Partition:
+class _PartitionCheck:
     """The records of one date that one run wrote: one judge a field, as some rules need all values of a date."""
 
     evidence: Evidence
-    run: Run
+    run: EvidenceRun
     policy: PolicyView
-    judges: dict[Pointer, Judge] = field(default_factory=dict)
-    rare: dict[Pointer, Rare] = field(default_factory=dict)
+    judges: dict[Pointer, FieldJudge] = field(default_factory=dict)
+    rare: dict[Pointer, RareValues] = field(default_factory=dict)
     shown: Counter[Pointer] = field(default_factory=Counter)
     closed: int = 0
     """Files whose values nobody could look at."""
 
-    def check(self, files: Sequence[Standing]) -> Iterator[Finding]:
+    def check(self, files: Sequence[EvidenceFile]) -> Iterator[Finding]:
         """What is wrong with these files."""
         if self.run.is_first:  # what was rare is decided once, among all rows of a date
-            kept = self.policy.subject in set(kept_ids(self.policy))
-            self.rare = {view.pointer: Rare(step, kept=kept) for view, step in watched(self.policy)}
+            kept = self.policy.subject in set(ids_shown_as_is(self.policy))
+            self.rare = {view.pointer: RareValues(step, kept=kept) for view, step in top_fields(self.policy)}
         for standing in files:
-            schema, file = described(self.evidence, standing), readable(self.evidence, standing)
+            schema, file = read_schema(self.evidence, standing), open_file(self.evidence, standing)
             if schema is not None:
                 yield from self._schema(schema, standing)
             if file is not None:
@@ -73,49 +335,49 @@ class _Partition:
         for pointer, each in self.rare.items():
             if each.count() and not self.closed:
                 message = f"{each.count()} values of fewer subjects than `at_least`"
-                yield found("V033", message, file=files[0].root, field=self.policy.fields[pointer].key)
+                yield new_finding("V033", message, file=files[0].root, field=self.policy.fields[pointer].key)
 
-    def _schema(self, schema: pa.Schema, standing: Standing) -> Iterator[Finding]:
+    def _schema(self, schema: pa.Schema, standing: EvidenceFile) -> Iterator[Finding]:
         receipt, place = self.run.receipt, standing.file.path
         yield from check_columns(schema, standing.hive, self.policy, receipt, place)
         yield from check_category(receipt.outputs[RECORDS].category, schema, self.policy, place)
         for pointer, type_ in self._leaves(schema).items():
             if pointer not in self.judges:
-                judge = Judge(self.policy.fields[pointer], self.policy, Place(type_, self.run.folder))
+                judge = FieldJudge(self.policy.fields[pointer], self.policy, ColumnContext(type_, self.run.folder))
                 self.judges[pointer] = judge
                 yield from judge.unchecked(self.run.place)
 
     def _values(self, file: pq.ParquetFile, place: str) -> Iterator[Finding]:
         leaves = self._leaves(file.schema_arrow)
-        retention = Retention(self.policy, self.run.retention or self.policy, self.run.receipt.at)
+        retention = RetentionCounter(self.policy, self.run.retention or self.policy, self.run.receipt.at)
         past = ahead = 0
         outlived: Counter[Pointer] = Counter()
-        ids, strange = leaves.keys() & set(kept_ids(self.policy)), Counter[Pointer]()
+        ids, strange = leaves.keys() & set(ids_shown_as_is(self.policy)), Counter[Pointer]()
         subject = self.policy.subject if self.policy.subject in leaves else None
-        for batch in file.iter_batches(_BATCH):
-            past += retention.past(batch, leaves)
-            ahead += retention.ahead(batch, leaves) if self.run.limits_future else 0
-            outlived.update(retention.outlived(batch, leaves))
+        for batch in file.iter_batches(_BATCH_ROWS):
+            past += retention.count_past(batch, leaves)
+            ahead += retention.count_future(batch, leaves) if self.run.limits_future else 0
+            outlived.update(retention.count_outlived(batch, leaves))
             for pointer in leaves:
-                values = at(batch, pointer).values
+                values = leaf_values(batch, pointer).values
                 self.shown[pointer] += len(values) - values.null_count
-                self.judges[pointer].see(batch, leaves)
-            strange.update({pointer: noncanonical(at(batch, pointer).values) for pointer in ids})
+                self.judges[pointer].add_batch(batch, leaves)
+            strange.update({pointer: count_noncanonical(leaf_values(batch, pointer).values) for pointer in ids})
             for pointer in leaves.keys() & self.rare.keys():
-                self.rare[pointer].see(batch, pointer, subject)
+                self.rare[pointer].add_batch(batch, pointer, subject)
         for pointer in leaves:
-            yield from self.judges[pointer].told(place)
+            yield from self.judges[pointer].findings(place)
         if past:
-            yield found("V035", f"{past} distinct times are past the policy's retention", file=place)
+            yield new_finding("V035", f"{past} distinct times are past the policy's retention", file=place)
         if ahead:
-            yield found("V037", f"{ahead} distinct times are later than the policy's `future` allows", file=place)
+            yield new_finding("V037", f"{ahead} distinct times are later than the policy's `future` allows", file=place)
         for pointer, count in (+strange).items():
             message = f"{count} values that are not in their canonical form"
-            yield found("V038", message, file=place, field=self.policy.fields[pointer].key)
+            yield new_finding("V038", message, file=place, field=self.policy.fields[pointer].key)
         for pointer, count in outlived.items():
             message = f"{count} values are past the retention of their feature"
-            yield found("V036", message, file=place, field=self.policy.fields[pointer].key)
+            yield new_finding("V036", message, file=place, field=self.policy.fields[pointer].key)
 
     def _leaves(self, schema: pa.Schema) -> dict[Pointer, pa.DataType]:
-        views = released(self.policy)
-        return {pointer: type_ for pointer, type_ in outline(schema, views.keys()) if pointer in views}
+        views = released_fields(self.policy)
+        return {pointer: type_ for pointer, type_ in schema_leaves(schema, views.keys()) if pointer in views}

@@ -93,7 +93,7 @@ def _service(tmp_path_factory: pytest.TempPathFactory) -> Service:
     service(AGREED, "keys", "new", "test.keys", *names)
     for tenant in AGREEING:
         for recipient, function in functions(service, "outbound", "inbound"):
-            version = load_recipients(service.folder / "pipelines" / "recipients").named(recipient).functions[function]
+            version = load_recipients(service.folder / "pipelines" / "recipients").load(recipient).functions[function]
             service(AGREED, "consent", "give", tenant, recipient, function, "--text-version", version.text_version)
     service.run_all(NIGHT)
     return service
@@ -104,7 +104,7 @@ def functions(service: Service, *directions: str) -> list[tuple[str, str]]:
     return [
         (name, function.name)
         for name in known.names()
-        for function in known.named(name).functions.values()
+        for function in known.load(name).functions.values()
         if function.direction in directions
     ]
 
@@ -132,7 +132,7 @@ def test_what_is_sent_is_of_tenants_that_agreed(service: Service) -> None:
         name = next(
             each for each in service.names if each.startswith(f"{recipient}_") and feeds(service, each, function)
         )
-        manifest = known.named(recipient).functions[function]
+        manifest = known.load(recipient).functions[function]
         having = [word for each in manifest.requires for word in ("--having", each)]
         to = ("--pipeline", f"pipelines/{name}", *having, "--to", f"{name}.parquet", "--json")
         if not manifest.shared:

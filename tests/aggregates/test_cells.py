@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minimize.aggregates.cells import Cells
+from minimize.aggregates.exact_sums import CellSums
 from tests.hypothesis_profiles import examples
 
 code = st.one_of(st.integers(0, 5), st.integers(0, 2**30))
@@ -20,7 +20,7 @@ def arrays(rows: list[tuple[int, int, int]]) -> list[np.ndarray[tuple[int], np.d
 @settings(max_examples=examples(80))
 @given(triples, st.integers(0, 40))
 def test_cells_count_and_add_up_whatever_the_batches(rows: list[tuple[int, int, int]], cut: int) -> None:
-    counts, sums = Cells(), Cells()
+    counts, sums = CellSums(), CellSums()
     for part in (rows[:cut], rows[cut:]):
         first, second, weights = arrays(part)
         counts.add(first, second)
@@ -32,7 +32,7 @@ def test_cells_count_and_add_up_whatever_the_batches(rows: list[tuple[int, int, 
     assert listed(sums) == sorted(expected.items())
 
 
-def listed(cells: Cells) -> list[tuple[tuple[int, int], int]]:
+def listed(cells: CellSums) -> list[tuple[tuple[int, int], int]]:
     rows, columns, sums = cells.settle()
     return [
         ((row, column), total)
@@ -41,7 +41,7 @@ def listed(cells: Cells) -> list[tuple[tuple[int, int], int]]:
 
 
 def test_merging_translates_the_codes() -> None:
-    ours, theirs = Cells(), Cells()
+    ours, theirs = CellSums(), CellSums()
     ours.add(np.array([1]), np.array([0]))
     theirs.add(np.array([0, 0]), np.array([1, 1]))
     ours.merge(theirs, np.array([1]), np.array([9, 0]))
@@ -49,6 +49,6 @@ def test_merging_translates_the_codes() -> None:
 
 
 def test_a_row_without_cells_counts_nothing() -> None:
-    cells = Cells()
+    cells = CellSums()
     cells.add(np.array([2, 2]), np.array([0, 1]))
     assert cells.sums_per_row(4).tolist() == [0, 0, 2, 0]

@@ -10,18 +10,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.aggregates import contribution_sketch
-from minimize.aggregates.contribution_sketch import ContributionSketches, differing, folded, totals, value_hashes
-from minimize.spill import Aside, Hasher
+from minimize.aggregates import contribution_sketches
+from minimize.aggregates.contribution_sketches import (
+    ContributionSketches,
+    count_differing,
+    fold_sketches,
+    hash_values,
+    sum_sketches,
+)
+from minimize.spill import SpillSpace, ValueHasher
 
-HASHER = Hasher(bytes(32))
+HASHER = ValueHasher(bytes(32))
 BELOW = 10
 Row = tuple[int, int, float]
 """Group, subject, value."""
 
 
-def sketched(rows: list[Row], aside: Aside | None = None) -> ContributionSketches:
-    sketches = ContributionSketches(2, BELOW, aside or Aside(None))
+def sketched(rows: list[Row], aside: SpillSpace | None = None) -> ContributionSketches:
+    sketches = ContributionSketches(2, BELOW, aside or SpillSpace(None))
     _add(sketches, rows)
     return sketches
 
@@ -30,7 +36,7 @@ def _add(sketches: ContributionSketches, rows: list[Row]) -> None:
     if rows:
         groups, subjects, values = (np.array(column) for column in zip(*rows, strict=True))
         hashes = HASHER(pa.array(subjects))[:, 0]
-        sketches.add(groups, hashes, {0: None, 1: value_hashes(pa.array(values), HASHER)})
+        sketches.add(groups, hashes, {0: None, 1: hash_values(pa.array(values), HASHER)})
 
 
 rows_ = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 40), st.sampled_from([0.0, 1.5, 2.0])), max_size=80)
@@ -41,7 +47,7 @@ def test_two_sketches_differ_in_at_most_as_many_entries_as_subjects_differ(one: 
     everyone = np.arange(4)
     for figure, columns in enumerate((2, 3)):
         counts = [np.array(sketched(rows).settle(everyone)[figure]) for rows in (one, other)]
-        found = differing(counts[0] - counts[1])
+        found = count_differing(counts[0] - counts[1])
         for group in range(4):
             subjects = {row[1] for row in (*one, *other)}
             changed = sum(
@@ -79,9 +85,13 @@ def test_sketches_are_the_same_however_many_rows_wait_and_wherever_their_groups_
     rows = list(zip(groups.tolist(), random.integers(0, 500, 4000).tolist(), random.random(4000).tolist(), strict=True))
     asked = np.array([180, 1, 2, 40, 77])
     wanted = [sketched([row for row in rows if row[0] == group]).settle(np.array([group])) for group in asked]
-    monkeypatch.setattr(contribution_sketch, "_MOST_WAITING", waiting)
-    monkeypatch.setattr(contribution_sketch, "_DENSE", dense)
-    sketches, parts, codes = sketched(rows[:2000], Aside(memory)), sketched([], Aside(memory)), np.arange(181)[::-1]
+    monkeypatch.setattr(contribution_sketches, "_MAX_WAITING_ROWS", waiting)
+    monkeypatch.setattr(contribution_sketches, "_MAX_DENSE_ENTRIES", dense)
+    sketches, parts, codes = (
+        sketched(rows[:2000], SpillSpace(memory)),
+        sketched([], SpillSpace(memory)),
+        np.arange(181)[::-1],
+    )
     for start in range(2000, 4000, 250):
         _add(parts, [(180 - group, subject, value) for group, subject, value in rows[start : start + 250]])
     if memory is None:
@@ -94,9 +104,9 @@ def test_sketches_are_the_same_however_many_rows_wait_and_wherever_their_groups_
 
 def test_rows_without_a_value_change_the_sketch_of_the_rows_alone() -> None:
     groups, hashes = np.array([0, 0, 1]), HASHER(pa.array([1, 2, 3]))[:, 0]
-    values = value_hashes(pa.array([1.5, 2.5, 3.5]), HASHER)
+    values = hash_values(pa.array([1.5, 2.5, 3.5]), HASHER)
     there = np.array([True, False, True])
-    together, apart = (ContributionSketches(2, BELOW, Aside(None)) for _ in range(2))
+    together, apart = (ContributionSketches(2, BELOW, SpillSpace(None)) for _ in range(2))
     together.add(groups, hashes, {0: None, 1: np.where(there, values, np.uint64(0))})
     apart.add(groups, hashes, {0: None})
     apart.add(groups[there], hashes[there], {1: values[there]})
@@ -108,7 +118,7 @@ def test_a_coarser_group_is_the_total_of_its_finer_ones() -> None:
     rows = [(group, subject, 1.5) for group in range(3) for subject in range(group, 30)]
     fine, coarse = sketched(rows).settle(np.arange(3)), sketched([(0, *row[1:]) for row in rows]).settle(np.array([0]))
     for mine, theirs in zip(fine, coarse, strict=True):
-        assert np.array_equal(totals(mine, np.zeros(3, np.int64), 1), theirs)
+        assert np.array_equal(sum_sketches(mine, np.zeros(3, np.int64), 1), theirs)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +127,7 @@ def test_a_coarser_group_is_the_total_of_its_finer_ones() -> None:
     ids=str,
 )
 def test_a_value_has_one_hash_however_the_column_is_encoded(values: pa.Array) -> None:
-    plain, encoded = value_hashes(values, HASHER), value_hashes(values.dictionary_encode(), HASHER)
+    plain, encoded = hash_values(values, HASHER), hash_values(values.dictionary_encode(), HASHER)
     assert np.array_equal(plain, encoded)
     assert len(set(plain.tolist())) == len(set(values.to_pylist()))
 
@@ -125,9 +135,9 @@ def test_a_value_has_one_hash_however_the_column_is_encoded(values: pa.Array) ->
 def test_most_changes_of_a_few_more_than_the_threshold_are_seen() -> None:
     def seen(changed: int, seed: int) -> int:
         subjects = HASHER(pa.array(np.arange(seed * 1000, seed * 1000 + changed)))[:, 0]
-        sketches = ContributionSketches(1, BELOW, Aside(None))
+        sketches = ContributionSketches(1, BELOW, SpillSpace(None))
         sketches.add(np.zeros(changed, np.int64), subjects, {0: None})
-        return int(differing(sketches.settle(np.array([0]))[0])[0])
+        return int(count_differing(sketches.settle(np.array([0]))[0])[0])
 
     assert all(seen(9, seed) <= 9 for seed in range(200))
     assert sum(seen(10, seed) >= BELOW for seed in range(200)) > 90
@@ -137,9 +147,9 @@ def test_most_changes_of_a_few_more_than_the_threshold_are_seen() -> None:
 @pytest.mark.parametrize("below", [11, 40, 100])
 def test_sketches_for_a_larger_threshold_fold_into_those_for_a_smaller_one(below: int) -> None:
     hashes = HASHER(pa.array(np.arange(300)))[:, 0]
-    small, large = ContributionSketches(1, 10, Aside(None)), ContributionSketches(1, below, Aside(None))
+    small, large = ContributionSketches(1, 10, SpillSpace(None)), ContributionSketches(1, below, SpillSpace(None))
     for sketches in (small, large):
         sketches.add(np.zeros(300, np.int64), hashes, {0: None})
     one, other = (sketches.settle(np.array([0]))[0] for sketches in (small, large))
     assert other.shape[1] >= 8 * below
-    assert np.array_equal(folded(other, one.shape[1]), one)
+    assert np.array_equal(fold_sketches(other, one.shape[1]), one)

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from minimize.aggregates.contributors import Contributors
-from minimize.aggregates.view import View
+from minimize.aggregates.batch_views import RowView
+from minimize.aggregates.distinct_counts import Contributors
 
 FIELD = ("size", False)
 
 
-def view(*pairs: tuple[int, int]) -> View:
-    return View(*np.array(pairs, np.int64).reshape(-1, 2).T)
+def view(*pairs: tuple[int, int]) -> RowView:
+    return RowView(*np.array(pairs, np.int64).reshape(-1, 2).T)
 
 
 def test_where_every_row_has_a_value_the_contributors_are_those_of_the_group() -> None:

@@ -4,12 +4,12 @@ import pyarrow as pa
 import pytest
 
 from minimize.aggregates import measure_from
-from minimize.aggregates.definition import Definition, GroupKey, Measured, faults
-from minimize.pointer import Pointer
+from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, GroupKey, definition_faults
+from minimize.arrow.pointers import Pointer
 
 
-def measured(word: str, of: str | None = None) -> Measured:
-    return Measured(measure_from(word, of) if of else measure_from(word), pa.int64() if of else None)
+def measured(word: str, of: str | None = None) -> BoundMeasure:
+    return BoundMeasure(measure_from(word, of) if of else measure_from(word), pa.int64() if of else None)
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ def measured(word: str, of: str | None = None) -> Measured:
         (measured("sum", "/apps/*/parts/*/size"), "/apps/*/parts/*"),
     ],
 )
-def test_a_measure_stands_in_the_innermost_list_of_its_field(measure: Measured, list_: str | None) -> None:
+def test_a_measure_stands_in_the_innermost_list_of_its_field(measure: BoundMeasure, list_: str | None) -> None:
     assert measure.star == (None if list_ is None else Pointer.parse(list_))
 
 
@@ -33,5 +33,7 @@ def test_a_measure_over_another_list_than_the_groups_is_a_fault_unless_it_counts
         "other": measured("sum", "/disks/*/size"),
         "devices": measured("count_distinct", "device"),
     }
-    what = Definition("apps", {"name": GroupKey("/apps/*/name", pa.string())}, measures, 2, Pointer.parse("device"))
-    assert [(found.code, str(found.field)) for found in faults(what)] == [("A004", "/disks/*/size")]
+    what = AggregateDefinition(
+        "apps", {"name": GroupKey("/apps/*/name", pa.string())}, measures, 2, Pointer.parse("device")
+    )
+    assert [(found.code, str(found.field)) for found in definition_faults(what)] == [("A004", "/disks/*/size")]

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minimize.aggregates.exact import ExactSums, Total
+from minimize.aggregates.exact_sums import ExactSums, ExactTotal
 from tests.hypothesis_profiles import examples
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
 
-def total(*batches: pa.Array) -> Total:
+def total(*batches: pa.Array) -> ExactTotal:
     sums = ExactSums()
     for batch in batches:
         sums.add(np.zeros(len(batch), np.int64), batch)

@@ -5,16 +5,16 @@ from dataclasses import replace
 import pyarrow as pa
 
 from minimize.aggregates import measure_from
-from minimize.aggregates.definition import Definition, GroupKey, Measured
-from minimize.aggregates.gather import Gathered, cut
-from minimize.aggregates.table import AggregateTally
-from minimize.pointer import Pointer
-from minimize.stage import Batch
+from minimize.aggregates.batch_views import BatchBuffer, split_batch
+from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, GroupKey
+from minimize.aggregates.tally import AggregateTally
+from minimize.arrow.batch import Batch
+from minimize.arrow.pointers import Pointer
 
-WHAT = Definition(
+WHAT = AggregateDefinition(
     "x",
     {"model": GroupKey("model", pa.string())},
-    {"mean": Measured(measure_from("mean", "size"), pa.float64())},
+    {"mean": BoundMeasure(measure_from("mean", "size"), pa.float64())},
     1,
     Pointer.parse("device"),
 )
@@ -27,7 +27,7 @@ def batch(model: pa.Array) -> Batch:
 
 
 def gathered(*models: pa.Array) -> list[Batch]:
-    kept = Gathered(WHAT)
+    kept = BatchBuffer(WHAT)
     for model in models:
         kept.add(batch(model))
     return kept.take()
@@ -52,14 +52,14 @@ def test_only_what_the_aggregate_reads_is_kept() -> None:
 
 
 def test_what_was_taken_is_gone() -> None:
-    kept = Gathered(WHAT)
+    kept = BatchBuffer(WHAT)
     kept.add(batch(pa.array(["a"])))
     assert (kept.rows, len(kept.take()), kept.rows, kept.take()) == (1, 1, 0, [])
 
 
 def test_a_large_batch_is_cut_into_slices_that_share_their_dictionary() -> None:
     whole = batch(pa.array(["a", "b", "a", "c", "a"]).dictionary_encode())
-    parts = list(cut(whole, WHAT, 2))
+    parts = list(split_batch(whole, WHAT, 2))
     assert [part.released["model"].to_pylist() for part in parts] == [["a", "b"], ["a", "c"], ["a"]]
     assert [part.raw.num_rows for part in parts] == [2, 2, 1]
     assert all(part.released["model"].dictionary.equals(whole.released["model"].dictionary) for part in parts)
@@ -68,8 +68,8 @@ def test_a_large_batch_is_cut_into_slices_that_share_their_dictionary() -> None:
 def test_a_batch_with_leaves_in_lists_stays_whole_and_an_empty_one_goes() -> None:
     in_list = replace(WHAT, keys={"app": GroupKey("/apps/*/name", pa.string())})
     whole = batch(pa.array(["a", "b", "c"]))
-    assert list(cut(whole, in_list, 2)) == [whole]
-    assert list(cut(batch(pa.array([], pa.string())), WHAT, 2)) == []
+    assert list(split_batch(whole, in_list, 2)) == [whole]
+    assert list(split_batch(batch(pa.array([], pa.string())), WHAT, 2)) == []
 
 
 def test_more_rows_than_are_worked_off_at_once_count_as_they_do_in_parts() -> None:
@@ -81,7 +81,7 @@ def test_more_rows_than_are_worked_off_at_once_count_as_they_do_in_parts() -> No
     what = replace(WHAT, counting=Pointer.parse("/where/device"))
     one, other = AggregateTally(what), AggregateTally(what)
     one.observe(whole)
-    for part in cut(whole, what, 100_000):
+    for part in split_batch(whole, what, 100_000):
         other.observe(part)
     assert one.settle().table.equals(other.settle().table)
     assert one.settle().table.num_rows == 3

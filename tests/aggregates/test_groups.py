@@ -9,15 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from minimize.aggregates.definition import GroupKey, Unit
-from minimize.aggregates.groups import GroupBook, runs, truncated
+from minimize.aggregates.definition import GroupKey, TimeUnit
+from minimize.aggregates.dictionaries import GroupDictionary, time_run_starts, truncate_times
 
 
-def book() -> GroupBook:
-    return GroupBook([GroupKey("model", pa.string()), GroupKey("size", pa.int64())])
+def book() -> GroupDictionary:
+    return GroupDictionary([GroupKey("model", pa.string()), GroupKey("size", pa.int64())])
 
 
-def encoded(groups: GroupBook, models: Sequence[str | None], sizes: Sequence[int]) -> list[int]:
+def encoded(groups: GroupDictionary, models: Sequence[str | None], sizes: Sequence[int]) -> list[int]:
     columns = [groups.encode_key(0, pa.array(models, pa.string())), groups.encode_key(1, pa.array(sizes))]
     return list(groups.encode(columns, len(models)).tolist())
 
@@ -53,7 +53,7 @@ def test_another_books_groups_are_translated() -> None:
 
 
 def test_without_keys_everything_is_one_group() -> None:
-    groups = GroupBook([])
+    groups = GroupDictionary([])
     assert len(groups) == 0
     assert groups.encode([], 2).tolist() == [0, 0]
     assert len(groups) == 1
@@ -67,15 +67,15 @@ def test_without_keys_everything_is_one_group() -> None:
     ("unit", "expected"),
     [("hour", "2026-11-25 23:00:00"), ("day", "2026-11-25 00:00:00"), ("week", "2026-11-23 00:00:00")],
 )
-def test_times_are_cut_alike_in_every_resolution(type_: pa.DataType, unit: Unit, expected: str) -> None:
-    cut = truncated(pa.array(["2026-11-25 23:45:00"]).cast(pa.timestamp("s")).cast(type_), unit)
+def test_times_are_cut_alike_in_every_resolution(type_: pa.DataType, unit: TimeUnit, expected: str) -> None:
+    cut = truncate_times(pa.array(["2026-11-25 23:45:00"]).cast(pa.timestamp("s")).cast(type_), unit)
     assert cut.type == type_
     assert cut.cast(pa.timestamp("s")).cast(pa.string()).to_pylist() == [expected]
 
 
 def test_times_of_another_zone_are_cut_in_utc() -> None:
     moment = datetime(2026, 11, 25, 1, 30, tzinfo=UTC)
-    cut = truncated(pa.array([moment], pa.timestamp("us", "America/New_York")), "day")
+    cut = truncate_times(pa.array([moment], pa.timestamp("us", "America/New_York")), "day")
     assert cut.cast(pa.timestamp("us", "UTC")).to_pylist() == [datetime(2026, 11, 25, tzinfo=UTC)]
     assert str(cut.type.tz) == "America/New_York"
 
@@ -96,7 +96,7 @@ def test_times_that_come_in_runs_have_the_codes_of_others() -> None:
     hours = pa.array(np.repeat(np.arange(20, 30), 40) * 3_600_000).cast(key.type)
     mixed = hours.take(pa.array(np.arange(400) * 7 % 400))
     for offset in (0, 30):
-        groups = GroupBook([key])
+        groups = GroupDictionary([key])
         in_runs = groups.encode_key(0, hours.slice(offset)).tolist()
         assert in_runs == [0] * (160 - offset) + [1] * 240
         assert groups.encode_key(0, mixed).tolist() == [int(row * 7 % 400 >= 160) for row in range(400)]
@@ -104,6 +104,6 @@ def test_times_that_come_in_runs_have_the_codes_of_others() -> None:
 
 def test_times_without_runs_or_with_nulls_are_looked_at_one_by_one() -> None:
     times = pa.timestamp("s")
-    assert runs(pa.array(range(100)).cast(times)) is None
-    assert runs(pa.array([None] * 100, times)) is None
-    assert runs(pa.array([1] * 100)) is None
+    assert time_run_starts(pa.array(range(100)).cast(times)) is None
+    assert time_run_starts(pa.array([None] * 100, times)) is None
+    assert time_run_starts(pa.array([1] * 100)) is None

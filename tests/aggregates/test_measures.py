@@ -12,14 +12,14 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from minimize.aggregates import MEASURES, MeasureRefused, Terms, measure_from
+from minimize.aggregates import MEASURES, MeasureRefused, MeasureTerms, measure_from
 
 NUMBERS = (pa.int64(), pa.float64(), pa.decimal128(10, 2))
 
 
 def settled(word: str, argument: Any, values: pa.Array, below: int = 1, subjects: list[int] | None = None) -> Any:
     """A measure of one group of these values, each of a subject of its own."""
-    tally = measure_from(word, argument).start(values.type, Terms(below))
+    tally = measure_from(word, argument).start(values.type, MeasureTerms(below))
     owners = np.array(range(len(values)) if subjects is None else subjects, np.int64)
     tally.observe(np.zeros(len(values), np.int64), values, owners)
     return tally.settle(np.arange(1)).to_pylist()[0]
@@ -162,7 +162,7 @@ def test_a_histogram_goes_by_value_with_nan_last() -> None:
     ("count", "to", "expected"), [(7, 5, 5), (8, 5, 10), (5, 10, 0), (15, 10, 20), (25, 10, 20), (0, 5, 0)]
 )
 def test_counts_are_rounded_to_the_nearest_multiple_ties_to_the_even_one(count: int, to: int, expected: int) -> None:
-    assert Terms(1, to).rounded(np.array([count])).tolist() == [expected]
+    assert MeasureTerms(1, to).rounded(np.array([count])).tolist() == [expected]
 
 
 @pytest.mark.parametrize("values", [[-(2**63)], [-(2**62), -(2**62)], [2**63 - 1], [-1000, -1], [2**62, 2**62 - 1]])

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.aggregates.ordered import ordered, values_of, width_of
+from minimize.aggregates.quantile_support import from_ordered_words, to_ordered_words, word_count
 
 
 def decimals(digits: int, scale: int) -> st.SearchStrategy[Decimal]:
@@ -44,24 +44,24 @@ def test_words_are_in_the_order_of_the_values_and_come_back(
 ) -> None:
     drawn = sorted(data.draw(st.lists(values, min_size=1, max_size=20)))
     column = pa.array(drawn, type_)
-    words = ordered(column.slice(1))
-    assert words.shape == (len(column) - 1, width_of(type_))
+    words = to_ordered_words(column.slice(1))
+    assert words.shape == (len(column) - 1, word_count(type_))
     rows = [tuple(row) for row in words.tolist()]
     same = [first == second for first, second in pairwise(drawn[1:])]
     for (first, second), equal in zip(pairwise(rows), same, strict=True):
         assert first == second if equal else first < second
-    assert values_of(words, type_).equals(
+    assert from_ordered_words(words, type_).equals(
         pc.add(column.slice(1), 0) if pa.types.is_floating(type_) else column.slice(1)
     )
 
 
 def test_nan_is_one_value_above_all() -> None:
-    low, high = np.sort(ordered(pa.array([float("inf"), float("nan")]))[:, 0]).tolist()
-    assert ordered(pa.array([float("nan")]))[0, 0] == high > low
-    assert values_of(np.array([[high]], np.uint64), pa.float64()).to_pylist() != [float("inf")]
+    low, high = np.sort(to_ordered_words(pa.array([float("inf"), float("nan")]))[:, 0]).tolist()
+    assert to_ordered_words(pa.array([float("nan")]))[0, 0] == high > low
+    assert from_ordered_words(np.array([[high]], np.uint64), pa.float64()).to_pylist() != [float("inf")]
 
 
 @pytest.mark.parametrize("number", [0, 5, 2**63, -(2**64), 2**64 + 2**13, 2**115 + 2**63, -(2**115) - 2**63, 2**116])
 def test_the_first_word_of_a_decimal_tells_about_how_large_it_is(number: int) -> None:
-    words = ordered(pa.array([Decimal(number)], pa.decimal128(38, 0)))
-    assert words[0, 0] == ordered(pa.array([float(number)]))[0, 0]
+    words = to_ordered_words(pa.array([Decimal(number)], pa.decimal128(38, 0)))
+    assert words[0, 0] == to_ordered_words(pa.array([float(number)]))[0, 0]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minimize.aggregates.pairs import Pairs
+from minimize.aggregates.distinct_counts import DistinctPairs
 from tests.hypothesis_profiles import examples
 
 row = st.tuples(st.integers(0, 3) | st.integers(0, 2**20), st.integers(0, 3), st.integers(0, 3))
@@ -17,7 +17,7 @@ def columns(rows: list[tuple[int, int, int]]) -> list[np.ndarray[tuple[int], np.
 
 @given(st.lists(row, max_size=40), st.integers(0, 40))
 def test_codes_are_counted_once_in_a_group_whatever_the_batches(rows: list[tuple[int, int, int]], cut: int) -> None:
-    pairs, groups = Pairs(), sorted({group for group, _, _ in rows} | {5})
+    pairs, groups = DistinctPairs(), sorted({group for group, _, _ in rows} | {5})
     for part in (rows[:cut], rows[cut:]):
         pairs.add(*columns(part))
     assert pairs.distinct(np.array(groups)).tolist() == [
@@ -35,11 +35,11 @@ def test_it_makes_no_difference_how_many_pairs_are_worked_off_at_once(
     rows: list[tuple[int, int, int]], few: int
 ) -> None:
     groups, codes, lacking = columns(rows)
-    whole, parted, merged = Pairs(), Pairs(), Pairs()
+    whole, parted, merged = DistinctPairs(), DistinctPairs(), DistinctPairs()
     whole.add(groups, codes, lacking)
     owners, same = np.unique(groups), np.arange(2**20 + 1)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("minimize.aggregates.pairs._AT_ONCE", few)
+        patched.setattr("minimize.aggregates.distinct_counts._PAIRS_AT_ONCE", few)
         parted.add(groups, codes, lacking)
         merged.merge(parted, same, same)
         for bit in (None, 0, 1):
@@ -48,7 +48,7 @@ def test_it_makes_no_difference_how_many_pairs_are_worked_off_at_once(
 
 
 def test_a_copy_goes_on_by_itself() -> None:
-    pairs = Pairs()
+    pairs = DistinctPairs()
     pairs.add(np.array([0]), np.array([1]))
     other = pairs.copy()
     other.add(np.array([0, 0]), np.array([1, 2]))
@@ -56,7 +56,7 @@ def test_a_copy_goes_on_by_itself() -> None:
 
 
 def test_merging_translates_the_codes_and_keeps_what_rows_lack() -> None:
-    ours, theirs = Pairs(), Pairs()
+    ours, theirs = DistinctPairs(), DistinctPairs()
     ours.add(np.array([1]), np.array([0]))
     theirs.add(np.array([0, 0]), np.array([1, 0]), np.array([1, 0]))
     ours.merge(theirs, np.array([1]), np.array([9, 0]))
@@ -64,7 +64,7 @@ def test_merging_translates_the_codes_and_keeps_what_rows_lack() -> None:
 
 
 def test_pairs_that_wait_are_put_together_once_there_are_many() -> None:
-    pairs, rows = Pairs(), np.arange(1 << 20)
+    pairs, rows = DistinctPairs(), np.arange(1 << 20)
     for _ in range(3):
         pairs.add(rows % 7, rows)
     assert pairs.nbytes < 8 * 2 * len(rows)
@@ -72,7 +72,7 @@ def test_pairs_that_wait_are_put_together_once_there_are_many() -> None:
 
 
 def test_pairs_of_the_same_codes_are_taken_in_as_they_are() -> None:
-    ours, theirs, same = Pairs(), Pairs(), np.arange(9)
+    ours, theirs, same = DistinctPairs(), DistinctPairs(), np.arange(9)
     ours.add(np.array([0, 1]), np.array([7, 8]))
     theirs.add(np.array([1, 1, 0]), np.array([8, 7, 7]))
     ours.merge(theirs, same, same)

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from minimize.aggregates.table import AggregateTally
-from minimize.spill import Aside
+from minimize.aggregates.tally import AggregateTally
+from minimize.spill import SpillSpace
 from tests.aggregates.test_table import batch, definition, devices
 
 ILL = [*devices(30, os="well"), *devices(12, start=30, os="flu"), *devices(1, start=42, os="rare")]
 
 
 def figures(rows: list[Any], memory: int | None = None, **measures: Any) -> dict[str, Any]:
-    tally = AggregateTally(definition((), below=10, generalized=("middle",), **measures), Aside(memory))
+    tally = AggregateTally(definition((), below=10, generalized=("middle",), **measures), SpillSpace(memory))
     for start in range(0, len(rows), 7):
         tally.observe(batch(rows[start : start + 7]))
     row: dict[str, Any]

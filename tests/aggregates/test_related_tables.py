@@ -14,14 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.aggregates import measure_from
-from minimize.aggregates.definition import Definition, GroupKey, Measured, Unit
-from minimize.aggregates.related_tables import PublishedTable, withhold_related
-from minimize.aggregates.table import AggregateTally
-from minimize.pointer import Pointer
-from minimize.spill import Hasher
-from minimize.stage import Batch
+from minimize.aggregates.complementary_suppression import PublishedTable, suppress_related
+from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, GroupKey, TimeUnit
+from minimize.aggregates.tally import AggregateTally
+from minimize.arrow.batch import Batch
+from minimize.arrow.pointers import Pointer
+from minimize.spill import ValueHasher
 
-HASHER = Hasher(bytes(32))
+HASHER = ValueHasher(bytes(32))
 BELOW = 10
 TYPES = {"day": pa.string(), "tenant": pa.string(), "version": pa.string(), "model": pa.string(), "x": pa.float64()}
 TYPES["time"] = pa.timestamp("us", "UTC")
@@ -33,12 +33,14 @@ def people(count: int, start: int = 0, **values: Any) -> list[Row]:
     return [(f"p{start + number}", values) for number in range(count)]
 
 
-def table(rows: Sequence[Row], *keys: str | tuple[str, Unit], below: int = BELOW, **measures: Any) -> PublishedTable:
+def table(
+    rows: Sequence[Row], *keys: str | tuple[str, TimeUnit], below: int = BELOW, **measures: Any
+) -> PublishedTable:
     made = {name: measure_from(*word) for name, word in (measures or {"n": ("count",)}).items()}
-    measured = {name: Measured(each, TYPES.get(each.of or "")) for name, each in made.items()}
+    measured = {name: BoundMeasure(each, TYPES.get(each.of or "")) for name, each in made.items()}
     pairs = [key if isinstance(key, tuple) else (key, None) for key in keys]
     groups = {name: GroupKey(name, TYPES[name], unit) for name, unit in pairs}
-    definition = Definition("t", groups, measured, below, Pointer.parse("id"))
+    definition = AggregateDefinition("t", groups, measured, below, Pointer.parse("id"))
     tally = AggregateTally(definition, hasher=HASHER)
     columns = {name: pa.array([values.get(name) for _, values in rows], type_) for name, type_ in TYPES.items()}
     subjects = pa.array([subject for subject, _ in rows], pa.string())
@@ -49,14 +51,14 @@ def table(rows: Sequence[Row], *keys: str | tuple[str, Unit], below: int = BELOW
 
 
 def shown(table: PublishedTable) -> list[tuple[Any, ...]]:
-    rows = table.table.filter(pa.array(table.kept)).to_pylist()
+    rows = table.table.filter(pa.array(table.unsuppressed)).to_pylist()
     return [tuple(row[key] for key in table.definition.keys) for row in rows]
 
 
 def test_a_total_that_gives_a_small_group_away_is_withheld() -> None:
     rows = [*people(40, version="1"), *people(1, start=40, version="2")]
     coarse, fine = table(rows), table(rows, "version")
-    withhold_related([coarse, fine])
+    suppress_related([coarse, fine])
     assert shown(fine) == [("1",)]
     assert shown(coarse) == []
 
@@ -64,7 +66,7 @@ def test_a_total_that_gives_a_small_group_away_is_withheld() -> None:
 def test_a_total_stays_if_the_small_groups_hold_enough_subjects_together() -> None:
     rows = [*people(40, version="1"), *people(6, start=40, version="2"), *people(9, start=46, version="3")]
     coarse, fine = table(rows), table(rows, "version")
-    withhold_related([coarse, fine])
+    suppress_related([coarse, fine])
     assert (shown(coarse), shown(fine)) == ([()], [("1",)])
 
 
@@ -72,21 +74,21 @@ def test_numbers_of_subjects_and_of_rows_are_one_kind_of_figure() -> None:
     rows = [*people(39, version="1"), *people(1, start=39, version="2")]
     coarse = table(rows, people=("count_distinct", "id"))
     fine = table(rows, "version", events=("count",))
-    withhold_related([coarse, fine])
+    suppress_related([coarse, fine])
     assert shown(coarse) == []
 
 
 def test_sum_and_mean_of_a_field_are_one_kind_of_figure() -> None:
     rows = [*people(39, version="1", x=1.0), *people(1, start=39, version="2", x=91.0)]
     coarse, fine = table(rows, mean=("mean", "x")), table(rows, "version", total=("sum", "x"))
-    withhold_related([coarse, fine])
+    suppress_related([coarse, fine])
     assert shown(coarse) == []
 
 
 def test_tables_without_a_kind_of_figure_in_common_stay() -> None:
     rows = [*people(40, version="1", x=1.0), *people(1, start=40, version="2", x=91.0)]
     coarse, fine = table(rows, mean=("mean", "x")), table(rows, "version", events=("count",))
-    withhold_related([coarse, fine])
+    suppress_related([coarse, fine])
     assert shown(coarse) == [()]
 
 
@@ -97,7 +99,7 @@ def test_a_figure_that_is_null_in_the_finer_table_covers_nothing() -> None:
         *people(20, start=43, version="2"),
     ]
     coarse, fine = table(rows, mean=("mean", "x")), table(rows, "version", mean=("mean", "x"))
-    withhold_related([coarse, fine])
+    suppress_related([coarse, fine])
     assert fine.table["mean"].to_pylist() == [1.0, None]
     assert shown(coarse) == []
 
@@ -112,7 +114,7 @@ def test_a_chain_of_three_tables_gives_nobody_away_though_each_pair_passes() -> 
         *people(7, start=86, day="d", tenant="B", version="3"),
     ]
     day, tenant, version = (table(rows, *keys) for keys in (["day"], ["day", "tenant"], ["day", "tenant", "version"]))
-    withhold_related([day, tenant, version])
+    suppress_related([day, tenant, version])
     assert shown(version) == [("d", "A", "1"), ("d", "B", "1")]
     assert shown(tenant) == [("d", "B")]
     assert shown(day) == []
@@ -126,7 +128,7 @@ def test_of_two_tables_that_cross_the_smallest_row_of_the_longer_one_is_withheld
         *people(12, start=63, tenant="A", version="2", model="c"),
     ]
     versions, models = table(rows, "tenant", "version"), table(rows, "tenant", "model")
-    withhold_related([versions, models])
+    suppress_related([versions, models])
     assert shown(versions) == [("A", "1"), ("A", "2")]
     assert shown(models) == [("A", "a"), ("A", "b")]
 
@@ -138,7 +140,7 @@ def test_a_day_is_covered_by_its_hours() -> None:
     ]
     rows += people(20, start=50, time=datetime(2026, 5, 2, 3, tzinfo=UTC))
     days, hours = table(rows, ("time", "day")), table(rows, ("time", "hour"))
-    withhold_related([days, hours])
+    suppress_related([days, hours])
     assert shown(days) == [(datetime(2026, 5, 2, tzinfo=UTC),)]
 
 
@@ -166,7 +168,7 @@ def test_no_subtraction_of_two_tables_or_along_a_chain_rests_on_a_few_subjects(
     rows: list[Row], keys: list[tuple[str, ...]], below: int
 ) -> None:
     tables = [table(rows, *each, below=below, **MEASURES) for each in keys]
-    withhold_related(tables)
+    suppress_related(tables)
     for figure in ("n", "mean"):
         published = [_published(each, figure) for each in tables]
         for rest in _subtractions(rows, keys, published, figure):
@@ -174,7 +176,7 @@ def test_no_subtraction_of_two_tables_or_along_a_chain_rests_on_a_few_subjects(
 
 
 def _published(table: PublishedTable, figure: str) -> set[tuple[Any, ...]]:
-    rows = table.table.filter(pa.array(table.kept)).to_pylist()
+    rows = table.table.filter(pa.array(table.unsuppressed)).to_pylist()
     return {tuple(row[key] for key in table.definition.keys) for row in rows if row[figure] is not None}
 
 
@@ -231,6 +233,6 @@ def _totals(
 @pytest.mark.parametrize("rows", [[], people(3)])
 def test_empty_tables_are_related_to_nothing(rows: list[Row]) -> None:
     tables = [table(rows), table(rows, "version"), table(rows, "model")]
-    withhold_related(tables)
+    suppress_related(tables)
     assert [shown(each) for each in tables] == [[], [], []]
-    assert all(np.array_equal(each.kept, np.ones(0, np.bool_)) for each in tables)
+    assert all(np.array_equal(each.unsuppressed, np.ones(0, np.bool_)) for each in tables)

@@ -6,41 +6,42 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from minimize.aggregates.cell_sketches import Kind
-from minimize.aggregates.contribution_sketch import ContributionSketches, bucket_count
-from minimize.aggregates.release_history import MOST_RELEASES, Figures, Mask, ReleaseHistory, row_hashes
-from minimize.spill import Aside, Hasher
+from minimize.aggregates.contribution_sketches import ContributionSketches, FigureKind, bucket_count
+from minimize.aggregates.release_history import MAX_RELEASES, FigureRows, Mask, ReleaseHistory, hash_rows
+from minimize.spill import SpillSpace, ValueHasher
 
-HASHER = Hasher(b"k" * 32)
+HASHER = ValueHasher(b"k" * 32)
 ROWS = np.array([5, 3], np.uint64)
 YES = np.array([True, True])
 NO = ~YES
 
 
-def sketch(*groups: dict[str, int], below: int = 10) -> dict[Kind, Figures]:
+def sketch(*groups: dict[str, int], below: int = 10) -> dict[FigureKind, FigureRows]:
     """The number of rows of each subject, group by group."""
-    sketches = ContributionSketches(1, below, Aside(None))
+    sketches = ContributionSketches(1, below, SpillSpace(None))
     for place, group in enumerate(groups):
         subjects = [name for name, rows in group.items() for _ in range(rows)]
         if subjects:
             words = HASHER(pa.array(subjects), domain=1)[:, 0]
             sketches.add(np.full(len(subjects), place), words, {0: None})
-    return {None: Figures(np.ones(len(groups), np.bool_), sketches.settle(np.arange(len(groups)))[0])}
+    return {None: FigureRows(np.ones(len(groups), np.bool_), sketches.settle(np.arange(len(groups)))[0])}
 
 
 def people(first: int, last: int, rows: int = 1) -> dict[str, int]:
     return {f"s{number}": rows for number in range(first, last)}
 
 
-def allowed(history: ReleaseHistory, figures: dict[Kind, Figures], in_force: Mask = YES, below: int = 10) -> list[bool]:
+def allowed(
+    history: ReleaseHistory, figures: dict[FigureKind, FigureRows], in_force: Mask = YES, below: int = 10
+) -> list[bool]:
     found = history.decide(ROWS, below, figures, in_force=in_force, is_equal=NO)
     return [bool(each) for each in found.allowed]
 
 
-def released(*releases: dict[Kind, Figures], below: int = 10) -> ReleaseHistory:
+def released(*releases: dict[FigureKind, FigureRows], below: int = 10) -> ReleaseHistory:
     history = ReleaseHistory.empty()
     for each in releases:
-        history = history.followed(ReleaseHistory.of(ROWS, below, each))
+        history = history.append(ReleaseHistory.from_release(ROWS, below, each))
     return history
 
 
@@ -81,21 +82,21 @@ def test_the_larger_threshold_counts() -> None:
 
 def test_a_figure_that_was_not_published_creates_no_relation() -> None:
     before, after = sketch(people(0, 40), people(0, 12)), sketch(people(1, 40), people(0, 12))
-    hidden: dict[Kind, Figures] = {None: Figures(NO, before[None].entries)}
+    hidden: dict[FigureKind, FigureRows] = {None: FigureRows(NO, before[None].entries)}
     assert allowed(released(hidden), after) == [True, True]
 
 
 def test_a_release_without_sketches_is_followed_by_equal_figures_alone() -> None:
-    history = ReleaseHistory.of(ROWS, 10, {}, known=False)
+    history = ReleaseHistory.from_release(ROWS, 10, {}, known=False)
     figures = sketch(people(0, 40), people(0, 12))
     decision = history.decide(ROWS, 10, figures, in_force=YES, is_equal=np.array([True, False]))
     assert decision.allowed.tolist() == [True, False]
-    followed = history.followed(ReleaseHistory.of(ROWS[:1], 10, {None: figures[None].take(np.array([0]))}))
-    assert followed.known.tolist() == [False, True]
+    followed = history.append(ReleaseHistory.from_release(ROWS[:1], 10, {None: figures[None].take(np.array([0]))}))
+    assert followed.has_sketches.tolist() == [False, True]
 
 
 def test_a_row_is_final_after_so_many_different_releases() -> None:
-    releases = [sketch(people(20 * turn, 20 * turn + 40), people(0, 12)) for turn in range(MOST_RELEASES + 1)]
+    releases = [sketch(people(20 * turn, 20 * turn + 40), people(0, 12)) for turn in range(MAX_RELEASES + 1)]
     history = released(*releases[:-1])
     assert allowed(history, releases[-1]) == [False, True]
     assert allowed(history, releases[-2]) == [True, True]
@@ -106,35 +107,35 @@ def test_equal_releases_are_one_and_the_last_one_again() -> None:
     one, other = sketch(people(0, 40), people(0, 12)), sketch(people(20, 60), people(0, 12))
     history = released(one, other, one)
     assert len(history) == 3
-    last = history.last(np.array([5, 3, 4], np.uint64))
+    last = history.last_releases(np.array([5, 3, 4], np.uint64))
     assert (history.figures[None].entries[last[0]] == one[None].entries[0]).all()
     assert last[2] == -1
 
 
 def test_releases_are_stored_and_read_again() -> None:
     history = released(sketch(people(0, 40), people(0, 12)), sketch(people(20, 60), people(0, 12)))
-    named: Kind = ("size", True, 'is:["a"]')
-    figures: dict[Kind, Figures] = {None: history.figures[None], named: history.figures[None]}
-    whole = ReleaseHistory(history.rows, history.below, history.known, figures, {"n": "count"})
-    again = ReleaseHistory.unpacked(whole.packed())
+    named: FigureKind = ("size", True, 'is:["a"]')
+    figures: dict[FigureKind, FigureRows] = {None: history.figures[None], named: history.figures[None]}
+    whole = ReleaseHistory(history.rows, history.below, history.has_sketches, figures, {"n": "count"})
+    again = ReleaseHistory.from_bytes(whole.to_bytes())
     assert [*again.figures] == [None, named]
     assert again.meanings == {"n": "count"}
-    for one, other in [(whole.rows, again.rows), (whole.below, again.below), (whole.known, again.known)]:
+    for one, other in [(whole.rows, again.rows), (whole.below, again.below), (whole.has_sketches, again.has_sketches)]:
         assert (one == other).all()
     assert (again.figures[named].entries == history.figures[None].entries).all()
-    assert not len(ReleaseHistory.unpacked(ReleaseHistory.empty().packed()))
+    assert not len(ReleaseHistory.from_bytes(ReleaseHistory.empty().to_bytes()))
 
 
 def test_thresholds_of_other_sizes_are_compared_in_the_smaller_sketch() -> None:
     assert bucket_count(30) > bucket_count(10)
-    history = released(sketch(people(0, 60), people(0, 60), below=30)).followed(
-        ReleaseHistory.of(ROWS, 10, sketch(people(30, 90), people(0, 60)))
+    history = released(sketch(people(0, 60), people(0, 60), below=30)).append(
+        ReleaseHistory.from_release(ROWS, 10, sketch(people(30, 90), people(0, 60)))
     )
     assert history.figures[None].entries.shape == (3, bucket_count(10))
 
 
 def hashed(table: pa.Table, *names: str) -> list[int]:
-    found: list[int] = row_hashes({name: table.column(name) for name in names}, table.num_rows, HASHER).tolist()
+    found: list[int] = hash_rows({name: table.column(name) for name in names}, table.num_rows, HASHER).tolist()
     return found
 
 
@@ -148,6 +149,6 @@ def test_the_row_of_a_group_is_told_by_what_its_keys_are_and_their_values() -> N
 
 
 def test_releases_of_other_subjects_are_forgotten() -> None:
-    history = released(sketch(people(0, 40), people(0, 12)), sketch(people(20, 60), people(0, 12))).forgotten()
+    history = released(sketch(people(0, 40), people(0, 12)), sketch(people(20, 60), people(0, 12))).forget_subjects()
     assert sorted(history.rows.tolist()) == [3, 5]
     assert allowed(history, sketch(people(0, 40), people(0, 12))) == [False, False]

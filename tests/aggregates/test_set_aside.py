@@ -15,31 +15,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimize.aggregates import MEASURES, measure_from
-from minimize.aggregates.groups import GroupBook
-from minimize.aggregates.roster import Roster
-from minimize.aggregates.table import AggregateTally, Definition, GroupKey, Measured
-from minimize.aggregates.undecided import Undecided
-from minimize.pointer import Pointer
-from minimize.spill import Accumulator, Aside
-from minimize.stage import Batch
+from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, GroupKey
+from minimize.aggregates.dictionaries import GroupDictionary, SubjectDictionary
+from minimize.aggregates.tally import AggregateTally, PendingRecords
+from minimize.arrow.batch import Batch
+from minimize.arrow.pointers import Pointer
+from minimize.spill import Accumulator, SpillSpace
 from tests.aggregates import test_table as table
 from tests.aggregates import test_view as view
 from tests.hypothesis_profiles import examples
 
-Shared = tuple[Roster | None, GroupBook | None]
+Shared = tuple[SubjectDictionary | None, GroupDictionary | None]
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _nothing_fits() -> Iterator[None]:
     """A few rows are worked off at once, and nothing is held in any case."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("minimize.aggregates.table._ENOUGH", 1)
-        patch.setattr("minimize.aggregates.shelf._FLOOR", 0)
-        patch.setattr("minimize.spill.accumulator._FLOOR", 1 << 10)
+        patch.setattr("minimize.aggregates.tally._MIN_ROWS", 1)
+        patch.setattr("minimize.aggregates.memory._MIN_BYTES", 0)
+        patch.setattr("minimize.spill.accumulator._MIN_BYTES", 1 << 10)
         yield
 
 
-def tallied(what: Definition, aside: Aside, *batches: Batch, shared: Shared = (None, None)) -> AggregateTally:
+def tallied(
+    what: AggregateDefinition, aside: SpillSpace, *batches: Batch, shared: Shared = (None, None)
+) -> AggregateTally:
     tally = AggregateTally(what, aside, *shared)
     for each in batches:
         tally.observe(each)
@@ -54,8 +55,10 @@ def test_setting_aside_merging_and_sharing_change_nothing(
     shuffled = list(rows)
     order.shuffle(shuffled)
     edges = sorted({0, len(rows), *(cut for cut in cuts if cut < len(rows))})
-    aside = Aside(0)
-    shared: Shared = (Roster(), GroupBook.of(table.EVERYTHING)) if together else (None, None)
+    aside = SpillSpace(0)
+    shared: Shared = (
+        (SubjectDictionary(), GroupDictionary.for_definition(table.EVERYTHING)) if together else (None, None)
+    )
     parts = [table.batch(shuffled[start:end]) for start, end in pairwise(edges)]
     tallies = [tallied(table.EVERYTHING, aside, part, shared=shared) for part in parts]
     merged = AggregateTally(table.EVERYTHING, aside, *shared)
@@ -98,18 +101,18 @@ OF = {
 }
 
 
-def everything() -> Definition:
-    measures = {"n": Measured(measure_from("count"), None)}
-    measures["devices"] = Measured(measure_from("count_distinct", "device"), pa.string())
+def everything() -> AggregateDefinition:
+    measures = {"n": BoundMeasure(measure_from("count"), None)}
+    measures["devices"] = BoundMeasure(measure_from("count_distinct", "device"), pa.string())
     for word, fields in OF.items():
         for field in fields:
             measures[f"{word}_{field}"] = _measured(word, field, _argument(word, field))
     measures["tail"] = _measured("quantile", "money", {"of": "money", "q": 0.9})
-    return Definition("all", {"key": GroupKey("key", TYPES["key"])}, measures, 3, Pointer.parse("device"), 5)
+    return AggregateDefinition("all", {"key": GroupKey("key", TYPES["key"])}, measures, 3, Pointer.parse("device"), 5)
 
 
-def _measured(word: str, field: str, argument: Any) -> Measured:
-    return Measured(
+def _measured(word: str, field: str, argument: Any) -> BoundMeasure:
+    return BoundMeasure(
         measure_from(word, argument), TYPES[field], generalized=field in ("whole", "money", "time", "double")
     )
 
@@ -145,8 +148,8 @@ def data(rows: int, seed: int) -> Batch:
 def test_every_measure_over_every_type_gives_the_same_beyond_the_budget() -> None:
     assert {*OF, "count"} == {*MEASURES}
     batches = [data(700, seed) for seed in range(6)]
-    within = tallied(everything(), Aside(None), *batches)
-    aside = Aside(1)
+    within = tallied(everything(), SpillSpace(None), *batches)
+    aside = SpillSpace(1)
     beyond = tallied(everything(), aside, *batches[:3])
     beyond.merge(tallied(everything(), aside, *batches[3:]))
     assert beyond._shelf.used
@@ -176,33 +179,33 @@ def test_elements_of_lists_count_the_same_beyond_the_budget() -> None:
         for _ in range(400)
     ]
     batches = [view.batch(*records[start : start + 50]) for start in range(0, 400, 50)]
-    aside = Aside(1)
+    aside = SpillSpace(1)
     beyond = tallied(what, aside, *batches[4:])
     beyond.merge(tallied(what, aside, *batches[:4]))
     assert beyond._shelf.used
-    assert beyond.settle() == tallied(what, Aside(None), *batches).settle()
+    assert beyond.settle() == tallied(what, SpillSpace(None), *batches).settle()
 
 
 def test_a_group_that_has_enough_or_had_when_it_was_set_aside_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[list[bool]] = []
-    monkeypatch.setattr(Undecided, "add", lambda *given: told.append(given[-1]().tolist()))
+    monkeypatch.setattr(PendingRecords, "add", lambda *given: told.append(given[-1]().tolist()))
     what = view.definition("/apps/*/name", below=2, n=("count",))
     devices = [view.batch(*(view.record(f"d{number}", view.app(name)) for number in range(2))) for name in "aba"]
-    tally = tallied(what, Aside(0), *devices, view.batch(view.record("d9", view.app("a"), view.app("c"))))
+    tally = tallied(what, SpillSpace(0), *devices, view.batch(view.record("d9", view.app("a"), view.app("c"))))
     assert tally._shelf.used
     assert told == [[True], [True, True], [True, True], [True, True, False]]
 
 
 def test_nothing_is_set_aside_within_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Accumulator, "add", lambda *_: pytest.fail("set aside"))
-    assert tallied(everything(), Aside(), data(2000, 1)).settle().rows_seen == 2000
+    assert tallied(everything(), SpillSpace(), data(2000, 1)).settle().rows_seen == 2000
 
 
 def test_what_is_in_memory_may_travel() -> None:
-    tally = tallied(everything(), Aside(None), data(500, 1))
+    tally = tallied(everything(), SpillSpace(None), data(500, 1))
     assert ForkingPickler.loads(ForkingPickler.dumps(tally)).settle() == tally.settle()
 
 
 def test_tallies_under_two_keys_do_not_merge() -> None:
     with pytest.raises(ValueError, match="two keys"):
-        tallied(everything(), Aside(0), data(50, 1)).merge(tallied(everything(), Aside(0), data(50, 2)))
+        tallied(everything(), SpillSpace(0), data(50, 1)).merge(tallied(everything(), SpillSpace(0), data(50, 2)))

@@ -16,10 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimize.aggregates import measure_from
-from minimize.aggregates.table import AggregateResult, AggregateTally, Definition, GroupKey, Measured
+from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, GroupKey
+from minimize.aggregates.tally import AggregateResult, AggregateTally
+from minimize.arrow.batch import Batch
+from minimize.arrow.pointers import Pointer
 from minimize.errors import PolicyError
-from minimize.pointer import Pointer
-from minimize.stage import Batch
 from tests.hypothesis_profiles import examples
 
 TYPES = {
@@ -40,13 +41,13 @@ def definition(
     counts_to: int | None = None,
     generalized: Collection[str] = (),
     **measures: tuple[Any, ...],
-) -> Definition:
+) -> AggregateDefinition:
     group = keys if isinstance(keys, Mapping) else {name: GroupKey(name, TYPES[name]) for name in keys}
     measured = {}
     for name, word in measures.items():
         measure = measure_from(*word)
-        measured[name] = Measured(measure, TYPES.get(measure.of or ""), name in generalized)
-    return Definition("fleet", group, measured, below, Pointer.parse("device"), counts_to)
+        measured[name] = BoundMeasure(measure, TYPES.get(measure.of or ""), name in generalized)
+    return AggregateDefinition("fleet", group, measured, below, Pointer.parse("device"), counts_to)
 
 
 def batch(rows: Sequence[Row], encoded: bool = False, **parts: Mapping[str, pa.Array]) -> Batch:
@@ -57,7 +58,7 @@ def batch(rows: Sequence[Row], encoded: bool = False, **parts: Mapping[str, pa.A
     return Batch(pa.record_batch(columns), released=released).with_(**parts)
 
 
-def tallied(what: Definition, *batches: Batch) -> AggregateResult:
+def tallied(what: AggregateDefinition, *batches: Batch) -> AggregateResult:
     tally = AggregateTally(what)
     for each in batches:
         tally.observe(each)

@@ -5,17 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minimize.aggregates import undecided as module
-from minimize.aggregates.undecided import Undecided
-from minimize.spill import Aside
+from minimize.aggregates import tally as module
+from minimize.aggregates.tally import PendingRecords
+from minimize.spill import SpillSpace
 from tests.hypothesis_profiles import examples
 
 GROUPS = 6
 batches = st.lists(st.lists(st.sets(st.integers(0, GROUPS - 1), min_size=1), max_size=6), max_size=6)
 
 
-def filled(records: list[list[set[int]]], standing: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Undecided:
-    undecided = Undecided()
+def filled(records: list[list[set[int]]], standing: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> PendingRecords:
+    undecided = PendingRecords()
     for batch in records:
         pairs = [(number, group) for number, groups in enumerate(batch) for group in groups]
         numbers, groups_ = (np.array([pair[place] for pair in pairs], np.int64) for place in (0, 1))
@@ -30,10 +30,10 @@ def test_a_record_is_lost_if_none_of_its_groups_stands_in_the_end(
 ) -> None:
     before, after = (np.isin(np.arange(GROUPS), list(found)) for found in (early, early | late))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_ENOUGH", limit)
+        patch.setattr(module, "_MIN_PENDING", limit)
         ours, theirs = filled(records[::2], before), filled(records[1::2], before)
         ours.merge(theirs, np.arange(GROUPS), lambda: before)
-    assert ours.lost(after) == sum(not groups & (early | late) for batch in records for groups in batch)
+    assert ours.count_lost(after) == sum(not groups & (early | late) for batch in records for groups in batch)
 
 
 @settings(max_examples=examples(80))
@@ -42,15 +42,15 @@ def test_records_that_are_set_aside_are_lost_as_others_are(
     records: list[list[set[int]]], late: set[int], gone: list[bool]
 ) -> None:
     nobody, after = np.zeros(GROUPS, np.bool_), np.isin(np.arange(GROUPS), list(late))
-    aside, nothing = Aside(1), np.empty((0, 2), np.uint64)
+    aside, nothing = SpillSpace(1), np.empty((0, 2), np.uint64)
     third = len(records) // 3
     tallies = [filled(part, nobody) for part in (records[:third], records[third : 2 * third], records[2 * third :])]
     for tally, first in zip(tallies, gone, strict=False):
         if first:
-            tally.set_aside(aside, nothing)
+            tally.spill(aside, nothing)
     ours, *others = tallies
     for other in others:
         ours.merge(other, np.arange(GROUPS), lambda: nobody)
         if gone[3]:
-            ours.set_aside(aside, nothing)
-    assert ours.lost(after) == sum(not groups & late for batch in records for groups in batch)
+            ours.spill(aside, nothing)
+    assert ours.count_lost(after) == sum(not groups & late for batch in records for groups in batch)

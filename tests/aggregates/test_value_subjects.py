@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.aggregates import value_subjects
-from minimize.aggregates.value_subjects import ValueSubjects
-from minimize.spill import Aside, Hasher
+from minimize.aggregates import quantile_support
+from minimize.aggregates.quantile_support import ValueSubjects
+from minimize.spill import SpillSpace, ValueHasher
 
 BELOW = 3
 Row = tuple[int, int, int]
@@ -63,9 +63,9 @@ def test_support_is_that_of_all_rows_one_by_one(
     groups = np.arange(4)
     wanted = [_literal([*rows, *more], group, results[group], exact=exact) for group in range(4)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(value_subjects, "_MOST_WAITING", waiting)
-        patch.setattr(value_subjects, "_SMALL", 0)
-        patch.setattr(value_subjects, "_WHOLE", whole)
+        patch.setattr(quantile_support, "_MAX_WAITING_ROWS", waiting)
+        patch.setattr(quantile_support, "_MIN_PAIR_BYTES", 0)
+        patch.setattr(quantile_support, "_KEY_BITS", whole)
         tally = _filled(rows, 10)
         other = pickle.loads(
             pickle.dumps(
@@ -76,16 +76,16 @@ def test_support_is_that_of_all_rows_one_by_one(
         )
         tally.merge(other, np.arange(4)[::-1], np.arange(4)[::-1], np.arange(7)[::-1])
         if memory is not None:
-            hasher = Hasher(bytes(32))
-            tally.set_aside(Aside(memory), _book(type_), hasher(pa.array(np.arange(7))))
+            hasher = ValueHasher(bytes(32))
+            tally.spill(SpillSpace(memory), _book(type_), hasher(pa.array(np.arange(7))))
         found = _book(type_).take(pa.array(results, pa.int64()))
         for _ in range(2):
             assert tally.supported(groups, found, _book(type_), exact=exact).tolist() == wanted
 
 
 def test_rows_of_a_value_that_enough_subjects_have_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(value_subjects, "_MOST_WAITING", 0)
-    monkeypatch.setattr(value_subjects, "_SMALL", 0)
+    monkeypatch.setattr(quantile_support, "_MAX_WAITING_ROWS", 0)
+    monkeypatch.setattr(quantile_support, "_MIN_PAIR_BYTES", 0)
     tally = ValueSubjects(BELOW)
     sizes = []
     for start in range(0, 4000, 1000):

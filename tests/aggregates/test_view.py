@@ -8,10 +8,11 @@ import pyarrow as pa
 import pytest
 
 from minimize.aggregates import measure_from
-from minimize.aggregates.table import AggregateResult, AggregateTally, Definition, GroupKey, Measured
+from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, GroupKey
+from minimize.aggregates.tally import AggregateResult, AggregateTally
+from minimize.arrow.batch import Batch
+from minimize.arrow.pointers import Pointer
 from minimize.errors import PolicyError
-from minimize.pointer import Pointer
-from minimize.stage import Batch
 
 TYPES = {
     "/apps/*/name": pa.string(),
@@ -43,14 +44,14 @@ def batch(*records: dict[str, Any]) -> Batch:
     return Batch(raw, released=released)
 
 
-def definition(*keys: str, below: int = 1, **measures: tuple[Any, ...]) -> Definition:
+def definition(*keys: str, below: int = 1, **measures: tuple[Any, ...]) -> AggregateDefinition:
     group = {key.rpartition("/")[2]: GroupKey(key, TYPES[key]) for key in keys}
     found = {name: measure_from(*word) for name, word in measures.items()}
-    measured = {name: Measured(measure, TYPES.get(measure.of or "")) for name, measure in found.items()}
-    return Definition("apps", group, measured, below, Pointer.parse("device"))
+    measured = {name: BoundMeasure(measure, TYPES.get(measure.of or "")) for name, measure in found.items()}
+    return AggregateDefinition("apps", group, measured, below, Pointer.parse("device"))
 
 
-def tallied(what: Definition, *batches: Batch) -> AggregateResult:
+def tallied(what: AggregateDefinition, *batches: Batch) -> AggregateResult:
     tally = AggregateTally(what)
     for each in batches:
         tally.observe(each)
@@ -145,7 +146,7 @@ def test_subjects_who_contribute_an_element_are_counted_not_those_of_the_group()
 
 def test_keys_of_two_lists_and_subjects_in_lists_are_refused() -> None:
     keys = {"a": GroupKey("/apps/*/name", pa.string()), "b": GroupKey("/nets/*/name", pa.string())}
-    measures = {"m": Measured(measure_from("sum", "/nets/*/size"), pa.int64())}
+    measures = {"m": BoundMeasure(measure_from("sum", "/nets/*/size"), pa.int64())}
     with pytest.raises(PolicyError) as caught:
-        AggregateTally(Definition("x", keys, measures, 1, Pointer.parse("/people/*/id")))
+        AggregateTally(AggregateDefinition("x", keys, measures, 1, Pointer.parse("/people/*/id")))
     assert [finding.code for finding in caught.value.findings] == ["A004", "A004", "A005"]

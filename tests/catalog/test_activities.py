@@ -2,9 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from minimize.catalog.activities import record
-from minimize.catalog.gather import pipelines_in, recipients_of, stated
-from minimize.catalog.model import Record
+from minimize.report.catalogue import ProcessingRecord, pipelines_in, recipients_of, stated_processing
+from minimize.report.processing_record import processing_record
 from tests.cli.conftest import _project
 from tests.project import AT, Project, events
 
@@ -13,9 +12,9 @@ __all__ = ["_project"]
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 
 
-def of(path: Path) -> Record:
+def of(path: Path) -> ProcessingRecord:
     known = pipelines_in([str(path)], AT.date())
-    return record(known, recipients_of(known), stated(known))
+    return processing_record(known, recipients_of(known), stated_processing(known))
 
 
 def test_every_case_of_a_field_is_named_also_the_one_that_keeps_it() -> None:

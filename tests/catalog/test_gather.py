@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from minimize.catalog.gather import pipelines_in, recipients_of, stated, subprocessors_of
 from minimize.errors import ConfigurationError, PolicyError
+from minimize.report.catalogue import pipelines_in, recipients_of, stated_processing, subprocessors_of
 from tests.cli.conftest import _project
 from tests.project import AT, Project, events
 
@@ -18,8 +18,8 @@ PIPELINES = Path(__file__).parents[2] / "pipelines"
 def test_a_file_its_folder_and_the_folder_above_name_the_same_pipeline_once() -> None:
     one = PIPELINES / "usage_events"
     known = pipelines_in([str(one), str(one / "pipeline.yaml"), str(one)], DAY)
-    assert [each.job.pipeline for each in known] == ["usage_events"]
-    every = [each.job.pipeline for each in pipelines_in([str(PIPELINES)], DAY)]
+    assert [each.pipeline.pipeline for each in known] == ["usage_events"]
+    every = [each.pipeline.pipeline for each in pipelines_in([str(PIPELINES)], DAY)]
     assert every == sorted(path.parent.name for path in PIPELINES.glob("*/pipeline.yaml"))
 
 
@@ -65,7 +65,7 @@ def test_subprocessors_are_those_of_the_list_next_to_the_recipients() -> None:
 def test_what_the_project_states_is_in_the_order_of_the_law(project: Project) -> None:
     known = pipelines_in([str(project.folder)], DAY)
     (project.folder / "minimize.yaml").write_text("processing: {transfers: none, controller: Contoso}\n")
-    assert list(stated(known).items()) == [("controller", "Contoso"), ("transfers", "none")]
+    assert list(stated_processing(known).items()) == [("controller", "Contoso"), ("transfers", "none")]
 
 
 @pytest.mark.parametrize("said", ["Contoso", "[Contoso]", "{controller: [Contoso]}", "{nonsense: Contoso}"])
@@ -73,4 +73,4 @@ def test_what_cannot_be_read_of_it_is_a_fault(project: Project, said: str) -> No
     known = pipelines_in([str(project.folder)], DAY)
     (project.folder / "minimize.yaml").write_text(f"processing: {said}\n")
     with pytest.raises(PolicyError, match="processing"):
-        stated(known)
+        stated_processing(known)

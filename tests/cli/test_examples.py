@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from minimize.cli.examples import EXAMPLES
-from minimize.cli.main import VERBS, loaded
+from minimize.cli.main import COMMANDS as VERBS
+from minimize.cli.main import EXAMPLES, load_command
 
 
 def leaves(command: click.Command, words: str) -> Iterator[tuple[str, click.Command]]:
@@ -21,7 +21,7 @@ def leaves(command: click.Command, words: str) -> Iterator[tuple[str, click.Comm
         yield words, command
 
 
-COMMANDS = {words: leaf for verb in VERBS for words, leaf in leaves(loaded(verb), verb)}
+COMMANDS = {words: leaf for verb in VERBS for words, leaf in leaves(load_command(verb), verb)}
 
 
 def calls(words: str) -> Iterator[list[str]]:

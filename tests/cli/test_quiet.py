@@ -8,9 +8,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from minimize.cli import access, audit, consent, expire, recall, run, verify
-from minimize.cli.log import set_up
-from minimize.cli.quiet import quiet
+from minimize.cli import access, audit, consent, retention, run, share, verify
+from minimize.cli.options import quiet
+from minimize.cli.startup import configure_log
 from tests.commands import Command
 from tests.project import Project, events
 
@@ -25,13 +25,13 @@ def _lasting(tmp_path: Path) -> Project:
 
 
 COMMANDS = {
-    "run": run.command,
-    "expire": expire.command,
-    "verify": verify.command,
-    "consent expire": consent.expire,
-    "share recall request": recall.request,
-    "access expire": access.expire,
-    "audit truncate": audit.truncate,
+    "run": run.run_command,
+    "expire": retention.expire_command,
+    "verify": verify.verify_command,
+    "consent expire": consent.expire_command,
+    "share recall request": share.request_recalls_command,
+    "access expire": access.expire_command,
+    "audit truncate": audit.truncate_command,
 }
 
 
@@ -82,7 +82,7 @@ def test_output_and_log_are_held_back_until_the_exit_code_is_known(
         logging.getLogger("minimize").warning("careful")
         raise click.exceptions.Exit(code)
 
-    set_up("text", verbose=False)
+    configure_log("text", verbose=False)
     with pytest.raises(SystemExit):
         works(["--quiet"])
     said = capfd.readouterr()

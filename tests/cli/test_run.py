@@ -225,7 +225,7 @@ def test_an_error_that_nobody_foresaw_says_its_place_and_no_value(
         raise KeyError("CANARY")
 
     project.records(events(3))
-    monkeypatch.setattr("minimize.job.job.open_output", broken)
+    monkeypatch.setattr("minimize.runs.runner.open_output", broken)
     said = ran(command, project, "--json")
     assert said.code == 2
     assert said.error["code"] == "E900"

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from minimize.cli.people import gone
-from minimize.governance.subjects import Deletion, Subject, deleting, requests
+from minimize.cli.subject import deletion_text
+from minimize.governance.subjects import DataSubject, Deletion, delete, requests
 from tests.commands import Command
 from tests.project import LASTING, Project, events
 from tests.world import access_file, assignment, write_configuration
@@ -141,8 +141,8 @@ def test_what_is_open_past_its_day_is_told_by_the_exit_code(
     project.run(at=None, output=None)
     places = ("--output", project.out, "--keys", project.keys)
     with monkeypatch.context() as patched:
-        patched.setattr(requests, "WITHIN", -timedelta(days=1))
-        patched.setattr(deleting._Deleting, "_carried_out", lambda *_: ())
+        patched.setattr(requests, "REQUEST_DEADLINE", -timedelta(days=1))
+        patched.setattr(delete._DeletionRun, "_carried_out", lambda *_: ())
         assert command("subject", "delete", "d3", "--tenant", "north", *places, "--yes").code == 1
     said = command("subject", "status", *places[:2])
     assert (said.code, "failed" in said.out, "OVERDUE" in said.out) == (1, True, True)
@@ -151,7 +151,7 @@ def test_what_is_open_past_its_day_is_told_by_the_exit_code(
 
 
 def test_a_deletion_that_was_interrupted_and_left_nothing_to_do_says_so() -> None:
-    text = gone(Deletion((Subject("d1", "north"),), {}, resumed=1), yes=True)
+    text = deletion_text(Deletion((DataSubject("d1", "north"),), {}, resumed=1), yes=True)
     assert "an earlier deletion of 1 subject was interrupted; nothing of it is left to do" in text
     assert "spelled" not in text
-    assert "are they spelled so?" in gone(Deletion((Subject("d1", "north"),), {}), yes=True)
+    assert "are they spelled so?" in deletion_text(Deletion((DataSubject("d1", "north"),), {}), yes=True)

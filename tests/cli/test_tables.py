@@ -8,7 +8,7 @@ import click
 import pyarrow as pa
 import pytest
 
-from minimize.cli.tables import plan_table, rows_table
+from minimize.cli.tables import print_plan, print_rows
 from minimize.plan import Plan
 from tests.plan.make import pipeline_plan
 
@@ -37,24 +37,24 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 
 def test_a_plan_fits_the_terminal(plan: Plan, wide: int, capsys: pytest.CaptureFixture[str]) -> None:
-    plan_table(plan)
+    print_plan(plan)
     assert max(map(len, lines(capsys))) <= wide
 
 
 def test_no_name_is_cut_short(plan: Plan, wide: int, capsys: pytest.CaptureFixture[str]) -> None:
-    plan_table(plan)
+    print_plan(plan)
     assert not [line for line in lines(capsys) if "…" in line]
 
 
 def test_rows_that_do_not_fit_stand_one_below_the_other(wide: int, capsys: pytest.CaptureFixture[str]) -> None:
-    rows_table(pa.table({f"column_{number}": ["some text", None] for number in range(20)}))
+    print_rows(pa.table({f"column_{number}": ["some text", None] for number in range(20)}))
     shown = lines(capsys)
     assert [line.split()[:2] for line in shown if "column_19" in line] == [["column_19", "some"], ["column_19", "null"]]
     assert max(map(len, shown)) <= wide
 
 
 def test_rows_that_fit_are_a_table(capsys: pytest.CaptureFixture[str]) -> None:
-    rows_table(pa.table({"a": ["x", None], "b": [1, 2]}))
+    print_rows(pa.table({"a": ["x", None], "b": [1, 2]}))
     assert [line.split() for line in lines(capsys) if line.strip() and "─" not in line] == [
         ["as", "they", "would", "leave"],
         ["a", "b"],
@@ -64,15 +64,15 @@ def test_rows_that_fit_are_a_table(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_no_rows_are_told(capsys: pytest.CaptureFixture[str]) -> None:
-    rows_table(pa.table({"a": pa.array([], pa.string())}))
+    print_rows(pa.table({"a": pa.array([], pa.string())}))
     assert "no row would leave" in lines(capsys)
 
 
 def test_in_a_pipe_no_line_ends_in_blanks(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
-    plan_table(plan)
+    print_plan(plan)
     assert not [line for line in lines(capsys) if line.endswith(" ")]
 
 
 def test_conditions_that_reveal_the_same_stand_together(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
-    plan_table(plan)
+    print_plan(plan)
     assert "  model, carrier: whether owner_type is corporate" in lines(capsys)

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
-from minimize.cli.main import VERBS
+from minimize.cli.main import COMMANDS
 from tests.commands import Command
 from tests.project import Builds, Project, events, table
 
@@ -186,7 +186,7 @@ def test_samples_of_something_else_are_a_mistake(project: Project, command: Comm
     assert "device_telemetry" in said.err
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", COMMANDS)
 def test_every_verb_has_help(command: Command, verb: str) -> None:
     said = command(verb, "--help")
     assert said.code == 0
@@ -195,7 +195,7 @@ def test_every_verb_has_help(command: Command, verb: str) -> None:
 
 def test_the_list_of_verbs_names_all_of_them(command: Command) -> None:
     said = command("--help")
-    assert all(verb in said.out for verb in VERBS)
+    assert all(verb in said.out for verb in COMMANDS)
     assert "Exit codes" in said.out
 
 

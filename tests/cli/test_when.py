@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from minimize.cli.main import VERBS, loaded
-from minimize.cli.when import When
+from minimize.cli.main import COMMANDS, load_command
+from minimize.cli.options import TimeParameter
 from minimize.errors import ConfigurationError
 from tests.commands import Command
 from tests.project import Project
@@ -22,18 +22,18 @@ def params(command: click.Command) -> Iterator[click.Parameter]:
             yield from params(each)
 
 
-EVERY = [param for verb in VERBS for param in params(loaded(verb))]
+EVERY = [param for verb in COMMANDS for param in params(load_command(verb))]
 
 
 def test_whatever_says_that_it_is_a_time_or_a_date_is_read_as_one() -> None:
     told = [each for each in EVERY if isinstance(each, click.Option)]
     times = [each for each in told if each.metavar == "D" or "ISO 8601" in (each.help or "")]
     assert len(times) > 20
-    assert {each.opts[0] for each in times if not isinstance(each.type, When)} == set()
+    assert {each.opts[0] for each in times if not isinstance(each.type, TimeParameter)} == set()
 
 
 def test_what_is_no_time_is_answered_with_the_option_that_it_was_given_to() -> None:
-    times = [each for each in EVERY if isinstance(each.type, When)]
+    times = [each for each in EVERY if isinstance(each.type, TimeParameter)]
     assert {each.opts[0] for each in times} >= {"--at", "--date", "--from", "--to", "--known", "--since", "--run-at"}
     for each in times:
         word = each.opts[0] if isinstance(each, click.Option) else each.human_readable_name

@@ -12,12 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from minimize.codebook import Codebook, pack, unpack
+from minimize.arrow.codes import pack_codes, unpack_codes
+from minimize.arrow.value_dictionary import ValueDictionary
 
 
 def test_packed_codes_come_apart_again() -> None:
     high, low = np.array([0, 5, 2**31 - 1]), np.array([7, 0, 2**31 - 1])
-    assert [part.tolist() for part in unpack(pack(high, low))] == [high.tolist(), low.tolist()]
+    assert [part.tolist() for part in unpack_codes(pack_codes(high, low))] == [high.tolist(), low.tolist()]
 
 
 @pytest.mark.parametrize(
@@ -33,7 +34,7 @@ def test_packed_codes_come_apart_again() -> None:
     ],
 )
 def test_equal_values_have_one_code_over_all_batches_and_encodings(type_: pa.DataType, values: list[Any]) -> None:
-    book, array = Codebook(type_), pa.array(values, type_)
+    book, array = ValueDictionary(type_), pa.array(values, type_)
     assert book.encode(array).tolist() == [0, 1, 0, 2]
     assert book.encode(array[::-1].dictionary_encode()).tolist() == [2, 0, 1, 0]
     assert book.encode(array.dictionary_encode(null_encoding="encode")).tolist() == [0, 1, 0, 2]
@@ -41,16 +42,16 @@ def test_equal_values_have_one_code_over_all_batches_and_encodings(type_: pa.Dat
 
 
 def test_a_nan_is_one_value_and_a_negative_zero_is_zero() -> None:
-    assert Codebook(pa.float64()).encode(pa.array([math.nan, -0.0, 0.0, math.nan])).tolist() == [0, 1, 1, 0]
+    assert ValueDictionary(pa.float64()).encode(pa.array([math.nan, -0.0, 0.0, math.nan])).tolist() == [0, 1, 1, 0]
 
 
 def test_large_and_plain_strings_are_the_same_values() -> None:
-    book = Codebook(pa.large_string())
+    book = ValueDictionary(pa.large_string())
     assert book.encode(pa.array(["a"], pa.large_string())).tolist() == book.encode(pa.array(["a"])).tolist()
 
 
 def test_no_values_have_no_codes() -> None:
-    assert Codebook(pa.string()).encode(pa.array([], pa.string())).tolist() == []
+    assert ValueDictionary(pa.string()).encode(pa.array([], pa.string())).tolist() == []
 
 
 def _many(type_: pa.DataType) -> pa.Array:
@@ -67,7 +68,7 @@ def _many(type_: pa.DataType) -> pa.Array:
     "type_", [pa.string(), pa.int64(), pa.float64(), pa.timestamp("us", "UTC"), pa.decimal128(21, 1)]
 )
 def test_many_values_have_one_code_each_whatever_the_batches(type_: pa.DataType) -> None:
-    book, values = Codebook(type_), _many(type_)
+    book, values = ValueDictionary(type_), _many(type_)
     for batch in (values[5000:7000], values[:100], values, values[9000:].dictionary_encode(), values[6000:6001]):
         codes = book.encode(batch)
         assert book.values.take(pa.array(codes)).equals(batch.cast(type_))
@@ -75,13 +76,13 @@ def test_many_values_have_one_code_each_whatever_the_batches(type_: pa.DataType)
 
 
 def test_many_doubles_keep_one_nan_and_one_zero() -> None:
-    book = Codebook(pa.float64())
+    book = ValueDictionary(pa.float64())
     book.encode(pa.array(np.arange(1.0, 9000.0)))
     assert book.encode(pa.array([math.nan, -0.0, 0.0, math.nan, None])).tolist() == [8999, 9000, 9000, 8999, 9001]
 
 
 def test_a_book_that_was_sent_elsewhere_goes_on_there_and_takes_no_secret_along() -> None:
-    book, values = Codebook(pa.string()), _many(pa.string())
+    book, values = ValueDictionary(pa.string()), _many(pa.string())
     codes = book.encode(values)
     sent = deepcopy(book)
     assert sent.encode(values).tolist() == codes.tolist()
@@ -89,7 +90,7 @@ def test_a_book_that_was_sent_elsewhere_goes_on_there_and_takes_no_secret_along(
 
 
 def test_it_says_how_much_it_holds() -> None:
-    book = Codebook(pa.int64())
+    book = ValueDictionary(pa.int64())
     book.encode(pa.array(range(10)))
     small = book.nbytes
     book.encode(pa.array(range(100_000)))
@@ -97,7 +98,7 @@ def test_it_says_how_much_it_holds() -> None:
 
 
 def test_slices_of_a_column_share_the_codes_of_its_dictionary_and_another_dictionary_has_its_own() -> None:
-    book, column = Codebook(pa.string()), pa.array(["a", "b", "c", "b"]).dictionary_encode()
+    book, column = ValueDictionary(pa.string()), pa.array(["a", "b", "c", "b"]).dictionary_encode()
     assert [book.encode(column.slice(at, 2)).tolist() for at in (0, 2)] == [[0, 1], [2, 1]]
     for text in ("xyz", "zyx"):
         other = pa.array(list(text)).dictionary_encode()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from minimize.ledger.consents import Act
+from minimize.ledger.consents import ConsentAct
 
 
-def verdict(history: Sequence[Act], terms: str, times: Sequence[datetime], run: datetime) -> str | None:
+def verdict(history: Sequence[ConsentAct], terms: str, times: Sequence[datetime], run: datetime) -> str | None:
     """Why there is none, at the first of the times at which there is none; None where there is one at each."""
     for when in times:
         reason = _at(history, terms, when, run)
@@ -17,7 +17,7 @@ def verdict(history: Sequence[Act], terms: str, times: Sequence[datetime], run: 
     return None
 
 
-def _at(history: Sequence[Act], terms: str, when: datetime, run: datetime) -> str | None:
+def _at(history: Sequence[ConsentAct], terms: str, when: datetime, run: datetime) -> str | None:
     known = [(place, act) for place, act in enumerate(history) if act.recorded_at <= run]
     begun = [(place, act) for place, act in known if act.valid_from <= when]
     consents = [(place, act) for place, act in begun if act.state in ("given", "renewed")]
@@ -34,7 +34,7 @@ def _at(history: Sequence[Act], terms: str, when: datetime, run: datetime) -> st
     return _said(consent, terms, when)
 
 
-def _said(act: Act, terms: str, when: datetime) -> str | None:
+def _said(act: ConsentAct, terms: str, when: datetime) -> str | None:
     if act.expires_at is not None and act.expires_at <= when:
         return "expired"
     return None if act.terms == terms else "other_text"

@@ -2,15 +2,15 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from minimize.consent import Answer, Consents
+from minimize.consent import ConsentAnswer, Consents
 from tests.consent.factory import NOW, VENDOR, act
 
 NORTH, SOUTH = act("given", -1), act("given", -1, tenant_id="south")
 ACTS = (NORTH, SOUTH, act("withdrawn", -1, tenant_id="east"), act("given", -1, tenant_id="west"))
 
 
-def answered(*tenants: str | None) -> Answer:
-    return Consents(ACTS).at(NOW).valid(VENDOR, "sync", pa.array(tenants, pa.string()))
+def answered(*tenants: str | None) -> ConsentAnswer:
+    return Consents(ACTS).effective_at(NOW).evaluate(VENDOR, "sync", pa.array(tenants, pa.string()))
 
 
 def test_the_consents_are_those_of_tenants_that_are_among_the_rows() -> None:
@@ -26,4 +26,4 @@ def test_every_row_has_the_answer_of_its_tenant() -> None:
     found = answered("east", "north", "nobody", "north")
     assert found.valid.to_pylist() == [False, True, False, True]
     assert found.ids.to_pylist() == [None, NORTH.id, None, NORTH.id]
-    assert found.why.to_pylist() == ["withdrawn", None, "none", None]
+    assert found.reasons.to_pylist() == ["withdrawn", None, "none", None]

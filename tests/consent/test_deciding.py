@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from minimize.consent import Consents, terms_of
+from minimize.consent import Consents, current_terms
 from tests.consent.factory import NOW, VENDOR, act, asked, north
 from tests.world import SHARED_FIELDS, SYNC, sync, vendor
 
@@ -16,7 +16,7 @@ TICK = timedelta(microseconds=1)
 def test_without_any_act_there_is_no_consent() -> None:
     answer = asked()
     assert answer.valid.to_pylist() == [False, False, False]
-    assert answer.why.to_pylist() == ["none"] * 3
+    assert answer.reasons.to_pylist() == ["none"] * 3
 
 
 def test_a_consent_is_its_tenants_alone() -> None:
@@ -24,7 +24,7 @@ def test_a_consent_is_its_tenants_alone() -> None:
     answer = asked(given)
     assert answer.valid.to_pylist() == [True, False, False]
     assert answer.ids.to_pylist() == [given.id, None, None]
-    assert answer.why.to_pylist() == [None, "none", "none"]
+    assert answer.reasons.to_pylist() == [None, "none", "none"]
 
 
 @pytest.mark.parametrize("state", ["given", "renewed"])
@@ -144,8 +144,8 @@ def test_a_field_that_the_function_does_not_share_is_not_covered() -> None:
 
 def test_another_function_is_not_covered() -> None:
     two = vendor(functions={"sync": SYNC, "push": SYNC})
-    seen = Consents((act("given", -1),)).at(NOW)
-    assert seen.valid(two, "push", pa.array(["north"])).why.to_pylist() == ["none"]
+    seen = Consents((act("given", -1),)).effective_at(NOW)
+    assert seen.evaluate(two, "push", pa.array(["north"])).reasons.to_pylist() == ["none"]
 
 
 def test_another_recipient_is_not_covered() -> None:
@@ -153,12 +153,12 @@ def test_another_recipient_is_not_covered() -> None:
 
 
 def test_a_function_that_is_not_there_is_no_consent() -> None:
-    seen = Consents((act("given", -1),)).at(NOW)
-    assert seen.valid(VENDOR, "nothing", pa.array(["north"])).why.to_pylist() == ["no_function"]
+    seen = Consents((act("given", -1),)).effective_at(NOW)
+    assert seen.evaluate(VENDOR, "nothing", pa.array(["north"])).reasons.to_pylist() == ["no_function"]
 
 
 def test_the_latest_consent_decides_and_no_older_one_steps_in() -> None:
-    other = terms_of(vendor(functions=sync(text_version=2)), "sync").text
+    other = current_terms(vendor(functions=sync(text_version=2)), "sync").text
     assert north(act("given", -2), act("renewed", -1, terms=other)) == "other_text"
 
 
@@ -175,17 +175,17 @@ def test_the_latest_consent_decides_and_no_older_one_steps_in() -> None:
     ],
 )
 def test_any_column_of_tenants_is_answered(tenants: pa.Array) -> None:
-    answer = Consents((act("given", -1),)).at(NOW).valid(VENDOR, "sync", tenants)
+    answer = Consents((act("given", -1),)).effective_at(NOW).evaluate(VENDOR, "sync", tenants)
     assert answer.valid.to_pylist() == [False, True, False]
     assert answer.valid.null_count == 0
 
 
 def test_no_rows_are_answered_by_none() -> None:
-    answer = Consents(()).at(NOW).valid(VENDOR, "sync", pa.array([], pa.string()))
+    answer = Consents(()).effective_at(NOW).evaluate(VENDOR, "sync", pa.array([], pa.string()))
     assert (len(answer.valid), answer.consents, answer.tenants) == (0, (), {})
 
 
 def test_times_are_told_apart_to_the_microsecond() -> None:
     seen = Consents((act("given", -1), act("withdrawn", 0)))
-    before, then = (seen.at(when).valid(VENDOR, "sync", pa.array(["north"])) for when in (NOW - TICK, NOW))
+    before, then = (seen.effective_at(when).evaluate(VENDOR, "sync", pa.array(["north"])) for when in (NOW - TICK, NOW))
     assert (before.valid.to_pylist(), then.valid.to_pylist()) == ([True], [False])

@@ -10,19 +10,19 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from minimize.consent import ConsentPeriods, Consents, terms_of
-from minimize.consent.states import STATES
-from minimize.ledger.consents import Act
+from minimize.consent import ConsentPeriods, Consents, current_terms
+from minimize.consent.terms import DPV_STATES
+from minimize.ledger.consents import ConsentAct
 from tests.consent.factory import TERMS, VENDOR, act, hours
 from tests.consent.reference import verdict
 from tests.world import sync, vendor
 
-OTHER = terms_of(vendor(functions=sync(text_version=2)), "sync").text
+OTHER = current_terms(vendor(functions=sync(text_version=2)), "sync").text
 MICROSECONDS = pa.timestamp("us", "UTC")
 
 
-def periods(*acts: Act, run: float = 0, **more: Any) -> ConsentPeriods:
-    return ConsentPeriods.of(Consents(acts), VENDOR, "sync", hours(run), **more)
+def periods(*acts: ConsentAct, run: float = 0, **more: Any) -> ConsentPeriods:
+    return ConsentPeriods.from_consents(Consents(acts), VENDOR, "sync", hours(run), **more)
 
 
 def holds(found: ConsentPeriods, tenant: str | None, *times: float) -> list[bool]:
@@ -32,11 +32,11 @@ def holds(found: ConsentPeriods, tenant: str | None, *times: float) -> list[bool
     return agreed
 
 
-def wild(dice: random.Random, tenant: str) -> list[Act]:
+def wild(dice: random.Random, tenant: str) -> list[ConsentAct]:
     """A history in which anything may happen at any time."""
     return [
         act(
-            dice.choice(sorted(STATES)),
+            dice.choice(sorted(DPV_STATES)),
             dice.randint(0, 6),
             recorded=dice.randint(0, 6),
             until=dice.choice([None, None, dice.randint(0, 6)]),
@@ -116,12 +116,14 @@ def test_integers_name_tenants_too() -> None:
 
 
 def test_other_terms_are_not_covered() -> None:
-    other = ConsentPeriods.of(Consents((act("given", -9),)), vendor(functions=sync(text_version=2)), "sync", hours(0))
+    other = ConsentPeriods.from_consents(
+        Consents((act("given", -9),)), vendor(functions=sync(text_version=2)), "sync", hours(0)
+    )
     assert holds(other, "north", -1) == [False]
 
 
 def test_a_function_that_the_file_does_not_have_is_covered_by_nothing() -> None:
-    found = ConsentPeriods.of(Consents((act("given", -9),)), vendor(functions={}), "sync", hours(0))
+    found = ConsentPeriods.from_consents(Consents((act("given", -9),)), vendor(functions={}), "sync", hours(0))
     assert holds(found, "north", -1) == [False]
 
 
@@ -145,7 +147,9 @@ def test_the_digest_changes_with_the_acts_that_are_known_and_with_the_terms() ->
         periods(*acts).digest,
         periods(act("given", -9), act("given", 0, recorded=2)).digest,
     }
-    other = ConsentPeriods.of(Consents((acts[0],)), vendor(functions=sync(text_version=2)), "sync", hours(0)).digest
+    other = ConsentPeriods.from_consents(
+        Consents((acts[0],)), vendor(functions=sync(text_version=2)), "sync", hours(0)
+    ).digest
     assert len(same) == 1
     assert len({*same, periods(*acts, run=1).digest, other}) == 3
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from minimize.consent import terms_of
-from minimize.consent.terms import terms_from
+from minimize.consent import current_terms
+from minimize.consent.terms import parse_terms
 from minimize.errors import PolicyError
 from minimize.recipients import load_recipient
 from tests.pipelines.shipped import RECIPIENTS
@@ -14,24 +14,24 @@ from tests.world import SHARED_FIELDS, sync, vendor, vendor_file
 
 
 def test_the_terms_hold_what_leaves_and_nothing_else() -> None:
-    terms = terms_of(vendor(), "sync")
+    terms = current_terms(vendor(), "sync")
     assert list(terms.forms) == ["app_id", "device_id", "token"]
     assert terms.forms["token"] == "pass_through"
 
 
 def test_terms_come_back_from_their_text() -> None:
-    terms = terms_of(load_recipient(RECIPIENTS / "google.yaml"), "android_management")
-    assert terms_from(terms.text) == terms
+    terms = current_terms(load_recipient(RECIPIENTS / "google.yaml"), "android_management")
+    assert parse_terms(terms.text) == terms
 
 
 def test_equal_terms_have_one_digest_whatever_the_order_of_their_fields() -> None:
     turned = vendor(functions=sync(fields=dict(reversed(SHARED_FIELDS.items()))))
-    assert terms_of(turned, "sync").digest == terms_of(vendor(), "sync").digest
+    assert current_terms(turned, "sync").digest == current_terms(vendor(), "sync").digest
 
 
 def test_what_is_only_told_of_a_field_is_no_term() -> None:
     told = {**SHARED_FIELDS, "app_id": {"do": "keep", "about": "something else", "example": "other"}}
-    assert terms_of(vendor(functions=sync(fields=told)), "sync") == terms_of(vendor(), "sync")
+    assert current_terms(vendor(functions=sync(fields=told)), "sync") == current_terms(vendor(), "sync")
 
 
 def test_a_hierarchy_is_its_file_and_not_its_name(tmp_path: Path) -> None:
@@ -40,19 +40,19 @@ def test_a_hierarchy_is_its_file_and_not_its_name(tmp_path: Path) -> None:
     digests = []
     for maker in ("one", "other"):
         (tmp_path / "models.csv").write_text(f"a1,{maker},*\n")
-        digests.append(terms_of(load_recipient(path), "sync").digest)
+        digests.append(current_terms(load_recipient(path), "sync").digest)
     assert digests[0] != digests[1]
 
 
 def test_a_function_that_is_not_there_gets_a_hint() -> None:
     with pytest.raises(PolicyError, match="did you mean `sync`"):
-        terms_of(vendor(), "snyc")
+        current_terms(vendor(), "snyc")
     with pytest.raises(PolicyError, match="nothing is shared"):
-        terms_of(vendor(functions={}), "sync")
+        current_terms(vendor(functions={}), "sync")
 
 
 def test_an_agreement_to_groups_is_none_to_records() -> None:
     fields = {"events": {"type": "integer", "do": "keep"}}
-    groups = terms_of(vendor(functions=sync(aggregate="fleet", fields=fields)), "sync")
-    records = terms_of(vendor(functions=sync(fields=fields)), "sync")
+    groups = current_terms(vendor(functions=sync(aggregate="fleet", fields=fields)), "sync")
+    records = current_terms(vendor(functions=sync(fields=fields)), "sync")
     assert groups.lacks(records, ["events"]) == records.lacks(groups, ["events"]) == "other_fields"

@@ -9,21 +9,19 @@ import grimp
 import pytest
 
 from minimize.aggregates import MEASURES
-from minimize.cli.main import VERBS
+from minimize.cli.main import COMMANDS
 from minimize.engines import ENGINES
-from minimize.exchange import FORMATS as EXCHANGED
-from minimize.io import FORMATS
-from minimize.settings import files
+from minimize.interop import FORMATS as EXCHANGED
+from minimize.sources import FORMATS
 from minimize.techniques import TECHNIQUES
 
 ROOMS = {
     "techniques": {kind.__module__ for kind in TECHNIQUES.values()},
     "measures": {kind.__module__ for kind in MEASURES.values()},
-    "formats": {read.__module__ for read in FORMATS.values()} | {"minimize.io.memory"},
+    "formats": {read.__module__ for read in FORMATS.values()} | {"minimize.sources.memory"},
     "engines": {run.__module__ for run in ENGINES.values()},
     "exchange": {path.rpartition(".")[0] for row in EXCHANGED.values() for path in (row.reads, row.writes) if path},
-    "verbs": {path.rpartition(".")[0] for path, _ in VERBS.values()},
-    "settings": {read.__module__ for read in files.FORMATS.values()} | {"minimize.settings.memory"},
+    "verbs": {path.rpartition(".")[0] for path, _ in COMMANDS.values()},
 }
 
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
-from minimize.receipt import Receipt
+from minimize.receipts import Receipt
 from tests.project import AGGREGATES, BEFORE, FIELDS, Project, events, new_project, table
 from tests.sparking import want_spark
 
@@ -30,7 +30,9 @@ def _session(monkeypatch: pytest.MonkeyPatch) -> None:
     want_spark()
     monkeypatch.setenv("MINIMIZE_SPARK_MASTER", "local[2]")
     monkeypatch.delenv("MINIMIZE_KEYS", raising=False)
-    monkeypatch.setattr(import_module("minimize.engines.spark"), "FEW", 2)  # the four tasks are put together in two
+    monkeypatch.setattr(
+        import_module("minimize.engines.spark"), "RESULTS_AT_ONCE", 2
+    )  # the four tasks are put together in two
 
 
 def lines(project: Project) -> None:

@@ -15,17 +15,17 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
+from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError
-from minimize.io import FORMATS, declared_schema, sources
-from minimize.io.base import Chunk, Request, Source
-from minimize.io.memory import memory
-from minimize.pointer import Pointer
+from minimize.sources import FORMATS, bind_sources, declared_schema
+from minimize.sources.base import Chunk, Source, SourceRequest
+from minimize.sources.memory import memory_source
 from tests.io.declared import declared
 
 CANARY = "c4n4ry"
 
 
-REQUEST = Request(
+REQUEST = SourceRequest(
     fields=(
         declared("id", "string", required=True),
         declared("at", "timestamp", required=True),
@@ -83,10 +83,10 @@ FILES: dict[str, tuple[str, Callable[[], bytes]]] = {
 @pytest.fixture(params=[*FILES, "memory"])
 def source(request: pytest.FixtureRequest, tmp_path: Path) -> Source:
     if request.param == "memory":
-        return memory(table(), REQUEST)
+        return memory_source(table(), REQUEST)
     kind, data = FILES[request.param]
     (tmp_path / request.param).write_bytes(data())
-    return sources(request.param, kind, tmp_path, REQUEST)[None]
+    return bind_sources(request.param, kind, tmp_path, REQUEST)[None]
 
 
 def chunks(source: Source) -> list[Chunk]:
@@ -148,17 +148,17 @@ def test_sources_are_grouped_by_date_and_others_are_left_out(tmp_path: Path) -> 
         (tmp_path / day).mkdir()
         (tmp_path / day / "a.ndjson").write_bytes(ndjson_bytes())
     only = date(2026, 11, 24)
-    assert list(sources("{date}/*.ndjson", "ndjson", tmp_path, REQUEST)) == [date(2026, 11, 23), only]
-    found = sources("{date}/*.ndjson", "ndjson", tmp_path, REQUEST, dates=[only])
+    assert list(bind_sources("{date}/*.ndjson", "ndjson", tmp_path, REQUEST)) == [date(2026, 11, 23), only]
+    found = bind_sources("{date}/*.ndjson", "ndjson", tmp_path, REQUEST, dates=[only])
     assert [[part.name for part in source.parts] for source in found.values()] == [["2026-11-24/a.ndjson"]]
 
 
 def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="parquet"):
-        sources("*", "xml", tmp_path, REQUEST)
+        bind_sources("*", "xml", tmp_path, REQUEST)
 
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_no_files_are_a_source_of_the_declared_schema(kind: str, tmp_path: Path) -> None:
-    found = sources("none/*", kind, tmp_path, REQUEST)[None]
+    found = bind_sources("none/*", kind, tmp_path, REQUEST)[None]
     assert (found.schema, list(found.parts)) == (declared_schema(REQUEST), [])

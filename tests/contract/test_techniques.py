@@ -13,7 +13,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from minimize.techniques import TECHNIQUES, Context, Technique, Treated, TypeRefused, family, plain, treat
+from minimize.techniques import (
+    TECHNIQUES,
+    Context,
+    Technique,
+    TechniqueResult,
+    UnsupportedType,
+    treat,
+    type_family,
+    value_type,
+)
 
 AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
@@ -136,19 +145,19 @@ def context(rows: slice = slice(None)) -> Context:
     return Context("f", AT, OneKey(), {"tenant": tenant, "seen": seen}, time)
 
 
-def same(one: Treated, other: Treated) -> bool:
+def same(one: TechniqueResult, other: TechniqueResult) -> bool:
     return listed(one) == listed(other) and masked(one) == masked(other)
 
 
-def listed(treated: Treated) -> list[str]:
+def listed(treated: TechniqueResult) -> list[str]:
     return [repr(value.as_py()) for value in treated.values]
 
 
-def masked(treated: Treated) -> list[bool]:
+def masked(treated: TechniqueResult) -> list[bool]:
     return [False] * len(treated.values) if treated.untreated is None else treated.untreated.to_pylist()
 
 
-def joined(*parts: Treated) -> tuple[list[str], list[bool]]:
+def joined(*parts: TechniqueResult) -> tuple[list[str], list[bool]]:
     return [value for part in parts for value in listed(part)], [flag for part in parts for flag in masked(part)]
 
 
@@ -159,7 +168,7 @@ def bound(
     step = TECHNIQUES[word].model_validate(parameters, context={"folder": folder})
     try:
         given = step.gives(type_)
-    except TypeRefused:
+    except UnsupportedType:
         return None
     return (step, given) if isinstance(step, Technique) else None
 
@@ -169,7 +178,7 @@ def test_refuses_or_keeps_its_word(word: str, parameters: dict[str, Any], name: 
     values = COLUMNS[name]
     found = bound(word, parameters, values.type, folder)
     if found is None:
-        assert family(values.type) not in TECHNIQUES[word].takes or word in PARTICULAR
+        assert type_family(values.type) not in TECHNIQUES[word].takes or word in PARTICULAR
         return
     technique, given = found
     whole = technique.apply(values, context())
@@ -200,13 +209,13 @@ def test_an_encoded_column_comes_out_as_a_plain_one_does(
     values = COLUMNS[name]
     found = bound(word, parameters, values.type, folder)
     if found is None:
-        assert family(values.type) not in TECHNIQUES[word].takes or word in PARTICULAR
+        assert type_family(values.type) not in TECHNIQUES[word].takes or word in PARTICULAR
         return
     technique, given = found
     places = pa.array([*range(5), None, *range(6, 10)], pa.int32())
     encoded = pa.DictionaryArray.from_arrays(places, values)
     treated = treat(technique, encoded, context())
-    assert plain(treated.values.type) == given
+    assert value_type(treated.values.type) == given
     assert technique.gives(encoded.type) == given
     assert same(treated, technique.apply(values, context()))
     assert joined(*(treat(technique, encoded[rows], context(rows)) for rows in (slice(0, 3), slice(3, 10)))) == (

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from minimize.cli.main import VERBS
+from minimize.cli.main import COMMANDS
 from minimize.codes import CODES
 from minimize.techniques import TECHNIQUES
 from tests.docs.pages import ROOT, path_with_ours
@@ -30,7 +30,7 @@ def _site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_verb_technique_and_code_is_in_the_reference(site: Path) -> None:
     for page, wanted in (
-        ("commands", [f"minimize {verb}" for verb in VERBS]),
+        ("commands", [f"minimize {verb}" for verb in COMMANDS]),
         ("techniques", list(TECHNIQUES)),
         ("codes", list(CODES)),
         ("files", ["must_be", "purposes", "permits_transmission", "retention"]),

@@ -13,20 +13,18 @@ from typing import Any
 
 import pytest
 
-from minimize.door.datasets import datasets_at
-from minimize.door.door import Door
-from minimize.door.reader import Reader
-from minimize.door.telling import Caller
-from minimize.governance.access.acting import answer, request
-from minimize.governance.access.asks import Wish
-from minimize.governance.access.grants import Grant, Operation
+from minimize.governance.access.grants import AccessOperation, Grant
+from minimize.governance.access.workflow import NewGrant, answer_grant, request_grant
+from minimize.governance.workspace import Workspace as Places
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
-from minimize.ledger.asked import logged
-from minimize.ledger.audit import Wanted, told
+from minimize.ledger.audit_check import find_entries
+from minimize.ledger.audit_log import EntryFilter, entry_event
 from minimize.ledger.ledger import Ledger, open_ledger
 from minimize.plan.model import Category
-from minimize.switching import House as Places
+from minimize.server.authorizer import Caller
+from minimize.server.client import DatasetReader
+from minimize.server.service import DataAccessService, find_datasets
 from tests.project import AT, DAY, Builds, Project, enter, new_project
 from tests.world import ASSIGNMENTS, INCIDENT, SUPPORT, access_file, assignment, owned_event, write_configuration
 
@@ -92,7 +90,7 @@ class Home:
     keys: Keyring
     time: Time
     monkeypatch: pytest.MonkeyPatch
-    doors: list[Door] = field(default_factory=list)
+    doors: list[DataAccessService] = field(default_factory=list)
 
     @property
     def folder(self) -> Path:
@@ -107,17 +105,17 @@ class Home:
         self.access.write_text(json.dumps(ACCESS | changes))
         os.utime(self.access, ns=(0, self.access.stat().st_mtime_ns + 1))
 
-    def door(self) -> Door:
+    def door(self) -> DataAccessService:
         """A door with the project's clock."""
-        found = Door(datasets_at([self.project.out]), self.access, self.ledger, self.keys, self.time)
+        found = DataAccessService(find_datasets([self.project.out]), self.access, self.ledger, self.keys, self.time)
         self.doors.append(found)
         return found
 
-    def reader(self, user: str = "ann") -> Reader:
+    def reader(self, user: str = "ann") -> DatasetReader:
         """A door in this process, as an account."""
-        from minimize.door.opening import Inside
+        from minimize.server.service import LocalTransport
 
-        return Reader(Inside(self.door(), Caller(user), self.ledger), "checkins")
+        return DatasetReader(LocalTransport(self.door(), Caller(user), self.ledger), "checkins")
 
     def read(self, user: str = "ann", *arguments: Any, **words: Any) -> Any:
         """What an account sees, for the usual purpose."""
@@ -136,22 +134,22 @@ class Home:
         *,
         tenants: tuple[str, ...] = ("north",),
         columns: tuple[str, ...] | None = None,
-        operation: Operation = "read",
+        operation: AccessOperation = "read",
         by: str = "pia",
         **more: Any,
     ) -> Grant:
         """A grant that a privacy officer approved."""
         up_to: Category | None = "identified" if columns is None else None
-        wish = Wish(INCIDENT, "it is needed", "checkins", tenants, columns, up_to, operation=operation, **more)
+        wish = NewGrant(INCIDENT, "it is needed", "checkins", tenants, columns, up_to, operation=operation, **more)
         self.acts(user)
-        asked = request(wish, self.places(), self.time.at)
+        asked = request_grant(wish, self.places(), self.time.at)
         self.acts(by)
-        return answer("approve", asked.id, self.places(), self.time.at)
+        return answer_grant("approve", asked.id, self.places(), self.time.at)
 
     def told(self, operation: str | None = "dataset/read") -> list[dict[str, Any]]:
         """What the audit log was told of reads."""
-        wanted = Wanted(activity="decision", operation=operation)
-        return [told(entry) for entry in logged(self.ledger, wanted)]
+        wanted = EntryFilter(activity="decision", operation=operation)
+        return [entry_event(entry) for entry in find_entries(self.ledger, wanted)]
 
     def run(self, count: int = ROWS, first: int = 0, day: str = DAY, **options: Any) -> None:
         """A run over so many check-ins."""

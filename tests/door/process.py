@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 
 import minimize
 from benchmarks.certificate import Certificate, certificate
-from minimize.door.reader import Reader
-from minimize.door.tokens import make_token
+from minimize.server.api_tokens import create_token
+from minimize.server.client import DatasetReader
 from tests.door.home import Home
 from tests.door.server import TIMEOUT
 
@@ -29,9 +29,9 @@ class Served:
     made: Certificate
     lost: int
 
-    def client(self, user: str = "ann") -> Reader:
+    def client(self, user: str = "ann") -> DatasetReader:
         """A client with a token of now: the process has the clock of the system."""
-        token = make_token(self.home.ledger, self.home.keys, user, datetime.now(UTC))[0]
+        token = create_token(self.home.ledger, self.home.keys, user, datetime.now(UTC))[0]
         return minimize.connect(self.url, token=token, ca=self.made.certificate, timeout=TIMEOUT)
 
 

@@ -14,11 +14,10 @@ import pyarrow as pa
 from pyarrow import flight
 
 from benchmarks.certificate import certificate
-from minimize.door.connecting import connect
-from minimize.door.reader import Reader
-from minimize.door.serving import Serving, server_of
-from minimize.door.tls import pair
-from minimize.door.tokens import make_token
+from minimize.server.api_tokens import create_token
+from minimize.server.client import DatasetReader, connect
+from minimize.server.server import ServerContext, flight_server
+from minimize.server.tls import load_certificate
 from tests.door.home import Home
 
 TIMEOUT = 60.0
@@ -35,9 +34,9 @@ class Running:
 
     def token(self, user: str = "ann", **options: Any) -> str:
         """A new token of an account."""
-        return make_token(self.home.ledger, self.home.keys, user, self.home.time.at, **options)[0]
+        return create_token(self.home.ledger, self.home.keys, user, self.home.time.at, **options)[0]
 
-    def client(self, token: str | None = None) -> Reader:
+    def client(self, token: str | None = None) -> DatasetReader:
         """A client of ours, as Ann where no token is given."""
         return connect(self.url, token=token or self.token(), ca=self.ca, timeout=TIMEOUT)
 
@@ -60,8 +59,8 @@ class Running:
 def running(home: Home, **options: Any) -> Iterator[Running]:
     """A server over TLS, on any free port of loopback."""
     made = certificate(home.folder, datetime.now(UTC))
-    serving = Serving(home.door(), home.ledger, home.keys, home.time, **options)
-    server = server_of("grpc+tls://127.0.0.1:0", serving, [pair(made.certificate, made.key)])
+    serving = ServerContext(home.door(), home.ledger, home.keys, home.time, **options)
+    server = flight_server("grpc+tls://127.0.0.1:0", serving, [load_certificate(made.certificate, made.key)])
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
     try:

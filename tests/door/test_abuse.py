@@ -13,10 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import flight
 
-from minimize.encryption import open_parquet
 from minimize.errors import AccessDenied, KeyringError, MinimizeError, PolicyError, RefusedError
-from minimize.governance.access.acting import answer, request
-from minimize.governance.access.asks import Wish
+from minimize.governance.access.workflow import NewGrant, answer_grant, request_grant
+from minimize.keys.parquet_encryption import open_parquet
 from tests.door.home import ACCESS, PURPOSE, ROWS, Home, changes_of
 from tests.door.server import Running
 from tests.world import INCIDENT, PHONE, assignment
@@ -197,15 +196,15 @@ def test_nobody_opens_what_they_asked_for_themselves_by_an_account_in_the_same_g
     groups = {"support": ["sam", "sue"], "desk": ["sam", "pit"]}
     home.rules(groups=groups)
     home.acts("sam")
-    wish = Wish(INCIDENT, "it is needed", "checkins", ("north",), category="identified")
-    grant = request(wish, home.places(), home.time.at)
+    wish = NewGrant(INCIDENT, "it is needed", "checkins", ("north",), category="identified")
+    grant = request_grant(wish, home.places(), home.time.at)
     for account in ("sam", "sue", "pit"):
         home.acts(account)
         with pytest.raises(AccessDenied):
-            answer("approve", grant.id, home.places(), home.time.at)
+            answer_grant("approve", grant.id, home.places(), home.time.at)
         assert refused(lambda: home.read("sam", columns=["owner"], incident=INCIDENT)).code == "B005"
     home.acts("pia")
-    answer("approve", grant.id, home.places(), home.time.at)
+    answer_grant("approve", grant.id, home.places(), home.time.at)
     assert home.read("sam", columns=["owner"], incident=INCIDENT).num_rows == ROWS // 2
     home.rules(groups={**groups, "desk": ["sam", "pia"]})
     assert refused(lambda: home.read("sam", columns=["owner"], incident=INCIDENT)).code == "B005"
@@ -221,14 +220,14 @@ def test_a_file_that_gives_one_person_both_duties_opens_nothing(home: Home) -> N
 
 
 def test_a_token_that_is_revoked_ends_a_read_on_its_way(home: Home) -> None:
-    from minimize.door.asking import ask_for
-    from minimize.door.telling import Caller
-    from minimize.door.tokens import bearer_of, make_token, revoke_token
+    from minimize.server.api_tokens import authenticate, create_token, revoke_token
+    from minimize.server.authorizer import Caller
+    from minimize.server.request import read_request
 
     home.run(40, day="2026-11-23")
-    text, made = make_token(home.ledger, home.keys, "ann", home.time.at)
-    bearer = bearer_of(home.ledger, home.keys, text, home.time.at)
-    stream = home.door().read(Caller(bearer.user, bearer.token), ask_for("checkins", purpose=PURPOSE))
+    text, made = create_token(home.ledger, home.keys, "ann", home.time.at)
+    bearer = authenticate(home.ledger, home.keys, text, home.time.at)
+    stream = home.door().read(Caller(bearer.user, bearer.token), read_request("checkins", purpose=PURPOSE))
     assert [next(stream.batches).num_rows, next(stream.batches).num_rows][0] == 0
     revoke_token(home.ledger, home.keys, made.token, home.time.at)
     home.time.passes(seconds=1)

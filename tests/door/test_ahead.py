@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from minimize.door.ahead import ahead
+from minimize.server.stream import prefetch
 
 
 def test_one_is_made_before_it_is_asked_for_and_no_more() -> None:
@@ -21,7 +21,7 @@ def test_one_is_made_before_it_is_asked_for_and_no_more() -> None:
                 second.set()
             yield number
 
-    coming = ahead(items())
+    coming = prefetch(items())
     assert next(coming) == 0
     assert second.wait(30)
     assert made == [0, 1]
@@ -33,7 +33,7 @@ def test_what_is_raised_comes_in_its_place() -> None:
         yield 1
         raise ValueError("here")
 
-    coming = ahead(items())
+    coming = prefetch(items())
     assert next(coming) == 1
     with pytest.raises(ValueError, match="here"):
         next(coming)
@@ -41,7 +41,7 @@ def test_what_is_raised_comes_in_its_place() -> None:
 
 def test_whoever_goes_away_leaves_no_thread() -> None:
     before = {*threading.enumerate()}
-    coming = ahead(iter(range(1000)))
+    coming = prefetch(iter(range(1000)))
     next(coming)
     (thread,) = [each for each in {*threading.enumerate()} - before if each.name.startswith("ahead")]
     del coming

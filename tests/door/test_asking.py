@@ -11,8 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.door.asking import LARGEST, Ask, Reversal, ask_for, asked, reversal_of
 from minimize.errors import ConfigurationError
+from minimize.server.request import (
+    LARGEST_REQUEST,
+    ReadRequest,
+    ReidentifyRequest,
+    parse_request,
+    read_request,
+    reidentify_request,
+)
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -26,15 +33,15 @@ def test_a_read_goes_over_the_wire_and_comes_back() -> None:
         "e": Decimal("1.5"),
         "f": b"x",
     }
-    ask = ask_for("telemetry/records", ["a", "b"], where, "operations", "INC-1", True)
-    assert asked(ask.as_json()) == ask
-    assert asked(ask_for("telemetry").as_json()) == Ask("telemetry")
+    ask = read_request("telemetry/records", ["a", "b"], where, "operations", "INC-1", True)
+    assert parse_request(ask.as_json()) == ask
+    assert parse_request(read_request("telemetry").as_json()) == ReadRequest("telemetry")
 
 
 def test_tokens_to_turn_back_go_over_the_wire_and_come_back() -> None:
-    found = reversal_of("telemetry", "phone", ["t1", "t2"], "operations", "INC-1")
-    assert asked(found.as_json()) == found
-    assert isinstance(found, Reversal)
+    found = reidentify_request("telemetry", "phone", ["t1", "t2"], "operations", "INC-1")
+    assert parse_request(found.as_json()) == found
+    assert isinstance(found, ReidentifyRequest)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +68,7 @@ def test_tokens_to_turn_back_go_over_the_wire_and_come_back() -> None:
 )
 def test_a_name_that_could_be_a_path_is_no_dataset(dataset: Any) -> None:
     with pytest.raises(ConfigurationError) as error:
-        asked(json.dumps({"read": dataset}).encode())
+        parse_request(json.dumps({"read": dataset}).encode())
     assert error.value.code == "B002"
 
 
@@ -100,12 +107,12 @@ def test_a_name_that_could_be_a_path_is_no_dataset(dataset: Any) -> None:
         b'{"reidentify": "a", "read": "a", "column": "x", "tokens": ["t"]}',
         b'{"nothing": 1}',
         b'{"read":' + b"[" * 100_000,
-        b'{"read": "' + b"a" * LARGEST + b'"}',
+        b'{"read": "' + b"a" * LARGEST_REQUEST + b'"}',
     ],
 )
 def test_what_is_not_understood_is_refused_and_not_repeated(content: bytes) -> None:
     with pytest.raises(ConfigurationError) as error:
-        asked(content)
+        parse_request(content)
     assert error.value.code == "B002"
     assert error.value.__context__ is None
 
@@ -113,9 +120,9 @@ def test_what_is_not_understood_is_refused_and_not_repeated(content: bytes) -> N
 def test_a_filter_is_not_without_bounds() -> None:
     for where in ({f"c{number}": 1 for number in range(65)}, {"a": [*range(1001)]}):
         with pytest.raises(ConfigurationError):
-            ask_for("telemetry", where=where)
+            read_request("telemetry", where=where)
     with pytest.raises(ConfigurationError):
-        reversal_of("telemetry", "phone", [f"t{number}" for number in range(257)])
+        reidentify_request("telemetry", "phone", [f"t{number}" for number in range(257)])
 
 
 @given(
@@ -124,14 +131,14 @@ def test_a_filter_is_not_without_bounds() -> None:
 )
 def test_whatever_comes_is_a_request_or_is_refused(content: bytes) -> None:
     try:
-        found: object = asked(content)
+        found: object = parse_request(content)
     except ConfigurationError as error:
         found = error.code
-    assert isinstance(found, Ask | Reversal) or found == "B002"
+    assert isinstance(found, ReadRequest | ReidentifyRequest) or found == "B002"
 
 
 def test_what_the_log_is_told_of_a_filter_holds_no_value() -> None:
-    ask = ask_for("telemetry", where={"a": "secret", "b": {">": "hidden"}})
-    assert [each.told for each in ask.where] == ["a ==", "b >"]
+    ask = read_request("telemetry", where={"a": "secret", "b": {">": "hidden"}})
+    assert [each.audit_text for each in ask.where] == ["a ==", "b >"]
     assert "secret" not in repr(ask)
     assert "hidden" not in repr(ask)

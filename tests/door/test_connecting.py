@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.certificate import certificate
-from minimize.door.connecting import connect
-from minimize.door.refusing import arrived, said, travels
 from minimize.errors import ConfigurationError, Finding, KeyringError, RefusedError
+from minimize.server.client import connect
+from minimize.server.errors import decode_error, encode_error, error_for
 from tests.door.home import PURPOSE, ROWS, Home
 from tests.door.server import Running
 
@@ -75,17 +75,17 @@ def test_a_dataset_must_be_named(server: Running) -> None:
 
 def test_an_error_comes_over_the_wire_as_it_was() -> None:
     sent = RefusedError("no", code="B005", hint="ask", findings=[Finding("U103", "above", hint="h", field="owner")])
-    found = arrived(travels(sent))
+    found = decode_error(encode_error(sent))
     assert (type(found), found.code, found.message, found.hint) == (RefusedError, "B005", "no", "ask")
     assert found.findings == sent.findings
 
 
 def test_what_is_not_the_doors_own_does_not_go_over_the_wire() -> None:
-    found = travels(KeyringError("the key of /srv/house.keys", hint="chmod"))
+    found = encode_error(KeyringError("the key of /srv/house.keys", hint="chmod"))
     assert json.loads(found)["code"] == "B009"
     assert b"house.keys" not in found
 
 
 @pytest.mark.parametrize("body", [None, b"", b"{", b"[]", b'{"code": 7}'])
 def test_where_nothing_was_sent_the_door_is_gone(body: bytes | None) -> None:
-    assert arrived(body).code == said("B010").code
+    assert decode_error(body).code == error_for("B010").code

@@ -15,12 +15,12 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks.certificate import Certificate
-from minimize.cli.access import command as access
-from minimize.cli.main import loaded
-from minimize.cli.serve import command as serve
-from minimize.door.asking import LARGEST, Ask, asked
-from minimize.door.starting import Listening, started
-from minimize.door.tokens import make_token
+from minimize.cli.access import access_group as access
+from minimize.cli.main import load_command
+from minimize.cli.serve import serve_command as serve
+from minimize.server.api_tokens import create_token
+from minimize.server.request import LARGEST_REQUEST, ReadRequest, parse_request
+from minimize.server.server import ListenOptions, running_server
 from tests.door.home import PURPOSE, ROWS, Home
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +57,7 @@ def test_commands_have_the_options_that_they_are_called_with(text: str) -> None:
 
 
 def test_help_shows_an_example() -> None:
-    said = CliRunner().invoke(loaded("serve"), ["--help"]).output
+    said = CliRunner().invoke(load_command("serve"), ["--help"]).output
     assert "minimize serve pipelines/device_telemetry --host 0.0.0.0 --cert door.pem --key door.key" in said
     assert "minimize.connect(" in said
 
@@ -67,7 +67,7 @@ def test_python_in_it_is_python_and_requests_are_requests() -> None:
     ast.parse(code)
     request = re.search(r'`(\{"read".*?\})`', SECTION)
     assert request is not None
-    assert isinstance(asked(request[1].encode()), Ask)
+    assert isinstance(parse_request(request[1].encode()), ReadRequest)
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not here")
@@ -79,13 +79,13 @@ def test_a_certificate_of_ones_own_ca_is_made_as_it_says(home: Home, tmp_path: P
         subprocess.run(["openssl", *here], cwd=tmp_path, check=True, capture_output=True)
     (tmp_path / "door.key").chmod(0o600)
     made = Certificate(tmp_path / "door.pem", tmp_path / "door.key")
-    listening = Listening("127.0.0.1", 0, made.certificate, made.key)
+    listening = ListenOptions("127.0.0.1", 0, made.certificate, made.key)
     import minimize
-    from minimize.door.opening import now
+    from minimize.server.service import utc_now
 
-    token, _ = make_token(home.ledger, home.keys, "ann", now())
+    token, _ = create_token(home.ledger, home.keys, "ann", utc_now())
     given: dict[str, Any] = {"keys": home.project.keys, "access": home.access, "ledger": home.folder / "ledger.db"}
-    with started(
+    with running_server(
         [home.project.out], listening, keys=given["keys"], access=given["access"], ledger=given["ledger"]
     ) as server:
         url = server.url.replace("127.0.0.1", "localhost")
@@ -106,7 +106,7 @@ def test_what_stands_before_a_door_limits_what_the_door_cannot() -> None:
     text = re.sub(r"#.*", "", FRONT.read_text())
     said = dict(re.findall(r"^\s*(\w+) ([^;{}]+);", text, re.MULTILINE))
     assert text.count("{") == text.count("}")
-    assert said["client_max_body_size"] == f"{LARGEST >> 20}m"
+    assert said["client_max_body_size"] == f"{LARGEST_REQUEST >> 20}m"
     assert {
         "limit_conn",
         "limit_req",
@@ -114,5 +114,5 @@ def test_what_stands_before_a_door_limits_what_the_door_cannot() -> None:
         "keepalive_timeout",
         "http2_max_concurrent_streams",
     } <= said.keys()
-    assert said["grpc_pass"] == f"grpc://127.0.0.1:{Listening().port}"
+    assert said["grpc_pass"] == f"grpc://127.0.0.1:{ListenOptions().port}"
     assert said["access_log"] == "off"

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from minimize.door import held
 from minimize.errors import MinimizeError, RefusedError
 from minimize.keys import add_key
+from minimize.server import snapshot
 from tests.door.home import AGGREGATES, FIELDS, PURPOSE, ROWS, Home, changes_of
 from tests.world import INCIDENT, PHONE, owned_event
 
@@ -146,9 +146,9 @@ def test_a_grant_that_is_revoked_ends_a_read_on_its_way(home: Home) -> None:
     grant = home.granted("sam")
     batches = home.reader("sam").batches(columns=["owner"], purpose=PURPOSE, incident=INCIDENT)
     assert next(batches).num_rows
-    from minimize.governance.access.acting import answer
+    from minimize.governance.access.workflow import answer_grant
 
-    answer("revoke", grant.id, home.places(), home.time.at)
+    answer_grant("revoke", grant.id, home.places(), home.time.at)
     home.time.passes(seconds=1)
     with pytest.raises(RefusedError) as error:
         next(batches)
@@ -194,12 +194,12 @@ def test_files_are_held_no_longer_than_they_are_read(home: Home) -> None:
     reader = home.reader("ann")
     batches = reader.batches(purpose=PURPOSE)
     next(batches)
-    assert home.doors[-1].held
+    assert home.doors[-1].pinned_count
     assert [*batches] == []
-    assert not home.doors[-1].held
+    assert not home.doors[-1].pinned_count
     reader.read(purpose=PURPOSE)
     refused(home, "nobody")
-    assert not any(door.held for door in home.doors)
+    assert not any(door.pinned_count for door in home.doors)
 
 
 def test_a_reader_that_goes_away_is_told_of(home: Home) -> None:
@@ -209,7 +209,7 @@ def test_a_reader_that_goes_away_is_told_of(home: Home) -> None:
     batches.close()
     del batches
     assert [changes_of(each)["ended"] for each in home.told()] == ["left"]
-    assert not any(door.held for door in home.doors)
+    assert not any(door.pinned_count for door in home.doors)
 
 
 def test_times_compare_as_times(home: Home) -> None:
@@ -244,7 +244,7 @@ def test_data_whose_policies_have_no_purpose_in_common_is_for_nobody(home: Home)
 
 
 def test_where_files_cannot_be_kept_open_a_read_ends_when_they_are_replaced(home: Home, tmp_path: Path) -> None:
-    home.monkeypatch.setattr(held, "BY_NUMBER", tmp_path / "none")
+    home.monkeypatch.setattr(snapshot, "DESCRIPTOR_FOLDER", tmp_path / "none")
     for day in ("2026-11-21", "2026-11-22", "2026-11-23"):
         home.run(40, day=day)
     batches = home.reader("ann").batches(columns=["model"], purpose=PURPOSE)

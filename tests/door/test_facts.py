@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from minimize.door.datasets import datasets_at
-from minimize.door.door import Door
-from minimize.door.opening import Inside
-from minimize.door.reader import Reader
-from minimize.door.telling import Caller
 from minimize.keys import Keyring
-from minimize.keys.create import destroy_key
+from minimize.keys.keyring import destroy_key
+from minimize.server.authorizer import Caller
+from minimize.server.client import DatasetReader
+from minimize.server.service import DataAccessService, LocalTransport, find_datasets
 from tests.door.home import AGGREGATES, FIELDS, PURPOSE, Home
 from tests.world import owned_event
 
@@ -24,8 +22,10 @@ def test_other_tenants_are_read_after_one_was_shredded(home: Home) -> None:
         if line.name.endswith(".t-south"):
             destroy_key(home.project.keys, line.name, line.version, now=home.time())
     keys = Keyring.load(home.project.keys)
-    door = Door(datasets_at([home.project.out / "apart"]), home.access, home.ledger, keys, home.time)
-    found = Reader(Inside(door, Caller("ann"), home.ledger), "checkins").read(columns=["tenant_id"], purpose=PURPOSE)
+    door = DataAccessService(find_datasets([home.project.out / "apart"]), home.access, home.ledger, keys, home.time)
+    found = DatasetReader(LocalTransport(door, Caller("ann"), home.ledger), "checkins").read(
+        columns=["tenant_id"], purpose=PURPOSE
+    )
     assert set(found["tenant_id"].to_pylist()) == {"north"}
 
 
@@ -35,8 +35,8 @@ def test_a_door_that_runs_goes_on_without_a_tenant_that_is_shredded_meanwhile(ho
     home.project.records([owned_event(number) for number in range(60)], "2026-11-24")
     home.project.run(output=home.project.out / "apart")
     keys = Keyring.load(home.project.keys)
-    door = Door(datasets_at([home.project.out / "apart"]), home.access, home.ledger, keys, home.time)
-    reader = Reader(Inside(door, Caller("ann"), home.ledger), "checkins")
+    door = DataAccessService(find_datasets([home.project.out / "apart"]), home.access, home.ledger, keys, home.time)
+    reader = DatasetReader(LocalTransport(door, Caller("ann"), home.ledger), "checkins")
     before = reader.read(columns=["tenant_id"], purpose=PURPOSE)
     for line in keys.listing():
         if line.name.endswith(".t-south"):

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from minimize.door.held import Held
+from minimize.server.snapshot import PinnedFiles
 
 
 def test_what_is_held_can_be_read_after_it_is_gone(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"content")
-    held = Held()
-    with held.holding(tmp_path, ["a"]) as places:
+    held = PinnedFiles()
+    with held.pin(tmp_path, ["a"]) as places:
         (tmp_path / "a").unlink()
         assert Path(str(places["a"])).read_bytes() == b"content"
         assert Path(str(places["a"])).read_bytes() == b"content"
@@ -22,9 +22,9 @@ def test_what_is_held_can_be_read_after_it_is_gone(tmp_path: Path) -> None:
 
 def test_readers_share_what_they_hold_and_the_last_lets_go(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"content")
-    held = Held()
-    with held.holding(tmp_path, ["a"]):
-        with held.holding(tmp_path, ["a"]) as places:
+    held = PinnedFiles()
+    with held.pin(tmp_path, ["a"]):
+        with held.pin(tmp_path, ["a"]) as places:
             assert held.count == 1
         assert Path(str(places["a"])).read_bytes() == b"content"
     assert held.count == 0
@@ -34,7 +34,7 @@ def test_readers_share_what_they_hold_and_the_last_lets_go(tmp_path: Path) -> No
 
 def test_where_one_is_gone_none_is_held(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"content")
-    held = Held()
-    with pytest.raises(FileNotFoundError), held.holding(tmp_path, ["a", "b"]):
+    held = PinnedFiles()
+    with pytest.raises(FileNotFoundError), held.pin(tmp_path, ["a", "b"]):
         pass
     assert held.count == 0

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.door.matching import bound
-from minimize.door.where import conditions
 from minimize.errors import RefusedError
+from minimize.server.filter import bind_condition
+from minimize.server.request import parse_filter
 
 TIMES = pa.timestamp("ms", "UTC")
 NUMBERS = st.lists(st.integers(-5, 5) | st.none(), min_size=1, max_size=20)
@@ -23,7 +23,7 @@ OPERATORS = st.sampled_from(["==", "!=", "<", "<=", ">", ">="])
 
 def mask(values: list[Any], type_: pa.DataType, said: Any, *, coded: bool = False) -> list[bool]:
     column = pa.array(values, type_)
-    rule = bound(conditions({"c": said})[0], type_)
+    rule = bind_condition(parse_filter({"c": said})[0], type_)
     found = rule.mask(column.dictionary_encode() if coded else column)
     assert found.null_count == 0
     return [*found.to_pylist()]
@@ -88,7 +88,7 @@ def test_other_types(values: list[Any], type_: pa.DataType, said: Any, expected:
 )
 def test_what_does_not_fit_a_column_is_refused(type_: pa.DataType, said: Any) -> None:
     with pytest.raises(RefusedError) as error:
-        bound(conditions({"c": said})[0], type_)
+        bind_condition(parse_filter({"c": said})[0], type_)
     assert error.value.code == "B004"
     assert error.value.__context__ is None
 
@@ -98,15 +98,17 @@ def test_no_row_that_meets_a_condition_is_left_out_by_statistics(
     values: list[int | None], operator: str, wanted: int
 ) -> None:
     column = pa.array(values, pa.int64())
-    rule = bound(conditions({"c": {operator: wanted}})[0], pa.int64())
+    rule = bind_condition(parse_filter({"c": {operator: wanted}})[0], pa.int64())
     ends = pc.min_max(column)
     if ends["min"].is_valid and rule.mask(column).true_count:
-        assert rule.may_lie_in(ends["min"], ends["max"])
+        assert rule.may_match_range(ends["min"], ends["max"])
 
 
 def test_statistics_settle_what_they_can() -> None:
     low, high = pa.scalar(3), pa.scalar(5)
     no = [{"==": 2}, {"<": 3}, {"<=": 2}, {">": 5}, {">=": 6}, {"in": [1, 6]}]
     yes = [{"==": 4}, {"<": 4}, {"<=": 3}, {">": 4}, {">=": 5}, {"in": [1, 3]}, {"!=": 3}]
-    found = [bound(conditions({"c": said})[0], pa.int64()).may_lie_in(low, high) for said in (*no, *yes)]
+    found = [
+        bind_condition(parse_filter({"c": said})[0], pa.int64()).may_match_range(low, high) for said in (*no, *yes)
+    ]
     assert found == [False] * len(no) + [True] * len(yes)

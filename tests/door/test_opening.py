@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import minimize
-from minimize.door.datasets import datasets_at
 from minimize.errors import ConfigurationError, KeyringError, MinimizeError, OutputError, RefusedError
+from minimize.server.service import find_datasets
 from tests.door.home import PURPOSE, ROWS, Home, changes_of
 
 
@@ -51,11 +51,11 @@ def test_without_keys_or_rules_nothing_is_opened(home: Home, tmp_path: Path) -> 
 
 
 def test_a_dataset_is_found_by_its_pipelines_name_and_has_it_alone(home: Home, tmp_path: Path) -> None:
-    assert [*datasets_at([home.folder, home.project.out])] == ["checkins"]
+    assert [*find_datasets([home.folder, home.project.out])] == ["checkins"]
     with pytest.raises(OutputError):
-        datasets_at([tmp_path / "none"])
+        find_datasets([tmp_path / "none"])
     with pytest.raises(ConfigurationError, match="no dataset"):
-        datasets_at([])
+        find_datasets([])
     home.project.run(output=tmp_path / "second", date="2026-11-24")
     with pytest.raises(ConfigurationError, match="two outputs"):
-        datasets_at([home.project.out, tmp_path / "second"])
+        find_datasets([home.project.out, tmp_path / "second"])

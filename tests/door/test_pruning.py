@@ -10,11 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from minimize.door.matching import bound
-from minimize.door.pruning import date_meets, folder_meets, groups_of, one_of
-from minimize.door.where import conditions
-from minimize.governance.access import EVERYBODY, Tenants
-from minimize.io.stored import Stored, stored
+from minimize.governance.access import ALL_TENANTS, TenantSet
+from minimize.output.stored_file import StoredFile, as_stored_file
+from minimize.server.filter import bind_condition, date_matches, folder_matches, matching_row_groups, tenant_conditions
+from minimize.server.request import parse_filter
 from tests.door.home import AGGREGATES, FIELDS, PURPOSE, Home
 from tests.world import owned_event
 
@@ -31,9 +30,9 @@ TABLE = pa.table(
 
 
 @pytest.fixture(name="file")
-def _file(tmp_path: Path) -> Stored:
+def _file(tmp_path: Path) -> StoredFile:
     pq.write_table(TABLE, tmp_path / "a.parquet", row_group_size=10, use_dictionary=False)
-    return stored("a.parquet", pq.ParquetFile(tmp_path / "a.parquet"))
+    return as_stored_file("a.parquet", pq.ParquetFile(tmp_path / "a.parquet"))
 
 
 @pytest.mark.parametrize(
@@ -51,19 +50,21 @@ def _file(tmp_path: Path) -> Stored:
         ({"other": 1}, [0, 1, 2, 3]),
     ],
 )
-def test_statistics_say_which_row_groups_may_hold_a_row(file: Stored, where: dict[str, Any], groups: list[int]) -> None:
+def test_statistics_say_which_row_groups_may_hold_a_row(
+    file: StoredFile, where: dict[str, Any], groups: list[int]
+) -> None:
     types = {**dict(zip(TABLE.schema.names, TABLE.schema.types, strict=True)), "other": pa.int64()}
-    rules = [bound(each, types[each.column]) for each in conditions(where)]
-    assert groups_of(file, rules) == groups
+    rules = [bind_condition(each, types[each.column]) for each in parse_filter(where)]
+    assert matching_row_groups(file, rules) == groups
 
 
-def test_every_row_that_meets_a_condition_is_in_the_row_groups_that_are_left(file: Stored) -> None:
+def test_every_row_that_meets_a_condition_is_in_the_row_groups_that_are_left(file: StoredFile) -> None:
     for column in ("n", "f", "z"):
         type_ = TABLE.schema.field(column).type
         for operator in ("==", "!=", "<", "<=", ">", ">="):
             for value in range(-1, 41, 3):
-                rule = bound(conditions({column: {operator: value}})[0], type_)
-                left = groups_of(file, [rule])
+                rule = bind_condition(parse_filter({column: {operator: value}})[0], type_)
+                left = matching_row_groups(file, [rule])
                 wanted = {
                     row // 10
                     for row, meets in enumerate(rule.mask(TABLE[column].combine_chunks()).to_pylist())
@@ -73,18 +74,18 @@ def test_every_row_that_meets_a_condition_is_in_the_row_groups_that_are_left(fil
 
 
 def test_a_scope_is_a_condition_where_it_names_tenants() -> None:
-    assert one_of(EVERYBODY, "t") == []
-    assert one_of(~Tenants.of("a"), "t") == []
-    (rule,) = one_of(Tenants.of("b", "a"), "t")
+    assert tenant_conditions(ALL_TENANTS, "t") == []
+    assert tenant_conditions(~TenantSet.from_names("a"), "t") == []
+    (rule,) = tenant_conditions(TenantSet.from_names("b", "a"), "t")
     assert rule.values.to_pylist() == ["a", "b"]
 
 
 def test_folders_and_dates_say_something_about_all_of_their_rows() -> None:
-    rules = [bound(conditions({"t": ["a", "b"]})[0], pa.string())]
-    assert [folder_meets(value, pa.string(), rules) for value in ("a", "c", None)] == [True, False, False]
-    later = [bound(conditions({"date": {">": "2026-11-23"}})[0], pa.date32())]
-    assert [date_meets(on, later) for on in ("2026-11-24", "2026-11-23", None)] == [True, False, False]
-    assert date_meets(None, [])
+    rules = [bind_condition(parse_filter({"t": ["a", "b"]})[0], pa.string())]
+    assert [folder_matches(value, pa.string(), rules) for value in ("a", "c", None)] == [True, False, False]
+    later = [bind_condition(parse_filter({"date": {">": "2026-11-23"}})[0], pa.date32())]
+    assert [date_matches(on, later) for on in ("2026-11-24", "2026-11-23", None)] == [True, False, False]
+    assert date_matches(None, [])
 
 
 def test_files_of_tenants_and_dates_that_are_not_wanted_are_not_opened(
@@ -96,26 +97,26 @@ def test_files_of_tenants_and_dates_that_are_not_wanted_are_not_opened(
     home.project.records([owned_event(number) for number in range(60)], "2026-11-24")
     home.project.records([owned_event(number) for number in range(20)], "2026-11-23")
     home.project.run(output=home.project.out / "apart")
-    from minimize.door import facts
-    from minimize.door.datasets import datasets_at
-    from minimize.door.door import Door
-    from minimize.door.opening import Inside
-    from minimize.door.reader import Reader
-    from minimize.door.telling import Caller
+    from minimize.server import snapshot
+    from minimize.server.authorizer import Caller
+    from minimize.server.client import DatasetReader
+    from minimize.server.service import DataAccessService, LocalTransport, find_datasets
 
-    door = Door(datasets_at([home.project.out / "apart"]), home.access, home.ledger, home.keys, home.time)
-    reader = Reader(Inside(door, Caller("nora"), home.ledger), "checkins")
+    door = DataAccessService(
+        find_datasets([home.project.out / "apart"]), home.access, home.ledger, home.keys, home.time
+    )
+    reader = DatasetReader(LocalTransport(door, Caller("nora"), home.ledger), "checkins")
     found = reader.read(purpose=PURPOSE)
     assert set(found["tenant_id"].to_pylist()) == {"north"}
     assert found.num_rows == 40
     opened: list[str] = []
-    real = facts.Opened.file
+    real = snapshot.OpenSnapshot.file
 
-    def file(self: facts.Opened, path: str, coded: Collection[str] = ()) -> Stored:
+    def file(self: snapshot.OpenSnapshot, path: str, coded: Collection[str] = ()) -> StoredFile:
         opened.append(path)
         return real(self, path, coded)
 
-    monkeypatch.setattr(facts.Opened, "file", file)
+    monkeypatch.setattr(snapshot.OpenSnapshot, "file", file)
     assert reader.read(columns=["model"], where={"date": "2026-11-23"}, purpose=PURPOSE).num_rows == 10
     assert [path.split("/")[1:3] for path in opened] == [["date=2026-11-23", "tenant_id=north"]]
     for columns in (["tenant_id"], ["tenant_id", "date"]):

@@ -8,13 +8,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from minimize.door.asking import ask_for
-from minimize.door.facts import Facts
-from minimize.door.shaping import Shape, shape
 from minimize.errors import RefusedError
-from minimize.governance.access import EVERYBODY, Account, Decision, Tenants
-from minimize.policy.load import policy_from
-from minimize.receipt import OutputFile
+from minimize.governance.access import ALL_TENANTS, AccessDecision, TenantSet, UserAccount
+from minimize.policy.load import policy_from_mapping
+from minimize.receipts import ReceiptFile
+from minimize.server.request import read_request
+from minimize.server.snapshot import OutputSnapshot
+from minimize.server.view import ReadView, bind_view
 from minimize.techniques import Technique
 from minimize.techniques.map import Map
 from minimize.techniques.presence import Presence
@@ -40,27 +40,27 @@ ROWS: list[dict[str, Any]] = [
 BATCH = pa.RecordBatch.from_pylist(ROWS, SCHEMA)
 
 
-def facts(coded: bool = True) -> Facts:
+def facts(coded: bool = True) -> OutputSnapshot:
     names = frozenset({"tenant", "model"}) if coded else frozenset[str]()
-    policy = policy_from(POLICY)
-    return Facts(
-        (OutputFile("records/x.parquet", 9, ""),), SCHEMA, names, "tenant", (), {}, {"records/x.parquet": policy}
+    policy = policy_from_mapping(POLICY)
+    return OutputSnapshot(
+        (ReceiptFile("records/x.parquet", 9, ""),), SCHEMA, names, "tenant", (), {}, {"records/x.parquet": policy}
     )
 
 
 def seen(
-    tenants: Tenants = EVERYBODY,
+    tenants: TenantSet = ALL_TENANTS,
     columns: list[str] | None = None,
     where: Any = None,
     coded: bool = True,
     **views: Technique,
-) -> Shape:
+) -> ReadView:
     chains = {name: (step,) for name, step in views.items()}
-    decision = Decision(
-        True, Account("ann"), "dataset/read", AT, (), tenants=tenants, columns=tuple(SCHEMA.names), views=chains
+    decision = AccessDecision(
+        True, UserAccount("ann"), "dataset/read", AT, (), tenants=tenants, columns=tuple(SCHEMA.names), views=chains
     )
-    ask = ask_for("x", columns, where)
-    return shape(facts(coded), decision, ask.columns, ask.where, AT)
+    ask = read_request("x", columns, where)
+    return bind_view(facts(coded), decision, ask.columns, ask.where, AT)
 
 
 def batch(coded: bool) -> pa.RecordBatch:
@@ -77,15 +77,19 @@ def rows(found: pa.RecordBatch | None) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("coded", [False, True])
 def test_rows_out_of_scope_and_those_of_nobody_stay(coded: bool) -> None:
     given = batch(coded)
-    assert rows(seen(coded=coded).batch(given)) == ROWS
-    assert rows(seen(Tenants.of("a"), coded=coded).batch(given)) == [row for row in ROWS if row["tenant"] == "a"]
-    assert rows(seen(~Tenants.of("a"), coded=coded).batch(given)) == [row for row in ROWS if row["tenant"] == "b"]
-    assert seen(Tenants.of("c"), coded=coded).batch(given) is None
+    assert rows(seen(coded=coded).apply(given)) == ROWS
+    assert rows(seen(TenantSet.from_names("a"), coded=coded).apply(given)) == [
+        row for row in ROWS if row["tenant"] == "a"
+    ]
+    assert rows(seen(~TenantSet.from_names("a"), coded=coded).apply(given)) == [
+        row for row in ROWS if row["tenant"] == "b"
+    ]
+    assert seen(TenantSet.from_names("c"), coded=coded).apply(given) is None
 
 
 @pytest.mark.parametrize("coded", [False, True])
 def test_no_byte_of_a_row_that_stays_leaves(coded: bool) -> None:
-    found = seen(Tenants.of("a"), ["model", "app", "tags"], coded=coded).batch(batch(coded))
+    found = seen(TenantSet.from_names("a"), ["model", "app", "tags"], coded=coded).apply(batch(coded))
     assert found is not None
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, found.schema) as writer:
@@ -96,13 +100,13 @@ def test_no_byte_of_a_row_that_stays_leaves(coded: bool) -> None:
 
 
 def test_a_view_may_change_the_type_and_is_what_a_filter_sees() -> None:
-    found = seen(model=Presence(), where={"model": True}).batch(batch(coded=True))
+    found = seen(model=Presence(), where={"model": True}).apply(batch(coded=True))
     assert {row["model"] for row in rows(found)} == {True}
     by_name = Map(values={"shown-0": "one"}, otherwise="rest")
-    found = seen(columns=["time"], model=by_name, where={"model": "one"}).batch(batch(coded=True))
+    found = seen(columns=["time"], model=by_name, where={"model": "one"}).apply(batch(coded=True))
     assert len(rows(found)) == 1
     by_day = seen(time=TruncateTime(to="day"), where={"time": {">": "2026-11-24T00:00:00Z"}})
-    assert by_day.batch(batch(coded=True)) is None
+    assert by_day.apply(batch(coded=True)) is None
     with pytest.raises(RefusedError):
         seen(model=Presence(), where={"model": "shown-0"})
 
@@ -114,7 +118,7 @@ def test_a_view_that_a_column_cannot_have_shuts_it() -> None:
 
 
 def test_nested_columns_leave_whole_and_are_not_chosen_by() -> None:
-    assert rows(seen(columns=["app", "tags"]).batch(BATCH))[4] == {"app": ROWS[4]["app"], "tags": ["tag-1"]}
+    assert rows(seen(columns=["app", "tags"]).apply(BATCH))[4] == {"app": ROWS[4]["app"], "tags": ["tag-1"]}
     for column in ("app", "tags"):
         with pytest.raises(RefusedError):
             seen(where={column: "x"})
@@ -122,17 +126,17 @@ def test_nested_columns_leave_whole_and_are_not_chosen_by() -> None:
 
 def test_a_column_that_a_file_does_not_have_is_null_there() -> None:
     without = BATCH.drop_columns(["model", "app"])
-    found = rows(seen(columns=["model", "app", "time"]).batch(without))
+    found = rows(seen(columns=["model", "app", "time"]).apply(without))
     assert [(row["model"], row["app"]) for row in found] == [(None, None)] * 9
-    assert seen(where={"model": "shown-0"}).batch(without) is None
-    assert len(rows(seen(where={"model": None}).batch(without))) == 9
+    assert seen(where={"model": "shown-0"}).apply(without) is None
+    assert len(rows(seen(where={"model": None}).apply(without))) == 9
 
 
 def test_no_rows_have_the_same_schema_as_some() -> None:
     made = seen(model=Presence())
-    assert made.empty().schema == made.schema
-    assert made.empty().num_rows == 0
-    some = made.batch(batch(coded=True))
+    assert made.empty_batch().schema == made.schema
+    assert made.empty_batch().num_rows == 0
+    some = made.apply(batch(coded=True))
     assert some is not None
     assert some.schema == made.schema
 

@@ -11,10 +11,10 @@ import pytest
 
 import minimize
 from benchmarks.certificate import certificate
-from minimize.door.opening import now
-from minimize.door.starting import Listening, started
-from minimize.door.tokens import make_token
 from minimize.errors import ConfigurationError, KeyringError, MinimizeError, OutputError
+from minimize.server.api_tokens import create_token
+from minimize.server.server import ListenOptions, running_server
+from minimize.server.service import utc_now
 from tests.door.home import PURPOSE, ROWS, Home
 from tests.door.process import served
 from tests.door.server import TIMEOUT
@@ -23,13 +23,13 @@ SIGNAL_ON_ANNOUNCEMENT = """
 import os, signal
 from minimize.cli import entry, options
 
-show = options.show
+show = options.print_result
 
 def show_and_signal(*args):
     show(*args)
     os.kill(os.getpid(), signal.NAME)
 
-options.show = show_and_signal
+options.print_result = show_and_signal
 entry()
 """
 
@@ -37,7 +37,7 @@ SIGNAL_IN_A_THREAD = """
 import os, signal, threading, time
 from minimize.cli import entry, options
 
-show = options.show
+show = options.print_result
 
 def end():
     time.sleep(1)
@@ -48,7 +48,7 @@ def show_and_signal(*args):
     show(*args)
     threading.Thread(target=end, daemon=True).start()
 
-options.show = show_and_signal
+options.print_result = show_and_signal
 entry()
 """
 
@@ -74,22 +74,26 @@ def test_a_signal_is_handled_from_the_moment_the_server_is_announced(home: Home,
 
 
 def test_without_tls_it_opens_on_loopback_alone_and_where_somebody_says_so(home: Home) -> None:
-    for listening in (Listening(), Listening("192.0.2.1", insecure=True), Listening(certificate="door.pem")):
+    for listening in (
+        ListenOptions(),
+        ListenOptions("192.0.2.1", insecure=True),
+        ListenOptions(certificate="door.pem"),
+    ):
         with pytest.raises(ConfigurationError):
-            listening.pairs()
-    assert Listening(insecure=True).pairs() == []
-    assert Listening("::1").url(7, tls=False) == "grpc://[::1]:7"
+            listening.certificates()
+    assert ListenOptions(insecure=True).certificates() == []
+    assert ListenOptions("::1").url(7, tls=False) == "grpc://[::1]:7"
 
 
 def test_a_key_that_others_may_read_is_not_used(home: Home) -> None:
     made = certificate(home.folder, datetime.now(UTC))
-    listening = Listening(certificate=made.certificate, key=made.key)
-    assert len(listening.pairs()) == 1
+    listening = ListenOptions(certificate=made.certificate, key=made.key)
+    assert len(listening.certificates()) == 1
     made.key.chmod(0o644)
     with pytest.raises(ConfigurationError, match="open to others"):
-        listening.pairs()
+        listening.certificates()
     with pytest.raises(ConfigurationError, match="no PEM"):
-        Listening(certificate=made.key, key=made.key).pairs()
+        ListenOptions(certificate=made.key, key=made.key).certificates()
 
 
 def starts(home: Home, places: list[str | Path], **words: Path) -> MinimizeError:
@@ -99,7 +103,7 @@ def starts(home: Home, places: list[str | Path], **words: Path) -> MinimizeError
         "ledger": home.folder / "ledger.db",
         **words,
     }
-    with pytest.raises(MinimizeError) as error, started(places, Listening(port=0, insecure=True), **given):
+    with pytest.raises(MinimizeError) as error, running_server(places, ListenOptions(port=0, insecure=True), **given):
         pass
     return error.value
 
@@ -116,9 +120,9 @@ def test_it_does_not_start_without_what_decides(home: Home, tmp_path: Path) -> N
 
 def test_a_pipeline_names_its_output(home: Home) -> None:
     given: dict[str, Any] = {"keys": home.project.keys, "access": home.access, "ledger": home.folder / "ledger.db"}
-    with started([home.folder, home.project.out], Listening(port=0, insecure=True), **given) as found:
+    with running_server([home.folder, home.project.out], ListenOptions(port=0, insecure=True), **given) as found:
         assert found.datasets == ("checkins",)
         assert found.url.startswith("grpc://127.0.0.1:")
-        token, _ = make_token(home.ledger, home.keys, "ann", now())
+        token, _ = create_token(home.ledger, home.keys, "ann", utc_now())
         with minimize.connect(found.url, token=token, timeout=60) as door:
             assert door.read("checkins", purpose=PURPOSE).num_rows == ROWS

@@ -16,10 +16,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from minimize.door import flow
-from minimize.door.reader import Reader
 from minimize.errors import ConfigurationError, RefusedError
-from minimize.governance.access.acting import answer
+from minimize.governance.access.workflow import answer_grant
+from minimize.server import stream
+from minimize.server.client import DatasetReader
 from tests.door.home import ACCESS, PURPOSE, Home, changes_of
 from tests.door.process import served
 from tests.door.server import Running, running
@@ -30,12 +30,12 @@ MUCH = 1 << 16
 ENDLESS = """
 import sys
 from minimize.cli import main
-from minimize.door import flow
-seen = flow.seen
+from minimize.server import stream
+seen = stream.viewed_batches
 def endless(opened, shape):
     while True:
         yield from seen(opened, shape)
-flow.seen = endless
+stream.viewed_batches = endless
 main()
 """
 
@@ -43,13 +43,13 @@ main()
 @pytest.fixture(name="endless")
 def _endless(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reads that come to no end: the same batches again and again."""
-    seen = flow.seen
+    seen = stream.viewed_batches
 
     def again(*given: Any) -> Iterator[pa.RecordBatch]:
         while True:
             yield from seen(*given)
 
-    monkeypatch.setattr(flow, "seen", again)
+    monkeypatch.setattr(stream, "viewed_batches", again)
 
 
 def ends(batches: Iterator[pa.RecordBatch]) -> None:
@@ -65,7 +65,7 @@ def test_a_grant_that_is_revoked_ends_a_stream_over_the_wire(server: Running, ho
     with server.client(server.token("sam")) as client:
         batches = client.batches("checkins", ["owner"], purpose=PURPOSE, incident=INCIDENT)
         assert next(batches).num_rows
-        answer("revoke", grant.id, home.places(), home.time.at)
+        answer_grant("revoke", grant.id, home.places(), home.time.at)
         home.time.passes(seconds=1)
         ends(batches)
     (told,) = waited(home)
@@ -81,7 +81,7 @@ def test_a_client_that_hangs_up_ends_its_stream(server: Running, home: Home) -> 
     client.close()
     (told,) = waited(home)
     assert changes_of(told)["ended"] == "left"
-    assert not any(door.held for door in home.doors)
+    assert not any(door.pinned_count for door in home.doors)
 
 
 def waited(home: Home) -> list[dict[str, Any]]:
@@ -136,7 +136,7 @@ def test_fifty_clients_at_once_see_their_own_rows_and_no_others(home: Home) -> N
     told = home.told()
     assert sorted(each["actor"]["user"] for each in told) == sorted(users)
     assert {changes_of(each)["rows"] for each in told} == {60}
-    assert not any(door.held for door in home.doors)
+    assert not any(door.pinned_count for door in home.doors)
 
 
 @pytest.mark.slow
@@ -145,7 +145,7 @@ def test_fifty_clients_at_once_take_no_more_memory_than_bounded_readers_do(home:
     home.rules(assignments=ACCESS["assignments"])
     ready = threading.Barrier(CLIENTS, timeout=300)
 
-    def read(client: Reader) -> int:
+    def read(client: DatasetReader) -> int:
         ready.wait()
         return sum(batch.num_rows for batch in client.batches("checkins", purpose=PURPOSE))
 

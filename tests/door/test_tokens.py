@@ -8,14 +8,14 @@ from datetime import timedelta
 
 import pytest
 
-from minimize.door.tokens import Bearer, bearer_of, make_token, revoke_token, still_stands
 from minimize.errors import ConfigurationError, RefusedError
 from minimize.keys import add_key, new_keyring
+from minimize.server.api_tokens import TokenBearer, authenticate, create_token, may_continue, revoke_token
 from tests.door.home import Home
 
 
-def bearer(home: Home, text: str) -> Bearer:
-    return bearer_of(home.ledger, home.keys, text, home.time.at)
+def bearer(home: Home, text: str) -> TokenBearer:
+    return authenticate(home.ledger, home.keys, text, home.time.at)
 
 
 def refused(home: Home, text: str) -> None:
@@ -25,7 +25,7 @@ def refused(home: Home, text: str) -> None:
 
 
 def made(home: Home, user: str = "ann", *, once: bool = False, hours: float = 8) -> str:
-    return make_token(home.ledger, home.keys, user, home.time.at, lasts=timedelta(hours=hours), once=once)[0]
+    return create_token(home.ledger, home.keys, user, home.time.at, lasts=timedelta(hours=hours), once=once)[0]
 
 
 def test_a_token_says_whose_it_is_until_it_is_over(home: Home) -> None:
@@ -66,21 +66,21 @@ def test_a_token_that_opens_once_is_refused_when_it_comes_again(home: Home) -> N
 def test_a_revoked_token_is_refused_and_what_it_began_ends(home: Home) -> None:
     text = made(home)
     name = bearer(home, text).token
-    assert still_stands(home.ledger, name, home.time.at)
+    assert may_continue(home.ledger, name, home.time.at)
     assert revoke_token(home.ledger, home.keys, name, home.time.at)
     assert not revoke_token(home.ledger, home.keys, name, home.time.at)
-    assert not still_stands(home.ledger, name, home.time.at)
+    assert not may_continue(home.ledger, name, home.time.at)
     refused(home, text)
 
 
 def test_what_began_with_a_token_that_opens_once_goes_on(home: Home) -> None:
     name = bearer(home, made(home, once=True)).token
-    assert still_stands(home.ledger, name, home.time.at)
+    assert may_continue(home.ledger, name, home.time.at)
 
 
 def test_a_token_made_with_another_keyring_is_refused(home: Home) -> None:
     other = new_keyring(home.folder / "other.keys", now=home.time.at)
-    text, _ = make_token(home.ledger, other, "ian", home.time.at)
+    text, _ = create_token(home.ledger, other, "ian", home.time.at)
     refused(home, text)
 
 

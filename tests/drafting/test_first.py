@@ -14,11 +14,10 @@ import pytest
 from ruamel.yaml import YAML
 
 import minimize
-from minimize.drafting.accept import accept
-from minimize.drafting.first import init, looks_like_a_value
-from minimize.inspection import lint
+from minimize.policy.draft import accept_proposals, init_pipeline, looks_like_a_value
 from minimize.policy.fields import is_dropped
 from minimize.policy.load import load_policy
+from minimize.runs.inspection import lint
 from tests.commands import command
 
 SAMPLE = Path(__file__).parents[2] / "sample_data" / "device_telemetry"
@@ -77,7 +76,7 @@ def test_a_control_that_says_a_value_would_be_caught(tmp_path: Path) -> None:
 def _drafted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What is drafted from the sample, for tests that only read."""
     folder = tmp_path_factory.mktemp("drafted") / "first"
-    init(SAMPLE, folder)
+    init_pipeline(SAMPLE, folder)
     return folder
 
 
@@ -92,7 +91,7 @@ def test_once_all_is_accepted_real_data_lints_without_errors_and_is_pseudonymize
     drafted: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(drafted, tmp_path / "first")
-    accept(tmp_path / "first", ["all"])
+    accept_proposals(tmp_path / "first", ["all"])
     assert [finding for finding in lint(tmp_path / "first") if finding.severity == "error"] == []
     plan = minimize.plan_for(tmp_path / "first")
     assert plan.outputs["records"].category == "pseudonymized"
@@ -109,7 +108,7 @@ def test_editors_find_the_schema_that_the_files_obey(drafted: Path) -> None:
 
 
 def test_the_same_data_gives_the_same_policy(drafted: Path, tmp_path: Path) -> None:
-    init(SAMPLE, tmp_path / "first")
+    init_pipeline(SAMPLE, tmp_path / "first")
     assert (tmp_path / "first" / "policy.yaml").read_bytes() == (drafted / "policy.yaml").read_bytes()
 
 
@@ -131,7 +130,7 @@ def test_names_that_may_be_values_are_told_apart(key: str, kind: str, expected: 
 def drafted(folder: Path, records: Sequence[object]) -> str:
     folder.mkdir(exist_ok=True)
     (folder / "data.ndjson").write_text("".join(json.dumps(record) + "\n" for record in records))
-    init(folder / "data.ndjson", folder / "first")
+    init_pipeline(folder / "data.ndjson", folder / "first")
     return (folder / "first" / "policy.yaml").read_text()
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from minimize.drafting.kinds import KINDS, holds_personal, kinds_of
+from minimize.policy.value_kinds import VALUE_KINDS, contains_personal_data, kinds_of_value
 
 OF_A_KIND = {
     "email": "ann@example.com",
@@ -25,9 +25,9 @@ OF_A_KIND = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", VALUE_KINDS)
 def test_a_text_of_a_kind_is_recognized(kind: str) -> None:
-    assert kind in kinds_of(OF_A_KIND[kind])
+    assert kind in kinds_of_value(OF_A_KIND[kind])
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_a_text_of_a_kind_is_recognized(kind: str) -> None:
     ],
 )
 def test_what_only_looks_alike_is_not(text: str, kind: str) -> None:
-    assert kind not in kinds_of(text)
+    assert kind not in kinds_of_value(text)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_what_only_looks_alike_is_not(text: str, kind: str) -> None:
     ],
 )
 def test_identifiers_without_meaning_are_recognized(text: str, kind: str) -> None:
-    assert kind in kinds_of(text)
+    assert kind in kinds_of_value(text)
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,9 @@ def test_identifiers_without_meaning_are_recognized(text: str, kind: str) -> Non
     ],
 )  # fmt: skip
 def test_words_and_numbers_are_no_identifiers_without_meaning(text: str) -> None:
-    assert kinds_of(text).isdisjoint({"uuid", "hash", "token", "opaque"})
+    assert kinds_of_value(text).isdisjoint({"uuid", "hash", "token", "opaque"})
 
 
 def test_something_personal_is_seen_within_a_text() -> None:
-    assert holds_personal("call +33639985825 today")
-    assert not holds_personal("the screen is black")
+    assert contains_personal_data("call +33639985825 today")
+    assert not contains_personal_data("the screen is black")

@@ -4,25 +4,25 @@ from typing import Any
 
 import pytest
 
-from minimize.drafting.look import ENOUGH, Look
-from minimize.drafting.propose import proposal
-from minimize.drafting.rules import KEY, RULES
-from minimize.drafting.seen import Seen
-from minimize.pointer import Pointer
-from minimize.policy.faults import Faults
-from minimize.policy.load import policy_from
-from minimize.policy.yaml import node_from, parse
+from minimize.arrow.pointers import Pointer
+from minimize.policy.faults import FaultList
+from minimize.policy.load import policy_from_mapping
+from minimize.policy.proposals import PROPOSAL_RULES, PSEUDONYM_KEY, FieldEvidence, propose_for_field
+from minimize.policy.value_kinds import ENOUGH_VALUES, ValueSummary
+from minimize.policy.yaml_nodes import node_from_data, parse_yaml
 
-PSEUDONYM = f"{{pseudonymize: {{key: {KEY}, per: tenant_id}}}}"
+PSEUDONYM = f"{{pseudonymize: {{key: {PSEUDONYM_KEY}, per: tenant_id}}}}"
 
 
-def seen(name: str, type_: str = "string", kind: str | None = None, part: str | None = None, **look: Any) -> Seen:
+def seen(
+    name: str, type_: str = "string", kind: str | None = None, part: str | None = None, **look: Any
+) -> FieldEvidence:
     counts: dict[str, Any] = {
-        "values": 10 * ENOUGH,
-        "distinct": 5 * ENOUGH,
+        "values": 10 * ENOUGH_VALUES,
+        "distinct": 5 * ENOUGH_VALUES,
         "kinds": {kind: 1.0} if kind else {},
     } | look
-    return Seen(Pointer.parse(name), type_, Look(**counts), part, "tenant_id", looked=True)
+    return FieldEvidence(Pointer.parse(name), type_, ValueSummary(**counts), part, "tenant_id", was_read=True)
 
 
 PROPOSED = [
@@ -57,8 +57,8 @@ PROPOSED = [
     (seen("group", "binary", kind="hash"), "identifier", PSEUDONYM),
     (seen("group", kind="opaque"), "identifier", PSEUDONYM),
     (seen("bearer", kind="token"), "secret", "drop"),
-    (seen("trace", kind="uuid", distinct=10 * ENOUGH), "identifier", "drop"),
-    (seen("trace", distinct=10 * ENOUGH), "identifier", "drop"),
+    (seen("trace", kind="uuid", distinct=10 * ENOUGH_VALUES), "identifier", "drop"),
+    (seen("trace", distinct=10 * ENOUGH_VALUES), "identifier", "drop"),
     (seen("password"), "secret", "drop"),
     (seen("is_on", "boolean"), "plain", "keep"),
     (seen("gender", "boolean"), "quasi", "drop"),
@@ -79,32 +79,32 @@ PROPOSED = [
 
 
 @pytest.mark.parametrize(("field", "role", "do"), PROPOSED, ids=lambda each: getattr(each, "pointer", None))
-def test_a_field_gets_the_role_and_technique_that_its_look_suggests(field: Seen, role: str, do: str) -> None:
-    found = proposal(field)
+def test_a_field_gets_the_role_and_technique_that_its_look_suggests(field: FieldEvidence, role: str, do: str) -> None:
+    found = propose_for_field(field)
     assert (found.role, found.do) == (role, do)
 
 
 @pytest.mark.parametrize(("field", "role", "do"), PROPOSED, ids=lambda each: getattr(each, "pointer", None))
-def test_what_is_proposed_is_what_a_policy_may_say(field: Seen, role: str, do: str) -> None:
-    faults = Faults()
-    node = parse(f"{{type: {field.type}, role: {role}, do: {do}}}", faults)
+def test_what_is_proposed_is_what_a_policy_may_say(field: FieldEvidence, role: str, do: str) -> None:
+    faults = FaultList()
+    node = parse_yaml(f"{{type: {field.type}, role: {role}, do: {do}}}", faults)
     assert node is not None
-    tenant = node_from({"type": "string"}).plain()
+    tenant = node_from_data({"type": "string"}).to_data()
     mapping = {
         "policy": "p",
         "version": 1,
         "purposes": ["operations"],
-        "fields": {"tenant_id": tenant, "x": node.plain()},
+        "fields": {"tenant_id": tenant, "x": node.to_data()},
     }
-    assert policy_from(mapping).fields["x"].role == role
+    assert policy_from_mapping(mapping).fields["x"].role == role
     assert faults.found == []
 
 
 def test_every_rule_is_the_first_one_for_some_field() -> None:
-    first = {next(rule for rule in RULES if rule.applies(field)) for field, _, _ in PROPOSED}
-    assert [rule.because for rule in RULES if rule not in first] == []
+    first = {next(rule for rule in PROPOSAL_RULES if rule.applies(field)) for field, _, _ in PROPOSED}
+    assert [rule.because for rule in PROPOSAL_RULES if rule not in first] == []
 
 
 def test_without_a_tenant_a_pseudonym_has_no_scope() -> None:
-    field = Seen(Pointer.parse("imei"), "string")
-    assert proposal(field).do == f"{{pseudonymize: {{key: {KEY}}}}}"
+    field = FieldEvidence(Pointer.parse("imei"), "string")
+    assert propose_for_field(field).do == f"{{pseudonymize: {{key: {PSEUDONYM_KEY}}}}}"

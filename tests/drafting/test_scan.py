@@ -7,10 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from minimize.drafting.look import Look
-from minimize.drafting.scan import scan
-from minimize.io.discover import LINES
-from minimize.pointer import Pointer
+from minimize.arrow.pointers import Pointer
+from minimize.policy.value_kinds import ValueSummary, summarize_source
+from minimize.sources.schema_inference import SAMPLED_LINES
 
 MAIL, TAG = Pointer.parse("mail"), Pointer.parse("/apps/*/tag")
 ROWS: list[dict[str, object]] = [
@@ -31,33 +30,33 @@ def test_every_format_is_looked_at(tmp_path: Path, kind: str) -> None:
         pq.write_table(pa.Table.from_pylist(ROWS), path)
     else:
         path.write_text("mail\n" + "\n".join(str(row["mail"]) for row in ROWS) + "\n")
-    looks = scan(str(path), {MAIL: "string"})
+    looks = summarize_source(str(path), {MAIL: "string"})
     assert (looks[MAIL].values, looks[MAIL].kind) == (10, "email")
 
 
 def test_leaves_below_lists_are_looked_at_element_by_element(tmp_path: Path) -> None:
     ndjson(tmp_path / "a.ndjson", ROWS)
-    look = scan(str(tmp_path), {TAG: "string"})[TAG]
+    look = summarize_source(str(tmp_path), {TAG: "string"})[TAG]
     assert (look.values, look.distinct) == (20, 2)
 
 
 def test_no_more_than_the_first_records_are_looked_at(tmp_path: Path) -> None:
-    ndjson(tmp_path / "a.ndjson", [{"mail": "x"}] * (LINES + 7))
-    assert scan(str(tmp_path), {MAIL: "string"})[MAIL].values == LINES
+    ndjson(tmp_path / "a.ndjson", [{"mail": "x"}] * (SAMPLED_LINES + 7))
+    assert summarize_source(str(tmp_path), {MAIL: "string"})[MAIL].values == SAMPLED_LINES
 
 
 def test_a_file_that_does_not_fit_is_passed_over(tmp_path: Path) -> None:
     pq.write_table(pa.table({"mail": [1, 2]}), tmp_path / "a.parquet")
     pq.write_table(pa.table({"mail": ["a@example.com"]}), tmp_path / "b.parquet")
-    assert scan(str(tmp_path), {MAIL: "string"})[MAIL].values == 1
+    assert summarize_source(str(tmp_path), {MAIL: "string"})[MAIL].values == 1
 
 
 def test_containers_are_not_looked_at(tmp_path: Path) -> None:
     ndjson(tmp_path / "a.ndjson", ROWS)
-    assert scan(str(tmp_path), {Pointer.parse("apps"): "list"}) == {}
+    assert summarize_source(str(tmp_path), {Pointer.parse("apps"): "list"}) == {}
 
 
 def test_a_field_that_no_record_has_looks_empty(tmp_path: Path) -> None:
     ndjson(tmp_path / "a.ndjson", ROWS)
     gone = Pointer.parse("gone")
-    assert scan(str(tmp_path), {gone: "string"}) == {gone: Look(0, 10)}
+    assert summarize_source(str(tmp_path), {gone: "string"}) == {gone: ValueSummary(0, 10)}

@@ -1,4 +1,4 @@
-"""`drift`: what arrives beside policy and receipts, as names, types and counts."""
+"""`detect_drift`: what arrives beside policy and receipts, as names, types and counts."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from minimize.drifting import Report, drift
-from minimize.drifting.model import Change
 from minimize.errors import ConfigurationError, SourceError
-from minimize.policy.load import policy_from
+from minimize.policy.load import policy_from_mapping
+from minimize.review.drift import DriftChange, DriftReport, detect_drift
 from tests.project import BEFORE, DAY, Project, event, events, table
 
 OS = {"/os/name": {"type": "string", "do": "keep"}, "/apps/*/name": {"type": "string", "do": "keep"}}
@@ -28,11 +27,11 @@ def many(**changes: Any) -> list[dict[str, Any]]:
     return [full(number, **changes) for number in range(30)]
 
 
-def found(project: Project, **options: Any) -> Report:
-    return drift(project.folder, keys=project.keys, output=project.out, **options)
+def found(project: Project, **options: Any) -> DriftReport:
+    return detect_drift(project.folder, keys=project.keys, output=project.out, **options)
 
 
-def only(report: Report) -> Change:
+def only(report: DriftReport) -> DriftChange:
     (change,) = report.changes
     return change
 
@@ -239,7 +238,7 @@ def test_files_of_one_date_may_disagree(project: Project) -> None:
 def test_the_suggested_edit_is_a_piece_of_a_policy(project: Project) -> None:
     project.records(renamed(many(theme="dark", os=[{"name": "w"}], owner="new"), "battery", "battery_level"))
     edit = found(project).edit
-    policy = policy_from({"policy": "p", "version": 1, "purposes": ["operations"], "fields": loaded(edit)})
+    policy = policy_from_mapping({"policy": "p", "version": 1, "purposes": ["operations"], "fields": loaded(edit)})
     assert set(policy.fields) == {"battery_level", "theme", "/os/*/name"}
 
 

@@ -4,9 +4,9 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.drifting.listed import Listed, lists, unlisted
-from minimize.pointer import Pointer
-from minimize.policy.load import policy_from
+from minimize.arrow.pointers import Pointer
+from minimize.policy.load import policy_from_mapping
+from minimize.review.drift_observation import UnlistedValues, find_unlisted, listed_values
 
 
 def test_values_come_from_maps_and_from_the_conditions_of_cases() -> None:
@@ -15,8 +15,8 @@ def test_values_come_from_maps_and_from_the_conditions_of_cases() -> None:
         "b": {"type": "boolean", "do": "drop"},
         "c": {"type": "string", "cases": [{"if": {"b": True, "a": ["y", "z"]}, "do": "keep"}]},
     }
-    policy = policy_from({"policy": "p", "version": 1, "purposes": ["operations"], "fields": fields})
-    assert lists(policy) == {"a": {"x", "y", "z"}, "b": {"true"}}
+    policy = policy_from_mapping({"policy": "p", "version": 1, "purposes": ["operations"], "fields": fields})
+    assert listed_values(policy) == {"a": {"x", "y", "z"}, "b": {"true"}}
 
 
 @given(st.lists(st.none() | st.sampled_from("abcd")))
@@ -24,15 +24,15 @@ def test_records_with_a_value_that_is_not_listed_are_counted(values: list[str | 
     strange = [value for value in values if value not in (None, "a", "b")]
     for kind in (pa.string(), pa.dictionary(pa.int32(), pa.string())):
         records = pa.record_batch({"f": pa.array(values, pa.string()).cast(kind)})
-        found = unlisted(records, Pointer.parse("f"), frozenset("ab"))
+        found = find_unlisted(records, Pointer.parse("f"), frozenset("ab"))
         assert (found.records, len(found.values)) == (len(strange), len(set(strange)))
 
 
 def test_a_record_counts_once_however_many_elements_are_strange() -> None:
     records = pa.record_batch({"f": pa.array([["a", "x", "y"], ["x"], [], None])})
-    found = unlisted(records, Pointer.parse("/f/*"), frozenset("a"))
+    found = find_unlisted(records, Pointer.parse("/f/*"), frozenset("a"))
     assert (found.records, set(found.values)) == (2, {"x", "y"})
 
 
 def test_printed_it_shows_counts_alone() -> None:
-    assert repr(Listed(2, frozenset({"secret"}))) == "Listed(records=2)"
+    assert repr(UnlistedValues(2, frozenset({"secret"}))) == "UnlistedValues(records=2)"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from minimize.encryption import ByCategory
-from minimize.io.sink import ParquetSink
 from minimize.keys import Kms, find_kms, new_keyring
+from minimize.keys.parquet_encryption import CategoryEncryption
+from minimize.output.sink import ParquetSink
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 ELEMENT = pa.struct([("name", pa.string()), ("at", pa.int64())])
@@ -58,7 +58,7 @@ def keyring(folder: Path, name: str = "a.keys") -> Kms:
 
 def written(folder: Path, kms: Kms, stem: str = "f", batch: pa.RecordBatch | None = None) -> Path:
     """The file, as a sink leaves it."""
-    sink = ParquetSink(folder, "records", stem, SCHEMA, encryption=ByCategory.of_schema(kms, SCHEMA))
+    sink = ParquetSink(folder, "records", stem, SCHEMA, encryption=CategoryEncryption.for_schema(kms, SCHEMA))
     sink.write(rows() if batch is None else batch)
     sink.close()
     return folder / "records" / f"{stem}.parquet"

@@ -10,19 +10,19 @@ import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.encryption import Material, material_of
+from minimize.keys.parquet_footer import EncryptedColumns, read_encrypted_columns
 from tests.encryption.files import CLOSED, keyring, rows, written
 
 
 def test_it_says_which_columns_are_encrypted_under_which_key(tmp_path: Path) -> None:
-    found = material_of(written(tmp_path, keyring(tmp_path)))
+    found = read_encrypted_columns(written(tmp_path, keyring(tmp_path)))
     assert sorted(found.masters) == sorted(CLOSED)
     assert found.masters["phone"] == found.masters["tags"] == "encrypt.identified/1"
-    assert found.of(["device", "open"]) == {"encrypt.pseudonymized/1": ["device"]}
+    assert found.columns_by_master_key(["device", "open"]) == {"encrypt.pseudonymized/1": ["device"]}
 
 
 def test_the_columns_of_one_category_share_what_their_master_key_wraps(tmp_path: Path) -> None:
-    found = material_of(written(tmp_path, keyring(tmp_path)))
+    found = read_encrypted_columns(written(tmp_path, keyring(tmp_path)))
     assert {master: len(wrapped) for master, wrapped in found.wrapped.items()} == {
         "encrypt.identified/1": 1,
         "encrypt.pseudonymized/1": 1,
@@ -31,12 +31,12 @@ def test_the_columns_of_one_category_share_what_their_master_key_wraps(tmp_path:
 
 def test_a_plain_file_has_none(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_batches([rows()]), tmp_path / "plain.parquet")
-    assert material_of(tmp_path / "plain.parquet") == Material()
+    assert read_encrypted_columns(tmp_path / "plain.parquet") == EncryptedColumns()
 
 
 def test_a_file_without_rows_has_none_and_opens(tmp_path: Path) -> None:
     path = written(tmp_path, keyring(tmp_path), batch=rows(0))
-    assert material_of(path) == Material()
+    assert read_encrypted_columns(path) == EncryptedColumns()
 
 
 @given(st.binary(max_size=64))
@@ -44,7 +44,7 @@ def test_no_bytes_make_it_fail(content: bytes) -> None:
     with NamedTemporaryFile(suffix=".parquet") as file:
         file.write(content + len(content).to_bytes(4, "little") + b"PAR1")
         file.flush()
-        assert material_of(Path(file.name)).masters == {}
+        assert read_encrypted_columns(Path(file.name)).masters == {}
 
 
 def test_a_footer_that_is_cut_anywhere_says_no_wrong_key(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_footer_that_is_cut_anywhere_says_no_wrong_key(tmp_path: Path) -> None
     for length in range(0, len(whole), 97):
         cut = tmp_path / "cut.parquet"
         cut.write_bytes(whole[:length] + length.to_bytes(4, "little") + b"PAR1")
-        assert set(material_of(cut).masters.values()) <= {"encrypt.identified/1", "encrypt.pseudonymized/1"}
+        assert set(read_encrypted_columns(cut).masters.values()) <= {"encrypt.identified/1", "encrypt.pseudonymized/1"}
 
 
 def _footer(path: Path) -> bytes:

@@ -11,10 +11,10 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from minimize.encryption import dataset_format, open_parquet
 from minimize.errors import KeyringError
-from minimize.keys import Kms, Master
-from minimize.keys.create import destroy_key
+from minimize.keys import Kms, MasterKey
+from minimize.keys.keyring import destroy_key
+from minimize.keys.parquet_encryption import dataset_format, open_parquet
 from tests.encryption.files import CLOSED, NOW, keyring, rows, written
 
 
@@ -24,13 +24,13 @@ class Some:
     def __init__(self, kms: Kms, without: str) -> None:
         self.kms, self.without, self.asked = kms, without, 0
 
-    def newest(self, name: str) -> Master:
+    def newest(self, name: str) -> MasterKey:
         return self.kms.newest(name)
 
-    def wrap(self, key: bytes, master: Master) -> str:
+    def wrap(self, key: bytes, master: MasterKey) -> str:
         return self.kms.wrap(key, master)
 
-    def unwrap(self, wrapped: str, master: Master) -> bytes:
+    def unwrap(self, wrapped: str, master: MasterKey) -> bytes:
         self.asked += 1
         if master.name == self.without:
             raise KeyringError(f"nobody here may use {master.name}")
@@ -123,7 +123,7 @@ def test_a_dataset_of_such_files_is_read_with_keys(tmp_path: Path) -> None:
 
 CHILD = """
 import sys
-from minimize.encryption import open_parquet
+from minimize.keys.parquet_encryption import open_parquet
 from minimize.errors import KeyringError
 from minimize.keys import find_kms
 try:

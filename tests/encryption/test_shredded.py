@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from minimize.encryption import unless_shredded
 from minimize.errors import KeyringError
-from minimize.keys.keyring import DESTROYED
+from minimize.keys.keyring import KEY_DESTROYED
+from minimize.keys.parquet_encryption import unless_shredded
 
 
 def _raises(code: str) -> int:
@@ -18,7 +18,7 @@ def test_what_can_be_read_is_given() -> None:
 
 
 def test_a_destroyed_key_gives_nothing() -> None:
-    assert unless_shredded(lambda: _raises(DESTROYED)) is None
+    assert unless_shredded(lambda: _raises(KEY_DESTROYED)) is None
 
 
 def test_a_key_that_is_only_missing_here_is_an_error() -> None:

@@ -16,23 +16,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.engines import errands
-from minimize.engines.base import Job, row_key
-from minimize.engines.errands import Errand, Load, Told, candidates, carried_out, gathered, shared_out
-from minimize.engines.shares import shares
+from minimize.engines import spark_tasks
+from minimize.engines.base import Job, derive_row_key
+from minimize.engines.passes import split_shares
+from minimize.engines.spark_tasks import (
+    RemoteJob,
+    ShareInput,
+    TaskResult,
+    assign_survivors,
+    find_candidates,
+    merge_results,
+    run_task,
+)
 from minimize.errors import ConfigurationError, KeyringError, MinimizeError, SourceError
-from minimize.job.dates import Wanted
-from minimize.job.given import Given, resolve
-from minimize.ledger.settings import Recorded
-from minimize.ledger.tokens import subject_token
+from minimize.ledger.settings import RecordedSetting
+from minimize.ledger.subject_tokens import subject_token
+from minimize.runs.batch_dates import DateSelection
+from minimize.runs.resolve import ResolvedRun, resolve_run
 from minimize.settings import FeatureSwitch
-from minimize.settings.erased import Erased, Tombstone
-from minimize.settings.ledger import as_rows
-from minimize.stages.generalize import memos_of
+from minimize.settings.erasures import Erasures, Tombstone
+from minimize.settings.tokenized import ledger_rows
+from minimize.stages.generalize import empty_memos
 from tests.project import AT, Project, events, new_project
 
 
-def nothing(job: Job, load: Load, attempt: str) -> str:
+def nothing(job: Job, load: ShareInput, attempt: str) -> str:
     return attempt
 
 
@@ -42,12 +50,12 @@ class Raises:
 
     error: Exception
 
-    def __call__(self, job: Job, load: Load, attempt: str) -> None:
+    def __call__(self, job: Job, load: ShareInput, attempt: str) -> None:
         raise self.error
 
 
 @pytest.fixture(name="given_")
-def _given(tmp_path: Path) -> Given:
+def _given(tmp_path: Path) -> ResolvedRun:
     project = new_project(tmp_path)
     project.pipeline(
         records={"deduplicate": {"by": ["device_id"]}},
@@ -58,52 +66,52 @@ def _given(tmp_path: Path) -> Given:
     return resolved(project)
 
 
-def resolved(project: Project) -> Given:
+def resolved(project: Project) -> ResolvedRun:
     nobody: dict[str, Any] = {"input": None, "settings": None}
-    return resolve(project.folder, wanted=Wanted(), at=AT, output=project.out, keys=project.keys, **nobody)
+    return resolve_run(project.folder, wanted=DateSelection(), at=AT, output=project.out, keys=project.keys, **nobody)
 
 
-def job_of(given_: Given) -> Job:
-    settings = None if given_.settings is None else given_.settings.at(given_.at)
-    memos = memos_of(given_.plan)
-    return Job(given_.plan, given_.at, given_.keys, settings, row_key=row_key(given_.keys), memos=memos)
+def job_of(given_: ResolvedRun) -> Job:
+    settings = None if given_.settings is None else given_.settings.effective_at(given_.at)
+    memos = empty_memos(given_.plan)
+    return Job(given_.plan, given_.at, given_.keys, settings, row_key=derive_row_key(given_.keys), memos=memos)
 
 
-def loads_of(given_: Given) -> list[Load]:
+def loads_of(given_: ResolvedRun) -> list[ShareInput]:
     (source,) = given_.sources.values()
-    return [Load(number, share) for number, share in enumerate(shares(source.parts, 3, least=1))]
+    return [ShareInput(number, share) for number, share in enumerate(split_shares(source.parts, 3, least=1))]
 
 
-def test_no_key_is_sent(given_: Given) -> None:
+def test_no_key_is_sent(given_: ResolvedRun) -> None:
     keys = given_.keys
     secrets = [keys.bytes_of(name) for name in keys.names()]
     secrets += [keys.subkey("subject", purpose) for purpose in ("rows", "paths")]
-    sent = bytes(ForkingPickler.dumps((Errand.of(job_of(given_), nothing), loads_of(given_))))
+    sent = bytes(ForkingPickler.dumps((RemoteJob.from_job(job_of(given_), nothing), loads_of(given_))))
     assert keys.path.name.encode() in sent
     for secret in secrets:
         assert secret not in sent
         assert base64.b64encode(secret) not in sent
 
 
-def test_who_is_told_by_a_key_is_recognized_where_the_work_is_done(given_: Given) -> None:
+def test_who_is_told_by_a_key_is_recognized_where_the_work_is_done(given_: ResolvedRun) -> None:
     keys, when = given_.keys, AT - timedelta(days=300)
     rows = [("north", None, "on"), ("north", subject_token(keys, "north", "d1"), "off")]
-    told = [Recorded(tenant, who, "location", value, "admin", when, when) for tenant, who, value in rows]
-    settings = as_rows(told, keys, "a ledger").at(AT)
-    erased = Erased.of([Tombstone("north", AT, subject_token(keys, "north", "d2"))], keys)
+    told = [RecordedSetting(tenant, who, "location", value, "admin", when, when) for tenant, who, value in rows]
+    settings = ledger_rows(told, keys, "a ledger").effective_at(AT)
+    erased = Erasures.from_tombstones([Tombstone("north", AT, subject_token(keys, "north", "d2"))], keys)
     job = replace(job_of(given_), settings=settings, erased=erased)
-    sent = pickle.loads(ForkingPickler.dumps(Errand.of(job, nothing))).opened()
+    sent = pickle.loads(ForkingPickler.dumps(RemoteJob.from_job(job, nothing))).open_job()
     people = pa.array(["north"] * 3), pa.array(["d1", "d2", "d3"]), pa.array([AT] * 3, pa.timestamp("us", "UTC"))
     assert sent.settings.feature_on(FeatureSwitch("location"), *people).to_pylist() == [False, True, True]
-    assert sent.erased.gone(*people).to_pylist() == [False, True, False]
+    assert sent.erased.erased_mask(*people).to_pylist() == [False, True, False]
 
 
-def test_the_search_would_find_a_key_that_is_sent(given_: Given) -> None:
+def test_the_search_would_find_a_key_that_is_sent(given_: ResolvedRun) -> None:
     job = job_of(given_)
     assert job.row_key in bytes(ForkingPickler.dumps(job))
 
 
-def test_names_of_files_arrive_as_they_are_shown(given_: Given) -> None:
+def test_names_of_files_arrive_as_they_are_shown(given_: ResolvedRun) -> None:
     for load in loads_of(given_):
         for part, sent in zip(load.parts, ForkingPickler.loads(ForkingPickler.dumps(load)).parts, strict=True):
             assert "=#" in sent.name
@@ -111,20 +119,20 @@ def test_names_of_files_arrive_as_they_are_shown(given_: Given) -> None:
             assert [chunk.read for chunk in sent.read()] == [20]
 
 
-def test_an_errand_opens_the_keyring_where_it_is_carried_out(given_: Given) -> None:
-    job = Errand.of(job_of(given_), nothing).opened()
+def test_an_errand_opens_the_keyring_where_it_is_carried_out(given_: ResolvedRun) -> None:
+    job = RemoteJob.from_job(job_of(given_), nothing).open_job()
     assert (job.keys, job.row_key) != (None, b"")
     assert job.row_key == job_of(given_).row_key
     assert job.records_schema == job_of(given_).records_schema
 
 
-def test_a_keyring_that_is_gone_is_said(given_: Given) -> None:
-    errand = Errand.of(job_of(given_), nothing)
+def test_a_keyring_that_is_gone_is_said(given_: ResolvedRun) -> None:
+    errand = RemoteJob.from_job(job_of(given_), nothing)
     given_.keys.path.unlink()
-    assert isinstance(carried_out(errand, Load(0, ()), "a"), KeyringError)
+    assert isinstance(run_task(errand, ShareInput(0, ()), "a"), KeyringError)
 
 
-def test_keys_that_stand_in_no_file_are_refused(given_: Given) -> None:
+def test_keys_that_stand_in_no_file_are_refused(given_: ResolvedRun) -> None:
     class Elsewhere:
         def bytes_of(self, name: str, version: int | None = None) -> bytes:
             return bytes(32)
@@ -133,21 +141,21 @@ def test_keys_that_stand_in_no_file_are_refused(given_: Given) -> None:
             return 1
 
     with pytest.raises(ConfigurationError, match="by their path"):
-        Errand.of(replace(job_of(given_), keys=Elsewhere()), nothing)
+        RemoteJob.from_job(replace(job_of(given_), keys=Elsewhere()), nothing)
 
 
-def test_an_error_of_ours_comes_back(given_: Given) -> None:
+def test_an_error_of_ours_comes_back(given_: ResolvedRun) -> None:
     wrong = SourceError("a.gz is damaged", hint="fetch it again")
-    found = carried_out(Errand.of(job_of(given_), Raises(wrong)), Load(0, ()), "a")
+    found = run_task(RemoteJob.from_job(job_of(given_), Raises(wrong)), ShareInput(0, ()), "a")
     assert isinstance(found, MinimizeError)
     again = ForkingPickler.loads(ForkingPickler.dumps(found))
     assert (type(again), str(again), again.hint) == (SourceError, str(wrong), "fetch it again")
 
 
-def test_an_error_that_nobody_foresaw_is_raised_without_its_text(given_: Given) -> None:
-    errand = Errand.of(job_of(given_), Raises(ValueError("CANARY")))
+def test_an_error_that_nobody_foresaw_is_raised_without_its_text(given_: ResolvedRun) -> None:
+    errand = RemoteJob.from_job(job_of(given_), Raises(ValueError("CANARY")))
     with pytest.raises(RuntimeError, match="an error inside minimize: ValueError") as told:
-        carried_out(errand, Load(0, ()), "a")
+        run_task(errand, ShareInput(0, ()), "a")
     assert "CANARY" not in str(told.value)
     assert told.value.__context__ is None
     assert told.value.__cause__ is None
@@ -158,19 +166,23 @@ def summed(job: Job, results: Iterable[int]) -> int:
     return sum(results)
 
 
-def test_what_came_of_shares_is_one_by_the_first_of_them(given_: Given) -> None:
-    errand: Errand[Any] = Errand.of(job_of(given_), nothing)
-    assert gathered(errand, summed, [Told(4, 1), Told(2, 10), Told(7, 100)]) == Told(2, 111)
+def test_what_came_of_shares_is_one_by_the_first_of_them(given_: ResolvedRun) -> None:
+    errand: RemoteJob[Any] = RemoteJob.from_job(job_of(given_), nothing)
+    assert merge_results(errand, summed, [TaskResult(4, 1), TaskResult(2, 10), TaskResult(7, 100)]) == TaskResult(
+        2, 111
+    )
 
 
-def test_of_shares_that_failed_the_first_is_told_whatever_came_before(given_: Given) -> None:
-    errand: Errand[Any] = Errand.of(job_of(given_), nothing)
+def test_of_shares_that_failed_the_first_is_told_whatever_came_before(given_: ResolvedRun) -> None:
+    errand: RemoteJob[Any] = RemoteJob.from_job(job_of(given_), nothing)
     late, early = SourceError("late"), SourceError("early")
-    assert gathered(errand, summed, [Told(1, 1), Told(6, late), Told(3, early), Told(5, 2)]) == Told(3, early)
+    assert merge_results(
+        errand, summed, [TaskResult(1, 1), TaskResult(6, late), TaskResult(3, early), TaskResult(5, 2)]
+    ) == TaskResult(3, early)
 
 
-def test_an_error_while_shares_are_put_together_comes_back_and_one_of_ours_alone(given_: Given) -> None:
-    errand: Errand[Any] = Errand.of(job_of(given_), nothing)
+def test_an_error_while_shares_are_put_together_comes_back_and_one_of_ours_alone(given_: ResolvedRun) -> None:
+    errand: RemoteJob[Any] = RemoteJob.from_job(job_of(given_), nothing)
 
     def refuses(job: Job, results: Iterable[int]) -> int:
         raise SourceError(f"{sum(results)} is wrong")
@@ -178,32 +190,32 @@ def test_an_error_while_shares_are_put_together_comes_back_and_one_of_ours_alone
     def breaks(job: Job, results: Iterable[int]) -> int:
         raise ValueError("CANARY")
 
-    told = gathered(errand, refuses, [Told(3, 1), Told(2, 1)])
+    told = merge_results(errand, refuses, [TaskResult(3, 1), TaskResult(2, 1)])
     assert (told.number, str(told.result)) == (2, "2 is wrong")
     with pytest.raises(RuntimeError) as caught:
-        gathered(errand, breaks, [Told(0, 1)])
+        merge_results(errand, breaks, [TaskResult(0, 1)])
     assert "CANARY" not in str(caught.value)
 
 
-def test_other_versions_are_refused_by_name(given_: Given, monkeypatch: pytest.MonkeyPatch) -> None:
-    errand = Errand.of(job_of(given_), nothing)
-    monkeypatch.setattr(errands, "version", lambda name: "0" if name == "pyarrow" else "1")
-    found = carried_out(
-        replace(errand, versions=(("minimize", "1"), ("pyarrow", "1"), ("numpy", "1"))), Load(0, ()), "a"
+def test_other_versions_are_refused_by_name(given_: ResolvedRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    errand = RemoteJob.from_job(job_of(given_), nothing)
+    monkeypatch.setattr(spark_tasks, "installed_version", lambda name: "0" if name == "pyarrow" else "1")
+    found = run_task(
+        replace(errand, versions=(("minimize", "1"), ("pyarrow", "1"), ("numpy", "1"))), ShareInput(0, ()), "a"
     )
     assert isinstance(found, ConfigurationError)
     assert "pyarrow: not the version" in str(found)
 
 
-def test_a_share_without_records_has_no_candidates(given_: Given) -> None:
-    assert candidates(Errand.of(job_of(given_), nothing).opened(), Load(0, ()), "a") is None
-    assert [(staying.rows.size, staying.counts.size) for staying in shared_out([None, None])] == [(0, 0), (0, 0)]
+def test_a_share_without_records_has_no_candidates(given_: ResolvedRun) -> None:
+    assert find_candidates(RemoteJob.from_job(job_of(given_), nothing).open_job(), ShareInput(0, ()), "a") is None
+    assert [(staying.rows.size, staying.counts.size) for staying in assign_survivors([None, None])] == [(0, 0), (0, 0)]
 
 
 @given(st.lists(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2)), max_size=6), min_size=1, max_size=5))
 def test_of_each_group_one_record_stays_in_one_share(found: list[list[tuple[int, int]]]) -> None:
     tables = [table_of(share) for share in found]
-    staying = [row for share in shared_out(tables) for row in share.rows.tolist()]
+    staying = [row for share in assign_survivors(tables) for row in share.rows.tolist()]
     first = {
         group: min(time for share in found for each, time in share if each == group)
         for share in found
@@ -214,7 +226,7 @@ def test_of_each_group_one_record_stays_in_one_share(found: list[list[tuple[int,
 
 @given(st.lists(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2)), max_size=6), min_size=1, max_size=5))
 def test_what_stays_of_a_share_is_ascending_and_counts_its_own_equals(found: list[list[tuple[int, int]]]) -> None:
-    for share, staying in zip(found, shared_out([table_of(share) for share in found]), strict=True):
+    for share, staying in zip(found, assign_survivors([table_of(share) for share in found]), strict=True):
         assert staying.rows.tolist() == sorted(staying.rows.tolist())
         earliest = {row: sum(digest(*each) == row for each in share) for row in staying.rows.tolist()}
         assert dict(zip(staying.rows.tolist(), staying.counts.tolist(), strict=True)) == earliest

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.engines import gathering
-from minimize.engines.gathering import Gathering, together
-from minimize.io.base import Written
+from minimize.arrow.batch import Batch
+from minimize.engines import local
+from minimize.engines.local import RowGroupBuffer, concatenate_arrays
 from minimize.plan import bind
 from minimize.policy.load import load_policy
-from minimize.stage import Batch
+from minimize.sources.base import WrittenFile
 from minimize.stages.release import Release
 
 POLICY = """
@@ -36,16 +36,16 @@ class Taken:
     def write(self, batch: pa.RecordBatch) -> None:
         self.batches.append(batch)
 
-    def close(self) -> Sequence[Written]:
+    def close(self) -> Sequence[WrittenFile]:
         return ()
 
 
-def gathered(tmp_path: Path) -> tuple[Gathering, Taken]:
+def gathered(tmp_path: Path) -> tuple[RowGroupBuffer, Taken]:
     path = tmp_path / "policy.yaml"
     path.write_text(POLICY)
     plan = bind(load_policy(path), pa.schema([("a", pa.string()), ("b", pa.int64())]), purpose="operations")
     sink = Taken()
-    return Gathering(Release(plan, schema=pa.schema([("a", pa.string())])), sink), sink
+    return RowGroupBuffer(Release(plan, schema=pa.schema([("a", pa.string())])), sink), sink
 
 
 def batch(values: pa.Array) -> Batch:
@@ -63,7 +63,7 @@ def test_batches_wait_until_they_are_flushed_and_keep_their_order(tmp_path: Path
 
 
 def test_enough_rows_are_written_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gathering, "MANY", 2)
+    monkeypatch.setattr(local, "SINK_CHUNK_ROWS", 2)
     out, sink = gathered(tmp_path)
     out.take(batch(pa.array(["x", "y"])))
     out.take(batch(pa.array(["z"])))
@@ -71,7 +71,7 @@ def test_enough_rows_are_written_at_once(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_enough_bytes_are_written_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gathering, "BUFFERED", 1)
+    monkeypatch.setattr(local, "MAX_BUFFERED_BYTES", 1)
     out, sink = gathered(tmp_path)
     out.take(batch(pa.array(["x"])))
     assert [each.num_rows for each in sink.batches] == [1]
@@ -96,7 +96,7 @@ def test_what_no_row_shows_does_not_reach_the_sink(tmp_path: Path) -> None:
 def test_a_dictionary_that_grew_is_taken_as_one() -> None:
     longer = pa.array(["a", "b", "c"])
     arrays = [pa.DictionaryArray.from_arrays(pa.array([1], pa.int32()), longer.slice(0, end)) for end in (2, 3)]
-    assert together(arrays).dictionary.equals(longer)
+    assert concatenate_arrays(arrays).dictionary.equals(longer)
 
 
 def test_one_memory_with_two_ways_to_cut_it_is_two_dictionaries() -> None:
@@ -104,16 +104,16 @@ def test_one_memory_with_two_ways_to_cut_it_is_two_dictionaries() -> None:
     cuts = [[0, 1, 2], [0, 2, 4]]
     words = [pa.StringArray.from_buffers(2, pa.array(cut, pa.int32()).buffers()[1], letters) for cut in cuts]
     arrays = [pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int32()), each) for each in words]
-    assert together(arrays).to_pylist() == ["a", "b", "ab", "cd"]
+    assert concatenate_arrays(arrays).to_pylist() == ["a", "b", "ab", "cd"]
 
 
 def test_a_short_index_and_a_null_entry_are_no_hindrance() -> None:
     short = pa.DictionaryArray.from_arrays(pa.array([0, 1, None], pa.int8()), pa.array(["a", None]))
-    assert together([short, pa.array(["b", None])]).to_pylist() == ["a", None, None, "b", None]
+    assert concatenate_arrays([short, pa.array(["b", None])]).to_pylist() == ["a", None, None, "b", None]
 
 
 @given(st.lists(st.tuples(WORDS, st.booleans()), min_size=1, max_size=4))
 def test_together_is_one_after_the_other(parts: list[tuple[list[Any], bool]]) -> None:
     arrays = [pa.array(words, pa.string()) for words, _ in parts]
     mixed = [array.dictionary_encode() if coded else array for array, (_, coded) in zip(arrays, parts, strict=True)]
-    assert together(mixed).to_pylist() == [word for words, _ in parts for word in words]
+    assert concatenate_arrays(mixed).to_pylist() == [word for words, _ in parts for word in words]

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from minimize.engines.local import batches
-from minimize.io.base import Declared, Request
-from minimize.io.parquet import parquet
-from minimize.pointer import Pointer
+from minimize.arrow.pointers import Pointer
+from minimize.engines.local import read_batches
+from minimize.sources.base import DeclaredField, SourceRequest
+from minimize.sources.parquet import parquet_source
 
 GROUPS = 4
 
@@ -28,8 +28,8 @@ def test_a_batch_is_gone_before_the_next_one_is_read(tmp_path: Path, monkeypatch
         return read(self, *words, **named)
 
     monkeypatch.setattr(pq.ParquetFile, "read_row_group", watched)
-    source = parquet([path], tmp_path, Request((Declared("a", Pointer.parse("a"), "integer"),)))
-    for batch in batches(source):
+    source = parquet_source([path], tmp_path, SourceRequest((DeclaredField("a", Pointer.parse("a"), "integer"),)))
+    for batch in read_batches(source):
         given.append(weakref.ref(batch.raw.column(0)))
         given.append(weakref.ref(batch.raw))
         del batch

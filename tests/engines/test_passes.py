@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from minimize.engines import ENGINES
-from minimize.engines.passes import passes, ranked
-from minimize.inspection import plan_for
+from minimize.engines.passes import count_passes, ranked_fields
 from minimize.plan import Plan
+from minimize.runs.inspection import plan_for
 from tests.project import Project
 
 KEPT = {"model": {"type": "string", "do": "keep"}}
@@ -29,11 +29,11 @@ def plan(project: Project, fields: dict[str, Any] | None, records: Any) -> Plan:
 def test_each_thing_that_must_see_everything_reads_once_more(
     project: Project, fields: dict[str, Any] | None, records: Any, expected: int
 ) -> None:
-    assert passes(plan(project, fields, records)) == expected
+    assert count_passes(plan(project, fields, records)) == expected
 
 
 def test_the_fields_of_quantiles_are_ranked(project: Project) -> None:
-    assert ranked(plan(project, None, {})) == {"storage"}
+    assert ranked_fields(plan(project, None, {})) == {"storage"}
 
 
 def test_the_table_of_engines_has_the_local_one_and_spark() -> None:

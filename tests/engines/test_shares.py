@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.engines.shares import LEAST, shares, side_by_side
-from minimize.io.base import Chunk, Part
+from minimize.engines.passes import MIN_SHARE_BYTES, run_parallel, split_shares
+from minimize.sources.base import Chunk, SourcePart
 
 
 @dataclass(frozen=True)
@@ -22,40 +22,40 @@ class Sized:
     cut: int = 1
     digest: str = ""
 
-    def pieces(self) -> Sequence[Part]:
+    def pieces(self) -> Sequence[SourcePart]:
         return [self] if self.cut == 1 else [Sized(f"{self.name}{n}", self.size // self.cut) for n in range(self.cut)]
 
     def read(self) -> Iterator[Chunk]:
         return iter(())
 
 
-def names(cut: Sequence[Sequence[Part]]) -> list[list[str]]:
+def names(cut: Sequence[Sequence[SourcePart]]) -> list[list[str]]:
     return [[part.name for part in share] for share in cut]
 
 
 def test_what_is_small_stays_together() -> None:
-    assert names(shares([Sized("a", 10), Sized("b", 10)], 2)) == [["a", "b"]]
+    assert names(split_shares([Sized("a", 10), Sized("b", 10)], 2)) == [["a", "b"]]
 
 
 def test_one_large_part_is_cut_into_its_pieces() -> None:
-    assert names(shares([Sized("a", 4 * LEAST, 4)], 2)) == [["a0", "a1"], ["a2", "a3"]]
+    assert names(split_shares([Sized("a", 4 * MIN_SHARE_BYTES, 4)], 2)) == [["a0", "a1"], ["a2", "a3"]]
 
 
 def test_a_part_that_cannot_be_cut_is_one_share() -> None:
-    assert names(shares([Sized("a", 4 * LEAST)], 2)) == [["a"]]
+    assert names(split_shares([Sized("a", 4 * MIN_SHARE_BYTES)], 2)) == [["a"]]
 
 
-@given(st.lists(st.integers(0, 5 * LEAST), max_size=12), st.integers(1, 6))
+@given(st.lists(st.integers(0, 5 * MIN_SHARE_BYTES), max_size=12), st.integers(1, 6))
 def test_every_part_is_in_one_share_and_the_order_stays(sizes: list[int], workers: int) -> None:
     parts = [Sized(str(number), size) for number, size in enumerate(sizes)]
-    cut = shares(parts, workers)
+    cut = split_shares(parts, workers)
     assert len(cut) <= workers
     assert [part for share in cut for part in share] == parts
     assert all(share for share in cut) or not parts
 
 
 def test_results_come_in_the_order_of_the_items() -> None:
-    assert side_by_side(lambda number: number * 2, [1, 2, 3]) == [2, 4, 6]
+    assert run_parallel(lambda number: number * 2, [1, 2, 3]) == [2, 4, 6]
 
 
 def test_an_error_of_one_is_the_error_of_all() -> None:
@@ -65,4 +65,4 @@ def test_an_error_of_one_is_the_error_of_all() -> None:
         return number
 
     with pytest.raises(KeyError):
-        side_by_side(work, [1, 2, 3])
+        run_parallel(work, [1, 2, 3])

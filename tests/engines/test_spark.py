@@ -16,14 +16,14 @@ import pytest
 
 import minimize
 from minimize.engines.base import Job
-from minimize.engines.errands import Finish, Finished, Load, finished
-from minimize.engines.spark import SAFE, check_safe
+from minimize.engines.spark import SAFE_SETTINGS, check_encryption
+from minimize.engines.spark_tasks import FinalPass, FinalResult, ShareInput, merge_final_results
 from minimize.errors import ConfigurationError, SourceError
-from minimize.governance.retention.recording import Wish as Wanted
-from minimize.governance.retention.recording import add_event
-from minimize.io.base import Reject
-from minimize.switching import House as Places
-from minimize.switching import Wish, set_setting
+from minimize.governance.retention.event_admin import NewEvent as Wanted
+from minimize.governance.retention.event_admin import add_event
+from minimize.governance.settings import NewSetting, set_setting
+from minimize.governance.workspace import Workspace as Places
+from minimize.sources.base import Reject
 from tests.buckets import Bucket
 from tests.project import AT, Project, event, events, new_project
 from tests.sparking import want_spark
@@ -51,7 +51,9 @@ def _start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
 
     def start(master: str, **settings: str) -> None:
         monkeypatch.setenv("MINIMIZE_SPARK_MASTER", master)
-        monkeypatch.setattr(spark, "SAFE", SAFE | {name.replace("_", "."): value for name, value in settings.items()})
+        monkeypatch.setattr(
+            spark, "SAFE_SETTINGS", SAFE_SETTINGS | {name.replace("_", "."): value for name, value in settings.items()}
+        )
 
     yield start
     _stop()
@@ -69,11 +71,11 @@ def _stop() -> None:
 class Fails:
     """A last pass whose first tries, or all of them, fail once everything is written."""
 
-    finish: Finish
+    finish: FinalPass
     marks: Path
     always: bool = False
 
-    def __call__(self, job: Job, load: Load, attempt: str) -> Finished:
+    def __call__(self, job: Job, load: ShareInput, attempt: str) -> FinalResult:
         done = self.finish(job, load, attempt)
         mark = self.marks / str(load.number)
         if self.always or not mark.exists():
@@ -99,7 +101,7 @@ def _failing(sent: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cal
     def failing(always: bool) -> Path:
         marks = tmp_path / "marks"
         marks.mkdir()
-        monkeypatch.setattr(spark, "Finish", lambda *given: Fails(Finish(*given), marks, always))
+        monkeypatch.setattr(spark, "FinalPass", lambda *given: Fails(FinalPass(*given), marks, always))
         return marks
 
     return failing
@@ -107,18 +109,18 @@ def _failing(sent: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cal
 
 @pytest.mark.parametrize("master", ["local", "local[*]", "local[2,3]"])
 def test_a_local_session_must_encrypt_what_it_writes(master: str) -> None:
-    check_safe(master, {"spark.io.encryption.enabled": "true"})
+    check_encryption(master, {"spark.io.encryption.enabled": "true"})
     with pytest.raises(ConfigurationError) as told:
-        check_safe(master, {"spark.network.crypto.enabled": "true"})
+        check_encryption(master, {"spark.network.crypto.enabled": "true"})
     assert told.value.exit_code == 2
     assert "spark.io.encryption.enabled=true" in told.value.hint
 
 
 @pytest.mark.parametrize("master", ["spark://host:7077", "yarn", "k8s://https://host", "local-cluster[2,1,1024]"])
 def test_any_other_session_must_encrypt_what_it_sends_too(master: str) -> None:
-    check_safe(master, SAFE)
+    check_encryption(master, SAFE_SETTINGS)
     with pytest.raises(ConfigurationError) as told:
-        check_safe(master, {"spark.io.encryption.enabled": "true", "spark.network.crypto.enabled": "false"})
+        check_encryption(master, {"spark.io.encryption.enabled": "true", "spark.network.crypto.enabled": "false"})
     assert told.value.hint == "start it with spark.network.crypto.enabled=true"
 
 
@@ -140,7 +142,7 @@ def test_a_quarantine_that_is_in_no_folder_is_refused() -> None:
 
 
 def test_spark_connect_is_refused(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spark, "_session", object)
+    monkeypatch.setattr(spark, "_find_session", object)
     with pytest.raises(ConfigurationError, match="Spark Connect"):
         project.run(engine="spark")
 
@@ -162,10 +164,10 @@ def test_an_unsafe_session_is_refused_before_anything_is_written(project: Projec
 @on_spark
 def test_an_active_session_is_used(project: Project, start: Start) -> None:
     start("local[1]")
-    first = spark.context()
+    first = spark.spark_context()
     os.environ["MINIMIZE_SPARK_MASTER"] = "local[2]"
     project.run(engine="spark")
-    assert spark.context() is first
+    assert spark.spark_context() is first
     assert first.master == "local[1]"
 
 
@@ -187,7 +189,7 @@ def test_tries_that_failed_count_nothing_and_leave_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     start("local[2,3]")
-    monkeypatch.setattr(spark, "FEW", few)
+    monkeypatch.setattr(spark, "RESULTS_AT_ONCE", few)
     local = project.run(output=tmp_path / "local")
     marks = failing(False)
     receipt = project.run(engine="spark")
@@ -223,10 +225,10 @@ class Refuses:
 
     shares: tuple[int, ...]
 
-    def __call__(self, job: Job, load: Load, attempt: str) -> Finished:
+    def __call__(self, job: Job, load: ShareInput, attempt: str) -> FinalResult:
         if load.number in self.shares:
             raise SourceError(f"share {load.number} is wrong")
-        return finished(job, ())
+        return merge_final_results(job, ())
 
 
 @on_spark
@@ -237,8 +239,8 @@ def test_of_shares_that_are_wrong_the_first_is_told(
     start("local[4]")
     for name in range(4, 8):
         project.records(events(20, first=20 * name), name=f"f{name}")
-    monkeypatch.setattr(spark, "FEW", 2)
-    monkeypatch.setattr(spark, "Finish", lambda *given: Refuses(wrong))
+    monkeypatch.setattr(spark, "RESULTS_AT_ONCE", 2)
+    monkeypatch.setattr(spark, "FinalPass", lambda *given: Refuses(wrong))
     with pytest.raises(SourceError, match=f"share {wrong[0]} is wrong"):
         project.run(engine="spark")
     assert project.files() == set()
@@ -270,7 +272,7 @@ def test_a_subjects_own_settings_in_the_ledger_count_where_the_work_is_done(proj
     start("local[2]")
     ledger = project.folder / "told.db"
     for subject, value in ((None, "on"), ("d1", "off")):
-        wish = Wish("north", "location", value, "admin", subject, LONG_AGO)
+        wish = NewSetting("north", "location", value, "admin", subject, LONG_AGO)
         set_setting(wish, Places(ledger, pipeline=project.folder, keys=project.keys), LONG_AGO)
     project.pipeline(settings="ledger")
     found = []
@@ -301,7 +303,7 @@ def test_it_writes_into_a_bucket_what_it_writes_on_disk(
     project.records(["no json"], name="bad")
     start("local[2]")
     access = {f"spark.executorEnv.{name}": value for name, value in os.environ.items() if name[:4] in ("AWS_", "AZUR")}
-    monkeypatch.setattr(spark, "SAFE", SAFE | access)
+    monkeypatch.setattr(spark, "SAFE_SETTINGS", SAFE_SETTINGS | access)
     receipt = project.run(engine="spark", output=bucket.at("out"))
     local = project.run(output=project.folder / "local")
     assert project.rows(output=bucket.at("out")) == project.rows(output=project.folder / "local")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from minimize.engines.spark_failures import java_failure, master_failure, start_failure, task_failure
+from minimize.engines.spark import java_failure, master_failure, start_failure, task_failure
 
 AT_START = [
     ("requirement failed: A secret key must be specified via the spark.authenticate.secret config.", "E220", "secret"),

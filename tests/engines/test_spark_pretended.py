@@ -40,8 +40,8 @@ def _inbound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inbound:
 def _pretend(monkeypatch: pytest.MonkeyPatch) -> None:
     engine: Any = import_module("minimize.engines.spark")
     numbers = count()
-    monkeypatch.setattr(engine, "context", Pretended)
-    monkeypatch.setattr(engine, "attempt", lambda: next(numbers))
+    monkeypatch.setattr(engine, "spark_context", Pretended)
+    monkeypatch.setattr(engine, "attempt_number", lambda: next(numbers))
 
 
 @pytest.mark.parametrize(

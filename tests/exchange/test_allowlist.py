@@ -5,15 +5,15 @@ from typing import Any
 import pytest
 
 from minimize.errors import ConfigurationError
-from minimize.exchange.allowlist import read
-from minimize.exchange.policy_text import policy_text
-from minimize.policy.faults import Faults
-from minimize.policy.load import policy_from
-from minimize.policy.yaml import parse
+from minimize.interop.allow_list import read_allow_list
+from minimize.interop.convert import imported_policy_text
+from minimize.policy.faults import FaultList
+from minimize.policy.load import policy_from_mapping
+from minimize.policy.yaml_nodes import parse_yaml
 
 
 def proposed(document: Any, choice: str | None = None) -> dict[str, str | None]:
-    return {str(column.pointer): column.do for column in read(document, choice).columns}
+    return {str(column.pointer): column.do for column in read_allow_list(document, choice).columns}
 
 
 def test_what_is_kept_is_proposed_and_a_hash_becomes_a_keyed_pseudonym() -> None:
@@ -39,18 +39,23 @@ def test_of_several_tables_one_is_named() -> None:
     two = {"users": {"id": "keep"}, "orders": {"n": "keep"}}
     assert proposed(two, "orders") == {"/n": "keep"}
     with pytest.raises(ConfigurationError, match="--object"):
-        read(two)
+        read_allow_list(two)
     with pytest.raises(ConfigurationError, match="--object"):
-        read(two, "order")
+        read_allow_list(two, "order")
 
 
 @pytest.mark.parametrize("document", [None, [], {}, {"users": "keep"}, "keep"])
 def test_what_is_no_allow_list_is_refused(document: Any) -> None:
     with pytest.raises(ConfigurationError, match="no allow-list"):
-        read(document)
+        read_allow_list(document)
 
 
 def test_in_the_policy_all_is_dropped_still() -> None:
-    root = parse(policy_text(read({"users": {"id": "hash", "city": "keep"}}), "allow-lists"), Faults())
+    root = parse_yaml(
+        imported_policy_text(read_allow_list({"users": {"id": "hash", "city": "keep"}}), "allow-lists"), FaultList()
+    )
     assert root is not None
-    assert {key: field.do for key, field in policy_from(root.plain()).fields.items()} == {"id": "drop", "city": "drop"}
+    assert {key: field.do for key, field in policy_from_mapping(root.to_data()).fields.items()} == {
+        "id": "drop",
+        "city": "drop",
+    }

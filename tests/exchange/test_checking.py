@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from minimize.errors import ConfigurationError, SourceError
-from minimize.exchange.checking import Broken, check
-from minimize.exchange.json_schema.dialects import DIALECTS
+from minimize.interop.json_schema_import import SCHEMA_DIALECTS
+from minimize.interop.schema_validation import SchemaViolation, validate_records
 
 SCHEMA: dict[str, Any] = {
     "properties": {"id": {"type": "string"}, "apps": {"items": {"$ref": "#/definitions/app"}}, "contacts": False},
@@ -23,7 +23,7 @@ def of(tmp_path: Path, records: list[Any], schema: Any = SCHEMA) -> Any:
     lines = [each if isinstance(each, str) else json.dumps(each) for each in records]
     (tmp_path / "data.ndjson.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
     (tmp_path / "schema.json").write_text(json.dumps(schema))
-    return check(tmp_path / "data.ndjson.gz", tmp_path / "schema.json")
+    return validate_records(tmp_path / "data.ndjson.gz", tmp_path / "schema.json")
 
 
 def test_records_are_counted_by_what_of_the_schema_they_do_not_obey(tmp_path: Path) -> None:
@@ -38,21 +38,21 @@ def test_records_are_counted_by_what_of_the_schema_they_do_not_obey(tmp_path: Pa
     found = of(tmp_path, [good, "", *bad])
     assert (found.records, found.valid) == (6, 1)
     assert found.broken == (
-        Broken("/id", "type", 2),
-        Broken("", "malformed", 1),
-        Broken("", "required", 1),
-        Broken("/apps/*/name", "maxLength", 1),
-        Broken("/contacts", "false", 1),
+        SchemaViolation("/id", "type", 2),
+        SchemaViolation("", "malformed", 1),
+        SchemaViolation("", "required", 1),
+        SchemaViolation("/apps/*/name", "maxLength", 1),
+        SchemaViolation("/contacts", "false", 1),
     )
     assert "canary" not in repr(found)
 
 
 def test_names_that_only_the_data_has_are_not_shown(tmp_path: Path) -> None:
     found = of(tmp_path, [{"canary@example.com": 1}], {"additionalProperties": {"type": "string"}})
-    assert found.broken == (Broken("/*", "type", 1),)
+    assert found.broken == (SchemaViolation("/*", "type", 1),)
 
 
-@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda each: each.name)
+@pytest.mark.parametrize("dialect", SCHEMA_DIALECTS, ids=lambda each: each.name)
 def test_the_draft_that_a_schema_names_counts(tmp_path: Path, dialect: Any) -> None:
     bound = {"properties": {"n": {"minimum": 3, "exclusiveMinimum": dialect.name == "draft-04" or 3}}}
     found = of(tmp_path, [{"n": 3}, {"n": 4}], {"$schema": dialect.uri, **bound})
@@ -78,4 +78,4 @@ def test_only_ndjson_is_held_against_a_schema(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("a\n1\n")
     (tmp_path / "schema.json").write_text("{}")
     with pytest.raises(SourceError, match="nothing to check"):
-        check(tmp_path / "a.csv", tmp_path / "schema.json")
+        validate_records(tmp_path / "a.csv", tmp_path / "schema.json")

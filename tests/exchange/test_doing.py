@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import ConfigurationError
-from minimize.exchange import EXPORTS, FORMATS, IMPORTS
-from minimize.exchange.base import Asked
-from minimize.exchange.doing import exported, import_into, imported
+from minimize.interop import EXPORTS, FORMATS, IMPORTS
+from minimize.interop.convert import export_document, import_into, import_policy
+from minimize.interop.model import ExportRequest
 from minimize.policy.load import load_policy
-from minimize.table import load_object
+from minimize.registry import load_object
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -25,7 +25,7 @@ def test_every_format_is_a_module_that_does_what_its_row_says(name: str) -> None
 
 def test_no_format_is_loaded_before_it_is_asked_for() -> None:
     modules = [each.rpartition(".")[0] for row in FORMATS.values() for each in (row.reads, row.writes) if each]
-    text = f"import sys, minimize.exchange, minimize.exchange.doing; print([m for m in {modules} if m in sys.modules])"
+    text = f"import sys, minimize.interop, minimize.interop.convert; print([m for m in {modules} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
@@ -34,7 +34,7 @@ def test_a_policy_is_written_once_and_loads(tmp_path: Path) -> None:
     schema = tmp_path / "s.json"
     schema.write_text(json.dumps({"title": "check ins", "properties": {"a": {"type": "string"}}}))
     [path] = import_into("jsonschema", schema, tmp_path / "p")
-    assert path.read_text() == imported("jsonschema", schema)
+    assert path.read_text() == import_policy("jsonschema", schema)
     assert load_policy(tmp_path / "p").policy == "check_ins"
     assert (tmp_path / "p" / ".schema" / "policy.json").exists()
     with pytest.raises(ConfigurationError, match="exists"):
@@ -43,7 +43,7 @@ def test_a_policy_is_written_once_and_loads(tmp_path: Path) -> None:
 
 def test_a_format_that_is_not_there_or_goes_the_other_way_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no such format"):
-        imported("openlineage", tmp_path / "x")
+        import_policy("openlineage", tmp_path / "x")
     with pytest.raises(ConfigurationError, match="no such format"):
-        exported("allowlist", Asked(str(tmp_path)))
+        export_document("allowlist", ExportRequest(str(tmp_path)))
     assert set(IMPORTS) | set(EXPORTS) == set(FORMATS)

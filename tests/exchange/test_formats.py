@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from minimize.exchange.formats import kind_of
+from minimize.interop.model import kind_by_format
 
 
 @pytest.mark.parametrize(
@@ -22,11 +22,11 @@ from minimize.exchange.formats import kind_of
     ],
 )
 def test_a_pattern_tells_what_the_values_are(pattern: str, kind: str | None) -> None:
-    assert kind_of([], [pattern])[0] == kind
+    assert kind_by_format([], [pattern])[0] == kind
 
 
 @pytest.mark.parametrize(
     ("format_", "kind"), [("uuid", "uuid"), ("sha256", "hash"), ("jwt", "token"), ("hostname", None)]
 )
 def test_a_format_tells_what_the_values_are(format_: str, kind: str | None) -> None:
-    assert kind_of([format_])[0] == kind
+    assert kind_by_format([format_])[0] == kind

@@ -10,14 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimize.errors import ConfigurationError
-from minimize.exchange import allowlist
-from minimize.exchange.base import Described
-from minimize.exchange.json_schema import reading as json_schema
-from minimize.exchange.odcs import reading as odcs
-from minimize.exchange.policy_text import policy_text
-from minimize.policy.faults import Faults
-from minimize.policy.load import policy_from
-from minimize.policy.yaml import parse
+from minimize.interop import allow_list, odcs
+from minimize.interop import json_schema_import as json_schema
+from minimize.interop.convert import imported_policy_text
+from minimize.interop.model import DescribedDataset
+from minimize.policy.faults import FaultList
+from minimize.policy.load import policy_from_mapping
+from minimize.policy.yaml_nodes import parse_yaml
 from tests.hypothesis_profiles import examples
 
 WORDS = (
@@ -48,29 +47,29 @@ CONTRACTS = st.fixed_dictionaries(
 CAREFUL = settings(max_examples=examples(60))
 
 
-def sound(read: Callable[[Any, str | None], Described], document: Any) -> None:
+def sound(read: Callable[[Any, str | None], DescribedDataset], document: Any) -> None:
     text = None
     with suppress(ConfigurationError):
-        text = policy_text(read(document, None), "a test")
-    root = None if text is None else parse(text, Faults())
+        text = imported_policy_text(read(document, None), "a test")
+    root = None if text is None else parse_yaml(text, FaultList())
     assert text is None or root is not None
     if root is not None:
-        assert all(field.do == "drop" for field in policy_from(root.plain()).fields.values())
+        assert all(field.do == "drop" for field in policy_from_mapping(root.to_data()).fields.values())
 
 
 @CAREFUL
 @given(SCHEMAS | ANY)
 def test_any_schema_is_read_or_refused(document: Any) -> None:
-    sound(json_schema.read, document)
+    sound(json_schema.read_json_schema, document)
 
 
 @CAREFUL
 @given(CONTRACTS | ANY)
 def test_any_contract_is_read_or_refused(document: Any) -> None:
-    sound(odcs.read, document)
+    sound(odcs.read_contract, document)
 
 
 @CAREFUL
 @given(st.dictionaries(KEYS, st.dictionaries(KEYS, ANY, max_size=3), max_size=1) | ANY)
 def test_any_allow_list_is_read_or_refused(document: Any) -> None:
-    sound(allowlist.read, document)
+    sound(allow_list.read_allow_list, document)

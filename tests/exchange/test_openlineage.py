@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import ConfigurationError, OutputError
-from minimize.exchange.base import Asked
-from minimize.exchange.openlineage import write
+from minimize.interop.model import ExportRequest
+from minimize.interop.openlineage import write_openlineage
 from tests.cli.conftest import _project
 from tests.observability.spec import faults
 from tests.project import AT, Project, events
@@ -26,20 +26,22 @@ def _done(project: Project) -> Project:
 
 def test_events_out_of_receipts_are_those_that_the_runs_told(done: Project) -> None:
     told = [json.loads(line) for line in (done.folder / "_out.lineage.ndjson").read_text().splitlines()]
-    again = [json.loads(line) for line in write(Asked(str(done.out))).splitlines()]
+    again = [json.loads(line) for line in write_openlineage(ExportRequest(str(done.out))).splitlines()]
     assert [event["eventType"] for event in again] == ["START", "COMPLETE", "START", "COMPLETE"]
     assert again == told
 
 
 def test_they_obey_the_specification(done: Project) -> None:
-    assert [faults(json.loads(line)) for line in write(Asked(str(done.out))).splitlines()] == [[]] * 4
+    assert [faults(json.loads(line)) for line in write_openlineage(ExportRequest(str(done.out))).splitlines()] == [
+        []
+    ] * 4
 
 
 def test_a_policy_that_is_not_what_its_receipt_tells_is_refused(done: Project) -> None:
     path = next((done.out / "runs").glob("*/policy.yaml"))
     path.write_text(path.read_text() + "# changed\n")
     with pytest.raises(OutputError, match="not what its receipt tells"):
-        write(Asked(str(done.out)))
+        write_openlineage(ExportRequest(str(done.out)))
 
 
 def test_where_the_pipeline_lies_is_said_where_the_output_does_not_tell(done: Project) -> None:
@@ -49,10 +51,10 @@ def test_where_the_pipeline_lies_is_said_where_the_output_does_not_tell(done: Pr
     pipeline = done.folder / "pipeline.yaml"
     pipeline.rename(done.folder / "other.yaml")
     with pytest.raises(ConfigurationError, match="not known"):
-        write(Asked(str(moved)))
-    assert write(Asked(str(moved), pipeline=str(done.folder / "other.yaml")))
+        write_openlineage(ExportRequest(str(moved)))
+    assert write_openlineage(ExportRequest(str(moved), pipeline=str(done.folder / "other.yaml")))
 
 
 def test_what_is_no_output_has_no_lineage(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no output folder"):
-        write(Asked(str(tmp_path)))
+        write_openlineage(ExportRequest(str(tmp_path)))

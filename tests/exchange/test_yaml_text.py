@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from minimize.exchange.yaml_text import yaml_text
+from minimize.interop.documents import yaml_text
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=12)
 SCALARS = TEXTS | st.integers(-(2**53), 2**53) | st.booleans() | st.none()

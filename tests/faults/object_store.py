@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 from pyarrow.fs import FileInfo, FileSelector, FileSystemHandler, FileType, PyFileSystem
 
-from minimize.stores import Remote
-from minimize.stores.address import Bucket
+from minimize.stores import ObjectPath
+from minimize.stores.bucket import Bucket
 
 NAME = "memory"
 
@@ -34,11 +34,11 @@ class Store:
     steps: list[Step] = field(default_factory=list)
     _requests: int = 0
 
-    def output(self) -> Remote:
+    def output(self) -> ObjectPath:
         """An output in the bucket."""
         bucket = Bucket("s3", NAME)
         vars(bucket)["_opened"] = PyFileSystem(self), NAME
-        return Remote(bucket, PurePosixPath("out"))
+        return ObjectPath(bucket, PurePosixPath("out"))
 
     def put(self, key: str, content: bytes) -> None:
         self._do([key], content)

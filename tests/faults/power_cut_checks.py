@@ -10,20 +10,19 @@ from itertools import count
 from pathlib import Path
 
 from minimize.errors import MinimizeError
-from minimize.file_operations import Operation, OperationKind
-from minimize.io.exchange import Exchange, exchange
-from minimize.io.history import INTENT, RUNS
-from minimize.io.identity import IDENTITY
-from minimize.io.lock import LOCK
-from minimize.io.publish import open_output
+from minimize.output.folder import IDENTITY_FILE, INTENT, RUNS
+from minimize.output.lock import LOCK_FILE
+from minimize.output.publish import open_output
+from minimize.output.recovery import FolderExchange, exchange_folders
+from minimize.stores.file_operations import Operation, OperationKind
 from tests.faults.power_cut_model import Log, Tree, put_tree, record, tree_of
 
 OUT = "out"
-Act = Callable[[Path, Exchange], None]
+Act = Callable[[Path, FolderExchange], None]
 """Does something to an output folder."""
 
 
-def nothing(folder: Path, exchange: Exchange) -> None:
+def nothing(folder: Path, exchange: FolderExchange) -> None:
     """Leaves it as it is."""
 
 
@@ -40,8 +39,8 @@ class Scenario:
     atomic: bool = True
 
     @property
-    def exchange(self) -> Exchange:
-        return exchange if self.atomic else without_exchange
+    def exchange(self) -> FolderExchange:
+        return exchange_folders if self.atomic else without_exchange
 
 
 def without_exchange(one: Path, other: Path) -> bool:
@@ -49,7 +48,7 @@ def without_exchange(one: Path, other: Path) -> bool:
     return False
 
 
-def recover(folder: Path, exchange: Exchange) -> None:
+def recover(folder: Path, exchange: FolderExchange) -> None:
     """What the next command does first."""
     with open_output(folder, exchange=exchange):
         pass
@@ -77,7 +76,7 @@ class Recoveries:
     """What recovery makes of a state, each state tried once: the tree it leaves, or what went wrong."""
 
     scratch: Scratch
-    exchange: Exchange
+    exchange: FolderExchange
     known: dict[frozenset[tuple[str, bytes | None]], Tree | str] = field(default_factory=dict)
 
     def of(self, state: Tree) -> Tree | str:
@@ -104,12 +103,12 @@ class Recoveries:
 
 def unlocked(tree: Tree) -> Tree:
     """The tree without the lock file, which says nothing."""
-    return {path: content for path, content in tree.items() if path != f"{OUT}/{RUNS}/{LOCK}"}
+    return {path: content for path, content in tree.items() if path != f"{OUT}/{RUNS}/{LOCK_FILE}"}
 
 
 def unnamed(tree: Tree) -> Tree:
     """The tree without the output's identity, which an output gets before its first run, and may lose until that is done."""
-    return {path: content for path, content in tree.items() if path != f"{OUT}/{RUNS}/{IDENTITY}"}
+    return {path: content for path, content in tree.items() if path != f"{OUT}/{RUNS}/{IDENTITY_FILE}"}
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from functools import cached_property
 from itertools import combinations
 from pathlib import Path, PurePosixPath
 
-from minimize.file_operations import Operation, OperationKind, recorded
+from minimize.stores.file_operations import Operation, OperationKind, record_operations
 
 Tree = Mapping[str, bytes | None]
 """Everything below a folder by its relative path: a file's bytes, or None for a folder."""
@@ -52,7 +52,7 @@ def put_tree(tree: Tree, folder: Path) -> Path:
 def record(folder: Path, act: Callable[[Path], object]) -> list[Operation]:
     """The operations of an act on a folder."""
     operations = list[Operation]()
-    with recorded(operations.append):
+    with record_operations(operations.append):
         act(folder)
     return [relative(operation, folder) for operation in operations]
 

@@ -12,15 +12,15 @@ from typing import Final
 
 import pyarrow.compute as pc
 
-from minimize.io.exchange import Exchange
-from minimize.io.identity import identified
-from minimize.io.index.write import Indexer
-from minimize.io.lock import make_output
-from minimize.io.publish import open_output
-from minimize.io.rewrite import Rewritten, rewrite
-from minimize.io.stated import files_stated, indexes_stated
-from minimize.receipt import Output, Receipt
-from minimize.stage import Batch
+from minimize.arrow.batch import Batch
+from minimize.governance.rewrite import RewriteResult, rewrite_files
+from minimize.output.folder import ensure_identity
+from minimize.output.lock import make_output_folder
+from minimize.output.publish import open_output
+from minimize.output.recovery import FolderExchange
+from minimize.output.sink import index_files, output_files
+from minimize.output.subject_index import SubjectIndexer
+from minimize.receipts import Receipt, WrittenOutput
 from tests.faults.power_cut_checks import Scenario, nothing
 from tests.io.index.making import DEVICE, Keys
 from tests.io.publishing import FLEET, RECORDS, making, new, old, receipt_for, rows
@@ -28,14 +28,14 @@ from tests.io.publishing import FLEET, RECORDS, making, new, old, receipt_for, r
 DAY: Final = "2026-11-24"
 
 
-def first_run(folder: Path, exchange: Exchange) -> None:
+def first_run(folder: Path, exchange: FolderExchange) -> None:
     """The first run of an output, which gets its identity before."""
-    make_output(folder)
-    identified(folder, new="0123456789abcdef" * 2)
+    make_output_folder(folder)
+    ensure_identity(folder, new="0123456789abcdef" * 2)
     old(folder, exchange)
 
 
-def undated(folder: Path, exchange: Exchange) -> None:
+def undated(folder: Path, exchange: FolderExchange) -> None:
     """Publishes an output without dates, which replaces the one before."""
     with open_output(folder, exchange=exchange) as output:
         made = making(output, f"run{len(output.receipts()) + 1}")
@@ -43,18 +43,24 @@ def undated(folder: Path, exchange: Exchange) -> None:
         made.publish()
 
 
-def indexed(folder: Path, exchange: Exchange) -> None:
+def indexed(folder: Path, exchange: FolderExchange) -> None:
     """Publishes records with an index."""
     with open_output(folder, exchange=exchange) as output:
         made = making(output, f"run{len(output.receipts()) + 1}")
-        made.put("records", DAY, RECORDS, rows(RECORDS, made.staging.run_id, 5), watch=Indexer.of(Keys(), DEVICE))
+        made.put(
+            "records",
+            DAY,
+            RECORDS,
+            rows(RECORDS, made.staging.run_id, 5),
+            watch=SubjectIndexer.from_keys(Keys(), DEVICE),
+        )
         written = made.written["records"]
-        receipt = receipt_for(output, made.staging.run_id, {}, made.staging.standing())
-        stated = Output("pseudonymized", 5, files=files_stated(written), index=indexes_stated(written))
+        receipt = receipt_for(output, made.staging.run_id, {}, made.staging.current_files())
+        stated = WrittenOutput("pseudonymized", 5, files=output_files(written), index=index_files(written))
         made.staging.publish(replace(receipt, outputs={"records": stated}))
 
 
-def three_files(folder: Path, exchange: Exchange) -> None:
+def three_files(folder: Path, exchange: FolderExchange) -> None:
     """Publishes one partition of three files, and another one."""
     with open_output(folder, exchange=exchange) as output:
         made = making(output, "run1")
@@ -64,23 +70,23 @@ def three_files(folder: Path, exchange: Exchange) -> None:
         made.publish()
 
 
-def rewritten(folder: Path, exchange: Exchange) -> None:
+def rewritten(folder: Path, exchange: FolderExchange) -> None:
     """Rewrites one file of three, removes one, keeps one; removes the other partition whole."""
 
     def stage(batch: Batch) -> Batch:
         return batch.with_(raw=batch.raw.filter(pc.not_equal(batch.raw["device"], "part0-1")))
 
-    def receipt(done: Rewritten) -> Receipt:
+    def receipt(done: RewriteResult) -> Receipt:
         made = receipt_for(output, "run2", done.written, kind="expire")
         return replace(made, replaces=done.replaces, removes=done.removes)
 
     with open_output(folder, exchange=exchange) as output:
         place = f"records/date={DAY}/run1"
         gone = [f"{place}-1.parquet", "records/date=2026-11-23/run1-0.parquet"]
-        rewrite(output, "run2", [f"{place}-0.parquet"], stage, receipt, {"settings.csv": b"a,b"}, removes=gone)
+        rewrite_files(output, "run2", [f"{place}-0.parquet"], stage, receipt, {"settings.csv": b"a,b"}, removes=gone)
 
 
-def rewritten_without_links(folder: Path, exchange: Exchange) -> None:
+def rewritten_without_links(folder: Path, exchange: FolderExchange) -> None:
     """The same on a file system without hard links."""
     with no_links():
         rewritten(folder, exchange)
@@ -100,11 +106,11 @@ def no_links() -> Iterator[None]:
         os.link = link
 
 
-def adopted(folder: Path, exchange: Exchange) -> None:
+def adopted(folder: Path, exchange: FolderExchange) -> None:
     """Publishes what other processes wrote; one attempt is not adopted."""
     with open_output(folder, exchange=exchange) as output:
         made = making(output, "run2")
-        elsewhere = made.staging.elsewhere("records", DAY, RECORDS).opened()
+        elsewhere = made.staging.worker_files("records", DAY, RECORDS).prepare()
         for attempt in ("0-t0", "0-t1"):
             sink = elsewhere.sink(attempt)
             sink.write(rows(RECORDS, attempt, 3))
@@ -113,9 +119,9 @@ def adopted(folder: Path, exchange: Exchange) -> None:
         made.publish({"policy.yaml": b"new"})
 
 
-def third(folder: Path, exchange: Exchange) -> None:
+def third(folder: Path, exchange: FolderExchange) -> None:
     """Publishes both days again, after whatever came before."""
-    identified(folder)
+    ensure_identity(folder)
     with open_output(folder, exchange=exchange) as output:
         made = making(output, f"later{len(output.receipts()) + 1}")
         for day in (DAY, "2026-11-23"):
@@ -123,7 +129,7 @@ def third(folder: Path, exchange: Exchange) -> None:
         made.publish()
 
 
-def rolled_back(folder: Path, exchange: Exchange) -> None:
+def rolled_back(folder: Path, exchange: FolderExchange) -> None:
     """Fails before anything is decided, and then publishes."""
     with open_output(folder, exchange=exchange) as output, output.begin("run0") as staging:
         sink = staging.sink("records", DAY, RECORDS)

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from minimize.auditing import check_audit
 from minimize.errors import RefusedError
 from minimize.failpoints import KILLED
-from minimize.indexing import list_runs
-from minimize.receipt import Receipt
-from minimize.verifying import check
+from minimize.receipts import Receipt
+from minimize.runs.audit_log import check_audit
+from minimize.runs.published_runs import list_runs
+from minimize.runs.verify import check_output
 from tests.faults.child import Fault, ended
 from tests.project import AT, BEFORE, DAY, LASTING, Project, events
 
-TELLS_TIME = ("job.job", "job.told", "job.given", "ledger.leases")
+TELLS_TIME = ("runs.runner", "runs.receipt_builder", "runs.resolve", "ledger.leases")
 
 
 @dataclass
@@ -57,7 +57,7 @@ def run(project: Project, day: str = DAY) -> Receipt:
 
 def codes(project: Project) -> list[str]:
     audit = check_audit(output=project.out, receipts=project.out, keys=project.keys)
-    return [finding.code for finding in (*check(project.out, keys=project.keys), *audit.findings)]
+    return [finding.code for finding in (*check_output(project.out, keys=project.keys), *audit.findings)]
 
 
 def test_a_date_is_not_run_as_of_a_time_before_its_receipt(project: Project, hands: Hands) -> None:

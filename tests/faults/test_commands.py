@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from minimize.auditing import export_audit
-from minimize.drafting.first import init
 from minimize.errors import KeyringError, MinimizeError
 from minimize.keys import Keyring, add_key, new_keyring
-from minimize.ledger.audit import EVERYTHING
+from minimize.ledger.audit_log import ALL_ENTRIES
+from minimize.policy.draft import init_pipeline
+from minimize.runs.audit_log import export_audit
 from tests.faults.small_disk import PAGE, Disk
 from tests.project import AT, Project
 
@@ -46,12 +46,12 @@ def test_a_key_that_is_added(disk: Disk) -> None:
 @pytest.mark.parametrize("room", [0, PAGE])
 def test_a_first_policy(project: Project, disk: Disk, room: int) -> None:
     data = project.folder / "data"
-    refused(disk, lambda: init(data, disk.folder / "first"), room)
-    assert len(init(data, disk.folder / "first")) == 2
+    refused(disk, lambda: init_pipeline(data, disk.folder / "first"), room)
+    assert len(init_pipeline(data, disk.folder / "first")) == 2
 
 
 def test_an_audit_log_that_is_exported(project: Project, disk: Disk) -> None:
     project.run()
     file = disk.folder / "log.ndjson"
-    refused(disk, lambda: export_audit(None, file, EVERYTHING, output=project.out))
-    assert export_audit(None, file, EVERYTHING, output=project.out) == len(file.read_text().splitlines()) == 2
+    refused(disk, lambda: export_audit(None, file, ALL_ENTRIES, output=project.out))
+    assert export_audit(None, file, ALL_ENTRIES, output=project.out) == len(file.read_text().splitlines()) == 2

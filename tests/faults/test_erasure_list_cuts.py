@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import OutputError
-from minimize.job.erasure_list import store, stored
 from minimize.keys import Keyring, new_keyring
-from minimize.ledger.happened import Happened
-from minimize.ledger.tokens import subject_token
+from minimize.ledger.lifecycle_events import LifecycleEvent
+from minimize.ledger.subject_tokens import subject_token
+from minimize.runs.erasures import store_erasures, stored_erasures
 from tests.faults.power_cut_model import Log, Tree, put_tree, record, tree_of
 from tests.project import AT
 
@@ -26,14 +26,14 @@ def _keys(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
     return new_keyring(tmp_path_factory.mktemp("keys") / "test.keys", now=AT)
 
 
-def erased(keys: Keyring, *subjects: str) -> list[Happened]:
+def erased(keys: Keyring, *subjects: str) -> list[LifecycleEvent]:
     at = AT + timedelta(seconds=1)
     tokens = [subject_token(keys, "north", each) for each in subjects]
-    return [Happened("north", token, "erasure", at, "recorded", "{}", at, "ann") for token in tokens]
+    return [LifecycleEvent("north", token, "erasure", at, "recorded", "{}", at, "ann") for token in tokens]
 
 
 def tokens(tree: Tree, folder: Path, keys: Keyring) -> frozenset[str | None]:
-    return frozenset(row.subject for row in stored(put_tree(tree, folder / f"{next(numbers)}"), keys))
+    return frozenset(row.subject for row in stored_erasures(put_tree(tree, folder / f"{next(numbers)}"), keys))
 
 
 @pytest.fixture(name="log", params=[(), ("d1",), ("d1", "d2")], ids=["the first list", "one more", "two more"])
@@ -41,9 +41,9 @@ def _log(request: pytest.FixtureRequest, tmp_path: Path, keys: Keyring) -> Log:
     """A recorded change of a list."""
     folder = tmp_path / "out"
     folder.mkdir()
-    store(folder, erased(keys, *request.param), keys)
+    store_erasures(folder, erased(keys, *request.param), keys)
     base = tree_of(folder)
-    return Log(base, record(folder, lambda out: store(out, erased(keys, *request.param, "d3"), keys)))
+    return Log(base, record(folder, lambda out: store_erasures(out, erased(keys, *request.param, "d3"), keys)))
 
 
 def wrong(log: Log, folder: Path, keys: Keyring) -> Iterator[str]:

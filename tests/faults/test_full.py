@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import ConfigurationError, LedgerError, MinimizeError
-from minimize.io import durable
+from minimize.stores import durable_files
 from tests.faults.child import Fault, ended
 from tests.faults.small_disk import PAGE, Disk
 from tests.faults.versions import Versions
@@ -143,7 +143,7 @@ def test_what_the_system_says_is_told_in_words(
         raise OSError(number, os.strerror(number), "/a/folder=a value")
 
     with monkeypatch.context() as patch:
-        patch.setattr(durable.HashingFile, "write", full)
+        patch.setattr(durable_files.HashingFile, "write", full)
         with pytest.raises(MinimizeError, match=errno.errorcode[number]) as told:
             versions.run(out)
     assert told.value.code == "E205"

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import KeyringError
-from minimize.file_operations import OperationKind
 from minimize.keys import add_key, new_keyring
-from minimize.keys.create import destroy_key
-from minimize.keys.store import Entry, as_bytes, read_entries
+from minimize.keys.keyring import KeyEntry, destroy_key, keyring_bytes, read_entries
+from minimize.stores.file_operations import OperationKind
 from tests.faults.power_cut_model import Log, Tree, put_tree, record, tree_of
 from tests.project import AT
 
@@ -41,7 +40,7 @@ def destroy(folder: Path) -> None:
 ACTS = ((nothing, make), (make, add), (make, destroy))
 
 
-def entries(folder: Path) -> tuple[Entry, ...]:
+def entries(folder: Path) -> tuple[KeyEntry, ...]:
     """The keys; none if there is no file."""
     return read_entries(folder / NAME) if (folder / NAME).exists() else ()
 
@@ -55,7 +54,7 @@ def _log(request: pytest.FixtureRequest, tmp_path: Path) -> Log:
     return Log(base, record(tmp_path / "recorded", act))
 
 
-def keys_of(tree: Tree, folder: Path) -> tuple[Entry, ...]:
+def keys_of(tree: Tree, folder: Path) -> tuple[KeyEntry, ...]:
     return entries(put_tree(tree, folder / f"{next(numbers)}"))
 
 
@@ -107,6 +106,6 @@ def test_files_of_others_beside_a_keyring_stay(tmp_path: Path) -> None:
     make(tmp_path)
     others = [f".{NAME}.backup", f".b.keys.{16 * 'a'}", f"{NAME}.{16 * 'a'}"]
     for name in others:
-        (tmp_path / name).write_bytes(as_bytes(()))
+        (tmp_path / name).write_bytes(keyring_bytes(()))
     add(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {NAME, *others}

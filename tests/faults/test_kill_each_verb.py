@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
-from minimize.auditing import check_audit
 from minimize.failpoints import KILLED
-from minimize.io.published import receipts
 from minimize.keys import Keyring
-from minimize.receipt.model import Kind
-from minimize.verifying import check
+from minimize.output.reader import load_receipts
+from minimize.receipts.parts import ReceiptKind
+from minimize.runs.audit_log import check_audit
+from minimize.runs.verify import check_output
 from tests.buckets import Bucket
 from tests.faults.child import killed
 from tests.governance.sharing.sender import Sender, recent_records
@@ -139,11 +139,11 @@ def adopted(project: Project) -> Words:
 
 
 def is_adopted(project: Project) -> bool:
-    return receipts(project.out)[-1].kind == "adopt"
+    return load_receipts(project.out)[-1].kind == "adopt"
 
 
 def voided(project: Project) -> Words:
-    return ["runs", "void", receipts(project.out)[0].run_id, "--reason", "a test", "--output", project.out]
+    return ["runs", "void", load_receipts(project.out)[0].run_id, "--reason", "a test", "--output", project.out]
 
 
 VERBS = (
@@ -155,7 +155,7 @@ VERBS = (
     Verb("delete", two_days, deleted, lambda project: len(project.rows()) < 40, "receipt.written"),
     Verb("correct", sized, corrected, lambda project: 70 in {row["size"] for row in project.rows()}, "clean.between"),
     Verb("adopt", without_ledger, adopted, is_adopted, "receipt.written"),
-    Verb("void", two_days, voided, lambda project: receipts(project.out)[-1].kind == "void", "intent.written"),
+    Verb("void", two_days, voided, lambda project: load_receipts(project.out)[-1].kind == "void", "intent.written"),
     Verb(
         "rotate",
         encrypted,
@@ -179,7 +179,7 @@ def with_places(project: Project, words: Words) -> Words:
 
 
 def test_every_kind_of_publication_is_killed_here() -> None:
-    assert {verb.kind for verb in VERBS} == set(get_args(Kind))
+    assert {verb.kind for verb in VERBS} == set(get_args(ReceiptKind))
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.words.__name__)
@@ -193,7 +193,7 @@ def test_a_verb_that_is_killed_leaves_old_or_new(verb: Verb, home: Path) -> None
     assert verb.done(project) == (verb.point not in EARLY)
     assert killed(words, None) == 0
     assert verb.done(project)
-    assert not [finding for finding in check(project.out, keys=project.keys) if finding.severity == "error"]
+    assert not [finding for finding in check_output(project.out, keys=project.keys) if finding.severity == "error"]
     assert not [path for path in (project.out / "runs").glob("*/*") if path.is_dir() or path.suffix == ".tmp"]
 
 

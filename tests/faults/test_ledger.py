@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from minimize.auditing import check_audit
 from minimize.errors import LedgerError, RefusedError
-from minimize.governance.retention.adopting import adopt_ledger
-from minimize.indexing import list_runs
-from minimize.job import booking, job
+from minimize.governance.ledger_adoption import adopt_ledger
 from minimize.ledger.ledger import open_ledger
-from minimize.verifying import check
+from minimize.runs import runner, session
+from minimize.runs.audit_log import check_audit
+from minimize.runs.published_runs import list_runs
+from minimize.runs.verify import check_output
 from tests.project import Project
 
 
@@ -43,7 +43,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> Non
         act()
         return {}
 
-    monkeypatch.setattr(job, "check_quarantine", acts)
+    monkeypatch.setattr(runner, "check_quarantine_limit", acts)
 
 
 def afterwards(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
@@ -51,9 +51,9 @@ def afterwards(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> No
 
     def told(*given: Any) -> None:
         act()
-        booking.told(*given)
+        session.record_published(*given)
 
-    monkeypatch.setattr(job, "told", told)
+    monkeypatch.setattr(runner, "record_published", told)
 
 
 def published(project: Project) -> int:
@@ -72,7 +72,7 @@ def goes_on(project: Project, runs: int) -> None:
     """The next run is as if nothing had been; the index then has them all."""
     assert project.run().sequence == runs
     assert [row.sequence for row in list_runs(output=project.out)] == [*range(1, runs + 1)]
-    assert not [finding for finding in check(project.out, keys=project.keys) if finding.severity == "error"]
+    assert not [finding for finding in check_output(project.out, keys=project.keys) if finding.severity == "error"]
 
 
 def goes_on_with_another(project: Project, runs: int) -> None:

@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
-from minimize.auditing import check_audit
 from minimize.ledger import ledger as ledgers
-from minimize.ledger.process import Process
+from minimize.ledger.process import ProcessIdentity
+from minimize.runs.audit_log import check_audit
 from tests.commands import command
 from tests.faults.power_cut_model import Tree, tree_of
 from tests.governance.sharing.sender import Sender, recent_records
@@ -171,7 +171,7 @@ def content_of(folder: Path) -> bytes:
 @contextmanager
 def recording(folder: Path) -> Iterator[list[Cut]]:
     """The states of ledger and files around each commit, until the block ends. Who holds a lease meanwhile is dead later."""
-    cuts, ours = [Cut(content_of(folder), files_of(folder))], Process.ours
+    cuts, ours = [Cut(content_of(folder), files_of(folder))], ProcessIdentity.current
 
     def seen(point: str) -> None:
         if point == "ledger.before":
@@ -181,7 +181,7 @@ def recording(folder: Path) -> Iterator[list[Cut]]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ledgers, "fail_point", seen)
-        patch.setattr(Process, "ours", lambda: replace(ours(), pid=NO_PROCESS))
+        patch.setattr(ProcessIdentity, "current", lambda: replace(ours(), pid=NO_PROCESS))
         yield cuts
 
 

@@ -8,31 +8,31 @@ from dataclasses import dataclass, replace
 import pytest
 
 from minimize.errors import MinimizeError
-from minimize.io.history import RUNS, SUCCESS
-from minimize.io.publish import open_output
-from minimize.io.rewrite import Rewritten, rewrite
-from minimize.receipt import Receipt
-from minimize.stores import Remote
+from minimize.governance.rewrite import RewriteResult, rewrite_files
+from minimize.output.folder import RUNS, SUCCESS
+from minimize.output.publish import open_output
+from minimize.receipts import Receipt
+from minimize.stores import ObjectPath
 from tests.faults.object_store import NAME, Step, Store, states
 from tests.io.publishing import RECORDS, making, new, old, receipt_for, rows
 
 Objects = dict[str, bytes]
-Act = Callable[[Remote], None]
+Act = Callable[[ObjectPath], None]
 
 
 def lease() -> None:
     """The lease on the output is still held."""
 
 
-def first(output: Remote) -> None:
+def first(output: ObjectPath) -> None:
     old(output, lease=lease)
 
 
-def rerun(output: Remote) -> None:
+def rerun(output: ObjectPath) -> None:
     new(output, lease=lease)
 
 
-def two_files(output: Remote) -> None:
+def two_files(output: ObjectPath) -> None:
     with open_output(output, lease=lease) as opened:
         made = making(opened, "run1")
         for part in range(2):
@@ -40,22 +40,22 @@ def two_files(output: Remote) -> None:
         made.publish()
 
 
-def rewritten(output: Remote) -> None:
+def rewritten(output: ObjectPath) -> None:
     """Rewrites one file; the other stays where it is."""
 
-    def receipt(done: Rewritten) -> Receipt:
+    def receipt(done: RewriteResult) -> Receipt:
         made = receipt_for(opened, "run2", done.written, kind="expire")
         return replace(made, replaces=done.replaces, removes=done.removes)
 
     with open_output(output, lease=lease) as opened:
-        rewrite(opened, "run2", ["records/date=2026-11-24/run1-0.parquet"], lambda batch: batch, receipt)
+        rewrite_files(opened, "run2", ["records/date=2026-11-24/run1-0.parquet"], lambda batch: batch, receipt)
 
 
-def adopted(output: Remote) -> None:
+def adopted(output: ObjectPath) -> None:
     """Publishes what another process wrote; a second attempt is not adopted."""
     with open_output(output, lease=lease) as opened:
         made = making(opened, "run2")
-        elsewhere = made.staging.elsewhere("records", "2026-11-24", RECORDS).opened()
+        elsewhere = made.staging.worker_files("records", "2026-11-24", RECORDS).prepare()
         for attempt in ("0-t0", "0-t1"):
             sink = elsewhere.sink(attempt)
             sink.write(rows(RECORDS, attempt, 3))
@@ -64,7 +64,7 @@ def adopted(output: Remote) -> None:
         made.publish()
 
 
-def nothing(output: Remote) -> None:
+def nothing(output: ObjectPath) -> None:
     """Leaves the bucket empty."""
 
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from minimize.auditing import check_audit
 from minimize.errors import LedgerError
-from minimize.indexing import list_runs
-from minimize.io.publish import Staging
-from minimize.job import booking, job
-from minimize.ledger import audit, ledger
+from minimize.ledger import audit_log, ledger
 from minimize.ledger.ledger import open_ledger
-from minimize.verifying import check
+from minimize.output.publish import Staging
+from minimize.runs import runner, session
+from minimize.runs.audit_log import check_audit
+from minimize.runs.published_runs import list_runs
+from minimize.runs.verify import check_output
 from tests.postgres import Server
 from tests.project import Project
 
@@ -56,10 +56,10 @@ def crashes(postgres: Server) -> None:
 def at(monkeypatch: pytest.MonkeyPatch, stage: str, act: Callable[[], None]) -> None:
     """Does something once, at a stage of a run."""
     owner, name = {
-        "first look": (booking, "_identity"),
-        "everything is written": (job, "check_quarantine"),
+        "first look": (session, "_identity"),
+        "everything is written": (runner, "check_quarantine"),
         "publication": (Staging, "publish"),
-        "telling": (job, "told"),
+        "telling": (runner, "told"),
     }[stage]
     before, done = getattr(owner, name), list[bool]()
 
@@ -74,7 +74,7 @@ def at(monkeypatch: pytest.MonkeyPatch, stage: str, act: Callable[[], None]) -> 
 
 def is_whole(project: Project, runs: int) -> None:
     assert [row.sequence for row in list_runs(output=project.out)] == [*range(1, runs + 1)]
-    assert check(project.out, keys=project.keys) == []
+    assert check_output(project.out, keys=project.keys) == []
     assert check_audit(receipts=project.out, keys=project.keys).findings == ()
 
 
@@ -102,7 +102,7 @@ def test_a_server_that_crashes_while_something_is_kept_loses_nothing(
             crashes(postgres)
 
     with monkeypatch.context() as patch:
-        for module in (ledger, audit):
+        for module in (ledger, audit_log):
             patch.setattr(module, "fail_point", crashing)
         with suppress(
             LedgerError

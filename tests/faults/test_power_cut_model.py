@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from minimize import file_operations
+from minimize.stores import file_operations
 from tests.faults.power_cut_model import Log, Tree, record, tree_of
 
 Act = Callable[[Path], None]

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from minimize.errors import OutputError
-from minimize.file_operations import Operation, OperationKind, sync_folder
-from minimize.io import durable
-from minimize.io.history import INTENT
-from minimize.io.publish import open_output
+from minimize.output.folder import INTENT
+from minimize.output.publish import open_output
+from minimize.stores import durable_files
+from minimize.stores.file_operations import Operation, OperationKind, sync_folder
 from tests.faults.power_cut_checks import (
     OUT,
     Recording,
@@ -108,7 +108,7 @@ def unsynced(folder: Path) -> None:
 def fail(folder: Path) -> None:
     """A publication whose intent cannot be synced, so that it is taken back."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(durable, "sync_folder", unsynced)
+        patch.setattr(durable_files, "sync_folder", unsynced)
         with pytest.raises(OutputError):
             undated_or_nothing(folder)
 

@@ -13,8 +13,8 @@ import pytest
 
 import minimize
 from minimize.errors import MinimizeError
-from minimize.io import intent
-from minimize.job import job
+from minimize.output import recovery
+from minimize.runs import runner
 from tests.faults.child import Fault, ended
 from tests.faults.small_disk import read_only
 from tests.faults.versions import Versions
@@ -108,7 +108,7 @@ def test_one_that_becomes_read_only_in_mid_run_keeps_the_old(
         return []
 
     with monkeypatch.context() as patch:
-        patch.setattr(job, "check_quarantine", turns)
+        patch.setattr(runner, "check_quarantine_limit", turns)
         assert told(lambda: versions.run(out, ledger)).code == "E205"
     mounts.close()
     assert versions.settled(out, ledger) == versions.old
@@ -119,14 +119,14 @@ def test_one_that_becomes_read_only_once_it_is_decided_gets_the_new_later(
     versions: Versions, out: Path, tmp_path: Path, mounts: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger = (out / "ledger.db").rename(tmp_path / "ledger.db")
-    forward = intent.roll_forward
+    forward = recovery.roll_forward
 
     def turns(*given: Any) -> None:
         turns_read_only(out, mounts)
         forward(*given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(intent, "roll_forward", turns)
+        patch.setattr(recovery, "roll_forward", turns)
         assert told(lambda: versions.run(out, ledger)).code == "E208"
     assert told(lambda: minimize.read(out)).code in ("E205", "E208")
     mounts.close()

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from minimize.io.exchange import Exchange, exchange
-from minimize.io.publish import open_output
-from minimize.io.published import read
-from minimize.io.rewrite import Rewritten, rewrite
-from minimize.receipt import Receipt
+from minimize.governance.rewrite import RewriteResult, rewrite_files
+from minimize.output.publish import open_output
+from minimize.output.reader import read_output
+from minimize.output.recovery import FolderExchange, exchange_folders
+from minimize.receipts import Receipt
 from tests.io.publishing import RECORDS, check_whole, dies_at, making, old, receipt_for, recovered, rows, snapshot
 
 pytestmark = pytest.mark.nightly
@@ -33,7 +33,7 @@ def test_a_rewrite_that_is_killed_leaves_old_or_new(tmp_path: Path, point: str) 
     if is_old:
         rewrites_one(tmp_path / "out")
     check_whole(tmp_path / "out")
-    assert read(tmp_path / "out").num_rows == 4
+    assert read_output(tmp_path / "out").num_rows == 4
 
 
 @pytest.mark.parametrize("point", ["sync.copy.before", "sync.copy.after"])
@@ -57,7 +57,7 @@ def test_a_run_that_is_killed_while_it_takes_in_what_others_wrote_leaves_the_old
     assert snapshot(tmp_path / "out") == before
 
 
-def two_files(folder: Path, exchange: Exchange = exchange) -> None:
+def two_files(folder: Path, exchange: FolderExchange = exchange_folders) -> None:
     """One partition of two files."""
     with open_output(folder, exchange=exchange) as output:
         made = making(output, "run1")
@@ -66,18 +66,18 @@ def two_files(folder: Path, exchange: Exchange = exchange) -> None:
         made.publish()
 
 
-def rewrites_one(folder: Path, exchange: Exchange = exchange) -> None:
+def rewrites_one(folder: Path, exchange: FolderExchange = exchange_folders) -> None:
     """Rewrites one of them; the other is kept."""
 
-    def receipt(done: Rewritten) -> Receipt:
+    def receipt(done: RewriteResult) -> Receipt:
         found = receipt_for(output, "run2", done.written, kind="expire")
         return replace(found, replaces=done.replaces, removes=done.removes)
 
     with open_output(folder, exchange=exchange) as output:
-        rewrite(output, "run2", ["records/date=2026-11-24/run1-0.parquet"], lambda batch: batch, receipt)
+        rewrite_files(output, "run2", ["records/date=2026-11-24/run1-0.parquet"], lambda batch: batch, receipt)
 
 
-def rewrites_one_without_links(folder: Path, exchange: Exchange = exchange) -> None:
+def rewrites_one_without_links(folder: Path, exchange: FolderExchange = exchange_folders) -> None:
     """The same on a file system that has no links."""
 
     def refuses(*_: object, **__: object) -> None:
@@ -87,10 +87,10 @@ def rewrites_one_without_links(folder: Path, exchange: Exchange = exchange) -> N
     rewrites_one(folder, exchange)
 
 
-def adopts(folder: Path, exchange: Exchange = exchange) -> None:
+def adopts(folder: Path, exchange: FolderExchange = exchange_folders) -> None:
     """Takes in what another process wrote."""
     with open_output(folder, exchange=exchange) as output, output.begin("run2") as staging:
-        elsewhere = staging.elsewhere("records", "2026-11-24", RECORDS).opened()
+        elsewhere = staging.worker_files("records", "2026-11-24", RECORDS).prepare()
         sink = elsewhere.sink("0-t0")
         sink.write(rows(RECORDS, "new", 3))
         elsewhere.adopt("0-t0", sink.close())

@@ -14,7 +14,7 @@ import pytest
 
 import minimize
 from minimize.errors import MinimizeError
-from minimize.failpoints import POINTS, SYNCED, VARIABLE
+from minimize.failpoints import POINTS, SYNC_KINDS, VARIABLE
 from tests.faults.versions import Versions
 from tests.project import Project
 
@@ -41,7 +41,7 @@ def test_one_place_alone_calls_fsync() -> None:
 
 def test_every_sync_says_what_is_synced_by_a_name_that_is_a_fail_point() -> None:
     found = {ast.literal_eval(call.args[1]) for _, call in calls("sync")}
-    assert found == set(SYNCED)
+    assert found == set(SYNC_KINDS)
     assert {f"sync.{what}.{when}" for what in found for when in ("before", "after")} <= POINTS
 
 

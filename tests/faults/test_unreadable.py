@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import MinimizeError
-from minimize.io import intent
+from minimize.output import recovery
 from tests.faults.child import Ended, Fault, ended
 from tests.project import AT, DAY, Project, events, table
 
@@ -180,7 +180,7 @@ def test_a_receipt_that_cannot_be_seen_is_never_rolled_back(project: Project, be
         raise OSError(errno.EIO, "a disk that fails for a moment")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(intent, "there", unseen)
+        patch.setattr(recovery, "file_exists", unseen)
         with pytest.raises(MinimizeError, match="EIO"):
             project.run(ledger=project.folder / "ledger.db")
     assert sorted(path.name for path in run.iterdir()) == kept

@@ -12,7 +12,7 @@ import pandas as pd
 import polars as pl
 
 import minimize
-from minimize.io.published import receipts
+from minimize.output.reader import load_receipts
 from tests.project import AT, BEFORE, DAY, Project, events, new_project
 
 COLUMNS = {"records": ("tenant_id", "device_id"), "per_model": ("model", "events"), "quarantine": ("source", "code")}
@@ -80,7 +80,7 @@ def state(out: Path) -> State:
     """How many receipts there are, and the rows of everything that stands."""
     rows = {name: sorted(map(str, minimize.read(out, name).to_pylist())) for name in ("records", "per_model")}
     rejects = minimize.files(out, "quarantine")
-    return {"receipts": len(receipts(out)), "rows": rows | {"quarantine": len(rejects)}}
+    return {"receipts": len(load_receipts(out)), "rows": rows | {"quarantine": len(rejects)}}
 
 
 def by_us(out: Path) -> dict[str, list[tuple[str, ...]]]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from minimize.governance.incidents import Exposure, Scope, scope_of
-from minimize.switching import House as Places
+from minimize.governance.incidents import Exposure, IncidentScope, exposure_scope
+from minimize.governance.workspace import Workspace as Places
 from tests.project import Project, events
 
 PER_TENANT: dict[str, Any] = {
@@ -41,13 +41,13 @@ def scoped(
     window: tuple[datetime, datetime] | None = None,
     hours: int = 1,
     at: Places | None = None,
-) -> Scope:
+) -> IncidentScope:
     """How far an incident of a window (the last hours by default) reaches in the output, or in those of a ledger."""
     now = datetime.now(UTC)
     at = at or Places(output=project.out, keys=project.keys)
-    return scope_of(Exposure.of(texts), window or (now - timedelta(hours=hours), now), at, now)
+    return exposure_scope(Exposure.parse(texts), window or (now - timedelta(hours=hours), now), at, now)
 
 
-def tenants(found: Scope) -> dict[str, Any]:
+def tenants(found: IncidentScope) -> dict[str, Any]:
     """The tenants that a scope names."""
     return {each["tenant_id"]: each for each in found.as_json()["tenants"]}

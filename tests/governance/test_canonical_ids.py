@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from minimize.canonical import Folding
+from minimize.identifiers import CaseFolding
 from minimize.keys import Keyring
-from minimize.ledger.tokens import TokenIndex, known_token, secrets_of, subject_token, token_of
+from minimize.ledger.subject_tokens import TokenIndex, find_known_token, make_token, subject_token, token_secrets
 from tests.commands import command
 from tests.project import FIELDS, Project, event, new_project
 
@@ -127,12 +127,12 @@ def test_a_blank_id_is_never_the_whole_tenant(project: Project, blank: str) -> N
 
 def test_a_token_holds_both_forms_of_an_id(project: Project) -> None:
     keys = Keyring.load(project.keys)
-    secrets = secrets_of(keys, {1})
+    secrets = token_secrets(keys, {1})
     upper, lower = (subject_token(keys, "north", each) for each in ("B-1", "b-1"))
     assert upper != lower
     assert upper[:-32] == lower[:-32]
     assert subject_token(keys, "north ", "\u200bB-1") == upper
-    index = {fold: TokenIndex({"north": {upper}}, Folding(subject=fold)) for fold in (False, True)}
+    index = {fold: TokenIndex({"north": {upper}}, CaseFolding(subject=fold)) for fold in (False, True)}
     assert list(index[False].find(secrets, "north", "b-1")) == []
     assert list(index[False].find(secrets, "north", "B-1 ")) == [("north", upper)]
     assert list(index[True].find(secrets, "north", "b-1")) == [("north", upper)]
@@ -140,14 +140,14 @@ def test_a_token_holds_both_forms_of_an_id(project: Project) -> None:
 
 def test_a_token_that_was_made_before_is_found_by_the_exact_id(project: Project) -> None:
     keys = Keyring.load(project.keys)
-    secrets = secrets_of(keys, {1})
+    secrets = token_secrets(keys, {1})
     old = "subject/1:" + _plain(secrets[1], "north", "B-1")
-    assert known_token(secrets, "north", "B-1", {old}) == old
+    assert find_known_token(secrets, "north", "B-1", {old}) == old
     for fold in (False, True):
-        assert list(TokenIndex({"north": {old}}, Folding(subject=fold)).find(secrets, "north", "B-1")) == [
+        assert list(TokenIndex({"north": {old}}, CaseFolding(subject=fold)).find(secrets, "north", "B-1")) == [
             ("north", old)
         ]
-    assert token_of(secrets[1], 1, "north", "b-1") == "subject/1:" + _plain(secrets[1], "north", "b-1")
+    assert make_token(secrets[1], 1, "north", "b-1") == "subject/1:" + _plain(secrets[1], "north", "b-1")
 
 
 def _plain(secret: bytes, tenant: str, subject: str) -> str:

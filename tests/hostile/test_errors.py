@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 import minimize
-from minimize.errors import MinimizeError, NotPermitted, Reason
-from minimize.stage import Batch
+from minimize.arrow.batch import Batch
+from minimize.errors import MinimizeError, NotPermitted, RefusalReason
 from minimize.stages.gate import Gate
 from tests.leak.held import AT, PURPOSE, TABLE, policy
 from tests.leak.test_printed import whole
@@ -103,7 +103,7 @@ def test_each_of_ours_has_a_code_an_exit_code_and_its_hint_in_what_it_prints(kin
 
 
 def test_what_is_not_permitted_tells_rules_and_counts_alone() -> None:
-    reason = Reason("consent", "N001", "no consent", tenants=2, rows=1000)
+    reason = RefusalReason("consent", "N001", "no consent", tenants=2, rows=1000)
     assert (
         str(NotPermitted("refused", reasons=[reason]))
         .splitlines()[1]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from minimize.io.base import Declared
-from minimize.pointer import Pointer
+from minimize.arrow.pointers import Pointer
+from minimize.sources.base import DeclaredField
 
 
-def declared(key: str, word: str, **more: bool) -> Declared:
+def declared(key: str, word: str, **more: bool) -> DeclaredField:
     """A field with the word of its type."""
-    return Declared(key, Pointer.parse(key), word, **more)
+    return DeclaredField(key, Pointer.parse(key), word, **more)

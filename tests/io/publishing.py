@@ -15,26 +15,25 @@ from typing import Any
 import pyarrow as pa
 
 from minimize.failpoints import VARIABLE
-from minimize.io.base import Reject, Written
-from minimize.io.durable import digest_of
-from minimize.io.exchange import Exchange, exchange, no_exchange
-from minimize.io.history import INTENT, RUNS, receipts
-from minimize.io.intent import REPLACED, STAGING, listing
-from minimize.io.places import place_of
-from minimize.io.publish import Lease, Output, Staging, open_output
-from minimize.receipt import (
-    Digest,
+from minimize.output.folder import INTENT, RUNS, read_receipts
+from minimize.output.paths import output_and_date
+from minimize.output.publish import LeaseCheck, OpenOutput, Staging, open_output
+from minimize.output.recovery import REPLACED, STAGING, FolderExchange, exchange_folders, list_data_files, no_exchange
+from minimize.receipts import (
+    DigestRef,
     FileRef,
-    Kind,
-    OutputFile,
     PolicyRef,
-    Quarantine,
+    QuarantineEntry,
     Receipt,
-    in_force,
-    quarantine_in_force,
+    ReceiptFile,
+    ReceiptKind,
+    files_in_force,
+    quarantine_files_in_force,
 )
-from minimize.receipt import Output as OutputReceipt
-from minimize.stores import Place
+from minimize.receipts import WrittenOutput as OutputReceipt
+from minimize.sources.base import Reject, WrittenFile
+from minimize.stores import Location
+from minimize.stores.durable_files import file_digest
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 RECORDS = pa.schema([pa.field("device", pa.string(), metadata={"minimize:key": "device/1"}), pa.field("n", pa.int64())])
@@ -46,16 +45,16 @@ def rows(schema: pa.Schema, word: str, count: int) -> pa.RecordBatch:
 
 
 def receipt_for(
-    output: Output,
+    output: OpenOutput,
     run_id: str,
-    written: Mapping[str, tuple[Written, ...]],
+    written: Mapping[str, tuple[WrittenFile, ...]],
     replaces: tuple[str, ...] = (),
     removes: tuple[str, ...] = (),
-    kind: Kind = "run",
+    kind: ReceiptKind = "run",
 ) -> Receipt:
     said = output.receipts()
     files = {
-        name: tuple(OutputFile(each.path, each.rows, each.digest) for each in each_of)
+        name: tuple(ReceiptFile(each.path, each.rows, each.digest) for each in each_of)
         for name, each_of in written.items()
     }
     quarantine = files.pop("quarantine", ())
@@ -71,13 +70,13 @@ def receipt_for(
         started=NOW,
         finished=NOW,
         policy=PolicyRef("p", 1, "sha256:0"),
-        plan=Digest("sha256:0"),
+        plan=DigestRef("sha256:0"),
         outputs={
             name: OutputReceipt("pseudonymized", sum(f.rows for f in each), files=each) for name, each in files.items()
         },
-        quarantine=Quarantine(sum(file.rows for file in quarantine), {}, quarantine),
-        replaces=tuple(FileRef(path, digest_of(output.folder / path)) for path in replaces),
-        removes=tuple(FileRef(path, digest_of(output.folder / path)) for path in removes),
+        quarantine=QuarantineEntry(sum(file.rows for file in quarantine), {}, quarantine),
+        replaces=tuple(FileRef(path, file_digest(output.folder / path)) for path in replaces),
+        removes=tuple(FileRef(path, file_digest(output.folder / path)) for path in removes),
     )
 
 
@@ -85,9 +84,9 @@ def receipt_for(
 class Making:
     """One run being made, its files noted for the receipt."""
 
-    output: Output
+    output: OpenOutput
     staging: Staging
-    written: dict[str, tuple[Written, ...]]
+    written: dict[str, tuple[WrittenFile, ...]]
     pause: float = 0
 
     def put(self, name: str, date: str | None, schema: pa.Schema, *batches: pa.RecordBatch, **options: Any) -> None:
@@ -103,16 +102,16 @@ class Making:
         self.written["quarantine"] = (*self.written.get("quarantine", ()), *quarantine.close())
 
     def publish(self, attachments: Mapping[str, bytes] | None = None) -> Receipt:
-        receipt = receipt_for(self.output, self.staging.run_id, self.written, self.staging.standing())
+        receipt = receipt_for(self.output, self.staging.run_id, self.written, self.staging.current_files())
         self.staging.publish(receipt, attachments)
         return receipt
 
 
-def making(output: Output, run_id: str, pause: float = 0) -> Making:
+def making(output: OpenOutput, run_id: str, pause: float = 0) -> Making:
     return Making(output, output.begin(run_id), {}, pause)
 
 
-def old(folder: Place, exchange: Exchange = exchange, lease: Lease | None = None) -> None:
+def old(folder: Location, exchange: FolderExchange = exchange_folders, lease: LeaseCheck | None = None) -> None:
     with open_output(folder, exchange=exchange, lease=lease) as output:
         made = making(output, "run1")
         for day in ("2026-11-23", "2026-11-24"):
@@ -122,7 +121,9 @@ def old(folder: Place, exchange: Exchange = exchange, lease: Lease | None = None
         made.publish({"policy.yaml": b"old"})
 
 
-def new(folder: Place, exchange: Exchange = exchange, pause: float = 0, lease: Lease | None = None) -> None:
+def new(
+    folder: Location, exchange: FolderExchange = exchange_folders, pause: float = 0, lease: LeaseCheck | None = None
+) -> None:
     with open_output(folder, exchange=exchange, lease=lease) as output:
         made = making(output, "run2", pause)
         for day in ("2026-11-24", "2026-11-25"):
@@ -132,18 +133,18 @@ def new(folder: Place, exchange: Exchange = exchange, pause: float = 0, lease: L
         made.publish({"policy.yaml": b"new", "hierarchies/os.csv": b"a;b"})
 
 
-def new_slowly(folder: Path, exchange: Exchange = exchange) -> None:
+def new_slowly(folder: Path, exchange: FolderExchange = exchange_folders) -> None:
     new(folder, exchange, pause=0.02)
 
 
-def recovered(folder: Path, exchange: Exchange = exchange) -> None:
+def recovered(folder: Path, exchange: FolderExchange = exchange_folders) -> None:
     with open_output(folder, create=False, exchange=exchange):
         pass
 
 
 def snapshot(folder: Path) -> dict[str, str]:
     """Every file below the output folder with its digest, the lock aside."""
-    return {path: digest_of(folder / path) for path in listing(folder) if path != f"{RUNS}/.lock"}
+    return {path: file_digest(folder / path) for path in list_data_files(folder) if path != f"{RUNS}/.lock"}
 
 
 def check_whole(folder: Path) -> None:
@@ -151,16 +152,18 @@ def check_whole(folder: Path) -> None:
 
     No run has left anything of its publication behind.
     """
-    said = receipts(folder)
-    force = [file for each in in_force(said).values() for file in each] + quarantine_in_force(said)
+    said = read_receipts(folder)
+    force = [file for each in files_in_force(said).values() for file in each] + quarantine_files_in_force(said)
     found = {path: digest for path, digest in snapshot(folder).items() if not path.startswith(f"{RUNS}/")}
     indexes = [file.index for file in force if file.index is not None]
     expected = {file.path: file.digest for file in force} | {file.path: file.digest for file in indexes}
     assert found == expected
-    places = {place_of(file.path) for file in force}
+    places = {output_and_date(file.path) for file in force}
     partitions = [folder / name if date is None else folder / name / f"date={date}" for name, date in places]
     assert all((partition / "_SUCCESS").stat().st_size == 0 for partition in partitions)
-    runs = {path.split("/")[1] for path in listing(folder) if path.startswith(f"{RUNS}/") and path.count("/") > 1}
+    runs = {
+        path.split("/")[1] for path in list_data_files(folder) if path.startswith(f"{RUNS}/") and path.count("/") > 1
+    }
     assert runs == {receipt.run_id for receipt in said}
     for run in runs:
         assert not {INTENT, STAGING, REPLACED} & {path.name for path in (folder / RUNS / run).iterdir()}
@@ -173,7 +176,7 @@ def _child(
     os.environ.update(environment)
     if point is not None:
         os.environ[VARIABLE] = point
-    act(folder, exchange if atomic else no_exchange)
+    act(folder, exchange_folders if atomic else no_exchange)
 
 
 def start(act: Callable[..., None], folder: Path, point: str | None = None, atomic: bool = True) -> BaseProcess:

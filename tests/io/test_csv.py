@@ -9,17 +9,17 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minimize.arrow.pointers import Pointer
 from minimize.errors import SchemaError, SourceError
-from minimize.io.base import Chunk, Request
-from minimize.io.csv import csv
-from minimize.pointer import Pointer
+from minimize.sources.base import Chunk, SourceRequest
+from minimize.sources.csv import csv_source
 from tests.hypothesis_profiles import examples
 from tests.io.declared import declared
 
 CANARY = "c4n4ry"
 
 
-REQUEST = Request(
+REQUEST = SourceRequest(
     fields=(
         declared("id", "string", required=True),
         declared("n", "integer"),
@@ -37,7 +37,7 @@ HEADER = b"id,n,x,ok,at,new\n"
 def chunks(folder: Path, data: bytes, name: str = "a.csv") -> list[Chunk]:
     path = folder / name
     path.write_bytes(data)
-    source = csv([path], folder, REQUEST)
+    source = csv_source([path], folder, REQUEST)
     found = list(source.parts[0].read())
     assert all(chunk.records.schema.equals(source.schema) for chunk in found)
     return found

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from minimize.errors import SourceError
-from minimize.io.discover import discover
+from minimize.sources.schema_inference import discover_fields
 
 CANARY = "c4n4ry"
 
@@ -31,7 +31,7 @@ def test_ndjson_is_told_by_what_stands_in_it(tmp_path: Path) -> None:
     (tmp_path / "a.ndjson.gz").write_bytes(
         gzip.compress(b"\n".join([lines[0], b"{broken " + CANARY.encode(), *lines[1:]]))
     )
-    found = discover(tmp_path)
+    found = discover_fields(tmp_path)
     assert found == [
         ("id", "string"),
         ("at", "timestamp"),
@@ -51,7 +51,7 @@ def test_an_object_whose_keys_may_be_values_is_a_map(tmp_path: Path) -> None:
     many = {f"k{number}": 1 for number in range(100)}
     line = json.dumps({"by_user": {f"{CANARY}@mail.example": 1}, "many": many, "few": {"a": 1}})
     (tmp_path / "a.jsonl").write_text(line)
-    assert discover(tmp_path / "a.jsonl") == [
+    assert discover_fields(tmp_path / "a.jsonl") == [
         ("by_user", "map"),
         ("/by_user/*", "integer"),
         ("many", "map"),
@@ -62,7 +62,7 @@ def test_an_object_whose_keys_may_be_values_is_a_map(tmp_path: Path) -> None:
 
 def test_a_csv_file_is_told_by_its_header(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(f"id,name\n{CANARY},{CANARY}\n")
-    assert discover(str(tmp_path / "*.csv")) == [("id", "string"), ("name", "string")]
+    assert discover_fields(str(tmp_path / "*.csv")) == [("id", "string"), ("name", "string")]
 
 
 def test_parquet_and_memory_are_told_by_their_schema(tmp_path: Path) -> None:
@@ -88,17 +88,17 @@ def test_parquet_and_memory_are_told_by_their_schema(tmp_path: Path) -> None:
         ("d", "decimal(5,2)"),
         ("t", "time32[ms]"),
     ]
-    assert discover(tmp_path) == expected
-    assert discover(table) == expected
-    assert discover(pd.DataFrame({"n": [1]})) == [("n", "integer")]
+    assert discover_fields(tmp_path) == expected
+    assert discover_fields(table) == expected
+    assert discover_fields(pd.DataFrame({"n": [1]})) == [("n", "integer")]
 
 
 def test_nothing_to_look_at_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(SourceError, match="ndjson"):
-        discover(tmp_path)
+        discover_fields(tmp_path)
 
 
 def test_a_source_in_which_nothing_is_found_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=f"in {tmp_path}/nothing"):
-        discover(tmp_path / "nothing")
+        discover_fields(tmp_path / "nothing")

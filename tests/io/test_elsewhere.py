@@ -8,19 +8,19 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from minimize.io.elsewhere import Elsewhere, let_go
-from minimize.stores import relative
+from minimize.output.worker_files import WorkerFiles, remove_attempts
+from minimize.stores import relative_path
 
 SCHEMA = pa.schema([("a", pa.string()), ("n", pa.int64())])
 ROWS = pa.record_batch([pa.array(["x", "y"]), pa.array([1, 2])], schema=SCHEMA)
 
 
 @pytest.fixture(name="elsewhere")
-def _elsewhere(tmp_path: Path) -> Elsewhere:
-    return Elsewhere(tmp_path, "records/date=2026-11-24", "run", SCHEMA, ("a",)).opened()
+def _elsewhere(tmp_path: Path) -> WorkerFiles:
+    return WorkerFiles(tmp_path, "records/date=2026-11-24", "run", SCHEMA, ("a",)).prepare()
 
 
-def test_an_attempt_writes_beside_what_is_staged(elsewhere: Elsewhere) -> None:
+def test_an_attempt_writes_beside_what_is_staged(elsewhere: WorkerFiles) -> None:
     sink = ForkingPickler.loads(ForkingPickler.dumps(elsewhere)).sink("00003-t7")
     sink.write(ROWS)
     written = sink.close()
@@ -30,33 +30,33 @@ def test_an_attempt_writes_beside_what_is_staged(elsewhere: Elsewhere) -> None:
     assert not (elsewhere.root / "records").exists()
 
 
-def test_what_is_adopted_is_staged_and_the_rest_is_not(elsewhere: Elsewhere) -> None:
+def test_what_is_adopted_is_staged_and_the_rest_is_not(elsewhere: WorkerFiles) -> None:
     first, second = elsewhere.sink("00000-t0"), elsewhere.sink("00000-t1")
     for sink in (first, second):
         sink.write(ROWS)
     first.close()
     adopted = elsewhere.adopt("00000-t1", second.close())
     staged = sorted(
-        relative(path, elsewhere.root).as_posix() for path in (elsewhere.root / "records").rglob("*.parquet")
+        relative_path(path, elsewhere.root).as_posix() for path in (elsewhere.root / "records").rglob("*.parquet")
     )
     assert staged == [file.path for file in adopted]
     assert all("t1" in path for path in staged)
 
 
-def test_an_attempt_without_rows_leaves_no_file(elsewhere: Elsewhere) -> None:
+def test_an_attempt_without_rows_leaves_no_file(elsewhere: WorkerFiles) -> None:
     assert elsewhere.sink("00000-t0").close() == ()
 
 
-def test_what_was_not_adopted_is_removed_and_who_comes_later_fails(elsewhere: Elsewhere) -> None:
+def test_what_was_not_adopted_is_removed_and_who_comes_later_fails(elsewhere: WorkerFiles) -> None:
     sink = elsewhere.sink("00000-t0")
     sink.write(ROWS)
     sink.close()
-    let_go(elsewhere.root)
+    remove_attempts(elsewhere.root)
     assert [*elsewhere.root.iterdir()] == []
     with pytest.raises(FileNotFoundError):
         elsewhere.sink("00000-t1")
 
 
 def test_where_nobody_else_wrote_there_is_nothing_to_remove(tmp_path: Path) -> None:
-    let_go(tmp_path)
+    remove_attempts(tmp_path)
     assert [*tmp_path.iterdir()] == []

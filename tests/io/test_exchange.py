@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import OutputError
-from minimize.io.exchange import exchange, no_exchange
+from minimize.output.recovery import exchange_folders, no_exchange
 
 
 def folders(root: Path) -> tuple[Path, Path]:
@@ -20,7 +20,7 @@ def folders(root: Path) -> tuple[Path, Path]:
 
 def test_two_folders_change_places(tmp_path: Path) -> None:
     one, other = folders(tmp_path)
-    swapped = exchange(one, other)
+    swapped = exchange_folders(one, other)
     assert swapped is (sys.platform == "linux")
     assert (one / ("b" if swapped else "a")).exists()
 
@@ -28,7 +28,7 @@ def test_two_folders_change_places(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_an_error_that_names_no_path(tmp_path: Path) -> None:
     one, _ = folders(tmp_path)
     with pytest.raises(OutputError, match="ENOENT"):
-        exchange(one, tmp_path / "none")
+        exchange_folders(one, tmp_path / "none")
     assert (one / "a").exists()
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.errors import SourceError
-from minimize.io.find import find, hive, name_of, part_pattern, split
+from minimize.sources.file_discovery import displayed_name, find_files, hive_partitions, part_pattern, split_pattern
 
 DAY, NEXT = date(2026, 11, 24), date(2026, 11, 25)
 
@@ -35,8 +35,8 @@ def tree(tmp_path: Path) -> Path:
 
 
 def names(base: Path, pattern: str) -> dict[date | None, list[str]]:
-    found = find(pattern, base)
-    return {day: [name_of(path, found.root) for path in paths] for day, paths in found.files.items()}
+    found = find_files(pattern, base)
+    return {day: [displayed_name(path, found.root) for path in paths] for day, paths in found.files.items()}
 
 
 def test_files_are_grouped_by_batch_date_and_sorted(tree: Path) -> None:
@@ -70,26 +70,26 @@ def test_a_file_and_a_folder_are_one_group_without_date(tree: Path) -> None:
 
 
 def test_nothing_matches_is_no_group_or_an_empty_one(tree: Path) -> None:
-    assert find("none/{date}/*", tree).files == {}
-    assert find("none/*.csv", tree).files == {None: []}
-    assert find("none.csv", tree).files == {None: []}
-    assert find("none/{date}/*", tree).dated
-    assert not find("none/*.csv", tree).dated
+    assert find_files("none/{date}/*", tree).files == {}
+    assert find_files("none/*.csv", tree).files == {None: []}
+    assert find_files("none.csv", tree).files == {None: []}
+    assert find_files("none/{date}/*", tree).has_dates
+    assert not find_files("none/*.csv", tree).has_dates
 
 
 def test_the_root_is_the_longest_folder_without_wildcard(tree: Path) -> None:
-    assert split("in/{date}/*.gz", tree) == (tree / "in", "{date}/*.gz")
-    assert find("in/readme.ndjson", tree).root == tree / "in"
+    assert split_pattern("in/{date}/*.gz", tree) == (tree / "in", "{date}/*.gz")
+    assert find_files("in/readme.ndjson", tree).root == tree / "in"
 
 
 def test_hive_partitions_are_decoded_and_the_default_one_is_null(tree: Path) -> None:
-    first, second = find("hive", tree).files[None]
-    assert hive(first, tree / "hive") == {"date": "2026-11-24", "tenant": "a/b"}
-    assert hive(second, tree / "hive")["tenant"] is None
+    first, second = find_files("hive", tree).files[None]
+    assert hive_partitions(first, tree / "hive") == {"date": "2026-11-24", "tenant": "a/b"}
+    assert hive_partitions(second, tree / "hive")["tenant"] is None
 
 
 def test_the_parts_of_a_name_are_shown_as_the_caller_says(tree: Path) -> None:
-    (first, _) = find("hive", tree).files[None]
+    (first, _) = find_files("hive", tree).files[None]
     asked: list[tuple[str, str]] = []
 
     class Marks:
@@ -99,10 +99,10 @@ def test_the_parts_of_a_name_are_shown_as_the_caller_says(tree: Path) -> None:
             asked.append((part, path))
             return part.upper()
 
-        def again(self, name: str) -> str:
+        def mask_recorded(self, name: str) -> str:
             return name
 
-    assert name_of(first, tree / "hive", Marks()) == "DATE=2026-11-24/TENANT=A%2FB/X.PARQUET"
+    assert displayed_name(first, tree / "hive", Marks()) == "DATE=2026-11-24/TENANT=A%2FB/X.PARQUET"
     assert asked[-1] == ("x.parquet", "date=2026-11-24/tenant=a%2Fb/x.parquet")
 
 
@@ -114,7 +114,7 @@ def test_a_link_that_leaves_the_folder_is_refused(tmp_path: Path, is_folder: boo
         (folder / "a.ndjson").write_text("{}")
     (inside / "CANARY.ndjson").symlink_to(outside if is_folder else outside / "a.ndjson")
     with pytest.raises(SourceError, match="leaves the folder") as caught:
-        find("in", tmp_path)
+        find_files("in", tmp_path)
     assert "CANARY" not in str(caught.value)
 
 
@@ -124,7 +124,7 @@ def test_a_link_within_the_folder_is_followed_and_so_is_the_folder_if_it_is_one(
     (inside / "a.ndjson").write_text("{}")
     (inside / "b.ndjson").symlink_to("a.ndjson")
     (tmp_path / "in").symlink_to(inside)
-    assert [path.name for path in find("in", tmp_path).files[None]] == ["a.ndjson", "b.ndjson"]
+    assert [path.name for path in find_files("in", tmp_path).files[None]] == ["a.ndjson", "b.ndjson"]
 
 
 def test_a_folder_that_may_not_be_looked_into_stops_everything(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +133,7 @@ def test_a_folder_that_may_not_be_looked_into_stops_everything(tree: Path, monke
 
     monkeypatch.setattr(Path, "is_file", refused)
     with pytest.raises(SourceError, match="cannot be looked into") as error:
-        find("in/*.gz", tree)
+        find_files("in/*.gz", tree)
     assert "CANARY" not in str(error.value)
     assert error.value.__context__ is None
 
@@ -156,8 +156,8 @@ def test_a_folder_that_may_not_be_looked_into_stops_everything(tree: Path, monke
 def test_an_output_may_lie_beside_files_but_never_where_it_could_be_read(
     tree: Path, source: str, output: str, apart: bool
 ) -> None:
-    found = find(source, tree)
-    fence = found.fence(tree / output)
+    found = find_files(source, tree)
+    fence = found.excluded_folder(tree / output)
     assert fence is None or isinstance(fence, Path)
     inside = fence is not None and ((tree / output).is_relative_to(fence) or fence.is_relative_to(tree / output))
     assert inside is not apart

@@ -3,16 +3,16 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
+from minimize.arrow.pointers import Pointer
 from minimize.errors import SchemaError
-from minimize.io.base import Declared, Request
-from minimize.io.fit import check, undeclared, unified
-from minimize.io.forbidden import forbidden
-from minimize.pointer import Pointer
+from minimize.sources.base import DeclaredField, SourceRequest
+from minimize.sources.binding import check_schema, undeclared_paths, unify_schemas
+from minimize.sources.record_checks import forbidden_places
 
 
-def request(*fields: tuple[str, str], never: tuple[str, ...] = ()) -> Request:
-    declared = tuple(Declared(key, Pointer.parse(key), word) for key, word in fields)
-    return Request(declared, tuple(map(Pointer.parse, never)))
+def request(*fields: tuple[str, str], never: tuple[str, ...] = ()) -> SourceRequest:
+    declared = tuple(DeclaredField(key, Pointer.parse(key), word) for key, word in fields)
+    return SourceRequest(declared, tuple(map(Pointer.parse, never)))
 
 
 SCHEMA = pa.schema(
@@ -25,15 +25,15 @@ SCHEMA = pa.schema(
 )
 
 
-def codes(schema: pa.Schema, asked: Request) -> list[tuple[str, str | None]]:
+def codes(schema: pa.Schema, asked: SourceRequest) -> list[tuple[str, str | None]]:
     with pytest.raises(SchemaError) as caught:
-        check(schema, asked, "f.parquet")
+        check_schema(schema, asked, "f.parquet")
     assert {finding.file for finding in caught.value.findings} == {"f.parquet"}
     return [(finding.code, finding.field) for finding in caught.value.findings]
 
 
 def test_what_fits_passes() -> None:
-    check(
+    check_schema(
         SCHEMA, request(("a", "integer"), ("/s/x", "string"), ("/l/*/n", "integer"), ("l", "list"), ("/m/*", "integer"))
     )
 
@@ -57,28 +57,33 @@ def test_a_name_that_stands_twice_is_refused() -> None:
 
 def test_undeclared_paths_are_told_at_their_top_without_what_must_not_arrive() -> None:
     asked = request(("/s/x", "string"), ("/l/*/n", "integer"), never=("/m", "/l/*/pin"))
-    assert list(map(str, undeclared(SCHEMA, asked))) == ["/a", "/s/y"]
+    assert list(map(str, undeclared_paths(SCHEMA, asked))) == ["/a", "/s/y"]
 
 
 def test_what_is_declared_whole_has_nothing_undeclared_below() -> None:
     asked = request(("a", "integer"), ("s", "struct"), ("l", "list"), ("m", "map"))
-    assert undeclared(SCHEMA, asked) == []
+    assert undeclared_paths(SCHEMA, asked) == []
 
 
 def test_what_must_not_arrive_counts_where_the_schema_has_a_place_for_it() -> None:
     asked = request(never=("/nope", "/l/*/pin", "/m/password", "/s/*", "/a/b", "/l/pin"))
-    assert [str(place.pointer) for place in forbidden(SCHEMA, asked)] == ["/l/*/pin", "/m/password", "/s/*", "/l/pin"]
+    assert [str(place.pointer) for place in forbidden_places(SCHEMA, asked)] == [
+        "/l/*/pin",
+        "/m/password",
+        "/s/*",
+        "/l/pin",
+    ]
 
 
 def test_files_that_disagree_about_a_family_are_refused_by_name() -> None:
     one, other = pa.schema([("a", pa.date32())]), pa.schema([("a", pa.bool_())])
     with pytest.raises(SchemaError) as caught:
-        unified([one, one, other], ["1", "2", "3"])
+        unify_schemas([one, one, other], ["1", "2", "3"])
     assert [(finding.code, finding.file) for finding in caught.value.findings] == [("S004", "3")]
 
 
 @pytest.mark.parametrize(("name", "shown"), [("phones", True), ("phone@x", False), ("+phone", False)])
 def test_a_column_that_nobody_declared_is_proposed_only_where_it_looks_like_a_name(name: str, shown: bool) -> None:
     with pytest.raises(SchemaError) as caught:
-        check(pa.schema([(name, pa.string())]), request(("phone", "string")))
+        check_schema(pa.schema([(name, pa.string())]), request(("phone", "string")))
     assert (name in str(caught.value)) == shown

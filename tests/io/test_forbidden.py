@@ -17,16 +17,19 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
+from minimize.arrow.pointers import Pointer
 from minimize.errors import PolicyError
-from minimize.io import FORMATS
-from minimize.io.base import Declared, Request
-from minimize.io.memory import memory
-from minimize.pointer import Pointer
 from minimize.policy.load import load_policy
+from minimize.sources import FORMATS
+from minimize.sources.base import DeclaredField, SourceRequest
+from minimize.sources.memory import memory_source
 from tests.project import Project, event, new_project
 
-REQUEST = Request(
-    (Declared("id", Pointer.parse("id"), "integer"), Declared("/deep/*/x", Pointer.parse("/deep/*/x"), "integer")),
+REQUEST = SourceRequest(
+    (
+        DeclaredField("id", Pointer.parse("id"), "integer"),
+        DeclaredField("/deep/*/x", Pointer.parse("/deep/*/x"), "integer"),
+    ),
     never=(Pointer.parse("/deep/forbidden"),),
 )
 RECORDS: list[dict[str, Any]] = [
@@ -55,12 +58,15 @@ def test_a_name_covers_a_list_of_structs(tmp_path: Path, kind: str) -> None:
         path.write_text("".join(json.dumps(record) + "\n" for record in RECORDS))
     else:
         pq.write_table(table, path)
-    source = memory(table, REQUEST) if kind == "memory" else FORMATS[kind]([path], tmp_path, REQUEST)
+    source = memory_source(table, REQUEST) if kind == "memory" else FORMATS[kind]([path], tmp_path, REQUEST)
     assert found(source) == ({"forbidden_field /deep/forbidden"}, {2, 3, 4, 5})
 
 
-DEEP_REQUEST = Request(
-    (Declared("id", Pointer.parse("id"), "integer"), Declared("/device/os", Pointer.parse("/device/os"), "string")),
+DEEP_REQUEST = SourceRequest(
+    (
+        DeclaredField("id", Pointer.parse("id"), "integer"),
+        DeclaredField("/device/os", Pointer.parse("/device/os"), "string"),
+    ),
     any_depth=("mail", "password"),
 )
 DEEP: list[dict[str, Any]] = [
@@ -107,8 +113,8 @@ def test_a_word_is_found_at_any_depth_of_ndjson(tmp_path: Path, times: int) -> N
 
 def test_a_word_is_found_in_lines_that_are_read_by_hand(tmp_path: Path) -> None:
     labels = (
-        Declared("labels", Pointer.parse("labels"), "map"),
-        Declared("/labels/*", Pointer.parse("/labels/*"), "string"),
+        DeclaredField("labels", Pointer.parse("labels"), "map"),
+        DeclaredField("/labels/*", Pointer.parse("/labels/*"), "string"),
     )
     request = replace(DEEP_REQUEST, fields=(*DEEP_REQUEST.fields, *labels))
     path = tmp_path / "a.ndjson"
@@ -123,13 +129,13 @@ def test_a_word_is_found_at_any_depth_of_parquet(tmp_path: Path) -> None:
 
 
 def test_a_word_is_found_at_any_depth_of_tables_in_memory() -> None:
-    assert found(memory(pa.Table.from_pylist(numbered(40), DEEP_TYPE), DEEP_REQUEST)) == DEEP_FOUND
+    assert found(memory_source(pa.Table.from_pylist(numbered(40), DEEP_TYPE), DEEP_REQUEST)) == DEEP_FOUND
 
 
 def test_a_word_is_found_in_undeclared_columns_of_a_data_frame() -> None:
     records = [{**record, "device": {"os": "a"}} for record in numbered(40)]
     frame = pd.DataFrame({name: [record.get(name) for record in records] for name in ("id", "device", "other")})
-    assert found(memory(frame, DEEP_REQUEST)) == ({"forbidden_field /**/mail"}, {0, 1, 3, 4, 5})
+    assert found(memory_source(frame, DEEP_REQUEST)) == ({"forbidden_field /**/mail"}, {0, 1, 3, 4, 5})
 
 
 def test_a_word_is_found_among_the_keys_of_a_map() -> None:
@@ -137,7 +143,7 @@ def test_a_word_is_found_among_the_keys_of_a_map() -> None:
         [[("password", "x")], [("password", None)], [("site", "password")], None], pa.map_(pa.string(), pa.string())
     )
     table = pa.table({"id": [0, 1, 2, 3], "labels": labels, "device": pa.array([{"os": "a"}] * 4)})
-    assert found(memory(table, DEEP_REQUEST)) == ({"forbidden_field /**/password"}, {1, 2, 3})
+    assert found(memory_source(table, DEEP_REQUEST)) == ({"forbidden_field /**/password"}, {1, 2, 3})
 
 
 def test_quarantine_names_the_rule_and_not_the_place(tmp_path: Path) -> None:
@@ -213,15 +219,15 @@ NESTED = {
 def test_a_word_is_found_in_encoded_columns_and_unions(kind: str, first: int) -> None:
     column, good = NESTED[kind]
     table = pa.table({"id": list(range(5)), "device": pa.array([{"os": "a"}] * 5), "other": column}).slice(first)
-    codes, kept = found(memory(table, DEEP_REQUEST))
+    codes, kept = found(memory_source(table, DEEP_REQUEST))
     assert kept == good - set(range(first))
     assert codes == ({"forbidden_field /**/password"} if len(kept) < len(table) else set())
 
 
 def test_a_pointer_is_found_in_a_dictionary_of_structs() -> None:
     table = pa.table({"id": list(range(5)), "deep": ENCODED})
-    request = Request(REQUEST.fields[:1], never=(Pointer.parse("/deep/password"),))
-    assert found(memory(table, request)) == ({"forbidden_field /deep/password"}, {1, 2, 3})
+    request = SourceRequest(REQUEST.fields[:1], never=(Pointer.parse("/deep/password"),))
+    assert found(memory_source(table, request)) == ({"forbidden_field /deep/password"}, {1, 2, 3})
 
 
 @dataclass
@@ -277,41 +283,41 @@ def frame_of(objects: list[Any], package: str = "pandas") -> Any:
 @pytest.mark.parametrize("kind", OBJECTS)
 def test_a_word_is_found_in_objects_of_any_type(kind: str, package: str) -> None:
     frame = frame_of(["password", OBJECTS[kind], 1, None, OBJECTS[kind]], package)
-    assert found(memory(frame, DEEP_REQUEST)) == ({"forbidden_field /**/password"}, {0, 2, 3})
+    assert found(memory_source(frame, DEEP_REQUEST)) == ({"forbidden_field /**/password"}, {0, 2, 3})
 
 
 @pytest.mark.parametrize("package", ["pandas", "polars"])
 def test_objects_without_the_words_are_kept(package: str) -> None:
-    assert found(memory(frame_of(CLEAN, package), DEEP_REQUEST)) == (set(), set(range(len(CLEAN))))
+    assert found(memory_source(frame_of(CLEAN, package), DEEP_REQUEST)) == (set(), set(range(len(CLEAN))))
 
 
 @pytest.mark.parametrize("package", ["pandas", "polars"])
 def test_objects_of_an_unknown_class_are_rejected(package: str) -> None:
     frame = frame_of([1, Unknown(), [Unknown()]], package)
-    assert found(memory(frame, DEEP_REQUEST)) == ({"forbidden_field None"}, {0})
+    assert found(memory_source(frame, DEEP_REQUEST)) == ({"forbidden_field None"}, {0})
 
 
 def test_without_what_must_never_arrive_no_object_is_looked_into() -> None:
-    assert found(memory(frame_of([1, Unknown()]), Request(DEEP_REQUEST.fields))) == (set(), {0, 1})
+    assert found(memory_source(frame_of([1, Unknown()]), SourceRequest(DEEP_REQUEST.fields))) == (set(), {0, 1})
 
 
 def test_objects_of_polars_below_a_pointer_are_rejected() -> None:
-    request = Request(REQUEST.fields[:1], never=(Pointer.parse("/other/password"),))
-    assert found(memory(frame_of(["x", {"a": 1}], "polars"), request)) == ({"forbidden_field None"}, {0})
+    request = SourceRequest(REQUEST.fields[:1], never=(Pointer.parse("/other/password"),))
+    assert found(memory_source(frame_of(["x", {"a": 1}], "polars"), request)) == ({"forbidden_field None"}, {0})
 
 
 def test_a_word_is_found_in_every_chunk_of_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minimize.io.memory.ROWS", 2)
+    monkeypatch.setattr("minimize.sources.memory.MEMORY_CHUNK_ROWS", 2)
     frame = frame_of(["x", 1, 2, {"password": 1}, 3, (1, {"password": 1})])
-    assert found(memory(frame, DEEP_REQUEST)) == ({"forbidden_field /**/password"}, {0, 1, 2, 4})
+    assert found(memory_source(frame, DEEP_REQUEST)) == ({"forbidden_field /**/password"}, {0, 1, 2, 4})
 
 
 def test_a_word_is_found_in_labels_of_several_levels() -> None:
     frame = pd.DataFrame({"id": [0, 1], "device": [{"os": "a"}] * 2, ("site", "password"): ["x", None]})
-    assert found(memory(frame, DEEP_REQUEST)) == ({"forbidden_field /**/password"}, {1})
+    assert found(memory_source(frame, DEEP_REQUEST)) == ({"forbidden_field /**/password"}, {1})
 
 
 def test_a_word_is_found_in_a_frame_of_a_derived_class() -> None:
     derived = type("Derived", (pd.DataFrame,), {"__module__": "elsewhere"})
     frame = derived(frame_of(["x", {"password": 1}]))
-    assert found(memory(frame, DEEP_REQUEST)) == ({"forbidden_field /**/password"}, {0})
+    assert found(memory_source(frame, DEEP_REQUEST)) == ({"forbidden_field /**/password"}, {0})

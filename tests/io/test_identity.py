@@ -10,57 +10,57 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import OutputError
-from minimize.io.identity import identified, identity_of
-from minimize.io.publish import make_output
+from minimize.output.folder import ensure_identity, identity_of
+from minimize.output.lock import make_output_folder
 
 
 def test_a_folder_gets_an_identity_once(tmp_path: Path) -> None:
-    make_output(tmp_path / "out")
+    make_output_folder(tmp_path / "out")
     assert identity_of(tmp_path / "out") is None
-    given = identified(tmp_path / "out")
+    given = ensure_identity(tmp_path / "out")
     assert len(given) == 32
-    assert identified(tmp_path / "out") == identity_of(tmp_path / "out") == given
+    assert ensure_identity(tmp_path / "out") == identity_of(tmp_path / "out") == given
 
 
 def test_it_stays_where_the_folder_is_moved(tmp_path: Path) -> None:
-    make_output(tmp_path / "out")
-    given = identified(tmp_path / "out")
+    make_output_folder(tmp_path / "out")
+    given = ensure_identity(tmp_path / "out")
     shutil.move(tmp_path / "out", tmp_path / "elsewhere")
     assert identity_of(tmp_path / "elsewhere") == given
 
 
 def test_many_at_once_give_it_the_same(tmp_path: Path) -> None:
-    make_output(tmp_path / "out")
+    make_output_folder(tmp_path / "out")
     with ThreadPoolExecutor(8) as pool:
-        assert len(set(pool.map(lambda _: identified(tmp_path / "out"), range(16)))) == 1
+        assert len(set(pool.map(lambda _: ensure_identity(tmp_path / "out"), range(16)))) == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"0123", b"x" * 33, b"0" * 40])
 def test_half_an_identity_is_none_and_is_made_whole(tmp_path: Path, content: bytes) -> None:
-    make_output(tmp_path)
+    make_output_folder(tmp_path)
     (tmp_path / "runs" / ".id").write_bytes(content)
     assert identity_of(tmp_path) is None
-    assert identified(tmp_path) == identity_of(tmp_path)
+    assert ensure_identity(tmp_path) == identity_of(tmp_path)
     assert (tmp_path / "runs" / ".id").stat().st_size == 33
 
 
 def test_a_copy_can_get_another(tmp_path: Path) -> None:
-    make_output(tmp_path)
-    first = identified(tmp_path)
-    second = identified(tmp_path, other_than=first)
+    make_output_folder(tmp_path)
+    first = ensure_identity(tmp_path)
+    second = ensure_identity(tmp_path, other_than=first)
     assert second != first
-    assert identified(tmp_path, other_than=first) == second
+    assert ensure_identity(tmp_path, other_than=first) == second
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
-    make_output(tmp_path / "out")
+    make_output_folder(tmp_path / "out")
     os.symlink(tmp_path / "elsewhere", tmp_path / "out" / "runs" / ".id")
     with pytest.raises(OutputError, match="ELOOP"):
-        identified(tmp_path / "out")
+        ensure_identity(tmp_path / "out")
     assert not (tmp_path / "elsewhere").exists()
 
 
 def test_an_output_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out").touch()
     with pytest.raises(OutputError, match="the output is a file"):
-        make_output(tmp_path / "out")
+        make_output_folder(tmp_path / "out")

@@ -7,8 +7,15 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import OutputError
-from minimize.io.exchange import Exchange, exchange, no_exchange
-from minimize.io.intent import Intent, listing, recover, roll_forward
+from minimize.output.recovery import (
+    FolderExchange,
+    Intent,
+    exchange_folders,
+    list_data_files,
+    no_exchange,
+    recover_output,
+    roll_forward,
+)
 
 
 def intent() -> Intent:
@@ -43,21 +50,21 @@ def test_what_is_no_intent_is_refused(tmp_path: Path, content: str) -> None:
     assert caught.value.__context__ is None
 
 
-@pytest.mark.parametrize("way", [exchange, no_exchange])
-def test_forward_twice_is_forward_once(tmp_path: Path, way: Exchange) -> None:
+@pytest.mark.parametrize("way", [exchange_folders, no_exchange])
+def test_forward_twice_is_forward_once(tmp_path: Path, way: FolderExchange) -> None:
     run = prepared(tmp_path)
     for _ in range(2):
         roll_forward(tmp_path, intent(), way)
-        assert listing(tmp_path) == ("records/date=2026-11-24/run2-0.parquet", "runs/run2/receipt.json")
+        assert list_data_files(tmp_path) == ("records/date=2026-11-24/run2-0.parquet", "runs/run2/receipt.json")
         intent().write(run)
 
 
 def test_settled_runs_are_left_alone(tmp_path: Path) -> None:
     run = prepared(tmp_path)
-    recover(tmp_path, exchange)
-    before = listing(tmp_path)
-    recover(tmp_path, exchange)
-    assert listing(tmp_path) == before
+    recover_output(tmp_path, exchange_folders)
+    before = list_data_files(tmp_path)
+    recover_output(tmp_path, exchange_folders)
+    assert list_data_files(tmp_path) == before
     assert not (run / "staging").exists()
 
 
@@ -65,7 +72,7 @@ def test_success_marks_are_not_listed(tmp_path: Path) -> None:
     for name in ("b.parquet", "_SUCCESS", "a/c.parquet", "a/_SUCCESS"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert listing(tmp_path) == ("a/c.parquet", "b.parquet")
+    assert list_data_files(tmp_path) == ("a/c.parquet", "b.parquet")
 
 
 @pytest.mark.parametrize(("removed", "left"), [(["23"], ["fleet", "sketches"]), (["23", "24"], ["fleet"])])
@@ -79,5 +86,5 @@ def test_no_empty_folder_of_companion_files_is_left(tmp_path: Path, removed: lis
     for _ in range(2):
         (tmp_path / "runs/run2").mkdir(parents=True, exist_ok=True)
         made.write(tmp_path / "runs/run2")
-        roll_forward(tmp_path, made, exchange)
+        roll_forward(tmp_path, made, exchange_folders)
         assert sorted(path.name for path in tmp_path.iterdir()) == [*left[:1], "runs", *left[1:]]

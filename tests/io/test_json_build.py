@@ -7,11 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minimize.io.base import Declared, Request
-from minimize.io.json_build import Seen, Wrong, reader
-from minimize.io.json_strict import build, fault, parse, undeclared
-from minimize.io.shape import pruned, tree
-from minimize.pointer import Pointer
+from minimize.arrow.pointers import Pointer
+from minimize.sources.base import DeclaredField, SourceRequest
+from minimize.sources.ndjson.strict_reader import (
+    UndeclaredFlag,
+    ValueMismatch,
+    build_value,
+    first_fault,
+    parse_line,
+    undeclared_in_record,
+    value_reader,
+)
+from minimize.sources.projection import field_tree, prune_schema
 from tests.hypothesis_profiles import examples
 
 WORDS = {
@@ -37,11 +44,13 @@ WORDS = {
     "f": "struct",
     "/f/*": "string",
 }
-FIELDS = tuple(Declared(key, Pointer.parse(key), word, needed=key not in ("x", "/h/n")) for key, word in WORDS.items())
-REQUEST = Request(FIELDS)
-ROOT = tree(REQUEST)
-TYPE = pa.struct(list(pruned(pa.schema([]), ROOT)))
-READ = reader(ROOT, TYPE)
+FIELDS = tuple(
+    DeclaredField(key, Pointer.parse(key), word, needed=key not in ("x", "/h/n")) for key, word in WORDS.items()
+)
+REQUEST = SourceRequest(FIELDS)
+ROOT = field_tree(REQUEST)
+TYPE = pa.struct(list(prune_schema(pa.schema([]), ROOT)))
+READ = value_reader(ROOT, TYPE)
 
 keys = st.sampled_from(["s", "n", "x", "d", "t", "l", "o", "m", "apps", "h", "tags", "k", "new", "c", "e", "f"])
 scalars = st.none() | st.booleans() | st.integers(-3, 10**6) | st.sampled_from([1.5, 2.0, "a", "YQ==", "2026-11-24"])
@@ -71,17 +80,17 @@ fitting = st.fixed_dictionaries(
 @settings(max_examples=examples(400))
 @given(fitting | fitting | st.dictionaries(keys, values, max_size=4))
 def test_the_walk_gives_what_the_strict_reader_gives_or_nothing(value: dict[str, object]) -> None:
-    record = parse(json.dumps(value).encode())
-    seen: Seen = []
-    if fault(record, REQUEST, ROOT) is None:
-        assert READ(record, seen) == build(record, ROOT, TYPE)
-        assert seen or not undeclared(record, ROOT)
+    record = parse_line(json.dumps(value).encode())
+    seen: UndeclaredFlag = []
+    if first_fault(record, REQUEST, ROOT) is None:
+        assert READ(record, seen) == build_value(record, ROOT, TYPE)
+        assert seen or not undeclared_in_record(record, ROOT)
     else:
-        with pytest.raises(Wrong):
+        with pytest.raises(ValueMismatch):
             READ(record, seen)
 
 
 def test_what_stumbles_says_nothing_of_the_value() -> None:
-    with pytest.raises(Wrong) as caught:
-        READ(parse(b'{"n":"c4n4ry"}'), [])
+    with pytest.raises(ValueMismatch) as caught:
+        READ(parse_line(b'{"n":"c4n4ry"}'), [])
     assert "c4n4ry" not in repr(caught.value)

@@ -5,28 +5,29 @@ import json
 import numpy as np
 import pytest
 
-from minimize.io.json_cut import Cuts, cut
-from minimize.io.json_order import Order
-from minimize.io.json_scan import controls, looked
-from minimize.io.lines import Block
+from minimize.sources.files import LineBlock
+from minimize.sources.ndjson.line_cutter import CutLines, KeyOrder, cut_lines
+from minimize.sources.ndjson.line_scan import lines_with_controls, scan_without_depth
 
-ORDER = Order((b"a", b"b", b"long name of a key"), b",", b":")
+ORDER = KeyOrder((b"a", b"b", b"long name of a key"), b",", b":")
 GOOD = b'{"a":"x","b":1.5,"long name of a key":"y"}'
 
 
-def cuts(lines: list[bytes], order: Order = ORDER) -> Cuts | None:
-    scanned = looked(Block(0, b"\n".join(lines)))
-    return cut(scanned, np.arange(len(scanned.starts)), ~(scanned.odd | controls(scanned)), order)
+def cuts(lines: list[bytes], order: KeyOrder = ORDER) -> CutLines | None:
+    scanned = scan_without_depth(LineBlock(0, b"\n".join(lines)))
+    return cut_lines(scanned, np.arange(len(scanned.starts)), ~(scanned.odd | lines_with_controls(scanned)), order)
 
 
-def told(lines: list[bytes], order: Order = ORDER) -> list[dict[bytes, str]]:
+def told(lines: list[bytes], order: KeyOrder = ORDER) -> list[dict[bytes, str]]:
     found = cuts(lines, order)
     assert found is not None
     return [
         {
-            key: json.dumps(found.of(place)[row].as_py()) if found.quoted[place, row] else found.of(place)[row].as_py()
+            key: json.dumps(found.texts_of_key(place)[row].as_py())
+            if found.quoted[place, row]
+            else found.texts_of_key(place)[row].as_py()
             for place, key in enumerate(order.keys)
-            if found.there[place, row]
+            if found.present[place, row]
         }
         for row in range(len(found.rows))
     ]
@@ -51,7 +52,7 @@ def test_a_key_may_have_values_in_quotes_and_others() -> None:
 
 
 def test_blanks_between_may_be_part_of_the_order() -> None:
-    order = Order((b"a", b"b"), b", ", b": ")
+    order = KeyOrder((b"a", b"b"), b", ", b": ")
     assert told([b'{"a": 1, "b": "x"}', b'{"b": "y"}'], order) == [{b"a": "1", b"b": '"x"'}, {b"b": '"y"'}]
 
 
@@ -105,8 +106,8 @@ def test_what_stands_in_no_quotes_is_given_as_it_stands(text: str) -> None:
 
 
 def test_a_line_that_is_said_not_to_fit_is_not_cut() -> None:
-    scanned = looked(Block(0, b"\n".join([GOOD] * 3)))
-    found = cut(scanned, np.arange(3), np.array([True, False, True]), ORDER)
+    scanned = scan_without_depth(LineBlock(0, b"\n".join([GOOD] * 3)))
+    found = cut_lines(scanned, np.arange(3), np.array([True, False, True]), ORDER)
     assert found is not None
     assert found.rows.tolist() == [0, 2]
 
@@ -118,7 +119,7 @@ def test_where_nothing_is_cut_there_are_no_texts() -> None:
 
 
 def test_where_lines_are_short_and_keys_many_nothing_is_tried() -> None:
-    order = Order(tuple(b"k%d" % key for key in range(100)), b",", b":")
+    order = KeyOrder(tuple(b"k%d" % key for key in range(100)), b",", b":")
     assert cuts([b'{"k1":1}'] * 100, order) is None
     assert told([b'{"k1":1,"k2":"' + b"x" * 400 + b'"}'], order) == [{b"k1": "1", b"k2": json.dumps("x" * 400)}]
 
@@ -141,7 +142,7 @@ def test_texts_may_be_longer_than_what_is_looked_at_together(size: int, many: in
 
 def test_a_key_may_be_longer_than_what_is_looked_at_together() -> None:
     key = b"k" * 200
-    order = Order((b"a", key), b",", b":")
+    order = KeyOrder((b"a", key), b",", b":")
     assert told([b'{"a":1,"%s":"x"}' % key, b'{"a":1,"%s":2}' % key, b'{"a":1,"%sk":2}' % key], order) == [
         {b"a": "1", key: '"x"'},
         {b"a": "1", key: "2"},

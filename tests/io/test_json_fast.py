@@ -6,20 +6,20 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from minimize.io.base import Chunk, Declared, Request
-from minimize.io.json_fast import explicit, fast
-from minimize.io.json_scan import scan
-from minimize.io.lines import Block
-from minimize.io.ndjson import NdjsonPart, ndjson
-from minimize.io.shape import tree
-from minimize.pointer import Pointer
+from minimize.arrow.pointers import Pointer
+from minimize.sources.base import Chunk, DeclaredField, SourceRequest
+from minimize.sources.files import LineBlock
+from minimize.sources.ndjson import NdjsonPart, ndjson_source
+from minimize.sources.ndjson.arrow_reader import explicit_schema, read_by_arrow
+from minimize.sources.ndjson.line_scan import scan_lines
+from minimize.sources.projection import field_tree
 
 
-def request(*fields: tuple[str, str], never: tuple[str, ...] = ()) -> Request:
+def request(*fields: tuple[str, str], never: tuple[str, ...] = ()) -> SourceRequest:
     declared = tuple(
-        Declared(key, Pointer.parse(key), word, required=key == "id", needed=word != "map") for key, word in fields
+        DeclaredField(key, Pointer.parse(key), word, required=key == "id", needed=word != "map") for key, word in fields
     )
-    return Request(declared, tuple(map(Pointer.parse, never)))
+    return SourceRequest(declared, tuple(map(Pointer.parse, never)))
 
 
 ASKED = request(
@@ -34,13 +34,13 @@ ASKED = request(
 GOOD = b'{"id":"a","x":1}'
 
 
-def at_once(folder: Path, data: bytes, asked: Request = ASKED) -> tuple[list[Chunk], list[int]]:
+def at_once(folder: Path, data: bytes, asked: SourceRequest = ASKED) -> tuple[list[Chunk], list[int]]:
     """The chunks, and the lines that are not in doubt."""
     (folder / "a").write_bytes(b"")
-    (part,) = ndjson([folder / "a"], folder, asked).parts
+    (part,) = ndjson_source([folder / "a"], folder, asked).parts
     assert isinstance(part, NdjsonPart)
-    lines, reader = scan(Block(0, data)), part.lines
-    found = list(fast(lines, np.flatnonzero(~lines.odd), reader.bound, reader.root, reader.told))
+    lines, reader = scan_lines(LineBlock(0, data)), part.lines
+    found = list(read_by_arrow(lines, np.flatnonzero(~lines.odd), reader.bound, reader.root, reader.parser_options))
     return [chunk for chunk, _ in found], sorted(row for _, rows in found for row in rows.tolist())
 
 
@@ -103,7 +103,7 @@ def test_times_and_bytes_are_asked_for_as_text_and_whole_containers_not_at_all()
         ("/s/t", "date"),
         ("labels", "map"),
     )
-    assert explicit(tree(asked)) == pa.schema(
+    assert explicit_schema(field_tree(asked)) == pa.schema(
         [
             ("at", pa.string()),
             ("d", pa.string()),

@@ -3,18 +3,24 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from minimize.io.base import Chunk, Declared, Request
-from minimize.io.columnar import Bound
-from minimize.io.json_hand import beyond, by_hand, by_hand_only, needing, untold
-from minimize.io.json_scan import scan
-from minimize.io.lines import Block
-from minimize.io.shape import pruned, tree
-from minimize.pointer import Pointer
+from minimize.arrow.pointers import Pointer
+from minimize.sources.base import Chunk, DeclaredField, SourceRequest
+from minimize.sources.binding import BoundRequest
+from minimize.sources.files import LineBlock
+from minimize.sources.ndjson.arrow_reader import (
+    lines_needing_python,
+    needs_python,
+    python_columns,
+    read_partly_in_python,
+    undeclared_test,
+)
+from minimize.sources.ndjson.line_scan import scan_lines
+from minimize.sources.projection import field_tree, prune_schema
 from tests.io.declared import declared
 
 
-def request(*fields: Declared) -> Request:
-    return Request(fields, (Pointer.parse("/pin"),), Pointer.parse("id"))
+def request(*fields: DeclaredField) -> SourceRequest:
+    return SourceRequest(fields, (Pointer.parse("/pin"),), Pointer.parse("id"))
 
 
 ASKED = request(
@@ -26,10 +32,10 @@ ASKED = request(
 
 
 def read(data: bytes) -> tuple[Chunk, list[int]]:
-    root = tree(ASKED)
-    bound = Bound(ASKED, pruned(pa.schema([]), root), (), (), ASKED.fields[:1])
-    lines = scan(Block(0, data))
-    ((chunk, rows),) = by_hand(lines, np.flatnonzero(~lines.odd), bound, root)
+    root = field_tree(ASKED)
+    bound = BoundRequest(ASKED, prune_schema(pa.schema([]), root), (), (), ASKED.fields[:1])
+    lines = scan_lines(LineBlock(0, data))
+    ((chunk, rows),) = read_partly_in_python(lines, np.flatnonzero(~lines.odd), bound, root)
     return chunk, rows.tolist()
 
 
@@ -58,11 +64,11 @@ def test_lines_in_doubt_are_left_out() -> None:
 
 
 def test_a_map_that_is_dropped_needs_no_hand() -> None:
-    assert by_hand_only(tree(request(declared("fine", "decimal(76,39)"))))
-    assert not by_hand_only(tree(request(declared("labels", "map", needed=False))))
-    assert by_hand_only(tree(request(declared("labels", "map"))))
-    assert by_hand_only(
-        tree(request(declared("labels", "map", needed=False), declared("/labels/*", "string", needed=False)))
+    assert needs_python(field_tree(request(declared("fine", "decimal(76,39)"))))
+    assert not needs_python(field_tree(request(declared("labels", "map", needed=False))))
+    assert needs_python(field_tree(request(declared("labels", "map"))))
+    assert needs_python(
+        field_tree(request(declared("labels", "map", needed=False), declared("/labels/*", "string", needed=False)))
     )
 
 
@@ -74,16 +80,18 @@ def test_columns_with_something_of_no_told_type_are_named() -> None:
         declared("m", "map"),
         declared("o", "struct"),
     )
-    assert untold(tree(asked)) == {"a", "m", "o"}
+    assert python_columns(field_tree(asked)) == {"a", "m", "o"}
 
 
 def test_only_lines_that_may_have_the_key_need_a_hand() -> None:
     data = [b'{"id":"a"}', b'{"id":"a","labels":{}}', b'{"l\\u0061bels":{}}', b'{"w":"labels"}', b'{"label":{}}']
-    assert needing(scan(Block(0, b"\n".join(data))), tree(ASKED)).tolist() == [1, 2, 3]
+    assert lines_needing_python(scan_lines(LineBlock(0, b"\n".join(data))), field_tree(ASKED)).tolist() == [1, 2, 3]
 
 
 def test_what_is_not_declared_is_seen_in_structs_and_lists_at_any_depth() -> None:
-    more = beyond(tree(request(*(declared(key, "string") for key in ("id", "/s/t/u", "/l/*/n", "/k/*")))))
+    more = undeclared_test(
+        field_tree(request(*(declared(key, "string") for key in ("id", "/s/t/u", "/l/*/n", "/k/*"))))
+    )
     declared_only = [{}, {"id": "a", "s": None}, {"s": {"t": {"u": "x"}}, "l": [None, {}, {"n": "x"}], "k": ["x"]}]
     assert not any(map(more, declared_only))
     assert all(

@@ -4,16 +4,24 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from minimize.io.json_parse import CELLS, COLUMNS, KEYS, Inferred, Told, TooMany, tables
-from minimize.io.json_scan import scan
-from minimize.io.lines import Block
+from minimize.sources.files import LineBlock
+from minimize.sources.ndjson.arrow_parser import (
+    MAX_INFERRED_CELLS,
+    MAX_INFERRED_KEYS,
+    MIN_INFERRED_COLUMNS,
+    InferredColumns,
+    ParserOptions,
+    TooManyRefused,
+    parse_tables,
+)
+from minimize.sources.ndjson.line_scan import scan_lines
 
 TYPES = pa.schema([("n", pa.int64()), ("s", pa.string()), ("d", pa.decimal128(6, 2))])
 
 
-def parsed(lines: list[bytes], told: Told | None = None) -> list[int]:
-    scanned = scan(Block(0, b"\n".join(lines)))
-    found = list(tables(scanned, np.arange(len(lines)), told or Told(TYPES, few=1)))
+def parsed(lines: list[bytes], told: ParserOptions | None = None) -> list[int]:
+    scanned = scan_lines(LineBlock(0, b"\n".join(lines)))
+    found = list(parse_tables(scanned, np.arange(len(lines)), told or ParserOptions(TYPES, few=1)))
     assert all(table.num_rows == len(rows) for table, rows in found)
     return sorted(row for _, rows in found for row in rows.tolist())
 
@@ -43,27 +51,29 @@ def test_lines_with_a_key_of_several_kinds_are_left_out_from_the_first_of_anothe
 
 
 def test_many_lines_with_a_key_of_several_kinds_are_too_many() -> None:
-    with pytest.raises(TooMany):
+    with pytest.raises(TooManyRefused):
         parsed([b'{"u":1}', b'{"u":"x"}'] * 20)
 
 
 def test_where_other_keys_are_ignored_their_kinds_do_not_matter() -> None:
-    assert parsed([b'{"u":1}', b'{"u":"x"}'] * 20, Told(TYPES, "ignore")) == [*range(40)]
+    assert parsed([b'{"u":1}', b'{"u":"x"}'] * 20, ParserOptions(TYPES, "ignore")) == [*range(40)]
 
 
 def test_when_every_other_line_is_refused_there_are_too_many() -> None:
-    with pytest.raises(TooMany):
+    with pytest.raises(TooManyRefused):
         parsed([b'{"n":1}', b'{"n":"x"}'] * 20)
 
 
 def test_no_lines_are_no_tables() -> None:
-    scanned = scan(Block(0, b"{}"))
-    assert list(tables(scanned, np.zeros(0, np.int64), Told(TYPES))) == []
+    scanned = scan_lines(LineBlock(0, b"{}"))
+    assert list(parse_tables(scanned, np.zeros(0, np.int64), ParserOptions(TYPES))) == []
 
 
 def test_pieces_are_one_table_in_order_whatever_columns_each_of_them_has() -> None:
     lines = [b'{"n":1}', b'{"n":2,"u":1}', b'{"n":3,"v":{"k":1}}', b'{"n":4,"v":{"j":null}}', b'{"n":5,"u":null}']
-    ((table, rows),) = tables(scan(Block(0, b"\n".join(lines))), np.arange(5), Told(TYPES, look=8))
+    ((table, rows),) = parse_tables(
+        scan_lines(LineBlock(0, b"\n".join(lines))), np.arange(5), ParserOptions(TYPES, look=8)
+    )
     assert rows.tolist() == [0, 1, 2, 3, 4]
     assert table["n"].to_pylist() == [1, 2, 3, 4, 5]
     assert table["u"].to_pylist() == [None, 1, None, None, None]
@@ -71,27 +81,27 @@ def test_pieces_are_one_table_in_order_whatever_columns_each_of_them_has() -> No
 
 def test_pieces_whose_undeclared_values_have_nothing_in_common_are_tables_of_their_own() -> None:
     lines = [b'{"n":1,"u":1}', b'{"n":2,"u":"x"}', b'{"n":3,"u":"y"}']
-    found = list(tables(scan(Block(0, b"\n".join(lines))), np.arange(3), Told(TYPES, look=8)))
+    found = list(parse_tables(scan_lines(LineBlock(0, b"\n".join(lines))), np.arange(3), ParserOptions(TYPES, look=8)))
     assert [rows.tolist() for _, rows in found] == [[0], [1, 2]]
 
 
 def test_a_line_that_is_refused_is_looked_for_in_its_piece_alone() -> None:
     lines = with_bad({7: b'{"n":"x"}', 21: b'{"n":1.5}', 22: b'{"n":'}, 60)
-    assert parsed(lines, Told(TYPES, few=1, look=100)) == [row for row in range(60) if row not in (7, 21, 22)]
+    assert parsed(lines, ParserOptions(TYPES, few=1, look=100)) == [row for row in range(60) if row not in (7, 21, 22)]
 
 
-def inferring(lines: list[bytes], inferred: Inferred) -> list[pa.Table]:
-    scanned = scan(Block(0, b"\n".join(lines)))
-    return [table for table, _ in tables(scanned, np.arange(len(lines)), Told(TYPES), inferred)]
+def inferring(lines: list[bytes], inferred: InferredColumns) -> list[pa.Table]:
+    scanned = scan_lines(LineBlock(0, b"\n".join(lines)))
+    return [table for table, _ in parse_tables(scanned, np.arange(len(lines)), ParserOptions(TYPES), inferred)]
 
 
 def test_lines_with_keys_of_their_own_are_too_many_before_each_is_a_column() -> None:
-    with pytest.raises(TooMany):
-        inferring([b'{"n":1,"extra":{"k%d":1}}' % number for number in range(20_000)], Inferred())
+    with pytest.raises(TooManyRefused):
+        inferring([b'{"n":1,"extra":{"k%d":1}}' % number for number in range(20_000)], InferredColumns())
 
 
 def test_keys_that_come_up_now_and_then_are_columns_of_the_lines_around_them_at_first() -> None:
-    inferred = Inferred()
+    inferred = InferredColumns()
     lines = [b'{"n":%d,"u":1%s}' % (n, b',"k%d":1' % n if n % 5_000 == 0 else b"") for n in range(20_000)]
     (table,) = inferring(lines, inferred)
     assert table["n"].to_pylist() == [*range(20_000)]
@@ -100,20 +110,20 @@ def test_keys_that_come_up_now_and_then_are_columns_of_the_lines_around_them_at_
 
 
 def test_a_column_that_changes_its_type_is_inferred_again() -> None:
-    inferred = Inferred()
+    inferred = InferredColumns()
     numbers, texts = ([b'{"n":1,"u":%s}' % value] * 3_000 for value in (b"1", b'"2026-11-24T00:00:00Z"'))
     for lines, count in ((numbers, 3_000), (texts, 3_000), (numbers + texts, 6_000), (texts, 3_000)):
         assert sum(table.num_rows for table in inferring(lines, inferred)) == count
 
 
 def test_a_line_with_very_many_keys_is_left_out() -> None:
-    wide = b'{"n":1,%s}' % b",".join(b'"k%d":1' % number for number in range(KEYS))
+    wide = b'{"n":1,%s}' % b",".join(b'"k%d":1' % number for number in range(MAX_INFERRED_KEYS))
     assert parsed([b'{"n":1}', wide, b'{"n":2}']) == [0, 2]
 
 
 def test_a_table_has_no_more_values_than_it_may() -> None:
-    names = [b'"k%d":1' % number for number in range(COLUMNS // 4)]
-    lines = [b'{"n":1,%s}' % names[number % len(names)] for number in range(3 * CELLS // len(names))]
-    found = inferring(lines, Inferred())
+    names = [b'"k%d":1' % number for number in range(MIN_INFERRED_COLUMNS // 4)]
+    lines = [b'{"n":1,%s}' % names[number % len(names)] for number in range(3 * MAX_INFERRED_CELLS // len(names))]
+    found = inferring(lines, InferredColumns())
     assert len(found) > 1
-    assert all(table.num_rows * table.num_columns <= 2 * CELLS for table in found)
+    assert all(table.num_rows * table.num_columns <= 2 * MAX_INFERRED_CELLS for table in found)

@@ -4,11 +4,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from minimize.io.base import Declared, Request
-from minimize.io.json_values import Column, Kept, Reading, Values
-from minimize.io.rows import Mask
-from minimize.io.shape import tree
-from minimize.pointer import Pointer
+from minimize.arrow.pointers import Pointer
+from minimize.sources.base import DeclaredField, SourceRequest
+from minimize.sources.ndjson.flat_reader import ColumnReader, KeyTexts, LineSelection, TypedColumn
+from minimize.sources.projection import field_tree
+from minimize.sources.record_checks import BoolMask
 
 WORDS = {
     "s": "string",
@@ -21,27 +21,27 @@ WORDS = {
     "l": "list",
     "/o/k": "string",
 }
-ROOT = tree(Request(tuple(Declared(key, Pointer.parse(key), word) for key, word in WORDS.items())))
+ROOT = field_tree(SourceRequest(tuple(DeclaredField(key, Pointer.parse(key), word) for key, word in WORDS.items())))
 
 
-def values(*texts: str | None) -> Values:
+def values(*texts: str | None) -> KeyTexts:
     """Takes texts as they stand in a line, with their quotes; None where the key is not there."""
     there, quoted = (
         np.array([text is not None for text in texts]),
         np.array([(text or "")[:1] == '"' for text in texts]),
     )
     held = [(text or "").strip('"') for text in texts]
-    return Values([pa.array(held[:2], pa.string()), pa.array(held[2:], pa.string())], there, quoted)
+    return KeyTexts([pa.array(held[:2], pa.string()), pa.array(held[2:], pa.string())], there, quoted)
 
 
-def kept(mask: Mask) -> Kept:
-    return Kept.of(mask, [min(2, len(mask)), max(0, len(mask) - 2)])
+def kept(mask: BoolMask) -> LineSelection:
+    return LineSelection.from_mask(mask, [min(2, len(mask)), max(0, len(mask) - 2)])
 
 
 def read(name: str, *texts: str | None) -> tuple[pa.Array | None, list[bool]]:
-    reading = Reading(ROOT, frozenset({"never"}), np.ones(len(texts), bool))
+    reading = ColumnReader(ROOT, frozenset({"never"}), np.ones(len(texts), bool))
     column = reading.column(name, values(*texts))
-    return column and column.of(kept(np.ones(len(texts), bool))), reading.sure.tolist()
+    return column and column.select(kept(np.ones(len(texts), bool))), reading.certain.tolist()
 
 
 @pytest.mark.parametrize(
@@ -99,12 +99,12 @@ def test_where_a_container_may_be_or_nothing_there_is_no_column(name: str) -> No
 
 
 def test_a_text_that_nobody_reads_is_only_looked_at() -> None:
-    unread = Request((Declared("s", Pointer.parse("s"), "string", needed=False),))
-    reading = Reading(tree(unread), frozenset(), np.ones(3, bool))
+    unread = SourceRequest((DeclaredField("s", Pointer.parse("s"), "string", needed=False),))
+    reading = ColumnReader(field_tree(unread), frozenset(), np.ones(3, bool))
     column = reading.column("s", values('"x"', None, "1"))
     assert column is not None
-    assert column.of(kept(np.ones(3, bool))).to_pylist() == [True, None, None]
-    assert reading.sure.tolist() == [True, True, False]
+    assert column.select(kept(np.ones(3, bool))).to_pylist() == [True, None, None]
+    assert reading.certain.tolist() == [True, True, False]
 
 
 @pytest.mark.parametrize("left_out", [[], [0], [1, 2], [199], [57, 150], [*range(0, 200, 3)], [*range(200)]])
@@ -113,10 +113,10 @@ def test_lines_in_doubt_are_left_out(name: str, left_out: list[int]) -> None:
     texts = [None if line % 5 == 0 else str(line) for line in range(200)]
     sure = np.ones(200, bool)
     sure[left_out] = False
-    reading = Reading(ROOT, frozenset(), sure)
+    reading = ColumnReader(ROOT, frozenset(), sure)
     column = reading.column(name, values(*(text if name == "n" or text is None else f'"{text}"' for text in texts)))
     assert column is not None
-    found = column.of(kept(sure))
+    found = column.select(kept(sure))
     found.validate(full=True)
     left = [text for line, text in enumerate(texts) if line not in left_out]
     assert found.to_pylist() == [text if name == "s" or text is None else int(text) for text in left]
@@ -125,5 +125,5 @@ def test_lines_in_doubt_are_left_out(name: str, left_out: list[int]) -> None:
 def test_of_lines_that_are_left_out_nothing_stays_behind() -> None:
     sure = np.array([False, *[True] * 199])
     held = values(*(f'"{line}"' for line in ["secret", *range(199)]))
-    found = Column(held, held.there).of(kept(sure))
+    found = TypedColumn(held, held.present).select(kept(sure))
     assert b"secret" not in found.buffers()[2].to_pybytes()

@@ -5,14 +5,14 @@ from io import BytesIO
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minimize.io.lines import Block, blocks, lines
+from minimize.sources.files import LineBlock, line_blocks, nonblank_lines
 from tests.hypothesis_profiles import examples
 
 SIZE, LIMIT = 16, 40
 
 
-def cut(data: bytes) -> list[Block]:
-    return list(blocks(BytesIO(data), SIZE, LIMIT))
+def cut(data: bytes) -> list[LineBlock]:
+    return list(line_blocks(BytesIO(data), SIZE, LIMIT))
 
 
 def test_blocks_end_at_line_ends_and_know_their_position() -> None:
@@ -25,8 +25,12 @@ def test_blocks_end_at_line_ends_and_know_their_position() -> None:
 
 def test_a_line_above_the_limit_is_told_by_its_position_only() -> None:
     long = b"x" * (LIMIT + 1)
-    assert cut(b"a\n" + long + b"\nb\n") == [Block(0, b"a\n"), Block(2, b"", too_large=True), Block(44, b"b\n")]
-    assert cut(b"a\n" + long * 5) == [Block(0, b"a\n"), Block(2, b"", too_large=True)]
+    assert cut(b"a\n" + long + b"\nb\n") == [
+        LineBlock(0, b"a\n"),
+        LineBlock(2, b"", too_large=True),
+        LineBlock(44, b"b\n"),
+    ]
+    assert cut(b"a\n" + long * 5) == [LineBlock(0, b"a\n"), LineBlock(2, b"", too_large=True)]
 
 
 def test_a_line_of_exactly_the_limit_is_no_fault() -> None:
@@ -40,7 +44,7 @@ def test_a_byte_order_mark_is_left_out_at_the_start_and_nowhere_else() -> None:
 
 
 def test_blank_lines_are_no_lines() -> None:
-    assert list(lines(Block(5, b"a\n\n \t\r\nb\r\n"))) == [(5, b"a"), (12, b"b\r")]
+    assert list(nonblank_lines(LineBlock(5, b"a\n\n \t\r\nb\r\n"))) == [(5, b"a"), (12, b"b\r")]
 
 
 @settings(max_examples=examples(200))
@@ -51,9 +55,9 @@ def test_every_line_is_given_whole_or_told_too_large(texts: list[bytes], ended: 
         data = data[3:]
     given_: dict[int, bytes | None] = {}
     for block in cut(data):
-        given_.update({block.position: None} if block.too_large else dict(lines(block)))
+        given_.update({block.position: None} if block.too_large else dict(nonblank_lines(block)))
     expected = {}
-    for position, line in lines(Block(0, data)):
+    for position, line in nonblank_lines(LineBlock(0, data)):
         expected[position] = line if len(line) <= LIMIT else None
     assert {at: line for at, line in given_.items() if at in expected} == expected
     assert all(line is None for at, line in given_.items() if at not in expected)
@@ -68,5 +72,5 @@ class Trickle(BytesIO):
 
 def test_a_stream_that_gives_little_at_a_time_is_cut_like_any_other() -> None:
     data = b"\xef\xbb\xbffirst line\nsecond\nthird, a longer line\nlast"
-    assert list(blocks(Trickle(data), SIZE, LIMIT)) == cut(data)
+    assert list(line_blocks(Trickle(data), SIZE, LIMIT)) == cut(data)
     assert len(cut(data)) < 5

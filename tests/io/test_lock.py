@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import OutputError
-from minimize.io.lock import is_locked, lock
-from minimize.io.publish import open_output
+from minimize.output.lock import is_locked, take_lock
+from minimize.output.publish import open_output
 
 
 def test_a_folder_is_locked_while_it_is_open(tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(fcntl, "flock", refuses)
     with (tmp_path / "file").open("w") as file, pytest.raises(OutputError, match="ENOLCK"):
-        lock(file.fileno())
+        take_lock(file.fileno())
 
 
 def test_whoever_asks_whether_it_is_locked_keeps_nobody_out(tmp_path: Path) -> None:

@@ -9,17 +9,17 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError, SchemaError, SourceError
-from minimize.io.base import Chunk, Request
-from minimize.io.columnar import ROWS
-from minimize.io.memory import Memory, MemoryPart, memory, take
-from minimize.pointer import Pointer
+from minimize.sources.base import Chunk, SourceRequest
+from minimize.sources.binding import MEMORY_CHUNK_ROWS
+from minimize.sources.memory import MemoryPart, MemorySourceFactory, memory_source, read_memory
 from tests.io.declared import declared
 
 CANARY = "c4n4ry"
 
 
-REQUEST = Request(
+REQUEST = SourceRequest(
     (declared("id", "string", required=True), declared("n", "integer"), declared("/apps/*/name", "string")),
     (Pointer.parse("/pin"),),
     Pointer.parse("id"),
@@ -68,8 +68,8 @@ KINDS: dict[str, Callable[[pa.Table], Any]] = {
 }
 
 
-def read(data: Any, request: Request = REQUEST) -> list[Chunk]:
-    source = memory(data, request)
+def read(data: Any, request: SourceRequest = REQUEST) -> list[Chunk]:
+    source = memory_source(data, request)
     chunks = [chunk for part in source.parts for chunk in part.read()]
     assert all(chunk.records.schema.equals(source.schema) for chunk in chunks)
     return chunks
@@ -103,7 +103,7 @@ def test_pandas_columns_of_every_kind_come_through_arrow() -> None:
             3: [1.5, float("nan")],
         }
     )
-    request = Request(
+    request = SourceRequest(
         (
             declared("word", "string"),
             declared("kind", "string"),
@@ -126,20 +126,20 @@ def test_integers_that_pandas_made_doubles_are_refused_with_a_hint() -> None:
 def test_a_column_of_mixed_types_is_named_and_its_values_are_not() -> None:
     frame = pd.DataFrame({"id": pd.Series([CANARY, 7, {"k": CANARY}], dtype=object)})
     with pytest.raises(SchemaError) as caught:
-        memory(frame, REQUEST)
+        memory_source(frame, REQUEST)
     assert [finding.field for finding in caught.value.findings] == ["id"]
     assert CANARY not in f"{caught.value!s}{caught.value.__context__!r}{caught.value.__cause__!r}"
 
 
 def test_a_column_that_nobody_declared_is_neither_looked_into_nor_named() -> None:
     frame = pd.DataFrame({"id": ["a", "b"], "n": [1, 2], "apps": [[], []], CANARY: [None, 1], "x": [1, "y"]})
-    (chunk,) = memory(frame, REQUEST).parts[0].read()
+    (chunk,) = memory_source(frame, REQUEST).parts[0].read()
     assert [chunk.undeclared[Pointer((name,))].records for name in (CANARY, "x")] == [1, 2]
 
 
 def test_what_is_printed_of_a_chunk_holds_no_value_and_no_name_of_a_column() -> None:
     frame = pd.DataFrame({"id": [CANARY, "b"], "n": [1, 2], "apps": [[], []], CANARY: [1, 2]})
-    (chunk,) = memory(frame, REQUEST).parts[0].read()
+    (chunk,) = memory_source(frame, REQUEST).parts[0].read()
     assert CANARY not in repr(chunk)
     assert CANARY not in repr(chunk.undeclared[Pointer((CANARY,))])
 
@@ -147,7 +147,7 @@ def test_what_is_printed_of_a_chunk_holds_no_value_and_no_name_of_a_column() -> 
 @pytest.mark.parametrize("data", [[{"id": "a"}], {"id": ["a"]}, "text", None, pa.array([1]), pl.Series([1])])
 def test_what_is_no_table_is_refused_with_a_hint(data: Any) -> None:
     with pytest.raises(ConfigurationError, match="DataFrame"):
-        memory(data, REQUEST)
+        memory_source(data, REQUEST)
 
 
 def test_a_reader_stays_lazy_and_is_read_once() -> None:
@@ -158,10 +158,10 @@ def test_a_reader_stays_lazy_and_is_read_once() -> None:
             pulled.append(number)
             yield pa.record_batch({"id": ["a"], "n": [number]})
 
-    request = Request((declared("id", "string"), declared("n", "integer")))
+    request = SourceRequest((declared("id", "string"), declared("n", "integer")))
     reader = pa.RecordBatchReader.from_batches(pa.schema([("id", pa.string()), ("n", pa.int64())]), batches())
-    source = memory(reader, request)
-    assert (pulled, source.again) == ([], False)
+    source = memory_source(reader, request)
+    assert (pulled, source.is_rereadable) == ([], False)
     chunks = source.parts[0].read()
     assert next(chunks).positions == pa.array([0])
     assert len(pulled) == 1
@@ -177,14 +177,14 @@ def test_a_producer_that_fails_is_told_without_its_words() -> None:
 
     reader = pa.RecordBatchReader.from_batches(pa.schema([("id", pa.string())]), batches())
     with pytest.raises(SourceError) as caught:
-        read(reader, Request((declared("id", "string"),)))
+        read(reader, SourceRequest((declared("id", "string"),)))
     assert CANARY not in f"{caught.value!r}{caught.value.__context__!r}"
 
 
 def test_a_large_batch_is_cut_and_positions_go_on() -> None:
-    chunks = read(pa.table({"n": pa.array(range(ROWS + 5))}), Request((declared("n", "integer"),)))
-    assert [chunk.read for chunk in chunks] == [ROWS, 5]
-    assert chunks[1].positions == pa.array(range(ROWS, ROWS + 5))
+    chunks = read(pa.table({"n": pa.array(range(MEMORY_CHUNK_ROWS + 5))}), SourceRequest((declared("n", "integer"),)))
+    assert [chunk.read for chunk in chunks] == [MEMORY_CHUNK_ROWS, 5]
+    assert chunks[1].positions == pa.array(range(MEMORY_CHUNK_ROWS, MEMORY_CHUNK_ROWS + 5))
 
 
 def test_views_and_other_encodings_become_plain() -> None:
@@ -206,7 +206,7 @@ def test_views_and_other_encodings_become_plain() -> None:
         ("/f/*", "integer"),
         ("u", "binary"),
     ]
-    (chunk,) = read(table, Request(tuple(declared(*field) for field in fields)))
+    (chunk,) = read(table, SourceRequest(tuple(declared(*field) for field in fields)))
     assert [str(type_) for type_ in chunk.records.schema.types] == [
         "string",
         "dictionary<values=string, indices=int32, ordered=0>",
@@ -219,33 +219,33 @@ def test_views_and_other_encodings_become_plain() -> None:
 
 
 def test_a_column_of_nothing_but_nulls_takes_the_declared_type() -> None:
-    (chunk,) = read(pa.table({"n": pa.nulls(2)}), Request((declared("n", "integer"),)))
+    (chunk,) = read(pa.table({"n": pa.nulls(2)}), SourceRequest((declared("n", "integer"),)))
     assert chunk.records.schema == pa.schema([("n", pa.int64())])
 
 
 def test_text_that_is_not_utf8_is_an_error_without_it() -> None:
     broken = pa.array([b"\xff\xfe"], pa.binary()).cast(pa.string(), safe=False)
     with pytest.raises(SourceError, match="not what its schema says"):
-        read(pa.table({"id": broken}), Request((declared("id", "string"),)))
+        read(pa.table({"id": broken}), SourceRequest((declared("id", "string"),)))
 
 
 def test_the_schema_of_data_is_known_without_reading_it() -> None:
-    assert take(TABLE.to_reader()).schema == TABLE.schema
+    assert read_memory(TABLE.to_reader()).schema == TABLE.schema
 
 
 def test_a_part_in_memory_has_a_name_and_no_digest() -> None:
-    (part,) = memory(TABLE, REQUEST).parts
+    (part,) = memory_source(TABLE, REQUEST).parts
     assert (part.name, part.digest) == ("memory", "")
 
 
 def test_small_batches_of_a_table_are_put_together() -> None:
     table = pa.concat_tables([pa.table({"a": [number]}) for number in range(100)])
-    (chunk,) = memory(table, Request((declared("a", "integer"),))).parts[0].read()
+    (chunk,) = memory_source(table, SourceRequest((declared("a", "integer"),))).parts[0].read()
     assert chunk.records["a"].to_pylist() == list(range(100))
 
 
 def test_a_schema_that_comes_again_is_not_bound_anew_and_another_is() -> None:
-    again = Memory(REQUEST)
+    again = MemorySourceFactory(REQUEST)
     parts = [part for data in (TABLE, TABLE.slice(1)) for part in again(data).parts]
     assert isinstance(parts[0], MemoryPart)
     assert isinstance(parts[1], MemoryPart)

@@ -2,15 +2,15 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from minimize.io.base import Carried, Chunk, Reject
-from minimize.io.merge import joined, ordered, with_rejects
-from minimize.pointer import Pointer
+from minimize.arrow.pointers import Pointer
+from minimize.sources.base import Chunk, Reject, UndeclaredCount
+from minimize.sources.binding import add_rejects, concat_chunks, sort_chunk
 
 A, B, C = (Pointer((name,)) for name in "abc")
 
 
 def chunk(
-    values: list[int], undeclared: dict[Pointer, Carried] | None = None, rejects: tuple[Reject, ...] = ()
+    values: list[int], undeclared: dict[Pointer, UndeclaredCount] | None = None, rejects: tuple[Reject, ...] = ()
 ) -> Chunk:
     return Chunk(
         pa.record_batch({"n": pa.array(values, pa.int64())}),
@@ -26,21 +26,21 @@ def reject(position: int) -> Reject:
 
 
 def test_chunks_in_order_are_one_chunk() -> None:
-    first = chunk([0, 1], {A: Carried(1, frozenset("x"))}, (reject(2),))
-    second = chunk([3], {A: Carried(1, frozenset("y")), B: Carried(2)})
-    both = joined([first, second], first.records.schema)
+    first = chunk([0, 1], {A: UndeclaredCount(1, frozenset("x"))}, (reject(2),))
+    second = chunk([3], {A: UndeclaredCount(1, frozenset("y")), B: UndeclaredCount(2)})
+    both = concat_chunks([first, second], first.records.schema)
     assert (both.records.to_pydict(), both.read, both.rejects) == ({"n": [0, 1, 3]}, 4, (reject(2),))
-    assert both.undeclared == {A: Carried(2, frozenset("xy")), B: Carried(2)}
+    assert both.undeclared == {A: UndeclaredCount(2, frozenset("xy")), B: UndeclaredCount(2)}
     assert both.positions == pa.array([0, 1, 3])
 
 
 def test_no_chunks_are_an_empty_one() -> None:
-    none = joined([], pa.schema([("n", pa.int64())]))
+    none = concat_chunks([], pa.schema([("n", pa.int64())]))
     assert (none.read, none.records.num_rows, len(none.rejects)) == (0, 0, 0)
 
 
 def test_rejects_from_outside_are_counted_and_stand_in_order() -> None:
-    found = with_rejects(chunk([0, 4], rejects=(reject(2),)), [reject(3), reject(1)])
+    found = add_rejects(chunk([0, 4], rejects=(reject(2),)), [reject(3), reject(1)])
     assert [one.position for one in found.rejects] == [1, 2, 3]
     assert found.read == 5
 
@@ -48,7 +48,7 @@ def test_rejects_from_outside_are_counted_and_stand_in_order() -> None:
 def test_a_chunk_in_order_has_its_records_and_rejects_by_position() -> None:
     records = pa.record_batch({"a": ["x", "y", "z"]})
     rejects = (Reject(7, "byte", None, "malformed"), Reject(2, "byte", None, "malformed"))
-    chunk = ordered(Chunk(records, 5, rejects, positions=pa.array([0, 9, 4])))
+    chunk = sort_chunk(Chunk(records, 5, rejects, positions=pa.array([0, 9, 4])))
     assert chunk.records.column("a").to_pylist() == ["x", "z", "y"]
     assert chunk.positions == pa.array([0, 4, 9])
     assert [reject.position for reject in chunk.rejects] == [2, 7]

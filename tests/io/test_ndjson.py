@@ -12,21 +12,20 @@ import zstandard
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from minimize.arrow.pointers import Pointer
 from minimize.errors import SourceError
-from minimize.io.base import Chunk, Request
-from minimize.io.columnar import Bound
-from minimize.io.lines import Block
-from minimize.io.merge import joined
-from minimize.io.ndjson import Lines, NdjsonPart, ndjson
-from minimize.io.shape import Node, pruned, tree
-from minimize.pointer import Pointer
+from minimize.sources.base import Chunk, SourceRequest
+from minimize.sources.binding import BoundRequest, concat_chunks
+from minimize.sources.files import LineBlock
+from minimize.sources.ndjson import NdjsonPart, NdjsonReader, ndjson_source
+from minimize.sources.projection import FieldNode, field_tree, prune_schema
 from tests.hypothesis_profiles import examples
 from tests.io.declared import declared
 
 CANARY = "c4n4ry"
 
 
-REQUEST = Request(
+REQUEST = SourceRequest(
     fields=(
         declared("id", "string", required=True),
         declared("n", "integer"),
@@ -55,8 +54,8 @@ def write(folder: Path, data: bytes, name: str = "a.ndjson") -> Path:
     return path
 
 
-def chunks(folder: Path, data: bytes, request: Request = REQUEST) -> list[Chunk]:
-    source = ndjson([write(folder, data)], folder, request)
+def chunks(folder: Path, data: bytes, request: SourceRequest = REQUEST) -> list[Chunk]:
+    source = ndjson_source([write(folder, data)], folder, request)
     found = list(source.parts[0].read())
     assert all(chunk.records.schema.equals(source.schema) for chunk in found)
     return found
@@ -66,7 +65,7 @@ def line(**values: object) -> bytes:
     return json.dumps({**GOOD, **values}).encode()
 
 
-def fault(folder: Path, data: bytes, request: Request = REQUEST) -> tuple[str | None, str]:
+def fault(folder: Path, data: bytes, request: SourceRequest = REQUEST) -> tuple[str | None, str]:
     found = chunks(folder, data, request)
     rejects = [reject for chunk in found for reject in chunk.rejects]
     assert [chunk.read for chunk in found] == [1]
@@ -195,8 +194,8 @@ def test_a_part_tells_at_most_a_thousand_undeclared_paths_apart(tmp_path: Path) 
 
 
 def test_an_undeclared_container_is_what_it_first_occurs_as(tmp_path: Path) -> None:
-    request = Request((declared("/labels/*", "string"), declared("/apps/*", "integer")))
-    source = ndjson(
+    request = SourceRequest((declared("/labels/*", "string"), declared("/apps/*", "integer")))
+    source = ndjson_source(
         [write(tmp_path, b'{}\n{"labels":null}\n{"labels":{"k":"v"},"apps":[1]}\n{"labels":["v"]}')], tmp_path, request
     )
     (chunk,) = source.parts[0].read()
@@ -206,14 +205,14 @@ def test_an_undeclared_container_is_what_it_first_occurs_as(tmp_path: Path) -> N
 
 
 def test_a_declared_map_is_read_without_its_keys_where_only_its_size_is_wanted(tmp_path: Path) -> None:
-    request = Request((declared("/labels", "map"),))
-    source = ndjson([write(tmp_path, b'{"labels":{"k":"v","l":1}}')], tmp_path, request)
+    request = SourceRequest((declared("/labels", "map"),))
+    source = ndjson_source([write(tmp_path, b'{"labels":{"k":"v","l":1}}')], tmp_path, request)
     (chunk,) = source.parts[0].read()
     assert chunk.records.to_pylist() == [{"labels": [("", None), ("", None)]}]
 
 
 def test_a_decimal_is_read_exactly_and_refused_where_it_has_more_digits(tmp_path: Path) -> None:
-    request = Request((declared("d", "decimal(6,2)"),))
+    request = SourceRequest((declared("d", "decimal(6,2)"),))
     data = b'{"d":1.10}\n{"d":3}\n{"d":0.005}\n{"d":12345.0}\n{"d":"1.0"}\n{"d":1e2}\n{"d":99999}'
     (chunk,) = chunks(tmp_path, data, request)
     assert [str(record["d"]) for record in chunk.records.to_pylist()] == ["1.10", "3.00", "100.00"]
@@ -224,7 +223,7 @@ def test_a_decimal_is_read_exactly_and_refused_where_it_has_more_digits(tmp_path
 def test_members_of_a_compressed_file_are_one_stream(tmp_path: Path, ending: str) -> None:
     pack = gzip.compress if ending == ".gz" else zstandard.compress
     path = write(tmp_path, pack(line() + b"\n") + pack(line(id="b")), f"a.ndjson{ending}")
-    (chunk,) = ndjson([path], tmp_path, REQUEST).parts[0].read()
+    (chunk,) = ndjson_source([path], tmp_path, REQUEST).parts[0].read()
     assert chunk.records.column("id").to_pylist() == ["a", "b"]
     assert chunk.positions is not None
     assert chunk.positions.to_pylist() == [0, len(line()) + 1]
@@ -236,15 +235,15 @@ def test_a_damaged_file_stops_the_reading_and_is_named(tmp_path: Path, ending: s
     pack = gzip.compress if ending == ".gz" else zstandard.compress
     whole = pack(b"\n".join(line(id=f"{CANARY}{number}") for number in range(1000)))
     path = write(tmp_path, whole[:-9] if damage == "cut" else whole + b"junk of another kind", f"a.ndjson{ending}")
-    request = Request((declared("id", "string"),))
+    request = SourceRequest((declared("id", "string"),))
     with pytest.raises(SourceError, match=r"a\.ndjson") as caught:
-        list(ndjson([path], tmp_path, request).parts[0].read())
+        list(ndjson_source([path], tmp_path, request).parts[0].read())
     assert caught.value.exit_code == 2
     assert CANARY not in f"{caught.value!r}{caught.value.__context__!r}"
 
 
 def test_a_file_that_is_not_there_is_an_error_of_the_source(tmp_path: Path) -> None:
-    source = ndjson([tmp_path / "none.ndjson"], tmp_path, Request((declared("id", "string"),)))
+    source = ndjson_source([tmp_path / "none.ndjson"], tmp_path, SourceRequest((declared("id", "string"),)))
     with pytest.raises(SourceError, match=r"none\.ndjson"):
         list(source.parts[0].read())
 
@@ -266,18 +265,18 @@ def test_pieces_hold_each_line_once_in_order_and_where_it_stands(tmp_path: Path,
     data = b"\xef\xbb\xbf" + b"\n".join(
         [line(), b"", line(id="b" * 90) + b"\r", b"broken", b"\n", line(id="c"), line(id="d", u=1)]
     )
-    (part,) = ndjson([write(tmp_path, data)], tmp_path, REQUEST).parts
+    (part,) = ndjson_source([write(tmp_path, data)], tmp_path, REQUEST).parts
     assert isinstance(part, NdjsonPart)
     pieces = part.pieces(size)
-    found = joined([chunk for piece in pieces for chunk in piece.read()], part.lines.bound.schema)
-    assert meaning(found) == meaning(joined(list(part.read()), part.lines.bound.schema))
+    found = concat_chunks([chunk for piece in pieces for chunk in piece.read()], part.lines.bound.schema)
+    assert meaning(found) == meaning(concat_chunks(list(part.read()), part.lines.bound.schema))
     assert sum(piece.size for piece in pieces) == len(data)
     assert {piece.name for piece in pieces} == {"a.ndjson"}
 
 
 def test_a_piece_is_not_cut_again_and_neither_is_a_compressed_file(tmp_path: Path) -> None:
-    (part,) = ndjson([write(tmp_path, line() + b"\n" + line())], tmp_path, REQUEST).parts
-    (packed,) = ndjson([write(tmp_path, gzip.compress(line() * 9), "a.ndjson.gz")], tmp_path, REQUEST).parts
+    (part,) = ndjson_source([write(tmp_path, line() + b"\n" + line())], tmp_path, REQUEST).parts
+    (packed,) = ndjson_source([write(tmp_path, gzip.compress(line() * 9), "a.ndjson.gz")], tmp_path, REQUEST).parts
     assert isinstance(part, NdjsonPart)
     assert isinstance(packed, NdjsonPart)
     piece = part.pieces(10)[0]
@@ -287,7 +286,7 @@ def test_a_piece_is_not_cut_again_and_neither_is_a_compressed_file(tmp_path: Pat
 
 def test_a_piece_of_a_file_that_is_not_there_is_an_error_of_the_source(tmp_path: Path) -> None:
     path = write(tmp_path, line() + b"\n" + line())
-    (part,) = ndjson([path], tmp_path, REQUEST).parts
+    (part,) = ndjson_source([path], tmp_path, REQUEST).parts
     assert isinstance(part, NdjsonPart)
     piece = part.pieces(10)[1]
     path.unlink()
@@ -297,9 +296,9 @@ def test_a_piece_of_a_file_that_is_not_there_is_an_error_of_the_source(tmp_path:
 
 def test_the_digest_is_of_the_stored_bytes(tmp_path: Path) -> None:
     path = write(tmp_path, gzip.compress(b"{}", mtime=0), "a.ndjson.gz")
-    (part,) = ndjson([path], tmp_path, REQUEST).parts
+    (part,) = ndjson_source([path], tmp_path, REQUEST).parts
     assert part.digest.startswith("sha256:")
-    assert part.digest == ndjson([path], tmp_path, REQUEST).parts[0].digest
+    assert part.digest == ndjson_source([path], tmp_path, REQUEST).parts[0].digest
 
 
 keys = st.sampled_from(
@@ -372,15 +371,15 @@ odd = st.sampled_from(
 everything = st.lists(jsons | jsons | odd | st.binary(max_size=8), max_size=12).map(b"\n".join)
 
 
-def bound_of(request: Request) -> tuple[Bound, Node]:
-    shape = tree(request)
+def bound_of(request: SourceRequest) -> tuple[BoundRequest, FieldNode]:
+    shape = field_tree(request)
     required = tuple(field for field in request.fields if field.required)
-    return Bound(request, pruned(pa.schema([]), shape), (), (), required), shape
+    return BoundRequest(request, prune_schema(pa.schema([]), shape), (), (), required), shape
 
 
-def lines_of(request: Request, folder: Path) -> Lines:
+def lines_of(request: SourceRequest, folder: Path) -> NdjsonReader:
     (folder / "empty").write_bytes(b"")
-    (part,) = ndjson([folder / "empty"], folder, request).parts
+    (part,) = ndjson_source([folder / "empty"], folder, request).parts
     assert isinstance(part, NdjsonPart)
     return part.lines
 
@@ -394,24 +393,24 @@ def meaning(chunk: Chunk) -> tuple[object, ...]:
 
 
 @pytest.fixture(scope="module")
-def lines(tmp_path_factory: pytest.TempPathFactory) -> Lines:
+def lines(tmp_path_factory: pytest.TempPathFactory) -> NdjsonReader:
     return lines_of(REQUEST, tmp_path_factory.mktemp("lines"))
 
 
-def same(lines: Lines, data: bytes) -> None:
-    block = Block(7, data)
-    assert meaning(replace(lines, few=64).chunk(block)) == meaning(lines.strictly(block))
-    assert meaning(replace(lines, few=64, look=40).chunk(block)) == meaning(lines.strictly(block))
+def same(lines: NdjsonReader, data: bytes) -> None:
+    block = LineBlock(7, data)
+    assert meaning(replace(lines, few=64).chunk(block)) == meaning(lines.read_strictly(block))
+    assert meaning(replace(lines, few=64, look=40).chunk(block)) == meaning(lines.read_strictly(block))
 
 
 @settings(max_examples=examples(250))
 @given(everything)
 @example(b'{"id": "", "new": 1}\n')
-def test_the_fast_reader_gives_what_the_strict_reader_gives(lines: Lines, data: bytes) -> None:
+def test_the_fast_reader_gives_what_the_strict_reader_gives(lines: NdjsonReader, data: bytes) -> None:
     same(lines, data)
 
 
-NUMBERS = Request(
+NUMBERS = SourceRequest(
     fields=(
         declared("id", "string", required=True),
         declared("d", "decimal(6,2)"),
@@ -425,7 +424,7 @@ NUMBERS = Request(
     never=(Pointer.parse("/labels/secret"), Pointer.parse("/sold/*/pin")),
     subject=Pointer.parse("id"),
 )
-MAPS = Request(
+MAPS = SourceRequest(
     fields=(
         declared("id", "string", required=True),
         declared("n", "integer"),
@@ -493,13 +492,15 @@ unlike = st.lists(rendered | rendered | rendered | odd, max_size=12).map(b"\n".j
 @pytest.mark.parametrize("request_", [NUMBERS, MAPS], ids=["decimals", "maps"])
 @settings(max_examples=examples(250))
 @given(data=unlike)
-def test_decimals_and_maps_and_what_nobody_declared_are_read_fast_as_strictly(request_: Request, data: bytes) -> None:
-    same(Lines(*bound_of(request_)), data)
+def test_decimals_and_maps_and_what_nobody_declared_are_read_fast_as_strictly(
+    request_: SourceRequest, data: bytes
+) -> None:
+    same(NdjsonReader(*bound_of(request_)), data)
 
 
 @given(everything)
-def test_every_line_that_is_not_blank_is_a_record_or_a_reject(lines: Lines, data: bytes) -> None:
-    chunk = lines.chunk(Block(0, data))
+def test_every_line_that_is_not_blank_is_a_record_or_a_reject(lines: NdjsonReader, data: bytes) -> None:
+    chunk = lines.chunk(LineBlock(0, data))
     assert chunk.read == chunk.records.num_rows + len(chunk.rejects)
     assert chunk.read == sum(bool(line.strip(b" \t\r")) for line in data.split(b"\n"))
     assert CANARY not in repr(chunk.rejects)

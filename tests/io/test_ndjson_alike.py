@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from minimize.io.base import Declared, Request
-from minimize.io.json_flat import Known
-from minimize.io.lines import Block
-from minimize.io.merge import joined, ordered
-from minimize.io.ndjson import Lines, NdjsonPart, ndjson
-from minimize.pointer import Pointer
+from minimize.arrow.pointers import Pointer
+from minimize.sources.base import DeclaredField, SourceRequest
+from minimize.sources.binding import concat_chunks, sort_chunk
+from minimize.sources.files import LineBlock
+from minimize.sources.ndjson import NdjsonPart, NdjsonReader, ndjson_source
+from minimize.sources.ndjson.flat_reader import KnownKeyOrder
 from tests.io.test_ndjson import meaning
 
 FIELDS = {
@@ -31,9 +31,9 @@ FIELDS = {
     "/device/os": "string",
     "tags": "list",
 }
-REQUEST = Request(
+REQUEST = SourceRequest(
     tuple(
-        Declared(key, Pointer.parse(key), word, required=key in ("id", "at"), needed=not key.startswith("unread"))
+        DeclaredField(key, Pointer.parse(key), word, required=key in ("id", "at"), needed=not key.startswith("unread"))
         for key, word in FIELDS.items()
     ),
     never=(Pointer.parse("/contacts"), Pointer.parse("/sms/text")),
@@ -170,18 +170,18 @@ def changed(line: list[tuple[str, str]], changes: list[tuple[int, str, str, bool
     return line
 
 
-def reader(folder: Path, size: int) -> Lines:
+def reader(folder: Path, size: int) -> NdjsonReader:
     (folder / "a").write_bytes(b"")
-    (part,) = ndjson([folder / "a"], folder, REQUEST).parts
+    (part,) = ndjson_source([folder / "a"], folder, REQUEST).parts
     assert isinstance(part, NdjsonPart)
-    return Lines(part.lines.bound, part.lines.root, known=Known(size))
+    return NdjsonReader(part.lines.bound, part.lines.root, key_order=KnownKeyOrder(size))
 
 
-def check(lines: Lines, data: bytes, strictly: Lines) -> None:
+def check(lines: NdjsonReader, data: bytes, strictly: NdjsonReader) -> None:
     schema = lines.bound.schema
-    found = lines.chunk(Block(7, data))
-    alone = strictly.strictly(Block(7, data))
-    assert meaning(found) == meaning(ordered(joined([alone], schema)))
+    found = lines.chunk(LineBlock(7, data))
+    alone = strictly.read_strictly(LineBlock(7, data))
+    assert meaning(found) == meaning(sort_chunk(concat_chunks([alone], schema)))
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from minimize.io.base import Declared, Request
-from minimize.io.lines import LIMIT, blocks
-from minimize.io.merge import joined, ordered
-from minimize.io.ndjson import NdjsonPart, ndjson
-from minimize.pointer import Pointer
+from minimize.arrow.pointers import Pointer
+from minimize.sources.base import DeclaredField, SourceRequest
+from minimize.sources.binding import concat_chunks, sort_chunk
+from minimize.sources.files import MAX_LINE_BYTES, line_blocks
+from minimize.sources.ndjson import NdjsonPart, ndjson_source
 from tests.hypothesis_profiles import examples
 from tests.io.test_ndjson import meaning
 
@@ -39,10 +39,12 @@ MAPPED = b'{"id": "c", "at": "2026-11-24T10:00:00Z", "labels": {"k": "v", "j": n
 Mutation = Callable[[bytes, int], bytes]
 
 
-def request(mapped: bool) -> Request:
+def request(mapped: bool) -> SourceRequest:
     fields = FIELDS | ({"labels": "map", "/labels/*": "string"} if mapped else {})
-    return Request(
-        tuple(Declared(key, Pointer.parse(key), word, required=key in ("id", "at")) for key, word in fields.items()),
+    return SourceRequest(
+        tuple(
+            DeclaredField(key, Pointer.parse(key), word, required=key in ("id", "at")) for key, word in fields.items()
+        ),
         never=(Pointer.parse("/contacts"), Pointer.parse("/device/pin")),
         any_depth=("passcode", "secret"),
         subject=Pointer.parse("id"),
@@ -114,17 +116,18 @@ def mutated(line: bytes, changes: list[tuple[Mutation, int]]) -> bytes:
 
 
 def check(path: Path, mapped: bool) -> None:
-    (part,) = ndjson([path], path.parent, request(mapped)).parts
+    (part,) = ndjson_source([path], path.parent, request(mapped)).parts
     assert isinstance(part, NdjsonPart)
     schema = part.lines.bound.schema
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
         alone = [
-            part.lines.strictly(block) if not block.too_large else part.lines.chunk(block) for block in blocks(stream)
+            part.lines.read_strictly(block) if not block.too_large else part.lines.chunk(block)
+            for block in line_blocks(stream)
         ]
     chunks = list(part.read())
     assert bool(chunks) == bool(alone)
     if chunks:
-        assert meaning(ordered(joined(chunks, schema))) == meaning(ordered(joined(alone, schema)))
+        assert meaning(sort_chunk(concat_chunks(chunks, schema))) == meaning(sort_chunk(concat_chunks(alone, schema)))
 
 
 @settings(max_examples=examples(300), suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
@@ -149,6 +152,6 @@ def test_many_lines_with_every_change_among_them_are_read_as_each_alone(tmp_path
 
 def test_lines_about_the_limit_are_read_as_each_alone(tmp_path: Path) -> None:
     start = b'{"id":"a","at":"2026-11-24T10:00:00Z","new":"'
-    longest = start + b"x" * (LIMIT - len(start) - 2) + b'"}'
+    longest = start + b"x" * (MAX_LINE_BYTES - len(start) - 2) + b'"}'
     (tmp_path / "a.ndjson").write_bytes(b"\n".join([FLAT, longest, NESTED, b" " + longest, MAPPED, longest[:-1], FLAT]))
     check(tmp_path / "a.ndjson", mapped=False)

@@ -6,7 +6,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.io.numerals import DIGITS, LENGTH, plain
+from minimize.sources.ndjson.flat_reader import MAX_INTEGER_DIGITS, MAX_NUMBER_BYTES, are_plain_numbers
 
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
 texts = st.lists(
@@ -32,31 +32,31 @@ def expected(text: str, whole: bool) -> bool:
     match = NUMBER.fullmatch(text)
     if match is None or (whole and match[2]):
         return False
-    return len(text.lstrip("-")) <= (DIGITS if whole else LENGTH)
+    return len(text.lstrip("-")) <= (MAX_INTEGER_DIGITS if whole else MAX_NUMBER_BYTES)
 
 
 @given(values=texts)
 def test_numbers_are_told_as_by_their_grammar(values: list[str]) -> None:
     array = pa.array(values, pa.string())
-    assert plain(array).tolist() == [expected(value, whole=False) for value in values]
-    assert plain(array, whole=True).tolist() == [expected(value, whole=True) for value in values]
+    assert are_plain_numbers(array).tolist() == [expected(value, whole=False) for value in values]
+    assert are_plain_numbers(array, whole=True).tolist() == [expected(value, whole=True) for value in values]
 
 
 def test_a_part_of_an_array_is_looked_at_alone() -> None:
     array = pa.array(["x", "1", "2.5", "", "y"]).slice(1, 3)
-    assert plain(array).tolist() == [True, True, False]
-    assert plain(array, whole=True).tolist() == [True, False, False]
+    assert are_plain_numbers(array).tolist() == [True, True, False]
+    assert are_plain_numbers(array, whole=True).tolist() == [True, False, False]
 
 
 @given(values=st.lists(st.from_regex(r"-?(0|[1-9][0-9]{0,17})", fullmatch=True)))
 def test_whole_numbers_that_are_told_are_what_arrow_reads(values: list[str]) -> None:
     array = pa.array(values, pa.string())
-    assert plain(array, whole=True).all()
+    assert are_plain_numbers(array, whole=True).all()
     assert array.cast(pa.int64()).to_pylist() == [int(value) for value in values]
 
 
 @given(values=st.lists(st.from_regex(r"-?(0|[1-9][0-9]{0,20})\.[0-9]{1,20}", fullmatch=True)))
 def test_numbers_that_are_told_are_what_arrow_reads(values: list[str]) -> None:
     array = pa.array(values, pa.string())
-    assert plain(array).all()
+    assert are_plain_numbers(array).all()
     assert array.cast(pa.float64()).to_pylist() == [float(value) for value in values]

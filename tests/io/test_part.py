@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from minimize.errors import OutOfMemoryError, SourceError
-from minimize.io.part import FilePart, broken, damaged, steady
+from minimize.sources.files import FilePart, damaged_file_error, read_error, replace_errors
 
 CANARY = "c4n4ry"
 
@@ -41,7 +41,7 @@ def test_an_iterator_that_fails_is_told_in_our_words_after_what_it_gave() -> Non
         yield 1
         raise ValueError(CANARY)
 
-    got = steady(failing(), damaged("a.bin"))
+    got = replace_errors(failing(), damaged_file_error("a.bin"))
     assert next(got) == 1
     with pytest.raises(SourceError, match="damaged") as caught:
         next(got)
@@ -54,16 +54,16 @@ def test_a_file_is_not_called_damaged_if_memory_is_used_up(error: Exception) -> 
         yield 1
         raise error
 
-    got = steady(failing(), damaged("a.bin"), "a.bin")
+    got = replace_errors(failing(), damaged_file_error("a.bin"), "a.bin")
     assert next(got) == 1
     with pytest.raises(OutOfMemoryError, match=r"while a\.bin was read") as caught:
         next(got)
     assert (caught.value.__context__, caught.value.__cause__) == (None, None)
-    assert isinstance(broken("a.bin", error), OutOfMemoryError)
+    assert isinstance(read_error("a.bin", error), OutOfMemoryError)
 
 
 def test_an_iterator_that_ends_ends() -> None:
-    assert list(steady(iter([1, 2]), damaged("a.bin"))) == [1, 2]
+    assert list(replace_errors(iter([1, 2]), damaged_file_error("a.bin"))) == [1, 2]
 
 
 def test_a_file_that_changed_since_it_was_first_seen_has_no_digest(tmp_path: Path) -> None:

@@ -9,19 +9,18 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
-from minimize.io.hive import LONGEST
-from minimize.io.partitions import too_long
-from minimize.job.replay import recheck
+from minimize.output.partitions import MAX_FOLDER_BYTES, is_too_long
+from minimize.runs.replay import recheck_quarantine
 from tests.project import Project, event, new_project
 
-ROOM = LONGEST - len("tenant_id=")
+ROOM = MAX_FOLDER_BYTES - len("tenant_id=")
 VALUES = ["x" * ROOM, "x" * (ROOM + 1), "é" * (ROOM // 6), "é" * (ROOM // 6 + 1), None, "short"]
 
 
 @pytest.mark.parametrize("encoded", [False, True])
 def test_a_name_is_too_long_from_its_256th_byte_on(encoded: bool) -> None:
     values = pa.array(VALUES)
-    found = too_long(values.dictionary_encode() if encoded else values, "tenant_id")
+    found = is_too_long(values.dictionary_encode() if encoded else values, "tenant_id")
     assert found.tolist() == [False, True, False, True, False, False]
 
 
@@ -36,7 +35,7 @@ def test_a_record_whose_value_is_too_long_is_quarantined_and_the_others_are_writ
     minimize.verify(project.out, keys=project.keys)
     (quarantined,) = quarantine(project)
     assert (quarantined["field"], quarantined["code"], quarantined["unit"]) == ("/tenant_id", "too_long", "byte")
-    (found,) = recheck(project.out, keys=project.keys)
+    (found,) = recheck_quarantine(project.out, keys=project.keys)
     assert found.rows == 0
 
 

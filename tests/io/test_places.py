@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import OutputError
-from minimize.io.places import can_be_run_id, check_apart, check_place, is_date, place_of
+from minimize.output.paths import check_apart, check_partition, is_date, is_run_id, output_and_date
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from minimize.io.places import can_be_run_id, check_apart, check_place, is_date,
     ],
 )
 def test_a_files_output_and_date_are_in_its_path(path: str, place: tuple[str, str | None]) -> None:
-    assert place_of(path) == place
+    assert output_and_date(path) == place
 
 
 @pytest.mark.parametrize("text", ["2026-02-30", "2026-1-1", "26-01-01", "2026-01-01T00", "", "2026-01-01/.."])
@@ -30,7 +30,7 @@ def test_what_is_no_date_is_none(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", ".", "..", "a/b", "-a", "a_b", "a.b", "a" * 200])
 def test_what_cannot_name_files_is_no_run_id(text: str) -> None:
-    assert not can_be_run_id(text)
+    assert not is_run_id(text)
 
 
 def test_a_link_does_not_hide_that_output_and_source_are_one(tmp_path: Path) -> None:
@@ -43,9 +43,9 @@ def test_a_link_does_not_hide_that_output_and_source_are_one(tmp_path: Path) -> 
 def test_a_place_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "records").touch()
     with pytest.raises(OutputError):
-        check_place(tmp_path, "records", None)
+        check_partition(tmp_path, "records", None)
 
 
 def test_a_place_that_is_not_there_yet_is_free(tmp_path: Path) -> None:
-    check_place(tmp_path, "records", "2026-11-24")
+    check_partition(tmp_path, "records", "2026-11-24")
     assert [*tmp_path.iterdir()] == []

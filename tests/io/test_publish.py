@@ -11,11 +11,11 @@ import pyarrow as pa
 import pytest
 
 from minimize.errors import OutputError, SchemaError
-from minimize.io.base import Reject
-from minimize.io.history import receipts
-from minimize.io.intent import listing
-from minimize.io.publish import open_output
-from minimize.receipt import FileRef
+from minimize.output.folder import read_receipts
+from minimize.output.publish import open_output
+from minimize.output.recovery import list_data_files
+from minimize.receipts import FileRef
+from minimize.sources.base import Reject
 from tests.io.publishing import FLEET, RECORDS, check_whole, making, new, old, receipt_for, recovered, rows, snapshot
 
 PARTITIONED = pa.schema([("tenant_id", pa.string()), ("n", pa.int64())])
@@ -63,8 +63,8 @@ def test_an_undated_output_is_replaced_whole(tmp_path: Path) -> None:
             made.reject(None, Reject(1, "byte", None, "malformed"))
             made.publish()
         check_whole(tmp_path / "out")
-        assert listing(tmp_path / "out/records") == (f"{run}-0.parquet",)
-        assert listing(tmp_path / "out/quarantine") == (f"{run}.parquet",)
+        assert list_data_files(tmp_path / "out/records") == (f"{run}-0.parquet",)
+        assert list_data_files(tmp_path / "out/quarantine") == (f"{run}.parquet",)
 
 
 def test_parts_of_one_partition_stand_beside_each_other(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_parts_of_one_partition_stand_beside_each_other(tmp_path: Path) -> None:
             made.put("records", "2026-11-24", RECORDS, rows(RECORDS, "a", part), part=part, empty=part == 0)
         made.publish()
     check_whole(tmp_path)
-    assert [*listing(tmp_path / "records/date=2026-11-24")] == [f"run1-{part}.parquet" for part in range(3)]
+    assert [*list_data_files(tmp_path / "records/date=2026-11-24")] == [f"run1-{part}.parquet" for part in range(3)]
 
 
 def test_leaving_the_block_without_publishing_undoes_everything(folder: Path) -> None:
@@ -110,7 +110,7 @@ def test_names_that_are_no_outputs_are_refused(tmp_path: Path) -> None:
     with open_output(tmp_path) as output, output.begin("run1") as staging:
         for name, date in (("runs", None), ("../x", None), ("a/b", None), ("records", "24.11.2026"), ("", None)):
             with pytest.raises(OutputError):
-                staging.place(name, date)
+                staging.reserve_partition(name, date)
 
 
 def test_output_and_source_lie_apart(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_data_that_no_run_wrote_is_not_overwritten(folder: Path, stranger: str) 
     path = folder / "records" / stranger
     path.write_text("precious")
     with open_output(folder) as output, output.begin("run2") as staging, pytest.raises(OutputError) as caught:
-        staging.place("records", "2026-11-24")
+        staging.reserve_partition("records", "2026-11-24")
     assert path.read_text() == "precious"
     assert caught.value.hint
 
@@ -160,7 +160,7 @@ def test_dated_data_does_not_come_beside_undated(tmp_path: Path) -> None:
         made.put("records", None, RECORDS)
         made.publish()
         with output.begin("run2") as staging, pytest.raises(OutputError):
-            staging.place("records", "2026-11-24")
+            staging.reserve_partition("records", "2026-11-24")
 
 
 def test_a_new_folder_is_its_owners_alone_and_what_is_in_it_follows_the_umask(tmp_path: Path) -> None:
@@ -188,9 +188,9 @@ def test_a_receipt_must_list_what_was_staged_and_what_it_replaces(folder: Path) 
     with open_output(folder) as output, output.begin("run2") as staging:
         sink = staging.sink("records", "2026-11-24", RECORDS)
         written = {"records": tuple(sink.close())}
-        right = receipt_for(output, "run2", written, staging.standing())
+        right = receipt_for(output, "run2", written, staging.current_files())
         wrong = [
-            receipt_for(output, "run2", {}, staging.standing()),
+            receipt_for(output, "run2", {}, staging.current_files()),
             receipt_for(output, "run2", written),
             replace(right, sequence=3),
             replace(right, previous=None),
@@ -202,7 +202,7 @@ def test_a_receipt_must_list_what_was_staged_and_what_it_replaces(folder: Path) 
                 staging.publish(receipt)
         staging.publish(right)
     check_whole(folder)
-    assert [receipt.run_id for receipt in receipts(folder)] == ["run1", "run2"]
+    assert [receipt.run_id for receipt in read_receipts(folder)] == ["run1", "run2"]
 
 
 def test_files_that_an_intent_needs_and_that_are_gone_stop_the_next_command(folder: Path) -> None:

@@ -7,13 +7,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from minimize.io.base import Reject
-from minimize.io.quarantine import SCHEMA, Quarantine
-from minimize.io.sink import ParquetSink
+from minimize.output.quarantine import QUARANTINE_SCHEMA, QuarantineWriter
+from minimize.output.sink import ParquetSink
+from minimize.sources.base import Reject
 
 
-def quarantine(root: Path) -> Quarantine:
-    return Quarantine(ParquetSink(root, "quarantine/date=2026-11-24", "run", SCHEMA, empty=False), "run")
+def quarantine(root: Path) -> QuarantineWriter:
+    return QuarantineWriter(
+        ParquetSink(root, "quarantine/date=2026-11-24", "run", QUARANTINE_SCHEMA, empty=False), "run"
+    )
 
 
 def test_each_reject_is_one_row(tmp_path: Path) -> None:
@@ -23,7 +25,7 @@ def test_each_reject_is_one_row(tmp_path: Path) -> None:
     [written] = made.close()
     assert written.path == "quarantine/date=2026-11-24/run.parquet"
     assert pq.read_table(tmp_path / written.path, partitioning=None).to_pylist() == [
-        dict(zip(SCHEMA.names, row, strict=True))
+        dict(zip(QUARANTINE_SCHEMA.names, row, strict=True))
         for row in (
             ("run", "a.ndjson", 0, "byte", None, "malformed"),
             ("run", "a.ndjson", 90, "byte", "/apps/*/name", "wrong_type"),
@@ -47,5 +49,5 @@ def test_without_rejects_there_is_no_file(tmp_path: Path) -> None:
 
 
 def test_there_is_no_column_that_could_hold_a_value() -> None:
-    assert SCHEMA.names == ["run_id", "source", "position", "unit", "field", "code"]
-    assert SCHEMA.field("position").type == pa.int64()
+    assert QUARANTINE_SCHEMA.names == ["run_id", "source", "position", "unit", "field", "code"]
+    assert QUARANTINE_SCHEMA.field("position").type == pa.int64()

@@ -12,15 +12,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from minimize.arrow.batch import Batch, BatchCounts, Stage
 from minimize.errors import OutputError
-from minimize.io.exchange import Exchange, exchange
-from minimize.io.intent import listing
-from minimize.io.publish import open_output
-from minimize.io.published import files, read, receipts
-from minimize.io.rewrite import EachFile, Rewritten, rewrite
-from minimize.io.stored import Stored
-from minimize.receipt import Receipt
-from minimize.stage import Batch, Counts, Stage
+from minimize.governance.rewrite import RewriteResult, StagePerFile, rewrite_files
+from minimize.output.publish import open_output
+from minimize.output.reader import file_paths, load_receipts, read_output
+from minimize.output.recovery import FolderExchange, exchange_folders, list_data_files
+from minimize.output.stored_file import StoredFile
+from minimize.receipts import Receipt
 from tests.io.publishing import RECORDS, check_whole, dies_at, making, receipt_for, recovered, rows, snapshot
 
 DAY = "records/date=2026-11-24"
@@ -33,7 +32,7 @@ def without(device: str) -> Stage:
     def stage(batch: Batch) -> Batch:
         stays = pc.not_equal(batch.raw["device"], device)
         kept = batch.raw.filter(stays)
-        return batch.with_(raw=kept, counts=Counts(gated={"erased": batch.raw.num_rows - kept.num_rows}))
+        return batch.with_(raw=kept, counts=BatchCounts(gated={"erased": batch.raw.num_rows - kept.num_rows}))
 
     return stage
 
@@ -62,16 +61,18 @@ def source(folder: Path) -> None:
         made.publish()
 
 
-def apply(folder: Path, stage: Stage | EachFile, *paths: str, exchange: Exchange = exchange) -> Rewritten:
-    seen: list[Rewritten] = []
+def apply(
+    folder: Path, stage: Stage | StagePerFile, *paths: str, exchange: FolderExchange = exchange_folders
+) -> RewriteResult:
+    seen: list[RewriteResult] = []
     with open_output(folder, exchange=exchange) as output:
 
-        def receipt(done: Rewritten) -> Receipt:
+        def receipt(done: RewriteResult) -> Receipt:
             seen.append(done)
             gone, replaced = ([file.path for file in each] for each in (done.removes, done.replaces))
             return receipt_for(output, "run2", done.written, tuple(replaced), tuple(gone), "delete")
 
-        rewrite(output, "run2", paths, stage, receipt, {"reason.txt": b"asked"})
+        rewrite_files(output, "run2", paths, stage, receipt, {"reason.txt": b"asked"})
     return seen[0]
 
 
@@ -81,7 +82,7 @@ class Seen:
 
     rows: dict[str, int] = field(default_factory=dict)
 
-    def __call__(self, stored: Stored) -> Seeing | None:
+    def __call__(self, stored: StoredFile) -> Seeing | None:
         return Seeing(self.rows, stored.path) if stored.path != SECOND else None
 
 
@@ -107,22 +108,22 @@ def folder(tmp_path: Path) -> Path:
 def test_rows_are_gone_and_the_rest_is_as_it_was(folder: Path) -> None:
     done = apply(folder, without("a1"), FIRST)
     check_whole(folder)
-    assert sorted(read(folder)["device"].to_pylist()) == ["a0", "a2", "b0", "b1", "b2", "c0", "c1", "c2"]
+    assert sorted(read_output(folder)["device"].to_pylist()) == ["a0", "a2", "b0", "b1", "b2", "c0", "c1", "c2"]
     assert (done.read, done.counts.gated) == (3, {"erased": 1})
     assert [file.path for file in done.replaces] == [FIRST]
-    assert listing(folder / DAY) == ("run1-1.parquet", "run2-0.parquet")
+    assert list_data_files(folder / DAY) == ("run1-1.parquet", "run2-0.parquet")
 
 
 def test_what_is_read_is_shown_as_it_stands_there_and_goes_beside_the_receipt(folder: Path) -> None:
     seen, beside = Seen(), dict[str, bytes]()
     with open_output(folder) as output:
 
-        def receipt(done: Rewritten) -> Receipt:
+        def receipt(done: RewriteResult) -> Receipt:
             beside["rows.json"] = json.dumps(seen.rows).encode()
             gone, replaced = ([file.path for file in each] for each in (done.removes, done.replaces))
             return receipt_for(output, "run2", done.written, tuple(replaced), tuple(gone), "delete")
 
-        rewrite(output, "run2", [FIRST, SECOND], without("a1"), receipt, beside, shown=seen)
+        rewrite_files(output, "run2", [FIRST, SECOND], without("a1"), receipt, beside, shown=seen)
     assert json.loads((folder / "runs" / "run2" / "rows.json").read_bytes()) == {FIRST: 3}
 
 
@@ -138,14 +139,14 @@ def test_a_column_can_be_emptied_and_its_metadata_stays(folder: Path) -> None:
     apply(folder, emptied, FIRST)
     schema = pq.read_schema(folder / DAY / "run2-0.parquet")
     assert schema.equals(RECORDS, check_metadata=True)
-    assert read(folder, dates="2026-11-24")["device"].to_pylist().count(None) == 3
+    assert read_output(folder, dates="2026-11-24")["device"].to_pylist().count(None) == 3
 
 
 def test_a_stage_that_changes_nothing_gives_equal_files(folder: Path) -> None:
-    before = read(folder)
+    before = read_output(folder)
     apply(folder, kept, FIRST, SECOND)
     check_whole(folder)
-    assert read(folder).equals(before, check_metadata=True)
+    assert read_output(folder).equals(before, check_metadata=True)
 
 
 def test_a_file_of_which_nothing_is_left_goes(folder: Path) -> None:
@@ -153,25 +154,25 @@ def test_a_file_of_which_nothing_is_left_goes(folder: Path) -> None:
     check_whole(folder)
     assert [file.path for file in done.removes] == [FIRST]
     assert done.replaces == ()
-    assert listing(folder / DAY) == ("run1-1.parquet",)
+    assert list_data_files(folder / DAY) == ("run1-1.parquet",)
 
 
 def test_a_partition_of_which_nothing_is_left_goes(folder: Path) -> None:
     apply(folder, nothing, FIRST, SECOND)
     check_whole(folder)
     assert not (folder / DAY).exists()
-    assert read(folder).num_rows == 3
+    assert read_output(folder).num_rows == 3
 
 
 def test_several_partitions_change_together(folder: Path) -> None:
     apply(folder, nothing, FIRST, "records/date=2026-11-25/run1-0.parquet")
     check_whole(folder)
-    assert len(files(folder)) == 1
+    assert len(file_paths(folder)) == 1
 
 
 def test_the_receipt_follows_and_its_files_stand_beside_it(folder: Path) -> None:
     apply(folder, without("a1"), FIRST)
-    assert [receipt.kind for receipt in receipts(folder)] == ["run", "delete"]
+    assert [receipt.kind for receipt in load_receipts(folder)] == ["run", "delete"]
     assert (folder / "runs/run2/reason.txt").read_bytes() == b"asked"
 
 
@@ -186,10 +187,10 @@ def test_columns_that_are_folders_can_be_read_and_stay(tmp_path: Path) -> None:
     def stage(batch: Batch) -> Batch:
         return batch.with_(raw=batch.raw.filter(pc.not_equal(batch.raw["tenant"], "t/1")))
 
-    apply(tmp_path, stage, *[str(Path(path).relative_to(tmp_path)) for path in files(tmp_path)])
+    apply(tmp_path, stage, *[str(Path(path).relative_to(tmp_path)) for path in file_paths(tmp_path)])
     check_whole(tmp_path)
-    assert read(tmp_path).drop_columns("date").to_pydict() == {"tenant": ["t2", "t2"], "device": ["a", "b"]}
-    assert read(tmp_path).schema.names == ["tenant", "device", "date"]
+    assert read_output(tmp_path).drop_columns("date").to_pydict() == {"tenant": ["t2", "t2"], "device": ["a", "b"]}
+    assert read_output(tmp_path).schema.names == ["tenant", "device", "date"]
 
 
 def test_quarantine_files_can_be_rewritten_too(tmp_path: Path) -> None:
@@ -229,7 +230,7 @@ def all_of_c_and_one_of_a(batch: Batch) -> Batch:
     return nothing(batch) if "c0" in batch.raw["device"].to_pylist() else without("a1")(batch)
 
 
-def dropping(folder: Path, exchange: Exchange) -> None:
+def dropping(folder: Path, exchange: FolderExchange) -> None:
     paths = [FIRST, SECOND, "records/date=2026-11-25/run1-0.parquet"]
     apply(
         folder,
@@ -258,7 +259,7 @@ def test_killed_anywhere_a_rewrite_is_done_or_undone(folder: Path, point: str, d
     before = snapshot(folder)
     whole = folder.parent / "whole"
     shutil.copytree(folder, whole)
-    dropping(whole, exchange)
+    dropping(whole, exchange_folders)
     assert dies_at(point, dropping, folder, atomic)
     recovered(folder)
     check_whole(folder)
@@ -269,15 +270,15 @@ def test_a_file_that_is_to_be_removed_is_not_read(folder: Path) -> None:
     (folder / FIRST).write_bytes(b"no parquet")
     with open_output(folder) as output:
 
-        def receipt(done: Rewritten) -> Receipt:
+        def receipt(done: RewriteResult) -> Receipt:
             gone, replaced = ([file.path for file in each] for each in (done.removes, done.replaces))
             return receipt_for(output, "run2", done.written, tuple(replaced), tuple(gone), "expire")
 
-        rewrite(output, "run2", [], kept, receipt, removes=[FIRST])
-    assert listing(folder / DAY) == ("run1-1.parquet",)
+        rewrite_files(output, "run2", [], kept, receipt, removes=[FIRST])
+    assert list_data_files(folder / DAY) == ("run1-1.parquet",)
 
 
 def test_each_file_can_have_a_stage_of_its_own(folder: Path) -> None:
     stages = {FIRST: without("a1"), SECOND: without("b0")}
-    apply(folder, EachFile(lambda file: stages[file.path]), FIRST, SECOND)
-    assert sorted(read(folder)["device"].to_pylist()) == ["a0", "a2", "b1", "b2", "c0", "c1", "c2"]
+    apply(folder, StagePerFile(lambda file: stages[file.path]), FIRST, SECOND)
+    assert sorted(read_output(folder)["device"].to_pylist()) == ["a0", "a2", "b1", "b2", "c0", "c1", "c2"]

@@ -8,10 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.io.base import Carried, Declared, Request
-from minimize.io.forbidden import ForbiddenPlace
-from minimize.io.rows import Fault, at, carried, faults, flat, missing, subjects
-from minimize.pointer import Pointer
+from minimize.arrow.pointers import Pointer
+from minimize.sources.base import DeclaredField, SourceRequest, UndeclaredCount
+from minimize.sources.record_checks import (
+    FaultMask,
+    ForbiddenPlace,
+    count_undeclared,
+    first_faults,
+    flat_values,
+    records_missing_field,
+    records_with_path,
+    sample_subjects,
+)
 
 
 def pointer(text: str) -> Pointer:
@@ -47,8 +55,8 @@ RECORDS = pa.record_batch(
     ],
 )
 def test_a_record_carries_a_path_where_something_is_not_null(path: str, expected: list[int]) -> None:
-    assert at(RECORDS, pointer(path)).tolist() == [bool(one) for one in expected]
-    assert at(RECORDS.slice(1), pointer(path)).tolist() == [bool(one) for one in expected[1:]]
+    assert records_with_path(RECORDS, pointer(path)).tolist() == [bool(one) for one in expected]
+    assert records_with_path(RECORDS.slice(1), pointer(path)).tolist() == [bool(one) for one in expected[1:]]
 
 
 @pytest.mark.parametrize(
@@ -62,14 +70,16 @@ def test_a_record_carries_a_path_where_something_is_not_null(path: str, expected
     ],
 )
 def test_a_record_lacks_a_required_field_where_it_or_what_is_above_it_is_null(path: str, expected: list[int]) -> None:
-    assert missing(RECORDS, Declared(path, pointer(path), "integer")).tolist() == [bool(one) for one in expected]
+    assert records_missing_field(RECORDS, DeclaredField(path, pointer(path), "integer")).tolist() == [
+        bool(one) for one in expected
+    ]
 
 
 def test_of_several_faults_the_first_is_told() -> None:
     mask = np.array([True, True, True, False])
-    known = [Fault("wrong_type", "/a", mask), Fault("malformed", None, np.array([True, False, False, False]))]
-    found = faults(
-        RECORDS, [Declared("id", pointer("/id"), "string")], [ForbiddenPlace(pointer("/m/j"), "/m/j")], known
+    known = [FaultMask("wrong_type", "/a", mask), FaultMask("malformed", None, np.array([True, False, False, False]))]
+    found = first_faults(
+        RECORDS, [DeclaredField("id", pointer("/id"), "string")], [ForbiddenPlace(pointer("/m/j"), "/m/j")], known
     )
     rejects = found.rejects(np.array([10, 11, 12, 13]), "row")
     assert [(reject.position, reject.code, reject.field) for reject in rejects] == [
@@ -82,21 +92,21 @@ def test_of_several_faults_the_first_is_told() -> None:
 
 def test_carried_counts_good_records_and_their_subjects() -> None:
     good = np.array([True, True, False, True])
-    found = carried(RECORDS, pointer("/s"), Request((), subject=pointer("id")), good)
-    assert found == Carried(3, frozenset({"a", "b"}))
+    found = count_undeclared(RECORDS, pointer("/s"), SourceRequest((), subject=pointer("id")), good)
+    assert found == UndeclaredCount(3, frozenset({"a", "b"}))
 
 
 def test_no_more_than_ten_subjects_are_held() -> None:
     records = pa.record_batch({"id": pa.array(range(100))})
-    assert len(subjects(records, pointer("id"))) == 10
-    assert subjects(records, None) == frozenset()
+    assert len(sample_subjects(records, pointer("id"))) == 10
+    assert sample_subjects(records, None) == frozenset()
 
 
 def test_a_flat_value_is_null_below_a_null_struct() -> None:
-    values = flat(RECORDS, pointer("/s/x"))
+    values = flat_values(RECORDS, pointer("/s/x"))
     assert values is not None
     assert values.to_pylist() == [1, None, None, None]
-    assert flat(RECORDS, pointer("/l/*/n")) is None
+    assert flat_values(RECORDS, pointer("/l/*/n")) is None
 
 
 def present(value: Any, parts: tuple[str, ...]) -> bool:
@@ -115,4 +125,4 @@ def test_presence_below_lists_is_what_a_walk_finds(rows: list[Any], skip: int) -
     records = pa.record_batch({"l": pa.array(rows, type_)}).slice(skip)
     for path in ("/l", "/l/*", "/l/*/n", "/l/*/n/*"):
         parts = tuple(path.split("/")[2:])
-        assert at(records, pointer(path)).tolist() == [present(row, parts) for row in rows[skip:]]
+        assert records_with_path(records, pointer(path)).tolist() == [present(row, parts) for row in rows[skip:]]

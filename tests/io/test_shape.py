@@ -2,18 +2,18 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from minimize.io.base import Declared, Request
-from minimize.io.shape import prune, pruned, settle, stated, tree
-from minimize.pointer import Pointer
+from minimize.arrow.pointers import Pointer
+from minimize.sources.base import DeclaredField, SourceRequest
+from minimize.sources.projection import declared_type, field_tree, plain_array_type, prune_schema, prune_type
 
 
-def request(*fields: tuple[str, str] | tuple[str, str, bool]) -> Request:
-    declared = (Declared(key, Pointer.parse(key), word, needed=not more) for key, word, *more in fields)
-    return Request(tuple(declared))
+def request(*fields: tuple[str, str] | tuple[str, str, bool]) -> SourceRequest:
+    declared = (DeclaredField(key, Pointer.parse(key), word, needed=not more) for key, word, *more in fields)
+    return SourceRequest(tuple(declared))
 
 
 def shaped(schema: pa.Schema, *fields: tuple[str, str] | tuple[str, str, bool]) -> pa.Schema:
-    return pruned(schema, tree(request(*fields)))
+    return prune_schema(schema, field_tree(request(*fields)))
 
 
 WIDE = pa.struct([("x", pa.int8()), ("y", pa.string()), ("z", pa.struct([("deep", pa.int8()), ("other", pa.int8())]))])
@@ -49,20 +49,20 @@ def test_a_part_that_the_source_lacks_is_added_in_the_declared_type() -> None:
 
 
 def test_elements_without_a_type_take_the_declared_one() -> None:
-    node = tree(request(("/l/*/x", "integer"))).children["l"]
-    assert prune(pa.list_(pa.null()), node) == pa.list_(pa.struct([("x", pa.int64())]))
+    node = field_tree(request(("/l/*/x", "integer"))).children["l"]
+    assert prune_type(pa.list_(pa.null()), node) == pa.list_(pa.struct([("x", pa.int64())]))
 
 
 def test_what_stands_under_a_star_is_a_list_unless_it_is_known_as_a_map() -> None:
     asked = request(("/m/*/x", "integer"), ("/n", "map"), ("/n/*", "string"))
     maps = frozenset({Pointer.parse("/m")})
     item = pa.struct([("x", pa.int64())])
-    assert stated(tree(asked)).field("m").type == pa.list_(item)
-    assert stated(tree(asked, maps)).field("m").type == pa.map_(pa.string(), item)
-    assert stated(tree(asked)).field("n").type == pa.map_(pa.string(), pa.string())
+    assert declared_type(field_tree(asked)).field("m").type == pa.list_(item)
+    assert declared_type(field_tree(asked, maps)).field("m").type == pa.map_(pa.string(), item)
+    assert declared_type(field_tree(asked)).field("n").type == pa.map_(pa.string(), pa.string())
 
 
 def test_views_and_extensions_settle_within_a_dictionary_too() -> None:
-    assert settle(pa.dictionary(pa.int8(), pa.string_view())) == pa.dictionary(pa.int8(), pa.string())
-    assert settle(pa.uuid()) == pa.binary(16)
-    assert settle(pa.binary_view()) == pa.binary()
+    assert plain_array_type(pa.dictionary(pa.int8(), pa.string_view())) == pa.dictionary(pa.int8(), pa.string())
+    assert plain_array_type(pa.uuid()) == pa.binary(16)
+    assert plain_array_type(pa.binary_view()) == pa.binary()

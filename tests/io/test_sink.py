@@ -11,10 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from minimize.arrow.scrub import scrub
 from minimize.errors import SchemaError
-from minimize.io.grouping import Shape
-from minimize.io.sink import ParquetSink
-from minimize.scrub import scrub
+from minimize.output.sink import FileLayout, ParquetSink
 
 SCHEMA = pa.schema(
     [
@@ -73,7 +72,7 @@ def test_no_rows_make_no_file_where_none_is_wanted(tmp_path: Path) -> None:
 
 
 def test_small_batches_become_large_row_groups(tmp_path: Path) -> None:
-    made = sink(tmp_path, shape=Shape(row_group=100))
+    made = sink(tmp_path, shape=FileLayout(row_group=100))
     for _ in range(25):
         made.write(batch(*["a"] * 10))
     [written] = made.close()
@@ -82,7 +81,7 @@ def test_small_batches_become_large_row_groups(tmp_path: Path) -> None:
 
 
 def test_a_large_batch_becomes_even_row_groups(tmp_path: Path) -> None:
-    made = sink(tmp_path, shape=Shape(row_group=100))
+    made = sink(tmp_path, shape=FileLayout(row_group=100))
     made.write(batch(*["a"] * 205))
     [written] = made.close()
     meta = pq.read_metadata(tmp_path / written.path)
@@ -90,7 +89,7 @@ def test_a_large_batch_becomes_even_row_groups(tmp_path: Path) -> None:
 
 
 def test_rows_that_are_enough_are_a_row_group_and_wait_for_no_others(tmp_path: Path) -> None:
-    made = sink(tmp_path, shape=Shape(row_group=100, enough=50))
+    made = sink(tmp_path, shape=FileLayout(row_group=100, enough=50))
     for _ in range(2):
         made.write(batch(*["a"] * 80))
     [written] = made.close()
@@ -221,7 +220,7 @@ def test_an_empty_partitioned_output_keeps_its_depth_and_type(tmp_path: Path) ->
 
 
 def test_only_so_many_files_are_open_and_all_rows_arrive(tmp_path: Path) -> None:
-    made = sink(tmp_path, PARTITIONED, partition_by=["tenant"], shape=Shape(row_group=10, open=3))
+    made = sink(tmp_path, PARTITIONED, partition_by=["tenant"], shape=FileLayout(row_group=10, open=3))
     for turn in range(20):
         made.write(tenants(*[f"t{number}" for number in range(7)], start=7 * turn))
         assert len(made._open) <= 3
@@ -273,7 +272,7 @@ class Plaintext:
     def __init__(self) -> None:
         self.asked: list[tuple[str, list[str]]] = []
 
-    def of(self, path: str, schema: pa.Schema) -> Any:
+    def for_file(self, path: str, schema: pa.Schema) -> Any:
         self.asked.append((path, schema.names))
 
 
@@ -297,5 +296,5 @@ def test_the_dictionary_of_a_filtered_column_does_not_reach_the_file(tmp_path: P
 def test_the_output_half_imports_no_pandas() -> None:
     import sys
 
-    code = "import sys, minimize.io.rewrite, minimize.io.published; sys.exit('pandas' in sys.modules)"
+    code = "import sys, minimize.governance.rewrite, minimize.output.reader; sys.exit('pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

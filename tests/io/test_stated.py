@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from minimize.io.base import Written
-from minimize.io.stated import files_stated, indexes_stated
-from minimize.receipt import CompanionFile, FileRef, Output, OutputFile, with_companions
+from minimize.output.sink import index_files, output_files
+from minimize.receipts import CompanionFile, FileRef, ReceiptFile, WrittenOutput, files_with_companions
+from minimize.sources.base import WrittenFile
 
-PLAIN = Written("records/a.parquet", 3, "sha256:1")
-INDEXED = Written("records/b.parquet", 2, "sha256:2", FileRef("index/b.index", "sha256:3"))
+PLAIN = WrittenFile("records/a.parquet", 3, "sha256:1")
+INDEXED = WrittenFile("records/b.parquet", 2, "sha256:2", FileRef("index/b.index", "sha256:3"))
 
 
 def test_files_are_stated_without_their_indexes() -> None:
-    assert files_stated([PLAIN, INDEXED]) == (
-        OutputFile("records/a.parquet", 3, "sha256:1"),
-        OutputFile("records/b.parquet", 2, "sha256:2"),
+    assert output_files([PLAIN, INDEXED]) == (
+        ReceiptFile("records/a.parquet", 3, "sha256:1"),
+        ReceiptFile("records/b.parquet", 2, "sha256:2"),
     )
 
 
 def test_indexes_are_stated_with_the_files_that_they_are_of() -> None:
-    assert indexes_stated([PLAIN, INDEXED]) == (CompanionFile("index/b.index", "sha256:3", "records/b.parquet"),)
-    assert indexes_stated([PLAIN]) is None
+    assert index_files([PLAIN, INDEXED]) == (CompanionFile("index/b.index", "sha256:3", "records/b.parquet"),)
+    assert index_files([PLAIN]) is None
 
 
 def test_files_and_indexes_find_each_other_again() -> None:
     written = [PLAIN, INDEXED]
-    output = Output("pseudonymized", 5, files=files_stated(written), index=indexes_stated(written))
-    assert [file.index for file in with_companions(output)] == [None, INDEXED.index]
+    output = WrittenOutput("pseudonymized", 5, files=output_files(written), index=index_files(written))
+    assert [file.index for file in files_with_companions(output)] == [None, INDEXED.index]

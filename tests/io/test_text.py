@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minimize.io.text import exactly, microseconds, one, read
+from minimize.sources.types import exact_decimal, parse_text, parse_texts, parse_timestamp
 from tests.hypothesis_profiles import examples
 
 WORDS = ["string", "boolean", "integer", "double", "decimal(6,2)", "timestamp", "date", "binary"]
@@ -30,7 +30,7 @@ WORDS = ["string", "boolean", "integer", "double", "decimal(6,2)", "timestamp", 
     ],
 )
 def test_iso_8601_and_rfc_3339_times_are_read_to_the_microsecond(text: str, moment: datetime) -> None:
-    values, bad = read(pa.array([text]), "timestamp")
+    values, bad = parse_texts(pa.array([text]), "timestamp")
     assert values.to_pylist() == [moment]
     assert not bad.any()
 
@@ -58,7 +58,7 @@ def test_iso_8601_and_rfc_3339_times_are_read_to_the_microsecond(text: str, mome
     ],
 )
 def test_what_is_no_time_is_told(text: str) -> None:
-    values, bad = read(pa.array([text]), "timestamp")
+    values, bad = parse_texts(pa.array([text]), "timestamp")
     assert (values.to_pylist(), bad.tolist()) == ([None], [True])
 
 
@@ -74,7 +74,7 @@ def test_what_is_no_time_is_told(text: str) -> None:
     ],
 )
 def test_text_is_read_strictly(word: str, good: list[str], bad: list[str]) -> None:
-    values, faulty = read(pa.array([*good, *bad, None]), word)
+    values, faulty = parse_texts(pa.array([*good, *bad, None]), word)
     assert faulty.tolist() == [False] * len(good) + [True] * len(bad) + [False]
     assert [value is None for value in values.to_pylist()] == [*faulty.tolist()[:-1], True]
 
@@ -97,32 +97,32 @@ def test_text_is_read_strictly(word: str, good: list[str], bad: list[str]) -> No
     ),
 )
 def test_a_whole_column_is_read_as_its_values_one_by_one(word: str, texts: list[str | None]) -> None:
-    values, bad = read(pa.array(texts, pa.string()), word)
-    each = [None if text is None else one(text, word) for text in texts]
+    values, bad = parse_texts(pa.array(texts, pa.string()), word)
+    each = [None if text is None else parse_text(text, word) for text in texts]
     assert values.equals(pa.array(each, values.type))
     assert bad.tolist() == [text is not None and value is None for text, value in zip(texts, each, strict=True)]
 
 
 def test_microseconds_count_from_1970() -> None:
-    assert microseconds("1970-01-01T00:00:01Z") == 1_000_000
+    assert parse_timestamp("1970-01-01T00:00:01Z") == 1_000_000
 
 
 def test_a_decimal_keeps_every_digit_or_is_refused() -> None:
-    assert exactly(Decimal("1.5"), 3, 2) == Decimal("1.50")
-    assert exactly(Decimal("-0.0"), 3, 2) == Decimal("0.00")
-    assert exactly(Decimal("0.001"), 3, 2) is None
-    assert exactly(Decimal("10.00"), 3, 2) is None
-    assert exactly(Decimal("NaN"), 3, 2) is None
-    assert exactly(Decimal("1e400"), 3, 2) is None
+    assert exact_decimal(Decimal("1.5"), 3, 2) == Decimal("1.50")
+    assert exact_decimal(Decimal("-0.0"), 3, 2) == Decimal("0.00")
+    assert exact_decimal(Decimal("0.001"), 3, 2) is None
+    assert exact_decimal(Decimal("10.00"), 3, 2) is None
+    assert exact_decimal(Decimal("NaN"), 3, 2) is None
+    assert exact_decimal(Decimal("1e400"), 3, 2) is None
 
 
 def test_a_date_is_a_day() -> None:
-    assert read(pa.array(["2026-11-24"]), "date")[0].to_pylist() == [date(2026, 11, 24)]
+    assert parse_texts(pa.array(["2026-11-24"]), "date")[0].to_pylist() == [date(2026, 11, 24)]
 
 
 def test_one_odd_time_among_many_is_read_beside_them() -> None:
     texts = pa.array(["2026-11-24T10:00:00Z"] * 5 + ["noon", None, "2026-11-24 12:00"])
-    values, bad = read(texts, "timestamp")
+    values, bad = parse_texts(texts, "timestamp")
     assert bad.tolist() == [False] * 5 + [True, False, False]
     assert values.is_null().to_pylist() == [False] * 5 + [True, True, False]
     assert values[7].as_py().isoformat() == "2026-11-24T12:00:00+00:00"

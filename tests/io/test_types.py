@@ -3,7 +3,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from minimize.io.types import accepts, arrow_type, decimal_digits, found, plain, word_of
+from minimize.sources.types import accepts_type, arrow_type, decimal_digits, describe_type, storage_type, type_word
 
 WORDS = [
     "string",
@@ -22,8 +22,8 @@ WORDS = [
 
 @pytest.mark.parametrize("word", WORDS)
 def test_a_word_accepts_its_own_arrow_type_and_no_other_word_does(word: str) -> None:
-    assert [other for other in WORDS if accepts(other, arrow_type(word))] == [word]
-    assert word_of(arrow_type(word)) == word
+    assert [other for other in WORDS if accepts_type(other, arrow_type(word))] == [word]
+    assert type_word(arrow_type(word)) == word
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_word_accepts_its_own_arrow_type_and_no_other_word_does(word: str) -> 
     ],
 )
 def test_any_width_of_a_family_is_accepted(word: str, type_: pa.DataType) -> None:
-    assert accepts(word, type_)
+    assert accepts_type(word, type_)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_any_width_of_a_family_is_accepted(word: str, type_: pa.DataType) -> Non
     ],
 )
 def test_another_family_or_more_digits_is_not(word: str, type_: pa.DataType) -> None:
-    assert not accepts(word, type_)
+    assert not accepts_type(word, type_)
 
 
 def test_a_timestamp_is_in_microseconds_utc() -> None:
@@ -81,10 +81,10 @@ def test_a_word_that_is_none_is_refused(word: str) -> None:
 
 
 def test_what_no_policy_names_is_told_by_arrows_word() -> None:
-    assert found(pa.duration("s")).startswith("duration[s]")
-    assert found(pa.int8()) == "integer"
+    assert describe_type(pa.duration("s")).startswith("duration[s]")
+    assert describe_type(pa.int8()) == "integer"
 
 
 def test_the_plain_type_is_behind_every_encoding() -> None:
-    assert plain(pa.run_end_encoded(pa.int32(), pa.string())) == pa.string()
-    assert plain(pa.uuid()) == pa.binary(16)
+    assert storage_type(pa.run_end_encoded(pa.int32(), pa.string())) == pa.string()
+    assert storage_type(pa.uuid()) == pa.binary(16)

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.io.utf8 import BROKEN, Utf8
+from minimize.sources.csv import INVALID_BYTE, Utf8Stream
 
 
 def read(data: bytes, size: int = 3) -> bytes:
-    stream = Utf8(BytesIO(data))
+    stream = Utf8Stream(BytesIO(data))
     pieces = [*iter(lambda: stream.read(size), b"")]
     assert all(len(piece) <= size for piece in pieces)
     return b"".join(pieces)
@@ -25,7 +25,7 @@ def test_text_comes_through_as_it_is_however_it_is_cut(text: str, size: int) -> 
     ("data", "count"), [(b"a\xffb", 1), (b"\xe9", 1), (b"\xed\xa0\x80", 3), (b"\xf0\x9f\x98", 3), (b"\xc0\xaf", 2)]
 )
 def test_each_byte_that_is_not_utf_8_is_marked(data: bytes, count: int) -> None:
-    assert read(data).decode().count(BROKEN) == count
+    assert read(data).decode().count(INVALID_BYTE) == count
     assert len(read(data)) == len(data)
 
 
@@ -35,6 +35,6 @@ def test_whatever_comes_is_utf_8_and_as_long(data: bytes, size: int) -> None:
 
 
 def test_quotes_are_counted() -> None:
-    stream = Utf8(BytesIO(b'"a","b\n'))
+    stream = Utf8Stream(BytesIO(b'"a","b\n'))
     assert stream.read(100) == b'"a","b\n'
     assert stream.quotes == 3

@@ -10,11 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from minimize.errors import SchemaError
-from minimize.io.base import Written
-from minimize.io.grouping import Shape
-from minimize.io.sink import ParquetSink
-from minimize.receipt import FileRef
-from minimize.stores import Place
+from minimize.output.sink import FileLayout, ParquetSink
+from minimize.receipts import FileRef
+from minimize.sources.base import WrittenFile
+from minimize.stores import Location
 
 SCHEMA = pa.schema([pa.field("tenant", pa.string(), False), ("n", pa.int64())])
 
@@ -28,7 +27,7 @@ class Note:
     def group(self, rows: pa.Table) -> None:
         self.groups.append(rows.column("n").to_pylist())
 
-    def close(self, written: Written) -> Written:
+    def close(self, written: WrittenFile) -> WrittenFile:
         return replace(written, index=FileRef(f"index/{self.path}", "sha256:0"))
 
     def abandon(self) -> None:
@@ -39,7 +38,7 @@ class Note:
 class Notes:
     notes: list[Note] = field(default_factory=list)
 
-    def __call__(self, root: Place, path: str) -> Note:
+    def __call__(self, root: Location, path: str) -> Note:
         self.notes.append(Note(path))
         return self.notes[-1]
 
@@ -53,7 +52,7 @@ def batch(first: int, count: int) -> pa.RecordBatch:
 def test_a_watch_sees_each_row_group_of_each_file(tmp_path: Path, partition_by: tuple[str, ...]) -> None:
     notes = Notes()
     sink = ParquetSink(
-        tmp_path, "records", "run-0", SCHEMA, partition_by=partition_by, shape=Shape(row_group=4), watch=notes
+        tmp_path, "records", "run-0", SCHEMA, partition_by=partition_by, shape=FileLayout(row_group=4), watch=notes
     )
     for first in range(0, 30, 10):
         sink.write(batch(first, 10))
@@ -75,7 +74,7 @@ def test_a_watch_is_told_of_a_file_without_rows(tmp_path: Path) -> None:
 
 def test_a_watch_lets_go_with_the_file(tmp_path: Path) -> None:
     notes = Notes()
-    sink = ParquetSink(tmp_path, "records", "run-0", SCHEMA, shape=Shape(row_group=2), watch=notes)
+    sink = ParquetSink(tmp_path, "records", "run-0", SCHEMA, shape=FileLayout(row_group=2), watch=notes)
     sink.write(batch(0, 4))
     sink.abandon()
     assert [note.abandoned for note in notes.notes] == [True]

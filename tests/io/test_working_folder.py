@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from minimize.io import working_folder as module
-from minimize.io.working_folder import new_folder, remove_abandoned, working_folder
-from minimize.ledger.process import Process
+from minimize.ledger.process import ProcessIdentity
+from minimize.output import working_folder as module
+from minimize.output.working_folder import make_working_folder, remove_abandoned_folders, write_new_folder
 
 
 def killed(folder: Path, purpose: str = "sharing") -> None:
     """A process makes a working folder with a file, and is killed."""
 
     def work() -> None:
-        (working_folder(folder, purpose) / "payload").write_text("half")
+        (make_working_folder(folder, purpose) / "payload").write_text("half")
         os._exit(137)
 
     process = multiprocessing.get_context("fork").Process(target=work)
@@ -33,18 +33,18 @@ def names(folder: Path) -> list[str]:
 
 
 def test_it_is_its_owners_alone(tmp_path: Path) -> None:
-    assert stat.S_IMODE(working_folder(tmp_path, "sharing").stat().st_mode) == 0o700
+    assert stat.S_IMODE(make_working_folder(tmp_path, "sharing").stat().st_mode) == 0o700
 
 
 def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
     killed(tmp_path)
     (left,) = names(tmp_path)
-    mine = working_folder(tmp_path, "sharing")
+    mine = make_working_folder(tmp_path, "sharing")
     assert names(tmp_path) == [mine.name] != [left]
 
 
 def test_a_new_folder_has_its_name_once_it_is_whole(tmp_path: Path) -> None:
-    with new_folder(tmp_path / "deep" / "export", "export") as work:
+    with write_new_folder(tmp_path / "deep" / "export", "export") as work:
         (work / "a").write_text("a")
         assert not (tmp_path / "deep" / "export").exists()
     assert names(tmp_path / "deep") == ["export"]
@@ -52,57 +52,57 @@ def test_a_new_folder_has_its_name_once_it_is_whole(tmp_path: Path) -> None:
 
 
 def test_a_new_folder_that_fails_is_gone(tmp_path: Path) -> None:
-    with pytest.raises(InterruptedError), new_folder(tmp_path / "export", "export"):
+    with pytest.raises(InterruptedError), write_new_folder(tmp_path / "export", "export"):
         raise InterruptedError
     assert names(tmp_path) == []
 
 
 def test_a_new_folder_does_not_stand_in_for_another(tmp_path: Path) -> None:
     (tmp_path / "export").mkdir()
-    with pytest.raises(FileExistsError), new_folder(tmp_path / "export", "export"):
+    with pytest.raises(FileExistsError), write_new_folder(tmp_path / "export", "export"):
         pass
     assert names(tmp_path) == ["export"]
 
 
 def test_one_whose_process_lives_stays(tmp_path: Path) -> None:
-    mine = working_folder(tmp_path, "sharing")
-    other = working_folder(tmp_path, "sharing")
+    mine = make_working_folder(tmp_path, "sharing")
+    other = make_working_folder(tmp_path, "sharing")
     assert names(tmp_path) == sorted([mine.name, other.name])
 
 
 def test_one_of_another_purpose_stays(tmp_path: Path) -> None:
     killed(tmp_path, "export")
-    remove_abandoned(tmp_path, "sharing")
+    remove_abandoned_folders(tmp_path, "sharing")
     assert len(names(tmp_path)) == 1
 
 
-def elsewhere(ours: Process) -> Process:
+def elsewhere(ours: ProcessIdentity) -> ProcessIdentity:
     return replace(ours, machine="another boot, or another machine")
 
 
-def unknown(ours: Process) -> Process:
+def unknown(ours: ProcessIdentity) -> ProcessIdentity:
     return replace(ours, machine="")
 
 
 @pytest.mark.parametrize("seen", [elsewhere, unknown])
 def test_one_of_which_nobody_can_say_whether_its_process_lives_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: Callable[[Process], Process]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: Callable[[ProcessIdentity], ProcessIdentity]
 ) -> None:
     killed(tmp_path)
-    ours = Process.ours()
+    ours = ProcessIdentity.current()
 
-    class Elsewhere(Process):
+    class Elsewhere(ProcessIdentity):
         @classmethod
-        def ours(cls) -> Process:
+        def current(cls) -> ProcessIdentity:
             return seen(ours)
 
-    monkeypatch.setattr(module, "Process", Elsewhere)
-    remove_abandoned(tmp_path, "sharing")
+    monkeypatch.setattr(module, "ProcessIdentity", Elsewhere)
+    remove_abandoned_folders(tmp_path, "sharing")
     assert len(names(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("name", [".sharing-abc", ".sharing-1-2-3-4", "sharing-1"])
 def test_a_folder_of_another_name_stays(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
-    remove_abandoned(tmp_path, "sharing")
+    remove_abandoned_folders(tmp_path, "sharing")
     assert names(tmp_path) == [name]

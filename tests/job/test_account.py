@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from minimize.keys import Keyring
-from minimize.receipt import Receipt
+from minimize.receipts import Receipt
 from tests.project import AT, DAY, Project, event, events, sha256
 
 ROWS = {"read", "written", "gated", "quarantined", "suppressed", "deduplicated"}

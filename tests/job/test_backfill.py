@@ -11,7 +11,7 @@ import pytest
 
 import minimize
 from minimize.errors import ConfigurationError, PolicyError
-from minimize.job.backfill import Backfilled, backfill
+from minimize.runs.backfill import BackfillResult, backfill
 from tests.project import BEFORE, DAY, LASTING, SETTINGS, Builds, Project, events
 
 EMPTY = "2026-11-22"
@@ -40,7 +40,7 @@ def says(project: Project, **changes: Any) -> Path:
     return file
 
 
-def filled(project: Project, file: Path, **options: Any) -> Backfilled:
+def filled(project: Project, file: Path, **options: Any) -> BackfillResult:
     return backfill(file, output=project.out, keys=project.keys, **options)
 
 

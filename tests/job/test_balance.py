@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minimize
-from minimize.receipt import Receipt
+from minimize.receipts import Receipt
 from tests.hypothesis_profiles import examples
 from tests.ledger.ledgers import empty
 from tests.project import BEFORE, DAY, Builds, Project, event, new_project

@@ -16,18 +16,17 @@ from typing import Any
 import pytest
 
 import minimize
-from minimize.auditing import check_audit, log_entries
 from minimize.errors import LedgerError, MinimizeError, RefusedError
-from minimize.governance.retention.adopting import adopt_ledger
-from minimize.indexing import list_runs, rebuild
-from minimize.io.identity import identity_of
+from minimize.governance.ledger_adoption import adopt_ledger
 from minimize.ledger import find_ledger
-from minimize.ledger.audit import Wanted, told
-from minimize.ledger.booking import Booking
-from minimize.ledger.leases import holder_of
+from minimize.ledger.audit_log import EntryFilter, entry_event
+from minimize.ledger.leases import RunSession, lease_holder
 from minimize.ledger.ledger import Ledger, open_ledger
-from minimize.receipt import Receipt
-from minimize.verifying import check
+from minimize.output.folder import identity_of
+from minimize.receipts import Receipt
+from minimize.runs.audit_log import check_audit, log_entries
+from minimize.runs.published_runs import list_runs, rebuild_index
+from minimize.runs.verify import check_output
 from tests.ledger.ledgers import unguarded
 from tests.postgres import Server
 from tests.project import AT, BEFORE, DAY, Builds, Project, events
@@ -35,23 +34,23 @@ from tests.project import AT, BEFORE, DAY, Builds, Project, events
 ROOT = Path(__file__).parents[2]
 SLOW = """
 import sys, time
-from minimize.job import job
+from minimize.runs import runner as job
 from tests.project import AT
-moved = job.moved
+moved = job.process_dates
 def slow(*given):
     print("begun", flush=True)
     time.sleep(60)
     return moved(*given)
-job.moved = slow
+job.process_dates = slow
 job.run(sys.argv[1], at=AT, output=sys.argv[2], keys=sys.argv[3])
 """
 STOPPED = """
 import os, sys
-from minimize.job import job
+from minimize.runs import runner as job
 from tests.project import AT
 def stopped(*given):
     os._exit(137)
-job.told = stopped
+job.record_published = stopped
 job.run(sys.argv[1], at=AT, output=sys.argv[2], keys=sys.argv[3])
 """
 
@@ -66,7 +65,7 @@ def _fed(builds: Builds, project: Project) -> Project:
 
 
 def log_of(project: Project, **wanted: Any) -> list[dict[str, Any]]:
-    return [told(entry) for entry in log_entries(None, Wanted(**wanted), output=project.out)]
+    return [entry_event(entry) for entry in log_entries(None, EntryFilter(**wanted), output=project.out)]
 
 
 def operations(project: Project) -> list[tuple[str, str, str]]:
@@ -74,7 +73,7 @@ def operations(project: Project) -> list[tuple[str, str, str]]:
 
 
 def codes(project: Project, output: Path | None = None) -> list[str]:
-    return [finding.code for finding in check(output or project.out, keys=project.keys)]
+    return [finding.code for finding in check_output(output or project.out, keys=project.keys)]
 
 
 def starts(project: Project, code: str) -> subprocess.Popen[str]:
@@ -100,7 +99,7 @@ def test_a_run_is_told_of_before_and_after(fed: Project, monkeypatch: pytest.Mon
 def test_the_receipt_names_the_head_that_the_log_had(fed: Project) -> None:
     receipt = fed.run()
     assert receipt.audit is not None
-    (entry,) = log_entries(None, Wanted(operation="start"), output=fed.out)
+    (entry,) = log_entries(None, EntryFilter(operation="start"), output=fed.out)
     assert (receipt.audit.sequence, receipt.audit.head) == (entry.sequence, entry.digest)
     assert receipt.as_json()["audit"] == {"sequence": 1, "head": entry.digest, "ledger": receipt.audit.ledger}
 
@@ -164,7 +163,7 @@ def test_verify_finds_receipts_that_were_cut_off(fed: Project) -> None:
     for path in (fed.out / "records").rglob("*"):
         if path.is_file() and path not in data:
             path.unlink()
-    found = [finding for finding in check(fed.out, keys=fed.keys) if finding.code == "V009"]
+    found = [finding for finding in check_output(fed.out, keys=fed.keys) if finding.code == "V009"]
     assert [finding.message for finding in found] == [
         "the ledger tells of receipt 2, and it is not among the 1 that are here"
     ]
@@ -179,8 +178,8 @@ def test_receipts_that_the_ledger_misses_are_said_and_told(fed: Project, caplog:
     with caplog.at_level(logging.WARNING, "minimize"):
         fed.run(ledger=fed.folder / "organization.db")
     assert "later receipts of this output, which are not here" in caplog.text
-    entries = log_entries(fed.folder / "organization.db", Wanted(operation="disagree"))
-    assert [told(entry)["resources"][0]["changed_properties"][0]["new"] for entry in entries] == ["cut"]
+    entries = log_entries(fed.folder / "organization.db", EntryFilter(operation="disagree"))
+    assert [entry_event(entry)["resources"][0]["changed_properties"][0]["new"] for entry in entries] == ["cut"]
 
 
 def test_verify_says_that_no_ledger_is_there(fed: Project) -> None:
@@ -201,10 +200,10 @@ def test_verify_says_that_another_ledger_does_not_know_the_output(
 def test_verify_says_that_the_ledger_could_not_be_asked(fed: Project) -> None:
     fed.run()
     (fed.out / "ledger.db").write_bytes(b"damaged" * 1000)
-    (finding,) = check(fed.out, keys=fed.keys)
+    (finding,) = check_output(fed.out, keys=fed.keys)
     assert (finding.code, "damaged" in finding.message) == ("V008", True)
     with pytest.raises(LedgerError, match="damaged"):
-        check(fed.out, keys=fed.keys, ledger=fed.out / "ledger.db")
+        check_output(fed.out, keys=fed.keys, ledger=fed.out / "ledger.db")
 
 
 def test_a_run_says_that_a_receipt_amid_the_others_is_gone(fed: Project, caplog: pytest.LogCaptureFixture) -> None:
@@ -245,7 +244,7 @@ def test_a_ledger_that_was_lost_is_made_anew_once_it_is_adopted_and_that_is_said
     assert "the ledger is new, or an older copy" in caplog.text
     assert first.run_id in {row.run_id for row in list_runs(output=fed.out)}
     assert "H007" in {each.code for each in check_audit(receipts=fed.out, keys=fed.keys).findings}
-    rebuild([fed.out], keys=fed.keys, now=AT)
+    rebuild_index([fed.out], keys=fed.keys, now=AT)
     assert {each.code for each in check_audit(receipts=fed.out, keys=fed.keys).findings} == {"H012"}
 
 
@@ -254,8 +253,8 @@ def test_the_index_is_restored_from_receipts(fed: Project) -> None:
     fed.run()
     before = list_runs(output=fed.out)
     (fed.out / "ledger.db").unlink()
-    (done,) = rebuild([fed.out], keys=fed.keys, now=AT)
-    assert (done.runs, done.told) == (2, 2)
+    (done,) = rebuild_index([fed.out], keys=fed.keys, now=AT)
+    assert (done.runs, done.recorded) == (2, 2)
     assert list_runs(output=fed.out) == before
 
 
@@ -290,13 +289,13 @@ def test_a_second_run_is_told_who_holds_the_output_and_a_killed_one_holds_nothin
 def test_a_run_that_lost_its_lease_publishes_nothing(fed: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     fed.run()
 
-    def lost(booking: Booking) -> object:
-        booking.released()
+    def lost(booking: RunSession) -> object:
+        booking.release()
         return kept(booking)
 
-    kept = Booking.head
+    kept = RunSession.head
     with monkeypatch.context() as patch:
-        patch.setattr(Booking, "head", lost)
+        patch.setattr(RunSession, "head", lost)
         with pytest.raises(LedgerError, match="the lease on the output was lost"):
             fed.run()
     assert len(minimize.files(fed.out)) == 1
@@ -306,11 +305,11 @@ def test_a_run_that_lost_its_lease_publishes_nothing(fed: Project, monkeypatch: 
 def test_a_ledger_that_cannot_be_told_afterwards_undoes_nothing(
     fed: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def gone(booking: Booking, receipt: Receipt) -> None:
+    def gone(booking: RunSession, receipt: Receipt) -> None:
         raise LedgerError("the ledger is gone")
 
     with monkeypatch.context() as patch, caplog.at_level(logging.WARNING, "minimize"):
-        patch.setattr(Booking, "published", gone)
+        patch.setattr(RunSession, "record_published", gone)
         receipt = fed.run()
     assert "the ledger could not be told: the ledger is gone" in caplog.text
     assert receipt.sequence == 1
@@ -337,7 +336,7 @@ def test_a_copy_beside_its_original_goes_its_own_way(fed: Project, caplog: pytes
     assert "is a copy of" in caplog.text
     assert identity_of(copy) != identity_of(fed.out)
     for folder in (fed.out, copy):
-        assert [each.code for each in check(folder, keys=fed.keys, ledger=ledger)] == []
+        assert [each.code for each in check_output(folder, keys=fed.keys, ledger=ledger)] == []
 
 
 def test_a_copy_that_got_its_identity_and_no_receipt_yet_is_a_warning(
@@ -351,10 +350,10 @@ def test_a_copy_that_got_its_identity_and_no_receipt_yet_is_a_warning(
         raise LedgerError("stopped")
 
     with monkeypatch.context() as patch:
-        patch.setattr("minimize.job.job.catch_up", stopped)
+        patch.setattr("minimize.runs.runner.record_missed_receipts", stopped)
         with pytest.raises(LedgerError, match="stopped"):
             fed.run(ledger=ledger, output=copy)
-    assert [each.code for each in check(copy, keys=fed.keys, ledger=ledger)] == ["V008"]
+    assert [each.code for each in check_output(copy, keys=fed.keys, ledger=ledger)] == ["V008"]
 
 
 def test_an_identity_that_nobody_gave_is_found(fed: Project) -> None:
@@ -397,7 +396,7 @@ def test_a_server_that_restarts_in_mid_run_is_waited_for(
     fed: Project, postgres: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINIMIZE_LEDGER", postgres.database())
-    monkeypatch.setattr("minimize.job.job.check_quarantine", then_passes(postgres.restart))
+    monkeypatch.setattr("minimize.runs.runner.check_quarantine_limit", then_passes(postgres.restart))
     fed.run()
     assert codes(fed) == []
 
@@ -410,7 +409,7 @@ def test_a_server_that_goes_away_in_mid_run_is_a_clear_error_and_nothing_is_publ
     fed.run()
     with monkeypatch.context() as patch:
         patch.setattr(open_ledger, "__kwdefaults__", {"create": False, "patience": 0.5})
-        patch.setattr("minimize.job.job.check_quarantine", then_passes(postgres.stop))
+        patch.setattr("minimize.runs.runner.check_quarantine_limit", then_passes(postgres.stop))
         try:
             with pytest.raises(LedgerError, match="cannot be reached"):
                 fed.run()
@@ -425,4 +424,4 @@ def test_a_server_that_goes_away_in_mid_run_is_a_clear_error_and_nothing_is_publ
 def _holder(project: Project) -> object:
     with open_ledger(find_ledger(output=project.out)) as ledger:
         assert isinstance(ledger, Ledger)
-        return ledger.read(partial(holder_of, output=str(identity_of(project.out))))
+        return ledger.read(partial(lease_holder, output=str(identity_of(project.out))))

@@ -16,14 +16,13 @@ import pytest
 import minimize
 from minimize.errors import LedgerError, OutputError
 from minimize.failpoints import FAIL_POINTS, KILLED, OBJECT_POINTS
-from minimize.io import settling
-from minimize.io.identity import identity_of
 from minimize.ledger import find_ledger
-from minimize.ledger.beating import Beating
-from minimize.ledger.leases import Clock, Pace, release, take
+from minimize.ledger.leases import Heartbeat, LeaseClock, LeaseTiming, release_lease, take_lease
 from minimize.ledger.ledger import open_ledger
-from minimize.receipt import new_run_id
-from minimize.stores import Remote
+from minimize.output import reader
+from minimize.output.folder import identity_of
+from minimize.receipts import new_run_id
+from minimize.stores import ObjectPath
 from tests.buckets import Bucket
 from tests.faults import child
 from tests.project import DAY, Project, events
@@ -39,7 +38,7 @@ State = dict[str, list[str]]
 
 
 @pytest.fixture(name="out")
-def _out(project: Project, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Remote:
+def _out(project: Project, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> ObjectPath:
     """An output in a bucket whose first run stands, and an input that changes it."""
     monkeypatch.setenv("MINIMIZE_LEDGER", str(project.folder / "ledger" / "ledger.db"))
     out = bucket.at("out")
@@ -49,13 +48,13 @@ def _out(project: Project, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> R
     return out
 
 
-def killed(project: Project, out: Remote, point: str | None) -> int | None:
+def killed(project: Project, out: ObjectPath, point: str | None) -> int | None:
     """The exit code of the command in a process of its own."""
     words = ["run", project.folder, "--date", DAY, "--at", AT, "--output", out.uri, "--keys", project.keys]
     return child.killed(words, point)
 
 
-def state(out: Remote) -> State:
+def state(out: ObjectPath) -> State:
     found = {name: [str(row) for row in minimize.read(out, name).to_pylist()] for name in ("records", "per_model")}
     return found | {"quarantine": [path.rpartition("/")[2] for path in minimize.files(out, "quarantine")]}
 
@@ -65,26 +64,26 @@ def lying(bucket: Bucket) -> set[str]:
     return {key for key in bucket.keys("out/") if key.endswith((".parquet", ".index"))}
 
 
-def verified(project: Project, out: Remote) -> None:
+def verified(project: Project, out: ObjectPath) -> None:
     minimize.verify(out, keys=project.keys)
 
 
-def read(project: Project, out: Remote) -> None:
+def read(project: Project, out: ObjectPath) -> None:
     minimize.read(out)
 
 
-def listed(project: Project, out: Remote) -> None:
+def listed(project: Project, out: ObjectPath) -> None:
     minimize.files(out, "per_model")
 
 
-def again(project: Project, out: Remote) -> None:
+def again(project: Project, out: ObjectPath) -> None:
     project.run(output=out, date=DAY, at=AT)
 
 
-Follow = Callable[[Project, Remote], None]
+Follow = Callable[[Project, ObjectPath], None]
 
 
-def old_or_new(project: Project, bucket: Bucket, out: Remote, point: str, follow: Follow) -> None:
+def old_or_new(project: Project, bucket: Bucket, out: ObjectPath, point: str, follow: Follow) -> None:
     """Killed at a point and followed by a command, the output is all of the old one or all of the new one."""
     old, were = state(out), lying(bucket)
     new = [str(row) for row in rows_on_disk(project, out)]
@@ -107,11 +106,11 @@ def old_or_new(project: Project, bucket: Bucket, out: Remote, point: str, follow
     )
 
 
-def standing_of(out: Remote, bucket: Bucket, name: str) -> list[str]:
+def standing_of(out: ObjectPath, bucket: Bucket, name: str) -> list[str]:
     return [path.rpartition(f"{bucket.name}/")[2] for path in minimize.files(out, name)]
 
 
-def rows_on_disk(project: Project, out: Remote) -> list[dict[str, Any]]:
+def rows_on_disk(project: Project, out: ObjectPath) -> list[dict[str, Any]]:
     """The rows that a run gives on disk."""
     project.run(date=DAY, at=AT)
     found: list[dict[str, Any]] = minimize.read(project.out).to_pylist()
@@ -121,7 +120,7 @@ def rows_on_disk(project: Project, out: Remote) -> list[dict[str, Any]]:
 @pytest.mark.nightly
 @pytest.mark.parametrize(("point", "follow"), list(zip(QUICK, (verified, again, read, listed), strict=True)))
 def test_killed_at_a_step_it_is_old_or_new(
-    project: Project, bucket: Bucket, out: Remote, point: str, follow: Follow
+    project: Project, bucket: Bucket, out: ObjectPath, point: str, follow: Follow
 ) -> None:
     old_or_new(project, bucket, out, point, follow)
 
@@ -134,7 +133,7 @@ def test_every_step_of_a_bucket_is_tried() -> None:
 @pytest.mark.nightly
 @pytest.mark.parametrize(("point", "follow"), list(zip(POINTS, cycle([verified, read, listed, again]))))
 def test_killed_at_every_step_it_is_old_or_new(
-    project: Project, bucket: Bucket, out: Remote, point: str, follow: Follow
+    project: Project, bucket: Bucket, out: ObjectPath, point: str, follow: Follow
 ) -> None:
     old_or_new(project, bucket, out, point, follow)
 
@@ -142,7 +141,7 @@ def test_killed_at_every_step_it_is_old_or_new(
 @pytest.mark.nightly
 @pytest.mark.parametrize("point", ["swap.before#1", "swap.copied#1", "swap.after#1", "swap.deleted#1", "clean.between"])
 def test_killed_and_killed_again_it_is_rolled_on_at_last(
-    project: Project, bucket: Bucket, out: Remote, point: str
+    project: Project, bucket: Bucket, out: ObjectPath, point: str
 ) -> None:
     assert killed(project, out, "swap.unmarked") == KILLED
     assert killed(project, out, point) == KILLED
@@ -153,7 +152,7 @@ def test_killed_and_killed_again_it_is_rolled_on_at_last(
 
 @pytest.mark.nightly
 def test_between_commit_and_recovery_the_bucket_holds_both_and_the_receipts_tell_which_stands(
-    project: Project, bucket: Bucket, out: Remote
+    project: Project, bucket: Bucket, out: ObjectPath
 ) -> None:
     before = lying(bucket)
     assert killed(project, out, "swap.between") == KILLED
@@ -164,7 +163,7 @@ def test_between_commit_and_recovery_the_bucket_holds_both_and_the_receipts_tell
 
 
 @pytest.mark.nightly
-def test_leftovers_of_a_run_that_died_are_gone_with_the_next(project: Project, bucket: Bucket, out: Remote) -> None:
+def test_leftovers_of_a_run_that_died_are_gone_with_the_next(project: Project, bucket: Bucket, out: ObjectPath) -> None:
     assert killed(project, out, "file.closed") == KILLED
     assert any("/staging/" in key for key in bucket.keys("out/"))
     again(project, out)
@@ -172,23 +171,26 @@ def test_leftovers_of_a_run_that_died_are_gone_with_the_next(project: Project, b
     assert len({key.split("/")[2] for key in bucket.keys("out/runs/") if key.count("/") > 2}) == 2
 
 
-def test_a_run_beside_another_is_refused_by_the_lease(project: Project, bucket: Bucket, out: Remote) -> None:
+def test_a_run_beside_another_is_refused_by_the_lease(project: Project, bucket: Bucket, out: ObjectPath) -> None:
     identity = identity_of(out)
     assert identity is not None
     before = bucket.keys()
     with open_ledger(find_ledger()) as ledger:
-        run_id, clock = new_run_id(datetime.now(UTC)), Clock()
-        lease = take(ledger, identity, run_id, lambda connection, lease: None, pace=Pace(), clock=clock)
-        with Beating(ledger, lease, Pace(), clock), pytest.raises(LedgerError, match="another run holds") as caught:
+        run_id, clock = new_run_id(datetime.now(UTC)), LeaseClock()
+        lease = take_lease(ledger, identity, run_id, lambda connection, lease: None, pace=LeaseTiming(), clock=clock)
+        with (
+            Heartbeat(ledger, lease, LeaseTiming(), clock),
+            pytest.raises(LedgerError, match="another run holds") as caught,
+        ):
             project.run(output=out, date=DAY)
-        ledger.write(partial(release, lease=lease))
+        ledger.write(partial(release_lease, lease=lease))
     assert caught.value.code == "E207"
     assert bucket.keys() == before
     assert project.run(output=out, date=DAY).sequence == 2
 
 
 def test_two_runs_at_once_are_one_after_the_other_or_one_is_refused(
-    project: Project, bucket: Bucket, out: Remote
+    project: Project, bucket: Bucket, out: ObjectPath
 ) -> None:
     words = ["run", project.folder, "--date", DAY, "--at", AT, "--output", out.uri, "--keys", project.keys]
     command = [sys.executable, "-m", "minimize", *map(str, words)]
@@ -203,7 +205,7 @@ def test_two_runs_at_once_are_one_after_the_other_or_one_is_refused(
 
 
 def test_a_reader_without_the_ledger_says_that_a_publication_was_interrupted(
-    project: Project, bucket: Bucket, out: Remote, monkeypatch: pytest.MonkeyPatch
+    project: Project, bucket: Bucket, out: ObjectPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert killed(project, out, "swap.between") == KILLED
     monkeypatch.delenv("MINIMIZE_LEDGER")
@@ -213,23 +215,25 @@ def test_a_reader_without_the_ledger_says_that_a_publication_was_interrupted(
 
 
 def test_a_reader_beside_a_run_that_publishes_waits_and_then_says_so(
-    project: Project, bucket: Bucket, out: Remote, monkeypatch: pytest.MonkeyPatch
+    project: Project, bucket: Bucket, out: ObjectPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert killed(project, out, "swap.between") == KILLED
-    monkeypatch.setattr(settling, "WAITS", 2)
-    monkeypatch.setattr(settling, "WAIT_S", 0.01)
+    monkeypatch.setattr(reader, "BUCKET_WAITS", 2)
+    monkeypatch.setattr(reader, "BUCKET_WAIT_S", 0.01)
     identity = identity_of(out)
     assert identity is not None
     with open_ledger(find_ledger()) as ledger:
-        clock, run_id = Clock(), new_run_id(datetime.now(UTC))
-        lease = take(ledger, identity, run_id, lambda connection, lease: None, pace=Pace(), clock=clock)
-        with Beating(ledger, lease, Pace(), clock), pytest.raises(OutputError, match="does not end"):
+        clock, run_id = LeaseClock(), new_run_id(datetime.now(UTC))
+        lease = take_lease(ledger, identity, run_id, lambda connection, lease: None, pace=LeaseTiming(), clock=clock)
+        with Heartbeat(ledger, lease, LeaseTiming(), clock), pytest.raises(OutputError, match="does not end"):
             minimize.read(out)
-        ledger.write(partial(release, lease=lease))
+        ledger.write(partial(release_lease, lease=lease))
     verified(project, out)
 
 
-def test_the_receipt_of_a_bucket_names_no_path_of_this_machine(project: Project, bucket: Bucket, out: Remote) -> None:
+def test_the_receipt_of_a_bucket_names_no_path_of_this_machine(
+    project: Project, bucket: Bucket, out: ObjectPath
+) -> None:
     told = [bucket.get(key) for key in bucket.keys("out/runs/") if key.endswith("receipt.json")]
     assert told
     assert not any(str(Path.cwd()).encode() in content for content in told)

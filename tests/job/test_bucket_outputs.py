@@ -15,9 +15,8 @@ import pytest
 
 import minimize
 from minimize.errors import KeyringError, LedgerError, OutputError, VerificationError
-from minimize.job.quarantined import held
-from minimize.job.replay import replay
-from minimize.stores import Remote
+from minimize.runs.replay import quarantined_dates, replay
+from minimize.stores import ObjectPath
 from tests.buckets import ACCESS, Bucket
 from tests.commands import command
 from tests.project import BEFORE, DAY, LASTING, Project, events
@@ -32,11 +31,11 @@ def _ledger(project: Project, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(name="out")
-def _out(bucket: Bucket, ledger: Path) -> Remote:
+def _out(bucket: Bucket, ledger: Path) -> ObjectPath:
     return bucket.at("out")
 
 
-def written(project: Project, out: Remote, **options: Any) -> minimize.Receipt:
+def written(project: Project, out: ObjectPath, **options: Any) -> minimize.Receipt:
     return project.run(output=out.uri, **options)
 
 
@@ -45,7 +44,7 @@ def names(bucket: Bucket) -> list[str]:
 
 
 @pytest.mark.usefixtures("no_output")
-def test_a_bucket_holds_what_a_folder_would(project: Project, bucket: Bucket, out: Remote) -> None:
+def test_a_bucket_holds_what_a_folder_would(project: Project, bucket: Bucket, out: ObjectPath) -> None:
     project.records([*events(40), "no json"])
     project.records(events(20), day=BEFORE)
     local = project.run()
@@ -61,7 +60,7 @@ def test_a_bucket_holds_what_a_folder_would(project: Project, bucket: Bucket, ou
     minimize.verify(out, keys=project.keys)
 
 
-def test_a_run_of_a_date_replaces_it_and_leaves_the_others(project: Project, bucket: Bucket, out: Remote) -> None:
+def test_a_run_of_a_date_replaces_it_and_leaves_the_others(project: Project, bucket: Bucket, out: ObjectPath) -> None:
     project.records(events(40))
     project.records(events(20), day=BEFORE)
     first = written(project, out)
@@ -80,14 +79,14 @@ def test_a_run_of_a_date_replaces_it_and_leaves_the_others(project: Project, buc
     minimize.verify(out, keys=project.keys)
 
 
-def test_a_date_without_rejects_any_more_has_no_quarantine(project: Project, bucket: Bucket, out: Remote) -> None:
+def test_a_date_without_rejects_any_more_has_no_quarantine(project: Project, bucket: Bucket, out: ObjectPath) -> None:
     project.records([*events(20), "no json"])
     written(project, out)
-    assert held(out)[0].rows == 1
+    assert quarantined_dates(out)[0].rows == 1
     project.records(events(20))
     written(project, out)
     assert not [name for name in names(bucket) if name.startswith("quarantine/")]
-    assert held(out) == []
+    assert quarantined_dates(out) == []
     minimize.verify(out, keys=project.keys)
 
 
@@ -102,21 +101,21 @@ def test_without_a_ledger_elsewhere_nothing_is_written(
     assert bucket.keys() == []
 
 
-def test_a_bucket_that_is_not_there_is_an_error_of_the_output(project: Project, s3: str, out: Remote) -> None:
+def test_a_bucket_that_is_not_there_is_an_error_of_the_output(project: Project, s3: str, out: ObjectPath) -> None:
     project.records(events(5))
     with pytest.raises(OutputError, match="s3://not-here-at-all is not there"):
         project.run(output=Bucket(s3, "not-here-at-all").uri("out"))
 
 
 @pytest.mark.slow
-def test_a_network_that_is_gone_is_an_error_of_the_output(project: Project, out: Remote) -> None:
+def test_a_network_that_is_gone_is_an_error_of_the_output(project: Project, out: ObjectPath) -> None:
     project.records(events(5))
     with pytest.raises(OutputError, match="cannot be reached"):
         project.run(output=Bucket("127.0.0.1:1", "project").uri("out"))
 
 
 def test_source_and_output_in_one_bucket_do_not_lie_in_each_other(
-    project: Project, bucket: Bucket, out: Remote
+    project: Project, bucket: Bucket, out: ObjectPath
 ) -> None:
     project.records(events(20))
     bucket.upload(project.folder / "data", "data/")
@@ -127,21 +126,21 @@ def test_source_and_output_in_one_bucket_do_not_lie_in_each_other(
         project.run(output=bucket.uri("data/out"))
 
 
-def test_a_replay_runs_anew_what_passes_now(project: Project, bucket: Bucket, out: Remote) -> None:
+def test_a_replay_runs_anew_what_passes_now(project: Project, bucket: Bucket, out: ObjectPath) -> None:
     project.policy({"storage": {"type": "string", "do": "drop"}}, **LASTING)
     counts = {"group_by": {"model": "model"}, "measures": {"events": "count"}, "suppress": {"below": 3}}
     project.pipeline(aggregates={"per_model": counts})
     project.records(events(20))
     project.run(output=out, at=None)
-    assert held(out)[0].rows == 20
+    assert quarantined_dates(out)[0].rows == 20
     project.policy(**LASTING)
     found = replay(out.uri, keys=project.keys)
     assert [receipt.kind for receipt in found.receipts] == ["replay"]
-    assert held(out) == []
+    assert quarantined_dates(out) == []
     minimize.verify(out, keys=project.keys)
 
 
-def test_tampering_in_a_bucket_is_found(project: Project, bucket: Bucket, out: Remote) -> None:
+def test_tampering_in_a_bucket_is_found(project: Project, bucket: Bucket, out: ObjectPath) -> None:
     project.records(events(20))
     written(project, out)
     bucket.put(f"out/records/date={DAY}/stranger.parquet", b"x")
@@ -156,7 +155,7 @@ def test_tampering_in_a_bucket_is_found(project: Project, bucket: Bucket, out: R
     assert {finding.code for finding in caught.value.findings} >= {"V012", "V014", "V017"}
 
 
-def test_other_engines_read_what_stands(project: Project, bucket: Bucket, out: Remote, tmp_path: Path) -> None:
+def test_other_engines_read_what_stands(project: Project, bucket: Bucket, out: ObjectPath, tmp_path: Path) -> None:
     project.records(events(40))
     project.records(events(20), day=BEFORE)
     written(project, out)
@@ -188,7 +187,7 @@ def test_polars_reads_what_stands_in_s3(project: Project, s3_bucket: Bucket, led
     assert scanned.select(polars.len()).collect().item() == len(project.rows(output=out))
 
 
-def test_the_command_line_takes_a_bucket(project: Project, bucket: Bucket, out: Remote) -> None:
+def test_the_command_line_takes_a_bucket(project: Project, bucket: Bucket, out: ObjectPath) -> None:
     project.records([*events(20), "no json"])
     project.pipeline(output=out.uri)
     keys = ["--keys", str(project.keys)]
@@ -207,21 +206,21 @@ def test_the_command_line_takes_a_bucket(project: Project, bucket: Bucket, out: 
     assert does("audit", "verify", "--receipts", out.uri, *keys)
 
 
-def run_id_of(out: Remote) -> str:
+def run_id_of(out: ObjectPath) -> str:
     return next(path.name for path in (out / "runs").iterdir() if path.is_dir())
 
 
-def test_indexes_find_subjects_in_a_bucket(project: Project, bucket: Bucket, out: Remote) -> None:
-    from minimize.reading import find
+def test_indexes_find_subjects_in_a_bucket(project: Project, bucket: Bucket, out: ObjectPath) -> None:
+    from minimize.output.read_api import find_subjects
 
     project.records(events(40))
     written(project, out)
     one = project.rows(output=out)[0]["device_id"]
-    assert [place.groups for place in find(out, [one], keys=project.keys)] == [(0,)]
+    assert [place.groups for place in find_subjects(out, [one], keys=project.keys)] == [(0,)]
     assert {row["device_id"] for row in minimize.read(out, subjects=[one], keys=project.keys).to_pylist()} == {one}
 
 
-def test_credentials_are_in_nothing_that_is_published(project: Project, bucket: Bucket, out: Remote) -> None:
+def test_credentials_are_in_nothing_that_is_published(project: Project, bucket: Bucket, out: ObjectPath) -> None:
     project.records([*events(20), "no json"])
     written(project, out)
     left = [bucket.get(key) for key in bucket.keys("")] + [
@@ -233,7 +232,7 @@ def test_credentials_are_in_nothing_that_is_published(project: Project, bucket: 
 
 @pytest.mark.usefixtures("no_output")
 def test_a_copy_of_an_output_on_disk_in_a_bucket_is_an_output_and_gets_its_own_identity(
-    project: Project, bucket: Bucket, out: Remote
+    project: Project, bucket: Bucket, out: ObjectPath
 ) -> None:
     project.records(events(20))
     project.run()
@@ -246,7 +245,7 @@ def test_a_copy_of_an_output_on_disk_in_a_bucket_is_an_output_and_gets_its_own_i
     shutil.rmtree(project.out)
 
 
-def test_an_encrypted_output_stands_in_a_bucket(project: Project, bucket: Bucket, out: Remote) -> None:
+def test_an_encrypted_output_stands_in_a_bucket(project: Project, bucket: Bucket, out: ObjectPath) -> None:
     project.pipeline(records={"encrypt": "by_category"})
     project.records(events(40))
     receipt = written(project, out)
@@ -258,7 +257,7 @@ def test_an_encrypted_output_stands_in_a_bucket(project: Project, bucket: Bucket
 
 
 def test_sketches_of_an_aggregate_that_the_pipeline_no_longer_has_stay(
-    project: Project, bucket: Bucket, out: Remote
+    project: Project, bucket: Bucket, out: ObjectPath
 ) -> None:
     project.records(events(40))
     written(project, out)

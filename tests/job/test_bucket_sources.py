@@ -16,9 +16,9 @@ import zstandard
 
 import minimize
 from minimize.errors import MinimizeError, PolicyError, SourceError
-from minimize.io.durable import digest_of
-from minimize.receipt import Receipt
-from minimize.stores import Remote
+from minimize.receipts import Receipt
+from minimize.stores import ObjectPath
+from minimize.stores.durable_files import file_digest
 from tests.buckets import ACCESS, Bucket, access, empty_bucket, store
 from tests.project import BEFORE, DAY, Project, events, table
 
@@ -108,10 +108,10 @@ def test_a_replay_finds_the_bucket_again(project: Project, bucket: Bucket) -> No
     bucket.upload(project.folder / "data", "in/")
     shutil.rmtree(project.folder / "data")
     project.run(input=bucket.uri("in"))
-    from minimize.job.replay import recheck
+    from minimize.runs.replay import recheck_quarantine
 
-    found = recheck(project.out, keys=project.keys)
-    assert [(each.held.rows, each.rows, dict(each.passing)) for each in found] == [
+    found = recheck_quarantine(project.out, keys=project.keys)
+    assert [(each.quarantined.rows, each.rows, dict(each.passing)) for each in found] == [
         (1, 0, {f"{DAY}/a.ndjson.gz": frozenset()})
     ]
 
@@ -123,12 +123,12 @@ def test_an_object_that_changes_while_it_is_read_stops_the_run(
     moved(project, bucket)
     key = bucket.keys("data/")[0]
 
-    def late(path: Path | Remote) -> str:
-        found = digest_of(path)
+    def late(path: Path | ObjectPath) -> str:
+        found = file_digest(path)
         bucket.put(key, gzip.compress(b"\n"))
         return found
 
-    monkeypatch.setattr("minimize.io.part.digest_of", late)
+    monkeypatch.setattr("minimize.sources.files.file_digest", late)
     with pytest.raises(SourceError, match="changed while it was read"):
         project.run()
     assert project.files() == set()
@@ -214,9 +214,9 @@ def test_lint_and_init_look_at_a_bucket(project: Project, bucket: Bucket, tmp_pa
     assert not [
         finding for finding in minimize.lint(project.folder, keys=project.keys) if finding.code in ("L020", "L023")
     ]
-    from minimize.drafting.first import init
+    from minimize.policy.draft import init_pipeline
 
-    init(bucket.uri("data"), tmp_path / "new")
+    init_pipeline(bucket.uri("data"), tmp_path / "new")
     drafted = minimize.load_pipeline(tmp_path / "new")
     assert drafted.source.path == bucket.at("data/{date}/**/*.ndjson.gz").uri
     assert "battery" in drafted.policy.fields

@@ -10,12 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
-from minimize.auditing import log_entries
-from minimize.encryption import material_of, open_parquet
 from minimize.errors import KeyringError, PolicyError, RefusedError
 from minimize.keys import Keyring, find_kms, new_keyring
-from minimize.keys.create import destroy_key
-from minimize.ledger.audit import Wanted
+from minimize.keys.keyring import destroy_key
+from minimize.keys.parquet_encryption import open_parquet
+from minimize.keys.parquet_footer import read_encrypted_columns
+from minimize.ledger.audit_log import EntryFilter
+from minimize.runs.audit_log import log_entries
 from tests.project import AGGREGATES, AT, DAY, Project, events
 
 ENCRYPTED: dict[str, Any] = {"must_be": "pseudonymized", "encrypt": "by_category"}
@@ -24,7 +25,7 @@ PER_TENANT = {"partition_by": ["tenant_id"], "encrypt": {"by_category": {"per": 
 
 def closed(project: Project) -> set[str]:
     """The columns of records that are encrypted."""
-    return {column for file in minimize.files(project.out) for column in material_of(Path(file)).masters}
+    return {column for file in minimize.files(project.out) for column in read_encrypted_columns(Path(file)).masters}
 
 
 def test_by_default_nothing_is_encrypted(project: Project) -> None:
@@ -49,7 +50,7 @@ def test_aggregates_stay_open(project: Project) -> None:
     project.pipeline(records=ENCRYPTED, aggregates={"per_model": AGGREGATES["per_model"] | {"encrypt": "by_category"}})
     project.run()
     assert project.rows("per_model")
-    assert all(not material_of(Path(file)).masters for file in minimize.files(project.out, "per_model"))
+    assert all(not read_encrypted_columns(Path(file)).masters for file in minimize.files(project.out, "per_model"))
 
 
 def test_without_keys_reading_says_what_is_missing(project: Project) -> None:
@@ -65,7 +66,7 @@ def test_identified_and_pseudonymized_columns_have_separate_keys(project: Projec
     project.pipeline(records={"encrypt": "by_category"})
     project.records(events(50))
     project.run()
-    masters = dict(material_of(Path(minimize.files(project.out)[0])).masters)
+    masters = dict(read_encrypted_columns(Path(minimize.files(project.out)[0])).masters)
     assert masters.pop("event_id") == "encrypt.identified/1"
     assert set(masters.values()) == {"encrypt.pseudonymized/1"}
 
@@ -232,7 +233,7 @@ def test_the_audit_log_tells_of_master_keys_that_a_run_made(project: Project) ->
     project.records(events(5))
     receipt = project.run(ledger=project.folder / "organization.db")
     project.run(ledger=project.folder / "organization.db")
-    [entry] = log_entries(project.folder / "organization.db", Wanted(activity="keys"))
+    [entry] = log_entries(project.folder / "organization.db", EntryFilter(activity="keys"))
     told = json.loads(entry.event)
     assert (told["operation"], told["correlation_id"]) == ("make", receipt.run_id)
     assert [each["name"] for each in told["resources"]] == ["encrypt.footer/1", "encrypt.pseudonymized/1"]

@@ -9,12 +9,12 @@ import pytest
 
 import minimize
 from minimize.errors import LedgerError
-from minimize.governance.retention.recording import Wish, add_event, withdraw_event
-from minimize.job import erasing
+from minimize.governance.retention.event_admin import NewEvent, add_event, withdraw_event
+from minimize.governance.workspace import Workspace as Places
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
-from minimize.settings.erased import ErasedRows
-from minimize.switching import House as Places
+from minimize.runs import erasures
+from minimize.settings.erasures import RecordedErasures
 from tests.project import AT, BEFORE, Project, event, events
 
 RECORDS = events(60)
@@ -23,7 +23,7 @@ SOON = AT - timedelta(minutes=1)
 
 def tell(project: Project, kind: str, tenant: str, subject: str | None = None, at: datetime = SOON) -> str:
     places = Places(project.out / "ledger.db", keys=project.keys)
-    return add_event(Wish(tenant, kind, subject, at), places, SOON).row.id
+    return add_event(NewEvent(tenant, kind, subject, at), places, SOON).row.id
 
 
 def left(project: Project, **options: Any) -> int:
@@ -120,7 +120,7 @@ def test_who_goes_while_a_run_goes_on_stops_it(project: Project, monkeypatch: py
     project.run()
     before = project.files()
     tell(project, "erasure", "north", "d4")
-    monkeypatch.setattr("minimize.job.given.load_people", lambda *_: erasing.People())
+    monkeypatch.setattr("minimize.runs.resolve.load_subject_acts", lambda *_: erasures.SubjectActs())
     with pytest.raises(LedgerError, match="while the run went on"):
         project.run()
     assert project.files() == before
@@ -129,7 +129,7 @@ def test_who_goes_while_a_run_goes_on_stops_it(project: Project, monkeypatch: py
 def test_where_no_ledger_is_yet_nobody_is_gone(project: Project) -> None:
     job = minimize.load_pipeline(project.folder)
     keys: Any = None
-    assert erasing.load_people(job, keys, project.out, project.folder / "none.db") == erasing.People()
+    assert erasures.load_subject_acts(job, keys, project.out, project.folder / "none.db") == erasures.SubjectActs()
 
 
 def test_what_was_known_when_the_run_began_stops_nothing(project: Project) -> None:
@@ -138,9 +138,9 @@ def test_what_was_known_when_the_run_began_stops_nothing(project: Project) -> No
     tell(project, "erasure", "north", "d4")
     job = minimize.load_pipeline(project.folder)
     with open_ledger(find_ledger(project.out / "ledger.db")) as book:
-        erasing.check_still(book, job, erasing.People(ErasedRows.of_ledger(book)))
+        erasures.check_acts_unchanged(book, job, erasures.SubjectActs(RecordedErasures.from_ledger(book)))
         with pytest.raises(LedgerError):
-            erasing.check_still(book, job, erasing.People())
+            erasures.check_acts_unchanged(book, job, erasures.SubjectActs())
 
 
 def at(hours: float, **changes: Any) -> dict[str, Any]:

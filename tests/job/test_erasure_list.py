@@ -11,24 +11,24 @@ import pytest
 
 import minimize
 from minimize.errors import ConfigurationError, KeyringError, OutputError, RefusedError
-from minimize.governance.retention.recording import Wish, add_event, withdraw_event
-from minimize.governance.subjects import Subject, delete, statuses
-from minimize.io.published import receipts
-from minimize.job import erasure_list
-from minimize.job.erasure_list import FOLDER, store, stored
+from minimize.governance.retention.event_admin import NewEvent, add_event, withdraw_event
+from minimize.governance.subjects import DataSubject, delete_subjects, request_statuses
+from minimize.governance.workspace import Workspace as Places
 from minimize.keys import Keyring
-from minimize.keys.create import add_key
+from minimize.keys.keyring import add_key
 from minimize.ledger import find_ledger
-from minimize.ledger.happened import recorded
 from minimize.ledger.ledger import open_ledger
-from minimize.switching import House as Places
+from minimize.ledger.lifecycle_events import read_lifecycle_events
+from minimize.output.reader import load_receipts
+from minimize.runs import erasures
+from minimize.runs.erasures import ERASURES_FOLDER, store_erasures, stored_erasures
 from tests.commands import command
 from tests.governance.outputs import places
 from tests.project import AT, Builds, Project, events
 
 RECORDS = events(60)
 SOON = AT - timedelta(minutes=1)
-D4 = Subject("d4", "north")
+D4 = DataSubject("d4", "north")
 OF_D4 = sum((each["tenant_id"], each["device_id"]) == ("north", "d4") for each in RECORDS)
 
 
@@ -51,19 +51,19 @@ def outputs(project: Project) -> list[Path]:
 
 
 def listed(output: Path, project: Project) -> list[tuple[str, str | None, str]]:
-    return [(row.tenant_id, row.subject, row.kind) for row in stored(output, Keyring.load(project.keys))]
+    return [(row.tenant_id, row.subject, row.kind) for row in stored_erasures(output, Keyring.load(project.keys))]
 
 
 def lists(output: Path) -> list[Path]:
-    return sorted((output / FOLDER).iterdir()) if (output / FOLDER).is_dir() else []
+    return sorted((output / ERASURES_FOLDER).iterdir()) if (output / ERASURES_FOLDER).is_dir() else []
 
 
 def tell(project: Project, kind: str, subject: str | None = "d4") -> str:
-    return add_event(Wish("north", kind, subject, SOON), places(project), SOON).row.id
+    return add_event(NewEvent("north", kind, subject, SOON), places(project), SOON).row.id
 
 
 def test_a_deletion_is_stored_with_every_output(project: Project) -> None:
-    delete([D4], places(project), AT, yes=True)
+    delete_subjects([D4], places(project), AT, yes=True)
     for output in outputs(project):
         ((tenant, token, kind),) = listed(output, project)
         assert (tenant, kind) == ("north", "erasure")
@@ -73,10 +73,10 @@ def test_a_deletion_is_stored_with_every_output(project: Project) -> None:
 
 
 def test_nothing_of_it_is_readable(project: Project) -> None:
-    delete([D4], places(project), AT, yes=True)
+    delete_subjects([D4], places(project), AT, yes=True)
     (path,) = lists(project.out)
     content = path.read_bytes()
-    (row,) = stored(project.out, Keyring.load(project.keys))
+    (row,) = stored_erasures(project.out, Keyring.load(project.keys))
     for text in ("north", "d4", str(row.subject), str(row.subject).partition(":")[2][:8]):
         assert text.encode() not in content.partition(b"\n")[2]
 
@@ -101,7 +101,7 @@ def forgets(project: Project) -> Path:
 
 
 def test_a_ledger_that_was_adopted_brings_nobody_back(project: Project) -> None:
-    delete([D4], places(project), AT, yes=True)
+    delete_subjects([D4], places(project), AT, yes=True)
     ledger = forgets(project)
     assert project.run(ledger=ledger).gated_by.erased == OF_D4
     assert project.run(ledger=ledger).gated_by.erased == OF_D4
@@ -116,9 +116,9 @@ def test_a_ledger_from_a_backup_that_lacks_the_request_brings_nobody_back(projec
 
 
 def test_erasures_of_two_ledgers_add_up(project: Project) -> None:
-    delete([D4], places(project), AT, yes=True)
+    delete_subjects([D4], places(project), AT, yes=True)
     ledger = forgets(project)
-    add_event(Wish("south", "erasure", "d5", SOON), Places(ledger, keys=project.keys), SOON)
+    add_event(NewEvent("south", "erasure", "d5", SOON), Places(ledger, keys=project.keys), SOON)
     project.run(ledger=ledger)
     assert [each[0] for each in listed(project.out, project)] == ["south", "north"]
     assert len(lists(project.out)) == 1
@@ -155,7 +155,7 @@ def test_two_lists_that_were_written_at_once_both_count(project: Project) -> Non
     assert len(lists(project.out)) == 2
     assert {each[2] for each in listed(project.out, project)} == {"erasure", "reset"}
     with open_ledger(find_ledger(project.folder / "organization.db")) as ledger:
-        store(project.out, recorded(ledger), Keyring.load(project.keys))
+        store_erasures(project.out, read_lifecycle_events(ledger), Keyring.load(project.keys))
     assert len(lists(project.out)) == 1
 
 
@@ -190,22 +190,22 @@ def test_a_request_is_not_done_before_the_lists_are_stored(project: Project, mon
         raise OSError(28, "no space")
 
     with monkeypatch.context() as patch:
-        patch.setattr(erasure_list, "write_file", fails)
+        patch.setattr(erasures, "write_file", fails)
         with pytest.raises(ConfigurationError):
-            delete([D4], places(project), AT, yes=True)
+            delete_subjects([D4], places(project), AT, yes=True)
     with open_ledger(find_ledger(project.folder / "organization.db")) as ledger:
-        assert [each.last.state for each in statuses(ledger)] == ["failed"]
-    delete([D4], places(project), AT + timedelta(minutes=1), yes=True)
+        assert [each.last.state for each in request_statuses(ledger)] == ["failed"]
+    delete_subjects([D4], places(project), AT + timedelta(minutes=1), yes=True)
     assert len(listed(project.out, project)) == 1
 
 
 def puts(project: Project, content: dict[str, bytes]) -> None:
     """Replaces the lists of the output by these."""
-    shutil.rmtree(project.out / FOLDER, ignore_errors=True)
+    shutil.rmtree(project.out / ERASURES_FOLDER, ignore_errors=True)
     if content:
-        (project.out / FOLDER).mkdir()
+        (project.out / ERASURES_FOLDER).mkdir()
     for name, each in content.items():
-        (project.out / FOLDER / name).write_bytes(each)
+        (project.out / ERASURES_FOLDER / name).write_bytes(each)
 
 
 def kept(project: Project) -> dict[str, bytes]:
@@ -245,7 +245,7 @@ def test_a_list_that_was_lost_alone_stops_the_next_run(project: Project) -> None
     """A ledger that was adopted does not know what the list knew."""
     tell(project, "erasure")
     project.run(ledger=project.folder / "organization.db")
-    before = receipts(project.out)[-1]
+    before = load_receipts(project.out)[-1]
     assert before.erasures is not None
     found = kept(project)
     puts(project, {})
@@ -267,8 +267,8 @@ def test_a_loss_that_was_recorded_is_not_asked_about_again(project: Project) -> 
 
 
 def test_a_deletion_names_the_list_too(project: Project) -> None:
-    delete([D4], places(project), AT, yes=True)
-    deletion = receipts(project.out)[-1]
+    delete_subjects([D4], places(project), AT, yes=True)
+    deletion = load_receipts(project.out)[-1]
     assert (deletion.kind, deletion.erasures is None) == ("delete", False)
     puts(project, {})
     with pytest.raises(RefusedError):

@@ -11,15 +11,15 @@ import pyarrow as pa
 import pytest
 
 import minimize
-from minimize import reading
-from minimize.io.history import receipts
-from minimize.io.intent import listing
-from minimize.io.publish import open_output
-from minimize.io.rewrite import Rewritten, rewrite
-from minimize.io.stated import files_stated, indexes_stated
+from minimize.arrow.batch import Batch
+from minimize.governance.rewrite import RewriteResult, rewrite_files
 from minimize.keys import Keyring, add_key
-from minimize.receipt import FileRef, Output, Receipt
-from minimize.stage import Batch
+from minimize.output import read_api
+from minimize.output.folder import read_receipts
+from minimize.output.publish import open_output
+from minimize.output.recovery import list_data_files
+from minimize.output.sink import index_files, output_files
+from minimize.receipts import FileRef, Receipt, WrittenOutput
 from tests.project import AT, BEFORE, DAY, Project, event, events
 
 NESTED = {
@@ -35,7 +35,7 @@ NESTED = {
 
 def indexes(project: Project) -> list[str]:
     folder = project.out / "index"
-    return [*listing(folder)] if folder.exists() else []
+    return [*list_data_files(folder)] if folder.exists() else []
 
 
 def check_found(project: Project, column: str = "device_id") -> None:
@@ -88,7 +88,7 @@ def test_partitions_by_a_field_have_an_index_each(project: Project) -> None:
     assert indexes(project) == due
     check_found(project)
     north = minimize.read(project.out).filter(pa.compute.field("tenant_id") == "north")["device_id"][0].as_py()
-    [place] = reading.find(project.out, [north], keys=project.keys)
+    [place] = read_api.find_subjects(project.out, [north], keys=project.keys)
     assert "tenant_id=north" in place.file.path
 
 
@@ -166,13 +166,13 @@ def erased(values: set[str]) -> Any:
     return stage
 
 
-def after(receipt: Receipt, run_id: str, done: Rewritten, keys: Keyring) -> Receipt:
+def after(receipt: Receipt, run_id: str, done: RewriteResult, keys: Keyring) -> Receipt:
     written = done.written.get("records", ())
-    output = Output(
+    output = WrittenOutput(
         "pseudonymized",
         sum(file.rows for file in written),
-        files=files_stated(written),
-        index=indexes_stated(written),
+        files=output_files(written),
+        index=index_files(written),
     )
     return replace(
         receipt,
@@ -189,7 +189,7 @@ def after(receipt: Receipt, run_id: str, done: Rewritten, keys: Keyring) -> Rece
         replaces=done.replaces,
         removes=done.removes,
         signature=None,
-    ).signed(keys)
+    ).with_signature(keys)
 
 
 def test_a_rewrite_keeps_the_index_right(project: Project) -> None:
@@ -198,12 +198,12 @@ def test_a_rewrite_keeps_the_index_right(project: Project) -> None:
     first = project.run()
     keys = Keyring.load(project.keys)
     gone = minimize.read(project.out, dates=DAY)["device_id"][0].as_py()
-    [place] = reading.find(project.out, [gone], dates=DAY, keys=project.keys)
+    [place] = read_api.find_subjects(project.out, [gone], dates=DAY, keys=project.keys)
     run_id = "20261126T000000Z-000000000000"
     run = project.out / "runs" / first.run_id
     beside = {path: (run / path).read_bytes() for path in first.files}
     with open_output(project.out) as output:
-        rewrite(
+        rewrite_files(
             output,
             run_id,
             [place.file.path],
@@ -213,7 +213,7 @@ def test_a_rewrite_keeps_the_index_right(project: Project) -> None:
             keys=keys,
         )
     assert indexes(project) == [f"date={BEFORE}/{first.run_id}-0.index", f"date={DAY}/{run_id}-0.index"]
-    assert reading.find(project.out, [gone], dates=DAY, keys=project.keys) == []
+    assert read_api.find_subjects(project.out, [gone], dates=DAY, keys=project.keys) == []
     check_found(project)
 
 
@@ -225,16 +225,18 @@ def test_a_rewrite_without_keys_leaves_files_without_an_index(project: Project) 
     run_id = "20261126T000000Z-000000000000"
     beside = {path: (project.out / "runs" / first.run_id / path).read_bytes() for path in first.files}
     with open_output(project.out) as output:
-        rewrite(output, run_id, [file.path], erased(set()), lambda done: after(first, run_id, done, keys), beside)
+        rewrite_files(output, run_id, [file.path], erased(set()), lambda done: after(first, run_id, done, keys), beside)
     assert indexes(project) == []
-    assert [place.groups for place in reading.find(project.out, ["x"], keys=project.keys)] == [None]
+    assert [place.groups for place in read_api.find_subjects(project.out, ["x"], keys=project.keys)] == [None]
     check_found(project)
 
 
 def test_the_receipt_keeps_its_indexes_when_it_is_read_again(project: Project) -> None:
     project.records(events(20))
     made = project.run()
-    [read] = receipts(Path(project.out))
+    [read] = read_receipts(Path(project.out))
     assert read.outputs["records"].index == made.outputs["records"].index
-    [file] = reading.find(project.out, [minimize.read(project.out)["device_id"][0].as_py()], keys=project.keys)
+    [file] = read_api.find_subjects(
+        project.out, [minimize.read(project.out)["device_id"][0].as_py()], keys=project.keys
+    )
     assert isinstance(file.file.index, FileRef)

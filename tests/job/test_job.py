@@ -20,9 +20,9 @@ from minimize.errors import (
     SourceError,
     StoppedError,
 )
-from minimize.job import quarantine_exceeded
 from minimize.keys import Keyring, new_keyring
 from minimize.policy.pipeline import Pipeline
+from minimize.runs import quarantine_exceeded
 from tests.project import AT, BEFORE, DAY, LASTING, Project, event, events, sha256
 
 LATER = AT + timedelta(hours=1)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import minimize
-from minimize.job import unfinished
+from minimize.runs import unfinished_parts
 from tests.project import Builds, Project
 
 BELOW = 3
@@ -156,7 +156,7 @@ def test_a_batch_that_changed_since_it_ran_keeps_the_day_from_being_published(
     with caplog.at_level(logging.WARNING, "minimize"):
         receipt = night(nights, 22)
     assert receipt.outputs["daily"].unpublished == {batch(20): "2026-11-21: changed"}
-    assert unfinished(receipt) == "daily: 1 event days were not published"
+    assert unfinished_parts(receipt) == "daily: 1 event days were not published"
     assert "2026-11-20 is not published: its batch 2026-11-21: changed since it ran" in caplog.text
     assert len(nights.rows()) == 15
 
@@ -170,7 +170,7 @@ def test_once_the_batch_was_run_anew_the_day_is_published_after_all(nights: Proj
     night(nights, 22)
     receipt = nights.run(pending=True, at=at(23))
     assert (receipt.dates, days(receipt)) == ((batch(21),), [batch(20)])
-    assert unfinished(receipt) == ""
+    assert unfinished_parts(receipt) == ""
     assert figures(nights) == plainly(crowd(20) + crowd(20, [8]))
 
 

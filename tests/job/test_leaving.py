@@ -12,10 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minimize
-from minimize.io.published import receipts
-from minimize.io.stored import open_stored
-from minimize.job.leaving import LEFT, Held, Leaving, distinct, leaving, left, opened
 from minimize.keys import Keyring, new_keyring
+from minimize.output.reader import load_receipts
+from minimize.output.stored_file import open_stored_file
+from minimize.runs.removal_inventory import (
+    INVENTORY_FILE,
+    RemovalInventory,
+    TenantContent,
+    count_persons,
+    open_inventory,
+    read_inventory,
+    removal_inventory,
+)
 from tests.project import AT, Builds, Project, enter, events, new_project
 
 RECORDS = events(60)
@@ -41,8 +49,8 @@ def _project(builds: Builds, tmp_path: Path) -> Project:
     return builds.fill(new_project(tmp_path), run_without_north)
 
 
-def held(project: Project) -> dict[str, dict[str | None, Held]]:
-    found = left(project.out, receipts(project.out)[-1], Keyring.load(project.keys))
+def held(project: Project) -> dict[str, dict[str | None, TenantContent]]:
+    found = read_inventory(project.out, load_receipts(project.out)[-1], Keyring.load(project.keys))
     return {path.partition("/")[0]: {each.tenant: each for each in some.held} for path, some in found.items()}
 
 
@@ -60,15 +68,15 @@ def test_an_aggregate_without_tenants_tells_no_name(project: Project) -> None:
 
 
 def test_the_columns_are_told_with_what_was_done_to_them(project: Project) -> None:
-    found = left(project.out, receipts(project.out)[-1], Keyring.load(project.keys))
+    found = read_inventory(project.out, load_receipts(project.out)[-1], Keyring.load(project.keys))
     schema = next(each.schema for path, each in found.items() if path.startswith("records"))
     assert schema.field("device_id").metadata[b"minimize:key"] == b"device/1"
 
 
 def test_it_is_sealed_and_its_digest_stands_in_the_receipt(project: Project) -> None:
-    receipt = receipts(project.out)[-1]
-    path = project.out / "runs" / receipt.run_id / LEFT
-    assert LEFT in receipt.files
+    receipt = load_receipts(project.out)[-1]
+    path = project.out / "runs" / receipt.run_id / INVENTORY_FILE
+    assert INVENTORY_FILE in receipt.files
     assert b"north" not in path.read_bytes()
     assert not stat.S_IMODE(project.out.stat().st_mode) & 0o077
     minimize.verify(project.out, keys=project.keys)
@@ -76,13 +84,13 @@ def test_it_is_sealed_and_its_digest_stands_in_the_receipt(project: Project) -> 
 
 def test_another_keyring_opens_nothing(project: Project) -> None:
     other = new_keyring(project.folder / "other.keys", ("device",), now=AT)
-    assert left(project.out, receipts(project.out)[-1], other) == {}
+    assert read_inventory(project.out, load_receipts(project.out)[-1], other) == {}
 
 
 def test_a_first_run_takes_nothing_away(tmp_path: Path) -> None:
     project = new_project(tmp_path)
     project.records(RECORDS)
-    assert LEFT not in project.run().files
+    assert INVENTORY_FILE not in project.run().files
 
 
 def test_a_file_that_nobody_can_read_tells_nothing_and_stops_no_change(tmp_path: Path) -> None:
@@ -91,29 +99,34 @@ def test_a_file_that_nobody_can_read_tells_nothing_and_stops_no_change(tmp_path:
     first = project.run()
     for path in project.files():
         (project.out / path).write_bytes(b"nothing")
-    assert LEFT not in project.run().files
-    assert leaving(project.out, (first,), [*project.files(), "records/other.parquet"], Keyring.load(project.keys)) == {}
+    assert INVENTORY_FILE not in project.run().files
+    assert (
+        removal_inventory(
+            project.out, (first,), [*project.files(), "records/other.parquet"], Keyring.load(project.keys)
+        )
+        == {}
+    )
 
 
 def test_files_that_are_shown_are_told_as_if_they_were_read_and_are_not_read_again(project: Project) -> None:
-    chain, keys = receipts(project.out), Keyring.load(project.keys)
+    chain, keys = load_receipts(project.out), Keyring.load(project.keys)
     paths = [path for path in project.files() if path.startswith("records")]
-    told = leaving(project.out, chain, paths, keys)
-    shown = Leaving.of(project.out, chain, paths, keys)
+    told = removal_inventory(project.out, chain, paths, keys)
+    shown = RemovalInventory.for_files(project.out, chain, paths, keys)
     for path in paths:
-        stored = open_stored(project.out, path, encoded=True, also=["device_id"])
+        stored = open_stored_file(project.out, path, encoded=True, also=["device_id"])
         showing = shown(stored)
         assert showing is not None
         for batch in stored.batches():
             showing(batch)
         showing.close()
         (project.out / path).unlink()
-    assert opened(shown.attachments()[LEFT], keys) == opened(told[LEFT], keys)
+    assert open_inventory(shown.attachments()[INVENTORY_FILE], keys) == open_inventory(told[INVENTORY_FILE], keys)
 
 
 def test_of_a_file_that_is_not_to_be_told_of_nothing_is_looked_at(project: Project) -> None:
-    shown = Leaving.of(project.out, receipts(project.out), [], Keyring.load(project.keys))
-    assert shown(open_stored(project.out, next(iter(project.files())))) is None
+    shown = RemovalInventory.for_files(project.out, load_receipts(project.out), [], Keyring.load(project.keys))
+    assert shown(open_stored_file(project.out, next(iter(project.files())))) is None
     assert shown.attachments() == {}
 
 
@@ -129,13 +142,15 @@ def test_a_tenant_under_a_pseudonym_is_not_named(tmp_path: Path) -> None:
 def test_what_left_before_does_not_go_along(project: Project) -> None:
     project.records(events(70))
     project.run()
-    run = receipts(project.out)[-1]
+    run = load_receipts(project.out)[-1]
     assert {each.rows for each in held(project)["records"].values()} == {len(RECORDS) // 2}
-    assert all(LEFT in each.files for each in (run, receipts(project.out)[1]))
+    assert all(INVENTORY_FILE in each.files for each in (run, load_receipts(project.out)[1]))
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6))))
 def test_persons_of_each_tenant_are_counted_as_a_set_would(pairs: list[tuple[int, int]]) -> None:
     tenants, persons = (np.array([pair[place] for pair in pairs], np.int32) for place in (0, 1))
     seen = {pair for pair in pairs if pair[1] < 6}
-    assert distinct(tenants, persons, 4, 6).tolist() == [sum(tenant == each for each, _ in seen) for tenant in range(4)]
+    assert count_persons(tenants, persons, 4, 6).tolist() == [
+        sum(tenant == each for each, _ in seen) for tenant in range(4)
+    ]

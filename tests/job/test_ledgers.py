@@ -14,15 +14,15 @@ import minimize
 from minimize.errors import RefusedError
 from minimize.governance.retention.expire import expire
 from minimize.governance.retention.retract import retract
-from minimize.io.published import receipts
-from minimize.job.backfill import backfill
-from minimize.job.ledgers import CODE
-from minimize.job.replay import replay
 from minimize.ledger import find_ledger
-from minimize.ledger.identity import identity
 from minimize.ledger.ledger import open_ledger
-from minimize.receipt import Receipt
-from minimize.verifying import check
+from minimize.ledger.migrations import ledger_identity
+from minimize.output.reader import load_receipts
+from minimize.receipts import Receipt
+from minimize.runs.backfill import backfill
+from minimize.runs.ledger_check import WRONG_LEDGER
+from minimize.runs.replay import replay
+from minimize.runs.verify import check_output
 from tests.commands import command
 from tests.project import AT, DAY, LASTING, Builds, Project, event, events, write_yaml
 
@@ -111,11 +111,11 @@ ACTS: dict[str, Callable[[Project, Path], Any]] = {
 @pytest.mark.parametrize("which", LEDGERS)
 def test_another_ledger_is_refused(project: Project, which: str, act: str) -> None:
     ledger = LEDGERS[which](project)
-    before = [receipt.run_id for receipt in receipts(project.out)]
+    before = [receipt.run_id for receipt in load_receipts(project.out)]
     with pytest.raises(RefusedError) as refused:
         ACTS[act](project, ledger)
-    assert (refused.value.code, refused.value.exit_code) == (CODE, 3)
-    assert [receipt.run_id for receipt in receipts(project.out)] == before
+    assert (refused.value.code, refused.value.exit_code) == (WRONG_LEDGER, 3)
+    assert [receipt.run_id for receipt in load_receipts(project.out)] == before
 
 
 def test_a_missing_ledger_is_not_made_anew(project: Project) -> None:
@@ -138,14 +138,14 @@ def test_its_own_ledger_is_accepted_wherever_it_was_moved(project: Project) -> N
 
 def test_receipts_name_the_ledger(project: Project) -> None:
     with open_ledger(find_ledger(ledger_of(project))) as ledger:
-        name = ledger.read(identity)
-    assert {receipt.audit.ledger for receipt in receipts(project.out) if receipt.audit} == {name}
+        name = ledger.read(ledger_identity)
+    assert {receipt.audit.ledger for receipt in load_receipts(project.out) if receipt.audit} == {name}
 
 
 @pytest.mark.parametrize("which", LEDGERS)
 def test_a_ledger_is_adopted_with_a_signed_receipt(project: Project, which: str) -> None:
     ledger = LEDGERS[which](project)
-    before = receipts(project.out)[-1]
+    before = load_receipts(project.out)[-1]
     done = command(
         "runs",
         "adopt-ledger",
@@ -159,7 +159,7 @@ def test_a_ledger_is_adopted_with_a_signed_receipt(project: Project, which: str)
         "--json",
     )
     assert done.code == 0, done.err
-    receipt = receipts(project.out)[-1]
+    receipt = load_receipts(project.out)[-1]
     assert json.loads(done.out)["receipt"]["run_id"] == receipt.run_id
     assert (receipt.kind, receipt.previous, receipt.outputs) == ("adopt", before.digest, {})
     assert receipt.adopts is not None
@@ -173,7 +173,7 @@ def test_the_ledger_of_an_output_is_not_adopted_again(project: Project) -> None:
     done = command(
         "runs", "adopt-ledger", project.out, "--reason", "why", "--ledger", ledger_of(project), "--keys", project.keys
     )
-    assert (done.code, len(receipts(project.out))) == (0, 1)
+    assert (done.code, len(load_receipts(project.out))) == (0, 1)
 
 
 def without_identity(project: Project) -> None:
@@ -184,7 +184,7 @@ def without_identity(project: Project) -> None:
     body = json.loads(path.read_text())
     del body["audit"]["ledger"]
     body["signature"] = None
-    path.write_text(Receipt.from_json(json.dumps(body)).signed(Keyring.load(project.keys)).to_json())
+    path.write_text(Receipt.from_json(json.dumps(body)).with_signature(Keyring.load(project.keys)).to_json())
 
 
 def test_an_output_of_an_older_version_accepts_any_ledger_and_keeps_to_it(project: Project) -> None:
@@ -199,7 +199,9 @@ def test_an_output_of_an_older_version_accepts_any_ledger_and_keeps_to_it(projec
 def test_verify_finds_another_ledger(project: Project, which: str) -> None:
     ledger = LEDGERS[which](project)
     found = [
-        finding.code for finding in check(project.out, keys=project.keys, ledger=ledger) if finding.severity == "error"
+        finding.code
+        for finding in check_output(project.out, keys=project.keys, ledger=ledger)
+        if finding.severity == "error"
     ]
     assert found == ["V009"]
 
@@ -207,13 +209,15 @@ def test_verify_finds_another_ledger(project: Project, which: str) -> None:
 def test_verify_finds_a_change_of_ledgers_that_nothing_adopts(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("minimize.job.booking.check_ledger_of", lambda *given: None)
-    monkeypatch.setattr("minimize.job.booking.check_open_ledger", lambda *given: None)
-    monkeypatch.setattr("minimize.job.job.check_ledger_of", lambda *given: None)
+    monkeypatch.setattr("minimize.runs.session.check_output_ledger", lambda *given: None)
+    monkeypatch.setattr("minimize.runs.session.check_open_ledger", lambda *given: None)
+    monkeypatch.setattr("minimize.runs.runner.check_output_ledger", lambda *given: None)
     ledger = new(project)
     project.run(ledger=ledger)
     found = {
-        finding.code for finding in check(project.out, keys=project.keys, ledger=ledger) if finding.severity == "error"
+        finding.code
+        for finding in check_output(project.out, keys=project.keys, ledger=ledger)
+        if finding.severity == "error"
     }
     assert "V063" in found
 

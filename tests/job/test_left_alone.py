@@ -11,8 +11,8 @@ import pytest
 
 import minimize
 from minimize.errors import SourceError
-from minimize.io.published import receipts
-from minimize.job.pending import worst
+from minimize.output.reader import load_receipts
+from minimize.runs.batch_dates import worst_exit_code
 from tests.commands import Result, command
 from tests.project import AT, BEFORE, DAY, Project, events, table
 
@@ -56,7 +56,7 @@ def test_the_failure_names_date_file_and_what_to_do(broken: Project) -> None:
 
 def test_the_receipt_that_is_published_is_signed_without_the_failures(broken: Project) -> None:
     ran(broken, "--pending", "--json")
-    (receipt,) = receipts(broken.out)
+    (receipt,) = load_receipts(broken.out)
     assert "failures" not in receipt.as_json()
     assert receipt.skipped == {DAY: "unreadable"}
 
@@ -77,7 +77,7 @@ def test_where_every_pending_date_is_unreadable_nothing_is_published_and_it_exit
     ran(broken, "--pending")
     done = ran(broken, "--pending", "--json")
     assert (done.code, done.json["sequence"], done.json["skipped"]) == (1, 0, {DAY: "unreadable"})
-    assert len(receipts(broken.out)) == 1
+    assert len(load_receipts(broken.out)) == 1
 
 
 def test_where_every_date_is_unreadable_the_error_names_each(broken: Project) -> None:
@@ -187,4 +187,4 @@ def test_a_published_date_without_rows_may_lose_its_files(project: Project) -> N
 
 @pytest.mark.parametrize(("codes", "first"), [((4, 1), 1), ((1, 3, 4), 3), ((3, 2, 1, 4), 2), ((0, 4), 4), ((), 0)])
 def test_of_several_dates_the_exit_code_is_the_first_of_2_3_1_4(codes: tuple[int, ...], first: int) -> None:
-    assert worst(codes) == first
+    assert worst_exit_code(codes) == first

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import minimize
-from minimize.verifying import check
+from minimize.runs.verify import check_output
 from tests.project import BEFORE, DAY, Project, events
 
 ACTS: dict[str, Callable[[Path], object]] = {"lost": Path.unlink, "damaged": lambda path: path.write_bytes(b"x")}
@@ -21,7 +21,7 @@ def test_a_run_of_the_date_puts_an_output_in_order_again(project: Project, name:
         project.records([*events(30), "no json"], day)
         project.run(date=day)
     ACTS[how](next(path for path in (project.out / name / f"date={DAY}").iterdir() if path.name != "_SUCCESS"))
-    assert [finding for finding in check(project.out, keys=project.keys) if finding.severity == "error"]
+    assert [finding for finding in check_output(project.out, keys=project.keys) if finding.severity == "error"]
     project.run(date=DAY)
     minimize.verify(project.out, keys=project.keys)
     assert len(project.rows()) == 60

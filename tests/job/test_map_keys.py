@@ -12,8 +12,8 @@ import pytest
 
 import minimize
 from minimize.errors import PolicyError, RefusedError
-from minimize.inspection import plan_for
 from minimize.policy.load import load_policy
+from minimize.runs.inspection import plan_for
 from tests.commands import command
 from tests.project import AT, DAY, Project, event
 

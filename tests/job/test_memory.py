@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from minimize.errors import ConfigurationError
-from minimize.spill import Piece, Vault
+from minimize.spill import SpilledPiece, SpillFile
 from tests.project import BEFORE, Builds, Project, events
 
 
@@ -30,13 +30,13 @@ def _fleet(builds: Builds, project: Project) -> Project:
 
 
 def test_a_run_beyond_its_memory_gives_what_it_gives_within(fleet: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    put, pieces = Vault.put, list[Piece]()
+    put, pieces = SpillFile.put, list[SpilledPiece]()
 
-    def counted(vault: Vault, *content: Any) -> Piece:
+    def counted(vault: SpillFile, *content: Any) -> SpilledPiece:
         pieces.append(put(vault, *content))
         return pieces[-1]
 
-    monkeypatch.setattr(Vault, "put", counted)
+    monkeypatch.setattr(SpillFile, "put", counted)
     within = fleet.run(output=fleet.folder / "within")
     assert not pieces
     monkeypatch.setenv("MINIMIZE_MEMORY", "1")
@@ -55,7 +55,7 @@ def test_a_size_that_is_none_is_told_before_anything_is_read(project: Project, m
 
 
 def test_the_configuration_says_how_much_a_run_may_take(fleet: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Vault, "put", lambda *_: pytest.fail("set aside"))
+    monkeypatch.setattr(SpillFile, "put", lambda *_: pytest.fail("set aside"))
     fleet.write("minimize", {"memory": "1GiB"})
     assert fleet.run().rows.read == 3000
     fleet.write("minimize", {"memory": 1})

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import PolicyError
-from minimize.exchange.base import Asked
-from minimize.exchange.doing import exported
+from minimize.interop.convert import export_document
+from minimize.interop.model import ExportRequest
 from minimize.policy.load import load_pipeline, load_policy
-from minimize.review.explaining import explain
+from minimize.review.explain import explain
 from tests.project import Project, events
 
 HINT = "name the pipeline that made it, not its output"
@@ -38,7 +38,7 @@ def test_a_pipeline_that_is_asked_of_its_output_is_told_by_name(out: Path) -> No
 @pytest.mark.parametrize("kind", ["odcs", "jsonschema", "fideslang"])
 def test_an_export_of_a_pipeline_is_not_of_its_output(out: Path, kind: str) -> None:
     with pytest.raises(PolicyError) as caught:
-        exported(kind, Asked(str(out)))
+        export_document(kind, ExportRequest(str(out)))
     assert fault(caught) == ("P001", "this is an output of the pipeline checkins", HINT)
 
 

@@ -9,9 +9,9 @@ import pytest
 
 import minimize
 from minimize.errors import StoppedError
-from minimize.job import unfinished
-from minimize.job.pending import Arrival, arrival
-from minimize.receipt import in_force
+from minimize.receipts import files_in_force
+from minimize.runs import unfinished_parts
+from minimize.runs.batch_dates import Arrival, compare_files
 from tests.project import AT, BEFORE, DAY, Builds, Project, events
 
 FIRST = "2026-11-22"
@@ -32,21 +32,21 @@ def _nights(builds: Builds, project: Project) -> Project:
 
 
 def test_a_date_that_never_ran_is_new() -> None:
-    assert arrival({"a": "1"}, None) == Arrival("new")
+    assert compare_files({"a": "1"}, None) == Arrival("new")
 
 
 def test_the_same_files_are_the_same() -> None:
-    assert arrival({"a": "1"}, {"a": "1"}) == Arrival("same")
+    assert compare_files({"a": "1"}, {"a": "1"}) == Arrival("same")
 
 
 def test_a_file_more_or_other_bytes_is_a_change() -> None:
-    assert arrival({"a": "1", "b": "2"}, {"a": "1"}) == Arrival("changed")
-    assert arrival({"a": "2"}, {"a": "1"}) == Arrival("changed")
+    assert compare_files({"a": "1", "b": "2"}, {"a": "1"}) == Arrival("changed")
+    assert compare_files({"a": "2"}, {"a": "1"}) == Arrival("changed")
 
 
 def test_a_file_less_is_no_change_but_a_loss() -> None:
-    assert arrival({"a": "1", "c": "3"}, {"a": "1", "b": "2"}) == Arrival("shrunk", 1)
-    assert arrival({}, {"a": "1", "b": "2"}) == Arrival("gone", 2)
+    assert compare_files({"a": "1", "c": "3"}, {"a": "1", "b": "2"}) == Arrival("shrunk", 1)
+    assert compare_files({}, {"a": "1", "b": "2"}) == Arrival("gone", 2)
 
 
 def test_where_nothing_arrived_there_is_nothing_to_do(nights: Project) -> None:
@@ -86,7 +86,7 @@ def test_a_date_that_lost_a_file_is_left_alone_and_said(nights: Project, caplog:
         receipt = nights.run(pending=True, at=LATER)
     assert receipt.sequence == 0
     assert receipt.skipped == {BEFORE: "shrunk"}
-    assert unfinished(receipt) == "1 date left alone"
+    assert unfinished_parts(receipt) == "1 date left alone"
     assert "1 of its files are gone" in caplog.text
     assert len(nights.rows()) == 43
 
@@ -134,7 +134,7 @@ def test_killed_between_dates_the_next_pending_run_does_the_rest(nights: Project
     nights.records(events(3, 300), day=BEFORE, name="late")
     nights.run(date=FIRST, at=LATER)
     assert nights.run(pending=True, at=LATER).dates == (BEFORE,)
-    assert sum(file.rows for file in in_force(minimize_receipts(nights))["records"]) == 48
+    assert sum(file.rows for file in files_in_force(minimize_receipts(nights))["records"]) == 48
 
 
 def minimize_receipts(project: Project) -> list[minimize.Receipt]:
@@ -155,7 +155,7 @@ def test_a_bad_date_is_left_alone_and_the_others_are_done(bad: Project, caplog: 
     receipt = bad.run(pending=True)
     assert (receipt.dates, receipt.skipped) == ((FIRST,), {DAY: "stopped"})
     assert "W024" in {getattr(record, "code", "") for record in caplog.records}
-    assert unfinished(receipt) == "1 date left alone"
+    assert unfinished_parts(receipt) == "1 date left alone"
     minimize.verify(bad.out, keys=bad.keys)
 
 

@@ -16,13 +16,13 @@ import time_machine
 
 import minimize
 from minimize.errors import LedgerError, NotPermitted, PolicyError, RefusedError
-from minimize.governance.retention.recording import Wish, add_event
+from minimize.governance.retention.event_admin import NewEvent, add_event
 from minimize.governance.retention.retract import retract
-from minimize.inspection import preview_rows
-from minimize.job.backfill import backfill
-from minimize.job.replay import replay
-from minimize.ledger.chain import Entry
-from minimize.receipt import Receipt
+from minimize.ledger.audit_log import LogEntry
+from minimize.receipts import Receipt
+from minimize.runs.backfill import backfill
+from minimize.runs.inspection import preview_rows
+from minimize.runs.replay import replay
 from tests.inbound import HOOKS, LONG_AGO, RECEIVED, SOURCE, Inbound, hook, message, messages, new_inbound
 from tests.project import AT, BEFORE, DAY, enter, write_yaml
 from tests.world import CONTRACT
@@ -126,7 +126,7 @@ def test_without_gated_rows_there_is_no_such_warning(agreed: Inbound, caplog: py
 
 
 def test_a_row_without_consent_is_counted_once_after_an_erasure_and_before_retention(agreed: Inbound) -> None:
-    add_event(Wish("north", "erasure", "u0", AT - timedelta(minutes=1)), agreed.home, AT - timedelta(minutes=1))
+    add_event(NewEvent("north", "erasure", "u0", AT - timedelta(minutes=1)), agreed.home, AT - timedelta(minutes=1))
     old = (AT - timedelta(days=40)).isoformat()
     receipt = agreed.receive(
         [message(0), message(1), message(2), message(4, received_at=old), message(5, received_at=old)]
@@ -161,15 +161,15 @@ def test_a_consent_that_is_recorded_while_the_run_goes_on_stops_it(
     agreed: Inbound, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     agreed.records(messages(4))
-    job: Any = import_module("minimize.job.job")
-    moved = job.moved
+    job: Any = import_module("minimize.runs.runner")
+    moved = job.process_dates
 
     def interrupted(*given: Any) -> Any:
         done = moved(*given)
         agreed.consent("withdraw", "north", AT)
         return done
 
-    monkeypatch.setattr(job, "moved", interrupted)
+    monkeypatch.setattr(job, "process_dates", interrupted)
     with pytest.raises(LedgerError, match="consents were recorded while the run went on"):
         agreed.run()
     assert agreed.files() == set()
@@ -361,7 +361,7 @@ def test_a_pipeline_without_records_balances_too(agreed: Inbound) -> None:
     minimize.verify(agreed.out, keys=agreed.keys)
 
 
-def _changes(entry: Entry) -> dict[str, Any]:
+def _changes(entry: LogEntry) -> dict[str, Any]:
     (resource,) = json.loads(entry.event)["resources"]
     return {change["name"]: change["new"] for change in resource["changed_properties"]}
 

@@ -16,16 +16,14 @@ import pytest
 
 import minimize
 from minimize.aggregates.release_history import ReleaseHistory
-from minimize.aggregates.table import AggregateResult
+from minimize.aggregates.tally import AggregateResult
 from minimize.errors import MinimizeError
 from minimize.governance.retention.expire import expire
-from minimize.inspection import plan_for
-from minimize.io.published import receipts
-from minimize.job.disclosure_guard import guarded
-from minimize.job.releases import Releases
 from minimize.keys import PublicKeys
-from minimize.keys.create import add_key
-from minimize.keys.keyring import Keyring
+from minimize.keys.keyring import Keyring, add_key
+from minimize.output.reader import load_receipts
+from minimize.runs.disclosure_guard import PublishedReleases, guard_aggregates
+from minimize.runs.inspection import plan_for
 from minimize.verification import check
 from tests.project import AT, BEFORE, DAY, Project, event, events
 
@@ -71,7 +69,11 @@ def releases_of(project: Project) -> ReleaseHistory:
     """What is sealed of the aggregate of the day."""
     keys = Keyring.load(project.keys)
     definition = plan_for(project.folder).aggregates["daily"].definition
-    return Releases.of(project.out, receipts(project.out), keys, None).former(definition, "daily", DAY).history
+    return (
+        PublishedReleases.from_receipts(project.out, load_receipts(project.out), keys, None)
+        .former(definition, "daily", DAY)
+        .history
+    )
 
 
 def errors(project: Project) -> list[str]:
@@ -235,13 +237,15 @@ def test_sketches_that_belong_to_another_date_do_not_open(project: Project) -> N
 
 def test_a_new_result_without_sketches_publishes_no_new_figures(project: Project) -> None:
     definition = plan_for(project.folder).aggregates["daily"].definition
-    releases = Releases.of(project.out, receipts(project.out), Keyring.load(project.keys), None)
+    releases = PublishedReleases.from_receipts(
+        project.out, load_receipts(project.out), Keyring.load(project.keys), None
+    )
     [path] = (project.out / "daily").rglob("*.parquet")
     before = pq.read_table(path, partitioning=None)
     columns = {"tenant": ["north", "south"], "events": [12, 30], "battery": [40.0, 40.0]}
     counts = np.array([12, 30])
     new = AggregateResult(pa.table(columns, before.schema), 42, 0, 0, 0, rows=counts, subjects=counts)
-    found = guarded({"daily": definition}, {"daily": new}, releases, DAY, AT)["daily"]
+    found = guard_aggregates({"daily": definition}, {"daily": new}, releases, DAY, AT)["daily"]
     assert found.result.table.to_pylist() == before.to_pylist()
     assert (found.result.deferred, found.history.deferred) == (2, 2)
 

@@ -10,7 +10,7 @@ import pytest
 
 import minimize
 from minimize.errors import ConfigurationError, RefusedError
-from minimize.job.replay import Replayed, recheck, replay
+from minimize.runs.replay import ReplayResult, recheck_quarantine, replay
 from tests.project import AT, BEFORE, DAY, Project, event, events, sha256, table
 
 LATER = AT + timedelta(hours=1)
@@ -19,7 +19,7 @@ MISTYPED = [event(40, storage="much"), event(41, storage="little")]
 NO_RULES = {"aggregates": None}
 
 
-def again(project: Project, **asked: Any) -> Replayed:
+def again(project: Project, **asked: Any) -> ReplayResult:
     given: dict[str, Any] = {"at": LATER, "keys": project.keys} | asked
     return replay(project.out, **given)
 
@@ -66,7 +66,10 @@ def test_a_date_of_which_nothing_passes_is_left_alone(project: Project) -> None:
     kept = {file for file in project.files() if BEFORE in file}
     lenient(project)
     done = again(project)
-    assert [(each.held.day, each.rows, each.held.rows) for each in done.looked_at] == [(BEFORE, 0, 1), (DAY, 2, 2)]
+    assert [(each.quarantined.day, each.rows, each.quarantined.rows) for each in done.rechecked] == [
+        (BEFORE, 0, 1),
+        (DAY, 2, 2),
+    ]
     assert [receipt.dates for receipt in done.receipts] == [(DAY,)]
     assert kept <= project.files()
 
@@ -74,7 +77,7 @@ def test_a_date_of_which_nothing_passes_is_left_alone(project: Project) -> None:
 def test_nothing_in_quarantine_is_nothing_to_do(project: Project) -> None:
     project.records(events(30))
     project.run()
-    assert again(project) == Replayed([], [])
+    assert again(project) == ReplayResult([], [])
 
 
 def test_where_nothing_passes_nothing_is_published(project: Project) -> None:
@@ -206,7 +209,7 @@ def test_an_input_that_a_run_was_given_and_that_is_gone_is_refused(project: Proj
     (project.folder / "elsewhere").rename(project.folder / "moved")
     with pytest.raises(RefusedError):
         again(project)
-    assert again(project, input=project.folder / "moved/{date}/*.ndjson.gz").looked_at[0].held.rows == 1
+    assert again(project, input=project.folder / "moved/{date}/*.ndjson.gz").rechecked[0].quarantined.rows == 1
 
 
 def test_an_output_far_from_its_pipeline_knows_where_that_lies(project: Project, tmp_path_factory: Any) -> None:
@@ -215,7 +218,7 @@ def test_an_output_far_from_its_pipeline_knows_where_that_lies(project: Project,
     receipt = project.run(output=far)
     assert receipt.origin is not None
     assert (receipt.origin.input, receipt.origin.settings) == (None, None)
-    assert [each.held.rows for each in replay(far, at=LATER, keys=project.keys).looked_at] == [1]
+    assert [each.quarantined.rows for each in replay(far, at=LATER, keys=project.keys).rechecked] == [1]
 
 
 def test_a_pipeline_near_its_output_is_not_written_down(project: Project) -> None:
@@ -265,9 +268,9 @@ def test_every_format_is_read_by_position(project: Project, kind: str) -> None:
         options: dict[str, Any] = {"row_group_size": 7} if kind == "parquet" else {}
         project.columns(rows, kind=kind, **options)
     project.run()
-    assert [each.rows for each in recheck(project.out, at=LATER, keys=project.keys)] == [0]
+    assert [each.rows for each in recheck_quarantine(project.out, at=LATER, keys=project.keys)] == [0]
     project.policy({"device_id": None, "model": LEVEL}, subject="tenant_id")
-    assert next(each.passing for each in recheck(project.out, at=LATER, keys=project.keys)).keys() == {
+    assert next(each.passing for each in recheck_quarantine(project.out, at=LATER, keys=project.keys)).keys() == {
         f"{DAY}/a.{kind}"
     }
     assert again(project).receipts[0].rows.written == 31
@@ -301,7 +304,7 @@ def test_the_places_that_a_receipt_names_do_not_depend_on_the_current_folder(
     project.records([*events(30), "broken"])
     project.run()
     monkeypatch.chdir("/")
-    assert [each.held.rows for each in again(project).looked_at] == [1]
+    assert [each.quarantined.rows for each in again(project).rechecked] == [1]
 
 
 def test_an_encrypted_output_is_replayed_and_stays_encrypted(project: Project) -> None:

@@ -11,11 +11,11 @@ import pytest
 
 import minimize
 from minimize.errors import CheckFailed, SourceError
-from minimize.io.published import receipts
-from minimize.job import backfill as backfills
-from minimize.job import shrinking
-from minimize.job.replay import replay
-from minimize.job.shrinking import Kept
+from minimize.output.reader import load_receipts
+from minimize.runs import backfill as backfills
+from minimize.runs import guards
+from minimize.runs.guards import KeptRows
+from minimize.runs.replay import replay
 from tests.buckets import Bucket
 from tests.commands import Result, command
 from tests.project import AT, BEFORE, DAY, Builds, Project, event, events
@@ -167,15 +167,15 @@ def test_against_another_clock_five_minutes_are_too_many(done: Project, monkeypa
     at = AT + timedelta(days=2)
     for minutes, code in ((6, 1), (-6, 1), (4, 0)):
         monkeypatch.setattr(
-            "minimize.job.job.clock_beside", lambda *_, minutes=minutes: lambda: at + timedelta(minutes=minutes)
+            "minimize.runs.runner.reference_clock", lambda *_, minutes=minutes: lambda: at + timedelta(minutes=minutes)
         )
         assert ran(done, at, "--date", DAY).code == code
 
 
 def test_the_other_clock_is_taken_back_to_the_start_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shrinking, "_of_server", lambda _: datetime.now(UTC))
+    monkeypatch.setattr(guards, "_server_time", lambda _: datetime.now(UTC))
     started = datetime.now(UTC) - timedelta(hours=3)
-    found = shrinking.clock_beside(None, None, started)()  # type: ignore[arg-type]
+    found = guards.reference_clock(None, None, started)()  # type: ignore[arg-type]
     assert found is not None
     assert abs(found - started) < timedelta(minutes=1)
 
@@ -184,11 +184,11 @@ def test_the_other_clock_is_taken_back_to_the_start_of_the_run(monkeypatch: pyte
 def test_the_clock_of_a_ledger_on_a_server_is_asked(
     done: Project, postgres: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from minimize.ledger.address import address_of
-    from minimize.ledger.engine import server_time
+    from minimize.ledger.address import parse_address
+    from minimize.ledger.database import server_time
     from minimize.ledger.ledger import open_ledger
 
-    with open_ledger(address_of(postgres.database(), "a test")) as ledger:
+    with open_ledger(parse_address(postgres.database(), "a test")) as ledger:
         found = ledger.read(server_time)
     assert found is not None
     assert abs(datetime.now(UTC) - found) < timedelta(minutes=5)
@@ -196,16 +196,16 @@ def test_the_clock_of_a_ledger_on_a_server_is_asked(
 
 @pytest.mark.slow
 def test_the_clock_of_a_store_is_the_time_of_an_object_that_is_put_and_removed(s3_bucket: Bucket) -> None:
-    found = shrinking._of_store(s3_bucket.at("out"))
+    found = guards._store_time(s3_bucket.at("out"))
     assert found is not None
     assert abs(datetime.now(UTC) - found) < timedelta(minutes=5)
-    assert list(s3_bucket.at("out").below()) == []
+    assert list(s3_bucket.at("out").objects_below()) == []
 
 
 def test_what_a_date_kept_is_known_of_a_receipt_of_several_dates_too(done: Project) -> None:
-    (receipt,) = receipts(done.out)
+    (receipt,) = load_receipts(done.out)
     assert len(receipt.dates) == 2
-    assert Kept.before(receipt, datetime.fromisoformat(DAY).date()) == Kept(40, 40)
+    assert KeptRows.at_receipt(receipt, datetime.fromisoformat(DAY).date()) == KeptRows(40, 40)
 
 
 def test_a_replay_leaves_a_date_alone_and_runs_the_others(done: Project) -> None:
@@ -246,7 +246,7 @@ def test_a_backfill_goes_on_after_a_file_that_cannot_be_read(done: Project) -> N
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(SourceError, match=BEFORE):
         backfills.backfill(fill(done, BEFORE, DAY), output=done.out, keys=done.keys)
-    assert [receipt.dates for receipt in receipts(done.out)[1:]] == [(DAY,)]
+    assert [receipt.dates for receipt in load_receipts(done.out)[1:]] == [(DAY,)]
     found = backfills.run_backfill(fill(done, BEFORE, DAY), output=done.out, keys=done.keys)
     assert found.receipts == []
     assert [(each.date, each.reason, each.exit_code) for each in found.failures] == [(BEFORE, "unreadable", 2)]

@@ -8,13 +8,15 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from minimize.job.strangers import as_json, stranger
-from minimize.settings import SCHEMA, SettingsRows
-from minimize.settings.ledger import LedgerRows
+from minimize.settings import SETTINGS_SCHEMA, SettingsRows
+from minimize.settings.tokenized import LedgerRows
+from minimize.settings.unknown_tenant import find_unknown_tenant, unknown_tenant_json
 
 ON = {"setting": "location", "value": "on", "holder": "admin"}
 SINCE = {"valid_from": datetime(2026, 11, 1, tzinfo=UTC), "recorded_at": datetime(2026, 11, 1, tzinfo=UTC)}
-TABLE = pa.Table.from_pylist([{"tenant_id": tenant, **ON, **SINCE} for tenant in ("contoso", "fabrikam")], SCHEMA)
+TABLE = pa.Table.from_pylist(
+    [{"tenant_id": tenant, **ON, **SINCE} for tenant in ("contoso", "fabrikam")], SETTINGS_SCHEMA
+)
 IN_FILE, IN_LEDGER = SettingsRows(TABLE, file="settings.csv"), LedgerRows(TABLE, file="ledger.db")
 
 
@@ -28,31 +30,31 @@ def guarded(folder: Path) -> Path:
 def test_a_tenant_that_settings_name_is_none_and_where_there_are_none_nobody_is(
     rows: SettingsRows | None, tmp_path: Path
 ) -> None:
-    assert stranger("contoso", rows, tmp_path) is None
-    assert as_json(None) == {"tenant_known": True, "tenants_like_it": []}
+    assert find_unknown_tenant("contoso", rows, tmp_path) is None
+    assert unknown_tenant_json(None) == {"tenant_known": True, "tenants_like_it": []}
 
 
 def test_a_tenant_that_is_written_wrong_is_told_with_names_like_it(tmp_path: Path) -> None:
-    found = stranger("Contosso", IN_FILE, tmp_path)
+    found = find_unknown_tenant("Contosso", IN_FILE, tmp_path)
     assert str(found) == "no tenant Contosso is named by the settings settings.csv: did you mean contoso?"
-    assert as_json(found) == {"tenant_known": False, "tenants_like_it": ["contoso"]}
+    assert unknown_tenant_json(found) == {"tenant_known": False, "tenants_like_it": ["contoso"]}
 
 
 def test_without_names_like_it_it_asks_how_it_is_written(tmp_path: Path) -> None:
     told = "no tenant west is named by the settings settings.csv: is it written right?"
-    assert str(stranger("west", IN_FILE, tmp_path)) == told
+    assert str(find_unknown_tenant("west", IN_FILE, tmp_path)) == told
 
 
 def test_names_of_the_ledger_are_told_where_everybody_may_see_all_tenants(tmp_path: Path) -> None:
-    found = stranger("contosso", IN_LEDGER, tmp_path)
+    found = find_unknown_tenant("contosso", IN_LEDGER, tmp_path)
     assert str(found) == "no tenant contosso is named by the settings of the ledger: did you mean contoso?"
 
 
 def test_where_an_access_file_guards_the_ledger_none_of_its_names_is_told(tmp_path: Path) -> None:
-    found = stranger("contosso", IN_LEDGER, guarded(tmp_path))
+    found = find_unknown_tenant("contosso", IN_LEDGER, guarded(tmp_path))
     assert str(found) == "no tenant contosso is named by the settings of the ledger: is it written right?"
 
 
 def test_a_file_is_the_caller_s_own_and_its_names_are_told_there_too(tmp_path: Path) -> None:
-    found = stranger("contosso", IN_FILE, guarded(tmp_path))
-    assert as_json(found)["tenants_like_it"] == ["contoso"]
+    found = find_unknown_tenant("contosso", IN_FILE, guarded(tmp_path))
+    assert unknown_tenant_json(found)["tenants_like_it"] == ["contoso"]

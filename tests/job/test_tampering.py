@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minimize.aggregates.contributors import Contributors
+from minimize.aggregates.distinct_counts import Contributors
 from minimize.errors import OutputError
-from minimize.io import history
 from minimize.keys import Keyring
-from minimize.receipt import check_chain
-from minimize.verifying import check
+from minimize.output import folder
+from minimize.receipts import check_chain
+from minimize.runs.verify import check_output
 from tests.project import BEFORE, DAY, Project, events, new_project
 
 Way = tuple[str | int, ...]
@@ -39,7 +39,7 @@ def _out(project: Project, tmp_path: Path) -> Path:
 
 
 def codes(project: Project, out: Path) -> set[str]:
-    return {finding.code for finding in check(out, keys=project.keys) if finding.severity == "error"}
+    return {finding.code for finding in check_output(out, keys=project.keys) if finding.severity == "error"}
 
 
 def receipts(out: Path) -> list[Path]:
@@ -73,7 +73,7 @@ def test_an_untouched_output_is_verified(project: Project, out: Path) -> None:
 def signed(project: Project, out: Path) -> bool:
     """Whether the receipts can be read and stand as a chain under their signatures."""
     try:
-        return not check_chain(history.receipts(out), Keyring.load(project.keys))
+        return not check_chain(folder.read_receipts(out), Keyring.load(project.keys))
     except OutputError:
         return False
 
@@ -163,6 +163,6 @@ def test_a_run_that_groups_by_raw_times_is_found_though_it_is_signed(
 ) -> None:
     project = new_project(tmp_path)
     project.records(events(40))
-    monkeypatch.setattr("minimize.aggregates.groups.truncated", lambda values, unit: values)
+    monkeypatch.setattr("minimize.aggregates.dictionaries.truncate_times", lambda values, unit: values)
     project.run()
     assert codes(project, project.out) == {"V030"}

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from minimize.job.replay import recheck
-from minimize.job.veil import Veil
+from minimize.runs.replay import recheck_quarantine
+from minimize.runs.resolve import PathMask
 from tests.project import AT, DAY, Project, event, new_project
 
 LATER = AT + timedelta(hours=1)
-VEIL = Veil(b"key", frozenset({"region"}))
+VEIL = PathMask(b"key", frozenset({"region"}))
 
 
 def shown(path: str) -> str:
@@ -31,7 +31,7 @@ def test_a_name_that_no_pattern_hits_is_shown(name: str) -> None:
 def test_a_name_that_a_pattern_hits_is_shown_as_the_pattern_and_a_hash(name: str, pattern: str) -> None:
     assert shown(f"2026-11-24/{name}").startswith(f"2026-11-24/[{pattern}]#")
     assert len({shown(f"{day}/{name}") for day in ("2026-11-23", "2026-11-24")}) == 2
-    assert Veil(b"")(name, name) == f"[{pattern}]#?"
+    assert PathMask(b"")(name, name) == f"[{pattern}]#?"
 
 
 def test_a_folder_that_a_pattern_hits_is_shown_so_too() -> None:
@@ -47,8 +47,8 @@ def test_a_partition_is_shown_if_its_field_is_plain_and_no_pattern_hits_its_valu
 
 def test_a_name_that_an_earlier_version_recorded_is_shown_as_today() -> None:
     for name in ("2026-11-24/ann@example.com.ndjson", "user=7/a.parquet", "2026-11-24/a.ndjson"):
-        assert VEIL.again(name) == shown(name)
-        assert VEIL.again(shown(name)) == shown(name)
+        assert VEIL.mask_recorded(name) == shown(name)
+        assert VEIL.mask_recorded(shown(name)) == shown(name)
 
 
 @pytest.fixture
@@ -77,5 +77,5 @@ def test_pending_knows_the_files_again_by_the_hash(project: Project) -> None:
 def test_replay_finds_the_quarantined_records_by_the_hash(project: Project) -> None:
     assert project.run().rows.quarantined == 5
     project.policy({"storage": {"type": "string", "do": "drop"}})
-    (found,) = recheck(project.out, at=LATER, keys=project.keys)
+    (found,) = recheck_quarantine(project.out, at=LATER, keys=project.keys)
     assert found.rows == 5

@@ -9,13 +9,13 @@ import pytest
 
 import minimize
 from minimize.errors import ConfigurationError, RefusedError
-from minimize.io.published import receipts
-from minimize.job.pending import last_inputs
-from minimize.job.void import void_run
 from minimize.keys import Keyring
-from minimize.receipt import Receipt
-from minimize.receipt.void import check_voids, counting
-from minimize.verifying import check
+from minimize.output.reader import load_receipts
+from minimize.receipts import Receipt
+from minimize.receipts.chain import check_voids, effective_receipts
+from minimize.runs.batch_dates import last_inputs
+from minimize.runs.published_runs import void_run
+from minimize.runs.verify import check_output
 from tests.commands import command
 from tests.project import AT, BEFORE, DAY, Builds, Project, events
 
@@ -47,7 +47,7 @@ def test_a_run_by_a_wrong_clock_locks_its_date_until_it_is_void(bad: Project) ->
     assert bad.rows() == []
     with pytest.raises(RefusedError, match="as of a later time"):
         bad.run(at=LATER)
-    void(bad, receipts(bad.out)[-1])
+    void(bad, load_receipts(bad.out)[-1])
     receipt = bad.run(at=LATER)
     assert (receipt.sequence, len(bad.rows())) == (4, 40)
     minimize.verify(bad.out, keys=bad.keys)
@@ -55,7 +55,7 @@ def test_a_run_by_a_wrong_clock_locks_its_date_until_it_is_void(bad: Project) ->
 
 def test_a_void_run_reopens_its_dates_for_pending(bad: Project) -> None:
     assert bad.run(at=AHEAD, pending=True).sequence == 0
-    void(bad, receipts(bad.out)[-1])
+    void(bad, load_receipts(bad.out)[-1])
     assert bad.run(at=LATER, pending=True).dates == (DAY,)
     assert bad.run(at=LATER, pending=True).sequence == 0
 
@@ -64,22 +64,22 @@ def test_nothing_is_deleted_and_the_files_stay_in_force_until_the_date_is_run_ag
     project.records(events(40))
     project.run()
     stood = minimize.files(project.out)
-    void(project, receipts(project.out)[-1])
+    void(project, load_receipts(project.out)[-1])
     assert minimize.files(project.out) == stood
     assert len(project.rows()) == 40
-    assert [finding for finding in check(project.out, keys=project.keys) if finding.severity == "error"] == []
+    assert [finding for finding in check_output(project.out, keys=project.keys) if finding.severity == "error"] == []
 
 
 def test_the_receipt_is_signed_and_says_which_run_and_why(bad: Project) -> None:
-    receipt = void(bad, receipts(bad.out)[-1])
-    stored = receipts(bad.out)[-1]
+    receipt = void(bad, load_receipts(bad.out)[-1])
+    stored = load_receipts(bad.out)[-1]
     stored.verify(Keyring.load(bad.keys))
-    assert (stored.kind, stored.voids, stored.reason) == ("void", receipts(bad.out)[1].run_id, WHY)
+    assert (stored.kind, stored.voids, stored.reason) == ("void", load_receipts(bad.out)[1].run_id, WHY)
     assert (stored.digest, stored.dates, stored.outputs) == (receipt.digest, (DAY,), {})
 
 
 def test_the_shrink_guard_compares_with_the_last_run_that_counts(bad: Project) -> None:
-    void(bad, receipts(bad.out)[-1])
+    void(bad, load_receipts(bad.out)[-1])
     bad.records(events(5))
     receipt = bad.run(at=LATER, pending=True)
     assert receipt.skipped == {DAY: "fewer_rows"}
@@ -117,7 +117,7 @@ def test_an_expiry_by_a_wrong_clock_is_taken_back_by_running_its_dates_again(pro
         "expire", project.out, "--at", f"{AHEAD:%Y-%m-%dT%H:%M:%SZ}", "--yes", "--allow-shrink", "--keys", project.keys
     )
     assert (done.code, minimize.files(project.out)) == (0, [])
-    void(project, receipts(project.out)[-1])
+    void(project, load_receipts(project.out)[-1])
     assert project.run(at=LATER, pending=True).dates == (DAY,)
     assert len(project.rows()) == 40
 
@@ -139,7 +139,7 @@ def test_an_event_day_that_a_void_run_published_is_published_again(project: Proj
 
 
 def test_the_command_finds_the_output_in_the_ledger_and_the_index_has_the_receipt(bad: Project) -> None:
-    last = receipts(bad.out)[-1]
+    last = load_receipts(bad.out)[-1]
     words = ("--reason", WHY, "--keys", bad.keys, "--ledger", bad.out / "ledger.db")
     done = command("runs", "void", last.run_id, *words)
     assert (done.code, f"{last.run_id} is void; run again: {DAY}" in done.out) == (0, True)
@@ -150,14 +150,14 @@ def test_the_command_finds_the_output_in_the_ledger_and_the_index_has_the_receip
 
 
 def test_the_command_prints_the_receipt_for_machines(bad: Project) -> None:
-    last = receipts(bad.out)[-1]
+    last = load_receipts(bad.out)[-1]
     words = ("--reason", WHY, "--keys", bad.keys, "--output", bad.out, "--json")
     done = command("runs", "void", last.run_id, *words)
     assert (done.json["kind"], done.json["voids"], done.json["reason"]) == ("void", last.run_id, WHY)
 
 
 def test_a_run_is_void_once_and_a_void_is_no_run(bad: Project) -> None:
-    last = receipts(bad.out)[-1]
+    last = load_receipts(bad.out)[-1]
     done = void(bad, last)
     with pytest.raises(ConfigurationError, match="void already"):
         void(bad, last)
@@ -170,14 +170,14 @@ def test_a_run_is_void_once_and_a_void_is_no_run(bad: Project) -> None:
 @pytest.mark.parametrize("reason", ["", " ", "x" * 501, "ann@example.com said so"])
 def test_a_reason_is_there_and_holds_no_personal_data(bad: Project, reason: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        void(bad, receipts(bad.out)[-1], reason=reason)
+        void(bad, load_receipts(bad.out)[-1], reason=reason)
     assert "ann@" not in str(caught.value)
-    assert len(receipts(bad.out)) == 2
+    assert len(load_receipts(bad.out)) == 2
 
 
 def test_verify_finds_a_void_receipt_that_names_no_run_that_counts(bad: Project) -> None:
-    done = void(bad, receipts(bad.out)[-1])
-    chain = receipts(bad.out)
+    done = void(bad, load_receipts(bad.out)[-1])
+    chain = load_receipts(bad.out)
     assert list(check_voids(chain)) == []
     others = [
         replace(done, voids="20200101T000000Z-000000000000"),
@@ -191,7 +191,7 @@ def test_verify_finds_a_void_receipt_that_names_no_run_that_counts(bad: Project)
 
 
 def test_receipts_that_count_are_those_that_are_not_void(bad: Project) -> None:
-    void(bad, receipts(bad.out)[-1])
-    chain = receipts(bad.out)
-    assert [receipt.sequence for receipt in counting(chain)] == [1]
+    void(bad, load_receipts(bad.out)[-1])
+    chain = load_receipts(bad.out)
+    assert [receipt.sequence for receipt in effective_receipts(chain)] == [1]
     assert last_inputs(chain, None) == {}

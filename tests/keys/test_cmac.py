@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.cmac import CMAC
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.keys.cmac import AT_ONCE, Cmac
+from minimize.keys.ciphers import MESSAGES_AT_ONCE, Cmac
 
 KEY = bytes.fromhex("2b7e151628aed2a6abf7158809cf4f3c")
 MESSAGE = bytes.fromhex(
@@ -40,7 +40,7 @@ def test_many_messages_have_the_tags_that_each_has_alone(key: bytes, messages: l
 
 
 def test_more_messages_than_are_worked_on_together_have_the_same_tags() -> None:
-    messages = [number.to_bytes(4) for number in range(AT_ONCE + 3)]
+    messages = [number.to_bytes(4) for number in range(MESSAGES_AT_ONCE + 3)]
     assert tags(KEY, *messages)[-3:] == [one_by_one(KEY, message) for message in messages[-3:]]
 
 

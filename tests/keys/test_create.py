@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import KeyringError
-from minimize.file_operations import sync_folder
 from minimize.keys import Keyring, add_key, new_keyring
+from minimize.stores.file_operations import sync_folder
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 LATER = datetime(2026, 12, 1, tzinfo=UTC)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from minimize.config import find_config
 from minimize.errors import KeyringError
-from minimize.house import house_file
 from minimize.keys import Keyring, find_keyring, new_keyring
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
@@ -64,7 +64,7 @@ def test_the_configuration_file_is_sought_from_the_current_folder_else(
 ) -> None:
     (tmp_path / "pipelines").mkdir()
     (tmp_path / "pipelines" / "minimize.yaml").write_text("keys: ../demo.keys\n")
-    assert house_file() == tmp_path / "pipelines" / "minimize.yaml"
+    assert find_config() == tmp_path / "pipelines" / "minimize.yaml"
     found = find_keyring(None, None, {})
     assert found is not None
     assert found.path.resolve() == keyring.path

@@ -10,7 +10,7 @@ import pytest
 
 from minimize.errors import KeyringError
 from minimize.keys import Keyring, find_kms, new_keyring
-from minimize.keys.local import KeyringKms
+from minimize.keys.master_keys import KeyringKms
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 

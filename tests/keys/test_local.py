@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import KeyringError
-from minimize.keys import Keyring, Master, add_key, new_keyring
-from minimize.keys.create import destroy_key
-from minimize.keys.local import KeyringKms
+from minimize.keys import Keyring, MasterKey, add_key, new_keyring
+from minimize.keys.keyring import destroy_key
+from minimize.keys.master_keys import KeyringKms
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 NAME = "encrypt.pseudonymized"
@@ -36,7 +36,7 @@ def test_a_key_comes_back_as_it_was_wrapped(keys: Path) -> None:
 
 
 def test_a_master_key_that_nobody_made_is_made_once(keys: Path) -> None:
-    assert kms(keys).newest(NAME) == kms(keys).newest(NAME) == Master(NAME, 1)
+    assert kms(keys).newest(NAME) == kms(keys).newest(NAME) == MasterKey(NAME, 1)
     assert NAME in Keyring.load(keys).names()
 
 
@@ -49,7 +49,7 @@ def test_a_version_that_others_added_is_found(keys: Path) -> None:
     before = kms(keys)
     before.newest(NAME)
     add_key(keys, NAME, now=NOW)
-    assert before.newest(NAME) == Master(NAME, 2)
+    assert before.newest(NAME) == MasterKey(NAME, 2)
 
 
 def test_another_version_does_not_unwrap(keys: Path) -> None:
@@ -57,7 +57,7 @@ def test_another_version_does_not_unwrap(keys: Path) -> None:
     wrapped = found.wrap(KEY, found.newest(NAME))
     add_key(keys, NAME, now=NOW)
     with pytest.raises(KeyringError, match="is not the key that this was wrapped with"):
-        found.unwrap(wrapped, Master(NAME, 2))
+        found.unwrap(wrapped, MasterKey(NAME, 2))
 
 
 @pytest.mark.parametrize("wrapped", ["", "AAAA", "no base64 at all", "Ä"])
@@ -72,11 +72,11 @@ def test_a_destroyed_version_unwraps_nothing_and_is_never_made_again(keys: Path)
     wrapped = found.wrap(KEY, found.newest(NAME))
     destroy_key(keys, NAME, 1, now=NOW)
     with pytest.raises(KeyringError, match="was destroyed"):
-        kms(keys).unwrap(wrapped, Master(NAME, 1))
+        kms(keys).unwrap(wrapped, MasterKey(NAME, 1))
     with pytest.raises(KeyringError, match="was destroyed"):
         kms(keys).newest(NAME)
     add_key(keys, NAME, now=NOW)
-    assert kms(keys).newest(NAME) == Master(NAME, 2)
+    assert kms(keys).newest(NAME) == MasterKey(NAME, 2)
 
 
 def test_whoever_had_the_key_before_it_was_destroyed_unwraps_nothing_either(keys: Path) -> None:
@@ -102,4 +102,4 @@ def test_a_pickle_carries_the_path_and_no_key(keys: Path) -> None:
     wrapped = found.wrap(KEY, found.newest(NAME))
     pickled = pickle.dumps(found)
     assert Keyring.load(keys).bytes_of(NAME) not in pickled
-    assert pickle.loads(pickled).unwrap(wrapped, Master(NAME, 1)) == KEY
+    assert pickle.loads(pickled).unwrap(wrapped, MasterKey(NAME, 1)) == KEY

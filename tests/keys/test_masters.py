@@ -7,24 +7,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.errors import KeyringError
-from minimize.keys.masters import Master, is_master, master_name
-from minimize.keys.store import NAME
+from minimize.keys.keyring import KEY_NAME
+from minimize.keys.master_keys import MasterKey, is_master_key, master_key_name
 
 
 @given(st.text(max_size=200))
 def test_every_tenant_has_a_key_that_a_keyring_can_name(tenant: str) -> None:
-    assert NAME.fullmatch(master_name("pseudonymized", tenant))
+    assert KEY_NAME.fullmatch(master_key_name("pseudonymized", tenant))
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_two_tenants_never_share_a_key(one: str, other: str) -> None:
-    assert (master_name("identified", one) == master_name("identified", other)) == (one == other)
+    assert (master_key_name("identified", one) == master_key_name("identified", other)) == (one == other)
 
 
 @given(st.text(max_size=60))
 def test_an_id_names_its_version_again(tenant: str) -> None:
-    master = Master(master_name("identified", tenant), 7)
-    assert Master.parse(master.id) == master
+    master = MasterKey(master_key_name("identified", tenant), 7)
+    assert MasterKey.parse(master.id) == master
 
 
 @pytest.mark.parametrize(
@@ -32,8 +32,8 @@ def test_an_id_names_its_version_again(tenant: str) -> None:
 )
 def test_what_names_no_master_key_is_refused(text: str) -> None:
     with pytest.raises(KeyringError):
-        Master.parse(text)
+        MasterKey.parse(text)
 
 
 def test_keys_of_techniques_are_no_master_keys() -> None:
-    assert [is_master(name) for name in ("device", "encrypt.footer", "encrypted")] == [False, True, False]
+    assert [is_master_key(name) for name in ("device", "encrypt.footer", "encrypted")] == [False, True, False]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from minimize.errors import KeyringError
 from minimize.keys import Keyring, PublicKeys, add_key, new_keyring
-from minimize.keys.signing import derive, public_pem, sign_with
+from minimize.keys.signing import derive_subkey, public_pem, sign_content
 from tests.hypothesis_profiles import examples
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
@@ -98,14 +98,14 @@ def test_derivation_is_rfc_5869_with_an_empty_salt() -> None:
 
     secret, info = bytes(range(32)), b"minimize/purpose"
     pseudorandom = hmac.digest(bytes(32), secret, "sha256")
-    assert derive(secret, "purpose") == hmac.digest(pseudorandom, info + b"\x01", "sha256")
+    assert derive_subkey(secret, "purpose") == hmac.digest(pseudorandom, info + b"\x01", "sha256")
 
 
 @settings(max_examples=examples(25))
 @given(content=st.binary(max_size=200), flip=st.integers(0, 511))
 def test_no_flipped_bit_of_a_signature_is_accepted(content: bytes, flip: int) -> None:
     secret = bytes(range(32))
-    signature = bytearray(sign_with(secret, content))
+    signature = bytearray(sign_content(secret, content))
     public = PublicKeys(public_pem(secret))
     assert public.verify_signature(content, bytes(signature), "signing/1")
     signature[flip // 8] ^= 1 << (flip % 8)

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tests.leak.canary import Canary
-from tests.leak.planted import CANARIES, DAY, POLICY, VALUE, configured, records
+from tests.leak.planted import CANARIES, POLICY, VALUE, configured, records
+from tests.project import DAY
 
 MORE = tuple(
     Canary(place, f"CANARY-{place.replace(' ', '-')}-{number:02}x")

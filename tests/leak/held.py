@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from minimize.policy.load import policy_from
+from minimize.policy.load import policy_from_mapping
 from minimize.policy.model import Policy
 from tests.leak.canary import Canary
 
@@ -64,7 +64,7 @@ FIELDS: dict[str, Any] = {
 
 def policy(fields: dict[str, Any] | None = None) -> Policy:
     """The policy over these fields."""
-    return policy_from(
+    return policy_from_mapping(
         {
             "policy": "held",
             "version": 1,

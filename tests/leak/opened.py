@@ -7,22 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from minimize.spill.vault import TAG, Piece, Vault
+from minimize.spill.space import TAG_BYTES, SpilledPiece, SpillFile
 
 
 def named(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
     """What is set aside stands in this file, and stays."""
-    monkeypatch.setattr("minimize.spill.vault._unnamed", lambda: os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    monkeypatch.setattr("minimize.spill.space._open_unnamed_file", lambda: os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def unsealed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: what is set aside can be read."""
 
-    def put(vault: Vault, number: int, plain: memoryview, label: bytes) -> bytes:
-        return bytes(plain) + bytes(TAG)
+    def put(vault: SpillFile, number: int, plain: memoryview, label: bytes) -> bytes:
+        return bytes(plain) + bytes(TAG_BYTES)
 
-    def get(vault: Vault, piece: Piece, number: int, offset: int, size: int) -> bytes:
+    def get(vault: SpillFile, piece: SpilledPiece, number: int, offset: int, size: int) -> bytes:
         return os.pread(vault._file, size, offset)
 
-    monkeypatch.setattr(Vault, "_seal", put)
-    monkeypatch.setattr(Vault, "_opened", get)
+    monkeypatch.setattr(SpillFile, "_seal", put)
+    monkeypatch.setattr(SpillFile, "_opened", get)

@@ -10,9 +10,10 @@ import pytest
 
 import minimize as library
 from tests.leak.canary import Canary
-from tests.leak.planted import AT, DAY
+from tests.leak.planted import AT
 from tests.leak.printed import printed_by
 from tests.leak.sweep import found
+from tests.project import DAY
 
 SMALL = {
     place: Canary(place, f"CANARY-{place.replace(' ', '-')}")

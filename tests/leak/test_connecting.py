@@ -12,7 +12,7 @@ import pytest
 import time_machine
 
 from minimize.errors import ConfigurationError, NotPermitted
-from minimize.governance.sharing.connecting import Passing
+from minimize.governance.sharing.connector import PassThroughSecrets
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from tests.governance.sharing.sender import NOW, RECORDS, Sender
@@ -68,7 +68,7 @@ def test_accounts_and_refusals_and_prints_hold_no_secret(sender: Sender, caplog:
     account = sender.dry(PLANTED, connector=lambda _: None)
     with pytest.raises(NotPermitted) as caught:
         sender.vendor_with("functions.sync.text_version", 9).share(PLANTED, connector=lambda _: None)
-    passing = Passing(PLANTED.schema, frozenset({"newPassword"}), PLANTED.to_batches())
+    passing = PassThroughSecrets(PLANTED.schema, frozenset({"newPassword"}), PLANTED.to_batches())
     with time_machine.travel(NOW, tick=False):
         act = sender.planned(PLANTED, connector=lambda _: None)
     told = [str(account), repr(account), str(account.as_json()), repr(caught.value), repr(passing), repr(act)]
@@ -83,7 +83,7 @@ def test_a_connector_that_fails_leaves_no_secret_behind(sender: Sender) -> None:
     with time_machine.travel(NOW, tick=False):
         act = sender.planned(PLANTED, connector=fails)
         with pytest.raises(ConfigurationError) as caught:
-            act.wet(PLANTED, sender.folder / "payload.parquet")
+            act.execute(PLANTED, sender.folder / "payload.parquet")
     assert (caught.value.code, caught.value.__context__) == ("E212", None)
     assert found(CANARIES, sender.folder) == set()
 

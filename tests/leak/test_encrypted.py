@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import minimize
-from minimize.encryption import material_of
 from minimize.errors import KeyringError
 from minimize.keys import Keyring, new_keyring
+from minimize.keys.parquet_footer import read_encrypted_columns
 from tests.leak.canary import Canary
 from tests.leak.sweep import found
 
@@ -100,7 +100,7 @@ def test_the_control_leaks_every_kept_value(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", HOW)
 def test_an_encrypted_output_shows_none(tmp_path: Path, how: str) -> None:
     out = ran(tmp_path, HOW[how])
-    assert all(material_of(path).masters for path in out.glob("records/**/*.parquet"))
+    assert all(read_encrypted_columns(path).masters for path in out.glob("records/**/*.parquet"))
     assert found(canaries(), out) == set()
 
 

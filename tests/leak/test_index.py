@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 import minimize
-from minimize.io.index.lens import Lens
 from minimize.keys import Keyring
+from minimize.output.subject_index import IndexKey
 from tests.leak.canary import Canary
 from tests.leak.sweep import found
 from tests.project import Project, event, new_project
@@ -43,7 +43,7 @@ def test_no_subject_and_no_released_value_is_in_an_index(project: Project) -> No
 
 def test_no_prefix_of_a_hash_is_in_an_index(project: Project) -> None:
     [path] = (project.out / "index").rglob("*.index")
-    prefixes = Lens.of(Keyring.load(project.keys)).prefixes(pa.array(released(project)))
+    prefixes = IndexKey.from_keys(Keyring.load(project.keys)).prefixes(pa.array(released(project)))
     assert len(prefixes) == len(DEVICES)
     stored = path.read_bytes()
     assert not any(word.tobytes() in stored or word.byteswap().tobytes() in stored for word in prefixes)

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.nightly
 
 DIES = {
     "after the first batch is written": (
-        "import minimize.io.sink as sink\n"
+        "import minimize.output.sink as sink\n"
         "write = sink.ParquetSink.write\n"
         "def dies(self, batch):\n"
         "    write(self, batch)\n"
@@ -30,7 +30,9 @@ DIES = {
     "while records are generalized": (
         "import minimize.stages.generalize as stage\nstage.Generalize.__call__ = lambda self, batch: os._exit(9)\n"
     ),
-    "before the receipt is signed": ("import minimize.job.told as told\ntold.account.versions = lambda: os._exit(9)\n"),
+    "before the receipt is signed": (
+        "import minimize.runs.receipt_builder as told\ntold.software_versions = lambda: os._exit(9)\n"
+    ),
 }
 GO = (
     f"sys.argv = ['minimize', '--verbose', 'run', '.', '--at', '{AT}', '--output', 'out']\n"

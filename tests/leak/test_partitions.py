@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from minimize.io.sink import ParquetSink
+from minimize.output.sink import ParquetSink
 from tests.leak.canary import Canary
 from tests.leak.sweep import found
 

@@ -13,15 +13,15 @@ import pyarrow as pa
 import pytest
 
 import minimize
-from minimize.engines.base import Outcome
-from minimize.io.base import Carried
-from minimize.io.memory import memory
+from minimize.arrow.batch import Batch
+from minimize.arrow.pointers import Pointer
+from minimize.engines.base import BatchOutcome
 from minimize.plan import request
-from minimize.pointer import Pointer
-from minimize.settings import SCHEMA, load_settings
-from minimize.stage import Batch
+from minimize.settings import SETTINGS_SCHEMA, load_settings
+from minimize.sources.base import UndeclaredCount
+from minimize.sources.memory import memory_source
 from minimize.stages.gate import Gate
-from minimize.stages.generalize import Generalize
+from minimize.stages.generalize import GeneralizeFields
 from tests.leak.held import AT, PLANTED, PURPOSE, TABLE, plant, policy
 from tests.leak.planted import ALL, build
 from tests.leak.printed import printed_by
@@ -37,7 +37,7 @@ ROW = {
     "valid_from": "2026-01-01T00:00:00Z",
     "recorded_at": "2026-01-01T00:00:00Z",
 }
-HEAD = ",".join(SCHEMA.names)
+HEAD = ",".join(SETTINGS_SCHEMA.names)
 
 
 def said(**changes: Any) -> pa.Table:
@@ -144,16 +144,16 @@ def test_what_stands_behind_an_error_would_be_found() -> None:
 
 def objects() -> Iterator[Any]:
     """Everything that holds records, settings or names on the way through the program."""
-    source = memory(TABLE, request(POLICY, PURPOSE))
+    source = memory_source(TABLE, request(POLICY, PURPOSE))
     rows = load_settings(said(subject=plant("subject of a setting")))
     minimizer = minimize.prepare(POLICY, TABLE, purpose=PURPOSE, settings=rows)
-    yield from (source, rows, rows.at(AT), minimizer, minimizer.plan)
+    yield from (source, rows, rows.effective_at(AT), minimizer, minimizer.plan)
     for chunk in source.parts[0].read():
-        batch = Gate(minimizer.plan, rows.at(AT), AT)(Batch(chunk.records))
-        first = Generalize(minimizer.plan, None, AT, until_tally=True)
+        batch = Gate(minimizer.plan, rows.effective_at(AT), AT)(Batch(chunk.records))
+        first = GeneralizeFields(minimizer.plan, None, AT, until_tally=True)
         yield from (chunk, batch, first(batch), first)
     name = Pointer((plant("undeclared name"),))
-    yield Outcome(undeclared={name: Carried(1, frozenset({plant("dropped identifier")}))})
+    yield BatchOutcome(undeclared={name: UndeclaredCount(1, frozenset({plant("dropped identifier")}))})
 
 
 def test_nothing_planted_is_printed_by_what_holds_records() -> None:

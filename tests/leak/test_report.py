@@ -11,7 +11,7 @@ import pytest
 import minimize
 from minimize.errors import MinimizeError
 from minimize.keys import new_keyring
-from minimize.report import Report, report_of
+from minimize.report import OutputReport, create_report
 from tests.leak.planted import ALL, AT, VALUE, build
 from tests.leak.sweep import found
 from tests.leak.test_printed import whole
@@ -25,12 +25,12 @@ def _ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def told(folder: Path) -> Report:
+def told(folder: Path) -> OutputReport:
     places = {"pipeline": folder, "keys": folder / "keys", "ledger": folder / "ledger.db"}
-    return report_of(folder / "out", at=AT, source=True, **places)
+    return create_report(folder / "out", at=AT, source=True, **places)
 
 
-def every(report: Report) -> bytes:
+def every(report: OutputReport) -> bytes:
     return "\n".join([report.html(), json.dumps(report.as_json()), report.summary(), repr(report)]).encode()
 
 

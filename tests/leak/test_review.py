@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import MinimizeError
-from minimize.job.collecting import load_job_settings
 from minimize.keys import Keyring, new_keyring
 from minimize.policy.load import load_pipeline
-from minimize.review.explaining import explain
-from minimize.review.recorded import Recorded
+from minimize.review.explain import RecordExplanation, explain
+from minimize.review.fixtures import try_fixtures
 from minimize.review.trial import Trial
-from minimize.review.trying import try_fixtures
-from tests.leak.planted import ALL, AT, DAY, VALUE, build
+from minimize.runs.provenance import load_pipeline_settings
+from tests.leak.planted import ALL, AT, VALUE, build
 from tests.leak.sweep import found
 from tests.leak.test_printed import whole
+from tests.project import DAY
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 NOT_NAMED = [canary for canary in ALL if canary.place != "file name"]
@@ -53,13 +53,13 @@ def planted(content: bytes) -> bool:
 
 def test_an_explanation_of_a_record_tells_no_value_of_it(folder: Path) -> None:
     job, (file, records) = load_pipeline(folder), lines(folder)
-    rows = load_job_settings(None, job)
+    rows = load_pipeline_settings(None, job)
     assert rows is not None
     trial = Trial.of(job, [file], NOW, rows, Keyring.load(folder / "keys"))
     tried = list(trial.tried())
     assert len(tried) == len(records)
-    settings = rows.at(NOW)
-    said = [Recorded(trial, each, key, settings) for each in tried for key in job.policy.fields]
+    settings = rows.effective_at(NOW)
+    said = [RecordExplanation(trial, each, key, settings) for each in tried for key in job.policy.fields]
     text = "\n".join(f"{each!r} {each.outcome()} {[step.as_json() for step in each.steps()]}" for each in said)
     assert {"kept", "generalized", "gated", "dropped", "record quarantined"} <= {each.outcome() for each in said}
     assert found(NOT_NAMED, text.encode()) == set()

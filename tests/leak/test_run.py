@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from minimize.engines import undeclared
-from minimize.job import veil
-from minimize.stage import Batch
+from minimize.arrow.batch import Batch
+from minimize.runs import resolve
 from minimize.stages.gate import Gate
 from tests.leak.canary import Canary
-from tests.leak.planted import ALL, AT, DAY, FILE, NAMES, VALUE, build
+from tests.leak.planted import ALL, AT, FILE, NAMES, VALUE, build
 from tests.leak.printed import printed_by, printed_by_process
 from tests.leak.sweep import found
-from tests.project import write_keyring
+from tests.project import DAY, write_keyring
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +110,8 @@ def test_the_sweep_would_have_found_names_that_a_run_let_through(
     for key in ("/seen_by", "/apps/*/seen_by"):
         policy["fields"][key] = {"type": "map", "keys": "keep", "optional": True}
     (folder / "policy.yaml").write_text(json.dumps(policy))
-    monkeypatch.setattr(undeclared, "_is_name", lambda part, carried: True)
-    monkeypatch.setattr(veil, "_hit", lambda name: None)
+    monkeypatch.setattr(import_module("minimize.plan.request"), "_is_plausible_name", lambda part, carried: True)
+    monkeypatch.setattr(resolve, "_matching_pattern", lambda name: None)
     printed_by(folder, ("run", ".", "--at", AT, "--output", "out"))
     assert found(NAMES, folder / "out") == {canary.place for canary in NAMES}
 

@@ -59,7 +59,7 @@ def test_nothing_is_left_by_a_run_that_is_killed_while_it_spills(project: Projec
         "import os, sys; from minimize.spill import Accumulator; spill = Accumulator._spill\n"
         "def dies(self):\n    spill(self)\n    print(os.listdir('tmp'), flush=True)\n    os._exit(9)\n"
         "Accumulator._spill = dies\n"
-        f"from minimize.job import run\n"
+        f"from minimize.runs import run\n"
         f"run({str(project.folder)!r}, keys={str(project.keys)!r}, at={AT.isoformat()!r}, output='killed')\n"
     )
     env = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}

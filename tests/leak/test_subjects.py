@@ -9,43 +9,43 @@ from pathlib import Path
 import pytest
 
 import minimize
-from minimize.governance.subjects import Subject, delete, export, view
-from minimize.governance.subjects.page import html
+from minimize.governance.subjects import DataSubject, delete_subjects, export_subjects, view_subjects
+from minimize.governance.subjects.view import view_page
+from minimize.governance.workspace import Workspace
 from minimize.keys import new_keyring
-from minimize.switching import House
 from tests.leak.canary import Canary
 from tests.leak.planted import ALL, AT, VALUE, build
 from tests.leak.sweep import found
 
-DEVICE = Subject(str(VALUE["pseudonymized"]), "acme")
-TICKET = Subject(str(VALUE["tokenized"]), "acme", "ticket")
+DEVICE = DataSubject(str(VALUE["pseudonymized"]), "acme")
+TICKET = DataSubject(str(VALUE["tokenized"]), "acme", "ticket")
 
 
 @pytest.fixture(name="organization")
-def _organization(tmp_path: Path) -> House:
+def _organization(tmp_path: Path) -> Workspace:
     folder = build(tmp_path)
     keys = new_keyring(folder / "keys", ["device", "ticket"], now=datetime.now(UTC))
     minimize.run(folder, at=AT, output=folder / "out", keys=keys, ledger=folder / "ledger" / "ledger.db")
-    return House(folder / "ledger" / "ledger.db", keys=keys)
+    return Workspace(folder / "ledger" / "ledger.db", keys=keys)
 
 
-def test_a_view_a_page_and_an_export_tell_no_more_than_outputs_hold(organization: House, tmp_path: Path) -> None:
-    seen = view([DEVICE], organization, datetime.now(UTC))
+def test_a_view_a_page_and_an_export_tell_no_more_than_outputs_hold(organization: Workspace, tmp_path: Path) -> None:
+    seen = view_subjects([DEVICE], organization, datetime.now(UTC))
     assert seen[0].rows == 1
-    export(seen, tmp_path / "export", organization)
+    export_subjects(seen, tmp_path / "export", organization)
     assert found(ALL, tmp_path / "export") == {"pseudonymized"}  # he was asked for by it
-    assert found(ALL, html(seen).encode()) == {"pseudonymized"}
+    assert found(ALL, view_page(seen).encode()) == {"pseudonymized"}
     assert found(ALL, repr(seen).encode()) == set()
 
 
 @pytest.mark.parametrize("subject", [DEVICE, TICKET])
 def test_nothing_of_who_was_deleted_is_in_outputs_the_ledger_or_the_answer(
-    organization: House, tmp_path: Path, subject: Subject
+    organization: Workspace, tmp_path: Path, subject: DataSubject
 ) -> None:
-    held = view([subject], organization, datetime.now(UTC))[0].held[0]
+    held = view_subjects([subject], organization, datetime.now(UTC))[0].records[0]
     forms = [Canary(str(form), form) for form in (*held.forms, *held.subjects)]
     assert found(forms, tmp_path / "out" / "records") == {each.place for each in forms}
-    done = delete([subject], organization, datetime.now(UTC), yes=True)
+    done = delete_subjects([subject], organization, datetime.now(UTC), yes=True)
     assert done.rows == 1
     assert found([*ALL, *forms], tmp_path / "out") == set()
     assert found([*ALL, *forms], tmp_path / "ledger") == set()

@@ -12,16 +12,15 @@ from typing import Any
 import psycopg
 
 from minimize.keys import Keyring
-from minimize.ledger import Actor, Address, Change, Event, Resource, find_ledger
-from minimize.ledger.audit import append
-from minimize.ledger.chain import Head
+from minimize.ledger import Actor, Address, AuditEvent, PropertyChange, Resource, find_ledger
+from minimize.ledger.audit_log import LogHead, append_event
 from minimize.ledger.ledger import Ledger, open_ledger
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 ANN = Actor("user", application="a test", user="ann")
 
 
-def event(number: int = 0, **changes: Any) -> Event:
+def event(number: int = 0, **changes: Any) -> AuditEvent:
     """An event; every number gives another."""
     told: dict[str, Any] = {
         "component": "tests",
@@ -31,9 +30,9 @@ def event(number: int = 0, **changes: Any) -> Event:
         "time": NOW + timedelta(seconds=number),
         "category": "configuration",
         "correlation_id": f"c{number}",
-        "resources": (Resource("location", "feature", f"feature/{number}", (Change("value", "off", "on"),)),),
+        "resources": (Resource("location", "feature", f"feature/{number}", (PropertyChange("value", "off", "on"),)),),
     }
-    return Event(**told | changes)
+    return AuditEvent(**told | changes)
 
 
 def opened(address: Address, **options: Any) -> Ledger:
@@ -45,9 +44,9 @@ def empty(folder: Path) -> None:
     opened(find_ledger(folder / "ledger.db")).close()
 
 
-def tells(ledger: Ledger, keys: Keyring, *events: Event) -> Head:
+def tells(ledger: Ledger, keys: Keyring, *events: AuditEvent) -> LogHead:
     """Appends events, each in a transaction of its own; gives the head."""
-    return [ledger.write(partial(append, event=each, signer=keys)) for each in events][-1]
+    return [ledger.write(partial(append_event, event=each, signer=keys)) for each in events][-1]
 
 
 def by_hand(address: Address, *statements: str) -> None:

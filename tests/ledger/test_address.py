@@ -8,7 +8,7 @@ import pytest
 
 from minimize.errors import LedgerError
 from minimize.ledger import Address, find_ledger
-from minimize.ledger.address import address_of
+from minimize.ledger.address import parse_address
 
 SECRET = "postgresql+psycopg://ann:hunter2@db.example:5432/house?sslpassword=hunter2&passfile=/x"
 
@@ -53,7 +53,7 @@ def test_a_configuration_that_says_no_text_is_a_fault(tmp_path: Path, text: str)
 
 
 def test_a_url_shows_neither_password_nor_options() -> None:
-    address = address_of(SECRET, "MINIMIZE_LEDGER")
+    address = parse_address(SECRET, "MINIMIZE_LEDGER")
     assert str(address) == "postgresql://ann@db.example:5432/house"
     assert "hunter2" not in repr(address)
     assert address.url == SECRET
@@ -61,17 +61,17 @@ def test_a_url_shows_neither_password_nor_options() -> None:
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
 def test_a_server_is_named_by_any_of_its_schemes(scheme: str) -> None:
-    assert address_of(f"{scheme}://h/d", "a test").url == "postgresql+psycopg://h/d"
+    assert parse_address(f"{scheme}://h/d", "a test").url == "postgresql+psycopg://h/d"
 
 
 def test_a_sqlite_url_is_a_path() -> None:
-    assert address_of("sqlite:////srv/ledger.db", "a test").path == Path("/srv/ledger.db")
+    assert parse_address("sqlite:////srv/ledger.db", "a test").path == Path("/srv/ledger.db")
 
 
 @pytest.mark.parametrize("text", ["mysql://ann:hunter2@h/d", "sqlite:///a?mode=ro", "sqlite://", "http://x"])
 def test_other_urls_are_refused_without_being_shown(text: str) -> None:
     with pytest.raises(LedgerError, match="no ledger can be had") as raised:
-        address_of(text, "MINIMIZE_LEDGER")
+        parse_address(text, "MINIMIZE_LEDGER")
     assert "hunter2" not in str(raised.value)
 
 
@@ -81,4 +81,4 @@ def test_a_url_that_makes_no_sense_is_not_shown() -> None:
 
 def test_a_path_that_is_none_is_refused() -> None:
     with pytest.raises(LedgerError, match="has no path"):
-        address_of("a\0b", "a test")
+        parse_address("a\0b", "a test")

@@ -19,9 +19,18 @@ from sqlalchemy import Connection, text
 from minimize.errors import LedgerError
 from minimize.keys import Keyring
 from minimize.ledger import Address
-from minimize.ledger.audit import Wanted, append, entries, entry_at, head, latest, told
-from minimize.ledger.chain import EMPTY, digest_of
-from minimize.ledger.checking import check_log
+from minimize.ledger.audit_check import check_log
+from minimize.ledger.audit_log import (
+    EMPTY_LOG,
+    EntryFilter,
+    append_event,
+    entry_digest,
+    entry_event,
+    find_entry,
+    latest_entries,
+    log_head,
+    read_entries,
+)
 from minimize.ledger.ledger import Ledger
 from tests.ledger.ledgers import NOW, by_hand, event, opened, tells
 
@@ -31,7 +40,7 @@ WRITER = """
 import sys
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
-from minimize.ledger.audit import append
+from minimize.ledger.audit_log import append
 from tests.ledger.ledgers import event, opened
 with opened(find_ledger(sys.argv[1]), patience=60.0) as ledger:
     keys = Keyring.load(sys.argv[2])
@@ -41,24 +50,24 @@ with opened(find_ledger(sys.argv[1]), patience=60.0) as ledger:
 
 
 def test_a_new_log_is_empty(ledger: Ledger) -> None:
-    assert ledger.read(head) == EMPTY
-    assert ledger.read(lambda connection: list(entries(connection))) == []
+    assert ledger.read(log_head) == EMPTY_LOG
+    assert ledger.read(lambda connection: list(read_entries(connection))) == []
 
 
 def test_an_entry_is_numbered_and_chained_to_the_one_before(ledger: Ledger, keys: Keyring) -> None:
     tells(ledger, keys, event(1), event(2), event(3))
-    found = ledger.read(lambda connection: list(entries(connection)))
+    found = ledger.read(lambda connection: list(read_entries(connection)))
     assert [entry.sequence for entry in found] == [1, 2, 3]
     assert [entry.previous for entry in found] == [None, found[0].digest, found[1].digest]
-    assert all(digest_of(entry.sequence, entry.previous, told(entry)) == entry.digest for entry in found)
-    assert ledger.read(head) == found[-1].head
+    assert all(entry_digest(entry.sequence, entry.previous, entry_event(entry)) == entry.digest for entry in found)
+    assert ledger.read(log_head) == found[-1].head
 
 
 def test_an_event_has_the_shape_that_readers_of_audit_logs_know(ledger: Ledger, keys: Keyring) -> None:
     tells(ledger, keys, event(7))
-    found = ledger.read(lambda connection: entry_at(connection, 1))
+    found = ledger.read(lambda connection: find_entry(connection, 1))
     assert found is not None
-    said = told(found)
+    said = entry_event(found)
     assert said.pop("id")
     assert said == {
         "component": "tests",
@@ -91,7 +100,7 @@ def test_what_is_undone_leaves_no_gap(ledger: Ledger, keys: Keyring) -> None:
     tells(ledger, keys, event(1))
 
     def stopped(connection: Connection) -> None:
-        append(connection, event(2), keys)
+        append_event(connection, event(2), keys)
         raise KeyError("a fault of the caller")
 
     with pytest.raises(KeyError):
@@ -115,7 +124,7 @@ def test_the_database_itself_refuses_to_change_the_log(
     tells(ledger, keys, event(1), event(2))
     with pytest.raises(REFUSALS):
         by_hand(address, statement)
-    assert ledger.read(head).sequence == 2
+    assert ledger.read(log_head).sequence == 2
     assert ledger.read(lambda connection: list(check_log(connection, keys))) == []
 
 
@@ -153,7 +162,7 @@ def test_many_processes_leave_one_gapless_chain(address: Address, keys: Keyring)
     writers = [subprocess.Popen(command, stderr=subprocess.PIPE, env=environ) for _ in range(4)]
     assert [writer.communicate()[1] for writer in writers] == [b""] * 4
     with opened(address) as ledger:
-        assert ledger.read(head).sequence == 60
+        assert ledger.read(log_head).sequence == 60
         assert ledger.read(lambda connection: list(check_log(connection, keys))) == []
 
 
@@ -161,8 +170,8 @@ def test_entries_are_found_by_what_they_tell(ledger: Ledger, keys: Keyring) -> N
     tells(ledger, keys, event(1), event(2, activity="run", result="failure"), event(3))
 
     def numbers(**wanted: Any) -> list[int]:
-        asked = Wanted(**wanted)
-        return ledger.read(lambda connection: [entry.sequence for entry in entries(connection, asked)])
+        asked = EntryFilter(**wanted)
+        return ledger.read(lambda connection: [entry.sequence for entry in read_entries(connection, asked)])
 
     assert numbers() == [1, 2, 3]
     assert numbers(activity="run") == [2]
@@ -175,18 +184,20 @@ def test_entries_are_found_by_what_they_tell(ledger: Ledger, keys: Keyring) -> N
 
 def test_the_last_entries_come_in_order(ledger: Ledger, keys: Keyring) -> None:
     tells(ledger, keys, *map(event, range(5)))
-    found = ledger.read(lambda connection: latest(connection, Wanted(), 2))
+    found = ledger.read(lambda connection: latest_entries(connection, EntryFilter(), 2))
     assert [entry.sequence for entry in found] == [4, 5]
 
 
 def test_a_long_log_is_read_whole(ledger: Ledger, keys: Keyring, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minimize.ledger.audit.PAGE", 3)
+    monkeypatch.setattr("minimize.ledger.audit_log.PAGE_SIZE", 3)
     tells(ledger, keys, *map(event, range(8)))
-    assert [entry.sequence for entry in ledger.read(lambda connection: list(entries(connection)))] == list(range(1, 9))
+    assert [entry.sequence for entry in ledger.read(lambda connection: list(read_entries(connection)))] == list(
+        range(1, 9)
+    )
 
 
 def test_a_clock_that_goes_back_does_not_touch_the_order(ledger: Ledger, keys: Keyring) -> None:
     tells(ledger, keys, event(9), event(1))
-    found = ledger.read(lambda connection: [json.loads(entry.event)["time"] for entry in entries(connection)])
+    found = ledger.read(lambda connection: [json.loads(entry.event)["time"] for entry in read_entries(connection)])
     assert found == ["2026-11-25T00:00:09.000000Z", "2026-11-25T00:00:01.000000Z"]
     assert ledger.read(lambda connection: list(check_log(connection, keys))) == []

@@ -19,7 +19,7 @@ from minimize.failpoints import KILLED, VARIABLE
 from minimize.ledger import Address, find_ledger, migrations
 from minimize.ledger import ledger as module
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.migrations import NEWEST, STEPS, upgrade, version_of
+from minimize.ledger.migrations import NEWEST_VERSION, STEPS, schema_version, upgrade_schema
 from tests.ledger.ledgers import empty, event, opened, tells
 from tests.project import write_keyring
 
@@ -42,8 +42,8 @@ def _address(tmp_path: Path) -> Address:
 
 def later(patch: pytest.MonkeyPatch, step: Step) -> None:
     """Lets the package be a later version, with one step more."""
-    patch.setattr(migrations, "NEWEST", NEWEST + 1)
-    patch.setattr(module, "upgrade", partial(upgrade, steps=(*STEPS, step)))
+    patch.setattr(migrations, "NEWEST_VERSION", NEWEST_VERSION + 1)
+    patch.setattr(module, "upgrade_schema", partial(upgrade_schema, steps=(*STEPS, step)))
 
 
 def names(address: Address) -> set[str]:
@@ -54,7 +54,7 @@ def names(address: Address) -> set[str]:
 
 def version(address: Address) -> int | None:
     with open_ledger(address) as ledger:
-        return ledger.read(version_of)
+        return ledger.read(schema_version)
 
 
 def entries(path: Path) -> int:
@@ -74,13 +74,13 @@ def test_a_copy_with_all_that_the_ledger_holds_is_there_while_it_is_migrated_and
         add_color(connection)
 
     later(monkeypatch, looks)
-    assert version(address) == NEWEST + 1
+    assert version(address) == NEWEST_VERSION + 1
     assert seen == [(0o600, 2)]
     assert names(address) == {"ledger.db"}
 
 
 def test_a_current_ledger_is_not_copied(address: Address) -> None:
-    assert version(address) == NEWEST
+    assert version(address) == NEWEST_VERSION
     assert names(address) == {"ledger.db"}
 
 
@@ -102,7 +102,7 @@ def test_a_migration_that_fails_or_loses_rows_is_undone(
         later(patch, step)
         with pytest.raises(error):
             open_ledger(address)
-    assert version(address) == NEWEST
+    assert version(address) == NEWEST_VERSION
     assert address.path is not None
     assert entries(address.path) == 2
     assert names(address) == {"ledger.db"}
@@ -141,7 +141,7 @@ def test_killed_in_mid_migration_the_next_command_goes_on_and_leaves_no_copy(
     assert address.path is not None
     assert stat.S_IMODE(address.path.with_name(left).stat().st_mode) == 0o600
     later(monkeypatch, add_color)
-    assert version(address) == NEWEST + 1
+    assert version(address) == NEWEST_VERSION + 1
     assert entries(address.path) == 2
     assert names(address) == {"ledger.db"}
 
@@ -156,7 +156,7 @@ def test_a_ledger_that_is_damaged_after_a_kill_is_replaced_by_its_copy(address: 
             address.path.with_name("ledger.db.migration-restore")
         )
         address.path.unlink()
-    assert version(address) == NEWEST
+    assert version(address) == NEWEST_VERSION
     assert entries(address.path) == 2
     assert stat.S_IMODE(address.path.stat().st_mode) == 0o600
     assert names(address) == {"ledger.db"}

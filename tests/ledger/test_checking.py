@@ -8,12 +8,11 @@ import pytest
 from sqlalchemy import Connection
 
 from minimize.keys import Keyring, PublicKeys, new_keyring
-from minimize.ledger import Address, Change, Resource
-from minimize.ledger.audit import entries, head
-from minimize.ledger.chain import EMPTY, Head
-from minimize.ledger.checking import Kept, check_kept, check_log, check_receipts, unanchored
+from minimize.ledger import Address, PropertyChange, Resource
+from minimize.ledger.audit_check import ExternalHead, check_external_head, check_log, check_receipts, unanchored_finding
+from minimize.ledger.audit_log import EMPTY_LOG, LogHead, log_head, read_entries
 from minimize.ledger.ledger import Ledger
-from minimize.receipt import AuditHead, Receipt
+from minimize.receipts import AuditHead, Receipt
 from tests.ledger.ledgers import NOW, event, tells, unguarded
 from tests.receipt.make import small
 
@@ -103,27 +102,30 @@ def test_a_chain_that_was_made_anew_is_not_signed_by_us(told: Ledger, keys: Keyr
 def test_a_log_that_was_cut_short_is_whole_as_far_as_it_goes(told: Ledger, keys: Keyring, address: Address) -> None:
     unguarded(address, "DELETE FROM audit WHERE sequence > 2")
     assert found(told, keys) == set()
-    assert (unanchored().code, unanchored().severity) == ("H009", "warning")
+    assert (unanchored_finding().code, unanchored_finding().severity) == ("H009", "warning")
 
 
-def kept(ledger: Ledger, at: Head) -> list[str]:
-    return [each.code for each in ledger.read(lambda connection: list(check_kept(connection, Kept(at, "kept"))))]
+def kept(ledger: Ledger, at: LogHead) -> list[str]:
+    return [
+        each.code
+        for each in ledger.read(lambda connection: list(check_external_head(connection, ExternalHead(at, "kept"))))
+    ]
 
 
 def test_a_head_that_was_kept_finds_a_log_that_was_cut_short(told: Ledger, address: Address) -> None:
-    before = told.read(head)
+    before = told.read(log_head)
     assert kept(told, before) == []
     unguarded(address, "DELETE FROM audit WHERE sequence > 2")
     assert kept(told, before) == ["H006"]
 
 
 def test_a_head_that_was_kept_finds_another_log(told: Ledger) -> None:
-    assert kept(told, Head(4, "sha256:other")) == ["H007"]
-    assert kept(told, EMPTY) == []
+    assert kept(told, LogHead(4, "sha256:other")) == ["H007"]
+    assert kept(told, EMPTY_LOG) == []
 
 
 def publishes(receipt: Receipt) -> Resource:
-    return Resource("out", "output", "output/1", (Change("receipt", None, receipt.digest),))
+    return Resource("out", "output", "output/1", (PropertyChange("receipt", None, receipt.digest),))
 
 
 def beside(ledger: Ledger, receipt: Receipt, keys: Keyring) -> list[str]:
@@ -136,8 +138,8 @@ def beside(ledger: Ledger, receipt: Receipt, keys: Keyring) -> list[str]:
 @pytest.fixture(name="receipt")
 def _receipt(told: Ledger, keys: Keyring) -> Receipt:
     """A receipt that names the log's head, and is told of in it."""
-    now = told.read(head)
-    made = replace(small(1), audit=AuditHead(now.sequence, str(now.digest))).signed(keys)
+    now = told.read(log_head)
+    made = replace(small(1), audit=AuditHead(now.sequence, str(now.digest))).with_signature(keys)
     tells(told, keys, event(9, activity="run", correlation_id=made.run_id, resources=(publishes(made),)))
     return made
 
@@ -161,12 +163,12 @@ def test_a_receipt_that_is_not_told_of_is_a_warning(
 
 
 def test_a_receipt_beside_another_log_is_found(told: Ledger, receipt: Receipt, keys: Keyring) -> None:
-    other = replace(receipt, audit=AuditHead(5, "sha256:other"), signature=None).signed(keys)
+    other = replace(receipt, audit=AuditHead(5, "sha256:other"), signature=None).with_signature(keys)
     assert beside(told, other, keys) == ["H007"]
 
 
 def test_another_receipt_than_the_log_tells_of_is_found(told: Ledger, receipt: Receipt, keys: Keyring) -> None:
-    other = replace(receipt, purpose="customer_support", signature=None).signed(keys)
+    other = replace(receipt, purpose="customer_support", signature=None).with_signature(keys)
     assert beside(told, other, keys) == ["H007"]
 
 
@@ -175,10 +177,10 @@ def test_a_receipt_that_is_not_ours_says_nothing(told: Ledger, receipt: Receipt,
 
 
 def test_a_receipt_without_a_head_is_said(told: Ledger, receipt: Receipt, keys: Keyring) -> None:
-    assert beside(told, replace(receipt, audit=None, signature=None).signed(keys), keys) == ["H011"]
+    assert beside(told, replace(receipt, audit=None, signature=None).with_signature(keys), keys) == ["H011"]
 
 
 def test_a_long_log_is_checked_whole(told: Ledger, keys: Keyring, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minimize.ledger.checking.PAGE", 2)
+    monkeypatch.setattr("minimize.ledger.audit_check.PAGE_SIZE", 2)
     assert found(told, keys) == set()
-    assert len(told.read(lambda connection: list(entries(connection)))) == 5
+    assert len(told.read(lambda connection: list(read_entries(connection)))) == 5

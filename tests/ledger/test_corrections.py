@@ -8,32 +8,32 @@ import pytest
 
 from minimize.keys import Keyring
 from minimize.ledger import Address
-from minimize.ledger.asked import logged
-from minimize.ledger.audit import Wanted
-from minimize.ledger.corrections import Corrected, record, recorded
+from minimize.ledger.audit_check import find_entries
+from minimize.ledger.audit_log import EntryFilter
 from minimize.ledger.ledger import Ledger
+from minimize.ledger.subject_requests import RecordedCorrection, read_corrections, record_corrections
 from tests.ledger.ledgers import by_hand, event
 
 NOW = datetime(2026, 11, 25, 8, 30, 15, 123456, tzinfo=UTC)
 TOKEN = f"subject/1:{64 * '0'}"
-PHONE = Corrected("north", TOKEN, "phone", "1:AAAA", NOW, NOW + timedelta(hours=1), "ann")
-NAME = Corrected("north", TOKEN, "name", "1:BBBB", NOW, NOW + timedelta(hours=1), "ann")
+PHONE = RecordedCorrection("north", TOKEN, "phone", "1:AAAA", NOW, NOW + timedelta(hours=1), "ann")
+NAME = RecordedCorrection("north", TOKEN, "name", "1:BBBB", NOW, NOW + timedelta(hours=1), "ann")
 
 
 def test_rows_come_back_as_they_were_recorded_with_one_entry_in_the_log(ledger: Ledger, keys: Keyring) -> None:
-    record(ledger, [PHONE, NAME], event(activity="subject"), keys)
-    assert recorded(ledger) == [PHONE, NAME]
-    assert len(logged(ledger, Wanted(activity="subject"))) == 1
+    record_corrections(ledger, [PHONE, NAME], event(activity="subject"), keys)
+    assert read_corrections(ledger) == [PHONE, NAME]
+    assert len(find_entries(ledger, EntryFilter(activity="subject"))) == 1
 
 
 @pytest.mark.parametrize("statement", ["DELETE FROM corrections", "UPDATE corrections SET sealed = 'x'"])
 def test_the_database_refuses_to_change_or_remove_a_row(
     ledger: Ledger, address: Address, keys: Keyring, statement: str
 ) -> None:
-    record(ledger, [PHONE], event(), keys)
+    record_corrections(ledger, [PHONE], event(), keys)
     with pytest.raises(Exception, match="append-only"):
         by_hand(address, statement)
-    assert recorded(ledger) == [PHONE]
+    assert read_corrections(ledger) == [PHONE]
 
 
 def test_a_sealed_value_is_not_printed() -> None:

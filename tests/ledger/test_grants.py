@@ -8,20 +8,20 @@ from sqlalchemy import insert, text
 
 from minimize.errors import LedgerError
 from minimize.keys import Keyring
-from minimize.ledger import Actor, Event
-from minimize.ledger.asked import logged
-from minimize.ledger.audit import EVERYTHING
-from minimize.ledger.grants import GrantAct, Meant, record, recorded
+from minimize.ledger import Actor, AuditEvent
+from minimize.ledger.access import GrantAct, GrantActBuilder, read_grant_acts, record_grant_acts
+from minimize.ledger.audit_check import find_entries
+from minimize.ledger.audit_log import ALL_ENTRIES
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.tables.grants import GRANTS
+from minimize.ledger.tables import GRANTS
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 ACT = GrantAct("g1", "requested", "sam", "{}", NOW)
 
 
-def meaning(*acts: GrantAct) -> Meant:
+def meaning(*acts: GrantAct) -> GrantActBuilder:
     events = [
-        Event(
+        AuditEvent(
             component="access", category="access", activity="grant", operation=act.state, actor=Actor("user"), time=NOW
         )
         for act in acts
@@ -31,30 +31,30 @@ def meaning(*acts: GrantAct) -> Meant:
 
 def test_acts_are_read_back_as_they_were_recorded(ledger: Ledger, keys: Keyring) -> None:
     later = GrantAct("g1", "approved", "pia", '{"ends_at": null}', NOW)
-    assert record(ledger, meaning(ACT), keys, keys) == [ACT]
-    record(ledger, meaning(later), keys, keys)
-    assert recorded(ledger, keys) == [ACT, later]
+    assert record_grant_acts(ledger, meaning(ACT), keys, keys) == [ACT]
+    record_grant_acts(ledger, meaning(later), keys, keys)
+    assert read_grant_acts(ledger, keys) == [ACT, later]
 
 
 def test_the_audit_log_is_told_with_the_act(ledger: Ledger, keys: Keyring) -> None:
-    record(ledger, meaning(ACT), keys, keys)
-    assert len(logged(ledger, EVERYTHING)) == 1
+    record_grant_acts(ledger, meaning(ACT), keys, keys)
+    assert len(find_entries(ledger, ALL_ENTRIES)) == 1
 
 
 def test_nothing_is_recorded_where_what_is_meant_raises(ledger: Ledger, keys: Keyring) -> None:
-    def refused(acts: Sequence[GrantAct]) -> tuple[Sequence[GrantAct], Sequence[Event]]:
+    def refused(acts: Sequence[GrantAct]) -> tuple[Sequence[GrantAct], Sequence[AuditEvent]]:
         raise LedgerError(f"{len(acts)} acts are enough")
 
     with pytest.raises(LedgerError, match="0 acts"):
-        record(ledger, refused, keys, keys)
-    assert recorded(ledger, keys) == []
+        record_grant_acts(ledger, refused, keys, keys)
+    assert read_grant_acts(ledger, keys) == []
 
 
 def test_no_state_comes_twice(ledger: Ledger, keys: Keyring) -> None:
-    record(ledger, meaning(ACT), keys, keys)
+    record_grant_acts(ledger, meaning(ACT), keys, keys)
     with pytest.raises(LedgerError):
-        record(ledger, meaning(ACT), keys, keys)
-    assert len(logged(ledger, EVERYTHING)) == 1
+        record_grant_acts(ledger, meaning(ACT), keys, keys)
+    assert len(find_entries(ledger, ALL_ENTRIES)) == 1
 
 
 def test_an_act_that_we_did_not_sign_is_refused(ledger: Ledger, keys: Keyring) -> None:
@@ -62,12 +62,12 @@ def test_an_act_that_we_did_not_sign_is_refused(ledger: Ledger, keys: Keyring) -
     row = insert(GRANTS).values(**forged, key="signing/1", signature="AAAA")
     ledger.write(lambda connection: connection.execute(row).rowcount)
     with pytest.raises(LedgerError, match="not signed"):
-        recorded(ledger, keys)
+        read_grant_acts(ledger, keys)
 
 
 @pytest.mark.parametrize("statement", ["UPDATE grants SET state = 'approved'", "DELETE FROM grants"])
 def test_the_database_refuses_to_change_or_remove_an_act(ledger: Ledger, keys: Keyring, statement: str) -> None:
-    record(ledger, meaning(ACT), keys, keys)
+    record_grant_acts(ledger, meaning(ACT), keys, keys)
     with pytest.raises(LedgerError):
         ledger.write(lambda connection: connection.execute(text(statement)).rowcount)
-    assert recorded(ledger, keys) == [ACT]
+    assert read_grant_acts(ledger, keys) == [ACT]

@@ -17,26 +17,26 @@ import pytest
 from sqlalchemy import Connection, update
 
 from minimize.errors import LedgerError
-from minimize.ledger.beating import Beating
 from minimize.ledger.leases import (
-    Clock,
-    Holder,
+    Heartbeat,
     Lease,
-    Pace,
-    beats,
-    heart_name,
-    held_by,
-    holder_of,
-    keep,
-    release,
-    take,
+    LeaseClock,
+    LeaseHolder,
+    LeaseTiming,
+    heartbeat_thread_name,
+    lease_held_error,
+    lease_holder,
+    record_heartbeat,
+    release_lease,
+    renew_lease,
+    take_lease,
 )
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.process import Process
-from minimize.ledger.tables.leases import LEASES
+from minimize.ledger.process import ProcessIdentity
+from minimize.ledger.tables import LEASES
 from tests.ledger.ledgers import NOW
 
-PACE = Pace(timedelta(seconds=10), timedelta(seconds=60), timedelta(seconds=25))
+PACE = LeaseTiming(timedelta(seconds=10), timedelta(seconds=60), timedelta(seconds=25))
 
 
 @dataclass
@@ -54,8 +54,8 @@ class Hands:
         self.meanwhile()
 
     @property
-    def clock(self) -> Clock:
-        return Clock(lambda: self.time, lambda: self.passed, self.sleep)
+    def clock(self) -> LeaseClock:
+        return LeaseClock(lambda: self.time, lambda: self.passed, self.sleep)
 
 
 def nothing(connection: Connection, lease: Lease) -> None:
@@ -65,8 +65,8 @@ def nothing(connection: Connection, lease: Lease) -> None:
 def taken(ledger: Ledger, run_id: str, hands: Hands, output: str | None = None) -> Lease:
     """The lease; it has a heart, as in a run, that never gets to its first beat."""
     output = output or here(ledger)
-    lease = take(ledger, output, run_id, nothing, pace=PACE, clock=hands.clock)
-    name = heart_name(output, lease.token)
+    lease = take_lease(ledger, output, run_id, nothing, pace=PACE, clock=hands.clock)
+    name = heartbeat_thread_name(output, lease.token)
     threading.Thread(target=hands.over.wait, name=name, daemon=True).start()
     return lease
 
@@ -76,8 +76,8 @@ def here(ledger: Ledger) -> str:
     return hashlib.sha256(str(ledger.address).encode()).hexdigest()[:32]
 
 
-def holder(ledger: Ledger) -> Holder | None:
-    return ledger.read(partial(holder_of, output=here(ledger)))
+def holder(ledger: Ledger) -> LeaseHolder | None:
+    return ledger.read(partial(lease_holder, output=here(ledger)))
 
 
 def elsewhere(ledger: Ledger) -> None:
@@ -95,7 +95,7 @@ def died(ledger: Ledger) -> None:
 def test_a_lease_is_taken_and_let_go(ledger: Ledger) -> None:
     lease = taken(ledger, "one", Hands())
     assert (lease.token, lease.before) == (1, None)
-    ledger.write(partial(release, lease=lease))
+    ledger.write(partial(release_lease, lease=lease))
     assert holder(ledger) is None
     assert taken(ledger, "two", Hands()).token == 2
 
@@ -110,7 +110,7 @@ def test_a_second_run_is_told_who_holds_it(ledger: Ledger) -> None:
     host = found.process.host
     expected = f"another run holds this output: one on {host} (process {os.getpid()}), since 2026-11-25T00:00:00Z"
     assert raised.value.message == expected
-    assert str(held_by(found)) == str(raised.value)
+    assert str(lease_held_error(found)) == str(raised.value)
 
 
 def test_another_output_is_free(ledger: Ledger) -> None:
@@ -149,7 +149,7 @@ def test_a_holder_elsewhere_that_fell_silent_is_taken_over(ledger: Ledger) -> No
     assert (lease.token, lease.before) == (2, "one")
     assert hands.passed >= 25.0
     with pytest.raises(LedgerError, match="was lost to the run two"):
-        ledger.write(partial(keep, lease=first, now=NOW))
+        ledger.write(partial(renew_lease, lease=first, now=NOW))
 
 
 @pytest.mark.parametrize("jump", [timedelta(days=1), timedelta(days=-1)])
@@ -157,10 +157,10 @@ def test_a_clock_that_jumps_takes_no_lease_from_who_beats(ledger: Ledger, jump: 
     first = taken(ledger, "one", Hands())
     elsewhere(ledger)
     hands = Hands(NOW + jump)
-    hands.meanwhile = lambda: ledger.write(partial(beats, lease=first, now=NOW))
+    hands.meanwhile = lambda: ledger.write(partial(record_heartbeat, lease=first, now=NOW))
     with pytest.raises(LedgerError, match="another run holds"):
         taken(ledger, "two", hands)
-    ledger.write(partial(keep, lease=first, now=NOW))
+    ledger.write(partial(renew_lease, lease=first, now=NOW))
 
 
 def test_a_clock_that_went_back_does_not_keep_a_dead_holder(ledger: Ledger) -> None:
@@ -201,8 +201,8 @@ def test_who_holds_it_no_longer_neither_beats_nor_lets_go(ledger: Ledger) -> Non
     first = taken(ledger, "one", Hands())
     died(ledger)
     taken(ledger, "two", Hands())
-    assert not ledger.write(partial(beats, lease=first, now=NOW))
-    ledger.write(partial(release, lease=first))
+    assert not ledger.write(partial(record_heartbeat, lease=first, now=NOW))
+    ledger.write(partial(release_lease, lease=first))
     found = holder(ledger)
     assert found is not None
     assert found.run_id == "two"
@@ -212,11 +212,11 @@ def test_a_lease_that_a_run_of_this_process_could_not_let_go_is_taken_over(ledge
     hands = Hands()
     first = taken(ledger, "one", hands)
     hands.over.set()
-    while heart_name(here(ledger), 1) in {thread.name for thread in threading.enumerate()}:
+    while heartbeat_thread_name(here(ledger), 1) in {thread.name for thread in threading.enumerate()}:
         pass
     lease = taken(ledger, "two", Hands())
     assert (lease.token, lease.before) == (2, "one")
-    assert not ledger.write(partial(beats, lease=first, now=NOW))
+    assert not ledger.write(partial(record_heartbeat, lease=first, now=NOW))
 
 
 def test_what_is_begun_with_a_lease_is_undone_with_it(ledger: Ledger) -> None:
@@ -224,14 +224,14 @@ def test_what_is_begun_with_a_lease_is_undone_with_it(ledger: Ledger) -> None:
         raise LookupError
 
     with pytest.raises(LookupError):
-        take(ledger, here(ledger), "one", stopped, pace=PACE, clock=Hands().clock)
+        take_lease(ledger, here(ledger), "one", stopped, pace=PACE, clock=Hands().clock)
     assert holder(ledger) is None
 
 
 def test_a_heart_beats_until_its_block_ends(ledger: Ledger) -> None:
     lease = taken(ledger, "one", Hands())
     pace = replace(PACE, beat=timedelta(milliseconds=20))
-    with Beating(ledger, lease, pace, Clock()):
+    with Heartbeat(ledger, lease, pace, LeaseClock()):
         while (found := holder(ledger)) is None or found.beat < 3:
             pass
     found = holder(ledger)
@@ -243,7 +243,7 @@ def test_a_heart_whose_lease_was_lost_stops(ledger: Ledger) -> None:
     lease = taken(ledger, "one", Hands())
     died(ledger)
     taken(ledger, "two", Hands())
-    with Beating(ledger, lease, replace(PACE, beat=timedelta(milliseconds=5)), Clock()) as heart:
+    with Heartbeat(ledger, lease, replace(PACE, beat=timedelta(milliseconds=5)), LeaseClock()) as heart:
         heart._thread.join(60)
         assert not heart._thread.is_alive()
     found = holder(ledger)
@@ -252,7 +252,7 @@ def test_a_heart_whose_lease_was_lost_stops(ledger: Ledger) -> None:
 
 
 def test_this_process_lives_and_one_of_another_machine_is_not_judged() -> None:
-    ours = Process.ours()
+    ours = ProcessIdentity.current()
     assert not ours.is_dead()
     assert not replace(ours, machine="another", pid=1 << 22).is_dead()
     assert not replace(ours, machine="", pid=1 << 22).is_dead()
@@ -261,7 +261,7 @@ def test_this_process_lives_and_one_of_another_machine_is_not_judged() -> None:
 
 def test_a_process_that_was_killed_and_not_buried_is_dead() -> None:
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    born = replace(Process.ours(), pid=child.pid)
+    born = replace(ProcessIdentity.current(), pid=child.pid)
     living = next(replace(born, born=ticks) for ticks in [_ticks(child.pid)])
     assert not living.is_dead()
     child.kill()

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, text
 from minimize.errors import LedgerError
 from minimize.keys import Keyring
 from minimize.ledger import Address, find_ledger
-from minimize.ledger.audit import append, head
+from minimize.ledger.audit_log import append_event, log_head
 from minimize.ledger.ledger import open_ledger
 from tests.ledger.ledgers import by_hand, event, opened, tells
 from tests.postgres import Server
@@ -42,7 +42,7 @@ def test_what_was_written_stands_when_it_is_opened_again(address: Address, keys:
     with opened(address) as ledger:
         before = tells(ledger, keys, event(1))
     with opened(address, create=False) as ledger:
-        assert ledger.read(head) == before
+        assert ledger.read(log_head) == before
 
 
 def test_a_file_is_its_owners_alone_from_the_start(tmp_path: Path, keys: Keyring) -> None:
@@ -151,13 +151,13 @@ def test_readers_do_not_wait_for_a_writer(tmp_path: Path) -> None:
     address = find_ledger(tmp_path / "ledger.db")
     with opened(address, patience=0.1) as ledger, closing(sqlite3.connect(tmp_path / "ledger.db")) as other:
         other.execute("BEGIN IMMEDIATE")
-        assert ledger.read(head).sequence == 0
+        assert ledger.read(log_head).sequence == 0
 
 
 def test_a_read_only_database_is_said_to_be(tmp_path: Path, keys: Keyring, monkeypatch: pytest.MonkeyPatch) -> None:
     address = find_ledger(tmp_path / "ledger.db")
     opened(address).close()
-    monkeypatch.setattr("minimize.ledger.engine._PRAGMAS", ("query_only = ON",))
+    monkeypatch.setattr("minimize.ledger.database._PRAGMAS", ("query_only = ON",))
     with opened(address) as ledger, pytest.raises(LedgerError, match="cannot be written"):
         tells(ledger, keys, event(1))
 
@@ -165,11 +165,11 @@ def test_a_read_only_database_is_said_to_be(tmp_path: Path, keys: Keyring, monke
 def test_a_full_disk_is_said_to_be_full(tmp_path: Path, keys: Keyring, monkeypatch: pytest.MonkeyPatch) -> None:
     address = find_ledger(tmp_path / "ledger.db")
     opened(address).close()
-    monkeypatch.setattr("minimize.ledger.engine._PRAGMAS", ("max_page_count = 1",))
+    monkeypatch.setattr("minimize.ledger.database._PRAGMAS", ("max_page_count = 1",))
     with opened(address) as ledger:
         with pytest.raises(LedgerError, match="the disk is full"):
             tells(ledger, keys, *map(event, range(50)))
-        kept = ledger.read(head).sequence
+        kept = ledger.read(log_head).sequence
     monkeypatch.undo()
     with opened(address) as ledger:
         assert tells(ledger, keys, event(99)).sequence == kept + 1
@@ -193,13 +193,13 @@ def test_an_error_carries_no_value_and_no_statement(address: Address) -> None:
 
 def test_what_the_work_raises_comes_through_and_undoes_it(address: Address, keys: Keyring) -> None:
     def work(connection: Connection) -> None:
-        append(connection, event(1), keys)
+        append_event(connection, event(1), keys)
         raise LookupError
 
     with opened(address) as ledger:
         with pytest.raises(LookupError):
             ledger.write(work)
-        assert ledger.read(head).sequence == 0
+        assert ledger.read(log_head).sequence == 0
 
 
 def test_opened_by_many_at_once_it_is_made_once(address: Address, keys: Keyring) -> None:
@@ -251,7 +251,7 @@ def test_a_server_that_goes_away_in_mid_work_undoes_it_and_it_is_done_again(post
     turns: list[int] = []
 
     def work(connection: Connection) -> int:
-        turns.append(append(connection, event(1), keys).sequence)
+        turns.append(append_event(connection, event(1), keys).sequence)
         if len(turns) == 1:
             postgres.restart()
             connection.execute(text("SELECT 1"))
@@ -260,7 +260,7 @@ def test_a_server_that_goes_away_in_mid_work_undoes_it_and_it_is_done_again(post
     with opened(find_ledger(postgres.database()), patience=20.0) as ledger:
         assert ledger.write(work) == 2
         assert turns == [1, 1]
-        assert ledger.read(head).sequence == 1
+        assert ledger.read(log_head).sequence == 1
 
 
 @pytest.mark.postgres
@@ -288,6 +288,6 @@ def test_a_lock_that_is_held_is_said(postgres: Server, keys: Keyring) -> None:
 
 
 def test_importing_the_package_and_the_address_needs_no_database() -> None:
-    code = "import sys, minimize, minimize.ledger, minimize.job; print({'sqlalchemy'} & set(sys.modules))"
+    code = "import sys, minimize, minimize.ledger, minimize.runs; print({'sqlalchemy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

@@ -8,11 +8,18 @@ import pytest
 from sqlalchemy import Connection, inspect, text
 
 from minimize.ledger import Address
-from minimize.ledger.engine import engine_of
-from minimize.ledger.guards import APPEND_ONLY
+from minimize.ledger.database import ledger_engine
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.migrations import NEWEST, NONE, STEPS, VERSION, upgrade, version_of
-from minimize.ledger.tables.whole import METADATA
+from minimize.ledger.migrations import (
+    APPEND_ONLY,
+    EMPTY_VERSION,
+    NEWEST_VERSION,
+    STEPS,
+    VERSION_TABLE,
+    schema_version,
+    upgrade_schema,
+)
+from minimize.ledger.tables import METADATA
 from tests.ledger.ledgers import by_hand, opened
 
 
@@ -46,12 +53,12 @@ def empty(address: Address) -> Ledger:
         by_hand(address, *(f"DROP {each}" for each in found))
     else:
         by_hand(address, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
-    return Ledger(address, engine_of(address, 2.0), 2.0)
+    return Ledger(address, ledger_engine(address, 2.0), 2.0)
 
 
 def test_new_ledger_has_all_tables_at_newest_version(ledger: Ledger) -> None:
-    assert ledger.read(tables) == {*METADATA.tables, VERSION.name}
-    assert ledger.read(version_of) == NEWEST == 1 + len(STEPS)
+    assert ledger.read(tables) == {*METADATA.tables, VERSION_TABLE.name}
+    assert ledger.read(schema_version) == NEWEST_VERSION == 1 + len(STEPS)
 
 
 def test_append_only_tables_are_guarded(ledger: Ledger) -> None:
@@ -65,15 +72,15 @@ def test_older_ledger_runs_only_the_steps_after_its_version(ledger: Ledger) -> N
         raise AssertionError("this step was done before")
 
     older = tuple(fails for _ in STEPS)
-    ledger.write(partial(upgrade, steps=(*older, add_color)))
-    assert ledger.read(version_of) == NEWEST + 1
+    ledger.write(partial(upgrade_schema, steps=(*older, add_color)))
+    assert ledger.read(schema_version) == NEWEST_VERSION + 1
     assert "color" in ledger.read(columns)
 
 
 def test_upgrade_of_current_ledger_changes_nothing(ledger: Ledger) -> None:
     before = ledger.read(columns)
-    ledger.write(upgrade)
-    assert (ledger.read(columns), ledger.read(version_of)) == (before, NEWEST)
+    ledger.write(upgrade_schema)
+    assert (ledger.read(columns), ledger.read(schema_version)) == (before, NEWEST_VERSION)
 
 
 def test_failed_step_leaves_ledger_as_it_was(ledger: Ledger) -> None:
@@ -82,20 +89,20 @@ def test_failed_step_leaves_ledger_as_it_was(ledger: Ledger) -> None:
         raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        ledger.write(partial(upgrade, steps=(*STEPS, stops)))
+        ledger.write(partial(upgrade_schema, steps=(*STEPS, stops)))
     assert "color" not in ledger.read(columns)
-    assert ledger.read(version_of) == NEWEST
+    assert ledger.read(schema_version) == NEWEST_VERSION
 
 
 def test_interrupted_creation_leaves_database_empty(address: Address) -> None:
     def stops(connection: Connection) -> None:
-        upgrade(connection)
+        upgrade_schema(connection)
         raise InterruptedError
 
     with empty(address) as ledger:
         with pytest.raises(InterruptedError):
             ledger.write(stops)
         assert ledger.read(tables) == set()
-        assert ledger.read(version_of) == NONE
-        ledger.write(upgrade)
-        assert ledger.read(version_of) == NEWEST
+        assert ledger.read(schema_version) == EMPTY_VERSION
+        ledger.write(upgrade_schema)
+        assert ledger.read(schema_version) == NEWEST_VERSION

@@ -12,25 +12,25 @@ import pytest
 
 from minimize.keys import Keyring
 from minimize.ledger import Address
-from minimize.ledger.asked import logged
-from minimize.ledger.audit import EVERYTHING
-from minimize.ledger.event import Change, Resource
+from minimize.ledger.audit_check import find_entries
+from minimize.ledger.audit_event import PropertyChange, Resource
+from minimize.ledger.audit_log import ALL_ENTRIES
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.readings import LONGEST, begin, finish, settle, tell
+from minimize.ledger.server_access import LONGEST_READ, begin_read, end_lost_reads, finish_read, record_read_event
 from tests.ledger.ledgers import by_hand, event, opened
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
-ROWS = Resource("d", "dataset", "d", (Change("rows", None, "at most 7"),))
+ROWS = Resource("d", "dataset", "d", (PropertyChange("rows", None, "at most 7"),))
 UNENDED = event(id="0" * 36, activity="read", result="failure", resources=(ROWS,))
 
 
 def told(ledger: Ledger) -> list[dict[str, Any]]:
-    return [json.loads(entry.event) for entry in logged(ledger, EVERYTHING)]
+    return [json.loads(entry.event) for entry in find_entries(ledger, ALL_ENTRIES)]
 
 
 def begins_and_dies(address: Address, folder: Path) -> None:
     with opened(address, create=False) as ledger:
-        begin(ledger, UNENDED, NOW)
+        begin_read(ledger, UNENDED, NOW)
 
 
 def killed(address: Address, folder: Path) -> None:
@@ -42,15 +42,15 @@ def killed(address: Address, folder: Path) -> None:
 
 
 def test_a_read_that_ended_is_told_of_once(ledger: Ledger, keys: Keyring) -> None:
-    begin(ledger, UNENDED, NOW)
-    finish(ledger, event(id=UNENDED.id, result="success"), NOW, keys)
-    assert settle(ledger, NOW + LONGEST * 2, keys) == 0
+    begin_read(ledger, UNENDED, NOW)
+    finish_read(ledger, event(id=UNENDED.id, result="success"), NOW, keys)
+    assert end_lost_reads(ledger, NOW + LONGEST_READ * 2, keys) == 0
     assert [each["result"] for each in told(ledger)] == ["success"]
 
 
 def test_a_read_that_goes_on_is_left_alone(ledger: Ledger, keys: Keyring) -> None:
-    begin(ledger, UNENDED, NOW)
-    assert settle(ledger, NOW + timedelta(hours=1), keys) == 0
+    begin_read(ledger, UNENDED, NOW)
+    assert end_lost_reads(ledger, NOW + timedelta(hours=1), keys) == 0
     assert told(ledger) == []
 
 
@@ -58,24 +58,24 @@ def test_a_read_whose_process_died_is_told_of_as_it_said(
     ledger: Ledger, keys: Keyring, address: Address, tmp_path: Path
 ) -> None:
     killed(address, tmp_path)
-    assert settle(ledger, NOW, keys) == 1
+    assert end_lost_reads(ledger, NOW, keys) == 1
     assert told(ledger) == [UNENDED.as_json()]
-    assert settle(ledger, NOW, keys) == 0
+    assert end_lost_reads(ledger, NOW, keys) == 0
 
 
 def test_a_read_of_another_machine_is_over_after_a_day(ledger: Ledger, keys: Keyring) -> None:
-    begin(ledger, UNENDED, NOW)
-    assert settle(ledger, NOW + LONGEST, keys) == 0
-    assert settle(ledger, NOW + LONGEST + timedelta(seconds=1), keys) == 1
+    begin_read(ledger, UNENDED, NOW)
+    assert end_lost_reads(ledger, NOW + LONGEST_READ, keys) == 0
+    assert end_lost_reads(ledger, NOW + LONGEST_READ + timedelta(seconds=1), keys) == 1
 
 
 def test_what_never_began_is_told_of_at_once(ledger: Ledger, keys: Keyring) -> None:
-    tell(ledger, event(result="refused"), keys)
+    record_read_event(ledger, event(result="refused"), keys)
     assert [each["result"] for each in told(ledger)] == ["refused"]
 
 
 @pytest.mark.parametrize("statement", ["UPDATE readings SET state = 'ended'", "DELETE FROM readings"])
 def test_the_database_refuses_to_change_or_remove_a_read(ledger: Ledger, address: Address, statement: str) -> None:
-    begin(ledger, UNENDED, NOW)
+    begin_read(ledger, UNENDED, NOW)
     with pytest.raises(Exception, match="append-only"):
         by_hand(address, statement)

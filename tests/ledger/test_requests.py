@@ -10,22 +10,22 @@ import pytest
 from minimize.errors import LedgerError
 from minimize.keys import Keyring
 from minimize.ledger import Address
-from minimize.ledger.asked import logged
-from minimize.ledger.audit import Wanted
+from minimize.ledger.audit_check import find_entries
+from minimize.ledger.audit_log import EntryFilter
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.requests import Request, record, recorded
+from minimize.ledger.subject_requests import SubjectRequestStep, read_request_steps, record_request_steps
 from tests.ledger.ledgers import by_hand, event
 
 NOW = datetime(2026, 11, 25, 8, 30, 15, 123456, tzinfo=UTC)
-ASKED = Request("delete", "north", None, NOW, NOW + timedelta(days=180), "open", "{}", NOW, "ann")
+ASKED = SubjectRequestStep("delete", "north", None, NOW, NOW + timedelta(days=180), "open", "{}", NOW, "ann")
 DONE = replace(ASKED, state="done", body='{"rows": 3}', recorded_at=NOW + timedelta(hours=1))
 
 
 def test_steps_come_back_as_they_were_recorded(ledger: Ledger, keys: Keyring) -> None:
     other = replace(ASKED, subject=f"subject/1:{64 * '0'}")
-    record(ledger, [ASKED, other], event(), keys)
-    record(ledger, [DONE], event(1), keys)
-    assert recorded(ledger) == [ASKED, other, DONE]
+    record_request_steps(ledger, [ASKED, other], event(), keys)
+    record_request_steps(ledger, [DONE], event(1), keys)
+    assert read_request_steps(ledger) == [ASKED, other, DONE]
 
 
 def test_what_was_asked_of_whom_and_when_names_a_request() -> None:
@@ -39,18 +39,18 @@ def test_what_was_asked_of_whom_and_when_names_a_request() -> None:
 
 
 def test_steps_and_their_entry_in_the_log_are_kept_together(ledger: Ledger, keys: Keyring) -> None:
-    record(ledger, [ASKED], event(activity="subject"), keys)
-    assert len(logged(ledger, Wanted(activity="subject"))) == 1
+    record_request_steps(ledger, [ASKED], event(activity="subject"), keys)
+    assert len(find_entries(ledger, EntryFilter(activity="subject"))) == 1
 
 
 @pytest.mark.parametrize("statement", ["DELETE FROM requests", "UPDATE requests SET state = 'done'"])
 def test_the_database_refuses_to_change_or_remove_a_step(
     ledger: Ledger, address: Address, keys: Keyring, statement: str
 ) -> None:
-    record(ledger, [ASKED], event(), keys)
+    record_request_steps(ledger, [ASKED], event(), keys)
     with pytest.raises(Exception, match="append-only"):
         by_hand(address, statement)
-    assert recorded(ledger) == [ASKED]
+    assert read_request_steps(ledger) == [ASKED]
 
 
 def test_without_a_signing_key_nothing_is_recorded(ledger: Ledger) -> None:
@@ -59,5 +59,5 @@ def test_without_a_signing_key_nothing_is_recorded(ledger: Ledger) -> None:
             raise LedgerError("nobody signs")
 
     with pytest.raises(LedgerError):
-        record(ledger, [ASKED], event(), Nobody())
-    assert recorded(ledger) == []
+        record_request_steps(ledger, [ASKED], event(), Nobody())
+    assert read_request_steps(ledger) == []

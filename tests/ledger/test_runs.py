@@ -10,12 +10,29 @@ import pytest
 from sqlalchemy import Connection
 
 from minimize.keys import Keyring
-from minimize.ledger.anchor import PUBLISH, RECOVER, anchor_of, is_ours, output_told, standing, told_event
-from minimize.ledger.audit import append, entries, head, told
+from minimize.ledger.anchor import (
+    PUBLISH,
+    RECOVER,
+    compare_receipts,
+    find_anchor,
+    find_recorded_output,
+    is_anchor_signed,
+    publication_event,
+)
+from minimize.ledger.audit_log import append_event, entry_event, log_head, read_entries
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.rebuilding import Output, rebuilt
-from minimize.ledger.runs import forget, index, listed, named, place_of, place_output, places
-from minimize.receipt import AuditHead, Receipt
+from minimize.ledger.runs import (
+    IndexedOutput,
+    find_location,
+    index_receipts,
+    output_locations,
+    rebuild_index,
+    record_location,
+    remove_runs,
+    select_runs,
+    select_runs_by_id,
+)
+from minimize.receipts import AuditHead, Receipt
 from tests.ledger.ledgers import ANN, NOW
 from tests.receipt.make import chain, receipt
 
@@ -30,21 +47,21 @@ def _receipts(keys: Keyring) -> list[Receipt]:
 def tells(ledger: Ledger, keys: Keyring, receipts: Sequence[Receipt], output: str = ONE) -> None:
     def work(connection: Connection) -> None:
         for each in receipts:
-            append(connection, told_event(PUBLISH, output, each, actor=ANN, now=NOW), keys)
+            append_event(connection, publication_event(PUBLISH, output, each, actor=ANN, now=NOW), keys)
 
     ledger.write(work)
 
 
 def state(ledger: Ledger, receipts: Sequence[Receipt], output: str = ONE) -> tuple[str, int]:
-    found = ledger.read(partial(standing, output=output, chain=receipts))
-    return found.state, len(found.untold)
+    found = ledger.read(partial(compare_receipts, output=output, chain=receipts))
+    return found.state, len(found.unrecorded)
 
 
 def test_a_run_is_indexed_with_its_counts(ledger: Ledger, keys: Keyring) -> None:
-    whole = receipt().signed(keys)
-    ledger.write(partial(place_output, output=ONE, pipeline="device_telemetry", folder="/out"))
-    ledger.write(partial(index, output=ONE, receipts=[whole]))
-    (row,) = ledger.read(listed)
+    whole = receipt().with_signature(keys)
+    ledger.write(partial(record_location, output=ONE, pipeline="device_telemetry", folder="/out"))
+    ledger.write(partial(index_receipts, output=ONE, receipts=[whole]))
+    (row,) = ledger.read(select_runs)
     assert row.as_json()["rows"] == {
         "read": 1000,
         "written": 950,
@@ -59,25 +76,25 @@ def test_a_run_is_indexed_with_its_counts(ledger: Ledger, keys: Keyring) -> None
 
 def test_runs_are_found_by_output_pipeline_and_id(ledger: Ledger, receipts: list[Receipt]) -> None:
     for output in (ONE, TWO):
-        ledger.write(partial(place_output, output=output, pipeline="p", folder=f"/{output}"))
-    ledger.write(partial(index, output=ONE, receipts=receipts[:2]))
-    ledger.write(partial(index, output=TWO, receipts=receipts[2:]))
-    assert len(ledger.read(listed)) == 3
-    assert len(ledger.read(partial(listed, output=ONE))) == 2
-    assert ledger.read(partial(listed, pipeline="other")) == []
-    assert [row.output for row in ledger.read(partial(named, run_id=receipts[2].run_id[:16]))] == [TWO]
-    assert ledger.read(partial(named, run_id="%")) == []
-    ledger.write(partial(forget, output=ONE))
-    assert len(ledger.read(listed)) == 1
+        ledger.write(partial(record_location, output=output, pipeline="p", folder=f"/{output}"))
+    ledger.write(partial(index_receipts, output=ONE, receipts=receipts[:2]))
+    ledger.write(partial(index_receipts, output=TWO, receipts=receipts[2:]))
+    assert len(ledger.read(select_runs)) == 3
+    assert len(ledger.read(partial(select_runs, output=ONE))) == 2
+    assert ledger.read(partial(select_runs, pipeline="other")) == []
+    assert [row.output for row in ledger.read(partial(select_runs_by_id, run_id=receipts[2].run_id[:16]))] == [TWO]
+    assert ledger.read(partial(select_runs_by_id, run_id="%")) == []
+    ledger.write(partial(remove_runs, output=ONE))
+    assert len(ledger.read(select_runs)) == 1
 
 
 def test_an_output_that_moved_has_its_new_place(ledger: Ledger) -> None:
     for folder in ("/a", "/b"):
-        ledger.write(partial(place_output, output=ONE, pipeline="p", folder=folder))
-    (place,) = ledger.read(places)
+        ledger.write(partial(record_location, output=ONE, pipeline="p", folder=folder))
+    (place,) = ledger.read(output_locations)
     assert (place.folder, place.is_here) == ("/b", True)
-    assert ledger.read(partial(place_of, output=ONE)) == place
-    assert ledger.read(partial(place_of, output=TWO)) is None
+    assert ledger.read(partial(find_location, output=ONE)) == place
+    assert ledger.read(partial(find_location, output=TWO)) is None
 
 
 def test_an_output_that_is_told_of_agrees(ledger: Ledger, keys: Keyring, receipts: list[Receipt]) -> None:
@@ -86,41 +103,41 @@ def test_an_output_that_is_told_of_agrees(ledger: Ledger, keys: Keyring, receipt
     assert state(ledger, receipts) == ("behind", 1)
     tells(ledger, keys, receipts[2:])
     assert state(ledger, receipts) == ("told", 0)
-    assert ledger.read(partial(output_told, receipts=receipts)) == ONE
+    assert ledger.read(partial(find_recorded_output, receipts=receipts)) == ONE
 
 
 def test_receipts_that_were_cut_off_are_missed(ledger: Ledger, keys: Keyring, receipts: list[Receipt]) -> None:
     tells(ledger, keys, receipts)
     assert state(ledger, receipts[:2]) == ("cut", 0)
-    anchor = ledger.read(partial(anchor_of, output=ONE))
+    anchor = ledger.read(partial(find_anchor, output=ONE))
     assert anchor is not None
-    assert (anchor.sequence, anchor.digest, is_ours(anchor, keys)) == (3, receipts[2].digest, True)
+    assert (anchor.sequence, anchor.digest, is_anchor_signed(anchor, keys)) == (3, receipts[2].digest, True)
     forged = replace(anchor, entry=replace(anchor.entry, signature="AAAA"))
-    assert not is_ours(forged, keys)
+    assert not is_anchor_signed(forged, keys)
 
 
 def test_receipts_of_another_log_are_seen(ledger: Ledger, keys: Keyring, receipts: list[Receipt]) -> None:
-    astray = replace(receipts[0], audit=AuditHead(9, "sha256:x"), signature=None).signed(keys)
+    astray = replace(receipts[0], audit=AuditHead(9, "sha256:x"), signature=None).with_signature(keys)
     assert state(ledger, [astray]) == ("other", 1)
 
 
 def rebuild(ledger: Ledger, receipts: Sequence[Receipt], keys: Keyring) -> int:
-    output = Output(ONE, "/out")
-    return ledger.write(partial(rebuilt, output=output, chain=receipts, signer=keys, actor=ANN, now=NOW))
+    output = IndexedOutput(ONE, "/out")
+    return ledger.write(partial(rebuild_index, output=output, chain=receipts, signer=keys, actor=ANN, now=NOW))
 
 
 def operations(ledger: Ledger) -> list[str]:
-    return ledger.read(lambda connection: [told(entry)["operation"] for entry in entries(connection)])
+    return ledger.read(lambda connection: [entry_event(entry)["operation"] for entry in read_entries(connection)])
 
 
 def test_the_index_is_made_anew_from_receipts(ledger: Ledger, keys: Keyring, receipts: list[Receipt]) -> None:
     assert rebuild(ledger, receipts, keys) == 3
-    assert [row.run_id for row in ledger.read(listed)] == [each.run_id for each in receipts]
+    assert [row.run_id for row in ledger.read(select_runs)] == [each.run_id for each in receipts]
     assert operations(ledger) == [RECOVER] * 3
     assert rebuild(ledger, receipts, keys) == 0
-    assert ledger.read(head).sequence == 3
+    assert ledger.read(log_head).sequence == 3
     assert rebuild(ledger, [], keys) == 0
-    assert ledger.read(listed) == []
+    assert ledger.read(select_runs) == []
 
 
 def test_what_was_cut_off_is_given_up_by_name(ledger: Ledger, keys: Keyring, receipts: list[Receipt]) -> None:
@@ -133,7 +150,7 @@ def test_what_was_cut_off_is_given_up_by_name(ledger: Ledger, keys: Keyring, rec
 def test_receipts_of_an_earlier_log_are_taken_over_by_name(
     ledger: Ledger, keys: Keyring, receipts: list[Receipt]
 ) -> None:
-    astray = replace(receipts[0], audit=AuditHead(9, "sha256:x"), signature=None).signed(keys)
+    astray = replace(receipts[0], audit=AuditHead(9, "sha256:x"), signature=None).with_signature(keys)
     assert rebuild(ledger, [astray], keys) == 1
     assert operations(ledger) == ["rebuild"]
     assert state(ledger, [astray]) == ("told", 0)

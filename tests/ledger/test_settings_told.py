@@ -9,26 +9,26 @@ import pytest
 
 from minimize.keys import Keyring
 from minimize.ledger import Address
-from minimize.ledger.asked import checked
+from minimize.ledger.audit_check import check_whole_log
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.settings import Recorded, record
+from minimize.ledger.settings import RecordedSetting, record_settings
 from tests.ledger.ledgers import by_hand, event
 
 NOW = datetime(2026, 11, 25, 8, 30, tzinfo=UTC)
-ON = Recorded("north", None, "location", "on", "admin", NOW, NOW)
+ON = RecordedSetting("north", None, "location", "on", "admin", NOW, NOW)
 COLUMNS = "subject, setting, value, holder, valid_from, recorded_at"
 PAST_THE_LOG = f"INSERT INTO settings (tenant_id, {COLUMNS}, digest) SELECT 'south', {COLUMNS}, 'x' FROM settings"
 
 
 def found(ledger: Ledger, keys: Keyring) -> list[str]:
-    return [each.message for each in checked(ledger, keys).findings if each.code == "H017"]
+    return [each.message for each in check_whole_log(ledger, keys).findings if each.code == "H017"]
 
 
 @pytest.fixture(name="told")
 def _told(ledger: Ledger, keys: Keyring) -> Ledger:
     """Three rows, in two changes."""
-    record(ledger, [ON, replace(ON, tenant_id="east")], event(), keys)
-    record(ledger, [ON, replace(ON, value="off")], event(1), keys)
+    record_settings(ledger, [ON, replace(ON, tenant_id="east")], event(), keys)
+    record_settings(ledger, [ON, replace(ON, value="off")], event(1), keys)
     return ledger
 
 
@@ -50,7 +50,7 @@ def test_a_row_that_came_past_the_log_is_found(told: Ledger, keys: Keyring, addr
 
 def test_a_change_afterwards_hides_nothing(told: Ledger, keys: Keyring, address: Address) -> None:
     by_hand(address, PAST_THE_LOG + " WHERE value = 'off'")
-    record(told, [replace(ON, tenant_id="west")], event(2), keys)
+    record_settings(told, [replace(ON, tenant_id="west")], event(2), keys)
     assert found(told, keys) == ["other rows than those that the log tells of"]
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from minimize.errors import KeyringError
 from minimize.keys import Keyring, add_key
-from minimize.ledger.tokens import subject_token, version_in
+from minimize.ledger.subject_tokens import subject_token, token_version
 from tests.ledger.ledgers import NOW
 from tests.project import write_keyring
 
@@ -49,4 +49,4 @@ def test_an_older_version_is_still_found(keys: Keyring) -> None:
     "text", ["d1", "", "subject/1", "subject/x:" + 64 * "0", "device/1:" + 64 * "0", "subject/1:0"]
 )
 def test_what_is_no_token_has_no_version(text: str) -> None:
-    assert version_in(text) is None
+    assert token_version(text) is None

@@ -13,15 +13,18 @@ from sqlalchemy import Connection, text
 from minimize.errors import LedgerError
 from minimize.keys import Keyring, PublicKeys, new_keyring
 from minimize.ledger import Address
-from minimize.ledger.anchor import anchor_of, is_of_this_log, standing, told_event
-from minimize.ledger.asked import checked, logged
-from minimize.ledger.audit import EVERYTHING, head
-from minimize.ledger.chain import Head
-from minimize.ledger.checking import Kept, check_log
-from minimize.ledger.checkpoint import Checkpoint, keep, last_checkpoint
+from minimize.ledger.anchor import compare_receipts, find_anchor, is_head_in_log, publication_event
+from minimize.ledger.audit_check import ExternalHead, check_log, check_whole_log, find_entries
+from minimize.ledger.audit_log import ALL_ENTRIES, Checkpoint, LogHead, last_checkpoint, log_head, record_checkpoint
+from minimize.ledger.audit_truncation import (
+    Truncation,
+    export_truncated_entries,
+    plan_truncation,
+    truncate_log,
+    year_before,
+)
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.truncating import Truncation, going, truncate, truncation, year_before
-from minimize.receipt import AuditHead, Receipt
+from minimize.receipts import AuditHead, Receipt
 from tests.ledger.ledgers import ANN, by_hand, event, tells, unguarded
 from tests.receipt.make import small
 
@@ -44,22 +47,22 @@ def found(ledger: Ledger, keys: Keyring | PublicKeys) -> set[tuple[str, str | No
 
 
 def numbers(ledger: Ledger) -> list[int]:
-    return [entry.sequence for entry in logged(ledger, EVERYTHING)]
+    return [entry.sequence for entry in find_entries(ledger, ALL_ENTRIES)]
 
 
 def go(ledger: Ledger, keys: Keyring, at: datetime = NOW) -> Truncation:
-    return truncate(ledger, truncation(ledger, at), ANN, at, keys)
+    return truncate_log(ledger, plan_truncation(ledger, at), ANN, at, keys)
 
 
 def test_what_is_older_than_a_year_goes_to_the_second_and_the_rest_is_verified(old: Ledger, keys: Keyring) -> None:
-    plan = truncation(old, NOW)
+    plan = plan_truncation(old, NOW)
     assert (plan.entries, plan.last and plan.last.sequence, plan.latest) == (3, 3, YEAR - SECOND)
     assert numbers(old) == [1, 2, 3, 4, 5]
     assert go(old, keys).entries == 3
     assert numbers(old) == [4, 5, 6]
     assert found(old, keys) == set()
     assert found(old, PublicKeys(keys.public_key_pem())) == set()
-    told = json.loads(logged(old, EVERYTHING)[-1].event)
+    told = json.loads(find_entries(old, ALL_ENTRIES)[-1].event)
     assert (told["activity"], told["operation"], told["actor"]["user"]) == ("audit", "truncate", "ann")
 
 
@@ -68,7 +71,7 @@ def test_a_log_is_truncated_again_as_time_goes_on(ledger: Ledger, keys: Keyring)
     tells(ledger, keys, *(event(step, time=time) for step, time in enumerate(days)))
     for step, day in enumerate(days[:2]):
         at = day + timedelta(days=367)
-        assert truncate(ledger, truncation(ledger, at), ANN, NOW + step * SECOND, keys).entries == 1
+        assert truncate_log(ledger, plan_truncation(ledger, at), ANN, NOW + step * SECOND, keys).entries == 1
         assert found(ledger, keys) == set()
     assert numbers(ledger) == [3, 4, 5]
 
@@ -119,9 +122,9 @@ def test_a_checkpoint_stays_as_it_is(old: Ledger, keys: Keyring, address: Addres
 
 
 def test_a_checkpoint_names_an_entry_that_is_there(old: Ledger, keys: Keyring) -> None:
-    forged = Checkpoint(Head(5, "sha256:other"), 5, YEAR, YEAR - SECOND, NOW)
+    forged = Checkpoint(LogHead(5, "sha256:other"), 5, YEAR, YEAR - SECOND, NOW)
     with pytest.raises(LedgerError):
-        old.write(lambda connection: keep(connection, forged, keys))
+        old.write(lambda connection: record_checkpoint(connection, forged, keys))
 
 
 def without_guard(address: Address, *statements: str) -> None:
@@ -152,7 +155,7 @@ def test_a_checkpoint_that_was_changed_is_found(old: Ledger, keys: Keyring, addr
 
 def test_a_checkpoint_that_was_moved_on_to_hide_more_is_found(old: Ledger, keys: Keyring, address: Address) -> None:
     go(old, keys)
-    digest = logged(old, EVERYTHING)[0].digest
+    digest = find_entries(old, ALL_ENTRIES)[0].digest
     without_guard(
         address, "DELETE FROM audit WHERE sequence = 4", f"UPDATE checkpoints SET sequence = 4, digest = '{digest}'"
     )
@@ -190,22 +193,22 @@ def test_entries_that_were_brought_back_are_found(old: Ledger, keys: Keyring, ad
 
 def test_a_checkpoint_that_took_too_much_is_found(old: Ledger, keys: Keyring, address: Address) -> None:
     """Whoever has the keys and the database signs a checkpoint of entries that were young, and deletes them."""
-    entry = logged(old, EVERYTHING)[4]
+    entry = find_entries(old, ALL_ENTRIES)[4]
     signed = Checkpoint(entry.head, 5, YEAR, NOW, NOW)
-    old.write(lambda connection: keep(connection, signed, keys))
+    old.write(lambda connection: record_checkpoint(connection, signed, keys))
     unguarded(address, "DELETE FROM audit WHERE sequence <= 5")
     assert found(old, keys) == {("H015", "audit/checkpoint/5"), ("H016", "audit/checkpoint/5")}
 
 
 def test_heads_and_receipts_that_name_what_is_gone_are_no_error(old: Ledger, keys: Keyring) -> None:
-    entries = logged(old, EVERYTHING)
+    entries = find_entries(old, ALL_ENTRIES)
     receipts = [
-        replace(small(n), audit=AuditHead(each.sequence, each.digest)).signed(keys)
+        replace(small(n), audit=AuditHead(each.sequence, each.digest)).with_signature(keys)
         for n, each in enumerate(entries[:4], 1)
     ]
-    kept = Kept(entries[0].head, "kept")
+    kept = ExternalHead(entries[0].head, "kept")
     go(old, keys)
-    result = checked(old, keys, kept, [(f"r{n}", receipt) for n, receipt in enumerate(receipts, 1)])
+    result = check_whole_log(old, keys, kept, [(f"r{n}", receipt) for n, receipt in enumerate(receipts, 1)])
     assert result.ok
     assert [(each.code, each.file) for each in result.findings if each.code == "H014"] == [
         ("H014", "kept"),
@@ -213,37 +216,39 @@ def test_heads_and_receipts_that_name_what_is_gone_are_no_error(old: Ledger, key
         ("H014", "r2"),
     ]
     assert result.as_json()["checkpoint"] == {"sequence": 3, "head": entries[2].digest}
-    forged = replace(small(5), audit=AuditHead(3, "sha256:other")).signed(keys)
-    assert not old.read(lambda connection: is_of_this_log(connection, forged))
-    assert [each.code for each in checked(old, keys, None, [("f", forged)]).findings] == ["H006"]
+    forged = replace(small(5), audit=AuditHead(3, "sha256:other")).with_signature(keys)
+    assert not old.read(lambda connection: is_head_in_log(connection, forged))
+    assert [each.code for each in check_whole_log(old, keys, None, [("f", forged)]).findings] == ["H006"]
 
 
 def test_what_outputs_are_anchored_by_is_told_anew(ledger: Ledger, keys: Keyring) -> None:
-    first, second = small(1).signed(keys), small(2).signed(keys)
+    first, second = small(1).with_signature(keys), small(2).with_signature(keys)
 
     def publishes(output: str, receipt: Receipt, time: datetime) -> None:
-        told = told_event("publish", output, receipt, actor=ANN, now=time)
+        told = publication_event("publish", output, receipt, actor=ANN, now=time)
         tells(ledger, keys, told)
 
     publishes("o1", first, YEAR - 3 * SECOND)
     publishes("o2", first, YEAR - 2 * SECOND)
     publishes("o1", second, YEAR - SECOND)
     publishes("o3", second, NOW)
-    plan = truncation(ledger, NOW)
+    plan = plan_truncation(ledger, NOW)
     assert (plan.entries, plan.outputs) == (3, 2)
     go(ledger, keys)
     assert found(ledger, keys) == set()
 
     def anchors(connection: Connection) -> list[str | None]:
-        return [anchor.digest if (anchor := anchor_of(connection, each)) else None for each in ("o1", "o2", "o3", "o4")]
+        return [
+            anchor.digest if (anchor := find_anchor(connection, each)) else None for each in ("o1", "o2", "o3", "o4")
+        ]
 
     assert ledger.read(anchors) == [second.digest, first.digest, second.digest, None]
-    assert ledger.read(lambda connection: standing(connection, "o1", [first, second])).state == "told"
+    assert ledger.read(lambda connection: compare_receipts(connection, "o1", [first, second])).state == "told"
 
 
 def test_they_are_written_out_before(old: Ledger, keys: Keyring) -> None:
-    out, plan = io.StringIO(), truncation(old, NOW)
-    assert going(old, plan, out) == 3
+    out, plan = io.StringIO(), plan_truncation(old, NOW)
+    assert export_truncated_entries(old, plan, out) == 3
     lines = [json.loads(line) for line in out.getvalue().splitlines()]
     assert [each["sequence"] for each in lines] == [1, 2, 3]
     go(old, keys)
@@ -253,10 +258,10 @@ def test_they_are_written_out_before(old: Ledger, keys: Keyring) -> None:
 
 
 def test_what_others_truncated_in_the_meantime_is_left_alone(old: Ledger, keys: Keyring) -> None:
-    plan = truncation(old, NOW)
+    plan = plan_truncation(old, NOW)
     go(old, keys)
-    assert truncate(old, plan, ANN, NOW, keys).entries == 0
-    assert old.read(head).sequence == 6
+    assert truncate_log(old, plan, ANN, NOW, keys).entries == 0
+    assert old.read(log_head).sequence == 6
 
 
 def test_no_byte_of_what_went_stays_in_the_file(old: Ledger, keys: Keyring, address: Address) -> None:

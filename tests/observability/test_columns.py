@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from minimize.inspection import plan_for
-from minimize.observability.columns import column_lineage
+from minimize.observability.openlineage import column_lineage
+from minimize.runs.inspection import plan_for
 from tests.project import Project
 
 SOURCE = {"namespace": "file", "name": "/in"}

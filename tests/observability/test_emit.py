@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from minimize.observability.emit import append, post
+from minimize.observability.destinations import append_event, post_event
 
 
 class Server(HTTPServer):
@@ -46,7 +46,7 @@ def _server() -> Iterator[Server]:
 
 def test_events_are_lines_of_the_file(tmp_path: Path) -> None:
     for number in range(3):
-        append(tmp_path / "told" / "a.ndjson", {"n": number})
+        append_event(tmp_path / "told" / "a.ndjson", {"n": number})
     assert [json.loads(line)["n"] for line in (tmp_path / "told/a.ndjson").read_text().splitlines()] == [0, 1, 2]
 
 
@@ -59,11 +59,11 @@ def test_a_last_line_that_a_power_cut_tore_is_removed_and_reported(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, torn: str
 ) -> None:
     path = tmp_path / "a.ndjson"
-    append(path, {"n": 0})
+    append_event(path, {"n": 0})
     with path.open("ab") as file:
         file.write(torn.encode("latin-1"))
-    append(path, {"n": 2})
-    append(path, {"n": 3})
+    append_event(path, {"n": 2})
+    append_event(path, {"n": 3})
     assert numbers(path) == [0, 2, 3]
     assert [getattr(record, "code", None) for record in caplog.records] == ["W031"]
 
@@ -71,30 +71,30 @@ def test_a_last_line_that_a_power_cut_tore_is_removed_and_reported(
 def test_a_last_line_that_lacks_its_end_alone_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "a.ndjson"
     path.write_text('{"n":0}')
-    append(path, {"n": 1})
+    append_event(path, {"n": 1})
     assert numbers(path) == [0, 1]
 
 
 def test_a_long_line_that_was_torn_is_removed_as_a_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.ndjson"
-    append(path, {"n": 0})
+    append_event(path, {"n": 0})
     with path.open("a") as file:
         file.write('{"n":' + " " * 200_000)
-    append(path, {"n": 1})
+    append_event(path, {"n": 1})
     assert numbers(path) == [0, 1]
 
 
 def test_a_file_without_any_whole_line_begins_anew(tmp_path: Path) -> None:
     path = tmp_path / "a.ndjson"
     path.write_text('{"n"')
-    append(path, {"n": 1})
+    append_event(path, {"n": 1})
     assert numbers(path) == [1]
 
 
 def test_a_large_file_is_rotated_and_four_old_ones_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "a.ndjson"
     for number in range(14):
-        append(path, {"n": number}, rotate_at=10)
+        append_event(path, {"n": number}, rotate_at=10)
     kept = {each.name: numbers(each) for each in tmp_path.iterdir()}
     assert kept == {
         "a.ndjson": [12, 13],
@@ -107,7 +107,7 @@ def test_two_that_write_at_once_lose_no_event(tmp_path: Path) -> None:
 
     def many(first: int) -> None:
         for number in range(first, first + 20):
-            append(path, {"n": number}, rotate_at=100)
+            append_event(path, {"n": number}, rotate_at=100)
 
     threads = [threading.Thread(target=many, args=(first,)) for first in (0, 20)]
     for thread in threads:
@@ -120,31 +120,31 @@ def test_two_that_write_at_once_lose_no_event(tmp_path: Path) -> None:
 
 def test_a_link_is_not_followed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "target")
-    append(tmp_path / "link", {})
+    append_event(tmp_path / "link", {})
     assert not (tmp_path / "target").exists()
     assert [getattr(record, "code", None) for record in caplog.records] == ["W020"]
 
 
 def test_events_are_posted_where_the_environment_says(server: Server) -> None:
-    post({"n": 1}, {"OPENLINEAGE_URL": server.url, "OPENLINEAGE_API_KEY": "k"})
-    post({"n": 2}, {"OPENLINEAGE_URL": f"{server.url}/base/", "OPENLINEAGE_ENDPOINT": "/events"})
+    post_event({"n": 1}, {"OPENLINEAGE_URL": server.url, "OPENLINEAGE_API_KEY": "k"})
+    post_event({"n": 2}, {"OPENLINEAGE_URL": f"{server.url}/base/", "OPENLINEAGE_ENDPOINT": "/events"})
     assert server.got == [("/api/v1/lineage", "Bearer k", {"n": 1}), ("/base/events", None, {"n": 2})]
 
 
 def test_nothing_is_posted_unless_the_environment_says_so(server: Server) -> None:
-    post({}, {})
-    post({}, {"OPENLINEAGE_URL": server.url, "OPENLINEAGE_DISABLED": "true"})
+    post_event({}, {})
+    post_event({}, {"OPENLINEAGE_URL": server.url, "OPENLINEAGE_DISABLED": "true"})
     assert server.got == []
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "ftp://127.0.0.1", "http://", "http://[", "http://127.0.0.1:x"])
 def test_a_server_that_is_not_there_is_logged(url: str, caplog: pytest.LogCaptureFixture) -> None:
-    post({}, {"OPENLINEAGE_URL": url})
+    post_event({}, {"OPENLINEAGE_URL": url})
     assert [getattr(record, "code", None) for record in caplog.records] == ["W020"]
     assert url not in caplog.text
 
 
 def test_a_server_that_refuses_is_logged(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     server.status = 500
-    post({}, {"OPENLINEAGE_URL": server.url})
+    post_event({}, {"OPENLINEAGE_URL": server.url})
     assert [getattr(record, "code", None) for record in caplog.records] == ["W020"]

@@ -11,9 +11,9 @@ import pytest
 
 import minimize
 from minimize.errors import RefusedError, SourceError, StoppedError
-from minimize.job.replay import replay
 from minimize.keys import new_keyring
-from minimize.observability.events import run_uuid
+from minimize.observability.openlineage import run_uuid
+from minimize.runs.replay import replay
 from tests.observability.spec import faults
 from tests.pipelines.shipped import ROOT
 from tests.project import AT, BEFORE, DAY, Project, event, events
@@ -89,7 +89,7 @@ def test_a_run_that_is_stopped_from_outside_is_aborted(project: Project, monkeyp
         raise KeyboardInterrupt
 
     project.records(events(9))
-    monkeypatch.setattr("minimize.job.job.moved", stop)
+    monkeypatch.setattr("minimize.runs.runner.process_dates", stop)
     with pytest.raises(KeyboardInterrupt):
         project.run()
     assert [each["eventType"] for each in told(project)] == ["START", "ABORT"]
@@ -177,7 +177,7 @@ def test_a_fault_in_telling_fails_no_run(
     def broken(*_: object) -> None:
         raise ValueError("canary")
 
-    monkeypatch.setattr("minimize.observability.events.column_lineage", broken)
+    monkeypatch.setattr("minimize.observability.openlineage.column_lineage", broken)
     project.records(events(30))
     assert project.run().rows.written == 30
     assert {getattr(record, "code", None) for record in caplog.records} == {"W020"}

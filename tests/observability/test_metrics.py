@@ -11,14 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.errors import StoppedError
-from minimize.observability.metrics import HELP, of_failure, parsed, text_of, write
+from minimize.observability.metrics import METRIC_HELP, failure_samples, format_samples, parse_samples, write_file
 from tests.project import Project, events
 
 LINE = re.compile(r'[a-z_]+\{[a-z]+="[^"\n]*"(,[a-z]+="[^"\n]*")*\} -?[\d.e+-]+')
 
 
 def samples(path: Path) -> dict[str, float]:
-    return {f"{name} {' '.join(list(labels.values())[1:])}".strip(): n for name, labels, n in parsed(path.read_text())}
+    return {
+        f"{name} {' '.join(list(labels.values())[1:])}".strip(): n
+        for name, labels, n in parse_samples(path.read_text())
+    }
 
 
 def file(project: Project) -> Path:
@@ -44,7 +47,7 @@ def test_the_file_is_what_a_collector_reads(project: Project) -> None:
     lines = file(project).read_text().splitlines()
     names = [line.split()[2] for line in lines if line.startswith("# TYPE")]
     assert len(names) == len(set(names))
-    assert set(names) <= set(HELP)
+    assert set(names) <= set(METRIC_HELP)
     assert all(LINE.fullmatch(line) for line in lines if not line.startswith("#"))
     assert file(project).read_text().endswith("\n")
 
@@ -105,13 +108,13 @@ def test_a_failure_keeps_what_the_last_success_said(project: Project) -> None:
 
 
 def test_a_failure_without_an_earlier_success_is_told() -> None:
-    found = of_failure("p", datetime(2026, 11, 25, tzinfo=UTC), "")
+    found = failure_samples("p", datetime(2026, 11, 25, tzinfo=UTC), "")
     assert [name for name, _, _ in found] == ["minimize_last_run_timestamp_seconds", "minimize_last_run_success"]
 
 
 def test_the_file_is_replaced_at_once_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
-    write(tmp_path / "a.prom", "one\n")
-    write(tmp_path / "a.prom", "two\n")
+    write_file(tmp_path / "a.prom", "one\n")
+    write_file(tmp_path / "a.prom", "two\n")
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.prom": "two\n"}
 
 
@@ -129,4 +132,4 @@ def test_a_place_that_cannot_be_written_fails_no_run(project: Project, caplog: p
 def test_labels_and_values_come_back_as_they_were_written(label: str, value: float) -> None:
     label = label.translate({ord(c): None for c in "\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"})
     sample = ("minimize_output_rows", {"pipeline": "p", "output": label}, value)
-    assert parsed(text_of([sample])) == [sample]
+    assert parse_samples(format_samples([sample])) == [sample]

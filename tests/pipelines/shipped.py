@@ -13,10 +13,10 @@ from typing import Any
 import pyarrow as pa
 
 from minimize import apply, read
-from minimize.consent import terms_of
+from minimize.consent import current_terms
 from minimize.keys import Keyring
-from minimize.ledger import Actor, Event, find_ledger
-from minimize.ledger.consents import Act, record
+from minimize.ledger import Actor, AuditEvent, find_ledger
+from minimize.ledger.consents import ConsentAct, record_consent_acts
 from minimize.ledger.ledger import open_ledger
 from minimize.policy.load import load_pipeline
 from minimize.recipients import load_recipient
@@ -130,11 +130,11 @@ def minimize(*arguments: str, keys: Path | None = None, cwd: Path = ROOT) -> Res
 
 def consent(ledger: Path, keys: Keyring, name: str, function: str, tenants: Sequence[str] = TENANTS) -> None:
     """Records that tenants agreed to a recipient and a function some weeks before the samples."""
-    terms = terms_of(load_recipient(RECIPIENTS / f"{name}.yaml"), function).text
-    acts = [Act(tenant, name, function, "given", terms, "admin", AGREED, None, AGREED) for tenant in tenants]
+    terms = current_terms(load_recipient(RECIPIENTS / f"{name}.yaml"), function).text
+    acts = [ConsentAct(tenant, name, function, "given", terms, "admin", AGREED, None, AGREED) for tenant in tenants]
     said: dict[str, Any] = {"component": "test", "activity": "consent", "operation": "given", "category": "sharing"}
     with open_ledger(find_ledger(ledger), create=True) as book:
-        record(book, acts, [Event(**said, actor=TESTER, time=AGREED) for _ in acts], keys)
+        record_consent_acts(book, acts, [AuditEvent(**said, actor=TESTER, time=AGREED) for _ in acts], keys)
 
 
 def new_keys(path: Path) -> Path:

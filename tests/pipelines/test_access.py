@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from minimize.governance.access.lint import is_access, lint
-from minimize.switching import House
+from minimize.governance.access.lint import is_access_file, lint_access
+from minimize.governance.workspace import Workspace
 
 from .shipped import NAMES, PIPELINES
 
@@ -14,9 +14,9 @@ FILE = PIPELINES / "access.yaml"
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_shipped_access_file_has_no_faults_and_fits_each_pipeline(name: str) -> None:
-    assert lint(FILE, House(pipeline=PIPELINES / name)) == []
+    assert lint_access(FILE, Workspace(pipeline=PIPELINES / name)) == []
 
 
 def test_it_is_told_from_other_files() -> None:
-    assert is_access(FILE)
-    assert not any(is_access(path) for path in (PIPELINES, PIPELINES / "minimize.yaml", PIPELINES / NAMES[0]))
+    assert is_access_file(FILE)
+    assert not any(is_access_file(path) for path in (PIPELINES, PIPELINES / "minimize.yaml", PIPELINES / NAMES[0]))

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from minimize.inspection import plan_for
-from minimize.plan.category import ORDER
+from minimize.plan.category import CATEGORY_ORDER
 from minimize.policy.load import load_pipeline
+from minimize.runs.inspection import plan_for
 from tests.docs.scripts import script
 
 from . import handmade
@@ -77,7 +77,7 @@ def test_its_form_is_the_one_that_the_plan_says_in_every_pipeline_of_its_dataset
 @every
 def test_no_pipeline_releases_it_in_a_higher_category_than_the_service_lists(category: str, item: Item) -> None:
     released = {planned(pipeline)[field]["category"] for field, pipeline, _ in forms(item)} - {None}
-    assert all(ORDER.index(each) <= ORDER.index(category) for each in released)
+    assert all(CATEGORY_ORDER.index(each) <= CATEGORY_ORDER.index(category) for each in released)
     assert category != "aggregated" or "fields" not in item
 
 

@@ -14,7 +14,7 @@ import pytest
 from minimize import apply, read
 from minimize.errors import KeyringError
 from minimize.policy.load import load_policy
-from minimize.samples.apps import APPS, MANAGED
+from minimize.samples.devices import APP_NAMES, MANAGED_APPS
 from minimize.samples.world import TENANTS
 
 from .shipped import AT, PIPELINES, Runs
@@ -149,7 +149,7 @@ def test_a_personal_device_shows_managed_applications_only_and_only_with_the_inv
     rows: list[dict[str, Any]],
 ) -> None:
     personal = [row for row in rows if row["owner_type"] == "personal" and row["apps"]]
-    assert {app["name"] for row in personal for app in row["apps"]} <= set(APPS[:MANAGED])
+    assert {app["name"] for row in personal for app in row["apps"]} <= set(APP_NAMES[:MANAGED_APPS])
     assert {row["tenant_id"] for row in personal} == {INVENTORIED, INVENTORIED_AGAIN}
 
 
@@ -157,7 +157,7 @@ def test_a_corporate_windows_device_shows_managed_applications_only(rows: list[d
     windows = [
         row for row in rows if (row["owner_type"], row["device_type"]) == ("corporate", "windows") and row["apps"]
     ]
-    assert {app["name"] for row in windows for app in row["apps"]} <= set(APPS[:MANAGED])
+    assert {app["name"] for row in windows for app in row["apps"]} <= set(APP_NAMES[:MANAGED_APPS])
 
 
 @pytest.mark.parametrize("device_type", ["mac", "iphone", "android"])
@@ -167,7 +167,7 @@ def test_another_corporate_device_shows_all_applications_without_the_inventory(
     shown = [row for row in rows if row["owner_type"] == "corporate" and row["apps"]]
     corporate = [row for row in shown if row["device_type"] == device_type]
     names = {app["name"] for row in corporate for app in row["apps"]}
-    assert names - set(APPS[:MANAGED])
+    assert names - set(APP_NAMES[:MANAGED_APPS])
     assert {row["tenant_id"] for row in shown} == set(TENANTS)
 
 

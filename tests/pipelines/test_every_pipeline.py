@@ -10,7 +10,7 @@ import pytest
 from minimize.policy.fields import is_dropped
 from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline
-from minimize.samples.faults import FATAL_SHARE
+from minimize.samples.dataset import FATAL_SHARE
 
 from . import handmade
 from .handmade import leaves

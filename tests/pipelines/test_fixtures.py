@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from minimize.review.trying import try_fixtures
+from minimize.review.fixtures import try_fixtures
 
 from .shipped import PIPELINES
 

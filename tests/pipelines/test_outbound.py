@@ -14,11 +14,11 @@ import pytest
 import time_machine
 
 import minimize as library
+from minimize.arrow.pointers import Pointer
 from minimize.errors import NotPermitted
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
-from minimize.pointer import Pointer
 from minimize.policy.load import load_pipeline
 from minimize.recipients import Function, Recipient, load_recipient
 from minimize.samples.world import TENANTS

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from minimize.plan import Plan, bind
-from minimize.policy.load import load_pipeline, policy_from
+from minimize.policy.load import load_pipeline, policy_from_mapping
 from minimize.policy.model import Policy
 from tests.project import FIELDS as PROJECT_FIELDS
 from tests.project import TIME, Project
@@ -44,7 +44,7 @@ def body(extra: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
 
 def policy(extra: dict[str, Any] | None = None, **more: Any) -> Policy:
     """The same, loaded."""
-    return policy_from(body(extra, **more))
+    return policy_from_mapping(body(extra, **more))
 
 
 def schema(of: Policy) -> pa.Schema:

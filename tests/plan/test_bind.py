@@ -10,7 +10,7 @@ import pytest
 
 from minimize.errors import Finding, PolicyError, RefusedError
 from minimize.plan import bind
-from minimize.policy.load import policy_from
+from minimize.policy.load import policy_from_mapping
 from tests.plan.make import body, pipeline_plan, plan, policy, schema
 
 PHONE = {"type": "string", "role": "identifier"}
@@ -163,7 +163,7 @@ def test_an_output_above_what_it_must_be_is_refused(tmp_path: Path) -> None:
 )
 def test_retention_without_time_is_refused(limited: dict[str, Any]) -> None:
     said = {key: value for key, value in (body() | limited).items() if value is not None and key != "time"}
-    made = policy_from(said)
+    made = policy_from_mapping(said)
     with pytest.raises(RefusedError) as raised:
         bind(made, schema(made), purpose="service_maintenance")
     assert [found.code for found in raised.value.findings] == ["R007"]
@@ -299,7 +299,7 @@ def test_what_is_made_from_a_field_is_for_no_more_purposes_than_that(purpose: st
     made = plan(POSITION | {"cell": {"from": ["lat", "lon"], "do": {"grid": {}}}}, purpose=purpose)
     assert made.fields["cell"].action == action
     assert ("cell" in made.outputs["records"].schema.names) == (action != "drop")
-    assert (made.fields["cell"].why == "only for customer_support") == (action == "drop")
+    assert (made.fields["cell"].explanation == "only for customer_support") == (action == "drop")
 
 
 def test_a_derived_field_inside_a_column_is_a_fault() -> None:

@@ -8,10 +8,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from minimize.plan.effective import effective
 from minimize.plan.model import FieldPlan
+from minimize.plan.tenant import plan_for_tenant
 from minimize.settings import load_settings
-from minimize.settings.base import SCHEMA
+from minimize.settings.model import SETTINGS_SCHEMA
 from tests.plan.make import plan
 
 AT = datetime(2026, 11, 25, tzinfo=UTC)
@@ -28,9 +28,9 @@ def field(body: dict[str, Any], *settings: tuple[str, str], subject: str | None 
         **policy,
     )
     rows = [("t", subject, *each, "user" if subject else "admin", AT, AT) for each in settings]
-    table = {name: [row[place] for row in rows] for place, name in enumerate(SCHEMA.names)}
-    known = load_settings(pa.table(table, schema=SCHEMA)).at(AT)
-    return effective(made, known, "t", AT).fields["x"]
+    table = {name: [row[place] for row in rows] for place, name in enumerate(SETTINGS_SCHEMA.names)}
+    known = load_settings(pa.table(table, schema=SETTINGS_SCHEMA)).effective_at(AT)
+    return plan_for_tenant(made, known, "t", AT).fields["x"]
 
 
 EITHER = {"collect_if": {"any": [{"owner_type": "corporate"}, {"all": [{"feature": "inventory"}, {"managed": "yes"}]}]}}
@@ -40,7 +40,7 @@ BOTH = {"collect_if": {"owner_type": "corporate", "feature": "inventory"}}
 def test_what_is_off_is_dropped() -> None:
     off = field({"feature": "inventory"})
     assert (off.action, off.technique, off.leaves) == ("drop", ("drop",), None)
-    assert off.why == "feature inventory is off for this tenant at 2026-11-25T00:00:00Z"
+    assert off.explanation == "feature inventory is off for this tenant at 2026-11-25T00:00:00Z"
 
 
 def test_what_is_on_is_still_a_gate() -> None:
@@ -63,7 +63,7 @@ def test_what_is_on_is_still_a_gate() -> None:
 def test_a_condition_asks_only_what_settings_leave_open(
     body: dict[str, Any], settings: list[tuple[str, str]], why: str
 ) -> None:
-    assert field(body, *settings).why == why
+    assert field(body, *settings).explanation == why
 
 
 @pytest.mark.parametrize("body", [BOTH, {"collect_if": {"level": "full"}}])
@@ -77,14 +77,14 @@ def test_a_case_that_cannot_be_taken_is_gone() -> None:
         {"if": {"owner_type": "a"}, "do": {"mask": {"keep_last": 1}}},
     ]
     made = plan({"x": {"type": "string", "cases": cases}}, features=FEATURES)
-    said = effective(made, None, "t", AT).fields["x"].why
+    said = plan_for_tenant(made, None, "t", AT).fields["x"].explanation
     assert said == "if owner_type is a: mask (keep_last 1); otherwise drop"
 
 
 def test_a_case_that_always_holds_is_the_last() -> None:
     cases = [{"if": {"level": "required"}, "do": "keep"}, {"if": {"owner_type": "a"}, "do": {"mask": {"keep_last": 1}}}]
     made = plan({"x": {"type": "string", "cases": cases}}, levels=LEVELS)
-    assert effective(made, None, "t", AT).fields["x"].why == "otherwise keep"
+    assert plan_for_tenant(made, None, "t", AT).fields["x"].explanation == "otherwise keep"
 
 
 def test_what_only_subjects_turn_on_is_open_until_somebody_turns_it_off() -> None:
@@ -94,14 +94,16 @@ def test_what_only_subjects_turn_on_is_open_until_somebody_turns_it_off() -> Non
 
 def test_a_per_subject_feature_that_is_on_for_the_tenant_is_still_asked_of_each_subject() -> None:
     gated = field({"feature": "location"}, ("location", "on"))
-    assert (gated.action, gated.why) == (
+    assert (gated.action, gated.explanation) == (
         "gate",
         "collected where feature location is on for the tenant and for the subject itself; keep",
     )
     condition = field({"collect_if": {"feature": "location", "managed": "yes"}}, ("location", "on"))
-    assert condition.why == "collected if feature location is on and managed is yes; keep"
+    assert condition.explanation == "collected if feature location is on and managed is yes; keep"
     left = field({"feature": "location", "collect_if": {"managed": "yes"}}, ("location", "on"))
-    assert left.why.startswith("feature location is on for this tenant, and must be on for the subject itself; ")
+    assert left.explanation.startswith(
+        "feature location is on for this tenant, and must be on for the subject itself; "
+    )
 
 
 def test_a_per_subject_feature_that_is_off_for_the_tenant_is_off() -> None:
@@ -115,17 +117,17 @@ def test_the_settings_of_one_subject_are_not_the_tenants() -> None:
 
 def test_where_no_record_is_collected_no_field_is() -> None:
     whole = field({}, records={"feature": "inventory"})
-    assert (whole.action, whole.why.startswith("feature inventory is off")) == ("drop", True)
+    assert (whole.action, whole.explanation.startswith("feature inventory is off")) == ("drop", True)
     assert field({}, ("inventory", "on"), records={"feature": "inventory"}).action == "keep"
 
 
 def test_without_settings_every_feature_is_off() -> None:
     made = plan({"x": {"type": "string", "do": "keep", "feature": "inventory"}}, features=FEATURES)
-    assert effective(made, None, "t", AT).fields["x"].action == "drop"
+    assert plan_for_tenant(made, None, "t", AT).fields["x"].action == "drop"
 
 
 def test_what_a_field_is_made_from_gates_it_too() -> None:
     inputs = {key: {"type": "double", "role": "quasi", "feature": "inventory", "do": "drop"} for key in ("lat", "lon")}
     made = plan({**inputs, "x": {"from": ["lat", "lon"], "do": {"grid": {"metres": 1000}}}}, features=FEATURES)
-    off = effective(made, None, "t", AT).fields["x"]
-    assert (off.action, off.why) == ("drop", "feature inventory is off for this tenant at 2026-11-25T00:00:00Z")
+    off = plan_for_tenant(made, None, "t", AT).fields["x"]
+    assert (off.action, off.explanation) == ("drop", "feature inventory is off for this tenant at 2026-11-25T00:00:00Z")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from minimize.errors import PolicyError, RefusedError
-from minimize.plan.columns import columns_page
-from minimize.plan.encrypted import closed_columns, encrypt_of, encrypted_in_words
+from minimize.plan.columns import columns_markdown
+from minimize.plan.model import describe_encryption, encrypted_columns, planned_encryption
 from tests.plan.make import pipeline_plan
 
 SHUT: dict[str, Any] = {"records": {"encrypt": "by_category"}}
@@ -18,14 +18,14 @@ COLUMNS = ["tenant_id", "event_time", "device_id", "ip_address", "owner_type"]
 
 def test_nothing_is_encrypted_where_nothing_is_said(tmp_path: Path) -> None:
     made = pipeline_plan(tmp_path)
-    assert (encrypt_of(made, "records").by, closed_columns(made, "records")) == ("none", [])
+    assert (planned_encryption(made, "records").by, encrypted_columns(made, "records")) == ("none", [])
     assert "encrypt" not in made.as_json()["outputs"]["records"]
 
 
 def test_it_lists_the_columns_and_says_that_select_star_needs_the_keys(tmp_path: Path) -> None:
     made = pipeline_plan(tmp_path, **SHUT)
-    words = encrypted_in_words(made, "records")
-    assert closed_columns(made, "records") == COLUMNS
+    words = describe_encryption(made, "records")
+    assert encrypted_columns(made, "records") == COLUMNS
     assert words == (f"encrypted by category (pseudonymized keys): {', '.join(COLUMNS)}; `SELECT *` needs the keys")
     assert made.as_json()["outputs"]["records"]["encrypt"] == words
     assert "needs the keys" in made._repr_html_()
@@ -34,15 +34,15 @@ def test_it_lists_the_columns_and_says_that_select_star_needs_the_keys(tmp_path:
 def test_columns_that_are_folders_stay_open(tmp_path: Path) -> None:
     records = {"partition_by": ["tenant_id"], "encrypt": {"by_category": {"per": "tenant_id"}}}
     made = pipeline_plan(tmp_path, records=records)
-    assert closed_columns(made, "records") == COLUMNS[1:]
-    assert "for each tenant_id their own" in encrypted_in_words(made, "records")
+    assert encrypted_columns(made, "records") == COLUMNS[1:]
+    assert "for each tenant_id their own" in describe_encryption(made, "records")
 
 
 def test_aggregates_stay_open_whatever_is_said(tmp_path: Path) -> None:
     daily = {"group_by": {"day": {"event_time": "day"}}, "measures": {"events": "count"}, "encrypt": "by_category"}
     made = pipeline_plan(tmp_path, aggregates={"daily": daily})
-    assert closed_columns(made, "daily") == []
-    assert "open to everyone" in encrypted_in_words(made, "daily")
+    assert encrypted_columns(made, "daily") == []
+    assert "open to everyone" in describe_encryption(made, "daily")
 
 
 def test_another_way_to_encrypt_is_another_plan(tmp_path: Path) -> None:
@@ -50,13 +50,13 @@ def test_another_way_to_encrypt_is_another_plan(tmp_path: Path) -> None:
 
 
 def test_columns_md_says_which_columns_are_encrypted(tmp_path: Path) -> None:
-    assert "Encrypted by category (pseudonymized keys): tenant_id" in columns_page(pipeline_plan(tmp_path, **SHUT))
+    assert "Encrypted by category (pseudonymized keys): tenant_id" in columns_markdown(pipeline_plan(tmp_path, **SHUT))
 
 
 @pytest.mark.parametrize("said", [{}, {"records": {"encrypt": "by_category"}}])
 def test_what_the_configuration_demands_counts_where_the_pipeline_says_nothing_else(tmp_path: Path, said: Any) -> None:
     (tmp_path / "minimize.yaml").write_text("access: {encrypt: by_category}\n")
-    assert closed_columns(pipeline_plan(tmp_path, **said), "records") == COLUMNS
+    assert encrypted_columns(pipeline_plan(tmp_path, **said), "records") == COLUMNS
 
 
 def test_what_the_configuration_demands_is_not_left_out(tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding, PolicyError
-from minimize.plan import Branch, Plan
-from minimize.plan.gates import check, circles
-from minimize.pointer import Pointer
-from minimize.policy.condition import Equals
+from minimize.plan import CaseBranch, Plan
+from minimize.plan.checks import check_gates, gate_cycles
+from minimize.policy.condition import FieldEquals
 from minimize.policy.pipeline import RecordsModel
 from tests.stages.make import APPS, Beside, plan_of, with_steps
 
@@ -21,7 +21,7 @@ COLUMNS = {"a": pa.string(), "b": pa.string(), "apps": APPS}
 
 def faults(plan: Plan) -> list[Finding]:
     try:
-        check(plan)
+        check_gates(plan)
     except PolicyError as refused:
         return list(refused.findings)
     return []
@@ -38,7 +38,7 @@ def plan(**fields: Mapping[str, Any]) -> Plan:
 def conditioned(key: str, read: str) -> Plan:
     bound = plan(d={"type": "string", "from": ["a", "b"], "do": "presence"})
     field = bound.fields[key]
-    changed = replace(field, branches=(Branch(Equals(read, ("x",)), ()), Branch(None, None)))
+    changed = replace(field, branches=(CaseBranch(FieldEquals(read, ("x",)), ()), CaseBranch(None, None)))
     return replace(bound, fields={**bound.fields, key: changed})
 
 
@@ -48,7 +48,7 @@ def test_a_sound_plan_passes() -> None:
 
 def test_a_gate_that_reads_its_own_field_is_a_circle() -> None:
     bound = plan(a={**KEEP, "collect_if": {"a": "x"}})
-    assert [finding.field for finding in circles(bound.policy)] == ["a"]
+    assert [finding.field for finding in gate_cycles(bound.policy)] == ["a"]
 
 
 def test_a_circle_may_be_wide() -> None:
@@ -59,7 +59,7 @@ def test_a_circle_may_be_wide() -> None:
 
 def test_conditions_that_meet_in_one_field_are_no_circle() -> None:
     fields = {"a": {**KEEP, "collect_if": {"c": "x"}}, "b": {**KEEP, "collect_if": {"a": "x", "c": "y"}}, "c": KEEP}
-    assert list(circles(plan_of(fields, columns=dict.fromkeys("abc", pa.string())).policy)) == []
+    assert list(gate_cycles(plan_of(fields, columns=dict.fromkeys("abc", pa.string())).policy)) == []
 
 
 @pytest.mark.parametrize("read", ["d", "/apps/*/name", "nowhere"])
@@ -72,7 +72,7 @@ def test_a_condition_of_an_element_may_read_the_record() -> None:
 
 
 def test_a_condition_on_records_reads_no_element() -> None:
-    pipeline = RecordsModel(collect_if=Equals("/apps/*/name", ("x",)))
+    pipeline = RecordsModel(collect_if=FieldEquals("/apps/*/name", ("x",)))
     assert codes(plan_of({"/apps/*/name": KEEP}, columns=COLUMNS, pipeline=pipeline)) == [("P121", None)]
 
 
@@ -94,5 +94,5 @@ def test_inputs_of_different_lists_go_together_nowhere() -> None:
 
 def test_there_is_a_most_of_cases() -> None:
     bound = plan()
-    many = replace(bound.fields["a"], branches=(Branch(None, ()),) * 128)
+    many = replace(bound.fields["a"], branches=(CaseBranch(None, ()),) * 128)
     assert codes(replace(bound, fields={**bound.fields, "a": many})) == [("P123", "a")]

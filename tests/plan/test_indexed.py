@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from minimize.plan.indexed import index_of
-from minimize.pointer import Pointer
+from minimize.arrow.pointers import Pointer
+from minimize.plan.model import plan_subject_index
 from tests.plan.make import pipeline_plan, plan
 
 DEVICE: dict[str, Any] = {"type": "string", "role": "identifier"}
 
 
 def test_records_are_indexed_by_the_subject_that_they_hold(tmp_path: Path) -> None:
-    found = index_of(pipeline_plan(tmp_path))
+    found = plan_subject_index(pipeline_plan(tmp_path))
     assert found.subject == Pointer.parse("device_id")
-    assert found.why == "an index by device_id, for the keyring's eyes only"
+    assert found.explanation == "an index by device_id, for the keyring's eyes only"
 
 
 @pytest.mark.parametrize(
@@ -34,15 +34,15 @@ def test_records_are_indexed_by_the_subject_that_they_hold(tmp_path: Path) -> No
     ],
 )
 def test_what_stands_in_the_way_is_said(tmp_path: Path, extra: dict[str, Any], more: dict[str, Any], why: str) -> None:
-    found = index_of(pipeline_plan(tmp_path, extra, **more))
-    assert (found.subject, found.why) == (None, f"no index: {why}")
+    found = plan_subject_index(pipeline_plan(tmp_path, extra, **more))
+    assert (found.subject, found.explanation) == (None, f"no index: {why}")
 
 
 def test_a_plan_without_a_pipeline_has_none() -> None:
-    assert index_of(plan()).why == "no index: no records are written"
+    assert plan_subject_index(plan()).explanation == "no index: no records are written"
 
 
 def test_the_plan_says_it_as_json_and_as_html(tmp_path: Path) -> None:
     made = pipeline_plan(tmp_path)
-    assert made.as_json()["outputs"]["records"]["index"] == index_of(made).why
+    assert made.as_json()["outputs"]["records"]["index"] == plan_subject_index(made).explanation
     assert "an index by device_id" in made._repr_html_()

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from minimize.errors import Finding
-from minimize.policy.pipeline import Key, Pipeline, Round, Suppress
+from minimize.policy.pipeline import GroupKeyModel, Pipeline, RoundModel, SuppressModel
 
 PipelineIn = Callable[..., Pipeline]
 FaultsIn = Callable[..., list[Finding]]
@@ -25,14 +25,14 @@ def test_an_aggregate_is_typed(pipeline_in: PipelineIn) -> None:
             retention: 365d
         """
     ).aggregates["fleet"]
-    assert fleet.group_by == {"day": Key(field="event_time", to="day"), "os": Key(field="os")}
+    assert fleet.group_by == {"day": GroupKeyModel(field="event_time", to="day"), "os": GroupKeyModel(field="os")}
     assert [(name, measure.name, measure.of) for name, measure in fleet.measures.items()] == [
         ("events", "count", None),
         ("devices", "count_distinct", "device_id"),
         ("middle", "quantile", "storage"),
     ]
-    assert fleet.suppress == Suppress(below=20, counting="device_id")
-    assert (fleet.round, fleet.late) == (Round(counts_to=5), timedelta(days=2))
+    assert fleet.suppress == SuppressModel(below=20, counting="device_id")
+    assert (fleet.round, fleet.late) == (RoundModel(counts_to=5), timedelta(days=2))
     assert fleet.retention == timedelta(days=365)
 
 

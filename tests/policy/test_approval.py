@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from minimize.errors import PolicyError
-from minimize.policy.approval import approval_digest, approval_state, house_approval, reference
-from minimize.policy.faults import Faults
-from minimize.policy.load import load_policy, policy_from
+from minimize.policy.approval import approval_digest, approval_state, configured_approval, policy_reference
+from minimize.policy.faults import FaultList
+from minimize.policy.load import load_policy, policy_from_mapping
 from minimize.policy.model import Policy
 
 BODY: dict[str, Any] = {
@@ -22,7 +22,7 @@ BODY: dict[str, Any] = {
 
 
 def policy(**changes: Any) -> Policy:
-    return policy_from({**BODY, **changes})
+    return policy_from_mapping({**BODY, **changes})
 
 
 def approved(**changes: Any) -> Policy:
@@ -61,12 +61,12 @@ def test_the_bytes_of_a_hierarchy_matter(tmp_path: Path) -> None:
     digests = []
     for label in ("Nexus", "Other"):
         (tmp_path / "h.csv").write_text(f"Nexus 5X;{label};*\n")
-        digests.append(approval_digest(policy_from({**BODY, "fields": fields}, folder=tmp_path)))
+        digests.append(approval_digest(policy_from_mapping({**BODY, "fields": fields}, folder=tmp_path)))
     assert digests[0] != digests[1]
 
 
 def test_a_receipt_names_the_approval_where_it_holds() -> None:
-    held, lost = reference(approved()).approved, reference(approved(version=2)).approved
+    held, lost = policy_reference(approved()).approved, policy_reference(approved(version=2)).approved
     assert held is not None
     assert (held.by, held.on, lost) == ("ann", "2026-11-25", None)
 
@@ -90,6 +90,6 @@ def test_an_approval_that_nobody_could_have_written_is_a_fault(part: dict[str, A
 )
 def test_what_the_configuration_wants(said: str, wanted: str, faults: list[str], tmp_path: Path) -> None:
     (tmp_path / "minimize.yaml").write_text(said)
-    found = Faults()
-    assert house_approval(tmp_path, found) == wanted
+    found = FaultList()
+    assert configured_approval(tmp_path, found) == wanted
     assert [finding.code for finding in found.found] == faults

@@ -27,17 +27,17 @@ def faults(folder: Path, text: str) -> list[tuple[str, int | None]]:
 
 def test_dates_and_spans_are_days_in_order_each_once(tmp_path: Path) -> None:
     found = loaded(tmp_path, HEAD + "dates: [2026-11-09, {from: 2026-11-01, to: 2026-11-03}, 2026-11-02]\n")
-    assert [day.day for day in found.wanted] == [1, 2, 3, 9]
+    assert [day.day for day in found.run_dates] == [1, 2, 3, 9]
     assert found.policy == "now"
 
 
 def test_one_span_needs_no_list(tmp_path: Path) -> None:
-    assert len(loaded(tmp_path, HEAD + "dates: {from: 2026-10-30, to: 2026-11-02}\n").wanted) == 4
+    assert len(loaded(tmp_path, HEAD + "dates: {from: 2026-10-30, to: 2026-11-02}\n").run_dates) == 4
 
 
 def test_dates_are_left_out(tmp_path: Path) -> None:
     found = loaded(tmp_path, HEAD + "dates: {from: 2026-11-01, to: 2026-11-03}\nexcept: [2026-11-02]\npolicy: then\n")
-    assert found.wanted == (date(2026, 11, 1), date(2026, 11, 3))
+    assert found.run_dates == (date(2026, 11, 1), date(2026, 11, 3))
     assert found.policy == "then"
 
 

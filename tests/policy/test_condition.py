@@ -2,15 +2,28 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from minimize.policy.condition import All, AnyOf, Equals, Feature, Level, Within, atoms, read_by
+from minimize.policy.condition import (
+    AllOf,
+    AnyOf,
+    FeatureOn,
+    FieldEquals,
+    LevelAtLeast,
+    TimeWithin,
+    atoms,
+    fields_read_by_condition,
+)
 
 
 def test_atoms_are_the_leaves_from_left_to_right() -> None:
-    tree = AnyOf((Equals("a", (1,)), All((Feature("f"), Level("l")))))
-    assert list(atoms(tree)) == [Equals("a", (1,)), Feature("f"), Level("l")]
+    tree = AnyOf((FieldEquals("a", (1,)), AllOf((FeatureOn("f"), LevelAtLeast("l")))))
+    assert list(atoms(tree)) == [FieldEquals("a", (1,)), FeatureOn("f"), LevelAtLeast("l")]
 
 
 def test_a_condition_reads_the_fields_of_all_its_leaves() -> None:
-    within = Within("seen", timedelta(days=7), "time")
-    assert list(read_by(AnyOf((Equals("a", (1,)), All((Feature("f"), within)))))) == ["a", "seen", "time"]
-    assert list(read_by(None)) == []
+    within = TimeWithin("seen", timedelta(days=7), "time")
+    assert list(fields_read_by_condition(AnyOf((FieldEquals("a", (1,)), AllOf((FeatureOn("f"), within)))))) == [
+        "a",
+        "seen",
+        "time",
+    ]
+    assert list(fields_read_by_condition(None)) == []

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from minimize.pointer import Pointer
-from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Level, Within
-from minimize.policy.conditions import ConditionReader
-from minimize.policy.faults import Faults
-from minimize.policy.scope import Scope
-from minimize.policy.yaml import node_from
+from minimize.arrow.pointers import Pointer
+from minimize.policy.condition import AllOf, AnyOf, Condition, FeatureOn, FieldEquals, LevelAtLeast, TimeWithin
+from minimize.policy.faults import FaultList
+from minimize.policy.mapping_reader import DeclaredNames
+from minimize.policy.value_readers import ConditionReader
+from minimize.policy.yaml_nodes import node_from_data
 
 TYPES = {
     "seen": "timestamp",
@@ -28,25 +28,26 @@ TYPES = {
 
 def read(condition: Any, key: str | None = "/apps/*/name") -> tuple[Condition | None, list[str]]:
     keys = {Pointer.parse(key): key for key in TYPES}
-    scope = Scope(Faults(), Path(), keys, TYPES, ("inventory", "usage"), ("basic", "full"), "time")
-    return ConditionReader(scope, key)(node_from(condition)), [fault.code for fault in scope.faults.found]
+    scope = DeclaredNames(FaultList(), Path(), keys, TYPES, ("inventory", "usage"), ("basic", "full"), "time")
+    return ConditionReader(scope, key)(node_from_data(condition)), [fault.code for fault in scope.faults.found]
 
 
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
-        ({"owner": "corporate"}, Equals("owner", ("corporate",))),
-        ({"/owner": "corporate"}, Equals("owner", ("corporate",))),
-        ({"owner": ["corporate", "shared"]}, Equals("owner", ("corporate", "shared"))),
-        ({"feature": "inventory"}, Feature("inventory")),
-        ({"feature": ["inventory", "usage"]}, AnyOf((Feature("inventory"), Feature("usage")))),
-        ({"level": "full"}, Level("full")),
-        ({"/feature": "x"}, Equals("/feature", ("x",))),
-        ({"seen": {"within": "7d"}}, Within("seen", timedelta(days=7), "time")),
-        ({"/seen": {"within": "24h", "of": "/day"}}, Within("seen", timedelta(hours=24), "day")),
-        ({"owner": "a", "feature": "usage"}, All((Equals("owner", ("a",)), Feature("usage")))),
-        ({"any": [{"owner": "a"}, {"level": "full"}]}, AnyOf((Equals("owner", ("a",)), Level("full")))),
-        ({"all": [{"level": "full"}, {"/apps/*/managed": True}]}, All((Level("full"), Equals("/apps/*/managed", (True,))))),
+        ({"owner": "corporate"}, FieldEquals("owner", ("corporate",))),
+        ({"/owner": "corporate"}, FieldEquals("owner", ("corporate",))),
+        ({"owner": ["corporate", "shared"]}, FieldEquals("owner", ("corporate", "shared"))),
+        ({"feature": "inventory"}, FeatureOn("inventory")),
+        ({"feature": ["inventory", "usage"]}, AnyOf((FeatureOn("inventory"), FeatureOn("usage")))),
+        ({"level": "full"}, LevelAtLeast("full")),
+        ({"/feature": "x"}, FieldEquals("/feature", ("x",))),
+        ({"seen": {"within": "7d"}}, TimeWithin("seen", timedelta(days=7), "time")),
+        ({"/seen": {"within": "24h", "of": "/day"}}, TimeWithin("seen", timedelta(hours=24), "day")),
+        ({"owner": "a", "feature": "usage"}, AllOf((FieldEquals("owner", ("a",)), FeatureOn("usage")))),
+        ({"any": [{"owner": "a"}, {"level": "full"}]}, AnyOf((FieldEquals("owner", ("a",)), LevelAtLeast("full")))),
+        ({"all": [{"level": "full"}, {"/apps/*/managed": True}]},
+         AllOf((LevelAtLeast("full"), FieldEquals("/apps/*/managed", (True,))))),
     ],
 )  # fmt: skip
 def test_a_condition_reads_as_it_is_meant(written: Any, meant: Condition) -> None:
@@ -86,10 +87,10 @@ def test_a_condition_that_cannot_be_meant_is_a_fault(written: Any, code: str) ->
 
 def test_without_an_event_time_the_other_time_is_named() -> None:
     keys = {Pointer.parse(key): key for key in TYPES}
-    scope = Scope(Faults(), Path(), keys, TYPES)
-    assert ConditionReader(scope)(node_from({"seen": {"within": "7d"}})) is None
+    scope = DeclaredNames(FaultList(), Path(), keys, TYPES)
+    assert ConditionReader(scope)(node_from_data({"seen": {"within": "7d"}})) is None
     assert [(fault.code, fault.hint) for fault in scope.faults.found] == [("P016", "say `of: FIELD`")]
-    assert ConditionReader(scope)(node_from({"seen": {"within": "7d", "of": "day"}})) is not None
+    assert ConditionReader(scope)(node_from_data({"seen": {"within": "7d", "of": "day"}})) is not None
 
 
 def test_a_record_cannot_read_from_a_list() -> None:
@@ -102,7 +103,7 @@ def test_every_fault_of_a_condition_is_told() -> None:
 
 
 def test_nothing_is_known_to_be_wrong_where_the_policy_could_not_be_read(write: Callable[[str, str], Path]) -> None:
-    scope = Scope(Faults(), Path(), None, {})
-    assert ConditionReader(scope)(node_from({"anything": 1, "feature": "f"})) == All(
-        (Equals("anything", (1,)), Feature("f"))
+    scope = DeclaredNames(FaultList(), Path(), None, {})
+    assert ConditionReader(scope)(node_from_data({"anything": 1, "feature": "f"})) == AllOf(
+        (FieldEquals("anything", (1,)), FeatureOn("f"))
     )

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from minimize.policy.faults import FAULTS, Faults, did_you_mean
+from minimize.policy.faults import FAULTS, FaultList, did_you_mean
 
 
 def test_the_nearest_word_is_suggested_whatever_its_case() -> None:
@@ -44,7 +44,7 @@ def test_a_long_list_is_not_shown() -> None:
 
 
 def test_a_fault_stands_under_its_file_and_line() -> None:
-    faults = Faults("p.yaml")
+    faults = FaultList("p.yaml")
     faults.add("P004", "no such key", line=3, key="f", hint="h")
     assert str(faults.found[0]) == "p.yaml:3: error P004 [f] no such key (hint: h)"
 

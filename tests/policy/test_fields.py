@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding
-from minimize.pointer import Pointer
-from minimize.policy.fields import is_dropped, overlaps, steps_of, ways_of
+from minimize.policy.fields import is_dropped, overlapping_fields, steps_of, treatments_of
 from minimize.policy.model import Policy
 
 PolicyIn = Callable[[str], Policy]
@@ -33,7 +33,7 @@ def test_a_field_knows_its_key_and_line(policy_in: PolicyIn) -> None:
 
 def test_what_cases_do_not_catch_is_dropped_unless_otherwise_says(policy_in: PolicyIn) -> None:
     f = policy_in(field("{type: string, cases: [{if: {other: a}, do: keep}]}")).fields["f"]
-    assert [way if isinstance(way, str) else way[0].name for way in ways_of(f)] == ["keep", "drop"]
+    assert [way if isinstance(way, str) else way[0].name for way in treatments_of(f)] == ["keep", "drop"]
 
 
 def test_a_field_is_not_dropped_where_one_case_keeps_it(policy_in: PolicyIn) -> None:
@@ -139,7 +139,7 @@ def test_inputs_from_another_list_are_a_fault(faults_in: FaultsIn) -> None:
 
 def test_overlaps_are_pairs_of_a_field_and_one_below_it() -> None:
     keys = ["a", "/a/b", "/a/*/c", "d", "/e/f"]
-    assert list(overlaps({Pointer.parse(key): key for key in keys})) == [("a", "/a/b"), ("a", "/a/*/c")]
+    assert list(overlapping_fields({Pointer.parse(key): key for key in keys})) == [("a", "/a/b"), ("a", "/a/*/c")]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from minimize.policy.load import policy_from
+from minimize.policy.load import policy_from_mapping
 
 BODY: dict[str, Any] = {
     "policy": "checkins",
@@ -36,14 +36,14 @@ def plain(html: str) -> str:
 
 
 def test_it_says_what_the_policy_is_about() -> None:
-    shown = plain(policy_from(BODY)._repr_html_())
+    shown = plain(policy_from_mapping(BODY)._repr_html_())
     assert "<p>checkins version 3, for service_maintenance, customer_support</p>" in shown
     assert "<p>tenant: tenant_id; time: event_time; kept for 30d</p>" in shown
     assert "<p>must not even arrive: /contacts</p>" in shown
 
 
 def test_it_says_of_each_field_what_happens_and_when() -> None:
-    shown = plain(policy_from(BODY)._repr_html_())
+    shown = plain(policy_from_mapping(BODY)._repr_html_())
     assert "<td>event_time</td><td>timestamp</td><td>quasi</td><td>truncate_time (to hour)</td><td></td>" in shown
     assert "<td>round (to 0.1)</td><td>feature location is on</td>" in shown
     assert (
@@ -54,12 +54,12 @@ def test_it_says_of_each_field_what_happens_and_when() -> None:
 
 def test_it_says_that_each_subject_has_to_turn_a_feature_on() -> None:
     features = {"location": {"holders": ["admin"], "per_subject": True}}
-    shown = plain(policy_from(BODY | {"features": features})._repr_html_())
+    shown = plain(policy_from_mapping(BODY | {"features": features})._repr_html_())
     assert "<td>admin; each subject also by a setting of its own</td>" in shown
 
 
 def test_a_text_of_the_policy_is_no_markup() -> None:
-    shown = policy_from(BODY)._repr_html_()
+    shown = policy_from_mapping(BODY)._repr_html_()
     assert "<script" not in shown
     assert "&lt;script&gt;" in shown
 
@@ -67,6 +67,6 @@ def test_a_text_of_the_policy_is_no_markup() -> None:
 def test_a_policy_that_keeps_for_ever_says_so() -> None:
     said = ("policy", "version", "purposes")
     bare = {key: BODY[key] for key in said} | {"fields": {"owner_type": BODY["fields"]["owner_type"]}}
-    shown = policy_from(bare)._repr_html_()
+    shown = policy_from_mapping(bare)._repr_html_()
     assert "no retention is said" in shown
     assert "features" not in shown

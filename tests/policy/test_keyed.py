@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from minimize.policy.keyed import keys_of
-from minimize.policy.load import policy_from
+from minimize.policy.fields import identifying_fields
+from minimize.policy.load import policy_from_mapping
 
 PSEUDONYM = {"pseudonymize": {"key": "device"}}
 
@@ -27,10 +27,12 @@ PSEUDONYM = {"pseudonymize": {"key": "device"}}
 )
 def test_a_field_is_a_key_where_its_values_name_one_person_or_device(role: str, do: Any, *, is_key: bool) -> None:
     said = {"policy": "p", "version": 1, "purposes": ["operations"]}
-    policy = policy_from({**said, "fields": {"a": {"type": "string", "role": role, "do": do}}})
-    assert list(keys_of(policy)) == ["a"] * is_key
+    policy = policy_from_mapping({**said, "fields": {"a": {"type": "string", "role": role, "do": do}}})
+    assert list(identifying_fields(policy)) == ["a"] * is_key
 
 
 def test_the_subject_is_a_key_whatever_its_role() -> None:
     said = {"policy": "p", "version": 1, "purposes": ["operations"], "subject": "a"}
-    assert list(keys_of(policy_from({**said, "fields": {"a": {"type": "string", "do": "keep"}}}))) == ["a"]
+    assert list(
+        identifying_fields(policy_from_mapping({**said, "fields": {"a": {"type": "string", "do": "keep"}}}))
+    ) == ["a"]

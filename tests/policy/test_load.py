@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import PolicyError
-from minimize.policy.load import hierarchy_files, load_pipeline, load_policy, policy_from
+from minimize.policy.load import hierarchy_files, load_pipeline, load_policy, policy_from_mapping
 
 Write = Callable[[str, str], Path]
 DATA = Path(__file__).parent / "data" / "device_telemetry"
@@ -44,7 +44,7 @@ def test_a_policy_can_be_sent_to_a_worker() -> None:
 
 def test_a_policy_in_memory_says_the_same_as_its_file(write: Write) -> None:
     loaded = load_policy(write("policy.yaml", GOOD))
-    built = policy_from(
+    built = policy_from_mapping(
         {"policy": "p", "version": 1, "purposes": ["operations"], "fields": {"a": {"type": "string", "do": "keep"}}}
     )
     assert (built.fields["a"].do, built.digest, built.path) == (loaded.fields["a"].do, "", None)
@@ -52,7 +52,9 @@ def test_a_policy_in_memory_says_the_same_as_its_file(write: Write) -> None:
 
 def test_faults_of_a_policy_in_memory_have_no_line() -> None:
     with pytest.raises(PolicyError) as caught:
-        policy_from({"policy": "p", "version": 1, "purposes": ["operations"], "fields": {"a": {"type": "strin"}}})
+        policy_from_mapping(
+            {"policy": "p", "version": 1, "purposes": ["operations"], "fields": {"a": {"type": "strin"}}}
+        )
     assert [(f.code, f.file, f.line, f.field) for f in caught.value.findings] == [("P007", None, None, "a")]
 
 

@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 
 from minimize.aggregates import MEASURES, Measure
-from minimize.pointer import Pointer
-from minimize.policy.faults import Faults
-from minimize.policy.measures import MeasureReader
-from minimize.policy.scope import Scope
-from minimize.policy.yaml import node_from
+from minimize.arrow.pointers import Pointer
+from minimize.policy.faults import FaultList
+from minimize.policy.mapping_reader import DeclaredNames
+from minimize.policy.pipeline_reader import MeasureReader
+from minimize.policy.yaml_nodes import node_from_data
 
 
 def read(measure: Any) -> tuple[Measure | None, list[str]]:
-    scope = Scope(Faults(), Path(), {Pointer.parse("battery"): "battery"}, {"battery": "double"})
-    return MeasureReader(scope, "fleet")(node_from(measure)), [fault.code for fault in scope.faults.found]
+    scope = DeclaredNames(FaultList(), Path(), {Pointer.parse("battery"): "battery"}, {"battery": "double"})
+    return MeasureReader(scope, "fleet")(node_from_data(measure)), [fault.code for fault in scope.faults.found]
 
 
 def measure(name: str, **parameters: Any) -> Measure:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from minimize.pointer import Pointer
-from minimize.policy.condition import Feature
+from minimize.arrow.pointers import Pointer
+from minimize.policy.condition import FeatureOn
 from minimize.policy.model import Field, Policy
 
 
@@ -12,7 +12,7 @@ def test_a_field_knows_where_its_value_stands() -> None:
     assert Field(key="/a/*/b", type="string").pointer == Pointer.parse("/a/*/b")
 
 
-@pytest.mark.parametrize("gate", [{"feature": "f"}, {"level": "l"}, {"collect_if": Feature("f")}])
+@pytest.mark.parametrize("gate", [{"feature": "f"}, {"level": "l"}, {"collect_if": FeatureOn("f")}])
 def test_a_field_with_a_feature_a_level_or_a_condition_is_gated(gate: dict[str, object]) -> None:
     assert Field.model_validate({"key": "a", "type": "string", **gate}).is_gated
     assert not Field(key="a", type="string").is_gated

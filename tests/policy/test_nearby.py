@@ -8,7 +8,7 @@ import pytest
 
 from minimize.errors import PolicyError
 from minimize.policy.load import load_pipeline
-from minimize.policy.nearby import nearby
+from minimize.policy.yaml_nodes import similar_files_hint
 
 
 @pytest.fixture(name="tree")
@@ -34,24 +34,24 @@ def _tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_what_is_there_and_is_called_so_is_named(tree: Path, asked: str, told: str) -> None:
-    assert nearby(Path(asked)) == told
+    assert similar_files_hint(Path(asked)) == told
 
 
 def test_many_pipelines_are_not_listed(tree: Path) -> None:
     for number in range(9):
         (tree / "pipelines" / f"p{number}").mkdir()
         (tree / "pipelines" / f"p{number}" / "pipeline.yaml").touch()
-    assert nearby(Path("pipelines/pipeline.yaml")) == ""
+    assert similar_files_hint(Path("pipelines/pipeline.yaml")) == ""
 
 
 def test_a_name_that_may_be_a_value_is_not_told(tree: Path) -> None:
     (tree / "sam@example.com").mkdir()
-    assert nearby(Path("sam@example.co")) == ""
+    assert similar_files_hint(Path("sam@example.co")) == ""
 
 
 @pytest.mark.parametrize("text", ["a" * 9999, "a\0b", ""])
 def test_what_cannot_be_a_path_has_no_neighbours(tree: Path, text: str) -> None:
-    assert nearby(Path(text)) == ""
+    assert similar_files_hint(Path(text)) == ""
 
 
 def test_the_fault_has_the_hint(tree: Path) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import Finding, PolicyError
-from minimize.policy.condition import Equals
+from minimize.policy.condition import FieldEquals
 from minimize.policy.load import load_pipeline
-from minimize.policy.pipeline import Deduplicate, Pipeline, RecordsModel
+from minimize.policy.pipeline import DeduplicateModel, Pipeline, RecordsModel
 
 PipelineIn = Callable[..., Pipeline]
 FaultsIn = Callable[..., list[Finding]]
@@ -41,8 +41,8 @@ def test_records_say_what_they_may_be_and_which_are_one(pipeline_in: PipelineIn)
     assert records == RecordsModel(
         must_be="pseudonymized",
         partition_by=("tenant_id",),
-        collect_if=Equals("os", ("ios", "android")),
-        deduplicate=Deduplicate(by=("device_id",)),
+        collect_if=FieldEquals("os", ("ios", "android")),
+        deduplicate=DeduplicateModel(by=("device_id",)),
     )
 
 

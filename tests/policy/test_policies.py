@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding
-from minimize.pointer import Pointer
-from minimize.policy.condition import Equals
+from minimize.policy.condition import FieldEquals
 from minimize.policy.load import load_policy
 from minimize.policy.model import Policy
 
@@ -22,7 +22,7 @@ def test_the_head_is_typed(policy_in: PolicyIn) -> None:
     assert policy.purposes == ("operations", "customer_support")
     assert policy.retention == timedelta(days=14)
     assert policy.levels == ("required", "full")
-    assert policy.never == (Pointer.parse("/sms/*"), Pointer.forbidden("password"))
+    assert policy.never == (Pointer.parse("/sms/*"), Pointer.parse_forbidden("password"))
 
 
 def test_features_have_holders_and_retention(policy_in: PolicyIn) -> None:
@@ -37,7 +37,7 @@ def test_a_field_named_in_the_head_is_spelled_as_it_is_declared(policy_in: Polic
 
 def test_whole_records_may_be_gated(policy_in: PolicyIn) -> None:
     policy = policy_in("features: {f: {}}\nrecords: {feature: f, collect_if: {a: x}}\n" + FIELDS)
-    assert (policy.records.feature, policy.records.collect_if) == ("f", Equals("a", ("x",)))
+    assert (policy.records.feature, policy.records.collect_if) == ("f", FieldEquals("a", ("x",)))
 
 
 def test_lines_of_the_file_are_at_hand(policy_in: PolicyIn) -> None:

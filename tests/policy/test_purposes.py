@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from minimize.house import house_file
-from minimize.policy.faults import Faults
-from minimize.policy.purposes import PURPOSES, check_purpose, house_purposes, is_refused
+from minimize.config import find_config
+from minimize.policy.faults import FaultList
+from minimize.policy.purposes import PURPOSES, check_purpose, configured_purposes, is_refused_purpose
 
 Write = Callable[[str, str], Path]
 
@@ -22,32 +22,32 @@ Write = Callable[[str, str], Path]
     ],
 )  # fmt: skip
 def test_profiling_advertising_marketing_and_sale_are_refused_by_any_word(purpose: str) -> None:
-    assert is_refused(purpose)
+    assert is_refused_purpose(purpose)
 
 
 @pytest.mark.parametrize(
     "purpose", [*PURPOSES, "capacity_planning", "fraud_prevention", "wholesome", "administration", "uploads"]
 )
 def test_honest_words_are_not_refused(purpose: str) -> None:
-    assert not is_refused(purpose)
+    assert not is_refused_purpose(purpose)
 
 
 def test_a_purpose_of_the_configuration_is_known() -> None:
-    faults = Faults()
+    faults = FaultList()
     assert check_purpose("capacity_planning", ["capacity_planning"], faults, 1)
     assert faults.found == []
 
 
 def test_an_unknown_purpose_is_a_fault_with_a_suggestion() -> None:
-    faults = Faults()
+    faults = FaultList()
     assert not check_purpose("custmer_support", [], faults, 7)
     assert [(f.code, f.line, f.hint) for f in faults.found] == [("P008", 7, "did you mean `customer_support`?")]
 
 
 def test_a_configuration_cannot_add_a_refused_purpose(write: Write, tmp_path: Path) -> None:
     write("minimize.yaml", "purposes: [capacity_planning, marketing]\n")
-    faults = Faults()
-    assert house_purposes(tmp_path, faults) == ("capacity_planning",)
+    faults = FaultList()
+    assert configured_purposes(tmp_path, faults) == ("capacity_planning",)
     assert [(f.code, f.file) for f in faults.found] == [("P009", str(tmp_path / "minimize.yaml"))]
 
 
@@ -55,7 +55,7 @@ def test_the_nearest_configuration_file_upwards_counts(write: Write, tmp_path: P
     write("minimize.yaml", "purposes: [far]\n")
     write("a/minimize.yaml", "purposes: [near]\n")
     write("a/b/policy.yaml", "")
-    assert house_purposes(tmp_path / "a" / "b", Faults()) == ("near",)
+    assert configured_purposes(tmp_path / "a" / "b", FaultList()) == ("near",)
 
 
 def test_the_current_folder_is_not_searched(
@@ -64,25 +64,25 @@ def test_the_current_folder_is_not_searched(
     write("pipelines/minimize.yaml", "purposes: [house]\n")
     monkeypatch.chdir(tmp_path)
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    assert house_file(elsewhere) is None
+    assert find_config(elsewhere) is None
 
 
 def test_configured_purposes_that_are_no_list_are_a_fault(write: Write, tmp_path: Path) -> None:
     write("minimize.yaml", "purposes: 3\n")
-    faults = Faults()
-    assert house_purposes(tmp_path, faults) == ()
+    faults = FaultList()
+    assert configured_purposes(tmp_path, faults) == ()
     assert [(f.code, f.line) for f in faults.found] == [("P006", 1)]
 
 
 def test_a_configuration_file_without_purposes_adds_none(write: Write, tmp_path: Path) -> None:
     write("minimize.yaml", "ledger: ledger.db\n")
-    faults = Faults()
-    assert (house_purposes(tmp_path, faults), faults.found) == ((), [])
+    faults = FaultList()
+    assert (configured_purposes(tmp_path, faults), faults.found) == ((), [])
 
 
 @pytest.mark.parametrize("content", [b"\xff", b"purposes: ["])
 def test_a_configuration_file_that_cannot_be_read_is_a_fault(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "minimize.yaml").write_bytes(content)
-    faults = Faults()
-    assert house_purposes(tmp_path, faults) == ()
+    faults = FaultList()
+    assert configured_purposes(tmp_path, faults) == ()
     assert [(f.code, f.file) for f in faults.found] == [("P001", str(tmp_path / "minimize.yaml"))]

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from minimize.errors import Finding, PolicyError
-from minimize.policy.faults import Faults
-from minimize.policy.load import policy_from
-from minimize.policy.schema import json_schema
-from minimize.policy.yaml import parse
+from minimize.policy.faults import FaultList
+from minimize.policy.json_schema import json_schema
+from minimize.policy.load import policy_from_mapping
+from minimize.policy.yaml_nodes import parse_yaml
 from tests.hypothesis_profiles import examples
 
 DATA = Path(__file__).parent / "data" / "device_telemetry"
@@ -46,9 +46,9 @@ VALUES = st.recursive(
 
 
 def example() -> Any:
-    root = parse((DATA / "policy.yaml").read_text(encoding="utf-8"), Faults())
+    root = parse_yaml((DATA / "policy.yaml").read_text(encoding="utf-8"), FaultList())
     assert root is not None
-    return json.loads(json.dumps(root.plain()))
+    return json.loads(json.dumps(root.to_data()))
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -74,7 +74,7 @@ def loads(document: Any) -> bool:
     """Whether a policy can be made; where not, there are findings."""
     findings: tuple[Finding, ...] | None = None
     try:
-        policy_from(document)
+        policy_from_mapping(document)
     except PolicyError as error:
         findings = error.findings
     assert findings is None or findings

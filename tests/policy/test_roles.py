@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from minimize.pointer import Pointer
-from minimize.policy.roles import perhaps, surely, words_of
+from minimize.arrow.pointers import Pointer
+from minimize.policy.roles import certain_role, suggested_role, words_of_name
 
 
 @pytest.mark.parametrize(
@@ -18,12 +18,12 @@ from minimize.policy.roles import perhaps, surely, words_of
     ],
 )  # fmt: skip
 def test_a_name_gives_a_role_away(name: str, role: str | None) -> None:
-    assert surely(Pointer.parse(name)) == role
+    assert certain_role(Pointer.parse(name)) == role
 
 
 @pytest.mark.parametrize("name", ["battery", "machine", "shipping", "macro", "stage", "tenant_id", "chip", "/ips/*"])
 def test_other_names_give_nothing_away(name: str) -> None:
-    assert surely(Pointer.parse(name)) is None
+    assert certain_role(Pointer.parse(name)) is None
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_other_names_give_nothing_away(name: str) -> None:
     [("event_time", "quasi"), ("osVersion", "quasi"), ("event_id", "identifier"), ("description", "free_text")],
 )
 def test_some_names_suggest_a_role(name: str, role: str) -> None:
-    assert perhaps(Pointer.parse(name)) == role
+    assert suggested_role(Pointer.parse(name)) == role
 
 
 # Names from public schemas: Mozilla Glean and Firefox pings, OpenTelemetry semantic conventions, Segment, Snowplow,
@@ -72,17 +72,17 @@ NO_IDENTIFIERS = [
 
 @pytest.mark.parametrize("name", IDENTIFIERS)
 def test_a_name_of_a_telemetry_schema_is_an_identifier(name: str) -> None:
-    assert surely(Pointer.parse(name)) == "identifier"
+    assert certain_role(Pointer.parse(name)) == "identifier"
 
 
 @pytest.mark.parametrize("name", SECRETS)
 def test_a_token_that_signs_somebody_in_is_a_secret(name: str) -> None:
-    assert surely(Pointer.parse(name)) == "secret"
+    assert certain_role(Pointer.parse(name)) == "secret"
 
 
 @pytest.mark.parametrize("name", NO_IDENTIFIERS)
 def test_a_name_that_contains_the_letters_of_one_is_none(name: str) -> None:
-    assert surely(Pointer.parse(name)) is None
+    assert certain_role(Pointer.parse(name)) is None
 
 
 @pytest.mark.parametrize(
@@ -97,4 +97,4 @@ def test_a_name_that_contains_the_letters_of_one_is_none(name: str) -> None:
     ],
 )
 def test_a_name_is_split_into_words(name: str, words: str) -> None:
-    assert "_".join(words_of(name)) == words
+    assert "_".join(words_of_name(name)) == words

@@ -10,20 +10,20 @@ from jsonschema import Draft202012Validator
 
 from minimize.aggregates import MEASURES
 from minimize.errors import PolicyError
-from minimize.policy.faults import Faults
-from minimize.policy.load import policy_from
-from minimize.policy.model import Case, FeatureModel, Field, Policy, Records
+from minimize.policy.faults import FaultList
+from minimize.policy.json_schema import json_schema
+from minimize.policy.load import policy_from_mapping
+from minimize.policy.model import FeatureModel, Field, FieldCase, Policy, RecordsGate
 from minimize.policy.pipeline import (
     AggregateModel,
-    Deduplicate,
+    DeduplicateModel,
     Pipeline,
     QuarantineModel,
     RecordsModel,
     SourceModel,
-    Suppress,
+    SuppressModel,
 )
-from minimize.policy.schema import json_schema
-from minimize.policy.yaml import parse
+from minimize.policy.yaml_nodes import parse_yaml
 from minimize.techniques import TECHNIQUES
 
 Kind = Literal["policy", "pipeline"]
@@ -41,9 +41,9 @@ def accepts() -> Callable[[Kind, Any], bool]:
 
 
 def document(path: Path) -> Any:
-    root = parse(path.read_text(encoding="utf-8"), Faults())
+    root = parse_yaml(path.read_text(encoding="utf-8"), FaultList())
     assert root is not None
-    return json.loads(json.dumps(root.plain()))
+    return json.loads(json.dumps(root.to_data()))
 
 
 def policy(**field: Any) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def test_every_shipped_file_fits(accepts: Callable[[Kind, Any], bool], path: Pat
     ],
 )
 def test_what_the_loader_takes_fits(accepts: Callable[[Kind, Any], bool], field: dict[str, Any]) -> None:
-    assert policy_from(policy(**field)).policy == "p"
+    assert policy_from_mapping(policy(**field)).policy == "p"
     assert accepts("policy", policy(**field))
 
 
@@ -120,7 +120,7 @@ def test_what_the_loader_takes_fits(accepts: Callable[[Kind, Any], bool], field:
 )
 def test_what_the_loader_refuses_does_not_fit(accepts: Callable[[Kind, Any], bool], field: dict[str, Any]) -> None:
     with pytest.raises(PolicyError):
-        policy_from(policy(**field))
+        policy_from_mapping(policy(**field))
     assert not accepts("policy", policy(**field))
 
 
@@ -170,9 +170,9 @@ LOADERS_OWN = {"key", "line", "demanded", "lines", "path", "digest", "form"}
     [
         ("policy", None, Policy, {}),
         ("policy", "field", Field, {"from_": "from"}),
-        ("policy", "case", Case, {"when": "if"}),
+        ("policy", "case", FieldCase, {"when": "if"}),
         ("policy", "feature", FeatureModel, {}),
-        ("policy", "records", Records, {}),
+        ("policy", "records", RecordsGate, {}),
         ("pipeline", None, Pipeline, {}),
         ("pipeline", "records", RecordsModel, {}),
         ("pipeline", "aggregate", AggregateModel, {}),
@@ -189,8 +189,8 @@ def test_the_schema_has_the_keys_of_the_models(
 def test_small_parts_have_the_keys_of_their_models() -> None:
     parts = json_schema("pipeline")["$defs"]
     assert set(parts["source"]["properties"]) == set(SourceModel.model_fields)
-    assert set(parts["records"]["properties"]["deduplicate"]["properties"]) == set(Deduplicate.model_fields)
-    assert set(parts["aggregate"]["properties"]["suppress"]["properties"]) == set(Suppress.model_fields)
+    assert set(parts["records"]["properties"]["deduplicate"]["properties"]) == set(DeduplicateModel.model_fields)
+    assert set(parts["aggregate"]["properties"]["suppress"]["properties"]) == set(SuppressModel.model_fields)
 
 
 @pytest.mark.parametrize("kind", ["policy", "pipeline"])

@@ -2,17 +2,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from minimize.pointer import Pointer
-from minimize.policy.faults import Faults
-from minimize.policy.scope import Scope, pointer_of, scope_of
-from minimize.policy.yaml import node_from
+from minimize.arrow.pointers import Pointer
+from minimize.policy.faults import FaultList
+from minimize.policy.mapping_reader import DeclaredNames, declared_names, field_pointer
+from minimize.policy.yaml_nodes import node_from_data
 
 
-def scope() -> Scope:
-    root = node_from(
+def scope() -> DeclaredNames:
+    root = node_from_data(
         {"levels": ["a", "b"], "features": {"f": {}}, "fields": {"x": {"type": "string"}, "/y/*": 3, "": 1}}
     )
-    return scope_of(root, Path(), Faults())
+    return declared_names(root, Path(), FaultList())
 
 
 def test_faulty_fields_are_names_too() -> None:
@@ -35,4 +35,4 @@ def test_features_and_levels_are_looked_up() -> None:
 
 
 def test_a_text_that_is_no_pointer_is_none() -> None:
-    assert pointer_of("") is None
+    assert field_pointer("") is None

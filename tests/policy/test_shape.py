@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from minimize.policy.faults import Faults
-from minimize.policy.shape import Shape, build, words_of
-from minimize.policy.yaml import Node, parse
+from minimize.policy.faults import FaultList
+from minimize.policy.mapping_reader import MappingShape, keys_of_mapping, read_mapping
+from minimize.policy.yaml_nodes import YamlNode, parse_yaml
 
 
 class Thing(BaseModel):
@@ -18,27 +18,27 @@ class Thing(BaseModel):
     hidden: str = ""
 
 
-SHAPE = Shape("a thing", spelled={"if": "when"}, hidden=frozenset({"hidden"}), key="f")
+SHAPE = MappingShape("a thing", aliases={"if": "when"}, hidden=frozenset({"hidden"}), key="f")
 
 
-def node(text: str) -> Node:
-    root = parse(text, Faults())
+def node(text: str) -> YamlNode:
+    root = parse_yaml(text, FaultList())
     assert root is not None
     return root
 
 
-def faults_of(text: str, shape: Shape = SHAPE) -> list[tuple[str, int | None, str]]:
-    faults = Faults()
-    build(Thing, node(text), faults, shape)
+def faults_of(text: str, shape: MappingShape = SHAPE) -> list[tuple[str, int | None, str]]:
+    faults = FaultList()
+    read_mapping(Thing, node(text), faults, shape)
     return [(fault.code, fault.line, fault.hint) for fault in faults.found]
 
 
 def test_words_are_the_names_aliases_and_spellings() -> None:
-    assert words_of(Thing, SHAPE) == ("name", "width", "kind", "parts", "if")
+    assert keys_of_mapping(Thing, SHAPE) == ("name", "width", "kind", "parts", "if")
 
 
 def test_a_mapping_becomes_a_model() -> None:
-    thing = build(Thing, node("name: a\nwidth: 2\nparts: [1, 2.5]\nif: true\n"), Faults(), SHAPE)
+    thing = read_mapping(Thing, node("name: a\nwidth: 2\nparts: [1, 2.5]\nif: true\n"), FaultList(), SHAPE)
     assert thing == Thing(name="a", width=2, parts=(1, 2.5), when=True)
 
 
@@ -62,16 +62,18 @@ def test_an_attribute_that_no_file_may_name_is_unknown() -> None:
 
 
 def test_parameters_have_a_code_of_their_own() -> None:
-    shape = Shape("`thing`", parameters=True, code="P013")
+    shape = MappingShape("`thing`", parameters=True, code="P013")
     assert [code for code, *_ in faults_of("width: a\nkind: x\n", shape)] == ["P013", "P013", "P013"]
 
 
 def test_stand_ins_make_a_model_of_a_faulty_mapping() -> None:
-    shape = Shape("a thing", stand_ins={"name": "nobody"})
-    assert build(Thing, node("width: x\nkind: square\n"), Faults(), shape) == Thing(name="nobody", kind="square")
+    shape = MappingShape("a thing", stand_ins={"name": "nobody"})
+    assert read_mapping(Thing, node("width: x\nkind: square\n"), FaultList(), shape) == Thing(
+        name="nobody", kind="square"
+    )
 
 
 def test_what_is_no_mapping_is_one_fault() -> None:
-    faults = Faults()
-    assert build(Thing, Node("text", 3), faults, SHAPE) is None
+    faults = FaultList()
+    assert read_mapping(Thing, YamlNode("text", 3), faults, SHAPE) is None
     assert [(fault.code, fault.line, fault.field) for fault in faults.found] == [("P006", 3, "f")]

@@ -5,20 +5,20 @@ from typing import Any
 
 import pytest
 
-from minimize.policy.faults import Faults
-from minimize.policy.scope import Scope
-from minimize.policy.steps import StepReader, main_parameter
-from minimize.policy.yaml import node_from
-from minimize.techniques import TECHNIQUES, Step
+from minimize.policy.faults import FaultList
+from minimize.policy.mapping_reader import DeclaredNames
+from minimize.policy.value_readers import TechniqueReader, main_parameter
+from minimize.policy.yaml_nodes import node_from_data
+from minimize.techniques import TECHNIQUES, TechniqueStep
 
 
 def read(do: Any) -> tuple[Any, list[str]]:
-    scope = Scope(Faults(), Path(), {}, {})
-    steps = StepReader(scope, "f").do(node_from(do))
+    scope = DeclaredNames(FaultList(), Path(), {}, {})
+    steps = TechniqueReader(scope, "f").treatment(node_from_data(do))
     return steps, [fault.code for fault in scope.faults.found]
 
 
-def step(name: str, **parameters: Any) -> Step:
+def step(name: str, **parameters: Any) -> TechniqueStep:
     return TECHNIQUES[name].model_validate(parameters)
 
 
@@ -69,8 +69,8 @@ def test_a_number_in_quotes_is_no_number() -> None:
 
 
 def test_why_there_is_no_hash_is_said() -> None:
-    scope = Scope(Faults(), Path(), {}, {})
-    StepReader(scope, "f").do(node_from("md5"))
+    scope = DeclaredNames(FaultList(), Path(), {}, {})
+    TechniqueReader(scope, "f").treatment(node_from_data("md5"))
     assert "keyed" in scope.faults.found[0].message
     assert "pseudonymize" in scope.faults.found[0].hint
 

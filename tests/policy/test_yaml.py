@@ -2,25 +2,25 @@ from __future__ import annotations
 
 import pytest
 
-from minimize.policy.faults import Faults
-from minimize.policy.yaml import DEEPEST, Node, node_from, parse
+from minimize.policy.faults import FaultList
+from minimize.policy.yaml_nodes import DEEPEST_NESTING, YamlNode, node_from_data, parse_yaml
 
 
-def nodes(text: str) -> tuple[Node, list[tuple[str, int | None]]]:
-    faults = Faults("f.yaml")
-    root = parse(text, faults)
+def nodes(text: str) -> tuple[YamlNode, list[tuple[str, int | None]]]:
+    faults = FaultList("f.yaml")
+    root = parse_yaml(text, faults)
     assert root is not None
     return root, [(fault.code, fault.line) for fault in faults.found]
 
 
 def test_on_and_off_and_yes_stay_strings() -> None:
     root, _ = nodes("a: on\nb: off\nc: yes\nd: true")
-    assert root.plain() == {"a": "on", "b": "off", "c": "yes", "d": True}
+    assert root.to_data() == {"a": "on", "b": "off", "c": "yes", "d": True}
 
 
 def test_on_stays_a_string_even_where_the_file_asks_for_yaml_1_1() -> None:
     root, _ = nodes("%YAML 1.1\n---\na: on\nb: off\n")
-    assert root.plain() == {"a": "on", "b": "off"}
+    assert root.to_data() == {"a": "on", "b": "off"}
 
 
 @pytest.mark.parametrize(
@@ -38,33 +38,33 @@ def test_on_stays_a_string_even_where_the_file_asks_for_yaml_1_1() -> None:
 )
 def test_numbers_are_those_of_yaml_1_2(text: str, value: float) -> None:
     root, _ = nodes(f"a: {text}")
-    assert root.plain() == {"a": value}
+    assert root.to_data() == {"a": value}
 
 
 def test_dates_and_times_stay_text() -> None:
     root, _ = nodes("a: 2026-11-24\nb: 12:30:00\n")
-    assert root.plain() == {"a": "2026-11-24", "b": "12:30:00"}
+    assert root.to_data() == {"a": "2026-11-24", "b": "12:30:00"}
 
 
 def test_keys_are_always_text() -> None:
     root, _ = nodes("true: a\n1: b\n")
-    assert root.plain() == {"true": "a", "1": "b"}
+    assert root.to_data() == {"true": "a", "1": "b"}
 
 
 def test_a_null_is_none() -> None:
     root, _ = nodes("a:\nb: ~\nc: null\n")
-    assert root.plain() == {"a": None, "b": None, "c": None}
+    assert root.to_data() == {"a": None, "b": None, "c": None}
 
 
 @pytest.mark.parametrize(("path", "line"), [(["a"], 1), (["a", 0], 2), (["a", 1, "b"], 4), (["a", 1, "b", "none"], 4)])
 def test_a_node_knows_the_line_of_its_key(path: list[str | int], line: int) -> None:
     root, _ = nodes("a:\n  - x\n  -\n    b: 1\n")
-    assert root.at(path).line == line
+    assert root.descend(path).line == line
 
 
 def test_a_key_that_stands_twice_is_a_fault_and_the_first_one_counts() -> None:
     root, faults = nodes("a: 1\nb: 2\na: 3\n")
-    assert (root.plain(), faults) == ({"a": 1, "b": 2}, [("P002", 3)])
+    assert (root.to_data(), faults) == ({"a": 1, "b": 2}, [("P002", 3)])
 
 
 @pytest.mark.parametrize(
@@ -97,12 +97,12 @@ def test_nested_aliases_do_not_multiply() -> None:
 @pytest.mark.parametrize("text", ["9" * 10_000], ids=["long"])
 def test_a_number_that_cannot_be_read_is_a_fault_with_its_line(text: str) -> None:
     root, faults = nodes(f"a: 1\nb: {text}\n")
-    assert (root.plain(), faults) == ({"a": 1, "b": None}, [("P006", 2)])
+    assert (root.to_data(), faults) == ({"a": 1, "b": None}, [("P006", 2)])
 
 
 def test_a_character_that_is_escaped_in_two_halves_as_json_does_is_one() -> None:
     root, faults = nodes('"\\ud83d\\ude00": "\\ud83d\\ude00"')
-    assert (root.plain(), faults) == ({"\U0001f600": "\U0001f600"}, [])
+    assert (root.to_data(), faults) == ({"\U0001f600": "\U0001f600"}, [])
 
 
 def test_half_of_a_character_is_a_fault_with_its_line() -> None:
@@ -115,48 +115,48 @@ def nested(depth: int) -> str:
 
 
 def test_as_deep_as_people_write_is_read() -> None:
-    _, faults = nodes(nested(DEEPEST - 1))
+    _, faults = nodes(nested(DEEPEST_NESTING - 1))
     assert faults == []
 
 
 def test_deeper_than_anybody_writes_is_a_fault_with_its_line() -> None:
-    _, faults = nodes("\n\n" + nested(DEEPEST + 1))
+    _, faults = nodes("\n\n" + nested(DEEPEST_NESTING + 1))
     assert faults == [("P003", 3)]
 
 
 @pytest.mark.parametrize("text", [nested(600), "\n".join(" " * n + "a:" for n in range(600))])
 def test_so_deep_that_no_stack_holds_it_is_one_fault(text: str) -> None:
-    faults = Faults("f.yaml")
-    assert parse(text, faults) is None
+    faults = FaultList("f.yaml")
+    assert parse_yaml(text, faults) is None
     assert [fault.code for fault in faults.found] == ["P001"]
 
 
 @pytest.mark.parametrize("text", ["a: [1,", "a: b: c", "--- 1\n--- 2\n", "\ta: 1", "a: \x01"])
 def test_what_is_not_one_yaml_document_is_one_fault(text: str) -> None:
-    faults = Faults("f.yaml")
-    assert parse(text, faults) is None
+    faults = FaultList("f.yaml")
+    assert parse_yaml(text, faults) is None
     assert [fault.code for fault in faults.found] == ["P001"]
 
 
 def test_an_empty_document_is_an_empty_mapping() -> None:
     root, _ = nodes("# nothing\n")
-    assert root.plain() == {}
+    assert root.to_data() == {}
 
 
 def test_plain_data_becomes_nodes_without_lines() -> None:
-    root = node_from({"a": [1, {"b": None}], True: "x"})
-    assert root.plain() == {"a": (1, {"b": None}), "true": "x"}
-    assert root.at(["a"]).line is None
+    root = node_from_data({"a": [1, {"b": None}], True: "x"})
+    assert root.to_data() == {"a": (1, {"b": None}), "true": "x"}
+    assert root.descend(["a"]).line is None
 
 
 def test_lines_are_listed_down_to_a_depth() -> None:
     root, _ = nodes("a:\n  b:\n    c:\n      d: 1\n")
-    assert dict(root.lines(3)) == {("a",): 1, ("a", "b"): 2, ("a", "b", "c"): 3}
+    assert dict(root.key_lines(3)) == {("a",): 1, ("a", "b"): 2, ("a", "b", "c"): 3}
 
 
 def test_a_file_that_is_read_again_has_its_faults_again_under_the_name_of_then() -> None:
-    one, other = Faults("one.yaml"), Faults("other.yaml")
-    first, second = parse("a: 1\na: 2\n", one), parse("a: 1\na: 2\n", other)
+    one, other = FaultList("one.yaml"), FaultList("other.yaml")
+    first, second = parse_yaml("a: 1\na: 2\n", one), parse_yaml("a: 1\na: 2\n", other)
     assert first == second
     assert [(fault.code, fault.file) for fault in (*one.found, *other.found)] == [
         ("P002", "one.yaml"),

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from minimize.keys import Keyring
-from minimize.receipt import (
-    Digest,
+from minimize.receipts import (
+    DigestRef,
     FieldReceipt,
-    GatedBy,
-    Input,
-    Output,
-    OutputFile,
+    GatedRows,
+    InputFile,
     PolicyRef,
-    Quarantine,
+    QuarantineEntry,
     Receipt,
-    Rows,
+    ReceiptFile,
+    RowCounts,
+    WrittenOutput,
 )
 from tests.project import AT, DAY
 
@@ -26,7 +26,7 @@ def run_id_of(sequence: int) -> str:
 
 def receipt(**changes: Any) -> Receipt:
     """The receipt that the documentation shows."""
-    files = (OutputFile("records/date=2026-11-24/r1-0.parquet", 950, "sha256:01"),)
+    files = (ReceiptFile("records/date=2026-11-24/r1-0.parquet", 950, "sha256:01"),)
     parts: dict[str, Any] = {
         "run_id": run_id_of(0),
         "sequence": 1,
@@ -38,27 +38,32 @@ def receipt(**changes: Any) -> Receipt:
         "finished": AT,
         "dates": (DAY,),
         "policy": PolicyRef("device_telemetry", 1, "sha256:aa"),
-        "plan": Digest("sha256:bb"),
-        "settings": Digest("sha256:cc"),
+        "plan": DigestRef("sha256:bb"),
+        "settings": DigestRef("sha256:cc"),
         "keys": ("device/1",),
         "versions": {"minimize": "0.1.0", "pyarrow": "26.0.1"},
-        "inputs": (Input("2026-11-24/a.ndjson.gz", "sha256:dd", 1000),),
-        "rows": Rows(1000, 950, 30, 20),
-        "gated_by": GatedBy(condition=28, retention=2),
+        "inputs": (InputFile("2026-11-24/a.ndjson.gz", "sha256:dd", 1000),),
+        "rows": RowCounts(1000, 950, 30, 20),
+        "gated_by": GatedRows(condition=28, retention=2),
         "fields": {"ip_address": FieldReceipt("truncate_ip", 950, 948, 0, 2)},
         "undeclared": {"/new_thing": 12},
         "outputs": {
-            "records": Output("pseudonymized", 950, files=files),
-            "fleet_by_version": Output("aggregated", 0, 7, 33, 0, 0),
+            "records": WrittenOutput("pseudonymized", 950, files=files),
+            "fleet_by_version": WrittenOutput("aggregated", 0, 7, 33, 0, 0),
         },
-        "quarantine": Quarantine(20, {"malformed": 15, "wrong_type": 5}),
+        "quarantine": QuarantineEntry(20, {"malformed": 15, "wrong_type": 5}),
     }
     return Receipt(**{**parts, **changes})
 
 
 def small(sequence: int, previous: str | None = None, **changes: Any) -> Receipt:
     """A receipt that reads nothing and writes nothing, unless told."""
-    empty: dict[str, Any] = {"inputs": (), "rows": Rows(), "gated_by": GatedBy(), "quarantine": Quarantine()}
+    empty: dict[str, Any] = {
+        "inputs": (),
+        "rows": RowCounts(),
+        "gated_by": GatedRows(),
+        "quarantine": QuarantineEntry(),
+    }
     return receipt(
         **{**empty, "outputs": {}, "run_id": run_id_of(sequence), "sequence": sequence, "previous": previous, **changes}
     )
@@ -69,5 +74,5 @@ def chain(keyring: Keyring, *parts: dict[str, Any]) -> list[Receipt]:
     made: list[Receipt] = []
     for sequence, changes in enumerate(parts, start=1):
         previous = made[-1].digest if made else None
-        made.append(small(sequence, previous, **changes).signed(keyring))
+        made.append(small(sequence, previous, **changes).with_signature(keyring))
     return made

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from minimize.keys import Keyring, new_keyring
-from minimize.receipt import Receipt, Rows, check_chain
+from minimize.receipts import Receipt, RowCounts, check_chain
 from tests.project import AT, write_keyring
 
 from .make import chain, small
@@ -56,12 +56,12 @@ def test_an_edited_receipt_breaks_its_signature_and_the_link_to_it(receipts: lis
 
 def test_a_receipt_signed_by_somebody_else_is_found(receipts: list[Receipt], keyring: Keyring, tmp_path: Path) -> None:
     other = new_keyring(tmp_path / "other.keys", now=AT)
-    forged = small(5, receipts[-1].digest).signed(other)
+    forged = small(5, receipts[-1].digest).with_signature(other)
     assert _codes([*receipts, forged], keyring) == ["V004"]
 
 
 def test_an_imbalance_is_found_and_named_by_its_file(receipts: list[Receipt], keyring: Keyring) -> None:
-    odd = replace(small(5, receipts[-1].digest), rows=Rows(read=3))
+    odd = replace(small(5, receipts[-1].digest), rows=RowCounts(read=3))
     findings = [finding for finding in check_chain([*receipts, odd], keyring) if finding.code == "V005"]
     assert [finding.file for finding in findings] == [f"runs/{odd.run_id}/receipt.json"]
 
@@ -73,7 +73,7 @@ def test_an_end_that_is_cut_off_is_not_seen_by_the_chain_alone(receipts: list[Re
 def test_a_first_receipt_that_names_one_before_it_is_told_by_its_file(
     receipts: list[Receipt], keyring: Keyring
 ) -> None:
-    first = small(1, receipts[-1].digest).signed(keyring)
+    first = small(1, receipts[-1].digest).with_signature(keyring)
     assert [(each.code, each.file) for each in check_chain([first], keyring)] == [
         ("V003", f"runs/{first.run_id}/receipt.json")
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from minimize.receipt import FieldReceipt
+from minimize.receipts import FieldReceipt
 
 
 def test_of_a_field_of_which_nothing_was_counted_every_count_is_zero() -> None:

@@ -9,7 +9,17 @@ import pytest
 
 from minimize.errors import CheckFailed, OutputError, VerificationError
 from minimize.keys import Keyring, PublicKeys
-from minimize.receipt import GatedBy, Output, OutputFile, Quarantine, Receipt, Rows, Signature, canonical, sha256_text
+from minimize.receipts import (
+    GatedRows,
+    QuarantineEntry,
+    Receipt,
+    ReceiptFile,
+    RowCounts,
+    Signature,
+    WrittenOutput,
+    canonical_json,
+    sha256_text,
+)
 from tests.project import write_keyring
 
 from .make import receipt
@@ -76,7 +86,7 @@ def test_the_json_nests_as_documented() -> None:
 
 
 def test_a_receipt_survives_its_json(keyring: Keyring) -> None:
-    signed = receipt(dates=("2026-11-24", "2026-11-25")).signed(keyring)
+    signed = receipt(dates=("2026-11-24", "2026-11-25")).with_signature(keyring)
     again = Receipt.from_json(signed.to_json())
     assert again == signed
     assert again.digest == signed.digest
@@ -98,23 +108,23 @@ def test_fractions_of_a_second_are_kept() -> None:
 def test_the_signature_is_over_the_canonical_json_of_everything_else(keyring: Keyring) -> None:
     import base64
 
-    shown = receipt().signed(keyring).as_json()
+    shown = receipt().with_signature(keyring).as_json()
     signature = shown.pop("signature")
     assert signature["algorithm"] == "ed25519"
     assert signature["key"] == "signing/1"
-    assert keyring.verify_signature(canonical(shown), base64.b64decode(signature["value"]), "signing/1")
+    assert keyring.verify_signature(canonical_json(shown), base64.b64decode(signature["value"]), "signing/1")
 
 
 def test_a_signed_receipt_is_known_by_keyring_and_public_key(keyring: Keyring) -> None:
-    signed = Receipt.from_json(receipt().signed(keyring).to_json())
+    signed = Receipt.from_json(receipt().with_signature(keyring).to_json())
     signed.verify(keyring)
     signed.verify(PublicKeys(keyring.public_key_pem()))
     assert signed.signature is not None
 
 
 def test_the_digest_covers_the_signature(keyring: Keyring) -> None:
-    signed = receipt().signed(keyring)
-    assert signed.digest == sha256_text(canonical(signed.as_json()))
+    signed = receipt().with_signature(keyring)
+    assert signed.digest == sha256_text(canonical_json(signed.as_json()))
     assert signed.digest != receipt().digest
 
 
@@ -130,20 +140,20 @@ def test_a_signature_that_is_none_is_refused(keyring: Keyring, value: str) -> No
 
 
 def test_another_algorithm_is_refused(keyring: Keyring) -> None:
-    signed = receipt().signed(keyring)
+    signed = receipt().with_signature(keyring)
     assert signed.signature is not None
     with pytest.raises(VerificationError, match="is not signed"):
         replace(signed, signature=replace(signed.signature, algorithm="none")).verify(keyring)
 
 
 def test_an_edited_receipt_is_refused(keyring: Keyring) -> None:
-    text = receipt().signed(keyring).to_json().replace('"values": 950', '"values": 951')
+    text = receipt().with_signature(keyring).to_json().replace('"values": 950', '"values": 951')
     with pytest.raises(VerificationError, match="not by a key that is known here"):
         Receipt.from_json(text).verify(keyring)
 
 
 def test_a_changed_copy_does_not_keep_what_was_read(keyring: Keyring) -> None:
-    signed = Receipt.from_json(receipt().signed(keyring).to_json())
+    signed = Receipt.from_json(receipt().with_signature(keyring).to_json())
     changed = replace(signed, purpose="operations")
     assert changed.as_json()["purpose"] == "operations"
     with pytest.raises(VerificationError):
@@ -156,12 +166,12 @@ def test_what_a_later_version_adds_is_kept_and_signed(keyring: Keyring) -> None:
     shown = receipt().as_json() | {"lineage": {"of": ["later"]}}
     shown["rows"]["merged"] = 0
     del shown["signature"]
-    key, value = keyring.sign(canonical(shown))
+    key, value = keyring.sign(canonical_json(shown))
     shown["signature"] = {"algorithm": "ed25519", "key": key, "value": base64.b64encode(value).decode()}
     read = Receipt.from_json(json.dumps(shown))
     read.verify(keyring)
     assert read.as_json() == shown
-    assert read.digest == sha256_text(canonical(shown))
+    assert read.digest == sha256_text(canonical_json(shown))
 
 
 @pytest.mark.parametrize(
@@ -188,26 +198,30 @@ def test_what_is_no_receipt_is_refused_without_showing_it(text: str | bytes) -> 
 
 def test_the_documented_receipt_balances(keyring: Keyring) -> None:
     receipt().check()
-    assert receipt().signed(keyring).signature is not None
+    assert receipt().with_signature(keyring).signature is not None
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"rows": Rows(1000, 949, 30, 20)},
-        {"rows": Rows(999, 949, 30, 20)},
-        {"gated_by": GatedBy(condition=28, retention=1)},
-        {"quarantine": Quarantine(19, {"malformed": 19})},
-        {"quarantine": Quarantine(20, {"malformed": 15})},
-        {"quarantine": Quarantine(20, {"malformed": 20}, (OutputFile("quarantine/a.parquet", 19, "sha256:0"),))},
-        {"outputs": {"records": Output("pseudonymized", 950)}},
-        {"outputs": {"records": Output("pseudonymized", 1, files=(OutputFile("records/a.parquet", 1, "sha256:0"),))}},
+        {"rows": RowCounts(1000, 949, 30, 20)},
+        {"rows": RowCounts(999, 949, 30, 20)},
+        {"gated_by": GatedRows(condition=28, retention=1)},
+        {"quarantine": QuarantineEntry(19, {"malformed": 19})},
+        {"quarantine": QuarantineEntry(20, {"malformed": 15})},
+        {"quarantine": QuarantineEntry(20, {"malformed": 20}, (ReceiptFile("quarantine/a.parquet", 19, "sha256:0"),))},
+        {"outputs": {"records": WrittenOutput("pseudonymized", 950)}},
+        {
+            "outputs": {
+                "records": WrittenOutput("pseudonymized", 1, files=(ReceiptFile("records/a.parquet", 1, "sha256:0"),))
+            }
+        },
         {"inputs": (*receipt().inputs, *receipt().inputs)},
-        {"rows": Rows(1000, 970, 10, 20), "gated_by": GatedBy(condition=20, retention=-10)},
+        {"rows": RowCounts(1000, 970, 10, 20), "gated_by": GatedRows(condition=20, retention=-10)},
     ],
 )
 def test_a_receipt_that_does_not_balance_is_never_signed(keyring: Keyring, changes: dict[str, object]) -> None:
     with pytest.raises(CheckFailed, match="does not balance"):
         receipt(**changes).check()
     with pytest.raises(CheckFailed, match="does not balance"):
-        receipt(**changes).signed(keyring)
+        receipt(**changes).with_signature(keyring)

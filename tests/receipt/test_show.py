@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 
-from minimize.receipt import FieldReceipt, GatedBy, Output, Quarantine, Rows
+from minimize.receipts import FieldReceipt, GatedRows, QuarantineEntry, RowCounts, WrittenOutput
 
 from .make import receipt, small
 
@@ -22,14 +22,16 @@ def test_the_summary_says_what_happened() -> None:
 
 
 def test_the_summary_of_an_empty_run_is_short() -> None:
-    made = small(1, fields={}, undeclared={}, gated_by=GatedBy(), rows=Rows(), quarantine=Quarantine(), dates=())
+    made = small(
+        1, fields={}, undeclared={}, gated_by=GatedRows(), rows=RowCounts(), quarantine=QuarantineEntry(), dates=()
+    )
     assert len(made.summary().splitlines()) == 2
 
 
 def test_a_chain_and_late_rows_are_told() -> None:
     made = receipt(
         fields={"os": FieldReceipt(("truncate_version", "map"), 1, 1)},
-        outputs={"fleet": Output("aggregated", 0, 0, 0, deferred=3, too_late=2)},
+        outputs={"fleet": WrittenOutput("aggregated", 0, 0, 0, deferred=3, too_late=2)},
     )
     assert "os (truncate_version → map)" in made.summary()
     assert "2 too late" in made.summary()
@@ -69,7 +71,7 @@ def test_every_text_in_the_tables_is_escaped() -> None:
         purpose=evil,
         dates=(evil,),
         fields={evil: FieldReceipt(evil)},
-        outputs={evil: Output(evil, 0)},
+        outputs={evil: WrittenOutput(evil, 0)},
     )
     assert "<script" not in made._repr_html_()
     assert "&lt;script&gt;" in made._repr_html_()

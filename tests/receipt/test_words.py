@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.receipt import canonical, new_run_id, sha256_text, time_text
-from minimize.receipt.words import RUN_ID
+from minimize.receipts import canonical_json, new_run_id, sha256_text, time_text
+from minimize.receipts.canonical import RUN_ID_PATTERN
 
 AT = datetime(2026, 11, 25, 8, 30, tzinfo=UTC)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
@@ -16,7 +16,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
 def test_run_ids_are_safe_and_never_come_twice() -> None:
     made = {new_run_id(AT) for _ in range(200)}
     assert len(made) == 200
-    assert all(RUN_ID.fullmatch(each) and re.fullmatch(r"[0-9A-Za-z-]+", each) for each in made)
+    assert all(RUN_ID_PATTERN.fullmatch(each) and re.fullmatch(r"[0-9A-Za-z-]+", each) for each in made)
 
 
 def test_run_ids_sort_by_time() -> None:
@@ -32,11 +32,11 @@ def test_a_digest_is_of_the_published_vector() -> None:
 
 
 def test_canonical_json_follows_the_published_order_and_numbers() -> None:
-    assert canonical({"\u20ac": 1, "\r": 2, "1": 3, "\u0080": [4.50, 1e30]}).decode() == (
+    assert canonical_json({"\u20ac": 1, "\r": 2, "1": 3, "\u0080": [4.50, 1e30]}).decode() == (
         '{"\\r":2,"1":3,"\u0080":[4.5,1e+30],"\u20ac":1}'
     )
 
 
 @given(st.dictionaries(TEXTS, st.one_of(TEXTS, st.integers(-(2**53) + 1, 2**53 - 1), st.none(), st.booleans())))
 def test_canonical_bytes_do_not_depend_on_the_order_of_keys(document: dict[str, object]) -> None:
-    assert canonical(document) == canonical(dict(reversed(document.items())))
+    assert canonical_json(document) == canonical_json(dict(reversed(document.items())))

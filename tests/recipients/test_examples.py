@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from minimize.recipients import load_recipients
-from minimize.recipients.examples import after, as_array, before
+from minimize.recipients.pages import example_array, example_text, treated_example
 from tests.pipelines.shipped import RECIPIENTS
 from tests.world import sync, vendor
 
 
 def shown(**field: Any) -> tuple[str, str]:
     found = vendor(contract=None, functions=sync(fields={"a": field})).functions["sync"].fields["a"]
-    return before(found), after(found)
+    return example_text(found), treated_example(found)
 
 
 @pytest.mark.parametrize(
@@ -63,10 +63,10 @@ def test_every_shipped_example_is_of_its_type() -> None:
     fields = [
         field
         for name in known.names()
-        for function in known.named(name).functions.values()
+        for function in known.load(name).functions.values()
         for field in function.fields.values()
     ]
-    assert [field.key for field in fields if field.example is not None and as_array(field) is None] == []
+    assert [field.key for field in fields if field.example is not None and example_array(field) is None] == []
     assert {field.key for field in fields if field.example is None} == {
         field.key for field in fields if field.role == "secret"
     }

@@ -7,12 +7,12 @@ import pyarrow as pa
 import pytest
 
 from minimize.errors import PolicyError
-from minimize.recipients import Shared
+from minimize.recipients import SharedField
 from minimize.techniques import Context, Technique, treat
 from tests.world import sync, vendor
 
 
-def read(**fields: Any) -> dict[str, Shared]:
+def read(**fields: Any) -> dict[str, SharedField]:
     return dict(vendor(contract=None, functions=sync(fields=fields)).functions["sync"].fields)
 
 
@@ -92,7 +92,7 @@ def test_a_field_may_not_say_by_itself_that_it_passes() -> None:
 STATUS = {"do": "keep", "values": ["assigned", "pushed"]}
 
 
-def treated(field: Shared, values: list[str | None]) -> tuple[list[str | None], list[bool]]:
+def treated(field: SharedField, values: list[str | None]) -> tuple[list[str | None], list[bool]]:
     context, found, lost = Context(field.key, datetime(2026, 1, 1, tzinfo=UTC)), pa.array(values), [False] * len(values)
     for step in field.chain:
         assert isinstance(step, Technique)

@@ -51,28 +51,28 @@ def test_a_recipient_is_a_file_and_the_list_is_none(tmp_path: Path) -> None:
     write_yaml(tmp_path / "vendor.yaml", vendor_file())
     write_yaml(tmp_path / "subprocessors.yaml", {"subprocessors": [DESK]})
     known = load_recipients(tmp_path)
-    assert (known.names(), known.named("vendor").recipient) == (("vendor",), "vendor")
+    assert (known.names(), known.load("vendor").recipient) == (("vendor",), "vendor")
 
 
 def test_a_recipient_that_is_not_there_gets_a_hint(tmp_path: Path) -> None:
     write_yaml(tmp_path / "vendor.yaml", vendor_file())
     with pytest.raises(PolicyError, match="did you mean `vendor`"):
-        load_recipients(tmp_path).named("vendro")
+        load_recipients(tmp_path).load("vendro")
 
 
 def test_a_name_leads_to_no_other_folder(tmp_path: Path) -> None:
     write_yaml(tmp_path / "vendor.yaml", vendor_file())
     write_yaml(tmp_path / "inner" / "own.yaml", vendor_file(recipient="own"))
     with pytest.raises(PolicyError):
-        load_recipients(tmp_path / "inner").named("../vendor")
+        load_recipients(tmp_path / "inner").load("../vendor")
 
 
 def test_an_agent_is_listed_while_its_entry_is(tmp_path: Path) -> None:
     write_yaml(tmp_path / "subprocessors.yaml", {"subprocessors": [DESK]})
     known, agent = load_recipients(tmp_path), vendor(standing="agent", subprocessor="Desk")
-    assert [known.listed(agent, date(year, 6, 1)) for year in (2025, 2026)] == [False, True]
-    assert not known.listed(vendor(standing="agent", subprocessor="Nobody"), date(2026, 6, 1))
+    assert [known.is_listed(agent, date(year, 6, 1)) for year in (2025, 2026)] == [False, True]
+    assert not known.is_listed(vendor(standing="agent", subprocessor="Nobody"), date(2026, 6, 1))
 
 
 def test_an_independent_needs_no_entry(tmp_path: Path) -> None:
-    assert load_recipients(tmp_path).listed(vendor(), date(2026, 6, 1))
+    assert load_recipients(tmp_path).is_listed(vendor(), date(2026, 6, 1))

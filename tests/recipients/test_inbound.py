@@ -9,9 +9,9 @@ import pytest
 
 import minimize
 from minimize.errors import Finding
-from minimize.policy.load import policy_from
+from minimize.policy.load import policy_from_mapping
 from minimize.recipients import recipient_from
-from minimize.recipients.inbound import faults
+from minimize.recipients.inbound import check_policy
 from tests.inbound import KEPT, RECEIVED, SOURCE, Inbound, hook, new_inbound
 from tests.project import enter, without_none
 from tests.world import vendor_file
@@ -27,8 +27,8 @@ def found(
     declared = without_none({**RECEIVED["fields"], **fields})
     sent = {**KEPT, **(manifest or {})}
     function = recipient_from(vendor_file(functions=hook(fields=sent), contract=None)).functions["hook"]
-    judged = policy_from(without_none({**RECEIVED, "fields": declared, **policy}))
-    return [(finding.code, finding.field) for finding in faults(judged, function)]
+    judged = policy_from_mapping(without_none({**RECEIVED, "fields": declared, **policy}))
+    return [(finding.code, finding.field) for finding in check_policy(judged, function)]
 
 
 def test_a_policy_that_does_as_the_manifest_says_is_sound() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from minimize.errors import PolicyError
-from minimize.recipients import Subprocessors, lint
-from minimize.recipients.lint import is_recipient, judge
+from minimize.recipients import Subprocessors, lint_recipients
+from minimize.recipients.lint import check_recipient, is_recipient_path
 from tests.pipelines.shipped import RECIPIENTS
 from tests.project import write_yaml
 from tests.world import CONTRACT, SHARED_FIELDS, sync, vendor, vendor_file
@@ -17,7 +17,7 @@ DAY = date(2026, 11, 25)
 
 
 def found(on: date = DAY, **changes: Any) -> list[tuple[str, str | None]]:
-    return [(one.code, one.field) for one in judge(vendor(**changes), Subprocessors(), on)]
+    return [(one.code, one.field) for one in check_recipient(vendor(**changes), Subprocessors(), on)]
 
 
 def test_of_a_careful_recipient_there_is_nothing_to_say() -> None:
@@ -99,7 +99,9 @@ def test_a_folder_is_judged_file_by_file_with_its_list(tmp_path: Path) -> None:
     write_yaml(tmp_path / "vendor.yaml", vendor_file(functions=sync(fields={"bad": "md5"})))
     write_yaml(tmp_path / "agent.yaml", vendor_file(recipient="agent", standing="agent", subprocessor="Desk"))
     write_yaml(tmp_path / "subprocessors.yaml", {"subprocessors": [{"name": "Desk", "from": "2027-01-01"}]})
-    assert [(one.code, Path(str(one.file)).stem) for one in lint(tmp_path, DAY) if one.severity == "error"] == [
+    assert [
+        (one.code, Path(str(one.file)).stem) for one in lint_recipients(tmp_path, DAY) if one.severity == "error"
+    ] == [
         ("T015", "agent"),
         ("P012", "vendor"),
     ]
@@ -108,30 +110,30 @@ def test_a_folder_is_judged_file_by_file_with_its_list(tmp_path: Path) -> None:
 def test_two_entries_of_one_name_for_the_same_days_are_told(tmp_path: Path) -> None:
     desk = {"name": "Desk", "from": "2026-01-01", "until": "2026-07-01"}
     twice = [desk, {"name": "Desk", "from": "2026-06-30"}, {"name": "Other", "from": "2026-06-30"}]
-    assert [one.code for one in lint(write_yaml(tmp_path / "subprocessors.yaml", {"subprocessors": twice}), DAY)] == [
-        "T016"
-    ]
+    assert [
+        one.code for one in lint_recipients(write_yaml(tmp_path / "subprocessors.yaml", {"subprocessors": twice}), DAY)
+    ] == ["T016"]
     once = [desk, {"name": "Desk", "from": "2026-07-01"}]
-    assert lint(write_yaml(tmp_path / "subprocessors.yaml", {"subprocessors": once}), DAY) == []
+    assert lint_recipients(write_yaml(tmp_path / "subprocessors.yaml", {"subprocessors": once}), DAY) == []
 
 
 def test_the_shipped_recipients_have_no_fault() -> None:
-    assert {one.code for one in lint(RECIPIENTS, DAY)} == {"T020"}
+    assert {one.code for one in lint_recipients(RECIPIENTS, DAY)} == {"T020"}
 
 
 def test_what_is_not_there_cannot_be_judged(tmp_path: Path) -> None:
     with pytest.raises(PolicyError):
-        lint(tmp_path / "nobody.yaml", DAY)
+        lint_recipients(tmp_path / "nobody.yaml", DAY)
 
 
 def test_recipients_are_told_from_pipelines(tmp_path: Path) -> None:
     path = write_yaml(tmp_path / "other.yaml", {"policy": "p"})
     assert [
-        is_recipient(each) for each in (RECIPIENTS, RECIPIENTS / "apple.yaml", RECIPIENTS / "subprocessors.yaml")
+        is_recipient_path(each) for each in (RECIPIENTS, RECIPIENTS / "apple.yaml", RECIPIENTS / "subprocessors.yaml")
     ] == [True] * 3
-    assert [is_recipient(each) for each in (path, tmp_path, tmp_path / "none", RECIPIENTS.parent / "usage_events")] == [
-        False
-    ] * 4
+    assert [
+        is_recipient_path(each) for each in (path, tmp_path, tmp_path / "none", RECIPIENTS.parent / "usage_events")
+    ] == [False] * 4
 
 
 def test_an_example_that_is_none_of_the_listed_values_is_a_warning() -> None:

@@ -3,8 +3,7 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 from minimize.recipients import load_recipient
-from minimize.recipients.leaflet import html
-from minimize.recipients.pages import markdown, sections
+from minimize.recipients.pages import function_sections, recipient_html, recipient_markdown
 from tests.pipelines.shipped import RECIPIENTS
 from tests.world import sync, vendor
 
@@ -22,7 +21,7 @@ class Tags(HTMLParser):
 
 
 def test_each_field_has_its_example_its_use_and_its_form() -> None:
-    lines = markdown(vendor()).splitlines()
+    lines = recipient_markdown(vendor()).splitlines()
     assert "| app_id | com.example.mail | com.example.mail | identifies the app | keep |" in lines
     assert "| device_id |  |  | names the device | pseudonymize (key device) |" in lines
     assert "| token |  |  | reaches the device | passes through; never stored, logged or counted |" in lines
@@ -30,18 +29,18 @@ def test_each_field_has_its_example_its_use_and_its_form() -> None:
 
 
 def test_purpose_text_and_contract_stand_above_the_table() -> None:
-    text = markdown(vendor())
+    text = recipient_markdown(vendor())
     assert "Purpose: quality_and_security." in text
     assert "Which apps a device has goes to the vendor. (text 1)" in text
     assert "Contract C-1, from 2026-01-01 until 2027-01-01; it keeps what it got for 30d." in text
 
 
 def test_without_a_contract_the_list_says_so() -> None:
-    assert "No contract permits anything to go to it." in markdown(vendor(contract=None))
+    assert "No contract permits anything to go to it." in recipient_markdown(vendor(contract=None))
 
 
 def test_the_lines_of_google_are_grouped() -> None:
-    (out, back) = sections(load_recipient(RECIPIENTS / "google.yaml"))
+    (out, back) = function_sections(load_recipient(RECIPIENTS / "google.yaml"))
     assert sum(line[0].startswith("device data: ") for line in out.lines) == 11
     assert out.said[-1] == "Must be there first: google_account."
     assert len(back.lines) == 7
@@ -49,11 +48,11 @@ def test_the_lines_of_google_are_grouped() -> None:
 
 def test_an_underscore_is_escaped_where_it_would_become_markup() -> None:
     fields = {"a_b": {"do": "keep", "about": "_mark_ a_b"}}
-    assert r"| a_b |  |  | \_mark\_ a_b | keep |" in markdown(vendor(functions=sync(fields=fields)))
+    assert r"| a_b |  |  | \_mark\_ a_b | keep |" in recipient_markdown(vendor(functions=sync(fields=fields)))
 
 
 def test_of_the_sibling_the_list_says_that_nothing_is_shared() -> None:
-    assert "Nothing is shared with it, and nothing is taken from it." in markdown(
+    assert "Nothing is shared with it, and nothing is taken from it." in recipient_markdown(
         load_recipient(RECIPIENTS / "configmgr.yaml")
     )
 
@@ -61,7 +60,7 @@ def test_of_the_sibling_the_list_says_that_nothing_is_shared() -> None:
 def test_what_a_file_says_becomes_no_markup() -> None:
     fields = {"a": {"do": "keep", "about": EVIL, "example": EVIL}}
     evil = vendor(about=EVIL, functions=sync(fields=fields, text=EVIL))
-    assert set(Tags(html(evil)).found) == {
+    assert set(Tags(recipient_html(evil)).found) == {
         "html",
         "head",
         "meta",
@@ -78,31 +77,33 @@ def test_what_a_file_says_becomes_no_markup() -> None:
         "th",
         "td",
     }
-    row = next(line for line in markdown(evil).splitlines() if line.startswith("| a |"))
+    row = next(line for line in recipient_markdown(evil).splitlines() if line.startswith("| a |"))
     assert row.replace(r"\|", "").count("|") == 6
-    assert "<script>" not in markdown(evil).replace(r"\<", "")
+    assert "<script>" not in recipient_markdown(evil).replace(r"\<", "")
 
 
 def test_an_aggregate_is_said_to_be_one() -> None:
     said = sync(aggregate="fleet", fields={"events": {"type": "integer", "do": "keep"}})
-    assert "Counts and statistics of groups alone, never single records: fleet." in markdown(vendor(functions=said))
+    assert "Counts and statistics of groups alone, never single records: fleet." in recipient_markdown(
+        vendor(functions=said)
+    )
 
 
 def test_what_ends_it_and_how_soon_it_deletes_is_said() -> None:
-    text = markdown(load_recipient(RECIPIENTS / "apple.yaml"))
+    text = recipient_markdown(load_recipient(RECIPIENTS / "apple.yaml"))
     assert "When it ends: the token is disabled here, and the account is deleted at Apple." in text
     assert "and deletes within 30d what is called back." in text
 
 
 def test_the_page_fetches_nothing_and_is_made_for_dark_screens_and_paper() -> None:
-    page = html(load_recipient(RECIPIENTS / "apple.yaml"))
+    page = recipient_html(load_recipient(RECIPIENTS / "apple.yaml"))
     assert not [word for word in ("http:", "https://fonts", "src=", "@import", "<script") if word in page]
     assert "prefers-color-scheme: dark" in page
     assert "@media print" in page
 
 
 def test_listed_values_optional_fields_and_protocol_versions_are_printed() -> None:
-    lines = markdown(load_recipient(RECIPIENTS / "apple.yaml")).splitlines()
+    lines = recipient_markdown(load_recipient(RECIPIENTS / "apple.yaml")).splitlines()
     (status,) = (line for line in lines if line.startswith("| profile_status | assigned"))
     assert status.endswith("| keep; only empty, assigned, pushed, removed |")
     (support,) = (line for line in lines if line.startswith("| support_email_address"))
@@ -111,4 +112,4 @@ def test_listed_values_optional_fields_and_protocol_versions_are_printed() -> No
 
 def test_both_sides_of_an_end_are_printed_for_google() -> None:
     said = "Android enterprise management is turned off here, and the Google account is deleted at Google."
-    assert said in markdown(load_recipient(RECIPIENTS / "google.yaml"))
+    assert said in recipient_markdown(load_recipient(RECIPIENTS / "google.yaml"))

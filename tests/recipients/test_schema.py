@@ -8,14 +8,13 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from minimize.errors import PolicyError
-from minimize.policy.faults import Faults
-from minimize.policy.yaml import parse
+from minimize.policy.faults import FaultList
+from minimize.policy.yaml_nodes import parse_yaml
 from minimize.recipients import recipient_from
-from minimize.recipients.fields import words_of_fields
-from minimize.recipients.load import load_subprocessors
+from minimize.recipients.load import Subprocessor, load_subprocessors
 from minimize.recipients.model import Contract, Function, Recipient
+from minimize.recipients.reader import field_keys
 from minimize.recipients.schema import recipient_schema, subprocessors_schema
-from minimize.recipients.subprocessors import Subprocessor
 from tests.pipelines.shipped import RECIPIENTS
 from tests.project import write_yaml
 from tests.world import CONTRACT, sync, vendor_file
@@ -33,9 +32,9 @@ def test_the_schema_is_one() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_the_shipped_files_fit(path: Path) -> None:
-    root = parse(path.read_text(encoding="utf-8"), Faults())
+    root = parse_yaml(path.read_text(encoding="utf-8"), FaultList())
     assert root is not None
-    assert accepts(json.loads(json.dumps(root.plain())))
+    assert accepts(json.loads(json.dumps(root.to_data())))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +65,7 @@ def test_it_knows_every_key_of_the_models() -> None:
     assert set(schema["properties"]) == set(Recipient.model_fields) - {"path", "digest"}
     assert set(parts["contract"]["properties"]) == {name.rstrip("_") for name in Contract.model_fields}
     assert set(parts["function"]["properties"]) == set(Function.model_fields) - {"name", "line"}
-    assert set(parts["whole_field"]["properties"]) == set(words_of_fields())
+    assert set(parts["whole_field"]["properties"]) == set(field_keys())
 
 
 LISTED = Draft202012Validator(subprocessors_schema())
@@ -75,9 +74,9 @@ DESK = {"name": "Desk", "from": "2026-01-01", "until": "2026-07-01", "about": "t
 
 def test_the_schema_of_the_list_of_subprocessors_is_one_and_takes_the_shipped_list() -> None:
     Draft202012Validator.check_schema(subprocessors_schema())
-    root = parse((RECIPIENTS / "subprocessors.yaml").read_text(encoding="utf-8"), Faults())
+    root = parse_yaml((RECIPIENTS / "subprocessors.yaml").read_text(encoding="utf-8"), FaultList())
     assert root is not None
-    assert LISTED.is_valid(json.loads(json.dumps(root.plain())))
+    assert LISTED.is_valid(json.loads(json.dumps(root.to_data())))
     assert LISTED.is_valid({"subprocessors": [DESK]})
 
 

@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 
-from minimize.policy.faults import Faults
-from minimize.policy.yaml import parse
+from minimize.policy.faults import FaultList
+from minimize.policy.yaml_nodes import parse_yaml
 from minimize.recipients import Recipient, load_recipient, load_recipients, recipient_from
 from tests.pipelines.shipped import RECIPIENTS
 
@@ -39,9 +39,9 @@ def test_as_many_lines_go_and_come_as_are_known(name: str, out: int, back: int) 
 def test_the_recipient_of_the_documentation_is_one() -> None:
     text = (RECIPIENTS.parents[1] / "docs" / "guide" / "sharing.md").read_text()
     block = "recipient: " + text.partition("```yaml\nrecipient: ")[2].partition("```")[0]
-    root = parse(block, Faults())
+    root = parse_yaml(block, FaultList())
     assert root is not None
-    found = recipient_from(root.plain())
+    found = recipient_from(root.to_data())
     assert (list(found.functions["app_sync"].shared), found.functions["app_sync"].passing) == (
         ["app_id", "state", "bundle_size"],
         ("token",),
@@ -51,10 +51,10 @@ def test_the_recipient_of_the_documentation_is_one() -> None:
 def test_the_support_desk_is_an_agent_on_the_list_and_all_others_act_for_themselves() -> None:
     known = load_recipients(RECIPIENTS)
     assert known.names() == ("apple", "configmgr", "google", "jamf", "support_desk", "threat_defense")
-    agents = [name for name in known.names() if known.named(name).standing == "agent"]
+    agents = [name for name in known.names() if known.load(name).standing == "agent"]
     assert agents == ["support_desk"]
-    assert known.listed(known.named("support_desk"), date(2026, 1, 1))
-    assert not known.listed(known.named("support_desk"), date(2025, 12, 31))
+    assert known.is_listed(known.load("support_desk"), date(2026, 1, 1))
+    assert not known.is_listed(known.load("support_desk"), date(2025, 12, 31))
 
 
 def test_messages_of_apple_have_as_many_fields_as_are_known() -> None:

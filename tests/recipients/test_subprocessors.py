@@ -16,17 +16,17 @@ DESK = {"name": "Desk", "from": "2026-01-01", "until": "2026-07-01"}
 def test_a_name_is_listed_from_its_first_day_to_before_its_last(tmp_path: Path) -> None:
     listed = load_subprocessors(write_yaml(tmp_path / "subprocessors.yaml", {"subprocessors": [DESK]}))
     days = [date(2025, 12, 31), date(2026, 1, 1), date(2026, 6, 30), date(2026, 7, 1)]
-    assert [listed.lists("Desk", day) for day in days] == [False, True, True, False]
+    assert [listed.is_listed("Desk", day) for day in days] == [False, True, True, False]
 
 
 def test_a_name_may_come_back(tmp_path: Path) -> None:
     again = {"name": "Desk", "from": "2026-09-01"}
     listed = load_subprocessors(write_yaml(tmp_path / "subprocessors.yaml", {"subprocessors": [DESK, again]}))
-    assert [listed.lists("Desk", date(2026, month, 1)) for month in (6, 8, 9)] == [True, False, True]
+    assert [listed.is_listed("Desk", date(2026, month, 1)) for month in (6, 8, 9)] == [True, False, True]
 
 
 def test_without_a_file_nobody_is_listed(tmp_path: Path) -> None:
-    assert not load_subprocessors(tmp_path / "subprocessors.yaml").lists("Desk", date(2026, 2, 1))
+    assert not load_subprocessors(tmp_path / "subprocessors.yaml").is_listed("Desk", date(2026, 2, 1))
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from minimize.report import Report, report_of
-from minimize.report.facts import Facts, FieldFacts
+from minimize.report import OutputReport, create_report
+from minimize.report.facts import FieldFacts, ReportFacts
 from tests.project import AT, Project
 
 
-def report(project: Project, **asked: Any) -> Report:
-    return report_of(project.out, **{"at": AT, "keys": project.keys, "pipeline": project.folder, **asked})
+def report(project: Project, **asked: Any) -> OutputReport:
+    return create_report(project.out, **{"at": AT, "keys": project.keys, "pipeline": project.folder, **asked})
 
 
-def facts(project: Project, **asked: Any) -> Facts:
+def facts(project: Project, **asked: Any) -> ReportFacts:
     return report(project, **asked).facts
 
 

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from minimize.policy.approval import approval_digest
 from minimize.policy.load import load_policy
-from minimize.report.facts import Approved
+from minimize.report.facts import ApprovalAnswer
 from tests.project import Project, events
 from tests.report.telling import facts
 
 
-def said(project: Project, digest: str | None) -> Approved:
+def said(project: Project, digest: str | None) -> ApprovalAnswer:
     project.records(events(20))
     if digest is not None:
         project.policy(approved={"by": "ann", "on": "2026-11-20", "digest": digest})

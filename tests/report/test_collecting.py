@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pyarrow as pa
 
-from minimize.policy.load import policy_from
-from minimize.report.collecting import NAMED, mapped
-from minimize.report.facts import Collection
+from minimize.policy.load import policy_from_mapping
+from minimize.report.collection import MOST_NAMED_TENANTS, collection_of_settings
+from minimize.report.facts import CollectionFacts
 from minimize.settings import SettingsRows
-from minimize.settings.memory import from_memory
+from minimize.settings.files import read_memory
 from tests.project import AT, POLICY, Project, events
 from tests.report.telling import facts
 
@@ -23,11 +23,11 @@ def rows(changes: Iterable[Change]) -> SettingsRows:
         (tenant, subject, setting, value, "admin", AT - timedelta(days=days), AT - timedelta(days=days))
         for tenant, subject, setting, value, days in changes
     ]
-    return from_memory(pa.Table.from_pylist([dict(zip(columns, each, strict=True)) for each in said]))
+    return read_memory(pa.Table.from_pylist([dict(zip(columns, each, strict=True)) for each in said]))
 
 
-def of(changes: Iterable[Change]) -> Collection:
-    return mapped(policy_from({**POLICY, "levels": ["required", "full"]}), rows(changes), AT)
+def of(changes: Iterable[Change]) -> CollectionFacts:
+    return collection_of_settings(policy_from_mapping({**POLICY, "levels": ["required", "full"]}), rows(changes), AT)
 
 
 def test_tenants_are_counted_moment_by_moment() -> None:
@@ -57,7 +57,10 @@ def test_what_single_persons_say_is_nobodys_to_see() -> None:
 
 
 def test_many_tenants_are_grouped_without_their_names() -> None:
-    many = [(f"t{number:04}", None, "location", "on" if number % 3 else "off", 10) for number in range(NAMED * 10)]
+    many = [
+        (f"t{number:04}", None, "location", "on" if number % 3 else "off", 10)
+        for number in range(MOST_NAMED_TENANTS * 10)
+    ]
     found = of(many)
     assert [(group.tenants, group.names) for group in found.groups] == [(200, ()), (100, ())]
     assert found.rest == 0
@@ -79,7 +82,10 @@ def test_without_settings_there_is_no_map(project: Project) -> None:
 
 
 def test_settings_that_few_tenants_share_are_not_shown() -> None:
-    many = [(f"t{number:04}", None, "location", "on" if number > 2 else "off", 10) for number in range(NAMED * 2)]
+    many = [
+        (f"t{number:04}", None, "location", "on" if number > 2 else "off", 10)
+        for number in range(MOST_NAMED_TENANTS * 2)
+    ]
     found = of(many)
     assert [group.tenants for group in found.groups] == [57]
     assert found.rest == 3

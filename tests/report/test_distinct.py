@@ -3,9 +3,9 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from minimize.pointer import Pointer
-from minimize.report import distinct
-from minimize.report.distinct import Tally
+from minimize.arrow.pointers import Pointer
+from minimize.report import distinct_values
+from minimize.report.distinct_values import DistinctValues
 from tests.project import Project, events
 from tests.report.telling import field
 
@@ -19,7 +19,7 @@ ROWS = pa.record_batch(
 
 
 def counted(key: str) -> tuple[str, str]:
-    tally = Tally(Pointer.parse(key))
+    tally = DistinctValues(Pointer.parse(key))
     for start in (0, 2):
         tally.observe(ROWS.slice(start, 2))
     number, how = tally.count()
@@ -47,8 +47,8 @@ def test_a_column_that_is_not_there_has_no_values() -> None:
 
 
 def test_beyond_a_bound_nobody_counts_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(distinct, "MOST", 5)
-    tally = Tally(Pointer.parse("x"))
+    monkeypatch.setattr(distinct_values, "MOST_DISTINCT", 5)
+    tally = DistinctValues(Pointer.parse("x"))
     for start in (0, 4, 8):
         tally.observe(pa.record_batch({"x": list(range(start, start + 4))}))
     assert tally.count()[1].startswith("more than 5")

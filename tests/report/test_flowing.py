@@ -6,22 +6,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.governance.retention.expire import expire
-from minimize.report.facts import Flow
-from minimize.report.flowing import sum_of
-from minimize.report.rounding import Count
+from minimize.report.facts import RowFlow
+from minimize.report.rounded_counts import RoundedCount
+from minimize.report.row_flow import total_flow
 from tests.project import AT, BEFORE, DAY, Project, events
 from tests.report.telling import facts, report
 
-counts = st.integers(0, 2000).map(Count.of)
+counts = st.integers(0, 2000).map(RoundedCount.rounded)
 by_name = st.dictionaries(st.sampled_from(["a", "b", "c"]), counts, max_size=3)
-flows = st.builds(Flow, written=counts, gated=by_name, quarantined=by_name, suppressed=counts, deduplicated=counts)
+flows = st.builds(RowFlow, written=counts, gated=by_name, quarantined=by_name, suppressed=counts, deduplicated=counts)
 
 
 @given(st.lists(flows, max_size=5))
-def test_what_was_read_is_the_sum_of_what_became_of_it(each: list[Flow]) -> None:
-    whole = sum_of(each)
-    assert whole.read == Count.total(whole.parts.values())
-    assert whole.read == Count.total(flow.read for flow in each)
+def test_what_was_read_is_the_sum_of_what_became_of_it(each: list[RowFlow]) -> None:
+    whole = total_flow(each)
+    assert whole.read == RoundedCount.total(whole.parts.values())
+    assert whole.read == RoundedCount.total(flow.read for flow in each)
 
 
 def test_each_row_that_was_read_is_accounted_for(project: Project) -> None:
@@ -125,7 +125,7 @@ def deferring(project: Project) -> None:
 def test_deferred_rows_are_counted_over_all_dates(project: Project) -> None:
     deferring(project)
     found = {each.name: each.deferred for each in facts(project).outputs}
-    assert found == {"records": None, "daily": Count.of(2)}
+    assert found == {"records": None, "daily": RoundedCount.rounded(2)}
     assert "fewer than 5 rows deferred" in report(project).summary()
 
 

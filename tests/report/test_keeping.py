@@ -3,8 +3,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from minimize.governance.retention.expire import expire
-from minimize.governance.retention.plan import Open
-from minimize.report.keeping import _events
+from minimize.governance.retention.removal_plan import OpenDeadline
+from minimize.report.retention import _events_by_kind
 from tests.project import AGGREGATES, AT, BEFORE, DAY, Project, events
 from tests.report.telling import facts
 
@@ -76,9 +76,9 @@ def test_without_a_key_nobody_looks_at_what_is_overdue(project: Project) -> None
 
 def test_events_are_told_by_kind_and_name_nobody() -> None:
     items = [
-        Open("tenant_closed", AT, 3, "north", overdue=True),
-        Open("tenant_closed", AT + timedelta(days=1), 1, "south"),
-        Open("retention", AT, 9, overdue=True),
+        OpenDeadline("tenant_closed", AT, 3, "north", overdue=True),
+        OpenDeadline("tenant_closed", AT + timedelta(days=1), 1, "south"),
+        OpenDeadline("retention", AT, 9, overdue=True),
     ]
-    (found,) = _events(items)
+    (found,) = _events_by_kind(items)
     assert (found.kind, found.events, found.overdue, found.by) == ("tenant_closed", 2, 1, AT)

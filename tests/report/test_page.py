@@ -7,8 +7,8 @@ from html.parser import HTMLParser
 import pytest
 
 from minimize.errors import ConfigurationError
-from minimize.report import page as pages
-from minimize.report.page import page
+from minimize.report import output_report as pages
+from minimize.report.output_report import render_page
 from tests.project import Builds, Project, clean_environment, event, events, new_project
 from tests.report.telling import facts, report
 
@@ -90,14 +90,14 @@ def test_hostile_names_stay_text(project: Project) -> None:
 def test_names_are_no_mathematics_and_want_no_glyph(done: Project) -> None:
     found = facts(done)
     fields = tuple(replace(each, key=HOSTILE) for each in found.fields)
-    text = page(replace(found, fields=fields, pipeline=HOSTILE))
+    text = render_page(replace(found, fields=fields, pipeline=HOSTILE))
     assert "script" not in Seen(text).tags
     assert "$x^2$漢字" in text
 
 
 def test_the_same_facts_give_the_same_page(done: Project) -> None:
     found = facts(done)
-    assert page(found) == page(found)
+    assert render_page(found) == render_page(found)
 
 
 def test_an_output_without_rows_has_a_page_too(project: Project) -> None:

@@ -4,10 +4,10 @@ from decimal import Decimal
 
 import pytest
 
-from minimize.policy.condition import Equals
-from minimize.policy.model import Case, Field
-from minimize.report.phrases import _PHRASES, conditions_of, forms_of, phrase
-from minimize.techniques import TECHNIQUES, Step
+from minimize.policy.condition import FieldEquals
+from minimize.policy.model import Field, FieldCase
+from minimize.report.fields import _PHRASES, collection_conditions, field_phrase, step_phrase
+from minimize.techniques import TECHNIQUES, TechniqueStep
 from minimize.techniques.bin import Bin
 from minimize.techniques.clip import Clip
 from minimize.techniques.keep import Keep
@@ -35,20 +35,20 @@ def test_every_technique_has_its_sentence() -> None:
         (TruncateTime(to="week", zone="Europe/Paris"), "cut to the week in Europe/Paris"),
     ],
 )
-def test_parameters_are_in_the_words(step: Step, said: str) -> None:
-    assert phrase(step) == said
+def test_parameters_are_in_the_words(step: TechniqueStep, said: str) -> None:
+    assert step_phrase(step) == said
 
 
 def test_cases_are_told_with_their_conditions() -> None:
     field = Field(
         key="phone",
         type="string",
-        cases=(Case(when=Equals("owner", ("personal",)), do=(Mask(keep_last=4),)),),
+        cases=(FieldCase(when=FieldEquals("owner", ("personal",)), do=(Mask(keep_last=4),)),),
         otherwise=(Keep(),),
     )
-    assert forms_of(field) == "masked but for the last 4 characters where owner is personal; otherwise as it came"
+    assert field_phrase(field) == "masked but for the last 4 characters where owner is personal; otherwise as it came"
 
 
 def test_what_must_hold_for_a_value_is_told() -> None:
-    field = Field(key="x", type="string", feature="usage", level="full", collect_if=Equals("owner", ("us",)))
-    assert conditions_of(field) == ("feature usage is on", "level is full or higher", "owner is us")
+    field = Field(key="x", type="string", feature="usage", level="full", collect_if=FieldEquals("owner", ("us",)))
+    assert collection_conditions(field) == ("feature usage is on", "level is full or higher", "owner is us")

@@ -7,7 +7,7 @@ import pytest
 
 from minimize.errors import CheckFailed, ConfigurationError, OutputError
 from minimize.keys import new_keyring
-from minimize.report import report_of
+from minimize.report import create_report
 from tests.project import AT, FIELDS, Builds, Project, events
 from tests.report.telling import facts, report
 
@@ -28,7 +28,7 @@ def receipt_of(project: Project) -> Path:
 
 def test_without_receipts_there_is_nothing_to_tell(project: Project) -> None:
     with pytest.raises(OutputError, match="no output here"):
-        report_of(project.out, at=AT)
+        create_report(project.out, at=AT)
 
 
 def test_a_damaged_receipt_is_named(done: Project) -> None:
@@ -66,7 +66,7 @@ def test_without_the_pipeline_the_receipts_still_tell(
     done.out.rename(elsewhere / "moved")
     (done.folder / "pipeline.yaml").unlink()
     monkeypatch.chdir(elsewhere)
-    found = report_of(elsewhere / "moved", at=AT, keys=done.keys).facts
+    found = create_report(elsewhere / "moved", at=AT, keys=done.keys).facts
     assert str(found.flow.written) == "60"
     assert len(found.fields) == 8
     assert "what today's pipeline and policy say" in {each.what for each in found.hidden}
@@ -101,4 +101,4 @@ def test_the_summary_fits_its_width(done: Project) -> None:
 
 
 def test_a_report_does_not_print_its_facts(done: Project) -> None:
-    assert repr(report(done)) == "Report()"
+    assert repr(report(done)) == "OutputReport()"

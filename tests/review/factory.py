@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from minimize.policy.load import policy_from
+from minimize.policy.load import policy_from_mapping
 from minimize.policy.model import Policy
-from minimize.review.change import Changes, gathered
-from minimize.review.fields import Sides
-from minimize.review.policies import policy_changes
+from minimize.review.changes import ChangeReport, collect_changes
+from minimize.review.policy_changes import PolicySides, policy_changes
 
 BODY: dict[str, Any] = {
     "policy": "p",
@@ -35,14 +34,14 @@ def policy(field: dict[str, Any] | None = None, **head: Any) -> Policy:
     """The policy, with a field `f` where one is given."""
     fields = {**BODY["fields"], **head.pop("fields", {})}
     given = {**BODY, **head, "fields": fields | ({} if field is None else {"f": field})}
-    return policy_from({key: value for key, value in given.items() if value is not None})
+    return policy_from_mapping({key: value for key, value in given.items() if value is not None})
 
 
-def between(old: Policy, new: Policy) -> Changes:
+def between(old: Policy, new: Policy) -> ChangeReport:
     """All changes."""
-    return gathered(policy_changes(Sides(old, new, "old", "new")))
+    return collect_changes(policy_changes(PolicySides(old, new, "old", "new")))
 
 
 def told(old: Policy, new: Policy) -> list[tuple[str, str]]:
     """The codes and grades of all changes."""
-    return [(change.code, change.grade) for change in between(old, new).found]
+    return [(change.code, change.grade) for change in between(old, new).changes]

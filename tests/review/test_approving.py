@@ -13,11 +13,11 @@ import pytest
 import minimize
 from minimize.errors import AccessDenied, CheckFailed, ConfigurationError, RefusedError
 from minimize.ledger import find_ledger
-from minimize.ledger.asked import logged
-from minimize.ledger.audit import Wanted
+from minimize.ledger.audit_check import find_entries
+from minimize.ledger.audit_log import EntryFilter
 from minimize.ledger.ledger import open_ledger
 from minimize.policy.load import load_policy
-from minimize.review.approving import approve
+from minimize.review.approval import approve
 from tests.ledger.ledgers import empty
 from tests.project import AT, Builds, Project, enter, events, new_project, table, write_yaml
 from tests.world import access_file
@@ -38,7 +38,7 @@ def wants(project: Project, **said: str) -> None:
 
 def told(project: Project) -> list[dict[str, Any]]:
     with open_ledger(find_ledger(project.folder / "ledger.db")) as ledger:
-        return [json.loads(entry.event) for entry in logged(ledger, Wanted(activity="policy"))]
+        return [json.loads(entry.event) for entry in find_entries(ledger, EntryFilter(activity="policy"))]
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:

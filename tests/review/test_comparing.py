@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from minimize.errors import ConfigurationError, PolicyError
-from minimize.review.change import Changes
-from minimize.review.comparing import diff
+from minimize.review.changes import ChangeReport
+from minimize.review.diff import diff
 from tests.project import FIELDS, PIPELINE, POLICY
 from tests.review.repository import Repository, repository
 
@@ -26,12 +26,12 @@ def _repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
     return repository(tmp_path)
 
 
-def told(changes: Changes) -> list[tuple[str, str, str | None]]:
-    return [(change.code, change.grade, change.file) for change in changes.found]
+def told(changes: ChangeReport) -> list[tuple[str, str, str | None]]:
+    return [(change.code, change.grade, change.file) for change in changes.changes]
 
 
 def test_our_own_pipelines_and_themselves_differ_in_nothing() -> None:
-    assert diff(SHIPPED, SHIPPED).found == ()
+    assert diff(SHIPPED, SHIPPED).changes == ()
 
 
 def test_a_revision_is_compared_with_a_path(repo: Repository) -> None:
@@ -69,7 +69,7 @@ def test_purposes_of_the_configuration_are_those_of_the_revision(repo: Repositor
     repo.writes("minimize.yaml", "purposes: [fleet]\n")
     repo.writes("pipelines/p/policy.yaml", {**POLICY, "purposes": [*POLICY["purposes"], "fleet"]})
     repo.commits("two")
-    assert {change.code for change in diff("one", "two", ".").found} == {"J021", "J050"}
+    assert {change.code for change in diff("one", "two", ".").changes} == {"J021", "J050"}
 
 
 def test_nothing_of_a_repository_is_put_anywhere_but_what_people_wrote(
@@ -98,7 +98,7 @@ def test_a_policy_that_comes_loosens_and_one_that_goes_tightens(repo: Repository
 
 def test_the_line_is_that_of_what_changed(repo: Repository) -> None:
     path = repo.writes("pipelines/p/policy.yaml", LONGER)
-    (change,) = diff("one", "pipelines").found
+    (change,) = diff("one", "pipelines").changes
     line = next(n for n, text in enumerate(path.read_text().splitlines(), 1) if '"retention": "60d"' in text)
     assert change.line == line
 
@@ -157,7 +157,7 @@ def test_outside_of_a_repository_a_revision_is_none(tmp_path: Path, monkeypatch:
 
 def test_without_git_two_paths_are_compared_all_the_same(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    assert diff("pipelines", "pipelines").found == ()
+    assert diff("pipelines", "pipelines").changes == ()
     with pytest.raises(ConfigurationError, match="no `git` here"):
         diff("one", "pipelines")
 
@@ -201,9 +201,9 @@ def test_changes_of_a_pipeline_loosen_one_way_and_not_the_other(name: str, tmp_p
     forth, back = (
         diff(tmp_path / one, tmp_path / two) for one, two in (("old.yaml", "new.yaml"), ("new.yaml", "old.yaml"))
     )
-    assert [(each.code, each.grade) for each in forth.found] == [(code, "loosens")]
+    assert [(each.code, each.grade) for each in forth.changes] == [(code, "loosens")]
     expected = "loosens" if name == "another purpose" else "tightens"
-    assert [(each.code, each.grade) for each in back.found] == [(code, expected)]
+    assert [(each.code, each.grade) for each in back.changes] == [(code, expected)]
 
 
 RECEIVED = {"recipient": "vendor", "function": "hook", "having": ["connection"]}
@@ -225,7 +225,7 @@ def test_who_sends_the_records_of_a_pipeline_is_compared(
     for name, sent in (("old.yaml", before), ("new.yaml", after)):
         source = {**PIPELINE["source"], **sent}
         (tmp_path / name).write_text(json.dumps({**PIPELINE, "source": source}))
-    found = diff(tmp_path / "old.yaml", tmp_path / "new.yaml").found
+    found = diff(tmp_path / "old.yaml", tmp_path / "new.yaml").changes
     assert [(each.code, each.grade) for each in found] == [("J031", grade) for grade in grades]
 
 
@@ -233,8 +233,8 @@ def test_what_runs_put_beside_their_receipts_is_not_compared(repo: Repository) -
     for name, says in (("policy.yaml", POLICY), ("receipt.json", {}), ("pipeline.yaml", PIPELINE)):
         repo.writes(f"pipelines/p/out/runs/r1/{name}", says)
     repo.writes("pipelines/.cache/policy.yaml", POLICY)
-    assert diff("one", "pipelines").found == ()
+    assert diff("one", "pipelines").changes == ()
     repo.git("rm", "-rqf", "--cached", "--ignore-unmatch", "pipelines/.cache")
     repo.git("add", "pipelines/p")
     repo.git("commit", "-qm", "two")
-    assert diff("one", "HEAD", "pipelines").found == ()
+    assert diff("one", "HEAD", "pipelines").changes == ()

@@ -9,23 +9,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Level, Within
-from minimize.review.conditions import condition_grade, implies
+from minimize.policy.condition import AllOf, AnyOf, Condition, FeatureOn, FieldEquals, LevelAtLeast, TimeWithin
+from minimize.review.technique_changes import condition_grade, implies
 
 LEVELS = ("required", "basic", "full")
-A, B = Equals("a", (1,)), Equals("a", (1, 2))
+A, B = FieldEquals("a", (1,)), FieldEquals("a", (1, 2))
 ATOMS = [
-    *(Equals("a", values) for values in ((1,), (2,), (1, 2))),
-    Equals("b", (1,)),
-    *(Level(name) for name in LEVELS),
-    Feature("f"),
-    *(Within("seen", timedelta(days=days), of) for days in (1, 7) for of in ("time", "other")),
+    *(FieldEquals("a", values) for values in ((1,), (2,), (1, 2))),
+    FieldEquals("b", (1,)),
+    *(LevelAtLeast(name) for name in LEVELS),
+    FeatureOn("f"),
+    *(TimeWithin("seen", timedelta(days=days), of) for days in (1, 7) for of in ("time", "other")),
 ]
 conditions: some.SearchStrategy[Condition] = some.recursive(
     some.sampled_from(ATOMS),
     lambda inner: some.builds(
         lambda kind, parts: kind(tuple(parts)),
-        some.sampled_from([All, AnyOf]),
+        some.sampled_from([AllOf, AnyOf]),
         some.lists(inner, min_size=1, max_size=3),
     ),
     max_leaves=6,
@@ -38,17 +38,17 @@ WORLDS = [
 
 def holds(condition: Condition, world: dict[str, object]) -> bool:
     match condition:
-        case All(of):
+        case AllOf(of):
             return all(holds(part, world) for part in of)
         case AnyOf(of):
             return any(holds(part, world) for part in of)
-        case Feature():
+        case FeatureOn():
             return bool(world["f"])
-        case Level(name):
+        case LevelAtLeast(name):
             return LEVELS.index(str(world["level"])) >= LEVELS.index(name)
-        case Equals(key, values):
+        case FieldEquals(key, values):
             return world[key] in values
-        case Within(_, age, of):
+        case TimeWithin(_, age, of):
             return int(str(world[of])) < age.days
 
 
@@ -69,11 +69,11 @@ def test_where_the_way_tightens_the_way_back_loosens(one: Condition, other: Cond
     [
         (None, A),
         (B, A),
-        (A, All((A, Feature("f")))),
-        (AnyOf((A, Feature("f"))), A),
-        (Level("basic"), Level("full")),
-        (AnyOf((A, Feature("f"))), All((A, Feature("f")))),
-        (All((B, Feature("f"))), All((A, Feature("f"), Level("basic")))),
+        (A, AllOf((A, FeatureOn("f")))),
+        (AnyOf((A, FeatureOn("f"))), A),
+        (LevelAtLeast("basic"), LevelAtLeast("full")),
+        (AnyOf((A, FeatureOn("f"))), AllOf((A, FeatureOn("f")))),
+        (AllOf((B, FeatureOn("f"))), AllOf((A, FeatureOn("f"), LevelAtLeast("basic")))),
     ],
     ids=str,
 )
@@ -82,8 +82,8 @@ def test_what_holds_less_often_tightens(old: Condition | None, new: Condition) -
 
 
 def test_the_same_in_another_order_is_the_same() -> None:
-    assert condition_grade(All((A, Feature("f"))), All((Feature("f"), A))) == "neutral"
+    assert condition_grade(AllOf((A, FeatureOn("f"))), AllOf((FeatureOn("f"), A))) == "neutral"
 
 
 def test_of_levels_that_nobody_knows_the_order_of_nothing_is_known() -> None:
-    assert condition_grade(Level("basic"), Level("full")) == "loosens"
+    assert condition_grade(LevelAtLeast("basic"), LevelAtLeast("full")) == "loosens"

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from minimize.errors import ConfigurationError
-from minimize.review.expected import Cell, differences, expected_rows, same
+from minimize.review.fixtures import CsvCell, is_same_value, read_expected_rows, row_differences
 
 ROWS: list[dict[str, Any]] = [
     {"a": "x", "n": 1.5, "at": "2026-11-24T10:00:00Z"},
@@ -19,7 +19,7 @@ ROWS: list[dict[str, Any]] = [
 
 
 def told(found: Any, expected: Any, keyed: tuple[str, ...] = ()) -> list[tuple[str, int | None, str | None]]:
-    return [(each.code, each.row, each.column) for each in differences(found, expected, keyed)]
+    return [(each.code, each.row, each.column) for each in row_differences(found, expected, keyed)]
 
 
 def test_the_same_rows_differ_in_nothing() -> None:
@@ -66,15 +66,15 @@ def test_in_columns_that_depend_on_keys_one_text_stands_for_one_value(labels: li
         (True, 1, False),
         ([1, {"a": None}], [1, {}], True),
         ("2026-11-24T10:00:00Z", "2026-11-24T10:00:00", False),
-        (True, Cell("true"), True),
-        ("true", Cell("true"), True),
-        ([1, 2], Cell("[1, 2]"), True),
-        (2, Cell("two"), False),
-        ("", Cell(""), False),
+        (True, CsvCell("true"), True),
+        ("true", CsvCell("true"), True),
+        ([1, 2], CsvCell("[1, 2]"), True),
+        (2, CsvCell("two"), False),
+        ("", CsvCell(""), False),
     ],
 )
 def test_spellings(found: Any, expected: Any, is_so: bool) -> None:
-    assert same(found, expected) is is_so
+    assert is_same_value(found, expected) is is_so
 
 
 def test_every_format_says_the_same(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_every_format_says_the_same(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": ["x", "y"], "n": [1.5, None]}), tmp_path / "expect.parquet")
     found = [{"a": "x", "n": 1.5}, {"a": "y", "n": None}]
     for kind in ("ndjson", "csv", "parquet"):
-        assert told(found, expected_rows(tmp_path / f"expect.{kind}")) == []
+        assert told(found, read_expected_rows(tmp_path / f"expect.{kind}")) == []
 
 
 @pytest.mark.parametrize(
@@ -94,6 +94,6 @@ def test_what_cannot_be_read_is_told_without_what_it_holds(name: str, content: s
     if name == "e.csv":
         (tmp_path / name).write_bytes(b"\xff")
     with pytest.raises(ConfigurationError, match="cannot be read") as caught:
-        expected_rows(tmp_path / name)
+        read_expected_rows(tmp_path / name)
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None

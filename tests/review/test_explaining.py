@@ -12,14 +12,13 @@ import pytest
 
 import minimize
 from minimize.errors import ConfigurationError
-from minimize.governance.retention.recording import Wish, add_event
-from minimize.job.collecting import load_job_settings
+from minimize.governance.retention.event_admin import NewEvent, add_event
+from minimize.governance.workspace import Workspace as Places
 from minimize.keys import find_keyring
 from minimize.policy.load import load_pipeline
-from minimize.review.explaining import Explanation, explain
-from minimize.review.recorded import Recorded
+from minimize.review.explain import FieldExplanation, RecordExplanation, explain
 from minimize.review.trial import Trial
-from minimize.switching import House as Places
+from minimize.runs.provenance import load_pipeline_settings
 from tests.project import AT, FIELDS, SETTINGS, Project, enter, event, new_project
 
 TENANTS = ("north", "south", "west")
@@ -111,7 +110,7 @@ def _runs(project: Project) -> None:
     project.run()
 
 
-def of(project: Project, field: str, **more: Any) -> Explanation:
+def of(project: Project, field: str, **more: Any) -> FieldExplanation:
     return explain(project.folder, field, at=AT, keys=project.keys, **more)
 
 
@@ -133,7 +132,7 @@ def fields(project: Project) -> list[str]:
 def test_of_every_record_and_field_it_says_what_the_run_did(project: Project) -> None:
     job = load_pipeline(project.folder)
     keys = find_keyring(project.keys, project.folder)
-    rows = load_job_settings(None, job)
+    rows = load_pipeline_settings(None, job)
     assert keys is not None
     assert rows is not None
     trial = Trial.of(job, [file_of(project)], AT, rows, keys)
@@ -141,9 +140,9 @@ def test_of_every_record_and_field_it_says_what_the_run_did(project: Project) ->
     written = iter(minimize.read(project.out).to_pylist())
     seen: set[str] = set()
     for each in tried:
-        row = next(written) if each.fate == "leaves" else {}
+        row = next(written) if each.outcome == "leaves" else {}
         for key in fields(project):
-            outcome = Recorded(trial, each, key, rows.at(AT)).outcome()
+            outcome = RecordExplanation(trial, each, key, rows.effective_at(AT)).outcome()
             seen.add(outcome)
             leaves = outcome in ("kept", "generalized", "mixed")
             assert (value(row, key) is not None) <= leaves, (each.line, key, outcome)
@@ -269,7 +268,7 @@ def test_a_record_of_somebody_who_is_gone_says_so(tmp_path: Path, monkeypatch: p
     path = project.records([event(0), event(2)])
     project.run()
     soon = AT - timedelta(minutes=1)
-    add_event(Wish("north", "erasure", "d0", soon), Places(project.out / "ledger.db", keys=project.keys), soon)
+    add_event(NewEvent("north", "erasure", "d0", soon), Places(project.out / "ledger.db", keys=project.keys), soon)
     gone, other = (of(project, "model", record=f"{path}:{line}") for line in (1, 2))
     assert (gone.outcome, other.outcome) == ("record gated", "generalized")
     assert "gated: it is of somebody of whom the ledger tells that they are gone" in [step.found for step in gone.steps]

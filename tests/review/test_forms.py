@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from minimize.policy.model import Do
-from minimize.review.forms import PARAMETERS, form_grade
+from minimize.policy.model import Treatment
+from minimize.review.technique_changes import PARAMETER_COMPARISONS, chain_grade
 from minimize.techniques import TECHNIQUES
 
 FOLDER = Path(__file__).parent
@@ -48,20 +48,20 @@ INCOMPARABLE: dict[str, list[dict[str, Any]]] = {
 }
 
 
-def form(word: str, given: dict[str, Any]) -> Do:
+def form(word: str, given: dict[str, Any]) -> Treatment:
     return (TECHNIQUES[word].model_validate(given, context={"folder": FOLDER}),)
 
 
 def test_what_has_an_order_is_a_parameter_of_its_technique() -> None:
     known = {name: set(kind.model_fields) for name, kind in TECHNIQUES.items()}
-    assert {name: set(parameters) for name, parameters in PARAMETERS.items()} == {
-        name: known[name] for name in PARAMETERS
+    assert {name: set(parameters) for name, parameters in PARAMETER_COMPARISONS.items()} == {
+        name: known[name] for name in PARAMETER_COMPARISONS
     }
 
 
 def test_a_parameter_without_an_order_loosens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minimize.review.forms.PARAMETERS", {})
-    assert form_grade(form("mask", {"keep_last": 4}), form("mask", {"keep_last": 2})) == "loosens"
+    monkeypatch.setattr("minimize.review.technique_changes.PARAMETER_COMPARISONS", {})
+    assert chain_grade(form("mask", {"keep_last": 4}), form("mask", {"keep_last": 2})) == "loosens"
 
 
 @pytest.mark.parametrize("word", CHAINS)
@@ -69,34 +69,34 @@ def test_a_coarser_form_tightens_and_a_finer_loosens(word: str) -> None:
     chain = [form(word, given) for given in CHAINS[word]]
     for place, finer in enumerate(chain):
         for coarser in chain[place + 1 :]:
-            assert form_grade(finer, coarser) == "tightens"
-            assert form_grade(coarser, finer) == "loosens"
+            assert chain_grade(finer, coarser) == "tightens"
+            assert chain_grade(coarser, finer) == "loosens"
 
 
 @pytest.mark.parametrize("word", CHAINS)
 def test_the_same_form_is_neutral(word: str) -> None:
-    assert {form_grade(form(word, given), form(word, given)) for given in CHAINS[word]} == {"neutral"}
+    assert {chain_grade(form(word, given), form(word, given)) for given in CHAINS[word]} == {"neutral"}
 
 
 @pytest.mark.parametrize("word", INCOMPARABLE)
 def test_forms_that_cannot_be_compared_loosen(word: str) -> None:
     one, other = (form(word, given) for given in INCOMPARABLE[word])
-    assert (form_grade(one, other), form_grade(other, one)) == ("loosens", "loosens")
+    assert (chain_grade(one, other), chain_grade(other, one)) == ("loosens", "loosens")
 
 
 def test_a_week_is_not_made_of_months() -> None:
     week, month = (form("truncate_time", {"to": unit}) for unit in ("week", "month"))
-    assert (form_grade(week, month), form_grade(month, week)) == ("loosens", "loosens")
+    assert (chain_grade(week, month), chain_grade(month, week)) == ("loosens", "loosens")
 
 
 def test_edges_that_are_left_out_make_wider_bins() -> None:
     many, few = form("bin", {"edges": [1, 2, 3]}), form("bin", {"edges": [1, 3]})
-    assert (form_grade(many, few), form_grade(few, many)) == ("tightens", "loosens")
+    assert (chain_grade(many, few), chain_grade(few, many)) == ("tightens", "loosens")
 
 
 def test_labels_tell_the_ends_of_open_bins() -> None:
     numbers, labels = form("bin", {"edges": [1, 2]}), form("bin", {"edges": [1, 2], "as": "label"})
-    assert (form_grade(labels, numbers), form_grade(numbers, labels)) == ("tightens", "loosens")
+    assert (chain_grade(labels, numbers), chain_grade(numbers, labels)) == ("tightens", "loosens")
 
 
 def test_a_hierarchy_is_its_content(tmp_path: Path) -> None:
@@ -109,6 +109,6 @@ def test_a_hierarchy_is_its_content(tmp_path: Path) -> None:
         forms.append(
             [(kind.model_validate({"hierarchy": "h.csv", "level": n}, context={"folder": folder}),) for n in (1, 2)]
         )
-    assert form_grade(forms[0][0], forms[1][0]) == "neutral"
-    assert form_grade(forms[0][0], forms[0][1]) == "tightens"
-    assert form_grade(forms[0][0], forms[2][0]) == "loosens"
+    assert chain_grade(forms[0][0], forms[1][0]) == "neutral"
+    assert chain_grade(forms[0][0], forms[0][1]) == "tightens"
+    assert chain_grade(forms[0][0], forms[2][0]) == "loosens"

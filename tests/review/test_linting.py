@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import PolicyError
-from minimize.review.linting import lint_of
+from minimize.review.lint import lint_path
 
 ROOT = Path(__file__).parents[2]
 ON = date(2026, 11, 25)
 
 
 def codes(path: Path) -> set[str]:
-    return {finding.code for finding in lint_of(path, on=ON)}
+    return {finding.code for finding in lint_path(path, on=ON)}
 
 
 def test_a_policy_alone_is_judged_as_such() -> None:
-    found = lint_of(ROOT / "pipelines/device_telemetry/policy.yaml", on=ON)
+    found = lint_path(ROOT / "pipelines/device_telemetry/policy.yaml", on=ON)
     assert {finding.code for finding in found} >= {"L003", "L004"}
     assert {finding.file for finding in found} == {str(ROOT / "pipelines/device_telemetry/policy.yaml")}
 
@@ -28,7 +28,7 @@ def test_a_policy_alone_is_judged_as_such() -> None:
 def test_a_policy_with_faults_tells_them(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("policy: p\nversion: 1\npurposes: [operations]\nfields:\n  a: {type: strin, do: keep}\n")
-    assert [(finding.code, finding.line) for finding in lint_of(file, on=ON)] == [("P007", 5)]
+    assert [(finding.code, finding.line) for finding in lint_path(file, on=ON)] == [("P007", 5)]
 
 
 def test_a_folder_is_judged_with_everything_below_it(tmp_path: Path) -> None:
@@ -40,15 +40,15 @@ def test_a_folder_is_judged_with_everything_below_it(tmp_path: Path) -> None:
         folder / "usage_events",
     )
     assert codes(folder) >= set().union(*map(codes, parts))
-    assert {Path(finding.file or "").parent.name for finding in lint_of(folder, on=ON)} >= {"device_telemetry"}
+    assert {Path(finding.file or "").parent.name for finding in lint_path(folder, on=ON)} >= {"device_telemetry"}
 
 
 def test_a_folder_in_which_there_is_nothing_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match="cannot be read"):
-        lint_of(tmp_path, on=ON)
+        lint_path(tmp_path, on=ON)
 
 
 def test_links_are_not_followed_out_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "away").symlink_to(ROOT / "pipelines")
     with pytest.raises(PolicyError, match="cannot be read"):
-        lint_of(tmp_path, on=ON)
+        lint_path(tmp_path, on=ON)

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from minimize.governance.access import access_from
+from minimize.governance.access import access_from_mapping
 from minimize.recipients.load import recipient_from
-from minimize.review.access import access_changes
-from minimize.review.change import Change, gathered
-from minimize.review.comparing import diff
-from minimize.review.recipients import recipient_changes
+from minimize.review.access_changes import access_changes
+from minimize.review.changes import GradedChange, collect_changes
+from minimize.review.diff import diff
+from minimize.review.recipient_changes import recipient_changes
 from tests.project import write_yaml
 from tests.world import access_file, assignment
 
@@ -63,12 +63,12 @@ LOOSENS: dict[str, tuple[dict[str, Any], str, str]] = {
 }
 
 
-def recipients(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
+def recipients(old: dict[str, Any], new: dict[str, Any]) -> list[GradedChange]:
     sides = [
         recipient_from({key: value for key, value in {**BODY, **side}.items() if value is not None})
         for side in (old, new)
     ]
-    return list(gathered(recipient_changes(sides[0], sides[1], "new")).found)
+    return list(collect_changes(recipient_changes(sides[0], sides[1], "new")).changes)
 
 
 @pytest.mark.parametrize(
@@ -97,8 +97,8 @@ def test_a_new_text_with_a_new_version_is_neutral() -> None:
 
 
 def access(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, str]]:
-    changes = gathered(access_changes(access_from(old), access_from(new), "new"))
-    return [(each.code, each.grade) for each in changes.found]
+    changes = collect_changes(access_changes(access_from_mapping(old), access_from_mapping(new), "new"))
+    return [(each.code, each.grade) for each in changes.changes]
 
 
 ANN = assignment("analyst", "ann", tenants=["north"])
@@ -178,7 +178,7 @@ def test_an_access_file_that_comes_tightens_and_a_list_is_compared_entry_by_entr
         (tmp_path / name).mkdir()
         (tmp_path / name / "subprocessors.yaml").write_text(json.dumps({"subprocessors": entries}))
     write_yaml(tmp_path / "new" / "access.yaml", access_file(ANN))
-    found = diff(tmp_path / "old", tmp_path / "new").found
+    found = diff(tmp_path / "old", tmp_path / "new").changes
     assert [(each.code, each.grade, each.about) for each in found] == [
         ("J060", "loosens", "S"),
         ("J001", "tightens", None),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from minimize.review.change import Changes
+from minimize.review.changes import ChangeReport
 from tests.review.factory import BODY, between, policy, told
 
 
@@ -85,7 +85,7 @@ def test_an_approval_that_is_lost_loosens() -> None:
 
 def test_what_loosens_comes_first_with_file_and_line() -> None:
     found = between(policy({"type": "string", "do": "drop"}), policy({"type": "string", "do": "keep"}, version=3))
-    assert [(change.grade, change.file, change.about) for change in found.found] == [
+    assert [(change.grade, change.file, change.about) for change in found.changes] == [
         ("loosens", "new", "f"),
         ("neutral", "new", None),
     ]
@@ -95,9 +95,9 @@ def test_what_is_allowed_is_not_against_it() -> None:
     found = between(
         policy(), policy(retention="90d", purposes=["operations", "customer_support", "quality_and_security"])
     )
-    assert [change.code for change in found.against] == ["J020", "J021"]
-    assert [change.code for change in found.allowing(["J020"]).against] == ["J021"]
-    assert found.allowing(["all"]).against == ()
+    assert [change.code for change in found.not_allowed] == ["J020", "J021"]
+    assert [change.code for change in found.allowing(["J020"]).not_allowed] == ["J021"]
+    assert found.allowing(["all"]).not_allowed == ()
 
 
 DOS = [
@@ -162,7 +162,7 @@ policies = some.builds(lambda field, head: policy(field, **head), fields, heads)
 
 @given(policies)
 def test_a_policy_and_itself_differ_in_nothing(one: Any) -> None:
-    assert between(one, one).found == ()
+    assert between(one, one).changes == ()
 
 
 @given(policies, policies)
@@ -176,8 +176,8 @@ def test_where_the_way_tightens_the_way_back_loosens(one: Any, other: Any) -> No
 
 @given(some.builds(lambda field: policy(field), fields), some.builds(lambda field: policy(field), fields))
 def test_each_change_that_tightens_loosens_on_the_way_back(one: Any, other: Any) -> None:
-    def by(changes: Changes) -> dict[tuple[str, str | None], str]:
-        return {(change.code, change.about): change.grade for change in changes.found}
+    def by(changes: ChangeReport) -> dict[tuple[str, str | None], str]:
+        return {(change.code, change.about): change.grade for change in changes.changes}
 
     forth, back = by(between(one, other)), by(between(other, one))
     assert {key: back[key] for key, grade in forth.items() if grade == "tightens"} == {

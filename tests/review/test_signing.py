@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from minimize.policy.approval import form_of
-from minimize.policy.faults import Faults
-from minimize.policy.model import Approved
-from minimize.policy.yaml import Node, parse
-from minimize.review.signing import with_approval
+from minimize.policy.approval import content_digest
+from minimize.policy.faults import FaultList
+from minimize.policy.model import PolicyApproval
+from minimize.policy.yaml_nodes import YamlNode, parse_yaml
+from minimize.review.approval import with_approval
 
-SAID = Approved(by='Ann O\'Neil: "x" # y', on="2026-11-25", digest="sha256:" + "0" * 64)
+SAID = PolicyApproval(by='Ann O\'Neil: "x" # y', on="2026-11-25", digest="sha256:" + "0" * 64)
 TEXTS = {
     "plain": "policy: p\nversion: 1\npurposes: [operations]   # two\n\n# fields\nfields:\n  a: {type: string,    do: keep}\n",
     "no newline at the end": "policy: p\nversion: 1",
@@ -22,8 +22,8 @@ TEXTS = {
 }
 
 
-def root(text: str) -> Node:
-    found = parse(text, Faults())
+def root(text: str) -> YamlNode:
+    found = parse_yaml(text, FaultList())
     assert found is not None
     return found
 
@@ -31,8 +31,8 @@ def root(text: str) -> Node:
 @pytest.mark.parametrize("name", TEXTS)
 def test_the_text_says_the_approval_and_otherwise_the_same(name: str) -> None:
     after = root(with_approval(TEXTS[name], SAID))
-    assert after.entries["approved"].plain() == SAID.model_dump()
-    assert form_of(after) == form_of(root(TEXTS[name]))
+    assert after.entries["approved"].to_data() == SAID.model_dump()
+    assert content_digest(after) == content_digest(root(TEXTS[name]))
 
 
 @pytest.mark.parametrize("name", [name for name in TEXTS if name not in ("json", "no newline at the end")])
@@ -52,7 +52,7 @@ def test_it_stands_behind_the_head() -> None:
 def test_another_approval_goes(old: str) -> None:
     text = f"policy: p\n{old}   # see ticket\nfields: {{a: {{type: string}}}}\n"
     again = with_approval(text, SAID)
-    assert root(again).entries["approved"].plain() == SAID.model_dump()
+    assert root(again).entries["approved"].to_data() == SAID.model_dump()
     assert again.startswith("policy: p\napproved: {by: ")
     assert again.endswith("   # see ticket\nfields: {a: {type: string}}\n")
 

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import minimize
-from minimize.job.collecting import load_job_settings
 from minimize.keys import new_keyring
 from minimize.policy.load import load_pipeline
-from minimize.review.trial import Trial, keys_for
+from minimize.review.trial import Trial, trial_keyring
+from minimize.runs.provenance import load_pipeline_settings
 
 ROOT = Path(__file__).parents[2]
 AT = datetime(2026, 11, 25, tzinfo=UTC)
@@ -28,16 +28,18 @@ def test_it_finds_what_a_run_counts(tmp_path: Path) -> None:
     receipt = minimize.run(
         job, date="2026-11-24", at=AT, input=file, output=tmp_path / "out", ledger=tmp_path / "ledger.db", keys=keys
     )
-    trial = Trial.of(job, [file], AT, load_job_settings(None, job), keys_for(job.policy, AT))
+    trial = Trial.of(job, [file], AT, load_pipeline_settings(None, job), trial_keyring(job.policy, AT))
     tried = list(trial.tried())
     rows = receipt.rows
     assert [each.line for each in tried] == sorted({each.line for each in tried})
-    assert Counter(each.fate for each in tried) == Counter(
+    assert Counter(each.outcome for each in tried) == Counter(
         leaves=rows.written, gated=rows.gated, quarantined=rows.quarantined, deduplicated=rows.deduplicated
     )
-    assert Counter(each.reason for each in tried if each.fate == "quarantined") == Counter(receipt.quarantine.by_code)
+    assert Counter(each.reason for each in tried if each.outcome == "quarantined") == Counter(
+        receipt.quarantine.by_code
+    )
     assert min(rows.written, rows.quarantined, rows.deduplicated) > 0
     some = tried[len(tried) // 2]
     found = trial.one(some.line)
     assert found is not None
-    assert (found.fate, found.reason) == (some.fate, some.reason)
+    assert (found.outcome, found.reason) == (some.outcome, some.reason)

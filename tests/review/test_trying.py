@@ -12,7 +12,7 @@ import pytest
 
 import minimize
 from minimize.errors import ConfigurationError, PolicyError
-from minimize.review.trying import Trials, try_fixtures
+from minimize.review.fixtures import FixtureResults, try_fixtures
 from tests.project import AGGREGATES, AT, Project, enter, event, events, new_project
 
 GOOD = event(0)
@@ -33,11 +33,11 @@ def fixture(project: Project, name: str, records: Iterable[Mapping[str, Any] | s
     return path
 
 
-def tried(project: Project, **more: Any) -> Trials:
+def tried(project: Project, **more: Any) -> FixtureResults:
     return try_fixtures(project.folder, now=AT, **more)
 
 
-def told(done: Trials) -> list[tuple[str, str, int | None, str | None]]:
+def told(done: FixtureResults) -> list[tuple[str, str, int | None, str | None]]:
     return [(each.code, Path(each.file).name, each.line, each.field) for each in done.failures]
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from minimize.samples import DATASETS
-from minimize.samples.base import Dataset, Slice
-from minimize.samples.collection import Clock, Setting
+from minimize.samples.collection_settings import SampleClock, SampleSetting
+from minimize.samples.dataset import Dataset, Slice
 
 DAY = date(2026, 11, 24)
 
@@ -30,6 +30,6 @@ def records(name: str, per_day: int = 1500, index: int = 0) -> list[dict[str, An
     return [json.loads(line) for line in made.to_pylist()]
 
 
-def settings(name: str) -> list[Setting]:
+def settings(name: str) -> list[SampleSetting]:
     """Its settings."""
-    return dataset(name).settings(Clock(DAY, DAY), np.random.default_rng(1))
+    return dataset(name).settings(SampleClock(DAY, DAY), np.random.default_rng(1))

@@ -1,12 +1,11 @@
 """Applications of devices."""
 
-from minimize.samples.apps import APPS, MANAGED
-from minimize.samples.devices import Devices
-from minimize.samples.lines import decoded
+from minimize.samples.arrays import decode_dictionaries
+from minimize.samples.devices import APP_NAMES, MANAGED_APPS, Devices
 from minimize.samples.world import World
 
 INSTALLED = Devices(World(1), 1000).apps
-LISTS = decoded(INSTALLED.lists).to_pylist()
+LISTS = decode_dictionaries(INSTALLED.lists).to_pylist()
 
 
 def test_devices_have_a_few_applications_and_some_have_none() -> None:
@@ -19,7 +18,7 @@ def test_a_device_has_an_application_once() -> None:
 
 def test_only_work_applications_are_managed() -> None:
     managed = {app["name"] for apps in LISTS for app in apps if app["managed"]}
-    assert managed == set(APPS[:MANAGED])
+    assert managed == set(APP_NAMES[:MANAGED_APPS])
 
 
 def test_applications_have_the_facts_of_an_inventory() -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from minimize.samples.devices import DEDICATED, SYSTEMS, TYPES, Devices
-from minimize.samples.lines import decoded
-from minimize.samples.world import LOST, TENANTS, World
+from minimize.samples.arrays import decode_dictionaries
+from minimize.samples.devices import DEDICATED, DEVICE_TYPES, OPERATING_SYSTEMS, Devices
+from minimize.samples.world import LOST_DEVICES, TENANTS, World
 
 DEVICES = Devices(World(1), 2000)
 
 
 def column(name: str) -> list[Any]:
-    values: list[Any] = decoded(getattr(DEVICES, name)).to_pylist()
+    values: list[Any] = decode_dictionaries(getattr(DEVICES, name)).to_pylist()
     return values
 
 
@@ -21,8 +21,8 @@ def kinds_with(name: str) -> set[str]:
 
 
 def test_every_type_system_and_owner_is_there() -> None:
-    assert set(column("device_type")) == set(TYPES)
-    assert set(column("operating_system")) == set(SYSTEMS)
+    assert set(column("device_type")) == set(DEVICE_TYPES)
+    assert set(column("operating_system")) == set(OPERATING_SYSTEMS)
     assert set(column("owner_type")) == {"corporate", "personal", "unknown"}
 
 
@@ -30,7 +30,7 @@ def test_each_tenant_has_ten_devices_of_each_system_among_a_thousand() -> None:
     devices = Devices(World(1), 1000)
     pairs = list(zip(devices.tenant.tolist(), devices.operating_system.to_pylist(), strict=True))
     assert {pair for pair in pairs if pairs.count(pair) >= 10} == {
-        (tenant, system) for tenant in range(len(TENANTS)) for system in SYSTEMS
+        (tenant, system) for tenant in range(len(TENANTS)) for system in OPERATING_SYSTEMS
     }
 
 
@@ -59,8 +59,8 @@ def test_the_first_device_of_a_user_is_theirs() -> None:
 
 
 def test_identifiers_belong_to_their_platforms() -> None:
-    apple, phones = {"mac", "iphone", "ipad"}, set(TYPES) - {"windows", "mac"}
-    android = {name for name in TYPES if name.startswith("android")}
+    apple, phones = {"mac", "iphone", "ipad"}, set(DEVICE_TYPES) - {"windows", "mac"}
+    android = {name for name in DEVICE_TYPES if name.startswith("android")}
     expected = {"udid": apple, "apple_id": apple, "android_id": android, "imei": phones, "iccid": phones}
     expected |= {
         "windows_id": {"windows"},
@@ -88,7 +88,9 @@ def test_a_device_name_holds_the_users_name() -> None:
 
 
 def test_devices_are_lost_in_every_tenant_and_supervised_ones_locked() -> None:
-    assert [int(DEVICES.is_lost[DEVICES.tenant == tenant].sum()) for tenant in range(len(TENANTS))] == [LOST] * 6
+    assert [int(DEVICES.is_lost[DEVICES.tenant == tenant].sum()) for tenant in range(len(TENANTS))] == [
+        LOST_DEVICES
+    ] * 6
     locked = [kind for kind, locked in zip(column("device_type"), column("lost_mode"), strict=True) if locked]
     assert locked
     assert set(locked) <= {"iphone", "ipad"}

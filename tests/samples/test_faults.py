@@ -6,15 +6,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from minimize.samples.faults import FATAL_SHARE, HARMLESS_SHARE, Faults, spoil
+from minimize.samples.dataset import FATAL_SHARE, HARMLESS_SHARE, DatasetFaults, spoil_lines
 
-FAULTS = Faults(("id",), {"n": "one"}, "time", {"contacts": []}, {"strange": 1})
+FAULTS = DatasetFaults(("id",), {"n": "one"}, "time", {"contacts": []}, {"strange": 1})
 RECORD = {"id": "a", "n": 1, "time": "2026-11-24T00:00:00Z"}
 
 
-def spoilt(count: int = 2000, faults: Faults = FAULTS) -> list[bytes]:
+def spoilt(count: int = 2000, faults: DatasetFaults = FAULTS) -> list[bytes]:
     lines = pa.array([json.dumps(RECORD, separators=(",", ":"))] * count, pa.string())
-    after: list[bytes] = spoil(lines, faults, np.random.default_rng(1)).to_pylist()
+    after: list[bytes] = spoil_lines(lines, faults, np.random.default_rng(1)).to_pylist()
     return after
 
 
@@ -57,7 +57,7 @@ def test_a_small_sample_is_left_alone() -> None:
 
 def test_the_kinds_of_faults_go_on_in_the_next_slice() -> None:
     lines = pa.array([json.dumps(RECORD, separators=(",", ":"))] * 250, pa.string())
-    after = [set(spoil(lines, FAULTS, np.random.default_rng(1), sequence).to_pylist()) for sequence in range(3)]
+    after = [set(spoil_lines(lines, FAULTS, np.random.default_rng(1), sequence).to_pylist()) for sequence in range(3)]
     fatal = [{line for line in lines if b'"strange"' not in line and b"+01:00" not in line} for lines in after]
     assert fatal[0] & fatal[1] & fatal[2] == {lines[0].as_py().encode()}
     assert len(fatal[0] | fatal[1] | fatal[2]) == 7

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from minimize.errors import ConfigurationError
-from minimize.samples.people import DOCUMENTATION, addresses, ascii_letters, people, phones
+from minimize.samples.world import DOCUMENTATION_NETWORKS, ascii_letters, ip_addresses, name_pool, phone_numbers
 
 FICTION = r"\+1[0-9]{3}55501[0-9]{2}|\+447700900[0-9]{3}|\+3363998[0-9]{4}"
 
 
 def test_the_same_seed_gives_the_same_people() -> None:
-    assert people(3, 4) == people(3, 4)
-    assert people(3, 4) != people(4, 4)
+    assert name_pool(3, 4) == name_pool(3, 4)
+    assert name_pool(3, 4) != name_pool(4, 4)
 
 
 def test_names_in_addresses_are_ascii() -> None:
@@ -23,19 +23,19 @@ def test_names_in_addresses_are_ascii() -> None:
 
 
 def test_notes_hold_what_redaction_looks_for() -> None:
-    notes = "\n".join(people(1, 10).notes)
+    notes = "\n".join(name_pool(1, 10).notes)
     assert "@mail.example" in notes
     assert "+1202555" in notes
     assert "203.0.113." in notes
 
 
 def test_telephone_numbers_are_kept_for_fiction() -> None:
-    assert all(re.fullmatch(FICTION, number) for number in phones())
+    assert all(re.fullmatch(FICTION, number) for number in phone_numbers())
 
 
 def test_addresses_are_kept_for_documentation() -> None:
-    networks = [ip_network(text) for text in (*DOCUMENTATION, "2001:db8::/32")]
-    for text in addresses(np.random.default_rng(1), 100):
+    networks = [ip_network(text) for text in (*DOCUMENTATION_NETWORKS, "2001:db8::/32")]
+    for text in ip_addresses(np.random.default_rng(1), 100):
         if text in ("n/a", "unknown"):
             continue
         address = ip_address(re.sub(r"\]:443$|^\[|%en0$", "", text))
@@ -46,5 +46,5 @@ def test_addresses_are_kept_for_documentation() -> None:
 def test_without_faker_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "faker", None)
     with pytest.raises(ConfigurationError) as refused:
-        people(1, 1)
+        name_pool(1, 1)
     assert "minimize[samples]" in refused.value.hint

@@ -9,13 +9,12 @@ import pytest
 from minimize.policy.load import load_pipeline
 from minimize.recipients import Function, load_recipient
 from minimize.samples import DATASETS
-from minimize.samples.base import Slice
-from minimize.samples.received import Received
+from minimize.samples.dataset import ReceivedDataset, Slice
 from tests.golden.runner import ROOT
 
 from .made import DAY, dataset, records
 
-NAMES = [name for name, kind in DATASETS.items() if issubclass(kind, Received)]
+NAMES = [name for name, kind in DATASETS.items() if issubclass(kind, ReceivedDataset)]
 ENVELOPE = {"message_id": "string", "tenant_id": "string", "received_at": "timestamp"}
 TYPES = {
     "string": pa.string(),

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from minimize.samples.devices import ANDROID, DEDICATED, IPAD, IPHONE, MAC
-from minimize.samples.selection import (
+from minimize.samples.populations import (
     AndroidDevices,
     AppleDevices,
+    DeviceSelection,
     Macs,
     MobileDevices,
     OrganizationAppleDevices,
-    Selection,
 )
 from minimize.samples.world import World
 
@@ -18,7 +18,7 @@ WORLD = World(1)
 
 
 @pytest.mark.parametrize("kind", [AndroidDevices, AppleDevices, OrganizationAppleDevices, Macs, MobileDevices])
-def test_fewer_devices_are_the_first_of_more(kind: type[Selection]) -> None:
+def test_fewer_devices_are_the_first_of_more(kind: type[DeviceSelection]) -> None:
     few, many = kind(WORLD, 20).facts(("device_id",)), kind(WORLD, 300).facts(("device_id",))
     assert few["device_id"].to_pylist() == many["device_id"].to_pylist()[:20]
 

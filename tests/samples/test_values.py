@@ -7,78 +7,78 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from minimize.samples import values
+from minimize.samples import arrays
 
 
 @pytest.fixture(name="random")
-def _random() -> values.Random:
+def _random() -> arrays.Random:
     return np.random.default_rng(1)
 
 
-def test_guids_are_of_version_4_and_distinct(random: values.Random) -> None:
-    made = values.guids(random, 500).to_pylist()
+def test_guids_are_of_version_4_and_distinct(random: arrays.Random) -> None:
+    made = arrays.guids(random, 500).to_pylist()
     assert len(set(made)) == 500
     assert {UUID(text).version for text in made} == {4}
     assert all(str(UUID(text)) == text for text in made)
 
 
-def test_imeis_are_of_the_test_range_and_end_in_their_check_digit(random: values.Random) -> None:
-    made = values.imeis(random, 200).to_pylist()
+def test_imeis_are_of_the_test_range_and_end_in_their_check_digit(random: arrays.Random) -> None:
+    made = arrays.imeis(random, 200).to_pylist()
     assert all(re.fullmatch("00101700[0-9]{7}", text) for text in made)
     assert all(_luhn(text) for text in made)
 
 
-def test_macs_are_locally_administered(random: values.Random) -> None:
-    assert all(re.fullmatch("02(:[0-9a-f]{2}){5}", text) for text in values.macs(random, 100).to_pylist())
+def test_macs_are_locally_administered(random: arrays.Random) -> None:
+    assert all(re.fullmatch("02(:[0-9a-f]{2}){5}", text) for text in arrays.macs(random, 100).to_pylist())
 
 
-def test_serial_numbers_are_as_long_as_asked(random: values.Random) -> None:
-    assert {len(text) for text in values.serials(random, 50, 16).to_pylist()} == {16}
+def test_serial_numbers_are_as_long_as_asked(random: arrays.Random) -> None:
+    assert {len(text) for text in arrays.serials(random, 50, 16).to_pylist()} == {16}
 
 
-def test_a_million_imeis_differ(random: values.Random) -> None:
-    assert len(values.imeis(random, 1_000_000).unique()) == 1_000_000
+def test_a_million_imeis_differ(random: arrays.Random) -> None:
+    assert len(arrays.imeis(random, 1_000_000).unique()) == 1_000_000
 
 
-def test_sim_cards_are_of_a_country_code_that_is_not_assigned(random: values.Random) -> None:
-    made = values.iccids(random, 200).to_pylist()
+def test_sim_cards_are_of_a_country_code_that_is_not_assigned(random: arrays.Random) -> None:
+    made = arrays.iccids(random, 200).to_pylist()
     assert all(re.fullmatch("89999[0-9]{14}", text) for text in made)
     assert all(_luhn(text) for text in made)
 
 
 @pytest.mark.parametrize(("number", "digits"), [(7_992_739_871, "79927398713"), (0, "00000000000")])
 def test_the_check_digit_is_that_of_the_published_example(number: int, digits: str) -> None:
-    assert values.checked("", np.array([number]), 10).to_pylist() == [digits]
+    assert arrays.with_check_digit("", np.array([number]), 10).to_pylist() == [digits]
 
 
-def test_secrets_differ(random: values.Random) -> None:
-    made = values.secrets(random, 500).to_pylist()
+def test_secrets_differ(random: arrays.Random) -> None:
+    made = arrays.secrets(random, 500).to_pylist()
     assert len(set(made)) == 500
     assert {len(text) for text in made} == {24}
 
 
-def test_spread_picks_have_their_shares_among_the_first_hundred(random: values.Random) -> None:
-    counts = np.bincount(values.spread(random, 100, (50, 30, 20), 2**0.5))
+def test_spread_picks_have_their_shares_among_the_first_hundred(random: arrays.Random) -> None:
+    counts = np.bincount(arrays.evenly_spread_codes(random, 100, (50, 30, 20), 2**0.5))
     assert np.abs(counts - (50, 30, 20)).max() <= 3
 
 
 def test_ordinals_count_earlier_rows_of_a_group() -> None:
-    assert values.ordinals(np.array([7, 3, 7, 7, 3])).tolist() == [0, 0, 1, 2, 1]
-    assert values.ordinals(np.array([], np.int64)).tolist() == []
+    assert arrays.ordinals_in_group(np.array([7, 3, 7, 7, 3])).tolist() == [0, 0, 1, 2, 1]
+    assert arrays.ordinals_in_group(np.array([], np.int64)).tolist() == []
 
 
 def test_negative_places_are_null() -> None:
-    assert values.taken(pa.array(["a", "b"]), np.array([1, -1, 0])).to_pylist() == ["b", None, "a"]
+    assert arrays.take_or_null(pa.array(["a", "b"]), np.array([1, -1, 0])).to_pylist() == ["b", None, "a"]
 
 
-def test_skewed_picks_prefer_the_first_and_stay_in_the_pool(random: values.Random) -> None:
-    counts = np.bincount(values.codes(random, 5000, 10, 1.2), minlength=10)
+def test_skewed_picks_prefer_the_first_and_stay_in_the_pool(random: arrays.Random) -> None:
+    counts = np.bincount(arrays.random_codes(random, 5000, 10, 1.2), minlength=10)
     assert len(counts) == 10
     assert counts[0] > counts[9] > 0
 
 
 def test_only_leaves_nulls_elsewhere() -> None:
-    assert values.only(pa.array(["a", "b"]), np.array([False, True])).to_pylist() == [None, "b"]
+    assert arrays.null_unless(pa.array(["a", "b"]), np.array([False, True])).to_pylist() == [None, "b"]
 
 
 def _luhn(text: str) -> bool:

@@ -11,10 +11,9 @@ import pyarrow as pa
 import pytest
 
 from minimize.samples import DATASETS, NAMES
-from minimize.samples.apps import Installed
-from minimize.samples.devices import Devices
-from minimize.samples.lines import decoded
-from minimize.samples.world import TENANTS, Administrators, Population, Users, World, colleagues
+from minimize.samples.arrays import decode_dictionaries
+from minimize.samples.devices import AppInstallations, Devices
+from minimize.samples.world import TENANTS, Administrators, Population, Users, World, colleague_numbers
 
 from .made import records
 
@@ -26,9 +25,9 @@ def columns(population: Population) -> dict[str, list[Any]]:
         name for name in dir(type(population)) if isinstance(getattr(type(population), name), cached_property)
     )
     found = {name: getattr(population, name) for name in names}
-    found |= {name: value.lists for name, value in found.items() if isinstance(value, Installed)}
+    found |= {name: value.lists for name, value in found.items() if isinstance(value, AppInstallations)}
     return {
-        name: decoded(value).to_pylist() if isinstance(value, pa.Array) else value.tolist()
+        name: decode_dictionaries(value).to_pylist() if isinstance(value, pa.Array) else value.tolist()
         for name, value in found.items()
         if isinstance(value, pa.Array | np.ndarray)
     }
@@ -63,7 +62,7 @@ def test_addresses_are_ascii_and_of_one_person(kind: type[Users | Administrators
 
 def test_colleagues_are_of_the_same_tenant_or_missing() -> None:
     some = Administrators(World(1), 3)
-    found = colleagues(np.arange(6), some, np.random.default_rng(1))
+    found = colleague_numbers(np.arange(6), some, np.random.default_rng(1))
     assert {tenant for tenant in range(6) if found[tenant] >= 0} == set(some.tenant.tolist())
     assert all(some.tenant[number] == tenant for tenant, number in enumerate(found.tolist()) if number >= 0)
 

@@ -11,18 +11,17 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from minimize.samples.base import Records
-from minimize.samples.faults import Faults
-from minimize.samples.write import WRITERS, File, text
+from minimize.samples import WRITERS, SampleFile, column_bytes
+from minimize.samples.dataset import DatasetFaults, SampleRecords
 
-FAULTS = Faults(("id",), {}, "day", {"contacts": []}, {"strange": 1})
+FAULTS = DatasetFaults(("id",), {}, "day", {"contacts": []}, {"strange": 1})
 
 
-def file(count: int = 3) -> File:
+def file(count: int = 3) -> SampleFile:
     rows, day = pa.array(np.arange(count)), pa.array([date(2026, 11, 24)] * count, pa.date32())
     ids = pa.array([f"a{row}" for row in range(count)], pa.string())
-    records = Records({"id": ids}, {}, {"day": day}, pa.nulls(count, pa.string()), rows)
-    return File(records, FAULTS, 0, np.random.default_rng(1))
+    records = SampleRecords({"id": ids}, {}, {"day": day}, pa.nulls(count, pa.string()), rows)
+    return SampleFile(records, FAULTS, 0, np.random.default_rng(1))
 
 
 @pytest.mark.parametrize("format_", ["ndjson", "ndjson.gz", "ndjson.zst"])
@@ -46,7 +45,7 @@ def test_parquet_has_the_types_of_the_columns(tmp_path: Path) -> None:
 def test_parquet_holds_clean_records_only(tmp_path: Path) -> None:
     WRITERS["parquet"](file(3000), tmp_path / "part.parquet")
     assert pq.read_table(tmp_path / "part.parquet").column("id").null_count == 0
-    assert b"contacts" in file(3000).spoilt()
+    assert b"contacts" in file(3000).spoiled_lines()
 
 
 @pytest.mark.parametrize("format_", list(WRITERS))
@@ -57,7 +56,7 @@ def test_no_records_make_an_empty_file(tmp_path: Path, format_: str) -> None:
 
 
 def test_the_text_of_a_slice_is_that_of_the_slice() -> None:
-    assert text(pa.array(["a", "bc", "d", "e"]).slice(1, 2)) == b"bcd"
+    assert column_bytes(pa.array(["a", "bc", "d", "e"]).slice(1, 2)) == b"bcd"
 
 
 def _plain(path: Path) -> bytes:

@@ -6,15 +6,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from minimize.settings.asked import Asked, Known, pair
+from minimize.settings.effective import KnownEntities, SettingsQuery, pair_codes
 
-KNOWN = Known(pa.array(["t", "u"]), pa.array(["s"]), np.array([1 << 32]))
+KNOWN = KnownEntities(pa.array(["t", "u"]), pa.array(["s"]), np.array([1 << 32]))
 TENANTS = pa.array(["u", "x", None, "t"])
 TIME = pa.timestamp("ms", "UTC")
 
 
-def asked(tenants: pa.Array = TENANTS, subjects: pa.Array | None = None, times: pa.Array | None = None) -> Asked:
-    return Asked(KNOWN, tenants, subjects, times)
+def asked(
+    tenants: pa.Array = TENANTS, subjects: pa.Array | None = None, times: pa.Array | None = None
+) -> SettingsQuery:
+    return SettingsQuery(KNOWN, tenants, subjects, times)
 
 
 @pytest.mark.parametrize("encode", [False, True])
@@ -37,7 +39,7 @@ def test_nothing_is_true_where_the_subject_or_the_time_is_missing() -> None:
 
 
 def test_a_pair_with_rows_of_its_own_has_a_place() -> None:
-    found = asked(pa.array(["u", "t", "u", "x"]), pa.array(["s", "s", "z", "s"])).own
+    found = asked(pa.array(["u", "t", "u", "x"]), pa.array(["s", "s", "z", "s"])).pair_positions
     assert found is not None
     assert found.tolist() == [0, -1, -1, -1]
 
@@ -51,4 +53,4 @@ def test_the_bounds_of_times_are_in_microseconds_and_leave_nulls_out() -> None:
 
 
 def test_nobody_and_somebody_are_no_pair() -> None:
-    assert pair(np.array([0, -1, 3]), np.array([2, 2, -1])).tolist() == [2, -1, -1]
+    assert pair_codes(np.array([0, -1, 3]), np.array([2, 2, -1])).tolist() == [2, -1, -1]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from minimize.settings.columns import index, moments, named, valid
+from minimize.settings.columns import column_microseconds, nameable_mask, positions_among, valid_mask
 
 KNOWN = pa.array(["a", "7"])
 
@@ -18,29 +18,33 @@ KNOWN = pa.array(["a", "7"])
     ],
 )
 def test_values_are_found_in_every_layout(values: pa.Array) -> None:
-    assert index(values, KNOWN).tolist() == [1, -1, -1, 0]
+    assert positions_among(values, KNOWN).tolist() == [1, -1, -1, 0]
 
 
 def test_integers_are_found_in_decimal_and_other_types_nowhere() -> None:
-    assert index(pa.array([7, 70]), KNOWN).tolist() == [1, -1]
-    assert index(pa.array([7.0]), KNOWN).tolist() == [-1]
+    assert positions_among(pa.array([7, 70]), KNOWN).tolist() == [1, -1]
+    assert positions_among(pa.array([7.0]), KNOWN).tolist() == [-1]
 
 
 @pytest.mark.parametrize("type_", [pa.binary(), pa.large_binary(), pa.binary_view(), pa.binary(1)])
 def test_bytes_are_found_as_text(type_: pa.DataType) -> None:
     values = pa.array([b"7", b"b", None, b"\xff"], pa.binary()).cast(type_)
-    assert index(values, KNOWN).tolist() == index(values.dictionary_encode(), KNOWN).tolist() == [1, -1, -1, -1]
-    assert index(pa.array([b"\xc3\xa9"]), pa.array(["é"])).tolist() == [0]
+    assert (
+        positions_among(values, KNOWN).tolist()
+        == positions_among(values.dictionary_encode(), KNOWN).tolist()
+        == [1, -1, -1, -1]
+    )
+    assert positions_among(pa.array([b"\xc3\xa9"]), pa.array(["é"])).tolist() == [0]
 
 
 @pytest.mark.parametrize("type_", [pa.float64(), pa.bool_(), pa.timestamp("us")])
 def test_whom_settings_cannot_name_is_nobody(type_: pa.DataType) -> None:
     nobody = pa.array([1, None], pa.int64()).cast(type_)
     for values in (nobody, nobody.dictionary_encode()):
-        found = named(values)
+        found = nameable_mask(values)
         assert found is not None
         assert not found.any()
-    assert named(pa.array([1])) is None
+    assert nameable_mask(pa.array([1])) is None
 
 
 @pytest.mark.parametrize(
@@ -57,33 +61,33 @@ def test_whom_settings_cannot_name_is_nobody(type_: pa.DataType) -> None:
 def test_times_are_whole_microseconds_rounded_down(ticks: int, type_: pa.DataType, expected: int) -> None:
     integer = pa.int32() if pa.types.is_date32(type_) else pa.int64()
     times = pa.array([ticks], integer).cast(type_)
-    assert moments(times).tolist() == moments(times.dictionary_encode()).tolist() == [expected]
+    assert column_microseconds(times).tolist() == column_microseconds(times.dictionary_encode()).tolist() == [expected]
 
 
 def test_times_beyond_what_microseconds_hold_stay_in_order() -> None:
     far = pa.array([-(2**62), 0, 2**62], pa.int64()).cast(pa.timestamp("s"))
-    first, middle, last = moments(far).tolist()
+    first, middle, last = column_microseconds(far).tolist()
     assert first < middle == 0 < last
 
 
 def test_nulls_are_found_in_dictionaries_too() -> None:
     encoded = pa.array(["a", None]).dictionary_encode(null_encoding="encode")
-    found = valid(encoded)
+    found = valid_mask(encoded)
     assert found is not None
     assert found.tolist() == [True, False]
-    assert valid(pa.array(["a"])) is None
+    assert valid_mask(pa.array(["a"])) is None
 
 
 @pytest.mark.parametrize("type_", [pa.date32(), pa.date64(), pa.timestamp("s"), pa.timestamp("ms")])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_times_that_microseconds_do_not_reach_stay_far_away(type_: pa.DataType, sign: int) -> None:
     far = pa.array([sign * (2**31 - 1)], pa.int32()) if pa.types.is_date32(type_) else pa.array([sign * (2**62)])
-    (found,) = moments(far.view(type_)).tolist()
+    (found,) = column_microseconds(far.view(type_)).tolist()
     assert sign * found > 9_000_000_000_000_000_000
 
 
 def test_a_date_of_milliseconds_counts_by_whole_days() -> None:
-    assert moments(pa.array([-1, 86_400_001], pa.int64()).view(pa.date64())).tolist() == [
+    assert column_microseconds(pa.array([-1, 86_400_001], pa.int64()).view(pa.date64())).tolist() == [
         -86_400_000_000,
         86_400_000_000,
     ]

@@ -30,7 +30,7 @@ def faults(path: Path) -> list[tuple[str, int | None]]:
 
 
 def is_on(rows: SettingsRows) -> bool:
-    answer = rows.at(AT).feature_on(FeatureSwitch("location"), pa.array(["t"]), pa.array(["s"]), None)
+    answer = rows.effective_at(AT).feature_on(FeatureSwitch("location"), pa.array(["t"]), pa.array(["s"]), None)
     return bool(answer[0].as_py())
 
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from minimize.errors import KeyringError
 from minimize.keys import Keyring, new_keyring
-from minimize.ledger.tokens import subject_token
-from minimize.settings.erased import Erased, Tombstone
+from minimize.ledger.subject_tokens import subject_token
+from minimize.settings.erasures import Erasures, Tombstone
 from tests.hypothesis_profiles import examples
 
 AT = datetime(2026, 11, 25, tzinfo=UTC)
@@ -35,13 +35,13 @@ def columns(rows: Sequence[Row]) -> tuple[pa.Array, pa.Array, pa.Array]:
     return pa.array(tenants, pa.string()), pa.array(subjects, pa.string()), pa.array(times, TIME)
 
 
-def gone(erased: Erased, rows: Sequence[Row]) -> list[bool]:
-    found = erased.gone(*columns(rows))
+def gone(erased: Erasures, rows: Sequence[Row]) -> list[bool]:
+    found = erased.erased_mask(*columns(rows))
     return [False] * len(rows) if found is None else found.to_pylist()
 
 
-def erased(keys: Keyring, *stones: tuple[str, str | None, datetime]) -> Erased:
-    made = Erased.of([stone(keys, *each) for each in stones], keys)
+def erased(keys: Keyring, *stones: tuple[str, str | None, datetime]) -> Erasures:
+    made = Erasures.from_tombstones([stone(keys, *each) for each in stones], keys)
     assert made is not None
     return made
 
@@ -65,7 +65,7 @@ def test_a_whole_tenant_is_gone_with_all_of_its_subjects(keys: Keyring) -> None:
 def test_a_record_without_a_time_is_as_old_as_can_be(keys: Keyring) -> None:
     made = erased(keys, ("north", "d1", AT))
     assert gone(made, [("north", "d1", None)]) == [True]
-    untimed = made.gone(pa.array(["north"]), pa.array(["d1"]), None)
+    untimed = made.erased_mask(pa.array(["north"]), pa.array(["d1"]), None)
     assert untimed is not None
     assert untimed.to_pylist() == [True]
 
@@ -82,7 +82,7 @@ def test_of_several_erasures_the_latest_counts(keys: Keyring) -> None:
 
 
 def test_nobody_erased_is_nothing_to_ask(keys: Keyring) -> None:
-    assert Erased.of([], keys) is None
+    assert Erasures.from_tombstones([], keys) is None
 
 
 def test_a_subject_is_recognized_under_an_older_key(tmp_path: Path) -> None:
@@ -92,14 +92,14 @@ def test_a_subject_is_recognized_under_an_older_key(tmp_path: Path) -> None:
     old = new_keyring(path, now=AT)
     made = stone(old, "north", "d1", AT)
     new = add_key(path, "subject", now=AT)
-    assert gone(Erased.of([made], new) or erased(new), [("north", "d1", AT)]) == [True]
+    assert gone(Erasures.from_tombstones([made], new) or erased(new), [("north", "d1", AT)]) == [True]
 
 
 def test_without_the_keys_that_tell_subjects_nothing_is_answered(keys: Keyring) -> None:
     made = pickle.loads(pickle.dumps(erased(keys, ("north", "d1", AT))))
     with pytest.raises(KeyringError):
         gone(made, [("north", "d1", AT)])
-    assert gone(made.opened(keys), [("north", "d1", AT)]) == [True]
+    assert gone(made.with_keys(keys), [("north", "d1", AT)]) == [True]
 
 
 def test_neither_people_nor_keys_are_printed_or_pickled(keys: Keyring) -> None:
@@ -135,5 +135,5 @@ def test_a_plain_reading_says_the_same(keys: Keyring, found: list[Row], told: An
     given_columns = [
         each.dictionary_encode() if encoded and index < 2 else each for index, each in enumerate(columns(found))
     ]
-    said = erased(keys, *told).gone(*given_columns)
+    said = erased(keys, *told).erased_mask(*given_columns)
     assert (said.to_pylist() if said is not None else [False] * len(found)) == [plainly(row) for row in found]

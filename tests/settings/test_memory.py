@@ -40,7 +40,7 @@ TEXT = {**COLUMNS, "valid_from": ["2026-11-01T00:00:00Z"] * 2, "recorded_at": ["
 def test_tables_and_frames_are_read_alike(data: Any) -> None:
     rows = load_settings(data)
     assert rows.digest == load_settings(pa.table(COLUMNS)).digest
-    view = rows.at(datetime(2026, 11, 2, tzinfo=UTC))
+    view = rows.effective_at(datetime(2026, 11, 2, tzinfo=UTC))
     answer = view.feature_on(FeatureSwitch("location"), pa.array(["t", "t"]), pa.array(["s", "other"]), None)
     assert answer.to_pylist() == [False, True]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from minimize.settings import FeatureSwitch, Kind, SettingsRows, load_settings
+from minimize.settings import FeatureSwitch, SettingKind, SettingsRows, load_settings
 
 HEADER = "tenant_id,subject,setting,value,holder,valid_from,recorded_at\n"
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -22,7 +22,9 @@ def rows(folder: Path, *lines: str) -> SettingsRows:
 def test_nothing_given_is_no_rows() -> None:
     none = load_settings(None)
     assert none.kinds() == ()
-    assert none.at(NOON).feature_on(FeatureSwitch("location"), pa.array(["t"]), None, None).to_pylist() == [False]
+    assert none.effective_at(NOON).feature_on(FeatureSwitch("location"), pa.array(["t"]), None, None).to_pylist() == [
+        False
+    ]
 
 
 def test_loaded_rows_pass_through() -> None:
@@ -33,14 +35,14 @@ def test_loaded_rows_pass_through() -> None:
 def test_a_row_recorded_at_the_very_moment_of_the_run_is_seen(tmp_path: Path) -> None:
     loaded = rows(tmp_path, "t,,location,on,admin,2026-11-01T00:00:00Z")
     for run_at, expected in ((NOON, True), (NOON - timedelta(microseconds=1), False)):
-        assert loaded.at(run_at).feature_on(FeatureSwitch("location"), pa.array(["t"]), None, None).to_pylist() == [
-            expected
-        ]
+        assert loaded.effective_at(run_at).feature_on(
+            FeatureSwitch("location"), pa.array(["t"]), None, None
+        ).to_pylist() == [expected]
 
 
 def test_a_run_at_a_naive_time_is_refused() -> None:
     with pytest.raises(ValueError, match="offset"):
-        load_settings(None).at(NOON.replace(tzinfo=None))
+        load_settings(None).effective_at(NOON.replace(tzinfo=None))
 
 
 def test_the_digest_is_of_the_rows_in_no_order(tmp_path: Path) -> None:
@@ -52,11 +54,11 @@ def test_the_digest_is_of_the_rows_in_no_order(tmp_path: Path) -> None:
 
 
 def test_the_digest_of_what_a_run_sees_does_not_change_with_later_rows(tmp_path: Path) -> None:
-    before = rows(tmp_path, "t,,location,on,admin,2026-11-01T00:00:00Z").at(NOON).digest
+    before = rows(tmp_path, "t,,location,on,admin,2026-11-01T00:00:00Z").effective_at(NOON).digest
     path = tmp_path / "settings.csv"
     later = "t,,location,off,admin,2026-11-01T00:00:00Z,2026-11-02T00:00:00Z\n"
     path.write_text(path.read_text(encoding="utf-8") + later, encoding="utf-8")
-    assert load_settings(path).at(NOON).digest == before
+    assert load_settings(path).effective_at(NOON).digest == before
 
 
 def test_a_missing_subject_is_not_a_subject_called_null(tmp_path: Path) -> None:
@@ -71,12 +73,12 @@ def test_kinds_are_the_distinct_settings_with_their_first_lines(tmp_path: Path) 
         "t,,location,ON,admin,2026-11-01T00:00:00Z",
         "u,s,usage,on,user,2026-11-02T00:00:00Z",
     )
-    assert loaded.kinds() == (Kind("location", "admin", "ON", 3), Kind("usage", "user", "on", 2))
+    assert loaded.kinds() == (SettingKind("location", "admin", "ON", 3), SettingKind("usage", "user", "on", 2))
 
 
 def test_kinds_of_data_in_memory_have_no_lines(tmp_path: Path) -> None:
     loaded = load_settings(rows(tmp_path, "t,,usage,on,user,2026-11-01T00:00:00Z").table)
-    assert loaded.kinds() == (Kind("usage", "user", "on", None),)
+    assert loaded.kinds() == (SettingKind("usage", "user", "on", None),)
 
 
 def test_why_gives_the_lines_of_the_file(tmp_path: Path) -> None:
@@ -86,7 +88,7 @@ def test_why_gives_the_lines_of_the_file(tmp_path: Path) -> None:
         "t,,usage,off,admin,2026-11-02T00:00:00Z",
         "u,,usage,off,admin,2026-11-01T00:00:00Z",
     )
-    (row,) = loaded.at(NOON).why("t", "usage", NOON)
+    (row,) = loaded.effective_at(NOON).deciding_rows("t", "usage", NOON)
     assert (row.value, row.line) == ("on", 2)
 
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minimize.settings import SCHEMA, Explained, FeatureSwitch, load_settings
-from minimize.settings.rows import microseconds_of
+from minimize.settings import SETTINGS_SCHEMA, ExplainableSettings, FeatureSwitch, load_settings
+from minimize.settings.rows import epoch_microseconds
 from tests.hypothesis_profiles import examples
 
 LEVELS = ("required", "basic", "enhanced", "full")
@@ -35,13 +35,13 @@ def day(number: int) -> datetime:
     return START + timedelta(days=number)
 
 
-def seen(*rows: Said, at: int = 30) -> Explained:
-    lists = [dict(zip(SCHEMA.names, [*row[:5], day(row[5]), day(row[6])], strict=True)) for row in rows]
-    return load_settings(pa.Table.from_pylist(lists, schema=SCHEMA)).at(day(at))
+def seen(*rows: Said, at: int = 30) -> ExplainableSettings:
+    lists = [dict(zip(SETTINGS_SCHEMA.names, [*row[:5], day(row[5]), day(row[6])], strict=True)) for row in rows]
+    return load_settings(pa.Table.from_pylist(lists, schema=SETTINGS_SCHEMA)).effective_at(day(at))
 
 
 def is_on(
-    view: Explained,
+    view: ExplainableSettings,
     *days: int,
     tenant: str = "t",
     subject: str | None = None,
@@ -54,7 +54,7 @@ def is_on(
     return list(view.feature_on(switch, pa.array([tenant] * len(days)), subjects, times).to_pylist())
 
 
-def reaches(view: Explained, level: str, number: int = 10, subject: str | None = None) -> bool:
+def reaches(view: ExplainableSettings, level: str, number: int = 10, subject: str | None = None) -> bool:
     subjects = None if subject is None else pa.array([subject])
     times = pa.array([day(number)], pa.timestamp("us", "UTC"))
     return bool(view.level_at_least(level, LEVELS, pa.array(["t"]), subjects, times)[0].as_py())
@@ -130,7 +130,9 @@ def test_a_tenant_wide_off_outweighs_a_subjects_own_on() -> None:
     assert is_on(seen(on("user", subject="s"), off("admin")), 10, subject="s", holders=("user",)) == [False]
 
 
-def located(view: Explained, *days: int, subject: str | None = "s", holders: Sequence[str] = ()) -> list[bool]:
+def located(
+    view: ExplainableSettings, *days: int, subject: str | None = "s", holders: Sequence[str] = ()
+) -> list[bool]:
     return is_on(view, *days, subject=subject, holders=holders, per_subject=True)
 
 
@@ -144,7 +146,7 @@ def test_a_subjects_own_on_of_a_per_subject_feature_counts_for_24_hours() -> Non
     view = seen(on(), on("user", start=5, subject="s"))
     second = timedelta(seconds=1)
     whens = [day(5), day(6) - second, day(6), day(9)]
-    assert [located(view.as_of(microseconds_of(when)), 5) for when in whens] == [[True], [True], [False], [False]]
+    assert [located(view.as_of(epoch_microseconds(when)), 5) for when in whens] == [[True], [True], [False], [False]]
 
 
 def test_the_end_of_an_own_on_does_not_replace_an_opt_out_of_the_same_holder() -> None:
@@ -165,7 +167,7 @@ def test_an_own_on_where_the_user_is_the_only_holder_has_no_end() -> None:
 def test_a_per_subject_feature_needs_the_subject_to_be_on_at_the_time_of_the_run() -> None:
     view = seen(on(), on(start=5, subject="s"), on(start=6, subject="s"), off(start=7, subject="s"))
     assert located(view, 6) == [False]
-    assert located(view.as_of(microseconds_of(day(6))), 6) == [True]
+    assert located(view.as_of(epoch_microseconds(day(6))), 6) == [True]
 
 
 def test_neither_the_tenant_nor_the_subject_alone_turns_a_per_subject_feature_on() -> None:
@@ -297,7 +299,7 @@ def test_a_subject_named_by_bytes_can_turn_its_own_off_and_one_that_nobody_can_n
 
 def test_why_gives_the_rows_that_decide() -> None:
     view = seen(on(start=1), on(start=3), off("user", 2, subject="s"), off("user", 9), on(start=4, recorded=40))
-    rows = view.why("t", "location", day(5), "s")
+    rows = view.deciding_rows("t", "location", day(5), "s")
     assert [(row.holder, row.subject, row.value, row.valid_from) for row in rows] == [
         ("admin", None, "on", day(3)),
         ("user", "s", "off", day(2)),

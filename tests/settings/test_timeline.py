@@ -7,11 +7,11 @@ from minimize.settings.timeline import Changes, Timeline
 
 def timeline(*rows: tuple[int, int, int, int, int]) -> Timeline:
     """Rows of entity, holder, valid from, recorded at, class."""
-    return Timeline.of(Changes(*np.array(rows, np.int64).reshape(-1, 5).T))
+    return Timeline.from_changes(Changes(*np.array(rows, np.int64).reshape(-1, 5).T))
 
 
 def masks(line: Timeline, entity: int, *moments: int) -> list[int]:
-    return list(line.at(np.full(len(moments), entity, np.int64), np.array(moments, np.int64)).tolist())
+    return list(line.masks_at(np.full(len(moments), entity, np.int64), np.array(moments, np.int64)).tolist())
 
 
 def test_before_the_first_row_nothing_is_in_force() -> None:

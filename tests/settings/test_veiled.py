@@ -17,12 +17,11 @@ from hypothesis import strategies as st
 
 from minimize.errors import KeyringError
 from minimize.keys import Keyring, new_keyring
-from minimize.keys.create import add_key
-from minimize.ledger.settings import Recorded
-from minimize.ledger.tokens import subject_token
+from minimize.keys.keyring import add_key
+from minimize.ledger.settings import RecordedSetting
+from minimize.ledger.subject_tokens import subject_token
 from minimize.settings import FeatureSwitch, load_settings
-from minimize.settings.ledger import as_rows
-from minimize.settings.veiled import Veiled
+from minimize.settings.tokenized import TokenizedSettings, ledger_rows
 
 T0 = datetime(2026, 11, 1, tzinfo=UTC)
 AT = T0 + timedelta(days=20)
@@ -48,9 +47,9 @@ def _keys(tmp_path_factory: pytest.TempPathFactory) -> Keyring:
     return new_keyring(tmp_path_factory.mktemp("keys") / "test.keys", now=T0)
 
 
-def tokened(rows: list[dict[str, Any]], keys: Keyring) -> list[Recorded]:
+def tokened(rows: list[dict[str, Any]], keys: Keyring) -> list[RecordedSetting]:
     return [
-        Recorded(**row | {"subject": row["subject"] and subject_token(keys, row["tenant_id"], row["subject"])})
+        RecordedSetting(**row | {"subject": row["subject"] and subject_token(keys, row["tenant_id"], row["subject"])})
         for row in rows
     ]
 
@@ -63,8 +62,8 @@ def columns(records: list[tuple[str | None, str | None, int]]) -> tuple[pa.Array
 
 @given(st.lists(ROW, max_size=12), RECORDS, st.booleans())
 def test_they_answer_alike(keys: Keyring, rows: list[dict[str, Any]], records: list[Any], encoded: bool) -> None:
-    plain = load_settings(pa.Table.from_pylist(rows, load_settings(None).table.schema)).at(AT)
-    veiled = as_rows(tokened(rows, keys), keys, "a ledger").at(AT)
+    plain = load_settings(pa.Table.from_pylist(rows, load_settings(None).table.schema)).effective_at(AT)
+    veiled = ledger_rows(tokened(rows, keys), keys, "a ledger").effective_at(AT)
     tenants, subjects, times = columns(records)
     subjects = subjects.dictionary_encode() if encoded else subjects
     for holders, per_subject in product(((), ("user",)), (False, True)):
@@ -74,7 +73,7 @@ def test_they_answer_alike(keys: Keyring, rows: list[dict[str, Any]], records: l
     assert veiled.level_at_least(*level).equals(plain.level_at_least(*level))
 
 
-def own_off(keys: Keyring) -> list[Recorded]:
+def own_off(keys: Keyring) -> list[RecordedSetting]:
     on = {"tenant_id": "north", "subject": None, "setting": "location", "value": "on", "holder": "admin"}
     times = {"valid_from": T0, "recorded_at": T0}
     return tokened([on | times, on | times | {"subject": "device-4711", "value": "off", "holder": "user"}], keys)
@@ -89,7 +88,7 @@ def test_a_token_of_an_older_key_still_tells_its_subject(tmp_path: Path) -> None
     first = new_keyring(tmp_path / "test.keys", now=T0)
     rows = own_off(first)
     newer = add_key(first.path, "subject", now=T0)
-    assert answers(as_rows(rows, newer, "a ledger").at(AT)) == [False, True]
+    assert answers(ledger_rows(rows, newer, "a ledger").effective_at(AT)) == [False, True]
 
 
 def test_of_two_tokens_of_a_subject_each_must_say_so(tmp_path: Path) -> None:
@@ -100,9 +99,9 @@ def test_of_two_tokens_of_a_subject_each_must_say_so(tmp_path: Path) -> None:
     for mine, other in (("off", "on"), ("on", "off"), ("on", "on")):
         tokens = (subject_token(newer, "north", "device-4711", version) for version in (1, 2))
         own = [replace(off, subject=token, value=value) for token, value in zip(tokens, (mine, other), strict=True)]
-        seen = as_rows([on, *own], newer, "a ledger").at(AT)
+        seen = ledger_rows([on, *own], newer, "a ledger").effective_at(AT)
         assert answers(seen) == [mine == other == "on", True]
-        assert [row.value for row in seen.why("north", "location", AT, "device-4711")] == ["on", mine, other]
+        assert [row.value for row in seen.deciding_rows("north", "location", AT, "device-4711")] == ["on", mine, other]
 
 
 def test_of_two_tokens_of_a_subject_each_must_be_on_for_a_per_subject_feature(tmp_path: Path) -> None:
@@ -116,7 +115,7 @@ def test_of_two_tokens_of_a_subject_each_must_be_on_for_a_per_subject_feature(tm
             replace(own, subject=token, value=value, valid_from=AT)
             for token, value in zip(tokens, values, strict=False)
         ]
-        found = as_rows([on, *rows], newer, "a ledger").at(AT)
+        found = ledger_rows([on, *rows], newer, "a ledger").effective_at(AT)
         asked = (switch, pa.array(["north", "north"]), pa.array(["device-4711", "d2"]), None)
         assert found.feature_on(*asked).to_pylist() == ["off" not in values, False]
 
@@ -126,30 +125,30 @@ def test_a_token_whose_key_is_not_there_is_an_error_and_not_an_on(keys: Keyring,
     newer = add_key(other.path, "subject", now=T0)
     rows = own_off(newer)
     with pytest.raises(KeyringError):
-        as_rows(rows, keys, "a ledger")
+        ledger_rows(rows, keys, "a ledger")
 
 
 def test_without_a_keyring_subjects_cannot_be_told(keys: Keyring) -> None:
     with pytest.raises(KeyringError, match="settings of their own"):
-        as_rows(own_off(keys), None, "a ledger")
+        ledger_rows(own_off(keys), None, "a ledger")
 
 
 def test_what_goes_to_another_process_holds_no_key_and_nobody(keys: Keyring) -> None:
-    seen = as_rows(own_off(keys), keys, "a ledger").at(AT)
-    assert isinstance(seen, Veiled)
+    seen = ledger_rows(own_off(keys), keys, "a ledger").effective_at(AT)
+    assert isinstance(seen, TokenizedSettings)
     assert answers(seen) == [False, True]
     sent = pickle.dumps(seen)
     assert all(secret not in sent for secret in seen.secrets.values())
     assert b"device-4711" not in sent
-    assert answers(copy.deepcopy(seen).opened(keys)) == [False, True]
+    assert answers(copy.deepcopy(seen).with_keys(keys)) == [False, True]
 
 
 def test_it_prints_nobody(keys: Keyring) -> None:
-    seen = as_rows(own_off(keys), keys, "a ledger").at(AT)
+    seen = ledger_rows(own_off(keys), keys, "a ledger").effective_at(AT)
     assert "subject/1" not in repr(seen)
 
 
 def test_why_finds_the_rows_of_the_subject(keys: Keyring) -> None:
-    seen = as_rows(own_off(keys), keys, "a ledger").at(AT)
-    assert [row.value for row in seen.why("north", "location", AT, "device-4711")] == ["on", "off"]
-    assert [row.value for row in seen.why("north", "location", AT, "d2")] == ["on"]
+    seen = ledger_rows(own_off(keys), keys, "a ledger").effective_at(AT)
+    assert [row.value for row in seen.deciding_rows("north", "location", AT, "device-4711")] == ["on", "off"]
+    assert [row.value for row in seen.deciding_rows("north", "location", AT, "d2")] == ["on"]

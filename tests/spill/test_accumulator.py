@@ -12,17 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.spill import Accumulator, Aside, Hasher, Rows
+from minimize.spill import Accumulator, HashedRows, SpillSpace, ValueHasher
 
 ALL = None
 """A budget without an end."""
-hasher = Hasher(bytes(32))
+hasher = ValueHasher(bytes(32))
 
 
-def rows(numbers: Iterable[int]) -> Rows:
+def rows(numbers: Iterable[int]) -> HashedRows:
     values = pa.array(numbers, pa.int64())
     words = np.column_stack([hasher(values), np.ones(len(values), np.uint64)])
-    return Rows(words, values.cast(pa.large_string()))
+    return HashedRows(words, values.cast(pa.large_string()))
 
 
 def settled(tally: Accumulator) -> list[tuple[str, int]]:
@@ -33,7 +33,7 @@ def settled(tally: Accumulator) -> list[tuple[str, int]]:
     return found
 
 
-def tallied(aside: Aside, *batches: Iterable[int]) -> Accumulator:
+def tallied(aside: SpillSpace, *batches: Iterable[int]) -> Accumulator:
     tally = Accumulator(aside, width=3, summed=1)
     for numbers in batches:
         tally.add(rows(numbers))
@@ -42,8 +42,8 @@ def tallied(aside: Aside, *batches: Iterable[int]) -> Accumulator:
 
 @given(st.lists(st.lists(st.integers(0, 400), max_size=200), max_size=20), st.integers(0, 20))
 def test_budget_cut_and_merging_change_nothing(batches: list[list[int]], cut: int) -> None:
-    expected = settled(tallied(Aside(ALL), [number for batch in batches for number in batch]))
-    aside = Aside(1)
+    expected = settled(tallied(SpillSpace(ALL), [number for batch in batches for number in batch]))
+    aside = SpillSpace(1)
     first, second = tallied(aside, *batches[:cut]), tallied(aside, *batches[cut:])
     second.merge(first)
     assert settled(second) == expected
@@ -53,7 +53,7 @@ def test_budget_cut_and_merging_change_nothing(batches: list[list[int]], cut: in
 
 @pytest.mark.slow
 def test_a_partition_that_does_not_fit_is_cut_again() -> None:
-    aside = Aside(1)
+    aside = SpillSpace(1)
     tally = tallied(aside, *(range(start, start + 5000) for start in range(0, 60_000, 4000)))
     assert tally._partition(0)._spilled
     found = settled(tally)
@@ -64,19 +64,19 @@ def test_a_partition_that_does_not_fit_is_cut_again() -> None:
 
 @pytest.mark.slow
 def test_parts_come_in_the_order_of_the_hashes() -> None:
-    tally = tallied(Aside(1), range(20_000), range(10_000, 30_000))
+    tally = tallied(SpillSpace(1), range(20_000), range(10_000, 30_000))
     parts = [part.words for part in tally.settle() if len(part)]
     assert len(parts) > 64
     assert all(first[-1, 0] < second[0, 0] for first, second in pairwise(parts))
 
 
 def test_one_row_without_end_is_one_row() -> None:
-    tally = tallied(Aside(1), *([7] * 3000 for _ in range(20)))
+    tally = tallied(SpillSpace(1), *([7] * 3000 for _ in range(20)))
     assert settled(tally) == [("7", 60_000)]
 
 
 def test_what_it_holds_is_bounded_by_its_share() -> None:
-    aside = Aside(4 << 20)
+    aside = SpillSpace(4 << 20)
     tally = Accumulator(aside, width=3, summed=1)
     for start in range(0, 200_000, 1000):
         tally.add(rows(range(start, start + 1000)))
@@ -86,15 +86,15 @@ def test_what_it_holds_is_bounded_by_its_share() -> None:
 
 def test_within_the_budget_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", "/nowhere")
-    assert len(settled(tallied(Aside(), range(10_000)))) == 10_000
+    assert len(settled(tallied(SpillSpace(), range(10_000)))) == 10_000
 
 
 def test_what_is_in_memory_may_travel_and_what_is_on_disk_may_not() -> None:
-    tally = tallied(Aside(ALL), range(3000), range(10))
+    tally = tallied(SpillSpace(ALL), range(3000), range(10))
     assert settled(ForkingPickler.loads(ForkingPickler.dumps(tally))) == settled(tally)
     with pytest.raises(TypeError, match="does not leave"):
-        ForkingPickler.dumps(tallied(Aside(1), range(3000)))
+        ForkingPickler.dumps(tallied(SpillSpace(1), range(3000)))
 
 
 def test_nothing_was_added_is_nothing_settled() -> None:
-    assert settled(tallied(Aside(1))) == settled(tallied(Aside(1), [])) == []
+    assert settled(tallied(SpillSpace(1))) == settled(tallied(SpillSpace(1), [])) == []

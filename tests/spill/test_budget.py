@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from minimize.errors import ConfigurationError
-from minimize.spill import DEFAULT, Budget, find_budget
-from minimize.spill.budget import size
+from minimize.spill import DEFAULT_MEMORY, MemoryBudget, find_budget
+from minimize.spill.space import parse_size
 
 
 @pytest.fixture(name="folder")
@@ -24,15 +24,15 @@ def test_the_environment_comes_first_then_the_configuration_then_a_constant(fold
     assert find_budget(folder, {"MINIMIZE_MEMORY": "1 GiB"}) == 1 << 30
     assert find_budget(folder, {}) == 64 << 20
     (folder / "minimize.yaml").write_text("keys: a\n")
-    assert find_budget(folder, {}) == DEFAULT == 256 << 20
+    assert find_budget(folder, {}) == DEFAULT_MEMORY == 256 << 20
     (folder / "minimize.yaml").unlink()
-    assert find_budget(folder, {}) == DEFAULT
+    assert find_budget(folder, {}) == DEFAULT_MEMORY
 
 
 @pytest.mark.parametrize("text", ["", "much", "-1", "1.5GB", "12 parsecs", ["1"], True])
 def test_what_is_no_size_is_a_fault(text: Any) -> None:
     with pytest.raises(ConfigurationError, match="no size"):
-        size(text, "here")
+        parse_size(text, "here")
 
 
 def test_a_configuration_that_says_nonsense_is_told_of(folder: Path) -> None:
@@ -43,11 +43,11 @@ def test_a_configuration_that_says_nonsense_is_told_of(folder: Path) -> None:
 
 def test_a_configuration_that_cannot_be_read_is_left_to_those_who_need_it(folder: Path) -> None:
     (folder / "minimize.yaml").write_text("{")
-    assert find_budget(folder, {}) == DEFAULT
+    assert find_budget(folder, {}) == DEFAULT_MEMORY
 
 
 def test_holders_have_equal_parts_as_long_as_they_hold() -> None:
-    budget = Budget(1200)
+    budget = MemoryBudget(1200)
     first, second = budget.share(), budget.share()
     assert (first.bytes, second.bytes) == (600, 600)
     del second
@@ -56,4 +56,4 @@ def test_holders_have_equal_parts_as_long_as_they_hold() -> None:
 
 
 def test_no_limit_is_no_limit() -> None:
-    assert Budget(None).share().bytes is None
+    assert MemoryBudget(None).share().bytes is None

@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.cmac import CMAC
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.spill import Hasher
+from minimize.spill import ValueHasher
 
 KEY = bytes(range(32))
-hasher = Hasher(KEY)
+hasher = ValueHasher(KEY)
 
 
 def hashes(values: pa.Array, domain: int = 0) -> list[tuple[int, ...]]:
@@ -108,8 +108,8 @@ def test_nan_is_nan_and_zero_has_no_sign() -> None:
 def test_other_domains_and_keys_give_other_hashes() -> None:
     values = pa.array(["a"])
     assert hashes(values) != hashes(values, 1)
-    assert hashes(values) != Hasher(bytes(32))(values).tolist()
-    assert hasher.mark == Hasher(KEY).mark != Hasher(bytes(32)).mark
+    assert hashes(values) != ValueHasher(bytes(32))(values).tolist()
+    assert hasher.mark == ValueHasher(KEY).mark != ValueHasher(bytes(32)).mark
 
 
 def test_no_value_means_no_hash() -> None:
@@ -118,4 +118,4 @@ def test_no_value_means_no_hash() -> None:
 
 
 def test_the_key_is_not_printed() -> None:
-    assert repr(hasher) == "Hasher()"
+    assert repr(hasher) == "ValueHasher()"

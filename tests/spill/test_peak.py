@@ -10,10 +10,10 @@ import pytest
 TOP = """
 import resource, sys
 import pyarrow as pa
-from minimize.pointer import Pointer
+from minimize.arrow.pointers import Pointer
 from minimize.spill import Aside
-from minimize.stage import Batch
-from minimize.techniques.frequent import TopTally
+from minimize.arrow.batch import Batch
+from minimize.techniques.top_tally import TopTally
 from minimize.techniques.top import Top
 
 tally = TopTally("m", Pointer.parse("m"), Pointer.parse("d"), Top(keep=50, other="other"), Aside(8 << 20))
@@ -30,10 +30,10 @@ import resource, sys
 import numpy as np
 import pyarrow as pa
 from minimize.aggregates import measure_from
-from minimize.aggregates.table import AggregateTally, Definition, GroupKey, Measured
-from minimize.pointer import Pointer
+from minimize.aggregates.tally import AggregateTally, Definition, GroupKey, Measured
+from minimize.arrow.pointers import Pointer
 from minimize.spill import Aside
-from minimize.stage import Batch
+from minimize.arrow.batch import Batch
 
 words = {
     "devices": ("count_distinct", "d"),

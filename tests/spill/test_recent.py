@@ -7,28 +7,28 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.spill import Hasher, Recent
+from minimize.spill import RecentHashes, ValueHasher
 
-words = Hasher(bytes(32))(pa.array(range(1000)))
+words = ValueHasher(bytes(32))(pa.array(range(1000)))
 
 
 @given(st.lists(st.lists(st.integers(0, 60), max_size=80), max_size=5))
 def test_whatever_comes_is_new_at_least_once(batches: list[list[int]]) -> None:
-    recent, told = Recent(1), set[int]()
+    recent, told = RecentHashes(1), set[int]()
     for numbers in batches:
         some = words[np.array(numbers, np.int64)]
-        news = recent.news(some)
+        news = recent.unseen_rows(some)
         assert news.tolist() == sorted(set(news.tolist()))
         told |= {numbers[place] for place in news.tolist()}
     assert told == {number for numbers in batches for number in numbers}
 
 
 def test_what_came_lately_is_not_new() -> None:
-    recent = Recent(1 << 24)
-    assert len(recent.news(words)) == 1000
-    assert len(recent.news(words)) < 10
+    recent = RecentHashes(1 << 24)
+    assert len(recent.unseen_rows(words)) == 1000
+    assert len(recent.unseen_rows(words)) < 10
 
 
 def test_its_memory_is_what_it_was_given() -> None:
-    recent = Recent(1 << 16)
+    recent = RecentHashes(1 << 16)
     assert recent._high.nbytes + recent._low.nbytes == 1 << 16

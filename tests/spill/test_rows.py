@@ -9,15 +9,15 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.spill import Rows, places_of
+from minimize.spill import HashedRows, find_hashes
 
 ids = st.tuples(st.integers(0, 3), st.integers(0, 3))
 rows_ = st.lists(st.tuples(ids, st.integers(0, 5)), max_size=60)
 
 
-def rows(given_: list[tuple[tuple[int, int], int]]) -> Rows:
+def rows(given_: list[tuple[tuple[int, int], int]]) -> HashedRows:
     words = np.array([[*id_, count] for id_, count in given_], np.uint64).reshape(-1, 3)
-    return Rows(words, pa.array([str(id_) for id_, _ in given_], pa.large_string()))
+    return HashedRows(words, pa.array([str(id_) for id_, _ in given_], pa.large_string()))
 
 
 @given(rows_)
@@ -25,7 +25,7 @@ def test_equal_rows_are_one_with_their_counts_added_up(given_: list[tuple[tuple[
     sums: dict[tuple[int, int], int] = defaultdict(int)
     for id_, count in given_:
         sums[id_] += count
-    reduced = rows(given_).reduced(summed=1)
+    reduced = rows(given_).reduce(summed=1)
     assert reduced.words.tolist() == [[*id_, sums[id_]] for id_ in sorted(sums)]
     assert reduced.texts is not None
     assert reduced.texts.to_pylist() == [str(id_) for id_ in sorted(sums)]
@@ -33,8 +33,8 @@ def test_equal_rows_are_one_with_their_counts_added_up(given_: list[tuple[tuple[
 
 @given(rows_, st.integers(0, 5))
 def test_they_come_back_from_bytes(given_: list[tuple[tuple[int, int], int]], start: int) -> None:
-    some = rows(given_).between(min(start, len(given_)), len(given_))
-    back = Rows.unpacked(some.packed(), 3)
+    some = rows(given_).slice(min(start, len(given_)), len(given_))
+    back = HashedRows.from_bytes(some.to_bytes(), 3)
     assert back.words.tolist() == some.words.tolist()
     assert back.texts is not None
     assert some.texts is not None
@@ -42,8 +42,8 @@ def test_they_come_back_from_bytes(given_: list[tuple[tuple[int, int], int]], st
 
 
 def test_rows_without_texts_come_back_without() -> None:
-    some = Rows(np.arange(6, dtype=np.uint64).reshape(-1, 2))
-    back = Rows.unpacked(some.packed(), 2)
+    some = HashedRows(np.arange(6, dtype=np.uint64).reshape(-1, 2))
+    back = HashedRows.from_bytes(some.to_bytes(), 2)
     assert back.texts is None
     assert back.words.tolist() == some.words.tolist()
 
@@ -56,9 +56,9 @@ def test_their_size_counts_texts() -> None:
 @given(st.lists(ids, unique=True), st.lists(ids))
 def test_hashes_are_found_where_they_are(known: list[tuple[int, int]], sought: list[tuple[int, int]]) -> None:
     ordered = sorted(known)
-    found = places_of(np.array(sought, np.uint64).reshape(-1, 2), np.array(ordered, np.uint64).reshape(-1, 2))
+    found = find_hashes(np.array(sought, np.uint64).reshape(-1, 2), np.array(ordered, np.uint64).reshape(-1, 2))
     assert found.tolist() == [ordered.index(each) if each in ordered else -1 for each in sought]
 
 
 def test_rows_print_no_words() -> None:
-    assert repr(rows([((77, 78), 79)])) == "Rows()"
+    assert repr(rows([((77, 78), 79)])) == "HashedRows()"

@@ -15,24 +15,24 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import ConfigurationError
-from minimize.spill import vault
-from minimize.spill.vault import CHUNK, TAG, Vault
+from minimize.spill import space
+from minimize.spill.space import CHUNK_BYTES, TAG_BYTES, SpillFile
 
 SECRET = b"CANARY-in-a-vault-17"
 
 
 def test_what_is_put_comes_back_as_often_as_wanted() -> None:
-    with Vault() as kept:
+    with SpillFile() as kept:
         pieces = [kept.put(content) for content in (b"a", b"", b"bc" * 1000)]
         for _ in range(2):
             assert [kept.get(piece) for piece in pieces] == [b"a", b"", b"bc" * 1000]
 
 
 def test_what_is_longer_than_a_chunk_is_sealed_in_several(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vault, "CHUNK", 10)
-    with Vault() as kept:
+    monkeypatch.setattr(space, "CHUNK_BYTES", 10)
+    with SpillFile() as kept:
         first, second = kept.put(b"0123456789" * 3 + b"x"), kept.put(b"next")
-        assert second.offset == 31 + 4 * TAG
+        assert second.offset == 31 + 4 * TAG_BYTES
         assert second.number == 4
         assert kept.get(first) == b"0123456789" * 3 + b"x"
         assert kept.get(second) == b"next"
@@ -40,31 +40,31 @@ def test_what_is_longer_than_a_chunk_is_sealed_in_several(monkeypatch: pytest.Mo
 
 def test_threads_may_put_and_get_side_by_side() -> None:
     contents = [bytes([number]) * (1000 + number) for number in range(200)]
-    with Vault() as kept, ThreadPoolExecutor(8) as pool:
+    with SpillFile() as kept, ThreadPoolExecutor(8) as pool:
         pieces = list(pool.map(kept.put, contents))
         assert list(pool.map(kept.get, pieces)) == contents
         assert len({piece.number for piece in pieces}) == len(pieces)
 
 
 def test_nothing_of_it_can_be_read_on_disk() -> None:
-    with Vault() as kept:
+    with SpillFile() as kept:
         kept.put(SECRET * 10)
         size = os.fstat(kept._file).st_size
-        assert size == len(SECRET) * 10 + TAG
+        assert size == len(SECRET) * 10 + TAG_BYTES
         assert SECRET not in os.pread(kept._file, size, 0)
 
 
 def test_equal_contents_are_sealed_differently() -> None:
-    with Vault() as kept:
+    with SpillFile() as kept:
         for _ in range(2):
             kept.put(SECRET)
-        size = len(SECRET) + TAG
+        size = len(SECRET) + TAG_BYTES
         assert os.pread(kept._file, size, 0) != os.pread(kept._file, size, size)
 
 
 def test_its_file_has_no_name_and_is_nobody_elses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with Vault() as kept:
+    with SpillFile() as kept:
         kept.put(SECRET)
         found = os.fstat(kept._file)
         assert list(tmp_path.iterdir()) == []
@@ -76,12 +76,12 @@ def test_its_file_has_no_name_and_is_nobody_elses(tmp_path: Path, monkeypatch: p
 
 def test_nothing_is_opened_before_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", "/nowhere")
-    with Vault():
+    with SpillFile():
         pass
 
 
 def test_the_file_is_gone_with_the_vault() -> None:
-    kept = Vault()
+    kept = SpillFile()
     kept.put(SECRET)
     file = kept._file
     del kept
@@ -92,15 +92,15 @@ def test_the_file_is_gone_with_the_vault() -> None:
 
 @pytest.mark.parametrize("change", ["byte", "label", "place"])
 def test_what_is_not_what_was_written_is_refused(change: str) -> None:
-    with Vault() as kept:
+    with SpillFile() as kept:
         piece, other = kept.put(b"plain" * 9, b"0/1"), kept.put(b"other" * 9, b"0/1")
         if change == "byte":
             os.pwrite(kept._file, b"\0", piece.offset + 3)
             os.pwrite(kept._file, b"\1", piece.offset + 4)
         elif change == "label":
-            piece = vault.Piece(b"0/2", piece.number, piece.offset, piece.size)
+            piece = space.SpilledPiece(b"0/2", piece.number, piece.offset, piece.size)
         else:
-            piece = vault.Piece(b"0/1", piece.number, other.offset, piece.size)
+            piece = space.SpilledPiece(b"0/1", piece.number, other.offset, piece.size)
         with pytest.raises(ConfigurationError, match="not what was written") as told:
             kept.get(piece)
         assert told.value.__context__ is None
@@ -111,7 +111,7 @@ def test_a_full_disk_is_told_without_a_value(monkeypatch: pytest.MonkeyPatch) ->
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "pwrite", full)
-    with Vault() as kept, pytest.raises(ConfigurationError, match="No space left") as told:
+    with SpillFile() as kept, pytest.raises(ConfigurationError, match="No space left") as told:
         kept.put(SECRET)
     assert "TMPDIR" in told.value.hint
     assert told.value.__context__ is None
@@ -119,7 +119,7 @@ def test_a_full_disk_is_told_without_a_value(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_folder_that_cannot_be_written_to_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
-    with Vault() as kept, pytest.raises(ConfigurationError, match="No such file") as told:
+    with SpillFile() as kept, pytest.raises(ConfigurationError, match="No such file") as told:
         kept.put(SECRET)
     assert told.value.__context__ is None
 
@@ -127,19 +127,19 @@ def test_a_folder_that_cannot_be_written_to_is_told(tmp_path: Path, monkeypatch:
 def test_a_write_that_stops_half_way_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda file, content, offset: write(file, content[:7], offset))
-    with Vault() as kept:
+    with SpillFile() as kept:
         assert kept.get(kept.put(SECRET * 5)) == SECRET * 5
 
 
 def test_it_does_not_leave_its_process() -> None:
-    with Vault() as kept:
+    with SpillFile() as kept:
         kept.put(SECRET)
         with pytest.raises(TypeError, match="does not leave"):
             pickle.dumps(kept)
 
 
 def test_a_copy_of_the_process_does_not_seal_with_the_same_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Vault() as kept:
+    with SpillFile() as kept:
         kept.put(SECRET)
         monkeypatch.setattr(os, "getpid", lambda: -1)
         with pytest.raises(RuntimeError, match="does not leave"):
@@ -149,7 +149,7 @@ def test_a_copy_of_the_process_does_not_seal_with_the_same_key(monkeypatch: pyte
 @pytest.mark.nightly
 def test_nothing_is_left_by_a_process_that_is_killed(tmp_path: Path) -> None:
     code = (
-        "import os, signal; from minimize.spill import Vault; vault = Vault(); "
+        "import os, signal; from minimize.spill import SpillFile; vault = SpillFile(); "
         f"vault.put({SECRET!r} * 1000); os.kill(os.getpid(), signal.SIGKILL)"
     )
     done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)}, check=False)
@@ -158,4 +158,4 @@ def test_nothing_is_left_by_a_process_that_is_killed(tmp_path: Path) -> None:
 
 
 def test_a_chunk_is_bounded() -> None:
-    assert CHUNK <= 1 << 24
+    assert CHUNK_BYTES <= 1 << 24

@@ -10,19 +10,19 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.nested import leaf, rows_of
-from minimize.plan import Branch, Plan
+from minimize.arrow.batch import Batch
+from minimize.arrow.nested import leaf, row_indices
+from minimize.plan import CaseBranch, Plan
 from minimize.plan.bind import examine
-from minimize.policy.load import policy_from
-from minimize.policy.pipeline import Deduplicate, Pipeline, RecordsModel, SourceModel
+from minimize.policy.load import policy_from_mapping
+from minimize.policy.pipeline import DeduplicateModel, Pipeline, RecordsModel, SourceModel
 from minimize.settings import load_settings
-from minimize.settings.base import SCHEMA, FeatureSwitch, Settings
-from minimize.stage import Batch
+from minimize.settings.model import SETTINGS_SCHEMA, FeatureSwitch, Settings
 from minimize.stages.gate import Gate
-from minimize.stages.generalize import Generalize
-from minimize.stages.places import place_of
+from minimize.stages.generalize import GeneralizeFields
+from minimize.stages.raw_values import field_place
 from minimize.stages.release import Release
-from minimize.techniques import Context, Family, Leaves, Step, Technique, Treated
+from minimize.techniques import Context, Family, Leaves, Technique, TechniqueResult, TechniqueStep
 from tests.project import AT, TIME
 
 APPS = pa.list_(pa.struct([("name", pa.string()), ("managed", pa.bool_())]))
@@ -63,7 +63,7 @@ def plan_of(
         "fields": {**BASE, **fields},
         **policy,
     }
-    read = policy_from({word: said for word, said in body.items() if said is not None})
+    read = policy_from_mapping({word: said for word, said in body.items() if said is not None})
     source = SourceModel(path="x", format="parquet")
     bound = None
     if pipeline is not None:
@@ -73,16 +73,16 @@ def plan_of(
 
 
 def deduplicating(*by: str, **policy: Any) -> Plan:
-    return plan_of({}, pipeline=RecordsModel(deduplicate=Deduplicate(by=by)), **policy)
+    return plan_of({}, pipeline=RecordsModel(deduplicate=DeduplicateModel(by=by)), **policy)
 
 
-def with_steps(plan: Plan, key: str, *steps: Step) -> Plan:
+def with_steps(plan: Plan, key: str, *steps: TechniqueStep) -> Plan:
     """The plan with these steps in place of a field's."""
     field = plan.fields[key]
     type_ = field.takes
     for step in steps:
         type_ = step.gives(type_)
-    changed = replace(field, branches=(Branch(None, steps),), gives=type_)
+    changed = replace(field, branches=(CaseBranch(None, steps),), gives=type_)
     return replace(plan, fields={**plan.fields, key: changed})
 
 
@@ -104,7 +104,7 @@ class Beside(Technique):
     def needs_time(self) -> bool:
         return self.other is None
 
-    def apply(self, values: pa.Array, context: Context) -> Treated:
+    def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         beside = context.time if self.other is None else context.columns[self.other]
         assert beside is not None
         joined = [
@@ -112,10 +112,10 @@ class Beside(Technique):
             for value, other in zip(values.to_pylist(), beside.to_pylist(), strict=True)
         ]
         given = pa.array(joined, pa.string())
-        return Treated(given, pc.and_(values.is_valid(), given.is_null()))
+        return TechniqueResult(given, pc.and_(values.is_valid(), given.is_null()))
 
 
-class Unsettled(Step):
+class Unsettled(TechniqueStep):
     """A step for tests that must see everything first."""
 
     name: ClassVar[str] = "unsettled"
@@ -148,7 +148,7 @@ class Said:
 def settings(*rows: Mapping[str, Any]) -> Settings:
     """Settings over time, as the run sees them: said by the tenant's admin ten days ago, unless they say otherwise."""
     usual = {"tenant_id": "t", "holder": "admin", "valid_from": before(days=10), "recorded_at": before(days=10)}
-    return load_settings(pa.Table.from_pylist([{**usual, **row} for row in rows], SCHEMA)).at(AT)
+    return load_settings(pa.Table.from_pylist([{**usual, **row} for row in rows], SETTINGS_SCHEMA)).effective_at(AT)
 
 
 def gated(plan: Plan, raw: pa.RecordBatch, said: Settings | None = None) -> Batch:
@@ -158,14 +158,14 @@ def gated(plan: Plan, raw: pa.RecordBatch, said: Settings | None = None) -> Batc
 def closed(plan: Plan, raw: pa.RecordBatch, key: str, said: Settings | None = None) -> list[bool]:
     """Where the field's values are closed, nowhere included."""
     batch = gated(plan, raw, said)
-    values = leaf(batch.raw, place_of(plan.fields[key]))
-    nowhere = [False] * rows_of(values, batch.raw.num_rows).size
+    values = leaf(batch.raw, field_place(plan.fields[key]))
+    nowhere = [False] * row_indices(values, batch.raw.num_rows).size
     found: list[bool] = batch.closed[key].to_pylist() if key in batch.closed else nowhere
     return found
 
 
 def left(plan: Plan, raw: pa.RecordBatch, said: Settings | None = None) -> list[dict[str, Any]]:
     """What leaves: the records through gate, generalize and release."""
-    batch = Generalize(plan, None, AT)(gated(plan, raw, said))
+    batch = GeneralizeFields(plan, None, AT)(gated(plan, raw, said))
     rows: list[dict[str, Any]] = Release(plan).columns(batch).to_pylist()
     return rows

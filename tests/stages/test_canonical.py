@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.stages.canonical import encoded, row_digests
+from minimize.stages.deduplicate import encode_values, row_digests
 
 
 @pytest.mark.parametrize(
@@ -33,11 +33,11 @@ from minimize.stages.canonical import encoded, row_digests
     ],
 )
 def test_a_value_has_one_text(array: pa.Array, texts: list[bytes]) -> None:
-    assert encoded(array).to_pylist() == texts
+    assert encode_values(array).to_pylist() == texts
 
 
 def test_a_slice_has_the_texts_of_its_own_values() -> None:
-    assert encoded(pa.array([[1], [2, 3], [4]]).slice(1, 1)).to_pylist() == [b"2[1:21:3]"]
+    assert encode_values(pa.array([[1], [2, 3], [4]]).slice(1, 1)).to_pylist() == [b"2[1:21:3]"]
 
 
 def test_a_long_key_is_used_whole() -> None:
@@ -53,6 +53,6 @@ values = st.lists(
 
 @given(values)
 def test_different_values_have_different_texts_and_equal_ones_equal_texts(drawn: list[Any]) -> None:
-    texts = encoded(pa.array(drawn, pa.list_(pa.string()))).to_pylist()
+    texts = encode_values(pa.array(drawn, pa.list_(pa.string()))).to_pylist()
     for one, its in zip(drawn, texts, strict=True):
         assert [one == other for other in drawn] == [its == text for text in texts]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from minimize.stages.chain import is_tally, run_branches, run_chain, technique_chain
+from minimize.stages.chains import is_tally_step, resolve_chain, run_branches, run_chain
 from minimize.techniques import Context
 from minimize.techniques.keep import Keep
 from minimize.techniques.mask import Mask
@@ -54,6 +54,6 @@ def test_a_branch_sees_of_the_companions_its_own_rows() -> None:
 
 def test_a_tally_ends_a_chain_until_it_has_settled() -> None:
     steps = (TruncateVersion(parts=1), Unsettled(), Mask(keep_last=1))
-    assert technique_chain(steps, None) == [steps[0]]
-    assert technique_chain(steps, Keep()) == [steps[0], Keep(), steps[2]]
-    assert [is_tally(step) for step in steps] == [False, True, False]
+    assert resolve_chain(steps, None) == [steps[0]]
+    assert resolve_chain(steps, Keep()) == [steps[0], Keep(), steps[2]]
+    assert [is_tally_step(step) for step in steps] == [False, True, False]

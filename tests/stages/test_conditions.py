@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.pointer import Pointer
-from minimize.policy.condition import All, AnyOf, Condition, Equals, Feature, Within
-from minimize.stages.conditions import could_hold, holds, matches, must_hold, younger
+from minimize.arrow.pointers import Pointer
+from minimize.policy.condition import AllOf, AnyOf, Condition, FeatureOn, FieldEquals, TimeWithin
+from minimize.stages.conditions import could_hold, holds, is_younger, match_values, must_hold
 from minimize.stages.facts import BatchFacts
-from minimize.stages.places import RECORD
+from minimize.stages.raw_values import RECORD_PLACE
 from tests.project import AT, TIME
 from tests.stages.make import APPS, Said, plan_of, records
 
@@ -31,8 +31,8 @@ RAW = records(
 )
 NAMES = Pointer.parse("/apps/*/name")
 LISTS = Pointer.parse("/apps")
-CORPORATE = Equals("owner", ("corporate",))
-MANAGED = Equals("/apps/*/managed", (True,))
+CORPORATE = FieldEquals("owner", ("corporate",))
+MANAGED = FieldEquals("/apps/*/managed", (True,))
 
 
 def facts(raw: pa.RecordBatch = RAW, said: Said | None = None, fields: dict[str, Any] | None = None) -> BatchFacts:
@@ -60,7 +60,7 @@ def facts(raw: pa.RecordBatch = RAW, said: Said | None = None, fields: dict[str,
     ],
 )
 def test_values_compare_by_the_type_of_the_field(array: pa.Array, wanted: tuple[Any, ...], found: list[bool]) -> None:
-    assert matches(array, wanted).to_pylist() == found
+    assert match_values(array, wanted).to_pylist() == found
 
 
 @pytest.mark.parametrize(
@@ -77,12 +77,12 @@ def test_values_compare_by_the_type_of_the_field(array: pa.Array, wanted: tuple[
     ],
 )
 def test_values_of_another_type_never_match(array: pa.Array, wanted: tuple[Any, ...]) -> None:
-    assert not any(matches(array, wanted).to_pylist())
+    assert not any(match_values(array, wanted).to_pylist())
 
 
 def test_a_null_among_the_entries_of_a_dictionary_never_matches() -> None:
     array = pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int32()), pa.array(["a", None]))
-    assert matches(array, ("a",)).to_pylist() == [True, False]
+    assert match_values(array, ("a",)).to_pylist() == [True, False]
 
 
 def test_a_condition_on_the_record_is_spread_to_its_elements() -> None:
@@ -94,28 +94,28 @@ def test_a_condition_on_the_element_decides_element_by_element() -> None:
 
 
 def test_all_wants_every_part_and_any_wants_one() -> None:
-    assert holds(All((CORPORATE, MANAGED)), facts(), NAMES).to_pylist() == [True, False, False, False]
+    assert holds(AllOf((CORPORATE, MANAGED)), facts(), NAMES).to_pylist() == [True, False, False, False]
     assert holds(AnyOf((CORPORATE, MANAGED)), facts(), NAMES).to_pylist() == [True, True, False, True]
 
 
 def test_all_of_nothing_holds_and_any_of_nothing_does_not() -> None:
-    assert holds(All(()), facts(), RECORD).to_pylist() == [True] * 3
-    assert holds(AnyOf(()), facts(), RECORD).to_pylist() == [False] * 3
+    assert holds(AllOf(()), facts(), RECORD_PLACE).to_pylist() == [True] * 3
+    assert holds(AnyOf(()), facts(), RECORD_PLACE).to_pylist() == [False] * 3
 
 
 def test_a_feature_holds_where_it_is_on() -> None:
     raw = records(COLUMNS, {"tenant_id": "t"}, {"tenant_id": "u"})
     said = Said({"t": ["inventory"]})
-    assert holds(Feature("inventory"), facts(raw, said), RECORD).to_pylist() == [True, False]
+    assert holds(FeatureOn("inventory"), facts(raw, said), RECORD_PLACE).to_pylist() == [True, False]
 
 
 def test_a_field_whose_gate_is_closed_reads_as_null() -> None:
     gated = facts(said=Said(), fields={"owner": {"type": "string", "do": "keep", "feature": "inventory"}})
-    assert holds(CORPORATE, gated, RECORD).to_pylist() == [False] * 3
+    assert holds(CORPORATE, gated, RECORD_PLACE).to_pylist() == [False] * 3
 
 
 def test_what_an_element_could_say_is_taken_as_said() -> None:
-    assert could_hold(All((CORPORATE, MANAGED)), facts(), LISTS).to_pylist() == [True, False, False]
+    assert could_hold(AllOf((CORPORATE, MANAGED)), facts(), LISTS).to_pylist() == [True, False, False]
     assert could_hold(AnyOf((CORPORATE, MANAGED)), facts(), LISTS).to_pylist() == [True, True, True]
 
 
@@ -129,9 +129,9 @@ def test_what_an_element_may_say_is_not_sure() -> None:
 
 
 conditions = st.recursive(
-    st.sampled_from([CORPORATE, MANAGED, Equals("/apps/*/name", ("a", "d"))]),
+    st.sampled_from([CORPORATE, MANAGED, FieldEquals("/apps/*/name", ("a", "d"))]),
     lambda inner: (
-        st.builds(All, st.lists(inner, max_size=3).map(tuple))
+        st.builds(AllOf, st.lists(inner, max_size=3).map(tuple))
         | st.builds(AnyOf, st.lists(inner, max_size=3).map(tuple))
     ),
     max_leaves=6,
@@ -153,7 +153,7 @@ TIMED: dict[str, Any] = {
     "/apps/*/name": {"type": "string", "do": "keep"},
 }
 WEEK = timedelta(days=7)
-RECENT = Within("seen", WEEK, "event_time")
+RECENT = TimeWithin("seen", WEEK, "event_time")
 
 
 def timed(*rows: dict[str, Any], **more: Any) -> BatchFacts:
@@ -165,22 +165,22 @@ def timed(*rows: dict[str, Any], **more: Any) -> BatchFacts:
 def test_a_time_is_within_an_age_before_another_and_after_it() -> None:
     ago = [timedelta(0), WEEK - timedelta(microseconds=1), WEEK, -timedelta(days=1)]
     rows = [{"event_time": AT, "seen": AT - each} for each in ago]
-    assert holds(RECENT, timed(*rows), RECORD).to_pylist() == [True, True, False, True]
+    assert holds(RECENT, timed(*rows), RECORD_PLACE).to_pylist() == [True, True, False, True]
 
 
 def test_a_null_is_within_nothing() -> None:
     rows = [{"event_time": AT, "seen": None}, {"event_time": None, "seen": AT}]
-    assert holds(RECENT, timed(*rows), RECORD).to_pylist() == [False, False]
+    assert holds(RECENT, timed(*rows), RECORD_PLACE).to_pylist() == [False, False]
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 def test_times_of_different_units_and_dates_are_compared(unit: str) -> None:
     type_ = pa.timestamp(unit, "UTC")
     seen = pa.array([AT - WEEK, AT - timedelta(days=6), None], type_)
-    assert younger(seen, pa.array([AT] * 3, TIME), WEEK).to_pylist() == [False, True, False]
+    assert is_younger(seen, pa.array([AT] * 3, TIME), WEEK).to_pylist() == [False, True, False]
     dates = pa.array([(AT - WEEK).date(), AT.date()])
-    assert younger(dates, pa.array([AT] * 2, type_), WEEK).to_pylist() == [False, True]
-    assert younger(pa.array([AT] * 2, type_).dictionary_encode().dictionary_decode(), dates, WEEK).to_pylist() == [
+    assert is_younger(dates, pa.array([AT] * 2, type_), WEEK).to_pylist() == [False, True]
+    assert is_younger(pa.array([AT] * 2, type_).dictionary_encode().dictionary_decode(), dates, WEEK).to_pylist() == [
         True,
         True,
     ]
@@ -188,18 +188,18 @@ def test_times_of_different_units_and_dates_are_compared(unit: str) -> None:
 
 def test_times_that_lie_furthest_apart_are_not_near() -> None:
     first, last = pa.array([-(2**62)], pa.timestamp("us")), pa.array([2**62], pa.timestamp("us"))
-    assert younger(first, last, WEEK).to_pylist() == [False]
-    assert younger(last, first, WEEK).to_pylist() == [True]
+    assert is_younger(first, last, WEEK).to_pylist() == [False]
+    assert is_younger(last, first, WEEK).to_pylist() == [True]
 
 
 def test_what_is_no_time_is_within_nothing() -> None:
-    assert younger(pa.array(["2026-11-25"]), pa.array([AT], TIME), WEEK).to_pylist() == [False]
+    assert is_younger(pa.array(["2026-11-25"]), pa.array([AT], TIME), WEEK).to_pylist() == [False]
 
 
 def test_elements_are_compared_one_by_one_with_the_records_time() -> None:
     apps = [{"used": AT - timedelta(days=1), "name": "a"}, {"used": AT - timedelta(days=9), "name": "b"}]
     found = timed({"event_time": AT, "apps": apps}, {"event_time": AT, "apps": []})
-    used = Within("/apps/*/used", WEEK, "event_time")
+    used = TimeWithin("/apps/*/used", WEEK, "event_time")
     assert holds(used, found, NAMES).to_pylist() == [True, False]
     assert could_hold(used, found, LISTS).to_pylist() == [True, True]
     assert must_hold(used, found, LISTS).to_pylist() == [False, False]
@@ -207,4 +207,4 @@ def test_elements_are_compared_one_by_one_with_the_records_time() -> None:
 
 def test_a_time_behind_a_closed_gate_is_within_nothing() -> None:
     gated = {"seen": {"type": "timestamp", "do": "drop", "feature": "inventory"}}
-    assert holds(RECENT, timed({"event_time": AT, "seen": AT}, **gated), RECORD).to_pylist() == [False]
+    assert holds(RECENT, timed({"event_time": AT, "seen": AT}, **gated), RECORD_PLACE).to_pylist() == [False]

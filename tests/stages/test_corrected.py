@@ -10,13 +10,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from minimize.arrow.batch import Batch
 from minimize.errors import KeyringError
 from minimize.keys import Keyring, new_keyring
-from minimize.ledger.corrections import Corrected
-from minimize.ledger.tokens import subject_token
+from minimize.ledger.subject_requests import RecordedCorrection
+from minimize.ledger.subject_tokens import subject_token
 from minimize.plan import Plan
-from minimize.stage import Batch
-from minimize.stages.corrected import Corrections, correctable, corrections, opened, sealed
+from minimize.stages.corrections import Corrections, correctable_fields, find_corrections, open_value, seal_value
 from minimize.stages.gate import Gate
 from tests.project import AT
 from tests.stages.make import before, plan_of, records
@@ -43,13 +43,15 @@ def _plan() -> Plan:
     return plan_of(FIELDS, columns=COLUMNS, subject="device_id", time="event_time")
 
 
-def row(keys: Keyring, name: str, text: str | None, hours: float = 2, told: float = 1) -> Corrected:
+def row(keys: Keyring, name: str, text: str | None, hours: float = 2, told: float = 1) -> RecordedCorrection:
     token = subject_token(keys, "t", "d")
-    return Corrected("t", token, name, sealed(keys, token, name, text), before(hours=hours), before(hours=told), "ann")
+    return RecordedCorrection(
+        "t", token, name, seal_value(keys, token, name, text), before(hours=hours), before(hours=told), "ann"
+    )
 
 
-def made(keys: Keyring, plan: Plan, *rows: Corrected) -> Corrections:
-    found = corrections(rows, plan.policy, AT, keys)
+def made(keys: Keyring, plan: Plan, *rows: RecordedCorrection) -> Corrections:
+    found = find_corrections(rows, plan.policy, AT, keys)
     assert found is not None
     return found
 
@@ -80,9 +82,9 @@ def test_of_several_the_last_recorded_counts(keys: Keyring, plan: Plan) -> None:
 
 
 def test_what_is_recorded_later_or_of_another_policy_is_not_seen(keys: Keyring, plan: Plan) -> None:
-    assert corrections([row(keys, "phone", "+49", told=-1)], plan.policy, AT, keys) is None
-    assert corrections([row(keys, "unknown", "+49")], plan.policy, AT, keys) is None
-    assert corrections([], plan.policy, AT + timedelta(days=1), keys) is None
+    assert find_corrections([row(keys, "phone", "+49", told=-1)], plan.policy, AT, keys) is None
+    assert find_corrections([row(keys, "unknown", "+49")], plan.policy, AT, keys) is None
+    assert find_corrections([], plan.policy, AT + timedelta(days=1), keys) is None
 
 
 def test_a_pickle_holds_neither_key_nor_value(keys: Keyring, plan: Plan) -> None:
@@ -97,15 +99,15 @@ def test_a_pickle_holds_neither_key_nor_value(keys: Keyring, plan: Plan) -> None
 
 
 def test_a_seal_opens_for_its_subject_and_field_alone(keys: Keyring, tmp_path: Path) -> None:
-    text = sealed(keys, "token", "phone", "+49")
-    assert (opened(keys, "token", "phone", text), "+49" in text) == ("+49", False)
+    text = seal_value(keys, "token", "phone", "+49")
+    assert (open_value(keys, "token", "phone", text), "+49" in text) == ("+49", False)
     other = new_keyring(tmp_path / "other.keys", now=AT)
     for wrong in ((keys, "token", "name"), (keys, "another", "phone"), (other, "token", "phone")):
         with pytest.raises(KeyringError):
-            opened(*wrong, text)
+            open_value(*wrong, text)
     with pytest.raises(KeyringError):
-        opened(keys, "token", "phone", "nonsense")
+        open_value(keys, "token", "phone", "nonsense")
 
 
 def test_who_and_when_cannot_be_put_right(plan: Plan) -> None:
-    assert set(correctable(plan.policy)) == {"phone", "size"}
+    assert set(correctable_fields(plan.policy)) == {"phone", "size"}

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minimize.arrow.batch import Batch
 from minimize.errors import ConfigurationError
 from minimize.plan import Plan
-from minimize.spill import Aside
-from minimize.stage import Batch
-from minimize.stages.deduplicate import Deduplicate, DeduplicateTally
+from minimize.spill import SpillSpace
+from minimize.stages.deduplicate import DeduplicateRecords, DeduplicateTally
 from tests.hypothesis_profiles import examples
 from tests.stages.make import APPS, deduplicating, gated, plan_of, records
 
@@ -39,8 +39,8 @@ def events(*rows: dict[str, Any]) -> pa.RecordBatch:
     return records(COLUMNS, *rows)
 
 
-def settled(rule: Plan, *batches: pa.RecordBatch) -> Deduplicate:
-    tally = DeduplicateTally.of(rule, KEY)
+def settled(rule: Plan, *batches: pa.RecordBatch) -> DeduplicateRecords:
+    tally = DeduplicateTally.from_plan(rule, KEY)
     for batch in batches:
         tally.observe(Batch(batch))
     return tally.settle()
@@ -92,7 +92,7 @@ def test_another_key_may_decide_otherwise() -> None:
     raw = events(*({"event_time": at(1), "n": n} for n in range(8)))
     winners = set()
     for number in range(16):
-        tally = DeduplicateTally.of(plan("device_id"), bytes([number]) * 32)
+        tally = DeduplicateTally.from_plan(plan("device_id"), bytes([number]) * 32)
         tally.observe(Batch(raw))
         winners |= set(tally.settle()(Batch(raw)).raw["n"].to_pylist())
     assert len(winners) > 1
@@ -143,14 +143,14 @@ def test_a_list_element_is_nothing_to_go_by() -> None:
     assert rule is not None
     bound = plan_of({"/apps/*/name": {"type": "string"}}, columns={"apps": APPS}, pipeline=rule.records)
     with pytest.raises(ConfigurationError):
-        DeduplicateTally.of(bound, KEY)
+        DeduplicateTally.from_plan(bound, KEY)
 
 
 def test_neither_tally_nor_stage_prints_key_or_records() -> None:
-    tally = DeduplicateTally.of(plan("device_id"), KEY)
+    tally = DeduplicateTally.from_plan(plan("device_id"), KEY)
     tally.observe(Batch(events({"event_time": at(1), "id": "canary-id"})))
     assert "kkkk" not in repr(tally.rule)
-    assert "canary" not in repr(tally.found) + repr(tally.rule)
+    assert "canary" not in repr(tally.candidates) + repr(tally.rule)
 
 
 def test_beyond_the_budget_the_same_records_stay() -> None:
@@ -166,12 +166,12 @@ def test_beyond_the_budget_the_same_records_stay() -> None:
             for n in range(6000)
         )
     )
-    aside = Aside(1)
-    one, other = DeduplicateTally.of(rule, KEY, aside), DeduplicateTally.of(rule, KEY, aside)
+    aside = SpillSpace(1)
+    one, other = DeduplicateTally.from_plan(rule, KEY, aside), DeduplicateTally.from_plan(rule, KEY, aside)
     for start in range(0, 6000, 500):
         (one if start % 1000 else other).observe(Batch(raw.slice(start, 500)))
     one.merge(other)
-    assert one.found.pieces
+    assert one.candidates.pieces
     assert one.settle()(Batch(raw)).raw.equals(settled(rule, raw)(Batch(raw)).raw)
 
 
@@ -193,7 +193,7 @@ def test_neither_batches_nor_order_matter(drawn: list[dict[str, Any]], random: A
     expected = settled(rule, raw)(Batch(raw))
     shuffled = events(*random.sample(drawn, len(drawn)))
     parts = [shuffled.slice(start, size) for start in range(0, len(drawn), size)]
-    one, other = DeduplicateTally.of(rule, KEY), DeduplicateTally.of(rule, KEY)
+    one, other = DeduplicateTally.from_plan(rule, KEY), DeduplicateTally.from_plan(rule, KEY)
     for index, part in enumerate(parts):
         (one if index % 2 else other).observe(Batch(part))
     one.merge(other)

@@ -5,10 +5,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from minimize.pointer import Pointer
-from minimize.policy.condition import Feature, Level
-from minimize.stages.facts import BatchFacts, gate_of
-from minimize.stages.places import RECORD
+from minimize.arrow.pointers import Pointer
+from minimize.policy.condition import FeatureOn, LevelAtLeast
+from minimize.stages.facts import BatchFacts, field_gate
+from minimize.stages.raw_values import RECORD_PLACE
 from tests.project import AT
 from tests.stages.make import Said, before, plan_of, records
 
@@ -24,34 +24,34 @@ def facts(said: Said | None, **policy: Any) -> BatchFacts:
 
 def test_a_feature_is_on_where_the_settings_say_so_and_its_retention_has_not_passed() -> None:
     said = Said({"t": ["usage", "location"], "u": ["usage", "location"]})
-    assert facts(said).setting(Feature("usage")).to_pylist() == [True, True]
-    assert facts(said).setting(Feature("location")).to_pylist() == [True, False]
+    assert facts(said).setting(FeatureOn("usage")).to_pylist() == [True, True]
+    assert facts(said).setting(FeatureOn("location")).to_pylist() == [True, False]
 
 
 def test_a_feature_that_the_policy_does_not_declare_is_off() -> None:
-    assert facts(Said({"t": ["other"]})).setting(Feature("other")).to_pylist() == [False, False]
+    assert facts(Said({"t": ["other"]})).setting(FeatureOn("other")).to_pylist() == [False, False]
 
 
 def test_the_first_level_is_always_set_and_an_unknown_one_never() -> None:
-    assert facts(Said()).setting(Level("required")).to_pylist() == [True, True]
-    assert facts(Said({"t": ["other"]})).setting(Level("other")).to_pylist() == [False, False]
+    assert facts(Said()).setting(LevelAtLeast("required")).to_pylist() == [True, True]
+    assert facts(Said({"t": ["other"]})).setting(LevelAtLeast("other")).to_pylist() == [False, False]
 
 
 def test_a_policy_without_tenant_has_its_features_off() -> None:
-    assert facts(Said({"t": ["usage"]}), tenant=None).setting(Feature("usage")).to_pylist() == [False, False]
+    assert facts(Said({"t": ["usage"]}), tenant=None).setting(FeatureOn("usage")).to_pylist() == [False, False]
 
 
 def test_without_event_time_everything_is_past_a_retention_and_nothing_without_one() -> None:
     timeless = facts(None, time=None)
-    assert timeless.past(timedelta(days=900)).to_pylist() == [True, True]
-    assert timeless.past(None).to_pylist() == [False, False]
+    assert timeless.expired(timedelta(days=900)).to_pylist() == [True, True]
+    assert timeless.expired(None).to_pylist() == [False, False]
 
 
 def test_facts_of_kept_records_remember_what_the_settings_said() -> None:
     said = Said({"t": ["usage"]})
     known = facts(said)
-    known.setting(Feature("usage"))
-    assert known.kept(pa.array([False, True])).setting(Feature("usage")).to_pylist() == [False]
+    known.setting(FeatureOn("usage"))
+    assert known.filter_records(pa.array([False, True])).setting(FeatureOn("usage")).to_pylist() == [False]
     assert said.asked == ["usage"]
 
 
@@ -59,9 +59,9 @@ def test_a_leaf_is_taken_out_once() -> None:
     known = facts(None)
     tenant = Pointer.parse("tenant_id")
     assert known.leaf(tenant) is known.leaf(tenant)
-    assert len(known.leaf(RECORD).values) == 2
+    assert len(known.leaf(RECORD_PLACE).values) == 2
 
 
 def test_a_field_without_gate_wants_nothing() -> None:
     plan = plan_of({})
-    assert gate_of(plan.policy.fields["tenant_id"]).of == ()
+    assert field_gate(plan.policy.fields["tenant_id"]).parts == ()

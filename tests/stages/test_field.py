@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from minimize.stages.field import BoundField, all_steps
-from minimize.stages.generalize import bound_fields
+from minimize.stages.generalize import BoundField, bind_fields, field_steps
 from tests.project import AT
 from tests.stages.make import Unsettled, gated, plan_of, records, with_steps
 
@@ -12,7 +11,7 @@ STRING = {"v": pa.string()}
 
 def bound(do: object, **more: object) -> BoundField:
     plan = plan_of({"v": {"type": "string", "do": do, **more}}, columns=STRING)
-    return bound_fields(plan, {}, frozenset())["v"]
+    return bind_fields(plan, {}, frozenset())["v"]
 
 
 def test_a_field_that_reads_nothing_beside_itself_asks_for_nothing() -> None:
@@ -27,7 +26,7 @@ def test_a_field_knows_what_its_steps_read() -> None:
 
 def test_one_field_treats_one_batch_after_another() -> None:
     plan = plan_of({"v": {"type": "string", "do": {"mask": {"keep_last": 1}}}}, columns=STRING)
-    field = bound_fields(plan, {}, frozenset())["v"]
+    field = bind_fields(plan, {}, frozenset())["v"]
     for word, kept in ("abc", "****c"), ("xyz", "****z"):
         made = field(gated(plan, records(STRING, {"v": word})), AT, None, {})
         assert made.released is not None
@@ -49,12 +48,12 @@ def test_until_its_tally_a_field_counts_nothing_and_takes_the_steps_before_it() 
 def test_steps_towards_aggregates_are_steps_of_the_field() -> None:
     fields = {"n": {"type": "double", "do": "drop", "in_aggregates": {"clip": {"min": 0, "max": 1}}}}
     plan = plan_of(fields, columns={"n": pa.float64()})
-    assert [step.name for step in all_steps(plan.fields["n"])] == ["clip"]
+    assert [step.name for step in field_steps(plan.fields["n"])] == ["clip"]
 
 
 def test_what_only_stays_is_given_as_it_came_in_and_counted() -> None:
     plan = plan_of({"v": {"type": "string", "do": "keep"}}, columns=STRING)
-    field = bound_fields(plan, {}, frozenset())["v"]
+    field = bind_fields(plan, {}, frozenset())["v"]
     batch = gated(plan, records(STRING, {"v": "a"}, {"v": None}))
     made = field(batch, AT, None, {})
     assert field.stays

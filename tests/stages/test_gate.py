@@ -8,17 +8,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from minimize.arrow.batch import Batch
 from minimize.consent import ConsentPeriods
-from minimize.consent.history import NEVER
+from minimize.consent.evaluation import NEVER
 from minimize.errors import PolicyError
 from minimize.keys import new_keyring
-from minimize.ledger.tokens import subject_token
+from minimize.ledger.subject_tokens import subject_token
 from minimize.plan import Plan
-from minimize.policy.condition import Equals
+from minimize.policy.condition import FieldEquals
 from minimize.policy.pipeline import RecordsModel
-from minimize.settings.erased import Erased, Tombstone
-from minimize.settings.rows import microseconds_of
-from minimize.stage import Batch
+from minimize.settings.erasures import Erasures, Tombstone
+from minimize.settings.rows import epoch_microseconds
 from minimize.stages.gate import Gate
 from tests.project import AT
 from tests.stages.make import APPS, Beside, Said, before, closed, gated, plan_of, records, settings, with_steps
@@ -86,7 +86,7 @@ def test_a_record_is_counted_once_by_the_first_reason() -> None:
 def test_the_conditions_of_policy_and_pipeline_must_both_hold() -> None:
     kinds = {"kind": pa.string(), "owner": pa.string()}
     fields = {name: {"type": "string", "do": "keep"} for name in kinds}
-    pipeline = RecordsModel(collect_if=Equals("owner", ("corporate",)))
+    pipeline = RecordsModel(collect_if=FieldEquals("owner", ("corporate",)))
     plan = plan_of(fields, columns=kinds, pipeline=pipeline, records={"collect_if": {"kind": "crash"}})
     rows = [{"kind": kind, "owner": owner} for kind in ("crash", "launch") for owner in ("corporate", "personal")]
     batch = gated(plan, records(kinds, *rows))
@@ -199,17 +199,17 @@ LISTS = {"apps": APPS, "owner": pa.string()}
 def test_a_list_is_hollow_where_no_element_could_be_collected() -> None:
     plan = plan_of(apps(collect_if={"owner": "corporate"}), columns=LISTS)
     raw = records(LISTS, {"owner": "corporate", "apps": []}, {"owner": "personal", "apps": []})
-    assert gated(plan, raw).hollow["/apps/*"].to_pylist() == [False, True]
+    assert gated(plan, raw).gated_lists["/apps/*"].to_pylist() == [False, True]
 
 
 def test_a_list_is_not_hollow_where_an_element_could_match() -> None:
     plan = plan_of(apps(collect_if={"/apps/*/managed": True}), columns=LISTS)
-    assert gated(plan, records(LISTS, {"owner": "personal", "apps": []})).hollow == {}
+    assert gated(plan, records(LISTS, {"owner": "personal", "apps": []})).gated_lists == {}
 
 
 def test_a_list_is_not_hollow_while_one_of_its_leaves_is_free() -> None:
     fields = {**apps(collect_if={"owner": "corporate"}), "/apps/*/managed": {"type": "boolean", "do": "keep"}}
-    assert gated(plan_of(fields, columns=LISTS), records(LISTS, {"owner": "personal", "apps": []})).hollow == {}
+    assert gated(plan_of(fields, columns=LISTS), records(LISTS, {"owner": "personal", "apps": []})).gated_lists == {}
 
 
 def test_a_list_is_hollow_where_an_earlier_case_drops_every_element() -> None:
@@ -217,7 +217,7 @@ def test_a_list_is_hollow_where_an_earlier_case_drops_every_element() -> None:
     fields = apps(cases=cases, otherwise="drop")
     del fields["/apps/*/name"]["do"]
     raw = records(LISTS, {"owner": "corporate", "apps": []}, {"owner": "personal", "apps": []})
-    assert gated(plan_of(fields, columns=LISTS), raw).hollow["/apps/*"].to_pylist() == [False, True]
+    assert gated(plan_of(fields, columns=LISTS), raw).gated_lists["/apps/*"].to_pylist() == [False, True]
 
 
 def test_a_field_read_by_a_technique_has_its_gate_worked_out_though_it_is_dropped() -> None:
@@ -272,14 +272,14 @@ def test_records_of_the_erased_are_gated_before_anything_else(tmp_path: Path) ->
         {"tenant_id": "closed", "event_time": before(days=40)},
         {"event_time": before(days=40), "device_id": "other"},
     ]
-    gate = Gate(plan_of({}, retention="30d"), None, AT, erased=Erased.of(stones, keys))
+    gate = Gate(plan_of({}, retention="30d"), None, AT, erased=Erasures.from_tombstones(stones, keys))
     batch = gate(Batch(records({}, *rows)))
     assert batch.counts.gated == {"erased": 2, "retention": 1}
     assert batch.raw["device_id"].to_pylist() == ["d", "other"]
 
 
 def test_of_a_policy_without_tenants_nobody_is_recognized(tmp_path: Path) -> None:
-    erased = Erased.of([Tombstone("t", AT)])
+    erased = Erasures.from_tombstones([Tombstone("t", AT)])
     plan = plan_of({}, tenant=None)
     raw = records({}, {})
     assert Gate(plan, None, AT, erased=erased)(Batch(raw)).raw is raw
@@ -288,7 +288,7 @@ def test_of_a_policy_without_tenants_nobody_is_recognized(tmp_path: Path) -> Non
 def test_what_a_third_party_sends_passes_only_with_a_consent() -> None:
     plan = received(plan_of({}, pipeline=RecordsModel()))
     raw = records({}, {"tenant_id": "t"}, {"tenant_id": "u"})
-    since = np.array([[microseconds_of(before(days=1))]])
+    since = np.array([[epoch_microseconds(before(days=1))]])
     agreed = ConsentPeriods(("t",), since, np.array([[NEVER]]))
     batch = Gate(plan, None, AT, consents=agreed)(Batch(raw))
     assert batch.raw["tenant_id"].to_pylist() == ["t"]

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from minimize.policy.condition import Feature, Level
-from minimize.stages.gates import Gates, read_fields
+from minimize.policy.condition import FeatureOn, LevelAtLeast
+from minimize.stages.gate import GateRules, fields_read
 from tests.stages.make import APPS, plan_of
 
 FEATURES = {"location": {"about": "where", "retention": "24h"}}
@@ -11,15 +11,15 @@ LEVELS = ["required", "basic"]
 
 
 def test_a_plan_without_gates_asks_nothing() -> None:
-    gates = Gates.of(plan_of({}))
-    assert gates == Gates((), (), (), (), (), ())
+    gates = GateRules.from_plan(plan_of({}))
+    assert gates == GateRules((), (), (), (), (), ())
 
 
 def test_records_are_asked_for_their_age_and_their_settings() -> None:
     records = {"feature": "location", "level": "basic"}
-    gates = Gates.of(plan_of({}, features=FEATURES, levels=LEVELS, retention="30d", records=records))
+    gates = GateRules.from_plan(plan_of({}, features=FEATURES, levels=LEVELS, retention="30d", records=records))
     assert gates.retentions == (timedelta(days=30), timedelta(hours=24))
-    assert gates.settings == (Feature("location"), Level("basic"))
+    assert gates.settings == (FeatureOn("location"), LevelAtLeast("basic"))
 
 
 def test_a_gate_of_settings_alone_is_known_as_such() -> None:
@@ -29,7 +29,7 @@ def test_a_gate_of_settings_alone_is_known_as_such() -> None:
         "c": {"type": "string", "do": "keep"},
     }
     columns = {key: APPS.value_type.field("name").type for key in fields}
-    gates = Gates.of(plan_of(fields, columns=columns, features=FEATURES))
+    gates = GateRules.from_plan(plan_of(fields, columns=columns, features=FEATURES))
     assert [(gated.key, gated.settings is not None) for gated in gates.gated] == [("a", True), ("b", False)]
 
 
@@ -38,11 +38,11 @@ def test_a_list_is_hollow_only_where_all_that_leaves_it_is_gated() -> None:
     name, managed = {"type": "string", "do": "keep", **gate}, {"type": "boolean", "do": "keep"}
     for more, stars in (gate, ["/apps/*"]), ({}, []):
         fields = {"/apps/*/name": name, "/apps/*/managed": {**managed, **more}}
-        gates = Gates.of(plan_of(fields, columns={"apps": APPS}, features=FEATURES))
-        assert [hollow.star for hollow in gates.hollow] == stars
+        gates = GateRules.from_plan(plan_of(fields, columns={"apps": APPS}, features=FEATURES))
+        assert [hollow.star for hollow in gates.gated_lists] == stars
 
 
 def test_what_stands_beside_a_field_is_read() -> None:
     fields = {"id": {"type": "string", "do": {"pseudonymize": {"key": "k", "per": "tenant_id", "rotate": "day"}}}}
     plan = plan_of(fields, columns={"id": APPS.value_type.field("name").type})
-    assert set(read_fields(plan)) == {"tenant_id", "id", "event_time"}
+    assert set(fields_read(plan)) == {"tenant_id", "id", "event_time"}

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minimize.arrow.batch import Batch, FieldCounts
 from minimize.errors import ConfigurationError
 from minimize.plan import Plan
-from minimize.stage import Batch, FieldCounts
-from minimize.stages.generalize import Generalize
-from minimize.techniques import Context, Treated
+from minimize.stages.generalize import GeneralizeFields
+from minimize.techniques import Context, TechniqueResult
 from minimize.techniques.keep import Keep
 from minimize.techniques.mask import Mask
 from tests.project import AT
@@ -23,7 +23,7 @@ COLUMNS = {"v": pa.string()}
 
 
 def through(plan: Plan, raw: pa.RecordBatch, said: Said | None = None, **more: Any) -> Batch:
-    return Generalize(plan, None, AT, **more)(gated(plan, raw, said))
+    return GeneralizeFields(plan, None, AT, **more)(gated(plan, raw, said))
 
 
 def versions(*values: str | None, encoded: bool = False) -> pa.RecordBatch:
@@ -204,8 +204,8 @@ def test_closed_bins_have_no_ranks_and_nobody_gets_ranks_who_did_not_ask() -> No
 class Unseen(Mask):
     """For tests: what a tally settled into."""
 
-    def apply(self, values: pa.Array, context: Context) -> Treated:
-        return Treated(pa.array(["other"] * len(values)))
+    def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
+        return TechniqueResult(pa.array(["other"] * len(values)))
 
 
 def unsettled() -> Plan:
@@ -228,7 +228,7 @@ def test_in_pass_two_the_settled_technique_takes_the_place_of_the_tally() -> Non
 
 def test_a_tally_that_has_not_settled_is_refused() -> None:
     with pytest.raises(ConfigurationError):
-        Generalize(unsettled(), None, AT)
+        GeneralizeFields(unsettled(), None, AT)
 
 
 @given(st.lists(st.none() | st.sampled_from(["1.2", "1", "x", ""]), max_size=8), st.booleans(), st.integers(0, 8))

@@ -8,10 +8,10 @@ import pyarrow.compute as pc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.plan import Branch
-from minimize.stage import Batch
-from minimize.stages.chain import dropped_by_case
-from minimize.stages.generalize import Generalize
+from minimize.arrow.batch import Batch
+from minimize.plan import CaseBranch
+from minimize.stages.chains import dropped_by_case
+from minimize.stages.generalize import GeneralizeFields
 from minimize.stages.release import Release
 from tests.project import AT
 from tests.stages.make import APPS, Said, gated, left, plan_of, records
@@ -23,7 +23,7 @@ MANAGED = {"/apps/*/managed": {"type": "boolean", "do": "drop"}}
 
 def released(columns: dict[str, pa.DataType], fields: dict[str, Any], raw: pa.RecordBatch) -> pa.RecordBatch:
     plan = plan_of(fields, columns=columns)
-    return Release(plan).columns(Generalize(plan, None, AT)(gated(plan, raw)))
+    return Release(plan).columns(GeneralizeFields(plan, None, AT)(gated(plan, raw)))
 
 
 def test_columns_come_out_in_the_order_of_the_policy_with_the_metadata_of_the_plan() -> None:
@@ -37,7 +37,7 @@ def test_columns_come_out_in_the_order_of_the_policy_with_the_metadata_of_the_pl
 def test_a_schema_of_ones_own_brings_its_metadata() -> None:
     plan = plan_of({})
     schema = pa.schema([pa.field("tenant_id", pa.string(), metadata={"k": "v"})])
-    out = Release(plan, schema=schema).columns(Generalize(plan, None, AT)(gated(plan, records({}, {}))))
+    out = Release(plan, schema=schema).columns(GeneralizeFields(plan, None, AT)(gated(plan, records({}, {}))))
     assert out.schema.field("tenant_id").metadata == {b"k": b"v"}
 
 
@@ -81,12 +81,12 @@ def test_an_element_whose_case_drops_it_is_removed_too() -> None:
 
 
 def test_without_cases_nothing_is_dropped_by_a_case() -> None:
-    assert dropped_by_case((Branch(None, None),), None) is None
+    assert dropped_by_case((CaseBranch(None, None),), None) is None
 
 
 def test_the_last_case_decides_where_none_held() -> None:
     cases = pa.array([0, 1, -1], pa.int8())
-    branches = (Branch(None, None), Branch(None, ()), Branch(None, None))
+    branches = (CaseBranch(None, None), CaseBranch(None, ()), CaseBranch(None, None))
     dropped = dropped_by_case(branches, cases)
     assert dropped is not None
     assert dropped.to_pylist() == [True, False, True]
@@ -96,7 +96,7 @@ def test_a_value_that_is_withheld_for_two_reasons_is_withheld_once() -> None:
     plan = plan_of(
         {"x": {"type": "string", "cases": [{"if": {"tenant_id": "t"}, "do": "keep"}]}}, columns={"x": pa.string()}
     )
-    batch = Generalize(plan, None, AT)(
+    batch = GeneralizeFields(plan, None, AT)(
         gated(plan, records({"x": pa.string()}, {"x": "1"}, {"x": "2", "tenant_id": "u"}))
     )
     shut = replace(
@@ -113,7 +113,7 @@ def test_a_released_batch_is_valid_and_as_long_as_its_records() -> None:
 
 def test_an_empty_batch_gives_an_empty_batch_of_the_schema() -> None:
     plan = plan_of({**OWNER, "/apps/*/name": {"type": "string", "do": "keep"}}, columns=LISTS)
-    batch: Batch = Generalize(plan, None, AT)(gated(plan, records(LISTS)))
+    batch: Batch = GeneralizeFields(plan, None, AT)(gated(plan, records(LISTS)))
     assert Release(plan).columns(batch).schema == plan.outputs["records"].schema
 
 

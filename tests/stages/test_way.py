@@ -7,12 +7,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from minimize.pointer import Pointer
-from minimize.spill import Aside
-from minimize.stage import FieldCounts
-from minimize.stages.generalize import Generalize
-from minimize.techniques.frequent import TopTally
+from minimize.arrow.batch import FieldCounts
+from minimize.arrow.pointers import Pointer
+from minimize.spill import SpillSpace
+from minimize.stages.generalize import GeneralizeFields
 from minimize.techniques.top import Top
+from minimize.techniques.top_tally import TopTally
 from tests.project import AT
 from tests.stages.make import before, gated, plan_of, records
 
@@ -29,7 +29,7 @@ def generalized(
     fields: Mapping[str, Any], columns: Mapping[str, pa.DataType], *rows: Mapping[str, Any], **policy: Any
 ) -> Any:
     plan = plan_of(fields, columns=columns, **policy)
-    return Generalize(plan, Keys(), AT)(gated(plan, records(columns, *rows)))
+    return GeneralizeFields(plan, Keys(), AT)(gated(plan, records(columns, *rows)))
 
 
 def pseudonyms(do: Mapping[str, Any], *rows: Mapping[str, Any]) -> list[str | None]:
@@ -74,8 +74,8 @@ def test_the_most_frequent_values_are_found_in_pass_one_and_released_in_pass_two
     rows = [{"v": version, "device_id": device} for version, device in (("1.1", "a"), ("1.2", "b"), ("2.0", "c"))]
     batch = gated(plan, records({"v": pa.string()}, *rows))
     top = next(step for step in plan.fields["v"].steps if isinstance(step, Top))
-    tally = TopTally("v", Pointer.parse("v"), Pointer.parse("device_id"), top, Aside())
-    tally.observe(Generalize(plan, None, AT, until_tally=True)(batch))
-    released = Generalize(plan, None, AT, settled={"v": tally.settle()})(batch)
+    tally = TopTally("v", Pointer.parse("v"), Pointer.parse("device_id"), top, SpillSpace())
+    tally.observe(GeneralizeFields(plan, None, AT, until_tally=True)(batch))
+    released = GeneralizeFields(plan, None, AT, settled={"v": tally.settle()})(batch)
     assert released.released["v"].to_pylist() == ["1", "1", "other"]
     assert released.counts.fields["v"] == FieldCounts(values=3, changed=3)

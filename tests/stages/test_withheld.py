@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from minimize.plan import Plan
-from minimize.stages.withheld import withheld, withheld_schema
+from minimize.stages.raw_values import mask_closed_values, masked_schema
 from tests.stages.make import APPS, gated, left, plan_of, records, settings
 
 COLUMNS = {
@@ -51,14 +51,14 @@ def bytes_of(batch: pa.RecordBatch) -> bytes:
 
 
 def test_what_the_gate_closed_is_not_set_aside() -> None:
-    aside = withheld(gated(PLAN, records(COLUMNS, *ROWS)), PLAN)
+    aside = mask_closed_values(gated(PLAN, records(COLUMNS, *ROWS)), PLAN)
     assert b"hidden" not in bytes_of(aside)
     assert b"mail" in bytes_of(aside)
 
 
 def test_what_is_not_closed_is_set_aside() -> None:
     said = settings({"setting": "names", "value": "on"})
-    aside = withheld(gated(PLAN, records(COLUMNS, *ROWS), said), PLAN)
+    aside = mask_closed_values(gated(PLAN, records(COLUMNS, *ROWS), said), PLAN)
     assert b"hidden user" in bytes_of(aside)
 
 
@@ -66,18 +66,18 @@ def test_what_is_not_closed_is_set_aside() -> None:
 def test_the_same_leaves_as_if_nothing_had_been_set_aside(value: str) -> None:
     said = settings({"setting": "names", "value": value})
     raw = records(COLUMNS, *ROWS, {"user_name": "open", "os": {"name": None, "serial": "s"}})
-    aside = withheld(gated(PLAN, raw, said), PLAN)
+    aside = mask_closed_values(gated(PLAN, raw, said), PLAN)
     assert left(PLAN, aside, said) == left(PLAN, raw, said)
 
 
 def test_its_schema_is_known_before() -> None:
     raw = records(COLUMNS, *ROWS)
-    assert withheld(gated(PLAN, raw), PLAN).schema == withheld_schema(raw.schema, PLAN)
-    assert withheld_schema(raw.schema, PLAN).names == [*("tenant_id", "device_id", "event_time"), *COLUMNS]
+    assert mask_closed_values(gated(PLAN, raw), PLAN).schema == masked_schema(raw.schema, PLAN)
+    assert masked_schema(raw.schema, PLAN).names == [*("tenant_id", "device_id", "event_time"), *COLUMNS]
 
 
 def test_whom_a_setting_is_about_is_set_aside_though_a_gate_closes_it() -> None:
     fields = {"device_id": {"type": "string", "do": "keep", "collect_if": {"owner": "x"}}, "owner": FIELDS["owner"]}
     plan = plan_of(fields, columns={"owner": pa.string()})
-    aside = withheld(gated(plan, records({"owner": pa.string()}, {"device_id": "d", "owner": "y"})), plan)
+    aside = mask_closed_values(gated(plan, records({"owner": pa.string()}, {"device_id": "d", "owner": "y"})), plan)
     assert aside["device_id"].to_pylist() == ["d"]

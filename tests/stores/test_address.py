@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from minimize.errors import OutputError, SourceError
-from minimize.stores.address import OPTIONS, Bucket, is_uri
+from minimize.stores.bucket import OPTIONS, Bucket, is_uri
 
 SECRET = "hunter2hunter2"
 
@@ -21,7 +21,7 @@ SECRET = "hunter2hunter2"
     ],
 )
 def test_a_uri_names_a_bucket_and_a_key_that_is_taken_as_it_is_written(uri: str, said: str, key: str) -> None:
-    bucket, found = Bucket.of(uri)
+    bucket, found = Bucket.parse_uri(uri)
     assert (str(bucket), found) == (said, key)
 
 
@@ -43,7 +43,7 @@ def test_a_uri_names_a_bucket_and_a_key_that_is_taken_as_it_is_written(uri: str,
 @pytest.mark.parametrize("fault", [SourceError, OutputError])
 def test_a_secret_in_a_uri_is_refused_and_not_repeated(uri: str, fault: type[SourceError] | type[OutputError]) -> None:
     with pytest.raises(fault) as caught:
-        Bucket.of(uri, fault)
+        Bucket.parse_uri(uri, fault)
     assert SECRET not in repr(caught.value) + str(caught.value)
     assert caught.value.hint
 
@@ -51,7 +51,7 @@ def test_a_secret_in_a_uri_is_refused_and_not_repeated(uri: str, fault: type[Sou
 @pytest.mark.parametrize("uri", ["ftp://house/in", "s3:///in", "file:///in", "hdfs://host/in"])
 def test_what_is_no_object_store_is_refused(uri: str) -> None:
     with pytest.raises(SourceError):
-        Bucket.of(uri)
+        Bucket.parse_uri(uri)
 
 
 @pytest.mark.parametrize(("text", "is_one"), [("s3://b", True), ("data/x", False), ("/s3://b", False), ("C:/x", False)])
@@ -66,18 +66,18 @@ def test_no_option_that_a_uri_may_say_is_a_secret() -> None:
 
 @pytest.mark.parametrize("uri", ["gs://house/x", "abfs://in@account.dfs.core.windows.net/x", "gcs://house/x"])
 def test_google_and_azure_are_opened_by_their_own_file_systems(uri: str) -> None:
-    bucket, key = Bucket.of(uri)
+    bucket, key = Bucket.parse_uri(uri)
     assert type(bucket.files).__name__ in ("GcsFileSystem", "AzureFileSystem")
     assert bucket.path(key) in ("house/x", "in/x")
 
 
 def test_an_account_of_azure_has_its_container_in_the_path() -> None:
-    bucket, key = Bucket.of("abfss://account.blob.core.windows.net/in/x")
+    bucket, key = Bucket.parse_uri("abfss://account.blob.core.windows.net/in/x")
     assert bucket.path(key) == "in/x"
 
 
 def test_a_bucket_goes_to_other_processes_without_what_was_opened() -> None:
-    bucket, _ = Bucket.of("gs://house/x")
+    bucket, _ = Bucket.parse_uri("gs://house/x")
     assert bucket.files is not None
     packed = pickle.dumps(bucket)
     assert pickle.loads(packed) == bucket

@@ -10,18 +10,19 @@ import pytest
 from pyarrow.fs import AzureFileSystem
 
 from minimize.errors import OutputError, SourceError
-from minimize.stores import address, output_at, where
-from minimize.stores.azure import ONCE, with_credentials
-from minimize.stores.remote import Remote
+from minimize.stores import bucket as bucket_module
+from minimize.stores import parse_location, parse_output_location
+from minimize.stores.bucket import AZURE_COPY_LIMIT, with_azure_credentials
+from minimize.stores.object_path import ObjectPath
 from tests.buckets import Bucket, empty_bucket
 from tests.emulators import KEY, Azure, azure_access
 
 OPEN = "abfs://devstoreaccount1@127.0.0.1:1/house/x?enable_tls=false"
 
 
-def at(uri: str) -> Remote:
-    found = where(uri)
-    assert isinstance(found, Remote)
+def at(uri: str) -> ObjectPath:
+    found = parse_location(uri)
+    assert isinstance(found, ObjectPath)
     return found
 
 
@@ -35,22 +36,22 @@ def said(store: AzureFileSystem) -> dict[str, str]:
 )
 def test_a_key_of_the_environment_opens_the_account(name: str, word: str) -> None:
     store = AzureFileSystem("house", blob_storage_authority="127.0.0.1:1", dfs_storage_authority="127.0.0.1:1")
-    opened = with_credentials(store, {name: KEY, "AZURE_CLIENT_ID": "somebody"})
+    opened = with_azure_credentials(store, {name: KEY, "AZURE_CLIENT_ID": "somebody"})
     assert opened is not None
     assert said(opened) == said(store) | {word: KEY}
 
 
 def test_without_a_key_it_is_left_to_the_identities_that_azure_knows() -> None:
     store = AzureFileSystem("house")
-    assert with_credentials(store, {}) is store
+    assert with_azure_credentials(store, {}) is store
 
 
-@pytest.mark.parametrize("opened", [where, output_at])
+@pytest.mark.parametrize("opened", [parse_location, parse_output_location])
 def test_no_token_is_sent_in_the_clear(opened: object, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    place = where(OPEN) if opened is where else output_at(OPEN)
-    with pytest.raises(SourceError if opened is where else OutputError, match="in the clear") as caught:
+    place = parse_location(OPEN) if opened is parse_location else parse_output_location(OPEN)
+    with pytest.raises(SourceError if opened is parse_location else OutputError, match="in the clear") as caught:
         place.exists()
     assert "AZURE_STORAGE_KEY" in caught.value.hint
 
@@ -87,9 +88,9 @@ def test_what_is_larger_than_a_store_copies_in_one_step_goes_this_way(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket.put("a.gz", b"0123456789")
-    limits = {"abfs": ONCE, "gs": None, "s3": 5 << 30}
-    assert bucket.at("a.gz").bucket.once == limits[bucket.at().bucket.scheme]
-    monkeypatch.setattr("minimize.stores.address.Bucket.once", property(lambda _: 4))
+    limits = {"abfs": AZURE_COPY_LIMIT, "gs": None, "s3": 5 << 30}
+    assert bucket.at("a.gz").bucket.copy_limit == limits[bucket.at().bucket.scheme]
+    monkeypatch.setattr("minimize.stores.bucket.Bucket.once", property(lambda _: 4))
     bucket.at("a.gz").copy_to(bucket.at("b/c.gz"), 10)
     assert bucket.get("b/c.gz") == b"0123456789"
 
@@ -130,22 +131,22 @@ def held(times: int, done: list[int]) -> Any:
 
 
 def test_what_another_holds_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(address, "_PAUSE", 0.001)
+    monkeypatch.setattr(bucket_module, "_RETRY_PAUSE", 0.001)
     done: list[int] = []
     with azure_access():
-        assert at(OPEN).bucket.done(held(3, done)) == "done"
+        assert at(OPEN).bucket.call(held(3, done)) == "done"
     assert len(done) == 4
 
 
 def test_what_another_holds_for_ever_is_told_and_an_upload_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(address, "_PAUSE", 0.001)
-    monkeypatch.setattr(address, "_HELD_FOR", 0.05)
+    monkeypatch.setattr(bucket_module, "_RETRY_PAUSE", 0.001)
+    monkeypatch.setattr(bucket_module, "_RETRY_SECONDS", 0.05)
     done: list[int] = []
     with azure_access(), pytest.raises(SourceError, match="holds an object for somebody else") as caught:
-        at(OPEN).bucket.done(held(10**9, done))
+        at(OPEN).bucket.call(held(10**9, done))
     assert len(done) > 1
     assert "contoso" not in str(caught.value)
     done.clear()
     with azure_access(), pytest.raises(SourceError, match="holds an object"):
-        at(OPEN).bucket.done(held(10**9, done), again=False)
+        at(OPEN).bucket.call(held(10**9, done), again=False)
     assert len(done) == 1

@@ -10,9 +10,10 @@ import pytest
 
 import minimize
 from minimize.errors import OutputError, PolicyError
-from minimize.keys.create import add_key
+from minimize.governance.settings import export_settings, import_settings
+from minimize.governance.workspace import Workspace
+from minimize.keys.keyring import add_key
 from minimize.settings import load_settings
-from minimize.switching import House, export_settings, import_settings
 from tests.project import SETTINGS, Project, events
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
@@ -20,18 +21,18 @@ OWN = "north,d3,location,off,user,2026-11-01T00:00:00Z,2026-11-02T00:00:00.5Z\n"
 
 
 @pytest.fixture(name="book")
-def _book(home: Project) -> House:
-    return House(pipeline=home.folder, keys=home.keys)
+def _book(home: Project) -> Workspace:
+    return Workspace(pipeline=home.folder, keys=home.keys)
 
 
-def test_rows_are_brought_in_once(book: House, home: Project) -> None:
+def test_rows_are_brought_in_once(book: Workspace, home: Project) -> None:
     file = home.folder / "settings.csv"
     file.write_text(SETTINGS + OWN)
     assert import_settings(file, book, NOW) == 2
     assert import_settings(file, book, NOW) == 0
 
 
-def test_after_the_key_was_rotated_the_same_rows_are_not_brought_in_again(book: House, home: Project) -> None:
+def test_after_the_key_was_rotated_the_same_rows_are_not_brought_in_again(book: Workspace, home: Project) -> None:
     file = home.folder / "settings.csv"
     file.write_text(SETTINGS + OWN)
     import_settings(file, book, NOW)
@@ -39,7 +40,7 @@ def test_after_the_key_was_rotated_the_same_rows_are_not_brought_in_again(book: 
     assert import_settings(file, book, NOW) == 0
 
 
-def test_a_pipeline_runs_under_them_as_under_the_file(book: House, home: Project) -> None:
+def test_a_pipeline_runs_under_them_as_under_the_file(book: Workspace, home: Project) -> None:
     file = home.folder / "settings.csv"
     file.write_text(SETTINGS + OWN)
     home.records(events(60))
@@ -52,17 +53,19 @@ def test_a_pipeline_runs_under_them_as_under_the_file(book: House, home: Project
     minimize.verify(home.folder / "by_ledger", keys=home.keys)
 
 
-def test_what_was_taken_out_can_be_brought_in_elsewhere(book: House, home: Project, tmp_path: Path) -> None:
+def test_what_was_taken_out_can_be_brought_in_elsewhere(book: Workspace, home: Project, tmp_path: Path) -> None:
     (home.folder / "settings.csv").write_text(SETTINGS + OWN)
     import_settings(home.folder / "settings.csv", book, NOW)
     assert export_settings(tmp_path / "out.csv", book) == 2
-    other = House(ledger=tmp_path / "other.db", keys=home.keys)
+    other = Workspace(ledger=tmp_path / "other.db", keys=home.keys)
     assert import_settings(tmp_path / "out.csv", other, NOW) == 2
     assert export_settings(tmp_path / "again.csv", other) == 2
     assert (tmp_path / "again.csv").read_text() == (tmp_path / "out.csv").read_text()
 
 
-def test_what_is_taken_out_names_no_subject_and_is_its_owners_alone(book: House, home: Project, tmp_path: Path) -> None:
+def test_what_is_taken_out_names_no_subject_and_is_its_owners_alone(
+    book: Workspace, home: Project, tmp_path: Path
+) -> None:
     (home.folder / "settings.csv").write_text(SETTINGS + OWN)
     import_settings(home.folder / "settings.csv", book, NOW)
     export_settings(tmp_path / "out.csv", book)
@@ -70,7 +73,7 @@ def test_what_is_taken_out_names_no_subject_and_is_its_owners_alone(book: House,
     assert stat.S_IMODE((tmp_path / "out.csv").stat().st_mode) == 0o600
 
 
-def test_no_run_takes_tokens_for_subjects(book: House, home: Project, tmp_path: Path) -> None:
+def test_no_run_takes_tokens_for_subjects(book: Workspace, home: Project, tmp_path: Path) -> None:
     """An opt-out that no record matches would be one that nobody obeys."""
     (home.folder / "settings.csv").write_text(SETTINGS + OWN)
     import_settings(home.folder / "settings.csv", book, NOW)
@@ -80,14 +83,14 @@ def test_no_run_takes_tokens_for_subjects(book: House, home: Project, tmp_path: 
     assert [(finding.code, finding.line) for finding in caught.value.findings] == [("C007", 3)]
 
 
-def test_nothing_is_written_over_another_file(book: House, home: Project, tmp_path: Path) -> None:
+def test_nothing_is_written_over_another_file(book: Workspace, home: Project, tmp_path: Path) -> None:
     import_settings(home.folder / "settings.csv", book, NOW)
     (tmp_path / "out.csv").write_text("mine")
     with pytest.raises(OutputError, match="never written over"):
         export_settings(tmp_path / "out.csv", book)
 
 
-def test_nothing_is_recorded_in_the_future(book: House, home: Project) -> None:
+def test_nothing_is_recorded_in_the_future(book: Workspace, home: Project) -> None:
     file = home.folder / "settings.csv"
     file.write_text(SETTINGS + OWN.replace("2026-11-02", "2027-01-01"))
     with pytest.raises(PolicyError) as caught:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from minimize.errors import KeyringError
-from minimize.techniques import Context, Technique, Treated
+from minimize.techniques import Context, Technique, TechniqueResult
 
 AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
 Run = Callable[..., list[Any]]
@@ -59,7 +59,7 @@ def untreated(context: Context) -> Run:
     def go(technique: Technique, values: Any, type_: pa.DataType | None = None, **columns: Any) -> list[Any]:
         array = pa.array(values, type_)
         arrays = {key: pa.array(column) for key, column in columns.items()}
-        treated: Treated = technique.apply(array, Context("f", AT, context.keys, arrays))
+        treated: TechniqueResult = technique.apply(array, Context("f", AT, context.keys, arrays))
         if treated.untreated is None:
             return [False] * len(array)
         marks: list[Any] = treated.untreated.to_pylist()

@@ -6,12 +6,12 @@ import pyarrow as pa
 import pytest
 
 from minimize.errors import SourceError
-from minimize.techniques import TECHNIQUES, Context, Family, Leaves, TypeRefused, treat
-from minimize.techniques.base import FEW, each_distinct
+from minimize.techniques import TECHNIQUES, Context, Family, Leaves, UnsupportedType, treat
+from minimize.techniques.base import FEW_ROWS, apply_per_distinct
+from minimize.techniques.cache import ValueCache
 from minimize.techniques.keep import Keep
 from minimize.techniques.presence import Presence
 from minimize.techniques.pseudonymize import Pseudonymize
-from minimize.techniques.recall import Recall
 from minimize.techniques.tokenize import Tokenize
 from minimize.techniques.truncate_version import TruncateVersion
 
@@ -33,7 +33,7 @@ def test_only_keep_leaves_everything() -> None:
 
 
 def test_a_refusal_names_what_is_taken() -> None:
-    with pytest.raises(TypeRefused, match="takes string"):
+    with pytest.raises(UnsupportedType, match="takes string"):
         TruncateVersion(parts=1).gives(pa.int8())
 
 
@@ -59,25 +59,29 @@ def test_a_loop_sees_each_distinct_value_once() -> None:
         seen.append(value)
         return value
 
-    treated = each_distinct(pa.array(["a", "b", "a", None]), watched, pa.string())
+    treated = apply_per_distinct(pa.array(["a", "b", "a", None]), watched, pa.string())
     assert seen == ["a", "b"]
     assert treated.values.to_pylist() == ["a", "b", "a", None]
 
 
-@pytest.mark.parametrize("recall", [None, Recall()])
-def test_a_loop_over_many_rows_gives_what_one_over_few_does(recall: Recall | None) -> None:
+@pytest.mark.parametrize("recall", [None, ValueCache()])
+def test_a_loop_over_many_rows_gives_what_one_over_few_does(recall: ValueCache | None) -> None:
     few: list[str | None] = ["10.1", "x", None, "9.9.9"]
-    made = [each_distinct(pa.array(few * times), _short, pa.string(), recall) for times in (1, FEW)]
-    assert made[1].values.to_pylist() == made[0].values.to_pylist() * FEW == ["10", None, None, "9"] * FEW
+    made = [apply_per_distinct(pa.array(few * times), _short, pa.string(), recall) for times in (1, FEW_ROWS)]
+    assert made[1].values.to_pylist() == made[0].values.to_pylist() * FEW_ROWS == ["10", None, None, "9"] * FEW_ROWS
     assert made[0].untreated is not None
     assert made[1].untreated is not None
-    assert made[1].untreated.to_pylist() == made[0].untreated.to_pylist() * FEW == [False, True, False, False] * FEW
+    assert (
+        made[1].untreated.to_pylist()
+        == made[0].untreated.to_pylist() * FEW_ROWS
+        == [False, True, False, False] * FEW_ROWS
+    )
     assert made[0].changed == 2
 
 
 def test_what_is_recalled_of_many_words_is_what_was_worked_out() -> None:
-    recall, many = Recall(), pa.array([f"{number}.x" for number in range(2 * FEW)])
-    made = [each_distinct(many, _short, pa.string(), recall).values for _ in range(2)]
+    recall, many = ValueCache(), pa.array([f"{number}.x" for number in range(2 * FEW_ROWS)])
+    made = [apply_per_distinct(many, _short, pa.string(), recall).values for _ in range(2)]
     assert made[0].equals(made[1])
     assert made[0][7].as_py() == "7"
 

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from minimize.techniques import Context, TypeRefused
+from minimize.techniques import Context, UnsupportedType
 from minimize.techniques.bin import Bin
 
 Run = Callable[..., list[Any]]
@@ -80,7 +80,7 @@ def test_a_bound_below_the_type_cannot_be_treated(run: Run, untreated: Run) -> N
 
 def test_bounds_that_the_type_cannot_hold_are_refused() -> None:
     for bins in (binned(width=2.5), binned(edges=[0.5, 10])):
-        with pytest.raises(TypeRefused):
+        with pytest.raises(UnsupportedType):
             bins.gives(pa.int32())
     assert binned(width=2.5, **{"as": "middle"}).gives(pa.int32()) == pa.float64()
     assert binned(width=2.5, **{"as": "label"}).gives(pa.int32()) == pa.string()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from minimize.techniques import TypeRefused
+from minimize.techniques import UnsupportedType
 from minimize.techniques.clip import Clip
 
 Run = Callable[..., list[Any]]
@@ -35,7 +35,7 @@ def test_nan_cannot_be_treated_and_infinity_takes_a_bound(run: Run, untreated: R
 
 def test_a_bound_that_the_type_cannot_hold_is_refused() -> None:
     for bound, type_ in ((0.5, pa.int8()), (200, pa.int8()), (-1, pa.uint8()), (0.001, pa.decimal128(5, 2))):
-        with pytest.raises(TypeRefused):
+        with pytest.raises(UnsupportedType):
             clip(min=bound).gives(type_)
 
 

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minimize.arrow.batch import Batch
+from minimize.arrow.pointers import Pointer
 from minimize.errors import SourceError
-from minimize.pointer import Pointer
-from minimize.spill import Aside
-from minimize.stage import Batch
-from minimize.techniques.frequent import TopTally
-from minimize.techniques.top import Kept, Top
+from minimize.spill import SpillSpace
+from minimize.techniques.top import Top, TopValues
+from minimize.techniques.top_tally import TopTally
 
 MODEL, DEVICE = Pointer.parse("model"), Pointer.parse("device")
 
@@ -26,7 +26,7 @@ def batch(models: Any, devices: Any) -> Batch:
     return Batch(raw, released={"model": models if isinstance(models, pa.Array) else pa.array(models, pa.string())})
 
 
-def tally(top: Top, aside: Aside, *batches: Batch) -> TopTally:
+def tally(top: Top, aside: SpillSpace, *batches: Batch) -> TopTally:
     seen = TopTally("model", MODEL, DEVICE, top, aside)
     for each in batches:
         seen.observe(each)
@@ -50,12 +50,12 @@ def test_spilled_or_not_the_same_values_are_kept(models: int, devices: int, enco
     batches = [many(2000, models, devices, seed) for seed in range(6)]
     if encoded:
         batches = [each.with_(released={"model": each.released["model"].dictionary_encode()}) for each in batches]
-    within, beyond = tally(top, Aside(None), *batches), tally(top, Aside(1), *batches)
+    within, beyond = tally(top, SpillSpace(None), *batches), tally(top, SpillSpace(1), *batches)
     assert not within._pairs._spilled
     assert beyond._pairs._spilled
     assert bool(beyond._names._spilled) == (models > 50)
     assert beyond.settle() == within.settle()
-    assert len(within.settle().kept) == 20
+    assert len(within.settle().values) == 20
 
 
 rows_ = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 300)), max_size=600)
@@ -68,10 +68,10 @@ def test_threads_that_spill_settle_as_one_that_does_not(
     def some(part: Sequence[tuple[int, int]]) -> Batch:
         return batch([f"m{model}" for model, _ in part], [f"d{device}" for _, device in part])
 
-    top, aside = Top(keep=keep, other="m3", at_least=at_least), Aside(1)
+    top, aside = Top(keep=keep, other="m3", at_least=at_least), SpillSpace(1)
     first, second = tally(top, aside, some(rows[:cut])), tally(top, aside, some(rows[cut:]))
     second.merge(first)
-    assert second.settle() == tally(top, Aside(None), some(rows)).settle()
+    assert second.settle() == tally(top, SpillSpace(None), some(rows)).settle()
 
 
 @pytest.mark.slow
@@ -79,8 +79,8 @@ def test_ties_beyond_the_budget_go_in_the_order_of_the_values() -> None:
     names = [f"m{number:05}" for number in range(30_000)]
     random = np.random.default_rng(3)
     shuffled = random.permutation(names).tolist()
-    spilled = tally(Top(keep=5, other="o", at_least=1), Aside(1), batch(shuffled, ["d"] * len(names)))
-    assert spilled.settle().kept == ("m00000", "m00001", "m00002", "m00003", "m00004")
+    spilled = tally(Top(keep=5, other="o", at_least=1), SpillSpace(1), batch(shuffled, ["d"] * len(names)))
+    assert spilled.settle().values == ("m00000", "m00001", "m00002", "m00003", "m00004")
 
 
 @pytest.mark.slow
@@ -88,25 +88,25 @@ def test_an_other_that_is_too_small_is_found_beyond_the_budget() -> None:
     devices = [f"d{number}" for number in range(9000)]
     batches = [batch([model] * 9000, devices) for model in ("a", "b")]
     top = Top(keep=5, other="o", at_least=3)
-    assert tally(top, Aside(1), *batches, batch(["c"], ["d1"])).settle().kept == ("a",)
-    assert tally(top, Aside(1), *batches).settle().kept == ("a", "b")
+    assert tally(top, SpillSpace(1), *batches, batch(["c"], ["d1"])).settle().values == ("a",)
+    assert tally(top, SpillSpace(1), *batches).settle().values == ("a", "b")
 
 
 def test_a_null_in_a_dictionary_is_no_value() -> None:
     models = pa.array(["a", None, None, None]).dictionary_encode(null_encoding="encode")
-    found = tally(Top(keep=5, other="o", at_least=1), Aside(), batch(models, ["p", "q", "r", "s"]))
-    assert found.settle().kept == ("a",)
+    found = tally(Top(keep=5, other="o", at_least=1), SpillSpace(), batch(models, ["p", "q", "r", "s"]))
+    assert found.settle().values == ("a",)
 
 
 def test_nothing_seen_is_nothing_kept() -> None:
-    assert tally(Top(keep=5, other="o"), Aside()).settle() == Kept(kept=(), other="o")
-    assert tally(Top(keep=5, other="o"), Aside(), batch([None], ["d"])).settle() == Kept(kept=(), other="o")
+    assert tally(Top(keep=5, other="o"), SpillSpace()).settle() == TopValues(values=(), other="o")
+    assert tally(Top(keep=5, other="o"), SpillSpace(), batch([None], ["d"])).settle() == TopValues(values=(), other="o")
 
 
 def test_tallies_under_two_keys_do_not_merge() -> None:
     top = Top(keep=5, other="o")
     with pytest.raises(ValueError, match="two keys"):
-        tally(top, Aside()).merge(tally(top, Aside()))
+        tally(top, SpillSpace()).merge(tally(top, SpillSpace()))
 
 
 def test_a_value_that_is_not_utf8_is_told_of_without_showing_it() -> None:
@@ -114,4 +114,4 @@ def test_a_value_that_is_not_utf8_is_told_of_without_showing_it() -> None:
         pa.string(), 1, [None, pa.py_buffer(np.array([0, 2], np.int32)), pa.py_buffer(b"\xff\xfe")]
     )
     with pytest.raises(SourceError, match="not UTF-8"):
-        tally(Top(keep=1, other="o", at_least=1), Aside(), batch(broken, ["d"])).settle()
+        tally(Top(keep=1, other="o", at_least=1), SpillSpace(), batch(broken, ["d"])).settle()

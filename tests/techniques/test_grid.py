@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from minimize.techniques import Context, TypeRefused
-from minimize.techniques.cells import RADIUS, Cells
-from minimize.techniques.grid import Grid
+from minimize.techniques import Context, UnsupportedType
+from minimize.techniques.grid import RADIUS, EqualAreaCells, Grid
 
 Run = Callable[..., list[Any]]
 DEGREE = math.pi / 180 * RADIUS
@@ -74,7 +73,7 @@ def test_poles_and_the_date_line_have_cells(run: Run) -> None:
 
 @pytest.mark.parametrize("metres", [100, 300, 1_000, 50_000, 1_000_000])
 def test_cells_are_as_large_as_asked_and_all_of_one_area(metres: float) -> None:
-    cells = Cells.of(metres)
+    cells = EqualAreaCells.from_size(metres)
     sines = np.sin(np.radians(cells.edges))
     areas = 2 * math.pi * RADIUS**2 * np.diff(sines) / cells.counts
     assert cells.smallest() >= metres
@@ -96,7 +95,7 @@ def test_neighbouring_centres_are_no_closer_than_asked(run: Run, latitude: float
 def test_only_a_pair_of_numbers_is_taken() -> None:
     texts = pa.struct([("lat", pa.string()), ("lon", pa.string())])
     for type_ in (texts, pa.struct([("lat", pa.float64())]), pa.float64()):
-        with pytest.raises(TypeRefused):
+        with pytest.raises(UnsupportedType):
             Grid().gives(type_)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.errors import ConfigurationError
-from minimize.techniques import TypeRefused
+from minimize.techniques import UnsupportedType
 from minimize.techniques.h3 import H3
 
 Run = Callable[..., list[Any]]
@@ -35,7 +35,7 @@ def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch
 
 
 def test_text_is_refused() -> None:
-    with pytest.raises(TypeRefused):
+    with pytest.raises(UnsupportedType):
         H3(resolution=7).gives(pa.string())
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from minimize.techniques.hierarchy import Hierarchy
+from minimize.techniques.generalize import Hierarchy
 
 
 def test_what_a_hierarchy_holds_is_not_in_its_repr() -> None:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from minimize.techniques.lasting import ENOUGH, Lasting
+from minimize.techniques.cache import MIN_CACHED_ROWS, ColumnCache
 
 
 class First:
@@ -24,12 +24,12 @@ class First:
         )
 
 
-def batch(values: list[Any], rows: int = ENOUGH) -> pa.Array:
+def batch(values: list[Any], rows: int = MIN_CACHED_ROWS) -> pa.Array:
     return pa.array((values * (rows // len(values) + 1))[:rows], pa.string())
 
 
 def test_each_text_is_worked_out_once() -> None:
-    lasting, first = Lasting(100), First()
+    lasting, first = ColumnCache(100), First()
     for values in (["ab", "ac", "b"], ["ab", "cd", "b"]):
         found = lasting.column(batch(values), first)
         assert found is not None
@@ -38,15 +38,15 @@ def test_each_text_is_worked_out_once() -> None:
 
 
 def test_it_says_what_differs_and_what_could_not_be_treated() -> None:
-    found = Lasting(100).column(batch(["ab", "b", None, "xy"]), First())
+    found = ColumnCache(100).column(batch(["ab", "b", None, "xy"]), First())
     assert found is not None
     assert found.values.to_pylist()[:4] == ["a", "b", None, None]
     assert found.failed.tolist()[:4] == [False, False, False, True]
-    assert found.changed == ENOUGH // 4
+    assert found.changed == MIN_CACHED_ROWS // 4
 
 
 def test_a_batch_has_the_results_of_its_own_rows_only() -> None:
-    lasting = Lasting(100)
+    lasting = ColumnCache(100)
     lasting.column(batch(["ab", "cd"]), First())
     found = lasting.column(batch(["ef"]), First())
     assert found is not None
@@ -55,18 +55,18 @@ def test_a_batch_has_the_results_of_its_own_rows_only() -> None:
 
 @pytest.mark.parametrize("values", [[None], ["xy"]])
 def test_a_batch_may_have_no_results(values: list[Any]) -> None:
-    found = Lasting(100).column(batch(values), First())
+    found = ColumnCache(100).column(batch(values), First())
     assert found is not None
-    assert found.values.null_count == ENOUGH
+    assert found.values.null_count == MIN_CACHED_ROWS
     assert found.values.dictionary.to_pylist() == []
 
 
 def test_small_batches_are_not_its_business() -> None:
-    assert Lasting(100).column(batch(["ab"], rows=ENOUGH - 1), First()) is None
+    assert ColumnCache(100).column(batch(["ab"], rows=MIN_CACHED_ROWS - 1), First()) is None
 
 
 def test_it_forgets_rather_than_grow() -> None:
-    lasting, first = Lasting(2), First()
+    lasting, first = ColumnCache(2), First()
     for values in (["a", "b", "c"], ["a"]):
         assert lasting.column(batch(values), first) is not None
     assert first.asked == ["a", "b", "c", "a"]
@@ -74,23 +74,24 @@ def test_it_forgets_rather_than_grow() -> None:
 
 
 def test_where_nothing_comes_again_it_gives_up() -> None:
-    lasting, first = Lasting(10**7), First()
+    lasting, first = ColumnCache(10**7), First()
     assert lasting.column(pa.array([f"{row}" for row in range(1 << 18)]), first) is not None
     assert lasting.column(batch(["a"]), first) is None
     assert len(lasting) == 0
 
 
 def test_it_prints_without_what_it_holds() -> None:
-    lasting = Lasting(100)
+    lasting = ColumnCache(100)
     lasting.column(batch(["planted"]), First())
-    assert repr(lasting) == "Lasting(limit=100)"
+    assert repr(lasting) == "ColumnCache(limit=100)"
 
 
 def test_threads_may_share_it() -> None:
-    lasting = Lasting(10_000)
+    lasting = ColumnCache(10_000)
     random = np.random.default_rng(1)
     batches = [
-        pa.array([f"{letter:c}{row}" for row, letter in enumerate(random.integers(97, 120, ENOUGH))]) for _ in range(2)
+        pa.array([f"{letter:c}{row}" for row, letter in enumerate(random.integers(97, 120, MIN_CACHED_ROWS))])
+        for _ in range(2)
     ]
 
     def results(texts: pa.Array) -> Any:
@@ -103,6 +104,6 @@ def test_threads_may_share_it() -> None:
 
 
 def test_the_first_text_of_all_is_no_failure_where_nothing_is_null() -> None:
-    found = Lasting(100).column(batch(["ab", "xy"]), First())
+    found = ColumnCache(100).column(batch(["ab", "xy"]), First())
     assert found is not None
     assert found.failed.tolist()[:2] == [False, True]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.techniques.mac import Mac
+from minimize.techniques.keyed_hash import HmacState
 
 VECTORS = [
     (b"\x0b" * 20, b"Hi There", "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"),
@@ -33,8 +33,15 @@ VECTORS = [
 
 @pytest.mark.parametrize(("key", "message", "expected"), VECTORS)
 def test_rfc_4231(key: bytes, message: bytes, expected: str) -> None:
-    assert Mac.keyed(key).digest(message).hex().startswith(expected)
-    assert Mac.keyed(key).after(message[:3]).after(message[3:5]).digest(message[5:]).hex().startswith(expected)
+    assert HmacState.from_key(key).digest(message).hex().startswith(expected)
+    assert (
+        HmacState.from_key(key)
+        .extended(message[:3])
+        .extended(message[3:5])
+        .digest(message[5:])
+        .hex()
+        .startswith(expected)
+    )
 
 
 @given(st.binary(max_size=200), st.binary(max_size=200), st.lists(st.binary(max_size=200)))
@@ -42,8 +49,8 @@ def test_it_agrees_with_the_standard_library(key: bytes, beginning: bytes, value
     expected = [
         hmac.new(key, beginning + len(value).to_bytes(8, "big") + value, hashlib.sha256).digest() for value in values
     ]
-    assert Mac.keyed(key).after(beginning).digests(values) == expected
+    assert HmacState.from_key(key).extended(beginning).digests(values) == expected
 
 
 def test_it_prints_nothing() -> None:
-    assert repr(Mac.keyed(b"key")) == "Mac()"
+    assert repr(HmacState.from_key(b"key")) == "HmacState()"

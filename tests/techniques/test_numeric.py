@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.stages.changed import changed
+from minimize.stages.chains import changed_values
 from minimize.techniques import Context, Technique
 from minimize.techniques.bin import Bin
-from minimize.techniques.numeric import finished, nulls, raw_doubles, raw_integers
+from minimize.techniques.numeric import null_mask, raw_doubles, raw_integers, result_from_doubles
 from minimize.techniques.round import Round
 
 CONTEXT = Context("f", datetime(2026, 11, 25, tzinfo=UTC))
@@ -23,7 +23,7 @@ INTEGERS = st.lists(st.none() | st.integers(-(2**63), 2**63 - 1) | st.integers(-
 def counted(technique: Technique, values: pa.Array) -> None:
     """What the technique says of changes is what a comparison says of values that could be treated."""
     treated = technique.apply(values, CONTEXT)
-    differs = np.array(changed(values, treated.values).to_pylist(), bool)
+    differs = np.array(changed_values(values, treated.values).to_pylist(), bool)
     lost = np.zeros(len(values), bool) if treated.untreated is None else np.array(treated.untreated.to_pylist(), bool)
     assert treated.changed in (None, np.count_nonzero(differs & ~lost))
 
@@ -52,7 +52,9 @@ def test_a_slice_is_treated_as_what_it_shows(values: list[Any], start: int) -> N
 
 def test_nothing_stands_behind_a_null_that_comes_out() -> None:
     values = pa.Array.from_buffers(pa.float64(), 2, [pa.py_buffer(b"\x01"), pa.py_buffer(np.array([1.0, 48.8]))])
-    out = finished(values, np.array([1.0, 48.8]), np.array([True, True]), lambda some: Round(to=1).apply(some, CONTEXT))
+    out = result_from_doubles(
+        values, np.array([1.0, 48.8]), np.array([True, True]), lambda some: Round(to=1).apply(some, CONTEXT)
+    )
     assert out.values.to_pylist() == [1.0, None]
     assert raw_doubles(out.values).tolist() == [1.0, 0.0]
 
@@ -60,12 +62,14 @@ def test_nothing_stands_behind_a_null_that_comes_out() -> None:
 @pytest.mark.parametrize("hidden", [float("nan"), float("inf"), -0.0, 48.8])
 def test_whatever_number_a_null_hides_it_comes_out_as_zero_bits(hidden: float) -> None:
     values = pa.Array.from_buffers(pa.float64(), 2, [pa.py_buffer(b"\x01"), pa.py_buffer(np.array([1.0, hidden]))])
-    out = finished(values, np.array([1.0, hidden]), np.ones(2, bool), lambda some: Round(to=1).apply(some, CONTEXT))
+    out = result_from_doubles(
+        values, np.array([1.0, hidden]), np.ones(2, bool), lambda some: Round(to=1).apply(some, CONTEXT)
+    )
     assert raw_doubles(out.values).view(np.uint64)[1] == 0
 
 
 def test_nulls_and_numbers_of_a_slice_are_its_own() -> None:
     values = pa.array([1, None, 3, None, 5])[1:4]
-    assert nulls(values).tolist() == [True, False, True]
+    assert null_mask(values).tolist() == [True, False, True]
     assert raw_integers(values)[1] == 3
-    assert nulls(pa.nulls(2, pa.int64())).tolist() == [True, True]
+    assert null_mask(pa.nulls(2, pa.int64())).tolist() == [True, True]

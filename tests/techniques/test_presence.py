@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.techniques import TypeRefused
+from minimize.techniques import UnsupportedType
 from minimize.techniques.presence import Presence
 
 Run = Callable[..., list[Any]]
@@ -34,5 +34,5 @@ def test_it_never_says_false(run: Run) -> None:
 
 
 def test_a_type_that_no_policy_names_is_refused() -> None:
-    with pytest.raises(TypeRefused):
+    with pytest.raises(UnsupportedType):
         Presence().gives(pa.null())

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.errors import KeyringError, PolicyError
-from minimize.techniques import Context, Memo, treat
-from minimize.techniques.base import FEW
+from minimize.techniques import Context, TechniqueCache, treat
+from minimize.techniques.base import FEW_ROWS
 from minimize.techniques.pseudonymize import Pseudonymize
 
 Run = Callable[..., list[Any]]
@@ -135,8 +135,8 @@ def test_a_dictionary_is_treated_by_entry_even_with_a_tenant(context: Context) -
 
 
 def test_a_memo_changes_nothing(context: Context) -> None:
-    memo = Memo()
-    where = replace(context, memo=memo)
+    memo = TechniqueCache()
+    where = replace(context, cache=memo)
     first = of(DEVICE, ["a", "b"], where)
     assert len(memo) == 2
     assert of(DEVICE, ["b", "c", "a"], where) == [first[1], *of(DEVICE, ["c"], context), first[0]]
@@ -168,22 +168,22 @@ def test_many_rows_get_the_pseudonyms_that_few_do(technique: Pseudonymize, encod
     tenants = pa.array(["t", "u", "t", None, "t"])
     times = pa.array([datetime(2026, month, 3, tzinfo=UTC) for month in (1, 2, 3, 4, 5)], pa.timestamp("us", "UTC"))
     made = []
-    for times_over in (1, FEW):
+    for times_over in (1, FEW_ROWS):
         columns = {"tenant": pa.concat_arrays([tenants] * times_over)}
-        where = replace(context, columns=columns, time=pa.concat_arrays([times] * times_over), memo=Memo())
+        where = replace(context, columns=columns, time=pa.concat_arrays([times] * times_over), cache=TechniqueCache())
         given_ = pa.concat_arrays([values] * times_over)
         made.append(treat(technique, given_.dictionary_encode() if encode else given_, where))
     few, many = made
-    assert many.values.to_pylist() == few.values.to_pylist() * FEW
+    assert many.values.to_pylist() == few.values.to_pylist() * FEW_ROWS
     assert (few.untreated is None) == (many.untreated is None)
     if few.untreated is not None and many.untreated is not None:
-        assert many.untreated.to_pylist() == few.untreated.to_pylist() * FEW
+        assert many.untreated.to_pylist() == few.untreated.to_pylist() * FEW_ROWS
 
 
 def test_a_second_name_is_made_of_the_names_that_rows_have_and_of_no_others(context: Context) -> None:
-    memo, second = Memo(), Pseudonymize(key="device", link="second")
-    where = replace(context, memo=memo)
-    for first in range(0, 8 * FEW, FEW):
-        batch = pa.array([f"d{number % (2 * FEW)}" for number in range(first, first + 2 * FEW)])
+    memo, second = TechniqueCache(), Pseudonymize(key="device", link="second")
+    where = replace(context, cache=memo)
+    for first in range(0, 8 * FEW_ROWS, FEW_ROWS):
+        batch = pa.array([f"d{number % (2 * FEW_ROWS)}" for number in range(first, first + 2 * FEW_ROWS)])
         treat(second, treat(DEVICE, batch, where).values, where)
-    assert len(memo) == 2 * 2 * FEW
+    assert len(memo) == 2 * 2 * FEW_ROWS

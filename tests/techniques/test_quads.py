@@ -7,21 +7,21 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from minimize.techniques.quads import BLOCK, parsed, written
+from minimize.techniques.addresses import BLOCK_ROWS, format_ipv4, parse_ipv4
 
 
 @example(["....", None])
 @example(["....", ""])
 @given(st.lists(st.ip_addresses(v=4).map(str) | st.text(alphabet="0129.", max_size=16) | st.none(), max_size=30))
 def test_it_takes_for_an_address_what_the_standard_library_does(texts: list[str | None]) -> None:
-    numbers, fine = parsed(pa.array(texts, pa.string()))
+    numbers, fine = parse_ipv4(pa.array(texts, pa.string()))
     assert fine.tolist() == [_number(text) is not None for text in texts]
     assert numbers[fine].tolist() == [number for number in map(_number, texts) if number is not None]
 
 
 @given(st.lists(st.ip_addresses(v=4), max_size=30), st.integers(0, 5))
 def test_a_slice_is_read_as_itself(addresses: list[ipaddress.IPv4Address], start: int) -> None:
-    numbers, fine = parsed(pa.array([str(address) for address in addresses], pa.string()).slice(start))
+    numbers, fine = parse_ipv4(pa.array([str(address) for address in addresses], pa.string()).slice(start))
     assert numbers.tolist() == [int(address) for address in addresses[start:]]
     assert fine.all()
 
@@ -29,12 +29,12 @@ def test_a_slice_is_read_as_itself(addresses: list[ipaddress.IPv4Address], start
 @given(st.lists(st.ip_addresses(v=4), max_size=30))
 def test_what_is_written_is_what_was_read(addresses: list[ipaddress.IPv4Address]) -> None:
     texts = pa.array([str(address) for address in addresses], pa.string())
-    assert written(parsed(texts)[0]) == texts
+    assert format_ipv4(parse_ipv4(texts)[0]) == texts
 
 
-@pytest.mark.parametrize("rows", [BLOCK - 1, BLOCK, BLOCK + 1])
+@pytest.mark.parametrize("rows", [BLOCK_ROWS - 1, BLOCK_ROWS, BLOCK_ROWS + 1])
 def test_blocks_leave_no_seam(rows: int) -> None:
-    numbers, fine = parsed(pa.array(["10.0.0.1"] * rows))
+    numbers, fine = parse_ipv4(pa.array(["10.0.0.1"] * rows))
     assert (len(numbers), bool(fine.all()), set(numbers.tolist())) == (rows, True, {0x0A000001})
 
 
@@ -48,29 +48,31 @@ def _number(text: str | None) -> int | None:
 def test_what_stands_behind_a_null_is_no_address() -> None:
     texts = pa.array(["1.2.3.4", "5.6.7.8", ""])
     hidden = pa.StringArray.from_buffers(3, *texts.buffers()[1:], pa.py_buffer(b"\x05"))
-    assert parsed(hidden)[1].tolist() == [True, False, False]
+    assert parse_ipv4(hidden)[1].tolist() == [True, False, False]
 
 
 def test_many_dots_are_not_three() -> None:
-    assert parsed(pa.array(["." * 259, "", "1.2.3.4", "." * 65_539]))[1].tolist() == [False, False, True, False]
+    assert parse_ipv4(pa.array(["." * 259, "", "1.2.3.4", "." * 65_539]))[1].tolist() == [False, False, True, False]
 
 
 @pytest.mark.parametrize("last", [[""], [None], ["", None, ""]])
 def test_four_dots_before_an_empty_last_text_are_not_three(last: list[str | None]) -> None:
-    assert parsed(pa.array(["1.2.3.4", "....", *last], pa.string()))[1].tolist() == [True, False] + [False] * len(last)
+    assert parse_ipv4(pa.array(["1.2.3.4", "....", *last], pa.string()))[1].tolist() == [True, False] + [False] * len(
+        last
+    )
 
 
 @pytest.mark.parametrize("last", [[""], [None], ["", None, ""]])
 def test_an_address_before_an_empty_last_text_is_read(last: list[str | None]) -> None:
-    numbers, found = parsed(pa.array(["1.2.3.4", *last], pa.string()))
+    numbers, found = parse_ipv4(pa.array(["1.2.3.4", *last], pa.string()))
     assert (int(numbers[0]), found.tolist()) == (0x01020304, [True] + [False] * len(last))
 
 
 @pytest.mark.parametrize("texts", [[], [""], [None], ["", ""], [None, None], ["", None]])
 def test_texts_without_bytes_are_no_addresses(texts: list[str | None]) -> None:
-    assert not parsed(pa.array(texts, pa.string()))[1].any()
+    assert not parse_ipv4(pa.array(texts, pa.string()))[1].any()
 
 
 def test_a_slice_with_an_empty_end_is_read_as_itself() -> None:
     texts = pa.array(["....", "1.2.3.4", "....", None, "5.6.7.8"], pa.string())
-    assert parsed(texts.slice(1, 3))[1].tolist() == [True, False, False]
+    assert parse_ipv4(texts.slice(1, 3))[1].tolist() == [True, False, False]

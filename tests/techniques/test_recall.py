@@ -4,7 +4,7 @@ import pickle
 
 import pyarrow as pa
 
-from minimize.techniques.recall import RARELY, Recall
+from minimize.techniques.cache import MAX_KNOWN_RATIO, ValueCache
 
 
 class Upper:
@@ -22,25 +22,31 @@ class Upper:
 
 
 def test_of_a_few_values_each_is_worked_out_once() -> None:
-    recall, upper = Recall(), Upper()
+    recall, upper = ValueCache(), Upper()
     assert recall.each(["a", None, "b", "a"], upper) == ["A", None, "B", "A"]
     assert recall.each(["c", "a"], upper) == ["C", "A"]
     assert upper.asked == ["a", "b", "c"]
 
 
 def test_of_many_words_only_new_ones_are_worked_out() -> None:
-    recall, upper = Recall(), Upper()
-    assert recall.words(pa.array(["a", None, "b"]), upper.all).to_pylist() == ["A", None, "B"]
-    assert recall.words(pa.array(["c", "b", None, "a", "d"]), upper.all).to_pylist() == ["C", "B", None, "A", "D"]
-    assert recall.words(pa.array(["d", "a"]), upper.all).to_pylist() == ["D", "A"]
+    recall, upper = ValueCache(), Upper()
+    assert recall.compute_distinct(pa.array(["a", None, "b"]), upper.all).to_pylist() == ["A", None, "B"]
+    assert recall.compute_distinct(pa.array(["c", "b", None, "a", "d"]), upper.all).to_pylist() == [
+        "C",
+        "B",
+        None,
+        "A",
+        "D",
+    ]
+    assert recall.compute_distinct(pa.array(["d", "a"]), upper.all).to_pylist() == ["D", "A"]
     assert upper.asked == ["a", "b", "c", "d"]
 
 
 def test_it_forgets_rather_than_grow() -> None:
-    recall, upper = Recall(limit=2), Upper()
-    recall.words(pa.array(["a", "b"]), upper.all)
-    recall.words(pa.array(["c"]), upper.all)
-    recall.words(pa.array(["a", "c"]), upper.all)
+    recall, upper = ValueCache(limit=2), Upper()
+    recall.compute_distinct(pa.array(["a", "b"]), upper.all)
+    recall.compute_distinct(pa.array(["c"]), upper.all)
+    recall.compute_distinct(pa.array(["a", "c"]), upper.all)
     assert upper.asked == ["a", "b", "c", "a"]
     recall.each(["a", "b", "c"], upper)
     recall.each(["a"], upper)
@@ -48,21 +54,21 @@ def test_it_forgets_rather_than_grow() -> None:
 
 
 def test_few_words_among_very_many_known_ones_are_worked_out_anew() -> None:
-    recall, upper = Recall(), Upper()
-    recall.words(pa.array([str(number) for number in range(RARELY + 1)]), upper.all)
-    recall.words(pa.array(["0"]), upper.all)
+    recall, upper = ValueCache(), Upper()
+    recall.compute_distinct(pa.array([str(number) for number in range(MAX_KNOWN_RATIO + 1)]), upper.all)
+    recall.compute_distinct(pa.array(["0"]), upper.all)
     assert upper.asked.count("0") == 2
 
 
 def test_words_of_another_type_are_other_words() -> None:
-    recall, upper = Recall(), Upper()
-    recall.words(pa.array(["a"]), upper.all)
-    assert recall.words(pa.array(["a"], pa.large_string()), upper.all).to_pylist() == ["A"]
+    recall, upper = ValueCache(), Upper()
+    recall.compute_distinct(pa.array(["a"]), upper.all)
+    assert recall.compute_distinct(pa.array(["a"], pa.large_string()), upper.all).to_pylist() == ["A"]
 
 
 def test_values_neither_travel_nor_print() -> None:
-    recall = Recall(limit=7)
+    recall = ValueCache(limit=7)
     recall.each(["secret"], Upper())
-    recall.words(pa.array(["secret"]), Upper().all)
+    recall.compute_distinct(pa.array(["secret"]), Upper().all)
     assert b"secret" not in pickle.dumps(recall)
     assert "secret" not in repr(recall)

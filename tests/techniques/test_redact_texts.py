@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from minimize.techniques.redact import ALL, Redact, spans
+from minimize.techniques.redact import ALL_PATTERNS, Redact, find_spans
 
 DATA = Path(__file__).parent / "data"
 LABEL = re.compile(r"<<(\w+):(.*?)>>", re.DOTALL)
@@ -42,9 +42,9 @@ def texts(half: str) -> Iterator[Labelled]:
 
 def measured(half: str) -> dict[str, tuple[int, int, int, int]]:
     """Per pattern: values of which nothing is left, values, marks on a value of that kind, marks."""
-    counts: dict[str, Counter[str]] = {name: Counter() for name in ALL}
+    counts: dict[str, Counter[str]] = {name: Counter() for name in ALL_PATTERNS}
     for text, values in texts(half):
-        hits = spans(text)
+        hits = find_spans(text)
         covered = {place for _, start, end in hits for place in range(start, end)}
         for name, start, end in values:
             counts[name]["values"] += 1
@@ -60,17 +60,17 @@ DOCUMENTED = {row[1]: tuple(map(int, row.groups()[1:])) for row in ROW.finditer(
 
 
 def test_the_guide_shows_each_pattern() -> None:
-    assert set(DOCUMENTED) == set(ALL)
+    assert set(DOCUMENTED) == set(ALL_PATTERNS)
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", ALL_PATTERNS)
 def test_recall_and_precision_are_as_documented(name: str) -> None:
     """On the half that nobody looked at while the patterns were written."""
     gone, values, right, marks = HELD_OUT[name]
     assert DOCUMENTED[name] == (gone, values, right, marks)
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", ALL_PATTERNS)
 def test_the_other_half_is_found_as_well(name: str) -> None:
     gone, values, right, marks = DEVELOPMENT[name]
     assert gone / values >= 0.85
@@ -79,7 +79,7 @@ def test_the_other_half_is_found_as_well(name: str) -> None:
 
 def test_both_forms_of_unicode_give_the_same() -> None:
     for text, _ in [*texts("development"), *texts("held_out")]:
-        composed, decomposed = (Redact().redacted(unicodedata.normalize(form, text)) for form in ("NFC", "NFD"))
+        composed, decomposed = (Redact().redact_text(unicodedata.normalize(form, text)) for form in ("NFC", "NFD"))
         assert unicodedata.normalize("NFC", decomposed) == unicodedata.normalize("NFC", composed)
 
 

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from minimize.techniques import TypeRefused
+from minimize.techniques import UnsupportedType
 from minimize.techniques.round import Round
 
 Run = Callable[..., list[Any]]
@@ -65,7 +65,7 @@ def test_a_step_that_the_type_cannot_hold_is_refused() -> None:
         (Decimal("0.25"), pa.decimal128(5, 1)),
         (Decimal(1000), pa.int8()),
     ):
-        with pytest.raises(TypeRefused):
+        with pytest.raises(UnsupportedType):
             Round(to=step).gives(type_)
 
 

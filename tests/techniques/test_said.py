@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from minimize.spill import Budget
-from minimize.techniques.said import Said
+from minimize.spill import MemoryBudget
+from minimize.techniques.top_tally import SeenPairs
 
 
 def many(rows: int, seed: int) -> tuple[list[str | None], list[str]]:
@@ -20,11 +20,11 @@ def many(rows: int, seed: int) -> tuple[list[str | None], list[str]]:
 
 @pytest.mark.parametrize("encoded", [False, True])
 def test_no_pair_is_called_old_before_it_came(encoded: bool) -> None:
-    said, told, seen = Said(Budget(None)), set[tuple[str | None, str]](), set[tuple[str | None, str]]()
+    said, told, seen = SeenPairs(MemoryBudget(None)), set[tuple[str | None, str]](), set[tuple[str | None, str]]()
     for seed in range(6):
         subjects, values = many(2000, seed)
         arrays = pa.array(subjects, pa.string()), pa.array(values)
-        rows = said.news(*(array.dictionary_encode() if encoded else array for array in arrays))
+        rows = said.new_rows(*(array.dictionary_encode() if encoded else array for array in arrays))
         assert rows is not None
         told |= {(subjects[row], values[row]) for row in rows.tolist()}
         seen |= {*zip(subjects, values, strict=True)}
@@ -32,49 +32,49 @@ def test_no_pair_is_called_old_before_it_came(encoded: bool) -> None:
 
 
 def test_what_came_before_is_mostly_left_out() -> None:
-    said = Said(Budget(None))
+    said = SeenPairs(MemoryBudget(None))
     arrays = [pa.array(column, pa.string()) for column in many(2000, 1)]
-    said.news(*arrays)
-    said.news(*arrays)
-    rows = said.news(*arrays)
+    said.new_rows(*arrays)
+    said.new_rows(*arrays)
+    rows = said.new_rows(*arrays)
     assert rows is not None
     assert len(rows) == 0
 
 
 def test_of_nobody_a_second_value_is_new() -> None:
-    said = Said(Budget(None))
+    said = SeenPairs(MemoryBudget(None))
     for values in (["a"], ["b"], ["c"]):
-        rows = said.news(pa.array([None], pa.string()), pa.array(values))
+        rows = said.new_rows(pa.array([None], pa.string()), pa.array(values))
         assert rows is not None
         assert rows.tolist() == [0]
 
 
 def test_the_first_value_of_all_is_new_to_nobody_too() -> None:
-    said = Said(Budget(None))
-    said.news(pa.array(["s"]), pa.array(["a"]))
-    said.news(pa.array([None], pa.string()), pa.array(["b"]))
-    rows = said.news(pa.array([None], pa.string()), pa.array(["a"]))
+    said = SeenPairs(MemoryBudget(None))
+    said.new_rows(pa.array(["s"]), pa.array(["a"]))
+    said.new_rows(pa.array([None], pa.string()), pa.array(["b"]))
+    rows = said.new_rows(pa.array([None], pa.string()), pa.array(["a"]))
     assert rows is not None
     assert rows.tolist() == [0]
 
 
 def test_beyond_its_part_of_the_budget_it_tells_nothing() -> None:
-    said = Said(Budget(1))
-    assert said.news(pa.array(["s"]), pa.array(["v"])) is None
-    assert said.news(pa.array(["s"]), pa.array(["v"])) is None
+    said = SeenPairs(MemoryBudget(1))
+    assert said.new_rows(pa.array(["s"]), pa.array(["v"])) is None
+    assert said.new_rows(pa.array(["s"]), pa.array(["v"])) is None
 
 
 def test_it_tells_nothing_of_subjects_that_are_no_texts() -> None:
-    assert Said(Budget(None)).news(pa.array([1]), pa.array(["v"])) is None
+    assert SeenPairs(MemoryBudget(None)).new_rows(pa.array([1]), pa.array(["v"])) is None
 
 
 def test_threads_may_share_it() -> None:
-    said = Said(Budget(None))
+    said = SeenPairs(MemoryBudget(None))
     batches = [many(5000, seed) for seed in range(8)]
 
     def new(batch: tuple[list[str | None], list[str]]) -> set[tuple[str | None, str]]:
         subjects, values = batch
-        rows = said.news(pa.array(subjects, pa.string()), pa.array(values))
+        rows = said.new_rows(pa.array(subjects, pa.string()), pa.array(values))
         assert rows is not None
         return {(subjects[row], values[row]) for row in rows.tolist()}
 

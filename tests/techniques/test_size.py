@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.techniques import TypeRefused
+from minimize.techniques import UnsupportedType
 from minimize.techniques.size import Size
 
 Run = Callable[..., list[Any]]
@@ -26,7 +26,7 @@ def test_maps_become_their_number_of_keys(run: Run) -> None:
 
 def test_the_length_is_an_int32_and_text_has_none() -> None:
     assert Size().gives(pa.large_list(pa.int8())) == pa.int32()
-    with pytest.raises(TypeRefused):
+    with pytest.raises(UnsupportedType):
         Size().gives(pa.string())
 
 

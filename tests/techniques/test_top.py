@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from minimize.pointer import Pointer
-from minimize.spill import Aside
-from minimize.stage import Batch
-from minimize.techniques.base import Context, TypeRefused, treat
-from minimize.techniques.frequent import TopTally
-from minimize.techniques.top import Kept, Top
+from minimize.arrow.batch import Batch
+from minimize.arrow.pointers import Pointer
+from minimize.spill import SpillSpace
+from minimize.techniques.base import Context, UnsupportedType, treat
+from minimize.techniques.top import Top, TopValues
+from minimize.techniques.top_tally import TopTally
 from tests.hypothesis_profiles import examples
 
 Pair = tuple[str | None, str | None]
@@ -31,15 +31,15 @@ def batch(pairs: Sequence[Pair], encoded: bool = False) -> Batch:
     return Batch(raw, released={"model": values.dictionary_encode() if encoded else values})
 
 
-def tally(top: Top, *batches: Batch, key: str = "model", aside: Aside | None = None) -> TopTally:
-    seen = TopTally(key, Pointer.parse(key), SUBJECT, top, Aside() if aside is None else aside)
+def tally(top: Top, *batches: Batch, key: str = "model", aside: SpillSpace | None = None) -> TopTally:
+    seen = TopTally(key, Pointer.parse(key), SUBJECT, top, SpillSpace() if aside is None else aside)
     for each in batches:
         seen.observe(each)
     return seen
 
 
 def kept(top: Top, pairs: Sequence[Pair]) -> tuple[str, ...]:
-    return tally(top, batch(pairs)).settle().kept
+    return tally(top, batch(pairs)).settle().values
 
 
 def of(value: str, count: int, start: int = 0) -> list[Pair]:
@@ -93,7 +93,7 @@ def test_a_value_without_any_subject_goes_to_other_and_makes_it_too_small() -> N
 
 
 def test_unkept_values_become_other_and_null_stays_null() -> None:
-    technique, context = Kept(kept=("a",), other="rest"), Context("model", datetime(2026, 1, 1, tzinfo=UTC))
+    technique, context = TopValues(values=("a",), other="rest"), Context("model", datetime(2026, 1, 1, tzinfo=UTC))
     values = pa.array(["a", "b", None, "a"])
     for array in (values, values.dictionary_encode(), values.dictionary_encode(null_encoding="encode")):
         treated = treat(technique, array, context).values
@@ -102,25 +102,27 @@ def test_unkept_values_become_other_and_null_stays_null() -> None:
 
 def test_a_dropped_value_is_not_left_in_the_dictionary() -> None:
     context = Context("model", datetime(2026, 1, 1, tzinfo=UTC))
-    treated = treat(Kept(kept=("a",), other="rest"), pa.array(["a", "secret"]).dictionary_encode(), context).values
+    treated = treat(
+        TopValues(values=("a",), other="rest"), pa.array(["a", "secret"]).dictionary_encode(), context
+    ).values
     assert set(treated.dictionary.to_pylist()) == {"a", "rest"}
 
 
 def test_kept_values_are_not_printed() -> None:
-    assert "secret" not in repr(Kept(kept=("secret",), other="rest"))
+    assert "secret" not in repr(TopValues(values=("secret",), other="rest"))
 
 
 def test_values_below_a_list_count_for_the_subject_of_their_record() -> None:
     apps = pa.array([["a", "b"], ["a"], None, ["c", "a"]], pa.list_(pa.string()))
     raw = pa.record_batch({"apps": apps, "device": pa.array(["p", "q", "r", "s"])})
     data = Batch(raw, released={"/apps/*": pa.array(["a", "b", "a", "c", "a"])})
-    assert tally(Top(keep=5, other="other", at_least=2), data, key="/apps/*").settle().kept == ("a",)
+    assert tally(Top(keep=5, other="other", at_least=2), data, key="/apps/*").settle().values == ("a",)
 
 
 def test_only_strings_are_taken() -> None:
     top = Top(keep=1, other="other")
     assert top.gives(pa.dictionary(pa.int32(), pa.string())) == pa.string()
-    with pytest.raises(TypeRefused):
+    with pytest.raises(UnsupportedType):
         top.gives(pa.int64())
 
 
@@ -146,16 +148,16 @@ def test_batches_order_and_merging_change_nothing_and_other_is_never_small(
     top = Top(keep=keep, other="other", at_least=at_least)
     shuffled = list(pairs)
     random.shuffle(shuffled)
-    aside = Aside()
+    aside = SpillSpace()
     first = tally(top, batch(shuffled[:cut], encoded=True), aside=aside)
     second = tally(top, batch(shuffled[cut:]), aside=aside)
     second.merge(first)
     one_by_one = tally(top, *(batch([pair]) for pair in pairs))
     result = second.settle()
     assert result == one_by_one.settle()
-    assert result.kept == literal(pairs, top)
-    outside = [pair for pair in pairs if pair[0] is not None and pair[0] not in result.kept]
-    assert not outside or not result.kept or len(subjects(outside)) >= at_least
+    assert result.values == literal(pairs, top)
+    outside = [pair for pair in pairs if pair[0] is not None and pair[0] not in result.values]
+    assert not outside or not result.values or len(subjects(outside)) >= at_least
 
 
 def literal(pairs: Sequence[Pair], top: Top) -> tuple[str, ...]:

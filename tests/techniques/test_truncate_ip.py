@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from minimize.techniques.base import FEW, Context, Treated
-from minimize.techniques.memo import Memo
+from minimize.techniques.base import FEW_ROWS, Context, TechniqueResult
+from minimize.techniques.cache import TechniqueCache
 from minimize.techniques.truncate_ip import TruncateIp
 from tests.hypothesis_profiles import examples
 
@@ -145,10 +145,10 @@ TEXTS = st.one_of(
     st.sampled_from(["address", "network"]),
 )
 def test_many_rows_are_treated_as_few_are(texts: list[str | None], v6: int, as_: str) -> None:
-    technique, memo = ip(v6=v6, **{"as": as_}), Memo()
+    technique, memo = ip(v6=v6, **{"as": as_}), TechniqueCache()
     few = technique.apply_column(pa.array(texts, pa.string()), CONTEXT)
-    times = FEW // len(texts) + 1
-    for context in (CONTEXT, replace(CONTEXT, memo=memo), replace(CONTEXT, memo=memo)):
+    times = FEW_ROWS // len(texts) + 1
+    for context in (CONTEXT, replace(CONTEXT, cache=memo), replace(CONTEXT, cache=memo)):
         many = technique.apply_column(pa.array(texts * times, pa.string()), context)
         assert many.values.to_pylist() == few.values.to_pylist() * times
         assert _marks(many) == _marks(few) * times
@@ -160,7 +160,7 @@ def test_what_was_changed_is_counted_where_it_could_be_treated() -> None:
     assert treated.changed == 1
 
 
-def _marks(treated: Treated) -> list[bool]:
+def _marks(treated: TechniqueResult) -> list[bool]:
     return [False] * len(treated.values) if treated.untreated is None else treated.untreated.to_pylist()
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from minimize.techniques import Context, TypeRefused
+from minimize.techniques import Context, UnsupportedType
 from minimize.techniques.periods import local_days
 from minimize.techniques.truncate_time import TruncateTime
 
@@ -78,7 +78,7 @@ def test_a_date64_that_is_not_a_whole_day_is_cut_like_any_other() -> None:
 
 
 def test_a_date_has_no_hours() -> None:
-    with pytest.raises(TypeRefused, match="takes timestamp"):
+    with pytest.raises(UnsupportedType, match="takes timestamp"):
         TruncateTime(to="hour").gives(pa.date32())
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.techniques import zone_rules
+from minimize.techniques import periods
 from minimize.techniques.periods import local_days
 from minimize.techniques.truncate_time import TruncateTime
 
@@ -107,5 +107,5 @@ def test_nulls_stay_null_and_local_days_follow_the_rule() -> None:
 
 def test_years_past_9999_follow_the_rule_of_an_equal_year() -> None:
     cycle = 146_097 * 86_400
-    summer = np.array([zone_rules.FROM + 200 * 86_400, zone_rules.FROM + 200 * 86_400 + 21 * cycle])
-    assert zone_rules.offsets(summer, "Europe/Berlin").tolist() == [7200, 7200]
+    summer = np.array([periods.RULES_FROM + 200 * 86_400, periods.RULES_FROM + 200 * 86_400 + 21 * cycle])
+    assert periods.zone_offsets(summer, "Europe/Berlin").tolist() == [7200, 7200]

@@ -12,15 +12,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from minimize.receipt import (
+from minimize.receipts import (
     FieldReceipt,
     FileRef,
-    Output,
-    OutputFile,
     PolicyRef,
-    Quarantine,
+    QuarantineEntry,
     Receipt,
-    Rows,
+    ReceiptFile,
+    RowCounts,
+    WrittenOutput,
     sha256_text,
 )
 from minimize.verification import check
@@ -80,22 +80,22 @@ class OutputWriter:
             self._write(f"runs/{run_id}/{name}", text.encode())
         files = {name: self._table(name, run_id, table, date) for name, table in outputs.items()}
         rows = files["records"].rows if "records" in files else 0
-        bad = Quarantine()
+        bad = QuarantineEntry()
         if quarantine is not None:
             codes = quarantine["code"].to_pylist()
             file = self._table("quarantine", run_id, self._named(quarantine, run_id), date)
-            bad = Quarantine(len(codes), {code: codes.count(code) for code in codes}, (file,))
+            bad = QuarantineEntry(len(codes), {code: codes.count(code) for code in codes}, (file,))
         parts: dict[str, Any] = {
             "pipeline": "p",
             "purpose": "operations",
             "dates": () if date is None else (date,),
             "policy": PolicyRef("p", 1, sha256_text(texts["policy.yaml"].encode())),
             "settings": None,
-            "rows": Rows(rows + bad.rows, rows, 0, bad.rows),
+            "rows": RowCounts(rows + bad.rows, rows, 0, bad.rows),
             "fields": dict(fields or {}),
             "undeclared": {},
             "outputs": {
-                name: Output("pseudonymized" if name == "records" else "aggregated", file.rows, files=(file,))
+                name: WrittenOutput("pseudonymized" if name == "records" else "aggregated", file.rows, files=(file,))
                 for name, file in files.items()
             },
             "replaces": replaces,
@@ -107,7 +107,7 @@ class OutputWriter:
 
     def sign(self, receipt: Receipt) -> Receipt:
         """Signs a receipt and puts it into the chain and on the disk."""
-        signed = receipt.signed(self.keyring)
+        signed = receipt.with_signature(self.keyring)
         self.receipts.append(signed)
         self._write(f"runs/{signed.run_id}/receipt.json", signed.to_json().encode())
         return signed
@@ -136,14 +136,14 @@ class OutputWriter:
             "run_id": run_id_of(last.sequence + 1),
         }
 
-    def _table(self, name: str, run_id: str, table: pa.Table, date: str | None) -> OutputFile:
+    def _table(self, name: str, run_id: str, table: pa.Table, date: str | None) -> ReceiptFile:
         folder = name if date is None else f"{name}/date={date}"
         path = f"{folder}/{run_id}-0.parquet"
         (self.output / folder).mkdir(parents=True, exist_ok=True)
         pq.write_table(table, self.output / path)
         (self.output / folder / "_SUCCESS").touch()
         digest = hashlib.sha256((self.output / path).read_bytes()).hexdigest()
-        return OutputFile(path, table.num_rows, f"sha256:{digest}")
+        return ReceiptFile(path, table.num_rows, f"sha256:{digest}")
 
     def _named(self, quarantine: pa.Table, run_id: str) -> pa.Table:
         if quarantine.column_names[:1] != ["run_id"] or None not in quarantine["run_id"].to_pylist():

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from minimize.receipt import Output, PolicyRef, sha256_text
+from minimize.receipts import PolicyRef, WrittenOutput, sha256_text
 
 from .make import OutputWriter, policy
 
@@ -127,7 +127,7 @@ def test_another_category_is_found(writer: OutputWriter) -> None:
 
     receipt = writer.run(policy(FIELDS), {"fleet": fleet()}, pipeline={"pipeline": "p", "aggregates": {"fleet": FLEET}})
     writer.receipts.clear()
-    output = Output("pseudonymized", 2, files=receipt.outputs["fleet"].files)
+    output = WrittenOutput("pseudonymized", 2, files=receipt.outputs["fleet"].files)
     writer.sign(replace(receipt, outputs={"fleet": output}))
     assert writer.codes() == ["V025"]
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from minimize.keys import new_keyring
 from minimize.techniques import TECHNIQUES, Context, Technique
-from minimize.verification.leaves import distinct
-from minimize.verification.policy import StepView
-from minimize.verification.rules import RULES, Place, chain_rule, family_of, given_family
+from minimize.verification.nested_values import distinct_rows
+from minimize.verification.policy_reading import StepView
+from minimize.verification.rules import RULES, ColumnContext, chain_rule, output_family, type_family
 from tests.hypothesis_profiles import examples
 
 AT = datetime(2026, 11, 25, tzinfo=UTC)
@@ -116,11 +116,11 @@ def test_the_rule_accepts_what_the_technique_gives(
     kind = TECHNIQUES[word]
     assert issubclass(kind, Technique)
     treated = kind(**parameters).apply(values, Context("x", AT, keys)).values
-    obeys = chain_rule([StepView(word, parameters)], Place(treated.type, tmp_path))
-    told = [value for (value,) in distinct([treated])]
+    obeys = chain_rule([StepView(word, parameters)], ColumnContext(treated.type, tmp_path))
+    told = [value for (value,) in distinct_rows([treated])]
     assert told
     assert [value for value in told if not obeys(value)] == []
-    assert family_of(treated.type) == given_family([StepView(word, parameters)], family_of(values.type))
+    assert type_family(treated.type) == output_family([StepView(word, parameters)], type_family(values.type))
 
 
 FRAGMENTS = [
@@ -153,7 +153,7 @@ def test_what_was_redacted_is_accepted_however_it_was_joined(parts: list[tuple[s
     kind = TECHNIQUES["redact"]
     assert issubclass(kind, Technique)
     treated = kind().apply(pa.array([text]), Context("x", AT)).values
-    obeys = chain_rule([StepView("redact")], Place(pa.string(), Path()))
+    obeys = chain_rule([StepView("redact")], ColumnContext(pa.string(), Path()))
     assert obeys(treated[0].as_py())
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from minimize.encryption import open_parquet
 from minimize.keys import Keyring, PublicKeys, find_kms, new_keyring
-from minimize.keys.create import destroy_key
-from minimize.receipt import Receipt
-from minimize.verification.check import check
+from minimize.keys.keyring import destroy_key
+from minimize.keys.parquet_encryption import open_parquet
+from minimize.receipts import Receipt
+from minimize.verification import check
 from tests.project import AT, Builds, Project, events
 
 ENCRYPTED: dict[str, Any] = {"must_be": "pseudonymized", "encrypt": "by_category"}

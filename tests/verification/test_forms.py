@@ -12,11 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.verification.forms import Declared, Forms
-from minimize.verification.leaves import judged
-from minimize.verification.policy import StepView
-from minimize.verification.rules import Place, chain_rule
-from minimize.verification.rules.whole import whole_rule
+from minimize.verification.declared_forms import DeclaredColumn, DeclaredForms, column_rule
+from minimize.verification.nested_values import comparable_values
+from minimize.verification.policy_reading import StepView
+from minimize.verification.rules import ColumnContext, chain_rule
 
 TIME = pa.timestamp("ms", "UTC")
 PSEUDONYM = "a2" * 16
@@ -25,7 +24,7 @@ PSEUDONYM = "a2" * 16
 def forms(values: pa.Array, *steps: tuple[str, Mapping[str, Any]], folder: Path = Path()) -> list[str]:
     batch = pa.record_batch({"a": values})
     chain = tuple(StepView(word, said) for word, said in steps)
-    return Forms.of(batch.schema, {"a": Declared((chain,), folder)}).misshapen(batch, {})
+    return DeclaredForms.for_schema(batch.schema, {"a": DeclaredColumn((chain,), folder)}).misshapen(batch, {})
 
 
 @pytest.mark.parametrize(
@@ -64,29 +63,31 @@ def test_a_value_that_one_of_the_cases_gives_is_fine() -> None:
         (StepView("mask", {"keep_last": 4}),),
         (StepView("mask", {"keep_last": 2}),),
     )
-    assert Forms.of(batch.schema, {"a": Declared(chains, Path())}).misshapen(batch, {}) == []
+    assert DeclaredForms.for_schema(batch.schema, {"a": DeclaredColumn(chains, Path())}).misshapen(batch, {}) == []
 
 
 def test_leaves_within_lists_are_judged() -> None:
     batch = pa.record_batch({"apps": [[{"version": "1.2"}], [{"version": "1.2.3"}, None]]})
-    said = {"/apps/*/version": Declared(((StepView("truncate_version", {"parts": 2}),),), Path())}
-    assert Forms.of(batch.schema, said).misshapen(batch, {}) == ["/apps/*/version"]
-    assert Forms.of(batch.schema, said).misshapen(batch.slice(0, 1), {}) == []
+    said = {"/apps/*/version": DeclaredColumn(((StepView("truncate_version", {"parts": 2}),),), Path())}
+    assert DeclaredForms.for_schema(batch.schema, said).misshapen(batch, {}) == ["/apps/*/version"]
+    assert DeclaredForms.for_schema(batch.schema, said).misshapen(batch.slice(0, 1), {}) == []
 
 
 def test_encoded_columns_are_judged_by_their_entries() -> None:
     batch = pa.record_batch({"a": [PSEUDONYM]})
-    judges = Forms.of(batch.schema, {"a": Declared(((StepView("pseudonymize", {"key": "k"}),),), Path())})
+    judges = DeclaredForms.for_schema(
+        batch.schema, {"a": DeclaredColumn(((StepView("pseudonymize", {"key": "k"}),),), Path())}
+    )
     assert judges.misshapen(batch, {"a": pa.array(["device-1"]).dictionary_encode()}) == ["a"]
 
 
 def test_a_hierarchy_that_is_not_there_is_told_and_one_that_is_there_judges(tmp_path: Path) -> None:
     chain = (StepView("generalize", {"hierarchy": "models.csv", "level": 1}),)
     schema = pa.schema([("a", pa.string())])
-    assert Forms.of(schema, {"a": Declared((chain,), tmp_path)}).unchecked == ("a",)
+    assert DeclaredForms.for_schema(schema, {"a": DeclaredColumn((chain,), tmp_path)}).unchecked == ("a",)
     (tmp_path / "models.csv").write_text("Nexus 5X;Nexus;*\nPixel 2;Pixel;*\n")
-    assert forms(pa.array(["Nexus", "*"]), ("generalize", chain[0].given), folder=tmp_path) == []
-    assert forms(pa.array(["Nexus 5X"]), ("generalize", chain[0].given), folder=tmp_path) == ["a"]
+    assert forms(pa.array(["Nexus", "*"]), ("generalize", chain[0].parameters), folder=tmp_path) == []
+    assert forms(pa.array(["Nexus 5X"]), ("generalize", chain[0].parameters), folder=tmp_path) == ["a"]
 
 
 WHOLE = [
@@ -107,7 +108,7 @@ def test_what_arithmetic_says_yes_to_the_rule_for_single_values_does_too(
     column = pa.array(data.draw(st.lists(values, max_size=6)), type_)
     column = column.cast(TIME) if step[0] == "truncate_time" else column
     chain = (StepView(*step),)
-    rule, whole = chain_rule(chain, Place(column.type, Path())), whole_rule(chain, column.type)
+    rule, whole = chain_rule(chain, ColumnContext(column.type, Path())), column_rule(chain, column.type)
     assert whole is not None
     if whole(column):
-        assert all(map(rule, judged(column)))
+        assert all(map(rule, comparable_values(column)))

@@ -12,7 +12,7 @@ import minimize
 from minimize.errors import ConfigurationError, VerificationError
 from minimize.keys import Keyring
 from minimize.verification import check, evidence, files
-from minimize.verification.policy import PolicyView, policy_view
+from minimize.verification.policy_reading import PolicyView, read_policy
 from tests.commands import command
 
 from .make import OutputWriter, column, policy
@@ -118,7 +118,7 @@ def test_the_command_takes_it_and_says_what_it_checked(writer: OutputWriter, tmp
 def work(writer: OutputWriter, first: int, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How many files were read for their digest, and how many signatures were verified."""
     done: Counter[str] = Counter()
-    digest, verified = files._digest, Keyring.verify_signature
+    digest, verified = files._file_digest, Keyring.verify_signature
 
     def reads(path: Path) -> str:
         done["files"] += 1
@@ -129,7 +129,7 @@ def work(writer: OutputWriter, first: int, monkeypatch: pytest.MonkeyPatch) -> C
         return verified(keyring, content, value, key)
 
     with monkeypatch.context() as patch:
-        patch.setattr(files, "_digest", reads)
+        patch.setattr(files, "_file_digest", reads)
         patch.setattr(Keyring, "verify_signature", verifies)
         assert codes(writer, first) == set()
     return done
@@ -145,9 +145,9 @@ def test_a_policy_that_many_receipts_carry_is_parsed_once(tmp_path: Path, monkey
 
     def counts(content: bytes, purpose: str) -> PolicyView:
         parsed.append(content)
-        return policy_view(content, purpose)
+        return read_policy(content, purpose)
 
     writer = dates(tmp_path, 9)
-    monkeypatch.setattr(evidence, "policy_view", counts)
+    monkeypatch.setattr(evidence, "read_policy", counts)
     assert codes(writer, 1) == set()
     assert len(parsed) == 1

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.canonical import canonical_text
-from minimize.verification.check import check
-from minimize.verification.ids import canonical_id, canonical_ids
+from minimize.identifiers import canonical_text
+from minimize.verification import check
+from minimize.verification.values import canonical_id, canonical_ids
 
 from .make import OutputWriter, column, policy
 

@@ -11,15 +11,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding
-from minimize.io.base import Written
-from minimize.io.index.write import Indexer
 from minimize.keys import Keyring, PublicKeys, new_keyring
-from minimize.pointer import Pointer
-from minimize.receipt import FileRef
+from minimize.output.subject_index import SubjectIndexer
+from minimize.receipts import FileRef
+from minimize.sources.base import WrittenFile
 from minimize.verification import check
-from minimize.verification.evidence import Evidence, Standing, gather
-from minimize.verification.index import check_indexes
+from minimize.verification.evidence import Evidence, EvidenceFile, gather_evidence
+from minimize.verification.indexes import check_indexes
 from tests.project import AT, Builds, Project, events
 
 
@@ -72,38 +72,40 @@ def test_an_index_that_is_gone_or_changed_or_stands_there_besides_is_found(
     assert codes(project, public_key=PublicKeys(Keyring.load(project.keys).public_key_pem())) in ([code, "V019"],)
 
 
-def indexed_by(project: Project, made: Callable[[Indexer, pa.Table], Indexer | None], keys: Keyring) -> list[Finding]:
+def indexed_by(
+    project: Project, made: Callable[[SubjectIndexer, pa.Table], SubjectIndexer | None], keys: Keyring
+) -> list[Finding]:
     """What is found where the index of the records is one that was made otherwise, and told so."""
-    evidence = gather(project.out)
-    standing = next(each for each in evidence.standing if each.name == "records")
+    evidence = gather_evidence(project.out)
+    standing = next(each for each in evidence.files if each.name == "records")
     rows = pq.read_table(project.out / standing.file.path, partitioning=None)
-    indexer = Indexer.of(Keyring.load(project.keys), Pointer.parse("device_id"))
+    indexer = SubjectIndexer.from_keys(Keyring.load(project.keys), Pointer.parse("device_id"))
     index_of(project).unlink()
     writing = (made(indexer, rows) or indexer)(project.out, standing.file.path)
     for group in others.get(made, lambda rows: [rows])(rows):
         writing.group(group)
-    told = writing.close(Written(standing.file.path, standing.file.rows, standing.file.digest)).index
+    told = writing.close(WrittenFile(standing.file.path, standing.file.rows, standing.file.digest)).index
     return list(check_indexes(stands_so(evidence, standing, told), keys))
 
 
-def stands_so(evidence: Evidence, standing: Standing, index: FileRef | None) -> Evidence:
+def stands_so(evidence: Evidence, standing: EvidenceFile, index: FileRef | None) -> Evidence:
     other = replace(standing, file=replace(standing.file, index=index))
-    return replace(evidence, standing=tuple(other if each is standing else each for each in evidence.standing))
+    return replace(evidence, files=tuple(other if each is standing else each for each in evidence.files))
 
 
-def as_it_is(indexer: Indexer, rows: pa.Table) -> None:
+def as_it_is(indexer: SubjectIndexer, rows: pa.Table) -> None:
     """Nothing else."""
 
 
-def without_a_subject(indexer: Indexer, rows: pa.Table) -> None:
+def without_a_subject(indexer: SubjectIndexer, rows: pa.Table) -> None:
     """A row is left out."""
 
 
-def with_another_group(indexer: Indexer, rows: pa.Table) -> None:
+def with_another_group(indexer: SubjectIndexer, rows: pa.Table) -> None:
     """One row group becomes two."""
 
 
-def by_another_column(indexer: Indexer, rows: pa.Table) -> Indexer:
+def by_another_column(indexer: SubjectIndexer, rows: pa.Table) -> SubjectIndexer:
     return replace(indexer, subject=Pointer.parse("model"))
 
 
@@ -142,8 +144,8 @@ def test_another_keyring_does_not_open_it(project: Project, tmp_path: Path) -> N
 
 
 def test_an_index_in_a_place_that_is_not_its_own_is_found(project: Project) -> None:
-    evidence = gather(project.out)
-    standing = next(each for each in evidence.standing if each.name == "records")
+    evidence = gather_evidence(project.out)
+    standing = next(each for each in evidence.files if each.name == "records")
     assert standing.file.index is not None
     elsewhere = index_of(project).rename(index_of(project).with_name("elsewhere.index"))
     told = FileRef(elsewhere.relative_to(project.out).as_posix(), standing.file.index.digest)
@@ -152,13 +154,13 @@ def test_an_index_in_a_place_that_is_not_its_own_is_found(project: Project) -> N
 
 
 def test_a_file_that_is_no_index_is_found(project: Project) -> None:
-    from minimize.io.durable import digest_of
+    from minimize.stores.durable_files import file_digest
 
-    evidence = gather(project.out)
-    standing = next(each for each in evidence.standing if each.name == "records")
+    evidence = gather_evidence(project.out)
+    standing = next(each for each in evidence.files if each.name == "records")
     assert standing.file.index is not None
     for content in (b"", b"x" * 100):
         index_of(project).write_bytes(content)
-        told = FileRef(standing.file.index.path, digest_of(index_of(project)))
+        told = FileRef(standing.file.index.path, file_digest(index_of(project)))
         [finding] = check_indexes(stands_so(evidence, standing, told), Keyring.load(project.keys))
         assert (finding.code, finding.message) == ("V018", "no index")

@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from minimize.job import run
 from minimize.keys import Keyring, new_keyring
-from minimize.techniques import TECHNIQUES, Context, Technique, Treated
+from minimize.runs import run
+from minimize.techniques import TECHNIQUES, Context, Technique, TechniqueResult
 from minimize.verification import check
 
 AT = datetime(2026, 11, 25, tzinfo=UTC)
-Mutant = Callable[[Technique, pa.Array, Context], Treated]
+Mutant = Callable[[Technique, pa.Array, Context], TechniqueResult]
 FIELDS: dict[str, Any] = {
     "tenant": {"type": "string", "do": "keep"},
     "device": {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "device", "per": "tenant"}}},
@@ -66,20 +66,20 @@ RECORD: dict[str, Any] = {
 }
 
 
-def identity(technique: Technique, values: pa.Array, context: Context) -> Treated:
-    return Treated(values)
+def identity(technique: Technique, values: pa.Array, context: Context) -> TechniqueResult:
+    return TechniqueResult(values)
 
 
 def always(value: Any) -> Mutant:
-    def mutant(technique: Technique, values: pa.Array, context: Context) -> Treated:
+    def mutant(technique: Technique, values: pa.Array, context: Context) -> TechniqueResult:
         type_ = technique.gives(values.type)
-        return Treated(pc.if_else(values.is_valid(), pa.scalar(value, type_), pa.scalar(None, type_)))
+        return TechniqueResult(pc.if_else(values.is_valid(), pa.scalar(value, type_), pa.scalar(None, type_)))
 
     return mutant
 
 
-def raw_position(technique: Technique, values: pa.Array, context: Context) -> Treated:
-    return Treated(values.cast(technique.gives(values.type)))
+def raw_position(technique: Technique, values: pa.Array, context: Context) -> TechniqueResult:
+    return TechniqueResult(values.cast(technique.gives(values.type)))
 
 
 MUTANTS: dict[str, tuple[str, Mutant]] = {

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from minimize.receipt import Input, Quarantine
+from minimize.receipts import InputFile, QuarantineEntry
 
 from .make import QUARANTINE, OutputWriter, column, policy
 
@@ -24,7 +24,7 @@ def rejects(**changed: Any) -> pa.Table:
 
 def codes(writer: OutputWriter, quarantine: pa.Table) -> list[str]:
     records = pa.table([pa.array(["a"])], schema=pa.schema([column(pa.string(), "keep")]))
-    inputs = (Input("a.ndjson", "sha256:0", 1 + len(quarantine)),)
+    inputs = (InputFile("a.ndjson", "sha256:0", 1 + len(quarantine)),)
     writer.run(POLICY, {"records": records}, quarantine=quarantine, inputs=inputs)
     return writer.codes()
 
@@ -61,6 +61,6 @@ def test_codes_that_are_counted_otherwise_are_found(writer: OutputWriter) -> Non
     codes(writer, rejects())
     (receipt,) = writer.receipts
     writer.receipts.clear()
-    counted = Quarantine(1, {"malformed": 1}, receipt.quarantine.files)
+    counted = QuarantineEntry(1, {"malformed": 1}, receipt.quarantine.files)
     writer.sign(replace(receipt, quarantine=counted))
     assert writer.codes() == ["V052"]

@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from minimize.receipt import FieldReceipt, Output
-from minimize.verification.check import check
+from minimize.receipts import FieldReceipt, WrittenOutput
+from minimize.verification import check
 from tests.project import AT, TIME
 
 from .make import OutputWriter, column, policy
@@ -121,7 +121,7 @@ def test_records_are_never_aggregated(writer: OutputWriter) -> None:
     writer.receipts.clear()
     from dataclasses import replace
 
-    output = Output("aggregated", 1, files=receipt.outputs["records"].files)
+    output = WrittenOutput("aggregated", 1, files=receipt.outputs["records"].files)
     writer.sign(replace(receipt, outputs={"records": output}))
     assert writer.codes() == ["V025"]
 

@@ -11,7 +11,7 @@ import h3
 import pyarrow as pa
 import pytest
 
-from minimize.receipt import FieldReceipt
+from minimize.receipts import FieldReceipt
 
 from .make import single
 

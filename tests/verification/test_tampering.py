@@ -13,7 +13,7 @@ import pytest
 
 from minimize.errors import ConfigurationError, KeyringError, OutputError, VerificationError
 from minimize.keys import new_keyring
-from minimize.receipt import FileRef, Receipt
+from minimize.receipts import FileRef, Receipt
 from minimize.verification import CODES, check, verify
 
 from .make import AT, OutputWriter, column, policy
@@ -312,14 +312,14 @@ def test_replacing_a_file_that_never_stood_is_found(tmp_path: Path) -> None:
 def test_an_imbalance_that_was_signed_is_found(tmp_path: Path) -> None:
     import base64
 
-    from minimize.receipt import canonical
+    from minimize.receipts import canonical_json
 
     writer = OutputWriter(tmp_path)
     receipt = writer.run(POLICY, {"records": table("a")})
     raw = receipt.as_json()
     del raw["signature"]
     raw["rows"]["read"] = 5
-    key, value = writer.keyring.sign(canonical(raw))
+    key, value = writer.keyring.sign(canonical_json(raw))
     raw["signature"] = {"algorithm": "ed25519", "key": key, "value": base64.b64encode(value).decode()}
     receipt_of(writer, 0).write_text(json.dumps(raw))
     assert Receipt.from_json(json.dumps(raw)).rows.read == 5

@@ -1,38 +1,54 @@
-"""Who may do what: roles as a file, grants for a limited time, and the one function that decides.
+"""Access control: roles in a file, just-in-time grants for an incident, and the decision on each request.
 
-model.py, builtin.py   roles, scopes, people and groups, typed; the roles that no file changes
-load.py, read.py       the file, with every fault at once; checks.py, conflicts.py what must hold between its parts
-grants.py              what was asked for, and what became of it at any time, from the ledger's acts
-deciding.py            the decision, from the file, the grants, the account, what it wants, and the time
+model.py, roles.py     permissions, roles, scopes, people and groups; built-in roles, views, separation of duties
+load.py, schema.py     the access file: validation with every fault at once, JSON Schema; lint.py risky choices
+grants.py              grants and their state at any time, from the acts in the ledger
+decision.py            the decision, from the access file, the grants, the account, the request and the time
+enforcement.py         the access file in force, and the permission check before a command
+workflow.py            requests, approvals, break-glass access, reviews, and adoption of a changed access file
+explain.py             who may do what, and why a request is allowed or denied
 """
 
 from __future__ import annotations
 
-from minimize.governance.access.deciding import decide, permit
-from minimize.governance.access.grants import Asked, Grant, Grants
-from minimize.governance.access.load import access_from, find_access, load_access
-from minimize.governance.access.model import Access, Account, Assignment, Role, Scope
-from minimize.governance.access.tenants import EVERYBODY, NOBODY, Tenants
-from minimize.governance.access.wanted import Column, Decision, Wanted
+from minimize.governance.access.decision import (
+    AccessDecision,
+    AccessRequest,
+    DatasetColumn,
+    decide_access,
+    decide_permission,
+)
+from minimize.governance.access.grants import Grant, GrantRequest, Grants
+from minimize.governance.access.load import access_from_mapping, find_access_file, load_access
+from minimize.governance.access.model import (
+    ALL_TENANTS,
+    NO_TENANTS,
+    AccessRole,
+    AccessRules,
+    AccessScope,
+    RoleAssignment,
+    TenantSet,
+    UserAccount,
+)
 
 __all__ = [
-    "EVERYBODY",
-    "NOBODY",
-    "Access",
-    "Account",
-    "Asked",
-    "Assignment",
-    "Column",
-    "Decision",
+    "ALL_TENANTS",
+    "NO_TENANTS",
+    "AccessDecision",
+    "AccessRequest",
+    "AccessRole",
+    "AccessRules",
+    "AccessScope",
+    "DatasetColumn",
     "Grant",
+    "GrantRequest",
     "Grants",
-    "Role",
-    "Scope",
-    "Tenants",
-    "Wanted",
-    "access_from",
-    "decide",
-    "find_access",
+    "RoleAssignment",
+    "TenantSet",
+    "UserAccount",
+    "access_from_mapping",
+    "decide_access",
+    "decide_permission",
+    "find_access_file",
     "load_access",
-    "permit",
 ]

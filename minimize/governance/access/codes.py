@@ -1,4 +1,4 @@
-"""What may be wrong or risky in the access file, and why something is not allowed, by stable codes; a letter of their own."""
+"""Codes of faults and risks in the access file, and of reasons for a decision. All of them begin with `U`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Grants: what was asked for, and what became of it at any time; from the acts of the ledger alone."""
+"""Just-in-time grants: what was requested, and the state of each grant at any time, from the acts in the ledger."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from minimize.governance.access.permissions import Permission
-from minimize.governance.access.tenants import Tenants
+from minimize.governance.access.model import Permission, TenantSet
 from minimize.plan.model import Category
-from minimize.receipt import time_text
+from minimize.receipts import time_text
 
 if TYPE_CHECKING:
-    from minimize.ledger.grants import GrantAct
+    from minimize.ledger.access import GrantAct
 
-Operation = Literal["read", "reidentify"]
-State = Literal["requested", "active", "denied", "revoked", "expired"]
-Review = Literal["due", "overdue", "reviewed"]
+AccessOperation = Literal["read", "reidentify"]
+GrantState = Literal["requested", "active", "denied", "revoked", "expired"]
+ReviewState = Literal["due", "overdue", "reviewed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class GrantRequest:
     """What somebody asks for: as little as the incident needs.
 
     columns   these; or, where None, all up to `category`
@@ -37,7 +36,7 @@ class Asked:
     duration: timedelta
     columns: tuple[str, ...] | None = None
     category: Category | None = None
-    operation: Operation = "read"
+    operation: AccessOperation = "read"
     role: str = ""
     groups: tuple[str, ...] = ()
 
@@ -57,7 +56,7 @@ class Asked:
         }
 
     @classmethod
-    def from_json(cls, said: Mapping[str, Any]) -> Asked:
+    def from_json(cls, said: Mapping[str, Any]) -> GrantRequest:
         """What the ledger kept."""
         return cls(
             said["incident"],
@@ -95,14 +94,14 @@ class Grant:
         return self.acts[0].recorded_at
 
     @cached_property
-    def asked(self) -> Asked:
+    def request(self) -> GrantRequest:
         """What it asked for."""
-        return Asked.from_json(_body(self.acts[0])["asked"])
+        return GrantRequest.from_json(_act_body(self.acts[0])["asked"])
 
     @property
-    def tenants(self) -> Tenants:
+    def tenants(self) -> TenantSet:
         """Whose rows it opens."""
-        return Tenants.of(*self.asked.tenants)
+        return TenantSet.from_names(*self.request.tenants)
 
     @property
     def is_break_glass(self) -> bool:
@@ -112,12 +111,12 @@ class Grant:
     @property
     def answer_by(self) -> datetime | None:
         """The first time at which an answer comes too late."""
-        return _time(self.acts[0], "answer_by")
+        return _act_time(self.acts[0], "answer_by")
 
     @property
     def review_by(self) -> datetime | None:
         """The first time at which a review is overdue; None where none is needed."""
-        return _time(self.acts[0], "review_by")
+        return _act_time(self.acts[0], "review_by")
 
     def answer(self, at: datetime) -> GrantAct | None:
         """The first answer that was known then, where it came in time."""
@@ -125,12 +124,12 @@ class Grant:
         late = found is not None and self.answer_by is not None and found.recorded_at >= self.answer_by
         return None if late else found
 
-    def denial(self, at: datetime) -> str:
+    def denial_text(self, at: datetime) -> str:
         """That it was denied, by which role and when, as it was known then; nothing where it was not."""
         act = self.answer(at)
         if act is None or act.state != "denied":
             return ""
-        role = _body(act).get("role")
+        role = _act_body(act).get("role")
         by = f" by the role {role}" if role else ""
         return f"the request was denied{by} at {time_text(act.recorded_at)}"
 
@@ -144,12 +143,12 @@ class Grant:
     def ends_at(self, at: datetime) -> datetime | None:
         """The first time at which it opens nothing any more; None where it opened nothing yet."""
         act = self.opening(at)
-        return None if act is None else _time(act, "ends_at")
+        return None if act is None else _act_time(act, "ends_at")
 
-    def limit(self, at: datetime) -> Category | None:
+    def category_limit(self, at: datetime) -> Category | None:
         """The highest category that its approver may open; None where there is no limit."""
         act = self.opening(at)
-        found: Category | None = None if act is None else _body(act).get("up_to")
+        found: Category | None = None if act is None else _act_body(act).get("up_to")
         return found
 
     def approver(self, at: datetime) -> str | None:
@@ -157,7 +156,7 @@ class Grant:
         act = self.opening(at)
         return None if act is None or self.is_break_glass else act.by
 
-    def state(self, at: datetime) -> State | None:
+    def state(self, at: datetime) -> GrantState | None:
         """What it is at a time, as it was known then; None before it was asked for. Each span has its start and not its end."""
         if at < self.requested_at:
             return None
@@ -172,7 +171,7 @@ class Grant:
             return "expired"
         return "requested" if ends is None else "active"
 
-    def review(self, at: datetime) -> Review | None:
+    def review(self, at: datetime) -> ReviewState | None:
         """Whether it was looked at afterwards; None where that need not be."""
         due = self.review_by
         if due is None:
@@ -188,7 +187,7 @@ class Grant:
             "grant": self.id,
             "state": self.state(at),
             "requester": self.requester,
-            **self.asked.as_json(),
+            **self.request.as_json(),
             "break_glass": self.is_break_glass,
             "requested_at": time_text(self.requested_at),
             "answer_by": None if answer_by is None else time_text(answer_by),
@@ -209,33 +208,33 @@ class Grants:
     acts: tuple[GrantAct, ...] = ()
 
     @cached_property
-    def every(self) -> tuple[Grant, ...]:
+    def all_grants(self) -> tuple[Grant, ...]:
         """Each of them."""
         found: dict[str, list[GrantAct]] = {}
         for act in self.acts:
             found.setdefault(act.grant, []).append(act)
         return tuple(Grant(tuple(acts)) for acts in found.values() if acts[0].state in ("requested", "broke_glass"))
 
-    def named(self, grant: str) -> Grant | None:
+    def find(self, grant: str) -> Grant | None:
         """The one of this name, or of a name that begins so and as no other does."""
-        found = [each for each in self.every if each.id.startswith(grant)]
+        found = [each for each in self.all_grants if each.id.startswith(grant)]
         return found[0] if len(found) == 1 and grant else None
 
-    def of(self, user: str, incident: str) -> Iterable[Grant]:
+    def for_incident(self, user: str, incident: str) -> Iterable[Grant]:
         """Those of an account for an incident."""
-        return (each for each in self.every if each.requester == user and each.asked.incident == incident)
+        return (each for each in self.all_grants if each.requester == user and each.request.incident == incident)
 
 
-def asks_for(grant: Grant) -> Permission:
+def permission_of_request(grant: Grant) -> Permission:
     """The permission that its holder needs."""
-    return Permission("grant/break_glass" if grant.is_break_glass else "grant/request", grant.asked.category)
+    return Permission("grant/break_glass" if grant.is_break_glass else "grant/request", grant.request.category)
 
 
-def _body(act: GrantAct) -> dict[str, Any]:
+def _act_body(act: GrantAct) -> dict[str, Any]:
     body: dict[str, Any] = json.loads(act.body)
     return body
 
 
-def _time(act: GrantAct, name: str) -> datetime | None:
-    text = _body(act).get(name)
+def _act_time(act: GrantAct, name: str) -> datetime | None:
+    text = _act_body(act).get(name)
     return None if text is None else datetime.fromisoformat(text)

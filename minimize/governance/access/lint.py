@@ -1,4 +1,4 @@
-"""Judging the access file: what will be refused, what is risky, and what does not fit the pipeline that is there."""
+"""Lint of the access file: faults, risky choices, and scopes or views that do not fit the pipeline."""
 
 from __future__ import annotations
 
@@ -12,63 +12,71 @@ from typing import Final
 import pyarrow as pa
 
 from minimize.errors import Finding, PolicyError, Severity
-from minimize.governance.access.load import examine_access, find_access
-from minimize.governance.access.model import RECORDS, Access, Role
-from minimize.governance.access.permissions import APPROVE, ASSIGN, BREAK_GLASS, READ, REQUEST
-from minimize.governance.access.views import View, shows_less
-from minimize.inspection import plan_for
+from minimize.governance.access.load import examine_access, find_access_file
+from minimize.governance.access.model import (
+    APPROVE,
+    ASSIGN,
+    BREAK_GLASS,
+    READ,
+    RECORDS,
+    REQUEST,
+    AccessRole,
+    AccessRules,
+)
+from minimize.governance.access.roles import RoleView, shows_less
+from minimize.governance.workspace import Workspace
 from minimize.plan import Plan
 from minimize.policy.faults import did_you_mean
-from minimize.switching import House
-from minimize.techniques import TypeRefused
+from minimize.runs.inspection import plan_for
+from minimize.techniques import UnsupportedType
 
-_HEAD: Final = re.compile(rb'^\s?"?assignments"?\s*:', re.MULTILINE)
+_ASSIGNMENTS_KEY: Final = re.compile(rb'^\s?"?assignments"?\s*:', re.MULTILINE)
 _WARNINGS: Final = frozenset({"U020", "U022", "U024", "U025", "U026"})
 
 
-def lint(file: str | os.PathLike[str] | None, house: House) -> list[Finding]:
+def lint_access(file: str | os.PathLike[str] | None, house: Workspace) -> list[Finding]:
     """All faults and risky choices of an access file, else of the one that counts; worst first.
 
     With the house's pipeline its datasets, and the views on them, are held against its plan. Raises PolicyError where there is
     no file, or the pipeline has faults.
     """
-    place = Path(file) if file is not None else find_access(house.folder)
+    place = Path(file) if file is not None else find_access_file(house.folder)
     if place is None:
         raise PolicyError("no access file is configured", hint="name a file, or say `access:` in minimize.yaml")
     access, faults = examine_access(place)
     if access is None:
         return faults
-    judged = _Judged(access)
-    found = [*judged.duties(), *judged.data()]
-    if house.job is not None:
-        found += judged.views(house.job.pipeline, plan_for(house.job))
+    judged = _AccessLint(access)
+    found = [*judged.unanswered_duties(), *judged.identified_access()]
+    if house.loaded_pipeline is not None:
+        found += judged.misfits_of_plan(house.loaded_pipeline.pipeline, plan_for(house.loaded_pipeline))
     return sorted((*faults, *found), key=lambda one: (one.severity, one.line or 0, one.code))
 
 
-def is_access(path: str | os.PathLike[str]) -> bool:
+def is_access_file(path: str | os.PathLike[str]) -> bool:
     """Whether this lint judges a path: a file that says `assignments:`."""
     place = Path(path)
     if not place.is_file():
         return False
     with place.open("rb") as file:
-        return _HEAD.search(file.read(65_536)) is not None
+        return _ASSIGNMENTS_KEY.search(file.read(65_536)) is not None
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
+class _AccessLint:
     """A file under judgement."""
 
-    access: Access
+    access: AccessRules
 
     def finding(
-        self, code: str, message: str, role: Role | None = None, line: int | None = None, hint: str = ""
+        self, code: str, message: str, role: AccessRole | None = None, line: int | None = None, hint: str = ""
     ) -> Finding:
         severity: Severity = "warning" if code in _WARNINGS else "error"
         file = None if self.access.path is None else str(self.access.path)
         name = None if role is None else role.name
         return Finding(code, message, severity, hint, file, line or (role.line if role else None), name)
 
-    def duties(self) -> Iterator[Finding]:
+    def unanswered_duties(self) -> Iterator[Finding]:
         """Whether somebody is there for what others wait for."""
         held = {each.role for each in self.access.assignments}
         can = {each.name for name in held for each in self.access.roles[name].allow}
@@ -78,33 +86,39 @@ class _Judged:
         if self.access.assignments and ASSIGN not in can:
             yield self.finding("U026", "nobody may assign roles", hint="somebody is `role_administrator`")
 
-    def data(self) -> Iterator[Finding]:
+    def identified_access(self) -> Iterator[Finding]:
         """Roles that show people's names with no grant."""
         for role in self.access.roles.values():
             if any(each.allows(READ, "identified") for each in role.allow):
                 hint = "a grant opens it for an incident"
                 yield self.finding("U024", f"`{role.name}` always sees what names people", role, hint=hint)
 
-    def views(self, pipeline: str, plan: Plan) -> Iterator[Finding]:
+    def misfits_of_plan(self, pipeline: str, plan: Plan) -> Iterator[Finding]:
         """Scopes and views on a pipeline's outputs, against its plan."""
         for each in self.access.assignments:
             for name in each.scope.datasets or ():
                 if self.is_unknown(name, pipeline, plan):
-                    yield self.finding("U020", f"there is no dataset `{name}`", line=each.line, hint=_near(name, plan))
+                    yield self.finding(
+                        "U020", f"there is no dataset `{name}`", line=each.line, hint=_dataset_hint(name, plan)
+                    )
         for role in self.access.roles.values():
             for dataset, columns in role.views.items():
                 if self.is_unknown(dataset, pipeline, plan):
-                    yield self.finding("U020", f"there is no dataset `{dataset}`", role, hint=_near(dataset, plan))
+                    yield self.finding(
+                        "U020", f"there is no dataset `{dataset}`", role, hint=_dataset_hint(dataset, plan)
+                    )
                 elif dataset.partition("/")[0] == pipeline:
                     for column, view in columns.items():
-                        yield from self.view(role, dataset, column, view, plan)
+                        yield from self.misfits_of_view(role, dataset, column, view, plan)
 
     def is_unknown(self, name: str, pipeline: str, plan: Plan) -> bool:
         """Whether a name is of this pipeline, and of no output that it has."""
         of, _, output = name.partition("/")
         return of == pipeline and output not in ("", *plan.outputs)
 
-    def view(self, role: Role, dataset: str, column: str, view: View, plan: Plan) -> Iterator[Finding]:
+    def misfits_of_view(
+        self, role: AccessRole, dataset: str, column: str, view: RoleView, plan: Plan
+    ) -> Iterator[Finding]:
         """A view against the column as it is released."""
         output = dataset.partition("/")[2]
         having = [name for name in ((output,) if output else plan.outputs) if column in plan.outputs[name].schema.names]
@@ -113,20 +127,20 @@ class _Judged:
             message = f"`{dataset}` has no column `{column}`"
             yield self.finding("U021", message, role, hint=did_you_mean(column, known))
         for name in having:
-            if not _takes(view, plan.outputs[name].schema.field(column).type):
+            if not _view_takes_type(view, plan.outputs[name].schema.field(column).type):
                 yield self.finding("U021", f"the view on `{column}` does not take its type", role)
             elif name == RECORDS and column in plan.fields and not shows_less(view, plan.fields[column].steps):
                 yield self.finding("U022", f"the view on `{column}` shows no less than the output holds", role)
 
 
-def _takes(view: View, type_: pa.DataType) -> bool:
+def _view_takes_type(view: RoleView, type_: pa.DataType) -> bool:
     try:
         for step in view:
             type_ = step.gives(type_)
-    except TypeRefused:
+    except UnsupportedType:
         return False
     return True
 
 
-def _near(name: str, plan: Plan) -> str:
+def _dataset_hint(name: str, plan: Plan) -> str:
     return did_you_mean(name.partition("/")[2], plan.outputs)

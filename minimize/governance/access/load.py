@@ -1,62 +1,428 @@
-"""Loading the access file: from disk or a plain mapping, with every fault reported at once."""
+"""Read and validate the access file, from disk or from a mapping. Every fault is reported at once.
+
+Top to bottom: checks between the parts of the file, the reader of one role, the reader of the file, loading and
+finding it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from minimize.config import config_access_file, find_config
 from minimize.errors import Finding, PolicyError
-from minimize.governance.access.model import Access
-from minimize.governance.access.read import AccessReader
-from minimize.house import access_line, house_file
-from minimize.policy.faults import Faults
-from minimize.policy.scope import Scope
-from minimize.policy.yaml import content_of, node_from, parse
+from minimize.governance.access.model import (
+    ALL_TENANTS,
+    ASSIGN,
+    CATEGORY_PERMISSIONS,
+    EXTERNAL,
+    PERMISSIONS,
+    READ,
+    AccessRole,
+    AccessRules,
+    AccessScope,
+    BreakGlassRules,
+    GrantRules,
+    Permission,
+    RoleAssignment,
+    TenantSet,
+    UserAccount,
+    parse_permission,
+)
+from minimize.governance.access.roles import BUILTIN_ROLES, find_conflict, is_view_step
+from minimize.policy.faults import FaultList, did_you_mean
+from minimize.policy.fields import read_duration
+from minimize.policy.mapping_reader import DeclaredNames, MappingShape, NodeReaders, read_mapping
+from minimize.policy.mapping_reader import DeclaredNames as Names
+from minimize.policy.policy_reader import NAME_PATTERN
+from minimize.policy.value_readers import TechniqueReader, parse_duration
+from minimize.policy.yaml_nodes import YamlNode, node_from_data, parse_yaml, read_utf8
+from minimize.techniques import Technique
+
+
+def check_consistency(access: AccessRules, root: YamlNode, faults: FaultList) -> None:
+    """Takes down every fault between its parts."""
+    _check_people(access, root, faults)
+    _check_groups(access, faults)
+    _check_conflicts(access, faults)
+    _check_durations(access, root, faults)
+
+
+def users_named(access: AccessRules) -> Iterator[str]:
+    """Every account that the file names, once."""
+    named = [user for each in access.assignments for user in each.users]
+    grouped = [user for users in access.groups.values() for user in users or ()]
+    owned = [user for users in access.people.values() for user in users]
+    yield from dict.fromkeys((*named, *grouped, *owned))
+
+
+def _check_people(access: AccessRules, root: YamlNode, faults: FaultList) -> None:
+    owners: dict[str, str] = {}
+    for person, accounts in access.people.items():
+        for account in accounts:
+            if owners.setdefault(account, person) != person:
+                line = root.descend(("people", person)).line
+                hint = f"it is of {owners[account]}"
+                faults.add("U008", f"the account `{account}` is of two people", line=line, key=person, hint=hint)
+
+
+def _check_groups(access: AccessRules, faults: FaultList) -> None:
+    for each in access.assignments:
+        for group in each.groups:
+            if group not in access.groups:
+                hint = did_you_mean(group, access.groups) or "declare it under `groups:`, with its users or `external`"
+                faults.add("U005", f"the group `{group}` is not declared", line=each.line, key=each.role, hint=hint)
+
+
+def _check_conflicts(access: AccessRules, faults: FaultList) -> None:
+    told: set[str] = set()
+    for user in users_named(access):
+        held = list(access.assignments_of_person(UserAccount(user)))
+        clashing = find_conflict((role for _, role in held), access.conflicts)
+        person = access.person(user)
+        if clashing is not None and person not in told:
+            told.add(person)
+            names = " and ".join(dict.fromkeys(clashing))
+            line = max((each.line or 0 for each, role in held if role.name in clashing), default=0) or None
+            faults.add("U007", f"`{person}` has roles that conflict: {names}", line=line, key=clashing[0])
+
+
+def _check_durations(access: AccessRules, root: YamlNode, faults: FaultList) -> None:
+    rules, line = access.grants, root.descend(("grants",)).line
+    wrong = {
+        "`default` is longer than `maximum`": rules.default > rules.maximum,
+        "`unanswered` is longer than 4 days": rules.unanswered > timedelta(days=4),
+        "break-glass lasts longer than what is approved": rules.break_glass.maximum > rules.maximum,
+    }
+    for message, is_so in wrong.items():
+        if is_so:
+            faults.add("U010", message, line=line)
+
+
+_HIDDEN_ROLE_KEYS = frozenset({"name", "base", "line"})
+
+
+@dataclass(frozen=True, slots=True)
+class RoleReader:
+    """Reads one role."""
+
+    scope: DeclaredNames
+    name: str
+
+    def __call__(self, node: YamlNode) -> AccessRole | None:
+        """The role: what its base has, and what is said here. None where no role could be made of it."""
+        if self.name in BUILTIN_ROLES or not re.fullmatch(NAME_PATTERN, self.name):
+            hint = "give the copy a name of its own" if self.name in BUILTIN_ROLES else "letters, digits, _ and -"
+            code = "U004" if self.name in BUILTIN_ROLES else "P015"
+            self.fault(code, f"`{self.name}` cannot name a role of the house", node, hint)
+            return None
+        base = self.base(node)
+        if base is None:
+            return None
+        readers: NodeReaders = {"allow": self.permissions, "deny": self.permissions, "views": self.views}
+        given = {"name": self.name, "base": base.name, "line": node.line}
+        rest = YamlNode({word: below for word, below in node.entries.items() if word != "copy"}, node.line)
+        found = read_mapping(
+            AccessRole,
+            rest,
+            self.scope.faults,
+            MappingShape(f"the role `{self.name}`", readers, given, given, hidden=_HIDDEN_ROLE_KEYS),
+        )
+        return None if found is None else self.merge_with_base(found, base, node)
+
+    def base(self, node: YamlNode) -> AccessRole | None:
+        """The built-in role that is copied."""
+        said = node.get("copy")
+        if said is not None and isinstance(said.value, str) and said.value in BUILTIN_ROLES:
+            return BUILTIN_ROLES[said.value]
+        hint = did_you_mean("" if said is None else str(said.value), BUILTIN_ROLES)
+        self.fault("U004", f"the role `{self.name}` wants to copy a built-in role", said or node, f"copy: {hint}")
+        return None
+
+    def merge_with_base(self, said: AccessRole, base: AccessRole, node: YamlNode) -> AccessRole:
+        """The role with what its base has."""
+        for extra in said.allow:
+            self.check_extra(extra, base, node)
+        allow = tuple(dict.fromkeys((*base.allow, *said.allow)))
+        whole = said.model_copy(update={"allow": allow, "deny": tuple(dict.fromkeys((*base.deny, *said.deny)))})
+        clashing = find_conflict([whole])
+        if clashing is not None:
+            self.fault("U006", f"the role `{self.name}` holds what one person cannot do both", node)
+        return whole
+
+    def check_extra(self, extra: Permission, base: AccessRole, node: YamlNode) -> None:
+        """What a copy cannot have beyond its base: to assign, to see data standing, to write as an auditor."""
+        refused = {
+            "only a copy of role_administrator assigns": extra.name == ASSIGN and not base.has(ASSIGN),
+            "a support engineer has no standing access": extra.name == READ and base.name == "support_engineer",
+            "an auditor changes nothing": base.name == "auditor" and extra.writes,
+        }
+        for why, is_so in refused.items():
+            if is_so:
+                self.fault("U006", f"a copy of `{base.name}` cannot have `{extra}`: {why}", node)
+
+    def permissions(self, node: YamlNode) -> tuple[Permission, ...] | None:
+        """Permissions."""
+        if not node.is_list:
+            self.fault("P006", "wants a list of permissions", node, "[dataset/read:aggregated, …]")
+            return None
+        found = [self.permission(item) for item in node.items]
+        return tuple(each for each in found if each is not None)
+
+    def permission(self, node: YamlNode) -> Permission | None:
+        """One of them."""
+        text = str(node.value) if node.is_scalar else ""
+        found = parse_permission(text)
+        if found is None:
+            known = [
+                *PERMISSIONS,
+                *(
+                    f"{name}:{word}"
+                    for name in CATEGORY_PERMISSIONS
+                    for word in ("aggregated", "pseudonymized", "identified")
+                ),
+            ]
+            self.fault("U001", f"there is no permission `{text}`", node, did_you_mean(text, known))
+        elif found == Permission(READ):
+            self.fault("U002", "`dataset/read` says up to which category", node, "dataset/read:aggregated, …")
+        return found
+
+    def views(self, node: YamlNode) -> dict[str, dict[str, tuple[Technique, ...]]] | None:
+        """By dataset and column the coarser form."""
+        if not node.is_mapping or not all(below.is_mapping for below in node.entries.values()):
+            self.fault(
+                "P006", "`views` wants columns by dataset", node, "{DATASET: {COLUMN: {truncate_time: {to: day}}}}"
+            )
+            return None
+        return {
+            dataset: {column: chain for column, way in below.entries.items() if (chain := self.view(column, way))}
+            for dataset, below in node.entries.items()
+        }
+
+    def view(self, column: str, node: YamlNode) -> tuple[Technique, ...]:
+        """One chain of techniques that need nothing but the value."""
+        chain = TechniqueReader(self.scope, column).chain(node) or ()
+        for step in chain:
+            if not is_view_step(step):
+                hint = "a form that needs nothing but the value that was released"
+                self.fault("U009", f"`{step.name}` cannot be a view", node, hint)
+        return tuple(step for step in chain if isinstance(step, Technique) and is_view_step(step))
+
+    def fault(self, code: str, message: str, node: Any, hint: str = "") -> None:
+        """Takes down a fault of this role."""
+        self.scope.faults.add(code, message, line=node.line, key=self.name, hint=hint)
+
+
+ALL_NAMES: Final = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessReader:
+    """Reads one access file; `given` is what only the loader knows."""
+
+    scope: Names
+    loader_fields: dict[str, Any]
+
+    def __call__(self, root: YamlNode) -> AccessRules | None:
+        """What it says, with stand-ins where there are faults; None where there is nothing to stand on."""
+        roles = self.roles(root.get("roles") or YamlNode({}))
+        readers: NodeReaders = {
+            "version": self.version,
+            "people": self.people,
+            "groups": self.groups,
+            "roles": lambda _: roles,
+            "assignments": lambda node: self.assignments(node, roles),
+            "conflicts": lambda node: self.conflicts(node, roles),
+            "grants": self.grants,
+        }
+        stand_ins = {"version": 1}
+        given = {"roles": roles, **self.loader_fields}
+        shape = MappingShape("an access file", readers, given, stand_ins, hidden=frozenset({"path", "digest"}))
+        found = read_mapping(AccessRules, root, self.scope.faults, shape)
+        if found is not None:
+            check_consistency(found, root, self.scope.faults)
+        return found
+
+    def version(self, node: YamlNode) -> int | None:
+        """The version of the file's form: 1."""
+        if node.value == 1 and not isinstance(node.value, bool):
+            return 1
+        self.fault("P006", "`version` is 1", node)
+        return None
+
+    def people(self, node: YamlNode) -> dict[str, tuple[str, ...]] | None:
+        """By person, their accounts."""
+        return {name: self.names(below, "a person") for name, below in self.mapping_entries(node, "people").items()}
+
+    def groups(self, node: YamlNode) -> dict[str, tuple[str, ...] | None] | None:
+        """By group, its users, or `external`."""
+        found = self.mapping_entries(node, "groups")
+        return {
+            name: None if below.value == EXTERNAL else self.names(below, "a group") for name, below in found.items()
+        }
+
+    def roles(self, node: YamlNode) -> dict[str, AccessRole]:
+        """The built-in roles, and those of the house."""
+        found = {
+            name: RoleReader(self.scope, name)(below) for name, below in self.mapping_entries(node, "roles").items()
+        }
+        return {
+            **BUILTIN_ROLES,
+            **{name: role for name, role in found.items() if role is not None and name not in BUILTIN_ROLES},
+        }
+
+    def assignments(self, node: YamlNode, roles: Mapping[str, AccessRole]) -> tuple[RoleAssignment, ...] | None:
+        """Who has which role, where."""
+        if not node.is_list:
+            self.fault("P006", "`assignments` wants a list", node, "- {role: …, members: {…}, scope: {…}}")
+            return None
+        found = [self.assignment(item, roles) for item in node.items]
+        return tuple(each for each in found if each is not None)
+
+    def assignment(self, node: YamlNode, roles: Mapping[str, AccessRole]) -> RoleAssignment | None:
+        """One of them."""
+        members = node.get("members") or YamlNode({})
+        for word, below in members.entries.items():
+            if word not in ("users", "groups"):
+                self.fault("P004", f"`members` has no key `{word}`", below, did_you_mean(word, ("users", "groups")))
+        users, groups = (self.names(members.get(word) or YamlNode(()), word) for word in ("users", "groups"))
+        if not users and not groups:
+            self.fault("U011", "an assignment names nobody", node, "members: {users: […], groups: […]}")
+        rest = YamlNode({word: below for word, below in node.entries.items() if word != "members"}, node.line)
+        readers: NodeReaders = {"role": lambda below: self.role(below, roles), "scope": self.read_scope}
+        given = {"users": users, "groups": groups, "line": node.line}
+        hidden = frozenset({"users", "groups", "line"})
+        return read_mapping(
+            RoleAssignment, rest, self.scope.faults, MappingShape("an assignment", readers, given, hidden=hidden)
+        )
+
+    def role(self, node: YamlNode, roles: Mapping[str, AccessRole]) -> str | None:
+        """A role that is there."""
+        if isinstance(node.value, str) and node.value in roles:
+            return node.value
+        self.fault("U003", f"there is no role `{node.to_data()}`", node, did_you_mean(str(node.value), roles))
+        return None
+
+    def read_scope(self, node: YamlNode) -> AccessScope | None:
+        """Tenants and datasets, each a list or `all`; purposes, where they are held to some."""
+        readers: NodeReaders = {
+            "tenants": self.tenants,
+            "datasets": lambda below: self.name_list(below, "datasets"),
+            "purposes": lambda below: self.name_list(below, "purposes"),
+        }
+        for word in ("tenants", "datasets"):
+            if node.is_mapping and word not in node.entries:
+                self.fault("P005", f"a scope wants `{word}`", node, f"{word}: all, or a list of names")
+        kept = {word: below for word, below in node.entries.items() if word == "tenants" or below.value != ALL_NAMES}
+        return read_mapping(
+            AccessScope,
+            YamlNode(kept, node.line) if node.is_mapping else node,
+            self.scope.faults,
+            MappingShape("a scope", readers),
+        )
+
+    def tenants(self, node: YamlNode) -> TenantSet | None:
+        """Some tenants, or all."""
+        if node.value == ALL_NAMES:
+            return ALL_TENANTS
+        names = self.name_list(node, "tenants")
+        return None if names is None else TenantSet.from_names(*names)
+
+    def conflicts(self, node: YamlNode, roles: Mapping[str, AccessRole]) -> tuple[tuple[str, str], ...] | None:
+        """Pairs of roles that one person cannot have."""
+        pairs = []
+        for item in node.items:
+            names = [self.role(each, roles) for each in item.items]
+            if len(names) != 2:
+                self.fault("P006", "a conflict is of two roles", item, "[one, other]")
+            elif names[0] is not None and names[1] is not None:
+                pairs.append((names[0], names[1]))
+        return tuple(pairs)
+
+    def grants(self, node: YamlNode) -> GrantRules | None:
+        """How long grants last."""
+        readers = {word: self.duration_reader(word) for word in ("default", "maximum", "unanswered")}
+        inner = {word: self.duration_reader(word) for word in ("maximum", "review_within")}
+        shape = MappingShape("`break_glass`", inner)
+        break_glass = {"break_glass": lambda below: read_mapping(BreakGlassRules, below, self.scope.faults, shape)}
+        return read_mapping(GrantRules, node, self.scope.faults, MappingShape("`grants`", {**readers, **break_glass}))
+
+    def duration_reader(self, word: str) -> Any:
+        """A reader for a length of time."""
+        return lambda node: read_duration(node, self.scope, word) and parse_duration(node.value)
+
+    def name_list(self, node: YamlNode, word: str) -> tuple[str, ...] | None:
+        """A list of at least one name."""
+        names = self.names(node, word)
+        if not names and node.is_list:
+            self.fault("P006", f"`{word}` names nothing", node, f"{word}: all, or a list of names")
+        return names or None
+
+    def names(self, node: YamlNode, word: str) -> tuple[str, ...]:
+        """A list of names."""
+        if node.is_list and all(isinstance(item.value, str) and item.value for item in node.items):
+            return tuple(str(item.value) for item in node.items)
+        self.fault("P006", f"{word} wants a list of names", node)
+        return ()
+
+    def mapping_entries(self, node: YamlNode, word: str) -> dict[str, YamlNode]:
+        """The entries of a mapping."""
+        if not node.is_mapping:
+            self.fault("P006", f"`{word}` wants a mapping of names", node)
+        return node.entries
+
+    def fault(self, code: str, message: str, node: YamlNode, hint: str = "") -> None:
+        """Takes down a fault."""
+        self.scope.faults.add(code, message, line=node.line, hint=hint)
+
 
 PathLike = str | os.PathLike[str]
 
 
-def load_access(path: PathLike) -> Access:
+def load_access(path: PathLike) -> AccessRules:
     """The access file. Raises PolicyError with every fault as a finding, or where it cannot be read."""
-    return _sound(*examine_access(path))
+    return _require_no_faults(*examine_access(path))
 
 
-def access_from(mapping: Mapping[str, Any]) -> Access:
+def access_from_mapping(mapping: Mapping[str, Any]) -> AccessRules:
     """What a mapping says, as a file would. Raises PolicyError with every fault as a finding.
 
-    >>> access_from({"version": 1}).assignments
+    >>> access_from_mapping({"version": 1}).assignments
     ()
     """
-    faults = Faults()
-    found = AccessReader(Scope(faults, Path(), None, {}), {})(node_from(mapping))
-    return _sound(found, faults.found)
+    faults = FaultList()
+    found = AccessReader(DeclaredNames(faults, Path(), None, {}), {})(node_from_data(mapping))
+    return _require_no_faults(found, faults.found)
 
 
-def examine_access(path: PathLike) -> tuple[Access | None, list[Finding]]:
+def examine_access(path: PathLike) -> tuple[AccessRules | None, list[Finding]]:
     """What the file says as far as it can be read, with every fault: for lint. Where there are faults, nobody may anything."""
     file = Path(path)
-    faults = Faults(str(file))
-    content = content_of(file, faults)
-    return (None, faults.found) if content is None else _examined(content, file, faults)
+    faults = FaultList(str(file))
+    content = read_utf8(file, faults)
+    return (None, faults.found) if content is None else _examine_content(content, file, faults)
 
 
-def access_in(content: bytes, file: PathLike) -> Access:
+def parse_access(content: bytes, file: PathLike) -> AccessRules:
     """What the bytes of a file say, which may not be what stands in it by now. Raises PolicyError."""
-    return _sound(*_examined(content, Path(file), Faults(str(file))))
+    return _require_no_faults(*_examine_content(content, Path(file), FaultList(str(file))))
 
 
-def find_access(start: PathLike | None = None) -> Path | None:
+def find_access_file(start: PathLike | None = None) -> Path | None:
     """The access file that counts: that of the nearest `minimize.yaml` upwards from a folder; None where it names none.
 
     Raises PolicyError where it cannot be read, or what it names is not there: then nobody may anything.
     """
-    house = house_file(start)
+    house = find_config(start)
     if house is None:
         return None
-    said, faulty = _said(house)
+    said, faulty = _configured_path(house)
     if faulty:
         raise PolicyError(
             f"`access:` cannot be read from {house}", hint="write `access: FILE`, or `access: {file: FILE}`"
@@ -69,31 +435,31 @@ def find_access(start: PathLike | None = None) -> Path | None:
     return file
 
 
-def required_file(start: PathLike | None = None) -> Path:
+def required_access_file(start: PathLike | None = None) -> Path:
     """The same, where nothing can be done without one. Raises PolicyError."""
-    found = find_access(start)
+    found = find_access_file(start)
     if found is None:
         raise PolicyError("no access file is configured", hint="say `access: access.yaml` in minimize.yaml")
     return found
 
 
-def _examined(content: bytes, file: Path, faults: Faults) -> tuple[Access | None, list[Finding]]:
-    root = parse(content.decode("utf-8-sig"), faults)
+def _examine_content(content: bytes, file: Path, faults: FaultList) -> tuple[AccessRules | None, list[Finding]]:
+    root = parse_yaml(content.decode("utf-8-sig"), faults)
     if root is None:
         return None, faults.found
     given = {"path": file, "digest": f"sha256:{hashlib.sha256(content).hexdigest()}"}
-    found = AccessReader(Scope(faults, file.parent, None, {}), given)(root)
+    found = AccessReader(DeclaredNames(faults, file.parent, None, {}), given)(root)
     return found, sorted(dict.fromkeys(faults.found), key=lambda finding: finding.line or 0)
 
 
-def _said(house: Path) -> tuple[str | None, bool]:
+def _configured_path(house: Path) -> tuple[str | None, bool]:
     try:
-        return access_line(house), False
+        return config_access_file(house), False
     except ValueError:
         return None, True
 
 
-def _sound(found: Access | None, faults: Sequence[Finding]) -> Access:
+def _require_no_faults(found: AccessRules | None, faults: Sequence[Finding]) -> AccessRules:
     if found is None or faults:
         count = len(faults)
         raise PolicyError(f"the access file has {count} fault{'' if count == 1 else 's'}", findings=faults)

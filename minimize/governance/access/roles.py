@@ -1,126 +1,210 @@
-"""Reading a role of the house: which built-in one it copies, what it may do more or less, and its views."""
+"""Roles: the built-in roles, separation of duties, and the views that show a role coarser columns.
+
+Built-in roles cannot be changed by a file. A view is computed from the released value alone, so it reveals no more
+than that value.
+"""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations, product
+from types import MappingProxyType
+from typing import Final
 
-from minimize.governance.access.builtin import BUILTIN
-from minimize.governance.access.conflicts import clash
-from minimize.governance.access.model import Role
-from minimize.governance.access.permissions import ASSIGN, GRADED, PERMISSIONS, READ, Permission, permission
-from minimize.governance.access.views import is_view
-from minimize.policy.faults import did_you_mean
-from minimize.policy.policies import NAME
-from minimize.policy.scope import Scope
-from minimize.policy.shape import Readers, Shape, build
-from minimize.policy.steps import StepReader
-from minimize.policy.yaml import Node
-from minimize.techniques import Technique
+from minimize.governance.access.model import (
+    APPROVE,
+    ASSIGN,
+    BREAK_GLASS,
+    PERMISSIONS,
+    READ,
+    REQUEST,
+    AccessRole,
+    AccessRules,
+    Permission,
+    UserAccount,
+    covers,
+    parse_permissions,
+)
+from minimize.policy.fields import compare_coarseness
+from minimize.techniques import Technique, TechniqueStep
+from minimize.techniques.presence import Presence
 
-_HIDDEN = frozenset({"name", "base", "line"})
+_ANALYST: Final = parse_permissions("dataset/read:pseudonymized")
+_OPERATOR: Final = parse_permissions(
+    "dataset/read:aggregated",
+    "settings/read",
+    "settings/set",
+    "event/record",
+    "output/expire",
+    "output/retract",
+    "keys/add",
+    "keys/rotate",
+    "incident/read",
+    "incident/open",
+    "token/revoke",
+)
+_SUPPORT: Final = parse_permissions(
+    "grant/request",
+    "grant/break_glass",
+    "grant/read",
+    "dataset/reidentify",
+    "remote_tasks/locate",
+    "incident/read",
+    "incident/open",
+)
+_OFFICER: Final = tuple(
+    permission
+    for name in PERMISSIONS
+    if name.partition("/")[0] in ("subject", "settings", "consent", "share", "incident", "audit")
+    for permission in parse_permissions(name)
+) + parse_permissions(
+    "dataset/read:aggregated",
+    "grant/approve",
+    "grant/revoke",
+    "grant/review",
+    "grant/read",
+    "roles/read",
+    "event/record",
+    "output/expire",
+    "output/retract",
+    "output/adopt",
+    "policy/approve",
+    "keys/shred",
+)
+_AUDITOR: Final = parse_permissions(
+    "audit/read",
+    "audit/export",
+    "grant/read",
+    "roles/read",
+    "settings/read",
+    "consent/read",
+    "share/read",
+    "incident/read",
+)
+_ADMINISTRATOR: Final = parse_permissions("roles/read", "roles/assign", "token/make", "token/revoke")
+_DENIED_TO_AUDITOR: Final = tuple(each for name in PERMISSIONS if (each := Permission(name)).writes)
 
 
-@dataclass(frozen=True, slots=True)
-class RoleReader:
-    """Reads one role."""
+def _builtin_role(
+    name: str, about: str, allow: tuple[Permission, ...], deny: tuple[Permission, ...] = ()
+) -> AccessRole:
+    return AccessRole(name=name, base=name, about=about, allow=allow, deny=deny)
 
-    scope: Scope
-    name: str
 
-    def __call__(self, node: Node) -> Role | None:
-        """The role: what its base has, and what is said here. None where no role could be made of it."""
-        if self.name in BUILTIN or not re.fullmatch(NAME, self.name):
-            hint = "give the copy a name of its own" if self.name in BUILTIN else "letters, digits, _ and -"
-            code = "U004" if self.name in BUILTIN else "P015"
-            self.fault(code, f"`{self.name}` cannot name a role of the house", node, hint)
-            return None
-        base = self.base(node)
-        if base is None:
-            return None
-        readers: Readers = {"allow": self.listed, "deny": self.listed, "views": self.views}
-        given = {"name": self.name, "base": base.name, "line": node.line}
-        rest = Node({word: below for word, below in node.entries.items() if word != "copy"}, node.line)
-        found = build(
-            Role, rest, self.scope.faults, Shape(f"the role `{self.name}`", readers, given, given, hidden=_HIDDEN)
+BUILTIN_ROLES: Final[Mapping[str, AccessRole]] = MappingProxyType(
+    {
+        role.name: role
+        for role in (
+            _builtin_role("analyst", "reads what names nobody", _ANALYST),
+            _builtin_role("operator", "keeps pipelines running, and reads counts", _OPERATOR),
+            _builtin_role(
+                "support_engineer",
+                "locates lost devices, and sees data only under a grant for an incident",
+                _SUPPORT,
+            ),
+            _builtin_role(
+                "privacy_officer", "decides about consents, subjects, incidents and the access of others", _OFFICER
+            ),
+            _builtin_role("auditor", "sees what was done, and changes nothing", _AUDITOR, _DENIED_TO_AUDITOR),
+            _builtin_role("role_administrator", "gives roles and tokens to others, and sees no data", _ADMINISTRATOR),
         )
-        return None if found is None else self.whole(found, base, node)
+    }
+)
+"""By name."""
 
-    def base(self, node: Node) -> Role | None:
-        """The built-in role that is copied."""
-        said = node.get("copy")
-        if said is not None and isinstance(said.value, str) and said.value in BUILTIN:
-            return BUILTIN[said.value]
-        hint = did_you_mean("" if said is None else str(said.value), BUILTIN)
-        self.fault("U004", f"the role `{self.name}` wants to copy a built-in role", said or node, f"copy: {hint}")
-        return None
 
-    def whole(self, said: Role, base: Role, node: Node) -> Role:
-        """The role with what its base has."""
-        for extra in said.allow:
-            self.check_extra(extra, base, node)
-        allow = tuple(dict.fromkeys((*base.allow, *said.allow)))
-        whole = said.model_copy(update={"allow": allow, "deny": tuple(dict.fromkeys((*base.deny, *said.deny)))})
-        clashing = clash([whole])
-        if clashing is not None:
-            self.fault("U006", f"the role `{self.name}` holds what one person cannot do both", node)
-        return whole
+SEPARATED_DUTIES: Final = (
+    (REQUEST, APPROVE),
+    (BREAK_GLASS, APPROVE),
+    (BREAK_GLASS, "grant/review"),
+    (ASSIGN, APPROVE),
+    (ASSIGN, REQUEST),
+    (ASSIGN, READ),
+)
+"""Who does the one does not do the other, by whichever roles."""
+AUDITOR: Final = "auditor"
+RolePair = tuple[str, str]
 
-    def check_extra(self, extra: Permission, base: Role, node: Node) -> None:
-        """What a copy cannot have beyond its base: to assign, to see data standing, to write as an auditor."""
-        refused = {
-            "only a copy of role_administrator assigns": extra.name == ASSIGN and not base.has(ASSIGN),
-            "a support engineer has no standing access": extra.name == READ and base.name == "support_engineer",
-            "an auditor changes nothing": base.name == "auditor" and extra.writes,
-        }
-        for why, is_so in refused.items():
-            if is_so:
-                self.fault("U006", f"a copy of `{base.name}` cannot have `{extra}`: {why}", node)
 
-    def listed(self, node: Node) -> tuple[Permission, ...] | None:
-        """Permissions."""
-        if not node.is_list:
-            self.fault("P006", "wants a list of permissions", node, "[dataset/read:aggregated, …]")
-            return None
-        found = [self.one(item) for item in node.items]
-        return tuple(each for each in found if each is not None)
+def find_conflict(roles: Iterable[AccessRole], conflicts: Sequence[RolePair] = ()) -> RolePair | None:
+    """Two roles that one person cannot have together; None where all get along. A role can be in its own way.
 
-    def one(self, node: Node) -> Permission | None:
-        """One of them."""
-        text = str(node.value) if node.is_scalar else ""
-        found = permission(text)
-        if found is None:
-            known = [
-                *PERMISSIONS,
-                *(f"{name}:{word}" for name in GRADED for word in ("aggregated", "pseudonymized", "identified")),
-            ]
-            self.fault("U001", f"there is no permission `{text}`", node, did_you_mean(text, known))
-        elif found == Permission(READ):
-            self.fault("U002", "`dataset/read` says up to which category", node, "dataset/read:aggregated, …")
-        return found
+    Takes the roles of one person, and pairs of names that the house adds.
+    """
+    every = list({role.name: role for role in roles}.values())
+    pairs = (*((role, role) for role in every), *combinations(every, 2))
+    return next(((one.name, other.name) for one, other in pairs if _are_in_conflict(one, other, conflicts)), None)
 
-    def views(self, node: Node) -> dict[str, dict[str, tuple[Technique, ...]]] | None:
-        """By dataset and column the coarser form."""
-        if not node.is_mapping or not all(below.is_mapping for below in node.entries.values()):
-            self.fault(
-                "P006", "`views` wants columns by dataset", node, "{DATASET: {COLUMN: {truncate_time: {to: day}}}}"
-            )
-            return None
-        return {
-            dataset: {column: chain for column, way in below.entries.items() if (chain := self.view(column, way))}
-            for dataset, below in node.entries.items()
-        }
 
-    def view(self, column: str, node: Node) -> tuple[Technique, ...]:
-        """One chain of techniques that need nothing but the value."""
-        chain = StepReader(self.scope, column).chain(node) or ()
-        for step in chain:
-            if not is_view(step):
-                hint = "a form that needs nothing but the value that was released"
-                self.fault("U009", f"`{step.name}` cannot be a view", node, hint)
-        return tuple(step for step in chain if isinstance(step, Technique) and is_view(step))
+def find_account_conflict(access: AccessRules, account: UserAccount) -> RolePair | None:
+    """Two such roles of the person whose account it is."""
+    return find_conflict((role for _, role in access.assignments_of_person(account)), access.conflicts)
 
-    def fault(self, code: str, message: str, node: Any, hint: str = "") -> None:
-        """Takes down a fault of this role."""
-        self.scope.faults.add(code, message, line=node.line, key=self.name, hint=hint)
+
+def _are_in_conflict(one: AccessRole, other: AccessRole, conflicts: Sequence[RolePair]) -> bool:
+    names = {one.name, other.name}
+    if len(names) == 2 and any(set(pair) == names for pair in conflicts):
+        return True
+    return (
+        _audits_and_writes(one, other)
+        or _audits_and_writes(other, one)
+        or any(_holds_both_duties(one, other, *duty) for duty in SEPARATED_DUTIES)
+    )
+
+
+def _audits_and_writes(auditor: AccessRole, other: AccessRole) -> bool:
+    return auditor.base == AUDITOR and any(permission.writes for permission in other.allow)
+
+
+def _holds_both_duties(one: AccessRole, other: AccessRole, duty: str, duty_of_others: str) -> bool:
+    return any(a.has(duty) and b.has(duty_of_others) for a, b in product((one, other), repeat=2))
+
+
+RoleView = tuple[Technique, ...]
+
+
+def is_view_step(step: TechniqueStep) -> bool:
+    """Whether a step makes a coarser form of what was released: it needs nothing but the value.
+
+    What is worked out from the released value alone tells no more than that value; a key or another column could.
+    """
+    return isinstance(step, Technique) and not (step.reads() or step.key_names or step.needs_time)
+
+
+def views_of_column(role: AccessRole, dataset: str, column: str) -> list[RoleView]:
+    """The views that a role sets on a column of a dataset."""
+    found = [columns[column] for name, columns in role.views.items() if covers(name, dataset) and column in columns]
+    return _distinct_views(found)
+
+
+def coarsest_view(views: Iterable[RoleView]) -> RoleView | None:
+    """The one of several views that shows least; None where there is no such one. Without any view: nothing to do.
+
+    Roles add up in what they allow, and views are what they hold back: whoever has several sees the least of them.
+    """
+    every = _distinct_views([*views])
+    return next((view for view in every if all(_is_coarser(other, view) for other in every)), None) if every else ()
+
+
+def shows_less(view: RoleView, form: Sequence[TechniqueStep]) -> bool:
+    """Whether a view can show less than a column that was released in a form: nothing says that it shows the same."""
+    if len(view) == len(form) == 1 and view[0].name == form[0].name:
+        return (
+            compare_coarseness(view[0].name, form[0].model_dump(), view[0].model_dump()) == "coarser"
+            and view[0] != form[0]
+        )
+    return bool(view)
+
+
+def _is_coarser(one: RoleView, other: RoleView) -> bool:
+    """Whether the second of two views shows no more than the first."""
+    if one == other or isinstance(other[-1], Presence):
+        return True
+    if len(one) != 1 or len(other) != 1 or one[0].name != other[0].name:
+        return False
+    return compare_coarseness(one[0].name, one[0].model_dump(), other[0].model_dump()) == "coarser"
+
+
+def _distinct_views(views: Sequence[RoleView]) -> list[RoleView]:
+    """Each of them once; a technique may hold what cannot be hashed."""
+    return [view for at, view in enumerate(views) if view not in views[:at]]

@@ -1,49 +1,67 @@
-"""The JSON Schema (2020-12) of the access file, for editors."""
+"""JSON Schema (2020-12) of the access file, for editors."""
 
 from __future__ import annotations
 
-from minimize.governance.access.builtin import BUILTIN
-from minimize.governance.access.model import EXTERNAL
-from minimize.governance.access.permissions import GRADED, PERMISSIONS, READ
-from minimize.governance.access.read import ALL
-from minimize.plan.category import ORDER
-from minimize.policy.durations import PATTERN
-from minimize.policy.policies import NAME
-from minimize.policy.schema import DIALECT
-from minimize.policy.schema_words import Schema, any_of, list_of, mapping, one_of, ref, text, words_of_techniques
+from minimize.governance.access.load import ALL_NAMES
+from minimize.governance.access.model import CATEGORY_PERMISSIONS, EXTERNAL, PERMISSIONS, READ
+from minimize.governance.access.roles import BUILTIN_ROLES
+from minimize.plan.category import CATEGORY_ORDER
+from minimize.policy.json_schema import (
+    JSON_SCHEMA_DIALECT,
+    JsonSchema,
+    any_of_schema,
+    enum_schema,
+    list_schema,
+    mapping_schema,
+    schema_ref,
+    string_schema,
+    techniques_schema,
+)
+from minimize.policy.policy_reader import NAME_PATTERN
+from minimize.policy.value_readers import DURATION_PATTERN
 
 
-def access_schema() -> Schema:
+def access_schema() -> JsonSchema:
     """The schema of the access file.
 
     >>> access_schema()["required"]
     ['version']
     """
-    body = mapping(
+    body = mapping_schema(
         "Who may do what.",
         {
             "version": {"const": 1, "description": "Of the file's form."},
-            "people": _named(ref("names"), "By person the accounts that are theirs."),
-            "groups": _named(any_of(ref("names"), {"const": EXTERNAL}), "By group its users, or who vouches for them."),
-            "roles": _named(ref("role"), "Copies of the built-in roles."),
-            "assignments": {"type": "array", "items": ref("assignment"), "description": "Who has which role, where."},
-            "conflicts": {"type": "array", "items": _pair(), "description": "Roles that one person cannot both have."},
-            "grants": ref("grants"),
+            "people": _mapping_of(schema_ref("names"), "By person the accounts that are theirs."),
+            "groups": _mapping_of(
+                any_of_schema(schema_ref("names"), {"const": EXTERNAL}), "By group its users, or who vouches for them."
+            ),
+            "roles": _mapping_of(schema_ref("role"), "Copies of the built-in roles."),
+            "assignments": {
+                "type": "array",
+                "items": schema_ref("assignment"),
+                "description": "Who has which role, where.",
+            },
+            "conflicts": {
+                "type": "array",
+                "items": _role_pair(),
+                "description": "Roles that one person cannot both have.",
+            },
+            "grants": schema_ref("grants"),
         },
         required=("version",),
     )
-    return {"$schema": DIALECT, "title": "minimize access", **body, "$defs": _parts()}
+    return {"$schema": JSON_SCHEMA_DIALECT, "title": "minimize access", **body, "$defs": _definitions()}
 
 
-def _parts() -> dict[str, Schema]:
+def _definitions() -> dict[str, JsonSchema]:
     return {
-        "names": {"type": "array", "items": text("A name.")},
-        "some": any_of({"const": ALL}, list_of(text("A name."))),
-        "duration": text("A length of time: 45s, 15m, 24h, 30d, 2w.", pattern=PATTERN),
-        "permission": one_of(_permissions(), "A resource, an operation, and of data up to which category."),
+        "names": {"type": "array", "items": string_schema("A name.")},
+        "some": any_of_schema({"const": ALL_NAMES}, list_schema(string_schema("A name."))),
+        "duration": string_schema("A length of time: 45s, 15m, 24h, 30d, 2w.", pattern=DURATION_PATTERN),
+        "permission": enum_schema(_permissions(), "A resource, an operation, and of data up to which category."),
         "role": _role(),
-        "view": any_of(ref("technique"), list_of(ref("technique"))),
-        "technique": words_of_techniques(),
+        "view": any_of_schema(schema_ref("technique"), list_schema(schema_ref("technique"))),
+        "technique": techniques_schema(),
         "assignment": _assignment(),
         "grants": _grants(),
     }
@@ -51,19 +69,22 @@ def _parts() -> dict[str, Schema]:
 
 def _permissions() -> list[str]:
     plain = [name for name in PERMISSIONS if name != READ]
-    return [*plain, *(f"{name}:{category}" for name in PERMISSIONS if name in GRADED for category in ORDER)]
+    return [
+        *plain,
+        *(f"{name}:{category}" for name in PERMISSIONS if name in CATEGORY_PERMISSIONS for category in CATEGORY_ORDER),
+    ]
 
 
-def _role() -> Schema:
-    views = _named(_named(ref("view"), "By column."), "By dataset and column a coarser form.")
+def _role() -> JsonSchema:
+    views = _mapping_of(_mapping_of(schema_ref("view"), "By column."), "By dataset and column a coarser form.")
     views.pop("propertyNames")
-    denied = {"type": "array", "items": any_of(ref("permission"), {"const": READ})}
-    return mapping(
+    denied = {"type": "array", "items": any_of_schema(schema_ref("permission"), {"const": READ})}
+    return mapping_schema(
         "A role of the house.",
         {
-            "copy": one_of(BUILTIN, "The built-in role that it starts from."),
-            "about": text("What it is for."),
-            "allow": {"type": "array", "items": ref("permission"), "description": "What it may do beside."},
+            "copy": enum_schema(BUILTIN_ROLES, "The built-in role that it starts from."),
+            "about": string_schema("What it is for."),
+            "allow": {"type": "array", "items": schema_ref("permission"), "description": "What it may do beside."},
             "deny": {**denied, "description": "What it may not do, whatever other roles allow."},
             "views": views,
         },
@@ -71,27 +92,29 @@ def _role() -> Schema:
     )
 
 
-def _assignment() -> Schema:
-    members = mapping("Who has the role.", {"users": ref("names"), "groups": ref("names")})
-    scope = mapping(
+def _assignment() -> JsonSchema:
+    members = mapping_schema("Who has the role.", {"users": schema_ref("names"), "groups": schema_ref("names")})
+    scope = mapping_schema(
         "Where they have it.",
-        {"tenants": ref("some"), "datasets": ref("some"), "purposes": ref("some")},
+        {"tenants": schema_ref("some"), "datasets": schema_ref("some"), "purposes": schema_ref("some")},
         required=("tenants", "datasets"),
     )
-    parts = {"role": text("A built-in role, or one of the house."), "members": members, "scope": scope}
-    return mapping("Members have a role, in a scope.", parts, required=("role", "members", "scope"))
+    parts = {"role": string_schema("A built-in role, or one of the house."), "members": members, "scope": scope}
+    return mapping_schema("Members have a role, in a scope.", parts, required=("role", "members", "scope"))
 
 
-def _grants() -> Schema:
-    glass = mapping("Access that nobody approves.", {"maximum": ref("duration"), "review_within": ref("duration")})
-    lengths = {word: ref("duration") for word in ("default", "maximum", "unanswered")}
-    return mapping("How long just-in-time access lasts.", {**lengths, "break_glass": glass})
+def _grants() -> JsonSchema:
+    glass = mapping_schema(
+        "Access that nobody approves.", {"maximum": schema_ref("duration"), "review_within": schema_ref("duration")}
+    )
+    lengths = {word: schema_ref("duration") for word in ("default", "maximum", "unanswered")}
+    return mapping_schema("How long just-in-time access lasts.", {**lengths, "break_glass": glass})
 
 
-def _pair() -> Schema:
-    return {"type": "array", "items": text("A role."), "minItems": 2, "maxItems": 2}
+def _role_pair() -> JsonSchema:
+    return {"type": "array", "items": string_schema("A role."), "minItems": 2, "maxItems": 2}
 
 
-def _named(value: Schema, about: str) -> Schema:
-    names = {"pattern": f"^{NAME}$"} if "$ref" in value and value["$ref"].endswith("role") else {"minLength": 1}
+def _mapping_of(value: JsonSchema, about: str) -> JsonSchema:
+    names = {"pattern": f"^{NAME_PATTERN}$"} if "$ref" in value and value["$ref"].endswith("role") else {"minLength": 1}
     return {"type": "object", "description": about, "propertyNames": names, "additionalProperties": value}

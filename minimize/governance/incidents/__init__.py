@@ -1,55 +1,56 @@
-"""Incidents: what was exposed, whom it affects, and who is told of it by when.
+"""Incidents: what was exposed, which tenants it affects, and their breach notices.
 
-exposed.py    what was exposed, as people name it
-incident.py   an incident as its steps in the ledger make it; acting.py the steps
-reached.py    which files it reached, reads.py by which reads, copies.py at which recipients
-counting.py   what those hold of each tenant, with persons.py, columns.py and heads.py; scoping.py `scope`
-unmatched.py  what it names and nothing matches, by what ground.py finds without reading files
-noticing.py   `notice`, with wording.py, pages.py and contacts.py
+exposure.py          what was exposed, as the command names it
+incident.py          an incident and its recorded steps
+exposed_files.py     files and reads that an incident exposed
+exposed_columns.py   the columns of an exposed file and the identifiers of persons in it
+inventory.py         what exposed files and copies hold of each tenant
+scope.py             the tenants that an incident affects
+contacts.py          contacts of tenants
+notice.py            breach notices
 """
 
 from __future__ import annotations
 
-from minimize.governance.incidents.acting import (
-    Case,
-    agree,
-    close,
-    declare,
-    exempt,
-    measure,
-    named,
-    open_incident,
-    recorded,
-)
 from minimize.governance.incidents.contacts import Contacts, find_contacts, lint_contacts, load_contacts
-from minimize.governance.incidents.exposed import Exposed, Exposure
-from minimize.governance.incidents.incident import Incident
-from minimize.governance.incidents.noticing import Drafted, draft, sent
-from minimize.governance.incidents.scoping import Scope, scope, scope_of
-from minimize.governance.incidents.unmatched import nothing_matches
+from minimize.governance.incidents.exposure import ExposedItem, Exposure
+from minimize.governance.incidents.incident import (
+    Incident,
+    NewIncident,
+    approve_exemption,
+    close_incident,
+    declare_incident,
+    load_incident,
+    load_incidents,
+    open_incident,
+    record_measure,
+    request_exemption,
+)
+from minimize.governance.incidents.notice import DraftedNotices, draft_notices, record_notices_sent
+from minimize.governance.incidents.scope import IncidentScope, exposure_scope, scope_incident, unmatched_items
 
 __all__ = [
-    "Case",
     "Contacts",
-    "Drafted",
-    "Exposed",
+    "DraftedNotices",
+    "ExposedItem",
     "Exposure",
     "Incident",
-    "Scope",
-    "agree",
-    "close",
-    "declare",
-    "draft",
-    "exempt",
+    "IncidentScope",
+    "NewIncident",
+    "approve_exemption",
+    "close_incident",
+    "declare_incident",
+    "draft_notices",
+    "exposure_scope",
     "find_contacts",
     "lint_contacts",
     "load_contacts",
-    "measure",
-    "named",
-    "nothing_matches",
+    "load_incident",
+    "load_incidents",
     "open_incident",
-    "recorded",
-    "scope",
-    "scope_of",
-    "sent",
+    "record_measure",
+    "record_notices_sent",
+    "request_exemption",
+    "scope_incident",
+    "unmatched_items",
 ]

@@ -1,4 +1,4 @@
-"""Whom a tenant named for such news: a small file, CSV or YAML, read with every fault at once."""
+"""Contacts of tenants for incidents: a CSV or YAML file, read with every fault at once."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
-from minimize.canonical import canonical_text
+from minimize.config import config_text, find_config
 from minimize.errors import Finding, PolicyError
-from minimize.house import house_file, house_line
-from minimize.policy.faults import Faults
-from minimize.policy.yaml import parse
+from minimize.identifiers import canonical_text
+from minimize.policy.faults import FaultList
+from minimize.policy.yaml_nodes import parse_yaml
 
-Role = Literal["privacy", "security", "administrator"]
-ROLES: Final[tuple[Role, ...]] = get_args(Role)
-_WORDS: Final = ("tenant_id", "role", "name", "address")
+ContactRole = Literal["privacy", "security", "administrator"]
+CONTACT_ROLES: Final[tuple[ContactRole, ...]] = get_args(ContactRole)
+_COLUMNS: Final = ("tenant_id", "role", "name", "address")
 _ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _Row = tuple[int | None, Mapping[str, Any]]
 
@@ -28,7 +28,7 @@ class Contact:
     """Somebody whom a tenant named."""
 
     tenant_id: str
-    role: Role
+    role: ContactRole
     name: str = field(repr=False)
     address: str = field(repr=False)
 
@@ -37,12 +37,12 @@ class Contact:
 class Contacts:
     """The contacts of all tenants."""
 
-    each: tuple[Contact, ...] = field(default=(), repr=False)
+    entries: tuple[Contact, ...] = field(default=(), repr=False)
 
-    def of(self, tenant: str) -> tuple[Contact, ...]:
+    def for_tenant(self, tenant: str) -> tuple[Contact, ...]:
         """Who is told: the contacts for privacy, else those for security, else the administrators; nobody where none is named."""
-        for role in ROLES:
-            found = tuple(each for each in self.each if each.tenant_id == tenant and each.role == role)
+        for role in CONTACT_ROLES:
+            found = tuple(each for each in self.entries if each.tenant_id == tenant and each.role == role)
             if found:
                 return found
         return ()
@@ -50,7 +50,7 @@ class Contacts:
 
 def load_contacts(path: Path) -> Contacts:
     """The contacts of a file: CSV with a header, or YAML (`contacts:`, a list). Raises PolicyError with every fault, by line."""
-    made, findings = _read(path)
+    made, findings = _read_contacts(path)
     if findings:
         raise PolicyError(f"the contacts {path} have {len(findings)} faults", findings=findings)
     return Contacts(tuple(made))
@@ -61,11 +61,11 @@ def find_contacts(given: str | Path | None, start: Path) -> Contacts:
 
     Raises PolicyError.
     """
-    house = house_file(start)
+    house = find_config(start)
     if given is not None or house is None:
         return Contacts() if given is None else load_contacts(Path(given))
     try:
-        said, text = True, house_line(house, "contacts")
+        said, text = True, config_text(house, "contacts")
     except ValueError:
         said, text = False, None
     if not said:
@@ -75,7 +75,7 @@ def find_contacts(given: str | Path | None, start: Path) -> Contacts:
 
 def lint_contacts(path: Path) -> tuple[Finding, ...]:
     """What is wrong with a file of contacts, and what is risky in it."""
-    made, findings = _read(path)
+    made, findings = _read_contacts(path)
     named = {each.tenant_id for each in made if each.role == "privacy"}
     lacking = len({each.tenant_id for each in made} - named)
     if lacking:
@@ -84,12 +84,12 @@ def lint_contacts(path: Path) -> tuple[Finding, ...]:
     return tuple(findings)
 
 
-def _read(path: Path) -> tuple[list[Contact], list[Finding]]:
-    rows = _rows(path)
+def _read_contacts(path: Path) -> tuple[list[Contact], list[Finding]]:
+    rows = _read_rows(path)
     if rows is None:
         hint = "CSV with tenant_id,role,name,address, or YAML with a list `contacts`"
         return [], [Finding("K001", "contacts that cannot be read", file=str(path), hint=hint)]
-    made = [_contact(line, row, str(path)) for line, row in rows]
+    made = [_parse_contact(line, row, str(path)) for line, row in rows]
     findings = [fault for each in made if not isinstance(each, Contact) for fault in each]
     found = [each for each in made if isinstance(each, Contact)]
     twice = [each for each, count in Counter(found).items() if count > 1]
@@ -98,30 +98,30 @@ def _read(path: Path) -> tuple[list[Contact], list[Finding]]:
     return found, findings
 
 
-def _contact(line: int | None, row: Mapping[str, Any], file: str) -> Contact | list[Finding]:
-    said = {word: str(row.get(word) or "").strip() for word in _WORDS}
+def _parse_contact(line: int | None, row: Mapping[str, Any], file: str) -> Contact | list[Finding]:
+    said = {word: str(row.get(word) or "").strip() for word in _COLUMNS}
     said["tenant_id"] = canonical_text(said["tenant_id"])
-    role = next((each for each in ROLES if each == said["role"]), None)
+    role = next((each for each in CONTACT_ROLES if each == said["role"]), None)
     faults = []
-    if not said["tenant_id"] or set(row) - set(_WORDS):
+    if not said["tenant_id"] or set(row) - set(_COLUMNS):
         faults.append(Finding("K002", "a contact of no tenant, or with a word that is not known", file=file, line=line))
     if role is None:
-        hint = f"one of {', '.join(ROLES)}"
+        hint = f"one of {', '.join(CONTACT_ROLES)}"
         faults.append(Finding("K003", "a role that contacts do not have", file=file, line=line, hint=hint))
     if not _ADDRESS.fullmatch(said["address"]):
         faults.append(Finding("K004", "an address to which nothing can be sent", file=file, line=line))
     return Contact(said["tenant_id"], role, said["name"], said["address"]) if role and not faults else faults
 
 
-def _rows(path: Path) -> Sequence[_Row] | None:
+def _read_rows(path: Path) -> Sequence[_Row] | None:
     """The rows, each with its line; None where the file cannot be read."""
     try:
-        return list(_csv(path) if path.suffix.lower() == ".csv" else _yaml(path))
+        return list(_csv_rows(path) if path.suffix.lower() == ".csv" else _yaml_rows(path))
     except (OSError, ValueError, csv.Error):
         return None
 
 
-def _csv(path: Path) -> Iterator[_Row]:
+def _csv_rows(path: Path) -> Iterator[_Row]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file, strict=True)
         if not {"tenant_id", "role", "address"} <= set(reader.fieldnames or ()):
@@ -129,12 +129,12 @@ def _csv(path: Path) -> Iterator[_Row]:
         yield from ((reader.line_num, row) for row in reader)
 
 
-def _yaml(path: Path) -> Iterator[_Row]:
-    faults = Faults()
-    root = parse(path.read_text("utf-8-sig"), faults)
+def _yaml_rows(path: Path) -> Iterator[_Row]:
+    faults = FaultList()
+    root = parse_yaml(path.read_text("utf-8-sig"), faults)
     listed = None if root is None else root.get("contacts")
     if listed is None or not listed.is_list or faults.found:
         raise ValueError("no contacts")
     for node in listed.items:
-        plain = node.plain()
+        plain = node.to_data()
         yield node.line, plain if isinstance(plain, dict) else {}

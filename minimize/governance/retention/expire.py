@@ -1,46 +1,184 @@
-"""`expire`: what must not stand any longer goes, by event time, under today's policy and after what happened since."""
+"""Expiry (`expire`): removes data past its retention and data that events concern.
+
+First in this file: subjects that the ledger knows only under an older key version. Their ids are found through the source of the
+file, if it is unchanged, for a new pseudonym cannot be made from a token.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import product
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from minimize.encryption import unless_shredded
-from minimize.errors import KeyringError, OutputError, quietly
-from minimize.governance.access.gate import gate
-from minimize.governance.retention.carry import Carrying
-from minimize.governance.retention.due import RECORDS, Due, look, look_closed
-from minimize.governance.retention.events import Event
-from minimize.governance.retention.given import load_events
-from minimize.governance.retention.kept import kept_events
-from minimize.governance.retention.ordered import Asked
-from minimize.governance.retention.plan import Open, Plan, opens, planned
-from minimize.governance.retention.rotated import identified
-from minimize.governance.retention.written import Reading, Written, times_read, writers
-from minimize.io.published import receipts
-from minimize.job.ledgers import check_ledger_of
-from minimize.job.origin import pipeline_behind
+import pyarrow as pa
+
+from minimize.arrow.nested import leaf, row_indices
+from minimize.arrow.pointers import Pointer
+from minimize.errors import KeyringError, OutputError, call_redacted
+from minimize.governance.access.enforcement import require_permission
+from minimize.governance.output_file import (
+    EventTimeBounds,
+    PolicyCache,
+    WritingRun,
+    receipts_by_path,
+    source_read_times,
+)
+from minimize.governance.retention.execute import PlanExecution
+from minimize.governance.retention.file_instructions import RewriteRequest, lookup_columns
+from minimize.governance.retention.identifier_forms import IdentifierColumn, PinnedKeyring
+from minimize.governance.retention.lifecycle_events import RetentionEvent, ledger_events, load_events
+from minimize.governance.retention.removal_plan import (
+    RECORDS,
+    DueFile,
+    OpenDeadline,
+    RemovalPlan,
+    find_due,
+    find_due_unreadable,
+    open_deadlines,
+    plan_removal,
+)
+from minimize.governance.retention.retention_rules import RetentionRules, field_pointers
+from minimize.governance.retention.sources import find_source
+from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring, find_keyring
+from minimize.keys.parquet_encryption import unless_shredded
 from minimize.ledger import find_ledger
+from minimize.output.paths import output_and_date
+from minimize.output.reader import load_receipts
+from minimize.output.stored_file import open_stored_file
+from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
-from minimize.receipt import OutputFile, Receipt, in_force, kept_sketches
-from minimize.stores import Anywhere, output_at
-from minimize.switching import House
-from minimize.times import moment
+from minimize.receipts import Receipt, ReceiptFile, files_in_force, retained_sketches
+from minimize.runs.ledger_check import check_output_ledger
+from minimize.runs.provenance import find_pipeline
+from minimize.runs.resolve import parse_batch_date
+from minimize.settings.erasures import Erasures, Tombstone
+from minimize.sources.base import Source
+from minimize.stores import LocationLike, parse_output_location
+from minimize.times import parse_time
+
+WrittenFiles = Iterable[tuple[WritingRun, ReceiptFile]]
+_END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+def identify_through_sources(
+    asked: RewriteRequest,
+    events: Iterable[RetentionEvent],
+    files: WrittenFiles,
+    job: Pipeline,
+    chain: Sequence[Receipt],
+    ledger: str | PathLike[str] | None,
+) -> RewriteRequest:
+    """What an expiry was asked, with the ids of those subjects that are found in the source of a file.
+
+    Takes the events whose subject may stand in a file in a form that the ledger does not know, and the files of records.
+    """
+    found: dict[RetentionEvent, str] = {}
+    for on, mine in _events_by_date(asked, list(events), files).items():
+        left = [event for event in mine if event not in found]
+        source = find_source(job, asked.output, chain, on, asked.as_of, asked.keys, ledger) if left else None
+        if source is not None:
+            found |= dict(_subjects_in_source(job.policy, source[1].sources[parse_batch_date(on)], left, asked.keys))
+    known = tuple(replace(each, subject=found.get(each, each.subject)) for each in asked.events)
+    return replace(asked, events=tuple(each if each.subject is None else replace(each, token=None) for each in known))
+
+
+def _events_by_date(
+    asked: RewriteRequest, events: Sequence[RetentionEvent], files: WrittenFiles
+) -> dict[str | None, list[RetentionEvent]]:
+    """Per batch date the events whose subject the ledger knows in its files under older key versions alone."""
+    found: dict[str | None, list[RetentionEvent]] = {}
+    for written, file in files:
+        stored = unless_shredded(partial(open_stored_file, asked.output, file.path, asked.kms))
+        if stored is None:
+            continue
+        policy, schema = written.policy, stored.whole
+        for event in events:
+            rules, clock = (
+                RetentionRules(pointers=field_pointers(policy, schema)),
+                EventTimeBounds.for_policy(policy, schema),
+            )
+            named = lookup_columns(policy, rules, clock, stored, asked.keys, event.named_by)[1]
+            if (
+                named is not None
+                and isinstance(named.column, IdentifierColumn)
+                and _is_known_under_older_keys(named.column, event)
+            ):
+                mine = found.setdefault(output_and_date(file.path)[1], [])
+                mine += [event] if event not in mine else []
+    return found
+
+
+def _is_known_under_older_keys(column: IdentifierColumn, event: RetentionEvent) -> bool:
+    """Whether the ledger knows the subject of an event in a column as it would be under older versions of its keys alone."""
+    if column.chain_names is None or column.chain_names <= event.forms.keys():
+        return False
+    names = sorted({name for way in column.chains or () for step in way.steps for name in step.key_names})
+    each = [range(1, column.keys.version_of(name) + 1) for name in names]
+    older = (dict(zip(names, versions, strict=True)) for versions in product(*each))
+    return any(event.forms.keys() & (_with_key_versions(column, versions).chain_names or ()) for versions in older)
+
+
+def _with_key_versions(column: IdentifierColumn, versions: Mapping[str, int]) -> IdentifierColumn:
+    return replace(column, keys=PinnedKeyring(column.keys.keys, versions))
+
+
+def _subjects_in_source(
+    policy: Policy, source: Source, events: Sequence[RetentionEvent], keys: Keyring
+) -> Iterator[tuple[RetentionEvent, str]]:
+    """The ids of the subjects of events, as they came in."""
+    for by in sorted({event.named_by for event in events}, key=str):
+        key = policy.subject if by is None else by
+        field = policy.fields.get(key or "")
+        if policy.tenant is None or field is None or field.pointer.top not in source.schema.names:
+            continue
+        mine = [event for event in events if event.named_by == by]
+        for tenant, subject in _affected_pairs(source, Pointer.parse(policy.tenant), field.pointer, mine, keys):
+            one = (pa.array([tenant]), pa.array([subject]))
+            yield from (
+                (event, subject)
+                for event in mine
+                if _erased_subjects([event], keys).erased_mask(*one, None) is not None
+            )
+
+
+def _affected_pairs(
+    source: Source, tenant: Pointer, subject: Pointer, events: Sequence[RetentionEvent], keys: Keyring
+) -> Iterator[tuple[str, str]]:
+    """The distinct tenants and subjects of a source that these events are about."""
+    erased, seen = _erased_subjects(events, keys), set[tuple[str, str]]()
+    for part in source.parts:
+        for chunk in part.read():
+            found = leaf(chunk.records, subject)
+            rows = pa.array(row_indices(found, chunk.records.num_rows))
+            tenants = leaf(chunk.records, tenant).values.take(rows)
+            gone = erased.erased_mask(tenants, found.values, None)
+            if gone is not None:
+                pairs = (each.filter(gone).to_pylist() for each in (tenants, found.values))
+                seen |= {(str(one), str(other)) for one, other in zip(*pairs, strict=True)}
+    yield from sorted(seen)
+
+
+def _erased_subjects(events: Sequence[RetentionEvent], keys: Keyring) -> Erasures:
+    """The subjects of events, of one field, as records are asked for them."""
+    made = Erasures.from_tombstones([Tombstone(event.tenant, _END_OF_TIME, event.token) for event in events])
+    assert made is not None
+    return replace(made, named_by=events[0].named_by).with_keys(keys)
+
 
 PathLike_ = str | PathLike[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Expired:
+class ExpiryResult:
     """What was found due, and a receipt for each policy whose files were changed; none where nothing was."""
 
-    plan: Plan
+    plan: RemovalPlan
     receipts: tuple[Receipt, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -49,71 +187,78 @@ class Expired:
 
 
 @dataclass(frozen=True, slots=True)
-class Expiry:
+class ResolvedExpiry:
     """An expiry that was resolved: an output, its receipts, the pipeline of today, and what is asked."""
 
-    asked: Asked
+    request: RewriteRequest
     pipeline: Pipeline
     chain: tuple[Receipt, ...] = field(repr=False)
-    reading: Reading | None = field(default=None, repr=False)
+    policies: PolicyCache | None = field(default=None, repr=False)
 
-    def with_plan(self, ledger: PathLike_ | None) -> tuple[Expiry, Plan]:
+    def with_plan(self, ledger: PathLike_ | None) -> tuple[ResolvedExpiry, RemovalPlan]:
         """The expiry and its plan. Subjects that a file may have in a form that the ledger does not know are named by their ids,
         as far as the sources of files tell them."""
         plan = self.plan()
-        if not plan.unsure:
+        if not plan.uncertain:
             return self, plan
-        files = self.standing(RECORDS)
-        made = replace(self, asked=identified(self.asked, plan.unsure, files, self.pipeline, self.chain, ledger))
+        files = self.files_in_force(RECORDS)
+        made = replace(
+            self,
+            request=identify_through_sources(self.request, plan.uncertain, files, self.pipeline, self.chain, ledger),
+        )
         return made, made.plan()
 
-    def plan(self) -> Plan:
+    def plan(self) -> RemovalPlan:
         """What is due."""
-        looked = list(self._looked(self.asked))
+        looked = list(self._examined(self.request))
         closed = tuple(file.path for file, due in looked if due is None)
-        return replace(planned(self.asked.at, [due for _, due in looked if due is not None]), closed=closed)
-
-    def open(self, plan: Plan) -> list[Open]:
-        """What is open by a plan, and by when."""
-        return opens(
-            plan, self.asked.events, {event: self._concerned(event, plan.due) for event in self.asked.happened}
+        return replace(
+            plan_removal(self.request.as_of, [due for _, due in looked if due is not None]), unreadable=closed
         )
 
-    def _looked(self, asked: Asked) -> Iterator[tuple[OutputFile, Due | None]]:
+    def open_deadlines(self, plan: RemovalPlan) -> list[OpenDeadline]:
+        """What is open by a plan, and by when."""
+        return open_deadlines(
+            plan,
+            self.request.events,
+            {event: self._files_concerned(event, plan.due) for event in self.request.past_events},
+        )
+
+    def _examined(self, asked: RewriteRequest) -> Iterator[tuple[ReceiptFile, DueFile | None]]:
         """Each file with what is due of it; None where its keys were destroyed, and its batch date is not past its retention."""
-        for written, file in self.standing():
-            due = unless_shredded(partial(look, asked, written, file))
-            yield file, look_closed(asked, written, file) if due is None else due
+        for written, file in self.files_in_force():
+            due = unless_shredded(partial(find_due, asked, written, file))
+            yield file, find_due_unreadable(asked, written, file) if due is None else due
         written_by = self._writers()
-        for each in kept_sketches(self.chain):
-            file = OutputFile(each.path, 0, each.digest)
-            due = look_closed(asked, written_by[each.of], file)
+        for each in retained_sketches(self.chain):
+            file = ReceiptFile(each.path, 0, each.digest)
+            due = find_due_unreadable(asked, written_by[each.of], file)
             if due is not None:
                 yield file, due
 
-    def standing(self, name: str | None = None) -> Iterator[tuple[Written, OutputFile]]:
+    def files_in_force(self, name: str | None = None) -> Iterator[tuple[WritingRun, ReceiptFile]]:
         """The files in force (of one output where it is named), each with who wrote it."""
         written_by = self._writers()
-        for output, files in in_force(self.chain).items():
+        for output, files in files_in_force(self.chain).items():
             if name in (None, output):
                 yield from ((written_by[file.path], file) for file in files)
 
-    def _writers(self) -> dict[str, Written]:
-        by = writers(self.chain)
+    def _writers(self) -> dict[str, WritingRun]:
+        by = receipts_by_path(self.chain)
         runs = {each.run_id: each for each in by.values()}
-        reading = self.reading or Reading(self.pipeline.policy.purposes)
-        known = {run: Written(self.asked.output, each, reading) for run, each in runs.items()}
+        reading = self.policies or PolicyCache(self.pipeline.policy.purposes)
+        known = {run: WritingRun(self.request.output, each, reading) for run, each in runs.items()}
         return {path: known[receipt.run_id] for path, receipt in by.items()}
 
-    def _concerned(self, event: Event, due: tuple[Due, ...]) -> int:
+    def _files_concerned(self, event: RetentionEvent, due: tuple[DueFile, ...]) -> int:
         """How many files hold something that goes because of one event."""
-        alone = replace(self.asked, events=(event,))
-        looked = (look(alone, each.written, each.file) for each in due if each.names(event))
-        return sum(bool(each.gated.get("erased") or each.is_handed) for each in looked)
+        alone = replace(self.request, events=(event,))
+        looked = (find_due(alone, each.written_by, each.file) for each in due if each.may_concern(event))
+        return sum(bool(each.gated.get("erased") or each.is_reclassified) for each in looked)
 
 
 def expire(
-    output: Anywhere,
+    output: LocationLike,
     *,
     at: datetime | str | None = None,
     pipeline: PathLike_ | None = None,
@@ -122,7 +267,7 @@ def expire(
     ledger: PathLike_ | None = None,
     yes: bool = False,
     allow_shrink: bool = False,
-) -> Expired:
+) -> ExpiryResult:
     """Takes out of an output what is past its retention, and what must go after events; without `yes` only the plan is made.
 
     Takes the output folder; the time as of which it counts (aware; now); what stands in for the pipeline that its receipts
@@ -133,44 +278,44 @@ def expire(
     Raises PolicyError, KeyringError, OutputError, LedgerError (2), RefusedError (3), also if the time is implausible and
     something would be removed; then what is left is not done.
     """
-    found = resolved(output, at=at, pipeline=pipeline, events=events, keys=keys, ledger=ledger)
-    made, plan = quietly(lambda: found.with_plan(ledger))
+    found = resolve_expiry(output, at=at, pipeline=pipeline, events=events, keys=keys, ledger=ledger)
+    made, plan = call_redacted(lambda: found.with_plan(ledger))
     if not yes or not plan.due:
-        return Expired(plan)
-    house = House(ledger, str(made.asked.output), made.pipeline, made.asked.keys)
-    gate("output/expire", house, datetime.now(UTC), dataset=made.pipeline.pipeline)
-    carrying = Carrying(made.asked, made.pipeline, at is not None, ledger, allow_shrink=allow_shrink)
-    return Expired(plan, quietly(lambda: carrying.out(plan)))
+        return ExpiryResult(plan)
+    house = Workspace(ledger, str(made.request.output), made.pipeline, made.request.keys)
+    require_permission("output/expire", house, datetime.now(UTC), dataset=made.pipeline.pipeline)
+    carrying = PlanExecution(made.request, made.pipeline, at is not None, ledger, allow_shrink=allow_shrink)
+    return ExpiryResult(plan, call_redacted(lambda: carrying.execute(plan)))
 
 
-def open_items(output: Anywhere, **asked: Any) -> list[Open]:
+def open_items(output: LocationLike, **asked: Any) -> list[OpenDeadline]:
     """What is due in an output or will be after events, and by when. Takes and raises what `expire` does."""
-    made, plan = quietly(lambda: resolved(output, **asked).with_plan(asked.get("ledger")))
-    return quietly(lambda: made.open(plan))
+    made, plan = call_redacted(lambda: resolve_expiry(output, **asked).with_plan(asked.get("ledger")))
+    return call_redacted(lambda: made.open_deadlines(plan))
 
 
-def resolved(
-    output: Anywhere,
+def resolve_expiry(
+    output: LocationLike,
     *,
     at: datetime | str | None = None,
     pipeline: PathLike_ | None = None,
     events: PathLike_ | None = None,
     keys: Keyring | PathLike_ | None = None,
     ledger: PathLike_ | None = None,
-) -> Expiry:
+) -> ResolvedExpiry:
     """What an expiry needs, found and checked; nothing is changed."""
-    folder = output_at(output)
-    chain = receipts(folder)
+    folder = parse_output_location(output)
+    chain = load_receipts(folder)
     if not chain:
         raise OutputError("nothing was published here yet", hint="`minimize run` does")
-    job = pipeline_behind(folder, chain[-1], pipeline)
-    check_ledger_of(folder, job.folder, ledger)
+    job = find_pipeline(folder, chain[-1], pipeline)
+    check_output_ledger(folder, job.folder, ledger)
     keyring = find_keyring(keys, job.folder)
     if keyring is None:
         raise KeyringError("no keyring, and every change signs its receipt", hint="--keys FILE or MINIMIZE_KEYS")
-    now = moment(at, "at") or datetime.now(UTC)
+    now = parse_time(at, "at") or datetime.now(UTC)
     given = () if events is None else load_events(Path(events))
-    kept = kept_events(find_ledger(ledger, start=job.folder, output=folder), keyring, given)
-    read, spans = times_read(chain), job.own_retentions
-    asked = Asked(folder, job.policy, now, keyring, (*given, *kept), read=read, spans=spans)
-    return Expiry(asked, job, chain)
+    kept = ledger_events(find_ledger(ledger, start=job.folder, output=folder), keyring, given)
+    read, spans = source_read_times(chain), job.own_retentions
+    asked = RewriteRequest(folder, job.policy, now, keyring, (*given, *kept), read_times=read, retentions=spans)
+    return ResolvedExpiry(asked, job, chain)

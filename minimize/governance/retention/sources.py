@@ -1,4 +1,4 @@
-"""The dates of an output whose source still stands as their receipts tell, so that they can be run anew."""
+"""Sources of published dates that are unchanged since their receipts, so that the dates can be run again."""
 
 from __future__ import annotations
 
@@ -12,34 +12,33 @@ from typing import Any, Final
 import pyarrow.compute as pc
 
 from minimize.errors import ConfigurationError
-from minimize.io.find import Found
-from minimize.job.dates import Wanted
-from minimize.job.given import Given, day_of, found_files, resolve, veil
-from minimize.job.origin import place_of, settings_of
-from minimize.job.pending import READING, digests, last_inputs
-from minimize.job.sender import consents_changed
 from minimize.keys import Keyring
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
-from minimize.receipt import Origin, Receipt
+from minimize.receipts import Receipt, RunOrigin
+from minimize.runs.batch_dates import READING_KINDS, DateSelection, file_digests, last_inputs
+from minimize.runs.provenance import origin_place, origin_settings
+from minimize.runs.resolve import ResolvedRun, find_input_files, parse_batch_date, path_mask, resolve_run
+from minimize.runs.sender import consents_changed
 from minimize.settings import SettingsRows
-from minimize.stores import Place
+from minimize.sources.file_discovery import SourceFiles
+from minimize.stores import Location
 
-TAKING: Final = ("expire", "retract", "correct", "delete")
+REMOVING_KINDS: Final = ("expire", "retract", "correct", "delete")
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RerunnableDate:
     """One date that can be run anew; `is_pending` where that may give something else than it gave before."""
 
     date: str | None
-    given: Given = field(repr=False)
+    run: ResolvedRun = field(repr=False)
     is_pending: bool
 
 
-def standing_sources(
+def rerunnable_dates(
     job: Pipeline,
-    folder: Place,
+    folder: Location,
     chain: Sequence[Receipt],
     at: datetime,
     source: str | PathLike[str] | None,
@@ -48,17 +47,17 @@ def standing_sources(
     ledger: str | PathLike[str] | None,
     *,
     without: Collection[str | None] = (),
-) -> dict[str | None, Standing]:
+) -> dict[str | None, RerunnableDate]:
     """By date, those that can be run anew.
 
     Dates `without` which it is to be done are not looked at. Raises what `run` raises about policy, settings and keys.
     """
-    found: dict[str | None, Standing] = {}
-    dates = by_date(chain)
-    for on in Unchanged(job, chain, source, keys).dates(without):
-        given = resolve(
+    found: dict[str | None, RerunnableDate] = {}
+    dates = receipts_by_date(chain)
+    for on in UnchangedSources(job, chain, source, keys).dates(without):
+        given = resolve_run(
             job,
-            wanted=Wanted.of(on),
+            wanted=DateSelection.from_options(on),
             at=at,
             input=source,
             settings=settings,
@@ -67,44 +66,44 @@ def standing_sources(
             ledger=ledger,
             again=True,
         )
-        last = last_reading(dates[on])
-        if not given.nothing and last is not None:
-            found[on] = Standing(on, given, _may_differ(given, last))
+        last = last_reading_receipt(dates[on])
+        if not given.is_empty and last is not None:
+            found[on] = RerunnableDate(on, given, _may_differ(given, last))
     return found
 
 
-def source_of(
+def find_source(
     job: Pipeline,
-    folder: Place,
+    folder: Location,
     chain: Sequence[Receipt],
     on: str | None,
     at: datetime,
     keys: Keyring,
     ledger: str | PathLike[str] | None,
-) -> tuple[Receipt, Given] | None:
+) -> tuple[Receipt, ResolvedRun] | None:
     """The receipt that read a date, and a run that finds its source as that had it; None where that does not stand.
 
     Records that were taken after events since do not matter: whoever asks knows the events.
     """
-    last, origin = last_reading(by_date(chain).get(on, ())), (chain[-1].origin or Origin())
-    source = place_of(folder, origin.input)
-    if last is None or not Unchanged(job, chain, source, keys, after_events=True).stands(on):
+    last, origin = last_reading_receipt(receipts_by_date(chain).get(on, ())), (chain[-1].origin or RunOrigin())
+    source = origin_place(folder, origin.input)
+    if last is None or not UnchangedSources(job, chain, source, keys, after_events=True).is_unchanged(on):
         return None
-    given = resolve(
+    given = resolve_run(
         job,
-        wanted=Wanted.of(on),
+        wanted=DateSelection.from_options(on),
         at=at,
         input=source,
-        settings=settings_of(folder, origin),
+        settings=origin_settings(folder, origin),
         output=folder,
         keys=keys,
         ledger=ledger,
         again=True,
     )
-    return None if given.nothing else (last, given)
+    return None if given.is_empty else (last, given)
 
 
-class Unchanged:
+class UnchangedSources:
     """The dates whose files have the digests of their last receipt, and of which nothing was taken since, but after events.
 
     The source is listed once. The files of a date are read when it is asked for.
@@ -119,44 +118,44 @@ class Unchanged:
         *,
         after_events: bool = False,
     ) -> None:
-        self._job, self._source, self._shown = job, source, veil(job, keys)
+        self._job, self._source, self._shown = job, source, path_mask(job, keys)
         self._inputs = {
             None if day is None else day.isoformat(): each for day, each in last_inputs(chain, self._shown).items()
         }
-        self._receipts, self._after_events = by_date(chain), after_events
+        self._receipts, self._after_events = receipts_by_date(chain), after_events
         self._known: dict[str | None, bool] = {}
 
     def dates(self, without: Collection[str | None] = ()) -> Iterator[str | None]:
         """Those dates, but for the ones that are left out."""
-        yield from (on for on in self._inputs if on not in without and self.stands(on))
+        yield from (on for on in self._inputs if on not in without and self.is_unchanged(on))
 
-    def stands(self, on: str | None) -> bool:
+    def is_unchanged(self, on: str | None) -> bool:
         """Whether a date is one of them."""
         if on not in self._known:
-            self._known[on] = self._stands(on)
+            self._known[on] = self._is_unchanged(on)
         return self._known[on]
 
-    def _stands(self, on: str | None) -> bool:
+    def _is_unchanged(self, on: str | None) -> bool:
         before = self._inputs.get(on)
-        if not before or _was_taken(self._receipts[on], but_events=self._after_events):
+        if not before or _would_restore(self._receipts[on], but_events=self._after_events):
             return False
-        day = day_of(on)
+        day = parse_batch_date(on)
         try:
-            files = self._listed or found_files(self._job, self._source, day)
+            files = self._listed or find_input_files(self._job, self._source, day)
         except ConfigurationError:
             return False
-        return digests(files.files.get(day, ()), files.root, self._shown) == before
+        return file_digests(files.files.get(day, ()), files.root, self._shown) == before
 
     @cached_property
-    def _listed(self) -> Found | None:
+    def _listed(self) -> SourceFiles | None:
         """The files of all dates; None if the source is to be asked date by date."""
         try:
-            return found_files(self._job, self._source, None)
+            return find_input_files(self._job, self._source, None)
         except ConfigurationError:
             return None
 
 
-def by_date(chain: Sequence[Receipt]) -> dict[str | None, list[Receipt]]:
+def receipts_by_date(chain: Sequence[Receipt]) -> dict[str | None, list[Receipt]]:
     """The receipts of each date, by sequence; None is the one batch of a source without dates."""
     found: dict[str | None, list[Receipt]] = {}
     for receipt in chain:
@@ -165,47 +164,49 @@ def by_date(chain: Sequence[Receipt]) -> dict[str | None, list[Receipt]]:
     return found
 
 
-def _was_taken(receipts: Sequence[Receipt], *, but_events: bool) -> bool:
+def _would_restore(receipts: Sequence[Receipt], *, but_events: bool) -> bool:
     """Whether a run of this date would bring back what was taken for another reason than its age (and after events)."""
     return any(
         any(field.changed for field in each.fields.values())
-        or (_took_records(each) and not (but_events and each.kind in ("expire", "delete")))
-        for each in _taking(receipts)
+        or (_removed_records(each) and not (but_events and each.kind in ("expire", "delete")))
+        for each in _removing_receipts(receipts)
     )
 
 
-def _taking(receipts: Sequence[Receipt]) -> Iterator[Receipt]:
-    last = last_reading(receipts)
+def _removing_receipts(receipts: Sequence[Receipt]) -> Iterator[Receipt]:
+    last = last_reading_receipt(receipts)
     later = (each for each in receipts if last is not None and each.sequence > last.sequence)
-    yield from (each for each in later if each.kind in TAKING)
+    yield from (each for each in later if each.kind in REMOVING_KINDS)
 
 
-def _took_records(receipt: Receipt) -> bool:
+def _removed_records(receipt: Receipt) -> bool:
     return receipt.gated_by.erased > 0 or bool(receipt.stays)
 
 
-def last_reading(receipts: Sequence[Receipt]) -> Receipt | None:
+def last_reading_receipt(receipts: Sequence[Receipt]) -> Receipt | None:
     """Of the receipts of a date the last one that read it from its source."""
-    reading = [each for each in receipts if each.kind in READING or each.from_ == "source"]
+    reading = [each for each in receipts if each.kind in READING_KINDS or each.from_ == "source"]
     return reading[-1] if reading else None
 
 
-def _may_differ(given: Given, last: Receipt) -> bool:
+def _may_differ(given: ResolvedRun, last: Receipt) -> bool:
     """Whether policy, settings or consents are others, or a setting or a consent changed with time alone."""
-    if given.plan.digest != last.plan.digest or asks_otherwise(given.plan.policy, given.settings, last, given.at):
+    if given.plan.digest != last.plan.digest or policy_or_settings_changed(
+        given.plan.policy, given.settings, last, given.at
+    ):
         return True
-    return consents_changed(given.pipeline, given.people.consents, last, given.at)
+    return consents_changed(given.pipeline, given.subject_acts.consents, last, given.at)
 
 
-def asks_otherwise(policy: Policy, settings: SettingsRows | None, last: Receipt, at: datetime) -> bool:
+def policy_or_settings_changed(policy: Policy, settings: SettingsRows | None, last: Receipt, at: datetime) -> bool:
     """Whether policy or settings are others than a receipt says, or a setting changed with time alone."""
     before = None if last.settings is None else last.settings.digest
     if (policy.digest, None if settings is None else settings.digest) != (last.policy.digest, before):
         return True
-    return settings is not None and _changed_between(settings, last.at, at)
+    return settings is not None and _settings_changed_between(settings, last.at, at)
 
 
-def _changed_between(rows: SettingsRows, first: datetime, last: datetime) -> bool:
+def _settings_changed_between(rows: SettingsRows, first: datetime, last: datetime) -> bool:
     """Whether a row came into force in between."""
     table = rows.table
     for name in ("valid_from", "recorded_at"):

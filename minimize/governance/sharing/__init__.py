@@ -1,49 +1,61 @@
-"""Nothing leaves for a third party without a manifest, a contract and a consent.
+"""Sharing with third parties. No data leaves or is received without a manifest, a contract and the tenant's consent.
 
-handing.py    `share`: asked.py resolves, planning.py plans, act.py makes, records and hands over
-composing.py  one policy of ours and the manifest's
-released.py   what a run has released, as a policy sees it; again.py, switches.py what is asked of it again; grouped.py aggregates
-feeding.py    which functions a pipeline can feed, without records
-consented.py  the records of tenants that agreed; payload.py what leaves, counted; files.py as a file
-committing.py the act taken down before anything is handed over; accounting.py what it comes to
-connecting.py secrets that pass through, for one call
-receiving.py  what third parties send: `receive` in memory, `receive_dates` as a pipeline
-recalling.py  what a recipient has to delete; withdrawing.py both sides of a withdrawal; telling.py what was shared, and why
+outbound.py          `share`: plan.py resolves and plans, payload.py makes the payload, disclosures.py records it
+recipient_policy.py  one policy of ours and the manifest, keys of a recipient, functions that a pipeline can feed
+released_output.py   the policy for output of a run: conditions, settings and aggregates evaluated again
+consent_filter.py    records of tenants that agreed; payload_digest.py, export_file.py the payload's digest and file
+connector.py         secrets that pass through to the recipient's call
+inbound.py           `receive` for data in memory, `receive_dates` for a pipeline
+recalls.py           what a recipient has to delete; withdrawal and expiry of a consent
+explain.py           the log of disclosures, and why a recipient may receive data or not
 """
 
 from __future__ import annotations
 
-from minimize.governance.sharing.account import Account
-from minimize.governance.sharing.digests import digest_of
-from minimize.governance.sharing.feeding import Fed, functions_fed
-from minimize.governance.sharing.handing import share
-from minimize.governance.sharing.owners import token_of
-from minimize.governance.sharing.recall import Recall, list_for
-from minimize.governance.sharing.recalling import confirm_recalls, recalls_of, request_recalls
-from minimize.governance.sharing.receiving import receive, receive_dates
-from minimize.governance.sharing.telling import Why, disclosure, logged, unsigned, why
-from minimize.governance.sharing.withdrawing import Ended, expire_consents, withdraw
+from minimize.governance.sharing.disclosures import ShareSummary
+from minimize.governance.sharing.explain import (
+    ShareExplanation,
+    explain_share,
+    find_disclosure,
+    list_disclosures,
+    unsigned_disclosures,
+)
+from minimize.governance.sharing.inbound import receive, receive_dates
+from minimize.governance.sharing.outbound import share
+from minimize.governance.sharing.payload import disclosure_token
+from minimize.governance.sharing.payload_digest import digest_table
+from minimize.governance.sharing.recalls import (
+    EndedConsents,
+    Recall,
+    confirm_recalls,
+    expire_and_recall,
+    list_recalls,
+    recall_list,
+    request_recalls,
+    withdraw_and_recall,
+)
+from minimize.governance.sharing.recipient_policy import EligibleFunction, eligible_functions
 
 __all__ = [
-    "Account",
-    "Ended",
-    "Fed",
+    "EligibleFunction",
+    "EndedConsents",
     "Recall",
-    "Why",
+    "ShareExplanation",
+    "ShareSummary",
     "confirm_recalls",
-    "digest_of",
-    "disclosure",
-    "expire_consents",
-    "functions_fed",
-    "list_for",
-    "logged",
-    "recalls_of",
+    "digest_table",
+    "disclosure_token",
+    "eligible_functions",
+    "expire_and_recall",
+    "explain_share",
+    "find_disclosure",
+    "list_disclosures",
+    "list_recalls",
+    "recall_list",
     "receive",
     "receive_dates",
     "request_recalls",
     "share",
-    "token_of",
-    "unsigned",
-    "why",
-    "withdraw",
+    "unsigned_disclosures",
+    "withdraw_and_recall",
 ]

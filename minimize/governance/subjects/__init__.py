@@ -1,46 +1,51 @@
-"""People, devices and tenants: what is held of them, seen and taken along; found from policies and receipts, not from a list.
+"""Data subjects: requests to view, export, delete and correct what is held of a person, a device or a tenant.
 
-asked.py      whom a request is about, many at once from a file
-outputs.py    every output in which somebody may stand
-meant.py      whether the field, the tenant or the form that is named can be meant
-finding.py    where he stands in them, by every form that files may have him in; looking.py one file; linked.py by his devices
-coverage.py   where people stand at all, and whether a rule finds them there
-shared.py     with whom it was shared
-viewing.py    `view`, with page.py; exporting.py `export`
-deleting.py   `delete`, with deletion.py and rescan.py; restricting.py `restrict`: export first, then delete
-correcting.py `correct`, with instead.py
-requests.py   requests as records: states, deadlines, what recipients were told
+    requests.py      whom a request is about; requests as records: states, deadlines, confirmations of recipients
+    outputs.py       the outputs that are searched
+    search.py        the records of a subject in these outputs
+    disclosures.py   what was shared of a subject, and with whom
+    view.py          `subject view`
+    coverage.py      `subject coverage`
+    export.py        `subject export`
+    delete.py        `subject delete` and `subject restrict`
+    correct.py       `subject correct`
+
+Records are found from policies and receipts; there is no register of subjects.
 """
 
 from __future__ import annotations
 
-from minimize.governance.subjects.asked import Subject, load_subjects, subjects_of
-from minimize.governance.subjects.correcting import Correction, correct
-from minimize.governance.subjects.coverage import Coverage, Target, coverage
-from minimize.governance.subjects.deleting import delete
-from minimize.governance.subjects.deletion import Deletion
-from minimize.governance.subjects.exporting import Exported, export
-from minimize.governance.subjects.requests import Status, confirm, statuses
-from minimize.governance.subjects.restricting import restrict
-from minimize.governance.subjects.viewing import View, view
+from minimize.governance.subjects.correct import Correction, correct_subject
+from minimize.governance.subjects.coverage import Coverage, CoverageTarget, subject_coverage
+from minimize.governance.subjects.delete import Deletion, delete_subjects, restrict_subjects
+from minimize.governance.subjects.export import SubjectExport, export_subjects
+from minimize.governance.subjects.requests import (
+    DataSubject,
+    RequestStatus,
+    collect_subjects,
+    confirm_deletion,
+    load_subjects,
+    request_statuses,
+)
+from minimize.governance.subjects.view import SubjectView, view_subjects
 
 __all__ = [
     "Correction",
     "Coverage",
+    "CoverageTarget",
+    "DataSubject",
     "Deletion",
-    "Exported",
-    "Status",
-    "Subject",
-    "Target",
-    "View",
-    "confirm",
-    "correct",
-    "coverage",
-    "delete",
-    "export",
+    "RequestStatus",
+    "SubjectExport",
+    "SubjectView",
+    "collect_subjects",
+    "confirm_deletion",
+    "correct_subject",
+    "delete_subjects",
+    "export_subjects",
     "load_subjects",
-    "restrict",
-    "statuses",
-    "subjects_of",
-    "view",
+    "request_statuses",
+    "restrict_subjects",
+    "subject_coverage",
+    "view_subjects",
 ]

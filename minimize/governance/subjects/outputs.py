@@ -1,4 +1,4 @@
-"""Every output in which somebody may stand: those that the index of runs knows, and those that are named."""
+"""Outputs that a request searches: those in the index of runs and those that the caller names."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from minimize.errors import MinimizeError
-from minimize.governance.retention.written import Reading, Written, writers
-from minimize.io.identity import identity_of
-from minimize.io.published import receipts
-from minimize.job.origin import pipeline_behind
+from minimize.governance.output_file import PolicyCache, WritingRun, receipts_by_path
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.runs import places
+from minimize.ledger.runs import output_locations
+from minimize.output.folder import identity_of
+from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
-from minimize.receipt import OutputFile, Receipt, in_force
-from minimize.stores import Anywhere, Place, output_at, written
+from minimize.receipts import Receipt, ReceiptFile, files_in_force
+from minimize.runs.provenance import find_pipeline
+from minimize.stores import Location, LocationLike, location_text, parse_output_location
 
 RECORDS = "records"
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class SearchableOutput:
     """One output folder, and its chain of receipts; its pipeline, where it is found; policies that were read of it."""
 
-    folder: Place
+    folder: Location
     chain: tuple[Receipt, ...] = field(repr=False)
     purposes: tuple[str, ...] = ()
     job: Pipeline | None = field(default=None, repr=False, compare=False)
-    reading: Reading = field(default_factory=Reading, repr=False, compare=False)
+    policies: PolicyCache = field(default_factory=PolicyCache, repr=False, compare=False)
 
     @property
     def pipeline(self) -> str:
@@ -37,63 +37,65 @@ class Output:
 
     def pipeline_of_today(self) -> Pipeline:
         """Its pipeline. Raises what looking for it raises."""
-        return self.job or pipeline_behind(self.folder, self.chain[-1], None)
+        return self.job or find_pipeline(self.folder, self.chain[-1], None)
 
-    def files(self) -> Iterator[tuple[Written, OutputFile]]:
+    def files(self) -> Iterator[tuple[WritingRun, ReceiptFile]]:
         """The files of records in force, each with who wrote it. Aggregates are about nobody alone."""
-        by = writers(self.chain)
+        by = receipts_by_path(self.chain)
         runs = {each.run_id: each for each in by.values()}
-        known = {run: Written(self.folder, each, self.reading) for run, each in runs.items()}
-        yield from ((known[by[file.path].run_id], file) for file in in_force(self.chain).get(RECORDS, ()))
+        known = {run: WritingRun(self.folder, each, self.policies) for run, each in runs.items()}
+        yield from ((known[by[file.path].run_id], file) for file in files_in_force(self.chain).get(RECORDS, ()))
 
 
-ELSEWHERE: Final = "it is on another machine"
+ON_ANOTHER_MACHINE: Final = "it is on another machine"
 
 
 @dataclass(frozen=True, slots=True)
-class Unreached:
+class UnreachableOutput:
     """An output that cannot be looked at from here, and why: its code alone says it."""
 
     folder: str
     pipeline: str
-    why: str
+    reason: str
 
 
-def outputs(ledger: Ledger | None, named: Sequence[Anywhere] = ()) -> tuple[tuple[Output, ...], tuple[Unreached, ...]]:
+def find_outputs(
+    ledger: Ledger | None, named: Sequence[LocationLike] = ()
+) -> tuple[tuple[SearchableOutput, ...], tuple[UnreachableOutput, ...]]:
     """The outputs that can be looked at, each once, and those that cannot."""
-    found: dict[str, Output] = {}
-    missed: list[Unreached] = []
-    for folder, pipeline, here in (*_named(named), *_known(ledger)):
-        output = _opened(folder) if here else None
-        if isinstance(output, Output):
-            found.setdefault(identity_of(folder) or written(folder), output)
+    found: dict[str, SearchableOutput] = {}
+    missed: list[UnreachableOutput] = []
+    for folder, pipeline, here in (*_named_outputs(named), *_ledger_outputs(ledger)):
+        output = _open_output(folder) if here else None
+        if isinstance(output, SearchableOutput):
+            found.setdefault(identity_of(folder) or location_text(folder), output)
         else:
-            missed.append(Unreached(written(folder), pipeline, output or ELSEWHERE))
+            missed.append(UnreachableOutput(location_text(folder), pipeline, output or ON_ANOTHER_MACHINE))
     return tuple(found.values()), tuple(missed)
 
 
-def _named(named: Sequence[Anywhere]) -> Iterator[tuple[Place, str, bool]]:
-    yield from ((output_at(each), "", True) for each in named)
+def _named_outputs(named: Sequence[LocationLike]) -> Iterator[tuple[Location, str, bool]]:
+    yield from ((parse_output_location(each), "", True) for each in named)
 
 
-def _known(ledger: Ledger | None) -> Iterator[tuple[Place, str, bool]]:
-    for place in () if ledger is None else ledger.read(places):
-        yield output_at(place.folder), place.pipeline, place.is_here or "://" in place.folder
+def _ledger_outputs(ledger: Ledger | None) -> Iterator[tuple[Location, str, bool]]:
+    for place in () if ledger is None else ledger.read(output_locations):
+        yield parse_output_location(place.folder), place.pipeline, place.is_here or "://" in place.folder
 
 
-def _opened(folder: Place) -> Output | str:
+def _open_output(folder: Location) -> SearchableOutput | str:
     try:
-        chain = receipts(folder)
-        return _output(folder, chain) if chain else "nothing was published there"
+        chain = load_receipts(folder)
+        return _output_with_pipeline(folder, chain) if chain else "nothing was published there"
     except MinimizeError as error:
         return error.code
 
 
-def _output(folder: Place, chain: tuple[Receipt, ...]) -> Output:
+def _output_with_pipeline(folder: Location, chain: tuple[Receipt, ...]) -> SearchableOutput:
     """The output with its pipeline of today; where that is not found any more, with what the last receipt was for."""
     try:
-        job = pipeline_behind(folder, chain[-1], None)
+        job = find_pipeline(folder, chain[-1], None)
     except MinimizeError:
         job = None
     purposes = (chain[-1].purpose,) if job is None else job.policy.purposes
-    return Output(folder, chain, purposes, job, Reading(purposes))
+    return SearchableOutput(folder, chain, purposes, job, PolicyCache(purposes))

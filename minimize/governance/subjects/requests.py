@@ -1,48 +1,134 @@
-"""Requests as records: what was asked, by when it must be done, how far it is, and what recipients were told."""
+"""Data subject requests: the subjects they name, their states and deadlines, and the confirmations of recipients."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from minimize.canonical import canonical_id
-from minimize.errors import ConfigurationError
-from minimize.governance.subjects.asked import Subject
+from minimize.errors import ConfigurationError, Finding, PolicyError
+from minimize.governance.retention.lifecycle_events import read_rows
+from minimize.governance.workspace import Workspace
+from minimize.identifiers import canonical_id, canonical_text
 from minimize.keys import Keyring
-from minimize.ledger import Change, Event, Resource, actor_of
-from minimize.ledger.tokens import known_token, secrets_of, versions_in
-from minimize.receipt import time_text
-from minimize.switching import House
+from minimize.ledger import AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger.subject_tokens import find_known_token, token_secrets, token_versions
+from minimize.receipts import time_text
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
-    from minimize.ledger.requests import Request, State
+    from minimize.ledger.subject_requests import RequestState, SubjectRequestStep
 
-WITHIN: Final = timedelta(days=30)
+
+@dataclass(frozen=True, slots=True, order=True)
+class DataSubject:
+    """Somebody, as he comes in.
+
+    id      the identifier, as records have it before they are minimized; None for a whole tenant
+    tenant  the tenant; None where it is not known, and every tenant that is known is tried
+    field   the policy's field that holds such identifiers; None for the policy's `subject`
+    is_form  whether the id is a form in which outputs have him: a pseudonym, or a token
+    """
+
+    id: str | None = field(default=None, repr=False)
+    tenant: str | None = field(default=None, repr=False)
+    field: str | None = None
+    is_form: bool = False
+
+    @property
+    def is_tenant(self) -> bool:
+        """Whether it is a whole tenant."""
+        return self.id is None
+
+
+def collect_subjects(
+    ids: Iterable[str],
+    tenant: str | None = None,
+    field: str | None = None,
+    file: str | Path | None = None,
+    *,
+    forms: bool = False,
+) -> tuple[DataSubject, ...]:
+    """The subjects that are named and those of a file, each once; a tenant without ids is a whole tenant.
+
+    `forms` says that the ids are forms in which outputs have them.
+
+    Raises ConfigurationError where nobody is named, PolicyError with every fault of the file, by line and never by value.
+    """
+    tenant, ids = canonical_id(tenant), [each if forms else canonical_text(each) for each in ids]
+    if tenant == "" or "" in ids:
+        raise ConfigurationError("an id or a tenant is blank", hint="name it as records have it")
+    named = [DataSubject(each, tenant, field) for each in ids]
+    found = [*named, *([] if file is None else load_subjects(Path(file), tenant, field))]
+    found = [replace(each, is_form=forms and not each.is_tenant) for each in found]
+    if not found and tenant is not None:
+        found = [DataSubject(None, tenant)]
+    if not found:
+        raise ConfigurationError("nobody is named", hint="give an ID, --file FILE, or --tenant T for a whole tenant")
+    return tuple(dict.fromkeys(found))
+
+
+def load_subjects(path: Path, tenant: str | None = None, field: str | None = None) -> tuple[DataSubject, ...]:
+    """The subjects of a file: CSV with a header, NDJSON (`.ndjson`, `.jsonl`) or Parquet: `subject`, `tenant_id`, `field`.
+
+    What a row does not say is what was given. Raises PolicyError with every fault, by line.
+    """
+    found = (read_rows(path, {name}) for name in ("subject", "tenant_id"))
+    rows = next((each for each in found if each is not None), None)
+    if rows is None:
+        finding = Finding(
+            "Q001", "subjects that cannot be read", file=str(path), hint="CSV, NDJSON or Parquet, in UTF-8"
+        )
+        raise PolicyError(f"cannot read the subjects {path}", findings=[finding])
+    made = [_parse_subject(line, row, tenant, field, str(path)) for line, row in rows]
+    faults = [each for each in made if isinstance(each, Finding)]
+    if faults:
+        raise PolicyError(f"the subjects {path} have {len(faults)} faults", findings=faults)
+    return tuple(each for each in made if isinstance(each, DataSubject))
+
+
+def _parse_subject(
+    line: int, row: Mapping[str, Any], tenant: str | None, field: str | None, file: str
+) -> DataSubject | Finding:
+    said = {name: _text_or_none(row.get(name)) for name in ("subject", "tenant_id", "field")}
+    id_, of = canonical_id(said["subject"]), canonical_id(said["tenant_id"])
+    if "" in (id_, of):
+        return Finding("Q002", "a row whose subject or tenant is blank", file=file, line=line)
+    found = DataSubject(id_, of or tenant, said["field"] or field)
+    if found.id is None and found.tenant is None:
+        return Finding("Q002", "a row that names neither a subject nor a tenant", file=file, line=line)
+    return found
+
+
+def _text_or_none(value: Any) -> str | None:
+    return None if value is None or str(value) == "" else str(value)
+
+
+REQUEST_DEADLINE: Final = timedelta(days=30)
 """By when what a person asks must be done."""
-OF_A_TENANT: Final = timedelta(days=180)
+TENANT_DEADLINE: Final = timedelta(days=180)
 """By when the data of a tenant that closed must be gone."""
-SHORT: Final = 12
+REQUEST_ID_LENGTH: Final = 12
 """Letters of a request's name that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class RequestStatus:
     """A request as it stands.
 
-    told       per recipient that got records of the subject, the disclosures, and whether it confirmed that they are gone
+    recipients       per recipient that got records of the subject, the disclosures, and whether it confirmed that they are gone
     """
 
-    last: Request
-    told: dict[str, dict[str, Any]] = field(default_factory=dict)
+    last: SubjectRequestStep
+    recipients: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def is_open(self) -> bool:
         """Whether something is left to do here, or somebody has not confirmed yet."""
-        return self.last.state in ("open", "failed") or any(not each["confirmed"] for each in self.told.values())
+        return self.last.state in ("open", "failed") or any(not each["confirmed"] for each in self.recipients.values())
 
     def is_overdue(self, now: datetime) -> bool:
         """Whether it should have been done by now."""
@@ -51,7 +137,7 @@ class Status:
     def as_json(self, now: datetime) -> dict[str, Any]:
         """The request as `subject status --json` prints it."""
         return {
-            "request": self.last.id[:SHORT],
+            "request": self.last.id[:REQUEST_ID_LENGTH],
             "kind": self.last.kind,
             "tenant_id": self.last.tenant_id,
             "subject": self.last.subject,
@@ -59,23 +145,23 @@ class Status:
             "due": time_text(self.last.due),
             "state": self.last.state,
             "overdue": self.is_overdue(now),
-            "recipients": self.told,
+            "recipients": self.recipients,
             **json.loads(self.last.body),
         }
 
 
-def due_of(tenant_wide: bool, asked_at: datetime) -> datetime:
+def request_deadline(tenant_wide: bool, asked_at: datetime) -> datetime:
     """By when a request must be done."""
-    return asked_at + (OF_A_TENANT if tenant_wide else WITHIN)
+    return asked_at + (TENANT_DEADLINE if tenant_wide else REQUEST_DEADLINE)
 
 
-def statuses(ledger: Ledger, *, tenant: str | None = None) -> list[Status]:
+def request_statuses(ledger: Ledger, *, tenant: str | None = None) -> list[RequestStatus]:
     """Every request, in the order in which they came; of one tenant where it is named."""
-    from minimize.ledger.requests import recorded
+    from minimize.ledger.subject_requests import read_request_steps
 
-    last: dict[str, Request] = {}
+    last: dict[str, SubjectRequestStep] = {}
     told: dict[str, dict[str, dict[str, Any]]] = {}
-    for step in recorded(ledger):
+    for step in read_request_steps(ledger):
         body = json.loads(step.body)
         mine = told.setdefault(step.id, {})
         if step.state == "confirmed":
@@ -87,65 +173,82 @@ def statuses(ledger: Ledger, *, tenant: str | None = None) -> list[Status]:
             for recipient, disclosures in body.get("recalls", {}).items():
                 known = mine.setdefault(recipient, {"disclosures": [], "confirmed": None})
                 known["disclosures"] = disclosures
-    found, wanted = [Status(step, told[name]) for name, step in last.items()], canonical_id(tenant)
+    found, wanted = [RequestStatus(step, told[name]) for name, step in last.items()], canonical_id(tenant)
     return [each for each in found if wanted in (None, each.last.tenant_id)]
 
 
-def begun(ledger: Ledger, keys: Keyring, kind: str, whose: Iterable[Subject]) -> dict[Subject, Request]:
+def open_requests(
+    ledger: Ledger, keys: Keyring, kind: str, whose: Iterable[DataSubject]
+) -> dict[DataSubject, SubjectRequestStep]:
     """The requests of these subjects that are open or failed, so that they are gone on with."""
-    open_ = [each.last for each in statuses(ledger) if each.last.state in ("open", "failed") and each.last.kind == kind]
+    open_ = [
+        each.last
+        for each in request_statuses(ledger)
+        if each.last.state in ("open", "failed") and each.last.kind == kind
+    ]
     known = {(each.tenant_id, each.subject): each for each in open_}
-    found = ((each, known.get((str(each.tenant), _token(each, keys, open_)))) for each in whose if open_)
+    found = ((each, known.get((str(each.tenant), _recorded_token(each, keys, open_)))) for each in whose if open_)
     return {each: request for each, request in found if request is not None}
 
 
-def _token(subject: Subject, keys: Keyring, among: Iterable[Request]) -> str | None:
+def _recorded_token(subject: DataSubject, keys: Keyring, among: Iterable[SubjectRequestStep]) -> str | None:
     """The token that one of these requests has of a subject."""
     tenant = str(subject.tenant)
     tokens = {each.subject for each in among if each.tenant_id == tenant and each.subject is not None}
     if subject.id is None:
         return None
-    return known_token(secrets_of(keys, versions_in(tokens), subject.field), tenant, subject.id, tokens) or ""
-
-
-def step_of(step: Request, state: State, now: datetime, **body: Any) -> Request:
-    """The next step of a request."""
-    return replace(
-        step, state=state, body=json.dumps(body, sort_keys=True), recorded_at=now, actor=actor_of().user or ""
+    return (
+        find_known_token(token_secrets(keys, token_versions(tokens), subject.field), tenant, subject.id, tokens) or ""
     )
 
 
-def taken_down(ledger: Ledger, house: House, steps: Sequence[Request], now: datetime) -> None:
+def next_step(step: SubjectRequestStep, state: RequestState, now: datetime, **body: Any) -> SubjectRequestStep:
+    """The next step of a request."""
+    return replace(
+        step, state=state, body=json.dumps(body, sort_keys=True), recorded_at=now, actor=current_actor().user or ""
+    )
+
+
+def record_steps(ledger: Ledger, house: Workspace, steps: Sequence[SubjectRequestStep], now: datetime) -> None:
     """Records steps of requests, all of one kind, and tells the audit log of them."""
-    from minimize.ledger.requests import record
+    from minimize.ledger.subject_requests import record_request_steps
 
     if not steps:
         return
     state = steps[0].state
     resources = tuple(
-        Resource(each.kind, "request", f"requests/{each.id[:SHORT]}", (Change("state", None, each.state),))
+        Resource(
+            each.kind,
+            "request",
+            f"requests/{each.id[:REQUEST_ID_LENGTH]}",
+            (PropertyChange("state", None, each.state),),
+        )
         for each in steps
     )
-    event = Event(
+    event = AuditEvent(
         component="subjects",
         category="subjects",
         activity="subject",
         operation=f"{steps[0].kind} {state}",
         result="failure" if state == "failed" else "success",
-        actor=actor_of(),
+        actor=current_actor(),
         time=now,
         resources=resources,
     )
-    record(ledger, steps, event, house.keyring())
+    record_request_steps(ledger, steps, event, house.keyring())
 
 
-def confirm(name: str, recipient: str, house: House, now: datetime) -> Status:
+def confirm_deletion(name: str, recipient: str, house: Workspace, now: datetime) -> RequestStatus:
     """Takes down that a recipient has deleted what a request was about. Raises ConfigurationError where it was not told."""
-    with house.opened() as ledger:
-        named = [each for each in statuses(ledger) if len(name) >= SHORT and each.last.id.startswith(name)]
+    with house.open_ledger() as ledger:
+        named = [
+            each
+            for each in request_statuses(ledger)
+            if len(name) >= REQUEST_ID_LENGTH and each.last.id.startswith(name)
+        ]
         if len(named) != 1:
             raise ConfigurationError("no request has that name", hint="`minimize subject status` shows them")
-        if recipient not in named[0].told:
+        if recipient not in named[0].recipients:
             raise ConfigurationError(f"{recipient} was told nothing by this request", hint="minimize subject status")
-        taken_down(ledger, house, [step_of(named[0].last, "confirmed", now, recipient=recipient)], now)
-        return next(each for each in statuses(ledger) if each.last.id == named[0].last.id)
+        record_steps(ledger, house, [next_step(named[0].last, "confirmed", now, recipient=recipient)], now)
+        return next(each for each in request_statuses(ledger) if each.last.id == named[0].last.id)

@@ -1,71 +1,69 @@
-"""Judging a policy or a pipeline: risky choices, and what has no effect, each with a stable code (`RULES`)."""
+"""Lint: risky choices of a policy or pipeline, and settings without effect, each with a stable code (`LINT_RULES`)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding, Severity
-from minimize.pointer import Pointer
-from minimize.policy.lint import aggregates, approval, conditions, fields, outputs, paths, records, settings
-from minimize.policy.lint.fields import keys_missing
-from minimize.policy.lint.paths import policies_in, source_unseen
-from minimize.policy.lint.rules import RULES, Rule
-from minimize.policy.lint.settings import noncanonical, settings_missing
-from minimize.policy.lint.subject import SettingRow, Subject
+from minimize.policy.lint import fields, outputs, settings
+from minimize.policy.lint.fields import missing_keys, policies_in_tree, unreadable_source
+from minimize.policy.lint.rules import LINT_RULES, LintRule, LintSetting, LintSubject
+from minimize.policy.lint.settings import missing_settings, noncanonical_rows
+from minimize.policy.mapping_reader import field_pointer
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
-from minimize.policy.scope import pointer_of
 
 __all__ = [
-    "RULES",
-    "Rule",
-    "SettingRow",
-    "despite",
-    "keys_missing",
+    "LINT_RULES",
+    "LintRule",
+    "LintSetting",
+    "independent_of_faults",
     "lint",
-    "noncanonical",
-    "policies_in",
-    "settings_missing",
+    "missing_keys",
+    "missing_settings",
+    "noncanonical_rows",
+    "policies_in_tree",
     "severity_rank",
-    "source_unseen",
-    "worst",
+    "unreadable_source",
+    "worst_severity",
 ]
 
-_OF_THE_WHOLE = frozenset(
+_NEEDS_WHOLE_FILE = frozenset(
     {"L011", "L072", "L030", "L031", "L033", "L034", "L035", "L038", "L039", "L040", "L042", "L045", "L047"}
 )
 """What is said of something that is nowhere: not to be said of a file of which parts could not be read."""
 
-_CHECKS: tuple[Callable[[Subject], Iterator[Finding]], ...] = (
-    fields.kept,
-    fields.left,
-    fields.plain,
-    fields.identifying,
-    fields.below_full,
-    fields.pseudonyms,
-    paths.against_source,
-    paths.across_tree,
-    settings.features,
-    settings.sources,
-    settings.gates,
-    settings.retention,
-    settings.future,
-    settings.rows,
-    conditions.reads,
-    conditions.values,
-    aggregates.measures,
-    aggregates.suppression,
-    aggregates.undated,
-    aggregates.late,
-    aggregates.rounded,
-    aggregates.counted,
-    aggregates.named,
-    aggregates.retention,
-    records.found_again,
-    records.covered,
-    records.located,
-    outputs.in_bucket,
-    approval.approval,
+_CHECKS: tuple[Callable[[LintSubject], Iterator[Finding]], ...] = (
+    fields.check_kept_values,
+    fields.check_remaining_values,
+    fields.check_plain_roles,
+    fields.check_identifying_values,
+    fields.check_contacts_below_full,
+    fields.check_pseudonyms,
+    fields.check_source_paths,
+    fields.check_sibling_policies,
+    settings.check_features,
+    settings.check_settings_source,
+    settings.check_gates,
+    settings.check_retention,
+    settings.check_future,
+    settings.check_setting_rows,
+    fields.check_condition_fields,
+    fields.check_condition_values,
+    outputs.check_measures,
+    outputs.check_suppression,
+    outputs.check_batch_dates,
+    outputs.check_late_rows,
+    outputs.check_exact_figures,
+    outputs.check_counted_field,
+    outputs.check_group_keys,
+    outputs.check_aggregate_retention,
+    outputs.check_index,
+    outputs.check_subject_coverage,
+    outputs.check_positions,
+    outputs.check_bucket_ledger,
+    outputs.check_policy_approval,
 )
 
 
@@ -73,7 +71,7 @@ def lint(
     judged: Policy | Pipeline,
     *,
     columns: Sequence[str] | None = None,
-    settings_rows: Iterable[SettingRow] | None = None,
+    settings_rows: Iterable[LintSetting] | None = None,
     values: Mapping[Pointer, str] | None = None,
     contacts: Mapping[Pointer, str] | None = None,
     siblings: Sequence[Policy] = (),
@@ -85,20 +83,20 @@ def lint(
     tree. Gives each finding once, by file and line.
     """
     policy, pipeline = (judged.policy, judged) if isinstance(judged, Pipeline) else (judged, None)
-    seen = None if columns is None else frozenset(filter(None, map(pointer_of, columns)))
+    seen = None if columns is None else frozenset(filter(None, map(field_pointer, columns)))
     rows = None if settings_rows is None else tuple(settings_rows)
-    subject = Subject(policy, pipeline, seen, rows, values, contacts, siblings)
+    subject = LintSubject(policy, pipeline, seen, rows, values, contacts, siblings)
     found = dict.fromkeys(finding for check in _CHECKS for finding in check(subject))
     return sorted(found, key=lambda finding: (finding.file or "", finding.line or 0, finding.code))
 
 
-def despite(faults: Iterable[Finding], found: Iterable[Finding]) -> list[Finding]:
+def independent_of_faults(faults: Iterable[Finding], found: Iterable[Finding]) -> list[Finding]:
     """Of what was found in files with faults, what holds whatever becomes of the faults."""
     faulty = {(fault.file, fault.field) for fault in faults if fault.field is not None}
     return [
         finding
         for finding in found
-        if finding.code not in _OF_THE_WHOLE and (finding.file, finding.field) not in faulty
+        if finding.code not in _NEEDS_WHOLE_FILE and (finding.file, finding.field) not in faulty
     ]
 
 
@@ -107,10 +105,10 @@ def severity_rank(severity: Severity) -> int:
     return {"warning": 1, "error": 2}[severity]
 
 
-def worst(findings: Iterable[Finding]) -> Severity | None:
+def worst_severity(findings: Iterable[Finding]) -> Severity | None:
     """The gravest severity among findings; None where there are none.
 
-    >>> worst([Finding("L001", "…", "warning"), Finding("L002", "…")])
+    >>> worst_severity([Finding("L001", "…", "warning"), Finding("L002", "…")])
     'error'
     """
     return max((finding.severity for finding in findings), key=severity_rank, default=None)

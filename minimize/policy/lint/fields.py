@@ -1,24 +1,30 @@
-"""What lint says about fields by themselves: what is kept, and what is left of it."""
+"""Lint of fields: what is kept and what remains of it, what conditions give away, names in the source and in other policies."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
-from minimize.errors import Finding
-from minimize.policy.fields import is_dropped, steps_of, ways_of
-from minimize.policy.lint.subject import Subject
-from minimize.policy.model import Do, Field, Policy, Role
+from minimize.arrow.pointers import Pointer, PointerPart
+from minimize.errors import Finding, PolicyError
+from minimize.policy.condition import Atom, ConditionValue, FieldEquals, atoms, fields_of_atom
+from minimize.policy.describe import condition_text, treatment_text
+from minimize.policy.fields import is_dropped, steps_of, treatments_of
+from minimize.policy.lint.rules import LintSubject
+from minimize.policy.load import load_policy
+from minimize.policy.model import Field, Policy, Role, Treatment
 from minimize.policy.pipeline import Pipeline
-from minimize.policy.roles import surely
-from minimize.techniques import Step
+from minimize.policy.roles import certain_role
+from minimize.techniques import TechniqueStep
 
-FULL: Final = "full"
+FULL_LEVEL: Final = "full"
 """The level below which names and addresses are not kept as they are."""
 _PSEUDONYMS = ("pseudonymize", "tokenize")
 
 
-def kept(subject: Subject) -> Iterator[Finding]:
+def check_kept_values(subject: LintSubject) -> Iterator[Finding]:
     """L001, L002, L004, L006: kept as it is, whatever the role says."""
     told = {
         "quasi": ("L001", "the quasi-identifier is kept as it is", "make it coarser: truncate, round, bin, generalize"),
@@ -28,14 +34,14 @@ def kept(subject: Subject) -> Iterator[Finding]:
     }
     for field in subject.fields:
         if is_kept(field):
-            for code, message, hint in (told[role] for role in _roles(subject, field) if role in told):
-                yield subject.finding(code, message + _when(field), field=field, hint=hint)
+            for code, message, hint in (told[role] for role in _own_and_input_roles(subject, field) if role in told):
+                yield subject.finding(code, message + _cases_suffix(field), field=field, hint=hint)
 
 
-def left(subject: Subject) -> Iterator[Finding]:
+def check_remaining_values(subject: LintSubject) -> Iterator[Finding]:
     """L003, L005: what can be guessed or reversed from what is kept."""
     for field in subject.fields:
-        guessable = {leaves(way) for way in ways_of(field)} & {"guessable", "reversible"}
+        guessable = {remaining_form(way) for way in treatments_of(field)} & {"guessable", "reversible"}
         if guessable and field.role == "free_text":
             yield subject.finding(
                 "L003", "what no pattern finds stays in the text", field=field, hint="prefer `presence`"
@@ -47,16 +53,16 @@ def left(subject: Subject) -> Iterator[Finding]:
             )
 
 
-def plain(subject: Subject) -> Iterator[Finding]:
+def check_plain_roles(subject: LintSubject) -> Iterator[Finding]:
     """L007: a personal name and a plain role."""
     for field in subject.fields:
-        role = surely(field.pointer)
+        role = certain_role(field.pointer)
         if role is not None and field.role == "plain" and not is_dropped(field):
             message = "the name looks personal, and the role is plain"
             yield subject.finding("L007", message, field=field, hint=f"say `role: {role}`")
 
 
-def identifying(subject: Subject) -> Iterator[Finding]:
+def check_identifying_values(subject: LintSubject) -> Iterator[Finding]:
     """L008: values that identify, kept in a field whose name does not say so and whose role is not stated."""
     for field in subject.fields:
         seen = (subject.values or {}).get(field.pointer)
@@ -68,11 +74,15 @@ def identifying(subject: Subject) -> Iterator[Finding]:
 
 def may_identify(field: Field) -> bool:
     """Whether a field without a stated role keeps so much of its values that they would identify."""
-    stated = "role" in field.model_fields_set or surely(field.pointer) is not None
-    return not stated and not field.from_ and any(leaves(way) not in ("nothing", "linkable") for way in ways_of(field))
+    stated = "role" in field.model_fields_set or certain_role(field.pointer) is not None
+    return (
+        not stated
+        and not field.from_
+        and any(remaining_form(way) not in ("nothing", "linkable") for way in treatments_of(field))
+    )
 
 
-def below_full(subject: Subject) -> Iterator[Finding]:
+def check_contacts_below_full(subject: LintSubject) -> Iterator[Finding]:
     """L009: names and addresses that are kept as they are below the level `full`, in a policy that has this level.
 
     What a field holds is known by its name, or by the first values of the source. A stated `role: plain` says that it is
@@ -85,13 +95,15 @@ def below_full(subject: Subject) -> Iterator[Finding]:
         kinds = (subject.contact_kind(each) for each in (field, *inputs) if each is not None)
         kind = next((kind for kind in kinds if kind is not None), None)
         if kind is not None:
-            hint = f"say `level: {FULL}`, give it a technique, or drop it"
-            yield subject.finding("L009", f"{kind} is kept as it is below the level `{FULL}`", field=field, hint=hint)
+            hint = f"say `level: {FULL_LEVEL}`, give it a technique, or drop it"
+            yield subject.finding(
+                "L009", f"{kind} is kept as it is below the level `{FULL_LEVEL}`", field=field, hint=hint
+            )
 
 
 def is_below_full(field: Field, policy: Policy) -> bool:
     """Whether a policy has the level `full` and keeps a field as it is below it, and does not state that the field is plain."""
-    high = policy.levels[policy.levels.index(FULL) :] if FULL in policy.levels else ()
+    high = policy.levels[policy.levels.index(FULL_LEVEL) :] if FULL_LEVEL in policy.levels else ()
     is_plain = field.role == "plain" and "role" in field.model_fields_set
     is_low = bool(high) and not {field.level, policy.records.level} & set(high)
     return is_low and not is_plain and is_kept(field)
@@ -99,10 +111,10 @@ def is_below_full(field: Field, policy: Policy) -> bool:
 
 def is_kept(field: Field) -> bool:
     """Whether the values of a field are kept as they are, in some case at least."""
-    return any(leaves(way) == "everything" for way in ways_of(field))
+    return any(remaining_form(way) == "everything" for way in treatments_of(field))
 
 
-def pseudonyms(subject: Subject) -> Iterator[Finding]:
+def check_pseudonyms(subject: LintSubject) -> Iterator[Finding]:
     """L010, L011: pseudonyms that link too far, or cannot be found again."""
     tenant = subject.policy.tenant
     for field in subject.fields:
@@ -116,9 +128,9 @@ def pseudonyms(subject: Subject) -> Iterator[Finding]:
                 yield subject.finding("L011", f"`{step.name}` is per `{per}`, not per tenant", field=field, hint=hint)
 
 
-def keys_missing(pipeline: Pipeline, known: Sequence[str], reason: str = "") -> Iterator[Finding]:
+def missing_keys(pipeline: Pipeline, known: Sequence[str], reason: str = "") -> Iterator[Finding]:
     """L012: keys that fields name and a keyring lacks; `reason` says why it has none at all."""
-    subject = Subject(pipeline.policy, pipeline)
+    subject = LintSubject(pipeline.policy, pipeline)
     for field in subject.fields:
         for name in dict.fromkeys(name for step in steps_of(field) for name in step.key_names):
             if name not in known:
@@ -126,22 +138,192 @@ def keys_missing(pipeline: Pipeline, known: Sequence[str], reason: str = "") -> 
                 yield subject.finding("L012", message, field=field, hint=f"minimize keys add FILE {name}")
 
 
-def leaves(way: Do) -> str:
+def remaining_form(way: Treatment) -> str:
     """What a chain leaves of a value: the least that any of its steps does."""
     order = ("nothing", "linkable", "guessable", "reversible", "everything")
-    left_by: list[str] = ["nothing"] if isinstance(way, str) else [_leaves(step) for step in way]
+    left_by: list[str] = ["nothing"] if isinstance(way, str) else [_remains_of_step(step) for step in way]
     return min(left_by, key=order.index)
 
 
-def _roles(subject: Subject, field: Field) -> Iterator[Role]:
+def _own_and_input_roles(subject: LintSubject, field: Field) -> Iterator[Role]:
     """Its own role, and the roles of what it is made from; each once."""
     inputs = (subject.policy.fields.get(key) for key in field.from_)
     yield from dict.fromkeys([field.role, *(found.role for found in inputs if found is not None)])
 
 
-def _leaves(step: Step) -> str:
+def _remains_of_step(step: TechniqueStep) -> str:
     return step.leaves
 
 
-def _when(field: Field) -> str:
+def _cases_suffix(field: Field) -> str:
     return " in some cases" if field.cases else ""
+
+
+def check_condition_fields(subject: LintSubject) -> Iterator[Finding]:
+    """L050, L051: a record shows the outcome of a condition, and with it something of what the condition reads.
+
+    Conditions of a field that is for other purposes show nothing.
+    """
+    for key, field in _fields_read(subject):
+        read = subject.policy.fields[key]
+        if field is not None and not subject.is_for_purpose(field):
+            continue
+        if read.role in ("secret", "identifier"):
+            message = f"the condition reads `{read.key}`, whose role is {read.role}"
+            hint = "whether the value is there tells about what was read"
+            yield _condition_finding(subject, "L050", message, field, hint)
+        elif not subject.is_in_records(read.key):
+            message = f"the condition reads `{read.key}`, which the output does not hold, and gives some of it away"
+            yield _condition_finding(subject, "L051", message, field, "")
+
+
+def check_condition_values(subject: LintSubject) -> Iterator[Finding]:
+    """L052: a value of a type that the field never has."""
+    for equals, field in _comparisons(subject):
+        read = subject.policy.fields[equals.field]
+        if not all(_fits_type(value, read.type) for value in equals.values):
+            message = f"the condition compares `{read.key}`, a {read.type}, with a value of another type"
+            yield _condition_finding(
+                subject, "L052", message, field, "it never matches; quote a string, do not quote a number"
+            )
+
+
+def _fields_read(subject: LintSubject) -> Iterator[tuple[str, Field | None]]:
+    """Each field that an atom of a condition reads, once for each field whose condition it is."""
+    for atom, field in _atoms_with_field(subject):
+        yield from ((key, field) for key in fields_of_atom(atom) if key in subject.policy.fields)
+
+
+def _comparisons(subject: LintSubject) -> Iterator[tuple[FieldEquals, Field | None]]:
+    for atom, field in _atoms_with_field(subject):
+        if isinstance(atom, FieldEquals) and atom.field in subject.policy.fields:
+            yield atom, field
+
+
+def _atoms_with_field(subject: LintSubject) -> Iterator[tuple[Atom, Field | None]]:
+    """Each atom of a condition, once for each field whose condition it is."""
+    seen: set[tuple[Atom, str | None]] = set()
+    for condition, field in subject.conditions():
+        for atom in atoms(condition):
+            place = (atom, None if field is None else field.key)
+            if place not in seen:
+                seen.add(place)
+                yield atom, field
+
+
+def _fits_type(value: ConditionValue, type_: str) -> bool:
+    if type_ == "boolean":
+        return isinstance(value, bool)
+    if type_ == "integer":
+        return isinstance(value, int) and not isinstance(value, bool)
+    if type_ == "double" or type_.startswith("decimal"):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, str)
+
+
+def _condition_finding(subject: LintSubject, code: str, message: str, field: Field | None, hint: str) -> Finding:
+    if field is not None:
+        return subject.finding(code, message, field=field, hint=hint)
+    if subject.policy.records.collect_if is not None:
+        return subject.finding(code, message, at="records.collect_if", hint=hint)
+    return subject.pipeline_finding(code, message, "records", "collect_if", hint=hint)
+
+
+def check_source_paths(subject: LintSubject) -> Iterator[Finding]:
+    """L020, L021: paths that the source does not have, and what was probably meant."""
+    if subject.columns is None:
+        return
+    columns = {part for column in subject.columns for part in _path_prefixes(column)}
+    folded = {_normalize_path(column): column for column in sorted(columns, key=str)}
+    for field in subject.fields:
+        if field.from_ or field.pointer.is_keys or field.pointer in columns:
+            continue
+        meant = folded.get(_normalize_path(field.pointer))
+        if meant is not None:
+            message = "the source spells this differently, so that nothing is read"
+            yield subject.finding("L021", message, field=field, hint=f"did you mean `{_path_text(meant)}`?")
+        elif not field.optional:
+            hint = "correct the path, or say `optional: true`"
+            yield subject.finding("L020", "the source has nothing here", field=field, hint=hint)
+
+
+def unreadable_source(pipeline: Pipeline, reason: str) -> Finding:
+    """L023: a source that nothing could be compared with."""
+    hint = "the paths of the policy were compared with nothing"
+    message = f"the source could not be looked at: {reason}"
+    return LintSubject(pipeline.policy, pipeline).pipeline_finding("L023", message, "source", hint=hint)
+
+
+def check_sibling_policies(subject: LintSubject) -> Iterator[Finding]:
+    """L022: the same name, treated differently elsewhere."""
+    for other in subject.siblings:
+        if _is_same_policy(other, subject.policy):
+            continue
+        theirs = {_normalize_path(field.pointer): field for field in other.fields.values()}
+        for field in subject.fields:
+            twin = theirs.get(_normalize_path(field.pointer))
+            if twin is not None and _treatment(twin) != _treatment(field):
+                message = f"the policy `{other.policy}` treats a field of this name differently"
+                yield subject.finding("L022", message, field=field, hint=_difference_text(twin, field))
+
+
+def policies_in_tree(tree: Path) -> list[Policy]:
+    """The policies of a tree of pipelines: its own and those of the folders right below. Faulty ones are left out."""
+    files = sorted([*tree.glob("policy.yaml"), *tree.glob("*/policy.yaml")])
+    return [policy for policy in map(_load_or_none, files) if policy is not None]
+
+
+def _load_or_none(file: Path) -> Policy | None:
+    try:
+        return load_policy(file)
+    except PolicyError:
+        return None
+
+
+def _path_prefixes(pointer: Pointer) -> list[Pointer]:
+    return [Pointer(pointer.parts[:length]) for length in range(1, len(pointer.parts) + 1)]
+
+
+def _normalize_path(pointer: Pointer) -> tuple[str, ...]:
+    """The path without case, and without what joins words."""
+    return tuple(_normalize_part(part) for part in pointer.parts)
+
+
+def _normalize_part(part: PointerPart) -> str:
+    return re.sub(r"[\s_.-]+", "", part).casefold() if isinstance(part, str) else part.value
+
+
+def _path_text(pointer: Pointer) -> str:
+    return pointer.top if pointer.is_flat and not pointer.top.startswith("/") else str(pointer)
+
+
+def _is_same_policy(one: Policy, other: Policy) -> bool:
+    if one.path is not None and other.path is not None:
+        return one.path.resolve() == other.path.resolve()
+    return one is other or one.policy == other.policy
+
+
+def _treatment(field: Field) -> tuple[object, ...]:
+    return field.role, field.do, field.cases, field.otherwise, field.feature, field.level
+
+
+def _difference_text(twin: Field, field: Field) -> str:
+    """What becomes of a field there and here: in a few words, or with parameters and conditions if these words are the same."""
+    for text in (_brief_text, _full_text):
+        there, here = text(twin), text(field)
+        if there != here:
+            return f"{there} there, {here} here"
+    return f"{_brief_text(field)} in both, with other parameters"
+
+
+def _brief_text(field: Field) -> str:
+    ways = [way if isinstance(way, str) else "+".join(step.name for step in way) for way in treatments_of(field)]
+    gates = [gate for gate in (field.feature, field.level) if gate]
+    return " or ".join(dict.fromkeys(ways)) + f" ({', '.join([field.role, *gates])})"
+
+
+def _full_text(field: Field) -> str:
+    if not field.cases:
+        return treatment_text(field.do)
+    ways = [f"{treatment_text(each.do)} if {condition_text(each.when)}" for each in field.cases]
+    return ", ".join([*ways, f"{treatment_text(field.otherwise)} otherwise"])

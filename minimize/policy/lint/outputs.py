@@ -1,16 +1,196 @@
-"""Lint about where an output stands."""
+"""Lint of outputs: aggregates and their groups, records, object stores without a ledger, approval."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
+from minimize.aggregates import Measure
+from minimize.aggregates.quantile import Quantile
 from minimize.errors import Finding, LedgerError
 from minimize.ledger import find_ledger
-from minimize.policy.lint.subject import Subject
+from minimize.policy.approval import APPROVED_KEY, approval_finding, configured_approval
+from minimize.policy.faults import FaultList
+from minimize.policy.fields import (
+    aggregate_treatments,
+    identifying_fields,
+    is_raw_in_aggregates,
+    keeps_values_distinct,
+    treatments_of,
+)
+from minimize.policy.lint.fields import remaining_form
+from minimize.policy.lint.rules import LintSubject
+from minimize.policy.model import Field
+from minimize.policy.pipeline import AggregateModel
+from minimize.policy.roles import is_coordinate_name
 from minimize.stores import is_uri
+from minimize.techniques import TechniqueStep
+
+LEAST_SUBJECTS = 10
+LONGEST_AGGREGATE_RETENTION = timedelta(days=400)
 
 
-def in_bucket(subject: Subject) -> Iterator[Finding]:
+def check_measures(subject: LintSubject) -> Iterator[Finding]:
+    """L060, L062, L068: measures that one subject's value can move, or that are one subject's value."""
+    for name, aggregate in _aggregates(subject):
+        for column, measure in aggregate.measures.items():
+            field = subject.policy.fields.get(measure.of or "")
+            if field is not None:
+                yield from _check_measure(subject, (name, column), measure, field)
+
+
+def _check_measure(subject: LintSubject, place: tuple[str, str], measure: Measure, field: Field) -> Iterator[Finding]:
+    at = ("aggregates", place[0], "measures")
+    about = f"`{place[1]}`: the {measure.name} of `{field.key}`"
+    if measure.name in ("sum", "mean") and not _is_bounded(field):
+        hint = "say `in_aggregates: {clip: {min: …, max: …}}`"
+        yield subject.pipeline_finding("L060", f"{about}, whose values are not generalized", *at, hint=hint)
+    if measure.name in ("min", "max") and is_raw_in_aggregates(field):
+        yield subject.pipeline_finding("L062", f"{about} is somebody's value", *at, hint="make the field coarser")
+    if isinstance(measure, Quantile) and measure.q in (0, 1):
+        end = "largest" if measure.q else "smallest"
+        yield subject.pipeline_finding("L068", f"{about} is the {end} value", *at, hint="choose a `q` between 0 and 1")
+
+
+def check_suppression(subject: LintSubject) -> Iterator[Finding]:
+    """L061: groups that are too small."""
+    for name, aggregate in _aggregates(subject):
+        below = aggregate.suppress.below if "suppress" in aggregate.model_fields_set else None
+        if below is None or below < LEAST_SUBJECTS:
+            message = "nothing is said of small groups" if below is None else f"groups show from {below} subjects on"
+            hint = f"say `suppress: {{below: {LEAST_SUBJECTS}}}`"
+            yield subject.pipeline_finding("L061", message, "aggregates", name, "suppress", hint=hint)
+
+
+def check_group_keys(subject: LintSubject) -> Iterator[Finding]:
+    """L073: groups that name somebody: he is not looked for in aggregates."""
+    keys = frozenset(identifying_fields(subject.policy))
+    for name, aggregate in _aggregates(subject):
+        for column, key in aggregate.group_by.items():
+            if key.field in keys:
+                message = (
+                    f"`{column}`: a group is somebody's, by {key.field}, and whoever asks to be deleted stays there"
+                )
+                at = ("aggregates", name, "group_by")
+                yield subject.pipeline_finding("L073", message, *at, hint="group by something that many share")
+
+
+def check_counted_field(subject: LintSubject) -> Iterator[Finding]:
+    """L067: thresholds held against something else than subjects."""
+    for name, aggregate in _aggregates(subject):
+        counting = aggregate.suppress.counting
+        if counting is not None and counting != subject.policy.subject:
+            message = f"groups are suppressed by counting {counting}, which is not the policy's subject"
+            hint = (
+                "count subjects, not rows: leave `counting` out, or name the field that stands for a person or device"
+            )
+            yield subject.pipeline_finding("L067", message, "aggregates", name, "suppress", hint=hint)
+
+
+def check_exact_figures(subject: LintSubject) -> Iterator[Finding]:
+    """L066: exact figures that give rounded counts back."""
+    for name, aggregate in _aggregates(subject):
+        exact = [label for label, measure in aggregate.measures.items() if measure.name in ("mean", "sum", "share")]
+        if aggregate.round is not None and exact:
+            message = f"{', '.join(exact)} beside rounded counts: where values are coarse, an exact figure gives the count back"
+            hint = "leave the exact figure out, or put it into an aggregate without counts"
+            yield subject.pipeline_finding("L066", message, "aggregates", name, "round", hint=hint)
+
+
+def check_late_rows(subject: LintSubject) -> Iterator[Finding]:
+    """L065: late rows, for which a source without batch dates has nothing to wait for."""
+    dated = subject.pipeline is None or "{date}" in subject.pipeline.source.path
+    for name, aggregate in _aggregates(subject):
+        if aggregate.late is not None and not dated:
+            message = "`late` waits for batches by date, and the source has none: each run counts what it reads"
+            hint = "write {date} where the path has the batch date, or leave `late` out"
+            yield subject.pipeline_finding("L065", message, "aggregates", name, "late", hint=hint)
+
+
+def check_batch_dates(subject: LintSubject) -> Iterator[Finding]:
+    """L069: aggregates over a source without batch dates, all of whose rows are released anew by each run."""
+    if subject.pipeline is None or "{date}" in subject.pipeline.source.path:
+        return
+    for name, _ in _aggregates(subject):
+        message = "the source has no batch dates: each run releases every row anew, and most rows will be deferred"
+        hint = "write {date} where the path has the batch date"
+        yield subject.pipeline_finding("L069", message, "aggregates", name, hint=hint)
+
+
+def check_aggregate_retention(subject: LintSubject) -> Iterator[Finding]:
+    """L074, L075: aggregates that are kept for very long, or that a run replaces before their retention ends."""
+    records = subject.policy.retention
+    for name, aggregate in _aggregates(subject):
+        span, at = aggregate.retention, ("aggregates", name, "retention")
+        if span is not None and span > LONGEST_AGGREGATE_RETENTION:
+            message = f"the aggregate is kept for {span.days} days"
+            yield subject.pipeline_finding(
+                "L074", message, *at, hint="400 days are enough to compare with the year before"
+            )
+        undated = subject.pipeline is not None and "{date}" not in subject.pipeline.source.path
+        if span is not None and records is not None and span > records and undated:
+            message = "the aggregate is kept for longer than records, and each run counts it anew from records alone"
+            hint = "write {date} where the path has the batch date, or leave `retention` out"
+            yield subject.pipeline_finding("L075", message, *at, hint=hint)
+
+
+def _aggregates(subject: LintSubject) -> list[tuple[str, AggregateModel]]:
+    return [] if subject.pipeline is None else list(subject.pipeline.aggregates.items())
+
+
+def _is_bounded(field: Field) -> bool:
+    """Whether what aggregates see is clipped or otherwise generalized."""
+    return all(_generalizes(way) for way in aggregate_treatments(field))
+
+
+def _generalizes(way: tuple[TechniqueStep, ...]) -> bool:
+    return remaining_form(way) != "everything"
+
+
+def check_index(subject: LintSubject) -> Iterator[Finding]:
+    """L070: records that hold their subjects, and no index of them."""
+    records = None if subject.pipeline is None else subject.pipeline.records
+    named = subject.policy.subject
+    if records is not None and not records.index and named is not None and subject.is_in_records(named):
+        message = f"a {named} is found only by reading all records"
+        hint = "leave `index` out: expiry, deletion and answers to requests then read a part"
+        yield subject.pipeline_finding("L070", message, "records", "index", hint=hint)
+
+
+def check_positions(subject: LintSubject) -> Iterator[Finding]:
+    """L048: positions in records that are not encrypted."""
+    job = subject.pipeline
+    if job is None or job.records is None:
+        return
+    encrypt = job.demanded if job.records.encrypt is None else job.records.encrypt.by
+    for field in subject.fields:
+        if encrypt == "none" and subject.is_in_records(field.key) and _is_position(field):
+            message = f"`{field.key}` is a position, and records are not encrypted"
+            hint = "say `encrypt: by_category` in `records` of the pipeline"
+            yield subject.finding("L048", message, field=field, hint=hint)
+
+
+def _is_position(field: Field) -> bool:
+    """Whether a field shows a position: by its technique, or as a coordinate that is kept as it is."""
+    ways = [way for way in treatments_of(field) if not isinstance(way, str)]
+    kept = any(remaining_form(way) == "everything" for way in ways)
+    return any(step.locates for way in ways for step in way) or (kept and is_coordinate_name(field.pointer))
+
+
+def check_subject_coverage(subject: LintSubject) -> Iterator[Finding]:
+    """L072: records that hold somebody's identifier, and not the subject by which his records are found and erased."""
+    records = None if subject.pipeline is None else subject.pipeline.records
+    named = subject.policy.subject
+    if records is None or (named is not None and subject.is_in_records(named)):
+        return
+    for field in subject.fields:
+        if field.role == "identifier" and subject.is_in_records(field.key) and keeps_values_distinct(field):
+            lacks = "the policy names no subject" if named is None else f"the records do not hold {named}"
+            hint = f"say `subject: {field.key}`, or drop it: whoever asks to be deleted could not be found"
+            yield subject.finding("L072", f"the records hold {field.key}, and {lacks}", field=field, hint=hint)
+
+
+def check_bucket_ledger(subject: LintSubject) -> Iterator[Finding]:
     """L071: an output in an object store, and no ledger outside of it."""
     job = subject.pipeline
     if job is None or not is_uri(job.output):
@@ -20,4 +200,17 @@ def in_bucket(subject: Subject) -> Iterator[Finding]:
     except LedgerError:
         message = "the output lies in an object store, and no ledger is named: without its lease no run may write there"
         hint = "say `ledger:` in minimize.yaml, or set MINIMIZE_LEDGER where it runs"
-        yield subject.in_pipeline("L071", message, "output", hint=hint)
+        yield subject.pipeline_finding("L071", message, "output", hint=hint)
+
+
+APPROVE_HINT = "minimize policy approve FILE --by NAME"
+
+
+def check_policy_approval(subject: LintSubject) -> Iterator[Finding]:
+    """L080, L081: a policy that is not the one that was approved; an error where the house lets nothing run under it."""
+    job = subject.pipeline
+    demand = "none" if job is None else configured_approval(job.folder, FaultList())
+    found = approval_finding(subject.policy, demand)
+    if found is not None and job is not None:
+        code = "L081" if demand == "required" else "L080"
+        yield subject.finding(code, found.message, at=APPROVED_KEY, hint=APPROVE_HINT)

@@ -1,4 +1,4 @@
-"""What lint says about features, levels, purposes, retention and settings: above all, what has no effect."""
+"""Lint of features, levels, purposes, retention and settings: above all, what has no effect."""
 
 from __future__ import annotations
 
@@ -8,65 +8,66 @@ from datetime import timedelta
 from typing import Final
 
 from minimize.errors import Finding
-from minimize.policy.condition import Feature, Level, atoms
+from minimize.policy.condition import FeatureOn, LevelAtLeast, atoms
 from minimize.policy.faults import did_you_mean
 from minimize.policy.fields import is_dropped
-from minimize.policy.lint.rules import RULES
-from minimize.policy.lint.subject import Subject
+from minimize.policy.lint.rules import LINT_RULES, LintSubject
 from minimize.policy.model import FeatureModel
 from minimize.policy.pipeline import Pipeline
-from minimize.policy.policies import NAME
+from minimize.policy.policy_reader import NAME_PATTERN
 
-LONGEST = timedelta(days=30)
-FURTHEST = timedelta(days=7)
-LISTED: Final = 20
+LONGEST_RETENTION = timedelta(days=30)
+FURTHEST_FUTURE = timedelta(days=7)
+MOST_ROWS_LISTED: Final = 20
 """How many rows of the settings are reported one by one."""
 
 
-def features(subject: Subject) -> Iterator[Finding]:
+def check_features(subject: LintSubject) -> Iterator[Finding]:
     """L030, L031, L039: features and levels that change nothing."""
-    named = {atom.name for atom in _atoms(subject) if isinstance(atom, Feature)}
+    named = {atom.name for atom in _gate_atoms(subject) if isinstance(atom, FeatureOn)}
     for name in subject.policy.features:
         if name not in named:
             hint = "name it in a field's `feature`, or remove it"
             yield subject.finding("L030", f"no field uses the feature `{name}`", at=f"features.{name}", hint=hint)
         elif subject.settings is not None and not _is_turned_on(name, subject):
             yield subject.finding("L039", f"no setting turns the feature `{name}` on", at=f"features.{name}")
-    if subject.policy.levels and not any(isinstance(atom, Level) for atom in _atoms(subject)):
+    if subject.policy.levels and not any(isinstance(atom, LevelAtLeast) for atom in _gate_atoms(subject)):
         yield subject.finding("L031", "no field uses a level", at="levels", hint="name one in a field's `level`")
 
 
-def sources(subject: Subject) -> Iterator[Finding]:
+def check_settings_source(subject: LintSubject) -> Iterator[Finding]:
     """L035, L039: settings that nobody asks for, and gates that nobody can open."""
     if subject.pipeline is None:
         return
-    asked = next(_atoms(subject), None) is not None
+    asked = next(_gate_atoms(subject), None) is not None
     if asked and subject.pipeline.settings is None and subject.settings is None:
         message = "the policy asks for settings, and the pipeline names none: every feature is off"
-        yield subject.in_pipeline("L039", message, "pipeline", hint="say `settings: FILE`, or give it to the run")
+        yield subject.pipeline_finding("L039", message, "pipeline", hint="say `settings: FILE`, or give it to the run")
     if not asked and subject.pipeline.settings is not None:
-        yield subject.in_pipeline("L035", "the pipeline names settings, and no field asks for any", "settings")
+        yield subject.pipeline_finding("L035", "the pipeline names settings, and no field asks for any", "settings")
 
 
-def settings_missing(pipeline: Pipeline, reason: str = "") -> Finding:
+def missing_settings(pipeline: Pipeline, reason: str = "") -> Finding:
     """L039: the pipeline's settings are not where it says."""
     hint = "a run wants them, or --settings PATH"
     message = "the settings that the pipeline names are not there" + (f": {reason}" if reason else "")
-    return Subject(pipeline.policy, pipeline).in_pipeline("L039", message, "settings", hint=hint)
+    return LintSubject(pipeline.policy, pipeline).pipeline_finding("L039", message, "settings", hint=hint)
 
 
-def noncanonical(file: str | None, lines: Sequence[int | None]) -> Iterator[Finding]:
+def noncanonical_rows(file: str | None, lines: Sequence[int | None]) -> Iterator[Finding]:
     """L046: rows that are compared in another form than they are written in; the first of them by line, the rest counted."""
     hint = "remove blanks and invisible characters at its ends, and write it in Unicode NFC"
-    for line in lines[:LISTED]:
+    for line in lines[:MOST_ROWS_LISTED]:
         message = "the tenant or subject of this row is not in its canonical form, in which it is compared"
-        yield Finding("L046", message, RULES["L046"].severity, hint, file, line)
-    if len(lines) > LISTED:
-        message = f"{len(lines) - LISTED} more rows with a tenant or subject that is not in its canonical form"
-        yield Finding("L046", message, RULES["L046"].severity, hint, file)
+        yield Finding("L046", message, LINT_RULES["L046"].severity, hint, file, line)
+    if len(lines) > MOST_ROWS_LISTED:
+        message = (
+            f"{len(lines) - MOST_ROWS_LISTED} more rows with a tenant or subject that is not in its canonical form"
+        )
+        yield Finding("L046", message, LINT_RULES["L046"].severity, hint, file)
 
 
-def gates(subject: Subject) -> Iterator[Finding]:
+def check_gates(subject: LintSubject) -> Iterator[Finding]:
     """L032, L033, L034, L047: gates and purposes that change nothing, or let nothing through."""
     policy = subject.policy
     for field in subject.fields:
@@ -79,7 +80,7 @@ def gates(subject: Subject) -> Iterator[Finding]:
             if purpose not in policy.purposes:
                 message = f"the policy does not list the purpose `{purpose}`"
                 yield subject.finding("L034", message, field=field, hint="list it, or remove it here")
-    if policy.tenant is None and next(_atoms(subject), None) is not None:
+    if policy.tenant is None and next(_gate_atoms(subject), None) is not None:
         message = "settings are a tenant's, and the policy names none: every feature is off"
         yield subject.finding("L033", message, at="features", hint="say `tenant: FIELD`")
     for name, feature in policy.features.items():
@@ -88,12 +89,12 @@ def gates(subject: Subject) -> Iterator[Finding]:
             yield subject.finding("L047", message, at=f"features.{name}", hint="say `subject: FIELD`")
 
 
-def retention(subject: Subject) -> Iterator[Finding]:
+def check_retention(subject: LintSubject) -> Iterator[Finding]:
     """L040, L041, L042, L043: how long."""
     policy = subject.policy
     if policy.retention is None:
         yield subject.finding("L040", "the policy says no retention", at="policy", hint="say `retention: 30d`")
-    elif policy.retention > LONGEST:
+    elif policy.retention > LONGEST_RETENTION:
         message = f"retention is {policy.retention.days} days"
         yield subject.finding("L041", message, at="retention", hint="telemetry is kept for 30 days at most")
     limited = {name: feature.retention for name, feature in policy.features.items() if feature.retention is not None}
@@ -106,10 +107,10 @@ def retention(subject: Subject) -> Iterator[Finding]:
             yield subject.finding("L043", message, at=f"features.{name}")
 
 
-def future(subject: Subject) -> Iterator[Finding]:
+def check_future(subject: LintSubject) -> Iterator[Finding]:
     """L044, L045: how far in the future an event time may lie."""
     policy = subject.policy
-    if policy.future > FURTHEST:
+    if policy.future > FURTHEST_FUTURE:
         hint = "clocks of devices are rarely ahead by more than a day: say `future: 24h`"
         yield subject.finding("L044", f"`future` is {policy.future.days} days", at="future", hint=hint)
     if policy.time is None and ("future",) in policy.lines:
@@ -117,25 +118,25 @@ def future(subject: Subject) -> Iterator[Finding]:
         yield subject.finding("L045", message, at="future", hint="say `time: FIELD`")
 
 
-def rows(subject: Subject) -> Iterator[Finding]:
+def check_setting_rows(subject: LintSubject) -> Iterator[Finding]:
     """L035 to L038: settings that change nothing. Each kind of row is told once."""
     for setting, holder, value in dict.fromkeys(subject.settings or ()):
         if setting == "level":
-            yield from _level_row(subject, value)
+            yield from _check_level_row(subject, value)
         elif setting not in subject.policy.features:
             hint = did_you_mean(setting, subject.policy.features)
-            message = f"a setting names the feature {_shown(setting)}, which the policy does not have"
+            message = f"a setting names the feature {_setting_name(setting)}, which the policy does not have"
             yield subject.finding("L035", message, at="features", hint=hint)
         else:
-            yield from _feature_row(subject, setting, holder, value)
+            yield from _check_feature_row(subject, setting, holder, value)
 
 
-def _shown(setting: str) -> str:
+def _setting_name(setting: str) -> str:
     """The name in quotes, if it looks like one: settings are configuration, but nobody checked them."""
-    return f"`{setting}`" if re.fullmatch(NAME, setting) else "(not a name)"
+    return f"`{setting}`" if re.fullmatch(NAME_PATTERN, setting) else "(not a name)"
 
 
-def _level_row(subject: Subject, value: str) -> Iterator[Finding]:
+def _check_level_row(subject: LintSubject, value: str) -> Iterator[Finding]:
     if not subject.policy.levels:
         yield subject.finding("L035", "settings have a level, and the policy has none", at="policy")
     elif value not in subject.policy.levels:
@@ -143,35 +144,36 @@ def _level_row(subject: Subject, value: str) -> Iterator[Finding]:
         yield subject.finding("L038", "a level of the settings is not one of the policy's", at="levels", hint=hint)
 
 
-def _feature_row(subject: Subject, name: str, holder: str, value: str) -> Iterator[Finding]:
+def _check_feature_row(subject: LintSubject, name: str, holder: str, value: str) -> Iterator[Finding]:
     if value not in ("on", "off"):
         message = f"a value of the setting `{name}` is neither `on` nor `off`, and counts as off"
         yield subject.finding("L037", message, at=f"features.{name}")
-    elif value == "on" and not _may(subject.policy.features[name], holder):
+    elif value == "on" and not _may_turn_on(subject.policy.features[name], holder):
         message = f"`{name}` is turned on by somebody who may not"
         hint = f"only {', '.join(subject.policy.features[name].holders)} may"
         yield subject.finding("L036", message, at=f"features.{name}", hint=hint)
 
 
-def _may(feature: FeatureModel, holder: str) -> bool:
+def _may_turn_on(feature: FeatureModel, holder: str) -> bool:
     return not feature.holders or holder in feature.holders
 
 
-def _is_turned_on(name: str, subject: Subject) -> bool:
+def _is_turned_on(name: str, subject: LintSubject) -> bool:
     feature = subject.policy.features[name]
     return any(
-        (setting, value) == (name, "on") and _may(feature, holder) for setting, holder, value in subject.settings or ()
+        (setting, value) == (name, "on") and _may_turn_on(feature, holder)
+        for setting, holder, value in subject.settings or ()
     )
 
 
-def _atoms(subject: Subject) -> Iterator[Feature | Level]:
+def _gate_atoms(subject: LintSubject) -> Iterator[FeatureOn | LevelAtLeast]:
     """Every feature and level that something asks for."""
     records = subject.policy.records
     for feature, level in [
         (records.feature, records.level),
         *((field.feature, field.level) for field in subject.fields),
     ]:
-        yield from [] if feature is None else [Feature(feature)]
-        yield from [] if level is None else [Level(level)]
+        yield from [] if feature is None else [FeatureOn(feature)]
+        yield from [] if level is None else [LevelAtLeast(level)]
     for condition, _ in subject.conditions():
-        yield from (atom for atom in atoms(condition) if isinstance(atom, Feature | Level))
+        yield from (atom for atom in atoms(condition) if isinstance(atom, FeatureOn | LevelAtLeast))

@@ -1,37 +1,38 @@
-"""The datasets of a device-management service, one module each."""
+"""The datasets of a device-management service."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from minimize.samples.base import Dataset
-from minimize.samples.datasets.administrators import AdministratorAccounts
-from minimize.samples.datasets.app_inventory import AppInventory
-from minimize.samples.datasets.apple_device_enrollment import AppleDeviceEnrollment
-from minimize.samples.datasets.apple_device_enrollment_sync import AppleDeviceEnrollmentSync
-from minimize.samples.datasets.apple_push import ApplePush
-from minimize.samples.datasets.apple_push_authenticate import ApplePushAuthenticate
-from minimize.samples.datasets.apple_push_checkout import ApplePushCheckout
-from minimize.samples.datasets.apple_push_commands import ApplePushCommands
-from minimize.samples.datasets.apple_push_token_update import ApplePushTokenUpdate
-from minimize.samples.datasets.apple_volume_purchase import AppleVolumePurchase
-from minimize.samples.datasets.apple_volume_purchase_sync import AppleVolumePurchaseSync
-from minimize.samples.datasets.audit_events import AuditEvents
-from minimize.samples.datasets.console_usage import ConsoleUsage
-from minimize.samples.datasets.device_inventory import DeviceInventory
-from minimize.samples.datasets.device_telemetry import DeviceTelemetry
-from minimize.samples.datasets.enrollments import Enrollments
-from minimize.samples.datasets.google_android_management import GoogleAndroidManagement
-from minimize.samples.datasets.google_android_management_sync import GoogleAndroidManagementSync
-from minimize.samples.datasets.hardware_inventory import HardwareInventory
-from minimize.samples.datasets.jamf_compliance import JamfCompliance
-from minimize.samples.datasets.managed_apps import ManagedApps
-from minimize.samples.datasets.site_summary import SiteSummary
-from minimize.samples.datasets.support_cases import SupportCases
-from minimize.samples.datasets.support_desk_cases import SupportDeskCases
-from minimize.samples.datasets.threat_defense_app_sync import ThreatDefenseAppSync
-from minimize.samples.datasets.threat_defense_threat_state import ThreatDefenseThreatState
-from minimize.samples.datasets.usage_events import UsageEvents
+from minimize.samples.dataset import Dataset
+from minimize.samples.datasets.administration import AdministratorAccounts, AuditEvents, ConsoleUsage, SiteSummary
+from minimize.samples.datasets.apple import (
+    AppleDeviceEnrollment,
+    AppleDeviceEnrollmentSync,
+    ApplePush,
+    ApplePushAuthenticate,
+    ApplePushCheckout,
+    ApplePushCommands,
+    ApplePushTokenUpdate,
+    AppleVolumePurchase,
+    AppleVolumePurchaseSync,
+)
+from minimize.samples.datasets.client_apps import ManagedApps, UsageEvents
+from minimize.samples.datasets.managed_devices import (
+    AppInventory,
+    DeviceInventory,
+    DeviceTelemetry,
+    Enrollments,
+    HardwareInventory,
+)
+from minimize.samples.datasets.partners import (
+    GoogleAndroidManagement,
+    GoogleAndroidManagementSync,
+    JamfCompliance,
+    ThreatDefenseAppSync,
+    ThreatDefenseThreatState,
+)
+from minimize.samples.datasets.support import SupportCases, SupportDeskCases
 
 DATASETS: dict[str, type[Dataset[Any]]] = {
     "device_telemetry": DeviceTelemetry,

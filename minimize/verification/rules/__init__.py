@@ -1,9 +1,172 @@
-"""What values may look like after a technique, written from its definition alone. One family of techniques a file."""
+"""Rules: what values may look like after a technique, written from its definition alone.
+
+The table has one rule per technique. In a chain the last step decides, and what it passes unchanged must obey the step before.
+"""
 
 from __future__ import annotations
 
-from minimize.verification.rules.base import Obeys, Place, Rule, Unchecked
-from minimize.verification.rules.chain import chain_rule, family_of, given_family
-from minimize.verification.rules.table import RULES
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from decimal import Decimal
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Final
 
-__all__ = ["RULES", "Obeys", "Place", "Rule", "Unchecked", "chain_rule", "family_of", "given_family"]
+import pyarrow as pa
+
+from minimize.verification.policy_reading import StepView
+from minimize.verification.rules.base import ColumnContext, Parameters, RuleFactory, RuleUnavailable, ValueRule
+from minimize.verification.rules.numeric import (
+    ages,
+    bin_values,
+    bounded_values,
+    grid_centres,
+    h3_cells,
+    multiples,
+    time_starts,
+)
+from minimize.verification.rules.text import (
+    email_domains,
+    hierarchy_labels,
+    hosts,
+    mapped_words,
+    masked_texts,
+    networks,
+    presence_flags,
+    pseudonyms,
+    redacted_texts,
+    sizes,
+    tokens,
+    top_values,
+    versions,
+)
+
+__all__ = [
+    "RULES",
+    "ColumnContext",
+    "RuleFactory",
+    "RuleUnavailable",
+    "ValueRule",
+    "chain_rule",
+    "output_family",
+    "type_family",
+]
+
+
+def any_value(given: Parameters, place: ColumnContext) -> ValueRule:
+    """Every value: `keep`, and `shift_dates`, of which only the receipt's counts tell."""
+    return _accept
+
+
+def _accept(value: Any) -> bool:
+    return True
+
+
+RULES: Final[Mapping[str, RuleFactory]] = MappingProxyType(
+    {
+        "keep": any_value,
+        "pseudonymize": pseudonyms,
+        "tokenize": tokens,
+        "mask": masked_texts,
+        "round": multiples,
+        "bin": bin_values,
+        "clip": bounded_values,
+        "truncate_time": time_starts,
+        "age": ages,
+        "shift_dates": any_value,
+        "truncate_ip": networks,
+        "truncate_version": versions,
+        "generalize": hierarchy_labels,
+        "map": mapped_words,
+        "top": top_values,
+        "grid": grid_centres,
+        "h3": h3_cells,
+        "keep_host": hosts,
+        "email_domain": email_domains,
+        "redact": redacted_texts,
+        "presence": presence_flags,
+        "size": sizes,
+    }
+)
+
+
+_TEXT_TECHNIQUES: Final = frozenset(
+    (
+        *("pseudonymize", "tokenize", "mask", "truncate_ip", "truncate_version", "generalize", "map", "top", "h3"),
+        *("keep_host", "email_domain", "redact"),
+    )
+)
+_FIXED_FAMILIES: Final = {"presence": "boolean", "size": "integer", "age": "integer", "grid": "struct"}
+
+
+def chain_rule(chain: Sequence[StepView], place: ColumnContext) -> ValueRule:
+    """The judge of a chain's values. Raises Unchecked where a rule lacks something."""
+    *before, last = chain
+    obeys = _rule_of_step(last, place)
+    if not before or last.technique not in ("keep", "top", "clip"):
+        return obeys
+    earlier = chain_rule(before, place)
+    passed = _replacement_values(last)
+    return lambda value: obeys(value) and (value in passed or earlier(value))
+
+
+def _rule_of_step(step: StepView, place: ColumnContext) -> ValueRule:
+    """The judge of one step: what it cannot even look at (another type) does not obey."""
+    rule, obeys = RULES.get(step.technique), None
+    with suppress(KeyError, TypeError, ValueError, ArithmeticError):
+        obeys = None if rule is None else rule(step.parameters, place)
+    if obeys is None:
+        raise RuleUnavailable(step.technique)
+    return partial(_obeys_safely, obeys)
+
+
+def _obeys_safely(obeys: ValueRule, value: Any) -> bool:
+    try:
+        return obeys(value)
+    except (TypeError, ValueError, ArithmeticError, AttributeError):
+        return False
+
+
+def _replacement_values(step: StepView) -> list[Any]:
+    """Values that a step puts in itself, so that the step before says nothing about them."""
+    if step.technique == "top":
+        return [str(step.parameters.get("other", "other"))]
+    return [Decimal(repr(step.parameters[bound])) for bound in ("min", "max") if bound in step.parameters]
+
+
+def output_family(chain: Sequence[StepView], declared: str) -> str:
+    """The type family of a chain's column, in the words of policies.
+
+    >>> output_family([StepView("bin", {"width": 10, "as": "label"})], "double")
+    'string'
+    """
+    family = declared.partition("(")[0]
+    for step in chain:
+        family = _family_after(step, family)
+    return family
+
+
+def _family_after(step: StepView, family: str) -> str:
+    if step.technique in _TEXT_TECHNIQUES:
+        return "string"
+    if step.technique == "bin":
+        return {"label": "string", "middle": "double"}.get(str(step.parameters.get("as", "lower")), family)
+    return _FIXED_FAMILIES.get(step.technique, family)
+
+
+def type_family(type_: pa.DataType) -> str:
+    """The policy's word for the type of a column."""
+    for test, word in (
+        (pa.types.is_boolean, "boolean"),
+        (pa.types.is_integer, "integer"),
+        (pa.types.is_floating, "double"),
+        (pa.types.is_decimal, "decimal"),
+        (pa.types.is_timestamp, "timestamp"),
+        (pa.types.is_date, "date"),
+        (pa.types.is_struct, "struct"),
+        (pa.types.is_map, "map"),
+        (pa.types.is_nested, "list"),
+    ):
+        if test(type_):
+            return word
+    return "string" if "string" in str(type_) else "binary" if "binary" in str(type_) else str(type_)

@@ -1,4 +1,4 @@
-"""What a rule is: parameters in, a judge of single values out."""
+"""Rule: takes a technique's parameters and the column, gives a judge of single values."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ import pyarrow as pa
 
 from minimize import stores
 
-Given = Mapping[str, Any]
-Obeys = Callable[[Any], bool]
+Parameters = Mapping[str, Any]
+ValueRule = Callable[[Any], bool]
 """Takes one value that is there, in the form of `leaves.judged`. A judge may remember what it saw before."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ColumnContext:
     """Where values stand: the type of their column, and the folder of the run that wrote them."""
 
     type: pa.DataType
-    folder: stores.Place
+    folder: stores.Location
 
 
-Rule = Callable[[Given, Place], Obeys]
+RuleFactory = Callable[[Parameters, ColumnContext], ValueRule]
 
 
-class Unchecked(Exception):
+class RuleUnavailable(Exception):
     """A rule lacks what it needs (a hierarchy), and says what."""
 
 
-def exact(number: Any) -> Fraction:
+def exact_fraction(number: Any) -> Fraction:
     """A number of a policy, which may be written as text there, or of a column: exactly its shortest decimal.
 
-    >>> exact(0.1) == exact("0.1") == Fraction(1, 10)
+    >>> exact_fraction(0.1) == exact_fraction("0.1") == Fraction(1, 10)
     True
     """
     return Fraction(number if isinstance(number, int | Decimal) else Decimal(str(number)))

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from minimize.exchange.fideslang import taxonomy
-from minimize.exchange.fideslang.taxonomy import PSEUDONYM, SUBJECTS, data_category, data_use
-from minimize.exchange.meanings import Meaning
+from minimize.interop import fideslang
+from minimize.interop.column_meanings import ColumnMeaning
+from minimize.interop.fideslang import PSEUDONYM, SUBJECTS, data_category, data_use
 from minimize.policy.model import Role
 from minimize.policy.purposes import PURPOSES
 
 KEYS = json.loads((Path(__file__).parents[1] / "data" / "fideslang-3.1.4.taxonomy.json").read_text())
 
 
-def meaning(role: Role = "plain", leaves: str = "everything", *techniques: str) -> Meaning:
-    return Meaning("", "", (), role, {"leaves": leaves, "techniques": list(techniques)})
+def meaning(role: Role = "plain", leaves: str = "everything", *techniques: str) -> ColumnMeaning:
+    return ColumnMeaning("", "", (), role, {"leaves": leaves, "techniques": list(techniques)})
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,9 @@ def meaning(role: Role = "plain", leaves: str = "everything", *techniques: str) 
         ("email", None, "system.operations"),
     ],
 )
-def test_a_column_gets_the_category_of_its_name_role_and_form(name: str, said: Meaning | None, category: str) -> None:
+def test_a_column_gets_the_category_of_its_name_role_and_form(
+    name: str, said: ColumnMeaning | None, category: str
+) -> None:
     assert data_category(name, said, aggregated=False) == category
 
 
@@ -41,11 +43,11 @@ def test_counts_of_groups_are_of_operations() -> None:
 
 def test_every_word_is_one_of_the_official_taxonomy() -> None:
     words = {
-        *taxonomy._BY_NAME.values(),
-        *taxonomy._BY_ROLE.values(),
+        *fideslang._BY_NAME.values(),
+        *fideslang._BY_ROLE.values(),
         PSEUDONYM,
-        taxonomy.TELEMETRY,
-        taxonomy.OPERATIONS,
+        fideslang.TELEMETRY,
+        fideslang.OPERATIONS,
     }
     assert words <= set(KEYS["data_category"])
     assert {data_use(purpose) for purpose in (*PURPOSES, "a house's own")} <= set(KEYS["data_use"])

@@ -10,8 +10,8 @@ from ruamel.yaml import YAML
 
 import minimize
 from minimize.errors import ConfigurationError
-from minimize.exchange.base import Asked
-from minimize.exchange.fideslang.writing import manifest, write
+from minimize.interop.fideslang import fideslang_manifest, write_fideslang
+from minimize.interop.model import ExportRequest
 
 ROOT = Path(__file__).parents[3]
 DATA = ROOT / "tests" / "exchange" / "data"
@@ -25,7 +25,7 @@ def fields(body: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("name", ["device_telemetry", "usage_events", "device_support"])
 def test_a_manifest_obeys_the_official_models_and_uses_known_categories(name: str) -> None:
-    body = manifest(minimize.plan_for(ROOT / "pipelines" / name))
+    body = fideslang_manifest(minimize.plan_for(ROOT / "pipelines" / name))
     OFFICIAL.validate(body)
     declaration = body["system"][0]["privacy_declarations"][0]
     assert set(declaration["data_categories"]) <= set(KEYS["data_category"])
@@ -33,13 +33,13 @@ def test_a_manifest_obeys_the_official_models_and_uses_known_categories(name: st
 
 
 def test_the_official_models_would_refuse_a_wrong_manifest() -> None:
-    body = manifest(minimize.plan_for(ROOT / "pipelines" / "usage_events"))
+    body = fideslang_manifest(minimize.plan_for(ROOT / "pipelines" / "usage_events"))
     del body["dataset"][0]["collections"]
     assert not OFFICIAL.is_valid(body)
 
 
 def test_nested_columns_are_fields_of_fields_and_lists_say_so() -> None:
-    found = fields(manifest(minimize.plan_for(ROOT / "pipelines" / "device_telemetry"), "records"))
+    found = fields(fideslang_manifest(minimize.plan_for(ROOT / "pipelines" / "device_telemetry"), "records"))
     assert found["apps"]["fides_meta"] == {"data_type": "object[]"}
     assert [each["name"] for each in found["apps"]["fields"]] == ["name", "version"]
     assert "data_categories" not in found["apps"]
@@ -47,7 +47,7 @@ def test_nested_columns_are_fields_of_fields_and_lists_say_so() -> None:
 
 
 def test_the_purpose_is_the_use_and_the_retention_its_period() -> None:
-    body = manifest(minimize.plan_for(ROOT / "pipelines" / "device_telemetry"))
+    body = fideslang_manifest(minimize.plan_for(ROOT / "pipelines" / "device_telemetry"))
     declaration = body["system"][0]["privacy_declarations"][0]
     assert (declaration["data_use"], declaration["retention_period"]) == ("essential.service.operations", "30d")
     assert declaration["features"] == ["app_inventory", "location", "usage"]
@@ -60,12 +60,12 @@ def test_names_with_points_stay_apart(tmp_path: Path) -> None:
     (tmp_path / "pipeline.yaml").write_text(
         f"pipeline: p\npolicy: policy.yaml\npurpose: operations\noutput: out\n{source}\n"
     )
-    assert list(fields(manifest(minimize.plan_for(tmp_path)))) == ["a_b", "a_b_"]
+    assert list(fields(fideslang_manifest(minimize.plan_for(tmp_path)))) == ["a_b", "a_b_"]
 
 
 def test_yaml_and_json_say_the_same_and_sources_are_not_told() -> None:
     path = str(ROOT / "pipelines" / "usage_events")
-    texts = [write(Asked(path, None, as_json)) for as_json in (False, True)]
+    texts = [write_fideslang(ExportRequest(path, None, as_json)) for as_json in (False, True)]
     assert YAML(typ="safe", pure=True).load(texts[0]) == json.loads(texts[1])
     with pytest.raises(ConfigurationError):
-        write(Asked(path, "source"))
+        write_fideslang(ExportRequest(path, "source"))

@@ -5,19 +5,18 @@ from typing import Any
 import pytest
 
 from minimize.errors import ConfigurationError
-from minimize.exchange.base import Described
-from minimize.exchange.json_schema.dialects import DIALECTS
-from minimize.exchange.json_schema.reading import read
+from minimize.interop.json_schema_import import SCHEMA_DIALECTS, read_json_schema
+from minimize.interop.model import DescribedDataset
 
-URIS = {dialect.name: dialect.uri for dialect in DIALECTS}
+URIS = {dialect.name: dialect.uri for dialect in SCHEMA_DIALECTS}
 
 
-def of(properties: dict[str, Any], draft: str = "2020-12", defs: Any = None, **more: Any) -> Described:
+def of(properties: dict[str, Any], draft: str = "2020-12", defs: Any = None, **more: Any) -> DescribedDataset:
     head = {"$schema": URIS[draft], "$defs": defs or {}}
-    return read({**head, "type": "object", "properties": properties, **more})
+    return read_json_schema({**head, "type": "object", "properties": properties, **more})
 
 
-def types(described: Described) -> dict[str, str]:
+def types(described: DescribedDataset) -> dict[str, str]:
     return {str(column.pointer): column.type for column in described.columns}
 
 
@@ -146,7 +145,9 @@ def test_a_schema_that_multiplies_itself_is_refused() -> None:
 
 
 def test_a_list_of_records_is_read_as_its_records() -> None:
-    assert types(read({"type": "array", "items": {"properties": {"a": {"type": "string"}}}})) == {"/a": "string"}
+    assert types(read_json_schema({"type": "array", "items": {"properties": {"a": {"type": "string"}}}})) == {
+        "/a": "string"
+    }
 
 
 def test_descriptions_roles_units_and_formats_go_along() -> None:
@@ -160,7 +161,7 @@ def test_descriptions_roles_units_and_formats_go_along() -> None:
             }
         }
     ).columns[0]
-    assert (column.about, column.kind, column.said, column.unit) == (
+    assert (column.about, column.kind, column.reason, column.unit) == (
         "where to write",
         "email",
         "its format is `email`",
@@ -173,4 +174,4 @@ def test_descriptions_roles_units_and_formats_go_along() -> None:
 @pytest.mark.parametrize("document", [{}, [], None, "x", {"type": "string"}, {"properties": {"a": {}}}])
 def test_what_describes_no_fields_is_refused(document: Any) -> None:
     with pytest.raises(ConfigurationError):
-        read(document)
+        read_json_schema(document)

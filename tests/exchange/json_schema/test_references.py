@@ -5,15 +5,14 @@ from typing import Any
 import pytest
 
 from minimize.errors import ConfigurationError
-from minimize.exchange.json_schema.dialects import dialect_of
-from minimize.exchange.json_schema.references import References
+from minimize.interop.json_schema_import import SchemaReferences, dialect_of_schema
 
 NEW = "https://json-schema.org/draft/2020-12/schema"
 OLD = "http://json-schema.org/draft-04/schema#"
 
 
 def resolved(root: dict[str, Any], ref: str, at: dict[str, Any] | None = None) -> Any:
-    return References.of(root, dialect_of(root)).resolved(ref, root if at is None else at)
+    return SchemaReferences.from_document(root, dialect_of_schema(root)).resolve(ref, root if at is None else at)
 
 
 def test_a_pointer_is_followed_with_its_escapes() -> None:

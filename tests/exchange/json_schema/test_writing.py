@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 import minimize
 from minimize.errors import ConfigurationError
-from minimize.exchange.base import Asked
-from minimize.exchange.json_schema.reading import read
-from minimize.exchange.json_schema.writing import output_schema, source_schema, write
-from minimize.exchange.policy_text import policy_text
-from minimize.policy.faults import Faults
-from minimize.policy.load import policy_from
+from minimize.interop.convert import imported_policy_text
+from minimize.interop.json_schema_export import output_schema, source_schema, write_json_schema
+from minimize.interop.json_schema_import import read_json_schema
+from minimize.interop.model import ExportRequest
+from minimize.policy.faults import FaultList
+from minimize.policy.load import policy_from_mapping
 from minimize.policy.model import Policy
-from minimize.policy.yaml import parse
+from minimize.policy.yaml_nodes import parse_yaml
 from tests.hypothesis_profiles import examples
 
 PIPELINE = Path(__file__).parents[3] / "pipelines" / "device_telemetry"
@@ -27,9 +27,9 @@ VALIDATOR = jsonschema.Draft202012Validator
 
 
 def policy_of(document: dict[str, Any]) -> Policy:
-    root = parse(policy_text(read(document), "a test"), Faults())
+    root = parse_yaml(imported_policy_text(read_json_schema(document), "a test"), FaultList())
     assert root is not None
-    return policy_from(root.plain())
+    return policy_from_mapping(root.to_data())
 
 
 def test_the_schema_of_an_output_is_a_schema_with_each_of_its_columns() -> None:
@@ -62,11 +62,11 @@ def test_a_column_says_its_meaning_and_what_is_left_of_the_value() -> None:
 
 def test_an_output_that_is_not_there_is_a_mistake() -> None:
     with pytest.raises(ConfigurationError, match="no output"):
-        write(Asked(str(PIPELINE), "record"))
+        write_json_schema(ExportRequest(str(PIPELINE), "record"))
 
 
 def test_the_records_that_come_in_obey_the_schema_of_the_source() -> None:
-    schema = json.loads(write(Asked(str(PIPELINE), "source")))
+    schema = json.loads(write_json_schema(ExportRequest(str(PIPELINE), "source")))
     validator = VALIDATOR(schema)
     validator.validate(
         {"event_id": "e", "tenant_id": "t", "apps": [{"managed": True}], "undeclared": 1, "hardware": None}
@@ -107,7 +107,7 @@ def test_json_schema_to_policy_to_json_schema_keeps_what_both_can_say(
     policy = policy_of(first)
     second = source_schema(policy)
     VALIDATOR.check_schema(second)
-    assert read(second).columns == read(first).columns
+    assert read_json_schema(second).columns == read_json_schema(first).columns
     assert {key: field.model_copy(update={"line": None}) for key, field in policy_of(second).fields.items()} == {
         key: field.model_copy(update={"line": None}) for key, field in policy.fields.items()
     }

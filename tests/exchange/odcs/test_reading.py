@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError
-from minimize.exchange.base import Described
-from minimize.exchange.odcs.reading import read
-from minimize.pointer import Pointer
+from minimize.interop.model import DescribedDataset
+from minimize.interop.odcs import read_contract
 
 HEAD = {"apiVersion": "v3.1.0", "kind": "DataContract", "id": "c", "name": "c", "version": "2.1.0", "status": "active"}
 
@@ -16,8 +16,8 @@ def contract(*properties: dict[str, Any], name: str = "orders", **more: Any) -> 
     return {**HEAD, "schema": [{"name": name, "logicalType": "object", "properties": list(properties)}], **more}
 
 
-def of(*properties: dict[str, Any], **more: Any) -> Described:
-    return read(contract(*properties, **more))
+def of(*properties: dict[str, Any], **more: Any) -> DescribedDataset:
+    return read_contract(contract(*properties, **more))
 
 
 def test_properties_become_fields_nested_ones_too() -> None:
@@ -50,7 +50,7 @@ def test_a_classification_tells_a_role_and_says_so() -> None:
     for word, role in words.items():
         column = of({"name": "x", "logicalType": "string", "classification": word}).columns[0]
         assert column.role == role
-        assert bool(column.said) == (role is not None)
+        assert bool(column.reason) == (role is not None)
 
 
 def test_owner_version_retention_and_time_go_along() -> None:
@@ -90,17 +90,17 @@ def test_purposes_that_a_policy_may_have_and_fields_that_must_not_come_go_along(
         {"property": "minimizeTenant", "value": "nowhere"},
     ]
     found = of({"name": "x", "logicalType": "string"}, customProperties=ours)
-    assert (found.purposes, found.never, found.parts) == (("operations",), (Pointer.forbidden("contacts"),), {})
+    assert (found.purposes, found.never, found.parts) == (("operations",), (Pointer.parse_forbidden("contacts"),), {})
 
 
 def test_of_several_objects_one_is_named() -> None:
     two = contract({"name": "x", "logicalType": "string"})
     two["schema"] = [*two["schema"], {"name": "lines", "properties": [{"name": "y", "logicalType": "string"}]}]
-    assert str(read(two, "lines").columns[0].pointer) == "/y"
+    assert str(read_contract(two, "lines").columns[0].pointer) == "/y"
     with pytest.raises(ConfigurationError, match="--object"):
-        read(two)
+        read_contract(two)
     with pytest.raises(ConfigurationError, match="--object"):
-        read(two, "line")
+        read_contract(two, "line")
 
 
 @pytest.mark.parametrize(
@@ -121,4 +121,4 @@ def test_of_several_objects_one_is_named() -> None:
 )
 def test_what_is_no_contract_that_describes_fields_is_refused(document: Any) -> None:
     with pytest.raises(ConfigurationError):
-        read(document)
+        read_contract(document)

@@ -5,9 +5,17 @@ from typing import Any
 
 import pytest
 
-from minimize.exchange.odcs.words import LOGICAL, TYPES, own, own_of, retention_of, retention_text, type_of
-from minimize.policy.durations import duration
-from minimize.policy.fields import TYPES as WORDS
+from minimize.interop.odcs import (
+    LOGICAL_TYPES,
+    POLICY_TYPES,
+    custom_properties,
+    custom_values,
+    policy_type,
+    retention_property,
+    retention_text,
+)
+from minimize.policy.fields import FIELD_TYPES as WORDS
+from minimize.policy.value_readers import parse_duration
 
 
 @pytest.mark.parametrize(
@@ -31,19 +39,19 @@ from minimize.policy.fields import TYPES as WORDS
     ],
 )
 def test_a_type_is_read_by_its_logical_and_else_by_its_physical_type(said: dict[str, Any], word: str | None) -> None:
-    assert type_of(said) == word
+    assert policy_type(said) == word
 
 
 def test_every_type_of_a_policy_has_a_logical_type() -> None:
-    assert set(LOGICAL) == set(WORDS) - {"decimal"}
-    assert set(TYPES.values()) <= set(WORDS)
+    assert set(LOGICAL_TYPES) == set(WORDS) - {"decimal"}
+    assert set(POLICY_TYPES.values()) <= set(WORDS)
 
 
 @pytest.mark.parametrize("span", [timedelta(days=30), timedelta(hours=36), timedelta(days=365), timedelta(minutes=90)])
 def test_a_length_of_time_comes_back_where_a_contract_has_a_unit_for_it(span: timedelta) -> None:
-    said = retention_of(span)
+    said = retention_property(span)
     back = retention_text(said["value"], said["unit"])
-    assert duration(back) == span if said["unit"] != "s" else back is None
+    assert parse_duration(back) == span if said["unit"] != "s" else back is None
 
 
 @pytest.mark.parametrize(
@@ -54,6 +62,6 @@ def test_what_is_no_length_of_time_is_none(value: Any, unit: str) -> None:
 
 
 def test_our_own_properties_come_back_and_others_are_not_ours() -> None:
-    body: dict[str, Any] = own({"Role": "quasi", "Unit": ""})
+    body: dict[str, Any] = custom_properties({"Role": "quasi", "Unit": ""})
     body["customProperties"].append({"property": "sourceSystem", "value": "erp"})
-    assert own_of(body) == {"Role": "quasi"}
+    assert custom_values(body) == {"Role": "quasi"}

@@ -10,14 +10,13 @@ from ruamel.yaml import YAML
 
 import minimize
 from minimize.errors import ConfigurationError
-from minimize.exchange.base import Asked
-from minimize.exchange.odcs.reading import read
-from minimize.exchange.odcs.writing import output_contract, source_contract, write
-from minimize.exchange.policy_text import policy_text
-from minimize.policy.faults import Faults
-from minimize.policy.load import load_policy, policy_from
+from minimize.interop.convert import imported_policy_text
+from minimize.interop.model import ExportRequest
+from minimize.interop.odcs import output_contract, read_contract, source_contract, write_contract
+from minimize.policy.faults import FaultList
+from minimize.policy.load import load_policy, policy_from_mapping
 from minimize.policy.model import Policy
-from minimize.policy.yaml import parse
+from minimize.policy.yaml_nodes import parse_yaml
 
 ROOT = Path(__file__).parents[3]
 PIPELINE = ROOT / "pipelines" / "device_telemetry"
@@ -55,9 +54,9 @@ CONTRACT: dict[str, Any] = {
 
 
 def policy_of(document: Any) -> Policy:
-    root = parse(policy_text(read(document), "a test"), Faults())
+    root = parse_yaml(imported_policy_text(read_contract(document), "a test"), FaultList())
     assert root is not None
-    return policy_from(root.plain())
+    return policy_from_mapping(root.to_data())
 
 
 def plain(value: Any) -> Any:
@@ -128,21 +127,21 @@ def test_the_official_schema_would_refuse_a_wrong_contract() -> None:
 
 
 def test_yaml_and_json_say_the_same() -> None:
-    texts = [write(Asked(str(PIPELINE), None, as_json)) for as_json in (False, True)]
+    texts = [write_contract(ExportRequest(str(PIPELINE), None, as_json)) for as_json in (False, True)]
     assert YAML(typ="safe", pure=True).load(texts[0]) == json.loads(texts[1])
 
 
 def test_of_a_policy_alone_the_source_is_told_and_outputs_are_not_known(tmp_path: Path) -> None:
     (tmp_path / "policy.yaml").write_text((PIPELINE / "policy.yaml").read_text())
-    assert "minimizePurposes" in write(Asked(str(tmp_path)))
+    assert "minimizePurposes" in write_contract(ExportRequest(str(tmp_path)))
     with pytest.raises(ConfigurationError, match="no pipeline"):
-        write(Asked(str(tmp_path), "records"))
+        write_contract(ExportRequest(str(tmp_path), "records"))
 
 
 def test_the_file_of_a_policy_or_pipeline_is_as_good_as_its_folder() -> None:
-    whole = write(Asked(str(PIPELINE), "source"))
+    whole = write_contract(ExportRequest(str(PIPELINE), "source"))
     assert (
         whole
-        == write(Asked(str(PIPELINE / "policy.yaml"), "source"))
-        == write(Asked(str(PIPELINE / "pipeline.yaml"), "source"))
+        == write_contract(ExportRequest(str(PIPELINE / "policy.yaml"), "source"))
+        == write_contract(ExportRequest(str(PIPELINE / "pipeline.yaml"), "source"))
     )

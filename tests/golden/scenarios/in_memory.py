@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 import minimize
-from minimize.settings.ledger_erasures import warn_unknown
+from minimize.settings.erasures import warn_unknown_erasures
 from tests.golden.organization import CANARIES, DAYS, PIPELINE, POLICY, VENDOR, checkin
 from tests.golden.runner import KEYRING, Session
 
@@ -21,7 +21,7 @@ TIME = pa.timestamp("us", "UTC")
 
 def steps(session: Session) -> None:
     """Applies, prepares, shares, runs, reads and verifies."""
-    warn_unknown.cache_clear()
+    warn_unknown_erasures.cache_clear()
     session.write("policy.yaml", POLICY)
     session.write("settings.csv", SETTINGS)
     session.write("recipients/vendor.yaml", VENDOR)

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from minimize.switching import House
+from minimize.governance.workspace import Workspace
 from tests.project import enter, write_keyring
 from tests.world import access_file, write_configuration
 
 
 @pytest.fixture(name="home")
-def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """The usual people; Sam acts."""
     enter(tmp_path, monkeypatch)
     monkeypatch.setenv("MINIMIZE_ACTOR", "sam")
     write_configuration(tmp_path, access=access_file(), keys=None)
-    return House(keys=write_keyring(tmp_path / "test.keys"))
+    return Workspace(keys=write_keyring(tmp_path / "test.keys"))

@@ -6,10 +6,20 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from minimize.governance.access import Access, Account, Asked, Column, Decision, Grants, Wanted, access_from, decide
+from minimize.governance.access import (
+    AccessDecision,
+    AccessRequest,
+    AccessRules,
+    DatasetColumn,
+    GrantRequest,
+    Grants,
+    UserAccount,
+    access_from_mapping,
+    decide_access,
+)
 from minimize.governance.access.grants import Grant
-from minimize.ledger.event import moment_text
-from minimize.ledger.grants import GrantAct
+from minimize.ledger.access import GrantAct
+from minimize.ledger.audit_event import utc_text
 from minimize.plan.model import Category
 from tests.world import access_file
 
@@ -18,25 +28,27 @@ SECOND = timedelta(seconds=1)
 HOUR = timedelta(hours=1)
 INCIDENT = "INC-7"
 COLUMNS = (
-    Column("tenant_id", "pseudonymized"),
-    Column("event_time", "pseudonymized"),
-    Column("device_id", "pseudonymized"),
-    Column("phone_number", "identified", ("customer_support",)),
+    DatasetColumn("tenant_id", "pseudonymized"),
+    DatasetColumn("event_time", "pseudonymized"),
+    DatasetColumn("device_id", "pseudonymized"),
+    DatasetColumn("phone_number", "identified", ("customer_support",)),
 )
 
 
-def access_of(*assignments: dict[str, Any], **more: Any) -> Access:
+def access_of(*assignments: dict[str, Any], **more: Any) -> AccessRules:
     """The access file of the world, or one with these assignments, loaded."""
-    return access_from(access_file(*assignments, **more))
+    return access_from_mapping(access_file(*assignments, **more))
 
 
-def wanted(*names: str, dataset: str = "telemetry", purpose: str | None = "customer_support", **more: Any) -> Wanted:
+def wanted(
+    *names: str, dataset: str = "telemetry", purpose: str | None = "customer_support", **more: Any
+) -> AccessRequest:
     """Columns of the dataset that somebody wants; all that there are where none is named."""
     columns = tuple(column for column in COLUMNS if not names or column.name in names)
-    return Wanted(dataset, columns, purpose, whole=not names, **more)
+    return AccessRequest(dataset, columns, purpose, whole=not names, **more)
 
 
-def asked(**more: Any) -> Asked:
+def asked(**more: Any) -> GrantRequest:
     """What Sam asks for."""
     usual: dict[str, Any] = {
         "incident": INCIDENT,
@@ -48,12 +60,12 @@ def asked(**more: Any) -> Asked:
         "role": "support_engineer",
         "groups": ("support",),
     }
-    return Asked(**{**usual, **more})
+    return GrantRequest(**{**usual, **more})
 
 
 def act(state: str, by: str, at: datetime, *, grant: str = "g1", **body: Any) -> GrantAct:
     """One act about a grant."""
-    said = {name: moment_text(value) if isinstance(value, datetime) else value for name, value in body.items()}
+    said = {name: utc_text(value) if isinstance(value, datetime) else value for name, value in body.items()}
     return GrantAct(grant, state, by, json.dumps(said), at)
 
 
@@ -80,7 +92,12 @@ def grant(*acts: GrantAct) -> Grant:
 
 
 def decided(
-    access: Access, user: str, want: Wanted, *acts: GrantAct, at: datetime = NOW, vouched: tuple[str, ...] = ()
-) -> Decision:
+    access: AccessRules,
+    user: str,
+    want: AccessRequest,
+    *acts: GrantAct,
+    at: datetime = NOW,
+    vouched: tuple[str, ...] = (),
+) -> AccessDecision:
     """What is decided about somebody."""
-    return decide(access, Grants(acts), Account(user, frozenset(vouched)), want, at)
+    return decide_access(access, Grants(acts), UserAccount(user, frozenset(vouched)), want, at)

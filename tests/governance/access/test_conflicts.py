@@ -2,20 +2,24 @@ from __future__ import annotations
 
 import pytest
 
-from minimize.governance.access.builtin import BUILTIN
-from minimize.governance.access.conflicts import clash
+from minimize.governance.access.roles import BUILTIN_ROLES, find_conflict
 
 
-@pytest.mark.parametrize("name", BUILTIN)
+@pytest.mark.parametrize("name", BUILTIN_ROLES)
 def test_no_built_in_role_is_in_its_own_way(name: str) -> None:
-    assert clash([BUILTIN[name]]) is None
+    assert find_conflict([BUILTIN_ROLES[name]]) is None
 
 
 def test_roles_that_get_along_are_left_alone() -> None:
-    assert clash([BUILTIN["analyst"], BUILTIN["operator"], BUILTIN["support_engineer"]]) is None
+    assert (
+        find_conflict([BUILTIN_ROLES["analyst"], BUILTIN_ROLES["operator"], BUILTIN_ROLES["support_engineer"]]) is None
+    )
 
 
 def test_conflicting_roles_are_named() -> None:
-    pair = [BUILTIN["support_engineer"], BUILTIN["analyst"], BUILTIN["privacy_officer"]]
-    assert clash(pair) == ("support_engineer", "privacy_officer")
-    assert clash([BUILTIN["analyst"], BUILTIN["operator"]], [("operator", "analyst")]) == ("analyst", "operator")
+    pair = [BUILTIN_ROLES["support_engineer"], BUILTIN_ROLES["analyst"], BUILTIN_ROLES["privacy_officer"]]
+    assert find_conflict(pair) == ("support_engineer", "privacy_officer")
+    assert find_conflict([BUILTIN_ROLES["analyst"], BUILTIN_ROLES["operator"]], [("operator", "analyst")]) == (
+        "analyst",
+        "operator",
+    )

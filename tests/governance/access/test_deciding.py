@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from minimize.errors import PolicyError
-from minimize.governance.access import EVERYBODY, Account, Column, Tenants, Wanted, permit
+from minimize.governance.access import (
+    ALL_TENANTS,
+    AccessRequest,
+    DatasetColumn,
+    TenantSet,
+    UserAccount,
+    decide_permission,
+)
 from tests.governance.access.factory import (
     HOUR,
     INCIDENT,
@@ -45,7 +52,7 @@ def test_a_role_opens_columns_up_to_its_category() -> None:
     assert found.allowed
     assert found.columns == ("tenant_id", "event_time", "device_id")
     assert found.withheld == {"phone_number": "category"}
-    assert found.tenants == EVERYBODY
+    assert found.tenants == ALL_TENANTS
     assert found.codes == ("U200", "U103")
 
 
@@ -56,7 +63,7 @@ def test_whoever_names_a_column_that_is_not_open_gets_none() -> None:
 
 def test_the_scope_holds_tenants_datasets_and_purposes() -> None:
     access = access_of(assignment("analyst", "ann", tenants=["north"], datasets=["telemetry"], purposes=["operations"]))
-    assert decided(access, "ann", wanted("device_id", purpose="operations")).tenants == Tenants.of("north")
+    assert decided(access, "ann", wanted("device_id", purpose="operations")).tenants == TenantSet.from_names("north")
     assert rules(decided(access, "ann", wanted("device_id"))) == ["out_of_scope"]
     other = wanted("device_id", purpose="operations", dataset="billing")
     assert rules(decided(access, "ann", other)) == ["out_of_scope"]
@@ -97,9 +104,9 @@ def test_two_roles_do_not_open_together_what_neither_opens() -> None:
     roles = {"reader": {"copy": "analyst", "allow": ["dataset/read:identified"]}}
     access = access_of(assignment("analyst", "ann"), assignment("reader", "ann", tenants=["north"]), roles=roles)
     every = decided(access, "ann", wanted())
-    assert (every.tenants, every.withheld) == (EVERYBODY, {"phone_number": "no_common_tenant"})
+    assert (every.tenants, every.withheld) == (ALL_TENANTS, {"phone_number": "no_common_tenant"})
     named = decided(access, "ann", wanted("device_id", "phone_number"))
-    assert (named.tenants, named.columns) == (Tenants.of("north"), ("device_id", "phone_number"))
+    assert (named.tenants, named.columns) == (TenantSet.from_names("north"), ("device_id", "phone_number"))
 
 
 def test_columns_that_no_tenant_has_in_common_are_refused() -> None:
@@ -116,7 +123,7 @@ def test_a_denial_wins_over_every_role_and_grant_of_the_person() -> None:
         "reader": {"copy": "analyst", "allow": ["dataset/read:identified"]},
     }
     both = access_of(assignment("reader", "ann"), assignment("guest", "ann", tenants=["south"]), roles=roles)
-    assert decided(both, "ann", wanted("phone_number")).tenants == ~Tenants.of("south")
+    assert decided(both, "ann", wanted("phone_number")).tenants == ~TenantSet.from_names("south")
     other = access_of(
         assignment("reader", "ann"), assignment("guest", "ann2"), roles=roles, people={"Ann": ["ann", "ann2"]}
     )
@@ -134,14 +141,18 @@ def test_a_denial_wins_over_every_role_and_grant_of_the_person() -> None:
 def test_a_denied_category_denies_all_above_it() -> None:
     roles = {"guest": {"copy": "analyst", "deny": ["dataset/read:pseudonymized"]}}
     access = access_of(assignment("analyst", "ann"), assignment("guest", "ann"), roles=roles)
-    columns = (Column("devices", "aggregated"), Column("device_id", "pseudonymized"), Column("name", "identified"))
-    found = decided(access, "ann", Wanted("telemetry", columns, "operations", whole=True))
+    columns = (
+        DatasetColumn("devices", "aggregated"),
+        DatasetColumn("device_id", "pseudonymized"),
+        DatasetColumn("name", "identified"),
+    )
+    found = decided(access, "ann", AccessRequest("telemetry", columns, "operations", whole=True))
     assert (found.columns, found.withheld) == (("devices",), {"device_id": "denied", "name": "category"})
 
 
 def test_an_output_that_does_not_tell_tenants_apart_wants_a_scope_of_all() -> None:
     access = access_of(assignment("analyst", "ann"), assignment("analyst", "bea", tenants=["north"]))
-    want = Wanted("telemetry/fleet", (Column("events", "aggregated"),), "operations", by_tenant=False)
+    want = AccessRequest("telemetry/fleet", (DatasetColumn("events", "aggregated"),), "operations", by_tenant=False)
     assert decided(access, "ann", want).allowed
     assert rules(decided(access, "bea", want)) == ["not_by_tenant"]
 
@@ -187,7 +198,7 @@ def test_a_view_of_other_tenants_or_datasets_does_not_count() -> None:
         assignment("billing", "ann"),
         roles=roles,
     )
-    assert decided(access, "ann", wanted("event_time")).tenants == EVERYBODY
+    assert decided(access, "ann", wanted("event_time")).tenants == ALL_TENANTS
     apart = access_of(
         assignment("analyst", "ann", tenants=["north"]), assignment("billing", "ann", tenants=["north"]), roles=roles
     )
@@ -198,7 +209,7 @@ def test_support_has_no_standing_access_and_sees_under_a_grant() -> None:
     access = access_of()
     assert rules(decided(access, "sam", wanted())) == ["nobody"] * 1
     found = decided(access, "sam", wanted("phone_number", incident=INCIDENT), requested(), approved())
-    assert (found.allowed, found.tenants, found.grant) == (True, Tenants.of("north"), "g1")
+    assert (found.allowed, found.tenants, found.grant) == (True, TenantSet.from_names("north"), "g1")
     assert (found.until, found.codes) == (NOW + 8 * HOUR, ("U201",))
 
 
@@ -259,7 +270,7 @@ def test_an_incident_is_read_under_its_grants_and_for_their_tenants_alone() -> N
     )
     asks = requested(groups=(), category=None, columns=("phone_number",))
     found = decided(access, "sam", wanted(incident=INCIDENT), asks, approved())
-    assert (found.tenants, found.withheld) == (Tenants.of("north"), {})
+    assert (found.tenants, found.withheld) == (TenantSet.from_names("north"), {})
     assert decided(access, "sam", wanted(), asks, approved()).withheld == {"phone_number": "category"}
     assert not decided(access, "sam", wanted("device_id", incident=INCIDENT)).allowed
 
@@ -296,7 +307,7 @@ def test_roles_that_conflict_through_groups_that_others_vouch_for_open_nothing()
     )
     assert decided(access, "ann", wanted("device_id")).allowed
     assert rules(decided(access, "ann", wanted("device_id"), vouched=("admins",))) == ["conflict"]
-    assert not permit(access, Account("ann", frozenset({"admins"})), "roles/assign", NOW).allowed
+    assert not decide_permission(access, UserAccount("ann", frozenset({"admins"})), "roles/assign", NOW).allowed
 
 
 def test_nobody_gets_into_a_group_of_the_file_by_saying_so() -> None:
@@ -316,12 +327,12 @@ def test_conflicting_roles_in_one_person_are_refused_with_the_file() -> None:
 
 def test_an_act_is_permitted_by_a_role_in_its_scope() -> None:
     access = access_of(assignment("operator", "ops", tenants=["north"]), assignment("auditor", "olga"))
-    ops = Account("ops")
-    assert permit(access, ops, "settings/set", NOW, tenant="north").allowed
-    assert rules(permit(access, ops, "settings/set", NOW, tenant="south")) == ["out_of_scope"]
-    assert rules(permit(access, ops, "keys/rotate", NOW)) == ["out_of_scope"]
-    assert rules(permit(access, ops, "consent/give", NOW, tenant="north")) == ["nobody"]
-    assert permit(access, Account("olga"), "audit/read", NOW).allowed
+    ops = UserAccount("ops")
+    assert decide_permission(access, ops, "settings/set", NOW, tenant="north").allowed
+    assert rules(decide_permission(access, ops, "settings/set", NOW, tenant="south")) == ["out_of_scope"]
+    assert rules(decide_permission(access, ops, "keys/rotate", NOW)) == ["out_of_scope"]
+    assert rules(decide_permission(access, ops, "consent/give", NOW, tenant="north")) == ["nobody"]
+    assert decide_permission(access, UserAccount("olga"), "audit/read", NOW).allowed
 
 
 def test_an_auditor_writes_nothing_whatever_a_file_says() -> None:
@@ -334,8 +345,8 @@ def test_decisions_tell_whether_they_open_the_same() -> None:
     acts = (requested(), approved())
     want = wanted("phone_number", incident=INCIDENT)
     first = decided(access_of(), "sam", want, *acts)
-    assert first.gives_the_same(decided(access_of(), "sam", want, *acts, at=NOW + SECOND))
-    assert not first.gives_the_same(decided(access_of(), "sam", want, *acts, act("revoked", "pia", NOW)))
+    assert first.has_same_effect(decided(access_of(), "sam", want, *acts, at=NOW + SECOND))
+    assert not first.has_same_effect(decided(access_of(), "sam", want, *acts, act("revoked", "pia", NOW)))
     assert first.holds(NOW + 8 * HOUR - SECOND)
     assert not first.holds(NOW + 8 * HOUR)
 

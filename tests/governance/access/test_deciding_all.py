@@ -8,8 +8,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from minimize.governance.access import Access, Account, Column, Decision, Grants, Wanted, decide
-from minimize.ledger.grants import GrantAct
+from minimize.governance.access import (
+    AccessDecision,
+    AccessRequest,
+    AccessRules,
+    DatasetColumn,
+    Grants,
+    UserAccount,
+    decide_access,
+)
+from minimize.ledger.access import GrantAct
 from tests.governance.access.factory import INCIDENT, NOW, access_of, approved, requested
 from tests.governance.access.reference import COLUMNS, EVERY_TENANT, OTHER, TENANTS, Given, Granted, open_cells
 from tests.world import assignment
@@ -34,7 +42,7 @@ Givens: TypeAlias = list[Given]
 Granteds: TypeAlias = list[Granted]
 
 
-def access(givens: Givens) -> Access:
+def access(givens: Givens) -> AccessRules:
     """The file: a role for each thing that is given to Sam, who may ask for everything, too."""
     roles: dict[str, Any] = {}
     assignments = [assignment("support_engineer", "sam"), assignment("privacy_officer", "pia")]
@@ -72,10 +80,12 @@ def acts(granted: Granteds) -> list[GrantAct]:
     return found
 
 
-def decision(givens: Givens, granted: Granteds, names: tuple[str, ...], *, incident: bool, whole: bool) -> Decision:
-    columns = tuple(Column(name, COLUMNS[name]) for name in names)
-    want = Wanted("telemetry", columns, "operations", INCIDENT if incident else None, whole=whole)
-    return decide(access(givens), Grants(tuple(acts(granted))), Account("sam"), want, NOW)
+def decision(
+    givens: Givens, granted: Granteds, names: tuple[str, ...], *, incident: bool, whole: bool
+) -> AccessDecision:
+    columns = tuple(DatasetColumn(name, COLUMNS[name]) for name in names)
+    want = AccessRequest("telemetry", columns, "operations", INCIDENT if incident else None, whole=whole)
+    return decide_access(access(givens), Grants(tuple(acts(granted))), UserAccount("sam"), want, NOW)
 
 
 @example(givens=DENIED_BY_NAME, granted=[], names=("device_id",), incident=False, whole=False)

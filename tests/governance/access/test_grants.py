@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.governance.access.grants import Grants
-from minimize.ledger.grants import GrantAct
+from minimize.ledger.access import GrantAct
 from tests.governance.access.factory import HOUR, NOW, SECOND, act, approved, asked, grant, grants, requested
 
 WAITS, LASTS = 4, 8
@@ -72,14 +72,14 @@ def test_a_denial_that_came_first_is_not_undone() -> None:
 
 def test_grants_are_told_apart_and_found_by_name_account_and_incident() -> None:
     found = grants(requested(grant="a1"), requested(grant="a2", by="sue"), approved(grant="a1"))
-    assert [each.id for each in found.every] == ["a1", "a2"]
-    assert [each.id for each in found.of("sam", "INC-7")] == ["a1"]
-    assert found.named("a") is None
-    assert found.named("a2") is found.every[1]
+    assert [each.id for each in found.all_grants] == ["a1", "a2"]
+    assert [each.id for each in found.for_incident("sam", "INC-7")] == ["a1"]
+    assert found.find("a") is None
+    assert found.find("a2") is found.all_grants[1]
 
 
 def test_acts_about_what_nobody_asked_for_are_no_grant() -> None:
-    assert Grants((approved(),)).every == ()
+    assert Grants((approved(),)).all_grants == ()
 
 
 @pytest.mark.parametrize("lasts", [SECOND, 8 * HOUR, timedelta(days=1)])

@@ -8,11 +8,10 @@ import jsonschema
 import pytest
 
 from minimize.errors import PolicyError
-from minimize.governance.access import access_from, find_access, load_access
-from minimize.governance.access.builtin import BUILTIN
+from minimize.governance.access import access_from_mapping, find_access_file, load_access
 from minimize.governance.access.load import examine_access
-from minimize.governance.access.model import GrantRules
-from minimize.governance.access.permissions import PERMISSIONS
+from minimize.governance.access.model import PERMISSIONS, GrantRules
+from minimize.governance.access.roles import BUILTIN_ROLES
 from minimize.governance.access.schema import access_schema
 from tests.governance.access.factory import HOUR, access_of
 from tests.world import access_file, assignment
@@ -115,10 +114,10 @@ def test_a_copy_goes_not_beyond_what_its_base_stands_for(role: dict[str, Any], c
 
 
 def test_no_role_but_the_administrators_assigns_and_support_reads_nothing() -> None:
-    assert [name for name, role in BUILTIN.items() if role.has("roles/assign")] == ["role_administrator"]
-    assert not BUILTIN["support_engineer"].has("dataset/read")
-    assert [each for each in BUILTIN["auditor"].allow if each.writes] == []
-    assert {each.name for role in BUILTIN.values() for each in role.allow} == set(PERMISSIONS)
+    assert [name for name, role in BUILTIN_ROLES.items() if role.has("roles/assign")] == ["role_administrator"]
+    assert not BUILTIN_ROLES["support_engineer"].has("dataset/read")
+    assert [each for each in BUILTIN_ROLES["auditor"].allow if each.writes] == []
+    assert {each.name for role in BUILTIN_ROLES.values() for each in role.allow} == set(PERMISSIONS)
 
 
 @pytest.mark.parametrize(
@@ -156,35 +155,35 @@ def test_an_account_is_of_one_person() -> None:
 def test_without_a_word_about_grants_they_last_as_everywhere() -> None:
     rules = GrantRules()
     assert (rules.default, rules.unanswered) == (8 * HOUR, 96 * HOUR)
-    assert access_from({"version": 1}).grants == rules
+    assert access_from_mapping({"version": 1}).grants == rules
 
 
 def test_the_file_is_found_through_the_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert find_access() is None
+    assert find_access_file() is None
     (tmp_path / "minimize.yaml").write_text("access: rules/access.yaml\n")
     with pytest.raises(PolicyError, match="no access file"):
-        find_access()
+        find_access_file()
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules" / "access.yaml").write_text("version: 1\n")
     (tmp_path / "below").mkdir()
-    assert find_access(tmp_path / "below") == tmp_path / "rules" / "access.yaml"
+    assert find_access_file(tmp_path / "below") == tmp_path / "rules" / "access.yaml"
     (tmp_path / "minimize.yaml").write_text("access: {file: rules/access.yaml, encrypt: by_category}\n")
-    assert find_access() == tmp_path / "rules" / "access.yaml"
+    assert find_access_file() == tmp_path / "rules" / "access.yaml"
     (tmp_path / "minimize.yaml").write_text("access: {encrypt: by_category}\n")
-    assert find_access() is None
+    assert find_access_file() is None
     (tmp_path / "minimize.yaml").write_text("access: [a, b]\n")
     with pytest.raises(PolicyError, match="cannot be read"):
-        find_access()
+        find_access_file()
 
 
 def test_the_schema_takes_what_the_loader_takes() -> None:
-    from minimize.policy.faults import Faults
-    from minimize.policy.yaml import parse
+    from minimize.policy.faults import FaultList
+    from minimize.policy.yaml_nodes import parse_yaml
 
-    root = parse(FULL, Faults())
+    root = parse_yaml(FULL, FaultList())
     assert root is not None
-    plain = json.loads(json.dumps(root.plain()))
+    plain = json.loads(json.dumps(root.to_data()))
     jsonschema.Draft202012Validator.check_schema(access_schema())
     jsonschema.validate(plain, access_schema())
     for wrong in ({"version": 2}, {"version": 1, "extra": 1}, access_file(roles={"a": {"copy": "nobody"}})):
@@ -195,9 +194,9 @@ def test_the_schema_takes_what_the_loader_takes() -> None:
 def test_the_configuration_may_demand_encryption_beside_naming_the_file(tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text("version: 1\n")
     (tmp_path / "minimize.yaml").write_text("access: {file: rules.yaml, encrypt: by_category}\n")
-    assert find_access(tmp_path) == tmp_path / "rules.yaml"
+    assert find_access_file(tmp_path) == tmp_path / "rules.yaml"
 
 
 def test_a_configuration_that_only_demands_encryption_names_no_file(tmp_path: Path) -> None:
     (tmp_path / "minimize.yaml").write_text("access: {encrypt: by_category}\n")
-    assert find_access(tmp_path) is None
+    assert find_access_file(tmp_path) is None

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from minimize.governance.access.views import View, coarsest, is_view, shows_less, views_on
+from minimize.governance.access.roles import RoleView, coarsest_view, is_view_step, shows_less, views_of_column
 from minimize.techniques import TECHNIQUES, Technique
 from tests.governance.access.factory import access_of
 
 
-def view(way: Any) -> View:
+def view(way: Any) -> RoleView:
     """A view as a file says it."""
     roles = {"mine": {"copy": "analyst", "views": {"d": {"c": way}}}}
     return access_of(roles=roles).roles["mine"].views["d"]["c"]
@@ -35,13 +35,15 @@ PRESENCE = view("presence")
         ((view({"mask": {"keep_last": 4}}), view({"mask": {"keep_first": 2}})), None),
     ],
 )
-def test_the_coarsest_counts_in_whatever_order_they_come(views: tuple[View, ...], expected: View | None) -> None:
-    assert {coarsest(order) for order in permutations(views)} == {expected}
+def test_the_coarsest_counts_in_whatever_order_they_come(
+    views: tuple[RoleView, ...], expected: RoleView | None
+) -> None:
+    assert {coarsest_view(order) for order in permutations(views)} == {expected}
 
 
 def test_only_what_needs_nothing_but_the_value_can_be_a_view() -> None:
     def needs(kind: Any, **said: Any) -> bool:
-        return not is_view(kind.model_validate(said))
+        return not is_view_step(kind.model_validate(said))
 
     assert needs(TECHNIQUES["pseudonymize"], key="k", per="tenant_id")
     assert needs(TECHNIQUES["tokenize"], key="k", per="tenant_id")
@@ -58,6 +60,6 @@ def test_a_view_that_the_output_has_already_shows_no_less() -> None:
 
 def test_a_view_by_a_table_of_values_counts_once() -> None:
     by_name = view({"map": {"values": {"A": "old"}, "otherwise": "new"}})
-    assert coarsest([by_name, by_name]) == by_name
+    assert coarsest_view([by_name, by_name]) == by_name
     roles = {"mine": {"copy": "analyst", "views": {"d": {"c": {"map": {"values": {"A": "old"}, "otherwise": "new"}}}}}}
-    assert views_on(access_of(roles=roles).roles["mine"], "d", "c") == [by_name]
+    assert views_of_column(access_of(roles=roles).roles["mine"], "d", "c") == [by_name]

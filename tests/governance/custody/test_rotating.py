@@ -8,13 +8,13 @@ from datetime import timedelta
 import pytest
 
 import minimize
-from minimize.auditing import log_entries
 from minimize.errors import KeyringError, LedgerError
-from minimize.governance.custody.rotating import rotate
-from minimize.keys import Keyring, Master
-from minimize.keys.create import destroy_key
-from minimize.ledger.audit import Wanted
-from minimize.switching import House as Where
+from minimize.governance.key_rotation import rotate_keys
+from minimize.governance.workspace import Workspace as Where
+from minimize.keys import Keyring, MasterKey
+from minimize.keys.keyring import destroy_key
+from minimize.ledger.audit_log import EntryFilter
+from minimize.runs.audit_log import log_entries
 from tests.project import AT, BEFORE, DAY, Project, events
 
 NOW = AT + timedelta(hours=1)
@@ -25,7 +25,7 @@ def where(project: Project) -> Where:
 
 
 def said(project: Project) -> list[tuple[str, str]]:
-    entries = log_entries(project.folder / "ledger.db", Wanted(activity="keys"))
+    entries = log_entries(project.folder / "ledger.db", EntryFilter(activity="keys"))
     return [
         (each["operation"], each["resources"][0]["name"])
         for each in map(json.loads, (entry.event for entry in entries))
@@ -34,8 +34,8 @@ def said(project: Project) -> list[tuple[str, str]]:
 
 
 def test_a_new_version_is_for_new_files_and_the_old_one_still_decrypts(ran: Project) -> None:
-    made = rotate(where(ran), NOW).made
-    assert made == (Master("encrypt.footer", 2), Master("encrypt.pseudonymized", 2))
+    made = rotate_keys(where(ran), NOW).versions
+    assert made == (MasterKey("encrypt.footer", 2), MasterKey("encrypt.pseudonymized", 2))
     before = ran.rows()
     ran.records(events(40), DAY)
     ran.run(date=DAY)
@@ -45,17 +45,19 @@ def test_a_new_version_is_for_new_files_and_the_old_one_still_decrypts(ran: Proj
 
 
 def test_one_key_is_rotated_alone(ran: Project) -> None:
-    assert rotate(where(ran), NOW, names=["encrypt.pseudonymized"]).made == (Master("encrypt.pseudonymized", 2),)
+    assert rotate_keys(where(ran), NOW, names=["encrypt.pseudonymized"]).versions == (
+        MasterKey("encrypt.pseudonymized", 2),
+    )
     assert Keyring.load(ran.keys).version_of("encrypt.footer") == 1
 
 
 def test_a_key_that_is_not_there_is_refused(ran: Project) -> None:
     with pytest.raises(KeyringError, match="there is no master key device"):
-        rotate(where(ran), NOW, names=["device"])
+        rotate_keys(where(ran), NOW, names=["device"])
 
 
 def test_keys_of_techniques_are_not_rotated(ran: Project) -> None:
-    rotate(where(ran), NOW)
+    rotate_keys(where(ran), NOW)
     ring = Keyring.load(ran.keys)
     assert {name: ring.version_of(name) for name in ("device", "signing", "subject")} == dict.fromkeys(
         ("device", "signing", "subject"), 1
@@ -64,7 +66,7 @@ def test_keys_of_techniques_are_not_rotated(ran: Project) -> None:
 
 def test_rewriting_leaves_rows_and_policies_and_changes_every_key(ran: Project) -> None:
     before = ran.rows()
-    done = rotate(where(ran), NOW, outputs=[ran.out])
+    done = rotate_keys(where(ran), NOW, outputs=[ran.out])
     assert ran.master_keys() == {"encrypt.pseudonymized/2"}
     assert ran.rows() == before
     assert [receipt.kind for receipt in done.receipts] == ["rotate", "rotate"]
@@ -72,7 +74,7 @@ def test_rewriting_leaves_rows_and_policies_and_changes_every_key(ran: Project) 
 
 
 def test_the_receipt_says_what_stands_in_for_what_and_under_which_keys(ran: Project) -> None:
-    first, second = rotate(where(ran), NOW, outputs=[ran.out]).receipts
+    first, second = rotate_keys(where(ran), NOW, outputs=[ran.out]).receipts
     assert [first.dates, second.dates] == [(BEFORE,), (DAY,)]
     assert first.keys == ("device/1", "encrypt.footer/2", "encrypt.pseudonymized/2")
     assert [file.keys for file in first.outputs["records"].files] == [("encrypt.footer/2", "encrypt.pseudonymized/2")]
@@ -83,17 +85,17 @@ def test_the_receipt_says_what_stands_in_for_what_and_under_which_keys(ran: Proj
 def test_the_index_still_finds_subjects(ran: Project) -> None:
     device = ran.rows()[0]["device_id"]
     before = minimize.read(ran.out, keys=ran.keys, subjects=device).num_rows
-    rotate(where(ran), NOW, outputs=[ran.out])
+    rotate_keys(where(ran), NOW, outputs=[ran.out])
     assert minimize.read(ran.out, keys=ran.keys, subjects=device).num_rows == before > 0
 
 
 def test_rewriting_again_has_nothing_to_do(ran: Project) -> None:
-    rotate(where(ran), NOW, outputs=[ran.out])
-    assert rotate(where(ran), NOW, outputs=[ran.out], new=False).receipts == ()
+    rotate_keys(where(ran), NOW, outputs=[ran.out])
+    assert rotate_keys(where(ran), NOW, outputs=[ran.out], new=False).receipts == ()
 
 
 def test_after_rewriting_nothing_needs_the_old_version(ran: Project) -> None:
-    rotate(where(ran), NOW, outputs=[ran.out])
+    rotate_keys(where(ran), NOW, outputs=[ran.out])
     for name in ("encrypt.footer", "encrypt.pseudonymized"):
         destroy_key(ran.keys, name, 1, now=NOW)
     assert len(ran.rows()) == 80
@@ -102,25 +104,25 @@ def test_after_rewriting_nothing_needs_the_old_version(ran: Project) -> None:
 
 def test_what_nobody_can_read_any_more_is_left_alone(apart: Project) -> None:
     destroy_key(apart.keys, "encrypt.pseudonymized.t-north", 1, now=NOW)
-    done = rotate(where(apart), NOW, outputs=[apart.out])
+    done = rotate_keys(where(apart), NOW, outputs=[apart.out])
     assert apart.master_keys() == {"encrypt.pseudonymized.t-north/1", "encrypt.pseudonymized.t-south/2"}
-    assert done.made == (Master("encrypt.footer", 2), Master("encrypt.pseudonymized.t-south", 2))
+    assert done.versions == (MasterKey("encrypt.footer", 2), MasterKey("encrypt.pseudonymized.t-south", 2))
 
 
 def test_the_audit_log_tells_of_each_version(ran: Project) -> None:
-    rotate(where(ran), NOW)
+    rotate_keys(where(ran), NOW)
     assert said(ran) == [("rotate", "encrypt.footer/2"), ("rotate", "encrypt.pseudonymized/2")]
 
 
 def test_without_a_ledger_it_refuses_and_nothing_is_made(ran: Project) -> None:
     (ran.folder / "minimize.yaml").write_text("keys: test.keys\n")
     with pytest.raises(LedgerError):
-        rotate(where(ran), NOW)
+        rotate_keys(where(ran), NOW)
     assert Keyring.load(ran.keys).version_of("encrypt.footer") == 1
 
 
 def test_a_run_after_a_rewriting_replaces_what_was_rewritten(ran: Project) -> None:
-    rotate(where(ran), NOW, outputs=[ran.out])
+    rotate_keys(where(ran), NOW, outputs=[ran.out])
     ran.records(events(10), DAY)
     ran.run(date=DAY, allow_shrink=True)
     assert len(ran.rows()) == 50
@@ -128,5 +130,5 @@ def test_a_run_after_a_rewriting_replaces_what_was_rewritten(ran: Project) -> No
 
 
 def test_another_master_key_is_not_asked_for(ran: Project) -> None:
-    rotate(where(ran), NOW, outputs=[ran.out])
+    rotate_keys(where(ran), NOW, outputs=[ran.out])
     assert "encrypt.identified" not in Keyring.load(ran.keys).names()

@@ -9,10 +9,10 @@ import pytest
 
 import minimize
 from minimize.errors import KeyringError
-from minimize.governance.custody.rotating import rotate
-from minimize.governance.custody.shredding import shred
-from minimize.keys import Keyring, Master
-from minimize.switching import House as Where
+from minimize.governance.crypto_shredding import shred_keys
+from minimize.governance.key_rotation import rotate_keys
+from minimize.governance.workspace import Workspace as Where
+from minimize.keys import Keyring, MasterKey
 from tests.project import AT, Project, events
 from tests.vaulting import TOKEN, openbao, small
 
@@ -45,22 +45,22 @@ def test_whoever_has_no_token_reads_nothing(kept: Project, monkeypatch: pytest.M
 
 def test_files_are_encrypted_anew_under_a_new_version(kept: Project) -> None:
     before = kept.rows()
-    done = rotate(Where(keys=kept.keys), NOW, outputs=[kept.out])
-    assert done.made == (Master("encrypt.footer", 2), Master("encrypt.pseudonymized", 2))
+    done = rotate_keys(Where(keys=kept.keys), NOW, outputs=[kept.out])
+    assert done.versions == (MasterKey("encrypt.footer", 2), MasterKey("encrypt.pseudonymized", 2))
     assert kept.master_keys() == {"encrypt.pseudonymized/2"}
     assert kept.rows() == before
     minimize.verify(kept.out, keys=kept.keys)
 
 
 def test_a_shredded_version_opens_nothing(kept: Project) -> None:
-    found = shred(Where(keys=kept.keys), NOW, key="encrypt.pseudonymized/1", yes=True)
+    found = shred_keys(Where(keys=kept.keys), NOW, key="encrypt.pseudonymized/1", yes=True)
     assert [each.rows for each in found.unreadable] == [40]
     with pytest.raises(KeyringError, match="was destroyed"):
         kept.rows()
 
 
 def test_versions_before_it_are_listed_for_they_go_too(kept: Project) -> None:
-    rotate(Where(keys=kept.keys), NOW)
-    found = shred(Where(keys=kept.keys), NOW, key="encrypt.pseudonymized/2")
-    assert found.masters == (Master("encrypt.pseudonymized", 1), Master("encrypt.pseudonymized", 2))
+    rotate_keys(Where(keys=kept.keys), NOW)
+    found = shred_keys(Where(keys=kept.keys), NOW, key="encrypt.pseudonymized/2")
+    assert found.masters == (MasterKey("encrypt.pseudonymized", 1), MasterKey("encrypt.pseudonymized", 2))
     assert [each.rows for each in found.unreadable] == [40]

@@ -11,25 +11,25 @@ import pytest
 
 from minimize.errors import ConfigurationError, RefusedError
 from minimize.governance.incidents import (
-    Case,
     Incident,
-    agree,
-    close,
-    declare,
-    exempt,
-    measure,
+    NewIncident,
+    approve_exemption,
+    close_incident,
+    declare_incident,
+    load_incidents,
     open_incident,
-    recorded,
-    scope,
+    record_measure,
+    request_exemption,
+    scope_incident,
 )
-from minimize.ledger.asked import logged
-from minimize.ledger.audit import Wanted, told
-from minimize.switching import House as Places
+from minimize.governance.workspace import Workspace as Places
+from minimize.ledger.audit_check import find_entries
+from minimize.ledger.audit_log import EntryFilter, entry_event
 from tests.governance.outputs import published
 from tests.project import Builds, Project
 
 NOW = datetime.now(UTC)
-CASE = Case("INC-1", "A lost disk", (NOW - timedelta(days=1), None), NOW, ["date:2026-11-24"])
+CASE = NewIncident("INC-1", "A lost disk", (NOW - timedelta(days=1), None), NOW, ["date:2026-11-24"])
 Acts = Callable[[str], None]
 
 
@@ -42,9 +42,9 @@ def _places(builds: Builds, project: Project) -> Places:
 @pytest.fixture(name="scoped")
 def _scoped(project: Project, places: Places) -> Incident:
     now = datetime.now(UTC)
-    case = Case("INC-1", "A lost disk", (NOW - timedelta(days=1), None), now, [f"output:{project.out}"])
+    case = NewIncident("INC-1", "A lost disk", (NOW - timedelta(days=1), None), now, [f"output:{project.out}"])
     open_incident(case, places, now)
-    return scope("INC-1", places, NOW)
+    return scope_incident("INC-1", places, NOW)
 
 
 @pytest.fixture(name="acts")
@@ -69,9 +69,9 @@ def test_an_incident_is_opened_once(places: Places) -> None:
     ],
 )
 def test_what_cannot_be_so_is_not_opened(places: Places, changes: dict[str, Any]) -> None:
-    said = {name: getattr(CASE, name) for name in Case.__slots__} | changes
+    said = {name: getattr(CASE, name) for name in NewIncident.__slots__} | changes
     with pytest.raises(ConfigurationError):
-        open_incident(Case(**said), places, NOW)
+        open_incident(NewIncident(**said), places, NOW)
 
 
 def test_times_that_run_backwards_are_told_with_the_options_that_say_them(places: Places) -> None:
@@ -96,32 +96,32 @@ def test_what_is_not_known_or_over_yet_is_not_said_to_be(places: Places, changes
     with pytest.raises(ConfigurationError) as caught:
         open_incident(replace(CASE, **changes), places, NOW)
     assert caught.value.hint == "--to and --known are not after now"
-    assert recorded(places) == {}
+    assert load_incidents(places) == {}
 
 
 def test_the_clock_starts_when_it_is_declared(places: Places, scoped: Incident) -> None:
     assert scoped.due is None
-    found = declare("INC-1", places, NOW)
+    found = declare_incident("INC-1", places, NOW)
     assert found.due == NOW + timedelta(hours=72)
     assert not found.is_overdue(NOW + timedelta(hours=72))
     assert found.is_overdue(NOW + timedelta(hours=72, seconds=1))
     with pytest.raises(ConfigurationError, match="declared before"):
-        declare("INC-1", places, NOW)
+        declare_incident("INC-1", places, NOW)
 
 
 def test_a_declared_incident_that_nobody_scoped_is_overdue_too(places: Places) -> None:
     open_incident(CASE, places, NOW)
-    assert declare("INC-1", places, NOW).is_overdue(NOW + timedelta(hours=73))
+    assert declare_incident("INC-1", places, NOW).is_overdue(NOW + timedelta(hours=73))
 
 
 def test_an_exception_counts_once_somebody_else_agreed(places: Places, scoped: Incident, acts: Acts) -> None:
     acts("ann")
-    assert exempt("INC-1", "north", "its data was public", places, NOW).pending == ("north", "south")
+    assert request_exemption("INC-1", "north", "its data was public", places, NOW).pending == ("north", "south")
     with pytest.raises(RefusedError) as error:
-        agree("INC-1", "north", places, NOW)
+        approve_exemption("INC-1", "north", places, NOW)
     assert [each.code for each in error.value.findings] == ["K021"]
     acts("bob")
-    assert agree("INC-1", "north", places, NOW).pending == ("south",)
+    assert approve_exemption("INC-1", "north", places, NOW).pending == ("south",)
 
 
 @pytest.mark.parametrize(("tenant", "why"), [("west", "nobody knows it"), ("north", " ")])
@@ -129,63 +129,63 @@ def test_an_exception_is_for_an_affected_tenant_and_has_a_reason(
     places: Places, scoped: Incident, tenant: str, why: str
 ) -> None:
     with pytest.raises(ConfigurationError):
-        exempt("INC-1", tenant, why, places, NOW)
+        request_exemption("INC-1", tenant, why, places, NOW)
 
 
 def test_nobody_agrees_to_what_was_not_asked_for(places: Places, scoped: Incident) -> None:
     with pytest.raises(ConfigurationError):
-        agree("INC-1", "north", places, NOW)
+        approve_exemption("INC-1", "north", places, NOW)
 
 
 def test_a_declared_incident_closes_once_all_were_told(places: Places, scoped: Incident) -> None:
-    declare("INC-1", places, NOW)
+    declare_incident("INC-1", places, NOW)
     with pytest.raises(RefusedError) as error:
-        close("INC-1", "security_incident", "it was nothing", places, NOW)
+        close_incident("INC-1", "security_incident", "it was nothing", places, NOW)
     assert [each.code for each in error.value.findings] == ["K022"]
 
 
 def test_who_declared_it_does_not_call_it_a_false_positive(places: Places, scoped: Incident, acts: Acts) -> None:
     acts("ann")
-    declare("INC-1", places, NOW)
+    declare_incident("INC-1", places, NOW)
     with pytest.raises(RefusedError):
-        close("INC-1", "false_positive", "a test", places, NOW)
+        close_incident("INC-1", "false_positive", "a test", places, NOW)
     acts("bob")
-    found = close("INC-1", "false_positive", "a test", places, NOW)
+    found = close_incident("INC-1", "false_positive", "a test", places, NOW)
     assert (found.state, found.is_overdue(NOW + timedelta(days=9))) == ("closed", False)
 
 
 def test_a_reportable_incident_is_declared_first(places: Places, scoped: Incident) -> None:
     with pytest.raises(ConfigurationError):
-        close("INC-1", "customer_reportable", "done", places, NOW)
+        close_incident("INC-1", "customer_reportable", "done", places, NOW)
 
 
 def test_nothing_follows_on_the_end(places: Places, scoped: Incident) -> None:
-    close("INC-1", "security_incident", "nobody is concerned", places, NOW)
+    close_incident("INC-1", "security_incident", "nobody is concerned", places, NOW)
     with pytest.raises(ConfigurationError, match="closed"):
-        measure("INC-1", "measure", "more", places, NOW)
+        record_measure("INC-1", "measure", "more", places, NOW)
 
 
 def test_an_incident_that_is_not_there_has_no_steps(places: Places, scoped: Incident) -> None:
     with pytest.raises(ConfigurationError):
-        declare("INC-2", places, NOW)
+        declare_incident("INC-2", places, NOW)
 
 
 def test_what_was_taken_down_is_kept_in_order(places: Places, scoped: Incident) -> None:
-    measure("INC-1", "measure", "the disk was wiped", places, NOW)
-    measure("INC-1", "measure", "the key was changed", places, NOW)
-    measure("INC-1", "action", "change your passwords", places, NOW)
-    found = recorded(places)["INC-1"]
-    assert found.said("measure") == ("the disk was wiped", "the key was changed")
-    assert found.said("action") == ("change your passwords",)
+    record_measure("INC-1", "measure", "the disk was wiped", places, NOW)
+    record_measure("INC-1", "measure", "the key was changed", places, NOW)
+    record_measure("INC-1", "action", "change your passwords", places, NOW)
+    found = load_incidents(places)["INC-1"]
+    assert found.statements("measure") == ("the disk was wiped", "the key was changed")
+    assert found.statements("action") == ("change your passwords",)
 
 
 def test_the_audit_log_is_told_of_each_step_and_not_of_what_it_says(
     places: Places, scoped: Incident, acts: Acts
 ) -> None:
     acts("ann")
-    measure("INC-1", "measure", "the disk was wiped", places, NOW)
-    with places.opened() as ledger:
-        found = [told(each) for each in logged(ledger, Wanted(correlation="INC-1"))]
+    record_measure("INC-1", "measure", "the disk was wiped", places, NOW)
+    with places.open_ledger() as ledger:
+        found = [entry_event(each) for each in find_entries(ledger, EntryFilter(correlation="INC-1"))]
     assert [each["operation"] for each in found] == ["opened", "scoped", "measured"]
     assert found[-1]["actor"]["user"] == "ann"
     assert "wiped" not in str(found)
@@ -193,12 +193,12 @@ def test_the_audit_log_is_told_of_each_step_and_not_of_what_it_says(
 
 def test_the_audit_log_is_told_of_what_was_refused(places: Places, scoped: Incident, acts: Acts) -> None:
     acts("ann")
-    exempt("INC-1", "north", "its data was public", places, NOW)
+    request_exemption("INC-1", "north", "its data was public", places, NOW)
     with pytest.raises(RefusedError) as error:
-        agree("INC-1", "north", places, NOW)
+        approve_exemption("INC-1", "north", places, NOW)
     assert error.value.__context__ is None
-    with places.opened() as ledger:
-        last = told(logged(ledger, Wanted(correlation="INC-1"))[-1])
+    with places.open_ledger() as ledger:
+        last = entry_event(find_entries(ledger, EntryFilter(correlation="INC-1"))[-1])
     assert (last["operation"], last["result"], last["actor"]["user"]) == ("exempted", "refused", "ann")
     assert last["resources"][0]["changed_properties"][0]["new"] == "K021"
-    assert recorded(places)["INC-1"].pending == ("north", "south")
+    assert load_incidents(places)["INC-1"].pending == ("north", "south")

@@ -9,13 +9,21 @@ from typing import Any
 import pytest
 
 from minimize.errors import ConfigurationError
-from minimize.governance.custody.rotating import rotate
-from minimize.governance.incidents import Case, Exposure, Scope, close, declare, open_incident, scope
+from minimize.governance.incidents import (
+    Exposure,
+    IncidentScope,
+    NewIncident,
+    close_incident,
+    declare_incident,
+    open_incident,
+    scope_incident,
+)
+from minimize.governance.key_rotation import rotate_keys
 from minimize.governance.retention.retract import retract
-from minimize.io.published import receipts
-from minimize.keys.create import add_key
-from minimize.receipt import Receipt
-from minimize.switching import House as Places
+from minimize.governance.workspace import Workspace as Places
+from minimize.keys.keyring import add_key
+from minimize.output.reader import load_receipts
+from minimize.receipts import Receipt
 from tests.governance.outputs import PER_TENANT, scoped
 from tests.project import AT, BEFORE, DAY, Project, events
 
@@ -34,7 +42,7 @@ def ran(project: Project, *tenants: str, day: str = DAY, name: str = "a") -> Rec
     return project.run(date=day)
 
 
-def names(found: Scope) -> list[str]:
+def names(found: IncidentScope) -> list[str]:
     return [each.tenant for each in found.tenants]
 
 
@@ -66,8 +74,10 @@ def test_a_zone_moves_no_window(project: Project) -> None:
     ran(project, "north")
     places = Places(output=project.out, keys=project.keys)
     east = datetime.now(UTC).astimezone(timezone(timedelta(hours=14)))
-    open_incident(Case("I", "A disk", (east - HOUR, None), east, [f"output:{project.out}"]), places, datetime.now(UTC))
-    assert scope("I", places, datetime.now(UTC)).affected == ("north",)
+    open_incident(
+        NewIncident("I", "A disk", (east - HOUR, None), east, [f"output:{project.out}"]), places, datetime.now(UTC)
+    )
+    assert scope_incident("I", places, datetime.now(UTC)).affected == ("north",)
 
 
 def test_a_key_that_was_rotated_affects_whom_its_version_was_used_for(project: Project) -> None:
@@ -83,8 +93,8 @@ def test_a_key_that_was_rotated_affects_whom_its_version_was_used_for(project: P
 def test_a_master_key_opens_what_stood_under_it_before_files_were_encrypted_anew(project: Project) -> None:
     project.pipeline(aggregates=None, records={"encrypt": "by_category"})
     first = ran(project, "north", "south")
-    rotate(Places(output=project.out, keys=project.keys), AT, outputs=[project.out])
-    again = receipts(project.out)[-1]
+    rotate_keys(Places(output=project.out, keys=project.keys), AT, outputs=[project.out])
+    again = load_receipts(project.out)[-1]
     old, new = "key:encrypt.pseudonymized/1", "key:encrypt.pseudonymized/2"
     before, after = (first.finished, again.finished - TICK), (again.finished, again.finished + HOUR)
     assert names(scoped(project, old, window=before)) == names(scoped(project, new, window=after)) == ["north", "south"]
@@ -166,19 +176,19 @@ def test_what_matches_is_not_said_to_match_nothing(project: Project, texts: Sequ
 
 def test_a_window_that_ends_before_it_begins_is_refused() -> None:
     with pytest.raises(ConfigurationError):
-        Exposure.of(["actor:ann@2026-11-25T00:00Z/2026-11-24T00:00Z"])
+        Exposure.parse(["actor:ann@2026-11-25T00:00Z/2026-11-24T00:00Z"])
 
 
 def test_a_closed_incident_stays_closed_and_another_may_name_the_same(project: Project) -> None:
     ran(project, "north")
     places, now = Places(output=project.out, keys=project.keys), datetime.now(UTC)
-    case = Case("I", "A disk", (now - HOUR, None), now, [f"output:{project.out}"])
+    case = NewIncident("I", "A disk", (now - HOUR, None), now, [f"output:{project.out}"])
     open_incident(case, places, now)
-    scope("I", places, now)
-    close("I", "security_incident", "it was found", places, now)
+    scope_incident("I", places, now)
+    close_incident("I", "security_incident", "it was found", places, now)
     with pytest.raises(ConfigurationError, match="closed"):
-        scope("I", places, now)
+        scope_incident("I", places, now)
     with pytest.raises(ConfigurationError, match="closed"):
-        declare("I", places, now)
-    open_incident(Case("I-again", *(getattr(case, name) for name in Case.__slots__[1:])), places, now)
-    assert scope("I-again", places, now).affected == ("north",)
+        declare_incident("I", places, now)
+    open_incident(NewIncident("I-again", *(getattr(case, name) for name in NewIncident.__slots__[1:])), places, now)
+    assert scope_incident("I-again", places, now).affected == ("north",)

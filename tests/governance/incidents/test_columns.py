@@ -5,7 +5,14 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from minimize.governance.incidents.columns import FORMS, Known, highest, made_with, of_keys, over
+from minimize.governance.incidents.exposed_columns import (
+    EXPOSED_FORMS,
+    CompromisedKeys,
+    encrypting_keys,
+    most_revealing,
+    technique_keys,
+    uses_keys,
+)
 
 MASTERS = ("encrypt.footer/1", "encrypt.identified/1", "encrypt.pseudonymized/2")
 
@@ -17,16 +24,16 @@ def column(category: str = "pseudonymized", technique: str = "pseudonymize", key
 
 @pytest.mark.parametrize("category", ["identified", "pseudonymized", "aggregated"])
 def test_without_keys_a_column_has_the_form_of_its_category(category: str) -> None:
-    assert Known().column(column(category), ()).form == category
+    assert CompromisedKeys().column(column(category), ()).form == category
 
 
 @pytest.mark.parametrize(("keys", "form"), [("device/1", "identified"), ("device/2", "pseudonymized")])
 def test_the_key_of_a_pseudonym_names_whom_it_stands_for(keys: str, form: str) -> None:
-    assert Known(frozenset({keys})).column(column(), ()).form == form
+    assert CompromisedKeys(frozenset({keys})).column(column(), ()).form == form
 
 
 def test_a_shift_of_dates_that_is_undone_names_nobody() -> None:
-    assert Known(frozenset({"device/1"})).column(column(technique="shift_dates"), ()).form == "pseudonymized"
+    assert CompromisedKeys(frozenset({"device/1"})).column(column(technique="shift_dates"), ()).form == "pseudonymized"
 
 
 @pytest.mark.parametrize(
@@ -41,28 +48,28 @@ def test_a_shift_of_dates_that_is_undone_names_nobody() -> None:
     ],
 )
 def test_what_is_encrypted_is_opened_by_its_own_master_key_alone(keys: tuple[str, ...], form: str) -> None:
-    assert Known(frozenset(keys)).column(column(), MASTERS).form == form
+    assert CompromisedKeys(frozenset(keys)).column(column(), MASTERS).form == form
 
 
 def test_what_was_read_through_the_door_came_in_the_clear() -> None:
-    assert Known(opened=True).column(column(), MASTERS).form == "pseudonymized"
+    assert CompromisedKeys(is_decrypted=True).column(column(), MASTERS).form == "pseudonymized"
 
 
 def test_a_tenant_has_master_keys_of_its_own() -> None:
-    assert over("identified", ["encrypt.identified.t-north/3"]) == {"encrypt.identified.t-north/3"}
+    assert encrypting_keys("identified", ["encrypt.identified.t-north/3"]) == {"encrypt.identified.t-north/3"}
 
 
 def test_what_a_key_reaches_was_made_with_it_or_is_encrypted_under_it() -> None:
-    assert of_keys(column(), (), ["device/1"])
-    assert of_keys(column(key=""), MASTERS, ["encrypt.pseudonymized/2"])
-    assert not of_keys(column(), MASTERS, ["device/2", "encrypt.identified/1"])
+    assert uses_keys(column(), (), ["device/1"])
+    assert uses_keys(column(key=""), MASTERS, ["encrypt.pseudonymized/2"])
+    assert not uses_keys(column(), MASTERS, ["device/2", "encrypt.identified/1"])
 
 
 def test_a_nested_column_was_made_with_the_keys_of_all_its_leaves() -> None:
     nested = pa.field("x", pa.string(), metadata={"minimize:key/a": "device/1", "minimize:key/b": "user/2,device/1"})
-    assert made_with(nested) == {"device/1", "user/2"}
+    assert technique_keys(nested) == {"device/1", "user/2"}
 
 
 def test_the_form_that_tells_most_counts() -> None:
-    assert highest(FORMS) == "identified"
-    assert highest(form for form in ("aggregated", "encrypted")) == "aggregated"
+    assert most_revealing(EXPOSED_FORMS) == "identified"
+    assert most_revealing(form for form in ("aggregated", "encrypted")) == "aggregated"

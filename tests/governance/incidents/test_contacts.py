@@ -26,13 +26,13 @@ def written(folder: Path, text: str, name: str = "contacts.csv") -> Path:
 
 def test_the_contact_for_privacy_is_told_else_the_administrators(tmp_path: Path) -> None:
     found = load_contacts(written(tmp_path, CSV))
-    assert [each.name for each in found.of("north")] == ["Pia"]
-    assert [each.name for each in found.of("south")] == ["Sam"]
-    assert found.of("west") == ()
+    assert [each.name for each in found.for_tenant("north")] == ["Pia"]
+    assert [each.name for each in found.for_tenant("south")] == ["Sam"]
+    assert found.for_tenant("west") == ()
 
 
 def test_yaml_says_the_same(tmp_path: Path) -> None:
-    assert load_contacts(written(tmp_path, YAML, "contacts.yaml")).of("north")[0].address == "pia@north.example"
+    assert load_contacts(written(tmp_path, YAML, "contacts.yaml")).for_tenant("north")[0].address == "pia@north.example"
 
 
 def test_every_fault_is_told_at_once_and_by_line(tmp_path: Path) -> None:
@@ -65,14 +65,14 @@ def test_contacts_do_not_show_whom_they_name(tmp_path: Path) -> None:
 def test_the_configuration_names_the_contacts(tmp_path: Path) -> None:
     written(tmp_path, CSV)
     (tmp_path / "minimize.yaml").write_text("contacts: contacts.csv\n")
-    assert [each.name for each in find_contacts(None, tmp_path).of("north")] == ["Pia"]
+    assert [each.name for each in find_contacts(None, tmp_path).for_tenant("north")] == ["Pia"]
     other = written(tmp_path, YAML.replace("Pia", "Pat"), "other.yaml")
-    assert [each.name for each in find_contacts(other, tmp_path).of("north")] == ["Pat"]
+    assert [each.name for each in find_contacts(other, tmp_path).for_tenant("north")] == ["Pat"]
 
 
 def test_a_configuration_that_names_none_has_none(tmp_path: Path) -> None:
     (tmp_path / "minimize.yaml").write_text("ledger: ledger.db\n")
-    assert find_contacts(None, tmp_path).each == ()
+    assert find_contacts(None, tmp_path).entries == ()
     (tmp_path / "minimize.yaml").write_text("contacts: [a]\n")
     with pytest.raises(PolicyError, match="cannot be read"):
         find_contacts(None, tmp_path)

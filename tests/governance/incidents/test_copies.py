@@ -6,29 +6,28 @@ from datetime import timedelta
 
 import pytest
 
-from minimize.governance.incidents import Exposure, scope_of
-from minimize.governance.incidents.copies import Copy, copies
+from minimize.governance.incidents import Exposure, exposure_scope
+from minimize.governance.incidents.inventory import DisclosedCopy, disclosed_copies
+from minimize.governance.workspace import Workspace as Places
 from minimize.ledger import find_ledger
-from minimize.ledger.asked import logged
-from minimize.ledger.audit import Wanted, told
-from minimize.ledger.disclosures import Disclosure, TenantShare
+from minimize.ledger.audit_check import find_entries
+from minimize.ledger.audit_log import EntryFilter, entry_event
+from minimize.ledger.disclosures import Disclosure, RecallState, RecallStep, TenantShare, record_recalls
 from minimize.ledger.ledger import Ledger, open_ledger
-from minimize.ledger.recalls import Recalled, State, record_recalls
-from minimize.switching import House as Places
 from tests.governance.sharing.sender import NOW, Sender
 from tests.ledger.ledgers import event
 
 HOUR = timedelta(hours=1)
 
 
-def out(shared: Sender, *, since: timedelta = HOUR, until: timedelta = 2 * HOUR) -> list[Copy]:
+def out(shared: Sender, *, since: timedelta = HOUR, until: timedelta = 2 * HOUR) -> list[DisclosedCopy]:
     with open_ledger(find_ledger(shared.ledger)) as ledger:
-        return list(copies(ledger, (NOW + since, NOW + until)))
+        return list(disclosed_copies(ledger, (NOW + since, NOW + until)))
 
 
-def recalled(shared: Sender, state: State) -> None:
+def recalled(shared: Sender, state: RecallState) -> None:
     (first, *_) = out(shared)
-    step = Recalled(first.act.disclosure, "north", "vendor", "asked", state, NOW + HOUR / 2, "ann")
+    step = RecallStep(first.act.disclosure, "north", "vendor", "asked", state, NOW + HOUR / 2, "ann")
     with open_ledger(find_ledger(shared.ledger)) as ledger:
         record_recalls(ledger, [step], event(), shared.keys)
 
@@ -53,13 +52,13 @@ def test_a_copy_is_out_until_it_is_confirmed_to_be_gone(shared: Sender) -> None:
 
 def test_a_recipient_that_leaks_affects_whose_records_it_got(shared: Sender) -> None:
     places = Places(shared.ledger, keys=shared.keys)
-    found = scope_of(Exposure.of(["recipient:vendor"]), (NOW, NOW + HOUR), places, NOW + HOUR).as_json()
+    found = exposure_scope(Exposure.parse(["recipient:vendor"]), (NOW, NOW + HOUR), places, NOW + HOUR).as_json()
     assert [(each["tenant_id"], each["subjects"]) for each in found["tenants"]] == [
         ("north", {"count": 2, "exact": True}),
         ("south", {"count": 1, "exact": True}),
     ]
     assert {kind["column"] for kind in found["tenants"][0]["kinds"]} == {"device_id", "event_time", "model"}
-    assert not scope_of(Exposure.of(["recipient:other"]), (NOW, NOW + HOUR), places, NOW + HOUR).tenants
+    assert not exposure_scope(Exposure.parse(["recipient:other"]), (NOW, NOW + HOUR), places, NOW + HOUR).tenants
 
 
 def test_a_recipients_pseudonyms_are_opened_by_the_key_that_they_come_from(shared: Sender) -> None:
@@ -72,7 +71,7 @@ def test_a_leaked_key_alone_reaches_what_recipients_hold_under_a_key_of_it(share
     places = Places(shared.ledger, keys=shared.keys)
 
     def found(*texts: str) -> dict[str, list[tuple[str, str]]]:
-        scope = scope_of(Exposure.of(texts), (NOW, NOW + HOUR), places, NOW + HOUR).as_json()
+        scope = exposure_scope(Exposure.parse(texts), (NOW, NOW + HOUR), places, NOW + HOUR).as_json()
         return {
             each["tenant_id"]: [(kind["column"], kind["form"]) for kind in each["kinds"]] for each in scope["tenants"]
         }
@@ -86,13 +85,15 @@ def test_a_leaked_key_alone_reaches_what_recipients_hold_under_a_key_of_it(share
 def test_acts_of_before_keys_were_recorded_count_under_any_version(told: object, key: str, made: bool) -> None:
     body = {"category": "pseudonymized", "fields": {"device_id": "pseudonymize (key device@vendor)"}}
     act = Disclosure("d", NOW, "vendor", "sync", 1, "x", None, body if told is None else {**body, "keys": told})
-    copy = Copy(act, TenantShare("north", 1, "c", None, b""))
+    copy = DisclosedCopy(act, TenantShare("north", 1, "c", None, b""))
     assert bool(copy.columns(frozenset({key}), keyed=True)) == made
 
 
 def test_a_key_whose_name_begins_alike_opens_nothing() -> None:
     body = {"category": "pseudonymized", "fields": {"device_id": "pseudonymize (key device_old@vendor)"}}
-    copy = Copy(Disclosure("d", NOW, "vendor", "sync", 1, "x", None, body), TenantShare("north", 1, "c", None, b""))
+    copy = DisclosedCopy(
+        Disclosure("d", NOW, "vendor", "sync", 1, "x", None, body), TenantShare("north", 1, "c", None, b"")
+    )
     assert {each.form for each in copy.columns(frozenset({"device/1"}))} == {"pseudonymized"}
 
 
@@ -100,7 +101,7 @@ def test_what_an_actor_sent_in_the_window_is_at_its_recipient(shared: Sender) ->
     places, (first, *_) = Places(shared.ledger, keys=shared.keys), out(shared)
 
     def found(*texts: str) -> list[tuple[str, list[str]]]:
-        scope = scope_of(Exposure.of(texts), (NOW - HOUR, NOW + HOUR), places, NOW + HOUR).as_json()
+        scope = exposure_scope(Exposure.parse(texts), (NOW - HOUR, NOW + HOUR), places, NOW + HOUR).as_json()
         return [(each["tenant_id"], each["via"]) for each in scope["tenants"]]
 
     with open_ledger(find_ledger(shared.ledger)) as ledger:
@@ -111,4 +112,4 @@ def test_what_an_actor_sent_in_the_window_is_at_its_recipient(shared: Sender) ->
 
 
 def _senders(ledger: Ledger) -> set[str]:
-    return {told(each)["actor"]["user"] for each in logged(ledger, Wanted(operation="disclose"))}
+    return {entry_event(each)["actor"]["user"] for each in find_entries(ledger, EntryFilter(operation="disclose"))}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from minimize.governance.incidents import Scope
-from minimize.switching import Wish, set_setting
+from minimize.governance.incidents import IncidentScope
+from minimize.governance.settings import NewSetting, set_setting
 from tests.governance import outputs
 from tests.governance.outputs import PER_TENANT, places, run
 from tests.project import Project, events
@@ -14,7 +14,7 @@ from tests.project import Project, events
 RECORDS = events(60)
 
 
-def scoped(project: Project, *texts: str) -> Scope:
+def scoped(project: Project, *texts: str) -> IncidentScope:
     return outputs.scoped(project, *texts, at=places(project))
 
 
@@ -39,16 +39,16 @@ def test_records_whose_tenant_was_dropped_are_nobodys(project: Project) -> None:
         }
     )
     found = scoped(filled(project), "date:2026-11-24")
-    assert (found.tenants, found.nobodys) == ((), len(RECORDS))
+    assert (found.tenants, found.records_without_tenant) == ((), len(RECORDS))
 
 
 def test_tenants_under_pseudonyms_are_found_where_the_ledger_names_them(project: Project) -> None:
     project.policy({"tenant_id": {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "user"}}}})
     filled(project)
-    set_setting(Wish("north", "location", "on", "admin"), places(project), datetime.now(UTC))
+    set_setting(NewSetting("north", "location", "on", "admin"), places(project), datetime.now(UTC))
     found = scoped(project, "date:2026-11-24")
     assert [each.tenant for each in found.tenants] == ["north"]
-    assert found.nobodys == len(RECORDS) // 2
+    assert found.records_without_tenant == len(RECORDS) // 2
 
 
 def test_an_aggregate_names_nobody(project: Project) -> None:
@@ -63,4 +63,4 @@ def test_a_file_that_is_damaged_is_said_to_be_lost(project: Project) -> None:
     for path in project.files():
         (project.out / path).write_bytes(b"nothing")
     found = scoped(project, "date:2026-11-24")
-    assert [(each.reach.file.rows, each.why) for each in found.lost] == [(len(RECORDS), "E205")]
+    assert [(each.exposed.file.rows, each.reason) for each in found.unreadable] == [(len(RECORDS), "E205")]

@@ -9,18 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.errors import ConfigurationError
-from minimize.governance.incidents import Exposed, Exposure
-from minimize.governance.incidents.exposed import KINDS, Kind
+from minimize.governance.incidents import ExposedItem, Exposure
+from minimize.governance.incidents.exposure import EXPOSURE_KINDS, ExposureKind
 
 WORD = st.text("abcdefgh-./", min_size=1, max_size=12)
 DETAILS = {"output": "records", "actor": "2026-11-24T00:00Z/2026-11-25T00:00Z"}
 
 
-@given(st.sampled_from(KINDS), WORD, st.booleans())
-def test_what_is_written_is_read_again(kind: Kind, name: str, detailed: bool) -> None:
+@given(st.sampled_from(EXPOSURE_KINDS), WORD, st.booleans())
+def test_what_is_written_is_read_again(kind: ExposureKind, name: str, detailed: bool) -> None:
     names = {"date": "2026-11-24", "key": "device/1"}
-    one = Exposed(kind, names.get(kind, name), DETAILS.get(kind, "") if detailed else "")
-    assert Exposed.parse(str(one)) == one
+    one = ExposedItem(kind, names.get(kind, name), DETAILS.get(kind, "") if detailed else "")
+    assert ExposedItem.parse(str(one)) == one
 
 
 @pytest.mark.parametrize(
@@ -28,16 +28,16 @@ def test_what_is_written_is_read_again(kind: Kind, name: str, detailed: bool) ->
 )
 def test_what_says_nothing_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError):
-        Exposed.parse(text)
+        ExposedItem.parse(text)
 
 
 def test_an_actor_has_a_window() -> None:
-    window = Exposed.parse("actor:sam@2026-11-24T08:00Z/2026-11-25T08:00Z").window
+    window = ExposedItem.parse("actor:sam@2026-11-24T08:00Z/2026-11-25T08:00Z").window
     assert window == (datetime(2026, 11, 24, 8, tzinfo=UTC), datetime(2026, 11, 25, 8, tzinfo=UTC))
 
 
 def test_an_account_may_be_an_address() -> None:
-    assert Exposed.parse("actor:sam@example.com").name == "sam@example.com"
+    assert ExposedItem.parse("actor:sam@example.com").name == "sam@example.com"
 
 
 @pytest.mark.parametrize(
@@ -53,5 +53,5 @@ def test_an_account_may_be_an_address() -> None:
     ],
 )
 def test_what_is_named_says_whether_files_are_meant(texts: list[str], of_files: bool, only_keys: bool) -> None:
-    found = Exposure.of(texts)
-    assert (found.of_files, found.only_keys) == (of_files, only_keys)
+    found = Exposure.parse(texts)
+    assert (found.includes_files, found.only_keys) == (of_files, only_keys)

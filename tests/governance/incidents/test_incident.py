@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from minimize.governance.incidents.incident import Incident, incidents_of, text_of
-from minimize.ledger.incidents import Step
+from minimize.governance.incidents.incident import Incident, body_text, group_steps
+from minimize.ledger.incidents import IncidentStep
 
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
 OPENED: dict[str, Any] = {
@@ -20,25 +20,25 @@ OPENED: dict[str, Any] = {
 }
 
 
-def step(name: str, hours: int = 0, **body: Any) -> Step:
-    return Step("INC-1", name, "ann", text_of(body), NOW + timedelta(hours=hours))
+def step(name: str, hours: int = 0, **body: Any) -> IncidentStep:
+    return IncidentStep("INC-1", name, "ann", body_text(body), NOW + timedelta(hours=hours))
 
 
-def scoped(*tenants: str, notice: bool = True) -> Step:
+def scoped(*tenants: str, notice: bool = True) -> IncidentStep:
     return step("scoped", scope={"tenants": [{"tenant_id": each, "notice": notice} for each in tenants]})
 
 
-def incident(*steps: Step) -> Incident:
-    return incidents_of([step("opened", **OPENED), *steps])["INC-1"]
+def incident(*steps: IncidentStep) -> Incident:
+    return group_steps([step("opened", **OPENED), *steps])["INC-1"]
 
 
-def drafted(version: int, *tenants: str) -> Step:
+def drafted(version: int, *tenants: str) -> IncidentStep:
     return step("drafted", version=version, tenants={each: {"digest": "x", "to": "privacy"} for each in tenants})
 
 
 def test_steps_are_told_apart_by_the_incident() -> None:
     other = replace(step("opened", **OPENED), incident="INC-2")
-    found = incidents_of([step("opened", **OPENED), other, step("declared")])
+    found = group_steps([step("opened", **OPENED), other, step("declared")])
     assert [(name, each.state) for name, each in found.items()] == [("INC-1", "declared"), ("INC-2", "open")]
 
 
@@ -58,7 +58,7 @@ def test_who_needs_no_notice_is_affected_and_not_pending() -> None:
 def test_a_notice_is_given_by_its_version() -> None:
     found = incident(scoped("north"), drafted(1, "north"), step("given", 1, tenants={"north": 1}), drafted(2, "north"))
     assert [each["given_at"] for each in found.notices("north")] == ["2026-11-25T10:00:00Z", None]
-    assert found.given("north")
+    assert found.is_notified("north")
 
 
 def test_whoever_is_found_later_is_pending_again() -> None:
@@ -70,11 +70,11 @@ def test_whoever_is_found_later_is_pending_again() -> None:
 def test_an_exception_that_nobody_agreed_to_counts_for_nothing() -> None:
     found = incident(scoped("north"), step("exempt_asked", tenant_id="north", reason="x"))
     assert found.pending == ("north",)
-    assert found.asked_exempt("north") is not None
-    assert found.asked_exempt("south") is None
+    assert found.exemption_request("north") is not None
+    assert found.exemption_request("south") is None
 
 
-def known(count: int, *columns: str, form: str = "pseudonymized") -> Step:
+def known(count: int, *columns: str, form: str = "pseudonymized") -> IncidentStep:
     kinds = [{"column": each, "form": form} for each in columns]
     return step(
         "scoped",
@@ -92,7 +92,7 @@ def known(count: int, *columns: str, form: str = "pseudonymized") -> Step:
         (known(9, "model", form="identified"), False),
     ],
 )
-def test_an_exception_holds_for_what_was_known_when_it_was_agreed_to(later: Step, exempt: bool) -> None:
+def test_an_exception_holds_for_what_was_known_when_it_was_agreed_to(later: IncidentStep, exempt: bool) -> None:
     agreed = step("exempted", 2, tenant_id="north", reason="x")
     found = incident(known(9, "model"), agreed, later)
     assert (found.pending == (), "north" in found.exempt) == (exempt, exempt)

@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from minimize.governance.incidents import Exposure, scope_of
-from minimize.governance.sharing.owners import token_of
+from minimize.governance.incidents import Exposure, exposure_scope
+from minimize.governance.sharing.payload import disclosure_token
+from minimize.governance.workspace import Workspace as Places
 from minimize.keys import Keyring
-from minimize.ledger import Actor, Change, Event, Resource, find_ledger
-from minimize.ledger.audit import append
-from minimize.ledger.disclosures import Disclosure, TenantShare, record
+from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, find_ledger
+from minimize.ledger.audit_log import append_event
+from minimize.ledger.disclosures import Disclosure, TenantShare, record_disclosure
 from minimize.ledger.ledger import Ledger, open_ledger
-from minimize.receipt import Receipt
-from minimize.switching import House as Places
+from minimize.receipts import Receipt
 from tests.project import FIELDS, POLICY, Project, without_none, write_keyring
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -105,7 +105,7 @@ class Organization:
         }
         shares = [TenantShare(name, 4, "c", 1, _tokens(self.keys, name, "d0", "d1")) for name in tenants]
         act = Disclosure(recipient, NOW - timedelta(hours=1), recipient, "sync", 4 * len(tenants), "x", None, body)
-        record(ledger, act, shares, _event("disclose", NOW), self.keys, lambda _: None)
+        record_disclosure(ledger, act, shares, _event("disclose", NOW), self.keys, lambda _: None)
 
     def _read(self, ledger: Ledger, tenants: tuple[str, ...]) -> None:
         """A read as the server records it."""
@@ -115,9 +115,9 @@ class Organization:
             "tenants": ", ".join(tenants),
             "rows": 1000,
         }
-        changes = tuple(Change(name, None, value) for name, value in audited.items())
+        changes = tuple(PropertyChange(name, None, value) for name, value in audited.items())
         event = _event("dataset/read", datetime.now(UTC), Resource("checkins/records", "dataset", "dataset/x", changes))
-        ledger.write(lambda connection: append(connection, event, self.keys))
+        ledger.write(lambda connection: append_event(connection, event, self.keys))
 
 
 def _rows(pipeline: str, place: int, day: int, when: datetime) -> Iterator[dict[str, Any]]:
@@ -165,12 +165,12 @@ def _truth(rows: list[dict[str, Any]]) -> Truth:
 
 
 def _tokens(keys: Keyring, tenant: str, *ids: str) -> bytes:
-    return b"".join(sorted(bytes.fromhex(token_of(keys, tenant, each, 1).rpartition(":")[2]) for each in ids))
+    return b"".join(sorted(bytes.fromhex(disclosure_token(keys, tenant, each, 1).rpartition(":")[2]) for each in ids))
 
 
-def _event(operation: str, at: datetime, *resources: Resource) -> Event:
+def _event(operation: str, at: datetime, *resources: Resource) -> AuditEvent:
     sam = Actor("user", application="door", user="sam")
-    return Event(
+    return AuditEvent(
         component="door",
         actor=sam,
         activity="decision",
@@ -191,7 +191,7 @@ def _organization(tmp_path_factory: pytest.TempPathFactory) -> Organization:
 def scoped(organization: Organization, *texts: str) -> dict[str, Any]:
     window = (NOW - timedelta(hours=2), datetime.now(NOW.tzinfo))
     places = Places(organization.ledger, keys=organization.keys)
-    found = scope_of(Exposure.of(texts), window, places, window[1]).as_json()
+    found = exposure_scope(Exposure.parse(texts), window, places, window[1]).as_json()
     assert not found["not_searched"]
     assert not found["not_reached"]
     affected = {each["tenant_id"]: each for each in found["tenants"]}

@@ -11,21 +11,21 @@ import pytest
 
 from minimize.errors import ConfigurationError
 from minimize.governance.incidents import (
-    Case,
     Contacts,
     Incident,
-    agree,
-    declare,
-    draft,
-    exempt,
-    measure,
+    NewIncident,
+    approve_exemption,
+    declare_incident,
+    draft_notices,
+    load_incidents,
     open_incident,
-    recorded,
-    scope,
-    sent,
+    record_measure,
+    record_notices_sent,
+    request_exemption,
+    scope_incident,
 )
 from minimize.governance.incidents.contacts import Contact
-from minimize.switching import House as Places
+from minimize.governance.workspace import Workspace as Places
 from tests.governance.outputs import published
 from tests.project import Builds, Project
 
@@ -41,19 +41,19 @@ def _places(builds: Builds, project: Project) -> Places:
     builds.fill(project, published)
     places = Places(output=project.out, keys=project.keys)
     now = datetime.now(UTC)
-    case = Case("INC-1", "A <lost> disk", (NOW - timedelta(days=1), None), now, [f"output:{project.out}"])
+    case = NewIncident("INC-1", "A <lost> disk", (NOW - timedelta(days=1), None), now, [f"output:{project.out}"])
     open_incident(case, places, now)
-    scope("INC-1", places, NOW)
-    declare("INC-1", places, NOW)
+    scope_incident("INC-1", places, NOW)
+    declare_incident("INC-1", places, NOW)
     return places
 
 
 def drafted(project: Project, places: Places, *only: str) -> Path:
-    return draft("INC-1", project.folder / "notices", ASK, CONTACTS, places, NOW, only=only).folder
+    return draft_notices("INC-1", project.folder / "notices", ASK, CONTACTS, places, NOW, only=only).folder
 
 
 def found(places: Places) -> Incident:
-    return recorded(places)["INC-1"]
+    return load_incidents(places)["INC-1"]
 
 
 def test_each_affected_tenant_has_a_notice_in_three_forms(project: Project, places: Places) -> None:
@@ -65,7 +65,7 @@ def test_each_affected_tenant_has_a_notice_in_three_forms(project: Project, plac
 
 
 def test_a_notice_says_what_the_law_asks_for(project: Project, places: Places) -> None:
-    measure("INC-1", "measure", "The disk was wiped.", places, NOW)
+    record_measure("INC-1", "measure", "The disk was wiped.", places, NOW)
     said = json.loads((drafted(project, places) / "north.json").read_text())
     assert said["a"]["approximate_number_of_data_subjects"] == 11
     assert {kind["column"] for kind in said["a"]["categories_of_records"]} >= {"device_id", "battery"}
@@ -86,10 +86,10 @@ def test_what_people_wrote_is_escaped(project: Project, places: Places) -> None:
 
 
 def test_the_contact_for_privacy_is_addressed_and_who_has_none_is_listed(project: Project, places: Places) -> None:
-    done = draft("INC-1", project.folder / "notices", ASK, CONTACTS, places, NOW)
+    done = draft_notices("INC-1", project.folder / "notices", ASK, CONTACTS, places, NOW)
     said = json.loads((done.folder / "addressed.json").read_text())
     assert said["north"][0]["address"] == "pia@north.example"
-    assert done.nobody == ("south",)
+    assert done.without_contact == ("south",)
 
 
 def test_contacts_do_not_come_into_the_ledger(project: Project, places: Places) -> None:
@@ -107,15 +107,15 @@ def test_notices_are_staged_by_version(project: Project, places: Places) -> None
 def test_a_draft_is_no_notice_and_only_what_was_sent_stops_the_clock(project: Project, places: Places) -> None:
     drafted(project, places)
     assert found(places).is_overdue(LATER)
-    assert sent("INC-1", places, NOW, only=["north"]).pending == ("south",)
-    assert not sent("INC-1", places, NOW).is_overdue(LATER)
+    assert record_notices_sent("INC-1", places, NOW, only=["north"]).pending == ("south",)
+    assert not record_notices_sent("INC-1", places, NOW).is_overdue(LATER)
 
 
 def test_whoever_is_exempt_is_not_told(project: Project, places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIMIZE_ACTOR", "ann")
-    exempt("INC-1", "south", "its data was public", places, NOW)
+    request_exemption("INC-1", "south", "its data was public", places, NOW)
     monkeypatch.setenv("MINIMIZE_ACTOR", "bob")
-    agree("INC-1", "south", places, NOW)
+    approve_exemption("INC-1", "south", places, NOW)
     assert {each.stem for each in drafted(project, places).glob("*.md")} == {"north"}
     with pytest.raises(ConfigurationError):
         drafted(project, places, "south")
@@ -123,4 +123,4 @@ def test_whoever_is_exempt_is_not_told(project: Project, places: Places, monkeyp
 
 def test_nothing_is_sent_that_was_not_drafted(places: Places) -> None:
     with pytest.raises(ConfigurationError):
-        sent("INC-1", places, NOW)
+        record_notices_sent("INC-1", places, NOW)

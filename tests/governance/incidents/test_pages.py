@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from minimize.governance.incidents.exposed import KINDS
+from minimize.governance.incidents.exposure import EXPOSURE_KINDS
 from minimize.governance.incidents.incident import Incident
-from minimize.governance.incidents.pages import article33, html, markdown
-from minimize.governance.incidents.wording import CONSEQUENCES, NATURE, Notice
+from minimize.governance.incidents.notice import CONSEQUENCES, NATURE, Notice, article33, notice_markdown, notice_page
 from tests.governance.incidents.test_incident import incident, step
 
 TENANT: dict[str, Any] = {
@@ -26,7 +25,7 @@ def notice(this: Incident | None = None, **changes: Any) -> Notice:
 
 
 def test_every_part_is_on_both_pages() -> None:
-    for page in (markdown(notice()), html(notice())):
+    for page in (notice_markdown(notice()), notice_page(notice())):
         for word in (
             "What happened",
             "At most 1,200",
@@ -40,32 +39,32 @@ def test_every_part_is_on_both_pages() -> None:
 
 def test_what_was_taken_down_stands_instead_of_what_is_usual() -> None:
     said = notice(incident(step("measured", what="consequence", text="Nothing *at all*.")))
-    assert "Nothing \\*at all\\*." in markdown(said)
-    assert CONSEQUENCES["pseudonymized"] not in markdown(said)
+    assert "Nothing \\*at all\\*." in notice_markdown(said)
+    assert CONSEQUENCES["pseudonymized"] not in notice_markdown(said)
 
 
 def test_a_page_fetches_nothing_and_runs_nothing() -> None:
-    page = html(notice(tenant_id="<script>alert(1)</script>"))
+    page = notice_page(notice(tenant_id="<script>alert(1)</script>"))
     assert not [word for word in ("<script", "<link", "src=", "url(", "@import") if word in page]
 
 
 def test_groups_have_no_number_of_persons() -> None:
     assert article33(notice(subjects=None))["a"]["approximate_number_of_data_subjects"] is None
-    assert "Nobody alone" in markdown(notice(subjects=None))
+    assert "Nobody alone" in notice_markdown(notice(subjects=None))
 
 
 def test_there_are_words_for_everything_that_can_be_exposed() -> None:
-    assert set(NATURE) == set(KINDS)
+    assert set(NATURE) == set(EXPOSURE_KINDS)
 
 
 def test_a_narrow_page_calls_its_columns_what_they_are() -> None:
-    page = html(notice())
+    page = notice_page(notice())
     assert page.rindex('content: "category: "') > page.rindex('content: "for example "')
     assert page.rindex('content: "exposed: "') > page.rindex('content: "leaves as "')
 
 
 def test_times_are_said_as_people_read_them_and_records_that_may_be_fewer_as_such() -> None:
-    page = markdown(notice(rows_exact=False))
+    page = notice_markdown(notice(rows_exact=False))
     assert "to 2026-11-24 23:00 UTC" in page
     assert "in at most 5,000 records" in page
     assert article33(notice(rows_exact=False))["a"]["number_of_records_is_exact"] is False

@@ -7,19 +7,19 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from minimize.governance.incidents.persons import Persons
-from minimize.pointer import Pointer
-from minimize.policy.load import policy_from
+from minimize.arrow.pointers import Pointer
+from minimize.governance.incidents.exposed_columns import PersonIdentifiers
+from minimize.policy.load import policy_from_mapping
 from tests.project import FIELDS, POLICY
 
 PSEUDONYM = {"pseudonymize": {"key": "device", "per": "tenant_id"}}
 
 
-def persons(do: Any, key: str = "device/1", pointer: str = "device_id") -> Persons:
+def persons(do: Any, key: str = "device/1", pointer: str = "device_id") -> PersonIdentifiers:
     fields = FIELDS | {"device_id": {"type": "string", "role": "identifier", "do": do}}
     field = pa.field("device_id", pa.string(), metadata={"minimize:key": key})
     where = {"device_id": Pointer.parse(pointer)}
-    return Persons.of(policy_from(POLICY | {"fields": fields}), where, pa.schema([field]))
+    return PersonIdentifiers.for_policy(policy_from_mapping(POLICY | {"fields": fields}), where, pa.schema([field]))
 
 
 def space(do: Any, key: str = "device/1") -> Any:
@@ -47,8 +47,8 @@ def test_fields_that_are_linked_have_names_in_common() -> None:
 
 @pytest.mark.parametrize("do", [{"mask": {"keep_last": 2}}, ["keep", {"top": {"keep": 2, "other": "x"}}]])
 def test_what_gives_several_persons_one_name_names_nobody(do: Any) -> None:
-    assert persons(do) == Persons()
+    assert persons(do) == PersonIdentifiers()
 
 
 def test_a_subject_that_was_dropped_is_not_named() -> None:
-    assert Persons.of(policy_from(POLICY), {}, pa.schema([])) == Persons()
+    assert PersonIdentifiers.for_policy(policy_from_mapping(POLICY), {}, pa.schema([])) == PersonIdentifiers()

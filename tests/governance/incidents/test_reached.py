@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from minimize.governance.incidents import Exposure
-from minimize.governance.incidents.reached import Reach, Standing, reached
-from minimize.governance.subjects.outputs import Output
-from minimize.io.published import receipts
-from minimize.stores import output_at
+from minimize.governance.incidents.exposed_files import ExposedFile, FileHistory, find_exposed_files
+from minimize.governance.subjects.outputs import SearchableOutput
+from minimize.output.reader import load_receipts
+from minimize.stores import parse_output_location
 from tests.project import BEFORE, DAY, Builds, Project, events
 
 ALWAYS = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
@@ -26,25 +26,25 @@ def published(project: Project) -> None:
 
 
 @pytest.fixture(name="output")
-def _output(builds: Builds, project: Project) -> Output:
+def _output(builds: Builds, project: Project) -> SearchableOutput:
     builds.fill(project, published)
-    folder = output_at(project.out)
-    return Output(folder, receipts(folder))
+    folder = parse_output_location(project.out)
+    return SearchableOutput(folder, load_receipts(folder))
 
 
-def found(output: Output, *texts: str, window: tuple[datetime, datetime] = ALWAYS) -> list[Reach]:
-    return list(reached(Exposure.of(texts), [output], [], window))
+def found(output: SearchableOutput, *texts: str, window: tuple[datetime, datetime] = ALWAYS) -> list[ExposedFile]:
+    return list(find_exposed_files(Exposure.parse(texts), [output], [], window))
 
 
-def records(some: list[Reach]) -> list[int]:
+def records(some: list[ExposedFile]) -> list[int]:
     return [each.file.rows for each in some if each.name == "records"]
 
 
-def test_every_file_that_stood_in_the_window_was_reached(output: Output) -> None:
+def test_every_file_that_stood_in_the_window_was_reached(output: SearchableOutput) -> None:
     assert records(found(output, f"output:{output.folder}")) == [20, 30, 40]
 
 
-def test_a_file_is_reached_until_another_stands_in_its_place(output: Output) -> None:
+def test_a_file_is_reached_until_another_stands_in_its_place(output: SearchableOutput) -> None:
     replaced = output.chain[-1].finished
     window = (replaced, replaced + timedelta(days=1))
     assert records(found(output, f"output:{output.folder}", window=window)) == [20, 40]
@@ -52,34 +52,34 @@ def test_a_file_is_reached_until_another_stands_in_its_place(output: Output) -> 
     assert records(found(output, f"output:{output.folder}", window=before)) == [20]
 
 
-def test_an_output_is_named_by_its_folder_or_its_pipeline(output: Output) -> None:
+def test_an_output_is_named_by_its_folder_or_its_pipeline(output: SearchableOutput) -> None:
     assert records(found(output, "output:checkins#records")) == [20, 30, 40]
     assert {each.name for each in found(output, "output:checkins#per_model")} == {"per_model"}
     assert found(output, "output:elsewhere") == []
 
 
-def test_a_run_was_reached_whatever_stands_now(output: Output) -> None:
+def test_a_run_was_reached_whatever_stands_now(output: SearchableOutput) -> None:
     run = output.chain[1].run_id
     some = found(output, f"run:{run}", window=(ALWAYS[0], ALWAYS[0]))
     assert (records(some), {each.via for each in some}) == ([30], {f"run:{run}"})
 
 
-def test_a_date_is_of_all_outputs_unless_some_are_named(output: Output) -> None:
+def test_a_date_is_of_all_outputs_unless_some_are_named(output: SearchableOutput) -> None:
     assert records(found(output, f"date:{BEFORE}")) == [20]
     assert records(found(output, "output:elsewhere", f"date:{BEFORE}")) == []
 
 
-def test_recipients_and_grants_reach_no_file(output: Output) -> None:
+def test_recipients_and_grants_reach_no_file(output: SearchableOutput) -> None:
     assert found(output, "recipient:vendor", f"date:{BEFORE}") == []
     assert found(output, "grant:g") == []
 
 
-def test_what_a_key_alone_reaches_is_marked_so(output: Output) -> None:
+def test_what_a_key_alone_reaches_is_marked_so(output: SearchableOutput) -> None:
     assert {each.keyed for each in found(output, "key:device/1")} == {True}
     assert {each.keyed for each in found(output, "key:device/1", "output:checkins")} == {False}
 
 
-def test_who_wrote_a_file_is_known(output: Output) -> None:
+def test_who_wrote_a_file_is_known(output: SearchableOutput) -> None:
     for each in found(output, f"output:{output.folder}"):
-        assert each.written.receipt.run_id in each.file.path
-        assert Standing(output).written(each.file).receipt.run_id == each.written.receipt.run_id
+        assert each.written_by.receipt.run_id in each.file.path
+        assert FileHistory(output).writing_run(each.file).receipt.run_id == each.written_by.receipt.run_id

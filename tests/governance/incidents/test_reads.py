@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from minimize.errors import ConfigurationError
-from minimize.governance.incidents import Exposure, scope_of
-from minimize.governance.incidents.reads import Read, reads
+from minimize.governance.incidents import Exposure, exposure_scope
+from minimize.governance.incidents.exposed_files import ExposedRead, exposed_reads
 from minimize.keys import Keyring
-from minimize.ledger import Actor, Change, Event, Resource
-from minimize.ledger.audit import append
+from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource
+from minimize.ledger.audit_log import append_event
 from tests.door.home import PURPOSE, Home, home
 from tests.project import AT, Builds
 from tests.world import INCIDENT
@@ -26,8 +26,8 @@ def _home(builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         yield found
 
 
-def found(home: Home, *texts: str) -> list[Read]:
-    return reads(home.ledger, Exposure.of(texts), (AT - timedelta(days=1), AT + timedelta(days=1)))
+def found(home: Home, *texts: str) -> list[ExposedRead]:
+    return exposed_reads(home.ledger, Exposure.parse(texts), (AT - timedelta(days=1), AT + timedelta(days=1)))
 
 
 def test_reads_under_a_grant_are_found_by_its_name(home: Home) -> None:
@@ -57,7 +57,7 @@ def test_a_read_reaches_the_tenants_and_columns_that_it_showed(home: Home) -> No
     home.granted()
     home.read("sam", columns=["tenant_id", "owner"], incident=INCIDENT)
     at = home.time.at
-    scope = scope_of(Exposure.of(["actor:sam"]), (at - timedelta(hours=1), at), home.places(), at)
+    scope = exposure_scope(Exposure.parse(["actor:sam"]), (at - timedelta(hours=1), at), home.places(), at)
     (tenant,) = scope.as_json()["tenants"]
     assert (tenant["tenant_id"], tenant["form"]) == ("north", "identified")
     assert {kind["column"] for kind in tenant["kinds"]} == {"tenant_id", "owner"}
@@ -65,12 +65,14 @@ def test_a_read_reaches_the_tenants_and_columns_that_it_showed(home: Home) -> No
 
 def tells(home: Home, operation: str, name: str, kind: str, component: str = "access", **said: Any) -> None:
     """An entry of the audit log, as others than the door write it."""
-    resource = Resource(name, kind, f"{kind}/{name}", tuple(Change(each, None, value) for each, value in said.items()))
-    event = Event(
+    resource = Resource(
+        name, kind, f"{kind}/{name}", tuple(PropertyChange(each, None, value) for each, value in said.items())
+    )
+    event = AuditEvent(
         component=component, actor=Actor("user", application="minimize", user="sam"), activity="decision",
         operation=operation, time=home.time(), category="access", resources=(resource,),
     )  # fmt: skip
-    home.ledger.write(lambda connection: append(connection, event, Keyring.load(home.project.keys)))
+    home.ledger.write(lambda connection: append_event(connection, event, Keyring.load(home.project.keys)))
 
 
 @pytest.mark.parametrize("operation", ["subject/view", "subject/export"])
@@ -78,16 +80,16 @@ def test_who_views_or_exports_persons_of_a_tenant_reads_its_records(home: Home, 
     home.time.at += timedelta(days=3650)
     tells(home, operation, "north", "subject")
     at = home.time.at
-    scope = scope_of(Exposure.of(["actor:sam"]), (at - timedelta(hours=1), at), home.places(), at)
+    scope = exposure_scope(Exposure.parse(["actor:sam"]), (at - timedelta(hours=1), at), home.places(), at)
     (tenant,) = scope.as_json()["tenants"]
-    assert (tenant["tenant_id"], tenant["subjects"]["exact"], scope.unplaced) == ("north", False, ())
-    assert not scope_of(Exposure.of(["actor:sue"]), (at - timedelta(hours=1), at), home.places(), at).tenants
+    assert (tenant["tenant_id"], tenant["subjects"]["exact"], scope.reads_without_tenant) == ("north", False, ())
+    assert not exposure_scope(Exposure.parse(["actor:sue"]), (at - timedelta(hours=1), at), home.places(), at).tenants
 
 
 def test_an_export_that_named_no_tenant_is_said_and_names_nobody(home: Home) -> None:
     tells(home, "subject/export", "subject/export", "subject")
     at = home.time.at
-    scope = scope_of(Exposure.of(["actor:sam"]), (at - timedelta(hours=1), at), home.places(), at).as_json()
+    scope = exposure_scope(Exposure.parse(["actor:sam"]), (at - timedelta(hours=1), at), home.places(), at).as_json()
     assert scope["tenants"] == []
     assert [(each["actor"], each["operation"]) for each in scope["acts_of_unknown_tenants"]] == [
         ("sam", "subject/export")
@@ -107,10 +109,10 @@ def test_a_read_counts_from_its_beginning_to_its_end_and_while_it_goes_on(home: 
     next(batches)
     start = home.time.at
     window = f"actor:ann@{(start - timedelta(hours=1)).isoformat()}/{start.isoformat()}"
-    assert [read.at for read in found(home, window)] == [start]
+    assert [read.started_at for read in found(home, window)] == [start]
     home.time.passes(minutes=5)
     list(batches)
-    assert [read.at for read in found(home, window)] == [start]
+    assert [read.started_at for read in found(home, window)] == [start]
     later = f"actor:ann@{home.time.at.isoformat()}/{(home.time.at + timedelta(hours=1)).isoformat()}"
     assert len(found(home, later)) == 1
     after = home.time.at + timedelta(seconds=1)

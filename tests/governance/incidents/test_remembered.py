@@ -10,9 +10,9 @@ import pytest
 
 import minimize
 from minimize.governance.retention.expire import expire
-from minimize.job.leaving import LEFT
-from minimize.keys.create import destroy_key
-from minimize.receipt import Receipt
+from minimize.keys.keyring import destroy_key
+from minimize.receipts import Receipt
+from minimize.runs.removal_inventory import INVENTORY_FILE
 from tests.governance.outputs import scoped, tenants
 from tests.project import AT, Project, events
 
@@ -75,7 +75,7 @@ def test_columns_and_keys_narrow_what_is_gone_too(project: Project) -> None:
 def test_where_nothing_was_taken_down_the_folder_tells(project: Project) -> None:
     receipt = ran(project, records={"partition_by": ["tenant_id"]})
     without_north(project)
-    for path in (project.out / "runs").glob(f"*/{LEFT}"):
+    for path in (project.out / "runs").glob(f"*/{INVENTORY_FILE}"):
         path.unlink()
     found = scoped(project, f"run:{receipt.run_id}")
     north = tenants(found)["north"]
@@ -87,7 +87,7 @@ def test_where_nothing_was_taken_down_the_folder_tells(project: Project) -> None
 def test_where_nothing_tells_nobody_is_named_and_that_is_said(project: Project) -> None:
     receipt = ran(project)
     without_north(project)
-    for path in (project.out / "runs").glob(f"*/{LEFT}"):
+    for path in (project.out / "runs").glob(f"*/{INVENTORY_FILE}"):
         path.unlink()
     found = scoped(project, f"run:{receipt.run_id}").as_json()
     assert found["tenants"] == []

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from minimize.governance.incidents import Exposure, scope_of
-from minimize.switching import House as Places
+from minimize.governance.incidents import Exposure, exposure_scope
+from minimize.governance.workspace import Workspace as Places
 from tests.governance.outputs import published, scoped, tenants
 from tests.project import BEFORE, DAY, Builds, Project, events
 
@@ -101,14 +101,14 @@ def test_files_that_did_not_stand_in_the_window_were_not_exposed(filled: Project
     now = datetime.now(UTC)
     window = (now - timedelta(days=2), now - timedelta(days=1))
     places = Places(output=filled.out, keys=filled.keys)
-    assert scope_of(Exposure.of([f"output:{filled.out}"]), window, places, now).tenants == ()
+    assert exposure_scope(Exposure.parse([f"output:{filled.out}"]), window, places, now).tenants == ()
 
 
 def test_a_file_that_was_replaced_since_is_said_to_be_lost(filled: Project) -> None:
     filled.records(events(70))
     filled.run(at=None, output=None)
     found = scoped(filled, f"output:{filled.out}")
-    assert [each.reach.file.rows for each in found.lost] == [len(RECORDS)]
+    assert [each.exposed.file.rows for each in found.unreadable] == [len(RECORDS)]
 
 
 def test_no_value_stands_in_a_scope(filled: Project) -> None:

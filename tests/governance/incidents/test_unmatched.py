@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from minimize.governance.incidents import Case, Incident, nothing_matches
-from minimize.governance.incidents.incident import text_of
-from minimize.ledger.incidents import Step
-from minimize.switching import House as Places
+from minimize.governance.incidents import Incident, NewIncident, unmatched_items
+from minimize.governance.incidents.incident import body_text
+from minimize.governance.workspace import Workspace as Places
+from minimize.ledger.incidents import IncidentStep
 from tests.project import Builds, Project, events
 
 HOUR = timedelta(hours=1)
@@ -28,9 +28,9 @@ def _filled(builds: Builds, project: Project) -> Project:
 def told(project: Project, *texts: str, ago: timedelta = timedelta(0)) -> list[str]:
     """What matches nothing, of what was exposed in the hour until some time ago."""
     until = datetime.now(UTC) - ago
-    said = text_of(Case("I", "A disk", (until - HOUR, until), until, texts).as_json())
-    opened = Incident((Step("I", "opened", "ann", said, until),))
-    return [str(each) for each in nothing_matches(opened, Places(output=project.out, keys=project.keys))]
+    said = body_text(NewIncident("I", "A disk", (until - HOUR, until), until, texts).as_json())
+    opened = Incident((IncidentStep("I", "opened", "ann", said, until),))
+    return [str(each) for each in unmatched_items(opened, Places(output=project.out, keys=project.keys))]
 
 
 @pytest.mark.parametrize(

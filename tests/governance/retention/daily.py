@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import minimize
-from minimize.governance.retention.events import Event
-from minimize.governance.retention.expire import Expired, Expiry, expire, resolved
-from minimize.governance.retention.look import Orders
-from minimize.governance.retention.written import Written
-from minimize.io.stored import Stored, open_stored
+from minimize.governance.output_file import WritingRun
+from minimize.governance.retention.expire import ExpiryResult, ResolvedExpiry, expire, resolve_expiry
+from minimize.governance.retention.lifecycle_events import RetentionEvent
+from minimize.governance.retention.verdict import FileInstructions
+from minimize.output.stored_file import StoredFile, open_stored_file
 from tests.project import FIELDS as PROJECT_FIELDS
 from tests.project import PIPELINE as PROJECT_PIPELINE
 from tests.project import POLICY as PROJECT_POLICY
@@ -115,18 +115,18 @@ class Daily(Project):
         """Writes the events of a day."""
         self.lines(f"data/{day}/a.ndjson", (row.line() for row in rows))
 
-    def plan(self, at: datetime, *events: Event) -> Expiry:
+    def plan(self, at: datetime, *events: RetentionEvent) -> ResolvedExpiry:
         """The expiry at a time, after some events."""
-        made = resolved(self.out, at=at, keys=self.keys)
-        return replace(made, asked=replace(made.asked, events=events))
+        made = resolve_expiry(self.out, at=at, keys=self.keys)
+        return replace(made, request=replace(made.request, events=events))
 
-    def orders(self, at: datetime, *events: Event) -> list[tuple[Written, Stored, Orders]]:
+    def orders(self, at: datetime, *events: RetentionEvent) -> list[tuple[WritingRun, StoredFile, FileInstructions]]:
         """The files of records with their receipts, and what an expiry orders for each."""
         made = self.plan(at, *events)
-        known = [(written, open_stored(self.out, file.path)) for written, file in made.standing("records")]
-        return [(written, stored, made.asked.orders(written, stored, "records")) for written, stored in known]
+        known = [(written, open_stored_file(self.out, file.path)) for written, file in made.files_in_force("records")]
+        return [(written, stored, made.request.instructions(written, stored, "records")) for written, stored in known]
 
-    def expire(self, at: datetime, **options: Any) -> Expired:
+    def expire(self, at: datetime, **options: Any) -> ExpiryResult:
         """Carries out the expiry, however long after the last receipt."""
         return expire(self.out, **{"at": at, "keys": self.keys, "yes": True, "allow_shrink": True, **options})
 

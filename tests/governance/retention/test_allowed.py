@@ -11,8 +11,8 @@ import pytest
 from minimize.errors import AccessDenied
 from minimize.governance.retention.retract import retract
 from minimize.ledger import find_ledger
-from minimize.ledger.asked import logged
-from minimize.ledger.audit import Wanted
+from minimize.ledger.audit_check import find_entries
+from minimize.ledger.audit_log import EntryFilter
 from minimize.ledger.ledger import open_ledger
 from tests.governance.retention.daily import PIPELINE, START, Daily, rows
 from tests.project import Builds
@@ -38,7 +38,7 @@ def _shut(builds: Builds, project: Daily) -> Daily:
 
 def told(project: Daily) -> list[tuple[str, str]]:
     with open_ledger(find_ledger(project.folder / "ledger.db")) as ledger:
-        found = [json.loads(entry.event) for entry in logged(ledger, Wanted(activity="decision"))]
+        found = [json.loads(entry.event) for entry in find_entries(ledger, EntryFilter(activity="decision"))]
     return [(each["operation"], each["result"]) for each in found]
 
 

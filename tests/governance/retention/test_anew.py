@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from minimize.governance.retention.anew import Anew
-from minimize.governance.retention.events import Event
-from minimize.governance.retention.recompute import Recomputed
-from minimize.io.published import receipts
+from minimize.governance.retention.lifecycle_events import RetentionEvent
+from minimize.governance.retention.recompute_aggregates import AggregateRecomputation, RecomputedAggregate
+from minimize.output.reader import load_receipts
 from tests.governance.retention.daily import START, Daily, rows
 
 DAY = timedelta(days=1)
 RAN, FIRST = START + DAY, date(2026, 1, 1)
 
 
-def left(*subjects: str) -> tuple[Event, ...]:
-    return tuple(Event("south", "subject_left", RAN, subject) for subject in subjects)
+def left(*subjects: str) -> tuple[RetentionEvent, ...]:
+    return tuple(RetentionEvent("south", "subject_left", RAN, subject) for subject in subjects)
 
 
 def ran(project: Daily) -> Daily:
@@ -24,11 +23,13 @@ def ran(project: Daily) -> Daily:
     return project
 
 
-def made(project: Daily, *events: Event) -> list[Recomputed]:
+def made(project: Daily, *events: RetentionEvent) -> list[RecomputedAggregate]:
     asked = project.plan(RAN, *events)
     plan = asked.plan()
-    anew = Anew(asked.asked, asked.pipeline, receipts(project.out), plan, plan.due[0].written.reading)
-    return list(anew.made(plan.due))
+    anew = AggregateRecomputation(
+        asked.request, asked.pipeline, load_receipts(project.out), plan, plan.due[0].written_by.policies
+    )
+    return list(anew.recompute(plan.due))
 
 
 def test_an_aggregate_of_which_enough_go_is_made(project: Daily) -> None:
@@ -42,7 +43,7 @@ def test_one_of_which_few_go_is_not(project: Daily) -> None:
 
 
 def test_a_date_on_which_a_device_changed_hands_is_left(project: Daily) -> None:
-    personal = Event("south", "became_personal", RAN, "d4")
+    personal = RetentionEvent("south", "became_personal", RAN, "d4")
     assert made(ran(project), *left("d0", "d1"), personal) == []
 
 

@@ -11,14 +11,14 @@ import pytest
 import minimize
 from minimize.errors import RefusedError
 from minimize.failpoints import KILLED
-from minimize.governance.retention.adopting import adopt_ledger
+from minimize.governance.ledger_adoption import adopt_ledger
+from minimize.governance.retention.event_admin import NewEvent, add_event
 from minimize.governance.retention.expire import expire, open_items
-from minimize.governance.retention.recording import Wish, add_event
 from minimize.governance.retention.retract import retract
-from minimize.job.erasure_list import FOLDER, stored
+from minimize.governance.workspace import Workspace as Where
 from minimize.keys import Keyring
-from minimize.stores import output_at
-from minimize.switching import House as Where
+from minimize.runs.erasures import ERASURES_FOLDER, stored_erasures
+from minimize.stores import parse_output_location
 from tests.buckets import Bucket
 from tests.faults.child import killed
 from tests.governance.retention.daily import SETTINGS, START, Daily, rows
@@ -91,8 +91,8 @@ def test_killed_on_its_way_it_is_done_by_the_next_command(project: Daily, bucket
 
 def test_an_event_of_the_ledger_is_carried_out_in_the_bucket(project: Daily, bucket: Bucket, out: str) -> None:
     places = Where(pipeline=project.folder, output=out, keys=project.keys)
-    assert add_event(Wish("east", "subject_left", "d1", RAN + DAY), places, RAN + DAY).missed == ()
-    assert [each.what for each in open_items(out, at=RAN + DAY, keys=project.keys)][-1] == "subject_left"
+    assert add_event(NewEvent("east", "subject_left", "d1", RAN + DAY), places, RAN + DAY).unreachable == ()
+    assert [each.kind for each in open_items(out, at=RAN + DAY, keys=project.keys)][-1] == "subject_left"
     expire(out, at=RAN + DAY, keys=project.keys, yes=True, allow_shrink=True)
     notes = [row["note"] for row in minimize.read(out).to_pylist()]
     assert notes
@@ -150,9 +150,9 @@ def test_erasures_are_stored_with_the_output_in_the_bucket(project: Daily, bucke
     where = Where(project.folder / "organization" / "ledger.db", keys=project.keys)
     keys = Keyring.load(project.keys)
     for subject in ("d0", "d1"):
-        add_event(Wish("east", "erasure", subject, RAN), where, RAN)
-    assert len(bucket.keys(f"out/{FOLDER}/")) == 1
-    assert [row.tenant_id for row in stored(output_at(out), keys)] == ["east", "east"]
+        add_event(NewEvent("east", "erasure", subject, RAN), where, RAN)
+    assert len(bucket.keys(f"out/{ERASURES_FOLDER}/")) == 1
+    assert [row.tenant_id for row in stored_erasures(parse_output_location(out), keys)] == ["east", "east"]
     minimize.verify(out, keys=project.keys)
     ledger = project.folder / "organization" / "new.db"
     assert adopt_ledger(out, "lost", pipeline=project.folder, keys=project.keys, ledger=ledger) is not None

@@ -8,20 +8,20 @@ from datetime import timedelta
 import pytest
 
 from minimize.errors import OutputError, RefusedError
-from minimize.governance.retention import carry
-from minimize.governance.retention.carry import Carrying, standing_files
-from minimize.governance.retention.plan import Plan
-from minimize.io.published import receipts
-from minimize.job import booking
+from minimize.governance.retention import execute
+from minimize.governance.retention.execute import PlanExecution, files_in_force
+from minimize.governance.retention.removal_plan import RemovalPlan
+from minimize.output.reader import load_receipts
+from minimize.runs import session
 from tests.governance.retention.daily import START, Daily, rows
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 RAN = START + DAY
 
 
-def carrying(project: Daily, hours: int) -> tuple[Carrying, Plan]:
+def carrying(project: Daily, hours: int) -> tuple[PlanExecution, RemovalPlan]:
     made = project.plan(RAN + hours * HOUR)
-    return Carrying(made.asked, made.pipeline, at_given=True), made.plan()
+    return PlanExecution(made.request, made.pipeline, at_given=True), made.plan()
 
 
 def test_files_of_two_policies_are_two_publications(day: Daily) -> None:
@@ -29,38 +29,38 @@ def test_files_of_two_policies_are_two_publications(day: Daily) -> None:
     day.collect(rows(START.date() + DAY), START.date() + DAY)
     day.run(START.date() + DAY, RAN + DAY)
     work, plan = carrying(day, 48)
-    made = work.out(plan)
+    made = work.execute(plan)
     assert sorted(receipt.policy.version for receipt in made) == [1, 2]
-    assert [receipt.sequence for receipt in receipts(day.out)] == [1, 2, 3, 4]
+    assert [receipt.sequence for receipt in load_receipts(day.out)] == [1, 2, 3, 4]
     day.verified()
 
 
 def test_the_files_in_force_are_known_by_path(day: Daily) -> None:
-    files = standing_files(receipts(day.out))
+    files = files_in_force(load_receipts(day.out))
     assert {path.split("/")[0] for path in files} == {"records", "daily"}
     assert all((day.out / path).exists() for path in files)
 
 
 def test_it_is_not_decided_again_as_of_an_earlier_time(day: Daily) -> None:
     work, plan = carrying(day, 2)
-    work.out(plan)
+    work.execute(plan)
     earlier, _ = carrying(day, 1)
     with pytest.raises(RefusedError, match="as of a later time"):
-        earlier.out(plan)
-    assert len(receipts(day.out)) == 2
+        earlier.execute(plan)
+    assert len(load_receipts(day.out)) == 2
 
 
 def test_a_file_that_is_still_there_after_it_was_replaced_is_told(day: Daily, monkeypatch: pytest.MonkeyPatch) -> None:
     work, plan = carrying(day, 1)
     (old,) = [each.file.path for each in plan.due]
     content = (day.out / old).read_bytes()
-    real: Callable[..., None] = booking.told
+    real: Callable[..., None] = session.record_published
 
     def left(*given: object) -> None:
         real(*given)
         (day.out / old).parent.mkdir(exist_ok=True)
         (day.out / old).write_bytes(content)
 
-    monkeypatch.setattr(carry, "told", left)
+    monkeypatch.setattr(execute, "record_published", left)
     with pytest.raises(OutputError, match="1 files are still there"):
-        work.out(plan)
+        work.execute(plan)

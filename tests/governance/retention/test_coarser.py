@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from minimize.governance.retention.coarser import form
-from minimize.policy.load import policy_from
+from minimize.governance.retention.reevaluate import compare_forms
+from minimize.policy.load import policy_from_mapping
 from minimize.policy.model import Field
 
 TIME = pa.timestamp("us", "UTC")
@@ -16,11 +16,11 @@ TIME = pa.timestamp("us", "UTC")
 
 def field(do: Any, type_: str = "string", **more: Any) -> Field:
     said = {"policy": "p", "version": 1, "purposes": ["operations", "customer_support"], "features": {"f": {}}}
-    return policy_from({**said, "fields": {"x": {"type": type_, "do": do, **more}}}).fields["x"]
+    return policy_from_mapping({**said, "fields": {"x": {"type": type_, "do": do, **more}}}).fields["x"]
 
 
 def verdict(then: Any, today: Any, type_: str = "string", shown: pa.DataType | None = None) -> str:
-    return form(field(then, type_), field(today, type_), "operations", shown or pa.string()).verdict
+    return compare_forms(field(then, type_), field(today, type_), "operations", shown or pa.string()).verdict
 
 
 @pytest.mark.parametrize(
@@ -61,12 +61,12 @@ def test_other_forms(then: Any, today: Any, expected: str) -> None:
 
 def test_a_field_that_is_for_other_purposes_today_goes() -> None:
     today = field("keep", purposes=["customer_support"])
-    assert form(field("keep"), today, "operations", pa.string()).verdict == "gone"
+    assert compare_forms(field("keep"), today, "operations", pa.string()).verdict == "gone"
 
 
 def test_a_field_that_is_not_declared_any_more_goes() -> None:
-    assert form(field("keep"), None, "operations", pa.string()).verdict == "gone"
+    assert compare_forms(field("keep"), None, "operations", pa.string()).verdict == "gone"
 
 
 def test_a_gate_is_not_a_form() -> None:
-    assert form(field("keep"), field("keep", feature="f"), "operations", pa.string()).verdict == "same"
+    assert compare_forms(field("keep"), field("keep", feature="f"), "operations", pa.string()).verdict == "same"

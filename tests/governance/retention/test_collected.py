@@ -7,19 +7,19 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 import pytest
 
-from minimize.governance.retention.clock import Clock
-from minimize.governance.retention.collected import Collected
-from minimize.governance.retention.recompute import AsItComes
-from minimize.governance.retention.whose import Named
-from minimize.pointer import Pointer
-from minimize.policy.condition import Feature, Level
+from minimize.arrow.pointers import Pointer
+from minimize.governance.output_file import EventTimeBounds
+from minimize.governance.retention.affected_subjects import LookupColumn
+from minimize.governance.retention.recompute_aggregates import SourceColumn
+from minimize.governance.retention.reevaluate import FileSettings
+from minimize.policy.condition import FeatureOn, LevelAtLeast
 from minimize.policy.load import load_policy
-from minimize.settings import SCHEMA, SettingsRows, load_settings
+from minimize.settings import SETTINGS_SCHEMA, SettingsRows, load_settings
 from tests.governance.retention.daily import START, Daily
 
 HOUR = timedelta(hours=1)
-TENANT, SUBJECT = (Named(Pointer((name,)), AsItComes()) for name in ("tenant", "subject"))
-CLOCK = Clock(Pointer(("time",)), 0, int(HOUR.total_seconds()) * 1_000_000 - 1)
+TENANT, SUBJECT = (LookupColumn(Pointer((name,)), SourceColumn()) for name in ("tenant", "subject"))
+CLOCK = EventTimeBounds(Pointer(("time",)), 0, int(HOUR.total_seconds()) * 1_000_000 - 1)
 AT = START + 30 * HOUR
 HEAD = "tenant_id,subject,setting,value,holder,valid_from,recorded_at\n"
 BATCH = pa.record_batch(
@@ -35,11 +35,13 @@ def row(subject: str, value: str, since: datetime, holder: str = "admin", tenant
     return f"{tenant},{subject},location,{value},{holder},{since.isoformat()},2025-01-01T00:00:00Z\n"
 
 
-def on(project: Daily, *lines: str, subject: Named | None = SUBJECT, clock: Clock | None = CLOCK) -> list[bool]:
+def on(
+    project: Daily, *lines: str, subject: LookupColumn | None = SUBJECT, clock: EventTimeBounds | None = CLOCK
+) -> list[bool]:
     (project.folder / "s.csv").write_text(HEAD + "".join(lines))
     policy = load_policy(project.folder / "policy.yaml")
-    found = Collected.of(load_settings(project.folder / "s.csv"), policy, AT, TENANT, subject, clock)
-    return [bool(each) for each in found.on(Feature("location"), BATCH)]
+    found = FileSettings.for_file(load_settings(project.folder / "s.csv"), policy, AT, TENANT, subject, clock)
+    return [bool(each) for each in found.is_on(FeatureOn("location"), BATCH)]
 
 
 LONG_AGO = START - timedelta(days=9)
@@ -67,7 +69,7 @@ def test_a_subject_that_objected_is_off_by_itself_or_with_its_tenant_where_nobod
 PER_SUBJECT = {"features": {"location": {"per_subject": True}, "inventory": {}}}
 
 
-class Shared(AsItComes):
+class Shared(SourceColumn):
     """A column in which other subjects may have the same form."""
 
     @property
@@ -84,9 +86,9 @@ def test_a_per_subject_feature_is_on_for_the_subjects_that_the_file_shows(projec
     assert on(project, *lines, row("d1", "off", LONG_AGO, "user")) == [False, False, False]
 
 
-@pytest.mark.parametrize("subject", [None, Named(Pointer(("subject",)), Shared())])
+@pytest.mark.parametrize("subject", [None, LookupColumn(Pointer(("subject",)), Shared())])
 def test_a_per_subject_feature_is_off_where_nothing_tells_the_subject_apart(
-    project: Daily, subject: Named | None
+    project: Daily, subject: LookupColumn | None
 ) -> None:
     project.policy(**PER_SUBJECT)
     assert on(project, row("", "on", LONG_AGO), row("d1", "on", LONG_AGO), subject=subject) == [False, False, False]
@@ -100,20 +102,20 @@ def test_a_per_subject_feature_is_off_for_a_subject_that_the_settings_hold_as_a_
         | {"holder": ["admin"] * 2, "valid_from": [LONG_AGO] * 2, "recorded_at": [LONG_AGO] * 2}
     )
     policy = load_policy(project.folder / "policy.yaml")
-    found = Collected.of(SettingsRows(table.cast(SCHEMA)), policy, AT, TENANT, SUBJECT, CLOCK)
-    assert not found.on(Feature("location"), BATCH).any()
+    found = FileSettings.for_file(SettingsRows(table.cast(SETTINGS_SCHEMA)), policy, AT, TENANT, SUBJECT, CLOCK)
+    assert not found.is_on(FeatureOn("location"), BATCH).any()
 
 
 def test_without_times_or_settings_nothing_is_on(project: Daily) -> None:
     assert on(project, row("", "on", LONG_AGO), clock=None) == [False] * 3
     policy = load_policy(project.folder / "policy.yaml")
-    nothing = Collected.of(None, policy, AT, TENANT, SUBJECT, CLOCK)
-    assert not nothing.on(Feature("location"), BATCH).any()
+    nothing = FileSettings.for_file(None, policy, AT, TENANT, SUBJECT, CLOCK)
+    assert not nothing.is_on(FeatureOn("location"), BATCH).any()
 
 
 def test_the_first_level_is_always_on(project: Daily) -> None:
     project.policy(levels=["required", "full"])
     policy = load_policy(project.folder / "policy.yaml")
-    nothing = Collected.of(None, policy, AT, TENANT, SUBJECT, CLOCK)
-    assert nothing.on(Level("required"), BATCH).all()
-    assert not nothing.on(Level("full"), BATCH).any()
+    nothing = FileSettings.for_file(None, policy, AT, TENANT, SUBJECT, CLOCK)
+    assert nothing.is_on(LevelAtLeast("required"), BATCH).all()
+    assert not nothing.is_on(LevelAtLeast("full"), BATCH).any()

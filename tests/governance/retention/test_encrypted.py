@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 import minimize
-from minimize.encryption import material_of
 from minimize.errors import KeyringError
 from minimize.governance.retention.retract import retract
 from minimize.keys import add_key, new_keyring
-from minimize.keys.create import destroy_key
+from minimize.keys.keyring import destroy_key
+from minimize.keys.parquet_footer import read_encrypted_columns
 from tests.governance.retention.daily import START, Daily, rows
 from tests.leak.canary import Canary
 from tests.leak.sweep import found
@@ -37,7 +37,7 @@ def _shut(builds: Builds, project: Daily) -> Daily:
 
 def masters(project: Daily) -> Iterator[str]:
     for file in minimize.files(project.out):
-        yield from material_of(Path(file)).masters.values()
+        yield from read_encrypted_columns(Path(file)).masters.values()
 
 
 def test_what_is_past_its_retention_goes_and_the_rest_stays_encrypted(shut: Daily) -> None:
@@ -99,5 +99,5 @@ def test_without_the_key_nothing_is_changed(shut: Daily) -> None:
     with pytest.raises(KeyringError, match=r"encrypt\.pseudonymized/1"):
         shut.expire(START + 2 * DAY, keys=other)
     destroy_key(shut.keys, "encrypt.pseudonymized", 1, now=START)
-    assert shut.expire(START + 2 * DAY).plan.closed
+    assert shut.expire(START + 2 * DAY).plan.unreadable
     assert sorted(path.read_bytes() for path in shut.out.rglob("*.parquet")) == before

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from minimize.errors import PolicyError
-from minimize.governance.retention.events import WITHIN, Event, events_from
+from minimize.governance.retention.lifecycle_events import REMOVAL_DEADLINES, RetentionEvent, parse_events
 
 AT = "2026-05-01T12:00:00+02:00"
 
@@ -19,7 +19,7 @@ def row(**changes: Any) -> dict[str, Any]:
 
 def fault(**changes: Any) -> str:
     with pytest.raises(PolicyError) as error:
-        events_from([(7, row(**changes))], "events.csv")
+        parse_events([(7, row(**changes))], "events.csv")
     (finding,) = error.value.findings
     assert (finding.file, finding.line) == ("events.csv", 7)
     assert "d1" not in str(error.value)
@@ -27,21 +27,21 @@ def fault(**changes: Any) -> str:
 
 
 def test_an_event_says_whom_it_is_about_what_and_when() -> None:
-    assert events_from([(1, row())], "f") == (
-        Event("north", "subject_left", datetime(2026, 5, 1, 10, tzinfo=UTC), "d1"),
+    assert parse_events([(1, row())], "f") == (
+        RetentionEvent("north", "subject_left", datetime(2026, 5, 1, 10, tzinfo=UTC), "d1"),
     )
 
 
 def test_an_event_that_stands_twice_counts_once() -> None:
-    assert len(events_from([(1, row()), (2, row())], "f")) == 1
+    assert len(parse_events([(1, row()), (2, row())], "f")) == 1
 
 
 @pytest.mark.parametrize(
     ("kind", "days"), [("tenant_closed", 180), ("subject_left", 30), ("became_personal", 7), ("reset", 30)]
 )
 def test_each_kind_has_its_time_limit(kind: Any, days: int) -> None:
-    event = Event("north", kind, datetime(2026, 5, 1, tzinfo=UTC))
-    assert (event.due - event.at).days == days == WITHIN[event.kind].days
+    event = RetentionEvent("north", kind, datetime(2026, 5, 1, tzinfo=UTC))
+    assert (event.due - event.occurred_at).days == days == REMOVAL_DEADLINES[event.kind].days
 
 
 @pytest.mark.parametrize(
@@ -61,4 +61,4 @@ def test_a_faulty_row_is_told_by_its_line_and_never_by_its_values(changes: dict[
 
 
 def test_an_event_does_not_print_its_subject() -> None:
-    assert "d1" not in repr(events_from([(1, row())], "f"))
+    assert "d1" not in repr(parse_events([(1, row())], "f"))

@@ -13,9 +13,9 @@ import pytest
 import minimize
 from minimize.errors import ConfigurationError, OutputError, PolicyError, RefusedError
 from minimize.governance.retention.expire import expire, open_items
-from minimize.indexing import list_runs
 from minimize.keys import add_key
-from minimize.reading import find
+from minimize.output.read_api import find_subjects
+from minimize.runs.published_runs import list_runs
 from tests.governance.retention.daily import FIELDS, POLICY, START, Daily, rows
 from tests.project import Builds
 
@@ -162,7 +162,7 @@ def test_the_index_says_who_is_left(ran: Daily) -> None:
     gone = next(row["device_id"] for row in ran.rows() if "east-d1" in row["note"])
     stays = next(row["device_id"] for row in ran.rows() if "east-d0" in row["note"])
     ran.expire(RAN, events=ran.events("east,d1,reset,2026-01-02T00:00:00Z"))
-    assert [len(find(ran.out, [each], keys=ran.keys)) for each in (gone, stays)] == [0, 1]
+    assert [len(find_subjects(ran.out, [each], keys=ran.keys)) for each in (gone, stays)] == [0, 1]
 
 
 def test_a_device_that_became_personal_loses_its_applications_and_most_of_its_number(ran: Daily) -> None:
@@ -199,12 +199,12 @@ def test_an_event_that_is_yet_to_come_changes_nothing(ran: Daily) -> None:
 def test_what_is_open_is_listed_by_its_time_limit_and_what_is_late_is_overdue(ran: Daily) -> None:
     events = ran.events("south,,tenant_closed,2026-01-02T00:00:00Z", "north,d0,became_personal,2026-01-02T00:00:00Z")
     found = open_items(ran.out, at=RAN, events=events, keys=ran.keys)
-    assert [(each.what, each.by - RAN, each.overdue) for each in found] == [
+    assert [(each.kind, each.deadline - RAN, each.overdue) for each in found] == [
         ("became_personal", 7 * DAY, False),
         ("tenant_closed", 180 * DAY, False),
     ]
     late = open_items(ran.out, at=RAN + 8 * DAY, events=events, keys=ran.keys)
-    assert [each.what for each in late if each.overdue] == ["became_personal", "retention"]
+    assert [each.kind for each in late if each.overdue] == ["became_personal", "retention"]
 
 
 def test_a_condition_on_a_feature_that_is_kept_for_less_long_closes_with_it(project: Daily) -> None:
@@ -236,7 +236,7 @@ def test_an_output_that_tells_neither_times_nor_dates_is_named(project: Daily) -
     project.pipeline(aggregates=None, source={"path": "data/*/*.ndjson", "format": "ndjson"})
     project.collect(rows(FIRST), FIRST)
     project.run(None, RAN)
-    assert project.expire(START + 90 * DAY).plan.untold == ("records",)
+    assert project.expire(START + 90 * DAY).plan.undated == ("records",)
 
 
 def test_a_row_without_a_time_goes_as_if_it_were_old(project: Daily) -> None:

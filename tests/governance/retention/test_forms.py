@@ -9,10 +9,15 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from minimize.governance.retention.forms import Column, Pinned, pinned, rotations
+from minimize.arrow.pointers import Pointer
+from minimize.governance.retention.identifier_forms import (
+    IdentifierColumn,
+    PinnedKeyring,
+    pinned_keyring,
+    rotation_units,
+)
 from minimize.keys import Keyring, add_key, new_keyring
-from minimize.pointer import Pointer
-from minimize.policy.load import policy_from
+from minimize.policy.load import policy_from_mapping
 from minimize.policy.model import Policy
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -28,14 +33,16 @@ def _keys(tmp_path: Path) -> Keyring:
 def policy(do: Any, type_: str = "string") -> Policy:
     fields = {"device": {"type": type_, "do": do}, "tenant": {"type": "string"}, "model": {"type": "string"}}
     said = {"policy": "p", "version": 1, "purposes": ["operations"], "tenant": "tenant", "time": "at"}
-    return policy_from({**said, "fields": {**fields, "at": {"type": "timestamp"}}})
+    return policy_from_mapping({**said, "fields": {**fields, "at": {"type": "timestamp"}}})
 
 
 def forms(
     keys: Keyring, do: Any, type_: str = "string", key: str = "device/2", times: Any = (), value: str = "7"
 ) -> Any:
     schema = pa.schema([pa.field("device", pa.string(), metadata={"minimize:key": key})])
-    return Column(policy(do, type_), "device", pinned(keys, schema, Pointer(("device",))), times).forms(value, "north")
+    return IdentifierColumn(
+        policy(do, type_), "device", pinned_keyring(keys, schema, Pointer(("device",))), times
+    ).forms(value, "north")
 
 
 PSEUDONYM: Any = {"pseudonymize": {"key": "device", "per": "tenant"}}
@@ -55,7 +62,7 @@ PSEUDONYM: Any = {"pseudonymize": {"key": "device", "per": "tenant"}}
 def test_subjects_are_told_apart_by_pseudonyms_and_not_by_what_many_share(
     keys: Keyring, do: Any, is_injective: bool
 ) -> None:
-    assert Column(policy(do), "device", Pinned(keys, {})).is_injective is is_injective
+    assert IdentifierColumn(policy(do), "device", PinnedKeyring(keys, {})).is_injective is is_injective
 
 
 def test_a_value_that_is_kept_stands_as_it_is(keys: Keyring) -> None:
@@ -86,7 +93,7 @@ def test_a_rotating_pseudonym_has_a_form_for_each_period(keys: Keyring) -> None:
     do = {"pseudonymize": {"key": "device", "per": "tenant", "rotate": "month"}}
     times = [NOW, NOW.replace(day=20), NOW.replace(month=6)]
     assert len(forms(keys, do, times=times)) == 2
-    assert rotations(policy(do), "device") == {"month"}
+    assert rotation_units(policy(do), "device") == {"month"}
 
 
 def test_a_pseudonym_of_a_scope_that_is_not_known_cannot_be_found(keys: Keyring) -> None:

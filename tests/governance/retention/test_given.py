@@ -12,15 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from minimize.errors import PolicyError
-from minimize.governance.retention.events import Event
-from minimize.governance.retention.given import load_events
+from minimize.governance.retention.lifecycle_events import RetentionEvent, load_events
 
 AT = datetime(2026, 5, 1, tzinfo=UTC)
 ROWS: list[dict[str, Any]] = [
     {"tenant_id": "north", "subject": "d1", "event": "reset", "at": "2026-05-01T00:00:00Z"},
     {"tenant_id": "south", "subject": None, "event": "tenant_closed", "at": "2026-05-01T00:00:00Z"},
 ]
-EVENTS = (Event("north", "reset", AT, "d1"), Event("south", "tenant_closed", AT))
+EVENTS = (RetentionEvent("north", "reset", AT, "d1"), RetentionEvent("south", "tenant_closed", AT))
 
 
 def test_csv_ndjson_and_parquet_say_the_same(tmp_path: Path) -> None:

@@ -179,7 +179,7 @@ def test_what_is_counted_anew_has_no_group_that_is_past(project: Daily) -> None:
 
 def test_what_is_due_follows_each_outputs_own_retention(long: Daily) -> None:
     def due(at: datetime) -> list[tuple[str, int]]:
-        return [(each.what, each.files) for each in open_items(long.out, at=at, keys=long.keys)]
+        return [(each.kind, each.files) for each in open_items(long.out, at=at, keys=long.keys)]
 
     assert due(RAN) == []
     assert due(RAN + 35 * DAY) == [("retention", 1)]

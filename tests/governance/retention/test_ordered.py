@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from minimize.governance.retention.events import Event
-from minimize.governance.retention.ordered import periods
+from minimize.governance.retention.file_instructions import period_instants
+from minimize.governance.retention.lifecycle_events import RetentionEvent
 from tests.governance.retention.daily import START, Daily, rows
 
 DAY = timedelta(days=1)
@@ -13,48 +13,48 @@ RAN = START + DAY
 
 
 def test_events_are_told_apart_by_what_they_do(day: Daily) -> None:
-    closed, left = Event("north", "tenant_closed", RAN), Event("east", "subject_left", RAN, "d1")
-    personal = Event("south", "became_personal", RAN, "d0")
+    closed, left = RetentionEvent("north", "tenant_closed", RAN), RetentionEvent("east", "subject_left", RAN, "d1")
+    personal = RetentionEvent("south", "became_personal", RAN, "d0")
     ((_, _, orders),) = day.orders(RAN, closed, left, personal)
-    assert set(orders.erased.named) == {closed, left}
-    assert orders.handed.named == (personal,)
-    assert set(orders.reduced) == {"phone", "/apps/*/name"}
+    assert set(orders.erased.findable) == {closed, left}
+    assert orders.reclassified.findable == (personal,)
+    assert set(orders.treatments) == {"phone", "/apps/*/name"}
     assert orders.owner == "owner_type"
-    assert orders.names(left)
+    assert orders.may_concern(left)
 
 
 def test_an_event_before_everything_in_a_file_is_not_asked_for(day: Daily) -> None:
-    before = Event("north", "tenant_closed", START - DAY)
+    before = RetentionEvent("north", "tenant_closed", START - DAY)
     ((_, _, orders),) = day.orders(RAN, before)
-    assert not orders.names(before)
+    assert not orders.may_concern(before)
 
 
 def test_an_event_that_is_yet_to_come_is_not_either(day: Daily) -> None:
-    later = Event("north", "tenant_closed", RAN + DAY)
+    later = RetentionEvent("north", "tenant_closed", RAN + DAY)
     ((_, _, orders),) = day.orders(RAN, later)
-    assert not orders.names(later)
+    assert not orders.may_concern(later)
 
 
 def test_where_no_field_asks_for_the_owner_nothing_changes_hands(project: Daily) -> None:
     project.policy({"phone": None, "/apps/*/name": None, "/apps/*/managed": None})
     project.collect(rows(START.date()), START.date())
     project.run(START.date(), RAN)
-    ((_, _, orders),) = project.orders(RAN, Event("north", "became_personal", RAN))
-    assert (dict(orders.reduced), orders.handed.named) == ({}, ())
+    ((_, _, orders),) = project.orders(RAN, RetentionEvent("north", "became_personal", RAN))
+    assert (dict(orders.treatments), orders.reclassified.findable) == ({}, ())
 
 
 def test_an_aggregate_is_as_old_as_its_days(day: Daily) -> None:
     made = day.plan(RAN)
-    ((written, file),) = made.standing("daily")
-    from minimize.io.stored import open_stored
+    ((written, file),) = made.files_in_force("daily")
+    from minimize.output.stored_file import open_stored_file
 
-    orders = made.asked.orders(written, open_stored(day.out, file.path), "daily")
+    orders = made.request.instructions(written, open_stored_file(day.out, file.path), "daily")
     assert orders.clock is not None
     assert str(orders.clock.pointer) == "/day"
-    assert (orders.erased.named, orders.rules.age) == ((), 30 * DAY)
+    assert (orders.erased.findable, orders.rules.age) == ((), 30 * DAY)
 
 
 def test_periods_are_touched_from_the_first_to_the_last() -> None:
-    found = list(periods(START, START + timedelta(days=2, hours=1), frozenset({"day", "week"})))
+    found = list(period_instants(START, START + timedelta(days=2, hours=1), frozenset({"day", "week"})))
     assert [each.date() for each in found] == [date(2026, 1, 1), date(2026, 1, 2), date(2026, 1, 3), date(2026, 1, 3)]
     assert found[-1] == START + timedelta(days=2, hours=1)

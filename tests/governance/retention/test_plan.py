@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from minimize.governance.retention.events import Event
-from minimize.governance.retention.plan import Plan, opens, planned
+from minimize.governance.retention.lifecycle_events import RetentionEvent
+from minimize.governance.retention.removal_plan import RemovalPlan, open_deadlines, plan_removal
 from tests.governance.retention.daily import START, Daily, rows
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 RAN = START + DAY
-LEFT = Event("east", "subject_left", RAN, "d1")
+LEFT = RetentionEvent("east", "subject_left", RAN, "d1")
 
 
-def plan(project: Daily, hours: int, *events: Event) -> Plan:
+def plan(project: Daily, hours: int, *events: RetentionEvent) -> RemovalPlan:
     return project.plan(RAN + hours * HOUR, *events).plan()
 
 
@@ -33,19 +33,19 @@ def test_it_tells_per_output_and_date_how_many_files_and_rows_go_and_why(day: Da
 
 
 def test_aggregates_behind_which_records_go_are_said_to_stay_and_not_for_age(day: Daily) -> None:
-    assert plan(day, 0, LEFT).stays == {"daily": ("2026-01-01",)}
-    assert plan(day, 1).stays == {}
+    assert plan(day, 0, LEFT).aggregates_left == {"daily": ("2026-01-01",)}
+    assert plan(day, 1).aggregates_left == {}
 
 
 def test_what_may_become_of_an_aggregate_is_said_until_the_plan_is_carried_out(day: Daily) -> None:
     line = "daily keeps its figures for 2026-01-01 unless it can be counted anew: records behind it go"
     assert line in str(plan(day, 0, LEFT)).splitlines()
-    assert "daily" not in plan(day, 0, LEFT).carried_out()
+    assert "daily" not in plan(day, 0, LEFT).outcome_text()
 
 
 def test_nothing_due_is_said_in_words(day: Daily) -> None:
     assert str(plan(day, 0)) == "nothing to do: nothing is due"
-    assert str(planned(RAN, [])) == "nothing to do: nothing is due"
+    assert str(plan_removal(RAN, [])) == "nothing to do: nothing is due"
 
 
 def test_events_about_nobody_who_can_be_found_are_counted(project: Daily) -> None:
@@ -53,14 +53,14 @@ def test_events_about_nobody_who_can_be_found_are_counted(project: Daily) -> Non
     project.collect(rows(START.date()), START.date())
     project.run(START.date(), RAN)
     found = plan(project, 0, LEFT)
-    assert (found.lost, found.as_json()["lost"]) == (1, 1)
+    assert (found.unfindable, found.as_json()["lost"]) == (1, 1)
     assert "1 events name somebody who cannot be found" in str(found)
 
 
 def test_what_is_open_is_sorted_by_its_time_limit(day: Daily) -> None:
-    closed, later = Event("north", "tenant_closed", RAN), Event("south", "reset", RAN + DAY, "d0")
-    found = opens(plan(day, 1, LEFT, closed), (LEFT, closed, later), {LEFT: 1, closed: 1})
-    assert [(each.what, each.files) for each in found] == [
+    closed, later = RetentionEvent("north", "tenant_closed", RAN), RetentionEvent("south", "reset", RAN + DAY, "d0")
+    found = open_deadlines(plan(day, 1, LEFT, closed), (LEFT, closed, later), {LEFT: 1, closed: 1})
+    assert [(each.kind, each.files) for each in found] == [
         ("retention", 1),
         ("subject_left", 1),
         ("reset", 0),
@@ -78,11 +78,11 @@ def test_what_is_open_is_sorted_by_its_time_limit(day: Daily) -> None:
 
 
 def test_what_cannot_be_told_is_open_and_says_so(day: Daily) -> None:
-    told = Plan(RAN + 40 * DAY, unsure={LEFT: 3})
-    (found,) = opens(told, (LEFT,), {})
-    assert (found.files, found.unsure, found.overdue) == (0, 3, True)
+    told = RemovalPlan(RAN + 40 * DAY, uncertain={LEFT: 3})
+    (found,) = open_deadlines(told, (LEFT,), {})
+    assert (found.files, found.uncertain, found.overdue) == (0, 3, True)
     assert str(found).endswith("0 files (and 3 of which that cannot be told) OVERDUE")
 
 
 def test_an_event_that_was_carried_out_is_not_open(day: Daily) -> None:
-    assert opens(Plan(RAN), (LEFT,), {LEFT: 0}) == []
+    assert open_deadlines(RemovalPlan(RAN), (LEFT,), {LEFT: 0}) == []

@@ -12,8 +12,8 @@ import pytest
 import minimize
 from minimize.governance.retention.expire import expire
 from minimize.governance.retention.retract import Retraction, retract
-from minimize.governance.subjects.asked import Subject
-from minimize.governance.subjects.deleting import delete
+from minimize.governance.subjects.delete import delete_subjects
+from minimize.governance.subjects.requests import DataSubject
 from tests.inbound import HOOKS, Inbound, hook, message, new_inbound
 from tests.project import AT, enter
 
@@ -160,7 +160,7 @@ def test_aggregates_over_rows_that_went_are_made_anew(ran: Inbound) -> None:
 
 def test_a_subject_is_deleted_though_the_contract_ended(ran: Inbound) -> None:
     ran.vendor(contract=None)
-    delete([Subject("u0", "north")], ran.home, SOON, named=[ran.out], yes=True)
+    delete_subjects([DataSubject("u0", "north")], ran.home, SOON, named=[ran.out], yes=True)
     assert len(ran.tenants()) == 9
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from minimize.governance.retention.recording import Wish, add_event
-from minimize.switching import House as Where
+from minimize.governance.retention.event_admin import NewEvent, add_event
+from minimize.governance.workspace import Workspace as Where
 from tests.governance.retention.daily import PIPELINE, START, Daily, rows
 from tests.project import Builds
 
@@ -125,7 +125,7 @@ def test_events_of_the_ledger_are_told_every_time(ran: Daily) -> None:
     places = Where(output=ran.out, keys=ran.keys)
     for subjects in (("d0", "d1"), ("d2", "d3")):
         for subject in subjects:
-            add_event(Wish("south", "subject_left", subject, RAN), places, RAN + timedelta(minutes=1))
+            add_event(NewEvent("south", "subject_left", subject, RAN), places, RAN + timedelta(minutes=1))
         ran.expire(RAN)
     assert counts(ran)["south"] == 4
 
@@ -139,7 +139,7 @@ def test_a_pipeline_that_counts_otherwise_today_leaves_it(ran: Daily) -> None:
 
 def test_one_who_left_by_the_ledger_stays_in_it(ran: Daily) -> None:
     places = Where(output=ran.out, keys=ran.keys)
-    add_event(Wish("south", "subject_left", "d0", RAN), places, RAN + timedelta(minutes=1))
+    add_event(NewEvent("south", "subject_left", "d0", RAN), places, RAN + timedelta(minutes=1))
     (receipt,) = ran.expire(RAN).receipts
     assert receipt.stays == {"daily": (str(FIRST),)}
     assert counts(ran)["south"] == 12

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 import minimize
-from minimize.auditing import opened
 from minimize.errors import ConfigurationError, LedgerError, PolicyError, RefusedError
+from minimize.governance.retention.event_admin import EventEntry, NewEvent, add_event, list_events, withdraw_event
 from minimize.governance.retention.expire import open_items
-from minimize.governance.retention.recording import Kept, Wish, add_event, listed, withdraw_event
+from minimize.governance.workspace import Workspace as Where
 from minimize.keys import add_key
 from minimize.ledger import Actor, Resource
-from minimize.ledger.asked import logged
-from minimize.ledger.audit import Wanted
-from minimize.switching import House as Where
+from minimize.ledger.audit_check import find_entries
+from minimize.ledger.audit_log import EntryFilter
+from minimize.runs.audit_log import open_existing_ledger
 from tests.governance.retention.daily import START, Daily, rows
 from tests.project import Builds
 
@@ -33,8 +33,8 @@ def where(project: Daily) -> Where:
     return Where(output=project.out, keys=project.keys)
 
 
-def happens(project: Daily, tenant: str, kind: str, subject: str | None = None, **changes: Any) -> Kept:
-    return add_event(Wish(tenant, kind, subject, **{"at": RAN, **changes}), where(project), NOW)
+def happens(project: Daily, tenant: str, kind: str, subject: str | None = None, **changes: Any) -> EventEntry:
+    return add_event(NewEvent(tenant, kind, subject, **{"occurred_at": RAN, **changes}), where(project), NOW)
 
 
 def ran_content(project: Daily) -> None:
@@ -84,7 +84,7 @@ def test_a_closed_tenant_and_a_device_that_became_personal_are_carried_out(ran: 
 def test_what_is_written_after_the_event_was_recorded_is_reached_by_it(project: Daily) -> None:
     project.collect(rows(FIRST), FIRST)
     project.run(FIRST, RAN)
-    happens(project, "east", "subject_left", "d1", at=RAN + DAY)
+    happens(project, "east", "subject_left", "d1", occurred_at=RAN + DAY)
     project.collect(rows(FIRST + DAY), FIRST + DAY)
     project.run(FIRST + DAY, RAN + DAY)
     project.expire(RAN + DAY)
@@ -106,7 +106,7 @@ def test_a_subject_is_found_in_whatever_form_the_output_has(project: Daily, do: 
     for day in (FIRST, FIRST + DAY):
         project.collect(rows(day), day)
         project.run(day, RAN + DAY)
-    happens(project, "east", "subject_left", "d1", at=RAN + DAY)
+    happens(project, "east", "subject_left", "d1", occurred_at=RAN + DAY)
     project.expire(RAN + DAY)
     assert subjects(project) == EVERYBODY - {"east-d1"}
     project.verified()
@@ -125,18 +125,18 @@ def test_a_subject_that_is_a_number_is_found(project: Daily) -> None:
 
 
 def test_a_form_that_the_ledger_does_not_know_is_said_to_be_open_until_the_event_is_added_again(ran: Daily) -> None:
-    happens(ran, "east", "subject_left", "d1", at=RAN + DAY)
+    happens(ran, "east", "subject_left", "d1", occurred_at=RAN + DAY)
     ran.policy({"device_id": {"type": "string", "role": "identifier", "do": {"tokenize": {"key": "device"}}}})
     ran.collect(rows(FIRST + DAY), FIRST + DAY)
     ran.run(FIRST + DAY, RAN + DAY)
     plan = ran.expire(RAN + DAY).plan
-    assert list(plan.unsure.values()) == [1]
+    assert list(plan.uncertain.values()) == [1]
     assert "add them again" in str(plan)
     (item,) = open_items(ran.out, at=RAN + 29 * DAY, keys=ran.keys, pipeline=ran.folder)[-1:]
-    assert (item.what, item.unsure, item.overdue) == ("subject_left", 1, False)
-    assert any(each.overdue for each in open_items(ran.out, at=RAN + 32 * DAY, keys=ran.keys) if each.unsure)
-    assert happens(ran, "east", "subject_left", "d1", at=RAN + DAY).new
-    assert ran.expire(RAN + DAY).plan.unsure == {}
+    assert (item.kind, item.uncertain, item.overdue) == ("subject_left", 1, False)
+    assert any(each.overdue for each in open_items(ran.out, at=RAN + 32 * DAY, keys=ran.keys) if each.uncertain)
+    assert happens(ran, "east", "subject_left", "d1", occurred_at=RAN + DAY).is_new
+    assert ran.expire(RAN + DAY).plan.uncertain == {}
     assert subjects(ran) == EVERYBODY - {"east-d1"}
 
 
@@ -148,7 +148,7 @@ def test_no_form_and_no_subject_stands_in_the_ledger(ran: Daily) -> None:
     assert b"subject_left" in stored
     assert b"device-of-somebody" not in stored
     assert pseudonym.encode() not in stored
-    assert {each.row.subject[:10] for each in listed(where(ran)) if each.row.subject} == {"subject/1:"}
+    assert {each.row.subject[:10] for each in list_events(where(ran)) if each.row.subject} == {"subject/1:"}
 
 
 def test_an_event_that_is_told_by_the_ledger_and_by_a_file_counts_once(ran: Daily) -> None:
@@ -166,21 +166,21 @@ def test_what_is_open_is_listed_from_the_ledger_and_is_overdue_after_its_time_li
     happens(ran, "north", "became_personal", "d0")
     happens(ran, "north", "subject_left", "nobody")
     found = open_items(ran.out, at=NOW, keys=ran.keys)
-    assert [(each.what, each.by - RAN, each.files, each.overdue) for each in found] == [
+    assert [(each.kind, each.deadline - RAN, each.files, each.overdue) for each in found] == [
         ("became_personal", 7 * DAY, 1, False),
         ("tenant_closed", 180 * DAY, 1, False),
     ]
     late = open_items(ran.out, at=RAN + 8 * DAY, keys=ran.keys)
-    assert [each.what for each in late if each.overdue] == ["became_personal", "retention"]
+    assert [each.kind for each in late if each.overdue] == ["became_personal", "retention"]
 
 
 def test_an_event_that_is_taken_back_is_not_carried_out_and_counts_again_when_it_is_added_again(ran: Daily) -> None:
     kept = happens(ran, "east", "subject_left", "d1")
-    assert withdraw_event(kept.row.id[:8], where(ran), NOW).new
-    assert listed(where(ran)) == []
+    assert withdraw_event(kept.row.id[:8], where(ran), NOW).is_new
+    assert list_events(where(ran)) == []
     assert ran.expire(NOW).receipts == ()
     assert open_items(ran.out, at=NOW, keys=ran.keys) == []
-    assert happens(ran, "east", "subject_left", "d1").new
+    assert happens(ran, "east", "subject_left", "d1").is_new
     ran.expire(NOW)
     assert subjects(ran) == EVERYBODY - {"east-d1"}
 
@@ -196,10 +196,10 @@ def test_a_device_that_is_enrolled_again_keeps_what_happened_since(ran: Daily) -
 
 def test_an_event_is_recorded_once_and_told_to_the_audit_log(ran: Daily) -> None:
     first, again = (happens(ran, "east", "subject_left", "device-of-somebody") for _ in range(2))
-    assert (first.new, again.new, first.row.id) == (True, False, again.row.id)
+    assert (first.is_new, again.is_new, first.row.id) == (True, False, again.row.id)
     withdraw_event(first.row.id, where(ran), NOW)
-    with opened(None, ran.out) as ledger:
-        told = [json.loads(entry.event) for entry in logged(ledger, Wanted(activity="events"))]
+    with open_existing_ledger(None, ran.out) as ledger:
+        told = [json.loads(entry.event) for entry in find_entries(ledger, EntryFilter(activity="events"))]
     assert [entry["operation"] for entry in told] == ["add", "withdraw"]
     assert "device-of-somebody" not in json.dumps(told)
 
@@ -208,22 +208,22 @@ def test_every_row_is_listed_with_its_history_and_tenants_apart(ran: Daily) -> N
     kept = happens(ran, "east", "subject_left", "d1")
     happens(ran, "south", "tenant_closed")
     withdraw_event(kept.row.id, where(ran), NOW)
-    assert [each.row.state for each in listed(where(ran), history=True)] == ["recorded", "recorded", "withdrawn"]
-    assert [each.row.kind for each in listed(where(ran))] == ["tenant_closed"]
-    assert listed(where(ran), tenant="east") == []
+    assert [each.row.state for each in list_events(where(ran), history=True)] == ["recorded", "recorded", "withdrawn"]
+    assert [each.row.kind for each in list_events(where(ran))] == ["tenant_closed"]
+    assert list_events(where(ran), tenant="east") == []
 
 
 @pytest.mark.parametrize(
     ("wish", "said"),
     [
-        (Wish("", "tenant_closed"), "without a tenant"),
-        (Wish("north", "moved"), "is one of"),
-        (Wish("north", "subject_left"), "none is named"),
-        (Wish("north", "tenant_closed", "d1"), "a subject is named"),
-        (Wish("north", "reset", " "), "has a name"),
+        (NewEvent("", "tenant_closed"), "without a tenant"),
+        (NewEvent("north", "moved"), "is one of"),
+        (NewEvent("north", "subject_left"), "none is named"),
+        (NewEvent("north", "tenant_closed", "d1"), "a subject is named"),
+        (NewEvent("north", "reset", " "), "has a name"),
     ],
 )
-def test_what_is_no_event_is_refused_and_nobody_is_named(ran: Daily, wish: Wish, said: str) -> None:
+def test_what_is_no_event_is_refused_and_nobody_is_named(ran: Daily, wish: NewEvent, said: str) -> None:
     with pytest.raises(PolicyError, match=said) as error:
         add_event(wish, where(ran), NOW)
     assert "d1" not in str(error.value)
@@ -241,8 +241,8 @@ def test_who_may_not_is_refused_before_anything_is_recorded(ran: Daily) -> None:
         raise RefusedError(f"{resource.type} is not for {actor.type}")
 
     with pytest.raises(RefusedError):
-        add_event(Wish("south", "tenant_closed"), where(ran), NOW, allowed=nobody)
-    assert listed(where(ran)) == []
+        add_event(NewEvent("south", "tenant_closed"), where(ran), NOW, allowed=nobody)
+    assert list_events(where(ran)) == []
 
 
 def test_a_ledger_that_cannot_be_read_stops_the_expiry(ran: Daily) -> None:
@@ -257,27 +257,27 @@ def test_a_ledger_that_cannot_be_read_stops_the_expiry(ran: Daily) -> None:
 def test_an_output_that_cannot_be_looked_at_is_named(ran: Daily) -> None:
     (ran.folder / "policy.yaml").unlink()
     kept = happens(ran, "east", "subject_left", "d1")
-    assert kept.missed == (str(ran.out.resolve()),)
-    assert happens(ran, "south", "tenant_closed").missed == ()
+    assert kept.unreachable == (str(ran.out.resolve()),)
+    assert happens(ran, "south", "tenant_closed").unreachable == ()
 
 
 @pytest.fixture(name="spied")
 def _spied(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     """How often a file was read for its subjects."""
-    from minimize.governance.retention import tokens
+    from minimize.governance.retention import affected_subjects
 
-    calls, real = list[int](), tokens._standing
+    calls, real = list[int](), affected_subjects._forms_in_file
 
     def counted(tenant: Any, subject: Any, tenants: Sequence[str], batches: Any) -> Any:
         calls.extend([1] * bool(tenants))
         return real(tenant, subject, tenants, batches)
 
-    monkeypatch.setattr(tokens, "_standing", counted)
+    monkeypatch.setattr(affected_subjects, "_forms_in_file", counted)
     return lambda: len(calls)
 
 
 def test_files_whose_events_are_all_later_are_not_read_for_it(ran: Daily, spied: Callable[[], int]) -> None:
-    happens(ran, "east", "subject_left", "d1", at=START - DAY)
+    happens(ran, "east", "subject_left", "d1", occurred_at=START - DAY)
     ran.expire(NOW)
     assert spied() == 0
     happens(ran, "east", "subject_left", "d1")

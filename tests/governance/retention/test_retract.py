@@ -74,7 +74,7 @@ def test_a_date_whose_source_stands_is_run_anew(ran: Daily) -> None:
 def test_without_yes_nothing_is_changed(ran: Daily) -> None:
     says(ran, off("south", "", "2026-01-01T12:00:00Z"))
     done = again(ran, yes=False)
-    assert (done.anew, done.receipts) == ((str(FIRST),), ())
+    assert (done.rerun_dates, done.receipts) == ((str(FIRST),), ())
     assert len(places(ran)) == 6
 
 

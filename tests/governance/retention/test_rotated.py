@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from minimize.governance.retention.event_admin import NewEvent, add_event
 from minimize.governance.retention.expire import open_items
-from minimize.governance.retention.recording import Wish, add_event
-from minimize.job import erasing
-from minimize.keys.create import add_key
-from minimize.settings.erased import ErasedRows
-from minimize.switching import House
+from minimize.governance.workspace import Workspace
+from minimize.keys.keyring import add_key
+from minimize.runs import erasures
+from minimize.settings.erasures import RecordedErasures
 from tests.governance.retention.daily import START, Daily, rows
 
 FIRST, DAY = date(2026, 1, 1), timedelta(days=1)
@@ -29,15 +29,15 @@ def _back(project: Daily, monkeypatch: pytest.MonkeyPatch) -> Daily:
     """A device was erased, its key and that of tokens were rotated, and a run that knew nothing brought its records back."""
     project.collect(rows(FIRST), FIRST)
     project.run(FIRST, RAN)
-    places = House(project.out / "ledger.db", pipeline=project.folder, keys=project.keys)
-    add_event(Wish("east", "erasure", "d1", RAN), places, RAN)
+    places = Workspace(project.out / "ledger.db", pipeline=project.folder, keys=project.keys)
+    add_event(NewEvent("east", "erasure", "d1", RAN), places, RAN)
     project.expire(RAN)
     assert of_d1(project) == 0
     for name in ("device", "subject"):
         add_key(project.keys, name, now=RAN)
     with monkeypatch.context() as patch:
-        patch.setattr(ErasedRows, "at", lambda *given: None)
-        patch.setattr(erasing, "check_still", lambda *given: None)
+        patch.setattr(RecordedErasures, "effective_at", lambda *given: None)
+        patch.setattr(erasures, "check_acts_unchanged", lambda *given: None)
         project.run(FIRST, RAN)
     assert of_d1(project) > 0
     return project
@@ -46,20 +46,20 @@ def _back(project: Daily, monkeypatch: pytest.MonkeyPatch) -> Daily:
 def test_records_that_came_back_under_a_newer_key_are_found(back: Daily) -> None:
     count = of_d1(back)
     done = back.expire(RAN)
-    assert done.plan.unsure == {}
+    assert done.plan.uncertain == {}
     assert [receipt.gated_by.erased for receipt in done.receipts] == [count]
     assert of_d1(back) == 0
 
 
 def test_what_is_due_says_so_too(back: Daily) -> None:
-    (item,) = [each for each in open_items(back.out, at=RAN, keys=back.keys) if each.what == "erasure"]
-    assert (item.files, item.unsure) == (1, 0)
+    (item,) = [each for each in open_items(back.out, at=RAN, keys=back.keys) if each.kind == "erasure"]
+    assert (item.files, item.uncertain) == (1, 0)
 
 
 def test_without_the_source_it_stays_open(back: Daily) -> None:
     shutil.rmtree(back.folder / "data")
     done = back.expire(RAN)
-    assert list(done.plan.unsure.values()) == [1]
+    assert list(done.plan.uncertain.values()) == [1]
     assert of_d1(back) > 0
 
 
@@ -73,11 +73,11 @@ def test_of_a_user_who_is_named_by_another_field(project: Daily, monkeypatch: py
     project.collect(rows(FIRST), FIRST)
     project.run(FIRST, RAN)
     number = next(row for row in rows(FIRST) if (row.tenant, row.device) == ("east", "d1")).number
-    places = House(project.out / "ledger.db", pipeline=project.folder, keys=project.keys)
-    add_event(Wish("east", "erasure", number, RAN, "phone"), places, RAN)
+    places = Workspace(project.out / "ledger.db", pipeline=project.folder, keys=project.keys)
+    add_event(NewEvent("east", "erasure", number, RAN, "phone"), places, RAN)
     add_key(project.keys, "device", now=RAN)
     with monkeypatch.context() as patch:
-        patch.setattr(ErasedRows, "at", lambda *given: None)
+        patch.setattr(RecordedErasures, "effective_at", lambda *given: None)
         project.run(FIRST, RAN)
     before = len(project.rows())
     project.expire(RAN)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from minimize.governance.retention.sources import source_of, standing_sources
-from minimize.io.published import receipts
+from minimize.governance.retention.sources import find_source, rerunnable_dates
 from minimize.keys import Keyring
+from minimize.output.reader import load_receipts
 from minimize.policy.load import load_pipeline
 from tests.governance.retention.daily import SETTINGS, START, Daily, rows
 
@@ -18,16 +18,16 @@ RAN, FIRST = START + DAY, "2026-01-01"
 
 
 def standing(project: Daily) -> dict[Any, bool]:
-    job, chain = load_pipeline(project.folder), receipts(project.out)
-    found = standing_sources(
+    job, chain = load_pipeline(project.folder), load_receipts(project.out)
+    found = rerunnable_dates(
         job, project.out, chain, RAN + HOUR, None, project.folder / "settings.csv", Keyring.load(project.keys), None
     )
     return {date: each.is_pending for date, each in found.items()}
 
 
 def known(project: Daily) -> bool:
-    job, chain = load_pipeline(project.folder), receipts(project.out)
-    return source_of(job, project.out, chain, FIRST, RAN + HOUR, Keyring.load(project.keys), None) is not None
+    job, chain = load_pipeline(project.folder), load_receipts(project.out)
+    return find_source(job, project.out, chain, FIRST, RAN + HOUR, Keyring.load(project.keys), None) is not None
 
 
 def test_a_source_with_the_digests_of_its_receipt_stands_and_nothing_waits(day: Daily) -> None:

@@ -8,16 +8,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from minimize.governance.retention.clock import Bools
-from minimize.governance.retention.rules import fields_of
-from minimize.governance.retention.sure import Sure, is_shown
-from minimize.pointer import Pointer
-from minimize.policy.condition import All, AnyOf, Atom, Condition, Equals, Feature, Within
-from minimize.policy.load import policy_from
-from minimize.stages.places import RECORD
+from minimize.arrow.pointers import Pointer
+from minimize.governance.output_file import Bools
+from minimize.governance.retention.retention_rules import ConditionCertainty, field_pointers, shows_original
+from minimize.policy.condition import AllOf, AnyOf, Atom, Condition, FeatureOn, FieldEquals, TimeWithin
+from minimize.policy.load import policy_from_mapping
+from minimize.stages.raw_values import RECORD_PLACE
 from tests.project import TIME
 
-POLICY = policy_from(
+POLICY = policy_from_mapping(
     {
         "policy": "p",
         "version": 1,
@@ -40,23 +39,23 @@ BATCH = pa.RecordBatch.from_pylist(
         {"model": None, "phone": None, "apps": [{"name": "z", "kind": "work"}]},
     ]
 )
-OLD, NEW, MODEL = Feature("old"), Feature("new"), Equals("model", ("A",))
+OLD, NEW, MODEL = FeatureOn("old"), FeatureOn("new"), FieldEquals("model", ("A",))
 
 
 def holds(condition: Condition, place: str = "model", **past: list[bool]) -> list[bool]:
     def changed(atom: Atom) -> Bools | None:
-        return ~np.array(past[atom.name]) if isinstance(atom, Feature) and atom.name in past else None
+        return ~np.array(past[atom.name]) if isinstance(atom, FeatureOn) and atom.name in past else None
 
-    sure = Sure(BATCH, POLICY, fields_of(POLICY, BATCH.schema), Pointer.parse(place), changed)
+    sure = ConditionCertainty(BATCH, POLICY, field_pointers(POLICY, BATCH.schema), Pointer.parse(place), changed)
     return list(sure.holds(condition).tolist())
 
 
 def test_what_stands_did_hold_and_does_as_long_as_no_fact_changed() -> None:
-    assert holds(All((NEW, Equals("phone", ("x",))))) == [True, True]
+    assert holds(AllOf((NEW, FieldEquals("phone", ("x",))))) == [True, True]
 
 
 def test_of_several_facts_that_all_held_only_the_one_that_changed_counts() -> None:
-    assert holds(All((OLD, NEW, MODEL)), old=[True, False]) == [False, True]
+    assert holds(AllOf((OLD, NEW, MODEL)), old=[True, False]) == [False, True]
 
 
 def test_of_several_facts_of_which_any_held_only_what_the_file_shows_counts() -> None:
@@ -65,7 +64,7 @@ def test_of_several_facts_of_which_any_held_only_what_the_file_shows_counts() ->
 
 
 def test_an_element_is_judged_by_its_own_element() -> None:
-    condition: Any = AnyOf((OLD, Equals("/apps/*/kind", ("work",))))
+    condition: Any = AnyOf((OLD, FieldEquals("/apps/*/kind", ("work",))))
     assert holds(condition, "/apps/*/name", old=[True, True]) == [True, False, True]
 
 
@@ -74,14 +73,14 @@ def test_a_record_is_spread_over_its_elements() -> None:
 
 
 def test_only_a_value_that_is_kept_as_it_came_in_shows_anything() -> None:
-    assert [is_shown(POLICY.fields[key]) for key in ("model", "phone")] == [True, False]
+    assert [shows_original(POLICY.fields[key]) for key in ("model", "phone")] == [True, False]
 
 
 def test_condition_on_whole_record_reads_what_the_file_shows() -> None:
-    whole = Sure(BATCH, POLICY, fields_of(POLICY, BATCH.schema), Pointer(()), lambda atom: None)
+    whole = ConditionCertainty(BATCH, POLICY, field_pointers(POLICY, BATCH.schema), Pointer(()), lambda atom: None)
     assert whole.holds(AnyOf((MODEL, OLD)), known=False).tolist() == [True, False]
-    assert whole.holds(Equals("phone", ("****1234",)), known=False).tolist() == [False, False]
-    assert whole.holds(Equals("/apps/*/kind", ("work",)), known=False).tolist() == [False, False]
+    assert whole.holds(FieldEquals("phone", ("****1234",)), known=False).tolist() == [False, False]
+    assert whole.holds(FieldEquals("/apps/*/kind", ("work",)), known=False).tolist() == [False, False]
 
 
 def within(hours: float, field: str = "seen", place: str = "") -> list[bool]:
@@ -89,10 +88,14 @@ def within(hours: float, field: str = "seen", place: str = "") -> list[bool]:
     time = datetime(2026, 11, 24, 10, tzinfo=UTC)
     rows = [{"seen": time - timedelta(hours=2), "time": time}, {"seen": None, "time": time}]
     batch = pa.RecordBatch.from_pylist(rows, pa.schema([("seen", TIME), ("time", TIME)]))
-    sure = Sure(
-        batch, POLICY, fields_of(POLICY, batch.schema), Pointer.parse(place) if place else RECORD, lambda _: None
+    sure = ConditionCertainty(
+        batch,
+        POLICY,
+        field_pointers(POLICY, batch.schema),
+        Pointer.parse(place) if place else RECORD_PLACE,
+        lambda _: None,
     )
-    condition = Within(field, timedelta(hours=hours), "time")
+    condition = TimeWithin(field, timedelta(hours=hours), "time")
     return list(sure.holds(condition, known=False).tolist())
 
 

@@ -13,16 +13,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.governance.retention.events import Event
-from minimize.governance.retention.forms import AS_IT_CAME
-from minimize.governance.retention.recompute import AsItComes
-from minimize.governance.retention.tokens import _standing, form_tokens, recognized
-from minimize.governance.retention.whose import Found, Named
+from minimize.arrow.pointers import Pointer
+from minimize.governance.retention.affected_subjects import (
+    LookupColumn,
+    RecognizedForms,
+    _forms_in_file,
+    form_tokens,
+    recognize_tokens,
+)
+from minimize.governance.retention.identifier_forms import AS_RECEIVED
+from minimize.governance.retention.lifecycle_events import RetentionEvent
+from minimize.governance.retention.recompute_aggregates import SourceColumn
 from minimize.keys import Keyring, add_key, new_keyring
-from minimize.pointer import Pointer
 
 AT = datetime(2026, 5, 1, tzinfo=UTC)
-TENANT, SUBJECT = (Named(Pointer((name,)), AsItComes()) for name in ("tenant", "subject"))
+TENANT, SUBJECT = (LookupColumn(Pointer((name,)), SourceColumn()) for name in ("tenant", "subject"))
 
 
 @pytest.fixture(name="keys")
@@ -30,8 +35,8 @@ def _keys(tmp_path: Path) -> Keyring:
     return new_keyring(tmp_path / "test.keys", now=AT)
 
 
-def left(keys: Keyring, tenant: str, subject: str, way: str = AS_IT_CAME) -> Event:
-    return Event(tenant, "subject_left", AT, token=subject, forms={way: form_tokens(keys, tenant, [subject])})
+def left(keys: Keyring, tenant: str, subject: str, way: str = AS_RECEIVED) -> RetentionEvent:
+    return RetentionEvent(tenant, "subject_left", AT, token=subject, forms={way: form_tokens(keys, tenant, [subject])})
 
 
 def batches(*rows: tuple[Any, Any], type_: pa.DataType | None = None) -> Any:
@@ -47,9 +52,11 @@ def batches(*rows: tuple[Any, Any], type_: pa.DataType | None = None) -> Any:
 def test_a_form_is_found_by_its_token_beside_its_own_tenant_alone(keys: Keyring) -> None:
     event = left(keys, "north", "d1")
     there = batches(("north", "d1"), ("south", "d2"), ("north", None), (None, "d1"))
-    assert recognized([event], TENANT, SUBJECT, there, keys) == {event: Found(frozenset({"d1"}), whole=True)}
+    assert recognize_tokens([event], TENANT, SUBJECT, there, keys) == {
+        event: RecognizedForms(frozenset({"d1"}), is_complete=True)
+    }
     elsewhere = batches(("south", "d1"), ("north", "d2"))
-    assert recognized([event], TENANT, SUBJECT, elsewhere, keys) == {event: Found(whole=True)}
+    assert recognize_tokens([event], TENANT, SUBJECT, elsewhere, keys) == {event: RecognizedForms(is_complete=True)}
 
 
 ROWS = st.lists(st.tuples(st.sampled_from(["north", "south", "east", None]), st.sampled_from(["d1", "d2", "d3", None])))
@@ -63,18 +70,18 @@ def test_everybody_is_found_beside_his_tenant_alone_be_they_texts_or_dictionarie
     null = {"null_encoding": "encode" if whole else "mask"}
     arrays = [pc.dictionary_encode(each, **null) if coded else each for each in columns]
     batch = pa.record_batch(arrays, names=["tenant", "subject"])
-    found = _standing(TENANT, SUBJECT, ["north", "south", "west"], lambda _: [batch, batch])
+    found = _forms_in_file(TENANT, SUBJECT, ["north", "south", "west"], lambda _: [batch, batch])
     assert found == {
         name: {who for whose, who in rows if whose == name and who is not None} for name in ("north", "south", "west")
     }
-    everybody = _standing(None, SUBJECT, ["north"], lambda _: [batch])
+    everybody = _forms_in_file(None, SUBJECT, ["north"], lambda _: [batch])
     assert everybody == {"north": {who for _, who in rows if who is not None}}
 
 
 def test_a_tenant_that_stands_twice_in_a_dictionary_is_one() -> None:
     tenants = pa.DictionaryArray.from_arrays(pa.array([0, 1, 0]), pa.array(["north", "north"]))
     batch = pa.record_batch([tenants, pa.array(["d1", "d2", "d3"])], names=["tenant", "subject"])
-    assert _standing(TENANT, SUBJECT, ["north"], lambda _: [batch]) == {"north": {"d1", "d2", "d3"}}
+    assert _forms_in_file(TENANT, SUBJECT, ["north"], lambda _: [batch]) == {"north": {"d1", "d2", "d3"}}
 
 
 def test_nothing_is_read_for_events_whose_subjects_have_no_form_there(keys: Keyring) -> None:
@@ -83,12 +90,12 @@ def test_nothing_is_read_for_events_whose_subjects_have_no_form_there(keys: Keyr
     def unread(columns: Collection[str]) -> list[pa.RecordBatch]:
         raise AssertionError
 
-    assert recognized([event], TENANT, SUBJECT, unread, keys) == {event: Found()}
+    assert recognize_tokens([event], TENANT, SUBJECT, unread, keys) == {event: RecognizedForms()}
 
 
 def test_where_tenants_are_not_shown_every_subject_is_held_against_it(keys: Keyring) -> None:
     event = left(keys, "north", "d1")
-    found = recognized([event], None, SUBJECT, batches(("south", "d1"), ("south", "d2")), keys)
+    found = recognize_tokens([event], None, SUBJECT, batches(("south", "d1"), ("south", "d2")), keys)
     assert found[event].forms == {"d1"}
 
 
@@ -101,13 +108,15 @@ def test_tokens_of_an_older_key_are_known(keys: Keyring) -> None:
     add_key(keys.path, "subject", now=AT)
     newer = Keyring.load(keys.path)
     both = [event, left(newer, "north", "d2")]
-    found = recognized(both, TENANT, SUBJECT, batches(("north", "d1"), ("north", "d2")), newer)
+    found = recognize_tokens(both, TENANT, SUBJECT, batches(("north", "d1"), ("north", "d2")), newer)
     assert [found[each].forms for each in both] == [{"d1"}, {"d2"}]
 
 
 def test_a_form_that_the_event_does_not_know_is_said(keys: Keyring) -> None:
     event = left(keys, "north", "d1", way="another")
-    assert recognized([event], TENANT, SUBJECT, batches(("north", "d1"), ("north", "d2")), keys) == {event: Found()}
+    assert recognize_tokens([event], TENANT, SUBJECT, batches(("north", "d1"), ("north", "d2")), keys) == {
+        event: RecognizedForms()
+    }
 
 
 @pytest.mark.parametrize("type_", [pa.int64(), pa.binary(), pa.dictionary(pa.int32(), pa.string())], ids=str)
@@ -115,10 +124,10 @@ def test_numbers_bytes_and_dictionaries_are_compared_as_they_are_written(keys: K
     event = left(keys, "north", "17")
     values: list[Any] = [17, 18] if type_ == pa.int64() else [b"17", b"\xff"] if type_ == pa.binary() else ["17", "18"]
     there = batches(*(("north", value) for value in values), type_=type_)
-    assert recognized([event], TENANT, SUBJECT, there, keys)[event].forms == {"17"}
+    assert recognize_tokens([event], TENANT, SUBJECT, there, keys)[event].forms == {"17"}
 
 
 def test_events_of_a_file_and_of_tenants_need_no_token(keys: Keyring) -> None:
-    events = [Event("north", "subject_left", AT, "d1"), Event("north", "tenant_closed", AT)]
-    assert recognized(events, TENANT, SUBJECT, batches(("north", "d1"), ("north", "d2")), keys) == {}
-    assert recognized([left(keys, "north", "d1")], TENANT, None, batches(), keys) == {}
+    events = [RetentionEvent("north", "subject_left", AT, "d1"), RetentionEvent("north", "tenant_closed", AT)]
+    assert recognize_tokens(events, TENANT, SUBJECT, batches(("north", "d1"), ("north", "d2")), keys) == {}
+    assert recognize_tokens([left(keys, "north", "d1")], TENANT, None, batches(), keys) == {}

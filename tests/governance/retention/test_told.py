@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from minimize.errors import ConfigurationError
-from minimize.governance.retention.told import loaded_bytes
+from minimize.governance.retention.execute import loaded_bytes
 from minimize.policy.load import load_policy
-from minimize.receipt import sha256_text
+from minimize.receipts import sha256_text
 from tests.governance.retention.daily import START, Daily
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)

@@ -13,12 +13,12 @@ import pytest
 from minimize.errors import RefusedError
 from minimize.governance.retention import retract as module
 from minimize.governance.retention import sources
-from minimize.governance.retention.retract import Retracting, Want, _resolved, retract
-from minimize.governance.retention.sources import standing_sources
-from minimize.io.stored import Stored, open_stored
-from minimize.job.given import Given, resolve
-from minimize.job.origin import place_of as written_at
-from minimize.receipt import Origin
+from minimize.governance.retention.retract import ResolvedRetraction, RetractionOptions, _resolve_retraction, retract
+from minimize.governance.retention.sources import rerunnable_dates
+from minimize.output.stored_file import StoredFile, open_stored_file
+from minimize.receipts import RunOrigin
+from minimize.runs.provenance import origin_place as written_at
+from minimize.runs.resolve import ResolvedRun, resolve_run
 from tests.governance.retention.daily import FIELDS, PIPELINE, SETTINGS, START, Daily, rows
 
 DAY = timedelta(days=1)
@@ -87,26 +87,26 @@ def run(project: Daily, *dates: date) -> None:
         project.run(on, RAN)
 
 
-def resolved(project: Daily) -> Retracting:
-    return _resolved(project.out, Want(at=SOON, keys=project.keys))
+def resolved(project: Daily) -> ResolvedRetraction:
+    return _resolve_retraction(project.out, RetractionOptions(at=SOON, keys=project.keys))
 
 
-def in_full(made: Retracting) -> Retracting:
+def in_full(made: ResolvedRetraction) -> ResolvedRetraction:
     """The same, with every date looked at."""
-    origin = made.chain[-1].origin or Origin()
-    said, source = (written_at(made.asked.output, each) for each in (origin.settings, origin.input))
-    standing = standing_sources(
-        made.pipeline, made.asked.output, made.chain, made.asked.at, source, said, made.asked.keys, made.ledger
+    origin = made.chain[-1].origin or RunOrigin()
+    said, source = (written_at(made.request.output, each) for each in (origin.settings, origin.input))
+    standing = rerunnable_dates(
+        made.pipeline, made.request.output, made.chain, made.request.as_of, source, said, made.request.keys, made.ledger
     )
-    return replace(made, standing=standing, unaffected=frozenset())
+    return replace(made, rerunnable=standing, unaffected=frozenset())
 
 
-def found(made: Retracting) -> Any:
+def found(made: ResolvedRetraction) -> Any:
     try:
-        each = made.looked()
+        each = made.plan()
     except RefusedError as error:
         return [(finding.code, finding.field) for finding in error.findings]
-    return each.anew, each.plan.partitions, each.plan.stays
+    return each.rerun_dates, each.plan.partitions, each.plan.aggregates_left
 
 
 @pytest.mark.parametrize("seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.nightly) for seed in range(6, 60))])
@@ -141,17 +141,17 @@ def work(project: Daily, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
     opened: list[str] = []
     asked: list[object] = []
 
-    def opens(*arguments: Any) -> Stored:
+    def opens(*arguments: Any) -> StoredFile:
         opened.append(arguments[1])
-        return open_stored(*arguments)
+        return open_stored_file(*arguments)
 
-    def resolves(*arguments: Any, **named: Any) -> Given:
+    def resolves(*arguments: Any, **named: Any) -> ResolvedRun:
         asked.append(named["wanted"])
-        return resolve(*arguments, **named)
+        return resolve_run(*arguments, **named)
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "open_stored", opens)
-        patch.setattr(sources, "resolve", resolves)
+        patch.setattr(module, "open_stored_file", opens)
+        patch.setattr(sources, "resolve_run", resolves)
         retract(project.out, at=SOON, keys=project.keys)
     return len(set(opened)), len(asked)
 

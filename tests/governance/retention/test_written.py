@@ -7,16 +7,23 @@ from datetime import timedelta
 import pytest
 
 from minimize.errors import OutputError
-from minimize.governance.retention.written import PIPELINE, POLICY, RETENTION, Reading, Written, writers
-from minimize.io.published import receipts
+from minimize.governance.output_file import (
+    PIPELINE_FILE,
+    POLICY_FILE,
+    RETENTION_POLICY_FILE,
+    PolicyCache,
+    WritingRun,
+    receipts_by_path,
+)
+from minimize.output.reader import load_receipts
 from tests.governance.retention.daily import START, Daily, rows
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 RAN = START + DAY
 
 
-def written(project: Daily, number: int = -1) -> Written:
-    return Written(project.out, receipts(project.out)[number])
+def written(project: Daily, number: int = -1) -> WritingRun:
+    return WritingRun(project.out, load_receipts(project.out)[number])
 
 
 def test_the_policy_of_a_file_is_the_one_that_its_receipt_carries(day: Daily) -> None:
@@ -27,21 +34,21 @@ def test_the_policy_of_a_file_is_the_one_that_its_receipt_carries(day: Daily) ->
 def test_files_of_one_policy_and_pipeline_are_rewritten_together_and_others_are_not(day: Daily) -> None:
     day.collect(rows(START.date() + DAY), START.date() + DAY)
     day.run(START.date() + DAY, RAN + DAY)
-    assert written(day, 0).same == written(day, 1).same
+    assert written(day, 0).rewrite_group == written(day, 1).rewrite_group
     day.policy(version=7)
     day.run(START.date() + DAY, RAN + DAY)
-    assert written(day, 0).same != written(day, 2).same
+    assert written(day, 0).rewrite_group != written(day, 2).rewrite_group
 
 
 def test_what_an_expiry_put_beside_its_receipt_is_not_about_the_files(day: Daily) -> None:
     day.expire(RAN + HOUR)
-    assert RETENTION in written(day).receipt.files
-    assert set(written(day).attachments) >= {POLICY, PIPELINE}
-    assert RETENTION not in written(day).attachments
-    assert written(day, 0).same == written(day, 1).same
+    assert RETENTION_POLICY_FILE in written(day).receipt.files
+    assert set(written(day).attachments) >= {POLICY_FILE, PIPELINE_FILE}
+    assert RETENTION_POLICY_FILE not in written(day).attachments
+    assert written(day, 0).rewrite_group == written(day, 1).rewrite_group
 
 
-@pytest.mark.parametrize("name", [POLICY, PIPELINE])
+@pytest.mark.parametrize("name", [POLICY_FILE, PIPELINE_FILE])
 def test_a_file_beside_a_receipt_that_was_changed_is_refused(day: Daily, name: str) -> None:
     path = day.out / "runs" / written(day).receipt.run_id / name
     path.write_bytes(path.read_bytes() + b"\n")
@@ -50,12 +57,12 @@ def test_a_file_beside_a_receipt_that_was_changed_is_refused(day: Daily, name: s
 
 
 def test_a_policy_is_read_once_for_all_files_of_it(day: Daily) -> None:
-    reading = Reading()
-    first, second = (Written(day.out, receipts(day.out)[0], reading).policy for _ in range(2))
+    reading = PolicyCache()
+    first, second = (WritingRun(day.out, load_receipts(day.out)[0], reading).policy for _ in range(2))
     assert first is second
 
 
 def test_every_file_has_the_receipt_that_wrote_it(day: Daily) -> None:
     day.expire(RAN + HOUR)
-    by = {path.split("/")[0]: receipt.kind for path, receipt in writers(receipts(day.out)[1:]).items()}
+    by = {path.split("/")[0]: receipt.kind for path, receipt in receipts_by_path(load_receipts(day.out)[1:]).items()}
     assert by == {"records": "expire"}

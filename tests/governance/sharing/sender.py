@@ -15,21 +15,20 @@ import pyarrow as pa
 import time_machine
 
 import minimize
-from minimize.consent import terms_of
-from minimize.governance.sharing.act import Act
-from minimize.governance.sharing.asked import Places
-from minimize.governance.sharing.handing import acting
+from minimize.consent import current_terms
+from minimize.governance.sharing.outbound import ShareOperation, prepare_share
+from minimize.governance.sharing.plan import ShareArguments
+from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring
-from minimize.ledger import Actor, Event, find_ledger
-from minimize.ledger.consents import Act as Consent
-from minimize.ledger.consents import record
+from minimize.ledger import Actor, AuditEvent, find_ledger
+from minimize.ledger.consents import ConsentAct as Consent
+from minimize.ledger.consents import record_consent_acts
 from minimize.ledger.ledger import open_ledger
-from minimize.policy.load import policy_from
+from minimize.policy.load import policy_from_mapping
 from minimize.policy.model import Policy
 from minimize.recipients import Recipients, Subprocessors, recipient_from
+from minimize.recipients.load import Subprocessor
 from minimize.recipients.model import Recipient
-from minimize.recipients.subprocessors import Subprocessor
-from minimize.switching import House
 from tests.project import AT, DAY, TIME, Project, events, write_keyring, write_yaml
 from tests.project import FIELDS as PROJECT_FIELDS
 from tests.world import CONTRACT, SYNC, vendor_file
@@ -148,12 +147,12 @@ class Sender:
         return Recipients(self.folder / "recipients", Subprocessors(entries=self.listed))
 
     @property
-    def places(self) -> House:
-        return House(ledger=self.ledger, keys=self.keys)
+    def places(self) -> Workspace:
+        return Workspace(ledger=self.ledger, keys=self.keys)
 
     @property
     def policy(self) -> Policy:
-        return policy_from(self.policy_)
+        return policy_from_mapping(self.policy_)
 
     def with_(self, **changes: Any) -> Sender:
         return replace(self, **changes)
@@ -173,11 +172,11 @@ class Sender:
     ) -> None:
         """Records an act about a consent."""
         about = terms or self.recipient
-        text = terms_of(about, function).text
+        text = current_terms(about, function).text
         acted = Consent(tenant, about.recipient, function, state, text, "admin", at, expires_at, at)
-        audited = Event(component="t", actor=ANN, activity="consent", time=at, operation=state, category="sharing")
+        audited = AuditEvent(component="t", actor=ANN, activity="consent", time=at, operation=state, category="sharing")
         with open_ledger(find_ledger(self.ledger), create=True) as ledger:
-            record(ledger, [acted], [audited], self.keys)
+            record_consent_acts(ledger, [acted], [audited], self.keys)
 
     def write(self) -> None:
         """Writes the policy and the recipient to files."""
@@ -199,10 +198,10 @@ class Sender:
         with time_machine.travel(clock, tick=False) if clock else nullcontext():
             return minimize.share(data, recipient=self.recipient, function=function, **{**start, **places, **options})
 
-    def planned(self, data: Any, **options: Any) -> Act:
+    def planned(self, data: Any, **options: Any) -> ShareOperation:
         """The act of sharing before it is done, at the time of the clock."""
-        places = Places(policy=self.policy, keys=self.keys, ledger=self.ledger, recipients=self.recipients)
-        return acting(data, self.recipient, "sync", places, **options)
+        places = ShareArguments(policy=self.policy, keys=self.keys, ledger=self.ledger, recipients=self.recipients)
+        return prepare_share(data, self.recipient, "sync", places, **options)
 
     def dry(self, data: Any = RECORDS, **options: Any) -> Any:
         """The account of what may leave; nothing is recorded."""

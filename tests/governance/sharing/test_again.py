@@ -8,14 +8,18 @@ import pytest
 
 import minimize
 from minimize.errors import NotPermitted
-from minimize.governance.sharing.again import askable, asked_again
-from minimize.policy.condition import All, AnyOf, Equals, Feature
-from minimize.policy.model import DROP, Case, Field
+from minimize.governance.sharing.released_output import reduce_condition, reevaluate_field
+from minimize.policy.condition import AllOf, AnyOf, FeatureOn, FieldEquals
+from minimize.policy.model import DROP, Field, FieldCase
 from minimize.techniques.keep import Keep
 from tests.governance.sharing.sender import published, shared
 from tests.project import AT, FIELDS, Builds, Project
 
-CORPORATE, MANAGED, LOCATION = Equals("owner", ("corporate",)), Equals("managed", (True,)), Feature("location")
+CORPORATE, MANAGED, LOCATION = (
+    FieldEquals("owner", ("corporate",)),
+    FieldEquals("managed", (True,)),
+    FeatureOn("location"),
+)
 KEEP = (Keep(),)
 
 
@@ -27,35 +31,35 @@ KEEP = (Keep(),)
         (LOCATION, LOCATION),
         (AnyOf((CORPORATE, MANAGED)), AnyOf((CORPORATE,))),
         (AnyOf((MANAGED,)), None),
-        (All((CORPORATE, MANAGED)), None),
-        (All((CORPORATE, LOCATION)), All((CORPORATE, LOCATION))),
-        (AnyOf((CORPORATE, All((LOCATION, MANAGED)))), AnyOf((CORPORATE,))),
+        (AllOf((CORPORATE, MANAGED)), None),
+        (AllOf((CORPORATE, LOCATION)), AllOf((CORPORATE, LOCATION))),
+        (AnyOf((CORPORATE, AllOf((LOCATION, MANAGED)))), AnyOf((CORPORATE,))),
     ],
 )
 def test_what_is_not_held_never_matches(condition: Any, left: Any) -> None:
-    assert askable(condition, {"owner"}) == left
+    assert reduce_condition(condition, {"owner"}) == left
 
 
 def test_a_gate_that_cannot_be_asked_any_more_loses_the_field() -> None:
-    assert asked_again(Field(key="a", type="string", do=KEEP, collect_if=MANAGED), {"owner"}) is None
+    assert reevaluate_field(Field(key="a", type="string", do=KEEP, collect_if=MANAGED), {"owner"}) is None
 
 
 def test_a_case_that_lets_through_and_cannot_be_told_falls_to_the_next() -> None:
-    cases = (Case(when=MANAGED, do=KEEP), Case(when=CORPORATE, do=KEEP))
-    found = asked_again(Field(key="a", type="string", cases=cases), {"owner"})
+    cases = (FieldCase(when=MANAGED, do=KEEP), FieldCase(when=CORPORATE, do=KEEP))
+    found = reevaluate_field(Field(key="a", type="string", cases=cases), {"owner"})
     assert found is not None
     assert [case.when for case in found.cases] == [CORPORATE]
     assert found.otherwise == DROP
 
 
 def test_a_case_that_drops_and_cannot_be_told_loses_the_field() -> None:
-    field = Field(key="a", type="string", cases=(Case(when=MANAGED, do=DROP),), otherwise=KEEP)
-    assert asked_again(field, {"owner"}) is None
+    field = Field(key="a", type="string", cases=(FieldCase(when=MANAGED, do=DROP),), otherwise=KEEP)
+    assert reevaluate_field(field, {"owner"}) is None
 
 
 def test_cases_that_all_let_through_need_not_be_told_apart() -> None:
-    field = Field(key="a", type="string", cases=(Case(when=MANAGED, do=KEEP),), otherwise=KEEP)
-    found = asked_again(field, {"owner"})
+    field = Field(key="a", type="string", cases=(FieldCase(when=MANAGED, do=KEEP),), otherwise=KEEP)
+    found = reevaluate_field(field, {"owner"})
     assert found is not None
     assert (found.do, found.cases) == (KEEP, ())
 

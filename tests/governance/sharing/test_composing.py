@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from minimize.governance.sharing.composing import Composed, composed
-from minimize.governance.sharing.keyed import RecipientKeys, key_for
-from minimize.governance.sharing.released import Entry
-from minimize.policy.words import chain_text
+from minimize.governance.sharing.recipient_policy import (
+    RecipientKeys,
+    RecipientPolicy,
+    compose_policy,
+    recipient_key_name,
+)
+from minimize.governance.sharing.released_output import InputPolicy
+from minimize.policy.describe import treatment_text
 from tests.governance.sharing.sender import POLICY, Sender, changed
 
 
-def made(sender: Sender, wanted: list[str] | None = None) -> Composed:
+def made(sender: Sender, wanted: list[str] | None = None) -> RecipientPolicy:
     function = sender.recipient.function("sync")
     assert function is not None
-    return composed(Entry(sender.policy, {}), function, sender.recipient, wanted)
+    return compose_policy(InputPolicy(sender.policy, {}), function, sender.recipient, wanted)
 
 
-def keys_of(found: Composed, key: str) -> list[list[str]]:
+def keys_of(found: RecipientPolicy, key: str) -> list[list[str]]:
     """The keys of each step of a field."""
     steps = found.policy.fields[key].do
     return [] if isinstance(steps, str) else [sorted(step.key_names) for step in steps]
@@ -32,7 +36,7 @@ def test_each_case_is_followed_by_the_manifest_s_steps(sender: Sender) -> None:
     field = made(with_field(sender, "model", {"type": "string", "cases": cases, "otherwise": "drop"})).policy.fields[
         "model"
     ]
-    assert [chain_text(case.do) for case in field.cases] == ["keep", "mask (keep_last 1)"]
+    assert [treatment_text(case.do) for case in field.cases] == ["keep", "mask (keep_last 1)"]
     assert field.otherwise == "drop"
 
 
@@ -52,15 +56,20 @@ def test_a_field_that_stays_need_not_be_in_the_data(sender: Sender) -> None:
 
 def test_a_field_that_was_not_asked_for_is_no_reason(sender: Sender) -> None:
     found = made(sender, ["model"])
-    assert found.sent == ("model",)
-    assert [*found.lacking(["model"])] == []
+    assert found.sent_fields == ("model",)
+    assert [*found.withheld_reasons(["model"])] == []
 
 
 def test_a_recipient_s_keys_are_derived_from_ours_and_from_nobody_else_s(sender: Sender) -> None:
     keys = RecipientKeys(sender.keys)
     made_ = {
         keys.bytes_of(name)
-        for name in ("device", key_for("device", "a"), key_for("device", "b"), key_for("other", "a"))
+        for name in (
+            "device",
+            recipient_key_name("device", "a"),
+            recipient_key_name("device", "b"),
+            recipient_key_name("other", "a"),
+        )
     }
     assert len(made_) == 4
-    assert keys.version_of(key_for("device", "a")) == sender.keys.version_of("device")
+    assert keys.version_of(recipient_key_name("device", "a")) == sender.keys.version_of("device")

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 
 from minimize.errors import ConfigurationError, NotPermitted
-from minimize.governance.sharing import digest_of
+from minimize.governance.sharing import digest_table
 from minimize.ledger import find_ledger
-from minimize.ledger.disclosures import Disclosure, disclosures
+from minimize.ledger.disclosures import Disclosure, read_disclosures
 from minimize.ledger.ledger import open_ledger
 from tests.governance.sharing.sender import FIELDS, NOW, POLICY, RECORDS, Sender, changed
 
@@ -34,7 +34,7 @@ def connected(sender: Sender) -> Sender:
 
 def recorded(sender: Sender) -> list[Disclosure]:
     with open_ledger(find_ledger(sender.ledger)) as ledger:
-        return disclosures(ledger)
+        return read_disclosures(ledger)
 
 
 def test_the_connector_gets_the_payload_with_the_secrets_joined_and_the_caller_does_not(sender: Sender) -> None:
@@ -110,7 +110,7 @@ def test_a_secret_is_held_to_contract_and_consent(sender: Sender, path: str, val
 def test_what_the_policy_does_not_call_a_secret_does_not_pass(sender: Sender) -> None:
     able = connected(sender)
     plain = able.with_(policy_=changed(able.policy_, "fields.newPassword", {"type": "string", "do": "keep"}))
-    assert plain.dry(DATA, connector=print).fields["newPassword"].why == "the policy does not call it a secret"
+    assert plain.dry(DATA, connector=print).fields["newPassword"].explanation == "the policy does not call it a secret"
 
 
 def test_the_record_says_that_it_passed_and_its_digest_is_of_the_rest(sender: Sender) -> None:
@@ -118,7 +118,7 @@ def test_the_record_says_that_it_passed_and_its_digest_is_of_the_rest(sender: Se
     given = able.share(DATA, connector=lambda table: table)
     (act,) = recorded(able)
     assert act.body["fields"]["newPassword"] == "pass_through"
-    assert act.digest == digest_of(given)
+    assert act.digest == digest_table(given)
 
 
 def test_the_call_is_made_once_and_only_after_it_was_recorded(sender: Sender) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.governance.sharing.digests import Fingerprint, digest_of
+from minimize.governance.sharing.payload_digest import PayloadDigest, digest_table
 
 ROWS = st.lists(
     st.fixed_dictionaries(
@@ -37,16 +37,16 @@ SCHEMA = pa.schema(
 @given(ROWS, st.integers(1, 5))
 def test_how_it_is_cut_into_batches_changes_nothing(rows: list[dict[str, Any]], size: int) -> None:
     table = pa.Table.from_pylist(rows, SCHEMA)
-    found = Fingerprint(SCHEMA)
+    found = PayloadDigest(SCHEMA)
     for first in range(0, len(rows), size):
         for batch in pa.Table.from_pylist(rows[first : first + size], SCHEMA).to_batches():
-            found.take(batch)
-    assert found.digest == digest_of(table)
+            found.update(batch)
+    assert found.digest == digest_table(table)
 
 
 @given(ROWS, ROWS)
 def test_other_rows_have_another_digest(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> None:
-    same = digest_of(pa.Table.from_pylist(one, SCHEMA)) == digest_of(pa.Table.from_pylist(other, SCHEMA))
+    same = digest_table(pa.Table.from_pylist(one, SCHEMA)) == digest_table(pa.Table.from_pylist(other, SCHEMA))
     assert same == (one == other)
 
 
@@ -54,7 +54,9 @@ def test_slices_are_told_by_what_they_show() -> None:
     whole = pa.table(
         {"a": ["x", "yy", None, "z"], "m": pa.array([[("k", 1)], None, [], [("l", None)]], pa.map_("string", "int8"))}
     )
-    assert digest_of(whole.slice(1, 2)) == digest_of(pa.Table.from_pylist(whole.slice(1, 2).to_pylist(), whole.schema))
+    assert digest_table(whole.slice(1, 2)) == digest_table(
+        pa.Table.from_pylist(whole.slice(1, 2).to_pylist(), whole.schema)
+    )
 
 
 @pytest.mark.parametrize(
@@ -66,16 +68,16 @@ def test_slices_are_told_by_what_they_show() -> None:
     ],
 )
 def test_texts_that_only_look_alike_side_by_side_are_told_apart(one: list[Any], other: list[Any]) -> None:
-    assert digest_of(pa.table({"a": pa.array(one, pa.string())})) != digest_of(
+    assert digest_table(pa.table({"a": pa.array(one, pa.string())})) != digest_table(
         pa.table({"a": pa.array(other, pa.string())})
     )
 
 
 def test_another_name_or_type_is_another_payload() -> None:
-    digests = {digest_of(pa.table({name: pa.array([1], kind)})) for name in "ab" for kind in (pa.int8(), pa.int16())}
+    digests = {digest_table(pa.table({name: pa.array([1], kind)})) for name in "ab" for kind in (pa.int8(), pa.int16())}
     assert len(digests) == 4
 
 
 def test_views_are_texts_like_others() -> None:
     views = pa.table({"a": pa.array(["x", None], pa.string_view())})
-    assert digest_of(views).startswith("sha256:")
+    assert digest_table(views).startswith("sha256:")

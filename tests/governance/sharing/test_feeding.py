@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from minimize.governance.sharing import functions_fed
+from minimize.governance.sharing import eligible_functions
 from minimize.policy.load import load_pipeline
 from minimize.recipients import Recipients, Subprocessors, load_recipients
 from minimize.recipients.load import load_subprocessors
@@ -28,7 +28,7 @@ def fed(project: Project, vendor: Mapping[str, Any], on: date = DAY) -> list[str
     folder.mkdir(exist_ok=True)
     write_yaml(folder / "vendor.yaml", vendor)
     known = Recipients(folder, Subprocessors())
-    return [str(each) for each in functions_fed(load_pipeline(project.folder), known, on)]
+    return [str(each) for each in eligible_functions(load_pipeline(project.folder), known, on)]
 
 
 @pytest.fixture(name="vendor")
@@ -71,14 +71,14 @@ def test_an_agent_that_is_not_on_the_list_gets_nothing(project: Project, vendor:
 def test_a_pipeline_without_a_tenant_feeds_nothing() -> None:
     job = load_pipeline(PIPELINES / "apple_push")
     known = load_recipients(RECIPIENTS)
-    assert [str(each) for each in functions_fed(job, known, DAY)] == ["apple (push)"]
+    assert [str(each) for each in eligible_functions(job, known, DAY)] == ["apple (push)"]
     orphan = job.model_copy(update={"policy": job.policy.model_copy(update={"tenant": None})})
-    assert list(functions_fed(orphan, known, DAY)) == []
+    assert list(eligible_functions(orphan, known, DAY)) == []
 
 
 def test_the_support_desk_is_fed_only_while_it_is_listed(tmp_path: Path) -> None:
     job = load_pipeline(PIPELINES / "support_desk_cases")
     known = load_recipients(RECIPIENTS)
-    assert [str(each) for each in functions_fed(job, known, DAY)] == ["support_desk (case_handover)"]
+    assert [str(each) for each in eligible_functions(job, known, DAY)] == ["support_desk (case_handover)"]
     listing = replace(known, subprocessors=load_subprocessors(tmp_path / "none.yaml"))
-    assert list(functions_fed(job, listing, DAY)) == []
+    assert list(eligible_functions(job, listing, DAY)) == []

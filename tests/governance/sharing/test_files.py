@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from minimize.errors import ConfigurationError, OutputError
-from minimize.governance.sharing.files import Aside
+from minimize.governance.sharing.export_file import StagedExport
 
 ROWS = pa.table(
     {
@@ -28,8 +28,8 @@ ROWS = pa.table(
 )
 
 
-def written(path: Path, table: pa.Table) -> Aside:
-    file = Aside(path, table.schema)
+def written(path: Path, table: pa.Table) -> StagedExport:
+    file = StagedExport(path, table.schema)
     for batch in table.to_batches(max_chunksize=2):
         file.take(batch)
     return file
@@ -94,7 +94,7 @@ def test_csv_runs_no_formula(tmp_path: Path, encoded: bool) -> None:
 
 def test_csv_has_no_place_for_what_is_nested(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="is nested"):
-        Aside(tmp_path / "p.csv", pa.schema([("list", pa.list_(pa.string()))]))
+        StagedExport(tmp_path / "p.csv", pa.schema([("list", pa.list_(pa.string()))]))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -102,7 +102,7 @@ def test_before_it_is_published_only_its_owner_can_look_into_its_folder(tmp_path
     file = written(tmp_path / "p.parquet", ROWS)
     (folder,) = tmp_path.iterdir()
     assert folder.stat().st_mode & 0o077 == 0
-    file.abandon()
+    file.discard()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -118,9 +118,9 @@ def test_a_file_that_came_meanwhile_is_not_written_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["p", "p.xlsx"])
 def test_an_ending_that_names_no_format_is_a_fault(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigurationError, match="no format"):
-        Aside(tmp_path / name, ROWS.schema)
+        StagedExport(tmp_path / name, ROWS.schema)
 
 
 def test_a_folder_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="nothing can be written"):
-        Aside(tmp_path / "nowhere" / "p.csv", pa.schema([("a", pa.string())]))
+        StagedExport(tmp_path / "nowhere" / "p.csv", pa.schema([("a", pa.string())]))

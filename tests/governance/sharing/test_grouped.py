@@ -11,7 +11,7 @@ import pytest
 import minimize
 from minimize.errors import ConfigurationError, NotPermitted
 from minimize.ledger import find_ledger
-from minimize.ledger.disclosures import disclosures, tenants_of
+from minimize.ledger.disclosures import read_disclosures, read_tenant_shares
 from minimize.ledger.ledger import open_ledger
 from tests.governance.sharing.sender import OUTPUT_FIELDS, function, sender_of
 from tests.project import AT, FIELDS, Builds, Project, events
@@ -91,8 +91,8 @@ def test_the_payload_is_aggregated_and_names_nobody(home: Project) -> None:
     assert sender_of(home, vendor()).dry(home.out, function="report", clock=AT).category == "aggregated"
     shared(home)
     with open_ledger(find_ledger(home.out / "ledger.db")) as ledger:
-        (act,) = disclosures(ledger)
-        assert [share.listed() for share in tenants_of(ledger, act.disclosure)] == [[]]
+        (act,) = read_disclosures(ledger)
+        assert [share.token_texts() for share in read_tenant_shares(ledger, act.disclosure)] == [[]]
     assert (act.body["category"], act.body["subject_form"]) == ("aggregated", None)
 
 

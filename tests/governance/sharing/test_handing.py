@@ -15,14 +15,14 @@ import time_machine
 
 import minimize
 from minimize.errors import ConfigurationError, KeyringError, LedgerError, NotPermitted, OutputError, PolicyError
-from minimize.governance.sharing import digest_of, token_of
-from minimize.governance.sharing.handing import moments
-from minimize.ledger import Event, find_ledger
-from minimize.ledger.disclosures import Disclosure, disclosures, tenants_of
-from minimize.ledger.happened import Happened
-from minimize.ledger.happened import record as record_event
+from minimize.governance.sharing import digest_table, disclosure_token
+from minimize.governance.sharing.outbound import consent_moments
+from minimize.ledger import AuditEvent, find_ledger
+from minimize.ledger.disclosures import Disclosure, read_disclosures, read_tenant_shares
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.tokens import subject_token
+from minimize.ledger.lifecycle_events import LifecycleEvent
+from minimize.ledger.lifecycle_events import record_lifecycle_event as record_event
+from minimize.ledger.subject_tokens import subject_token
 from tests.governance.sharing.sender import ANN, NOW, POLICY, RECORDS, Sender, changed, recent_records
 
 HOUR = timedelta(hours=1)
@@ -41,7 +41,7 @@ SETTINGS = pa.table(
 
 def recorded(sender: Sender) -> list[Disclosure]:
     with open_ledger(find_ledger(sender.ledger)) as ledger:
-        return disclosures(ledger)
+        return read_disclosures(ledger)
 
 
 def test_rows_of_tenants_that_do_not_agree_are_left_out_and_counted(sender: Sender) -> None:
@@ -124,7 +124,7 @@ def test_the_kind_that_comes_in_goes_out(sender: Sender, kind: type) -> None:
 def test_the_digest_is_of_the_payload_whatever_batches_it_came_in(sender: Sender) -> None:
     given = sender.share()
     sender.share(RECORDS.to_reader(max_chunksize=1))
-    assert {each.digest for each in recorded(sender)} == {digest_of(given)}
+    assert {each.digest for each in recorded(sender)} == {digest_table(given)}
 
 
 def test_the_act_is_recorded_with_what_permitted_it(sender: Sender) -> None:
@@ -141,15 +141,15 @@ def test_the_act_is_recorded_with_what_permitted_it(sender: Sender) -> None:
 def test_subjects_are_recorded_as_keyed_tokens(sender: Sender) -> None:
     sender.share()
     with open_ledger(find_ledger(sender.ledger)) as ledger:
-        north, south = tenants_of(ledger, disclosures(ledger)[0].disclosure)
-    assert set(north.listed()) == {token_of(sender.keys, "north", name) for name in ("d-1", "d-3")}
-    assert south.listed() == [token_of(sender.keys, "south", "d-2")]
+        north, south = read_tenant_shares(ledger, read_disclosures(ledger)[0].disclosure)
+    assert set(north.token_texts()) == {disclosure_token(sender.keys, "north", name) for name in ("d-1", "d-3")}
+    assert south.token_texts() == [disclosure_token(sender.keys, "south", "d-2")]
 
 
 def test_whoever_is_gone_does_not_leave_either(sender: Sender) -> None:
     token = subject_token(sender.keys, "north", "d-1")
-    gone = Happened("north", token, "erasure", NOW, "recorded", "[]", NOW, "ann")
-    told = Event(component="t", actor=ANN, activity="events", time=NOW, operation="add", category="retention")
+    gone = LifecycleEvent("north", token, "erasure", NOW, "recorded", "[]", NOW, "ann")
+    told = AuditEvent(component="t", actor=ANN, activity="events", time=NOW, operation="add", category="retention")
     with open_ledger(find_ledger(sender.ledger)) as ledger:
         record_event(ledger, gone, told, sender.keys)
     assert sender.share(clock=NOW + HOUR).num_rows == 2
@@ -197,7 +197,7 @@ def test_nothing_leaves_that_could_not_be_recorded(sender: Sender, monkeypatch: 
     def fails(*_: object) -> None:
         raise LedgerError("the ledger is locked")
 
-    monkeypatch.setattr("minimize.ledger.disclosures.record", fails)
+    monkeypatch.setattr("minimize.ledger.disclosures.record_disclosure", fails)
     with pytest.raises(LedgerError, match="locked"):
         sender.share(to=sender.folder / "payload.parquet")
     assert not (sender.folder / "payload.parquet").exists()
@@ -243,10 +243,10 @@ def test_a_policy_without_a_tenant_cannot_be_shared_by(sender: Sender) -> None:
 
 def test_a_past_time_counts_for_a_dry_run_alone() -> None:
     past, future = NOW - HOUR, NOW + HOUR
-    assert moments(past, NOW, dry=False) == (NOW,)
-    assert moments(past, NOW, dry=True) == (past,)
-    assert moments(future, NOW, dry=False) == (NOW, future)
-    assert moments(None, NOW, dry=False) == (NOW,)
+    assert consent_moments(past, NOW, dry=False) == (NOW,)
+    assert consent_moments(past, NOW, dry=True) == (past,)
+    assert consent_moments(future, NOW, dry=False) == (NOW, future)
+    assert consent_moments(None, NOW, dry=False) == (NOW,)
 
 
 def test_an_at_before_a_withdrawal_gets_nothing(sender: Sender) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from minimize.arrow.interchange import decode_batch
 from minimize.errors import NotPermitted
-from minimize.frames import decoded
-from minimize.governance.sharing.files import Aside
-from minimize.governance.sharing.payload import Made
+from minimize.governance.sharing.export_file import StagedExport
+from minimize.governance.sharing.payload import PayloadStats
 from tests.governance.sharing.sender import EVENT, RECORDS, Sender
 from tests.project import TIME
 
@@ -23,10 +23,10 @@ def rules(caught: pytest.ExceptionInfo[NotPermitted]) -> list[str]:
 
 def test_a_column_that_was_not_declared_stops_it(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
     def wider(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-        found = decoded(batch, schema)
+        found = decode_batch(batch, schema)
         return found.append_column("serial", pa.array(["s"] * found.num_rows))
 
-    monkeypatch.setattr("minimize.minimizer.decoded", wider)
+    monkeypatch.setattr("minimize.runs.minimizer.decode_batch", wider)
     with pytest.raises(NotPermitted) as caught:
         sender.share()
     assert rules(caught) == ["differs"]
@@ -39,12 +39,12 @@ def test_a_value_in_another_form_than_was_declared_stops_it(
     sender: Sender, monkeypatch: pytest.MonkeyPatch, column: str, value: Any
 ) -> None:
     def raw(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-        found = decoded(batch, schema)
+        found = decode_batch(batch, schema)
         place = found.schema.get_field_index(column)
         return found.set_column(place, schema.field(place), pa.array([value] * found.num_rows, schema.types[place]))
 
-    monkeypatch.setattr("minimize.minimizer.decoded", raw)
-    monkeypatch.setattr("minimize.governance.sharing.payload._encoded", lambda *_: {})
+    monkeypatch.setattr("minimize.runs.minimizer.decode_batch", raw)
+    monkeypatch.setattr("minimize.governance.sharing.payload._encoded_columns", lambda *_: {})
     with pytest.raises(NotPermitted) as caught:
         sender.share()
     assert rules(caught) == ["differs"]
@@ -52,10 +52,10 @@ def test_a_value_in_another_form_than_was_declared_stops_it(
 
 
 def test_a_technique_that_does_nothing_is_found_out(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
-    from minimize.techniques.base import Treated
+    from minimize.techniques.base import TechniqueResult
     from minimize.techniques.truncate_time import TruncateTime
 
-    monkeypatch.setattr(TruncateTime, "apply", lambda _, values, __: Treated(values))
+    monkeypatch.setattr(TruncateTime, "apply", lambda _, values, __: TechniqueResult(values))
     exact = RECORDS.set_column(2, "event_time", pa.array([EVENT.replace(minute=7)] * 4, TIME))
     with pytest.raises(NotPermitted) as caught:
         sender.share(exact)
@@ -63,7 +63,7 @@ def test_a_technique_that_does_nothing_is_found_out(sender: Sender, monkeypatch:
 
 
 def test_a_file_of_fewer_rows_than_were_made_stops_it(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Aside, "_read_again", lambda _: 2)
+    monkeypatch.setattr(StagedExport, "_read_again", lambda _: 2)
     with pytest.raises(NotPermitted) as caught:
         sender.share(to=sender.folder / "payload.parquet")
     assert rules(caught) == ["differs"]
@@ -72,7 +72,7 @@ def test_a_file_of_fewer_rows_than_were_made_stops_it(sender: Sender, monkeypatc
 
 def test_records_that_are_nobody_s_stop_it(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "minimize.governance.sharing.payload._count", lambda made, *_: made.tenants.update({"north": 1})
+        "minimize.governance.sharing.payload._count_rows", lambda made, *_: made.tenants.update({"north": 1})
     )
     with pytest.raises(NotPermitted) as caught:
         sender.share()
@@ -80,7 +80,7 @@ def test_records_that_are_nobody_s_stop_it(sender: Sender, monkeypatch: pytest.M
 
 
 def test_what_is_printed_of_it_shows_no_subject() -> None:
-    assert "pairs" not in repr(Made.of(pa.schema([("a", pa.string())])))
+    assert "pairs" not in repr(PayloadStats.empty(pa.schema([("a", pa.string())])))
 
 
 def test_a_value_that_the_manifest_does_not_list_leaves_as_null_and_is_counted(sender: Sender) -> None:

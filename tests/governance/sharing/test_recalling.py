@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from minimize.errors import ConfigurationError
-from minimize.governance.sharing import Recall, confirm_recalls, recalls_of, request_recalls, token_of
+from minimize.governance.sharing import Recall, confirm_recalls, disclosure_token, list_recalls, request_recalls
 from minimize.ledger import find_ledger
-from minimize.ledger.asked import logged
-from minimize.ledger.audit import Wanted, told
+from minimize.ledger.audit_check import find_entries
+from minimize.ledger.audit_log import EntryFilter, entry_event
 from minimize.ledger.ledger import open_ledger
 from tests.governance.sharing.sender import NOW, Sender
 
@@ -18,7 +18,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 def found(sender: Sender, after: timedelta = HOUR, *, all_: bool = False) -> list[Recall]:
-    return recalls_of(sender.places, sender.recipients, NOW + after, all_=all_)
+    return list_recalls(sender.places, sender.recipients, NOW + after, all_=all_)
 
 
 def causes(sender: Sender, after: timedelta = HOUR) -> dict[str, str]:
@@ -84,7 +84,7 @@ def test_the_list_says_what_was_sent_when_and_whose(shared: Sender) -> None:
     shared.consent("north", "withdrawn", at=NOW + timedelta(minutes=1))
     (recall,) = found(shared)
     assert (recall.rows, recall.sent_at, recall.fields) == (2, NOW, ("device_id", "event_time", "model"))
-    assert set(recall.subjects) == {token_of(shared.keys, "north", name) for name in ("d-1", "d-3")}
+    assert set(recall.subjects) == {disclosure_token(shared.keys, "north", name) for name in ("d-1", "d-3")}
     assert recall.digest.startswith("sha256:")
 
 
@@ -119,5 +119,5 @@ def test_what_was_requested_keeps_its_cause(shared: Sender) -> None:
 def test_each_step_stands_in_the_audit_log(shared: Sender) -> None:
     request_recalls(shared.places, shared.recipients, NOW + 31 * DAY, recipient="vendor")
     with open_ledger(find_ledger(shared.ledger)) as ledger:
-        last = told(logged(ledger, Wanted(operation="recall"))[-1])
+        last = entry_event(find_entries(ledger, EntryFilter(operation="recall"))[-1])
     assert last["resources"][0]["id"] == "recipients/vendor"

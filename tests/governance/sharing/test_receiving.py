@@ -16,8 +16,8 @@ import time_machine
 import minimize
 from minimize.errors import AccessDenied, ConfigurationError, KeyringError, NotPermitted, PolicyError
 from minimize.governance.sharing import receive
-from minimize.ledger.asked import logged
-from minimize.ledger.audit import Wanted
+from minimize.ledger.audit_check import find_entries
+from minimize.ledger.audit_log import EntryFilter
 from minimize.ledger.ledger import open_ledger
 from minimize.recipients import Recipient, load_recipient, recipient_from
 from tests.governance.sharing.sender import NOW, VENDOR, Sender, changed
@@ -208,7 +208,7 @@ def test_without_a_keyring_nothing_is_received(sender: Sender, source: Recipient
 
 def entries(sender: Sender) -> list[dict[str, Any]]:
     with open_ledger(sender.places.address) as ledger:
-        return [json.loads(entry.event) for entry in logged(ledger, Wanted(activity="receive"))]
+        return [json.loads(entry.event) for entry in find_entries(ledger, EntryFilter(activity="receive"))]
 
 
 def test_the_audit_log_is_told_of_what_was_received_and_refused(sender: Sender, source: Recipient) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from minimize.errors import NotPermitted, Reason, RefusedError
+from minimize.errors import NotPermitted, RefusalReason, RefusedError
 from minimize.ledger import find_ledger
-from minimize.ledger.asked import logged
-from minimize.ledger.audit import Wanted, told
-from minimize.ledger.disclosures import disclosures
+from minimize.ledger.audit_check import find_entries
+from minimize.ledger.audit_log import EntryFilter, entry_event
+from minimize.ledger.disclosures import read_disclosures
 from minimize.ledger.ledger import open_ledger
-from minimize.recipients.subprocessors import Subprocessor
+from minimize.recipients.load import Subprocessor
 from tests.governance.sharing.sender import EVENT, NOW, POLICY, RECORDS, Sender, changed
 from tests.project import TIME
 
@@ -23,13 +23,13 @@ ONE = RECORDS.slice(0, 1)
 DAY = timedelta(days=1)
 
 
-def refused(sender: Sender, data: pa.Table = ONE, **asked: Any) -> dict[str, Reason]:
+def refused(sender: Sender, data: pa.Table = ONE, **asked: Any) -> dict[str, RefusalReason]:
     """The reasons by rule; and nothing was recorded but the refusal."""
     with pytest.raises(NotPermitted) as caught:
         sender.share(data, **asked)
     with open_ledger(find_ledger(sender.ledger), create=True) as ledger:
-        assert disclosures(ledger) == []
-        last = told(logged(ledger, Wanted(activity="share"))[-1])
+        assert read_disclosures(ledger) == []
+        last = entry_event(find_entries(ledger, EntryFilter(activity="share"))[-1])
     assert last["result"] == "refused"
     assert caught.value.exit_code == 3
     assert [each.code for each in caught.value.findings] == [each.code for each in caught.value.reasons]

@@ -8,13 +8,19 @@ from datetime import timedelta
 import pytest
 
 from minimize.errors import ConfigurationError
-from minimize.governance.sharing import Why, disclosure, logged, unsigned, why
+from minimize.governance.sharing import (
+    ShareExplanation,
+    explain_share,
+    find_disclosure,
+    list_disclosures,
+    unsigned_disclosures,
+)
 from tests.governance.sharing.sender import NOW, Sender
 
 
-def asked(sender: Sender, tenant: str | None = "north") -> Why:
+def asked(sender: Sender, tenant: str | None = "north") -> ShareExplanation:
     sender.write()
-    return why("vendor", "sync", sender.places, sender.recipients, NOW, tenant=tenant)
+    return explain_share("vendor", "sync", sender.places, sender.recipients, NOW, tenant=tenant)
 
 
 def test_a_tenant_that_agreed_is_covered_by_its_consent(sender: Sender) -> None:
@@ -42,15 +48,15 @@ def test_disclosures_are_listed_by_recipient_and_tenant(sender: Sender) -> None:
     sender.share()
     sender.consent("south", "withdrawn", at=NOW - timedelta(minutes=1))
     sender.share()
-    assert [each.rows for each in logged(sender.places)] == [3, 2]
-    assert [each.rows for each in logged(sender.places, tenant="south")] == [3]
-    assert logged(sender.places, recipient="nobody") == []
-    assert unsigned(sender.places, logged(sender.places)) == []
+    assert [each.rows for each in list_disclosures(sender.places)] == [3, 2]
+    assert [each.rows for each in list_disclosures(sender.places, tenant="south")] == [3]
+    assert list_disclosures(sender.places, recipient="nobody") == []
+    assert unsigned_disclosures(sender.places, list_disclosures(sender.places)) == []
 
 
 def test_one_is_found_by_its_id(sender: Sender) -> None:
     sender.share()
-    (act,) = logged(sender.places)
-    assert disclosure(sender.places, act.disclosure) == act
+    (act,) = list_disclosures(sender.places)
+    assert find_disclosure(sender.places, act.disclosure) == act
     with pytest.raises(ConfigurationError, match="no disclosure"):
-        disclosure(sender.places, "x")
+        find_disclosure(sender.places, "x")

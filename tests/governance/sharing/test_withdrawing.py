@@ -8,12 +8,19 @@ from typing import Literal
 import pytest
 
 from minimize.errors import LedgerError, NotPermitted
-from minimize.governance.consent import Wish
-from minimize.governance.sharing import Ended, confirm_recalls, expire_consents, recalls_of, token_of, withdraw
+from minimize.governance.consent import NewConsent
+from minimize.governance.sharing import (
+    EndedConsents,
+    confirm_recalls,
+    disclosure_token,
+    expire_and_recall,
+    list_recalls,
+    withdraw_and_recall,
+)
 from minimize.ledger import find_ledger
-from minimize.ledger.asked import logged
-from minimize.ledger.audit import Wanted, told
-from minimize.ledger.consents import recorded
+from minimize.ledger.audit_check import find_entries
+from minimize.ledger.audit_log import EntryFilter, entry_event
+from minimize.ledger.consents import read_consent_acts
 from minimize.ledger.ledger import open_ledger
 from tests.governance.sharing.sender import NOW, RECORDS, Sender
 
@@ -26,9 +33,13 @@ def ended(
     *,
     tenant: str = "north",
     after: timedelta = MINUTE,
-) -> Ended:
-    return withdraw(
-        Wish(tenant, "vendor", "sync"), sender.places, NOW + after, verb=verb, recipients=sender.folder / "recipients"
+) -> EndedConsents:
+    return withdraw_and_recall(
+        NewConsent(tenant, "vendor", "sync"),
+        sender.places,
+        NOW + after,
+        verb=verb,
+        recipients=sender.folder / "recipients",
     )
 
 
@@ -38,7 +49,7 @@ def test_the_recall_is_requested_in_the_same_act(
 ) -> None:
     (recall,) = ended(shared, verb).recalls
     assert (recall.tenant, recall.state, recall.cause) == ("north", "requested", cause)
-    listed = recalls_of(shared.places, shared.recipients, NOW + HOUR)
+    listed = list_recalls(shared.places, shared.recipients, NOW + HOUR)
     assert [(each.tenant, each.state, each.cause) for each in listed] == [("north", "requested", cause)]
 
 
@@ -46,7 +57,7 @@ def test_the_list_says_what_was_sent_when_its_digest_and_whose(shared: Sender) -
     (recall,) = ended(shared).recalls
     assert (recall.sent_at, recall.rows) == (NOW, 2)
     assert recall.digest.startswith("sha256:")
-    assert set(recall.subjects) == {token_of(shared.keys, "north", name) for name in ("d-1", "d-3")}
+    assert set(recall.subjects) == {disclosure_token(shared.keys, "north", name) for name in ("d-1", "d-3")}
 
 
 def test_sharing_stops_at_once(shared: Sender) -> None:
@@ -70,27 +81,27 @@ def test_what_was_requested_is_not_requested_again(shared: Sender) -> None:
 
 
 def test_a_withdrawal_from_a_later_time_calls_back_when_it_has_come(shared: Sender) -> None:
-    wish = Wish("north", "vendor", "sync", valid_from=NOW + DAY)
-    assert withdraw(wish, shared.places, NOW + MINUTE, recipients=shared.folder / "recipients").recalls == []
-    assert recalls_of(shared.places, shared.recipients, NOW + HOUR) == []
-    assert [each.state for each in recalls_of(shared.places, shared.recipients, NOW + DAY)] == ["due"]
+    wish = NewConsent("north", "vendor", "sync", valid_from=NOW + DAY)
+    assert withdraw_and_recall(wish, shared.places, NOW + MINUTE, recipients=shared.folder / "recipients").recalls == []
+    assert list_recalls(shared.places, shared.recipients, NOW + HOUR) == []
+    assert [each.state for each in list_recalls(shared.places, shared.recipients, NOW + DAY)] == ["due"]
 
 
 def test_without_the_recall_there_is_no_withdrawal(shared: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object) -> None:
         raise LedgerError("the disk is full")
 
-    monkeypatch.setattr("minimize.ledger.consents.write_recalls", fails)
+    monkeypatch.setattr("minimize.ledger.consents.insert_recalls", fails)
     with pytest.raises(LedgerError, match="full"):
         ended(shared)
     with open_ledger(find_ledger(shared.ledger)) as ledger:
-        assert [act.state for act in recorded(ledger, tenant="north")] == ["given"]
+        assert [act.state for act in read_consent_acts(ledger, tenant="north")] == ["given"]
 
 
 def test_both_sides_stand_in_the_audit_log(shared: Sender) -> None:
     ended(shared)
     with open_ledger(find_ledger(shared.ledger)) as ledger:
-        last = [told(each)["operation"] for each in logged(ledger, Wanted())][-2:]
+        last = [entry_event(each)["operation"] for each in find_entries(ledger, EntryFilter())][-2:]
     assert last == ["withdraw", "recall"]
 
 
@@ -104,8 +115,8 @@ def test_a_consent_that_ran_out_calls_back_when_it_is_marked(sender: Sender) -> 
     sender.write()
     sender.consent("west", expires_at=NOW + HOUR)
     sender.share()
-    assert expire_consents(sender.places, NOW + MINUTE).recalls == []
-    found = expire_consents(sender.places, NOW + 2 * HOUR)
+    assert expire_and_recall(sender.places, NOW + MINUTE).recalls == []
+    found = expire_and_recall(sender.places, NOW + 2 * HOUR)
     assert [(each.tenant, each.cause, each.state) for each in found.recalls] == [("west", "expired", "requested")]
     assert [act.tenant_id for act in found.acts] == ["west"]
 
@@ -114,16 +125,16 @@ def test_what_is_not_confirmed_in_time_is_overdue(shared: Sender) -> None:
     ended(shared)
     for after, overdue in ((29 * DAY, False), (31 * DAY, True)):
         (recall,) = (
-            each for each in recalls_of(shared.places, shared.recipients, NOW + after) if each.tenant == "north"
+            each for each in list_recalls(shared.places, shared.recipients, NOW + after) if each.tenant == "north"
         )
         assert (recall.overdue, recall.is_late) == (overdue, overdue)
     confirm_recalls(shared.places, shared.recipients, NOW + 31 * DAY, recipient="vendor", tenant="north")
-    listed = recalls_of(shared.places, shared.recipients, NOW + 32 * DAY, all_=True)
+    listed = list_recalls(shared.places, shared.recipients, NOW + 32 * DAY, all_=True)
     assert [each.overdue for each in listed if each.tenant == "north"] == [False]
 
 
 def test_the_contract_says_how_soon_it_must_be_confirmed(shared: Sender) -> None:
     shared.vendor_with("contract.deletes_within", "2d").write()
     ended(shared)
-    (recall,) = recalls_of(shared.places, shared.recipients, NOW + 3 * DAY)
+    (recall,) = list_recalls(shared.places, shared.recipients, NOW + 3 * DAY)
     assert (recall.overdue, recall.confirm_by) == (True, NOW + MINUTE + 2 * DAY)

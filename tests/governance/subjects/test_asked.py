@@ -9,15 +9,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from minimize.errors import ConfigurationError, PolicyError
-from minimize.governance.subjects.asked import Subject, load_subjects, subjects_of
+from minimize.governance.subjects.requests import DataSubject, collect_subjects, load_subjects
 
 
 def test_subjects_are_named_once_each_in_their_order() -> None:
-    assert subjects_of(["b", "a", "b"], "north") == (Subject("b", "north"), Subject("a", "north"))
+    assert collect_subjects(["b", "a", "b"], "north") == (DataSubject("b", "north"), DataSubject("a", "north"))
 
 
 def test_a_tenant_alone_is_the_whole_tenant() -> None:
-    (whole,) = subjects_of([], "north")
+    (whole,) = collect_subjects([], "north")
     assert whole.is_tenant
     assert whole.tenant == "north"
 
@@ -25,7 +25,7 @@ def test_a_tenant_alone_is_the_whole_tenant() -> None:
 def test_a_file_in_which_nobody_stands_names_nobody(tmp_path: Path) -> None:
     (tmp_path / "none.csv").write_text("subject,tenant_id\n")
     with pytest.raises(ConfigurationError, match="nobody is named"):
-        subjects_of([], file=tmp_path / "none.csv")
+        collect_subjects([], file=tmp_path / "none.csv")
 
 
 @pytest.mark.parametrize(
@@ -40,13 +40,13 @@ def test_a_file_in_which_nobody_stands_names_nobody(tmp_path: Path) -> None:
 )
 def test_a_file_names_devices_users_and_tenants(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
-    found = (Subject("d1", "north"), Subject(None, "south"), Subject("u1", None, "user_id"))
+    found = (DataSubject("d1", "north"), DataSubject(None, "south"), DataSubject("u1", None, "user_id"))
     assert load_subjects(tmp_path / name) == found
 
 
 def test_parquet_names_them_alike(tmp_path: Path) -> None:
     pq.write_table(pa.table({"subject": ["d1", None], "tenant_id": ["north", "south"]}), tmp_path / "a.parquet")
-    assert load_subjects(tmp_path / "a.parquet") == (Subject("d1", "north"), Subject(None, "south"))
+    assert load_subjects(tmp_path / "a.parquet") == (DataSubject("d1", "north"), DataSubject(None, "south"))
 
 
 def test_a_header_alone_names_nobody(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_header_alone_names_nobody(tmp_path: Path) -> None:
 def test_what_a_row_does_not_say_is_what_was_given(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("subject,tenant_id\nd1,\nd2,south\n")
     found = load_subjects(tmp_path / "a.csv", "north", "serial")
-    assert found == (Subject("d1", "north", "serial"), Subject("d2", "south", "serial"))
+    assert found == (DataSubject("d1", "north", "serial"), DataSubject("d2", "south", "serial"))
 
 
 def test_a_row_that_names_nobody_is_told_by_its_line(tmp_path: Path) -> None:
@@ -77,4 +77,4 @@ def test_a_file_that_holds_no_subjects_is_refused_without_a_word_of_it(tmp_path:
 
 
 def test_nobody_is_printed() -> None:
-    assert "d1" not in repr(Subject("d1", "north"))
+    assert "d1" not in repr(DataSubject("d1", "north"))

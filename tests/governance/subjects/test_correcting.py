@@ -9,14 +9,14 @@ import pytest
 
 import minimize
 from minimize.errors import ConfigurationError
-from minimize.governance.subjects import Correction, Subject, correct, statuses
-from minimize.governance.subjects import correcting as room
+from minimize.governance.subjects import Correction, DataSubject, correct_subject, request_statuses
+from minimize.governance.subjects import correct as room
+from minimize.governance.workspace import Workspace as Places
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
-from minimize.switching import House as Places
 from tests.project import BEFORE, Builds, Project, events
 
-D3 = Subject("d3", "north")
+D3 = DataSubject("d3", "north")
 RECORDS = [{**each, "phone": f"+3361234{number:04}", "size": number} for number, each in enumerate(events(60))]
 OF_D3 = sum((each["device_id"], each["tenant_id"]) == ("d3", "north") for each in RECORDS)
 PHONE = {"type": "string", "role": "identifier", "do": {"mask": {"keep_last": 4}}}
@@ -44,20 +44,20 @@ def places(project: Project) -> Places:
 
 
 def corrected(project: Project, **values: str | None) -> Correction:
-    return correct(D3, values, places(project), datetime.now(UTC), yes=True)
+    return correct_subject(D3, values, places(project), datetime.now(UTC), yes=True)
 
 
 def standing(project: Project, name: str) -> list[Any]:
     """What stands of the field, d3's records apart from the others."""
-    from minimize.governance.subjects import view
+    from minimize.governance.subjects import view_subjects
 
-    (found,) = view([D3], places(project), datetime.now(UTC))
-    return [value for each in found.held for value in each.rows[name].to_pylist()]
+    (found,) = view_subjects([D3], places(project), datetime.now(UTC))
+    return [value for each in found.records for value in each.rows[name].to_pylist()]
 
 
 def test_without_yes_the_plan_is_made_and_nothing_is_changed(filled: Project) -> None:
     before = filled.files()
-    assert correct(D3, {"phone": "+4915100009999"}, places(filled), datetime.now(UTC)).values == OF_D3
+    assert correct_subject(D3, {"phone": "+4915100009999"}, places(filled), datetime.now(UTC)).values == OF_D3
     assert filled.files() == before
 
 
@@ -132,7 +132,7 @@ def test_no_value_stands_in_the_clear_in_the_ledger(filled: Project) -> None:
 def test_a_request_tells_of_it(filled: Project) -> None:
     done = corrected(filled, phone="+4915100009999")
     with open_ledger(find_ledger(filled.out / "ledger.db")) as book:
-        (status,) = statuses(book)
+        (status,) = request_statuses(book)
     assert (status.last.kind, status.last.state, status.last.id[:12]) == ("correct", "done", done.request)
 
 
@@ -150,20 +150,20 @@ def test_a_value_of_another_type_is_refused_without_being_named(filled: Project)
 
 def test_a_whole_tenant_cannot_be_corrected(filled: Project) -> None:
     with pytest.raises(ConfigurationError, match="one subject of one tenant"):
-        correct(Subject(None, "north"), {"phone": "x"}, places(filled), datetime.now(UTC))
+        correct_subject(DataSubject(None, "north"), {"phone": "x"}, places(filled), datetime.now(UTC))
 
 
 def test_recipients_are_told_by_the_form_that_the_output_has_which_was_shared(
     filled: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[frozenset[str]] = []
-    monkeypatch.setattr(room, "acts", lambda _: ["an act"])
+    monkeypatch.setattr(room, "load_disclosures", lambda _: ["an act"])
 
     def shared(*words: Any) -> list[Any]:
         asked.append(frozenset(words[4]))
         return []
 
-    monkeypatch.setattr(room, "shared", shared)
+    monkeypatch.setattr(room, "disclosures_of", shared)
     corrected(filled, phone="+4915100009999")
     (forms,) = asked
     assert forms == set(standing(filled, "device_id"))

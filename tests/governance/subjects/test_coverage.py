@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from minimize.governance.subjects import Coverage, coverage
-from minimize.switching import House as Places
+from minimize.governance.subjects import Coverage, subject_coverage
+from minimize.governance.workspace import Workspace as Places
 from tests.project import DAY, Project, events
 
 room = import_module("minimize.governance.subjects.coverage")
@@ -21,7 +21,7 @@ BY_USER = {
 
 
 def found(project: Project) -> Coverage:
-    return coverage(Places(project.out / "ledger.db", keys=project.keys))
+    return subject_coverage(Places(project.out / "ledger.db", keys=project.keys))
 
 
 def columns(each: Coverage) -> set[tuple[str, str, str | None]]:
@@ -48,7 +48,7 @@ def test_a_key_in_records_that_dropped_their_subject_is_out_of_reach(project: Pr
     ran(project, device_id={"type": "string", "role": "identifier", "do": "drop"})
     (target,) = found(project).uncovered
     assert (target.name, target.column) == ("records", "user")
-    assert "and not device_id" in target.why
+    assert "and not device_id" in target.reason
     assert (target.finding.code, target.finding.severity, target.finding.field) == ("Q003", "error", "user")
 
 
@@ -73,7 +73,7 @@ def test_what_was_written_counts_and_not_what_would_be_written_today(project: Pr
 
 def test_only_a_pipeline_that_is_named_is_looked_at(project: Project) -> None:
     ran(project)
-    assert coverage(Places(project.out / "ledger.db"), pipeline="another").targets == ()
+    assert subject_coverage(Places(project.out / "ledger.db"), pipeline="another").targets == ()
 
 
 @pytest.mark.parametrize("version", [1, None])
@@ -83,6 +83,6 @@ def test_what_was_handed_over_is_found_by_the_tokens_beside_it(
     ran(project)
     body = {"policy": {"name": "checkins"}, "fields": {"user": "pseudonymize", "model": "keep"}}
     act = SimpleNamespace(body=body, disclosure="an-act", recipient="vendor")
-    monkeypatch.setattr(room, "acts", lambda _: [(act, SimpleNamespace(key_version=version))])
+    monkeypatch.setattr(room, "load_disclosures", lambda _: [(act, SimpleNamespace(key_version=version))])
     (target,) = [each for each in found(project).targets if each.name == "vendor"]
-    assert (target.where, target.column, target.rule) == ("an-act", "user", "recall" if version else None)
+    assert (target.location, target.column, target.rule) == ("an-act", "user", "recall" if version else None)

@@ -11,19 +11,19 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
-from minimize.cli.people import held
+from minimize.cli.subject import subject_text
 from minimize.errors import CheckFailed, ConfigurationError, OutputError, RefusedError
-from minimize.governance.subjects import Deletion, Subject, delete, statuses, view
-from minimize.governance.subjects import deleting as room
+from minimize.governance.subjects import DataSubject, Deletion, delete_subjects, request_statuses, view_subjects
+from minimize.governance.subjects import delete as room
+from minimize.governance.workspace import Workspace as Places
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
-from minimize.switching import House as Places
 from tests.governance.outputs import places, run
 from tests.project import BEFORE, DAY, Builds, Project, event, events
 
 NOW = datetime.now(UTC)
 RECORDS = events(120)
-D3, D4 = Subject("d3", "north"), Subject("d4", "south")
+D3, D4 = DataSubject("d3", "north"), DataSubject("d4", "south")
 COUNTS = {
     "daily": {
         "group_by": {"tenant": "tenant_id"},
@@ -33,11 +33,11 @@ COUNTS = {
 }
 
 
-def deleted(project: Project, *subjects: Subject, yes: bool = True, **options: Any) -> Deletion:
-    return delete(subjects, places(project), datetime.now(UTC), yes=yes, **options)
+def deleted(project: Project, *subjects: DataSubject, yes: bool = True, **options: Any) -> Deletion:
+    return delete_subjects(subjects, places(project), datetime.now(UTC), yes=yes, **options)
 
 
-def count(records: Iterable[dict[str, Any]], *subjects: Subject) -> int:
+def count(records: Iterable[dict[str, Any]], *subjects: DataSubject) -> int:
     return sum(
         each["tenant_id"] == subject.tenant and subject.id in (None, each["device_id"])
         for each in records
@@ -64,7 +64,7 @@ def test_without_yes_the_plan_is_made_and_nothing_is_changed(filled: Project) ->
     assert (plan.receipts, plan.requests) == ((), ())
     assert filled.files() == before
     with open_ledger(find_ledger(filled.folder / "organization.db")) as book:
-        assert statuses(book) == []
+        assert request_statuses(book) == []
 
 
 def test_records_of_many_subjects_go_in_one_pass_with_a_receipt(filled: Project) -> None:
@@ -72,18 +72,18 @@ def test_records_of_many_subjects_go_in_one_pass_with_a_receipt(filled: Project)
     (receipt,) = done.receipts
     assert (receipt.kind, receipt.gated_by.erased) == ("delete", 2 * count(RECORDS, D3, D4))
     assert len(filled.rows()) == 2 * (len(RECORDS) - count(RECORDS, D3, D4))
-    assert view([D3, D4], places(filled), NOW)[0].rows == 0
+    assert view_subjects([D3, D4], places(filled), NOW)[0].rows == 0
     minimize.verify(filled.out, keys=filled.keys)
 
 
 def test_a_whole_tenant_goes(filled: Project) -> None:
-    deleted(filled, Subject(None, "south"))
+    deleted(filled, DataSubject(None, "south"))
     assert {row["tenant_id"] for row in filled.rows()} == {"north"}
 
 
 def test_a_subject_without_a_tenant_goes_from_each_that_has_it(filled: Project) -> None:
-    done = deleted(filled, Subject("d3"))
-    assert {each.tenant for each in done.whose} == {"north", "south"}
+    done = deleted(filled, DataSubject("d3"))
+    assert {each.tenant for each in done.subjects} == {"north", "south"}
     assert done.rows == 2 * sum(each["device_id"] == "d3" for each in RECORDS)
 
 
@@ -113,7 +113,7 @@ def test_nobody_comes_back_by_a_rerun_or_a_late_file(filled: Project) -> None:
     filled.records(RECORDS, name="late")
     receipt = run(filled, date=DAY)
     assert receipt.gated_by.erased == 2 * count(RECORDS, D3)
-    assert view([D3], places(filled), NOW)[0].rows == 0
+    assert view_subjects([D3], places(filled), NOW)[0].rows == 0
 
 
 def test_every_output_that_the_ledger_knows_is_looked_at(filled: Project) -> None:
@@ -124,8 +124,8 @@ def test_every_output_that_the_ledger_knows_is_looked_at(filled: Project) -> Non
 
 
 def state_of_request(project: Project) -> str:
-    with places(project).opened() as ledger:
-        (status,) = statuses(ledger)
+    with places(project).open_ledger() as ledger:
+        (status,) = request_statuses(ledger)
     return status.last.state
 
 
@@ -139,7 +139,7 @@ def test_a_request_is_not_done_while_an_output_that_the_ledger_knows_is_not_reac
     away.rename(other)
     deleted(filled, D3)
     assert state_of_request(filled) == "done"
-    assert view([D3], places(filled), NOW)[0].rows == 0
+    assert view_subjects([D3], places(filled), NOW)[0].rows == 0
 
 
 def test_an_output_that_is_gone_for_good_keeps_no_request_open(filled: Project) -> None:
@@ -170,7 +170,7 @@ def test_an_aggregate_that_would_tell_of_few_stays_and_is_named(counted: Project
 
 
 def test_an_aggregate_is_counted_anew_where_no_difference_tells_of_few(counted: Project) -> None:
-    done = deleted(counted, Subject("d5", "north"), Subject("d7", "north"))
+    done = deleted(counted, DataSubject("d5", "north"), DataSubject("d7", "north"))
     assert done.stays == {}
     assert devices(counted) == {"north": 9, "south": 11}
     minimize.verify(counted.out, keys=counted.keys)
@@ -179,7 +179,7 @@ def test_an_aggregate_is_counted_anew_where_no_difference_tells_of_few(counted: 
 def test_a_request_is_a_record_with_a_deadline(filled: Project) -> None:
     done = deleted(filled, D3)
     with open_ledger(find_ledger(filled.folder / "organization.db")) as book:
-        (status,) = statuses(book)
+        (status,) = request_statuses(book)
     assert done.requests == (status.last.id[:12],)
     assert (status.last.state, (status.last.due - status.last.asked_at).days) == ("done", 30)
     assert not status.is_open
@@ -190,7 +190,7 @@ def test_a_request_that_failed_is_gone_on_with_by_the_same_command(
     filled: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(filled, output=filled.folder / "other")
-    real, calls = room._Deleting._carried_out, []
+    real, calls = room._DeletionRun._carried_out, []
 
     def once(self: Any, output: Any, whose: Any) -> Any:
         calls.append(output)
@@ -198,43 +198,43 @@ def test_a_request_that_failed_is_gone_on_with_by_the_same_command(
             raise OutputError("no room")
         return real(self, output, whose)
 
-    monkeypatch.setattr(room._Deleting, "_carried_out", once)
+    monkeypatch.setattr(room._DeletionRun, "_carried_out", once)
     with pytest.raises(OutputError):
         deleted(filled, D3)
     with open_ledger(find_ledger(filled.folder / "organization.db")) as book:
-        assert [each.last.state for each in statuses(book)] == ["failed"]
-    (partly,) = view([D3], places(filled), NOW)
+        assert [each.last.state for each in request_statuses(book)] == ["failed"]
+    (partly,) = view_subjects([D3], places(filled), NOW)
     assert partly.rows == 2 * count(RECORDS, D3)
     (named,) = partly.as_json()["to_be_deleted"]
     assert (named["state"], named["rows"]) == ("failed", partly.rows)
-    assert f"is failed: {partly.rows} records still to go" in held(partly, 0)
+    assert f"is failed: {partly.rows} records still to go" in subject_text(partly, 0)
     done = deleted(filled, D3)
     assert done.rows == 2 * count(RECORDS, D3)
-    (left,) = view([D3], places(filled), NOW)
+    (left,) = view_subjects([D3], places(filled), NOW)
     assert (left.rows, "to_be_deleted" in left.as_json()) == (0, False)
 
 
 def test_what_is_left_fails_the_check(filled: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room._Deleting, "_carried_out", lambda *_: ())
+    monkeypatch.setattr(room._DeletionRun, "_carried_out", lambda *_: ())
     with pytest.raises(CheckFailed, match="2 files still hold"):
         deleted(filled, D3)
 
 
 def test_who_stands_nowhere_wants_a_tenant(filled: Project) -> None:
     with pytest.raises(ConfigurationError, match="stands in no output"):
-        deleted(filled, Subject("d99"))
-    assert deleted(filled, Subject("d99", "north")).rows == 0
+        deleted(filled, DataSubject("d99"))
+    assert deleted(filled, DataSubject("d99", "north")).rows == 0
 
 
 def test_a_field_that_no_policy_has_names_nobody(filled: Project) -> None:
     with pytest.raises(ConfigurationError, match=r"has a field modle \(hint: did you mean model\?"):
-        deleted(filled, Subject("d3", "north", "modle"))
+        deleted(filled, DataSubject("d3", "north", "modle"))
 
 
 def test_a_tenant_that_nothing_names_is_noticed(filled: Project) -> None:
     with pytest.raises(ConfigurationError, match=r"names the tenant nroth .*is it spelled so"):
-        deleted(filled, Subject("d3", "nroth"))
-    assert deleted(filled, Subject("d3", "nroth"), unseen=True).rows == 0
+        deleted(filled, DataSubject("d3", "nroth"))
+    assert deleted(filled, DataSubject("d3", "nroth"), unseen=True).rows == 0
 
 
 def in_days(days: float, device: str = "d3") -> dict[str, Any]:
@@ -255,7 +255,7 @@ def _ahead(project: Project) -> Project:
 def test_a_record_of_the_future_goes_with_the_others(ahead: Project) -> None:
     ahead.policy(future="1h")
     assert deleted(ahead, D3).rows == count(RECORDS, D3) + 1
-    assert view([D3], places(ahead), NOW)[0].rows == 0
+    assert view_subjects([D3], places(ahead), NOW)[0].rows == 0
     assert len(ahead.rows()) == len(RECORDS) - count(RECORDS, D3) + 1
 
 
@@ -268,7 +268,7 @@ def test_a_record_of_the_future_does_not_come_back_with_its_file(ahead: Project)
 
 
 def test_a_whole_tenant_goes_with_its_records_of_the_future(ahead: Project) -> None:
-    deleted(ahead, Subject(None, "north"))
+    deleted(ahead, DataSubject(None, "north"))
     assert {row["tenant_id"] for row in ahead.rows()} == {"south"}
 
 
@@ -279,22 +279,22 @@ def test_what_is_collected_after_a_request_is_not_part_of_it(project: Project, m
     project.records(RECORDS)
     run(project)
     with monkeypatch.context() as patch:
-        patch.setattr(room._Deleting, "_carried_out", lambda *given: iter(()))
+        patch.setattr(room._DeletionRun, "_carried_out", lambda *given: iter(()))
         with pytest.raises(CheckFailed):
             deleted(project, D3)
     later = NOW + timedelta(hours=3)
     project.records([{**in_days(0.1), "event_time": f"{later:%Y-%m-%dT%H:%M:%SZ}"}], BEFORE)
     run(project, date=BEFORE, at=later, output=project.out)
-    done = delete([D3], places(project), later, yes=True)
+    done = delete_subjects([D3], places(project), later, yes=True)
     assert done.rows == count(RECORDS, D3)
-    assert view([D3], places(project), later)[0].rows == 1
+    assert view_subjects([D3], places(project), later)[0].rows == 1
     with open_ledger(find_ledger(project.folder / "organization.db")) as book:
-        assert [each.last.state for each in statuses(book)] == ["done"]
+        assert [each.last.state for each in request_statuses(book)] == ["done"]
 
 
 def test_a_request_is_not_done_while_a_search_finds_a_record(filled: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room._Deleting, "_carried_out", lambda *given: iter(()))
-    monkeypatch.setattr(room._Deleting, "_expiry", nothing_due(room._Deleting._expiry))
+    monkeypatch.setattr(room._DeletionRun, "_carried_out", lambda *given: iter(()))
+    monkeypatch.setattr(room._DeletionRun, "_expiry", nothing_due(room._DeletionRun._expiry))
     with pytest.raises(CheckFailed):
         deleted(filled, D3)
 
@@ -312,6 +312,6 @@ def nothing_due(expiry: Any) -> Any:
 def test_a_deletion_with_another_ledger_is_refused_before_anything_is_recorded(filled: Project) -> None:
     other = Places(filled.folder / "other.db", keys=filled.keys)
     with pytest.raises(RefusedError):
-        delete([D3], other, datetime.now(UTC), named=[filled.out], yes=True, unseen=True)
+        delete_subjects([D3], other, datetime.now(UTC), named=[filled.out], yes=True, unseen=True)
     with open_ledger(find_ledger(filled.folder / "other.db")) as book:
-        assert statuses(book) == []
+        assert request_statuses(book) == []

@@ -11,16 +11,16 @@ import pytest
 
 import minimize
 from minimize.errors import ConfigurationError
-from minimize.governance.subjects import Deletion, Subject, delete, view
+from minimize.governance.subjects import DataSubject, Deletion, delete_subjects, view_subjects
 from minimize.ledger import find_ledger
-from minimize.ledger.happened import recorded
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.lifecycle_events import read_lifecycle_events
 from tests.governance.outputs import places, run
 from tests.project import AT, BEFORE, DAY, Builds, Project, events
 
 USER = {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "user", "per": "tenant_id"}}}
 RECORDS = [{**each, "user": f"u{number % 7}"} for number, each in enumerate(events(120))]
-U2 = Subject("u2", "north", "user")
+U2 = DataSubject("u2", "north", "user")
 COUNTS = {
     "daily": {
         "group_by": {"tenant": "tenant_id"},
@@ -34,12 +34,12 @@ def of(records: Iterable[dict[str, Any]], user: str = "u2", tenant: str | None =
     return sum(each["user"] == user and tenant in (None, each["tenant_id"]) for each in records)
 
 
-def deleted(project: Project, *subjects: Subject, **options: Any) -> Deletion:
-    return delete(subjects, places(project), datetime.now(UTC), yes=True, **options)
+def deleted(project: Project, *subjects: DataSubject, **options: Any) -> Deletion:
+    return delete_subjects(subjects, places(project), datetime.now(UTC), yes=True, **options)
 
 
-def held(project: Project, subject: Subject) -> int:
-    return view([subject], places(project), datetime.now(UTC))[0].rows
+def held(project: Project, subject: DataSubject) -> int:
+    return view_subjects([subject], places(project), datetime.now(UTC))[0].rows
 
 
 def filled_content(project: Project) -> None:
@@ -64,8 +64,8 @@ def test_the_records_that_hold_a_users_identifier_go_and_no_others(filled: Proje
 
 
 def test_without_a_tenant_he_goes_from_each_that_has_him(filled: Project) -> None:
-    done = deleted(filled, Subject("u2", field="user"))
-    assert {each.tenant for each in done.whose} == {"north", "south"}
+    done = deleted(filled, DataSubject("u2", field="user"))
+    assert {each.tenant for each in done.subjects} == {"north", "south"}
     assert done.rows == 2 * of(RECORDS, tenant=None)
 
 
@@ -76,10 +76,10 @@ def test_a_device_and_a_user_of_one_name_are_two(project: Project) -> None:
         [{**each, "user": "d3"} if each["device_id"] == "d4" else {**each, "user": "x"} for each in RECORDS]
     )
     run(project)
-    deleted(project, Subject("d3", "north", "user"))
+    deleted(project, DataSubject("d3", "north", "user"))
     gone = sum(each["device_id"] == "d4" and each["tenant_id"] == "north" for each in RECORDS)
     assert len(project.rows()) == len(RECORDS) - gone
-    assert held(project, Subject("d3", "north")) > 0
+    assert held(project, DataSubject("d3", "north")) > 0
     run(project)
     assert len(project.rows()) == len(RECORDS) - gone
 
@@ -140,7 +140,7 @@ def test_where_his_field_was_dropped_the_files_are_named(project: Project) -> No
     project.records(RECORDS)
     run(project)
     done = deleted(project, U2)
-    assert [each.why for each in done.blind] == ["user was dropped"]
+    assert [each.reason for each in done.unsearchable] == ["user was dropped"]
     assert run(project).gated_by.erased == of(RECORDS)
 
 
@@ -155,16 +155,16 @@ def test_no_dictionary_of_a_file_knows_him(filled: Project) -> None:
 
 
 def test_the_ledger_has_the_field_and_a_token_and_not_his_name(filled: Project) -> None:
-    deleted(filled, Subject("canary-user-7714", "north", "user"))
+    deleted(filled, DataSubject("canary-user-7714", "north", "user"))
     with open_ledger(find_ledger(filled.folder / "organization.db")) as book:
-        (row,) = recorded(book)
+        (row,) = read_lifecycle_events(book)
     assert (row.field, row.kind) == ("user", "erasure")
     assert str(row.subject).startswith("subject/1:")
     assert b"canary-user" not in (filled.folder / "organization.db").read_bytes()
 
 
 def test_many_devices_users_and_tenants_go_in_one_pass(filled: Project) -> None:
-    done = deleted(filled, U2, Subject("d3", "north"), Subject(None, "south"))
+    done = deleted(filled, U2, DataSubject("d3", "north"), DataSubject(None, "south"))
     gone = [
         each for each in RECORDS if each["tenant_id"] == "south" or each["user"] == "u2" or each["device_id"] == "d3"
     ]
@@ -177,14 +177,14 @@ def test_a_token_that_the_keyring_opens_is_deleted_as_the_id_behind_it(project: 
     project.pipeline(aggregates=None, records={})
     project.records(RECORDS)
     run(project)
-    found = view([U2], places(project), AT)[0].held[0]
+    found = view_subjects([U2], places(project), AT)[0].records[0]
     (form,) = found.forms
-    done = deleted(project, Subject(form, field="user", is_form=True))
-    assert done.whose == (U2,)
+    done = deleted(project, DataSubject(form, field="user", is_form=True))
+    assert done.subjects == (U2,)
     assert held(project, U2) == 0
 
 
 def test_behind_a_pseudonym_nobody_can_be_told(filled: Project) -> None:
-    (form,) = view([U2], places(filled), AT)[0].held[0].forms
+    (form,) = view_subjects([U2], places(filled), AT)[0].records[0].forms
     with pytest.raises(ConfigurationError, match="behind a pseudonym"):
-        deleted(filled, Subject(form, field="user", is_form=True))
+        deleted(filled, DataSubject(form, field="user", is_form=True))

@@ -8,21 +8,21 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
-from minimize.governance.retention.plan import Plan
-from minimize.governance.subjects.deletion import Deletion, outcome, portions
-from minimize.ledger.requests import Request
+from minimize.governance.retention.removal_plan import RemovalPlan
+from minimize.governance.subjects.delete import Deletion, request_outcome, split_plan
+from minimize.ledger.subject_requests import SubjectRequestStep
 from tests.receipt.make import small
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 
 
-def plan(*dates: str, **more: Any) -> Plan:
+def plan(*dates: str, **more: Any) -> RemovalPlan:
     due: Any = tuple(SimpleNamespace(date=date) for date in dates)
-    return Plan(NOW, due, **more)
+    return RemovalPlan(NOW, due, **more)
 
 
-def parts(whole: Plan, files: int) -> list[list[str | None]]:
-    return [[each.date for each in part.due] for part in portions(whole, files)]
+def parts(whole: RemovalPlan, files: int) -> list[list[str | None]]:
+    return [[each.date for each in part.due] for part in split_plan(whole, files)]
 
 
 def test_a_plan_is_published_in_portions_of_whole_dates() -> None:
@@ -32,15 +32,15 @@ def test_a_plan_is_published_in_portions_of_whole_dates() -> None:
 
 
 def test_where_an_aggregate_waited_for_late_rows_all_goes_at_once() -> None:
-    assert parts(plan("a", "b", behind={("daily", "a"): frozenset({"a", "b"})}), 1) == [["a", "b"]]
+    assert parts(plan("a", "b", late_days={("daily", "a"): frozenset({"a", "b"})}), 1) == [["a", "b"]]
 
 
 def test_a_request_that_is_gone_on_with_keeps_what_it_came_to_before() -> None:
     body = json.dumps({"receipts": ["one"], "recalls": {"vendor": ["x"]}})
-    step = Request("delete", "north", None, NOW, NOW, "failed", body, NOW, "ann")
-    told = outcome(step, ["two"], {"vendor": ["y", "x"], "other": ["z"]})
+    step = SubjectRequestStep("delete", "north", None, NOW, NOW, "failed", body, NOW, "ann")
+    told = request_outcome(step, ["two"], {"vendor": ["y", "x"], "other": ["z"]})
     assert told == {"receipts": ["one", "two"], "recalls": {"other": ["z"], "vendor": ["x", "y"]}}
-    assert outcome(replace(step, body="{}"), [], {}) == {"receipts": [], "recalls": {}}
+    assert request_outcome(replace(step, body="{}"), [], {}) == {"receipts": [], "recalls": {}}
 
 
 def test_aggregates_that_keep_figures_are_those_of_all_portions() -> None:

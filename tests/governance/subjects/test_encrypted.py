@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 import minimize
-from minimize.encryption import material_of
-from minimize.governance.custody.shredding import shred
-from minimize.governance.subjects import Subject, delete, view
+from minimize.governance.crypto_shredding import shred_keys
+from minimize.governance.subjects import DataSubject, delete_subjects, view_subjects
+from minimize.keys.parquet_footer import read_encrypted_columns
 from tests.governance.outputs import places, run
 from tests.project import Builds, Project, events
 
 RECORDS = events(120)
-DEVICE = Subject("d3", "north")
+DEVICE = DataSubject("d3", "north")
 HIS = sum(each["tenant_id"] == "north" and each["device_id"] == "d3" for each in RECORDS)
 
 
@@ -31,15 +31,15 @@ def _filled(builds: Builds, project: Project) -> Project:
 
 
 def test_a_device_is_seen(filled: Project) -> None:
-    assert view([DEVICE], places(filled), datetime.now(UTC))[0].rows == HIS > 0
+    assert view_subjects([DEVICE], places(filled), datetime.now(UTC))[0].rows == HIS > 0
 
 
 def test_a_device_is_deleted_and_the_rest_stays_encrypted(filled: Project) -> None:
-    [receipt] = delete([DEVICE], places(filled), datetime.now(UTC), yes=True).receipts
+    [receipt] = delete_subjects([DEVICE], places(filled), datetime.now(UTC), yes=True).receipts
     assert len(filled.rows(keys=filled.keys)) == len(RECORDS) - HIS
-    assert view([DEVICE], places(filled), datetime.now(UTC))[0].rows == 0
+    assert view_subjects([DEVICE], places(filled), datetime.now(UTC))[0].rows == 0
     assert receipt.outputs["records"].files[0].keys == ("encrypt.footer/1", "encrypt.pseudonymized/1")
-    assert all(material_of(Path(file)).masters for file in minimize.files(filled.out))
+    assert all(read_encrypted_columns(Path(file)).masters for file in minimize.files(filled.out))
     minimize.verify(filled.out, keys=filled.keys)
 
 
@@ -51,13 +51,15 @@ def test_a_pseudonym_is_looked_up_by_the_index(filled: Project) -> None:
 
 
 def test_where_keys_were_destroyed_nobody_is_found_and_the_files_are_named(filled: Project) -> None:
-    shred(places(filled), datetime.now(UTC), key="encrypt.pseudonymized/1", yes=True)
-    [seen] = view([DEVICE], places(filled), datetime.now(UTC))
+    shred_keys(places(filled), datetime.now(UTC), key="encrypt.pseudonymized/1", yes=True)
+    [seen] = view_subjects([DEVICE], places(filled), datetime.now(UTC))
     assert seen.rows == 0
-    assert [each.why for each in seen.blind] == ["its keys were destroyed, so that nobody can read it any more"]
+    assert [each.reason for each in seen.unsearchable] == [
+        "its keys were destroyed, so that nobody can read it any more"
+    ]
 
 
 def test_a_deletion_is_carried_out_where_other_files_cannot_be_read_any_more(filled: Project) -> None:
-    shred(places(filled), datetime.now(UTC), key="encrypt.pseudonymized/1", yes=True)
-    done = delete([DEVICE], places(filled), datetime.now(UTC), yes=True)
+    shred_keys(places(filled), datetime.now(UTC), key="encrypt.pseudonymized/1", yes=True)
+    done = delete_subjects([DEVICE], places(filled), datetime.now(UTC), yes=True)
     assert not done.receipts

@@ -15,17 +15,20 @@ import polars as pl
 import pytest
 
 from minimize.errors import ConfigurationError, OutputError
-from minimize.governance.subjects import Exported, Subject, export, exporting, view
-from minimize.switching import House as Places
+from minimize.governance.subjects import DataSubject, SubjectExport, export_subjects, view_subjects
+from minimize.governance.subjects import export as export_module
+from minimize.governance.workspace import Workspace as Places
 from tests.project import AT, BEFORE, Builds, Project, events
 
 RECORDS = events(120)
 OF_D3 = sum(each["device_id"] == "d3" for each in RECORDS)
 
 
-def exported(project: Project, *subjects: Subject, **options: Any) -> tuple[Exported, ...]:
+def exported(project: Project, *subjects: DataSubject, **options: Any) -> tuple[SubjectExport, ...]:
     places = Places(keys=project.keys, ledger=project.out / "ledger.db")
-    return export(view(subjects or [Subject("d3")], places, AT), project.folder / "export", places, **options)
+    return export_subjects(
+        view_subjects(subjects or [DataSubject("d3")], places, AT), project.folder / "export", places, **options
+    )
 
 
 def published(project: Project) -> None:
@@ -61,7 +64,7 @@ def test_killed_in_mid_export_nothing_has_its_name_and_the_next_export_leaves_no
     project: Project, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def dies() -> None:
-        monkeypatch.setattr(exporting, "html", lambda *_, **__: os._exit(137))
+        monkeypatch.setattr(export_module, "view_page", lambda *_, **__: os._exit(137))
         exported(project)
 
     process = multiprocessing.get_context("fork").Process(target=dies)
@@ -79,7 +82,7 @@ def test_an_export_that_fails_leaves_nothing(project: Project, folder: Path, mon
     def fails(*_: Any, **__: Any) -> str:
         raise OSError("no room")
 
-    monkeypatch.setattr(exporting, "html", fails)
+    monkeypatch.setattr(export_module, "view_page", fails)
     with pytest.raises(OutputError, match="was not made"):
         exported(project)
     assert not folder.exists()
@@ -102,7 +105,7 @@ def test_what_the_organization_leaves_out_is_in_no_file(project: Project, folder
 
 
 def test_several_subjects_have_a_folder_each(project: Project, folder: Path) -> None:
-    first, second = exported(project, Subject("d3"), Subject("d4"))
+    first, second = exported(project, DataSubject("d3"), DataSubject("d4"))
     assert (first.folder, second.folder) == (folder / "1", folder / "2")
     assert second.rows == 2 * sum(each["device_id"] == "d4" for each in RECORDS)
 
@@ -120,7 +123,7 @@ def test_entries_of_the_log_in_which_the_subject_acts_go_along(
     project.run()
     (done,) = exported(project)
     lines = [json.loads(line) for line in (folder / "audit.ndjson").read_text().splitlines()]
-    assert len(lines) == done.audit > 0
+    assert len(lines) == done.audit_entries > 0
     assert {line["event"]["actor"]["user"] for line in lines} == {"d3"}
 
 

@@ -9,17 +9,17 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from minimize.governance.subjects.asked import Subject
-from minimize.governance.subjects.finding import Blind, Found, Held, Search
-from minimize.governance.subjects.outputs import Output, outputs
+from minimize.governance.subjects.outputs import SearchableOutput, find_outputs
+from minimize.governance.subjects.requests import DataSubject
+from minimize.governance.subjects.search import SearchOutcome, SubjectRecords, SubjectSearch, UnsearchableFile
 from minimize.keys import Keyring, add_key, find_keyring
 from tests.project import AT, BEFORE, DAY, Project, events
 
 RECORDS = events(120)
 
 
-def of(project: Project) -> tuple[Output, ...]:
-    return outputs(None, [project.out])[0]
+def of(project: Project) -> tuple[SearchableOutput, ...]:
+    return find_outputs(None, [project.out])[0]
 
 
 def keyring(project: Project) -> Keyring:
@@ -28,16 +28,16 @@ def keyring(project: Project) -> Keyring:
     return found
 
 
-def found(project: Project, subject: Subject, tenants: Iterable[str] = ()) -> list[Found]:
-    return list(Search(subject, keyring(project), frozenset(tenants)).over(of(project)))
+def found(project: Project, subject: DataSubject, tenants: Iterable[str] = ()) -> list[SearchOutcome]:
+    return list(SubjectSearch(subject, keyring(project), frozenset(tenants)).find(of(project)))
 
 
 def device(do: Any) -> dict[str, Any]:
     return {"type": "string", "role": "identifier", "do": do}
 
 
-def rows(all_: Iterable[Found]) -> int:
-    return sum(each.rows.num_rows for each in all_ if isinstance(each, Held))
+def rows(all_: Iterable[SearchOutcome]) -> int:
+    return sum(each.rows.num_rows for each in all_ if isinstance(each, SubjectRecords))
 
 
 def count(records: Iterable[dict[str, Any]], **wanted: Any) -> int:
@@ -47,25 +47,25 @@ def count(records: Iterable[dict[str, Any]], **wanted: Any) -> int:
 def test_a_device_is_found_by_its_pseudonym(project: Project) -> None:
     project.records(RECORDS)
     project.run()
-    assert rows(found(project, Subject("d3", "north"))) == count(RECORDS, device_id="d3", tenant_id="north") > 0
+    assert rows(found(project, DataSubject("d3", "north"))) == count(RECORDS, device_id="d3", tenant_id="north") > 0
 
 
 def test_without_a_tenant_every_tenant_of_the_file_is_tried(project: Project) -> None:
     project.records(RECORDS)
     project.run()
-    assert rows(found(project, Subject("d3"))) == count(RECORDS, device_id="d3")
+    assert rows(found(project, DataSubject("d3"))) == count(RECORDS, device_id="d3")
 
 
 def test_a_device_of_another_tenant_is_another_device(project: Project) -> None:
     project.records(RECORDS)
     project.run()
-    assert found(project, Subject("d3", "east")) == []
+    assert found(project, DataSubject("d3", "east")) == []
 
 
 def test_a_whole_tenant_is_found(project: Project) -> None:
     project.records(RECORDS)
     project.run()
-    assert rows(found(project, Subject(None, "south"))) == count(RECORDS, tenant_id="south")
+    assert rows(found(project, DataSubject(None, "south"))) == count(RECORDS, tenant_id="south")
 
 
 def test_a_device_is_found_under_every_version_of_its_key(project: Project) -> None:
@@ -74,8 +74,8 @@ def test_a_device_is_found_under_every_version_of_its_key(project: Project) -> N
     project.run(date=BEFORE)
     add_key(project.keys, "device", now=AT)
     project.run(date=DAY)
-    all_ = found(project, Subject("d3", "north"))
-    forms = {form for each in all_ if isinstance(each, Held) for form in each.forms}
+    all_ = found(project, DataSubject("d3", "north"))
+    forms = {form for each in all_ if isinstance(each, SubjectRecords) for form in each.forms}
     assert len(forms) == 2
     assert rows(all_) == 2 * count(RECORDS, device_id="d3", tenant_id="north")
 
@@ -84,7 +84,7 @@ def test_a_device_is_found_in_every_rotation_period(project: Project) -> None:
     project.policy({"device_id": device({"pseudonymize": {"key": "device", "rotate": "day"}})})
     project.records(events(600))
     project.run()
-    assert rows(found(project, Subject("d3"))) == count(events(600), device_id="d3")
+    assert rows(found(project, DataSubject("d3"))) == count(events(600), device_id="d3")
 
 
 def test_a_device_is_found_by_its_token(project: Project) -> None:
@@ -92,7 +92,7 @@ def test_a_device_is_found_by_its_token(project: Project) -> None:
     project.records(RECORDS)
     project.pipeline(records={})
     project.run()
-    assert rows(found(project, Subject("d3", "south"))) == count(RECORDS, device_id="d3", tenant_id="south")
+    assert rows(found(project, DataSubject("d3", "south"))) == count(RECORDS, device_id="d3", tenant_id="south")
 
 
 def test_a_user_is_found_by_the_field_that_is_named(project: Project) -> None:
@@ -100,7 +100,7 @@ def test_a_user_is_found_by_the_field_that_is_named(project: Project) -> None:
     records = [{**each, "user": f"u{number % 5}"} for number, each in enumerate(RECORDS)]
     project.records(records)
     project.run()
-    assert rows(found(project, Subject("u2", field="user"))) == count(records, user="u2")
+    assert rows(found(project, DataSubject("u2", field="user"))) == count(records, user="u2")
 
 
 def test_an_index_says_which_row_groups_are_read(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +114,7 @@ def test_an_index_says_which_row_groups_are_read(project: Project, monkeypatch: 
         return real(self, *args, **options)
 
     monkeypatch.setattr(pq.ParquetFile, "iter_batches", watched)
-    assert found(project, Subject("nobody", "north")) == []
+    assert found(project, DataSubject("nobody", "north")) == []
     assert read == []
 
 
@@ -123,9 +123,9 @@ def test_where_the_subject_was_dropped_nobody_can_be_looked_for(project: Project
     project.pipeline(aggregates=None)
     project.records(RECORDS)
     project.run()
-    (blind,) = found(project, Subject("d3", "north"))
-    assert isinstance(blind, Blind)
-    assert blind.why == "device_id was dropped"
+    (blind,) = found(project, DataSubject("d3", "north"))
+    assert isinstance(blind, UnsearchableFile)
+    assert blind.reason == "device_id was dropped"
 
 
 def test_a_form_that_several_share_names_nobody(project: Project) -> None:
@@ -133,9 +133,9 @@ def test_a_form_that_several_share_names_nobody(project: Project) -> None:
     project.pipeline(records={}, aggregates=None)
     project.records(RECORDS)
     project.run()
-    (blind,) = found(project, Subject("d3", "north"))
-    assert isinstance(blind, Blind)
-    assert "mask" in blind.why
+    (blind,) = found(project, DataSubject("d3", "north"))
+    assert isinstance(blind, UnsearchableFile)
+    assert "mask" in blind.reason
 
 
 def test_where_tenants_are_not_told_a_pseudonym_of_one_cannot_be_made(project: Project) -> None:
@@ -143,17 +143,17 @@ def test_where_tenants_are_not_told_a_pseudonym_of_one_cannot_be_made(project: P
     project.policy({"tenant_id": hidden})
     project.records(RECORDS)
     project.run()
-    (blind,) = found(project, Subject("d3"))
-    assert isinstance(blind, Blind)
-    assert "no tenant is known" in blind.why
-    assert rows(found(project, Subject("d3"), ["north", "south"])) == count(RECORDS, device_id="d3")
+    (blind,) = found(project, DataSubject("d3"))
+    assert isinstance(blind, UnsearchableFile)
+    assert "no tenant is known" in blind.reason
+    assert rows(found(project, DataSubject("d3"), ["north", "south"])) == count(RECORDS, device_id="d3")
 
 
 def test_times_are_told_as_wide_as_they_were_released(project: Project) -> None:
     project.records([RECORDS[3]])
     project.run()
-    (held,) = found(project, Subject("d3"))
-    assert isinstance(held, Held)
+    (held,) = found(project, DataSubject("d3"))
+    assert isinstance(held, SubjectRecords)
     assert held.since is not None
     assert held.until is not None
     assert held.until - held.since == 3_600_000_000 - 1
@@ -162,10 +162,10 @@ def test_times_are_told_as_wide_as_they_were_released(project: Project) -> None:
 def test_nobody_is_printed(project: Project) -> None:
     project.records(RECORDS)
     project.run()
-    search = Search(Subject("d3", "north"), keyring(project))
+    search = SubjectSearch(DataSubject("d3", "north"), keyring(project))
     assert "'d3'" not in repr(search)
-    for each in search.over(of(project)):
-        assert isinstance(each, Held)
+    for each in search.find(of(project)):
+        assert isinstance(each, SubjectRecords)
         assert not any(form in repr(each) for form in (*each.forms, "north"))
 
 
@@ -174,14 +174,14 @@ def test_the_folders_of_other_tenants_are_not_opened(project: Project, monkeypat
     project.records(RECORDS)
     project.run()
     opened: list[str] = []
-    room = import_module("minimize.governance.subjects.finding")
-    real = room.open_stored
+    room = import_module("minimize.governance.subjects.search")
+    real = room.open_stored_file
 
     def watched(output: Any, path: str, *options: Any) -> Any:
         opened.append(path)
         return real(output, path, *options)
 
-    monkeypatch.setattr(room, "open_stored", watched)
-    assert rows(found(project, Subject("d3", "north"))) == count(RECORDS, device_id="d3", tenant_id="north")
+    monkeypatch.setattr(room, "open_stored_file", watched)
+    assert rows(found(project, DataSubject("d3", "north"))) == count(RECORDS, device_id="d3", tenant_id="north")
     assert opened
     assert all("tenant_id=north" in path for path in opened)

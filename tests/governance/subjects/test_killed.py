@@ -10,17 +10,17 @@ import pytest
 
 import minimize
 from minimize.failpoints import KILLED, VARIABLE
-from minimize.governance.subjects import Subject, statuses, view
+from minimize.governance.subjects import DataSubject, request_statuses, view_subjects
+from minimize.governance.workspace import Workspace as Places
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
-from minimize.switching import House as Places
 from tests.governance.outputs import run
 from tests.governance.subjects.test_deleting import NOW, RECORDS, count
 from tests.project import BEFORE, Project
 
 pytestmark = pytest.mark.nightly
 
-D3 = Subject("d3", "north")
+D3 = DataSubject("d3", "north")
 
 
 @pytest.mark.parametrize(
@@ -49,10 +49,10 @@ def test_killed_on_its_way_it_is_gone_on_with(project: Project, point: str) -> N
     done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     with open_ledger(find_ledger(ledger)) as book:
-        (status,) = statuses(book)
+        (status,) = request_statuses(book)
     assert status.last.state == "done"
     assert status.last.asked_at < status.last.recorded_at
     for output in (project.out, other):
         minimize.verify(output, keys=project.keys)
         assert len(project.rows(output=output)) == 2 * (len(RECORDS) - count(RECORDS, D3))
-    assert view([D3], Places(ledger, keys=project.keys), NOW)[0].rows == 0
+    assert view_subjects([D3], Places(ledger, keys=project.keys), NOW)[0].rows == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minimize.governance.subjects.outputs import outputs
+from minimize.governance.subjects.outputs import find_outputs
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from tests.project import Project, events
@@ -15,7 +15,7 @@ def test_the_ledger_knows_every_output_that_was_published(project: Project) -> N
     for output in (project.out, other):
         project.run(output=output, ledger=ledger)
     with open_ledger(find_ledger(ledger)) as book:
-        found, missed = outputs(book)
+        found, missed = find_outputs(book)
     assert {each.folder for each in found} == {project.out, other}
     assert missed == ()
 
@@ -24,7 +24,7 @@ def test_an_output_that_is_named_and_known_is_looked_at_once(project: Project) -
     project.records(events(20))
     project.run()
     with open_ledger(find_ledger(project.out / "ledger.db")) as book:
-        found, _ = outputs(book, [project.out])
+        found, _ = find_outputs(book, [project.out])
     assert len(found) == 1
 
 
@@ -34,13 +34,13 @@ def test_an_output_that_is_gone_is_said_to_be(project: Project) -> None:
     project.run(ledger=ledger)
     project.out.rename(project.folder / "elsewhere")
     with open_ledger(find_ledger(ledger)) as book:
-        found, (missed,) = outputs(book)
+        found, (missed,) = find_outputs(book)
     assert found == ()
-    assert (missed.folder, missed.pipeline, missed.why) == (str(project.out), "checkins", "E205")
+    assert (missed.folder, missed.pipeline, missed.reason) == (str(project.out), "checkins", "E205")
 
 
 def test_aggregates_are_about_nobody_alone(project: Project) -> None:
     project.records(events(60))
     project.run()
-    ((output,), _) = outputs(None, [project.out])
+    ((output,), _) = find_outputs(None, [project.out])
     assert {file.path.split("/")[0] for _, file in output.files()} == {"records"}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-from minimize.governance.subjects import Subject, view
-from minimize.governance.subjects.page import html
-from minimize.switching import House as Places
+from minimize.governance.subjects import DataSubject, view_subjects
+from minimize.governance.subjects.view import view_page
+from minimize.governance.workspace import Workspace as Places
 from tests.project import AT, Project, events
 
 
@@ -27,16 +27,16 @@ class Tags(HTMLParser):
         assert self.open.pop() == tag
 
 
-def page(project: Project, subject: Subject, *without: str) -> str:
+def page(project: Project, subject: DataSubject, *without: str) -> str:
     project.records(events(40))
     project.run()
-    found = view([subject], Places(project.out / "ledger.db", keys=project.keys), AT)
-    return html(found, redacted=without)
+    found = view_subjects([subject], Places(project.out / "ledger.db", keys=project.keys), AT)
+    return view_page(found, redacted=without)
 
 
 def test_a_page_says_where_in_which_form_and_until_when(project: Project) -> None:
     project.policy(retention="30d")
-    text = page(project, Subject("d3", "south"))
+    text = page(project, DataSubject("d3", "south"))
     assert "What is held of d3 of south" in text
     assert "pseudonymize" in text
     assert "kept until" in text
@@ -46,8 +46,8 @@ def test_a_page_says_where_in_which_form_and_until_when(project: Project) -> Non
 
 
 def test_whatever_stands_there_is_escaped(project: Project) -> None:
-    assert "<b>d3" not in page(project, Subject("<b>d3", "south"))
+    assert "<b>d3" not in page(project, DataSubject("<b>d3", "south"))
 
 
 def test_a_column_that_is_left_out_is_nowhere_on_it(project: Project) -> None:
-    assert "model" not in page(project, Subject("d3", "south"), "model")
+    assert "model" not in page(project, DataSubject("d3", "south"), "model")

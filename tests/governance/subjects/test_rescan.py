@@ -8,16 +8,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from minimize.governance.subjects.outputs import Output, outputs
-from minimize.governance.subjects.rescan import hidden
+from minimize.governance.subjects.delete import files_with_leftovers
+from minimize.governance.subjects.outputs import SearchableOutput, find_outputs
 from minimize.keys import Keyring
 from tests.project import Project, events
 
 
-def standing(project: Project) -> tuple[tuple[Output, ...], str, Keyring]:
+def standing(project: Project) -> tuple[tuple[SearchableOutput, ...], str, Keyring]:
     project.records(events(120))
     project.run()
-    found = outputs(None, [project.out])[0]
+    found = find_outputs(None, [project.out])[0]
     (path,) = [file.path for _, file in found[0].files()]
     return found, path, Keyring.load(project.keys)
 
@@ -41,20 +41,20 @@ def rewritten(project: Project, path: str, name: str, *, cleanly: bool, **option
 def test_an_entry_that_no_record_has_is_noticed(project: Project, *, cleanly: bool) -> None:
     found, path, keys = standing(project)
     rewritten(project, path, "device_id", cleanly=cleanly)
-    assert list(hidden(found, [path], keys)) == ([] if cleanly else [path])
+    assert list(files_with_leftovers(found, [path], keys)) == ([] if cleanly else [path])
 
 
 def test_a_field_by_which_somebody_was_named_is_looked_at_too(project: Project) -> None:
     found, path, keys = standing(project)
     rewritten(project, path, "model", cleanly=False)
-    assert list(hidden(found, [path], keys)) == []
-    assert list(hidden(found, [path], keys, {"model"})) == [path]
+    assert list(files_with_leftovers(found, [path], keys)) == []
+    assert list(files_with_leftovers(found, [path], keys, {"model"})) == [path]
 
 
 def test_only_files_that_were_written_anew_are_looked_at(project: Project) -> None:
     found, path, keys = standing(project)
     rewritten(project, path, "device_id", cleanly=False)
-    assert list(hidden(found, [], keys)) == []
+    assert list(files_with_leftovers(found, [], keys)) == []
 
 
 def test_a_dictionary_that_grows_over_many_values_is_no_fault(project: Project) -> None:
@@ -64,6 +64,6 @@ def test_a_dictionary_that_grows_over_many_values_is_no_fault(project: Project) 
     project.pipeline(records={}, aggregates=None)
     project.records(records)
     project.run()
-    found = outputs(None, [project.out])[0]
+    found = find_outputs(None, [project.out])[0]
     (path,) = [file.path for _, file in found[0].files()]
-    assert list(hidden(found, [path], Keyring.load(project.keys))) == []
+    assert list(files_with_leftovers(found, [path], Keyring.load(project.keys))) == []

@@ -8,13 +8,13 @@ import polars as pl
 import pytest
 
 from minimize.errors import OutputError
-from minimize.governance.subjects import Subject, restrict, view
-from minimize.switching import House as Places
+from minimize.governance.subjects import DataSubject, restrict_subjects, view_subjects
+from minimize.governance.workspace import Workspace as Places
 from tests.governance.outputs import published
 from tests.project import Builds, Project, events
 
 RECORDS = events(60)
-D3 = Subject("d3", "north")
+D3 = DataSubject("d3", "north")
 OF_D3 = sum((each["device_id"], each["tenant_id"]) == ("d3", "north") for each in RECORDS)
 
 
@@ -25,17 +25,17 @@ def _places(builds: Builds, project: Project) -> Places:
 
 
 def test_what_was_exported_is_deleted_then(project: Project, places: Places) -> None:
-    (exported,), deletion = restrict([D3], project.folder / "export", places, datetime.now(UTC))
+    (exported,), deletion = restrict_subjects([D3], project.folder / "export", places, datetime.now(UTC))
     assert (exported.rows, deletion.rows) == (OF_D3, OF_D3)
     assert pl.read_parquet(project.folder / "export/1-checkins.parquet").height == OF_D3
-    assert view([D3], places, datetime.now(UTC))[0].rows == 0
+    assert view_subjects([D3], places, datetime.now(UTC))[0].rows == 0
 
 
 def test_what_could_not_be_exported_is_not_deleted(project: Project, places: Places) -> None:
     (project.folder / "export").mkdir()
     with pytest.raises(OutputError):
-        restrict([D3], project.folder / "export", places, datetime.now(UTC))
-    assert view([D3], places, datetime.now(UTC))[0].rows == OF_D3
+        restrict_subjects([D3], project.folder / "export", places, datetime.now(UTC))
+    assert view_subjects([D3], places, datetime.now(UTC))[0].rows == OF_D3
 
 
 def test_a_record_of_the_future_is_exported_and_deleted(project: Project) -> None:
@@ -45,6 +45,6 @@ def test_a_record_of_the_future_is_exported_and_deleted(project: Project) -> Non
     project.records([*RECORDS, {**RECORDS[0], "device_id": "d3", "tenant_id": "north", "event_time": future}])
     project.run(at=None, output=None)
     places = Places(project.out / "ledger.db", keys=project.keys)
-    (exported,), deletion = restrict([D3], project.folder / "export", places, datetime.now(UTC))
+    (exported,), deletion = restrict_subjects([D3], project.folder / "export", places, datetime.now(UTC))
     assert (exported.rows, deletion.rows) == (OF_D3 + 1, OF_D3 + 1)
-    assert view([D3], places, datetime.now(UTC))[0].rows == 0
+    assert view_subjects([D3], places, datetime.now(UTC))[0].rows == 0

@@ -2,40 +2,40 @@
 
 from __future__ import annotations
 
-from minimize.governance.subjects.asked import Subject
-from minimize.governance.subjects.shared import Shared, acts
-from minimize.governance.subjects.shared import shared as shares
+from minimize.governance.subjects.disclosures import SubjectDisclosure, load_disclosures
+from minimize.governance.subjects.disclosures import disclosures_of as shares
+from minimize.governance.subjects.requests import DataSubject
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from tests.governance.sharing.sender import NOW, Sender
 
 
-def told(shared: Sender, subject: Subject, *forms: str) -> list[Shared]:
+def told(shared: Sender, subject: DataSubject, *forms: str) -> list[SubjectDisclosure]:
     with open_ledger(find_ledger(shared.ledger)) as book:
-        return list(shares(acts(book), subject, ["north", "south", "west"], shared.keys, forms))
+        return list(shares(load_disclosures(book), subject, ["north", "south", "west"], shared.keys, forms))
 
 
 def test_the_acts_that_name_a_subject_are_told(shared: Sender) -> None:
-    (act,) = told(shared, Subject("d-1", "north"))
-    assert (act.recipient, act.function, act.purpose, act.at) == ("vendor", "sync", "operations", NOW)
+    (act,) = told(shared, DataSubject("d-1", "north"))
+    assert (act.recipient, act.function, act.purpose, act.shared_at) == ("vendor", "sync", "operations", NOW)
     assert set(act.fields) == {"device_id", "event_time", "model"}
     assert act.as_json()["until"] == "2026-12-25T08:00:00Z"
 
 
 def test_whose_tenant_did_not_agree_was_not_shared(shared: Sender) -> None:
-    assert told(shared, Subject("d-4", "west")) == []
+    assert told(shared, DataSubject("d-4", "west")) == []
 
 
 def test_the_same_id_of_another_tenant_is_somebody_else(shared: Sender) -> None:
-    assert told(shared, Subject("d-1", "south")) == []
-    assert len(told(shared, Subject("d-1"))) == 1
+    assert told(shared, DataSubject("d-1", "south")) == []
+    assert len(told(shared, DataSubject("d-1"))) == 1
 
 
 def test_a_whole_tenant_was_part_of_every_act_with_rows_of_it(shared: Sender) -> None:
     shared.share()
-    assert len(told(shared, Subject(None, "south"))) == 2
+    assert len(told(shared, DataSubject(None, "south"))) == 2
 
 
 def test_what_was_shared_from_an_output_is_told_by_the_form_it_has_there(shared: Sender) -> None:
-    assert told(shared, Subject("unknown", "north")) == []
-    assert len(told(shared, Subject("unknown", "north"), "d-3")) == 1
+    assert told(shared, DataSubject("unknown", "north")) == []
+    assert len(told(shared, DataSubject("unknown", "north"), "d-3")) == 1

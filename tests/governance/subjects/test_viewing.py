@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 
 from minimize.errors import ConfigurationError, KeyringError, LedgerError
-from minimize.governance.subjects import Subject, view
-from minimize.governance.subjects.viewing import View
-from minimize.switching import House as Places
+from minimize.governance.subjects import DataSubject, view_subjects
+from minimize.governance.subjects.view import SubjectView
+from minimize.governance.workspace import Workspace as Places
 from tests.project import AT, BEFORE, DAY, Project, event, events
 
 
-def seen(project: Project, subject: Subject, **places: Any) -> View:
-    (found,) = view([subject], Places(**{"keys": project.keys, "ledger": project.out / "ledger.db", **places}), AT)
+def seen(project: Project, subject: DataSubject, **places: Any) -> SubjectView:
+    (found,) = view_subjects(
+        [subject], Places(**{"keys": project.keys, "ledger": project.out / "ledger.db", **places}), AT
+    )
     return found
 
 
@@ -23,7 +25,7 @@ def test_a_view_says_where_in_which_form_since_when_and_until_when(project: Proj
     project.policy(retention="30d")
     project.records([event(3)])
     receipt = project.run()
-    body = seen(project, Subject("d3", "south")).as_json(rows=1)
+    body = seen(project, DataSubject("d3", "south")).as_json(rows=1)
     (held,) = body["held"]
     when = datetime.fromisoformat(event(3)["event_time"]).replace(minute=0, second=0)
     end = when + timedelta(hours=1, microseconds=-1)
@@ -39,14 +41,14 @@ def test_a_view_says_where_in_which_form_since_when_and_until_when(project: Proj
 def test_of_somebody_unknown_nothing_is_held(project: Project) -> None:
     project.records(events(20))
     project.run()
-    body = seen(project, Subject("d99", "south")).as_json()
+    body = seen(project, DataSubject("d99", "south")).as_json()
     assert (body["rows"], body["held"], body["shared"], body["not_searched"]) == (0, [], [], [])
 
 
 def test_no_record_is_shown_unless_it_is_asked_for(project: Project) -> None:
     project.records(events(40))
     project.run()
-    assert all(each["records"] == [] for each in seen(project, Subject("d3")).as_json()["held"])
+    assert all(each["records"] == [] for each in seen(project, DataSubject("d3")).as_json()["held"])
 
 
 def test_without_a_ledger_the_outputs_must_be_named(project: Project) -> None:
@@ -54,8 +56,8 @@ def test_without_a_ledger_the_outputs_must_be_named(project: Project) -> None:
     project.run()
     (project.out / "ledger.db").unlink()
     with pytest.raises(LedgerError):
-        view([Subject("d3")], Places(keys=project.keys), AT)
-    (found,) = view([Subject("d3")], Places(keys=project.keys), AT, named=[project.out])
+        view_subjects([DataSubject("d3")], Places(keys=project.keys), AT)
+    (found,) = view_subjects([DataSubject("d3")], Places(keys=project.keys), AT, named=[project.out])
     assert found.rows > 0
 
 
@@ -63,14 +65,16 @@ def test_a_ledger_that_is_named_must_be_there(project: Project) -> None:
     project.records(events(20))
     project.run()
     with pytest.raises(LedgerError):
-        view([Subject("d3")], Places(keys=project.keys, ledger=project.folder / "none.db"), AT, named=[project.out])
+        view_subjects(
+            [DataSubject("d3")], Places(keys=project.keys, ledger=project.folder / "none.db"), AT, named=[project.out]
+        )
 
 
 def test_nobody_is_found_without_a_keyring(project: Project) -> None:
     project.records(events(20))
     project.run()
     with pytest.raises(KeyringError):
-        view([Subject("d3")], Places(), AT, named=[project.out])
+        view_subjects([DataSubject("d3")], Places(), AT, named=[project.out])
 
 
 USER = {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "user"}}}
@@ -81,19 +85,19 @@ def test_a_form_that_is_given_is_found_in_whatever_field_it_stands(project: Proj
     project.policy({"user": USER})
     project.records(PEOPLE)
     project.run()
-    found = seen(project, Subject("u2", field="user"))
-    (form,) = found.held[0].forms
-    again = seen(project, Subject(form, is_form=True))
-    assert (again.rows, again.held[0].key) == (found.rows, "user")
-    assert seen(project, Subject(form, "south", is_form=True)).rows < found.rows
-    assert seen(project, Subject("nobody", is_form=True)).rows == 0
+    found = seen(project, DataSubject("u2", field="user"))
+    (form,) = found.records[0].forms
+    again = seen(project, DataSubject(form, is_form=True))
+    assert (again.rows, again.records[0].key) == (found.rows, "user")
+    assert seen(project, DataSubject(form, "south", is_form=True)).rows < found.rows
+    assert seen(project, DataSubject("nobody", is_form=True)).rows == 0
 
 
 def test_the_identifiers_beside_somebody_are_counted(project: Project) -> None:
     project.policy({"user": USER})
     project.records(PEOPLE)
     project.run()
-    (held,) = seen(project, Subject("u2", field="user")).as_json()["held"]
+    (held,) = seen(project, DataSubject("u2", field="user")).as_json()["held"]
     assert held["beside"] == {"device_id": len({(e["device_id"], e["tenant_id"]) for e in PEOPLE if e["user"] == "u2"})}
 
 
@@ -104,12 +108,12 @@ def test_records_of_his_devices_are_found_where_a_file_dropped_him(project: Proj
     project.run(date=DAY)
     project.policy({"user": {**USER, "do": "drop"}})
     project.run(date=BEFORE)
-    u2 = Subject("u2", field="user")
+    u2 = DataSubject("u2", field="user")
     places = Places(project.out / "ledger.db", keys=project.keys)
-    (alone,), (linked,) = (view([u2], places, AT, linked=each) for each in (False, True))
+    (alone,), (linked,) = (view_subjects([u2], places, AT, linked=each) for each in (False, True))
     devices = {(each["device_id"], each["tenant_id"]) for each in PEOPLE if each["user"] == "u2"}
     beside = sum((each["device_id"], each["tenant_id"]) in devices for each in PEOPLE)
-    assert [each.why for each in alone.blind] == ["user was dropped"]
+    assert [each.reason for each in alone.unsearchable] == ["user was dropped"]
     assert linked.rows == alone.rows + beside
 
 
@@ -117,19 +121,19 @@ def test_a_view_tells_how_much_had_to_be_read(project: Project) -> None:
     project.records(events(40))
     project.records(events(40), BEFORE)
     project.run()
-    assert seen(project, Subject("d99", "south")).as_json()["row_groups"] == {"all": 2, "read": 0}
-    assert seen(project, Subject("d3", "south")).as_json()["row_groups"] == {"all": 2, "read": 2}
+    assert seen(project, DataSubject("d99", "south")).as_json()["row_groups"] == {"all": 2, "read": 0}
+    assert seen(project, DataSubject("d3", "south")).as_json()["row_groups"] == {"all": 2, "read": 2}
 
 
 def test_a_tenant_that_nothing_names_is_noticed(project: Project) -> None:
     project.records(events(20))
     project.run()
-    assert seen(project, Subject("d3", "nroth")).is_unseen
-    assert not seen(project, Subject("d99", "north")).is_unseen
+    assert seen(project, DataSubject("d3", "nroth")).is_unseen
+    assert not seen(project, DataSubject("d99", "north")).is_unseen
 
 
 def test_a_field_that_no_policy_has_is_a_fault(project: Project) -> None:
     project.records(events(20))
     project.run()
     with pytest.raises(ConfigurationError, match="did you mean model"):
-        seen(project, Subject("d3", field="modle"))
+        seen(project, DataSubject("d3", field="modle"))

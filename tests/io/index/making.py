@@ -9,12 +9,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from minimize.io.base import Written
-from minimize.io.durable import digest_of
-from minimize.io.index.write import Indexer
-from minimize.io.stated import files_stated, indexes_stated
-from minimize.pointer import Pointer
-from minimize.receipt import Output, OutputFile, with_companions
+from minimize.arrow.pointers import Pointer
+from minimize.output.sink import index_files, output_files
+from minimize.output.subject_index import SubjectIndexer
+from minimize.receipts import ReceiptFile, WrittenOutput, files_with_companions
+from minimize.sources.base import WrittenFile
+from minimize.stores.durable_files import file_digest
 
 
 class Keys:
@@ -39,11 +39,11 @@ def table(values: pa.Array) -> pa.Table:
 
 def written(
     root: Path, groups: Sequence[pa.Array], keys: Keys | None = None, *, name: str = "run-0", subject: Pointer = DEVICE
-) -> OutputFile:
+) -> ReceiptFile:
     """A file of records whose column `device` has these values, a row group each; indexed where there are keys."""
     path = f"records/{name}.parquet"
     (root / "records").mkdir(parents=True, exist_ok=True)
-    beside = None if keys is None else Indexer.of(keys, subject)(root, path)
+    beside = None if keys is None else SubjectIndexer.from_keys(keys, subject)(root, path)
     tables = [table(values) for values in groups]
     schema = tables[0].schema if tables else table(pa.array([], pa.string())).schema
     with pq.ParquetWriter(root / path, schema) as writer:
@@ -51,7 +51,7 @@ def written(
             writer.write_table(each)
             if beside is not None:
                 beside.group(each)
-    made = Written(path, sum(map(len, groups)), digest_of(root / path))
+    made = WrittenFile(path, sum(map(len, groups)), file_digest(root / path))
     made = made if beside is None else beside.close(made)
-    files = files_stated([made])
-    return with_companions(Output("pseudonymized", made.rows, files=files, index=indexes_stated([made])))[0]
+    files = output_files([made])
+    return files_with_companions(WrittenOutput("pseudonymized", made.rows, files=files, index=index_files([made])))[0]

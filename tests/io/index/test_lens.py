@@ -8,20 +8,20 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.cmac import CMAC
 
-from minimize.io.index.lens import VALUES, Lens, as_bytes, can_be_indexed, distinct_at
-from minimize.pointer import Pointer
+from minimize.arrow.pointers import Pointer
+from minimize.output.subject_index import VALUES_PURPOSE, IndexKey, can_be_indexed, distinct_subjects, value_bytes
 from tests.io.index.making import Keys, table
 
 
 def test_a_prefix_is_the_first_eight_bytes_of_the_cmac() -> None:
-    cmac = CMAC(AES(Keys().subkey("subject", VALUES)))
+    cmac = CMAC(AES(Keys().subkey("subject", VALUES_PURPOSE)))
     cmac.update("é".encode())
-    [prefix] = Lens.of(Keys()).prefixes_of(["é"])
+    [prefix] = IndexKey.from_keys(Keys()).prefixes_of(["é"])
     assert prefix.tobytes() == cmac.finalize()[:8]
 
 
 def test_prefixes_come_in_order_each_once() -> None:
-    prefixes = Lens.of(Keys()).prefixes_of([f"d{number % 50}" for number in range(100)])
+    prefixes = IndexKey.from_keys(Keys()).prefixes_of([f"d{number % 50}" for number in range(100)])
     assert len(prefixes) == 50
     assert np.all(prefixes[1:] > prefixes[:-1])
 
@@ -41,27 +41,27 @@ def test_prefixes_come_in_order_each_once() -> None:
 def test_a_column_and_the_same_values_in_python_have_the_same_prefixes(
     values: pa.Array, given: list[str | int | bytes]
 ) -> None:
-    lens = Lens.of(Keys())
+    lens = IndexKey.from_keys(Keys())
     assert lens.prefixes(values).tolist() == lens.prefixes_of(given).tolist()
-    assert [as_bytes(value) for value in given] == [as_bytes(value) for value in values.to_pylist()]
+    assert [value_bytes(value) for value in given] == [value_bytes(value) for value in values.to_pylist()]
 
 
 def test_each_version_of_the_key_gives_other_prefixes() -> None:
-    assert Lens.of(Keys(2)).version == 2
-    assert Lens.of(Keys(2)).prefixes_of(["a"]) != Lens.of(Keys(2), 1).prefixes_of(["a"])
-    assert Lens.of(Keys(2), 1).prefixes_of(["a"]) == Lens.of(Keys(1)).prefixes_of(["a"])
+    assert IndexKey.from_keys(Keys(2)).version == 2
+    assert IndexKey.from_keys(Keys(2)).prefixes_of(["a"]) != IndexKey.from_keys(Keys(2), 1).prefixes_of(["a"])
+    assert IndexKey.from_keys(Keys(2), 1).prefixes_of(["a"]) == IndexKey.from_keys(Keys(1)).prefixes_of(["a"])
 
 
 def test_distinct_values_leave_out_nulls_and_entries_that_no_row_uses() -> None:
     spare = pa.DictionaryArray.from_arrays(pa.array([2, None, 2, 0], pa.int32()), pa.array(["a", "spare", "b"]))
     for values in (spare, spare.cast(pa.string())):
-        assert sorted(distinct_at(table(values), Pointer.parse("device")).to_pylist()) == ["a", "b"]
+        assert sorted(distinct_subjects(table(values), Pointer.parse("device")).to_pylist()) == ["a", "b"]
 
 
 def test_distinct_values_are_found_in_structs_lists_and_several_chunks() -> None:
     nested = pa.table({"d": [{"ids": ["a", None]}, None, {"ids": []}, {"ids": ["b", "a"]}]})
     twice = pa.concat_tables([nested, nested.slice(0, 1)])
-    assert sorted(distinct_at(twice, Pointer.parse("/d/ids/*")).to_pylist()) == ["a", "b"]
+    assert sorted(distinct_subjects(twice, Pointer.parse("/d/ids/*")).to_pylist()) == ["a", "b"]
 
 
 @pytest.mark.parametrize("type_", [pa.string(), pa.int32(), pa.binary(), pa.dictionary(pa.int32(), pa.string())])

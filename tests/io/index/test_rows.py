@@ -9,20 +9,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from minimize.arrow.pointers import Pointer
 from minimize.errors import OutputError
-from minimize.io.index.rows import rows_about
-from minimize.io.sink import ParquetSink
-from minimize.io.stored import Stored, open_stored
-from minimize.pointer import Pointer
+from minimize.output.sink import ParquetSink
+from minimize.output.stored_file import StoredFile, open_stored_file
+from minimize.output.subject_search import subject_rows
 
 NUMBERS = pa.array(range(4), pa.int64())
 
 
-def stored(root: Path, subjects: pa.Array, row_group_size: int = 2) -> Stored:
+def stored(root: Path, subjects: pa.Array, row_group_size: int = 2) -> StoredFile:
     (root / "records").mkdir()
     table = pa.table({"s": subjects, "n": NUMBERS})
     pq.write_table(table, root / "records/run-0.parquet", row_group_size=row_group_size)
-    return open_stored(root, "records/run-0.parquet")
+    return open_stored_file(root, "records/run-0.parquet")
 
 
 @pytest.mark.parametrize(
@@ -42,14 +42,14 @@ def stored(root: Path, subjects: pa.Array, row_group_size: int = 2) -> Stored:
 def test_the_rows_about_them_are_given(
     tmp_path: Path, subjects: pa.Array, path: str, wanted: list[Any], due: list[int], groups: list[int] | None
 ) -> None:
-    found = rows_about(stored(tmp_path, subjects), Pointer.parse(path), wanted, groups)
+    found = subject_rows(stored(tmp_path, subjects), Pointer.parse(path), wanted, groups)
     assert found["n"].to_pylist() == due
 
 
 def test_no_other_row_group_is_read_than_those_named(tmp_path: Path) -> None:
     file = stored(tmp_path, pa.array(["a", "a", "a", "b"]))
-    assert rows_about(file, Pointer.parse("s"), ["a"], [1])["n"].to_pylist() == [2]
-    assert rows_about(file, Pointer.parse("s"), ["a"], [])["n"].to_pylist() == []
+    assert subject_rows(file, Pointer.parse("s"), ["a"], [1])["n"].to_pylist() == [2]
+    assert subject_rows(file, Pointer.parse("s"), ["a"], [])["n"].to_pylist() == []
 
 
 def test_a_subject_that_is_a_folder_is_found(tmp_path: Path) -> None:
@@ -57,11 +57,11 @@ def test_a_subject_that_is_a_folder_is_found(tmp_path: Path) -> None:
     sink = ParquetSink(tmp_path, "records", "run-0", schema, partition_by=("s",))
     sink.write(pa.record_batch([["a", "b", "a", "b"], NUMBERS], schema=schema))
     for file, due in zip(sink.close(), ([0, 2], []), strict=True):
-        found = rows_about(open_stored(tmp_path, file.path), Pointer.parse("s"), ["a"], None)
+        found = subject_rows(open_stored_file(tmp_path, file.path), Pointer.parse("s"), ["a"], None)
         assert found["n"].to_pylist() == due
 
 
 @pytest.mark.parametrize("path", ["gone", "/s/id"])
 def test_a_file_without_the_subjects_column_is_said(tmp_path: Path, path: str) -> None:
     with pytest.raises(OutputError, match="does not hold its subject"):
-        rows_about(stored(tmp_path, pa.array(["a", "b", "c", "d"])), Pointer.parse(path), ["a"], None)
+        subject_rows(stored(tmp_path, pa.array(["a", "b", "c", "d"])), Pointer.parse(path), ["a"], None)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.io.index.section import GROUPS, Section
+from minimize.output.subject_index import SECTION_GROUPS, IndexSection
 
 SETS = st.lists(st.sets(st.sampled_from([0, 1, 2, 5, 2**63, 2**64 - 1])), max_size=9)
 
@@ -17,7 +17,7 @@ def words(values: set[int]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
 
 @given(SETS, st.sets(st.sampled_from([0, 1, 3, 2**63, 2**64 - 1])), st.integers(0, 3))
 def test_it_gives_exactly_the_groups_that_have_any(groups: list[set[int]], sought: set[int], first: int) -> None:
-    section = Section(first)
+    section = IndexSection(first)
     for group in groups:
         section.add(words(group))
     due = [first + number for number, group in enumerate(groups) if group & sought]
@@ -26,10 +26,10 @@ def test_it_gives_exactly_the_groups_that_have_any(groups: list[set[int]], sough
 
 
 def test_it_is_full_when_its_bits_are_used_up() -> None:
-    section = Section()
-    for number in range(GROUPS):
+    section = IndexSection()
+    for number in range(SECTION_GROUPS):
         assert not section.is_full
         section.add(words({number}))
     assert section.is_full
-    assert section.groups_of(words({GROUPS - 1})) == [GROUPS - 1]
-    assert (section.next().first, section.next().groups) == (GROUPS, 0)
+    assert section.groups_of(words({SECTION_GROUPS - 1})) == [SECTION_GROUPS - 1]
+    assert (section.next().first, section.next().groups) == (SECTION_GROUPS, 0)

@@ -11,18 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.errors import KeyringError, OutputError
-from minimize.io.index.lens import Lens
-from minimize.io.index.opened import open_file, opened
-from minimize.io.index.section import GROUPS
-from minimize.io.index.seek import Place, find
-from minimize.receipt import FileRef, OutputFile
+from minimize.output.subject_index import SECTION_GROUPS, IndexKey
+from minimize.output.subject_search import CandidateFile, find_candidate_files, open_index_file, read_index
+from minimize.receipts import FileRef, ReceiptFile
 from tests.io.index.making import Keys, written
 
 NAMES = st.sampled_from([*"abcdefgh", "", "ü", "a\0", "long " * 40])
 
 
-def groups_found(root: Path, file: OutputFile, values: list[str | int | bytes], keys: Keys) -> tuple[int, ...] | None:
-    places = find(root, [file], values, keys)
+def groups_found(root: Path, file: ReceiptFile, values: list[str | int | bytes], keys: Keys) -> tuple[int, ...] | None:
+    places = find_candidate_files(root, [file], values, keys)
     return places[0].groups if places else ()
 
 
@@ -56,64 +54,69 @@ def test_whole_numbers_and_bytes_are_found(
 def test_more_row_groups_and_subjects_than_a_section_or_block_has_are_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("minimize.io.index.section.ENTRIES", 20_000)
-    groups = [pa.array([f"d{group}-{n}" for n in range(100 if group else 30_000)]) for group in range(GROUPS + 6)]
+    monkeypatch.setattr("minimize.output.subject_index.SECTION_ENTRIES", 20_000)
+    groups = [
+        pa.array([f"d{group}-{n}" for n in range(100 if group else 30_000)]) for group in range(SECTION_GROUPS + 6)
+    ]
     file = written(tmp_path, groups, Keys())
-    with open_file(tmp_path, file) as handle:
-        extents = opened(handle, file, lambda version: Lens.of(Keys(), version)).contents.extents
-    assert [each.groups for each in extents] == [1, GROUPS, 5]
+    with open_index_file(tmp_path, file) as handle:
+        extents = read_index(handle, file, lambda version: IndexKey.from_keys(Keys(), version)).contents.extents
+    assert [each.groups for each in extents] == [1, SECTION_GROUPS, 5]
     assert extents[0].blocks == 8
-    for group in (0, 1, GROUPS, GROUPS + 5):
+    for group in (0, 1, SECTION_GROUPS, SECTION_GROUPS + 5):
         assert groups_found(tmp_path, file, [f"d{group}-7"], Keys()) == (group,)
     assert groups_found(tmp_path, file, ["d0-29999", "d3-99", "d69-100"], Keys()) == (0, 3)
 
 
 def test_a_file_that_holds_none_of_them_is_not_named(tmp_path: Path) -> None:
     files = [written(tmp_path, [pa.array([name])], Keys(), name=f"run-{name}") for name in "ab"]
-    assert find(tmp_path, files, ["b"], Keys()) == [Place(files[1], (0,))]
-    assert find(tmp_path, files, [], Keys()) == []
+    assert find_candidate_files(tmp_path, files, ["b"], Keys()) == [CandidateFile(files[1], (0,))]
+    assert find_candidate_files(tmp_path, files, [], Keys()) == []
 
 
 def test_a_file_without_an_index_may_hold_anybody(tmp_path: Path) -> None:
     file = written(tmp_path, [pa.array(["a"])])
-    assert find(tmp_path, [file], ["b"], Keys()) == [Place(file, None)]
+    assert find_candidate_files(tmp_path, [file], ["b"], Keys()) == [CandidateFile(file, None)]
 
 
 def test_without_a_keyring_every_file_may(tmp_path: Path) -> None:
     file = written(tmp_path, [pa.array(["a"])], Keys())
-    assert find(tmp_path, [file], ["b"], None) == [Place(file, None)]
+    assert find_candidate_files(tmp_path, [file], ["b"], None) == [CandidateFile(file, None)]
 
 
 def test_files_of_several_key_versions_are_looked_up_together(tmp_path: Path) -> None:
     old = written(tmp_path, [pa.array(["a"])], Keys(1), name="run-0")
     new = written(tmp_path, [pa.array(["b"]), pa.array(["a"])], Keys(2), name="run-1")
-    assert find(tmp_path, [old, new], ["a"], Keys(2)) == [Place(old, (0,)), Place(new, (1,))]
+    assert find_candidate_files(tmp_path, [old, new], ["a"], Keys(2)) == [
+        CandidateFile(old, (0,)),
+        CandidateFile(new, (1,)),
+    ]
 
 
 def test_few_bytes_are_read_of_a_large_index(tmp_path: Path) -> None:
     file = written(tmp_path, [pa.array([f"d{n}" for n in range(100_000)])], Keys())
     assert file.index is not None
     size = (tmp_path / file.index.path).stat().st_size
-    with open_file(tmp_path, file) as handle:
-        index = opened(handle, file, lambda version: Lens.of(Keys(), version))
-        assert index.contents.extents[0].size_of(0) < size / 20
+    with open_index_file(tmp_path, file) as handle:
+        index = read_index(handle, file, lambda version: IndexKey.from_keys(Keys(), version))
+        assert index.contents.extents[0].block_size(0) < size / 20
         assert len(index.contents.fences) == 25
 
 
 def test_a_missing_index_is_said(tmp_path: Path) -> None:
-    file = OutputFile("records/run-0.parquet", 1, "sha256:0", FileRef("index/run-0.index", "sha256:1"))
+    file = ReceiptFile("records/run-0.parquet", 1, "sha256:0", FileRef("index/run-0.index", "sha256:1"))
     with pytest.raises(OutputError, match="gone or damaged") as caught:
-        find(tmp_path, [file], ["a"], Keys())
+        find_candidate_files(tmp_path, [file], ["a"], Keys())
     assert caught.value.__context__ is None
 
 
 def test_the_index_of_another_file_or_another_digest_does_not_open(tmp_path: Path) -> None:
     one, other = (written(tmp_path, [pa.array(["a"])], Keys(), name=name) for name in ("run-0", "run-1"))
-    swapped = OutputFile(one.path, one.rows, one.digest, other.index)
-    changed = OutputFile(one.path, one.rows, "sha256:0", one.index)
+    swapped = ReceiptFile(one.path, one.rows, one.digest, other.index)
+    changed = ReceiptFile(one.path, one.rows, "sha256:0", one.index)
     for file in (swapped, changed):
         with pytest.raises(OutputError, match="gone or damaged"):
-            find(tmp_path, [file], ["a"], Keys())
+            find_candidate_files(tmp_path, [file], ["a"], Keys())
 
 
 @pytest.mark.parametrize("where", [0.3, 0.9, -4])
@@ -125,7 +128,7 @@ def test_a_changed_byte_is_noticed(tmp_path: Path, where: float) -> None:
     content[int(where * len(content)) if where > 0 else int(where)] ^= 1
     path.write_bytes(content)
     with pytest.raises(OutputError, match="gone or damaged"):
-        find(tmp_path, [file], ["a"], Keys())
+        find_candidate_files(tmp_path, [file], ["a"], Keys())
 
 
 @pytest.mark.parametrize("content", [b"", b"MZINDEX1", b"\xff" * 100])
@@ -134,13 +137,13 @@ def test_what_is_no_index_is_said_to_be_damaged(tmp_path: Path, content: bytes) 
     assert file.index is not None
     (tmp_path / file.index.path).write_bytes(content)
     with pytest.raises(OutputError, match="gone or damaged"):
-        find(tmp_path, [file], ["a"], Keys())
+        find_candidate_files(tmp_path, [file], ["a"], Keys())
 
 
 def test_another_keyring_opens_nothing(tmp_path: Path) -> None:
     file = written(tmp_path, [pa.array(["a"])], Keys())
     with pytest.raises(OutputError, match="gone or damaged"):
-        find(tmp_path, [file], ["a"], Keys(seed="other"))
+        find_candidate_files(tmp_path, [file], ["a"], Keys(seed="other"))
 
 
 def test_a_key_version_that_the_keyring_lacks_is_said(tmp_path: Path) -> None:
@@ -150,4 +153,4 @@ def test_a_key_version_that_the_keyring_lacks_is_said(tmp_path: Path) -> None:
 
     file = written(tmp_path, [pa.array(["a"])], Keys(3))
     with pytest.raises(KeyringError, match="subject/3"):
-        find(tmp_path, [file], ["a"], Lost())
+        find_candidate_files(tmp_path, [file], ["a"], Lost())

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from minimize.io.base import Written
-from minimize.io.index.write import Indexer, index_path
-from minimize.receipt import FileRef
+from minimize.output.subject_index import SubjectIndexer, index_path
+from minimize.receipts import FileRef
+from minimize.sources.base import WrittenFile
 from tests.io.index.making import DEVICE, Keys, table, written
 
 VALUES = [pa.array([f"device-{number}" for number in range(2000)]), pa.array(["device-1", None])]
@@ -33,10 +33,10 @@ def test_its_digest_is_that_of_its_bytes(tmp_path: Path) -> None:
 
 
 def test_no_value_stands_in_it_and_no_prefix_in_the_clear(tmp_path: Path) -> None:
-    from minimize.io.index.lens import Lens
+    from minimize.output.subject_index import IndexKey
 
     stored = content(tmp_path)
-    prefixes = Lens.of(Keys()).prefixes(VALUES[0])
+    prefixes = IndexKey.from_keys(Keys()).prefixes(VALUES[0])
     assert b"device" not in stored
     assert not any(prefix.tobytes() in stored for prefix in prefixes)
 
@@ -52,7 +52,7 @@ def test_a_file_without_rows_has_an_index_without_subjects(tmp_path: Path) -> No
 
 
 def test_an_index_that_is_abandoned_closes_its_file(tmp_path: Path) -> None:
-    writing = Indexer.of(Keys(), DEVICE)(tmp_path, "records/run-0.parquet")
+    writing = SubjectIndexer.from_keys(Keys(), DEVICE)(tmp_path, "records/run-0.parquet")
     writing.abandon()
     for _ in range(64):
         writing.group(table(VALUES[1]))
@@ -61,8 +61,8 @@ def test_an_index_that_is_abandoned_closes_its_file(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_finished_keeps_what_was_said_of_it(tmp_path: Path) -> None:
-    writing = Indexer.of(Keys(), DEVICE)(tmp_path, "records/date=2026-11-24/t=1/run-0.parquet")
-    made = writing.close(Written("records/date=2026-11-24/t=1/run-0.parquet", 3, "sha256:7"))
+    writing = SubjectIndexer.from_keys(Keys(), DEVICE)(tmp_path, "records/date=2026-11-24/t=1/run-0.parquet")
+    made = writing.close(WrittenFile("records/date=2026-11-24/t=1/run-0.parquet", 3, "sha256:7"))
     assert (made.rows, made.digest) == (3, "sha256:7")
     assert made.index is not None
     assert made.index.path == "index/date=2026-11-24/t=1/run-0.index"

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding
-from minimize.pointer import Pointer
-from minimize.policy.lint.fields import leaves
-from minimize.policy.load import policy_from
+from minimize.policy.lint.fields import remaining_form
+from minimize.policy.load import policy_from_mapping
 
 LintOf = Callable[..., list[Finding]]
 
@@ -157,5 +157,5 @@ def test_a_chain_leaves_the_least_that_any_step_leaves() -> None:
         "f": {"type": "string", "do": ["keep", {"mask": {"keep_last": 4}}]},
         "g": {"type": "string", "do": "drop"},
     }
-    policy = policy_from({"policy": "p", "version": 1, "purposes": ["operations"], "fields": fields})
-    assert [leaves(field.do) for field in policy.fields.values()] == ["guessable", "nothing"]
+    policy = policy_from_mapping({"policy": "p", "version": 1, "purposes": ["operations"], "fields": fields})
+    assert [remaining_form(field.do) for field in policy.fields.values()] == ["guessable", "nothing"]

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from minimize.errors import Finding
-from minimize.policy.lint import lint, policies_in
-from minimize.policy.load import load_policy, policy_from
+from minimize.policy.lint import lint, policies_in_tree
+from minimize.policy.load import load_policy, policy_from_mapping
 from minimize.policy.model import Policy
 
 LintOf = Callable[..., list[Finding]]
@@ -21,7 +21,9 @@ def told(found: list[Finding]) -> list[tuple[str, str | None, str]]:
 
 def policy(name: str, **field: Any) -> Policy:
     fields = {"f": {"type": "string", **field}, "owner": {"type": "string", "do": "keep"}}
-    return policy_from({"policy": name, "version": 1, "purposes": ["operations"], "retention": "30d", "fields": fields})
+    return policy_from_mapping(
+        {"policy": name, "version": 1, "purposes": ["operations"], "retention": "30d", "fields": fields}
+    )
 
 
 def test_paths_that_the_source_has_are_fine(lint_of: LintOf) -> None:
@@ -106,7 +108,7 @@ def test_the_policies_of_a_tree_are_found_and_faulty_ones_left_out(
     write("a/policy.yaml", good.format("a"))
     write("c/policy.yaml", "policy: c\n")
     write("a/runs/1/policy.yaml", good.format("copy"))
-    assert [policy.policy for policy in policies_in(tmp_path)] == ["a", "b"]
+    assert [policy.policy for policy in policies_in_tree(tmp_path)] == ["a", "b"]
 
 
 def test_a_policy_in_a_tree_is_not_compared_with_its_own_file(
@@ -114,4 +116,4 @@ def test_a_policy_in_a_tree_is_not_compared_with_its_own_file(
 ) -> None:
     path = write("a/policy.yaml", "policy: a\nversion: 1\npurposes: [operations]\nfields:\n  a: {type: string}\n")
     changed = load_policy(path).model_copy(update={"policy": "renamed"})
-    assert told(lint(changed, siblings=policies_in(tmp_path))) == []
+    assert told(lint(changed, siblings=policies_in_tree(tmp_path))) == []

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from minimize.report.plots.canvas import Canvas, evenly, shortened
+from minimize.report.plots import Canvas, shorten, spaced_places
 
 
 def drawn(words: str) -> str:
@@ -36,9 +36,9 @@ def test_it_is_an_image_with_a_title_and_a_description() -> None:
 
 @pytest.mark.parametrize(("words", "most"), [("short", 10), ("a_long_name_of_a_field", 10), ("ab", 2)])
 def test_shortened_words_fit(words: str, most: int) -> None:
-    assert len(shortened(words, most)) <= most
+    assert len(shorten(words, most)) <= most
 
 
 def test_places_along_an_axis_have_the_first_and_the_last() -> None:
-    assert list(evenly(3, 6)) == [0, 1, 2]
-    assert evenly(100, 4) == [0, 33, 66, 99]
+    assert list(spaced_places(3, 6)) == [0, 1, 2]
+    assert spaced_places(100, 4) == [0, 33, 66, 99]

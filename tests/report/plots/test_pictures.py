@@ -7,15 +7,15 @@ from datetime import timedelta
 
 import pytest
 
-from minimize.report.facts import Bits, Facts, Partition
-from minimize.report.plots import pictures
-from minimize.report.rounding import Count
+from minimize.report.facts import PartitionFacts, PrecisionLoss, ReportFacts
+from minimize.report.plots import draw_pictures
+from minimize.report.rounded_counts import RoundedCount
 from tests.project import clean_environment, events, new_project
 from tests.report.telling import facts
 
 
 @pytest.fixture(name="found", scope="module")
-def _found(tmp_path_factory: pytest.TempPathFactory) -> Facts:
+def _found(tmp_path_factory: pytest.TempPathFactory) -> ReportFacts:
     folder = tmp_path_factory.mktemp("pictures")
     with clean_environment(folder):
         project = new_project(folder)
@@ -24,32 +24,32 @@ def _found(tmp_path_factory: pytest.TempPathFactory) -> Facts:
         return facts(project)
 
 
-def says(found: Facts, name: str) -> str:
-    picture = pictures(found)[name]
+def says(found: ReportFacts, name: str) -> str:
+    picture = draw_pictures(found)[name]
     assert picture is not None
     return picture.says
 
 
-def test_the_flow_says_what_became_of_the_rows(found: Facts) -> None:
+def test_the_flow_says_what_became_of_the_rows(found: ReportFacts) -> None:
     assert says(found, "flow") == "65 rows were read: 60 written (92%), 5 quarantined (8%)."
 
 
-def test_fields_are_drawn_by_their_bits(found: Facts) -> None:
+def test_fields_are_drawn_by_their_bits(found: ReportFacts) -> None:
     assert says(found, "bits").startswith("event_time 11.8")
 
 
-def test_more_fields_than_fit_are_said_to_stand_in_the_table(found: Facts) -> None:
-    many = tuple(replace(found.fields[0], key=f"f{number}", bits=Bits(3.0, "")) for number in range(50))
+def test_more_fields_than_fit_are_said_to_stand_in_the_table(found: ReportFacts) -> None:
+    many = tuple(replace(found.fields[0], key=f"f{number}", bits=PrecisionLoss(3.0, "")) for number in range(50))
     assert "25 more fields stand in the table alone" in says(replace(found, fields=many), "bits")
 
 
-def test_the_map_says_how_many_tenants_have_what_on(found: Facts) -> None:
+def test_the_map_says_how_many_tenants_have_what_on(found: ReportFacts) -> None:
     assert says(found, "collection") == "Of 1 tenants now have on: location 1."
 
 
-def test_dates_that_go_first_are_drawn(found: Facts) -> None:
+def test_dates_that_go_first_are_drawn(found: ReportFacts) -> None:
     dates = tuple(
-        Partition(f"2026-{month:02}-{day:02}", Count.of(10), found.at + timedelta(days=day), "kept")
+        PartitionFacts(f"2026-{month:02}-{day:02}", RoundedCount.rounded(10), found.at + timedelta(days=day), "kept")
         for month in (8, 9)
         for day in range(1, 31)
     )
@@ -57,14 +57,14 @@ def test_dates_that_go_first_are_drawn(found: Facts) -> None:
     assert "29 later dates are left out" in says(replace(found, retention=kept), "keeping")
 
 
-def test_the_last_runs_are_drawn(found: Facts) -> None:
+def test_the_last_runs_are_drawn(found: ReportFacts) -> None:
     assert "140 earlier runs are left out" in says(replace(found, runs=found.runs * 200), "runs")
 
 
-def test_where_there_is_nothing_to_draw_there_is_no_picture(found: Facts) -> None:
-    flow = replace(found.flow, written=Count(), quarantined={})
+def test_where_there_is_nothing_to_draw_there_is_no_picture(found: ReportFacts) -> None:
+    flow = replace(found.flow, written=RoundedCount(), quarantined={})
     runs = tuple(replace(run, flow=flow) for run in found.runs)
     bare = replace(
         found, flow=flow, fields=(), collection=None, runs=runs, retention=replace(found.retention, partitions=())
     )
-    assert set(pictures(bare).values()) == {None}
+    assert set(draw_pictures(bare).values()) == {None}

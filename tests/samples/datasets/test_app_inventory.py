@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from minimize.samples.datasets.app_inventory import STATES
+from minimize.samples.datasets.managed_devices import INSTALL_STATES
 
 from ..made import records
 
@@ -16,7 +16,7 @@ def test_a_device_and_an_application_have_one_record_a_day() -> None:
 
 
 def test_every_state_is_there_and_only_managed_applications_are_not_installed() -> None:
-    assert {record["install_state"] for record in RECORDS} == set(STATES)
+    assert {record["install_state"] for record in RECORDS} == set(INSTALL_STATES)
     assert {record["install_state"] for record in RECORDS if not record["managed"]} == {"installed"}
 
 

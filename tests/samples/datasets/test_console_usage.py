@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minimize.samples.datasets.console_usage import ACTIONS, CONTROLS, PAGES
+from minimize.samples.datasets.administration import ACTIONS, CONSOLE_PAGES, CONTROLS
 
 from ..made import records, settings
 
@@ -10,7 +10,7 @@ RECORDS = records("console_usage")
 
 
 def test_every_page_control_and_action_is_there() -> None:
-    for field, pool in (("page", PAGES), ("control", CONTROLS), ("action", ACTIONS)):
+    for field, pool in (("page", CONSOLE_PAGES), ("control", CONTROLS), ("action", ACTIONS)):
         assert {record[field] for record in RECORDS} == set(pool)
 
 

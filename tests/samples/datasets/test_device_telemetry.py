@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minimize.samples import base
-from minimize.samples.base import Slice
-from minimize.samples.datasets.device_telemetry import DeviceTelemetry
+from minimize.samples import dataset as dataset_module
+from minimize.samples.dataset import Slice
+from minimize.samples.datasets.managed_devices import DeviceTelemetry
 
 from ..made import DAY, records
 
@@ -51,7 +51,7 @@ def test_fields_that_may_be_missing_are_missing_somewhere(name: str) -> None:
 
 
 def test_a_large_sample_has_a_bounded_population(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "LARGEST", 7)
+    monkeypatch.setattr(dataset_module, "LARGEST_POPULATION", 7)
     dataset = DeviceTelemetry(10_000, 1)
     assert dataset.members.count == 7
     part = dataset.records(Slice(DAY, 9_000, 50, 10_000), np.random.default_rng(1))

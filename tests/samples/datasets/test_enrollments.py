@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minimize.samples.datasets.enrollments import FAILURES, TYPES, USERLESS
+from minimize.samples.datasets.managed_devices import ENROLLMENT_TYPES, FAILURES, USERLESS_TYPES
 
 from ..made import records
 
@@ -15,7 +15,7 @@ def test_there_are_fourteen_categories_and_seventeen_reasons() -> None:
 
 
 def test_every_type_and_failure_is_there() -> None:
-    assert {record["enrollment_type"] for record in RECORDS} == set(TYPES)
+    assert {record["enrollment_type"] for record in RECORDS} == set(ENROLLMENT_TYPES)
     failed = {(record["failure_category"], record["failure_reason"]) for record in RECORDS if not record["succeeded"]}
     assert failed == set(FAILURES)
 
@@ -28,7 +28,7 @@ def test_a_success_has_no_reason() -> None:
 
 def test_enrolment_without_a_user_names_none() -> None:
     named = {record["enrollment_type"] for record in RECORDS if "user_id" in record}
-    assert named == set(TYPES) - {TYPES[place] for place in USERLESS}
+    assert named == set(ENROLLMENT_TYPES) - {ENROLLMENT_TYPES[place] for place in USERLESS_TYPES}
 
 
 def test_types_go_with_systems() -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from minimize.samples import DATASETS, NAMES
-from minimize.samples.base import Slice
+from minimize.samples.dataset import Slice
 
 from ..made import DAY, dataset, records
 

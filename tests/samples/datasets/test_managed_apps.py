@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from minimize.samples.apps import IDS, MANAGED
+from minimize.samples.devices import APP_IDS, MANAGED_APPS
 
 from ..made import records
 
@@ -33,7 +33,7 @@ def test_a_device_is_named_only_with_enrolment() -> None:
 
 
 def test_applications_can_be_managed_and_every_health_is_there() -> None:
-    assert {record["app_id"] for record in RECORDS} <= set(IDS[:MANAGED])
+    assert {record["app_id"] for record in RECORDS} <= set(APP_IDS[:MANAGED_APPS])
     assert {record["device_health"] for record in RECORDS} == {"healthy", "unhealthy", "notAvailable"}
 
 

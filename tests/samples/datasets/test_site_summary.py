@@ -7,7 +7,7 @@ from datetime import date
 
 import numpy as np
 
-from minimize.samples.base import Slice
+from minimize.samples.dataset import Slice
 
 from ..made import dataset, records
 

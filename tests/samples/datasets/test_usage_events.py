@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 
-from minimize.samples.base import Slice
-from minimize.samples.datasets.usage_events import KINDS
+from minimize.samples.dataset import Slice
+from minimize.samples.datasets.client_apps import EVENT_KINDS
 
 from ..made import DAY, dataset, records
 
@@ -13,7 +13,7 @@ RECORDS = records("usage_events", 2400)
 
 
 def test_every_kind_of_event_is_there() -> None:
-    assert {record["event_type"] for record in RECORDS} == set(KINDS)
+    assert {record["event_type"] for record in RECORDS} == set(EVENT_KINDS)
 
 
 def test_failures_have_an_error_and_no_response() -> None:

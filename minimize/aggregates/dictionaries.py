@@ -1,0 +1,422 @@
+"""Dictionaries: dense integer codes of small integers, of combinations of codes, of groups, and of subjects.
+
+A code stays the same over all batches. The threads of a run share the dictionaries of groups and subjects.
+
+A combination of columns is coded in steps. The widest two columns become one code by a table with a cell for each pair;
+that code and the next column become another, and so on. The cost follows the combinations that were seen, not those that
+are possible. If a table would be too large, the remaining columns become one integer, or several, and a hash table.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.aggregates.definition import AggregateDefinition, GroupKey, TimeUnit
+from minimize.arrow.codes import Codes, IntegerDictionary, OrderedIntegers, run_starts
+from minimize.arrow.interner import TextInterner
+from minimize.arrow.value_dictionary import ValueDictionary, stored_type
+from minimize.spill import HashWords, ValueHasher
+
+
+class IntegerTable(OrderedIntegers):
+    """Hands out the codes 0, 1, 2 … to integers in the order in which they first come.
+
+    >>> known = IntegerTable()
+    >>> known.codes(np.array([7, 3, 7]), 8).tolist(), known.codes(np.array([5, 7]), 8).tolist(), known.values.tolist()
+    ([0, 1, 0], [2, 0], [7, 3, 5])
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._cells: npt.NDArray[np.int32] = np.empty(0, np.int32)
+
+    def codes(self, integers: Codes, cells: int) -> npt.NDArray[np.int32]:
+        """The code of each of some integers, which are below so many."""
+        if cells > len(self._cells):
+            grown = np.full(max(cells, len(self._cells) * 5 // 4), -1, np.int32)
+            grown[: len(self._cells)] = self._cells
+            self._cells = grown
+        codes: npt.NDArray[np.int32] = self._cells.take(integers)
+        if codes.min(initial=0) < 0:
+            rows = np.flatnonzero(codes < 0)
+            codes[rows] = self._learned(integers[rows])
+        return codes
+
+    def _learned(self, integers: Codes) -> npt.NDArray[np.int32]:
+        """The codes of integers that have none, by the first row of each: NumPy writes in order, so that one goes last."""
+        marks = -2 - np.arange(len(integers), dtype=np.int32)
+        self._cells[integers[::-1]] = marks[::-1]
+        fresh = integers[self._cells.take(integers) == marks]
+        self._cells[fresh] = self.add(fresh)
+        return self._cells.take(integers)
+
+
+_WORD_BITS: Final = 62
+"""Bits of an integer."""
+_CODE_BITS: Final = 31
+"""Bits that a code may have."""
+_MAX_TABLE_CELLS: Final = 1 << 22
+"""Cells that a table may have."""
+_MIN_TABLE_CELLS: Final = 1 << 16
+_CELLS_PER_ROW: Final = 16
+"""Cells that it may have for each row that was seen, beyond the least."""
+
+
+class CombinationDictionary:
+    """Hands out codes in the order in which combinations first come. Codes that come in are below 2**31.
+
+    >>> seen = CombinationDictionary(2)
+    >>> seen.encode([np.array([7, 0, 7]), np.array([1, 1, 1])], 3).tolist()
+    [0, 1, 0]
+    >>> [column.tolist() for column in seen.columns()]
+    [[7, 0], [1, 1]]
+    """
+
+    def __init__(self, columns: int) -> None:
+        self._bits = [0] * columns
+        self._order, self._steps = list(range(columns)), list(_plan_steps(self._bits, columns))
+        self._rows = 0
+
+    def __len__(self) -> int:
+        return len(self._steps[-1].seen)
+
+    def encode(self, columns: Sequence[Codes], rows: int) -> Codes:
+        """The code of each of so many rows."""
+        self._rows += rows
+        wanted = [int(column.max(initial=0)).bit_length() for column in columns]
+        if any(want > bits for want, bits in zip(wanted, self._bits, strict=True)):
+            self._lay(list(map(max, wanted, self._bits)), len(columns))
+        return self._encode(columns, rows)
+
+    def columns(self, codes: Codes | None = None) -> list[Codes]:
+        """Each column's code in each combination, or in some."""
+        left = np.arange(len(self)) if codes is None else codes
+        found: list[Codes] = []
+        for step in reversed(self._steps):
+            left, some = step.columns(left)
+            found = [*some, *found]
+        places = np.argsort(np.array(self._order, np.int64)).tolist()
+        return [found[place] for place in places]
+
+    def _encode(self, columns: Sequence[Codes], rows: int) -> Codes:
+        ordered = [columns[place] for place in self._order]
+        codes, at, most = (
+            np.zeros(rows, np.int64),
+            0,
+            min(_MAX_TABLE_CELLS, _MIN_TABLE_CELLS + _CELLS_PER_ROW * self._rows),
+        )
+        for number, step in enumerate(self._steps):
+            before = len(self._steps[number - 1].seen) if number else 1
+            if isinstance(step.seen, IntegerTable) and before << sum(step.bits) > most:
+                self._lay(self._bits, at)
+                return self._encode(columns, rows)
+            end = at + len(step.bits)
+            codes, at = step.encode(codes, ordered[at:end], before), end
+        return codes
+
+    def _lay(self, bits: list[int], tabled: int) -> None:
+        """Other bits, or fewer tables. What was seen keeps its code: it comes again in the same order."""
+        known, count = self.columns(), len(self)
+        self._bits = bits
+        self._order = sorted(range(len(bits)), key=lambda place: -bits[place])
+        self._steps = list(_plan_steps([bits[place] for place in self._order], tabled))
+        if count:
+            self._encode(known, count)
+
+
+class _CombinationStep:
+    """The columns that are in one integer, behind the code of those before."""
+
+    def __init__(self, bits: Sequence[int], seen: IntegerTable | IntegerDictionary) -> None:
+        self.bits = bits
+        self.seen = seen
+
+    def encode(self, before: Codes, columns: Sequence[Codes], size: int) -> Codes:
+        """The codes, given those of the columns before and how many of these there are."""
+        packed, rest = before, list(zip(columns, self.bits, strict=True))
+        if size < 2 and rest:
+            packed, rest = columns[0], rest[1:]
+        for column, bits in rest:
+            packed = packed << bits
+            packed |= column
+        if isinstance(self.seen, IntegerTable):
+            return self.seen.codes(packed, size << sum(self.bits)).astype(np.int64)
+        encoded = pa.array(packed).dictionary_encode()
+        places: Codes = encoded.indices.to_numpy()
+        return self.seen.codes(encoded.dictionary.to_numpy()).take(places)
+
+    def columns(self, codes: Codes) -> tuple[Codes, list[Codes]]:
+        """The codes before, and the columns."""
+        packed, found = self.seen.values[codes], list[Codes]()
+        for bits in reversed(self.bits):
+            found.insert(0, packed & ((1 << bits) - 1))
+            packed = packed >> bits
+        return packed, found
+
+
+def _plan_steps(bits: Sequence[int], tabled: int) -> Iterator[_CombinationStep]:
+    """The first columns by tables, two in the first one; of the others as many a step as its integer has bits for."""
+    if tabled:
+        yield _CombinationStep(bits[: min(2, tabled)], IntegerTable())
+    for place in range(2, tabled):
+        yield _CombinationStep([bits[place]], IntegerTable())
+    some: list[int] = []
+    room = _WORD_BITS - (_CODE_BITS if tabled else 0)
+    for each in bits[tabled:]:
+        if sum(some) + each > room:
+            yield _CombinationStep(some, IntegerDictionary())
+            some, room = [], _WORD_BITS - _CODE_BITS
+        some.append(each)
+    if some or not tabled:
+        yield _CombinationStep(some, IntegerDictionary())
+
+
+_MIN_RUN_LENGTH: Final = 16
+"""Rows in a row, on average, that are worth one look."""
+
+
+class GroupDictionary:
+    """Hands out a code for each combination of key values that is seen. Threads may share it."""
+
+    def __init__(self, keys: Sequence[GroupKey]) -> None:
+        self._lock = threading.Lock()
+        self._cuts = [None if key.to is None else key.cut or partial(truncate_times, unit=key.to) for key in keys]
+        self._books = [ValueDictionary(key.type) for key in keys]
+        self._seen = CombinationDictionary(len(keys))
+
+    @classmethod
+    def for_definition(cls, definition: AggregateDefinition) -> Self:
+        """An empty one for an aggregate."""
+        return cls(list(definition.keys.values()))
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For other processes: shared with nobody."""
+        with self._lock:
+            return {name: held for name, held in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
+
+    def encode_key(self, position: int, values: pa.Array) -> Codes:
+        """The codes of one key's released values, times cut to the key's unit."""
+        found = time_run_starts(values)
+        if found is not None:
+            return np.repeat(
+                self.encode_key(position, values.take(pa.array(found))), np.diff(found, append=len(values))
+            )
+        cut = self._cuts[position]
+        if cut is not None:
+            encoded = (
+                values if pa.types.is_dictionary(values.type) else values.dictionary_encode(null_encoding="encode")
+            )
+            values = pa.DictionaryArray.from_arrays(encoded.indices, cut(encoded.dictionary))
+        with self._lock:
+            return self._books[position].encode(values)
+
+    def encode(self, columns: Sequence[Codes], rows: int) -> Codes:
+        """The group of each row, given each key's codes."""
+        with self._lock:
+            return self._seen.encode(columns, rows)
+
+    def merge(self, other: Self) -> Codes:
+        """Takes the groups of another book in; gives our code for each of its, which is the same where it is this one."""
+        if other is self:
+            return np.arange(len(self))
+        columns = [
+            mine.codes(theirs.values)[codes]
+            for mine, theirs, codes in zip(self._books, other._books, other._seen.columns(), strict=True)
+        ]
+        return self.encode(columns, len(other))
+
+    def columns(self, groups: Codes | None = None) -> list[pa.Array]:
+        """Each key's value in each group, or in some."""
+        pairs = zip(self._books, self._seen.columns(groups), strict=True)
+        return [book.values.take(pa.array(codes)) for book, codes in pairs]
+
+
+def time_run_starts(values: pa.Array) -> Codes | None:
+    """Where times that follow each other, as most do once they are cut, become others; None where that is nearly everywhere.
+
+    >>> time_run_starts(pa.array([5] * 40 + [7] * 40).cast(pa.timestamp("s"))).tolist()
+    [0, 40]
+    """
+    if not pa.types.is_timestamp(values.type) or values.null_count or len(values) < _MIN_RUN_LENGTH:
+        return None
+    starts = np.flatnonzero(run_starts(np.frombuffer(values.buffers()[1], np.int64, len(values), values.offset * 8)))
+    return starts if len(starts) * _MIN_RUN_LENGTH <= len(values) else None
+
+
+def truncate_times(values: pa.Array, unit: TimeUnit) -> pa.Array:
+    """Times at the start of their unit, in UTC, weeks from Monday; the type stays.
+
+    >>> from datetime import date
+    >>> truncate_times(pa.array([date(2026, 11, 25)]), "month").to_pylist()
+    [datetime.date(2026, 11, 1)]
+    """
+    zone = getattr(values.type, "tz", None)
+    if zone is None or zone == "UTC":
+        return pc.floor_temporal(values, unit=unit).cast(values.type)
+    return pc.floor_temporal(values.cast(pa.timestamp(values.type.unit, "UTC")), unit=unit).cast(values.type)
+
+
+_SUBJECT_DOMAIN: Final = 1
+"""The domain of the hashes of subjects."""
+_NO_SUBJECT: Final = 0
+
+
+class SubjectDictionary:
+    """Hands out a code for each distinct subject, -1 for none.
+
+    Who shares it joins, and leaves for the one that follows when what it has tallied is set aside: the memory is given back
+    when nobody is left.
+
+    >>> subjects = SubjectDictionary()
+    >>> subjects.encode(pa.array(["b", None, "b"])).tolist(), subjects.encode(pa.array(["a", "b"])).tolist()
+    ([0, -1, 0], [1, 0])
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._book: _TextSubjects | _OtherSubjects | None = None
+        self._sharers = 0
+        self._next: SubjectDictionary | None = None
+        self._hashes: tuple[ValueHasher, HashWords] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For other processes: the subjects in the order of their codes, shared with nobody."""
+        return _restore_subjects, (None if self._book is None else self._book.values,)
+
+    def __len__(self) -> int:
+        return 0 if self._book is None else len(self._book)
+
+    @property
+    def values(self) -> pa.Array | None:
+        """The subject of each code; None where no batch came yet."""
+        return None if self._book is None else self._book.values
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held for each of those who share it."""
+        return 0 if self._book is None else self._book.nbytes // max(self._sharers, 1)
+
+    def hashes(self, hasher: ValueHasher) -> HashWords:
+        """A keyed hash for each code so far, and a last one that stands for no subject: the code -1 finds it."""
+        with self._lock:
+            if self._hashes is None or self._hashes[0] != hasher:
+                self._hashes = hasher, hasher(pa.array([_NO_SUBJECT]), domain=_SUBJECT_DOMAIN)[:, 0]
+            known = self._hashes[1]
+            if self._book is not None and len(self._book) >= len(known):
+                new = hasher(self._book.values_from(len(known) - 1), domain=_SUBJECT_DOMAIN)[:, 0]
+                known = np.concatenate([known[:-1], new, known[-1:]])
+                self._hashes = hasher, known
+            return known
+
+    def acquire(self) -> SubjectDictionary:
+        """The same, shared by one more."""
+        with self._lock:
+            self._sharers += 1
+        return self
+
+    def acquire_successor(self) -> SubjectDictionary:
+        """The one that follows, which starts empty; shared by one more, and this one by one less."""
+        with self._lock:
+            self._sharers -= 1
+            if not self._sharers:
+                self._book = self._hashes = None  # whoever holds the first one holds all that follow
+            self._next = SubjectDictionary() if self._next is None else self._next
+            return self._next.acquire()
+
+    def encode(self, subjects: pa.Array) -> Codes:
+        """The code of each subject, new codes for new ones; plain or dictionary-encoded."""
+        if not pa.types.is_dictionary(subjects.type):
+            return self._bound(subjects.type).codes(subjects)
+        entries = np.append(self._bound(subjects.type).codes(subjects.dictionary), -1)
+        places: Codes = subjects.indices.fill_null(len(entries) - 1).to_numpy()
+        return entries.take(places)
+
+    def merge(self, other: SubjectDictionary) -> Codes:
+        """Our code for each of another's."""
+        if other is self:
+            return np.arange(len(self))
+        theirs = other.values
+        return np.empty(0, np.int64) if theirs is None else self.encode(theirs)
+
+    def _bound(self, type_: pa.DataType) -> _TextSubjects | _OtherSubjects:
+        with self._lock:
+            if self._book is None:
+                plain = stored_type(type_)
+                is_text = pa.types.is_string(plain) or pa.types.is_binary(plain)
+                self._book = _TextSubjects(plain) if is_text else _OtherSubjects(plain)
+            return self._book
+
+
+class _TextSubjects:
+    """Subjects that are texts, or bytes."""
+
+    def __init__(self, type_: pa.DataType) -> None:
+        self._type = type_
+        self._known = TextInterner(type_)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    @property
+    def values(self) -> pa.Array:
+        return self._known.values()
+
+    def values_from(self, first: int) -> pa.Array:
+        return self._known.values(first)
+
+    @property
+    def nbytes(self) -> int:
+        return self._known.nbytes
+
+    def codes(self, subjects: pa.Array) -> Codes:
+        plain = subjects if subjects.type == self._type else subjects.cast(self._type)
+        return self._known.codes(plain).astype(np.int64)
+
+
+class _OtherSubjects:
+    """Subjects of another type."""
+
+    def __init__(self, type_: pa.DataType) -> None:
+        self._known = ValueDictionary(type_)
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    @property
+    def values(self) -> pa.Array:
+        return self._known.values
+
+    def values_from(self, first: int) -> pa.Array:
+        return self._known.values.slice(first)
+
+    @property
+    def nbytes(self) -> int:
+        return self._known.nbytes
+
+    def codes(self, subjects: pa.Array) -> Codes:
+        with self._lock:
+            codes = self._known.codes(subjects)
+        missing: npt.NDArray[np.bool_] = np.asarray(subjects.is_null())
+        return np.where(missing, -1, codes)
+
+
+def _restore_subjects(values: pa.Array | None) -> SubjectDictionary:
+    roster = SubjectDictionary().acquire()
+    if values is not None:
+        roster.encode(values)
+    return roster

@@ -1,0 +1,466 @@
+"""Exact sums in any order of the rows: integers per group, integers per cell of a matrix, sums of numbers per group.
+
+Quantiles, shares and histograms are computed from cells: pairs of a group and a code. Counts in a small matrix are dense
+and need no sorting; others are sorted keys.
+
+A sum of numbers is kept as digits of 32 bits in windows that begin at powers of 2**32. A double is cut from above, each
+digit so many whole units of its window, until nothing is left. An integer has two digits, a decimal's unscaled integer two
+for each word of 64 bits. The digits of a batch are added as doubles that stay below 2**53, those of all batches as 64-bit
+integers that carry into the next window. Python's unbounded integers put a group's windows together at the end, and one
+division rounds once (a superaccumulator: Kulisch, Computer Arithmetic and Validity, 2013).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from minimize.aggregates.base import Codes
+from minimize.arrow.codes import is_identity, pack_codes, unpack_codes
+
+
+class GroupSums:
+    """Integers by group, 0 where nothing was added.
+
+    >>> rows = GroupSums()
+    >>> rows.count(np.array([2, 0, 2]))
+    >>> rows.select(np.array([0, 1, 2])).tolist()
+    [1, 0, 2]
+    """
+
+    def __init__(self) -> None:
+        self._sums: Codes = np.zeros(0, np.int64)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return int(self._sums.nbytes)
+
+    def count(self, groups: Codes) -> None:
+        """Adds one for each row."""
+        if len(groups):
+            self._reach(int(groups.max()) + 1)
+            np.add.at(self._sums, groups, 1)
+
+    def weigh(self, groups: Codes, weights: npt.NDArray[np.float64]) -> None:
+        """Adds whole numbers below 2**63."""
+        if len(groups):
+            self._reach(int(groups.max()) + 1)
+            np.add.at(self._sums, groups, weights.astype(np.int64))
+
+    def merge(self, other: Self, groups: Codes) -> None:
+        """Adds other integers; `groups[i]` is our code for their group i."""
+        ours = groups[: len(other._sums)]
+        self._reach(int(ours.max(initial=-1)) + 1)
+        self._sums[ours] += other._sums[: len(ours)]
+
+    def add(self, sums: Codes) -> None:
+        """Adds an integer to each of the first groups."""
+        self._reach(len(sums))
+        self._sums[: len(sums)] += sums
+
+    def select(self, groups: Codes) -> Codes:
+        """The integers of some groups."""
+        if len(groups):
+            self._reach(int(groups.max()) + 1)
+        return self._sums[groups]
+
+    def carry(self) -> Codes | None:
+        """Leaves the low 32 bits of each, as a number around 0, and gives the rest in units of 2**32; None for nothing."""
+        rest = (self._sums + (1 << 31)) >> 32
+        if not rest.any():
+            return None
+        self._sums = self._sums - (rest << 32)
+        return rest
+
+    def _reach(self, groups: int) -> None:
+        if groups > len(self._sums):
+            grown = np.zeros(max(groups, len(self._sums) * 3 // 2), np.int64)
+            grown[: len(self._sums)] = self._sums
+            self._sums = grown
+
+
+_MIN_MATRIX_CELLS = 1 << 12
+_MAX_MATRIX_CELLS = 1 << 23
+_CELLS_PER_ROW = 4
+_MAX_ROWS = 1 << 31
+"""Rows that are counted in 32 bits, less one."""
+
+
+class DenseCounts:
+    """Rows counted per (row, column), as long as the matrix is not much larger than what it has counted.
+
+    >>> cells = DenseCounts()
+    >>> cells.add(np.array([0, 0, 1]), np.array([7, 7, 7]))
+    True
+    >>> [part.tolist() for part in cells.drain()]
+    [[0, 1], [7, 7], [2, 1]]
+    """
+
+    def __init__(self) -> None:
+        self._counts = np.zeros((0, 1), np.int32)
+        self._seen = self._height = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return int(self._counts.nbytes)
+
+    def add(self, rows: Codes, columns: Codes) -> bool:
+        """Counts equally long codes, or says that there is no room for them."""
+        if not len(rows):
+            return True
+        height = max(int(rows.max()) + 1, self._height)
+        width = max(1 << int(columns.max()).bit_length(), self._counts.shape[1])
+        if not self._has_room(height, width, len(rows)):
+            return False
+        self._height = height
+        self._reach(width)
+        places = rows * width
+        places += columns
+        np.add.at(self._counts.reshape(-1), places, np.int32(1))  # of another width it would be cast cell by cell
+        self._seen += len(rows)
+        return True
+
+    def merge(self, other: Self) -> bool:
+        """Adds counts of the same codes, or says that there is no room for them."""
+        height, width = max(self._height, other._height), max(self._counts.shape[1], other._counts.shape[1])
+        if not self._has_room(height, width, other._seen):
+            return False
+        self._height = height
+        self._reach(width)
+        theirs = other._counts[: other._height]
+        self._counts[: len(theirs), : theirs.shape[1]] += theirs
+        self._seen += other._seen
+        return True
+
+    def drain(self) -> tuple[Codes, Codes, Codes]:
+        """Rows, columns and counts of the cells that were seen, in order; nothing is left."""
+        rows, columns = np.nonzero(self._counts)
+        counts = self._counts[rows, columns].astype(np.int64)
+        self._counts = np.zeros((0, 1), np.int32)
+        self._seen = self._height = 0
+        return rows, columns, counts
+
+    def _has_room(self, height: int, width: int, rows: int) -> bool:
+        seen = self._seen + rows
+        return seen < _MAX_ROWS and height * width <= min(_MAX_MATRIX_CELLS, _MIN_MATRIX_CELLS + _CELLS_PER_ROW * seen)
+
+    def _reach(self, width: int) -> None:
+        tall, wide = self._counts.shape
+        if self._height > tall or width > wide:
+            grown = np.zeros((max(self._height, tall * 3 // 2) if self._height > tall else tall, width), np.int32)
+            grown[:tall, :wide] = self._counts
+            self._counts = grown
+
+
+Weights = npt.NDArray[np.int64]
+
+
+class CellSums:
+    """Per (row, column) the sums of some integers. Takes batches in at a cost that stays near-linear in what it has seen.
+
+    >>> cells = CellSums()
+    >>> cells.add(np.array([0, 0, 1]), np.array([7, 7, 7]))
+    >>> [part.tolist() for part in cells.settle()]
+    [[0, 1], [7, 7], [[2], [1]]]
+    """
+
+    def __init__(self) -> None:
+        self._dense = DenseCounts()
+        self._keys: Codes = np.empty(0, np.int64)
+        self._sums: Weights = np.empty((0, 1), np.int64)
+        self._pending: list[tuple[Codes, Weights]] = []
+        self._waiting = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        sparse = [(self._keys, self._sums), *self._pending]
+        return self._dense.nbytes + sum(keys.nbytes + sums.nbytes for keys, sums in sparse)
+
+    def add(self, rows: Codes, columns: Codes, weights: Weights | None = None) -> None:
+        """Adds to the cells of equally long codes: one, or these integers."""
+        if weights is not None:
+            self._put(*sum_pairs(rows, columns, weights))
+        elif not self._dense.add(rows, columns):
+            self._empty()
+            self._put(*count_pairs(rows, columns))
+
+    def merge(self, other: Self, rows: Codes | None = None, columns: Codes | None = None) -> None:
+        """Adds other cells; `rows[i]` and `columns[i]` are our codes for their code i (None: the same codes)."""
+        same = all(codes is None or is_identity(codes) for codes in (rows, columns))
+        if same and other._is_dense and self._dense.merge(other._dense):
+            return
+        theirs, across, sums = other.settle()
+        self.add(theirs if rows is None else rows[theirs], across if columns is None else columns[across], sums)
+
+    def settle(self) -> tuple[Codes, Codes, Weights]:
+        """Rows, columns and sums of the cells that were seen, ordered by row, then column."""
+        self._empty()
+        self._compact()
+        return (*unpack_codes(self._keys), self._sums)
+
+    def sums_per_row(self, rows: int) -> Codes:
+        """The first sum of each row, over its columns."""
+        theirs, _, sums = self.settle()
+        total = np.zeros(rows, np.int64)
+        np.add.at(total, theirs, sums[:, 0])
+        return total
+
+    @property
+    def _is_dense(self) -> bool:
+        return not self._pending and not len(self._keys)
+
+    def _empty(self) -> None:
+        rows, columns, counts = self._dense.drain()
+        if len(rows):
+            self._put(pack_codes(rows, columns), counts[:, None])
+
+    def _put(self, keys: Codes, sums: Weights) -> None:
+        self._pending.append((keys, sums))
+        self._waiting += len(keys)
+        if self._waiting > len(self._keys):
+            self._compact()
+
+    def _compact(self) -> None:
+        if not self._pending:
+            return
+        if not len(self._keys) and len(self._pending) == 1:
+            ((self._keys, self._sums),) = self._pending
+            self._pending, self._waiting = [], 0
+            return
+        keys = np.concatenate([self._keys, *(keys for keys, _ in self._pending)])
+        sums = np.concatenate([self._sums, *(sums for _, sums in self._pending)])
+        self._keys, self._sums = sum_keys(keys, sums)
+        self._pending, self._waiting = [], 0
+
+
+def count_pairs(rows: Codes, columns: Codes) -> tuple[Codes, Weights]:
+    """Each distinct pair once, in order, and how often it comes."""
+    grid = _find_grid(rows, columns)
+    if grid is None:
+        keys = np.sort(pack_codes(rows, columns))
+        starts = _key_starts(keys)
+        return keys[starts], np.diff(starts, append=len(keys))[:, None].astype(np.int64)
+    counts = np.bincount(grid.places)
+    seen = np.flatnonzero(counts)
+    return grid.keys(seen), counts[seen, None].astype(np.int64)
+
+
+def sum_pairs(rows: Codes, columns: Codes, weights: Weights) -> tuple[Codes, Weights]:
+    """Each distinct pair once, in order, and the sums of its weights."""
+    grid = _find_grid(rows, columns)
+    if grid is None:
+        return sum_keys(pack_codes(rows, columns), weights)
+    seen = np.flatnonzero(np.bincount(grid.places))
+    sums = np.zeros((grid.size, weights.shape[1]), np.int64)
+    for column in range(weights.shape[1]):
+        np.add.at(sums[:, column], grid.places, weights[:, column])
+    return grid.keys(seen), sums[seen]
+
+
+def sum_keys(keys: Codes, weights: Weights) -> tuple[Codes, Weights]:
+    """Each distinct key once, in order, and the sums of its weights."""
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    starts = _key_starts(keys)
+    return (keys[starts], np.add.reduceat(weights[order], starts, axis=0)) if len(keys) else (keys, weights)
+
+
+@dataclass(frozen=True, slots=True)
+class _CellGrid:
+    """Pairs of codes as places in a small dense matrix, where counting needs no sorting."""
+
+    places: Codes
+    lowest: int
+    width: int
+    size: int
+
+    def keys(self, places: Codes) -> Codes:
+        return pack_codes(places // self.width, places % self.width + self.lowest)
+
+
+def _find_grid(rows: Codes, columns: Codes) -> _CellGrid | None:
+    """The grid, where it is not much larger than what it has to hold."""
+    if not len(rows):
+        return None
+    lowest = int(columns.min())
+    width = int(columns.max()) - lowest + 1
+    size = (int(rows.max()) + 1) * width
+    return _CellGrid(rows * width + (columns - lowest), lowest, width, size) if size <= 4 * len(rows) + 4096 else None
+
+
+def _key_starts(keys: Codes) -> Codes:
+    return np.flatnonzero(np.concatenate([np.ones(min(len(keys), 1), np.bool_), keys[1:] != keys[:-1]]))
+
+
+_DIGITS_AT_ONCE = 1 << 20
+"""So many digits of 32 bits add up below 2**53."""
+_SPECIAL_VALUES = (np.inf, -np.inf, np.nan)
+_CARRY_INTERVAL = 256
+"""Digits are handed on after so many additions, long before 64 bits are full."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExactTotal:
+    """An exact sum: `units` × 2**`exponent`, and whether it holds a NaN or an infinity (then `special` is the sum)."""
+
+    units: int = 0
+    exponent: int = 0
+    special: float | None = None
+
+    @property
+    def integer(self) -> int:
+        """The sum of integers (or of a decimal's unscaled integers)."""
+        return self.units << self.exponent if self.exponent >= 0 else self.units >> -self.exponent
+
+    def over(self, count: int) -> float:
+        """The sum divided by a count, rounded once."""
+        if self.special is not None:
+            return self.special
+        up, down = max(self.exponent, 0), max(-self.exponent, 0)
+        return _divide_once(self.units << up, count << down)
+
+
+class ExactSums:
+    """Exact sums per group of doubles, integers or decimals."""
+
+    def __init__(self) -> None:
+        self._windows: dict[int, GroupSums] = {}
+        self._odd: dict[int, GroupSums] = {}
+        self._added = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return sum(part.nbytes for part in (*self._windows.values(), *self._odd.values()))
+
+    def add(self, groups: Codes, values: pa.Array) -> None:
+        """Adds values without nulls to their groups."""
+        if pa.types.is_dictionary(values.type):
+            values = values.dictionary_decode()
+        for first in range(0, len(values), _DIGITS_AT_ONCE):
+            self._add(groups[first : first + _DIGITS_AT_ONCE], values[first : first + _DIGITS_AT_ONCE])
+
+    def merge(self, other: Self, groups: Codes) -> None:
+        """Adds other sums; `groups[i]` is our code for their group i."""
+        other._carry()
+        for mine, theirs in ((self._windows, other._windows), (self._odd, other._odd)):
+            for place, digits in theirs.items():
+                mine.setdefault(place, GroupSums()).merge(digits, groups)
+        self._count()
+
+    def totals(self, groups: Codes) -> list[ExactTotal]:
+        """The sum of each of some groups."""
+        exponent, units = self._units(groups)
+        if not self._odd:
+            return [ExactTotal(unit, exponent) for unit in units]
+        with np.errstate(invalid="ignore"):  # infinities of both signs are no number
+            odd = np.sum(
+                [_special_sum(digits.select(groups), _SPECIAL_VALUES[place]) for place, digits in self._odd.items()],
+                axis=0,
+            )
+        return [
+            ExactTotal(unit, exponent, None if special == 0 else special)
+            for unit, special in zip(units, odd.tolist(), strict=True)
+        ]
+
+    def _units(self, groups: Codes) -> tuple[int, list[int]]:
+        """The power of two that all sums are multiples of, and how many."""
+        lowest = min(self._windows, default=0)
+        units = [0] * len(groups)
+        for place, digits in self._windows.items():
+            shift = 32 * (place - lowest)
+            # A loop over groups: what their windows hold together is beyond 64 bits.
+            units = [unit + (digit << shift) for unit, digit in zip(units, digits.select(groups).tolist(), strict=True)]
+        return 32 * lowest, units
+
+    def _add(self, groups: Codes, values: pa.Array) -> None:
+        if pa.types.is_floating(values.type):
+            self._add_doubles(groups, values.to_numpy(zero_copy_only=False).astype(np.float64, copy=False))
+        elif pa.types.is_decimal(values.type):
+            self._add_decimals(groups, values)
+        else:
+            self._add_words(groups, values.to_numpy(zero_copy_only=False), 0)
+        self._count()
+
+    def _add_doubles(self, groups: Codes, values: npt.NDArray[np.float64]) -> None:
+        finite = np.isfinite(values)
+        if not finite.all():
+            self._add_odd(groups[~finite], values[~finite])
+            groups, values = groups[finite], values[finite]
+        largest = float(np.abs(values).max(initial=0))
+        place = -(-(int(np.frexp(largest)[1]) - 32) // 32)
+        while largest:
+            digits = np.trunc(_scale_by_power(values, -32 * place))
+            self._weigh(place, groups, digits)
+            values = values - _scale_by_power(digits, 32 * place)
+            left = values != 0
+            largest = float(left.any())
+            if np.count_nonzero(left) * 2 < len(left):
+                groups, values = groups[left], values[left]
+            place -= 1
+
+    def _add_odd(self, groups: Codes, values: npt.NDArray[np.float64]) -> None:
+        for place, odd in enumerate((values == np.inf, values == -np.inf, np.isnan(values))):
+            if odd.any():
+                self._odd.setdefault(place, GroupSums()).count(groups[odd])
+
+    def _add_words(self, groups: Codes, words: npt.NDArray[np.integer], place: int) -> None:
+        wide = words if words.dtype == np.uint64 else words.astype(np.int64, copy=False)
+        low, high = wide & wide.dtype.type(0xFFFFFFFF), wide >> wide.dtype.type(32)
+        self._weigh(place, groups, low.astype(np.float64))
+        if high.any():
+            self._weigh(place + 1, groups, high.astype(np.float64))
+
+    def _add_decimals(self, groups: Codes, values: pa.Array) -> None:
+        words = _decimal_words(values)
+        last = words.shape[1] - 1
+        for number in range(last):
+            self._add_words(groups, words[:, number].view(np.uint64), 2 * number)
+        self._add_words(groups, words[:, last], 2 * last)
+
+    def _weigh(self, place: int, groups: Codes, digits: npt.NDArray[np.float64]) -> None:
+        self._windows.setdefault(place, GroupSums()).weigh(groups, digits)
+
+    def _count(self) -> None:
+        self._added += 1
+        if self._added % _CARRY_INTERVAL == 0:
+            self._carry()
+
+    def _carry(self) -> None:
+        place = min(self._windows, default=0)
+        while place <= max(self._windows, default=-1):
+            above = self._windows[place].carry() if place in self._windows else None
+            if above is not None:
+                self._windows.setdefault(place + 1, GroupSums()).add(above)
+            place += 1
+
+
+def _special_sum(counts: Codes, odd: float) -> npt.NDArray[np.float64]:
+    return np.where(counts > 0, odd, 0.0)
+
+
+def _scale_by_power(values: npt.NDArray[np.float64], exponent: int) -> npt.NDArray[np.float64]:
+    """The values times a power of two; nothing is rounded where the result is normal."""
+    return values * 2.0**exponent if -1022 <= exponent <= 1023 else np.ldexp(values, exponent)
+
+
+def _decimal_words(values: pa.Array) -> npt.NDArray[np.int64]:
+    if values.type.bit_width < 128:
+        values = values.cast(pa.decimal128(values.type.precision, values.type.scale))
+    width = values.type.bit_width // 64
+    data = np.frombuffer(values.buffers()[1], np.int64).reshape(-1, width)
+    return data[values.offset : values.offset + len(values)]
+
+
+def _divide_once(units: int, by: int) -> float:
+    try:
+        return units / by
+    except OverflowError:
+        return float("inf") if units > 0 else float("-inf")

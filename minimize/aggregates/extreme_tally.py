@@ -1,0 +1,46 @@
+"""Tally of the smallest or largest value per group, for `min` and `max`."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.aggregates.base import Codes
+
+ExtremeSide = Literal["min", "max"]
+
+
+class ExtremeTally:
+    """One extreme value per group; NaN is no value here."""
+
+    def __init__(self, type_: pa.DataType, side: ExtremeSide) -> None:
+        self._side: ExtremeSide = side
+        self._best = pa.table({"group": pa.array([], pa.int64()), "value": pa.array([], type_)})
+
+    def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
+        """Takes rows in."""
+        if values is not None:
+            self._take(pa.table({"group": groups, "value": values.cast(self._best.schema.field("value").type)}))
+
+    def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
+        """Takes another tally in."""
+        theirs = groups[other._best["group"].to_numpy()]
+        self._take(pa.table({"group": theirs, "value": other._best["value"]}))
+
+    def settle(self, groups: Codes) -> pa.Array:
+        """The extreme of each group, null where it has no value."""
+        known = self._best["group"].to_numpy()
+        places = np.full(int(max(groups.max(initial=-1), known.max(initial=-1))) + 1, -1, np.int64)
+        places[known] = np.arange(len(known))
+        wanted = places[groups]
+        return self._best["value"].combine_chunks().take(pa.array(wanted, mask=wanted < 0))
+
+    def _take(self, rows: pa.Table) -> None:
+        if pa.types.is_floating(rows.schema.field("value").type):
+            rows = rows.filter(pc.invert(pc.is_nan(rows["value"])))
+        grouped = pa.concat_tables([self._best, rows]).group_by("group", use_threads=False)
+        best = grouped.aggregate([("value", self._side)])
+        self._best = pa.table({"group": best["group"], "value": best[f"value_{self._side}"]})

@@ -1,0 +1,185 @@
+"""Texts as rows of machine words, so that whole columns are hashed and compared at once; numpy types of Arrow types."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+Words = npt.NDArray[np.uint64]
+"""One row for each text: its length, then its bytes, eight a word, zeros behind the end."""
+Bytes = npt.NDArray[np.uint8]
+Ints = npt.NDArray[np.int64]
+
+WORD_BYTES: Final = 8
+MAX_HASHED_BYTES: Final = 256
+"""Bytes of a text up to which `all_distinct` looks at it."""
+_BLOCK: Final = 1 << 14
+_HALF: Final = np.uint64(32)
+
+
+def numpy_type(type_: pa.DataType) -> np.dtype[Any]:
+    """NumPy's type for a column of whole or floating numbers; asked of Arrow, some versions of it would import pandas.
+
+    >>> str(numpy_type(pa.int16())), str(numpy_type(pa.float32()))
+    ('int16', 'float32')
+    """
+    kind = "f" if pa.types.is_floating(type_) else "i" if pa.types.is_signed_integer(type_) else "u"
+    return np.dtype(f"{kind}{type_.bit_width // 8}")
+
+
+def text_offsets(values: pa.Array) -> Ints:
+    """Where each text (or bytes) begins in the data, and where the last one ends."""
+    buffer, dtype = values.buffers()[1], np.dtype(np.int64 if has_large_offsets(values.type) else np.int32)
+    if not len(values):
+        return np.zeros(1, np.int64)
+    return np.frombuffer(buffer, dtype, len(values) + 1, values.offset * dtype.itemsize).astype(np.int64)
+
+
+def text_bytes(values: pa.Array) -> Bytes:
+    """The bytes of all texts, one after the other."""
+    buffer = values.buffers()[2]
+    return np.empty(0, np.uint8) if buffer is None else np.frombuffer(buffer, np.uint8)
+
+
+def word_rows(data: Bytes, offsets: Ints) -> Words:
+    """The texts between these offsets.
+
+    >>> word_rows(np.frombuffer(b"abc", np.uint8), np.array([0, 1, 3])).tolist()
+    [[1, 97], [2, 25442]]
+    """
+    starts, lengths = offsets[:-1], np.diff(offsets)
+    longest = int(lengths.max(initial=0))
+    if len(starts) and int(lengths.min()) == longest:
+        return _equal_length_rows(data[starts[0] : offsets[-1]], len(starts), longest)
+    rows = np.empty((len(starts), 1 + -(-longest // WORD_BYTES)), np.uint64)
+    rows[:, 0] = lengths
+    for place, at in enumerate(range(0, longest, WORD_BYTES), 1):
+        rows[:, place] = _word_at(data, starts + at)
+        rows[:, place] &= _WORD_MASKS[np.clip(lengths - at, 0, WORD_BYTES)]
+    return rows
+
+
+def _equal_length_rows(data: Bytes, count: int, length: int) -> Words:
+    """Texts of one length."""
+    rows = np.empty((count, 1 + -(-length // WORD_BYTES)), np.uint64)
+    rows[:, -1] = 0
+    rows[:, 0] = length
+    rows.view(np.uint8)[:, WORD_BYTES : WORD_BYTES + length] = data.reshape(count, length)
+    return rows
+
+
+def texts_from_words(rows: Words, type_: pa.DataType) -> pa.Array:
+    """The texts again; what the upper half of the first word holds is not looked at.
+
+    >>> texts_from_words(word_rows(np.frombuffer(b"abc", np.uint8), np.array([0, 1, 3])), pa.string()).to_pylist()
+    ['a', 'bc']
+    """
+    lengths = (rows[:, 0] & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    longest = int(lengths.max(initial=0))
+    letters = np.ascontiguousarray(rows[:, 1:]).view(np.uint8)[:, :longest]
+    if len(rows) and int(lengths.min()) < longest:
+        letters = letters[np.arange(longest) < lengths[:, None]]
+    return _text_array(np.concatenate([[0], np.cumsum(lengths)]), np.ascontiguousarray(letters), type_)
+
+
+def _text_array(ends: Ints, letters: Bytes, type_: pa.DataType) -> pa.Array:
+    wide = has_large_offsets(type_)
+    if not wide and ends[-1] > np.iinfo(np.int32).max:
+        raise OverflowError("more than two gigabytes of distinct texts")
+    offsets = pa.py_buffer(ends.astype(np.int64 if wide else np.int32))
+    return pa.Array.from_buffers(type_, len(ends) - 1, [None, offsets, pa.py_buffer(letters.reshape(-1))])
+
+
+def has_large_offsets(type_: pa.DataType) -> bool:
+    """Whether its offsets take eight bytes."""
+    return bool(pa.types.is_large_string(type_) or pa.types.is_large_binary(type_))
+
+
+def hash_rows(rows: Words, odd: Words) -> Words:
+    """A hash of each row, by odd multipliers, one more than a row has words: no two rows are likely to agree."""
+    total: Words = rows[:, 0] * odd[0]
+    for place in range(1, rows.shape[1]):
+        total += rows[:, place] * odd[place]
+    total ^= total >> _HALF
+    total *= odd[-1]
+    total ^= total >> _HALF
+    return total
+
+
+def random_multipliers(count: int) -> Words:
+    """Multipliers that nobody can foresee, so that nobody can choose texts that all hash alike."""
+    return np.array([secrets.randbits(64) | 1 for _ in range(count)], np.uint64)
+
+
+def known_entries(before: pa.Array | None, entries: pa.Array) -> int:
+    """How many entries of a dictionary are known from the one before: all of that, where it only grew; else none.
+
+    >>> known_entries(pa.array(["a"]), pa.array(["a", "b"])), known_entries(pa.array(["a"]), pa.array(["b", "a"]))
+    (1, 0)
+    """
+    known = 0 if before is None else len(before)
+    return known if 0 < known <= len(entries) and entries.slice(0, known).equals(before) else 0
+
+
+def all_distinct(values: pa.Array) -> bool:
+    """Whether no two of these are equal, as far as that can be seen quickly: true is certain, false is likely to be so.
+
+    >>> all_distinct(pa.array(["a", "b"])), all_distinct(pa.array(["a", "a"]))
+    (True, False)
+    """
+    if values.null_count or not _is_text(values.type):
+        return False
+    offsets = text_offsets(values)
+    if not len(values) or np.diff(offsets).max() > MAX_HASHED_BYTES:
+        return len(values) < 2
+    return _hashes_differ(_text_hashes(text_bytes(values), offsets))
+
+
+def _hashes_differ(hashes: Words) -> bool:
+    """Whether no hash comes twice: each takes a place, and only those whose place another one took are sorted."""
+    bits = max(len(hashes).bit_length() + 2, 8)
+    places = (hashes >> np.uint64(64 - bits)).astype(np.int64)
+    rows, taken = np.arange(len(hashes), dtype=np.int32), np.empty(1 << bits, np.int32)
+    taken[places] = rows
+    holder = taken[places]
+    lost = np.flatnonzero(holder != rows)
+    left = np.sort(hashes[lost])
+    return not (hashes[holder[lost]] == hashes[lost]).any() and bool((left[1:] != left[:-1]).all())
+
+
+def _text_hashes(data: Bytes, offsets: Ints) -> Words:
+    """A hash of each text, worked out in blocks that stay in a processor's cache."""
+    odd = random_multipliers(2 + MAX_HASHED_BYTES // WORD_BYTES)
+    found = np.empty(len(offsets) - 1, np.uint64)
+    for start in range(0, len(found), _BLOCK):
+        found[start : start + _BLOCK] = hash_rows(word_rows(data, offsets[start : start + _BLOCK + 1]), odd)
+    return found
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
+    return any(test(type_) for test in tests)
+
+
+def _word_at(data: Bytes, starts: Ints) -> Any:
+    """The eight bytes from each start, whatever they are; zeros behind the end of the data."""
+    within = int(np.searchsorted(starts, len(data) - WORD_BYTES, side="right"))
+    if within < len(starts):
+        tail = data[starts[within] :] if starts[within] < len(data) else data[:0]
+        padded = np.concatenate([tail, np.zeros(WORD_BYTES, np.uint8)])
+        last = np.minimum(starts[within:] - starts[within], len(tail))
+        return np.concatenate([_word_at(data, starts[:within]), _word_windows(padded)[last]])
+    return _word_windows(data)[starts] if len(starts) else np.empty(0, np.uint64)
+
+
+def _word_windows(data: Bytes) -> Words:
+    """The word that begins at each byte."""
+    return np.ndarray((len(data) - WORD_BYTES + 1,), "<u8", data, strides=(1,))
+
+
+_WORD_MASKS: Final = np.array([(1 << 8 * count) - 1 for count in range(WORD_BYTES + 1)], np.uint64)
+"""Masks for the first so many bytes of a word."""

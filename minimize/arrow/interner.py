@@ -1,0 +1,300 @@
+"""Interner: codes of texts that stay the same from batch to batch. A hash table for whole columns.
+
+Arrow's own dictionary encoding starts again with every batch. Here a known text costs a few machine words: blocks of rows are
+hashed, looked up and compared at once; Arrow sees only the new ones.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.arrow.hashing import (
+    WORD_BYTES,
+    Ints,
+    Words,
+    hash_rows,
+    random_multipliers,
+    text_bytes,
+    text_offsets,
+    texts_from_words,
+    word_rows,
+)
+
+Int32Codes = npt.NDArray[np.int32]
+Hashes = npt.NDArray[np.uint64]
+
+BLOCK_ROWS: Final = 1 << 15
+"""Rows looked at together: few enough for a processor's cache."""
+MAX_WORD_BYTES: Final = 128
+"""Bytes up to which texts are kept as words; longer ones are looked up one by one."""
+SPARSE_RATIO: Final = 16
+"""How many times more codes than rows there must be for sorting the rows to cost less than a look at all codes."""
+_FREE: Final = np.uint64(2**64 - 1)
+_HALF: Final = np.uint64(32)
+
+
+class TextInterner:
+    """Hands out a code for each distinct text of a scope, in the order in which they first come.
+
+    Takes texts or bytes of one type, and for each a scope below 2**31 where there are any (the same text in two scopes has
+    two codes). Nulls have the code -1. Exact: what has the same code is the same byte by byte. Threads may share it. Holds
+    plain values, so it stays in its process.
+
+    >>> known = TextInterner(pa.string())
+    >>> known.codes(pa.array(["b", None, "b"])).tolist(), known.codes(pa.array(["a", "b"])).tolist()
+    ([0, -1, 0], [1, 0])
+    """
+
+    def __init__(self, type_: pa.DataType) -> None:
+        self._type, self._size = type_, 0
+        self._table = _WordTable()
+        self._long: dict[tuple[int, bytes], int] = {}
+        self._texts: pa.Array | None = None
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return self._size
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held, about."""
+        return self._table.nbytes + sum(len(text) for _, text in self._long)
+
+    def codes(self, values: pa.Array, scopes: Int32Codes | None = None) -> Int32Codes:
+        """The code of each text, new codes for new ones."""
+        found = np.full(len(values), -1, np.int32)
+        for rows, block in _value_blocks(values):
+            found[rows] = self._codes_of_block(block, None if scopes is None else scopes[rows])
+        return found
+
+    def values(self, first: int = 0) -> pa.Array:
+        """The text of each code, from one on."""
+        if first:
+            return self.scoped_values(first)[1]
+        texts = self._texts
+        if texts is None or len(texts) != self._size:
+            texts = self._texts = self.scoped_values()[1]
+        return texts
+
+    def scoped_values(self, first: int = 0, count: int | None = None) -> tuple[Int32Codes, pa.Array]:
+        """The scope and the text of each code, from one on, of so many at most."""
+        with self._lock:
+            end = self._size if count is None else min(self._size, first + count)
+            keys = self._table.keys(first, end)
+            long = {code - first: key for key, code in self._long.items() if first <= code < end}
+        texts = texts_from_words(keys, self._type)
+        scopes = (keys[:, 0] >> _HALF).astype(np.int32)
+        if not long:
+            return scopes, texts
+        rows = np.array([*long], np.int64)
+        scopes[rows] = [scope for scope, _ in long.values()]
+        mask = np.zeros(len(keys), np.bool_)
+        mask[rows] = True
+        words = pa.array([long[row][1] for row in np.sort(rows).tolist()], pa.large_binary())
+        return scopes, pc.replace_with_mask(texts, pa.array(mask), words.cast(self._type))
+
+    def _codes_of_block(self, values: pa.Array, scopes: Int32Codes | None) -> Int32Codes:
+        offsets = text_offsets(values)
+        long = np.diff(offsets) > MAX_WORD_BYTES
+        if long.any():
+            return self._codes_of_mixed(values, scopes, long)
+        keys = word_rows(text_bytes(values), offsets)
+        if scopes is not None:
+            keys[:, 0] |= scopes.astype(np.uint64) << _HALF
+        hashes, known = self._table.hashes(keys), self._size
+        codes = self._table.find(keys, hashes)
+        rows = np.flatnonzero(codes < 0)
+        if len(rows):
+            with self._lock:
+                codes[rows] = self._learn_rows(keys.take(rows, axis=0), hashes[rows], known)
+        return codes
+
+    def _learn_rows(self, keys: Words, hashes: Hashes, known: int) -> Int32Codes:
+        """The codes of rows that had none when so many codes were known; new ones, unless somebody else gave them by now."""
+        codes = np.full(len(keys), -1, np.int32) if self._size == known else self._table.find(keys, hashes)
+        rows = np.flatnonzero(codes < 0)
+        if len(rows):
+            keys, hashes = keys.take(rows, axis=0), hashes[rows]
+            firsts, places = _first_rows(keys, hashes)
+            codes[rows] = places + np.int32(self._size)
+            self._table.add(keys.take(firsts, axis=0), hashes[firsts], self._size)
+            self._size += len(firsts)
+        return codes
+
+    def _codes_of_mixed(self, values: pa.Array, scopes: Int32Codes | None, long: npt.NDArray[np.bool_]) -> Int32Codes:
+        codes = np.empty(len(values), np.int32)
+        for which, one in ((~long, self._codes_of_block), (long, self._one_by_one)):
+            if which.any():
+                codes[which] = one(values.filter(pa.array(which)), None if scopes is None else scopes[which])
+        return codes
+
+    def _one_by_one(self, values: pa.Array, scopes: Int32Codes | None) -> Int32Codes:
+        """Long texts are rare, and no words are kept of them."""
+        codes = np.empty(len(values), np.int32)
+        with self._lock:
+            for row, text in enumerate(values.cast(pa.large_binary()).to_pylist()):
+                key = (0 if scopes is None else int(scopes[row]), text)
+                if key not in self._long:
+                    self._long[key] = self._size
+                    self._size += 1
+                codes[row] = self._long[key]
+        return codes
+
+
+def compact_codes(codes: Int32Codes) -> tuple[npt.NDArray[np.int64], Int32Codes]:
+    """The codes in use, in order, and for each code its place among them.
+
+    >>> [part.tolist() for part in compact_codes(np.array([7, 2, 7], np.int32))]
+    [[2, 7], [1, 0, 1]]
+    """
+    if not len(codes) or SPARSE_RATIO * len(codes) < int(codes.max()):
+        used, places = np.unique(codes, return_inverse=True)
+        return used.astype(np.int64), places.astype(np.int32)
+    there = np.zeros(int(codes.max()) + 1, np.bool_)
+    there[codes] = True
+    return np.flatnonzero(there), (np.cumsum(there, dtype=np.int32) - np.int32(1))[codes]
+
+
+class _WordTable:
+    """An open hash table: per slot a tag of the hash and a code; per code its words, which decide.
+
+    Who only looks needs no lock: what a slot points at stands there before the slot does, and arrays are replaced, not cut.
+    """
+
+    def __init__(self) -> None:
+        self._slots = np.full(1024, _FREE, np.uint64)
+        self._known: Words = np.empty((0, 1), np.uint64)
+        self._hashes: Hashes = np.empty(0, np.uint64)
+        self._odd = random_multipliers(2 + MAX_WORD_BYTES // WORD_BYTES)
+
+    @property
+    def nbytes(self) -> int:
+        return int(self._slots.nbytes + self._known.nbytes + self._hashes.nbytes)
+
+    def hashes(self, keys: Words) -> Hashes:
+        """A hash of each row, by multipliers that nobody outside knows."""
+        return hash_rows(keys, self._odd)
+
+    def find(self, keys: Words, hashes: Hashes) -> Int32Codes:
+        """The code of each row, -1 where it is not known."""
+        slots, known = self._slots, self._known
+        at = (hashes & np.uint64(len(slots) - 1)).astype(np.int64)
+        codes = _find_tags(slots, hashes, at)
+        wrong = _differing_rows(known, codes, keys)
+        while len(wrong):
+            at[wrong] += 1
+            places = at[wrong]
+            codes[wrong] = _find_tags(slots, hashes[wrong], places)
+            at[wrong] = places
+            wrong = wrong[_differing_rows(known, codes[wrong], keys[wrong])]
+        return codes
+
+    def keys(self, first: int, end: int) -> Words:
+        """The words of the codes from one on; no text for those that are not of this table."""
+        self._reserve(end, 1)
+        found = self._known[first:end].copy()
+        found[found[:, 0] == _FREE] = 0
+        return found
+
+    def add(self, keys: Words, hashes: Hashes, first: int) -> None:
+        """Takes in distinct rows that are not known, with the codes from one on."""
+        end = first + len(keys)
+        self._reserve(end, keys.shape[1])
+        self._known[first:end, : keys.shape[1]] = keys
+        self._hashes[first:end] = hashes
+        if 2 * end > len(self._slots):
+            slots = np.full(1 << (4 * end).bit_length(), _FREE, np.uint64)
+            every = np.flatnonzero(self._known[:end, 0] != _FREE)
+            _insert_rows(slots, self._hashes[every], every)
+            self._slots = slots
+        else:
+            _insert_rows(self._slots, hashes, np.arange(first, end))
+
+    def _reserve(self, rows: int, width: int) -> None:
+        """Room for so many codes, and for texts of so many words; a code that is not of this table has a mark for words."""
+        if rows > len(self._known) or width > self._known.shape[1]:
+            grown = np.zeros((max(rows + rows // 2, 1024), max(width, self._known.shape[1])), np.uint64)
+            grown[:, 0] = _FREE
+            grown[: len(self._known), : self._known.shape[1]] = self._known
+            self._known = grown
+            self._hashes = np.concatenate([self._hashes, np.zeros(len(grown) - len(self._hashes), np.uint64)])
+
+
+def _find_tags(slots: Hashes, hashes: Hashes, at: Ints) -> Int32Codes:
+    """The first code with the tag of each hash, from these places on, which move along; -1 where there is none."""
+    last, tags = len(slots) - 1, hashes >> _HALF
+    at &= last
+    entries = slots[at]
+    others = np.flatnonzero((entries >> _HALF != tags) & (entries != _FREE))
+    while len(others):
+        at[others] = (at[others] + 1) & last
+        entries[others] = slots[at[others]]
+        others = others[(entries[others] >> _HALF != tags[others]) & (entries[others] != _FREE)]
+    return entries.astype(np.uint32).view(np.int32)
+
+
+def _differing_rows(known: Words, codes: Int32Codes, keys: Words) -> Ints:
+    """The rows that have a code whose words are not theirs. A text with more words than are known has another length."""
+    if not len(known):
+        return np.empty(0, np.int64)
+    width = min(known.shape[1], keys.shape[1])
+    other = known.take(codes, axis=0, mode="wrap")[:, :width] != keys[:, :width]
+    rows = np.flatnonzero(other) // width
+    return _unique_rows(rows[codes[rows] >= 0])
+
+
+def _insert_rows(slots: Hashes, hashes: Hashes, codes: npt.NDArray[Any]) -> None:
+    """Puts distinct rows into free slots."""
+    last = len(slots) - 1
+    entries = (hashes >> _HALF << _HALF) | codes.astype(np.uint64)
+    at, todo = (hashes & np.uint64(last)).astype(np.int64), np.arange(len(codes))
+    while len(todo):
+        free = todo[slots[at[todo]] == _FREE]
+        slots[at[free]] = entries[free]
+        todo = todo[slots[at[todo]] != entries[todo]]
+        at[todo] = (at[todo] + 1) & last
+
+
+def _first_rows(keys: Words, hashes: Hashes) -> tuple[Ints, Int32Codes]:
+    """The first row of each distinct key, in order, and for each row which of these it is."""
+    firsts, places = _encode_rows(pa.array(hashes))
+    if (keys.take(firsts[places], axis=0) == keys).all():
+        return firsts, places
+    return _encode_rows(_rows_as_bytes(keys))
+
+
+def _encode_rows(rows: pa.Array) -> tuple[Ints, Int32Codes]:
+    encoded = rows.dictionary_encode()
+    places: Int32Codes = encoded.indices.to_numpy()
+    return np.flatnonzero(np.diff(np.maximum.accumulate(places), prepend=-1)), places
+
+
+def _rows_as_bytes(keys: Words) -> pa.Array:
+    """Each row's words as bytes of a fixed number."""
+    whole = np.ascontiguousarray(keys)
+    width = whole.shape[1] * WORD_BYTES
+    return pa.Array.from_buffers(pa.binary(width), len(whole), [None, pa.py_buffer(whole.reshape(-1))])
+
+
+def _unique_rows(rows: Ints) -> Ints:
+    """Rows in order, each once."""
+    return rows[np.diff(rows, prepend=-1) > 0]
+
+
+def _value_blocks(values: pa.Array) -> Iterator[tuple[npt.NDArray[Any] | slice, pa.Array]]:
+    """The texts that are there, in blocks, and which rows they are."""
+    if values.null_count:
+        rows = np.flatnonzero(np.asarray(values.is_valid()))
+        values = values.drop_null()
+        for start in range(0, len(values), BLOCK_ROWS):
+            yield rows[start : start + BLOCK_ROWS], values.slice(start, BLOCK_ROWS)
+        return
+    for start in range(0, len(values), BLOCK_ROWS):
+        yield slice(start, start + BLOCK_ROWS), values.slice(start, BLOCK_ROWS)

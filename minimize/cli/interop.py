@@ -1,0 +1,86 @@
+"""Commands for other formats: `import`, `export`, and `check` (records against a JSON Schema)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from minimize.cli import options
+from minimize.interop import EXPORTS, FORMATS, IMPORTS
+from minimize.interop.model import ExportRequest
+
+
+@click.command(name="import")
+@click.argument("format_", type=click.Choice(IMPORTS), metavar="FORMAT")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False), metavar="FILE")
+@click.argument("folder", type=click.Path(file_okay=False), metavar="[DIR]", required=False)
+@click.option("--object", "choice", metavar="NAME", help="Which of several tables or objects of the document.")
+@click.option(
+    "--data", type=options.DataPathParameter(exists=True), metavar="DATA", help="Write a pipeline over DATA, too."
+)
+@options.as_json
+def import_command(
+    format_: str, file: str, folder: str | None, choice: str | None, data: str | None, as_json: bool
+) -> None:
+    """A policy from FILE in which every field is dropped, with what is proposed above each: into DIR, else printed.
+
+    FORMAT: jsonschema (draft 4 to 2020-12), odcs (Open Data Contract Standard 3), allowlist (`table: {field: keep|hash}`).
+    """
+    from minimize.interop.convert import import_into, import_policy
+
+    if folder is None:
+        if data is not None:
+            raise click.UsageError("--data goes with a folder to write to")
+        text = import_policy(format_, file, choice=choice)
+        options.print_result({"policy": text}, as_json, text.rstrip("\n"))
+        return
+    files = [str(path) for path in import_into(format_, file, folder, choice=choice, data=data)]
+    next_ = f"next: read it, then `minimize init {folder} --accept FIELD`"
+    body = {"files": files, "format": FORMATS[format_].about}
+    options.print_result(body, as_json, "\n".join([*(f"wrote {path}" for path in files), next_]))
+
+
+@click.command(name="export")
+@click.argument("format_", type=click.Choice(EXPORTS), metavar="FORMAT")
+@click.argument("path", type=click.Path(), metavar="PATH")
+@click.option("--of", "name", metavar="NAME", help="Of this output alone, or of `source`: the records as they come in.")
+@click.option("--pipeline", type=click.Path(), metavar="PIPELINE", help="What made the output, if it does not tell.")
+@click.option("--out", type=click.Path(dir_okay=False), metavar="FILE", help="Write here instead of printing.")
+@options.as_json
+def export_command(
+    format_: str, path: str, name: str | None, pipeline: str | None, out: str | None, as_json: bool
+) -> None:
+    """What PATH says, as a document of FORMAT.
+
+    jsonschema, odcs and fideslang are of a pipeline (or a policy, with `--of source`); openlineage is of an output folder, one
+    event a line, from its receipts. --json gives JSON where a format is YAML otherwise.
+    """
+    from minimize.interop.convert import export_document
+
+    text = export_document(format_, ExportRequest(path, name, as_json, pipeline))
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        Path(out).write_text(text, encoding="utf-8")
+        click.echo(f"wrote {out}")
+
+
+@click.command()
+@click.argument("data", type=options.DataPathParameter(exists=True))
+@click.option("--schema", required=True, type=click.Path(exists=True, dir_okay=False), metavar="FILE")
+@options.as_json
+def check_command(data: str, schema: str, as_json: bool) -> int:
+    """How many records of DATA (NDJSON) do not obey the JSON Schema in FILE, and which of its keywords; exit 1 if any does not.
+
+    Wants jsonschema-rs: pip install 'minimize[exchange]'.
+    """
+    from minimize.interop.schema_validation import validate_records
+
+    found = validate_records(data, schema)
+    failed = found.records - found.valid
+    lines = [f"{each.records:>9,}  {each.keyword}  {each.place}".rstrip() for each in found.broken]
+    head = f"{found.records:,} records against {found.draft}: {failed:,} do not obey it"
+    options.print_result(asdict(found), as_json, "\n".join([head, *lines]))
+    return 1 if failed else 0

@@ -1,0 +1,81 @@
+"""Text output: line width, escaping of control characters, findings, the progress bar."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import click
+
+from minimize.cli import options
+from minimize.errors import Finding
+
+MIN_WIDTH, DEFAULT_WIDTH, MAX_WIDTH = 60, 100, 120
+
+
+def line_width() -> int:
+    """Characters a line."""
+    return min(max(shutil.get_terminal_size().columns, MIN_WIDTH), MAX_WIDTH) if sys.stdout.isatty() else DEFAULT_WIDTH
+
+
+def single_line(text: str) -> str:
+    r"""The text without what would end the line, or move the cursor of a terminal: such characters are spelled out.
+
+    >>> single_line("contoso\n1  forged"), single_line("Zürich 株")
+    ('contoso\\n1  forged', 'Zürich 株')
+    """
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
+    )
+
+
+_SEVERITY_COLORS = {"error": "red", "warning": "yellow"}
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """Prints findings to stdout."""
+    for finding in findings:
+        place = ":".join(str(part) for part in (finding.file, finding.line) if part is not None)
+        word = click.style(finding.severity, fg=_SEVERITY_COLORS[finding.severity])
+        field = f" {click.style(finding.field, bold=True)}:" if finding.field else ""
+        click.echo(f"{place + ': ' if place else ''}{word} {finding.code}{field} {finding.message}")
+        if finding.hint:
+            click.echo(f"    {click.style('hint', dim=True)} {finding.hint}")
+
+
+def severity_counts(findings: Sequence[Finding]) -> str:
+    """How many of which severity."""
+    errors = sum(finding.severity == "error" for finding in findings)
+    return f"{errors} error(s), {len(findings) - errors} warning(s)"
+
+
+def print_lint_findings(findings: Sequence[Finding], fail_on: str, as_json: bool) -> int:
+    """Prints what lint found, as JSON for machines; gives the exit code that `--fail-on` asks for."""
+    if as_json:
+        click.echo(json.dumps({"findings": [finding.as_json() for finding in findings]}, indent=2))
+    else:
+        print_findings(findings)
+        click.echo(severity_counts(findings))
+    return 1 if any(finding.severity in options.FAILING_SEVERITIES[fail_on] for finding in findings) else 0
+
+
+AdvanceProgress = Callable[[int, int], None]
+"""Told how many parts are done, of how many."""
+
+
+@contextmanager
+def progress_bar() -> Iterator[AdvanceProgress]:
+    """What a run may call after each part; it shows a bar on a terminal and does nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda done, of: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("minimizing"), BarColumn(), MofNCompleteColumn(), TextColumn("files"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("minimizing", total=None)
+        yield lambda done, of: bar.update(task, completed=done, total=of)

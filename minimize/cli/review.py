@@ -1,0 +1,190 @@
+"""Commands for reviewers: `diff`, `explain`, `test` (fixtures of a pipeline), `policy approve`."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from minimize.cli import options
+from minimize.cli.options import TIME
+from minimize.cli.printing import single_line
+
+if TYPE_CHECKING:
+    from minimize.review.approval import ApprovalResult
+    from minimize.review.changes import ChangeReport
+    from minimize.review.explain import FieldExplanation
+    from minimize.review.fixtures import FixtureFailure, FixtureResults
+
+
+@click.command()
+@click.argument("old")
+@click.argument("new")
+@click.argument("path", required=False)
+@click.option("--allow", multiple=True, metavar="CODE", help="A code that may loosen, or `all`; as often as needed.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print the changes as Markdown, for a pull request.")
+@options.as_json
+def diff_command(old: str, new: str, path: str | None, allow: tuple[str, ...], as_markdown: bool, as_json: bool) -> int:
+    """What changed from OLD to NEW, graded: tightens, loosens, neutral. Exits with 1 where something loosens.
+
+    OLD and NEW are policies, pipelines, recipients, access files, or folders of these; each may be REVISION:PATH of git.
+    `minimize diff main pipelines/` compares with what a path was in a revision, `minimize diff v1 v2 pipelines/` two revisions.
+    """
+    from minimize.review.changes import changes_markdown
+    from minimize.review.diff import diff
+
+    if as_json and as_markdown:
+        raise click.UsageError("--json or --markdown, not both")
+    changes = diff(old, new, path, allow=allow)
+    if as_json:
+        click.echo(json.dumps(changes.as_json(), indent=2))
+    elif as_markdown:
+        click.echo(changes_markdown(changes))
+    else:
+        print_changes(changes)
+    return 1 if changes.not_allowed else 0
+
+
+def print_changes(changes: ChangeReport) -> None:
+    """Prints the changes as a table."""
+    from minimize.cli.tables import print_matrix
+    from minimize.review.changes import headline
+
+    if changes.changes:
+        rows = [
+            (
+                change.code,
+                (
+                    f"{change.grade} (allowed)" if changes.is_allowed(change) else change.grade,
+                    single_line(change.about or ""),
+                    single_line(change.message),
+                    single_line(change.place),
+                ),
+            )
+            for change in changes.changes
+        ]
+        print_matrix("code", ("grade", "about", "change", "where"), rows)
+    click.echo(headline(changes))
+
+
+@click.command()
+@options.pipeline
+@click.argument("field")
+@click.option("--tenant", type=options.ID, metavar="T", help="For one tenant, whose settings decide.")
+@click.option("--at", type=TIME, metavar="TIME", help="As of this time (ISO 8601), not now.")
+@click.option("--record", metavar="FILE:LINE", help="For one record (a line of NDJSON, a row of CSV or Parquet).")
+@click.option("--settings", type=click.Path(), metavar="PATH", help="Collection settings, CSV or Parquet.")
+@options.keys
+@options.as_json
+def explain_command(
+    pipeline: str,
+    field: str,
+    tenant: str | None,
+    at: str | None,
+    record: str | None,
+    settings: str | None,
+    keys: str | None,
+    as_json: bool,
+) -> None:
+    """Why FIELD leaves PIPELINE as it does, or does not: step by step, from the rule to the form.
+
+    With --record the record goes through the stages of a run; what becomes of it is told, and none of its values.
+    """
+    from minimize.review.explain import explain
+
+    found = explain(pipeline, field, tenant=tenant, at=at, record=record, settings=settings, keys=keys)
+    options.print_result(found.as_json(), as_json, _explanation_text(found))
+
+
+def _explanation_text(found: FieldExplanation) -> str:
+    whom = f" for tenant {found.tenant}" if found.tenant else f" in {found.record}" if found.record else ""
+    when = f", as of {found.at:%Y-%m-%dT%H:%M:%SZ}" if found.at else ""
+    lines = [f"{found.field} in {found.pipeline}{whom}{when}: {found.outcome}"]
+    lines += [f"{number:>2} {line}" for number, step in enumerate(found.steps, 1) for line in [_step_text(str(step))]]
+    unknown = [] if found.unknown_tenant is None else [single_line(str(found.unknown_tenant))]
+    return "\n".join([*lines, f"so: {single_line(found.why)}", *unknown])
+
+
+def _step_text(text: str) -> str:
+    return "\n".join(map(single_line, text.split("\n")))
+
+
+@click.command()
+@options.pipeline
+@click.option(
+    "--at", type=TIME, metavar="TIME", help="As of this time (ISO 8601), not the latest event time of the fixtures."
+)
+@click.option("--settings", type=click.Path(), metavar="PATH", help="Collection settings, CSV or Parquet.")
+@click.option("--show", is_flag=True, help="Print the values that differ, too.")
+@options.as_json
+def try_fixtures_command(pipeline: str, at: str | None, settings: str | None, show: bool, as_json: bool) -> int:
+    """Try the fixtures in the folder tests/ beside PIPELINE, with keys of their own; nothing is written.
+
+    Every record of NAME.pass.ndjson must leave, none of NAME.fail.ndjson may (of NAME.REASON.fail.ndjson: for that reason), and
+    the rows of NAME.pass.ndjson must be those of NAME.expect.ndjson (.csv, .parquet), in order; expect.ndjson is of all of them.
+
+    expect.AGGREGATE.ndjson is of an aggregate over all of them. Aggregates that wait for late rows (`late`) are not tried: what
+    they publish depends on batches and earlier receipts, and fixtures have neither. `minimize run` into another --output shows
+    them.
+    """
+    from minimize.review.fixtures import try_fixtures
+
+    done = try_fixtures(pipeline, now=datetime.now(UTC), at=at, settings=settings)
+    click.echo(json.dumps(done.as_json(show), indent=2) if as_json else _fixtures_text(done, show))
+    return 1 if done.failures else 0
+
+
+def _fixtures_text(done: FixtureResults, show: bool) -> str:
+    lines = [_failure_line(each, show) for each in done.failures]
+    head = f"{done.records:,} records tried, {done.rows:,} rows compared, as of {done.at:%Y-%m-%dT%H:%M:%SZ}"
+    return "\n".join(
+        [*lines, f"{head}: {len(done.failures)} not as the fixtures say" if lines else f"{head}: all as they say"]
+    )
+
+
+def _failure_line(each: FixtureFailure, show: bool) -> str:
+    place = ":".join(str(part) for part in (each.file, each.line) if part is not None)
+    field = f" {single_line(each.field)}:" if each.field else ""
+    values = f" ({each.expected!r} was expected, {each.found!r} leaves)" if show and each.code == "F006" else ""
+    return f"{place}: {each.code}{field} {each.message}{single_line(values)}"
+
+
+@click.group(name="policy")
+def policy_group() -> None:
+    """Approve a policy as it is."""
+
+
+@policy_group.command("approve")
+@click.argument("policy", type=click.Path())
+@click.option("--by", metavar="NAME", help="Who approves; else MINIMIZE_ACTOR, else the system's user.")
+@options.only_ledger
+@options.keys
+@options.as_json
+def approve_command(policy: str, by: str | None, ledger: str | None, keys: str | None, as_json: bool) -> None:
+    """Write into POLICY that it is approved as it is: `approved: {by, on, digest}`.
+
+    The digest is of what the policy says, hierarchies included; comments and layout may change afterwards. A policy in which
+    `minimize lint` finds an error is not approved. Who is taken as the approver, and where that name comes from, is printed.
+    """
+    from minimize.review.approval import approve as signed
+
+    done = signed(policy, by=by, ledger=ledger, keys=keys)
+    options.print_result(done.as_json(), as_json, _approval_text(done))
+
+
+def _approval_text(done: ApprovalResult) -> str:
+    name, whence = f"{done.policy} version {done.version}", f"who approves is taken from {_NAME_SOURCES[done.named]}"
+    if not done.changed:
+        said = f"{name} is approved already, by {done.approved.by} on {done.approved.on}; nothing was changed"
+        return f"{said}\n{whence}"
+    log = "the audit log was told" if done.recorded else "no ledger is named, so the audit log was not told"
+    return f"{name} approved by {done.approved.by} on {done.approved.on}, in {done.file}; {log}\n{whence}"
+
+
+_NAME_SOURCES: Final = {
+    "--by": "--by",
+    "MINIMIZE_ACTOR": "MINIMIZE_ACTOR",
+    "system": "the system's user: neither --by nor MINIMIZE_ACTOR names anybody",
+}

@@ -1,0 +1,294 @@
+"""Evaluation of consents: acts as columns, the act that decides for each tenant at a time, and the answer for each row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.consent.terms import ENDING_STATES, VALID_STATES, ConsentTerms, current_terms, parse_terms
+from minimize.identifiers import canonical_column, canonical_text
+from minimize.recipients import Recipient
+
+if TYPE_CHECKING:
+    from minimize.ledger.consents import ConsentAct
+    from minimize.ledger.ledger import Ledger
+
+Microseconds = npt.NDArray[np.int64]
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_TICK: Final = timedelta(microseconds=1)
+NEVER: Final = np.iinfo(np.int64).max
+NO_ACT: Final = -1
+
+
+@dataclass(frozen=True)
+class ConsentHistory:
+    """Acts as columns, in the order of recording; times in microseconds since 1970 (UTC), `tenants` as places in `known`."""
+
+    acts: tuple[ConsentAct, ...]
+    known: tuple[str, ...]
+    tenants: npt.NDArray[np.int64]
+    valid_from: Microseconds
+    recorded_at: Microseconds
+    expires_at: Microseconds
+    ends: npt.NDArray[np.bool_]
+    asks: npt.NDArray[np.bool_]
+
+    @classmethod
+    def from_acts(cls, acts: Sequence[ConsentAct], *, fold: bool = False) -> ConsentHistory:
+        """The history that these acts make. With `fold`, tenants that differ in case alone are one tenant."""
+        tenants = [canonical_text(act.tenant_id, fold=fold) for act in acts]
+        known = {tenant: place for place, tenant in enumerate(dict.fromkeys(tenants))}
+        return cls(
+            tuple(acts),
+            tuple(known),
+            np.array([known[tenant] for tenant in tenants], np.int64),
+            np.array([utc_microseconds(act.valid_from) for act in acts], np.int64),
+            np.array([utc_microseconds(act.recorded_at) for act in acts], np.int64),
+            np.array([NEVER if act.expires_at is None else utc_microseconds(act.expires_at) for act in acts], np.int64),
+            np.array([act.state in ENDING_STATES for act in acts], np.bool_),
+            np.array([act.state == "requested" for act in acts], np.bool_),
+        )
+
+    def deciding(self, when: datetime | Microseconds, run: datetime) -> npt.NDArray[np.int64]:
+        """Of each known tenant the act that decides at a time, as it was known at the run's; `NO_ACT` where none does.
+
+        Takes one time, or one for each known tenant in microseconds since 1970.
+
+        The latest that is valid by then decides, among equals the one that was recorded last. But whatever refuses, withdraws
+        or ends also ends all that was recorded before it, even what was to be valid from a later time. What was recorded before
+        is told by the ledger's order and by no clock.
+        """
+        began = self._seen(run) & (self.valid_from <= self._own(when))
+        latest = self._last(began & ~self.asks, self.valid_from)
+        ending = self._last(began & self.ends)
+        return np.maximum(latest, ending)
+
+    def requested(self, when: datetime | Microseconds, run: datetime) -> npt.NDArray[np.int64]:
+        """Of each known tenant the latest request."""
+        return self._last(self._seen(run) & self.asks & (self.valid_from <= self._own(when)), self.valid_from)
+
+    def upcoming(self, when: datetime | Microseconds, run: datetime) -> npt.NDArray[np.int64]:
+        """Of each known tenant a consent that is known of, and valid from a later time only."""
+        later = self._seen(run) & ~self.asks & ~self.ends & (self.valid_from > self._own(when))
+        return self._last(later, self.valid_from)
+
+    def changes(self, run: datetime) -> Microseconds:
+        """Of each known tenant the instants at which what decides may change, ascending, a row each; `NEVER` fills the rest."""
+        seen = self._seen(run) & ~self.asks
+        tenants = np.concatenate([self.tenants[seen], self.tenants[seen]])
+        instants = np.concatenate([self.valid_from[seen], self.expires_at[seen]])
+        pairs = np.unique(np.stack([tenants, instants])[:, instants != NEVER], axis=1)
+        counts = np.bincount(pairs[0], minlength=len(self.known))
+        found = np.full((len(self.known), max(counts.max(initial=0), 1)), NEVER, np.int64)
+        found[pairs[0], np.arange(pairs.shape[1]) - (np.cumsum(counts) - counts)[pairs[0]]] = pairs[1]
+        return found
+
+    def _own(self, when: datetime | Microseconds) -> Microseconds | int:
+        """The time of each act's tenant."""
+        return utc_microseconds(when) if isinstance(when, datetime) else when[self.tenants]
+
+    def _seen(self, run: datetime) -> npt.NDArray[np.bool_]:
+        return self.recorded_at <= utc_microseconds(run)
+
+    def _last(self, among: npt.NDArray[np.bool_], times: Microseconds | None = None) -> npt.NDArray[np.int64]:
+        """Of each known tenant the last of some acts: by these times, among equals (or without) as they were recorded."""
+        order = np.flatnonzero(among)
+        order = order if times is None else order[np.argsort(times[order], kind="stable")]
+        last = np.full(len(self.known), NO_ACT, np.int64)
+        last[self.tenants[order]] = order  # of several, the last one stays
+        return last
+
+
+def utc_microseconds(time: datetime) -> int:
+    """Microseconds since 1970, exactly."""
+    return (time - _EPOCH) // _TICK
+
+
+ConsentDecision = tuple[str | None, str | None]
+"""Of one tenant: the id of the consent, or why there is none."""
+NOT_ASKED: ConsentDecision = (None, "none")
+
+
+@dataclass(frozen=True)
+class ConsentAnswer:
+    """Whether each row's tenant agreed: decided once a tenant, spread over the rows.
+
+    known      the tenants that were decided about, with a last decision for all others (null, too)
+    places     of each row the place of its tenant's decision
+    """
+
+    known: tuple[str, ...]
+    decisions: tuple[ConsentDecision, ...]
+    places: pa.Array
+
+    @cached_property
+    def valid(self) -> pa.BooleanArray:
+        """Of each row whether its tenant agreed; never null."""
+        return pa.array([reason is None for _, reason in self.decisions], pa.bool_()).take(self.places)
+
+    @cached_property
+    def ids(self) -> pa.StringArray:
+        """Of each row the consent that permits it; null where none does."""
+        return pa.array([consent for consent, _ in self.decisions], pa.string()).take(self.places)
+
+    @cached_property
+    def reasons(self) -> pa.StringArray:
+        """Of each row why there is no consent, by stable word; null where there is one."""
+        return pa.array([reason for _, reason in self.decisions], pa.string()).take(self.places)
+
+    @property
+    def consents(self) -> tuple[str, ...]:
+        """The consents that permit some row, sorted."""
+        seen = np.flatnonzero(self._rows)
+        return tuple(sorted(consent for place in seen if (consent := self.decisions[place][0]) is not None))
+
+    @property
+    def tenants(self) -> Mapping[str | None, int]:
+        """How many tenants among the rows have a consent (None), or lack one for this reason."""
+        counts: dict[str | None, int] = {}
+        for place in np.flatnonzero(self._rows[:-1]):
+            reason = self.decisions[place][1]
+            counts[reason] = counts.get(reason, 0) + 1
+        return counts
+
+    @cached_property
+    def _rows(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """How many rows each decision stands for."""
+        return np.bincount(self.places.to_numpy(zero_copy_only=False), minlength=len(self.decisions))
+
+
+def spread_decisions(
+    known: Sequence[str], decisions: Sequence[ConsentDecision], others: ConsentDecision, tenants: pa.Array
+) -> ConsentAnswer:
+    """The answer for a column of tenants, from the decisions about those that are known."""
+    asked = canonical_column(tenants.combine_chunks() if isinstance(tenants, pa.ChunkedArray) else tenants)
+    if pa.types.is_dictionary(asked.type):
+        words = _tenant_positions(known, asked.dictionary)
+        places = pc.fill_null(words.take(asked.indices), len(known))
+    else:
+        places = _tenant_positions(known, asked)
+    return ConsentAnswer(tuple(known), (*decisions, others), places)
+
+
+def _tenant_positions(known: Sequence[str], asked: pa.Array) -> pa.Array:
+    texts = asked if pa.types.is_string(asked.type) else asked.cast(pa.string())
+    return pc.fill_null(pc.index_in(texts, pa.array(known, pa.string())), len(known))
+
+
+@dataclass(frozen=True)
+class Consents:
+    """All that was recorded about consents, in the order of recording."""
+
+    acts: tuple[ConsentAct, ...]
+
+    def effective_at(self, run: datetime, event: datetime | None = None) -> EffectiveConsents:
+        """The consents as they are known at the time of the run (of sharing).
+
+        With the time of an event a consent must hold at both, each time by what is known at the run's.
+        """
+        return EffectiveConsents(self, run, event)
+
+    def history(self, recipient: str, function: str, *, fold: bool = False) -> ConsentHistory:
+        """The acts about one function. With `fold`, tenants that differ in case alone are one tenant."""
+        if fold:
+            acts = (act for act in self.acts if (act.recipient, act.function) == (recipient, function))
+            return ConsentHistory.from_acts(tuple(acts), fold=True)
+        return self._histories.get((recipient, function)) or ConsentHistory.from_acts(())
+
+    @cached_property
+    def _histories(self) -> dict[tuple[str, str], ConsentHistory]:
+        found: dict[tuple[str, str], list[ConsentAct]] = {}
+        for act in self.acts:
+            found.setdefault((act.recipient, act.function), []).append(act)
+        return {key: ConsentHistory.from_acts(acts) for key, acts in found.items()}
+
+
+@dataclass(frozen=True)
+class EffectiveConsents:
+    """Consents at one time."""
+
+    consents: Consents
+    run: datetime
+    event: datetime | None = None
+
+    def evaluate(
+        self, recipient: Recipient, function: str, tenants: pa.Array, fields: Sequence[str] | None = None
+    ) -> ConsentAnswer:
+        """Of each row whether its tenant agreed to the function as the recipient's file has it now.
+
+        Takes the tenants (text, dictionary-encoded or in chunks, too), and which of the function's fields are to leave, else
+        all that can. Nulls: a null tenant agreed to nothing. What is not known, not covered or not there is no consent.
+        """
+        if recipient.function(function) is None:
+            return spread_decisions((), (), (None, "no_function"), tenants)
+        wanted = current_terms(recipient, function)
+        history = self.consents.history(recipient.recipient, function)
+        covering = TermsCoverage(history, wanted, fields)
+        decisions = [covering.decisions_at(when, self.run) for when in self.times]
+        return spread_decisions(
+            history.known, [_first_without_consent(each) for each in zip(*decisions, strict=True)], NOT_ASKED, tenants
+        )
+
+    @property
+    def times(self) -> tuple[datetime, ...]:
+        """The times at which a consent must hold: the run's first."""
+        return (self.run,) if self.event is None else (self.run, self.event)
+
+
+def load_consents(ledger: Ledger, *, recipient: str | None = None) -> Consents:
+    """The consents of an open ledger, of one recipient where it is named. Raises LedgerError."""
+    from minimize.ledger.consents import read_consent_acts
+
+    return Consents(tuple(read_consent_acts(ledger, recipient=recipient)))
+
+
+class TermsCoverage:
+    """Which deciding acts cover the terms that are wanted, for some fields or for all."""
+
+    def __init__(self, history: ConsentHistory, wanted: ConsentTerms, fields: Sequence[str] | None = None) -> None:
+        self._history, self._wanted = history, wanted
+        self._fields = tuple(wanted.forms if fields is None else fields)
+        self._lacks: dict[str, str | None] = {}
+
+    def decisions_at(self, when: datetime | Microseconds, run: datetime) -> list[ConsentDecision]:
+        """Of each known tenant the consent, or why there is none; at one time, or at one for each tenant."""
+        history = self._history
+        found = history.deciding(when, run)
+        ahead, asked = history.upcoming(when, run), history.requested(when, run)
+        each = np.full(len(found), utc_microseconds(when), np.int64) if isinstance(when, datetime) else when
+        return [self._decision(places, time) for *places, time in _zip_columns(found, ahead, asked, each)]
+
+    def _decision(self, places: Sequence[int], when: int) -> ConsentDecision:
+        place, ahead, asked = places
+        if place == NO_ACT:
+            return None, "not_yet" if ahead != NO_ACT else "requested" if asked != NO_ACT else "none"
+        act = self._history.acts[place]
+        if act.state not in VALID_STATES:
+            return None, act.state
+        if self._history.expires_at[place] <= when:
+            return None, "expired"
+        lacks = self._lack(act.terms)
+        return (act.id, None) if lacks is None else (None, lacks)
+
+    def _lack(self, terms: str) -> str | None:
+        """The same terms were agreed to by many tenants: each is compared once."""
+        if terms not in self._lacks:
+            self._lacks[terms] = parse_terms(terms).lacks(self._wanted, self._fields)
+        return self._lacks[terms]
+
+
+def _zip_columns(*columns: npt.NDArray[np.int64]) -> Iterator[tuple[int, ...]]:
+    return zip(*(column.tolist() for column in columns), strict=True)
+
+
+def _first_without_consent(decisions: Sequence[ConsentDecision]) -> ConsentDecision:
+    """The first that lacks a consent decides; where none does, the consent of the run's time."""
+    return next((decision for decision in decisions if decision[1] is not None), decisions[0])

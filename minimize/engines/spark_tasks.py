@@ -1,0 +1,307 @@
+"""Tasks of the Spark engine: the stages of the local engine for one share of the input, and merging of their results.
+
+A task names the keyring's file and holds no key; the process that runs it opens the keyring. It returns counts, tallies and
+the names of files. An error is returned as one of ours, so that no other process prints or logs a value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from minimize.arrow.batch import Batch, Stage
+from minimize.engines.base import DiscardingQuarantine, Job, derive_row_key, derive_sketch_key
+from minimize.engines.local import PartitionResult, ShareWorker
+from minimize.engines.passes import (
+    InputShare,
+    TopTallies,
+    aggregate_tallies,
+    empty_dictionaries,
+    empty_top_values,
+    event_day_tallies,
+    generalize_stage,
+    run_stages,
+    top_fields_job,
+    until_tally_stage,
+)
+from minimize.errors import INTERNAL_ERROR, ConfigurationError, MinimizeError, call_redacted
+from minimize.keys import Keyring
+from minimize.output.quarantine import QuarantineWriter
+from minimize.output.worker_files import WorkerFiles
+from minimize.settings.model import Settings
+from minimize.settings.tokenized import TokenizedSettings
+from minimize.sources.base import Sink, WrittenFile
+from minimize.spill import SpillSpace
+from minimize.stages.deduplicate import (
+    DeduplicateRecords,
+    DeduplicateTally,
+    DuplicateRule,
+    digest_words,
+    select_survivors,
+)
+from minimize.techniques.base import Technique
+from minimize.text import installed_version
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ShareSurvivors:
+    """The records that stay and that one share lets through: their digests, ascending, and how many equals it has."""
+
+    rows: npt.NDArray[Any] = field(repr=False)
+    counts: npt.NDArray[np.int64] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ShareInput:
+    """One share of the input, by its number; what stays of it, where duplicates were found."""
+
+    number: int
+    parts: InputShare
+    survivors: ShareSurvivors | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult(Generic[T]):
+    """What came of some shares, or what was wrong with the first of them that failed; `number` is the first share's."""
+
+    number: int
+    result: T | MinimizeError
+
+
+class MergeResults(Protocol[T]):
+    """What came of several shares as one."""
+
+    def __call__(self, job: Job, results: Iterable[T], /) -> T:
+        """Takes them in any order, each when the one before was taken in."""
+        ...
+
+
+class ShareTask(Protocol[T_co]):
+    """Something to be done with a share."""
+
+    def __call__(self, job: Job, load: ShareInput, attempt: str) -> T_co:
+        """What came of it. Takes a name that no other attempt has."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteJob(Generic[T]):
+    """A job without its keys, the path of their keyring, and the work to be done."""
+
+    job: Job
+    keyring: Path | None
+    work: ShareTask[T]
+    versions: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def from_job(cls, job: Job, work: ShareTask[T]) -> RemoteJob[T]:
+        """The errand of a job. Raises ConfigurationError for keys that do not stand in a file."""
+        if not isinstance(job.keys, Keyring | None):
+            raise ConfigurationError("other processes open keys by their path", hint="give a keyring file")
+        path = None if job.keys is None else job.keys.path
+        return cls(replace(job, keys=None, row_key=b"", sketch_key=b"", memos={}), path, work, _package_versions())
+
+    def open_job(self) -> Job:
+        """The job with its keys, opened here. Raises KeyringError, and ConfigurationError where other code would run."""
+        other = [name for name, _ in {*self.versions} - {*_package_versions()}]
+        if other:
+            hint = "install the same versions everywhere"
+            raise ConfigurationError(f"{', '.join(sorted(other))}: not the version of the driver", hint=hint)
+        keys = None if self.keyring is None else Keyring.load(self.keyring)
+        return replace(
+            self.job,
+            keys=keys,
+            row_key=derive_row_key(keys),
+            sketch_key=derive_sketch_key(keys),
+            aside=shared_memory_budget(keys, None),
+            settings=_open_settings(self.job.settings, keys),
+            erased=None if self.job.erased is None or keys is None else self.job.erased.with_keys(keys),
+            corrected=None if self.job.corrected is None or keys is None else self.job.corrected.opened(keys),
+        )
+
+
+def _open_settings(settings: Settings | None, keys: Keyring | None) -> Settings | None:
+    """Settings that tell subjects by a key get it here."""
+    return settings.with_keys(keys) if isinstance(settings, TokenizedSettings) and keys is not None else settings
+
+
+def _package_versions() -> tuple[tuple[str, str], ...]:
+    """What decides about bytes."""
+    return tuple((name, installed_version(name)) for name in ("minimize", "pyarrow", "numpy"))
+
+
+def run_task(errand: RemoteJob[Any], load: ShareInput, attempt: str) -> Any:
+    """What came of an errand, or what was wrong. Raises RuntimeError, which holds no value, where a second try may help."""
+    return _run_safely(lambda: errand.work(errand.open_job(), load, attempt))
+
+
+def merge_results(errand: RemoteJob[T], gather: MergeResults[T], told: Iterable[TaskResult[T]]) -> TaskResult[T]:
+    """What came of several shares as one; where some failed, what was wrong with the first of them."""
+    numbers, wrong = list[int](), list[TaskResult[T]]()
+
+    def good() -> Iterator[T]:
+        for each in told:
+            numbers.append(each.number)
+            if isinstance(each.result, MinimizeError):
+                wrong.append(each)
+            else:
+                yield each.result
+
+    whole = _run_safely(lambda: gather(errand.open_job(), good()))
+    return min(wrong, key=lambda each: each.number) if wrong else TaskResult(min(numbers), whole)
+
+
+def _run_safely(work: Callable[[], Any]) -> Any:
+    try:
+        return call_redacted(work)
+    except MinimizeError as error:
+        wrong = error.with_traceback(None)
+    if wrong.code == INTERNAL_ERROR:
+        raise RuntimeError(wrong.message)
+    return wrong
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFiles:
+    """What one attempt at a share wrote."""
+
+    attempt: str
+    records: Sequence[WrittenFile]
+    rejects: Sequence[WrittenFile]
+
+
+@dataclass(frozen=True, slots=True)
+class FinalResult:
+    """What came of the last pass over some shares, and the files that the attempts at them wrote."""
+
+    done: PartitionResult
+    files: Sequence[AttemptFiles]
+
+
+def merge_final_results(job: Job, results: Iterable[FinalResult]) -> FinalResult:
+    """What came of several shares as one."""
+    known = empty_dictionaries(job)
+    done, files = PartitionResult(aggregate_tallies(job, known), event_day_tallies(job, known)), list[AttemptFiles]()
+    for result in results:
+        done.merge(result.done)
+        files += result.files
+    return FinalResult(done, files)
+
+
+def find_candidates(job: Job, load: ShareInput, attempt: str) -> pa.Table | None:
+    """The records of a share that may stay, as digests; None where there are none."""
+    tally = DeduplicateTally.from_plan(job.plan, job.row_key)
+    gate = job.gate
+    for batch in read_batches(load.parts):
+        tally.observe(gate(batch))
+    return next((part.drop_columns(["at"]) for part in tally.candidates.survivors()), None)
+
+
+def tally_tops(job: Job, load: ShareInput, attempt: str) -> TopTallies:
+    """The tallies of a share for every field with a `top`."""
+    mine = top_fields_job(job) if load.survivors is None else job
+    stages = (*_stages_before(mine, load), until_tally_stage(mine))
+    tallies = TopTallies(mine.plan, job.aside, empty_top_values(mine))
+    for batch in read_batches(load.parts):
+        tallies.observe(run_stages(stages, batch))
+    return tallies
+
+
+@dataclass(frozen=True, slots=True)
+class FinalPass:
+    """The last pass: everything has settled; records and rejects are written, aggregates tallied."""
+
+    settled: dict[str, Technique]
+    records: WorkerFiles | None
+    rejects: WorkerFiles | None
+
+    def __call__(self, job: Job, load: ShareInput, attempt: str) -> FinalResult:
+        """What came of a share."""
+        keys = job.keys if isinstance(job.keys, Keyring) else None
+        records, rejects = (None if each is None else each.sink(attempt, keys) for each in (self.records, self.rejects))
+        stages = (*_stages_before(job, load), generalize_stage(job, self.settled))
+        try:
+            done = ShareWorker(job, stages, self._quarantine(rejects), empty_dictionaries(job))((load.parts, records))
+            written = [() if sink is None else sink.close() for sink in (records, rejects)]
+            return FinalResult(done, [AttemptFiles(attempt, *written)])
+        finally:
+            for sink in (rejects, records):
+                if sink is not None:
+                    sink.abandon()
+
+    def _quarantine(self, sink: Sink | None) -> QuarantineWriter | DiscardingQuarantine:
+        return (
+            DiscardingQuarantine()
+            if sink is None or self.rejects is None
+            else QuarantineWriter(sink, self.rejects.run_id)
+        )
+
+
+def read_batches(share: InputShare) -> Iterator[Batch]:
+    """The good records of a share."""
+    return (Batch(chunk.records, source=part.name) for part in share for chunk in part.read())
+
+
+def assign_survivors(found: Sequence[pa.Table | None]) -> list[ShareSurvivors]:
+    """What stays, by share. Of records that are equal in everything, the first share that has any keeps one.
+
+    Takes what each share found, in order.
+    """
+    tables = [table for table in found if table is not None]
+    staying = np.sort(digest_words(select_survivors(pa.concat_tables(tables))["row"])) if tables else np.empty(0, "S16")
+    left = np.ones(staying.size, np.bool_)
+    return [_assign_to_share(table, staying, left) for table in found]
+
+
+def _assign_to_share(found: pa.Table | None, staying: npt.NDArray[Any], left: npt.NDArray[np.bool_]) -> ShareSurvivors:
+    """What stays of one share; takes note that it is no longer left to others."""
+    if found is None:
+        return ShareSurvivors(np.empty(0, "S16"), np.empty(0, np.int64))
+    rows = digest_words(found["row"])
+    places = np.searchsorted(staying, rows)
+    mine = places < staying.size
+    mine[mine] = (staying[places[mine]] == rows[mine]) & left[places[mine]]
+    left[places[mine]] = False
+    order = np.argsort(rows[mine])
+    return ShareSurvivors(rows[mine][order], found["count"].to_numpy()[mine][order])
+
+
+def shared_memory_budget(keys: Keyring | None, memory: int | None) -> SpillSpace:
+    """Space beside memory in which values have the same hashes in every process that has the keyring.
+
+    Takes the bytes that tallies may hold; None, where they travel, for what is set aside cannot.
+    """
+    secret = b"" if keys is None else keys.subkey("subject", "tallies")
+    return SpillSpace(memory, hashlib.sha256(secret).digest())
+
+
+def settle_tops(job: Job, tallies: Iterable[TopTallies]) -> dict[str, Technique]:
+    """What the tallies of all shares settle into."""
+    keys = job.keys if isinstance(job.keys, Keyring) else None
+    return merge_tops(replace(job, aside=shared_memory_budget(keys, job.aside.budget.total)), tallies).settle()
+
+
+def merge_tops(job: Job, tallies: Iterable[TopTallies]) -> TopTallies:
+    """The tallies of several shares as one."""
+    all_ = TopTallies(top_fields_job(job).plan, job.aside, {})
+    for each in tallies:
+        all_.merge(each)
+    return all_
+
+
+def _stages_before(job: Job, load: ShareInput) -> tuple[Stage, ...]:
+    gate = job.gate
+    if load.survivors is None:
+        return (gate,)
+    rule = DuplicateRule.from_plan(job.plan, job.row_key)
+    return (gate, DeduplicateRecords(job.plan, rule, load.survivors.rows, load.survivors.counts))

@@ -1,0 +1,347 @@
+"""Explain access: columns of a dataset by its plan, permissions of roles, grants, and each step to a decision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from minimize.errors import MinimizeError, PolicyError
+from minimize.governance.access.decision import (
+    AccessDecision,
+    AccessRequest,
+    DatasetColumn,
+    decide_access,
+    decide_permission,
+)
+from minimize.governance.access.enforcement import account_of_actor, load_grants, required_access
+from minimize.governance.access.grants import AccessOperation, Grant, Grants
+from minimize.governance.access.model import (
+    PERMISSIONS,
+    RECORDS,
+    AccessRole,
+    AccessRules,
+    RoleAssignment,
+    UserAccount,
+    highest_or_none,
+)
+from minimize.governance.workspace import Workspace
+from minimize.ledger import current_actor
+from minimize.output.reader import load_receipts
+from minimize.plan import Plan
+from minimize.plan.category import highest_category
+from minimize.plan.model import FieldPlan
+from minimize.policy.faults import did_you_mean
+from minimize.policy.pipeline import Pipeline
+from minimize.runs.inspection import plan_for
+from minimize.runs.provenance import find_pipeline
+from minimize.stores import parse_output_location
+
+NO_COMMON_PURPOSE: Final = ""
+"""What stands for purposes that have nothing in common: nobody can name it."""
+
+
+def dataset_columns(plan: Plan, output: str = RECORDS) -> tuple[DatasetColumn, ...]:
+    """The columns of an output, each with its category and the purposes that all within it are for.
+
+    Raises PolicyError for an output that the plan does not have.
+    """
+    found = plan.outputs.get(output)
+    if found is None:
+        raise PolicyError(f"there is no output `{output}`", hint=did_you_mean(output, plan.outputs))
+    if output != RECORDS:
+        return tuple(DatasetColumn(name, found.category) for name in found.schema.names)
+    return tuple(
+        _dataset_column(name, [each for each in plan.fields.values() if _is_within_column(each, name)])
+        for name in found.schema.names
+    )
+
+
+def plan_access_request(
+    plan: Plan,
+    dataset: str,
+    columns: Sequence[str] | None = None,
+    *,
+    purpose: str | None = None,
+    incident: str | None = None,
+    operation: AccessOperation = "read",
+) -> AccessRequest:
+    """What somebody wants who names a dataset and columns of it; all that are open where none are named.
+
+    Raises PolicyError for an output or a column that is not there.
+    """
+    output = dataset.partition("/")[2] or RECORDS
+    every = {column.name: column for column in dataset_columns(plan, output)}
+    for name in columns or ():
+        if name not in every:
+            raise PolicyError(f"`{dataset}` has no column `{name}`", hint=did_you_mean(name, every))
+    named = tuple(every.values()) if columns is None else tuple(every[name] for name in dict.fromkeys(columns))
+    purposes, tenant = tuple(plan.policy.purposes), plan.policy.tenant
+    keys = set(every) if output == RECORDS else _released_group_fields(plan, output)
+    return AccessRequest(
+        dataset, named, purpose, incident, operation, columns is None, purposes, tenant is not None and tenant in keys
+    )
+
+
+def _dataset_column(name: str, fields: Sequence[FieldPlan]) -> DatasetColumn:
+    """Nested fields make one column: it is as telling as the most telling of them, and for what all of them are for."""
+    category = highest_category(each.category or "identified" for each in fields) if fields else "identified"
+    limited = [each.field.purposes for each in fields if each.field.purposes]
+    common = tuple(word for word in limited[0] if all(word in each for each in limited)) if limited else ()
+    return DatasetColumn(name, category, common or ((NO_COMMON_PURPOSE,) if limited else ()))
+
+
+def _is_within_column(field: FieldPlan, column: str) -> bool:
+    return field.gives is not None and field.pointer.top == column
+
+
+def _released_group_fields(plan: Plan, output: str) -> set[str]:
+    """The fields that an aggregate shows as they were released, under their own name."""
+    return {name for name, key in plan.aggregates[output].model.group_by.items() if name == key.field}
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionStep:
+    """One thing that was looked at on the way to a decision."""
+
+    what: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.found}"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessExplanation:
+    """A decision, and the steps to it."""
+
+    decision: AccessDecision
+    steps: tuple[DecisionStep, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """What `access why --json` prints."""
+        return {**self.decision.as_json(), "steps": [{"what": each.what, "found": each.found} for each in self.steps]}
+
+
+def recorded_grants(house: Workspace) -> Grants:
+    """All grants of a house's ledger. Raises LedgerError, KeyringError."""
+    keys = house.keyring()
+    with house.open_ledger() as ledger:
+        return load_grants(ledger, keys)
+
+
+def list_grants(house: Workspace, at: datetime, *, incident: str | None = None, over: bool = False) -> list[Grant]:
+    """The grants that whoever acts here may see, as they stood at a time: their own, and those of tenants in their scope.
+
+    Takes the incident, and whether those that are over are wanted, too; access that waits for its review is never over.
+    Raises PolicyError, LedgerError, KeyringError.
+    """
+    access, account = required_access(house), account_of_actor(current_actor())
+    scope = decide_permission(access, account, "grant/read", at).tenants
+    return [
+        each
+        for each in recorded_grants(house).all_grants
+        if (each.requester == account.user or each.tenants <= scope)
+        and incident in (None, each.request.incident)
+        and (each.state(at) in ("requested", "active") or over or each.review(at) in ("due", "overdue"))
+        and each.state(at) is not None
+    ]
+
+
+def explain_access(
+    house: Workspace,
+    account: UserAccount,
+    dataset: str,
+    columns: Sequence[str] | None,
+    at: datetime,
+    *,
+    purpose: str | None = None,
+    incident: str | None = None,
+    operation: AccessOperation = "read",
+) -> AccessExplanation:
+    """Why an account may see columns of a dataset at a time, or not, by the plan of the house's pipeline.
+
+    Raises PolicyError for a dataset or column that is not there, LedgerError, KeyringError.
+    """
+    access, job = required_access(house), house.loaded_pipeline
+    pipeline = dataset.partition("/")[0]
+    if job is None or job.pipeline != pipeline:
+        raise PolicyError(f"there is no pipeline `{pipeline}` here", hint="say --pipeline")
+    names = {"purpose": purpose, "incident": incident}
+    wanted = plan_access_request(plan_for(job), dataset, columns, **names, operation=operation)
+    return explain_decision(access, Grants() if incident is None else recorded_grants(house), account, wanted, at)
+
+
+def explain_permission(
+    house: Workspace, account: UserAccount, permission: str, at: datetime, *, tenant: str | None = None
+) -> AccessExplanation:
+    """Why an account may do something that shows no data, about a tenant or all of them, or not. Raises PolicyError."""
+    access = required_access(house)
+    decision = decide_permission(access, account, permission, at, tenant=tenant)
+    return AccessExplanation(decision, tuple(_decision_steps(access, Grants(), account, decision)))
+
+
+def explain_decision(
+    access: AccessRules, grants: Grants, account: UserAccount, wanted: AccessRequest, at: datetime
+) -> AccessExplanation:
+    """The decision, and the steps to it."""
+    decision = decide_access(access, grants, account, wanted, at)
+    return AccessExplanation(decision, tuple(_decision_steps(access, grants, account, decision)))
+
+
+def permission_grid(access: AccessRules) -> list[tuple[str, list[str]]]:
+    """By permission, what each role has of it: `yes` or the category up to which, `no` where it denies."""
+    return [(name, [_grid_cell(role, name) for role in access.roles.values()]) for name in PERMISSIONS]
+
+
+def role_lines(access: AccessRules) -> list[str]:
+    """The roles of the house, as people read them."""
+    return [_describe_role(role) for role in access.roles.values() if not role.is_builtin]
+
+
+def assignment_lines(access: AccessRules) -> list[str]:
+    """Who has which role where, as people read it."""
+    return [f"{each.role}: {', '.join(member_names(each))} ({scope_text(each)})" for each in access.assignments]
+
+
+def _describe_role(role: AccessRole) -> str:
+    shown = {
+        dataset: {name: list(map(repr, view)) for name, view in each.items()} for dataset, each in role.views.items()
+    }
+    parts = [
+        f"allow {', '.join(map(str, role.allow)) or 'nothing'}",
+        *([f"deny {', '.join(map(str, role.deny))}"] if role.deny else []),
+        *([f"views {shown}"] if shown else []),
+    ]
+    return f"role {role.name}, a copy of {role.base}: {'; '.join(parts)}"
+
+
+def _grid_cell(role: AccessRole, name: str) -> str:
+    denied = [each.category for each in role.deny if each.name == name]
+    allowed = [each.category for each in role.allow if each.name == name]
+    if denied and (None in denied or not allowed):
+        return "no"
+    word = "" if not allowed else "yes" if None in allowed else str(highest_or_none(each for each in allowed if each))
+    return f"{word}, not {denied[0]}" if denied else word
+
+
+def access_json(access: AccessRules) -> dict[str, Any]:
+    """Who may do what, as `access show --json` prints it."""
+    return {
+        "file": None if access.path is None else str(access.path),
+        "digest": access.digest,
+        "roles": [_role_json(access, role) for role in access.roles.values()],
+        "assignments": [_assignment_json(each) for each in access.assignments],
+    }
+
+
+def _role_json(access: AccessRules, role: AccessRole) -> dict[str, Any]:
+    return {
+        "role": role.name,
+        "copy": None if role.is_builtin else role.base,
+        "about": role.about,
+        "allow": [str(each) for each in role.allow],
+        "deny": [str(each) for each in role.deny],
+        "views": {
+            dataset: {name: [step.name for step in view] for name, view in columns.items()}
+            for dataset, columns in role.views.items()
+        },
+        "members": sorted(
+            {name for each in access.assignments if each.role == role.name for name in member_names(each)}
+        ),
+    }
+
+
+def _assignment_json(each: RoleAssignment) -> dict[str, Any]:
+    scope = each.scope
+    return {
+        "role": each.role,
+        "users": list(each.users),
+        "groups": list(each.groups),
+        "tenants": str(scope.tenants),
+        "datasets": None if scope.datasets is None else list(scope.datasets),
+        "purposes": None if scope.purposes is None else list(scope.purposes),
+    }
+
+
+def member_names(each: RoleAssignment) -> Iterator[str]:
+    """Users, and groups marked as such."""
+    yield from each.users
+    yield from (f"@{group}" for group in each.groups)
+
+
+def scope_text(each: RoleAssignment) -> str:
+    """The scope of an assignment, as people read it."""
+    scope = each.scope
+    parts = [f"tenants {scope.tenants}", f"datasets {', '.join(scope.datasets or ('all',))}"]
+    return "; ".join([*parts, *([f"purposes {', '.join(scope.purposes)}"] if scope.purposes else [])])
+
+
+def _decision_steps(
+    access: AccessRules, grants: Grants, account: UserAccount, decision: AccessDecision
+) -> Iterator[DecisionStep]:
+    person, groups = access.person(account.user), sorted(access.groups_of(account))
+    yield DecisionStep("account", account.user + (f", of {person}" if person != account.user else ""))
+    yield DecisionStep("groups", ", ".join(groups) or "none")
+    for assignment, role in access.assignments_of(account):
+        inside = "in scope" if assignment.scope.has_dataset(decision.dataset) else "of other datasets"
+        yield DecisionStep(f"role {role.name}", f"{scope_text(assignment)} ({inside})")
+        if role.deny:
+            yield DecisionStep(f"role {role.name} denies", ", ".join(map(str, role.deny)))
+    if decision.incident is not None:
+        found = list(grants.for_incident(account.user, decision.incident))
+        for each in found:
+            yield DecisionStep(
+                f"grant {each.id}", f"{each.state(decision.decided_at) or 'not asked for yet'}, {each.request.dataset}"
+            )
+        if not found:
+            yield DecisionStep("grants", f"none for {decision.incident}")
+    yield from (
+        DecisionStep(each.code, str(each) + (f" ({', '.join(each.fields)})" if each.fields else ""))
+        for each in decision.reasons
+    )
+    yield DecisionStep("decision", _decision_text(decision))
+
+
+def _decision_text(decision: AccessDecision) -> str:
+    if not decision.allowed:
+        return "denied"
+    until = "" if decision.until is None else f", until {decision.until:%Y-%m-%dT%H:%M:%SZ}"
+    if not decision.columns:
+        return f"allowed; tenants {decision.tenants}"
+    views = f", {', '.join(decision.views)} in a coarser form" if decision.views else ""
+    return f"allowed: {', '.join(decision.columns)}{views}; tenants {decision.tenants}{until}"
+
+
+def unknown_columns(dataset: str, columns: Sequence[str], house: Workspace) -> dict[str, str]:
+    """The columns that a dataset does not have, by the plan of its pipeline, each with a hint.
+
+    Nothing where the pipeline is not found: it is the house's, else those of the name behind outputs that the ledger has seen,
+    of which one must have it. Raises nothing.
+    """
+    name, _, output = dataset.partition("/")
+    every: set[str] = set()
+    with suppress(MinimizeError, OSError):
+        for job in _pipelines_named(name, house):
+            with suppress(MinimizeError, OSError):
+                every |= {column.name for column in dataset_columns(plan_for(job), output or RECORDS)}
+    return {each: did_you_mean(each, every) for each in columns if each not in every} if every else {}
+
+
+def _pipelines_named(name: str, house: Workspace) -> Iterator[Pipeline]:
+    """The pipelines of a name that are found."""
+    from minimize.ledger.runs import output_locations
+
+    job = house.loaded_pipeline
+    if job is not None and job.pipeline == name:
+        yield job
+        return
+    with house.open_ledger() as ledger:
+        found = [each for each in ledger.read(output_locations) if each.pipeline == name and each.is_here]
+    for each in found:
+        folder = parse_output_location(each.folder)
+        chain = load_receipts(folder)
+        if chain:
+            yield find_pipeline(folder, chain[-1], None)

@@ -1,0 +1,405 @@
+"""Access workflow: request, answer, review and expire grants, take break-glass access, adopt a changed access file.
+
+The audit log records every act, and every refusal. After the first adoption, a change of the access file takes
+effect when a person who may assign roles adopts it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Literal
+from uuid import uuid4
+
+from minimize.errors import AccessDenied, LedgerError, PolicyError, RefusalReason
+from minimize.governance.access.decision import EffectiveAccess, decide_permission, reason
+from minimize.governance.access.enforcement import (
+    access_in_force,
+    account_of_actor,
+    decision_event,
+    grant_event,
+    load_grants,
+    required_access,
+)
+from minimize.governance.access.explain import assignment_lines, role_lines
+from minimize.governance.access.grants import AccessOperation, Grant, GrantRequest, Grants
+from minimize.governance.access.load import parse_access, required_access_file
+from minimize.governance.access.model import (
+    APPROVE,
+    ASSIGN,
+    BREAK_GLASS,
+    REIDENTIFY,
+    REQUEST,
+    AccessRole,
+    AccessRules,
+    RoleAssignment,
+    TenantSet,
+    UserAccount,
+)
+from minimize.governance.access.roles import find_account_conflict
+from minimize.governance.workspace import Workspace
+from minimize.identifiers import canonical_text
+from minimize.ledger import Actor, current_actor
+from minimize.ledger.audit_event import utc_text
+from minimize.plan.model import Category
+from minimize.techniques.redact import Redact
+
+if TYPE_CHECKING:
+    from minimize.ledger.access import GrantAct
+
+_SECOND: Final = timedelta(seconds=1)
+_HOUR: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class NewGrant:
+    """Access that somebody wants: for which incident, why, to what, of whom, for how long.
+
+    columns   these, or, in their place, all up to a category
+    duration  what the access file says where nothing is said here
+    """
+
+    incident: str
+    justification: str
+    dataset: str
+    tenants: tuple[str, ...]
+    columns: tuple[str, ...] | None = None
+    category: Category | None = None
+    duration: timedelta | None = None
+    operation: AccessOperation = "read"
+
+
+def check_new_grant(wish: NewGrant) -> None:
+    """Raises PolicyError for a wish that says too little, or more than it needs."""
+    wrong = {
+        "the incident that it is for": not wish.incident.strip(),
+        "why it is needed": not wish.justification.strip(),
+        "the dataset": not wish.dataset.strip("/ "),
+        "the tenants, by name": not all(map(canonical_text, wish.tenants)) or not wish.tenants or "all" in wish.tenants,
+        "columns, or the category up to which": (not wish.columns) == (wish.category is None),
+        "how long, in whole seconds": wish.duration is not None
+        and (wish.duration < _SECOND or wish.duration % _SECOND != timedelta(0)),
+    }
+    missing = [what for what, is_so in wrong.items() if is_so]
+    if missing:
+        raise PolicyError("the request must say " + "; ".join(missing), hint="as little as the incident needs")
+
+
+def resolve_grant_request(holding: EffectiveAccess, wish: NewGrant, *, break_glass: bool) -> GrantRequest:
+    """What an account asks for, by the role that lets it. Raises AccessDenied where none does, or for so long."""
+    rules = holding.access.grants
+    longest = rules.break_glass.maximum if break_glass else rules.maximum
+    duration = wish.duration or min(rules.default, longest)
+    if duration > longest:
+        raise _request_denied("too_long", hint=f"at most {longest / _HOUR:g}h")
+    if find_account_conflict(holding.access, holding.account) is not None:
+        raise _request_denied("conflict")
+    name = BREAK_GLASS if break_glass else REQUEST
+    found = next(_eligible_assignments(holding, wish, name), None)
+    if found is None:
+        held = any(role.has(name) for _, role in holding.access.assignments_of(holding.account))
+        raise _request_denied("out_of_scope" if held else "nobody")
+    assignment, role = found
+    groups = set() if holding.account.user in assignment.users else holding.access.groups_of(holding.account)
+    return grant_request_from(wish, duration, role.name, tuple(sorted(groups & set(assignment.groups))))
+
+
+def grant_request_from(
+    wish: NewGrant, duration: timedelta, role: str = "", groups: tuple[str, ...] = ()
+) -> GrantRequest:
+    """The wish as the ledger keeps it: each name once, and marks in place of what looks like somebody's in its words."""
+    return GrantRequest(
+        wish.incident,
+        redact_text(wish.justification),
+        wish.dataset,
+        tuple(dict.fromkeys(map(canonical_text, wish.tenants))),
+        wish.duration or duration,
+        None if wish.columns is None else tuple(dict.fromkeys(wish.columns)),
+        wish.category,
+        wish.operation,
+        role,
+        groups,
+    )
+
+
+def redact_text(text: str) -> str:
+    """A text with marks in place of addresses, numbers and the like. Names of people stay: nobody should write them.
+
+    >>> redact_text("ann@example.com called from 203.0.113.7")
+    '[email] called from [ip]'
+    """
+    return Redact().redact_text(text)
+
+
+def _eligible_assignments(
+    holding: EffectiveAccess, wish: NewGrant, name: str
+) -> Iterator[tuple[RoleAssignment, AccessRole]]:
+    """The assignments by which all of the wish may be asked for."""
+    whose = TenantSet.from_names(*wish.tenants)
+    refused = holding.denied_tenants(name, wish.dataset, None, wish.category)
+    reversing = wish.operation == "read" or whose <= holding.allowed_tenants(REIDENTIFY, wish.dataset)
+    for assignment, role, _ in holding.allowing_assignments(name, wish.dataset, None, wish.category):
+        if reversing and whose <= assignment.scope.tenants - refused:
+            yield assignment, role
+
+
+def _request_denied(rule: str, hint: str = "") -> AccessDenied:
+    return AccessDenied("the request is refused", reasons=[reason(rule, hint=hint)])
+
+
+GrantVerb = Literal["approve", "deny", "revoke", "review"]
+_STATE_BY_VERB: Final = {"approve": "approved", "deny": "denied", "revoke": "revoked", "review": "reviewed"}
+
+
+def request_grant(wish: NewGrant, house: Workspace, at: datetime, *, break_glass: bool = False) -> Grant:
+    """Asks for access for an incident, by whoever acts here (`MINIMIZE_ACTOR`); with `break_glass` takes it at once.
+
+    Gives the grant. Raises PolicyError for a wish that says too little, AccessDenied for one that the account may not have,
+    LedgerError, KeyringError. The audit log is told in either case.
+    """
+    access, actor = required_access(house), current_actor()
+    check_new_grant(wish)
+    name, mine = str(uuid4()), access.accounts(actor.user or "")
+
+    def meant(grants: Grants) -> tuple[GrantAct, GrantRequest]:
+        if break_glass and any(each.review(at) == "overdue" for each in grants.all_grants if each.requester in mine):
+            raise AccessDenied("the request is refused", reasons=[reason("unreviewed", hint="minimize access review")])
+        asked = resolve_grant_request(
+            EffectiveAccess(access, account_of_actor(actor), at), wish, break_glass=break_glass
+        )
+        state = "broke_glass" if break_glass else "requested"
+        return _grant_act(
+            name, state, actor, at, {"asked": asked.as_json(), **_grant_deadlines(access, asked, at, break_glass)}
+        ), asked
+
+    verb = "break_glass" if break_glass else "request"
+    return _record_act(verb, name, meant, house, actor, at, grant_request_from(wish, access.grants.default))
+
+
+def answer_grant(verb: GrantVerb, grant: str, house: Workspace, at: datetime, *, note: str = "") -> Grant:
+    """Approves, denies, revokes or reviews a grant, by whoever acts here.
+
+    Takes the grant's name, or the start of it, and a note that goes with the act. To revoke one's own grant needs no permission.
+    Gives the grant. Raises PolicyError for a grant that is not there, AccessDenied where the account may not or where it does not
+    follow from how the grant stands, LedgerError, KeyringError. The audit log is told in either case.
+    """
+    access, actor = required_access(house), current_actor()
+    holding = EffectiveAccess(access, account_of_actor(actor), at)
+
+    def meant(grants: Grants) -> tuple[GrantAct, GrantRequest]:
+        found = grants.find(grant)
+        if found is None:
+            raise PolicyError(f"there is no grant `{grant}`", hint="minimize access list")
+        against = _reason_against_act(verb, found, holding)
+        if against is not None:
+            raise _GrantActRefused(found, against)
+        said: dict[str, str | None] = {"note": redact_text(note)} if note else {}
+        if verb == "deny":
+            said |= {"role": _approving_role(found, holding)}
+        if verb == "approve":
+            ends = at + found.request.duration
+            said |= {
+                "ends_at": utc_text(ends),
+                "up_to": holding.highest_category(APPROVE, found.request.dataset, found.tenants),
+                "access": access.digest,
+            }
+        return _grant_act(found.id, _STATE_BY_VERB[verb], actor, at, said), found.request
+
+    return _record_act(verb, grant, meant, house, actor, at)
+
+
+def expire_grants(house: Workspace, at: datetime) -> list[Grant]:
+    """Marks what has run out by now: requests that nobody answered, and access that is over. It opened nothing any more anyway.
+
+    Gives the grants. Raises LedgerError, KeyringError.
+    """
+    from minimize.ledger.access import record_grant_acts
+
+    keys, actor = house.keyring(), current_actor()
+    over: list[Grant] = []
+
+    def meant(acts: Sequence[GrantAct]) -> Any:
+        over[:] = [
+            each
+            for each in Grants(tuple(acts)).all_grants
+            if each.state(at) == "expired" and not _is_marked_expired(each)
+        ]
+        new = [_grant_act(each.id, "expired", actor, at, {}) for each in over]
+        return new, [grant_event("expire", actor, at, each.id, each.request) for each in over]
+
+    with house.open_ledger() as ledger:
+        record_grant_acts(ledger, meant, keys, keys)
+    return over
+
+
+@dataclass(frozen=True, eq=False)
+class _GrantActRefused(Exception):
+    """What was meant is refused."""
+
+    grant: Grant
+    reason: RefusalReason
+
+
+GrantActBuilder = Callable[[Grants], tuple["GrantAct", GrantRequest]]
+
+
+def _record_act(
+    verb: str,
+    name: str,
+    meant: GrantActBuilder,
+    house: Workspace,
+    actor: Actor,
+    at: datetime,
+    wished: GrantRequest | None = None,
+) -> Grant:
+    """The act recorded; or, where it is refused, the refusal told to the audit log, and raised."""
+    from minimize.ledger.access import record_grant_acts
+    from minimize.ledger.audit_log import append_event
+
+    def acts(before: Sequence[GrantAct]) -> Any:
+        new, asked = meant(Grants(tuple(before)))
+        return [new], [grant_event(verb, actor, at, new.grant, asked)]
+
+    keys = house.keyring()
+    with house.open_ledger(create=True) as ledger:
+        grant, asked = name, wished
+        reasons: tuple[RefusalReason, ...] = ()
+        try:
+            (done,) = record_grant_acts(ledger, acts, keys, keys)
+        except _GrantActRefused as refused:
+            grant, asked, reasons = refused.grant.id, refused.grant.request, (refused.reason,)
+        except AccessDenied as error:
+            reasons = error.reasons
+        if not reasons:
+            return next(each for each in load_grants(ledger, keys).all_grants if each.id == done.grant)
+        event = grant_event(verb, actor, at, grant, asked, reasons)
+        ledger.write(lambda connection: append_event(connection, event, keys))
+    raise AccessDenied(f"{actor.user} may not {verb.replace('_', ' ')} this", reasons=reasons)
+
+
+def _grant_act(grant: str, state: str, actor: Actor, at: datetime, body: dict[str, Any]) -> GrantAct:
+    from minimize.ledger.access import GrantAct
+
+    return GrantAct(grant, state, actor.user or "", json.dumps(body), at)
+
+
+def _grant_deadlines(access: AccessRules, asked: GrantRequest, at: datetime, break_glass: bool) -> dict[str, str]:
+    """Until when it may be answered; or, where nobody is asked, how long it opens and until when it must be reviewed."""
+    rules = access.grants
+    if not break_glass:
+        return {"answer_by": utc_text(at + rules.unanswered), "access": access.digest}
+    times = {"ends_at": at + asked.duration, "review_by": at + rules.break_glass.review_within}
+    return {**{name: utc_text(time) for name, time in times.items()}, "access": access.digest}
+
+
+def _reason_against_act(verb: GrantVerb, grant: Grant, holding: EffectiveAccess) -> RefusalReason | None:
+    """What keeps somebody from an act about a grant."""
+    if find_account_conflict(holding.access, holding.account) is not None:
+        return reason("conflict")
+    own = holding.account.user == grant.requester
+    if not (verb == "revoke" and own):
+        permission = APPROVE if verb in ("approve", "deny") else f"grant/{verb}"
+        allowed = holding.allowed_tenants(permission, grant.request.dataset, grant.request.category)
+        reaches = (
+            permission != APPROVE or holding.highest_category(APPROVE, grant.request.dataset, grant.tenants) is not None
+        )
+        if not (grant.tenants <= allowed and reaches):
+            return reason("nobody" if allowed.is_empty else "out_of_scope")
+        if verb != "revoke" and not holding.access.are_separate(holding.account.user, grant.requester):
+            return reason("not_separate")
+    return (
+        None
+        if _is_allowed_in_state(verb, grant, holding.time)
+        else reason("does_not_follow", about=grant.state(holding.time) or "")
+    )
+
+
+def _approving_role(grant: Grant, holding: EffectiveAccess) -> str | None:
+    """The role by which somebody may answer a request."""
+    allowing = holding.allowing_assignments(APPROVE, grant.request.dataset, category=grant.request.category)
+    return next((role.name for _, role, _ in allowing), None)
+
+
+def _is_allowed_in_state(verb: GrantVerb, grant: Grant, at: datetime) -> bool:
+    if verb == "review":
+        return grant.review(at) in ("due", "overdue")
+    return grant.state(at) in (("requested", "active") if verb == "revoke" else ("requested",))
+
+
+def _is_marked_expired(grant: Grant) -> bool:
+    return any(act.state == "expired" for act in grant.acts)
+
+
+@dataclass(frozen=True, slots=True)
+class AccessChange:
+    """What adopting a file changes: roles and assignments that come, and that go; None is changed where it counts already."""
+
+    digest: str
+    before: str | None
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether the file does not count yet."""
+        return self.digest != self.before
+
+    def as_json(self) -> dict[str, Any]:
+        """The change as `access adopt --json` prints it."""
+        return {"digest": self.digest, "before": self.before, "comes": list(self.added), "goes": list(self.removed)}
+
+
+def adopt_access(house: Workspace, at: datetime, *, yes: bool = False) -> AccessChange:
+    """Adopts the access file as it is now, by whoever acts here; without `yes` only says what that changes.
+
+    Who adopts may assign roles under the file that counts until now (the first time: under the file itself), and gives nothing to
+    their own person. Raises AccessDenied, PolicyError for a file with faults, LedgerError, KeyringError. The log is told in
+    either case.
+    """
+    from minimize.ledger.access import AccessAdoption, last_adoption, record_adoption
+    from minimize.ledger.audit_log import append_event
+
+    file, keys, actor = required_access_file(house.folder), house.keyring(), current_actor()
+    content = file.read_bytes()
+    new = parse_access(content, file)
+    with house.open_ledger(create=True) as ledger:
+        counting, known = access_in_force(new, ledger, keys), last_adoption(ledger, keys)
+        change = _access_change(None if known is None else counting, new, None if known is None else known.digest)
+        if not yes or not change.is_needed:
+            return change
+        decision = decide_permission(counting, account_of_actor(actor), ASSIGN, at)
+        event = decision_event(decision, actor=actor, about=new.digest)
+        against = _reasons_against_adoption(
+            decision.reasons if not decision.allowed else (), counting, new, account_of_actor(actor)
+        )
+        if not against:
+            adoption = AccessAdoption(content.decode(), actor.user or "", at)
+            if not record_adoption(ledger, adoption, change.before, event, keys):
+                raise LedgerError("somebody else adopted a file in the meantime", hint="look at it, and adopt again")
+            return change
+        refused = replace(event, result="refused")
+        ledger.write(lambda connection: append_event(connection, refused, keys))
+    raise AccessDenied(f"{actor.user} may not adopt this file", reasons=against, hint=f"it takes `{ASSIGN}`")
+
+
+def _access_change(before: AccessRules | None, new: AccessRules, digest: str | None) -> AccessChange:
+    old = set() if before is None else {*role_lines(before), *assignment_lines(before)}
+    now = {*role_lines(new), *assignment_lines(new)}
+    return AccessChange(new.digest, digest, tuple(sorted(now - old)), tuple(sorted(old - now)))
+
+
+def _reasons_against_adoption(
+    reasons: Sequence[RefusalReason], before: AccessRules, new: AccessRules, account: UserAccount
+) -> tuple[RefusalReason, ...]:
+    """What keeps somebody from adopting a file: what denies it, or that it gives them more than they had."""
+    gains = _roles_of_person(new, account) - _roles_of_person(before, account)
+    return (*reasons, *((reason("not_separate", about="it gives a role to who adopts it"),) if gains else ()))
+
+
+def _roles_of_person(access: AccessRules, account: UserAccount) -> set[str]:
+    """What a person holds: each role as it is, in its scope."""
+    return {
+        f"{role.model_dump(exclude={'line'})!r} {each.scope!r}" for each, role in access.assignments_of_person(account)
+    }

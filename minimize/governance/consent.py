@@ -1,0 +1,383 @@
+"""Administration of consents: recorded by acts, marked as expired, listed, and explained with the acts that decide."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import pyarrow as pa
+
+from minimize.consent.evaluation import NO_ACT, ConsentHistory, Consents, EffectiveConsents
+from minimize.consent.terms import (
+    DPV_STATES,
+    ENDING_STATES,
+    NO_CONSENT_REASONS,
+    VALID_STATES,
+    ConsentTerms,
+    current_terms,
+    parse_terms,
+)
+from minimize.errors import PolicyError
+from minimize.governance.settings import AuthorizeChange
+from minimize.governance.workspace import Workspace
+from minimize.identifiers import canonical_id, canonical_text
+from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor
+from minimize.receipts import time_text
+from minimize.recipients import Recipient, find_recipients, load_recipients
+
+if TYPE_CHECKING:
+    from minimize.ledger.consents import ConsentAct, RecallPlanner
+
+PathLike = str | os.PathLike[str]
+ConsentVerb = Literal["request", "give", "refuse", "withdraw"]
+_STATE_AFTER: Final = {"request": "requested", "give": "given", "refuse": "refused", "withdraw": "withdrawn"}
+_NEEDS_RECIPIENT_FILE: Final = ("request", "give")
+"""What is asked or given is what the recipient's file says now. To refuse or withdraw needs no file: it is always possible."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewConsent:
+    """A consent that is meant: whose, to which function of which recipient.
+
+    text_version  the text that was read; only the one that counts now can be agreed to
+    valid_from    now where nothing is said
+    expires_at    the first time at which a given consent holds no longer
+    """
+
+    tenant: str
+    recipient: str
+    function: str
+    text_version: int | None = None
+    valid_from: datetime | None = None
+    expires_at: datetime | None = None
+
+
+def record_consent(
+    verb: ConsentVerb,
+    wish: NewConsent,
+    house: Workspace,
+    now: datetime,
+    *,
+    recipients: PathLike | None = None,
+    allowed: AuthorizeChange | None = None,
+    also: RecallPlanner | None = None,
+) -> ConsentAct:
+    """Records an act, by whoever acts here (`MINIMIZE_ACTOR`), and tells the audit log of it.
+
+    Takes the folder of recipients where it is not the house's, who decides whether somebody may, and what is written with it.
+    Gives the act; a consent that is given once more is `renewed`.
+    Raises PolicyError for a recipient, function or text that is not there or times that cannot be, LedgerError, KeyringError,
+    and what `allowed` raises.
+    """
+    from minimize.ledger.consents import read_consent_acts, record_consent_acts
+
+    wish = replace(wish, tenant=canonical_text(wish.tenant))
+    _check_consent(verb, wish, now)
+    keys = house.keyring()
+    terms = _load_terms(wish, house, recipients) if verb in _NEEDS_RECIPIENT_FILE else None
+    with house.open_ledger(create=True) as ledger:
+        before = read_consent_acts(ledger, tenant=wish.tenant, recipient=wish.recipient, function=wish.function)
+        found = terms or (parse_terms(before[-1].terms) if before else _load_terms(wish, house, recipients))
+        actor = current_actor()
+        new = _new_act(verb, wish, found, before, actor, now)
+        if allowed is not None:
+            allowed(actor, _consent_resource(new, before))
+        return record_consent_acts(
+            ledger, [new], [_consent_event(verb, actor, now, _consent_resource(new, before))], keys, also
+        )[0]
+
+
+def mark_expired_consents(house: Workspace, now: datetime, *, also: RecallPlanner | None = None) -> list[ConsentAct]:
+    """Marks as expired what has run out by now and was not followed by anything; it held no longer anyway.
+
+    Takes what is written with it. Gives the acts. Raises LedgerError, KeyringError.
+    """
+    from minimize.ledger.consents import read_consent_acts, record_consent_acts
+
+    keys, actor = house.keyring(), current_actor()
+    with house.open_ledger() as ledger:
+        over = [last for last in _last_acts(read_consent_acts(ledger)) if _has_expired(last, now)]
+        new = [_expiry_act(last, actor, now) for last in over]
+        events = [
+            _consent_event("expire", actor, now, _consent_resource(each, [last]))
+            for each, last in zip(new, over, strict=True)
+        ]
+        return record_consent_acts(ledger, new, events, keys, also) if new else []
+
+
+def _load_terms(wish: NewConsent, house: Workspace, folder: PathLike | None) -> ConsentTerms:
+    known = load_recipients(find_recipients(folder, start=house.folder))
+    terms = current_terms(known.load(wish.recipient), wish.function)
+    if wish.text_version not in (None, terms.text_version):
+        hint = "show the tenant the text as it is now"
+        message = (
+            f"text {wish.text_version} of {wish.function} is not the one that counts: that is {terms.text_version}"
+        )
+        raise PolicyError(message, hint=hint)
+    return terms
+
+
+def _check_consent(verb: ConsentVerb, wish: NewConsent, now: datetime) -> None:
+    if not all((wish.tenant, wish.recipient, wish.function)):
+        raise PolicyError("a consent is of a tenant, to a function of a recipient", hint="name all three")
+    if wish.expires_at is not None and verb != "give":
+        raise PolicyError("only what is given can expire", hint="leave the expiry out")
+    if wish.expires_at is not None and wish.expires_at <= (wish.valid_from or now):
+        raise PolicyError("it would expire before it begins", hint="name a later time")
+
+
+def find_overruling_act(given: ConsentAct, house: Workspace) -> ConsentAct | None:
+    """The refusal, withdrawal or expiry that is valid from a later time than a consent that was just given; None for none."""
+    from minimize.ledger.consents import read_consent_acts
+
+    if given.state not in VALID_STATES:
+        return None
+    with house.open_ledger() as ledger:
+        acts = read_consent_acts(ledger, tenant=given.tenant_id, recipient=given.recipient, function=given.function)
+    later = [each for each in acts if each.state in ENDING_STATES and given.valid_from < each.valid_from]
+    return max(later, key=lambda each: each.valid_from, default=None)
+
+
+def ends_nothing(ending: ConsentAct, house: Workspace) -> bool:
+    """Whether the ledger has no consent that a refusal or withdrawal could end. A refusal may also answer a request."""
+    from minimize.ledger.consents import read_consent_acts
+
+    with house.open_ledger() as ledger:
+        acts = read_consent_acts(ledger, tenant=ending.tenant_id, recipient=ending.recipient, function=ending.function)
+    answered = {*VALID_STATES, "requested"} if ending.state == "refused" else VALID_STATES
+    return not any(each.state in answered for each in acts)
+
+
+def _new_act(
+    verb: ConsentVerb, wish: NewConsent, terms: ConsentTerms, before: Sequence[ConsentAct], actor: Actor, now: datetime
+) -> ConsentAct:
+    from minimize.ledger.consents import ConsentAct
+
+    again = verb == "give" and any(each.state in VALID_STATES for each in before)
+    state = "renewed" if again else _STATE_AFTER[verb]
+    whose = (wish.tenant, wish.recipient, wish.function)
+    return ConsentAct(*whose, state, terms.text, actor.user or "", wish.valid_from or now, wish.expires_at, now)
+
+
+def _last_acts(acts: Sequence[ConsentAct]) -> Sequence[ConsentAct]:
+    last = {(each.tenant_id, each.recipient, each.function): each for each in acts if each.state != "requested"}
+    return list(last.values())
+
+
+def _has_expired(last: ConsentAct, now: datetime) -> bool:
+    return last.state in VALID_STATES and last.expires_at is not None and last.expires_at <= now
+
+
+def _expiry_act(last: ConsentAct, actor: Actor, now: datetime) -> ConsentAct:
+    ends = last.expires_at or now
+    return replace(last, state="expired", by=actor.user or "", valid_from=ends, expires_at=None, recorded_at=now)
+
+
+def _consent_resource(new: ConsentAct, before: Sequence[ConsentAct]) -> Resource:
+    terms = parse_terms(new.terms)
+    expires = None if new.expires_at is None else time_text(new.expires_at)
+    changes = (
+        PropertyChange("state", before[-1].state if before else None, new.state),
+        PropertyChange("text_version", None, terms.text_version),
+        PropertyChange("terms", None, terms.digest),
+        PropertyChange("valid_from", None, time_text(new.valid_from)),
+        PropertyChange("expires_at", None, expires),
+    )
+    place = f"consents/{new.tenant_id}/{new.recipient}/{new.function}"
+    return Resource(new.function, "consent", place, changes)
+
+
+def _consent_event(verb: str, actor: Actor, now: datetime, resource: Resource) -> AuditEvent:
+    return AuditEvent(
+        component="consent",
+        category="consent",
+        activity="consent",
+        operation=verb,
+        actor=actor,
+        time=now,
+        resources=(resource,),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentStatus:
+    """One act, and what it comes to: of the act that decides whether the consent holds, else nothing."""
+
+    act: ConsentAct
+    holds: bool | None = None
+    why: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The act as `consent show --json` prints it."""
+        said = consent_act_json(self.act)
+        return said if self.holds is None else {**said, "valid": self.holds, "why": self.why}
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentExplanation:
+    """Whether a tenant's consent permits sharing, by stable word where not, and the acts that decide at each time.
+
+    recorded_later  acts that were recorded after the time of sharing, and decide at these times for any later run
+    """
+
+    tenant: str
+    recipient: str
+    function: str
+    reason: str | None
+    deciding: tuple[tuple[datetime, ConsentAct | None], ...]
+    recorded_later: tuple[ConsentAct, ...] = ()
+
+    @property
+    def valid(self) -> bool:
+        """Whether it does."""
+        return self.reason is None
+
+    @property
+    def reason_text(self) -> str:
+        """The reason in words."""
+        return "there is a consent" if self.reason is None else NO_CONSENT_REASONS[self.reason]
+
+    def as_json(self) -> dict[str, Any]:
+        """The answer as `consent why --json` prints it."""
+        moments = [
+            {"time": time_text(when), "act": None if act is None else consent_act_json(act)}
+            for when, act in self.deciding
+        ]
+        whose = {"tenant": self.tenant, "recipient": self.recipient, "function": self.function}
+        later = (
+            {"recorded_later": [consent_act_json(act) for act in self.recorded_later]} if self.recorded_later else {}
+        )
+        return {**whose, "valid": self.valid, "why": self.reason, "moments": moments, **later}
+
+
+def list_consents(
+    house: Workspace,
+    now: datetime,
+    *,
+    tenant: str | None = None,
+    recipient: str | None = None,
+    function: str | None = None,
+    history: bool = False,
+    recipients: PathLike | None = None,
+) -> list[ConsentStatus]:
+    """The act that decides for each tenant and function, and whether a consent holds now; with `history` every act.
+
+    Of one tenant, recipient or function, where it is named. A recipient whose file is gone or has faults has no consent.
+    """
+    consents = _load_consents(house, tenant, recipient, function)
+    if history:
+        return [ConsentStatus(act) for act in consents.acts]
+    folder, seen = find_recipients(recipients, start=house.folder), consents.effective_at(now)
+    pairs = dict.fromkeys((act.recipient, act.function) for act in consents.acts)
+    known = {name: _load_recipient(folder, name) for name in dict.fromkeys(name for name, _ in pairs)}
+    return [each for name, of in pairs for each in _consent_statuses(seen, known[name], name, of)]
+
+
+def explain_consent(
+    tenant: str,
+    recipient: str,
+    function: str,
+    house: Workspace,
+    *,
+    run: datetime,
+    event: datetime | None = None,
+    recipients: PathLike | None = None,
+) -> ConsentExplanation:
+    """Why sharing by this function is permitted to a tenant's rows, or not, at a time (and at that of an event).
+
+    Raises PolicyError for a recipient that is not there; a function that it does not have is no error, but no consent.
+    """
+    found = load_recipients(find_recipients(recipients, start=house.folder)).load(recipient)
+    seen = _load_consents(house, tenant, recipient, function).effective_at(run, event)
+    reason = seen.evaluate(found, function, pa.array([tenant], pa.string())).reasons[0].as_py()
+    return ConsentExplanation(
+        tenant,
+        recipient,
+        function,
+        reason,
+        tuple((when, _deciding_act_at(seen, recipient, function, when)) for when in seen.times),
+        tuple(_acts_recorded_later(seen, recipient, function)),
+    )
+
+
+def consent_act_json(act: ConsentAct) -> dict[str, Any]:
+    """An act as JSON, with the vocabulary's word for its state."""
+    terms = parse_terms(act.terms)
+    return {
+        "id": act.id,
+        "tenant": act.tenant_id,
+        "recipient": act.recipient,
+        "function": act.function,
+        "state": act.state,
+        "dpv": DPV_STATES[act.state],
+        "text_version": terms.text_version,
+        "purpose": terms.purpose,
+        "fields": sorted(terms.forms),
+        "terms": terms.digest,
+        "by": act.by,
+        "valid_from": time_text(act.valid_from),
+        "expires_at": None if act.expires_at is None else time_text(act.expires_at),
+        "recorded_at": time_text(act.recorded_at),
+    }
+
+
+def _load_consents(house: Workspace, tenant: str | None, recipient: str | None, function: str | None) -> Consents:
+    from minimize.ledger.consents import read_consent_acts
+
+    with house.open_ledger() as ledger:
+        return Consents(
+            tuple(read_consent_acts(ledger, tenant=canonical_id(tenant), recipient=recipient, function=function))
+        )
+
+
+def _load_recipient(folder: os.PathLike[str], name: str) -> Recipient | None:
+    try:
+        return load_recipients(folder).load(name)
+    except PolicyError:
+        return None
+
+
+def _consent_statuses(
+    seen: EffectiveConsents, recipient: Recipient | None, name: str, function: str
+) -> list[ConsentStatus]:
+    """What decides for each tenant; a request where there is nothing else."""
+    history = seen.consents.history(name, function)
+    tenants = pa.array(history.known, pa.string())
+    reasons = (
+        ["no_function"] * len(tenants)
+        if recipient is None
+        else seen.evaluate(recipient, function, tenants).reasons.to_pylist()
+    )
+    found = history.deciding(seen.run, seen.run).tolist()
+    asked, ahead = history.requested(seen.run, seen.run).tolist(), history.upcoming(seen.run, seen.run).tolist()
+    places = [
+        next((place for place in each if place != NO_ACT), NO_ACT) for each in zip(found, ahead, asked, strict=True)
+    ]
+    return [
+        ConsentStatus(history.acts[place], reason is None, reason)
+        for place, reason in zip(places, reasons, strict=True)
+        if place != NO_ACT
+    ]
+
+
+def _deciding_act_at(seen: EffectiveConsents, recipient: str, function: str, when: datetime) -> ConsentAct | None:
+    return _deciding_act(seen.consents.history(recipient, function), when, seen.run)
+
+
+def _acts_recorded_later(seen: EffectiveConsents, recipient: str, function: str) -> Iterator[ConsentAct]:
+    """The acts that decide by all that is recorded today, and were recorded after the time of the run."""
+    history = seen.consents.history(recipient, function)
+    today = max((act.recorded_at for act in history.acts), default=seen.run)
+    acts = [_deciding_act(history, when, today) for when in seen.times]
+    for act in {act.id: act for act in acts if act is not None}.values():
+        if act.recorded_at > seen.run:
+            yield act
+
+
+def _deciding_act(history: ConsentHistory, when: datetime, run: datetime) -> ConsentAct | None:
+    """The act that decides for the only tenant of a history."""
+    found = history.deciding(when, run)
+    return None if not len(found) or found[0] == NO_ACT else history.acts[int(found[0])]

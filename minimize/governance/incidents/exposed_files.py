@@ -1,0 +1,318 @@
+"""Exposed reads and files: reads in the audit log by actor and grant, and the files that an incident reached.
+
+The audit log has no values. If it does not name all columns or tenants of a read, all of them count as exposed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from minimize.errors import ConfigurationError
+from minimize.governance.access.model import ALL_TENANTS, NO_TENANTS, READ, REIDENTIFY, TenantSet
+from minimize.governance.incidents.exposure import ExposedItem, Exposure
+from minimize.governance.output_file import PolicyCache, WritingRun, receipts_by_path
+from minimize.governance.subjects.outputs import SearchableOutput
+from minimize.ledger.audit_event import utc_text
+from minimize.output.folder import identity_of
+from minimize.output.paths import output_and_date
+from minimize.receipts import Receipt, ReceiptFile, files_with_companions
+from minimize.stores import parse_output_location
+
+if TYPE_CHECKING:
+    from minimize.ledger.ledger import Ledger
+
+_SERVER: Final = "door"
+_STARTED: Final = "begun"
+_SUBJECT_OPERATIONS: Final = ("subject/view", "subject/export")
+_DISCLOSE: Final = "disclose"
+_TRUNCATED: Final = "…"
+_ALL_BUT: Final = "all but "
+
+
+@dataclass(frozen=True, slots=True)
+class ExposedRead:
+    """One read, whether it came to an end or goes on.
+
+    started_at       when it began: the files of then are read to the end
+    dataset  empty where it may have been any of the records: persons were viewed or exported
+    columns  None where the log does not tell them all
+    tenants  whose rows the reader could see; everybody's where the log does not tell all of them
+    rows     how many left; None where that is not told
+    """
+
+    via: str
+    actor: str
+    started_at: datetime
+    dataset: str
+    columns: frozenset[str] | None
+    tenants: TenantSet
+    rows: int | None
+
+    @property
+    def pipeline(self) -> str:
+        """Of which pipeline."""
+        return self.dataset.partition("/")[0]
+
+    def is_of(self, pipeline: str) -> bool:
+        """Whether it may have shown outputs of a pipeline."""
+        return self.pipeline in ("", pipeline)
+
+    @property
+    def name(self) -> str:
+        """Of which of its outputs."""
+        return self.dataset.partition("/")[2] or "records"
+
+
+def exposed_reads(ledger: Ledger, exposure: Exposure, window: tuple[datetime, datetime]) -> list[ExposedRead]:
+    """The reads under the exposed grants, and by the exposed actors that went on at some time within their window.
+
+    Views and exports of persons are among them where they named a tenant: of which person the log does not tell. Raises
+    ConfigurationError where the beginning of a grant's name means several.
+    """
+    wanted = [*exposure.items_of("grant"), *exposure.items_of("actor")]
+    if not wanted:
+        return []
+    every = list(_read_events(ledger))
+    _check_grant_names(wanted, {grant for told in every for grant in _event_grants(told)})
+    found = [(told, by) for told in every if (by := _exposing_item(told, wanted, window)) is not None]
+    return [
+        _parse_read(told, by) for told, by in found if told["component"] == _SERVER or _named_tenant(told) is not None
+    ]
+
+
+def reads_without_tenant(
+    ledger: Ledger, exposure: Exposure, window: tuple[datetime, datetime]
+) -> list[Mapping[str, Any]]:
+    """The views and exports of persons by exposed actors that named no tenant: whom they showed, nobody can tell from the log."""
+    wanted = [*exposure.items_of("actor")]
+    told = _read_events(ledger) if wanted else ()
+    return [
+        {"actor": each["actor"]["user"], "operation": each["operation"], "at": each["time"], "via": str(by)}
+        for each in told
+        if each["component"] != _SERVER
+        and _named_tenant(each) is None
+        and (by := _exposing_item(each, wanted, window)) is not None
+    ]
+
+
+def exposed_disclosures(ledger: Ledger, exposure: Exposure, window: tuple[datetime, datetime]) -> Mapping[str, str]:
+    """The acts of sharing by exposed actors within their window, each with what of the incident exposed it."""
+    from minimize.ledger.audit_check import find_entries
+    from minimize.ledger.audit_log import EntryFilter, entry_event
+
+    wanted = [*exposure.items_of("actor")]
+    events = map(entry_event, find_entries(ledger, EntryFilter(operation=_DISCLOSE))) if wanted else ()
+    sent = (event for event in events if event["result"] != "refused" and event["resources"])
+    found = ((event, _exposing_item(event, wanted, window)) for event in sent)
+    return {event["resources"][0]["id"]: str(by) for event, by in found if by is not None}
+
+
+def _read_events(ledger: Ledger) -> Iterator[Mapping[str, Any]]:
+    """What the log tells of reads, each with when it was begun, and reads that go on."""
+    from minimize.ledger.audit_check import find_entries
+    from minimize.ledger.audit_log import EntryFilter, entry_event
+    from minimize.ledger.server_access import read_begun_reads
+
+    known = read_begun_reads(ledger)
+    for operation in (READ, REIDENTIFY, *_SUBJECT_OPERATIONS):
+        for entry in find_entries(ledger, EntryFilter(operation=operation)):
+            event = entry_event(entry)
+            wants = event["component"] == _SERVER or operation in _SUBJECT_OPERATIONS
+            if wants and event["result"] != "refused" and event["resources"]:
+                start = known.get(event["id"])
+                yield event if start is None else {**event, _STARTED: utc_text(start.at)}
+    yield from ({**each.event, _STARTED: utc_text(each.at)} for each in known.values() if not each.ended)
+
+
+def _named_tenant(event: Mapping[str, Any]) -> str | None:
+    """The tenant that an act about persons named."""
+    name = str(event["resources"][0]["name"])
+    return None if name == event["operation"] else name
+
+
+def _exposing_item(
+    event: Mapping[str, Any], wanted: list[ExposedItem], window: tuple[datetime, datetime]
+) -> ExposedItem | None:
+    for each in wanted:
+        if each.kind == "grant" and any(grant.startswith(each.name) for grant in _event_grants(event)):
+            return each
+        since, until = each.window or window
+        within = utc_text(since) <= event["time"] and event.get(_STARTED, event["time"]) <= utc_text(until)
+        if each.kind == "actor" and each.name == event["actor"]["user"] and within:
+            return each
+    return None
+
+
+def _event_grants(event: Mapping[str, Any]) -> set[str]:
+    said = {*str(_event_properties(event).get("grants") or "").split(", "), str(event["correlation_id"] or "")}
+    return said - {""}
+
+
+def _check_grant_names(wanted: list[ExposedItem], grants: set[str]) -> None:
+    for each in wanted:
+        meant = {grant for grant in grants if each.kind == "grant" and grant.startswith(each.name)}
+        if len(meant) > 1 and each.name not in meant:
+            raise ConfigurationError("more than one grant has a name that begins so", hint="name the whole of it")
+
+
+def _parse_read(event: Mapping[str, Any], by: ExposedItem) -> ExposedRead:
+    said, who = _event_properties(event), str(event["actor"]["user"])
+    when = datetime.fromisoformat(event.get(_STARTED, event["time"]))
+    if event["component"] != _SERVER:
+        return ExposedRead(str(by), who, when, "", None, TenantSet.from_names(_named_tenant(event) or ""), None)
+    rows = said.get("rows")
+    return ExposedRead(
+        str(by),
+        who,
+        when,
+        event["resources"][0]["name"],
+        _parse_columns(str(said.get("columns") or "")),
+        _parse_tenants(str(said.get("tenants") or "all")),
+        rows if isinstance(rows, int) else None,
+    )
+
+
+def _event_properties(event: Mapping[str, Any]) -> dict[str, Any]:
+    return {change["name"]: change["new"] for change in event["resources"][0]["changed_properties"]}
+
+
+def _parse_columns(text: str) -> frozenset[str] | None:
+    """None where the text was cut, or says nothing."""
+    return None if not text or text.endswith(_TRUNCATED) else frozenset(text.split(", "))
+
+
+def _parse_tenants(text: str) -> TenantSet:
+    """The tenants that a text names; where it was cut, those that it may stand for."""
+    if text in ("all", "none"):
+        return ALL_TENANTS if text == "all" else NO_TENANTS
+    if text.endswith(_TRUNCATED):
+        return ALL_TENANTS
+    names = TenantSet.from_names(*text.removeprefix(_ALL_BUT).split(", "))
+    return ~names if text.startswith(_ALL_BUT) else names
+
+
+TimeWindow = tuple[datetime, datetime]
+_BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class ExposedFile:
+    """One file that was exposed, in part or whole.
+
+    via      what of the incident exposed it
+    columns  these alone; None for all
+    tenants  the tenants whose rows were exposed, as far as that is known
+    read     the read that showed it; None where the file itself was exposed
+    keyed    whether only what was made with leaked keys is meant
+    """
+
+    output: SearchableOutput
+    written_by: WritingRun
+    file: ReceiptFile
+    name: str
+    via: str
+    columns: frozenset[str] | None = None
+    tenants: TenantSet = ALL_TENANTS
+    read: ExposedRead | None = None
+    keyed: bool = False
+
+    @property
+    def date(self) -> str | None:
+        """The partition."""
+        return output_and_date(self.file.path)[1]
+
+
+@dataclass(frozen=True)
+class FileHistory:
+    """An output's files, each with the time from which it stood, and the time at which it was taken away."""
+
+    output: SearchableOutput
+    writing_runs: dict[str, WritingRun] = field(default_factory=dict, repr=False)
+
+    def files(self, window: TimeWindow) -> Iterator[tuple[str, Receipt, ReceiptFile]]:
+        """The files that stood at some time within a window, by output name, with the receipt that wrote each."""
+        for receipt in self.output.chain:
+            for name, made in receipt.outputs.items():
+                yield from (
+                    (name, receipt, each)
+                    for each in files_with_companions(made)
+                    if self.was_in_force(receipt, each, window)
+                )
+
+    def was_in_force(self, receipt: Receipt, file: ReceiptFile, window: TimeWindow) -> bool:
+        """Whether a file that a receipt wrote stood at some time within a window."""
+        until = self.removal_times.get(file.path)
+        return receipt.finished <= window[1] and (until is None or until > window[0])
+
+    @cached_property
+    def removal_times(self) -> dict[str, datetime]:
+        """By path of a file when it was taken away."""
+        chain = self.output.chain
+        return {file.path: each.finished for each in chain for file in (*each.replaces, *each.removes)}
+
+    def writing_run(self, file: ReceiptFile) -> WritingRun:
+        """Who wrote a file."""
+        if not self.writing_runs:
+            reading = PolicyCache(self.output.purposes)
+            by = {each.run_id: WritingRun(self.output.folder, each, reading) for each in self.output.chain}
+            self.writing_runs.update(
+                {path: by[receipt.run_id] for path, receipt in receipts_by_path(self.output.chain).items()}
+            )
+        return self.writing_runs[file.path]
+
+
+def find_exposed_files(
+    exposure: Exposure, outputs: Sequence[SearchableOutput], reads: Sequence[ExposedRead], window: TimeWindow
+) -> Iterator[ExposedFile]:
+    """Every file that an incident reached, once for each way in which it did."""
+    for output in outputs:
+        standing = FileHistory(output)
+        yield from _files_by_item(exposure, standing, window)
+        for read in reads:
+            yield from _files_of_read(read, standing)
+
+
+def _files_by_item(exposure: Exposure, standing: FileHistory, window: TimeWindow) -> Iterator[ExposedFile]:
+    if not exposure.includes_files and not exposure.only_keys:
+        return
+    output, columns = standing.output, exposure.names("column") or None
+    dates, runs = exposure.names("date"), exposure.names("run")
+    named, everywhere = _matching_items(exposure, output), not exposure.items_of("output") and not runs
+    for name, receipt, file in standing.files((_BEGINNING, max(window[1], output.chain[-1].finished))):
+        via = [f"run:{receipt.run_id}"] if receipt.run_id in runs else []
+        if standing.was_in_force(receipt, file, window):
+            via += [str(each) for each in named if each.detail in ("", name)]
+            via += [", ".join(map(str, exposure.items))] if everywhere else []
+        if via and (not dates or output_and_date(file.path)[1] in dates):
+            yield ExposedFile(output, standing.writing_run(file), file, name, via[0], columns, keyed=exposure.only_keys)
+
+
+def _matching_items(exposure: Exposure, output: SearchableOutput) -> list[ExposedItem]:
+    """The exposed outputs that mean this one."""
+    return [each for each in exposure.items_of("output") if matches_output(each, output)]
+
+
+def matches_output(each: ExposedItem, output: SearchableOutput) -> bool:
+    """Whether an exposed output is this one: by its folder, or by its pipeline."""
+    by_name = each.name == output.pipeline or parse_output_location(each.name) == output.folder
+    return by_name or _is_same_output(each.name, identity_of(output.folder))
+
+
+def _is_same_output(path: str, mine: str | None) -> bool:
+    return mine is not None and identity_of(parse_output_location(path)) == mine
+
+
+def _files_of_read(read: ExposedRead, standing: FileHistory) -> Iterator[ExposedFile]:
+    """The files that stood when a read was made of their output."""
+    output = standing.output
+    if not read.is_of(output.pipeline):
+        return
+    for name, _, file in standing.files((read.started_at, read.started_at)):
+        if name == read.name:
+            yield ExposedFile(
+                output, standing.writing_run(file), file, name, read.via, read.columns, read.tenants, read
+            )

@@ -1,0 +1,370 @@
+"""Breach notices: wording, Markdown, HTML and the fields of GDPR Art. 33(3), drafts by version, record of sending.
+
+A notice has only what the ledger records of the incident and of one tenant. The HTML page fetches nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from minimize.errors import ConfigurationError, OutputError
+from minimize.governance.incidents.contacts import Contact, Contacts
+from minimize.governance.incidents.incident import Incident, load_incident, record_step, require_open
+from minimize.governance.workspace import Workspace
+from minimize.output.working_folder import write_new_folder
+from minimize.receipts import time_text
+from minimize.recipients.pages import LIST_STYLE
+from minimize.stores.durable_files import write_private_file
+
+NATURE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "output": "Stored records came within the reach of somebody who should not have had them.",
+        "run": "Records of some runs came within the reach of somebody who should not have had them.",
+        "date": "Stored records of some days came within the reach of somebody who should not have had them.",
+        "column": "Some columns of stored records came within the reach of somebody who should not have had them.",
+        "recipient": "Records that a third party had received came within the reach of somebody who should not have had them.",
+        "key": "A key became known outside of the service.",
+        "grant": "Access that was given for a limited time was used for what it was not given for.",
+        "actor": "Somebody read records without having reason to.",
+    }
+)
+CONSEQUENCES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "identified": "Whoever has the data can tell whom it is about, and may write to them or pretend to know them.",
+        "pseudonymized": "The data names nobody. Whoever knows more from elsewhere may find out whom some of it is about.",
+        "aggregated": "The data are counts of groups, and name nobody.",
+        "encrypted": "The data is encrypted under keys that nobody else has, and cannot be understood.",
+    }
+)
+_FORM_TEXTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "identified": "names somebody",
+        "pseudonymized": "under a pseudonym",
+        "aggregated": "counts",
+        "encrypted": "encrypted",
+    }
+)
+TABLE_HEAD: Final = ("kind of data", "category", "form in which it was exposed")
+NOTHING_YET: Final = "Nothing has been taken down yet; a later version of this notice will say more."
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeSection:
+    """A part of a notice: its title, its sentences, and the lines of a table."""
+
+    title: str
+    sentences: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A notice for one tenant, as one version of it is."""
+
+    incident: Incident
+    tenant: Mapping[str, Any]
+    version: int
+    contact: str
+
+    @property
+    def title(self) -> str:
+        """What stands above."""
+        return f"Notice of an incident: {self.incident.title}"
+
+    @property
+    def stage(self) -> str:
+        """Which version it is."""
+        before = f" It stands in for version {self.version - 1}." if self.version > 1 else ""
+        return f"Incident {self.incident.id}, version {self.version}, for {self.tenant['tenant_id']}.{before}"
+
+    @property
+    def nature(self) -> str:
+        """What happened."""
+        kinds = dict.fromkeys(each.partition(":")[0] for each in self.incident.opened["exposed"])
+        return " ".join(NATURE[kind] for kind in kinds)
+
+    @property
+    def subjects(self) -> str:
+        """How many persons."""
+        many = self.tenant["subjects"]
+        if many is None:
+            return "Nobody alone: groups were counted."
+        rows = f"{'' if self.tenant.get('rows_exact', True) else 'at most '}{self.tenant['rows']:,} records"
+        return f"{'' if many['exact'] else 'At most '}{many['count']:,} persons or devices, in {rows}."
+
+    @property
+    def consequences(self) -> tuple[str, ...]:
+        """What may follow: what was taken down, else what the form tells."""
+        return self.incident.statements("consequence") or (CONSEQUENCES[self.tenant["form"]],)
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """What was done."""
+        return self.incident.statements("measure") or (NOTHING_YET,)
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """What the tenant should do."""
+        return self.incident.statements("action") or ("Nothing that we know of now.",)
+
+    def sections(self) -> Iterator[NoticeSection]:
+        """The parts, in the order in which they are read."""
+        body = self.incident.opened
+        since, until = body["happened"]
+        ended = f" It ended at {minute_text(until)}." if until else ""
+        yield NoticeSection("What happened", (self.incident.title, self.nature))
+        yield NoticeSection(
+            "When",
+            (
+                f"It began at {minute_text(since)}.{ended} It was known at {minute_text(body['known_at'])}.",
+                *self._declared(),
+            ),
+        )
+        yield NoticeSection("Who is concerned", (self.subjects,))
+        yield NoticeSection(
+            "Which data", tuple(self._period()), tuple(_kind_row(each) for each in self.tenant["kinds"])
+        )
+        yield NoticeSection("What may follow", self.consequences)
+        yield NoticeSection("What was done", self.measures)
+        yield NoticeSection("What you should do", self.actions)
+        yield NoticeSection("Whom to ask", (self.contact,))
+
+    def _declared(self) -> Iterator[str]:
+        if self.incident.declared_at is not None:
+            yield f"It was declared an incident at {minute_text(time_text(self.incident.declared_at))}."
+
+    def _period(self) -> Iterator[str]:
+        since, until = self.tenant["period"]["from"], self.tenant["period"]["to"]
+        began = f"from {minute_text(since)} " if since else ""
+        if until:
+            yield f"Records of events {began}to {minute_text(until)}."
+        there = sorted({each["recipient"] for each in self.tenant["recipients"]})
+        if there:
+            yield f"Third parties that have copies: {', '.join(there)}."
+        if any(each["form"] == "encrypted" for each in self.tenant["kinds"]):
+            yield "What is encrypted is under keys that nobody else has: it cannot be understood."
+
+
+def minute_text(time: str) -> str:
+    """A time as people read it, to the minute.
+
+    >>> minute_text("2026-11-24T23:59:59.999999Z")
+    '2026-11-24 23:59 UTC'
+    """
+    return f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _kind_row(kind: Mapping[str, Any]) -> tuple[str, ...]:
+    return (kind["column"], kind["category"], _FORM_TEXTS[kind["form"]])
+
+
+_NOTICE_STYLE: Final = """
+th, td { width: 33%; }
+td:nth-child(2), td:nth-child(3) { font: inherit; }
+@media (max-width: 40rem) {
+  th, td { width: auto; }
+  td:nth-child(2)::before { content: "category: "; }
+  td:nth-child(3)::before { content: "exposed: "; }
+}
+"""
+"""What differs from the page that the style was made for: three columns, and what they are where there is room for one."""
+_MARKUP: Final = re.compile(r"[\\|`*\[\]<>#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+"""What Markdown would not show as it is; an underscore within a word is one."""
+
+
+def notice_markdown(notice: Notice) -> str:
+    """The notice in Markdown; whatever somebody wrote is escaped."""
+    parts = [f"# {_escape_markdown(notice.title)}", _escape_markdown(notice.stage)]
+    for section in notice.sections():
+        parts += [f"## {section.title}", *map(_escape_markdown, section.sentences)]
+        parts += [_markdown_table(section.rows)] if section.rows else []
+    return "\n\n".join(parts) + "\n"
+
+
+def notice_page(notice: Notice) -> str:
+    """The notice as a page; whatever somebody wrote is escaped."""
+    title = escape(notice.title)
+    body = [f"<h1>{title}</h1>", f"<p>{escape(notice.stage)}</p>"]
+    for section in notice.sections():
+        body += [f"<h2>{escape(section.title)}</h2>", *(f"<p>{escape(each)}</p>" for each in section.sentences)]
+        body += _html_table(section.rows) if section.rows else ()
+    wide = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    head = f'<meta charset="utf-8">{wide}<title>{title}</title><style>{LIST_STYLE}{_NOTICE_STYLE}</style>'
+    return "\n".join(["<!doctype html>", f'<html lang="en"><head>{head}</head><body>', *body, "</body></html>"]) + "\n"
+
+
+def article33(notice: Notice) -> dict[str, Any]:
+    """What GDPR Art. 33(3) asks for, letter by letter; `phase` is of Art. 33(4)."""
+    tenant, many = notice.tenant, notice.tenant["subjects"]
+    return {
+        "incident": notice.incident.id,
+        "tenant_id": tenant["tenant_id"],
+        "phase": notice.version,
+        "a": {
+            "nature": notice.nature,
+            "happened": {"from": notice.incident.opened["happened"][0], "to": notice.incident.opened["happened"][1]},
+            "known_at": notice.incident.opened["known_at"],
+            "categories_of_data_subjects": ["persons and devices of the tenant"],
+            "approximate_number_of_data_subjects": None if many is None else many["count"],
+            "number_is_exact": many is not None and many["exact"],
+            "categories_of_records": list(tenant["kinds"]),
+            "approximate_number_of_records": tenant["rows"],
+            "number_of_records_is_exact": tenant.get("rows_exact", True),
+            "period": dict(tenant["period"]),
+            "recipients_with_copies": sorted({each["recipient"] for each in tenant["recipients"]}),
+        },
+        "b": {"contact": notice.contact},
+        "c": {"likely_consequences": list(notice.consequences)},
+        "d": {"measures": list(notice.measures), "actions_for_the_tenant": list(notice.actions)},
+    }
+
+
+def _escape_markdown(text: str) -> str:
+    return _MARKUP.sub(lambda found: f"\\{found[0]}", " ".join(text.split()))
+
+
+def _markdown_table(lines: Iterable[Sequence[str]]) -> str:
+    rows = [TABLE_HEAD, ["---"] * len(TABLE_HEAD), *([_escape_markdown(cell) for cell in line] for line in lines)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _html_table(lines: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"<table><thead>{_html_row('th', TABLE_HEAD)}</thead><tbody>"
+    yield from (_html_row("td", line) for line in lines)
+    yield "</tbody></table>"
+
+
+def _html_row(tag: str, cells: Sequence[str]) -> str:
+    return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"
+
+
+_SAFE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+ADDRESSES_FILE: Final = "addressed.json"
+
+
+@dataclass(frozen=True, slots=True)
+class DraftedNotices:
+    """Notices that were drafted.
+
+    without_contact  tenants of whom no contact is known
+    """
+
+    incident: Incident
+    folder: Path
+    version: int
+    tenants: tuple[str, ...]
+    without_contact: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """What `incident notice --json` prints."""
+        return {
+            "incident": self.incident.id,
+            "version": self.version,
+            "folder": str(self.folder),
+            "tenants": list(self.tenants),
+            "without_contact": list(self.without_contact),
+        }
+
+
+def draft_notices(
+    name: str, to: Path, contact: str, contacts: Contacts, house: Workspace, now: datetime, *, only: Sequence[str] = ()
+) -> DraftedNotices:
+    """Drafts the next version of notices: for the tenants that have to be told, or for those of them that are named.
+
+    Takes a folder (a new one is made in it for each version), whom tenants may ask, and their contacts. Raises
+    ConfigurationError where nobody is to be told, OutputError, LedgerError, KeyringError.
+    """
+    this = load_incident(name, house)
+    tenants = _tenants_to_notify(require_open(this), only)
+    version = this.draft_count + 1
+    folder = to / f"{_file_name(name)}-v{version}"
+    notices = {tenant["tenant_id"]: Notice(this, tenant, version, contact) for tenant in tenants}
+    listed = {tenant: contacts.for_tenant(tenant) for tenant in notices}
+    digests = _write_drafts(folder, notices, listed)
+
+    def wants(found: Incident | None) -> Mapping[str, Any]:
+        if require_open(found).draft_count + 1 != version:
+            raise ConfigurationError("somebody else drafted notices meanwhile", hint="do it again")
+        told = {tenant: {"digest": digest, "to": _contact_role(listed[tenant])} for tenant, digest in digests.items()}
+        return {"version": version, "tenants": told}
+
+    done = record_step(name, "drafted", wants, house, now)
+    return DraftedNotices(done, folder, version, tuple(notices), tuple(each for each in listed if not listed[each]))
+
+
+def record_notices_sent(name: str, house: Workspace, now: datetime, *, only: Sequence[str] = ()) -> Incident:
+    """Takes down that the last notices were sent. Raises ConfigurationError where none was drafted for one of the tenants."""
+
+    def wants(found: Incident | None) -> Mapping[str, Any]:
+        this = require_open(found)
+        drafted = {each: this.notices(each) for each in only or this.affected}
+        last = {each: notices[-1]["version"] for each, notices in drafted.items() if notices}
+        if not last or (only and set(only) - set(last)):
+            raise ConfigurationError("nothing was drafted yet", hint=f"minimize incident notice {name} --to DIR")
+        return {"tenants": last}
+
+    return record_step(name, "given", wants, house, now)
+
+
+def _tenants_to_notify(this: Incident, only: Sequence[str]) -> list[Mapping[str, Any]]:
+    if this.scope is None:
+        raise ConfigurationError("nobody knows yet who is affected", hint=f"minimize incident scope {this.id}")
+    concerned = [each for each in this.tenants_to_notify if each not in this.exempt and (not only or each in only)]
+    if not concerned or set(only) - set(concerned):
+        raise ConfigurationError("no notice is needed", hint=f"minimize incident show {this.id}")
+    return [each for each in this.scope["tenants"] if each["tenant_id"] in concerned]
+
+
+def _write_drafts(
+    folder: Path, notices: Mapping[str, Notice], listed: Mapping[str, Sequence[Contact]]
+) -> dict[str, str]:
+    """Writes the drafts, for their owner's eyes alone; gives the digest of what each says."""
+    told: dict[str, str] | None = None
+    to = {
+        tenant: [{"role": each.role, "name": each.name, "address": each.address} for each in some]
+        for tenant, some in listed.items()
+    }
+    with suppress(OSError):
+        with write_new_folder(folder, "notice") as work:
+            drafts = {tenant: _write_draft(work, notice) for tenant, notice in notices.items()}
+            _write_private(work / ADDRESSES_FILE, _json_text(to))
+        told = drafts
+    if told is None:
+        raise OutputError("the notices cannot be written there", hint="name a folder in which you may make one")
+    return told
+
+
+def _write_draft(folder: Path, notice: Notice) -> str:
+    place = _file_name(str(notice.tenant["tenant_id"]))
+    said = _json_text(article33(notice))
+    _write_private(folder / f"{place}.md", notice_markdown(notice))
+    _write_private(folder / f"{place}.html", notice_page(notice))
+    _write_private(folder / f"{place}.json", said)
+    return f"sha256:{hashlib.sha256(said.encode()).hexdigest()}"
+
+
+def _write_private(path: Path, text: str) -> None:
+    write_private_file(path, lambda out: out.write(text))
+
+
+def _json_text(said: Any) -> str:
+    return json.dumps(said, indent=2, ensure_ascii=False) + "\n"
+
+
+def _file_name(text: str) -> str:
+    """A name as a file can have it; hashed where it cannot."""
+    return text if _SAFE_NAME.fullmatch(text) else hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _contact_role(contacts: Sequence[Contact]) -> str | None:
+    return contacts[0].role if contacts else None

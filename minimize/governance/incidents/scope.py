@@ -1,0 +1,486 @@
+"""Incident scope: findings per tenant, counts of persons, evidence, unmatched items, and the scope itself.
+
+Only receipts, files, disclosures, the audit log and grants decide. Persons are counted once if identifiers are comparable,
+otherwise as an upper bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.errors import MinimizeError
+from minimize.governance.incidents.exposed_columns import ExposedColumn, ExposedForm, IdentifierSpace, most_revealing
+from minimize.governance.incidents.exposed_files import (
+    ExposedFile,
+    ExposedRead,
+    exposed_disclosures,
+    exposed_reads,
+    find_exposed_files,
+    matches_output,
+    reads_without_tenant,
+)
+from minimize.governance.incidents.exposure import ExposedItem, Exposure
+from minimize.governance.incidents.incident import Incident, load_incident, record_step, require_open
+from minimize.governance.incidents.inventory import (
+    DisclosedCopy,
+    ExposedInventory,
+    FileCounter,
+    RecordedInventory,
+    UnreadableFile,
+    disclosed_copies,
+)
+from minimize.governance.subjects.outputs import SearchableOutput, UnreachableOutput, find_outputs
+from minimize.governance.workspace import Workspace
+from minimize.keys import Keyring, find_kms
+from minimize.ledger.ledger import tenants_named
+from minimize.output.stored_file import open_stored_file
+from minimize.receipts import time_text
+from minimize.stores import LocationLike, local_path, parse_output_location
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class TenantFinding:
+    """What was found of a tenant in one place and in one way.
+
+    place    a file, or an act of sharing
+    is_certain     whether its records can be no others than those of other places: not those of a file that was replaced
+    """
+
+    via: str
+    place: str
+    columns: frozenset[ExposedColumn]
+    rows: int
+    since: int | None
+    until: int | None
+    is_certain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PersonCount:
+    """How many persons: this many, or at most this many."""
+
+    count: int
+    exact: bool
+
+    def __str__(self) -> str:
+        return f"{self.count:,}" if self.exact else f"at most {self.count:,}"
+
+
+@dataclass(frozen=True, slots=True)
+class AffectedTenant:
+    """One tenant."""
+
+    tenant: str
+    subjects: PersonCount | None
+    findings: tuple[TenantFinding, ...]
+    recipients: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def columns(self) -> tuple[ExposedColumn, ...]:
+        """The kinds of data; of one that was exposed in several forms the one that tells most."""
+        most: dict[tuple[str, str], ExposedColumn] = {}
+        for column in sorted(each for one in self.findings for each in one.columns):
+            known = most.get((column.name, column.category))
+            if known is None or most_revealing([known.form, column.form]) == column.form:
+                most[column.name, column.category] = column
+        return tuple(most[name] for name in sorted(most))
+
+    @property
+    def form(self) -> ExposedForm:
+        """The form that tells most."""
+        return most_revealing(each.form for each in self._inside or self.columns)
+
+    @property
+    def needs_notice(self) -> bool:
+        """Whether it is to be told: what is encrypted under keys that nobody else has is unintelligible, groups name nobody."""
+        return any(each.form in ("identified", "pseudonymized") for each in self._inside)
+
+    @property
+    def _inside(self) -> tuple[ExposedColumn, ...]:
+        """The columns that stand in files, and not in the names of folders."""
+        return tuple(each for each in self.columns if not each.folder)
+
+    @property
+    def rows(self) -> int:
+        """How many records; one that was exposed in several ways counts once."""
+        most: dict[str, int] = {}
+        for each in self.findings:
+            most[each.place] = max(each.rows, most.get(each.place, 0))
+        return sum(most.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """The tenant as a scope gives it."""
+        subjects = self.subjects
+        return {
+            "tenant_id": self.tenant,
+            "subjects": None if subjects is None else {"count": subjects.count, "exact": subjects.exact},
+            "rows": self.rows,
+            "rows_exact": all(each.is_certain for each in self.findings),
+            "form": self.form,
+            "kinds": [each.as_json() for each in self.columns],
+            "period": {
+                "from": _first_time(each.since for each in self.findings),
+                "to": _last_time(each.until for each in self.findings),
+            },
+            "recipients": list(self.recipients),
+            "via": sorted({each.via for each in self.findings}),
+            "notice": self.needs_notice,
+        }
+
+
+def _first_time(times: Iterable[int | None]) -> str | None:
+    """The first; None where one is not known."""
+    found = list(times)
+    known = [each for each in found if each is not None]
+    return _instant_text(min(known)) if known and len(known) == len(found) else None
+
+
+def _last_time(times: Iterable[int | None]) -> str | None:
+    known = [each for each in times if each is not None]
+    return _instant_text(max(known)) if known else None
+
+
+def _instant_text(microseconds: int) -> str:
+    return time_text(_EPOCH + timedelta(microseconds=microseconds))
+
+
+_SEEN_PERSONS = pa.schema([("tenant", pa.string()), ("person", pa.string()), ("sure", pa.bool_())])
+
+
+@dataclass(frozen=True)
+class PersonCounter:
+    """Who was seen so far: by space the persons, and by tenant the records of which nobody knows whose they are.
+
+    spaces    per space whether one person has one name there, and who was seen
+    nameless  per tenant and file
+    capped    per tenant how many records reads showed, where it was exposed by reads alone; None where not
+    """
+
+    spaces: dict[IdentifierSpace, list[pa.Table]] = field(default_factory=dict, repr=False)
+    nameless: dict[str, dict[str, int]] = field(default_factory=dict, repr=False)
+    capped: dict[str, dict[str, int] | None] = field(default_factory=dict, repr=False)
+
+    def add_file(self, each: ExposedInventory) -> None:
+        """Takes in what a file holds. Of aggregates nobody is counted."""
+        reach = each.exposed
+        if reach.name == "records":
+            place = f"{reach.output.folder}/{reach.file.path}"
+            self._add(each.space, each.persons, place, sure=reach.read is None, most=each.person_limits)
+        for tenant in pc.unique(each.persons["tenant"]).to_pylist():
+            if tenant is not None and reach.name == "records":
+                self._cap(tenant, None if reach.read is None else (str(reach.read.started_at), reach.read.rows))
+
+    def add_copy(self, copy: DisclosedCopy) -> None:
+        """Takes in what a recipient got."""
+        self._add(copy.space, copy.persons(), copy.act.disclosure, sure=True, most={})
+        self._cap(copy.tenant, None)
+
+    def counts(self) -> dict[str, PersonCount]:
+        """How many persons of each tenant."""
+        found: dict[str, list[PersonCount]] = {}
+        for tenant, some in self._each():
+            found.setdefault(tenant, []).append(some)
+        return {tenant: self._all(tenant, each) for tenant, each in found.items()}
+
+    def _add(
+        self, space: IdentifierSpace | None, persons: pa.Table, place: str, *, sure: bool, most: Mapping[str, int]
+    ) -> None:
+        known = persons.filter(pc.and_(pc.is_valid(persons["tenant"]), pc.is_valid(persons["person"])))
+        if space is not None and known.num_rows:
+            seen = pa.table([known["tenant"], known["person"], pa.repeat(sure, known.num_rows)], schema=_SEEN_PERSONS)
+            self.spaces.setdefault(space, []).append(seen)
+        rest = persons.filter(pc.and_(pc.is_valid(persons["tenant"]), pc.is_null(persons["person"])))
+        for line in rest.group_by("tenant").aggregate([("rows", "sum")]).to_pylist():
+            places = self.nameless.setdefault(line["tenant"], {})
+            places[place] = max(most.get(line["tenant"], line["rows_sum"]), places.get(place, 0))
+
+    def _cap(self, tenant: str, read: tuple[str, int | None] | None) -> None:
+        known = self.capped.setdefault(tenant, {})
+        if read is None or read[1] is None or known is None:
+            self.capped[tenant] = None
+        else:
+            known[read[0]] = read[1]
+
+    def _each(self) -> Iterator[tuple[str, PersonCount]]:
+        for space, tables in self.spaces.items():
+            once = pa.concat_tables(tables).group_by(["tenant", "person"]).aggregate([("sure", "any")])
+            by = once.group_by("tenant").aggregate([("person", "count"), ("sure_any", "all")])
+            for line in by.to_pylist():
+                yield line["tenant"], PersonCount(line["person_count"], space.exact and line["sure_any_all"])
+        for tenant, places in self.nameless.items():
+            yield tenant, PersonCount(sum(places.values()), False)
+
+    def _all(self, tenant: str, each: list[PersonCount]) -> PersonCount:
+        """Over several spaces one person may be counted twice."""
+        count, cap = sum(one.count for one in each), self.capped.get(tenant)
+        if cap is not None:
+            count = min(count, sum(cap.values()))
+        return PersonCount(count, len(each) == 1 and each[0].exact)
+
+
+@dataclass(frozen=True)
+class ExposureEvidence:
+    """What was found of an exposure.
+
+    outputs  that could be looked at; missed: that could not
+    files  the files that it reached
+    reads    that it exposed; unplaced: views and exports of persons that named no tenant
+    disclosures     the acts of sharing by exposed actors, each with what of the incident exposed it
+    copies   those that were out
+    tenants  those that the ledger names
+    """
+
+    keys: Keyring
+    outputs: Sequence[SearchableOutput]
+    unreachable: tuple[UnreachableOutput, ...]
+    files: Sequence[ExposedFile]
+    reads: Sequence[ExposedRead]
+    reads_without_tenant: Sequence[Mapping[str, Any]]
+    disclosures: Mapping[str, str]
+    copies: Sequence[DisclosedCopy]
+    tenants: frozenset[str]
+
+    @classmethod
+    def gather(
+        cls, exposure: Exposure, window: tuple[datetime, datetime], house: Workspace, named: Sequence[LocationLike] = ()
+    ) -> Self:
+        """What there is of an exposure in a window, in outputs that are named, too.
+
+        Raises LedgerError, KeyringError, OutputError.
+        """
+        keys = house.keyring()
+        with house.open_ledger() as ledger:
+            known, missed = find_outputs(ledger, [*named, *_named_folders(exposure)])
+            seen, acts = exposed_reads(ledger, exposure, window), reads_without_tenant(ledger, exposure, window)
+            sent, out = exposed_disclosures(ledger, exposure, window), list(disclosed_copies(ledger, window))
+            tenants = tenants_named(ledger)
+        files = list(find_exposed_files(exposure, known, seen, window))
+        return cls(keys, known, missed, files, seen, acts, sent, out, tenants)
+
+    @property
+    def acts(self) -> frozenset[str]:
+        """What of the incident the audit log has acts of: grants, actors."""
+        placed = {each.via for each in self.reads} | {str(each["via"]) for each in self.reads_without_tenant}
+        return frozenset(placed | {*self.disclosures.values()})
+
+    def columns(self) -> frozenset[str] | None:
+        """The columns of the files that it reached, by one file of each kind; None where one cannot be opened."""
+        kinds = {(each.output.folder, each.name, each.written_by.rewrite_group): each for each in self.files}
+        try:
+            return frozenset(name for each in kinds.values() for name in self._names(each))
+        except (MinimizeError, OSError):
+            return None
+
+    def _names(self, reach: ExposedFile) -> Iterator[str]:
+        folder = reach.output.folder
+        yield from open_stored_file(folder, reach.file.path, find_kms(self.keys, local_path(folder))).whole.names
+
+
+def _named_folders(exposure: Exposure) -> list[str]:
+    """The folders of outputs that the incident names itself."""
+    return [each.name for each in exposure.items_of("output") if parse_output_location(each.name).is_dir()]
+
+
+def unmatched_items(this: Incident, house: Workspace) -> tuple[ExposedItem, ...]:
+    """What an incident names and nothing matches, as far as receipts, disclosures and the audit log tell, without reading files.
+
+    Where these cannot be asked, nothing is said: `scope` looks closer.
+    """
+    try:
+        ground = ExposureEvidence.gather(this.exposure, this.window, house)
+        return tuple(ItemMatcher(ground, ground.columns()).unmatched(this.exposure))
+    except (MinimizeError, OSError):
+        return ()
+
+
+@dataclass(frozen=True)
+class ItemMatcher:
+    """What there is of an incident, and the columns that were found to be there; None where nobody can tell them."""
+
+    evidence: ExposureEvidence
+    columns: frozenset[str] | None
+
+    def unmatched(self, exposure: Exposure) -> Iterator[ExposedItem]:
+        """What the incident names and nothing here matches, in its order."""
+        yield from (each for each in exposure.items if not self._is_matched(each))
+
+    def _is_matched(self, each: ExposedItem) -> bool:
+        files = [reach for reach in self.evidence.files if reach.read is None]
+        if each.kind == "output":
+            return any(matches_output(each, reach.output) and each.detail in ("", reach.name) for reach in files)
+        if each.kind == "run":
+            return any(reach.written_by.receipt.run_id == each.name for reach in files)
+        if each.kind == "date":
+            return any(reach.date == each.name for reach in files)
+        if each.kind == "column":
+            return self.columns is None or each.name in self.columns
+        if each.kind == "recipient":
+            return any(copy.recipient == each.name for copy in self.evidence.copies)
+        return str(each) in self.evidence.acts if each.kind in ("grant", "actor") else self._is_key(each.name)
+
+    def _is_key(self, key: str) -> bool:
+        """Whether there is such a key, or something was ever made with it, or encrypted under it."""
+        ground = self.evidence
+        there = {f"{each.name}/{each.version}" for each in ground.keys.listing()}
+        used = {each for output in ground.outputs for receipt in output.chain for each in receipt.keys}
+        return key in there | used or any(copy.columns(frozenset({key}), keyed=True) for copy in ground.copies)
+
+
+@dataclass(frozen=True)
+class IncidentScope:
+    """How far an incident reaches.
+
+    unreadable       files that were exposed and cannot be looked at any more
+    unreachable  outputs that cannot be looked at from here
+    records_without_tenant    records whose tenant no file tells
+    reads      the reads that were exposed
+    unmatched  what it names and nothing matches
+    reads_without_tenant   views and exports of persons that named no tenant
+    """
+
+    as_of: datetime
+    tenants: tuple[AffectedTenant, ...] = ()
+    unreadable: tuple[UnreadableFile, ...] = ()
+    unreachable: tuple[UnreachableOutput, ...] = ()
+    records_without_tenant: int = 0
+    reads: tuple[ExposedRead, ...] = field(default=(), repr=False)
+    reads_without_tenant: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    unmatched: tuple[ExposedItem, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The scope, as the ledger keeps it."""
+        return {
+            "at": time_text(self.as_of),
+            "tenants": [each.as_json() for each in self.tenants],
+            "reads": [
+                {"actor": each.actor, "dataset": each.dataset, "at": time_text(each.started_at), "rows": each.rows}
+                for each in self.reads
+            ],
+            "nothing_matches": [str(each) for each in self.unmatched],
+            "acts_of_unknown_tenants": [dict(each) for each in self.reads_without_tenant],
+            "records_of_unknown_tenants": self.records_without_tenant,
+            "not_searched": [
+                {
+                    "output": str(each.exposed.output.folder),
+                    "file": each.exposed.file.path,
+                    "rows": each.exposed.file.rows,
+                }
+                | {"why": each.reason, "tenants_by": each.tenants_by}
+                for each in self.unreadable
+            ],
+            "not_reached": [
+                {"output": each.folder, "pipeline": each.pipeline, "why": each.reason} for each in self.unreachable
+            ],
+        }
+
+
+def scope_incident(name: str, house: Workspace, now: datetime, *, named_: Sequence[LocationLike] = ()) -> Incident:
+    """Works out how far an incident reaches, and records it.
+
+    Raises ConfigurationError where it is closed; LedgerError, KeyringError.
+    """
+    this = require_open(load_incident(name, house))
+    found = exposure_scope(this.exposure, this.window, house, now, named=named_)
+
+    def wants(now_there: Incident | None) -> Mapping[str, Any]:
+        require_open(now_there)
+        return {"scope": found.as_json()}
+
+    return record_step(name, "scoped", wants, house, now)
+
+
+def exposure_scope(
+    exposure: Exposure,
+    window: tuple[datetime, datetime],
+    house: Workspace,
+    now: datetime,
+    *,
+    named: Sequence[LocationLike] = (),
+) -> IncidentScope:
+    """How far something that was exposed in a window reaches. Raises LedgerError, KeyringError, OutputError."""
+    ground = ExposureEvidence.gather(exposure, window, house, named)
+    counting = FileCounter(ground.keys, exposure.keys, ground.tenants)
+    files = [counting.count(each) for each in ground.files]
+    remembering = RecordedInventory(ground.keys, exposure.keys)
+    lost = [remembering.look_up(each) for each in files if isinstance(each, UnreadableFile)]
+    counted = [each for each in files if isinstance(each, ExposedInventory)]
+    counted += [each for _, each in lost if each is not None]
+    taken = [
+        (each, via) for each in ground.copies if (via := _exposing_item(each, exposure, ground.disclosures)) is not None
+    ]
+    filled = frozenset(column.name for one in counted for some in one.columns.values() for column in some)
+    return IncidentScope(
+        now,
+        tuple(_affected_tenants(counted, taken, ground.copies, exposure)),
+        tuple(each for each, _ in lost),
+        ground.unreachable,
+        sum(_records_without_tenant(each) for each in counted),
+        tuple(ground.reads),
+        tuple(ground.reads_without_tenant),
+        tuple(ItemMatcher(ground, filled).unmatched(exposure)),
+    )
+
+
+def _affected_tenants(
+    counted: Sequence[ExposedInventory],
+    taken: Sequence[tuple[DisclosedCopy, str]],
+    out: Sequence[DisclosedCopy],
+    exposure: Exposure,
+) -> Iterator[AffectedTenant]:
+    found: dict[str, list[TenantFinding]] = {}
+    heads = PersonCounter()
+    for each in counted:
+        heads.add_file(each)
+        for tenant, one in _findings_of_file(each):
+            found.setdefault(tenant, []).append(one)
+    for copy, via in taken:
+        heads.add_copy(copy)
+        found.setdefault(copy.tenant, []).append(_finding_of_copy(copy, via, exposure))
+    subjects = heads.counts()
+    policies = {each.exposed.written_by.receipt.policy.name for each in counted} | {each.policy for each, _ in taken}
+    for tenant in sorted(found):
+        having = tuple(each.as_json() for each in out if each.tenant == tenant and each.policy in policies)
+        yield AffectedTenant(tenant, subjects.get(tenant), tuple(found[tenant]), having)
+
+
+def _findings_of_file(each: ExposedInventory) -> Iterator[tuple[str, TenantFinding]]:
+    """What a file holds, tenant by tenant. The loop runs over tenants."""
+    how = [("rows", "sum"), ("since", "min"), ("until", "max")]
+    by = each.persons.group_by("tenant").aggregate(how)
+    place = f"{each.exposed.output.folder}/{each.exposed.file.path}"
+    for line in by.to_pylist():
+        tenant = line["tenant"]
+        if tenant is not None:
+            columns = each.columns.get(tenant, frozenset())
+            times = (line["since_min"], line["until_max"])
+            sure = not each.is_recorded and each.exposed.read is None
+            yield tenant, TenantFinding(each.exposed.via, place, columns, line["rows_sum"], *times, is_certain=sure)
+
+
+def _exposing_item(copy: DisclosedCopy, exposure: Exposure, sent: Mapping[str, str]) -> str | None:
+    """What exposed a copy: its recipient, who sent it, or keys alone that something in it was made with; None: nothing did."""
+    if exposure.only_keys:
+        made = copy.columns(exposure.keys, keyed=True)
+        return ", ".join(map(str, exposure.items)) if made else None
+    if copy.recipient in exposure.names("recipient"):
+        return f"recipient:{copy.recipient}"
+    return sent.get(copy.act.disclosure)
+
+
+def _finding_of_copy(copy: DisclosedCopy, via: str, exposure: Exposure) -> TenantFinding:
+    until = int(copy.act.recorded_at.timestamp() * 1_000_000)
+    columns = copy.columns(exposure.keys, keyed=exposure.only_keys)
+    return TenantFinding(via, copy.act.disclosure, columns, copy.share.rows, None, until)
+
+
+def _records_without_tenant(each: ExposedInventory) -> int:
+    unknown = each.persons.filter(pc.is_null(each.persons["tenant"]))
+    return int(pc.sum(unknown["rows"]).as_py() or 0)

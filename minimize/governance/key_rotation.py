@@ -1,0 +1,257 @@
+"""Key rotation (`keys rotate`): audit events, files encrypted under the newest versions, new versions of master keys.
+
+New files use the new version; old versions only decrypt. Rows, policies and times of rewritten files stay the same. Each
+writing run gets a receipt of kind `rotate`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cache, partial
+from itertools import chain as chained
+from os import PathLike
+from typing import Any, Final
+
+from minimize.arrow.batch import Batch
+from minimize.errors import KeyringError, call_redacted
+from minimize.governance.access.enforcement import require_permission
+from minimize.governance.output_file import WritingRun, receipts_by_path
+from minimize.governance.rewrite import RewriteResult, rewrite_files
+from minimize.governance.workspace import Workspace
+from minimize.keys import Keyring, Kms, MasterKey, find_kms
+from minimize.keys.discovery import key_lifecycle
+from minimize.keys.keyring import KEY_DESTROYED
+from minimize.keys.master_keys import KeyLifecycle, is_master_key, key_state
+from minimize.keys.parquet_encryption import open_parquet
+from minimize.ledger import AuditEvent, PropertyChange, Resource, current_actor
+from minimize.observability.destinations import Destinations
+from minimize.output.paths import output_and_date
+from minimize.output.publish import RECORDS, open_output
+from minimize.output.reader import load_receipts
+from minimize.output.sink import index_files, master_keys_of, output_files, sketch_files
+from minimize.policy.pipeline import Pipeline
+from minimize.receipts import FieldReceipt, Receipt, ReceiptFile, RowCounts, WrittenOutput, files_in_force, sha256_text
+from minimize.runs import receipt_builder
+from minimize.runs.provenance import find_pipeline
+from minimize.runs.receipt_builder import RunContext
+from minimize.runs.removal_inventory import RemovalInventory
+from minimize.runs.runner import no_progress
+from minimize.runs.session import record_missed_receipts, record_published, run_session
+from minimize.stores import Location, LocationLike, local_path, parse_output_location
+
+
+def record_key_event(
+    house: Workspace, operation: str, masters: Iterable[MasterKey], now: datetime, *changes: PropertyChange
+) -> None:
+    """Tells the log what is done with versions of master keys. Raises LedgerError, KeyringError."""
+    from minimize.ledger.audit_log import append_event
+
+    event = AuditEvent(
+        component="keys",
+        category="configuration",
+        activity="keys",
+        operation=operation,
+        actor=current_actor(),
+        time=now,
+        resources=tuple(Resource(each.id, "master key", f"keys/{each.id}", changes) for each in masters),
+    )
+    keys = house.keyring()
+    with house.open_ledger(create=True) as ledger:
+        ledger.write(lambda connection: append_event(connection, event, keys))
+
+
+log = logging.getLogger("minimize")
+NO_OBSERVABILITY: Final = Destinations(None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRotationRewrite:
+    """An output whose files are encrypted anew. What each run wrote gets a receipt of its own, under its policy and time."""
+
+    output: Location
+    pipeline: Pipeline
+    keys: Keyring = field(repr=False)
+    now: datetime
+    ledger: str | PathLike[str] | None = None
+    fence: Location | None = None
+
+    def execute(self) -> tuple[Receipt, ...]:
+        """The receipts. Raises KeyringError before anything is written where a key is not to be had."""
+        kms = find_kms(self.keys, local_path(self.output))
+        groups: dict[str, list[ReceiptFile]] = {}
+        chain = load_receipts(self.output)
+        by = receipts_by_path(chain)
+        for file in files_under_old_keys(self.output, chain, kms):
+            groups.setdefault(by[file.path].run_id, []).append(file)
+        return tuple(self._group(by[files[0].path], files, kms) for files in groups.values())
+
+    def _group(self, wrote: Receipt, files: Sequence[ReceiptFile], kms: Kms) -> Receipt:
+        how = RunContext("rotate", "local", datetime.now(UTC), no_progress, NO_OBSERVABILITY, ledger=self.ledger)
+        everything = WritingRun(self.output, wrote).all_attachments
+        with run_session(self, how) as booking, open_output(self.output, create=False, lease=booking.head) as folder:
+            record_missed_receipts(booking, folder.receipts())
+            paths = [file.path for file in files]
+            going = RemovalInventory.for_files(self.output, folder.receipts(), paths, self.keys)
+
+            def receipt(done: RewriteResult) -> Receipt:
+                everything.update(going.attachments())
+                unsigned = _rotation_receipt(folder.receipts(), wrote, done, how, everything)
+                return replace(unsigned, run_id=booking.run_id, audit=booking.head()).with_signature(self.keys)
+
+            signed = rewrite_files(
+                folder, booking.run_id, paths, _unchanged, receipt, everything, keys=self.keys, kms=kms, shown=going
+            )
+            record_published(booking, signed)
+        log.info("%d files encrypted anew", len(files), extra={"code": "I004", "run_id": signed.run_id})
+        return signed
+
+
+def files_under_old_keys(output: Location, chain: Sequence[Receipt], kms: Kms) -> Iterator[ReceiptFile]:
+    """The files in force that are encrypted under another than the newest version of one of their master keys.
+
+    Those whose keys were destroyed are not among them: nobody can read them any more. Raises KeyringError.
+    """
+    newest = cache(partial(_newest_key_id, kms))
+    for file in chained.from_iterable(files_in_force(chain).values()):
+        old = any(newest(MasterKey.parse(key).name) != key for key in file.keys or ())
+        if old and _is_readable(output, file, kms):
+            yield file
+
+
+def _newest_key_id(kms: Kms, name: str) -> str | None:
+    """The id of the newest version; None where that was destroyed, so that nothing new can be written under it."""
+    try:
+        return kms.newest(name).id
+    except KeyringError as error:
+        if error.code == KEY_DESTROYED:
+            return None
+        raise
+
+
+def _is_readable(output: Location, file: ReceiptFile, kms: Kms) -> bool:
+    try:
+        open_parquet(output / file.path, kms, name=file.path)
+    except KeyringError as error:
+        if error.code == KEY_DESTROYED:
+            return False
+        raise
+    return True
+
+
+def _unchanged(batch: Batch) -> Batch:
+    return batch
+
+
+def _rotation_receipt(
+    chain: Sequence[Receipt], wrote: Receipt, done: RewriteResult, how: RunContext, attachments: Mapping[str, bytes]
+) -> Receipt:
+    """What is told: as of the time of the run that wrote the rows, for nothing else was decided about them since."""
+    written = [each for files in done.written.values() for each in files]
+    outputs = {name: _rotated_output(wrote, name, done) for name in done.written}
+    rows = outputs[RECORDS].rows if RECORDS in outputs else sum(each.rows for each in written)
+    techniques = [key for key in wrote.keys if not is_master_key(key)]
+    return Receipt(
+        kind="rotate",
+        run_id="",
+        sequence=chain[-1].sequence + 1,
+        previous=chain[-1].digest,
+        pipeline=wrote.pipeline,
+        purpose=wrote.purpose,
+        engine="local",
+        at=wrote.at,
+        at_given=wrote.at_given,
+        started=how.started,
+        finished=max(how.started, datetime.now(UTC)),
+        dates=tuple(sorted({on for each in written if (on := output_and_date(each.path)[1]) is not None})),
+        policy=wrote.policy,
+        plan=wrote.plan,
+        keys=(*techniques, *sorted(master_keys_of(written))),
+        versions=receipt_builder.software_versions(),
+        rows=RowCounts(read=rows, written=rows),
+        fields={key: FieldReceipt(said.did, None if said.values is None else 0) for key, said in wrote.fields.items()},
+        outputs=outputs,
+        replaces=done.replaces,
+        removes=done.removes,
+        retention=wrote.retention,
+        files={name: sha256_text(content) for name, content in attachments.items()},
+        origin=wrote.origin,
+    )
+
+
+def _rotated_output(wrote: Receipt, name: str, done: RewriteResult) -> WrittenOutput:
+    files = output_files(done.written[name])
+    index = index_files(done.written[name]) if name == RECORDS else None
+    return WrittenOutput(
+        wrote.outputs[name].category,
+        sum(file.rows for file in files),
+        files=files,
+        index=index,
+        sketches=sketch_files(done.written[name]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRotation:
+    """The versions that were made, and the receipts of outputs that were encrypted anew."""
+
+    versions: tuple[MasterKey, ...]
+    receipts: tuple[Receipt, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The rotation as `keys rotate --json` prints it."""
+        return {"made": [each.id for each in self.versions], "receipts": [each.as_json() for each in self.receipts]}
+
+
+def rotate_keys(
+    house: Workspace,
+    now: datetime,
+    *,
+    names: Sequence[str] = (),
+    outputs: Iterable[LocationLike] = (),
+    new: bool = True,
+) -> KeyRotation:
+    """Makes a new version of master keys, and encrypts what stands in some outputs anew.
+
+    Takes the house (keyring, ledger); the time; the names of master keys, all that there are where none is given; outputs whose
+    files are rewritten under the newest versions; `new=False` rewrites alone. Raises KeyringError, LedgerError, OutputError (2),
+    AccessDenied (3).
+    """
+    require_permission("keys/rotate", house, now)
+    keyring = house.keyring()
+    custody = key_lifecycle(keyring, house.folder, now=now)
+    chosen = _chosen_names(custody, names) if new else ()
+    for name in chosen:
+        record_key_event(house, "rotate", [_next_version(custody, name)], now, PropertyChange("state", None, "current"))
+        custody.rotate(name)
+    rewritten = [each for output in outputs for each in call_redacted(partial(_rewrite_output, output, house, now))]
+    return KeyRotation(tuple(_newest_version(custody, name) for name in chosen), tuple(rewritten))
+
+
+def _chosen_names(custody: KeyLifecycle, names: Sequence[str]) -> tuple[str, ...]:
+    """The names that were given; else all, but those whose newest version was destroyed."""
+    lines = custody.versions()
+    missing = sorted({*names} - {line.name for line in lines})
+    if missing:
+        raise KeyringError(f"there is no master key {', '.join(missing)}", hint="`minimize keys list` shows them")
+    return tuple(sorted(names or {line.name for line in lines if key_state(line, lines) == "current"}))
+
+
+def _newest_version(custody: KeyLifecycle, name: str) -> MasterKey:
+    return MasterKey(name, max(line.version for line in custody.versions() if line.name == name))
+
+
+def _next_version(custody: KeyLifecycle, name: str) -> MasterKey:
+    return MasterKey(name, _newest_version(custody, name).version + 1)
+
+
+def _rewrite_output(output: LocationLike, house: Workspace, now: datetime) -> tuple[Receipt, ...]:
+    folder = parse_output_location(output)
+    chain = load_receipts(folder)
+    if not chain:
+        return ()
+    return KeyRotationRewrite(
+        folder, find_pipeline(folder, chain[-1], None), house.keyring(), now, house.ledger
+    ).execute()

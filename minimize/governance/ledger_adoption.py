@@ -1,0 +1,91 @@
+"""Ledger adoption (`runs adopt-ledger`): an output continues with another ledger than its receipts name.
+
+A signed receipt of kind `adopt` records the decision and its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from os import PathLike
+from typing import TYPE_CHECKING
+
+from minimize.errors import ConfigurationError, KeyringError, OutputError, RefusedError
+from minimize.governance.access.enforcement import require_permission
+from minimize.governance.output_file import WritingRun
+from minimize.governance.workspace import Workspace
+from minimize.keys import Keyring, find_keyring
+from minimize.output.publish import OpenOutput
+from minimize.output.reader import load_receipts
+from minimize.receipts import LedgerAdoption, Receipt
+from minimize.runs.erasures import erasure_list_digest, is_erasure_list_lost, stored_erasures
+from minimize.runs.ledger_check import last_receipt_with_ledger, ledger_disagreement
+from minimize.runs.provenance import find_pipeline
+from minimize.runs.published_runs import OutputDecision, record_decision
+from minimize.runs.session import DecidedOutput
+from minimize.stores import LocationLike, parse_output_location
+
+if TYPE_CHECKING:
+    from minimize.ledger.ledger import Ledger
+
+PathLike_ = str | PathLike[str]
+
+
+def adopt_ledger(
+    output: LocationLike,
+    reason: str,
+    *,
+    pipeline: PathLike_ | None = None,
+    keys: Keyring | PathLike_ | None = None,
+    ledger: PathLike_ | None = None,
+    allow_lost_erasures: bool = False,
+) -> Receipt | None:
+    """Records, in a signed receipt of kind `adopt`, that an output is continued with the ledger that is found for it now.
+
+    Takes the output folder and the reason; the pipeline, keyring and ledger in place of those that are found. A ledger is made if
+    there is none. Gives None if the receipts of the output name this ledger already, it has their audit head, and the list of
+    erasures is the one that they name, or a later one.
+
+    Raises OutputError, KeyringError, LedgerError (2), AccessDenied (3). Raises RefusedError (3) if subjects were erased from the
+    output and the list of erasures that was stored with it is gone or older, unless that is allowed.
+    """
+    if not reason.strip():
+        raise ConfigurationError("a ledger is adopted for a reason", hint="--reason TEXT")
+    folder = parse_output_location(output)
+    chain = load_receipts(folder)
+    if not chain:
+        raise OutputError("nothing was published here yet", hint="`minimize run` does")
+    job = find_pipeline(folder, chain[-1], pipeline)
+    keyring = find_keyring(keys, job.folder)
+    if keyring is None:
+        raise KeyringError("no keyring, and every change signs its receipt", hint="--keys FILE or MINIMIZE_KEYS")
+    lost = is_erasure_list_lost(chain, folder, keyring)
+    if not allow_lost_erasures and (lost or (_has_deletions(chain) and not stored_erasures(folder, keyring))):
+        message = (
+            "subjects were erased from this output, and the list of erasures that was stored with it is gone, or older"
+        )
+        hint = "restore `erasures/` or the ledger; --allow-lost-erasures goes on without, and a run may bring their records back"
+        raise RefusedError(message, hint=hint)
+    require_permission(
+        "output/adopt", Workspace(ledger, str(folder), job, keyring), datetime.now(UTC), dataset=job.pipeline
+    )
+    decide = partial(_adoption_decision, reason=reason.strip(), lost=lost)
+    return record_decision("adopt", DecidedOutput(job, folder, keyring), ledger, decide)
+
+
+def _has_deletions(chain: tuple[Receipt, ...]) -> bool:
+    """Whether a receipt tells of a deletion. Those that name no ledger are older than the lists."""
+    return any(each.kind == "delete" and each.audit is not None and each.audit.ledger is not None for each in chain)
+
+
+def _adoption_decision(
+    ledger: Ledger, output: OpenOutput, chain: Sequence[Receipt], reason: str, *, lost: bool
+) -> OutputDecision | None:
+    """That the ledger is adopted, or that the list of erasures is lost; the receipt names the list that is there now."""
+    before = last_receipt_with_ledger(chain)
+    if before is not None and not ledger_disagreement(ledger, chain) and not lost:
+        return None
+    named = None if before is None or before.audit is None else before.audit.ledger
+    records = {"adopts": LedgerAdoption(reason, named), "erasures": erasure_list_digest(output.folder)}
+    return OutputDecision(chain[-1], WritingRun(output.folder, chain[-1]).attachments, records)

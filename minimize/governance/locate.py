@@ -1,0 +1,339 @@
+"""Locate actions: the feature `location` turned on for one lost device, with its end recorded at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+
+from minimize.errors import RefusedError
+from minimize.governance.settings import LOCATION_FEATURE, check_subject, settings_event, warn_if_not_read
+from minimize.governance.workspace import Workspace
+from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_id, canonical_text
+from minimize.keys import Keyring
+from minimize.ledger import AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger.subject_tokens import TokenIndex, subject_token, token_secrets, token_versions
+from minimize.plan.request import can_leave
+from minimize.policy.condition import Condition, FeatureOn, atoms
+from minimize.policy.describe import condition_text, gate_texts
+from minimize.policy.model import Field, Policy, RecordsGate
+from minimize.policy.pipeline import Pipeline
+from minimize.receipts import time_text
+from minimize.runs.provenance import LEDGER_SETTINGS
+from minimize.settings import FeatureSwitch
+from minimize.settings.files import missing_name_error
+from minimize.settings.model import OWN_ON_LIMIT
+
+if TYPE_CHECKING:
+    from minimize.ledger.settings import RecordedSetting
+    from minimize.settings.effective import ExplainableSettings
+
+FEATURE: Final = LOCATION_FEATURE
+HOLDER: Final = "admin"
+LONGEST_ACTION: Final = OWN_ON_LIMIT
+
+
+@dataclass(frozen=True, slots=True)
+class LocateAction:
+    """One device that is located: its tenant, its token, since when and until when (None: no end is recorded)."""
+
+    tenant: str
+    device: str
+    since: datetime
+    until: datetime | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The action as `locate list --json` prints it."""
+        until = None if self.until is None else time_text(self.until)
+        return {"tenant": self.tenant, "device": self.device, "since": time_text(self.since), "until": until}
+
+
+def start_locate(
+    device: str, tenant: str, house: Workspace, now: datetime, *, span: timedelta = LONGEST_ACTION
+) -> LocateAction:
+    """Turns `location` on for a device of a tenant from now on, and off when the span is over; both are recorded at once.
+
+    An action of the device that is in force already gets the new end. Takes a span of at most 24 hours, and the house with the
+    pipeline whose policy counts. Raises RefusedError if the action would have no effect: the policy does not decide the feature
+    for each subject, releases no field of it for the pipeline's purpose, or does not let an administrator turn it on; the
+    tenant's own setting is not on, or another holder has turned it off.
+    Raises PolicyError for blank names, LedgerError, KeyringError.
+    """
+    from minimize.ledger.settings import read_settings, record_settings
+
+    if not timedelta() < span <= LONGEST_ACTION:
+        raise RefusedError("a device is located for 24 hours at most", hint="choose a shorter time")
+    job, switch = _check_pipeline(house.loaded_pipeline)
+    tenant, device = _canonical_names(tenant, device)
+    keys, end = house.keyring(), now + span
+    with house.open_ledger(create=True) as ledger:
+        rows = read_settings(ledger)
+        known = list(_device_tokens(rows, keys, tenant, device, job.policy.folding))
+        tokens = known or [(tenant, subject_token(keys, tenant, device))]
+        new = [each for name, token in tokens for each in _action_rows(rows, name, token, now, end)]
+        _check_effect([*rows, *new], switch, tenant, device, keys, job.policy.folding, now)
+        record_settings(
+            ledger, new, _locate_event("locate", now, tokens, PropertyChange("until", None, time_text(end))), keys
+        )
+    warn_if_not_read(job)
+    return LocateAction(*tokens[0], now, end)
+
+
+def end_locate(device: str, tenant: str, house: Workspace, now: datetime) -> bool:
+    """Turns `location` off for a device from now on. Gives whether it was located, or was to be located later.
+
+    Without a pipeline ids that differ in case alone are taken for one device. Raises PolicyError for blank names, LedgerError,
+    KeyringError.
+    """
+    from minimize.ledger.settings import read_settings, record_settings
+
+    tenant, device = _canonical_names(tenant, device)
+    folding = CaseFolding(subject=True) if house.loaded_pipeline is None else house.loaded_pipeline.policy.folding
+    keys = house.keyring()
+    with house.open_ledger() as ledger:
+        rows = read_settings(ledger)
+        tokens = list(_device_tokens(rows, keys, tenant, device, folding))
+        new = [each for name, token in tokens for each in _ending_rows(rows, name, token, now)]
+        if new:
+            located = [(each.tenant_id, str(each.subject)) for each in new]
+            record_settings(ledger, new, _locate_event("end_locate", now, list(dict.fromkeys(located))), keys)
+    return bool(new)
+
+
+def list_locate_actions(house: Workspace, now: datetime, *, tenant: str | None = None) -> list[LocateAction]:
+    """The devices that are located now, of all tenants or of one. Devices are tokens."""
+    from minimize.ledger.settings import read_settings
+
+    tenant = canonical_id(tenant)
+    with house.open_ledger() as ledger:
+        rows = read_settings(ledger)
+    pairs = dict.fromkeys((row.tenant_id, row.subject) for row in rows if row.setting == FEATURE and row.subject)
+    found = (_current_action(rows, name, str(token), now) for name, token in pairs if tenant in (None, name))
+    return sorted((each for each in found if each is not None), key=lambda each: (each.tenant, each.since, each.device))
+
+
+def position_conditions(house: Workspace) -> dict[str, str]:
+    """The policy's conditions, in words, of each field that the pipeline releases of a device that is located."""
+    job = house.loaded_pipeline
+    if job is None:
+        return {}
+    fields = [field for field in _location_fields(job.policy) if can_leave(field, job.purpose)]
+    return {field.key: words for field in fields if (words := _field_conditions(job, field))}
+
+
+def _field_conditions(job: Pipeline, field: Field) -> str:
+    policy, own = job.policy, None if job.records is None else job.records.collect_if
+    gated: list[Field | RecordsGate] = [field, *_source_fields(policy, field), policy.records]
+    texts = [text for each in gated for text in gate_texts(policy, each)]
+    return "; ".join(dict.fromkeys([*texts, *([] if own is None else [condition_text(own)])]))
+
+
+def _check_pipeline(job: Pipeline | None) -> tuple[Pipeline, FeatureSwitch]:
+    """The pipeline, and how settings decide its feature. Raises RefusedError if no action can have an effect."""
+    if job is None:
+        raise RefusedError("no pipeline was named whose policy locates devices", hint="--pipeline PIPELINE")
+    switch = job.policy.switch(FEATURE)
+    if switch is None or not switch.per_subject:
+        message = f"the policy {job.policy.policy} has no feature `{FEATURE}` that is decided for each device"
+        raise RefusedError(message, hint=f"features: {{{FEATURE}: {{per_subject: true, retention: 24h}}}}")
+    if switch.holders and HOLDER not in switch.holders:
+        message = f"the policy {job.policy.policy} does not let an administrator turn `{FEATURE}` on"
+        raise RefusedError(message, hint=f"add {HOLDER} to the feature's `holders`")
+    _check_purpose(job)
+    return job, switch
+
+
+def _check_purpose(job: Pipeline) -> None:
+    """Raises RefusedError if no field that depends on the feature is released for the pipeline's purpose."""
+    fields = _location_fields(job.policy)
+    if any(can_leave(field, job.purpose) for field in fields):
+        return
+    purposes = [name for name in job.policy.purposes if any(can_leave(field, name) for field in fields)]
+    message = f"the policy {job.policy.policy} releases no field of `{FEATURE}` for the purpose {job.purpose}"
+    released = f"it releases one for {', '.join(purposes)}: name a pipeline with such a purpose"
+    raise RefusedError(message, hint=released if purposes else "it releases none for any purpose")
+
+
+def _location_fields(policy: Policy) -> list[Field]:
+    """The fields that the feature decides about."""
+    return [field for field in policy.fields.values() if _depends_on_location(policy, field)]
+
+
+def _source_fields(policy: Policy, field: Field) -> list[Field]:
+    return [policy.fields[key] for key in field.from_ if key in policy.fields]
+
+
+def _depends_on_location(policy: Policy, field: Field) -> bool:
+    """Whether the feature decides about a field: by the gate of the records, of the field, or of a field it is made from."""
+    records = policy.records
+    sources = [field, *_source_fields(policy, field)]
+    conditions = [records.collect_if, *(each.collect_if for each in sources), *(case.when for case in field.cases)]
+    return FEATURE in (records.feature, *(each.feature for each in sources)) or any(map(_reads_location, conditions))
+
+
+def _reads_location(condition: Condition | None) -> bool:
+    return condition is not None and FeatureOn(FEATURE) in atoms(condition)
+
+
+def _canonical_names(tenant: str, device: str) -> tuple[str, str]:
+    check_subject(device)
+    if not canonical_text(tenant):
+        raise missing_name_error()
+    return canonical_text(tenant), canonical_text(device)
+
+
+def _check_effect(
+    rows: Sequence[RecordedSetting],
+    switch: FeatureSwitch,
+    tenant: str,
+    device: str,
+    keys: Keyring,
+    folding: CaseFolding,
+    now: datetime,
+) -> None:
+    """Raises RefusedError if the device would not be located with these rows."""
+    from minimize.settings.tokenized import ledger_rows
+
+    seen = ledger_rows(rows, keys, LEDGER_SETTINGS).with_folding(folding).effective_at(now)
+    tenants, devices = pa.array([tenant]), pa.array([device])
+    if not seen.feature_on(switch.of_tenants, tenants, None, None)[0].as_py():
+        _refuse_opt_out(seen, "the tenant", tenant, None, now)
+        hint = f"minimize settings set TENANT {FEATURE} on --pipeline PIPELINE"
+        raise RefusedError(f"the tenant's own setting `{FEATURE}` is not on in the ledger", hint=hint)
+    if not seen.feature_on(switch, tenants, devices, None)[0].as_py():
+        _refuse_opt_out(seen, "this device", tenant, device, now)
+        hint = f"minimize settings why TENANT {FEATURE} TIME --subject DEVICE --settings ledger --pipeline PIPELINE"
+        raise RefusedError(f"the settings of this device do not turn `{FEATURE}` on", hint=hint)
+
+
+def _refuse_opt_out(seen: ExplainableSettings, whose: str, tenant: str, device: str | None, now: datetime) -> None:
+    """Raises RefusedError if another holder than the one of locate actions has turned the feature off; names the holder."""
+    rows = seen.deciding_rows(tenant, FEATURE, now, device)
+    holders = sorted({row.holder for row in rows if row.value != "on"} - {HOLDER})
+    if holders:
+        subject = "" if device is None else " --subject DEVICE"
+        message = f"the holder `{'`, `'.join(holders)}` has turned `{FEATURE}` off for {whose}, and any opt-out wins"
+        raise RefusedError(
+            message, hint=f"minimize settings why TENANT {FEATURE} TIME{subject} --settings ledger --pipeline PIPELINE"
+        )
+
+
+def _device_tokens(
+    rows: Sequence[RecordedSetting], keys: Keyring, tenant: str, device: str, folding: CaseFolding = NO_FOLDING
+) -> Iterator[tuple[str, str]]:
+    """The tokens under which a device has settings, each with its tenant as it was recorded."""
+    known: dict[str, set[str]] = {}
+    for row in rows:
+        if row.subject:
+            known.setdefault(row.tenant_id, set()).add(row.subject)
+    secrets = token_secrets(keys, token_versions(token for tokens in known.values() for token in tokens))
+    yield from TokenIndex(known, folding).find(secrets, tenant, device)
+
+
+def _action_rows(
+    rows: Sequence[RecordedSetting], tenant: str, token: str, now: datetime, end: datetime
+) -> Iterator[RecordedSetting]:
+    """The rows of an action: on from now on, whatever was to change before its end, and off at its end."""
+    within = (moment for moment in _holder_values(rows, tenant, token) if now < moment < end)
+    yield from (_setting_row(tenant, token, "on", moment, now) for moment in (now, *within))
+    yield _setting_row(tenant, token, "off", end, now)
+
+
+def _ending_rows(rows: Sequence[RecordedSetting], tenant: str, token: str, now: datetime) -> Iterator[RecordedSetting]:
+    """The rows that end an action: off from now on, and whenever it was to be on later; none if it is not and will not be.
+
+    The administrator's `off` ends what another holder turned on, too: any opt-out wins.
+    """
+    values = _holder_values(rows, tenant, token)
+    holders = _by_holder(rows, tenant, token)
+    later = [moment for each in holders for moment in each if moment > now]
+    others_on = (
+        _value_in_effect(values, when) != "off" and any(_value_in_effect(each, when) == "on" for each in holders)
+        for when in (now, *later)
+    )
+    if _last_value(values, now) == "on" or any(others_on):
+        yield _setting_row(tenant, token, "off", now, now)
+    yield from (
+        _setting_row(tenant, token, "off", moment, now)
+        for moment, each in values.items()
+        if each == "on" and moment > now
+    )
+
+
+def _current_action(rows: Sequence[RecordedSetting], tenant: str, token: str, now: datetime) -> LocateAction | None:
+    values = _effective_values([row for row in rows if row.recorded_at <= now], tenant, token)
+    if _last_value(values, now) != "on":
+        return None
+    since = now
+    for moment in sorted((each for each in values if each <= now), reverse=True):
+        if values[moment] != "on":
+            break
+        since = moment
+    until = next((moment for moment, value in values.items() if moment > now and value != "on"), None)
+    return LocateAction(tenant, token, since, until)
+
+
+def _effective_values(rows: Sequence[RecordedSetting], tenant: str, token: str) -> Mapping[datetime, str]:
+    """What the settings of all holders come to for a device from each moment on: any opt-out wins, an `on` runs out."""
+    holders = _by_holder(rows, tenant, token)
+    starts = {moment for values in holders for moment in values}
+    ends = {moment + LONGEST_ACTION for values in holders for moment, value in values.items() if value == "on"}
+    return {
+        moment: _combine_values([_value_in_effect(values, moment) for values in holders])
+        for moment in sorted(starts | ends)
+    }
+
+
+def _by_holder(rows: Sequence[RecordedSetting], tenant: str, token: str) -> list[Mapping[datetime, str]]:
+    """What the settings of each holder for a device are from each moment on."""
+    mine = [row for row in rows if (row.tenant_id, row.subject, row.setting) == (tenant, token, FEATURE)]
+    return [_holder_values(mine, tenant, token, holder) for holder in dict.fromkeys(row.holder for row in mine)]
+
+
+def _value_in_effect(values: Mapping[datetime, str], when: datetime) -> str | None:
+    """The value of one holder that counts at a time; None if there is none, or an `on` that has run out."""
+    since = max((moment for moment in values if moment <= when), default=None)
+    if since is None or (values[since] == "on" and when - since >= LONGEST_ACTION):
+        return None
+    return values[since]
+
+
+def _combine_values(values: Sequence[str | None]) -> str:
+    return "on" if set(values) - {None} == {"on"} else "off"
+
+
+def _holder_values(
+    rows: Sequence[RecordedSetting], tenant: str, token: str, holder: str = HOLDER
+) -> Mapping[datetime, str]:
+    """What a holder's setting for a device is from each moment on, in the order of the moments."""
+    mine = (tenant, token, FEATURE, holder)
+    own = [row for row in rows if (row.tenant_id, row.subject, row.setting, row.holder) == mine]
+    ordered = sorted(own, key=lambda row: (row.valid_from, row.recorded_at, row.value != "on"))
+    return {row.valid_from: row.value for row in ordered}
+
+
+def _last_value(values: Mapping[datetime, str], now: datetime) -> str | None:
+    return next((value for moment, value in reversed(list(values.items())) if moment <= now), None)
+
+
+def _setting_row(tenant: str, token: str, value: str, valid_from: datetime, now: datetime) -> RecordedSetting:
+    from minimize.ledger.settings import RecordedSetting
+
+    return RecordedSetting(tenant, token, FEATURE, value, HOLDER, valid_from, now)
+
+
+def _locate_event(
+    operation: str, now: datetime, tokens: Sequence[tuple[str, str]], *changes: PropertyChange
+) -> AuditEvent:
+    """The entry of the audit log, with a resource for each token of the device."""
+    value = "on" if changes else "off"
+    resources = tuple(
+        Resource(
+            FEATURE, "setting", f"settings/{tenant}/{FEATURE}/{token}", (PropertyChange(HOLDER, None, value), *changes)
+        )
+        for tenant, token in tokens
+    )
+    return replace(settings_event(operation, current_actor(), now, resources[0]), resources=resources)

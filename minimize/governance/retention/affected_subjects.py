@@ -1,0 +1,380 @@
+"""Affected subjects: the rows of a file that an event concerns, and subjects of the ledger recognized by their tokens.
+
+A pseudonym cannot be made from a token. An event in the ledger therefore also has tokens of the forms that its subject takes in
+outputs: HMAC under the keyring's `subject` key, with a purpose of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.arrow.dictionaries import merge_equal_entries
+from minimize.arrow.nested import leaf, row_indices
+from minimize.arrow.pointers import Pointer
+from minimize.governance.output_file import UNKNOWN_TIME, Bools, Moments
+from minimize.governance.retention.lifecycle_events import RetentionEvent
+from minimize.identifiers import canonical_column
+from minimize.keys import Keyring
+from minimize.ledger.subject_tokens import (
+    SUBJECT_KEY,
+    folded_part,
+    make_token,
+    token_forms,
+    token_version,
+    token_versions,
+)
+from minimize.settings.columns import positions_among
+from minimize.settings.rows import epoch_microseconds
+
+Codes = npt.NDArray[np.int64]
+NO_MATCH = -1
+
+
+EventReach = Callable[[RetentionEvent], int]
+"""Up to which event time an event reaches in a file, in microseconds since 1970."""
+
+
+def until_event_time(event: RetentionEvent) -> int:
+    """An event reaches up to the time at which it happened."""
+    return epoch_microseconds(event.occurred_at)
+
+
+ValueInTenant = tuple[str, str]
+"""A value and its tenant."""
+
+
+class IdentifierForms(Protocol):
+    """How somebody stands in a column."""
+
+    @property
+    def chain_names(self) -> frozenset[str] | None:
+        """The names of the ways in which values come to stand there; None where that depends on what is not known."""
+        ...
+
+    @property
+    def is_injective(self) -> bool:
+        """Whether two values of a tenant never have the same form there."""
+        ...
+
+    def forms(self, value: str, tenant: str) -> frozenset[str] | None:
+        """Every form in which a value may stand there; None where that depends on what is not known."""
+        ...
+
+    def forms_of_all(self, pairs: Sequence[ValueInTenant]) -> list[frozenset[str]] | None:
+        """The same of several values with their tenants, at once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LookupColumn:
+    """A column by which somebody is found: where it stands, and how."""
+
+    pointer: Pointer
+    column: IdentifierForms
+
+
+@dataclass(frozen=True, slots=True)
+class RecognizedForms:
+    """The forms in which a subject of the ledger was recognized in a file.
+
+    is_complete   whether it would have been in whatever form it stands there
+    """
+
+    forms: frozenset[str] = field(default=frozenset(), repr=False)
+    is_complete: bool = False
+
+
+NOT_RECOGNIZED: Final = RecognizedForms()
+
+
+@dataclass(frozen=True, slots=True)
+class AffectedSubjects:
+    """Events as a file shows those whom they are about.
+
+    tenant_forms    the forms of tenants with an event of their own, and until when
+    subject_forms     per form of a subject the tenants' forms that it may stand under (None: any), and until when
+    unfindable    events of which nobody can be found in this file
+    uncertain  events of the ledger whose subject may stand in this file in a form that it does not know
+    findable   events about somebody who may stand in this file
+    """
+
+    tenant: Pointer | None = None
+    subject: Pointer | None = None
+    tenant_forms: Mapping[str, int] = field(default_factory=dict, repr=False)
+    subject_forms: Mapping[tuple[str, str | None], int] = field(default_factory=dict, repr=False)
+    unfindable: tuple[RetentionEvent, ...] = ()
+    uncertain: tuple[RetentionEvent, ...] = ()
+    findable: tuple[RetentionEvent, ...] = ()
+
+    @classmethod
+    def for_file(
+        cls,
+        events: Sequence[RetentionEvent],
+        tenant: LookupColumn | None,
+        subject: LookupColumn | None,
+        recognized: Mapping[RetentionEvent, RecognizedForms] = MappingProxyType({}),
+        until: EventReach = until_event_time,
+    ) -> AffectedSubjects:
+        """The events of one kind of effect, for one file. Takes what was recognized there of those that the ledger tells of, and
+        up to which event time each reaches."""
+        wide: dict[str, int] = {}
+        own: dict[tuple[str, str | None], int] = {}
+        forms = _EventForms.for_events(events, tenant, subject)
+        pairs = {event: forms.locate(event, recognized) for event in events}
+        for event, found in pairs.items():
+            at = until(event)
+            for form, of in found or ():
+                if event.is_of_subject:
+                    own[form, of] = max(at, own.get((form, of), UNKNOWN_TIME))
+                else:
+                    wide[form] = max(at, wide.get(form, UNKNOWN_TIME))
+        places = [None if each is None else each.pointer for each in (tenant, subject)]
+        lost = tuple(event for event, found in pairs.items() if found is None)
+        unsure = tuple(event for event, each in recognized.items() if event in pairs and not each.is_complete)
+        return cls(places[0], places[1], wide, own, lost, unsure, tuple(each for each in events if pairs[each]))
+
+    @property
+    def subject_values(self) -> list[str]:
+        """The subjects' forms, as an index is asked for them."""
+        return sorted({form for form, _ in self.subject_forms})
+
+    @property
+    def tenant_values(self) -> list[str]:
+        """The tenants' forms that matter; the last place stands for all others."""
+        return sorted({*self.tenant_forms, *(of for _, of in self.subject_forms if of is not None)})
+
+    def affects(self, batch: pa.RecordBatch, oldest: Moments) -> Bools:
+        """The rows that an event is about: those that may have happened before it."""
+        found = np.zeros(batch.num_rows, np.bool_)
+        if self.tenant_forms:
+            names = sorted(self.tenant_forms)
+            until = np.array([*(self.tenant_forms[name] for name in names), UNKNOWN_TIME], np.int64)
+            until = until[self._codes(batch, self.tenant, names)]
+            found |= (until != UNKNOWN_TIME) & (oldest <= until)
+        if self.subject_forms:
+            rows, until = self._own_until(batch)
+            found[rows] |= (until != UNKNOWN_TIME) & (oldest[rows] <= until)
+        return found
+
+    def _own_until(self, batch: pa.RecordBatch) -> tuple[Codes, Moments]:
+        """The rows of those who are named, and until when an event reaches. The loop runs over their distinct pairs."""
+        values, names = self.subject_values, self.tenant_values
+        subjects = self._codes(batch, self.subject, values)
+        rows = np.flatnonzero(subjects != NO_MATCH)
+        beside = batch.select([] if self.tenant is None else [self.tenant.top]).take(pa.array(rows))
+        tenants = self._codes(beside, self.tenant, names)
+        pairs, places = np.unique(np.stack([subjects[rows], tenants]), axis=1, return_inverse=True)
+        found = [self._until(values[subject], names, tenant) for subject, tenant in pairs.T.tolist()]
+        return rows, np.array(found, np.int64)[places.reshape(-1)]
+
+    def _until(self, form: str, names: Sequence[str], tenant: int) -> int:
+        of = names[tenant] if tenant != NO_MATCH else ""
+        return max(self.subject_forms.get((form, None), UNKNOWN_TIME), self.subject_forms.get((form, of), UNKNOWN_TIME))
+
+    def _codes(self, batch: pa.RecordBatch, place: Pointer | None, names: Sequence[str]) -> Codes:
+        if place is None or not names:
+            return np.full(batch.num_rows, NO_MATCH)
+        found = leaf(batch, place)
+        codes = positions_among(canonical_column(found.values), pa.array(names, pa.string()))
+        if not place.stars:
+            return codes
+        rows = np.full(batch.num_rows, NO_MATCH)
+        np.maximum.at(rows, row_indices(found, batch.num_rows), codes)
+        return rows
+
+
+FormsInTenants = list[tuple[str, str | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _EventForms:
+    """The forms of everybody whom events are about, each worked out once.
+
+    under  per tenant the forms in which it stands; None where the file does not show it
+    own    per subject and tenant the forms in which it stands; None where a file cannot show them
+    """
+
+    under: Mapping[str, frozenset[str] | None] = field(repr=False)
+    own: Mapping[ValueInTenant, frozenset[str]] | None = field(repr=False)
+    shows: bool
+
+    @classmethod
+    def for_events(
+        cls, events: Sequence[RetentionEvent], tenant: LookupColumn | None, subject: LookupColumn | None
+    ) -> _EventForms:
+        """Those of events in one file."""
+        names = dict.fromkeys(event.tenant for event in events)
+        several = None if tenant is None else tenant.column.forms_of_all([(name, name) for name in names])
+        under = dict.fromkeys(names) if several is None else dict(zip(names, several, strict=True))
+        pairs = list(dict.fromkeys((each.subject, each.tenant) for each in events if each.subject is not None))
+        found = None if subject is None else subject.column.forms_of_all(pairs)
+        return cls(under, None if found is None else dict(zip(pairs, found, strict=True)), subject is not None)
+
+    def locate(
+        self, event: RetentionEvent, recognized: Mapping[RetentionEvent, RecognizedForms]
+    ) -> FormsInTenants | None:
+        """The forms of whom an event is about, subjects with those of their tenant; None where a file cannot show them."""
+        if not event.is_of_subject:
+            forms = self.under[event.tenant]
+            return None if forms is None else [(form, None) for form in sorted(forms)]
+        if not self.shows:
+            return None
+        if event.subject is None:
+            return list(self._pairs(recognized.get(event, NOT_RECOGNIZED).forms, event.tenant))
+        return None if self.own is None else list(self._pairs(self.own[event.subject, event.tenant], event.tenant))
+
+    def _pairs(self, forms: frozenset[str], tenant: str) -> Iterator[tuple[str, str | None]]:
+        """A subject's forms with those of its tenant; where the file does not show tenants, those of any."""
+        under = self.under[tenant]
+        for form in sorted(forms):
+            if under is None:
+                yield form, None
+            else:
+                yield from ((form, of) for of in sorted(under))
+
+
+FORMS_PURPOSE: Final = "ledger/forms"
+BatchReader = Callable[[Collection[str]], Iterable[pa.RecordBatch]]
+"""The batches of a file, of these columns alone."""
+
+
+def form_tokens(keys: Keyring, tenant: str, forms: Iterable[str]) -> tuple[str, ...]:
+    """The tokens of forms in which a subject of a tenant stands, under the newest `subject` key. Raises KeyringError."""
+    version = keys.version_of(SUBJECT_KEY)
+    secret = keys.subkey(SUBJECT_KEY, FORMS_PURPOSE, version)
+    return tuple(sorted(make_token(secret, version, tenant, form) for form in forms))
+
+
+def recognize_tokens(
+    events: Sequence[RetentionEvent],
+    tenant: LookupColumn | None,
+    subject: LookupColumn | None,
+    batches: BatchReader,
+    keys: Keyring,
+    *,
+    folds: bool = False,
+) -> dict[RetentionEvent, RecognizedForms]:
+    """In which forms the subjects of the ledger's events stand in a file, and whether all are known in which they may.
+
+    Takes by which columns tenants and subjects are found, and whether ids that differ in case alone are one subject. Raises
+    KeyringError where tokens are of a version that is not there.
+    """
+    told = [event for event in events if event.token is not None]
+    if subject is None or not told:
+        return {}
+    names = subject.column.chain_names
+    wanted = {event: _event_tokens(event, names or ()) for event in told}
+    tenants = [event.tenant for event, tokens in wanted.items() if tokens]
+    known = _FormIndex(keys, _forms_in_file(tenant, subject, tenants, batches), folds)
+    return {
+        event: RecognizedForms(known.forms(event.tenant, tokens), names is not None and names <= event.forms.keys())
+        for event, tokens in wanted.items()
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _FormIndex:
+    """The forms of subjects that stand in a file, by tenant; and their tokens, once they are asked for."""
+
+    keys: Keyring = field(repr=False)
+    in_file: Mapping[str, Collection[str]] = field(repr=False)
+    folds: bool = False
+    _by_token: dict[tuple[str, int], dict[str, list[str]]] = field(default_factory=dict, repr=False)
+
+    def forms(self, tenant: str, tokens: frozenset[str]) -> frozenset[str]:
+        """The forms of a tenant's subjects whose token is among these."""
+        made = (self._tokens(tenant, version) for version in token_versions(tokens))
+        wanted = {*tokens, *(map(folded_part, tokens) if self.folds else ())}
+        return frozenset(form for by_token in made for token in wanted for form in by_token.get(token, ()))
+
+    def _tokens(self, tenant: str, version: int) -> dict[str, list[str]]:
+        if (tenant, version) not in self._by_token:
+            secret = self.keys.subkey(SUBJECT_KEY, FORMS_PURPOSE, version)
+            found: dict[str, list[str]] = {}
+            for form in self.in_file.get(tenant, ()):
+                own = list(token_forms(secret, version, tenant, form))
+                for token in (*own, folded_part(own[0])):
+                    found.setdefault(token, []).append(form)
+            self._by_token[tenant, version] = found
+        return self._by_token[tenant, version]
+
+
+def _event_tokens(event: RetentionEvent, names: Collection[str]) -> frozenset[str]:
+    return frozenset(token for name in names for token in event.forms.get(name, ()) if token_version(token) is not None)
+
+
+def _forms_in_file(
+    tenant: LookupColumn | None, subject: LookupColumn, tenants: Iterable[str], batches: BatchReader
+) -> dict[str, frozenset[str]]:
+    """Per tenant the forms of subjects that stand in a file beside it; where the file does not show tenants, all."""
+    under = {name: None if tenant is None else tenant.column.forms(name, name) for name in dict.fromkeys(tenants)}
+    found: dict[str, set[str]] = {name: set() for name in under}
+    columns = [each.pointer.top for each in (tenant, subject) if each is not None]
+    for batch in batches(columns) if under else ():
+        beside = _SubjectsByTenant.for_batch(batch, None if tenant is None else tenant.pointer, subject.pointer)
+        for name, forms in under.items():
+            found[name].update(beside.texts(forms))
+    return {name: frozenset(forms) for name, forms in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _SubjectsByTenant:
+    """The distinct pairs of a tenant and a subject of a batch, by tenant: worked out once for all of them.
+
+    places  by form of a tenant its number; its subjects are those from `starts` at that number to the next
+    """
+
+    entries: pa.Array = field(repr=False)
+    subjects: Codes = field(repr=False)
+    starts: Codes = field(repr=False)
+    places: Mapping[str, int] = field(repr=False)
+
+    @classmethod
+    def for_batch(cls, batch: pa.RecordBatch, tenant: Pointer | None, subject: Pointer) -> Self:
+        """Those of a batch; without a column of tenants all subjects are of nobody."""
+        there = leaf(batch, subject)
+        who, entries = _encoded(there.values)
+        whose, names = (
+            (np.zeros(len(who), np.int64), pa.array([])) if tenant is None else _encoded(leaf(batch, tenant).values)
+        )
+        whose = whose[row_indices(there, batch.num_rows)]
+        pairs = np.unique(((whose + 1) * len(entries) + who)[who >= 0])
+        tenants, subjects = np.divmod(pairs, max(len(entries), 1))
+        starts = np.searchsorted(tenants, np.arange(len(names) + 2))
+        return cls(entries, subjects, starts, {each: place + 1 for place, each in enumerate(_texts(names))})
+
+    def texts(self, forms: Collection[str] | None) -> Iterator[str]:
+        """The subjects beside a tenant that stands in one of these forms; where nobody knows those, all."""
+        if forms is None:
+            yield from _texts(self.entries.take(pa.array(np.unique(self.subjects))))
+            return
+        for place in (self.places[form] for form in forms if form in self.places):
+            yield from _texts(self.entries.take(pa.array(self.subjects[self.starts[place] : self.starts[place + 1]])))
+
+
+def _encoded(values: pa.Array) -> tuple[Codes, pa.Array]:
+    """Per value the number of its entry, -1 for none, and the entries, each once."""
+    plain = values.dictionary_decode() if _has_null(values) else values
+    made = merge_equal_entries(plain) if pa.types.is_dictionary(plain.type) else plain.dictionary_encode()
+    return np.asarray(pc.fill_null(made.indices.cast(pa.int64()), -1).to_numpy(), np.int64), made.dictionary
+
+
+def _has_null(values: pa.Array) -> bool:
+    """Whether a dictionary has null among its entries."""
+    return bool(pa.types.is_dictionary(values.type) and values.dictionary.null_count)
+
+
+def _texts(values: pa.Array) -> Iterator[str]:
+    return map(_text, values.to_pylist())
+
+
+def _text(value: str | int | bytes) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,459 @@
+"""Lifecycle events in the ledger: forms of a subject in outputs; adding, withdrawing, listing; unknown tenants.
+
+A subject is stored as a token, with tokens of the forms that it takes in known outputs.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.arrow.nested import leaf
+from minimize.errors import SYSTEM_ERROR, ConfigurationError, LedgerError, MinimizeError, PolicyError
+from minimize.governance.output_file import EventTimeBounds, PolicyCache, WritingRun, receipts_by_path
+from minimize.governance.retention.affected_subjects import ValueInTenant, form_tokens
+from minimize.governance.retention.file_instructions import lookup_columns, period_instants
+from minimize.governance.retention.identifier_forms import (
+    AS_RECEIVED,
+    AppliedChain,
+    IdentifierColumn,
+    PinnedKeyring,
+    rotation_units,
+)
+from minimize.governance.retention.lifecycle_events import REMOVAL_DEADLINES, FormTokens, event_faults, recorded_forms
+from minimize.governance.retention.retention_rules import RetentionRules, field_pointers
+from minimize.governance.settings import AuthorizeChange
+from minimize.governance.workspace import Workspace
+from minimize.identifiers import canonical_column, canonical_id, canonical_text
+from minimize.keys import Keyring, find_kms
+from minimize.keys.parquet_encryption import unless_shredded
+from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger.subject_tokens import find_known_token, subject_token, token_secrets, token_versions
+from minimize.output.folder import has_runs
+from minimize.output.partitions import parse_partition_folder
+from minimize.output.paths import output_and_date
+from minimize.output.reader import load_receipts
+from minimize.output.stored_file import open_stored_file
+from minimize.policy.fields import is_dropped, treatments_of
+from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline
+from minimize.receipts import Receipt, ReceiptFile, files_in_force, time_text
+from minimize.runs.erasures import store_erasures
+from minimize.runs.provenance import find_pipeline, load_pipeline_settings
+from minimize.settings.unknown_tenant import settings_tenants, similar_names
+from minimize.stores import Location, local_path, location_text, parse_output_location
+from minimize.techniques.keep import Keep
+
+if TYPE_CHECKING:
+    from minimize.ledger.ledger import Ledger
+    from minimize.ledger.lifecycle_events import LifecycleEvent
+
+UNLIMITED_LOOKBACK: Final = timedelta(days=400)
+"""How far back periods are told of where a policy keeps records forever."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectForms:
+    """Tokens of a subject's forms by the name of the way that leads there, and the outputs that could not be looked at."""
+
+    forms: dict[str, tuple[str, ...]] = field(repr=False)
+    unreachable: tuple[str, ...] = ()
+
+
+def tokenized_forms(
+    pairs: Sequence[ValueInTenant], outputs: Iterable[Location], at: datetime, keys: Keyring, by: str | None = None
+) -> list[SubjectForms]:
+    """How subjects stand in outputs, as tokens; and how they may in files that are written yet, about times up to this one.
+
+    Takes each subject with its tenant, and the field that has such ids (None: each policy's subject); gives what is told of
+    each, in their order.
+    """
+    forms = [{AS_RECEIVED: form_tokens(keys, tenant, [subject])} for subject, tenant in pairs]
+    missed: list[str] = []
+    for output in outputs:
+        found = _subject_columns(output, at, keys, by)
+        if found is None:
+            missed.append(str(output))
+        for name, column, way in _named_chains(found or ()):
+            if name in forms[0]:
+                continue
+            for told, (_, tenant), form in zip(forms, pairs, column.forms_by_chain(way, pairs), strict=True):
+                told[name] = form_tokens(keys, tenant, [] if form is None else [form])
+    return [SubjectForms(told, tuple(missed)) for told in forms]
+
+
+def _named_chains(columns: Iterable[IdentifierColumn]) -> Iterator[tuple[str, IdentifierColumn, AppliedChain]]:
+    yield from ((column.chain_name(way), column, way) for column in columns for way in column.chains or ())
+
+
+def _subject_columns(output: Location, at: datetime, keys: Keyring, by: str | None) -> list[IdentifierColumn] | None:
+    """The columns by which subjects are found in an output; None where it cannot be looked at."""
+    try:
+        chain = load_receipts(output) if has_runs(output) else ()
+        job = None if not chain else find_pipeline(output, chain[-1], None)
+        return (
+            []
+            if job is None
+            else [*_columns_in_force(output, chain, job, keys, by), *_columns_of_today(job.policy, at, keys, by)]
+        )
+    except (MinimizeError, OSError):
+        return None
+
+
+def _columns_in_force(
+    output: Location, chain: tuple[Receipt, ...], job: Pipeline, keys: Keyring, by: str | None
+) -> Iterator[IdentifierColumn]:
+    wrote, reading = receipts_by_path(chain), PolicyCache(job.policy.purposes)
+    known = {run.run_id: WritingRun(output, run, reading) for run in wrote.values()}
+    kms = find_kms(keys, job.folder)
+    for file in files_in_force(chain).get("records", ()):
+        stored = unless_shredded(partial(open_stored_file, output, file.path, kms))
+        if stored is None:
+            continue
+        policy = known[wrote[file.path].run_id].policy
+        rules = RetentionRules(pointers=field_pointers(policy, stored.whole))
+        subject = lookup_columns(policy, rules, EventTimeBounds.for_policy(policy, stored.whole), stored, keys, by)[1]
+        if subject is not None and isinstance(subject.column, IdentifierColumn):
+            yield subject.column
+
+
+def _columns_of_today(policy: Policy, at: datetime, keys: Keyring, by: str | None) -> Iterator[IdentifierColumn]:
+    """The subject's column as today's policy writes it, with the keys of today."""
+    key = policy.subject if by is None else by
+    if key is None or key not in policy.fields or is_dropped(policy.fields[key]):
+        return
+    column, units = IdentifierColumn(policy, key, PinnedKeyring(keys, {})), rotation_units(policy, key)
+    yield (
+        replace(column, times=tuple(period_instants(at - (policy.retention or UNLIMITED_LOOKBACK), at, units)))
+        if units
+        else column
+    )
+
+
+log = logging.getLogger("minimize")
+EVENT_ID_LENGTH: Final = 8
+"""Letters of an event's name that are enough to say which is meant."""
+PERSONAL_NEEDS_SUBJECT: Final = "a device becomes personal, and it is named by the policy's subject"
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event that somebody tells of: whose, what, when it happened (now where nothing is said).
+
+    named_by  the field that has such ids; None for the policy's subject
+    """
+
+    tenant: str
+    kind: str
+    subject: str | None = None
+    occurred_at: datetime | None = None
+    named_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventEntry:
+    """An event of the ledger, and whether that was news; `missed` are outputs in whose forms its subject is not known."""
+
+    row: LifecycleEvent
+    is_new: bool = True
+    unreachable: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The event as `events --json` prints it."""
+        row = self.row
+        whose = {"tenant_id": row.tenant_id, "subject": row.subject, **({"field": row.field} if row.field else {})}
+        times = {
+            "at": time_text(row.at),
+            "by": time_text(row.at + _removal_deadline(row)),
+            "recorded_at": time_text(row.recorded_at),
+        }
+        return {"event": row.id, **whose, "what": row.kind, **times, "state": row.state, "actor": row.actor}
+
+    def __str__(self) -> str:
+        row = self.row
+        whose = "" if row.subject is None else "a subject of "
+        by = "" if row.state == "withdrawn" else f", by {time_text(row.at + _removal_deadline(row))}"
+        return (
+            f"{row.id[:EVENT_ID_LENGTH]}  {row.kind} of {whose}{row.tenant_id} at {time_text(row.at)}: {row.state}{by}"
+        )
+
+
+def add_event(wish: NewEvent, house: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None) -> EventEntry:
+    """Records an event, and tells the audit log of it; one that is there already is recorded again where more is known now.
+
+    Its subject stands there as a token, beside tokens of the forms in which it stands in the outputs that the ledger knows (and
+    that of the house's pipeline). Raises PolicyError, LedgerError, KeyringError, and what `allowed` raises.
+    """
+    return add_events([wish], house, now, allowed=allowed)[0]
+
+
+def add_events(
+    wishes: Sequence[NewEvent], house: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None
+) -> tuple[EventEntry, ...]:
+    """The same of several events, all or none: outputs are looked at once for all of them."""
+    from minimize.ledger.lifecycle_events import read_lifecycle_events
+
+    wishes = [replace(wish, tenant=canonical_text(wish.tenant), subject=canonical_id(wish.subject)) for wish in wishes]
+    for wish in wishes:
+        _check_event(wish)
+    keys, actor = house.keyring(), current_actor()
+    with house.open_ledger(create=True) as ledger:
+        before = read_lifecycle_events(ledger)
+        told = _subject_forms(wishes, now, reachable_outputs(ledger, house), keys)
+        rows = [_event_row(wish, each, before, keys, now, actor) for wish, each in zip(wishes, told, strict=True)]
+        new = _record_rows(ledger, rows, before, keys, actor, allowed)
+        _store_erasure_lists(ledger, reachable_outputs(ledger, house)(), keys)
+    return tuple(EventEntry(row, fresh, each.unreachable) for row, fresh, each in zip(rows, new, told, strict=True))
+
+
+def _store_erasure_lists(ledger: Ledger, outputs: Iterable[Location], keys: Keyring) -> None:
+    """Stores the erasures of the ledger with every output that is known here. The next run of one that cannot be written does."""
+    from minimize.ledger.lifecycle_events import read_lifecycle_events
+
+    rows = read_lifecycle_events(ledger)
+    for output in outputs:
+        try:
+            if has_runs(output):
+                store_erasures(output, rows, keys)
+        except (MinimizeError, OSError) as error:
+            code = error.code if isinstance(error, MinimizeError) else SYSTEM_ERROR
+            message = "the list of erasures could not be stored with %s (%s); its next run stores it"
+            log.warning(message, location_text(output), code, extra={"code": "W030"})
+
+
+def _check_event(wish: NewEvent) -> None:
+    faults = [message for _, message in event_faults(wish.tenant or None, wish.subject, wish.kind)]
+    if wish.named_by is not None and (wish.subject is None or wish.kind == "became_personal"):
+        faults.append(
+            "a field says who is meant, and this event is about no one"
+            if wish.subject is None
+            else PERSONAL_NEEDS_SUBJECT
+        )
+    if faults:
+        hint = "of one subject: --subject S; of a whole tenant: without it"
+        raise PolicyError(f"no event: {'; '.join(faults)}", hint=hint)
+
+
+def _event_row(
+    wish: NewEvent, told: SubjectForms, before: Sequence[LifecycleEvent], keys: Keyring, now: datetime, actor: Actor
+) -> LifecycleEvent:
+    from minimize.ledger.lifecycle_events import LifecycleEvent
+
+    token = (
+        None if wish.subject is None else _known_or_new_token(before, keys, wish.tenant, wish.subject, wish.named_by)
+    )
+    at, who = wish.occurred_at or now, actor.user or ""
+    row = LifecycleEvent(wish.tenant, token, wish.kind, at, "recorded", "{}", now, who, field=wish.named_by)
+    return replace(row, forms=json.dumps({**_earlier_forms(before, row.id), **told.forms}, sort_keys=True))
+
+
+def withdraw_event(name: str, house: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None) -> EventEntry:
+    """Takes an event back, named by the beginning of its id: it was recorded wrongly, or is no longer so.
+
+    What it took from outputs is gone. Raises ConfigurationError where no event, or more than one, has that name, and what
+    `add_event` raises.
+    """
+    from minimize.ledger.lifecycle_events import last_rows, read_lifecycle_events
+
+    keys, actor = house.keyring(), current_actor()
+    with house.open_ledger() as ledger:
+        rows = read_lifecycle_events(ledger)
+        named = [row for row in last_rows(rows) if len(name) >= EVENT_ID_LENGTH and row.id.startswith(name)]
+        if len(named) != 1:
+            message = "no event has that name" if not named else "more than one event has that name"
+            raise ConfigurationError(
+                message, hint=f"`minimize events list` shows them; {EVENT_ID_LENGTH} letters or more"
+            )
+        row = replace(named[0], state="withdrawn", forms="{}", recorded_at=now, actor=actor.user or "")
+        kept = EventEntry(row, _record_rows(ledger, [row], rows, keys, actor, allowed)[0])
+        _store_erasure_lists(ledger, reachable_outputs(ledger, house)(), keys)
+        return kept
+
+
+def list_events(house: Workspace, *, tenant: str | None = None, history: bool = False) -> list[EventEntry]:
+    """The events of the ledger that count, or every row; of one tenant where it is named. Raises LedgerError."""
+    from minimize.ledger.lifecycle_events import last_rows, read_lifecycle_events
+
+    tenant = canonical_id(tenant)
+    with house.open_ledger() as ledger:
+        rows = read_lifecycle_events(ledger)
+    chosen = rows if history else [row for row in last_rows(rows) if row.state == "recorded"]
+    return [EventEntry(row) for row in chosen if tenant in (None, row.tenant_id)]
+
+
+def _subject_forms(
+    wishes: Sequence[NewEvent], now: datetime, outputs: Callable[[], Iterable[Location]], keys: Keyring
+) -> list[SubjectForms]:
+    at = max((wish.occurred_at or now for wish in wishes), default=now)
+    told: dict[int, SubjectForms] = {}
+    for by in dict.fromkeys(wish.named_by for wish in wishes if wish.subject is not None):
+        mine = [
+            (place, (wish.subject, wish.tenant))
+            for place, wish in enumerate(wishes)
+            if wish.subject is not None and wish.named_by == by
+        ]
+        found = tokenized_forms([pair for _, pair in mine], outputs(), at, keys, by)
+        told.update(zip((place for place, _ in mine), found, strict=True))
+    return [told.get(place, SubjectForms({})) for place in range(len(wishes))]
+
+
+def reachable_outputs(ledger: Ledger, house: Workspace) -> Callable[[], Iterable[Location]]:
+    """The outputs that the ledger has seen from this machine, and that of the pipeline."""
+    from minimize.ledger.runs import output_locations
+
+    def found() -> Iterable[Location]:
+        seen = [each.folder for each in ledger.read(output_locations) if each.is_here or "://" in each.folder]
+        job = house.loaded_pipeline
+        own = [] if house.output is None and job is None else [house.output or (None if job is None else job.target())]
+        every = {
+            str(place): place
+            for place in map(parse_output_location, (each for each in (*seen, *own) if each is not None))
+        }
+        return every.values()
+
+    return found
+
+
+def _known_or_new_token(
+    rows: Iterable[LifecycleEvent], keys: Keyring, tenant: str, subject: str, by: str | None
+) -> str:
+    """The token that the ledger has of a subject, else a new one."""
+    known = {row.subject for row in rows if (row.tenant_id, row.field) == (tenant, by) and row.subject}
+    found = find_known_token(token_secrets(keys, token_versions(known), by), tenant, subject, known)
+    return subject_token(keys, tenant, subject, field=by) if found is None else found
+
+
+def _earlier_forms(rows: Iterable[LifecycleEvent], event: str) -> FormTokens:
+    """What was told of an event's forms before."""
+    return {name: tokens for row in rows if row.id == event for name, tokens in recorded_forms(row).items()}
+
+
+def _record_rows(
+    ledger: Ledger,
+    rows: Sequence[LifecycleEvent],
+    before: Iterable[LifecycleEvent],
+    keys: Keyring,
+    actor: Actor,
+    allowed: AuthorizeChange | None,
+) -> list[bool]:
+    from minimize.ledger.lifecycle_events import record_lifecycle_events
+
+    states: dict[str, str] = {each.id: each.state for each in before}
+    resources = [_event_resource(row, states.get(row.id)) for row in rows]
+    if allowed is not None:
+        for resource in resources:
+            allowed(actor, resource)
+    return record_lifecycle_events(ledger, rows, _audit_event(rows[0], actor, tuple(resources)), keys) if rows else []
+
+
+def _event_resource(row: LifecycleEvent, before: str | None) -> Resource:
+    whose = f"{row.tenant_id}/{row.subject}" if row.subject else row.tenant_id
+    changes = (PropertyChange("state", before, row.state), PropertyChange("at", None, time_text(row.at)))
+    return Resource(row.kind, "event", f"events/{whose}/{row.kind}", changes)
+
+
+def _audit_event(row: LifecycleEvent, actor: Actor, resources: tuple[Resource, ...]) -> AuditEvent:
+    """What the audit log is told of rows that were recorded together."""
+    return AuditEvent(
+        component="retention",
+        category="deletion",
+        activity="events",
+        operation="add" if row.state == "recorded" else "withdraw",
+        actor=actor,
+        time=row.recorded_at,
+        resources=resources,
+    )
+
+
+def _removal_deadline(row: LifecycleEvent) -> Any:
+    return {str(kind): within for kind, within in REMOVAL_DEADLINES.items()}[row.kind]
+
+
+def suggest_tenants(tenant: str, house: Workspace) -> tuple[str, ...] | None:
+    """Names that are close to a tenant that nobody knows; None where somebody does, or nobody can tell.
+
+    Asks the ledger, then of each output its folders' names, its pipeline's settings, and the records of its newest date. Where
+    an output does not show tenants as they came in, or there is no ledger yet, nobody can tell. Raises KeyringError.
+    """
+    from minimize.ledger.ledger import tenants_named
+
+    keys = house.keyring()
+    known, places = set[str](), list[Location]()
+    with suppress(LedgerError), house.open_ledger() as ledger:
+        known |= tenants_named(ledger)
+        places += [] if tenant in known else reachable_outputs(ledger, house)()
+    for place in places:
+        for names in _TenantSearch(place, keys).names():
+            if names is None:
+                return None
+            known |= names
+            if tenant in known:
+                return None
+    return None if not known or tenant in known else similar_names(tenant, known)
+
+
+@dataclass(frozen=True)
+class _TenantSearch:
+    """One output, and what tells tenants there; None in place of names: it does not show them."""
+
+    place: Location
+    keys: Keyring
+
+    def names(self) -> Iterator[set[str] | None]:
+        with suppress(MinimizeError, OSError):
+            yield from self._names()
+
+    def _names(self) -> Iterator[set[str] | None]:
+        chain = load_receipts(self.place) if has_runs(self.place) else ()
+        if not chain:
+            return
+        job = find_pipeline(self.place, chain[-1], None)
+        rows = None if job.settings in (None, "ledger") else load_pipeline_settings(None, job, self.keys)
+        if rows is not None:
+            yield set(settings_tenants(rows))
+        files = files_in_force(chain).get("records", ())
+        yield {value for file in files for value in _tenants_in_path(file.path, str(job.policy.tenant))}
+        newest = max((output_and_date(file.path)[1] or "" for file in files), default="")
+        by, reading = receipts_by_path(chain), PolicyCache(job.policy.purposes)
+        for file in files:
+            if (output_and_date(file.path)[1] or "") == newest:
+                yield self._in(file, WritingRun(self.place, by[file.path], reading))
+
+    def _in(self, file: ReceiptFile, written: WritingRun) -> set[str] | None:
+        """The tenants of one file."""
+        stored, policy = (
+            open_stored_file(self.place, file.path, find_kms(self.keys, local_path(self.place))),
+            written.policy,
+        )
+        key = policy.tenant
+        pointer = None if key is None else field_pointers(policy, stored.whole).get(key)
+        ways = (
+            []
+            if key is None or pointer is None
+            else [way for way in treatments_of(policy.fields[key]) if way != "drop"]
+        )
+        if pointer is None or pointer.stars or not all(isinstance(step, Keep) for way in ways for step in way):
+            return None
+        found: set[str] = set()
+        for batch in stored.batches(columns=[pointer.top]):
+            found |= set(pc.unique(canonical_column(leaf(batch, pointer).values.cast(pa.string()))).to_pylist()) - {
+                None
+            }
+        return found
+
+
+def _tenants_in_path(path: str, tenant: str) -> Iterator[str]:
+    for part in PurePosixPath(path).parts[:-1]:
+        key, value = parse_partition_folder(part)
+        if key == tenant and value is not None:
+            yield canonical_text(value)

@@ -1,0 +1,351 @@
+"""Execution of a removal plan: attachments and receipt, then the publication of rewritten and removed files.
+
+There is one publication and one receipt for each policy and pipeline that files were written under. The receipt has counts, no
+values.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from os import PathLike
+from typing import Final
+
+from minimize.arrow.batch import BatchCounts, FieldCounts
+from minimize.errors import ConfigurationError, OutputError, RefusedError
+from minimize.governance.output_file import RETENTION_PIPELINE_FILE, RETENTION_POLICY_FILE, WritingRun
+from minimize.governance.retention.file_instructions import RewriteRequest
+from minimize.governance.retention.recompute_aggregates import AggregateRecomputation, RecomputedAggregate
+from minimize.governance.retention.removal_plan import RECORDS, DueFile, RemovalPlan
+from minimize.governance.retention.verdict import ApplyVerdict
+from minimize.governance.rewrite import RewriteResult, StagePerFile, rewrite_files
+from minimize.keys import Keyring
+from minimize.keys.master_keys import is_master_key
+from minimize.observability.destinations import Destinations
+from minimize.output.publish import OpenOutput, Staging, open_output
+from minimize.output.sink import index_files, master_keys_of, output_files, sketch_files
+from minimize.policy.approval import policy_reference
+from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline
+from minimize.receipts import (
+    FieldReceipt,
+    FileRef,
+    GatedRows,
+    Receipt,
+    ReceiptFile,
+    ReceiptKind,
+    RowCounts,
+    WrittenOutput,
+    sha256_text,
+)
+from minimize.receipts import files_in_force as receipts_files_in_force
+from minimize.receipts.chain import effective_receipts
+from minimize.runs import receipt_builder
+from minimize.runs.erasures import erasure_list_digest
+from minimize.runs.guards import check_expiry_time, reference_clock
+from minimize.runs.receipt_builder import RunContext
+from minimize.runs.removal_inventory import RemovalInventory
+from minimize.runs.runner import no_progress
+from minimize.runs.session import record_missed_receipts, record_published, run_session
+from minimize.stores import Location
+from minimize.stores.durable_files import file_digest
+
+REMOVAL_REASONS: Final = ("setting", "condition", "retention", "erased", "consent")
+
+
+def retention_attachments(today: Pipeline, written: WritingRun) -> dict[str, bytes]:
+    """The bytes of today's policy, and of today's pipeline if aggregates have retentions of their own, now or then.
+
+    Raises ConfigurationError if the files are not those that were loaded.
+    """
+    files = {RETENTION_POLICY_FILE: loaded_bytes(today.policy)}
+    then = (written.pipeline.get("aggregates") or {}).values()
+    if today.own_retentions or any(each.get("retention") for each in then):
+        files |= {RETENTION_PIPELINE_FILE: loaded_bytes(today)}
+    return files
+
+
+def loaded_bytes(of: Policy | Pipeline) -> bytes:
+    """The bytes of a policy's or pipeline's file. Raises ConfigurationError if they are not those that were loaded."""
+    if of.path is None or file_digest(of.path) != of.digest:
+        name = "policy.yaml" if isinstance(of, Policy) else "pipeline.yaml"
+        raise ConfigurationError(f"{name} was changed while it was in use", hint="run again")
+    return of.path.read_bytes()
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalReceiptBuilder:
+    """What the receipt of some files says, which one policy was written for all of them."""
+
+    chain: Sequence[Receipt]
+    run_id: str
+    group: tuple[DueFile, ...]
+    plan: RemovalPlan
+    today: Policy
+    at_given: bool
+    started: datetime
+    kind: ReceiptKind = "expire"
+    recomputed: tuple[RecomputedAggregate, ...] = ()
+
+    def build(self, done: RewriteResult, attachments: Mapping[str, bytes]) -> Receipt:
+        """The receipt, not signed yet."""
+        last, first = self.chain[-1], self.group[0].written_by.receipt
+        rows = self._rows()
+        return Receipt(
+            kind=self.kind,
+            run_id=self.run_id,
+            sequence=last.sequence + 1,
+            previous=last.digest,
+            pipeline=first.pipeline,
+            purpose=first.purpose,
+            engine="local",
+            at=self.plan.as_of,
+            at_given=self.at_given,
+            started=self.started,
+            finished=datetime.now(UTC),
+            dates=tuple(sorted({each.date for each in self.group if each.date is not None})),
+            policy=first.policy,
+            plan=first.plan,
+            keys=self._keys(done),
+            versions=receipt_builder.software_versions(),
+            rows=rows,
+            gated_by=GatedRows.from_counts(self._reasons()),
+            fields=self._fields(done.counts),
+            outputs=self._outputs(done),
+            replaces=done.replaces,
+            removes=done.removes,
+            retention=policy_reference(self.today),
+            stays=self._stays() or None,
+            from_="output" if self.kind == "retract" else None,
+            files={name: sha256_text(content) for name, content in attachments.items()},
+            origin=first.origin,
+        )
+
+    def _keys(self, done: RewriteResult) -> tuple[str, ...]:
+        """The keys of what stands in the files, then those that the new files are encrypted under."""
+        before = {key for each in self.group for key in each.written_by.receipt.keys if not is_master_key(key)}
+        return (*sorted(before), *sorted(master_keys_of(each for files in done.written.values() for each in files)))
+
+    @property
+    def _followed(self) -> list[DueFile]:
+        """The files whose rows the receipt follows: records, and where there are none the first aggregate's."""
+        records = [each for each in self.group if each.name == RECORDS]
+        return records or [each for each in self.group if each.name == self.group[0].name]
+
+    def _reasons(self) -> dict[str, int]:
+        return {reason: sum(each.gated.get(reason, 0) for each in self._followed) for reason in REMOVAL_REASONS}
+
+    def _rows(self) -> RowCounts:
+        read, gated = sum(each.file.rows for each in self._followed), sum(self._reasons().values())
+        return RowCounts(read, read - gated, gated)
+
+    def _outputs(self, done: RewriteResult) -> dict[str, WrittenOutput]:
+        found = {name: self._output(name, done) for name in dict.fromkeys(each.name for each in self.group)}
+        names = dict.fromkeys(each.name for each in self.recomputed)
+        return {**found, **{name: self._recomputed_output(name, done) for name in names}}
+
+    def _recomputed_output(self, name: str, done: RewriteResult) -> WrittenOutput:
+        """An aggregate that was made anew."""
+        files = output_files(done.written.get(name, ()))
+        results = [each.guarded.result for each in self.recomputed if each.name == name]
+        return WrittenOutput(
+            "aggregated",
+            sum(file.rows for file in files),
+            groups_suppressed=sum(each.groups_suppressed for each in results),
+            rows_suppressed=sum(each.rows_suppressed for each in results),
+            groups_past=sum(each.groups_past for each in results) or None,
+            rows_past=sum(each.rows_past for each in results) or None,
+            deferred=sum(each.deferred for each in results),
+            too_late=0,
+            files=files,
+            sketches=sketch_files(done.written.get(name, ())),
+            days=self._days(name, {each.date or "" for each in self.recomputed if each.name == name}),
+        )
+
+    def _days(self, name: str, dates: set[str]) -> Mapping[str, Mapping[str, int]] | None:
+        """What was told of event days that waited for late rows, and whose files are written anew."""
+        told = (each.outputs[name].days or {} for each in self.chain if name in each.outputs)
+        return {on: rows for days in told for on, rows in days.items() if on in dates} or None
+
+    def _output(self, name: str, done: RewriteResult) -> WrittenOutput:
+        written = done.written.get(name, ())
+        files = output_files(written)
+        category = next(each.written_by.receipt.outputs[name].category for each in self.group if each.name == name)
+        index = index_files(written) if name == RECORDS else None
+        days = self._days(name, {each.date or "" for each in self.group if each.name == name and not each.is_whole})
+        return WrittenOutput(
+            category,
+            sum(file.rows for file in files),
+            files=files,
+            index=index,
+            sketches=sketch_files(written),
+            days=days,
+        )
+
+    def _fields(self, counts: BatchCounts) -> dict[str, FieldReceipt]:
+        """What went of each field of the records that were rewritten and stay."""
+        said = self.group[0].written_by.receipt.fields
+        return {key: _field_receipt(each, counts.fields.get(key)) for key, each in said.items()}
+
+    def _stays(self) -> dict[str, tuple[str, ...]]:
+        dates = {each.date or "" for each in self.group if each.name == RECORDS}
+        dates_made = {(each.name, each.date or "") for each in self.recomputed if not each.guarded.result.deferred}
+        behind = self.plan.late_days
+        found = {
+            name: tuple(on for on in said if behind.get((name, on), {on}) & dates and (name, on) not in dates_made)
+            for name, said in self.plan.aggregates_left.items()
+        }
+        return {name: said for name, said in found.items() if said}
+
+
+def _field_receipt(said: FieldReceipt, counts: FieldCounts | None) -> FieldReceipt:
+    if said.values is None:
+        return FieldReceipt(said.did, None)
+    found = counts or FieldCounts()
+    return FieldReceipt(said.did, found.values, found.changed, found.gated)
+
+
+log = logging.getLogger("minimize")
+NO_OBSERVABILITY: Final = Destinations(None, None)
+"""Lineage and metrics are about runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanExecution:
+    """An expiry that is carried out."""
+
+    request: RewriteRequest
+    pipeline: Pipeline
+    at_given: bool
+    ledger: str | PathLike[str] | None = None
+    fence: Location | None = None
+    kind: ReceiptKind = "expire"
+    allow_shrink: bool = True
+    """Whether a time that is implausible is believed."""
+
+    @property
+    def output(self) -> Location:
+        """The output folder."""
+        return self.request.output
+
+    @property
+    def keys(self) -> Keyring:
+        """The keyring."""
+        return self.request.keys
+
+    def execute(self, plan: RemovalPlan) -> tuple[Receipt, ...]:
+        """The receipts, one for each policy and pipeline that files were written under."""
+        groups: dict[tuple[object, ...], list[DueFile]] = {}
+        for each in plan.due:
+            groups.setdefault(each.written_by.rewrite_group, []).append(each)
+        return tuple(self._group(plan, group) for group in groups.values())
+
+    def _recomputed(
+        self, chain: Sequence[Receipt], plan: RemovalPlan, group: Sequence[DueFile]
+    ) -> Iterator[RecomputedAggregate]:
+        reading = group[0].written_by.policies
+        return AggregateRecomputation(self.request, self.pipeline, chain, plan, reading, self.ledger).recompute(group)
+
+    def _group(self, plan: RemovalPlan, group: Sequence[DueFile]) -> Receipt:
+        how = RunContext(self.kind, "local", datetime.now(UTC), no_progress, NO_OBSERVABILITY, ledger=self.ledger)
+        with (
+            run_session(self, how) as booking,
+            open_output(self.output, create=False, lease=booking.head) as folder,
+        ):
+            record_missed_receipts(booking, folder.receipts())
+            if not self.allow_shrink:
+                check_expiry_time(
+                    self.request.as_of, folder.receipts(), reference_clock(booking.ledger, self.output, how.started)
+                )
+            _check_as_of(self.request.as_of, folder, {each.date for each in group})
+            attachments = {
+                **group[0].written_by.attachments,
+                **retention_attachments(self.pipeline, group[0].written_by),
+            }
+            going = RemovalInventory.for_files(
+                self.output, folder.receipts(), [each.file.path for each in group], self.keys
+            )
+            made = tuple(self._recomputed(folder.receipts(), plan, group)) if self.kind in ("expire", "delete") else ()
+            telling = RemovalReceiptBuilder(
+                folder.receipts(),
+                booking.run_id,
+                tuple(group),
+                plan,
+                self.pipeline.policy,
+                self.at_given,
+                how.started,
+                self.kind,
+                made,
+            )
+
+            def receipt(done: RewriteResult) -> Receipt:
+                attachments.update(going.attachments())
+                made = telling.build(done, attachments)
+                erasures = erasure_list_digest(self.output)
+                return replace(made, audit=booking.head(), erasures=erasures).with_signature(self.keys)
+
+            signed = _rewrite_group(folder, booking.run_id, group, receipt, attachments, self.request, made, going)
+            record_published(booking, signed)
+        _check_removed(self.output, signed)
+        log.info("%d rows went", signed.rows.gated, extra={"code": "I003", "run_id": signed.run_id})
+        return signed
+
+
+def _rewrite_group(
+    folder: OpenOutput,
+    run_id: str,
+    group: Sequence[DueFile],
+    receipt: Callable[[RewriteResult], Receipt],
+    attachments: Mapping[str, bytes],
+    asked: RewriteRequest,
+    made: Sequence[RecomputedAggregate],
+    going: RemovalInventory,
+) -> Receipt:
+    orders = {each.file.path: each.judge for each in group}
+    return rewrite_files(
+        folder,
+        run_id,
+        [each.file.path for each in group if not each.is_whole],
+        StagePerFile(lambda file: ApplyVerdict(orders[file.path])),
+        receipt,
+        attachments,
+        removes=[each.file.path for each in group if each.is_whole],
+        keys=asked.keys,
+        kms=asked.kms,
+        also=lambda staging: _stage_recomputed(staging, made),
+        shown=going,
+    )
+
+
+def _stage_recomputed(staging: Staging, made: Sequence[RecomputedAggregate]) -> RewriteResult:
+    """Aggregates that were made anew, in place of those that stand."""
+    known = {path: file.digest for path, file in files_in_force(staging.output.receipts()).items()}
+    done = RewriteResult()
+    for each in made:
+        gone, written = each.stage(staging)
+        done += RewriteResult({each.name: tuple(written)}, tuple(FileRef(path, known[path]) for path in gone))
+    return done
+
+
+def files_in_force(chain: Sequence[Receipt]) -> dict[str, ReceiptFile]:
+    """The files in force, by path."""
+    return {file.path: file for files in receipts_files_in_force(chain).values() for file in files}
+
+
+def _check_as_of(at: datetime, folder: OpenOutput, dates: set[str | None]) -> None:
+    """What was decided as of a later time is not decided again as of an earlier one."""
+    for receipt in effective_receipts(folder.receipts()):
+        if receipt.at > at and (not receipt.dates or None in dates or dates & set(receipt.dates)):
+            message = f"a receipt of these dates is as of a later time ({receipt.run_id})"
+            raise RefusedError(message, hint="give a later --at")
+
+
+def _check_removed(output: Location, receipt: Receipt) -> None:
+    """Raises OutputError where a file that was replaced or removed is still there."""
+    left = [file.path for file in (*receipt.replaces, *receipt.removes) if (output / file.path).exists()]
+    if left:
+        raise OutputError(
+            f"{len(left)} files are still there after they were removed", hint="`minimize verify` names them"
+        )

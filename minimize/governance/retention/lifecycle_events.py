@@ -1,0 +1,227 @@
+"""Lifecycle events of tenants and subjects: model and deadlines, event files, events of the ledger.
+
+Event files are CSV with a header, NDJSON, or Parquet with the same names.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from minimize.errors import ConfigurationError, Finding, PolicyError
+from minimize.identifiers import canonical_id, canonical_text
+from minimize.keys import Keyring
+from minimize.ledger import Address
+from minimize.ledger.subject_tokens import token_forms, token_secrets, token_versions
+from minimize.times import parse_time
+
+if TYPE_CHECKING:
+    from minimize.ledger.lifecycle_events import LifecycleEvent
+
+EventKind = Literal["tenant_closed", "subject_left", "became_personal", "reset", "erasure"]
+EVENT_KINDS: Final[tuple[EventKind, ...]] = get_args(EventKind)
+REMOVAL_DEADLINES: Final[Mapping[EventKind, timedelta]] = MappingProxyType(
+    {
+        "tenant_closed": timedelta(days=180),
+        "subject_left": timedelta(days=30),
+        "became_personal": timedelta(days=7),
+        "reset": timedelta(days=30),
+        "erasure": timedelta(days=30),
+    }
+)
+"""How long after the event its data must be gone, at most."""
+ERASURE: Final[EventKind] = "erasure"
+ALL_EVENT_TIMES: Final = 2**63 - 1
+"""Up to which event time an event reaches that takes records whatever their event time, in microseconds since 1970."""
+_SUBJECT_KINDS: Final = ("subject_left", "reset")
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionEvent:
+    """One event: whom it is about, what, and when.
+
+    subject  the id of the subject as it comes in; None for a whole tenant
+    token    the subject's keyed token instead, where the event comes from the ledger; then
+    forms    are tokens of the forms in which it stands in outputs, by the name of the way that leads there
+    named_by the field that has such ids; None for the policy's subject
+    """
+
+    tenant: str
+    kind: EventKind
+    occurred_at: datetime
+    subject: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    forms: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
+    named_by: str | None = None
+
+    @property
+    def due(self) -> datetime:
+        """By when its data must be gone."""
+        return self.occurred_at + REMOVAL_DEADLINES[self.kind]
+
+    @property
+    def is_of_subject(self) -> bool:
+        """Whether it is about one subject, not a whole tenant."""
+        return self.subject is not None or self.token is not None
+
+
+def parse_events(rows: Iterable[tuple[int, Mapping[str, Any]]], file: str) -> tuple[RetentionEvent, ...]:
+    """The events of rows, each with its line. Raises PolicyError with every fault, by line and never by value."""
+    read = [_parse_event(line, row, file) for line, row in rows]
+    faults = [each for each in read if isinstance(each, Finding)]
+    if faults:
+        count = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise PolicyError(f"{count} in the events {file}", findings=faults)
+    return tuple(dict.fromkeys(each for each in read if isinstance(each, RetentionEvent)))
+
+
+def _parse_event(line: int, row: Mapping[str, Any], file: str) -> RetentionEvent | Finding:
+    tenant, subject, kind = (_text_or_none(row.get(name)) for name in ("tenant_id", "subject", "event"))
+    tenant, subject = canonical_id(tenant) or None, canonical_id(subject)
+    fault = next(event_faults(tenant, subject, kind), None)
+    at = _event_time(row.get("at"))
+    if fault is None and at is None:
+        fault = ("G003", "`at` is no ISO 8601 time with an offset from UTC")
+    if fault is not None or tenant is None or kind not in EVENT_KINDS or at is None:
+        code, message = fault or ("G001", "no event")
+        return Finding(code, message, file=file, line=line)
+    return RetentionEvent(tenant, kind, at, subject)
+
+
+def event_faults(tenant: str | None, subject: str | None, kind: str | None) -> Iterator[tuple[str, str]]:
+    """What is wrong with an event: codes and messages, which name no value."""
+    if tenant is None:
+        yield "G002", "an event without a tenant"
+    if kind not in EVENT_KINDS:
+        yield "G004", f"`event` is one of {', '.join(EVENT_KINDS)}"
+    if kind in _SUBJECT_KINDS and subject is None:
+        yield "G005", "this event is about a subject, and none is named"
+    if subject == "":
+        yield "G005", "the subject is blank: a subject has a name"
+    if kind == "tenant_closed" and subject is not None:
+        yield "G006", "a whole tenant closes, and a subject is named"
+
+
+def _text_or_none(value: Any) -> str | None:
+    return None if value is None or str(value) == "" else str(value)
+
+
+def _event_time(value: Any) -> datetime | None:
+    if isinstance(value, str) and len(value) <= len("2026-11-25"):
+        return None  # a day is no time: which of its instants?
+    with suppress(ConfigurationError, OverflowError):
+        return parse_time(value) if isinstance(value, str | datetime) else None
+    return None
+
+
+NumberedRows = list[tuple[int, Mapping[str, Any]]]
+
+
+def load_events(path: Path | str) -> tuple[RetentionEvent, ...]:
+    """The events of a file, each once, by its suffix: `.parquet`, `.ndjson` or `.jsonl`, else CSV.
+
+    Raises PolicyError with every fault, by line.
+    """
+    file = Path(path)
+    rows = read_rows(file, {"tenant_id", "event", "at"})
+    if rows is None:
+        finding = Finding("G001", "events that cannot be read", file=str(file), hint="CSV, NDJSON or Parquet, in UTF-8")
+        raise PolicyError(f"cannot read the events {file}", findings=[finding])
+    return parse_events(rows, str(file))
+
+
+def read_rows(file: Path, names: Set[str]) -> NumberedRows | None:
+    """The rows of a file, each with its line; None where it cannot be read, or its header lacks one of the names."""
+    read = {".parquet": _parquet_rows, ".ndjson": _ndjson_rows, ".jsonl": _ndjson_rows}.get(
+        file.suffix.lower(), _csv_rows
+    )
+    try:
+        return list(read(file, names))
+    except (OSError, ValueError, csv.Error, pa.ArrowException):
+        return None
+
+
+def _csv_rows(path: Path, names: Set[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file, strict=True)
+        _check_columns(names, reader.fieldnames or ())
+        yield from ((reader.line_num, row) for row in reader)
+
+
+def _ndjson_rows(path: Path, _: Set[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for number, line in enumerate(path.read_text("utf-8-sig").splitlines(), start=1):
+        if line.strip():
+            row = json.loads(line)
+            yield number, row if isinstance(row, dict) else {}
+
+
+def _parquet_rows(path: Path, names: Set[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    table = pq.read_table(path, partitioning=None)
+    _check_columns(names, table.column_names)
+    yield from enumerate(table.to_pylist(), start=1)
+
+
+def _check_columns(names: Set[str], there: Iterable[str]) -> None:
+    if not names <= set(there):
+        raise ValueError("a column is missing")
+
+
+FormTokens = dict[str, tuple[str, ...]]
+
+
+def ledger_events(address: Address, keys: Keyring, given: Sequence[RetentionEvent] = ()) -> tuple[RetentionEvent, ...]:
+    """The events of a ledger that count, without those that are given as well; none where there is no ledger.
+
+    Raises LedgerError, and KeyringError where a token is of a version of the key that is not there.
+    """
+    from minimize.ledger.ledger import open_ledger
+    from minimize.ledger.lifecycle_events import read_lifecycle_events
+
+    if not address.exists:
+        return ()
+    with open_ledger(address) as ledger:
+        events = list(effective_events(read_lifecycle_events(ledger)))
+    versions = token_versions(each.token for each in events if each.token is not None)
+    secrets = {name: token_secrets(keys, versions, name) for name in {None, *(each.named_by for each in given)}}
+    known = {name for each in given for name in _ledger_keys(each, secrets[each.named_by])}
+    return tuple(each for each in events if (each.tenant, each.kind, each.occurred_at, each.token) not in known)
+
+
+def _ledger_keys(
+    given: RetentionEvent, secrets: Mapping[int, bytes]
+) -> Iterator[tuple[str, EventKind, datetime, str | None]]:
+    """The names that an event which is given would have in the ledger; tokens of another field are others."""
+    said, subject = (given.tenant, given.kind, given.occurred_at), given.subject
+    if subject is None:
+        yield (*said, None)
+    else:
+        for number, secret in secrets.items():
+            yield from ((*said, token) for token in token_forms(secret, number, given.tenant, subject))
+
+
+def effective_events(rows: Iterable[LifecycleEvent]) -> Iterator[RetentionEvent]:
+    """The events that were recorded and not taken back; all forms of a subject that were ever told count."""
+    forms: dict[str, FormTokens] = {}
+    last: dict[str, LifecycleEvent] = {}
+    for row in rows:
+        last[row.id] = row
+        forms.setdefault(row.id, {}).update(recorded_forms(row))
+    for row in last.values():
+        if row.state == "recorded" and row.kind in EVENT_KINDS:
+            tenant = canonical_text(row.tenant_id)
+            yield RetentionEvent(tenant, row.kind, row.at, token=row.subject, forms=forms[row.id], named_by=row.field)
+
+
+def recorded_forms(row: LifecycleEvent) -> FormTokens:
+    """The tokens of a subject's forms, by the name of the way that leads there."""
+    return {str(name): tuple(map(str, tokens)) for name, tokens in json.loads(row.forms).items()}

@@ -1,0 +1,433 @@
+"""Aggregates recomputed after records were removed: of one date, of a late event day, and which ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import cached_property, partial
+from os import PathLike
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.aggregates.definition import AggregateDefinition
+from minimize.aggregates.tally import AggregateResult
+from minimize.arrow.dictionaries import decode_dictionary
+from minimize.arrow.nested import leaf
+from minimize.arrow.pointers import Pointer
+from minimize.engines import local
+from minimize.engines.base import BatchOutcome, DiscardingQuarantine, Job, derive_sketch_key
+from minimize.governance.output_file import PIPELINE_FILE, Bools, Moments, PolicyCache, WritingRun, receipts_by_path
+from minimize.governance.retention.affected_subjects import AffectedSubjects, EventReach, LookupColumn, recognize_tokens
+from minimize.governance.retention.file_instructions import RewriteRequest
+from minimize.governance.retention.identifier_forms import AS_RECEIVED
+from minimize.governance.retention.lifecycle_events import RetentionEvent
+from minimize.governance.retention.removal_plan import RECORDS, DueFile, RemovalPlan
+from minimize.governance.retention.sources import find_source
+from minimize.identifiers import canonical_text
+from minimize.keys import Keyring
+from minimize.output.paths import output_and_date
+from minimize.output.publish import Staging
+from minimize.plan import Plan
+from minimize.plan.bind import examine
+from minimize.policy.fields import treatments_of
+from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline
+from minimize.receipts import Receipt, ReceiptFile, files_in_force
+from minimize.runs.disclosure_guard import GuardedAggregate, PublishedReleases, guard_aggregates
+from minimize.runs.resolve import ResolvedRun, open_sources, parse_batch_date
+from minimize.settings.columns import column_microseconds
+from minimize.sources.base import Chunk, Source, SourcePart
+from minimize.sources.base import WrittenFile as File
+from minimize.sources.files import WrappingPart
+from minimize.techniques.periods import period_starts
+from minimize.techniques.truncate_time import TruncateTime
+
+RecordFilter = Callable[[pa.RecordBatch], Bools]
+
+
+class EventReachByDate(Protocol):
+    """Up to which event time an event reaches in the records of a batch date, in microseconds since 1970."""
+
+    def __call__(self, event: RetentionEvent, on: str | None) -> int:
+        """The last instant."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RecomputedAggregate:
+    """One aggregate of one date, made anew, as the disclosure guard leaves it."""
+
+    name: str
+    date: str | None
+    schema: pa.Schema
+    guarded: GuardedAggregate = field(repr=False)
+    releases: PublishedReleases = field(repr=False)
+
+    def stage(self, staging: Staging) -> tuple[list[str], list[File]]:
+        """Stages it in place of what is in force: the paths that it replaces, and the new files."""
+        place = f"{staging.reserve_partition(self.name, self.date)}/"
+        gone = [path for path in staging.current_files() if path.startswith(place)]
+        return gone, list(self.guarded.write(staging, self.releases, self.name, self.date, self.schema))
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalContext:
+    """What is known of a date before an expiry.
+
+    events  all that happened
+    event_reach   up to which event time an event reaches in the records of a batch date
+    records_left    how many records of a batch date are left after the expiry
+    """
+
+    events: Sequence[RetentionEvent]
+    event_reach: EventReachByDate
+    records_left: Callable[[str | None], int]
+
+
+def recompute_date(
+    written: WritingRun,
+    given: ResolvedRun,
+    on: str | None,
+    names: Collection[str],
+    known: RemovalContext,
+    releases: PublishedReleases,
+    asked: RewriteRequest,
+) -> Iterator[RecomputedAggregate]:
+    """Those of these aggregates that can be made anew without the records that events took.
+
+    Takes the receipt that wrote the date, and a run that finds its source. Nothing if pipeline or keys are others now, if no row
+    changes, or if other records are left than in the output: then there were events that are not known here.
+    """
+    then = original_job(written, given, on)
+    if then is None:
+        return
+    before, source = then
+    left = FilteredSource(
+        source, remaining_filter(written.policy, known.events, source, given.keys, partial(known.event_reach, on=on))
+    )
+    wanted = [name for name in names if before.plan.aggregates[name].late is None]
+    if wanted:
+        outcome = local.run(replace(before, plan=only_aggregates(before, wanted)), left, None, DiscardingQuarantine())
+        if accepted_records(outcome) != known.records_left(on):
+            return
+        definitions = {name: definition_of_today(before.plan, name, asked) for name in wanted}
+        found = guard_aggregates(definitions, outcome.aggregates, releases, on, asked.as_of)
+        for name, each in found.items():
+            if not each.is_unchanged:
+                yield RecomputedAggregate(name, on, before.output_schema(name), each, releases)
+
+
+def definition_of_today(plan: Plan, name: str, asked: RewriteRequest) -> AggregateDefinition:
+    """The definition of an aggregate, with its retention of today."""
+    found = plan.aggregates[name].definition
+    retention = None if found.retention is None else found.retention.with_span(asked.retention_of(name))
+    return replace(found, retention=retention)
+
+
+def accepted_records(outcome: BatchOutcome) -> int:
+    """How many records came through the gates."""
+    return outcome.read - outcome.rejects.total() - sum(outcome.counts.gated.values()) - outcome.counts.deduplicated
+
+
+def original_job(written: WritingRun, given: ResolvedRun, on: str | None) -> tuple[Job, Source] | None:
+    """The job that a receipt tells of, over the source of a date; None where pipeline or keys are others now."""
+    if written.receipt.files.get(PIPELINE_FILE) != given.pipeline.digest:
+        return None
+    job, source = _rebuild_job(written, given, on)
+    used = {f"{name}/{given.keys.version_of(name)}" for name in job.plan.keys}
+    return (job, source) if used <= set(written.receipt.keys) else None
+
+
+def _rebuild_job(written: WritingRun, given: ResolvedRun, on: str | None) -> tuple[Job, Source]:
+    """The job that a receipt tells of, over the same source: policy and settings of then."""
+    day, receipt = parse_batch_date(on), written.receipt
+    then = given.pipeline.model_copy(update={"policy": written.policy})
+    found = replace(given.found, files={day: given.found.files[day]})
+    source = open_sources(then, found, given.shown, given.subject_acts.erased.fields, at=receipt.at)[day]
+    plan = examine(written.policy, source.schema, purpose=receipt.purpose, pipeline=then).require_sound()
+    return Job(
+        plan, receipt.at, given.keys, sketch_key=derive_sketch_key(given.keys), **given.job_inputs(receipt.at)
+    ), source
+
+
+def only_aggregates(job: Job, names: Collection[str]) -> Plan:
+    """The plan with nothing but some aggregates."""
+    aggregates = {name: job.plan.aggregates[name] for name in names}
+    return replace(job.plan, aggregates=aggregates, outputs={name: job.plan.outputs[name] for name in names})
+
+
+@dataclass(frozen=True, slots=True)
+class SourceColumn:
+    """A column of a source: ids are in it as they came in.
+
+    folded  the ids of the column by their folded form, where the policy compares them so
+    """
+
+    folded: Mapping[str, frozenset[str]] | None = field(default=None, repr=False)
+
+    @property
+    def chain_names(self) -> frozenset[str]:
+        """Nothing was done to its values."""
+        return frozenset({AS_RECEIVED})
+
+    @property
+    def is_injective(self) -> bool:
+        """Different values are different forms."""
+        return True
+
+    def forms(self, value: str, tenant: str) -> frozenset[str]:
+        """The value itself, and those that are the same without regard to case."""
+        if self.folded is None:
+            return frozenset({value})
+        return self.folded.get(canonical_text(value, fold=True), frozenset({value}))
+
+    def forms_of_all(self, pairs: Sequence[tuple[str, str]]) -> list[frozenset[str]]:
+        """The same of several values."""
+        return [self.forms(*pair) for pair in pairs]
+
+
+def remaining_filter(
+    policy: Policy, events: Sequence[RetentionEvent], source: Source, keys: Keyring, until: EventReach
+) -> RecordFilter:
+    """Which records of a source are left after events, each of which reaches up to some event time."""
+    erasing = [event for event in events if event.kind != "became_personal"]
+    names = {event.named_by for event in erasing} & {None, *policy.fields}
+    by = {name: [each for each in erasing if each.named_by == name] for name in names}
+    going = [_affected_in_source(policy, name, mine, source, keys, until) for name, mine in by.items()]
+
+    def left(batch: pa.RecordBatch) -> Bools:
+        oldest = _released_starts(policy, batch)
+        concerned = [np.zeros(batch.num_rows, np.bool_), *(whose.affects(batch, oldest) for whose in going)]
+        return np.asarray(~np.logical_or.reduce(concerned), np.bool_)
+
+    return left
+
+
+def _affected_in_source(
+    policy: Policy, by: str | None, events: Sequence[RetentionEvent], source: Source, keys: Keyring, until: EventReach
+) -> AffectedSubjects:
+    """Whose records of a source go, of those who are named by one field; None for the subject."""
+    key = by or policy.subject
+    tenant, subject = (
+        None
+        if name is None
+        else LookupColumn(Pointer.parse(name), SourceColumn(_ids_by_folded_form(policy, name, source)))
+        for name in (policy.tenant, key)
+    )
+    found = recognize_tokens(
+        events, tenant, subject, lambda _: _source_batches(source), keys, folds=policy.folds_case(key)
+    )
+    return AffectedSubjects.for_file(events, tenant, subject, found, until)
+
+
+def _ids_by_folded_form(policy: Policy, key: str, source: Source) -> Mapping[str, frozenset[str]] | None:
+    """The ids of a field by their folded form; None where case counts."""
+    if not policy.folds_case(key):
+        return None
+    found: dict[str, set[str]] = {}
+    for batch in _source_batches(source):
+        for value in pc.unique(decode_dictionary(leaf(batch, Pointer.parse(key)).values)).drop_null().to_pylist():
+            found.setdefault(canonical_text(str(value), fold=True), set()).add(str(value))
+    return {form: frozenset(values) for form, values in found.items()}
+
+
+def _source_batches(source: Source) -> Iterator[pa.RecordBatch]:
+    for part in source.parts:
+        yield from (chunk.records for chunk in part.read())
+
+
+def _released_starts(policy: Policy, batch: pa.RecordBatch) -> Moments:
+    """The instants by which the records of the output are told to be before an event: the starts of the released units."""
+    key = str(policy.time)
+    times = leaf(batch, Pointer.parse(key)).values
+    for way in treatments_of(policy.fields[key]):
+        for step in () if isinstance(way, str) else way:
+            times = period_starts(times, step.to, step.zone) if isinstance(step, TruncateTime) else times
+    return column_microseconds(times)
+
+
+@dataclass(frozen=True, slots=True)
+class FilteredPart(WrappingPart):
+    """A part without the records that went."""
+
+    keeps: RecordFilter = field(repr=False)
+
+    def pieces(self) -> Sequence[SourcePart]:
+        """The part's pieces, without them."""
+        return [FilteredPart(piece, self.keeps) for piece in self.part.pieces()]
+
+    def read(self) -> Iterator[Chunk]:
+        """The part's chunks, without them."""
+        for chunk in self.part.read():
+            records = chunk.records.filter(pa.array(self.keeps(chunk.records)))
+            yield replace(chunk, records=records, read=chunk.read - chunk.records.num_rows + records.num_rows)
+
+
+@dataclass(frozen=True, slots=True)
+class FilteredSource:
+    """A source without the records that went."""
+
+    source: Source = field(repr=False)
+    keeps: RecordFilter = field(repr=False)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """As the source has it."""
+        return self.source.schema
+
+    @property
+    def parts(self) -> tuple[FilteredPart, ...]:
+        """The source's parts, without them."""
+        return tuple(FilteredPart(part, self.keeps) for part in self.source.parts)
+
+    def only(self, keys: Collection[str]) -> FilteredSource:
+        """All fields: whose a record is, is asked of every one."""
+        return self
+
+
+SourcesByBatch = Mapping[date, Source]
+
+
+@dataclass(frozen=True, slots=True)
+class LateEventDay:
+    """One event day of an aggregate: the job that published it, and the batches that it was counted from."""
+
+    name: str
+    day: date
+    job: Job = field(repr=False)
+    sources: SourcesByBatch = field(repr=False)
+
+    def sources_without(
+        self, events: Sequence[RetentionEvent], policy: Policy, keys: Keyring, until: EventReachByDate
+    ) -> SourcesByBatch:
+        """Its batches without the records that events take."""
+        return {
+            when: FilteredSource(
+                each, remaining_filter(policy, events, each, keys, partial(until, on=when.isoformat()))
+            )
+            for when, each in self.sources.items()
+        }
+
+    def recompute(self, sources: SourcesByBatch, left: Callable[[str | None], int]) -> AggregateResult | None:
+        """The day over these batches; None if a batch has other records than are left in the output."""
+        outcomes = dict(self._outcomes(replace(self.job, plan=only_aggregates(self.job, [self.name])), sources))
+        if any(accepted_records(outcome) != left(when.isoformat()) for when, outcome in outcomes.items()):
+            return None
+        first, *others = (outcome.late[self.name].days[self.day] for outcome in outcomes.values())
+        for other in others:
+            first.merge(other)
+        return first.settle()
+
+    def _outcomes(self, job: Job, sources: SourcesByBatch) -> Iterator[tuple[date, BatchOutcome]]:
+        waits = job.plan.aggregates[self.name].late
+        assert waits is not None
+        for when, source in sources.items():
+            reach = {self.name: waits.event_days(when, frozenset({self.day}))}
+            yield when, local.run(replace(job, event_days=reach), source, None, DiscardingQuarantine())
+
+
+def recompute_late_day(
+    written: WritingRun, batches: Mapping[date, ResolvedRun], name: str, on: date, known: RemovalContext
+) -> tuple[Job, AggregateResult] | None:
+    """An event day made anew without the records that events took, and the job that published it; None where that cannot be.
+
+    Takes the receipt that published the day, and runs that find the sources of its batches.
+    """
+    then = {when: original_job(written, given, when.isoformat()) for when, given in batches.items()}
+    found = {when: each for when, each in then.items() if each is not None}
+    if len(found) < len(then):
+        return None
+    keys = next(iter(batches.values())).keys
+    day = LateEventDay(name, on, next(iter(found.values()))[0], {when: source for when, (_, source) in found.items()})
+    result = day.recompute(
+        day.sources_without(known.events, written.policy, keys, known.event_reach), known.records_left
+    )
+    return None if result is None else (day.job, result)
+
+
+@dataclass(frozen=True)
+class AggregateRecomputation:
+    """What is asked, of which pipeline, after which receipts, by which plan."""
+
+    request: RewriteRequest
+    pipeline: Pipeline
+    chain: Sequence[Receipt] = field(repr=False)
+    plan: RemovalPlan
+    policies: PolicyCache = field(repr=False)
+    ledger: str | PathLike[str] | None = None
+
+    def recompute(self, group: Sequence[DueFile]) -> Iterator[RecomputedAggregate]:
+        """Aggregates of the dates of some files, of which records went after events alone, as far as they can be made anew."""
+        handed = {each.date for each in self.plan.due if each.is_reclassified}
+        dates = {each.date for each in group if each.name == RECORDS} - handed
+        for on in sorted(dates, key=str):
+            yield from self._of_date(on)
+        behind = [
+            (place, batches)
+            for place, batches in self.plan.late_days.items()
+            if batches & dates and not batches & handed and not self._is_due(*place)
+        ]
+        for day in sorted({day for (_, day), _ in behind}):
+            yield from self._of_day(day, {name: batches for (name, on), batches in behind if on == day})
+
+    def _of_date(self, on: str | None) -> Iterator[RecomputedAggregate]:
+        names = [
+            name
+            for name, said in self.plan.aggregates_left.items()
+            if (on or "") in said and not self._is_due(name, on)
+        ]
+        names = [name for name in names if (name, on or "") not in self.plan.late_days]
+        source = self._source(on) if names else None
+        if source is not None:
+            last, given = source
+            yield from recompute_date(
+                self._written(last), given, on, names, self._before(), self._releases, self.request
+            )
+
+    def _of_day(self, day: str, behind: Mapping[str, frozenset[str]]) -> Iterator[RecomputedAggregate]:
+        """The aggregates of one event day, each with the batches that it was counted from."""
+        made = {name: found for name, batches in behind.items() if (found := self._counted(name, day, batches))}
+        definitions = {name: definition_of_today(job.plan, name, self.request) for name, (job, _) in made.items()}
+        results = {name: result for name, (_, result) in made.items()}
+        for name, each in guard_aggregates(definitions, results, self._releases, day, self.request.as_of).items():
+            if not each.is_unchanged:
+                yield RecomputedAggregate(name, day, made[name][0].output_schema(name), each, self._releases)
+
+    def _counted(self, name: str, day: str, batches: frozenset[str]) -> tuple[Job, AggregateResult] | None:
+        files = self._files(name, day)
+        found = {when: self._source(when) for when in sorted(batches)}
+        there = {date.fromisoformat(when): each[1] for when, each in found.items() if each is not None}
+        if not files or len(there) < len(batches):
+            return None
+        written = self._written(receipts_by_path(self.chain)[files[0].path])
+        return recompute_late_day(written, there, name, date.fromisoformat(day), self._before())
+
+    def _is_due(self, name: str, on: str | None) -> bool:
+        return any((each.name, each.date) == (name, on) for each in self.plan.due)
+
+    def _before(self) -> RemovalContext:
+        return RemovalContext(
+            (*self.request.past_events, *self.request.earlier_events), self.request.event_reach, self._records_left
+        )
+
+    def _records_left(self, on: str | None) -> int:
+        gone = sum(each.rows for each in self.plan.due if each.name == RECORDS and each.date == on)
+        return sum(file.rows for file in self._files(RECORDS, on)) - gone
+
+    @cached_property
+    def _releases(self) -> PublishedReleases:
+        return PublishedReleases.from_receipts(self.request.output, self.chain, self.request.keys, self.request.kms)
+
+    def _files(self, name: str, on: str | None) -> list[ReceiptFile]:
+        return [file for file in files_in_force(self.chain).get(name, ()) if output_and_date(file.path)[1] == on]
+
+    def _source(self, on: str | None) -> tuple[Receipt, ResolvedRun] | None:
+        asked = self.request
+        return find_source(self.pipeline, asked.output, self.chain, on, asked.as_of, asked.keys, self.ledger)
+
+    def _written(self, receipt: Receipt) -> WritingRun:
+        return WritingRun(self.request.output, receipt, self.policies)

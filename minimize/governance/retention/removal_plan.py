@@ -1,0 +1,445 @@
+"""Removal plan: counts by statistics, due files, what is removed per output and date, open deadlines.
+
+A file is read only if its statistics and its subject index do not decide, and then only the deciding columns.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import pyarrow as pa
+
+from minimize.arrow.batch import BatchCounts
+from minimize.governance.output_file import WritingRun, age_limit
+from minimize.governance.retention.affected_subjects import AffectedSubjects
+from minimize.governance.retention.file_instructions import RewriteRequest
+from minimize.governance.retention.lifecycle_events import RetentionEvent
+from minimize.governance.retention.retention_rules import FieldRule, features_in, written_conditions
+from minimize.governance.retention.verdict import BatchJudge, FileInstructions, verdict_counts
+from minimize.output.paths import output_and_date
+from minimize.output.stored_file import StoredFile, open_stored_file, with_dictionaries
+from minimize.output.subject_search import find_candidate_files
+from minimize.policy.condition import AllOf, AnyOf, Condition, fields_read_by_condition
+from minimize.receipts import ReceiptFile, time_text
+from minimize.sources.parquet_footer import ParquetFooter
+from minimize.text import count_noun
+
+TimeBounds = tuple[int, int]
+
+
+def count_by_statistics(
+    orders: FileInstructions, stored: StoredFile, bounds: TimeBounds | None
+) -> dict[str, int] | None:
+    """How many values go, by field; None where the file must be read.
+
+    Takes the oldest instants of the file, from the first to the last. They settle it where no event concerns the file, no record
+    is due, and of each feature that is kept for less long all values are due or none.
+    """
+    rules = orders.rules
+    if bounds is None or rules.records or _has_affected(orders):
+        return None
+    if rules.age is not None and bounds[0] <= age_limit(orders.as_of, rules.age):
+        return None
+    footer, found = ParquetFooter(stored.file.metadata, stored.schema), dict[str, int]()
+    for rule in rules.fields:
+        count = _due_values(orders, rule, footer, bounds)
+        if count is None:
+            return None
+        found |= {rule.key: count} if count else {}
+    return found
+
+
+def _due_values(orders: FileInstructions, rule: FieldRule, footer: ParquetFooter, bounds: TimeBounds) -> int | None:
+    names = {name for each in rule.conditions for name in features_in(each)} & orders.rules.features.keys()
+    last = age_limit(orders.as_of, min(orders.rules.features[name] for name in names))
+    if bounds[0] > last:
+        return 0
+    if bounds[1] > last or not all(map(_requires_all, rule.conditions)) or rule.pointer.top not in footer.schema.names:
+        return None
+    leaf = footer.flat_leaf(rule.pointer)
+    filled = [None if leaf is None else footer.count_non_null(group, leaf) for group in range(footer.groups)]
+    return None if None in filled else sum(count or 0 for count in filled)
+
+
+def _requires_all(condition: Condition) -> bool:
+    """Whether a condition fails as soon as one of its facts does."""
+    if isinstance(condition, AllOf):
+        return all(map(_requires_all, condition.parts))
+    return not isinstance(condition, AnyOf)
+
+
+def _has_affected(orders: FileInstructions) -> bool:
+    return any(whose.tenant_forms or whose.subject_forms for whose in orders.all_affected)
+
+
+RECORDS: Final = "records"
+DAY_MICROSECONDS: Final = 86_400_000_000
+"""In microseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class DueFile:
+    """One file that was looked at, and what of it is due.
+
+    is_whole   nothing of it may stay: it goes unread
+    gated   rows that go, by reason
+    values  values that go or change in rows that stay, by field
+    """
+
+    file: ReceiptFile
+    written_by: WritingRun
+    judge: BatchJudge = field(repr=False)
+    is_whole: bool = False
+    gated: Mapping[str, int] = field(default_factory=dict)
+    values: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The output that it belongs to."""
+        return output_and_date(self.file.path)[0]
+
+    @property
+    def date(self) -> str | None:
+        """Its partition."""
+        return output_and_date(self.file.path)[1]
+
+    @property
+    def is_due(self) -> bool:
+        """Whether anything is."""
+        return bool(self.gated or self.values)
+
+    @property
+    def is_reclassified(self) -> bool:
+        """Whether values go because a device became personal."""
+        return bool(self.values.keys() & self._owner_fields)
+
+    def may_concern(self, event: RetentionEvent) -> bool:
+        """Whether something goes that may go because of this event."""
+        orders = self.judge
+        return (
+            (self.gated.get("erased", 0) > 0 or self.is_reclassified)
+            and isinstance(orders, FileInstructions)
+            and orders.may_concern(event)
+        )
+
+    @property
+    def is_aged(self) -> bool:
+        """Whether anything goes because of its age."""
+        return bool(self.gated.get("retention") or self.values.keys() - self._owner_fields)
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether anything goes for another reason than its age."""
+        others = any(count for reason, count in self.gated.items() if reason != "retention")
+        return others or self.is_reclassified or (bool(self.values) and not isinstance(self.judge, FileInstructions))
+
+    @property
+    def _owner_fields(self) -> set[str | None]:
+        return {*self.judge.treatments, self.judge.owner} if isinstance(self.judge, FileInstructions) else set()
+
+    @property
+    def rows(self) -> int:
+        """How many rows go."""
+        return sum(self.gated.values())
+
+
+def find_due(asked: RewriteRequest, written: WritingRun, file: ReceiptFile) -> DueFile:
+    """What of a file is due. Raises OutputError where it is damaged."""
+    if file.sketches is not None and not file.rows and (due := find_due_unreadable(asked, written, file)) is not None:
+        return due  # an empty table has no times, but its sketches have a date
+    stored = open_stored_file(asked.output, file.path, asked.kms)
+    orders = asked.instructions(written, stored, output_and_date(file.path)[0])
+    if _is_expired(orders, stored):
+        return DueFile(file, written, orders, True, {"retention": file.rows})
+    if not _may_be_expired(orders, stored) and not _may_hold_affected(asked, orders, file):
+        return DueFile(file, written, orders)
+    known = count_by_statistics(orders, stored, _event_bounds(orders, stored))
+    if known is not None:
+        return DueFile(file, written, orders, values=known)
+    columns = deciding_columns(orders, stored.whole)
+    counts = count_due(orders, with_dictionaries(stored, asked.output, asked.kms, columns), columns)
+    values = {key: each.gated + each.changed for key, each in counts.fields.items() if each.gated + each.changed}
+    whole = 0 < file.rows == sum(counts.gated.values())
+    return DueFile(file, written, orders, whole, counts.gated, {} if whole else values)
+
+
+def find_due_unreadable(asked: RewriteRequest, written: WritingRun, file: ReceiptFile) -> DueFile | None:
+    """A file that cannot be read, its keys destroyed, or sketches: due once their batch date is past its retention; else None."""
+    orders = asked.instructions_unread(written, file.path)
+    age, born = orders.rules.age, orders.partition_start
+    if age is None or born is None or born + DAY_MICROSECONDS > age_limit(orders.as_of, age):
+        return None
+    return DueFile(file, written, orders, True, {"retention": file.rows})
+
+
+def _is_expired(orders: FileInstructions, stored: StoredFile) -> bool:
+    """Whether the youngest event is past its retention."""
+    bounds, age = _event_bounds(orders, stored), orders.rules.age
+    return (
+        bounds is not None
+        and age is not None
+        and bounds[1] <= age_limit(orders.as_of, age)
+        and stored.file.metadata.num_rows > 0
+    )
+
+
+def _may_be_expired(orders: FileInstructions, stored: StoredFile) -> bool:
+    bounds, shortest = _event_bounds(orders, stored), orders.rules.shortest_age
+    if shortest is None or not orders.knows_times or not stored.file.metadata.num_rows:
+        return False
+    return bounds is None or bounds[0] <= age_limit(orders.as_of, shortest)
+
+
+def _event_bounds(orders: FileInstructions, stored: StoredFile) -> tuple[int, int] | None:
+    if orders.clock is not None:
+        return orders.clock.bounds(stored)
+    return None if orders.partition_start is None else (orders.partition_start, orders.partition_start)
+
+
+def _may_hold_affected(asked: RewriteRequest, orders: FileInstructions, file: ReceiptFile) -> bool:
+    if any(whose.subject_forms for whose in orders.erased_by_other_fields):
+        return True  # an index knows subjects alone
+    return any(_index_may_hold(asked, whose, file) for whose in (orders.erased, orders.reclassified))
+
+
+def _index_may_hold(asked: RewriteRequest, whose: AffectedSubjects, file: ReceiptFile) -> bool:
+    if whose.tenant_forms or not whose.subject_forms:
+        return bool(whose.tenant_forms)
+    return bool(find_candidate_files(asked.output, [file], whose.subject_values, asked.keys))
+
+
+def count_due(judging: BatchJudge, stored: StoredFile, columns: Collection[str] | None) -> BatchCounts:
+    """What goes of a file, by reading these columns alone; all where none are named."""
+    total = BatchCounts()
+    for batch in stored.batches(columns=columns):
+        verdict = judging(batch)
+        total += verdict_counts(batch, verdict, verdict.remaining(batch.num_rows), judging.pointers)
+    return total
+
+
+def deciding_columns(orders: FileInstructions, schema: pa.Schema) -> list[str]:
+    """The columns that decide what is due, and those that can be."""
+    pointers = orders.rules.pointers
+    keys = {rule.key for rule in orders.rules.fields} | set(_condition_fields(orders))
+    found = {pointers[key].top for key in keys if key in pointers}
+    found |= set() if orders.clock is None else {orders.clock.pointer.top}
+    for whose in orders.all_affected:
+        found |= {place.top for place in (whose.tenant, whose.subject) if place is not None}
+    return [name for name in schema.names if name in found]
+
+
+def _condition_fields(orders: FileInstructions) -> Iterator[str]:
+    """Fields that conditions ask for, and those that change with the owner."""
+    conditions: Sequence[Condition] = [
+        *orders.rules.records,
+        *(each for rule in orders.rules.fields for each in rule.conditions),
+        *(each for key in orders.treatments for each in written_conditions(orders.policy.fields[key])),
+    ]
+    yield from (field for each in conditions for field in fields_read_by_condition(each))
+    yield from orders.treatments
+    if orders.owner is not None:
+        yield orders.owner
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPartition:
+    """One output on one date: how many files go or are rewritten, how many rows go and why, how many values of which field."""
+
+    name: str
+    date: str | None
+    removed: int
+    rewritten: int
+    gated: Mapping[str, int]
+    values: Mapping[str, int]
+
+    def as_json(self) -> dict[str, Any]:
+        """The partition as `expire --json` prints it."""
+        files = {"removed": self.removed, "rewritten": self.rewritten}
+        rows = sum(self.gated.values())
+        return {
+            "output": self.name,
+            "date": self.date,
+            "files": files,
+            "rows": rows,
+            "why": dict(self.gated),
+            "values": dict(self.values),
+        }
+
+    def __str__(self) -> str:
+        why = ", ".join(f"{count:,} {_REASON_TEXTS[reason]}" for reason, count in self.gated.items() if count)
+        values = ", ".join(f"{count:,} of {name}" for name, count in self.values.items())
+        parts = [f"rows: {why}" if why else "", f"values: {values}" if values else ""]
+        told = "; ".join(part for part in parts if part) or "no rows, sketches of earlier ones"
+        return f"{self.name} {self.date or 'all'}: {told} ({self.removed} files go, {self.rewritten} are rewritten)"
+
+
+_REASON_TEXTS: Mapping[str, str] = {
+    "retention": "past their retention",
+    "erased": "of tenants or subjects that are gone",
+    "setting": "switched off",
+    "condition": "whose condition does not hold",
+    "consent": "that no consent of their tenant covers",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalPlan:
+    """What an expiry would do.
+
+    due     the files that hold something that is due
+    aggregates_left   aggregates that stand as they are though records behind them go: per name the dates
+    undated  partitions of which nobody can say how old their rows are
+    unfindable    per file events of which nobody can be found there
+    late_days  per aggregate and event day that waited for late rows the dates whose records it was counted from
+    uncertain  per event of the ledger the files in which its subject may stand in a form that the ledger does not know
+    unreadable  files whose keys were destroyed; they are removed with their batch date, or when it is run again
+    """
+
+    as_of: datetime
+    due: tuple[DueFile, ...] = field(default=(), repr=False)
+    aggregates_left: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    undated: tuple[str, ...] = ()
+    unfindable: int = 0
+    uncertain: Mapping[RetentionEvent, int] = field(default_factory=dict, repr=False)
+    late_days: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict, repr=False)
+    unreadable: tuple[str, ...] = ()
+
+    @property
+    def partitions(self) -> tuple[PlannedPartition, ...]:
+        """What goes, by output and date."""
+        places = sorted({(each.name, each.date) for each in self.due}, key=lambda place: (place[0], place[1] or ""))
+        return tuple(_planned_partition(place, self.due) for place in places)
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan as `expire --json` prints it."""
+        return {
+            "at": time_text(self.as_of),
+            "partitions": [each.as_json() for each in self.partitions],
+            "stays": {name: list(dates) for name, dates in self.aggregates_left.items()},
+            "untold": list(self.undated),
+            "lost": self.unfindable,
+            "unsure": len(self.uncertain),
+            "closed": list(self.unreadable),
+        }
+
+    def __str__(self) -> str:
+        kept = [
+            f"{name} keeps its figures for {', '.join(dates) or 'all'} unless it can be counted anew: records behind it go"
+            for name, dates in self.aggregates_left.items()
+        ]
+        return self._text(kept)
+
+    def outcome_text(self) -> str:
+        """The plan after it was carried out: what became of aggregates is in the receipts."""
+        return self._text([])
+
+    def _text(self, kept: Sequence[str]) -> str:
+        return "\n".join([*map(str, self.partitions), *kept, *self._notes()]) or "nothing to do: nothing is due"
+
+    def _notes(self) -> Iterator[str]:
+        if self.unreadable:
+            yield f"{len(self.unreadable)} files stay, which nobody can read any more: their keys were destroyed"
+        if self.undated:
+            yield f"how old rows are cannot be told: {', '.join(self.undated)}"
+        if self.unfindable:
+            yield f"{self.unfindable} events name somebody who cannot be found in some files"
+        if self.uncertain:
+            yield f"{len(self.uncertain)} events may be about somebody in a form that the ledger does not know: add them again"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDeadline:
+    """One event, or what its age alone makes due, that is not carried out: by when it must be.
+
+    files   that hold something of it; `unsure` those of which nobody can say, for a subject of the ledger in another form
+    """
+
+    kind: str
+    deadline: datetime
+    files: int
+    tenant: str | None = None
+    overdue: bool = False
+    uncertain: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The line as `expire --due --json` prints it."""
+        said = {"what": self.kind, "by": time_text(self.deadline), "files": self.files, "overdue": self.overdue}
+        said |= {"unsure": self.uncertain} if self.uncertain else {}
+        return said if self.tenant is None else {**said, "tenant_id": self.tenant}
+
+    def __str__(self) -> str:
+        whose = "" if self.tenant is None else f" of {self.tenant}"
+        late = " OVERDUE" if self.overdue else ""
+        unsure = f" (and {self.uncertain} of which that cannot be told)" if self.uncertain else ""
+        return f"{self.kind}{whose}: by {time_text(self.deadline)}, {count_noun(self.files, 'file')}{unsure}{late}"
+
+
+def plan_removal(at: datetime, looked: Sequence[DueFile]) -> RemovalPlan:
+    """The plan, by all files that were looked at."""
+    due = tuple(each for each in looked if each.is_due)
+    asked = [(each, each.judge) for each in looked if isinstance(each.judge, FileInstructions)]
+    untold = {
+        _partition_name(each) for each, said in asked if not said.knows_times and said.rules.shortest_age is not None
+    }
+    lost = sum(len(whose.unfindable) for _, said in asked for whose in said.all_affected)
+    unsure = Counter(event for _, said in asked for whose in said.all_affected for event in whose.uncertain)
+    return RemovalPlan(
+        at, due, _aggregates_left(looked), tuple(sorted(untold)), lost, dict(unsure), dict(_late_days(looked))
+    )
+
+
+def _aggregates_left(looked: Sequence[DueFile]) -> dict[str, tuple[str, ...]]:
+    """The aggregates of dates of which records go for another reason than their age, as far as they stay themselves."""
+    touched = {each.date for each in looked if each.name == RECORDS and each.is_changed}
+    found: dict[str, set[str]] = {}
+    for each in looked:
+        if each.name != RECORDS and source_dates(each.written_by, each.file) & touched and not each.is_whole:
+            found.setdefault(each.name, set()).add(each.date or "")
+    return {name: tuple(sorted(dates)) for name, dates in sorted(found.items())}
+
+
+def _late_days(looked: Sequence[DueFile]) -> Iterator[tuple[tuple[str, str], frozenset[str]]]:
+    for each in looked:
+        days, on = each.written_by.receipt.outputs[each.name].days or {}, each.date or ""
+        if on in days:
+            yield (each.name, on), frozenset(days[on])
+
+
+def source_dates(written: WritingRun, file: ReceiptFile) -> set[str | None]:
+    """The dates whose records an aggregate's file was counted from: its own, or those that a day waited for."""
+    name, on = output_and_date(file.path)
+    days = written.receipt.outputs[name].days or {}
+    return {*days[on]} if on is not None and on in days else {on}
+
+
+def _partition_name(each: DueFile) -> str:
+    return each.name if each.date is None else f"{each.name}/date={each.date}"
+
+
+def open_deadlines(
+    plan: RemovalPlan, events: Sequence[RetentionEvent], concerned: Mapping[RetentionEvent, int]
+) -> list[OpenDeadline]:
+    """What is open and by when, the most urgent first."""
+    aged, at = sum(each.is_aged for each in plan.due), plan.as_of
+    found = [OpenDeadline("retention", at, aged, overdue=True)] if aged else []
+    for event in events:
+        files, unsure = concerned.get(event, 0), plan.uncertain.get(event, 0)
+        if files or unsure or event.occurred_at > at:
+            late = event.due < at and event.occurred_at <= at
+            found.append(OpenDeadline(event.kind, event.due, files, event.tenant, late, unsure))
+    return sorted(found, key=lambda each: each.deadline)
+
+
+def _planned_partition(place: tuple[str, str | None], due: Sequence[DueFile]) -> PlannedPartition:
+    mine = [each for each in due if (each.name, each.date) == place]
+    gated: Counter[str] = Counter()
+    values: Counter[str] = Counter()
+    for each in mine:
+        gated.update(each.gated)
+        values.update(each.values)
+    whole = sum(each.is_whole for each in mine)
+    return PlannedPartition(*place, whole, len(mine) - whole, dict(gated), dict(sorted(values.items())))

@@ -1,0 +1,226 @@
+"""Rewrite of published files: selected files go through a stage and are published in their place, with a receipt.
+
+Expiry, correction, deletion and key rotation are rewrites with different stages. Files of a partition that the rewrite
+does not touch are linked into the new partition, so that a partition changes in one step. A file of which no row
+remains is removed, and so is its partition if it was the last one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+from typing import Protocol
+
+import pyarrow as pa
+
+from minimize.arrow.batch import Batch, BatchCounts, Stage
+from minimize.arrow.pointers import Pointer
+from minimize.arrow.scrub import scrub
+from minimize.errors import OutputError
+from minimize.keys import Kms
+from minimize.keys.parquet_encryption import OutputEncryption, RewriteEncryption
+from minimize.keys.parquet_footer import read_encrypted_columns
+from minimize.output.paths import output_and_date
+from minimize.output.publish import OpenOutput, Staging
+from minimize.output.sink import ParquetSink
+from minimize.output.stored_file import StoredFile, open_stored_file
+from minimize.output.subject_index import IndexKey, SubjectIndexer, Subkeys
+from minimize.output.subject_search import open_index_file, read_index
+from minimize.receipts import (
+    FileRef,
+    Receipt,
+    ReceiptFile,
+    files_in_force,
+    quarantine_files_in_force,
+    retained_sketches,
+)
+from minimize.sources.base import WrittenFile
+from minimize.stores import Location
+from minimize.stores.durable_files import file_digest, file_exists
+
+
+@dataclass(frozen=True, slots=True)
+class StagePerFile:
+    """A stage of its own for each file, by what the receipts say of it."""
+
+    stage_for: Callable[[ReceiptFile], Stage]
+
+
+class BatchObserver(Protocol):
+    """What the batches of one file are shown to, as they stand there."""
+
+    def __call__(self, batch: pa.RecordBatch) -> object:
+        """Takes a batch in."""
+        ...
+
+    def close(self) -> object:
+        """Knows that it was the last one."""
+        ...
+
+
+ObserverFactory = Callable[[StoredFile], BatchObserver | None]
+"""Who wants to see the batches of a file, if anybody does."""
+
+
+@dataclass(frozen=True, slots=True)
+class RewriteResult:
+    """What a rewrite did, for its receipt.
+
+    written   the new files, by output name (`quarantine` among them where its files were given)
+    replaces  the files that they stand in for
+    removes   the files of which nothing was left
+    read      rows of the files given
+    counts    what the stage counted
+    """
+
+    written: Mapping[str, tuple[WrittenFile, ...]] = field(default_factory=dict)
+    replaces: tuple[FileRef, ...] = ()
+    removes: tuple[FileRef, ...] = ()
+    read: int = 0
+    counts: BatchCounts = field(default_factory=BatchCounts)
+
+    def __add__(self, other: RewriteResult) -> RewriteResult:
+        names = {**self.written, **other.written}
+        return RewriteResult(
+            {name: (*self.written.get(name, ()), *other.written.get(name, ())) for name in names},
+            (*self.replaces, *other.replaces),
+            (*self.removes, *other.removes),
+            self.read + other.read,
+            self.counts + other.counts,
+        )
+
+
+def rewrite_files(
+    output: OpenOutput,
+    run_id: str,
+    files: Sequence[str],
+    stage: Stage | StagePerFile,
+    receipt: Callable[[RewriteResult], Receipt],
+    attachments: Mapping[str, bytes] | None = None,
+    *,
+    removes: Sequence[str] = (),
+    keys: Subkeys | None = None,
+    kms: Kms | None = None,
+    also: Callable[[Staging], RewriteResult] | None = None,
+    shown: ObserverFactory = lambda stored: None,
+) -> Receipt:
+    """Puts files in force through a stage and publishes what comes out in their place.
+
+    Takes paths relative to the output folder; a stage whose batches have the released columns as `raw`, those that are
+    folders included; what makes the signed receipt. What leaves the stage is `raw`, with the columns that `released` has,
+    by name, in their place; schema and field metadata stay. Files that are to be removed are not read. With `keys` what stands
+    in for a file that has an index gets one, without them none. What was encrypted is encrypted again, by the newest versions of
+    its master keys, which `kms` keeps. `also` stages what else changes with them. `shown` sees what is read, which nobody need
+    read again; what making the receipt adds to the attachments is published, too. Raises OutputError for a file that is not in
+    force or whose bytes are not those that its receipt tells, before anything is written; KeyringError without a key.
+    """
+    force = _files_in_force(output)
+    chosen = [_check_digest(output, path, force) for path in sorted(set(files))]
+    gone = [_require_in_force(path, force) for path in sorted(set(removes))]
+    if not chosen and not gone:
+        raise OutputError("there is nothing to rewrite", hint="name files that are in force")
+    with output.begin(run_id) as staging:
+        _keep_others(staging, force, {file.path for file in (*chosen, *gone)})
+        done = RewriteResult(removes=tuple(FileRef(file.path, file.digest) for file in gone))
+        for number, file in enumerate(chosen):
+            watch = None if file.index is None or keys is None else _indexer_like(output, file, keys)
+            each = stage.stage_for(file) if isinstance(stage, StagePerFile) else stage
+            done += _FileRewrite(staging, file, number, watch, kms, shown).through(each)
+        done += RewriteResult() if also is None else also(staging)
+        made = receipt(done)
+        staging.publish(made, attachments)
+    return made
+
+
+def _files_in_force(output: OpenOutput) -> dict[str, ReceiptFile]:
+    said = output.receipts()
+    found = [file for each in files_in_force(said).values() for file in each] + quarantine_files_in_force(said)
+    found += [ReceiptFile(each.path, 0, each.digest) for each in retained_sketches(said)]
+    return {file.path: file for file in found}
+
+
+def _check_digest(output: OpenOutput, path: str, force: Mapping[str, ReceiptFile]) -> ReceiptFile:
+    """A file that was changed behind our back must not come under a new signature."""
+    file, full = _require_in_force(path, force), output.folder / path
+    if not full.is_file() or file_digest(full) != file.digest:
+        raise OutputError(f"{path} is not what its receipt tells", hint="`minimize verify` checks all files")
+    return file
+
+
+def _require_in_force(path: str, force: Mapping[str, ReceiptFile]) -> ReceiptFile:
+    if path not in force:
+        raise OutputError("a file that is to be rewritten is not in force", hint="`minimize verify` lists what is")
+    return force[path]
+
+
+def _keep_others(staging: Staging, force: Mapping[str, ReceiptFile], chosen: set[str]) -> None:
+    places = {output_and_date(path) for path in chosen}
+    for name, on in sorted(places, key=str):
+        staging.reserve_partition(name, on)
+    for path in force.keys() - chosen:
+        if output_and_date(path) in places:
+            staging.keep_file(force[path])
+
+
+def _indexer_like(output: OpenOutput, file: ReceiptFile, keys: Subkeys) -> SubjectIndexer:
+    """Who indexes what stands in for a file, by the column that the file's own index is about."""
+    with open_index_file(output.folder, file) as handle:
+        subject = read_index(handle, file, lambda version: IndexKey.from_keys(keys, version)).contents.subject
+    return SubjectIndexer.from_keys(keys, Pointer.parse(subject))
+
+
+@dataclass(frozen=True, slots=True)
+class _FileRewrite:
+    """One file on its way. Texts of few values, and subjects, come as dictionaries and are written so."""
+
+    staging: Staging
+    file: ReceiptFile
+    number: int
+    watch: SubjectIndexer | None
+    kms: Kms | None
+    shown: ObserverFactory
+
+    def through(self, stage: Stage) -> RewriteResult:
+        """What the stage leaves of it, staged."""
+        stored, counts, read = self._stored(), BatchCounts(), 0
+        sink, showing = self._sink(stored.schema), self.shown(stored)
+        for batch in stored.batches():
+            if showing is not None:
+                showing(batch)
+            result = stage(Batch(raw=batch))
+            sink.write(scrub(_rewritten_columns(result, stored.schema), stored.schema))
+            counts, read = counts + result.counts, read + batch.num_rows
+            del batch, result  # or they would stay in memory while the next ones are read
+        if showing is not None:
+            showing.close()
+        return self._told(tuple(sink.close()), RewriteResult(read=read, counts=counts))
+
+    def _stored(self) -> StoredFile:
+        also = [] if self.watch is None else [self.watch.subject.top]
+        return open_stored_file(self.staging.output.folder, self.file.path, self.kms, encoded=True, also=also)
+
+    def _sink(self, schema: pa.Schema) -> ParquetSink:
+        encryption = _same_encryption(self.staging.output.folder / self.file.path, self.kms)
+        folder = str(PurePosixPath(self.file.path).parent)
+        return self.staging.sink_in(folder, self.number, schema, empty=False, encryption=encryption, watch=self.watch)
+
+    def _told(self, written: tuple[WrittenFile, ...], done: RewriteResult) -> RewriteResult:
+        gone = (FileRef(self.file.path, self.file.digest),)
+        if not written:
+            return replace(done, removes=gone)
+        sketches = None if self.file.sketches is None else self.staging.output.folder / self.file.sketches.path
+        if sketches is not None and file_exists(sketches):  # rows that were removed stay in them: they were published
+            written = tuple(self.staging.attach_sketches(each, sketches.read_bytes()) for each in written)
+        return replace(done, written={output_and_date(self.file.path)[0]: written}, replaces=gone)
+
+
+def _same_encryption(place: Location, kms: Kms | None) -> OutputEncryption | None:
+    material = read_encrypted_columns(place)
+    return None if kms is None or not material.masters else RewriteEncryption(kms, material)
+
+
+def _rewritten_columns(result: Batch, schema: pa.Schema) -> pa.RecordBatch:
+    """The columns of the file, as the stage leaves them; those that are folders stay what they are."""
+    arrays = [result.released.get(name, result.raw[name]) for name in schema.names]
+    return pa.RecordBatch.from_arrays(arrays, names=schema.names)

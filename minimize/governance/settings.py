@@ -1,0 +1,415 @@
+"""Administration of collection settings in the ledger: set, list, import, export, and explain why a value is collected."""
+
+from __future__ import annotations
+
+import csv
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+import pyarrow as pa
+
+from minimize.errors import PolicyError, RefusedError
+from minimize.governance.workspace import PathLike, Workspace
+from minimize.identifiers import canonical_id, canonical_text
+from minimize.keys import Keyring, find_keyring
+from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger.subject_tokens import find_known_token, subject_token, token_secrets, token_version, token_versions
+from minimize.policy.pipeline import Pipeline
+from minimize.receipts import time_text
+from minimize.runs.provenance import LEDGER_SETTINGS, load_pipeline_settings
+from minimize.settings import (
+    SETTINGS_SCHEMA,
+    ExplainableSettings,
+    FeatureSwitch,
+    SettingRow,
+    SettingsRows,
+    load_settings,
+)
+from minimize.settings.effective import LEVEL_SETTING
+from minimize.settings.files import future_rows_error, missing_name_error, read_file, unknown_name_error
+from minimize.settings.rows import epoch_microseconds
+from minimize.settings.unknown_tenant import UnknownTenant, find_unknown_tenant, unknown_tenant_json
+from minimize.stores.durable_files import write_private_file
+
+if TYPE_CHECKING:
+    from minimize.ledger.settings import RecordedSetting
+
+HOLDERS: Final = ("admin", "user", "developer")
+
+
+def check_setting(tenant: str, setting: str, value: str, holder: str, job: Pipeline | None) -> None:
+    """Raises PolicyError for words that nobody knows, where there is a pipeline those that its policy does not know."""
+    if holder not in HOLDERS:
+        raise unknown_name_error(f"there is no holder `{holder}`", f"one of {', '.join(HOLDERS)}")
+    if not canonical_text(tenant) or not setting.strip():
+        raise missing_name_error()
+    if setting == LEVEL_SETTING:
+        if job is not None and value not in job.policy.levels:
+            raise not_in_policy_error(job, "the policy has no such level", job.policy.levels)
+        return
+    if job is not None and setting not in job.policy.features:
+        raise not_in_policy_error(job, f"the policy has no feature `{setting}`", job.policy.features)
+    if value not in ("on", "off"):
+        raise unknown_name_error(f"the value of {setting} is neither on nor off", "`on` or `off`")
+
+
+def check_subject(subject: str | None) -> None:
+    """Raises PolicyError for a subject without a name: it would stand for the whole tenant."""
+    if subject is not None and not canonical_text(subject):
+        raise missing_name_error("a subject has a name", "leave the subject out where the whole tenant is meant")
+
+
+def not_in_policy_error(job: Pipeline, message: str, *known: Any) -> PolicyError:
+    """The error of a word that the pipeline's policy does not know; the hint says which it has."""
+    names = ", ".join(name for group in known for name in group)
+    return unknown_name_error(message, f"it has {names}" if names else "it has none", str(job.policy.path))
+
+
+log = logging.getLogger("minimize")
+
+LOCATION_FEATURE: Final = "location"
+"""The feature that `locate start` turns on for one device."""
+AuthorizeChange = Callable[[Actor, Resource], None]
+"""Whether somebody may change a setting: raises RefusedError where not."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewSetting:
+    """A setting that somebody wants: whose, which, what, by which holder, since when (now where nothing is said)."""
+
+    tenant: str
+    setting: str
+    value: str
+    holder: str = "admin"
+    subject: str | None = None
+    valid_from: datetime | None = None
+
+
+def set_setting(wish: NewSetting, house: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None) -> str:
+    """Records a setting, and tells the audit log of it.
+
+    Gives what was in force by the same holder before, `nothing` where that said nothing. Raises PolicyError for words that the
+    pipeline's policy does not know, LedgerError, KeyringError, and what `allowed` raises. Raises RefusedError for a subject's
+    own `on` of a feature that the pipeline's policy decides `per_subject`: `locate start` has a permission of its own.
+    """
+    from minimize.ledger.settings import RecordedSetting, read_settings, record_settings
+
+    check_setting(wish.tenant, wish.setting, wish.value, wish.holder, house.loaded_pipeline)
+    check_subject(wish.subject)
+    _check_own_on(wish, house.loaded_pipeline)
+    wish = replace(wish, tenant=canonical_text(wish.tenant))
+    keys = house.keyring()
+    with house.open_ledger(create=True) as ledger:
+        rows = read_settings(ledger)
+        token = None if wish.subject is None else find_or_make_token(rows, keys, wish.tenant, wish.subject)
+        row = RecordedSetting(wish.tenant, token, wish.setting, wish.value, wish.holder, wish.valid_from or now, now)
+        before = _previous_value(rows, row)
+        resource = _setting_resource(row, before)
+        actor = current_actor()
+        if allowed is not None:
+            allowed(actor, resource)
+        record_settings(ledger, [row], settings_event("set", actor, now, resource), keys)
+    if house.loaded_pipeline is not None:
+        warn_if_not_read(house.loaded_pipeline)
+    return before or "nothing"
+
+
+def warn_if_not_read(job: Pipeline) -> None:
+    """Warns if runs of the pipeline do not follow what was recorded, because it does not read its settings from the ledger."""
+    if job.settings != LEDGER_SETTINGS:
+        message = "the pipeline %s does not read its settings from the ledger: a run follows this change with --settings ledger%s"
+        file = ", and then ignores its settings file: import that first (minimize settings import FILE)"
+        log.warning(message, job.pipeline, file if job.settings else "", extra={"code": "W036"})
+
+
+def list_settings(
+    house: Workspace, now: datetime, *, tenant: str | None = None, setting: str | None = None, history: bool = False
+) -> list[SettingRow]:
+    """The settings in force (of the rows of each tenant, subject, setting and holder the one that counts now), or all rows.
+
+    Those of one tenant, or one setting, where they are named. Subjects are tokens.
+    """
+    from minimize.ledger.settings import read_settings
+
+    tenant = canonical_id(tenant)
+    with house.open_ledger() as ledger:
+        rows = read_settings(ledger)
+    mine = [row for row in rows if tenant in (None, row.tenant_id) and setting in (None, row.setting)]
+    chosen = sorted(mine if history else _rows_in_force(mine, now), key=lambda row: (_setting_key(row), row.valid_from))
+    return [SettingRow(**asdict(row), line=None) for row in chosen]
+
+
+def find_or_make_token(rows: Sequence[RecordedSetting], keys: Keyring, tenant: str, subject: str) -> str:
+    """The token of a subject: the one that rows have of it, else a new one.
+
+    So what is said of a subject after the key was rotated stands beside what was said before. Raises KeyringError where a version
+    that some were made with is not in the keyring.
+    """
+    known = {row.subject for row in rows if row.tenant_id == tenant and row.subject}
+    found = find_known_token(token_secrets(keys, token_versions(known)), tenant, subject, known)
+    return subject_token(keys, tenant, subject) if found is None else found
+
+
+def settings_event(operation: str, actor: Actor, now: datetime, resource: Resource) -> AuditEvent:
+    """What the audit log is told of a change."""
+    return AuditEvent(
+        component="settings",
+        category="configuration",
+        activity="settings",
+        operation=operation,
+        actor=actor,
+        time=now,
+        resources=(resource,),
+    )
+
+
+def _check_own_on(wish: NewSetting, job: Pipeline | None) -> None:
+    """Raises RefusedError for a subject's own `on` of a feature that is `per_subject`."""
+    switch = None if job is None else job.policy.switch(wish.setting)
+    if switch is not None and switch.per_subject and wish.subject is not None and wish.value == "on":
+        message = f"`{wish.setting}` is `per_subject`: `settings set` does not turn it on for one subject"
+        is_location = wish.setting == LOCATION_FEATURE
+        raise RefusedError(message, hint="minimize locate start" if is_location else "minimize settings import FILE")
+
+
+def _previous_value(rows: Sequence[RecordedSetting], new: RecordedSetting) -> str | None:
+    """The value of the same holder that counted until now."""
+    same = [row for row in rows if _setting_key(row) == _setting_key(new)]
+    return next((row.value for row in _rows_in_force(same, new.recorded_at)), None)
+
+
+def _rows_in_force(rows: Sequence[RecordedSetting], now: datetime) -> Iterator[RecordedSetting]:
+    latest: dict[tuple[str, ...], RecordedSetting] = {}
+    for row in sorted(rows, key=lambda row: (row.valid_from, row.recorded_at)):
+        if row.valid_from <= now and row.recorded_at <= now:
+            latest[_setting_key(row)] = row
+    yield from latest.values()
+
+
+def _setting_key(row: RecordedSetting) -> tuple[str, ...]:
+    return row.tenant_id, row.setting, row.subject or "", row.holder
+
+
+def _setting_resource(row: RecordedSetting, before: str | None) -> Resource:
+    place = f"settings/{row.tenant_id}/{row.setting}" + (f"/{row.subject}" if row.subject else "")
+    said = PropertyChange("valid_from", None, time_text(row.valid_from))
+    return Resource(row.setting, "setting", place, (PropertyChange(row.holder, before, row.value), said))
+
+
+def import_settings(file: PathLike, house: Workspace, now: datetime) -> int:
+    """Brings the rows of a settings file (CSV, Parquet) into the ledger; those that are there already are passed over.
+
+    Gives how many were new. Subjects become tokens. Raises PolicyError with every faulty row, those recorded in the future too.
+    """
+    from minimize.ledger.settings import read_settings, record_settings
+
+    given = read_file(Path(file), tokens=True)
+    keys = house.keyring()
+    _check_recorded_at(given, now)
+    resource = Resource("import", "settings", "settings/import", (PropertyChange("digest", None, given.digest),))
+    with house.open_ledger(create=True) as ledger:
+        rows = _with_tokens(given, _known_tokens(given, read_settings(ledger)), keys)
+        return record_settings(ledger, rows, settings_event("import", current_actor(), now, resource), keys)[0]
+
+
+def export_settings(file: PathLike, house: Workspace) -> int:
+    """Writes every row of the ledger to a new CSV file that only its owner can read; subjects stay tokens. Gives how many.
+
+    Raises OutputError where the file is there.
+    """
+    from minimize.ledger.settings import read_settings
+
+    with house.open_ledger() as ledger:
+        rows = read_settings(ledger)
+
+    def fill(out: TextIO) -> int:
+        writer = csv.writer(out)
+        writer.writerow(SETTINGS_SCHEMA.names)
+        writer.writerows(_csv_row(row) for row in rows)
+        return len(rows)
+
+    return write_private_file(Path(file), fill)
+
+
+def _known_tokens(given: SettingsRows, rows: Sequence[RecordedSetting]) -> dict[str, set[str]]:
+    """Per tenant the tokens that stand in the ledger, or are brought."""
+    pairs = given.table.select(["tenant_id", "subject"]).to_pylist()
+    brought = [
+        (pair["tenant_id"], pair["subject"]) for pair in pairs if token_version(pair["subject"] or "") is not None
+    ]
+    known: dict[str, set[str]] = {}
+    for tenant, token in (*((row.tenant_id, row.subject) for row in rows if row.subject), *brought):
+        known.setdefault(tenant, set()).add(token)
+    return known
+
+
+def _with_tokens(given: SettingsRows, known: Mapping[str, set[str]], keys: Keyring) -> list[RecordedSetting]:
+    """The rows with subjects as tokens; each subject is looked up once."""
+    from minimize.ledger.settings import RecordedSetting
+
+    secrets = token_secrets(keys, token_versions(token for tokens in known.values() for token in tokens))
+
+    @cache
+    def token(tenant: str, subject: str) -> str:
+        if token_version(subject) is not None:
+            return subject
+        found = find_known_token(secrets, tenant, subject, known.get(tenant, ()))
+        return subject_token(keys, tenant, subject) if found is None else found
+
+    return [
+        RecordedSetting(
+            **row | {"subject": None if row["subject"] is None else token(row["tenant_id"], row["subject"])}
+        )
+        for row in given.table.to_pylist()
+    ]
+
+
+def _check_recorded_at(given: SettingsRows, now: datetime) -> None:
+    times = given.table["recorded_at"].to_pylist()
+    lines = given.lines if given.lines is not None else range(1, len(times) + 1)
+    late = [line for time, line in zip(times, lines, strict=True) if time > now]
+    if late:
+        raise future_rows_error(late, given.file)
+
+
+def _csv_row(row: RecordedSetting) -> tuple[str, ...]:
+    times = (time_text(row.valid_from), time_text(row.recorded_at))
+    return (row.tenant_id, row.subject or "", row.setting, row.value, row.holder, *times)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingDecision:
+    """What settings come to at one time, and the rows that decide it."""
+
+    time: datetime
+    holds: bool
+    rows: tuple[SettingRow, ...]
+    switch: FeatureSwitch
+
+    def as_json(self) -> dict[str, Any]:
+        """The moment as JSON; whose a subject's own row is, the question says."""
+        rows = [
+            {**asdict(row), "subject": None if row.subject is None else "the subject"}
+            | ({"ran_out": True} if self.ran_out(row) else {})
+            for row in self.rows
+        ]
+        times = ("valid_from", "recorded_at")
+        shown = [{key: time_text(value) if key in times else value for key, value in row.items()} for row in rows]
+        return {"time": time_text(self.time), "on": self.holds, "rows": shown}
+
+    def ran_out(self, row: SettingRow) -> bool:
+        """Whether the row is a subject's own `on` that no longer counts at this time."""
+        return row.ran_out(self.switch, self.time)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingExplanation:
+    """Whether a value is collected: the setting has to hold when the event happened, and when the run happens."""
+
+    tenant: str
+    setting: str
+    event: SettingDecision
+    run: SettingDecision
+    file: str | None
+    stranger: UnknownTenant | None = None
+    """The tenant, where no row names it at all."""
+    per_subject: bool = False
+    """Whether the tenant's setting and the subject's own must both be on."""
+
+    @property
+    def collected(self) -> bool:
+        """Whether it is."""
+        return self.event.holds and self.run.holds
+
+    def as_json(self) -> dict[str, Any]:
+        """The answer as `settings why --json` prints it."""
+        head = {"tenant": self.tenant, "setting": self.setting, "collected": self.collected, "settings": self.file}
+        head |= unknown_tenant_json(self.stranger) | ({"per_subject": True} if self.per_subject else {})
+        return {**head, "event": self.event.as_json(), "run": self.run.as_json()}
+
+
+def explain_setting(
+    tenant: str,
+    setting: str,
+    event: datetime,
+    house: Workspace,
+    *,
+    run: datetime,
+    subject: str | None = None,
+    settings: Any = None,
+) -> SettingExplanation:
+    """Why a value of that time is collected or not.
+
+    Takes a feature or a level; the event's time and the run's; the settings to look at (a path, a table, `ledger`), else the
+    pipeline's, else the ledger's. Levels, and who may turn a feature on, are the policy's: they need the pipeline.
+    Raises PolicyError for a name that the policy does not know.
+    """
+    rows = _load_rows(house, settings)
+    job = house.loaded_pipeline
+    question = _SettingQuestion.for_setting(setting, job)
+    seen = rows.effective_at(run)
+    then, now = (
+        SettingDecision(
+            when,
+            question.holds(seen, when, tenant, subject),
+            question.deciding_rows(seen, when, tenant, subject),
+            question.switch,
+        )
+        for when in (event, run)
+    )
+    whose = find_unknown_tenant(tenant, rows, house.folder)
+    return SettingExplanation(tenant, setting, then, now, rows.file, whose, question.switch.per_subject)
+
+
+@dataclass(frozen=True, slots=True)
+class _SettingQuestion:
+    """A feature and how settings decide it, or a level among the levels."""
+
+    name: str
+    switch: FeatureSwitch
+    levels: tuple[str, ...] = ()
+
+    @classmethod
+    def for_setting(cls, name: str, job: Pipeline | None) -> _SettingQuestion:
+        if job is None:
+            return cls(name, FeatureSwitch(name))
+        if name in job.policy.levels:
+            return cls(name, FeatureSwitch(name), job.policy.levels)
+        switch = job.policy.switch(name)
+        if switch is None:
+            raise not_in_policy_error(
+                job, f"the policy has no feature or level `{name}`", job.policy.features, job.policy.levels
+            )
+        return cls(name, switch)
+
+    def holds(self, seen: ExplainableSettings, when: datetime, tenant: str, subject: str | None) -> bool:
+        then, tenants = seen.as_of(epoch_microseconds(when)), pa.array([tenant], pa.string())
+        subjects = None if subject is None else pa.array([subject], pa.string())
+        if self.levels:
+            return bool(then.level_at_least(self.name, self.levels, tenants, subjects, None)[0].as_py())
+        return bool(then.feature_on(self.switch, tenants, subjects, None)[0].as_py())
+
+    def deciding_rows(
+        self, seen: ExplainableSettings, when: datetime, tenant: str, subject: str | None
+    ) -> tuple[SettingRow, ...]:
+        return seen.deciding_rows(tenant, LEVEL_SETTING if self.levels else self.name, when, subject, self.levels)
+
+
+def _load_rows(house: Workspace, settings: Any) -> SettingsRows:
+    """The settings that are asked about."""
+    from minimize.settings.tokenized import load_ledger_settings
+
+    job, folder = house.loaded_pipeline, house.folder
+    said = settings if settings is not None else None if job is None else job.settings
+    if house.ledger is None and said is not None and said != LEDGER_SETTINGS:
+        found = load_settings(said) if settings is not None else load_pipeline_settings(None, job) if job else None
+        rows = load_settings(None) if found is None else found
+    else:
+        with house.open_ledger() as ledger:
+            rows = load_ledger_settings(ledger, find_keyring(house.keys, folder))
+    return rows if job is None else rows.with_folding(job.policy.folding)

@@ -1,0 +1,261 @@
+"""Consent filter: one decision per tenant, applied to the rows of a source.
+
+A consent must cover every moment at which the share must hold. If records were received from a third party, the
+tenant's consent to receive them is required as well.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from minimize.arrow.nested import leaf
+from minimize.arrow.pointers import Pointer
+from minimize.consent import ConsentPeriods, Consents
+from minimize.errors import PolicyError
+from minimize.governance.sharing.plan import ResolvedShare, SharePlan
+from minimize.ledger.consents import read_consent_acts
+from minimize.output.folder import RUNS
+from minimize.output.reader import load_receipts
+from minimize.recipients import Recipient
+from minimize.runs.sender import absent_recipient, consent_periods, load_consents
+from minimize.sources.base import Chunk, Source, SourcePart
+from minimize.sources.files import WrappingPart
+
+if TYPE_CHECKING:
+    from minimize.ledger.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class TenantConsent:
+    """Of one tenant: the consent that covers what leaves, else why none does."""
+
+    consent: str | None
+    refusal: str | None = None
+
+
+ConsentQuery = Callable[[Sequence[str]], Mapping[str, TenantConsent]]
+"""The verdicts of some tenants."""
+
+
+@dataclass(frozen=True, slots=True)
+class TenantCodes:
+    """Rows by tenant: the names, and for each row the place of its own, the last where it has none."""
+
+    names: Sequence[str]
+    codes: npt.NDArray[np.integer[Any]]
+
+    @classmethod
+    def from_column(cls, tenants: pa.Array) -> TenantCodes:
+        """The rows of a column of tenants, plain or dictionary-encoded."""
+        coded = tenants if pa.types.is_dictionary(tenants.type) else tenants.dictionary_encode()
+        given = [None if name is None else str(name) for name in coded.dictionary.to_pylist()]
+        names = [name for name in dict.fromkeys(given) if name is not None]
+        if names == given and not coded.null_count:
+            return cls(names, np.asarray(coded.indices))
+        place = {name: at for at, name in enumerate(names)}
+        places = np.array([*(len(names) if name is None else place[name] for name in given), len(names)], np.int64)
+        return cls(names, places[coded.indices.fill_null(len(given)).to_numpy(zero_copy_only=False)])
+
+    def counts(self) -> dict[str, int]:
+        """How many rows each tenant has."""
+        found = np.bincount(self.codes, minlength=len(self.names) + 1)
+        return {name: int(count) for name, count in zip(self.names, found, strict=False) if count}
+
+    @property
+    def has_rows_without_tenant(self) -> bool:
+        """Whether some rows are of no tenant."""
+        return bool(len(self.codes)) and int(self.codes.max()) == len(self.names)
+
+    def rows_of(self, names: Collection[str]) -> npt.NDArray[np.bool_] | None:
+        """Which rows are of these tenants; None where all are."""
+        if all(name in names for name in self.names) and not self.has_rows_without_tenant:
+            return None
+        agreed: npt.NDArray[np.bool_] = np.array([*(name in names for name in self.names), False])
+        rows: npt.NDArray[np.bool_] = agreed[self.codes]
+        return rows
+
+
+@dataclass(slots=True)
+class TenantFilter:
+    """Who was asked, and how many rows each brought; counts are by part, so that a part may be read again."""
+
+    query: ConsentQuery
+    pointer: Pointer
+    verdicts: dict[str, TenantConsent] = field(default_factory=dict)
+    rows: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def consented_rows(self, batch: pa.RecordBatch, part: str) -> pa.RecordBatch:
+        """The records of tenants that agreed, their tenants dictionary-encoded: whoever comes later tells them apart again."""
+        batch = _encode_tenants(batch, self.pointer)
+        coded = TenantCodes.from_column(leaf(batch, self.pointer).values)
+        new = [name for name in coded.names if name not in self.verdicts]
+        if new:
+            self.verdicts |= self.query(new)
+        self.rows.setdefault(part, Counter()).update(coded.counts())
+        keep = coded.rows_of({name for name in coded.names if self.verdicts[name].consent is not None})
+        if keep is None:
+            return batch
+        return batch.filter(pa.array(keep)) if keep.any() else batch.slice(0, 0)
+
+    def rows_by_tenant(self) -> Counter[str]:
+        """Rows by tenant, whatever was decided."""
+        return sum(self.rows.values(), Counter())
+
+    def held_back(self) -> dict[str, tuple[int, int]]:
+        """Per reason how many tenants, and rows, do not leave."""
+        found: dict[str, tuple[int, int]] = {}
+        for name, rows in sorted(self.rows_by_tenant().items()):
+            why = self.verdicts[name].refusal
+            if why is not None:
+                tenants, before = found.get(why, (0, 0))
+                found[why] = (tenants + 1, before + rows)
+        return found
+
+
+def _select_columns(batch: pa.RecordBatch, tops: frozenset[str]) -> pa.RecordBatch:
+    return batch.select([name for name in batch.schema.names if name in tops])
+
+
+def _encode_tenants(batch: pa.RecordBatch, pointer: Pointer) -> pa.RecordBatch:
+    place = batch.schema.get_field_index(pointer.top)
+    column = batch.column(place)
+    if not pointer.is_flat or column.type not in (pa.string(), pa.large_string()):
+        return batch
+    coded = column.dictionary_encode()
+    return batch.set_column(place, batch.schema.field(place).with_type(coded.type), coded)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentedPart(WrappingPart):
+    """A part of which only the records of tenants that agreed are given."""
+
+    tenants: TenantFilter
+    tops: frozenset[str] | None = None
+
+    def pieces(self) -> Sequence[SourcePart]:
+        """Itself."""
+        return (self,)
+
+    def read(self) -> Iterator[Chunk]:
+        """The part's chunks."""
+        self.tenants.rows.pop(self.part.name, None)
+        for chunk in self.part.read():
+            records = chunk.records if self.tops is None else _select_columns(chunk.records, self.tops)
+            yield replace(chunk, records=self.tenants.consented_rows(records, self.part.name))
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentedSource:
+    """A source of which only the records of tenants that agreed are given."""
+
+    source: Source
+    tenants: TenantFilter
+    keys: frozenset[str] | None = None
+    """The fields that are read; None for all."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """As the source has it."""
+        return self.source.schema
+
+    @property
+    def parts(self) -> Sequence[SourcePart]:
+        """The parts, each with what its tenants agreed to."""
+        read = None if self.keys is None else {*map(Pointer.parse, self.keys), self.tenants.pointer}
+        tops = None if read is None else frozenset(pointer.top for pointer in read)
+        return [ConsentedPart(part, self.tenants, tops) for part in self.source.parts]
+
+    @property
+    def is_rereadable(self) -> bool:
+        """Whether it can be read more than once; files can."""
+        return getattr(self.source, "is_rereadable", True)
+
+    def only(self, keys: Collection[str]) -> ConsentedSource:
+        """The same records with no more than these fields."""
+        return replace(self, source=self.source.only(keys), keys=frozenset(keys))
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentCheck:
+    """Whom consents are asked about: a recipient, its function, the fields that are to leave, the moments."""
+
+    recipient: Recipient
+    function: str
+    fields: tuple[str, ...]
+    consents: Consents
+    moments: tuple[datetime, ...]
+
+    def __call__(self, names: Sequence[str]) -> Mapping[str, TenantConsent]:
+        """The verdicts of these tenants: of the last moment, where they agree at all of them."""
+        found: dict[str, TenantConsent] = {}
+        for when in self.moments:
+            at_once = self._check_at(when, names)
+            found = {name: found[name] if name in found and found[name].refusal else at_once[name] for name in names}
+        return found
+
+    def _check_at(self, when: datetime, names: Sequence[str]) -> dict[str, TenantConsent]:
+        seen = self.consents.effective_at(when)
+        answer = seen.evaluate(self.recipient, self.function, pa.array(names, pa.string()), self.fields)
+        pairs = zip(answer.ids.to_pylist(), answer.reasons.to_pylist(), strict=True)
+        return {
+            name: TenantConsent(None if why else consent, why)
+            for name, (consent, why) in zip(names, pairs, strict=True)
+        }
+
+
+def consent_check(asked: ResolvedShare, planned: SharePlan, consents: Consents) -> ConsentCheck:
+    """Whom an act asks, about the fields that are to leave."""
+    sent = () if planned.recipient_policy is None else planned.recipient_policy.sent_fields
+    return ConsentCheck(asked.recipient, asked.party.function, sent, consents, asked.moments)
+
+
+SenderFunction = tuple[str, str]
+"""A third party, and the function by which it sent."""
+
+
+def senders_of(data: Any) -> frozenset[SenderFunction]:
+    """Who sent the records of an output folder, or of a file in one, as its receipts say; nobody for data in memory."""
+    if not isinstance(data, str | os.PathLike):
+        return frozenset()
+    path = Path(os.path.abspath(data))
+    folder = next((each for each in (path, *path.parents) if (each / RUNS).is_dir()), None)
+    chain = () if folder is None else load_receipts(folder)
+    return frozenset((each.received.recipient, each.received.function) for each in chain if each.received is not None)
+
+
+def receiving_consents(asked: ResolvedShare, sent: frozenset[SenderFunction], ledger: Ledger) -> ConsentPeriods | None:
+    """When tenants agreed to receive the records, whoever sent them; None for records of our own."""
+    found = list(_consent_periods(asked, sent, ledger))
+    return reduce(ConsentPeriods.intersect, found) if found else None
+
+
+def _consent_periods(asked: ResolvedShare, sent: frozenset[SenderFunction], ledger: Ledger) -> Iterator[ConsentPeriods]:
+    job = asked.job
+    own = None if job is None else consent_periods(job, load_consents(job, ledger), asked.share_time)
+    if own is not None:
+        yield own
+    named = None if job is None else (job.source.recipient, job.source.function)
+    for name, function in sorted(sent - {named}):
+        consents = Consents(tuple(read_consent_acts(ledger, recipient=name, function=function)))
+        fold = asked.policy.folding.tenant
+        yield ConsentPeriods.from_consents(consents, _sender(asked, name), function, asked.share_time, fold=fold)
+
+
+def _sender(asked: ResolvedShare, name: str) -> Recipient:
+    if name == asked.recipient.recipient:
+        return asked.recipient
+    try:
+        return asked.party.recipients.load(name)
+    except PolicyError:
+        return absent_recipient(name)

@@ -1,0 +1,341 @@
+"""Disclosures: the summary of a share, its signed record and audit events, and the commit to the ledger.
+
+The record is committed before the payload is handed over. Consents are checked again in the same transaction: a
+consent that ended in the meantime stops the share, and one that ends later finds the record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from html import escape
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from minimize.consent import load_consents
+from minimize.errors import NotPermitted, RefusalReason
+from minimize.governance.sharing.consent_filter import TenantConsent, TenantFilter, consent_check
+from minimize.governance.sharing.payload import PayloadStats
+from minimize.governance.sharing.plan import ResolvedShare, SharePlan
+from minimize.governance.sharing.recipient_policy import FieldDecision, RecipientKeys, RecipientPolicy
+from minimize.identifiers import canonical_text
+from minimize.ledger import AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger.subject_tokens import SUBJECT_KEY
+from minimize.receipts import time_text
+from minimize.recipients import Function
+from minimize.recipients.rules import payload_differs_error, refusal_error, rule_reason, tenant_reason
+from minimize.runs.sender import record_refusal
+from minimize.text import count_noun
+
+if TYPE_CHECKING:
+    from minimize.ledger.disclosures import Disclosure, TenantShare
+    from minimize.ledger.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class ShareSummary:
+    """What would leave, or left.
+
+    rows      that leave
+    tenants   whose they are, with the rows of each
+    fields    by key what becomes of it; empty where the manifest does not know the function
+    gated     by field the values that gates hold back, in rows that leave
+    unparsable  by field the values that leave as null: they are not listed, or no technique could treat them
+    against   the rules by which nothing may leave
+    held      the rules that hold some rows back, with counts
+    category  of the payload; None where none could be planned
+    """
+
+    recipient: str
+    function: str
+    purpose: str | None = None
+    category: str | None = None
+    rows: int = 0
+    tenants: Mapping[str, int] = field(default_factory=dict)
+    fields: Mapping[str, FieldDecision] = field(default_factory=dict)
+    gated: Mapping[str, int] = field(default_factory=dict)
+    unparsable: Mapping[str, int] = field(default_factory=dict)
+    against: tuple[RefusalReason, ...] = ()
+    held: tuple[RefusalReason, ...] = ()
+
+    @property
+    def permitted(self) -> bool:
+        """Whether anything may leave."""
+        return not self.against
+
+    @property
+    def reasons(self) -> tuple[RefusalReason, ...]:
+        """Every rule that was met: those against all of it first, then those that hold some rows back."""
+        return (*self.against, *self.held)
+
+    def as_json(self) -> dict[str, Any]:
+        """The account as `share send --json` prints it."""
+        return {
+            "recipient": self.recipient,
+            "function": self.function,
+            "purpose": self.purpose,
+            "permitted": self.permitted,
+            "category": self.category,
+            "rows": self.rows,
+            "tenants": dict(self.tenants),
+            "fields": {key: fate.as_json() for key, fate in self.fields.items()},
+            "gated": dict(self.gated),
+            "unparsable": dict(self.unparsable),
+            "against": [each.as_json() for each in self.against],
+            "held_back": [each.as_json() for each in self.held],
+        }
+
+    def __str__(self) -> str:
+        verdict = (
+            f"{count_noun(self.rows, 'row')} of {count_noun(len(self.tenants), 'tenant')}"
+            if self.permitted
+            else "nothing may leave"
+        )
+        lines = [f"{self.recipient}, {self.function}: {verdict}"]
+        lines += [f"  against: {each.code} {each}" for each in self.against]
+        lines += [f"  held back: {each.code} {each}" for each in self.held]
+        lines += [f"  {key}: {fate.form or 'stays'} ({fate.why})" for key, fate in self.fields.items()]
+        lines += [f"  {key}: {count_noun(count, 'value')} replaced by null" for key, count in self.unparsable.items()]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
+
+
+def summarize_payload(
+    asked: ResolvedShare, planned: SharePlan, made: PayloadStats, tenants: TenantFilter
+) -> ShareSummary:
+    """The account of what was made; where nothing is left, what held it back stands against it."""
+    held = (*reasons_of_tenants(asked, tenants), *_reasons_of_records(made, tenants, fold=_folds_tenants(planned)))
+    if made.rows or not held:
+        return summarize_share(asked, planned, made, held=held)
+    return summarize_share(
+        asked, planned, made, against=(*held, rule_reason("nothing_left", "nothing is left to send"))
+    )
+
+
+def summarize_share(
+    asked: ResolvedShare,
+    planned: SharePlan,
+    made: PayloadStats | None = None,
+    *,
+    against: tuple[RefusalReason, ...] = (),
+    held: tuple[RefusalReason, ...] = (),
+) -> ShareSummary:
+    """The account of an act, as far as it came."""
+    plan, function, composed = planned.plan, planned.function, planned.recipient_policy
+    return ShareSummary(
+        recipient=asked.recipient.recipient,
+        function=asked.party.function,
+        purpose=None if function is None else function.purpose,
+        category=None if plan is None else planned.category,
+        rows=0 if made is None else made.rows,
+        tenants={} if made is None else dict(sorted(made.tenants.items())),
+        fields={} if composed is None else composed.decisions,
+        gated={} if made is None else dict(made.gated_values),
+        unparsable={} if made is None else dict(made.unparsable),
+        against=(*planned.reasons_against, *against),
+        held=held,
+    )
+
+
+def reasons_of_tenants(asked: ResolvedShare, tenants: TenantFilter) -> Iterator[RefusalReason]:
+    """Why the rows of some tenants stay."""
+    independent = asked.recipient.standing == "independent"
+    for word, (count, rows) in tenants.held_back().items():
+        yield tenant_reason(word, count, rows, independent=independent)
+
+
+def _reasons_of_records(made: PayloadStats, tenants: TenantFilter, *, fold: bool) -> Iterator[RefusalReason]:
+    """What holds records back beside the consent of their tenants."""
+    closed = made.gated.total() + made.emptied_rows
+    if closed:
+        message = "collection settings, conditions, retention or an erasure hold them back"
+        yield rule_reason(
+            "collection_off", message, tenants=_affected_tenants(made, tenants, closed, fold=fold), rows=closed
+        )
+    if made.rejected:
+        message = "they lack what the policy requires, or hold what it forbids"
+        yield rule_reason("incomplete", message, rows=made.rejected.total())
+
+
+def _affected_tenants(made: PayloadStats, tenants: TenantFilter, closed: int, *, fold: bool) -> int | None:
+    """How many tenants agreed and have rows that are held back; None if rows that are incomplete hide the number."""
+    agreed: Counter[str] = Counter()
+    for name, rows in tenants.rows_by_tenant().items():
+        if tenants.verdicts[name].consent is not None:
+            agreed[canonical_text(name, fold=fold)] += rows
+    lacking = agreed - made.tenants
+    return len(lacking) if lacking.total() == closed else None
+
+
+def _folds_tenants(planned: SharePlan) -> bool:
+    return planned.plan is not None and planned.plan.policy.folding.tenant
+
+
+SHARING_COMPONENT = "sharing"
+
+
+def tenant_shares(made: PayloadStats, verdicts: Mapping[str, TenantConsent], asked: ResolvedShare) -> list[TenantShare]:
+    """What was made of each tenant's records."""
+    from minimize.ledger.disclosures import TenantShare
+
+    tokens = made.subject_tokens.tokens_by_tenant(asked.keys) if asked.policy.subject is not None else {}
+    version = asked.keys.version_of(SUBJECT_KEY) if tokens else None
+    return [
+        TenantShare(
+            name, rows, verdicts[name].consent or "", version if name in tokens else None, tokens.get(name, b"")
+        )
+        for name, rows in sorted(made.tenants.items())
+    ]
+
+
+def build_disclosure(
+    asked: ResolvedShare,
+    function: Function,
+    composed: RecipientPolicy,
+    made: PayloadStats,
+    shares: list[TenantShare],
+    *,
+    category: str,
+    keys: Collection[str],
+    file: Mapping[str, Any] | None,
+    now: datetime,
+) -> Disclosure:
+    """The act, as it is signed. Takes the names of the keys that its pseudonyms were made with."""
+    from minimize.ledger.disclosures import Disclosure
+
+    contract = asked.recipient.contract
+    kept = None if contract is None else contract.retention
+    due = None if kept is None else now + kept
+    body = {
+        "disclosure": str(uuid4()),
+        "at": time_text(asked.share_time),
+        "recorded_at": time_text(now),
+        "recipient": asked.recipient.recipient,
+        "standing": asked.recipient.standing,
+        "function": function.name,
+        "purpose": function.purpose,
+        "text_version": function.text_version,
+        "manifest": asked.recipient.digest,
+        "contract": None if contract is None else contract.reference,
+        "policy": {"name": asked.policy.policy, "version": asked.policy.version, "digest": asked.policy.digest},
+        "fields": {key: composed.decisions[key].form for key in composed.sent_fields},
+        "keys": [f"{name}/{RecipientKeys(asked.keys).version_of(name)}" for name in sorted(keys)],
+        "category": category,
+        "rows": made.rows,
+        "tenants": {share.tenant_id: _tenant_body(share) for share in shares},
+        "digest": made.fingerprint.digest,
+        "file": None if file is None else dict(file),
+        "retention_due": None if due is None else time_text(due),
+        "subject_form": "as the data had it" if any(share.tokens for share in shares) else None,
+    }
+    return Disclosure(
+        disclosure=str(body["disclosure"]),
+        recorded_at=now,
+        recipient=asked.recipient.recipient,
+        function=function.name,
+        rows=made.rows,
+        digest=made.fingerprint.digest,
+        retention_due=due,
+        body=body,
+    )
+
+
+def disclosure_event(act: Disclosure, now: datetime) -> AuditEvent:
+    """What the audit log is told of an act."""
+    changes = (
+        PropertyChange("recipient", None, act.recipient),
+        PropertyChange("function", None, act.function),
+        PropertyChange("rows", None, act.rows),
+        PropertyChange("digest", None, act.digest),
+    )
+    resource = Resource(act.recipient, "disclosure", act.disclosure, changes)
+    return _sharing_event("disclose", (resource,), now)
+
+
+def refusal_event(recipient: str, function: str, reasons: tuple[RefusalReason, ...], now: datetime) -> AuditEvent:
+    """What the audit log is told of an act that was refused."""
+    rules = ", ".join(dict.fromkeys(each.code for each in reasons))
+    resource = Resource(
+        recipient, "recipient", f"recipients/{recipient}/{function}", (PropertyChange("rules", None, rules),)
+    )
+    return _sharing_event("disclose", (resource,), now, refused=True)
+
+
+def _sharing_event(
+    operation: str, resources: tuple[Resource, ...], now: datetime, *, refused: bool = False
+) -> AuditEvent:
+    return AuditEvent(
+        component=SHARING_COMPONENT,
+        category="sharing",
+        activity="share",
+        operation=operation,
+        actor=current_actor(),
+        time=now,
+        result="refused" if refused else "success",
+        resources=resources,
+    )
+
+
+def _tenant_body(share: TenantShare) -> dict[str, Any]:
+    """What the body says of a tenant; its tokens stand beside it, under this digest."""
+    digest = hashlib.sha256(share.tokens).hexdigest()
+    return {"rows": share.rows, "consent": share.consent, "subjects": share.subjects, "tokens": f"sha256:{digest}"}
+
+
+Clock = Callable[[], datetime]
+
+
+def commit_disclosure(
+    ledger: Ledger,
+    asked: ResolvedShare,
+    planned: SharePlan,
+    made: PayloadStats,
+    tenants: TenantFilter,
+    account: ShareSummary,
+    file: Mapping[str, Any] | None,
+    clock: Clock,
+) -> Disclosure:
+    """The record of an act, as it stands in the ledger now. Raises NotPermitted where a consent ended meanwhile."""
+    from minimize.ledger.disclosures import record_disclosure
+
+    function, composed = planned.function, planned.recipient_policy
+    if function is None or composed is None:
+        raise payload_differs_error("it was not planned")
+    now, shares = clock(), tenant_shares(made, tenants.verdicts, asked)
+    keys = frozenset() if planned.plan is None else planned.plan.keys
+    category = account.category or ""
+    act = build_disclosure(asked, function, composed, made, shares, category=category, keys=keys, file=file, now=now)
+    event = disclosure_event(act, now)
+    try:
+        record_disclosure(
+            ledger, act, shares, event, asked.keys, lambda _: _recheck_consents(ledger, asked, planned, made, clock())
+        )
+    except NotPermitted as error:
+        ended = error
+    else:
+        return act
+    raise refuse_share(asked, replace(account, against=ended.reasons), clock())
+
+
+def refuse_share(asked: ResolvedShare, account: ShareSummary, now: datetime) -> NotPermitted:
+    """The error, once the audit log was told; where it cannot be, the log says so."""
+    name, function = asked.recipient.recipient, asked.party.function
+    record_refusal(asked.ledger, asked.keys, refusal_event(name, function, account.reasons, now))
+    return refusal_error(name, function, account.reasons)
+
+
+def _recheck_consents(
+    ledger: Ledger, asked: ResolvedShare, planned: SharePlan, made: PayloadStats, now: datetime
+) -> None:
+    """Raises NotPermitted where a tenant whose records are about to leave agrees no longer."""
+    asking = replace(consent_check(asked, planned, load_consents(ledger)), moments=(max(now, asked.share_time),))
+    ended = [name for name, verdict in asking(list(made.tenants)).items() if verdict.consent is None]
+    if ended:
+        rows = sum(made.tenants[name] for name in ended)
+        message = "consent ended while the payload was made"
+        raise NotPermitted(message, reasons=[rule_reason("consent_ended", message, tenants=len(ended), rows=rows)])

@@ -1,0 +1,324 @@
+"""Data that third parties send: received by a pipeline (`receive_dates`), or in memory (`receive`).
+
+Both check manifest, contract, prerequisites and consent before anything is kept, and record an audit event.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from minimize.arrow.nested import leaf
+from minimize.arrow.pointers import Pointer
+from minimize.consent import ConsentPeriods, Consents, load_consents
+from minimize.consent.evaluation import ConsentAnswer
+from minimize.errors import (
+    ConfigurationError,
+    KeyringError,
+    NotPermitted,
+    PolicyError,
+    RefusalReason,
+    SchemaError,
+    redact_errors,
+)
+from minimize.governance.access.enforcement import require_permission
+from minimize.governance.sharing.connector import Connector, as_rereadable, call_connector
+from minimize.governance.workspace import Workspace
+from minimize.keys import Keyring, find_keyring
+from minimize.ledger import Address, AuditEvent, current_actor
+from minimize.ledger.audit_event import PlainValue, received_event
+from minimize.plan.request import request
+from minimize.policy.load import load_policy
+from minimize.policy.model import DROP, Field, Policy
+from minimize.policy.pipeline import Pipeline
+from minimize.recipients import Function, Recipient, inbound
+from minimize.recipients.rules import Party, find_party, rule_reason, tenant_reason
+from minimize.runs.batch_dates import DateSelection
+from minimize.runs.minimizer import Account, Minimizer, RowTally, bind_to_data, release_batches
+from minimize.runs.resolve import pipeline_from
+from minimize.runs.runner import RunOverrides, RunResult, run_dates
+from minimize.runs.sender import record_event, refusal_error
+from minimize.settings.erasures import find_named_ledger
+from minimize.sources.memory import MemorySource, memory_source, read_memory
+from minimize.techniques.keep import Keep
+from minimize.times import parse_time
+
+PathOrText = str | PathLike[str]
+TENANT_FIELD: Final = "tenant_id"
+
+
+def receive_dates(
+    job: Pipeline, recipient: str, function: str, wanted: DateSelection, instead: RunOverrides, **options: Any
+) -> RunResult:
+    """Runs the dates that are wanted of a pipeline that receives from a third party. Takes and raises what `run_dates` does.
+
+    Raises ConfigurationError for a pipeline that receives something else, and AccessDenied (3) for a caller who may not.
+    """
+    check_source(job, recipient, function)
+    house = Workspace(instead.ledger, None if instead.output is None else str(instead.output), job, instead.keys)
+    require_permission("share/receive", house, datetime.now(UTC), about=recipient)
+    return run_dates(job, wanted, instead, **options)
+
+
+def check_source(job: Pipeline, recipient: str, function: str) -> None:
+    """Raises ConfigurationError for a pipeline that receives something else."""
+    source = job.source
+    if (source.recipient, source.function) != (recipient, function):
+        own = f"{source.function} of {source.recipient}" if source.is_received else "records of our own"
+        message = f"the pipeline {job.pipeline} takes {own}, and not {function} of {recipient}"
+        raise ConfigurationError(message, hint="`source` of pipeline.yaml names recipient and function")
+
+
+@redact_errors
+def receive(
+    data: Any,
+    *,
+    sender: str | Recipient,
+    function: str,
+    purpose: str | None = None,
+    keys: Any = None,
+    recipients: Any = None,
+    at: datetime | str | None = None,
+    connector: Connector | None = None,
+    policy: Policy | PathOrText | None = None,
+    pipeline: Pipeline | PathOrText | None = None,
+    tenant: str = TENANT_FIELD,
+    existing: Collection[str] = (),
+    settings: Any = None,
+    ledger: PathOrText | None = None,
+) -> Any:
+    """What a third party sent, in memory, as manifest, contract and consent let it be kept.
+
+    Takes what `apply` takes; the policy, or the pipeline whose policy counts, which may keep less than the manifest; without
+    either the manifest itself is the policy, and `tenant` names the field that holds each record's tenant. `existing` are
+    prerequisites of the function that are met, beside those that the pipeline names. Consents are those of the ledger (else
+    MINIMIZE_LEDGER, else that of the configuration). Of secrets that pass through, those of the records that are kept go to the
+    `connector`, once, as a table of their columns in the order of the rows that came; they are never stored, logged or counted
+    here.
+    Gives the kind of `data`. A record whose tenant's consent does not cover the function, when it arrived (the policy's `time`)
+    and now, is left out; so is one without a tenant. Nulls: as `apply` treats them. What remains guessable: what the manifest's
+    techniques leave.
+    Raises NotPermitted with every reason where nothing may be received, also if no record's tenant agreed; KeyringError without
+    a keyring, as the audit log is told; PolicyError for a policy that keeps more than the manifest.
+    """
+    job = None if pipeline is None else pipeline_from(pipeline)
+    now = datetime.now(UTC)
+    when = parse_time(at, "at") or now
+    asked = _resolve_request(sender, function, recipients, job, policy, tenant, keys, ledger, when, now)
+    house = Workspace(ledger=ledger, pipeline=job, keys=asked.keys)
+    require_permission("share/receive", house, now, about=asked.sender_name)
+    met = {*existing, *(() if job is None else job.source.having)}
+    against = list(asked.reasons_against(met, purpose))
+    if against or asked.party.manifest is None:
+        raise asked.refuse(against, now)
+    if asked.keys is None:
+        raise KeyringError(
+            "no keyring, and the audit log is told of what is received", hint="--keys FILE or MINIMIZE_KEYS"
+        )
+    found = asked.party.manifest
+    whole = as_rereadable(data) if connector is not None and found.passing else data
+    bound, source = asked.bind(whole, settings, ledger, now)
+    given = bound.through(source, whole, when, asked.periods)
+    account = bound.last
+    if account is not None and asked.lacks_consent(account, whole, when, now):
+        raise asked.refuse(asked.consent_reasons(whole, when, now, account.read), now)
+    counts = (
+        {} if account is None or not account.complete else {"rows": account.returned} | _consent_counts(account.gated)
+    )
+    record_event(asked.ledger, asked.keys, asked.event(counts, now))
+    if connector is not None and found.passing:
+        call_connector(connector, asked.secrets(whole, settings, ledger, when))
+    return given
+
+
+@dataclass(frozen=True, slots=True)
+class _InboundRequest:
+    """What a call of `receive` was asked, resolved.
+
+    ledger   where the consents are; a place where nothing is, if nothing names one
+    periods  when tenants agreed
+    """
+
+    party: Party
+    policy: Policy
+    has_given_policy: bool
+    """Whether the caller gave the policy, rather than it being made of the manifest."""
+    keys: Keyring | None = field(repr=False)
+    ledger: Address
+    consents: Consents = field(repr=False)
+    periods: ConsentPeriods = field(repr=False)
+
+    @property
+    def sender_name(self) -> str:
+        return self.party.recipient.recipient
+
+    def reasons_against(self, existing: Collection[str], purpose: str | None) -> Iterator[RefusalReason]:
+        """Every rule against receiving anything."""
+        yield from self.party.objections(existing)
+        found = self.party.manifest
+        if found is not None and purpose not in (None, found.purpose):
+            yield rule_reason("purpose", f"{found.name} is for {found.purpose}, and not for {purpose}")
+        if found is not None and not self.ledger.exists:
+            hint = "ledger=PATH_OR_URL, MINIMIZE_LEDGER, or `ledger:` of minimize.yaml"
+            yield rule_reason("no_consent", "there is no ledger in which a consent could be", hint=hint)
+
+    def lacks_consent(self, account: Account, data: Any, when: datetime, now: datetime) -> bool:
+        """Whether rows were read, and no row's tenant agreed. Rows without a tenant can be left out as faulty."""
+        gated = account.gated.get("consent", 0)
+        if not account.read or gated + sum(account.left_out.values()) < account.read:
+            return False
+        if gated == account.read:
+            return True
+        seen = self._consents_of_rows(data, when, now)
+        return gated > 0 if seen is None else not seen.valid.true_count
+
+    def consent_reasons(self, data: Any, when: datetime, now: datetime, rows: int) -> list[RefusalReason]:
+        """Why no record's tenant agreed."""
+        independent = self.party.recipient.standing == "independent"
+        seen = self._consents_of_rows(data, when, now)
+        if seen is None or not len(seen.places):
+            return [tenant_reason("none", 0, rows, independent=independent)]
+        reasons = seen.reasons.fill_null("not_yet").value_counts().to_pylist()
+        counts = seen.tenants
+        return [
+            tenant_reason(each["values"], counts.get(each["values"], 0), each["counts"], independent=independent)
+            for each in sorted(reasons, key=lambda each: str(each["values"]))
+        ]
+
+    def _consents_of_rows(self, data: Any, when: datetime, now: datetime) -> ConsentAnswer | None:
+        """The consents of the rows' tenants, also of faulty rows; None for data that can be read only once."""
+        key = self.policy.tenant
+        if key is None or not read_memory(data, ()).is_rereadable:
+            return None
+        optional = {key: self.policy.fields[key].model_copy(update={"optional": True, "required": False})}
+        policy = Policy(
+            policy=self.policy.policy, version=1, purposes=self.policy.purposes, tenant=key, fields=optional
+        )
+        source = memory_source(data, request(policy, self.policy.purposes[0], None, frozenset({key})))
+        names = [leaf(chunk.records, Pointer.parse(key)).values for part in source.parts for chunk in part.read()]
+        tenants = pa.chunked_array([each.cast(pa.string()) for each in names], pa.string())
+        return self.consents.effective_at(max(when, now)).evaluate(self.party.recipient, self.party.function, tenants)
+
+    def bind(
+        self, data: Any, settings: Any, ledger: PathOrText | None, now: datetime
+    ) -> tuple[Minimizer, MemorySource]:
+        """The policy bound to data. Raises NotPermitted for data that does not name a tenant."""
+        try:
+            return self._bind_policy(self.policy, data, settings, ledger)
+        except SchemaError as error:
+            fields = {finding.field for finding in error.findings}
+            if self.has_given_policy or fields != {self.policy.tenant}:
+                raise
+        hint = "tenant=FIELD names the column that has each record's tenant"
+        message = f"the records have no column {self.policy.tenant}, so that no tenant's consent can be asked for"
+        raise self.refuse([rule_reason("no_tenant", message, hint=hint)], now)
+
+    def secrets(self, data: Any, settings: Any, ledger: PathOrText | None, when: datetime) -> pa.Table:
+        """The secrets that pass through, of the records that are kept, without anything beside them."""
+        passing = () if self.party.manifest is None else self.party.manifest.passing
+        there = read_memory(data, passing).schema.names
+        names = [name for name in passing if name in there]
+        secret = {
+            name: _manifest_field(self.party.manifest, name).model_copy(update={"do": (Keep(),)}) for name in names
+        }
+        rest = {key: each.model_copy(update=_DROP_FIELD) for key, each in self.policy.fields.items()}
+        policy = self.policy.model_copy(update={"fields": {**rest, **secret}})
+        bound, source = self._bind_policy(policy, data, settings, ledger)
+        released = release_batches(bound.job(when, self.periods), source, bound.bound, RowTally())
+        return pa.Table.from_batches([batch for _, batch in released], schema=bound.bound.schema)
+
+    def _bind_policy(
+        self, policy: Policy, data: Any, settings: Any, ledger: PathOrText | None
+    ) -> tuple[Minimizer, MemorySource]:
+        purpose = None if self.party.manifest is None else self.party.manifest.purpose
+        return bind_to_data(policy, data, purpose, settings, self.keys, ledger)
+
+    def refuse(self, reasons: Collection[RefusalReason], now: datetime) -> NotPermitted:
+        """The error with these reasons, of which the audit log was told."""
+        return refusal_error(self.sender_name, self.party.function, tuple(reasons), self.ledger, self.keys, now)
+
+    def event(self, counts: Mapping[str, int], now: datetime) -> AuditEvent:
+        """What the audit log is told."""
+        said: dict[str, PlainValue] = {"recipient": self.sender_name, "function": self.party.function, **counts}
+        return received_event(self.sender_name, self.party.function, said, actor=current_actor(), now=now)
+
+
+_DROP_FIELD: Final[Mapping[str, Any]] = {"do": DROP, "cases": (), "otherwise": DROP, "in_aggregates": ()}
+
+
+def _resolve_request(
+    sender: str | Recipient,
+    function: str,
+    recipients: Any,
+    job: Pipeline | None,
+    policy: Policy | PathOrText | None,
+    tenant: str,
+    keys: Any,
+    ledger: PathOrText | None,
+    when: datetime,
+    now: datetime,
+) -> _InboundRequest:
+    """Everything resolved, nothing read but the ledger. Raises PolicyError, ConfigurationError, LedgerError."""
+    if job is not None and policy is not None:
+        raise ConfigurationError("a policy and a pipeline were given", hint="one of them: a pipeline has its policy")
+    given = job.policy if job is not None else policy if isinstance(policy, Policy) else None
+    given = load_policy(os.fspath(policy)) if isinstance(policy, str | PathLike) else given
+    start = None if given is None or given.path is None else given.path.parent
+    start = job.folder if job is not None else start
+    side = find_party(sender, function, "inbound", recipients, start or Path.cwd(), tuple(dict.fromkeys((when, now))))
+    if job is not None:
+        check_source(job, side.recipient.recipient, function)
+    found = side.manifest
+    own = given or inbound_policy(side.recipient, found, tenant)
+    wrong = [] if found is None or given is None else inbound.check_policy(given, found, job)
+    if wrong:
+        message = f"the policy is not what {side.recipient.recipient} may send by {function}"
+        raise PolicyError(message, findings=wrong)
+    place = start or (None if side.recipient.path is None else side.recipient.path.parent)
+    address = find_named_ledger(ledger, place) or Address(Path("no ledger"), named_by="nothing")
+    consents = _load_sender_consents(address, side)
+    times, fold = (max(when, now), min(when, now)), own.folding.tenant
+    periods = ConsentPeriods.from_consents(consents, side.recipient, function, times[0], also=times[1:], fold=fold)
+    return _InboundRequest(side, own, given is not None, find_keyring(keys, place), address, consents, periods)
+
+
+def _load_sender_consents(address: Address, side: Party) -> Consents:
+    from minimize.ledger.ledger import open_ledger
+
+    if not address.exists:
+        return Consents(())
+    with open_ledger(address) as ledger:
+        return load_consents(ledger, recipient=side.recipient.recipient)
+
+
+def inbound_policy(sender: Recipient, function: Function | None, tenant: str = TENANT_FIELD) -> Policy:
+    """The manifest of a function as a policy: a message need not have every field, but for its tenant, which is not kept."""
+    fields = {key: _manifest_field(function, key) for key in (() if function is None else function.fields)}
+    if tenant not in fields:
+        fields[tenant] = Field(key=tenant, type="string", about="whose consent is asked for")
+    return Policy(
+        policy=sender.recipient,
+        version=1 if function is None else function.text_version,
+        purposes=() if function is None else (function.purpose,),
+        tenant=tenant,
+        fields=fields,
+        path=sender.path,
+        digest=sender.digest,
+    )
+
+
+def _manifest_field(function: Function | None, key: str) -> Field:
+    assert function is not None
+    each = function.fields[key]
+    return Field(key=key, type=each.type, role=each.role, do=each.do, about=each.about, optional=True, line=each.line)
+
+
+def _consent_counts(gated: Mapping[str, int]) -> dict[str, int]:
+    return {"rows_without_consent": gated.get("consent", 0)}

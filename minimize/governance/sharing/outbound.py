@@ -1,0 +1,294 @@
+"""`share`: send data to a third party. Plans, makes the payload, records the disclosure, then hands the payload over."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minimize.arrow.interchange import native_converter
+from minimize.arrow.pointers import Pointer
+from minimize.consent import Consents, load_consents
+from minimize.errors import ConfigurationError, LedgerError, RefusalReason, redact_errors
+from minimize.governance.access.enforcement import require_permission
+from minimize.governance.sharing.connector import Connector, call_connector
+from minimize.governance.sharing.consent_filter import (
+    ConsentedSource,
+    SenderFunction,
+    TenantFilter,
+    consent_check,
+    receiving_consents,
+    senders_of,
+)
+from minimize.governance.sharing.disclosures import (
+    Clock,
+    ShareSummary,
+    commit_disclosure,
+    reasons_of_tenants,
+    refuse_share,
+    summarize_payload,
+    summarize_share,
+)
+from minimize.governance.sharing.export_file import StagedExport
+from minimize.governance.sharing.payload import (
+    DiscardedPayload,
+    InMemoryPayload,
+    PayloadContext,
+    PayloadSink,
+    PayloadStats,
+    make_payload,
+    payload_context,
+)
+from minimize.governance.sharing.plan import (
+    PathLike,
+    ResolvedShare,
+    ShareArguments,
+    SharePlan,
+    plan_share,
+    resolve_share,
+    tenant_column_source,
+)
+from minimize.governance.workspace import Workspace
+from minimize.plan import Plan
+from minimize.policy.pipeline import CategoryName
+from minimize.recipients import Recipient
+from minimize.recipients.rules import payload_differs_error
+from minimize.runs.minimizer import log_left_out
+from minimize.settings.erasures import RecordedErasures
+from minimize.times import parse_time
+
+if TYPE_CHECKING:
+    from minimize.ledger.disclosures import Disclosure
+    from minimize.ledger.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class ShareOutcome:
+    """What came of an act: the payload or its file, the account, and the record."""
+
+    payload: Any = field(repr=False)
+    summary: ShareSummary
+    disclosure: Disclosure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShareOperation:
+    """One act, planned.
+
+    clock  tells the time: consents are looked at again before the payload is handed over
+    senders   the third parties that sent the data to us, where it is an output that says so
+    """
+
+    share: ResolvedShare
+    plan: SharePlan
+    clock: Clock
+    senders: frozenset[SenderFunction] = frozenset()
+
+    def preview(self) -> ShareSummary:
+        """What would leave, and why the rest would not."""
+        plan = self._executable_plan()
+        if plan is None:
+            return summarize_share(self.share, self.plan, held=self._reasons_of_consents())
+        with self._ledger() as ledger:
+            tenants = self._tenants(load_consents(ledger))
+            made = make_payload(self._payload_context(ledger, plan, tenants), DiscardedPayload())
+            return summarize_payload(self.share, self.plan, made, tenants)
+
+    def execute(self, original: Any, to: Path | None) -> ShareOutcome:
+        """The payload, recorded and handed over. Raises NotPermitted with every reason at once."""
+        plan = self._executable_plan()
+        if plan is None:
+            raise self._refusal(summarize_share(self.share, self.plan, held=self._reasons_of_consents()))
+        with self._ledger() as ledger:
+            tenants = self._tenants(load_consents(ledger))
+            way = self._payload_context(ledger, plan, tenants)
+            if to is None:
+                kept = InMemoryPayload()
+                done = self._make_and_record(ledger, tenants, way, kept)
+                return replace(done, payload=native_converter(original)(way.schema, kept.all_batches()))
+            file = StagedExport(to, way.schema)
+            try:
+                done = self._make_and_record(ledger, tenants, way, file)
+                return replace(done, payload=file.publish())
+            finally:
+                file.discard()
+
+    def _payload_context(self, ledger: Ledger, plan: Plan, tenants: TenantFilter) -> PayloadContext:
+        gone, agreed = (
+            RecordedErasures.from_ledger(ledger, self.share.keys),
+            receiving_consents(self.share, self.senders, ledger),
+        )
+        return payload_context(self.share, self.plan, plan, tenants, gone, agreed)
+
+    def _executable_plan(self) -> Plan | None:
+        """The plan; None where something stands against all of it."""
+        return None if self.plan.reasons_against else self.plan.plan
+
+    def _make_and_record(
+        self, ledger: Ledger, tenants: TenantFilter, way: PayloadContext, taker: PayloadSink
+    ) -> ShareOutcome:
+        made = make_payload(way, taker)
+        log_left_out(made.rejected)
+        found = summarize_payload(self.share, self.plan, made, tenants)
+        if not found.permitted:
+            raise self._refusal(found)
+        file = _finish_file(taker, made) if isinstance(taker, StagedExport) else None
+        _check_tenants(made, tenants)
+        record = commit_disclosure(ledger, self.share, self.plan, made, tenants, found, file, self.clock)
+        if way.secrets is not None and self.share.connector is not None:
+            call_connector(self.share.connector, way.secrets.pop_table())
+        return ShareOutcome(None, found, record)
+
+    def _reasons_of_consents(self) -> tuple[RefusalReason, ...]:
+        """What tenants would say of an act that is refused anyway, as far as they can be asked."""
+        if self.plan.recipient_policy is None or not self.plan.recipient_policy.sent_fields:
+            return ()
+        with suppress(LedgerError), self._ledger() as ledger:
+            tenants = self._tenants(load_consents(ledger))
+            for part in ConsentedSource(tenant_column_source(self.plan), tenants).parts:
+                for _ in part.read():
+                    pass
+            return tuple(reasons_of_tenants(self.share, tenants))
+        return ()
+
+    def _tenants(self, consents: Consents) -> TenantFilter:
+        return TenantFilter(
+            consent_check(self.share, self.plan, consents), Pointer.parse(self.plan.data_policy.tenant or "")
+        )
+
+    def _refusal(self, found: ShareSummary) -> Exception:
+        return refuse_share(self.share, found, self.clock())
+
+    def _ledger(self) -> Ledger:
+        from minimize.ledger.ledger import open_ledger
+
+        return open_ledger(self.share.ledger)
+
+
+def plan_operation(asked: ResolvedShare, given: Any, clock: Clock) -> ShareOperation:
+    """An act, planned. Raises faults of configuration; refusals come later, all at once."""
+    return ShareOperation(asked, plan_share(asked, given), clock, senders_of(given))
+
+
+def _finish_file(file: StagedExport, made: PayloadStats) -> Mapping[str, Any]:
+    digest, rows = file.finish()
+    if rows != made.rows:
+        raise payload_differs_error("its file does not hold the rows that were made")
+    return {"name": file.path.name, "format": file.format, "digest": digest}
+
+
+def _check_tenants(made: PayloadStats, tenants: TenantFilter) -> None:
+    """Raises NotPermitted where what was made is not what was declared."""
+    if made.tenants.total() != made.rows:
+        raise payload_differs_error("some of its records have no tenant")
+    if any(tenants.verdicts[name].consent is None for name in made.tenants):
+        raise payload_differs_error("it holds records of tenants that did not agree")
+
+
+@redact_errors
+def share(
+    data: Any,
+    *,
+    recipient: str | Recipient,
+    function: str,
+    policy: Any = None,
+    pipeline: Any = None,
+    purpose: str | None = None,
+    settings: Any = None,
+    keys: Any = None,
+    ledger: PathLike | None = None,
+    recipients: Any = None,
+    fields: Collection[str] | None = None,
+    existing: Collection[str] = (),
+    must_be: CategoryName | None = None,
+    at: datetime | str | None = None,
+    to: PathLike | None = None,
+    connector: Connector | None = None,
+    dry_run: bool = False,
+) -> Any:
+    """What may go to a recipient for a function: manifest, contract, consent, collection settings and policy all let it out.
+
+    Takes data in memory (what `apply` takes), a file of records, or the output folder of a pipeline (its records in force);
+    a policy or a pipeline; `fields` to send fewer than all that may leave; in `existing` what is there of what functions
+    require; the ledger with the consents; the folder of recipients; `to`, the new Parquet, NDJSON or CSV file; and a
+    `connector`, which is called once with a table of the payload and the secrets that only pass through (`pass_through` in
+    the manifest): they stand in no result, file, digest, count or record.
+    Gives the kind of `data` (a Table for files), or the path of the file; with `dry_run` an account of what would leave and
+    why the rest would not, and nothing is recorded. Rows of tenants that do not agree are left out. An `at` before now
+    is for a dry run alone; one that is yet to come must be fine then and now.
+    Raises ConfigurationError for an `at` in the past without `dry_run`.
+    Raises NotPermitted with every reason at once where nothing may leave, or a consent ends while the payload is made.
+    Leaves a signed record of the act in the ledger, before anything is handed over. Raises
+    ConfigurationError (E212) if the connector fails: the act stays recorded, and what arrived is not known.
+    """
+    found = prepare_share(
+        data,
+        recipient,
+        function,
+        ShareArguments(policy, pipeline, settings, keys, ledger, recipients),
+        at=at,
+        dry=dry_run,
+        purpose=purpose,
+        fields=fields,
+        existing=existing,
+        must_be=must_be,
+        connector=connector,
+    )
+    return found.preview() if dry_run else found.execute(data, None if to is None else Path(to)).payload
+
+
+def prepare_share(
+    data: Any,
+    recipient: str | Recipient,
+    function: str,
+    places: ShareArguments,
+    *,
+    at: datetime | str | None = None,
+    dry: bool = False,
+    purpose: str | None = None,
+    fields: Collection[str] | None = None,
+    existing: Collection[str] = (),
+    must_be: CategoryName | None = None,
+    connector: Connector | None = None,
+) -> ShareOperation:
+    """The same, planned and not done: who needs the account and the record beside the payload starts here."""
+    when = parse_time(at, "at")
+    if not dry:
+        _check_not_past(when)
+        house = Workspace(ledger=places.ledger, pipeline=places.pipeline, keys=places.keys)
+        require_permission("share/send", house, datetime.now(UTC), about=_recipient_name(recipient))
+    asked = resolve_share(
+        recipient,
+        function,
+        places,
+        whens=consent_moments(when, datetime.now(UTC), dry=dry),
+        purpose=purpose,
+        fields=fields,
+        existing=existing,
+        must_be=must_be,
+        connector=connector,
+    )
+    return plan_operation(asked, data, lambda: datetime.now(UTC))
+
+
+def _check_not_past(at: datetime | None) -> None:
+    """Whoever asks as of a time that is past would think that what was agreed to then counted."""
+    if at is not None and at < datetime.now(UTC):
+        hint = "leave `at` out: that is now"
+        raise ConfigurationError(
+            "an `at` in the past goes with a dry run alone: what is sent is sent as of now", hint=hint
+        )
+
+
+def _recipient_name(recipient: str | Recipient) -> str:
+    return recipient if isinstance(recipient, str) else recipient.recipient
+
+
+def consent_moments(at: datetime | None, now: datetime, *, dry: bool) -> tuple[datetime, ...]:
+    """The moments at which all must hold: now, and a later one that was asked for; a dry run asks of any time."""
+    if at is not None and (dry or at > now):
+        return (at,) if dry else (now, at)
+    return (now,)

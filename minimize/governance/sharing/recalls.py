@@ -1,0 +1,374 @@
+"""Recalls: what a recipient has to delete, and why; requests and confirmations; withdrawal and expiry of consents.
+
+The end of a consent and the recall that follows are one transaction of the ledger. A disclosure that is recorded
+before is in the recall list; a share that is not recorded yet finds the consent ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from minimize.consent import Consents, load_consents
+from minimize.consent.terms import ENDING_STATES, VALID_STATES, parse_terms
+from minimize.errors import ConfigurationError, PolicyError
+from minimize.governance.consent import NewConsent, PathLike, mark_expired_consents, record_consent
+from minimize.governance.settings import AuthorizeChange
+from minimize.governance.workspace import Workspace
+from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor
+from minimize.receipts import time_text
+from minimize.recipients import Contract, Recipient, Recipients, find_recipients, load_recipients
+
+if TYPE_CHECKING:
+    from minimize.ledger.consents import ConsentAct
+    from minimize.ledger.disclosures import Disclosure, RecallBatch, RecallState, RecallStep, TenantShare
+    from minimize.ledger.ledger import Ledger
+
+RecallProgress = Literal["due", "requested", "confirmed"]
+DEFAULT_DELETION_PERIOD: Final = timedelta(days=30)
+"""How long a recipient has to confirm, where its contract does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """What was sent of one tenant in one act, and has to go.
+
+    state         due: nobody told the recipient yet; requested: it was told; confirmed: it has deleted
+    requested_at  when it was told
+    confirm_by    when it must have confirmed
+    overdue       whether that time has passed without a confirmation
+    """
+
+    recipient: str
+    function: str
+    disclosure: str
+    tenant: str
+    cause: str
+    state: RecallProgress
+    sent_at: datetime
+    digest: str
+    rows: int
+    fields: tuple[str, ...]
+    subjects: tuple[str, ...] = field(repr=False)
+    requested_at: datetime | None = None
+    confirm_by: datetime | None = None
+    overdue: bool = False
+
+    @property
+    def is_late(self) -> bool:
+        """Whether somebody has to act: the recipient was not told, or has not confirmed in time."""
+        return self.state == "due" or self.overdue
+
+    def as_json(self, *, subjects: bool = True) -> dict[str, Any]:
+        """The entry as a JSON object; with the tokens of its subjects, or only their number."""
+        return {
+            "recipient": self.recipient,
+            "function": self.function,
+            "disclosure": self.disclosure,
+            "tenant": self.tenant,
+            "cause": self.cause,
+            "state": self.state,
+            "sent_at": time_text(self.sent_at),
+            "requested_at": _time_or_none(self.requested_at),
+            "confirm_by": _time_or_none(self.confirm_by),
+            "overdue": self.overdue,
+            "digest": self.digest,
+            "rows": self.rows,
+            "fields": list(self.fields),
+            "subjects": list(self.subjects) if subjects else len(self.subjects),
+        }
+
+
+def build_recall(
+    act: Disclosure,
+    share: TenantShare,
+    cause: str,
+    state: RecallProgress,
+    *,
+    requested_at: datetime | None,
+    contract: Contract | None,
+    now: datetime,
+) -> Recall:
+    """The entry for what was sent of a tenant in an act."""
+    confirm_by = None if requested_at is None else requested_at + _deletion_period(contract)
+    return Recall(
+        recipient=act.recipient,
+        function=act.function,
+        disclosure=act.disclosure,
+        tenant=share.tenant_id,
+        cause=cause,
+        state=state,
+        sent_at=act.recorded_at,
+        digest=act.digest,
+        rows=share.rows,
+        fields=tuple(act.body["fields"]),
+        subjects=tuple(share.token_texts()),
+        requested_at=requested_at,
+        confirm_by=confirm_by,
+        overdue=state == "requested" and confirm_by is not None and confirm_by <= now,
+    )
+
+
+def recall_list(recipient: str, recalls: Sequence[Recall]) -> dict[str, Any]:
+    """What a recipient is told to delete, as a JSON object."""
+    return {"recipient": recipient, "delete": [each.as_json() for each in recalls]}
+
+
+def _deletion_period(contract: Contract | None) -> timedelta:
+    return (None if contract is None else contract.deletes_within) or DEFAULT_DELETION_PERIOD
+
+
+def _time_or_none(moment: datetime | None) -> str | None:
+    return None if moment is None else time_text(moment)
+
+
+DisclosureTenant = tuple[str, str]
+"""An act of sharing, and a tenant of it."""
+
+
+def find_recalls(
+    ledger: Ledger, recipients: Recipients, now: datetime, recipient: str | None, *, all_: bool = False
+) -> list[Recall]:
+    """What has to go, or was told to, oldest first; with `all_` what was confirmed, too."""
+    from minimize.ledger.disclosures import read_disclosures
+
+    consents, steps = load_consents(ledger), _recorded_steps(ledger, recipient)
+    looking = _RecallSearch(ledger, recipients, consents, now, {each.id: each for each in consents.acts})
+    each = [
+        one
+        for act in read_disclosures(ledger, recipient=recipient)
+        for one in looking.recalls_of_disclosure(act, steps)
+    ]
+    return [one for one in each if all_ or one.state != "confirmed"]
+
+
+def _recorded_steps(ledger: Ledger, recipient: str | None) -> dict[DisclosureTenant, list[RecallStep]]:
+    from minimize.ledger.disclosures import read_recalls
+
+    steps: dict[DisclosureTenant, list[RecallStep]] = {}
+    for step in read_recalls(ledger, recipient):
+        steps.setdefault((step.disclosure, step.tenant_id), []).append(step)
+    return steps
+
+
+@dataclass(frozen=True, slots=True)
+class _RecallSearch:
+    ledger: Ledger
+    recipients: Recipients
+    consents: Consents
+    now: datetime
+    acts_by_id: Mapping[str, ConsentAct]
+    contracts: dict[str, Contract | None] = field(default_factory=dict)
+
+    def recalls_of_disclosure(
+        self, act: Disclosure, steps: Mapping[DisclosureTenant, list[RecallStep]]
+    ) -> Iterator[Recall]:
+        """What of an act has to go, or was told to."""
+        from minimize.ledger.disclosures import read_tenant_shares
+
+        contract = self._contract(act.recipient)
+        whole, ended = self._cause_for_all(act, contract), self._ended_consents(act)
+        for share in read_tenant_shares(self.ledger, act.disclosure):
+            taken = steps.get((act.disclosure, share.tenant_id), [])
+            cause = taken[0].cause if taken else ended.get(share.tenant_id) or self._expiry_cause(share) or whole
+            if cause is not None:
+                state = taken[-1].state if taken else "due"
+                told = taken[0].recorded_at if taken else None
+                yield build_recall(act, share, cause, state, requested_at=told, contract=contract, now=self.now)
+
+    def _cause_for_all(self, act: Disclosure, contract: Contract | None) -> str | None:
+        """Why all of an act has to go."""
+        if contract is None or not contract.holds(self.now.date()):
+            return "contract_ended"
+        return "retention_due" if act.retention_due is not None and act.retention_due <= self.now else None
+
+    def _ended_consents(self, act: Disclosure) -> dict[str, str]:
+        """The tenants whose consent was ended since the act, and how; that it was given again later brings nothing back."""
+        about = self.consents.history(act.recipient, act.function).acts
+        return {each.tenant_id: each.state for each in about if is_recall_due(each, act, self.now)}
+
+    def _expiry_cause(self, share: TenantShare) -> str | None:
+        """Whether the time of the consent that covered it is over, and none that came later goes on."""
+        given = self.acts_by_id.get(share.consent)
+        if given is None or given.expires_at is None or given.expires_at > self.now:
+            return None
+        later = self.consents.history(given.recipient, given.function).acts
+        on = [each for each in later if each.tenant_id == given.tenant_id and _is_consent_valid(each, self.now)]
+        return None if on else "expired"
+
+    def _contract(self, name: str) -> Contract | None:
+        """The recipient's; a recipient that nobody knows any more has none."""
+        if name not in self.contracts:
+            self.contracts[name] = self.recipients.load(name).contract if name in self.recipients.names() else None
+        return self.contracts[name]
+
+
+def is_recall_due(ending: ConsentAct, act: Disclosure, now: datetime) -> bool:
+    """Whether an act about a consent ends what an act of sharing stood on."""
+    return ending.state in ENDING_STATES and act.recorded_at <= ending.recorded_at and ending.valid_from <= now
+
+
+def _is_consent_valid(act: ConsentAct, now: datetime) -> bool:
+    return act.state in VALID_STATES and act.valid_from <= now and (act.expires_at is None or act.expires_at > now)
+
+
+def list_recalls(
+    house: Workspace, recipients: Recipients, now: datetime, *, recipient: str | None = None, all_: bool = False
+) -> list[Recall]:
+    """The recall list: what is due or requested, oldest first; with `all_` what was confirmed, too."""
+    with house.open_ledger() as ledger:
+        return find_recalls(ledger, recipients, now, recipient, all_=all_)
+
+
+def request_recalls(
+    house: Workspace, recipients: Recipients, now: datetime, *, recipient: str | None = None
+) -> list[Recall]:
+    """Takes down that a recipient, or each, is told to delete what is due; gives the list that it is told."""
+    with house.open_ledger() as ledger:
+        due = [each for each in find_recalls(ledger, recipients, now, recipient) if each.state == "due"]
+        for name in dict.fromkeys(each.recipient for each in due):
+            _record_steps(ledger, house, [each for each in due if each.recipient == name], "requested", now)
+        return [replace(each, state="requested", requested_at=now) for each in due]
+
+
+def confirm_recalls(
+    house: Workspace,
+    recipients: Recipients,
+    now: datetime,
+    *,
+    recipient: str,
+    disclosure: str | None = None,
+    tenant: str | None = None,
+) -> list[Recall]:
+    """Takes down that a recipient has confirmed what was requested of it: all, or of one act, or one tenant.
+
+    Raises ConfigurationError where nothing of that was requested.
+    """
+    with house.open_ledger() as ledger:
+        asked = [
+            each
+            for each in find_recalls(ledger, recipients, now, recipient)
+            if each.state == "requested" and disclosure in (None, each.disclosure) and tenant in (None, each.tenant)
+        ]
+        if not asked:
+            raise ConfigurationError("nothing of that was requested", hint="minimize share recall list")
+        _record_steps(ledger, house, asked, "confirmed", now)
+        return [replace(each, state="confirmed", overdue=False) for each in asked]
+
+
+def recall_event(recipient: str, state: RecallState, entries: int, actor: Actor, now: datetime) -> AuditEvent:
+    """What the audit log is told of a step of a recall."""
+    changes = (PropertyChange("state", None, state), PropertyChange("entries", None, entries))
+    return AuditEvent(
+        component="sharing",
+        category="sharing",
+        activity="share",
+        operation="recall",
+        actor=actor,
+        time=now,
+        resources=(Resource(recipient, "recipient", f"recipients/{recipient}", changes),),
+    )
+
+
+def _record_steps(ledger: Ledger, house: Workspace, due: Sequence[Recall], state: RecallState, now: datetime) -> None:
+    from minimize.ledger.disclosures import RecallStep, record_recalls
+
+    actor = current_actor()
+    who, name = actor.user or "", due[0].recipient
+    steps = [RecallStep(each.disclosure, each.tenant, name, each.cause, state, now, who) for each in due]
+    record_recalls(ledger, steps, recall_event(name, state, len(steps), actor, now), house.keyring())
+
+
+@dataclass(frozen=True, slots=True)
+class EndedConsents:
+    """Acts that ended consents, what their recipients have to delete, and what else ends it there."""
+
+    acts: Sequence[ConsentAct]
+    recalls: Sequence[Recall]
+    ending: str = ""
+
+    @property
+    def is_received(self) -> bool:
+        """Whether one of the consents was to what a third party sends: what was received is stored until a retraction."""
+        return any(parse_terms(act.terms).direction == "inbound" for act in self.acts)
+
+
+def withdraw_and_recall(
+    wish: NewConsent,
+    house: Workspace,
+    now: datetime,
+    *,
+    verb: Literal["withdraw", "refuse"] = "withdraw",
+    recipients: PathLike | None = None,
+    allowed: AuthorizeChange | None = None,
+) -> EndedConsents:
+    """Ends a tenant's consent, and takes down that the recipient is told to delete what it got of the tenant by it.
+
+    A withdrawal that holds from a later time calls back when that time has come. Raises what `record_consent` raises.
+    """
+    known = _find_recipient(wish.recipient, house, recipients)
+    calling = _RecallOnEnd(now, None if known is None else known.contract)
+    done = record_consent(verb, wish, house, now, recipients=recipients, allowed=allowed, also=calling)
+    return EndedConsents((done,), calling.recalls, "" if known is None else known.ending)
+
+
+def expire_and_recall(house: Workspace, now: datetime) -> EndedConsents:
+    """Marks as expired what has run out by now, and takes down that recipients are told to delete what they got by it."""
+    calling = _RecallOnEnd(now, None)
+    return EndedConsents(mark_expired_consents(house, now, also=calling), calling.recalls)
+
+
+@dataclass(frozen=True, slots=True)
+class _RecallOnEnd:
+    """Asked where acts were recorded, in the same transaction; remembers what is called back."""
+
+    now: datetime
+    contract: Contract | None
+    recalls: list[Recall] = field(default_factory=list)
+
+    def __call__(self, ledger: Ledger, acts: Sequence[ConsentAct]) -> Iterator[RecallBatch]:
+        """What is called back, by recipient."""
+        from minimize.ledger.disclosures import RecallBatch, RecallStep, read_recalls
+
+        actor, told = current_actor(), {(step.disclosure, step.tenant_id) for step in read_recalls(ledger)}
+        self.recalls[:] = [
+            each for act in acts for each in self._recalls_of_act(ledger, act) if _disclosure_tenant(each) not in told
+        ]
+        for name in dict.fromkeys(each.recipient for each in self.recalls):
+            steps = [
+                RecallStep(each.disclosure, each.tenant, name, each.cause, "requested", self.now, actor.user or "")
+                for each in self.recalls
+                if each.recipient == name
+            ]
+            yield RecallBatch(steps, recall_event(name, "requested", len(steps), actor, self.now))
+
+    def _recalls_of_act(self, ledger: Ledger, ending: ConsentAct) -> Iterator[Recall]:
+        """What is in the ledger by now was sent before, whatever the clocks said."""
+        from minimize.ledger.disclosures import read_disclosures, read_tenant_shares
+
+        for sent in read_disclosures(ledger, recipient=ending.recipient):
+            if sent.function == ending.function and ending.state in ENDING_STATES and ending.valid_from <= self.now:
+                for share in read_tenant_shares(ledger, sent.disclosure, ending.tenant_id):
+                    yield build_recall(
+                        sent,
+                        share,
+                        ending.state,
+                        "requested",
+                        requested_at=self.now,
+                        contract=self.contract,
+                        now=self.now,
+                    )
+
+
+def _disclosure_tenant(recall: Recall) -> tuple[str, str]:
+    return recall.disclosure, recall.tenant
+
+
+def _find_recipient(name: str, house: Workspace, recipients: PathLike | None) -> Recipient | None:
+    """The recipient as its file has it; to withdraw needs no file."""
+    try:
+        return load_recipients(find_recipients(recipients, start=house.folder)).load(name)
+    except PolicyError:
+        return None

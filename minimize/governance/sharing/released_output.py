@@ -1,0 +1,421 @@
+"""Policy for output that a run already released: conditions, released columns, subjects' settings, and aggregates.
+
+Conditions are evaluated again as far as a row still holds what they read. Conditions have no `not`, so a part that
+is removed makes a condition match less often. A case that drops a value must be decidable; otherwise the field is
+withheld.
+
+Settings of a subject are matched by the subject's pseudonym if the keyring can make it. Otherwise the opt-out of
+one subject applies to the whole tenant. Groups of an aggregate belong to no subject: only settings of whole tenants
+apply.
+
+Groups of an aggregate are shared unchanged, tenant by tenant, after `minimize.verification` has checked them.
+Groups that were released under a lower threshold than today's do not leave.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.arrow.nested import leaf_type
+from minimize.arrow.pointers import Pointer
+from minimize.errors import ConfigurationError, KeyringError, RefusalReason
+from minimize.keys import Keyring, find_kms
+from minimize.output import reader
+from minimize.output.folder import RUNS
+from minimize.plan.request import is_released
+from minimize.policy.condition import (
+    AllOf,
+    AnyOf,
+    Condition,
+    FeatureOn,
+    LevelAtLeast,
+    atoms,
+    fields_of_atom,
+    fields_read_by_condition,
+)
+from minimize.policy.faults import did_you_mean
+from minimize.policy.model import DROP, Field, FieldCase, Policy, RecordsGate, Role, Treatment
+from minimize.policy.pipeline import AggregateModel, Pipeline, RecordsModel
+from minimize.recipients.rules import rule_reason
+from minimize.settings import SettingsRows
+from minimize.settings.effective import LEVEL_SETTING
+from minimize.settings.model import SETTINGS_SCHEMA
+from minimize.techniques import value_type
+from minimize.techniques.base import Context, type_family
+from minimize.techniques.keep import Keep
+from minimize.techniques.pseudonymize import Pseudonymize
+from minimize.verification import check_aggregate
+
+NEVER: Condition = AnyOf(())
+
+
+def reduce_condition(condition: Condition, held: Collection[str]) -> Condition | None:
+    """The condition without what reads fields that are not held as they came in; None where it can never be said to hold.
+
+    >>> from minimize.policy.condition import FieldEquals
+    >>> reduce_condition(AnyOf((FieldEquals("owner", ("corporate",)), FieldEquals("managed", (True,)))), {"owner"})
+    AnyOf(parts=(FieldEquals(field='owner', values=('corporate',)),))
+    """
+    if not isinstance(condition, AllOf | AnyOf):
+        return condition if set(fields_of_atom(condition)) <= set(held) else None
+    found = [reduce_condition(part, held) for part in condition.parts]
+    parts = tuple(part for part in found if part is not None)
+    if isinstance(condition, AllOf):
+        return AllOf(parts) if len(parts) == len(found) else None
+    return AnyOf(parts) if parts else None
+
+
+def reevaluate_field(field: Field, held: Collection[str]) -> Field | None:
+    """A field whose values a run has released, with its gate and its cases; None where nobody can tell any more.
+
+    A case that let something through lets the released value through, one that drops it drops it.
+    """
+    gate = None if field.collect_if is None else reduce_condition(field.collect_if, held)
+    if (field.collect_if is not None and gate is None) or not all(_is_decidable(case, held) for case in field.cases):
+        return None
+    cases = tuple(_decidable_cases(field, held))
+    last = _keep_or_drop(field.otherwise if field.cases else field.do)
+    if last == DROP and not cases:
+        return None if field.cases else field.model_copy(update={"collect_if": gate, "do": DROP})
+    if last != DROP and all(case.do != DROP for case in cases):
+        return field.model_copy(update={"collect_if": gate, "cases": (), "do": last, "otherwise": DROP})
+    return field.model_copy(update={"collect_if": gate, "cases": cases, "do": DROP, "otherwise": last})
+
+
+def _is_decidable(case: FieldCase, held: Collection[str]) -> bool:
+    """Whether it can be told where a case that drops decides."""
+    return case.do != DROP or set(fields_read_by_condition(case.when)) <= set(held)
+
+
+def _decidable_cases(field: Field, held: Collection[str]) -> Iterator[FieldCase]:
+    """The cases that can still be told."""
+    for case in field.cases:
+        when = reduce_condition(case.when, held)
+        if when is not None:
+            yield FieldCase(when=when, do=_keep_or_drop(case.do))
+
+
+def _keep_or_drop(do: Treatment) -> Treatment:
+    return DROP if do == DROP else (Keep(),)
+
+
+POLICY_METADATA: Final = b"minimize:policy"
+LINKING_TECHNIQUES: Final = ("pseudonymize", "tokenize")
+
+
+ColumnMetadata = Mapping[str, str]
+"""What a column says of itself: technique, leaves, category, key."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputPolicy:
+    """A policy for data as it is: raw, or released by a run.
+
+    linking_keys   the key of each column of pseudonyms or tokens
+    undecidable     the fields of which nobody can tell any more whether they may be collected
+    columns  what each released column says of itself; None for raw data
+    aggregated  whether its rows are groups
+    """
+
+    policy: Policy
+    linking_keys: Mapping[str, str]
+    undecidable: frozenset[str] = frozenset()
+    columns: Mapping[str, ColumnMetadata] | None = None
+    aggregated: bool = False
+
+    def records_model(self, asked: RecordsModel | None) -> RecordsModel:
+        """What the pipeline says of records: duplicates are gone after a run, and its condition is asked again."""
+        said = (asked or RecordsModel()).model_copy(update={"must_be": None, "partition_by": ()})
+        if self.columns is None:
+            return said
+        if self.aggregated:
+            return RecordsModel()
+        return said.model_copy(
+            update={"deduplicate": None, "collect_if": _reduce_record_condition(said.collect_if, self.columns)}
+        )
+
+
+def input_policy_for(policy: Policy, schema: pa.Schema) -> InputPolicy:
+    """The policy for data of this schema.
+
+    Of what a run released each column that the policy still releases is taken as it stands. Features, levels and conditions
+    are asked again; where a row no longer holds what a condition reads, nothing leaves by it. Raises ConfigurationError where
+    no column says whose the records are.
+    """
+    if POLICY_METADATA not in (schema.metadata or {}):
+        return InputPolicy(policy, {})
+    found = {key: told for key in policy.fields if (told := _leaf_metadata(schema, Pointer.parse(key))) is not None}
+    if policy.tenant not in found:
+        hint = "release the tenant's field as it is"
+        raise ConfigurationError("the output does not hold the tenant, so that nobody can be asked", hint=hint)
+    columns = {key: told for key, (_, told) in found.items()}
+    again = {key: reevaluate_field(policy.fields[key], _unchanged_fields(columns)) for key in found}
+    fields = {key: _released_field(again[key] or _drop_field(policy.fields[key]), *told) for key, told in found.items()}
+    own = {word: value if (value := getattr(policy, word)) in found else None for word in ("subject", "time", "record")}
+    whole = policy.records.model_copy(
+        update={"collect_if": _reduce_record_condition(policy.records.collect_if, columns)}
+    )
+    linked = {
+        key: last_key_name(told) for key, told in columns.items() if set(_techniques(told)) & set(LINKING_TECHNIQUES)
+    }
+    changed = policy.model_copy(update={"fields": fields, "records": whole, "never": (), **own})
+    return InputPolicy(changed, linked, frozenset(key for key, each in again.items() if each is None), columns)
+
+
+def _unchanged_fields(columns: Mapping[str, ColumnMetadata]) -> frozenset[str]:
+    """The fields whose values stand as they came in."""
+    return frozenset(key for key, told in columns.items() if set(_techniques(told)) == {"keep"})
+
+
+def _reduce_record_condition(condition: Condition | None, columns: Mapping[str, ColumnMetadata]) -> Condition | None:
+    """A condition on whole records; what can never be said to hold lets none through."""
+    return None if condition is None else reduce_condition(condition, _unchanged_fields(columns)) or NEVER
+
+
+def _drop_field(field: Field) -> Field:
+    return field.model_copy(update={"do": DROP, "cases": (), "otherwise": DROP, "collect_if": None})
+
+
+def _leaf_metadata(schema: pa.Schema, pointer: Pointer) -> tuple[pa.DataType, Mapping[str, str]] | None:
+    """The type of a leaf, and what its column says of it; None where it is not there."""
+    if pointer.top not in schema.names:
+        return None
+    kind: pa.DataType | None = None
+    with suppress(KeyError, ValueError, TypeError, IndexError, AttributeError):
+        kind = value_type(leaf_type(schema, pointer))
+    told = column_metadata(schema, pointer.top, "" if pointer.is_flat else str(pointer))
+    return None if kind is None or not told["technique"] else (kind, told)
+
+
+def column_metadata(schema: pa.Schema, column: str, behind: str = "") -> ColumnMetadata:
+    """What a column says of itself, or of the leaf `behind` its name."""
+    metadata = {name.decode(): text.decode() for name, text in (schema.field(column).metadata or {}).items()}
+    return {word: metadata.get(f"minimize:{word}{behind}", "") for word in ("technique", "leaves", "category", "key")}
+
+
+def _released_field(field: Field, kind: pa.DataType, told: Mapping[str, str]) -> Field:
+    changes = {
+        "type": policy_type(kind),
+        "role": _released_role(field.role, told["category"]),
+        "from_": (),
+        "in_aggregates": (),
+        "optional": True,
+    }
+    return field.model_copy(update=changes)
+
+
+def _released_role(role: Role, told: str) -> Role:
+    """An identifier that is only a pseudonym by now is no identifier; what is identified stays so."""
+    return "quasi" if role == "identifier" and told == "pseudonymized" else role
+
+
+def policy_type(kind: pa.DataType) -> str:
+    """The policy's word for a type."""
+    return f"decimal({kind.precision},{kind.scale})" if pa.types.is_decimal(kind) else str(type_family(kind))
+
+
+def _techniques(told: Mapping[str, str]) -> list[str]:
+    return told["technique"].split(",")
+
+
+def last_key_name(told: Mapping[str, str]) -> str:
+    """The name of the key that a column was made with last."""
+    return told["key"].split(",")[-1].partition("/")[0]
+
+
+_SETTING_KEYS: Final = ("tenant_id", "subject", "setting", "holder")
+_TENANT_WIDE_HOLDER: Final = "subject"
+"""The holder of a switch that counts for the whole tenant: nobody turns anything on by it."""
+
+
+def settings_for_output(
+    rows: SettingsRows | None, policy: Policy, entry: InputPolicy, keys: Keyring, at: datetime
+) -> SettingsRows | None:
+    """The settings as the rows of some data can be held against them, at a time; for raw data as they are."""
+    if rows is None or entry.columns is None or not _subject_rows(rows.table).num_rows:
+        return rows
+    wide = rows.table.filter(pc.is_null(rows.table["subject"]))
+    if entry.aggregated:
+        return SettingsRows(wide)
+    told = entry.columns.get(entry.policy.subject or "")
+    if told is not None and told["technique"] == "keep":
+        return rows
+    plain = type(rows) is SettingsRows
+    named = _subject_pseudonyms(rows.table, policy, told, keys, at) if told is not None and plain else None
+    own = _subject_rows(rows.table)
+    if named is not None:
+        place = own.schema.get_field_index("subject")
+        return SettingsRows(pa.concat_tables([wide, own.set_column(place, SETTINGS_SCHEMA.field("subject"), named)]))
+    return SettingsRows(pa.concat_tables([wide, _widen_to_tenants(own, policy.levels, at)]))
+
+
+@dataclass(frozen=True, slots=True)
+class _PinnedKeys:
+    """A keyring of which one version of a key counts."""
+
+    keys: Keyring
+    version: int
+
+    def bytes_of(self, name: str, version: int | None = None) -> bytes:
+        """The key's bytes. Raises KeyringError."""
+        return self.keys.bytes_of(name, self.version if version is None else version)
+
+    def version_of(self, name: str) -> int:
+        """The version that counts."""
+        return self.version
+
+
+def _subject_rows(table: pa.Table) -> pa.Table:
+    return table.filter(pc.is_valid(table["subject"]))
+
+
+def _subject_pseudonyms(
+    table: pa.Table, policy: Policy, told: ColumnMetadata, keys: Keyring, at: datetime
+) -> pa.Array | None:
+    """The subjects of settings as the data has them; None where that cannot be worked out."""
+    field = policy.fields[policy.subject or ""]
+    step = field.do[0] if len(field.do) == 1 and not field.cases else None
+    if not isinstance(step, Pseudonymize) or step.rotate is not None or step.per not in (None, policy.tenant):
+        return None
+    name, _, version = told["key"].partition("/")
+    if told["technique"] != step.name or name != step.key or not version.isdigit():
+        return None
+    own = _subject_rows(table)
+    columns = {} if step.per is None else {step.per: own["tenant_id"].combine_chunks()}
+    context = Context(field.key, at, _PinnedKeys(keys, int(version)), columns)
+    try:
+        return step.apply(own["subject"].combine_chunks(), context).values
+    except KeyringError:
+        return None
+
+
+def _widen_to_tenants(own: pa.Table, levels: Sequence[str], at: datetime) -> pa.Table:
+    """For each switch of a subject that is in force and not wide open: off, for the whole tenant."""
+    when = pa.scalar(at, SETTINGS_SCHEMA.field("valid_from").type)
+    seen = own.filter(pc.and_(pc.less_equal(own["valid_from"], when), pc.less_equal(own["recorded_at"], when)))
+    order = [("valid_from", "ascending"), ("recorded_at", "ascending")]
+    last = seen.sort_by(order).group_by(list(_SETTING_KEYS), use_threads=False)
+    found = last.aggregate([(name, "last") for name in ("value", "valid_from", "recorded_at")])
+    is_level, value = pc.equal(found["setting"], LEVEL_SETTING), found["value_last"]
+    open_ = pc.or_(
+        pc.and_(is_level, pc.equal(value, levels[-1] if levels else "")),
+        pc.and_(pc.invert(is_level), pc.equal(value, "on")),
+    )
+    shut = found.filter(pc.invert(open_))
+    columns = {
+        "tenant_id": shut["tenant_id"],
+        "subject": pa.nulls(shut.num_rows, pa.string()),
+        "setting": shut["setting"],
+        "value": pa.repeat("off", shut.num_rows),
+        "holder": pa.repeat(_TENANT_WIDE_HOLDER, shut.num_rows),
+        "valid_from": shut["valid_from_last"],
+        "recorded_at": shut["recorded_at_last"],
+    }
+    return pa.table({name: columns[name] for name in SETTINGS_SCHEMA.names}, schema=SETTINGS_SCHEMA)
+
+
+PERSONAL_ROLES = ("tenant", "time", "subject", "record")
+
+
+def read_groups(data: Any, name: str, keys: Keyring) -> pa.Table:
+    """The groups in force. Raises ConfigurationError where data is no output's folder."""
+    if not isinstance(data, str | os.PathLike) or not (Path(data) / RUNS).is_dir():
+        hint = "name its folder: nothing else can tell that small groups are not in it"
+        raise ConfigurationError(f"{name} is an aggregate, and is shared from the output that holds it", hint=hint)
+    return reader.read_output(Path(data), name, kms=find_kms(keys, data))
+
+
+def aggregate_model(job: Pipeline | None, name: str) -> AggregateModel:
+    """The aggregate as the pipeline defines it today. Raises ConfigurationError."""
+    known = {} if job is None else job.aggregates
+    if name not in known:
+        hint = "give the pipeline that defines it" if job is None else did_you_mean(name, known)
+        raise ConfigurationError(f"nobody defines the aggregate {name}", hint=hint)
+    return known[name]
+
+
+def aggregate_policy(policy: Policy, model: AggregateModel, schema: pa.Schema) -> InputPolicy:
+    """The policy of an aggregate's columns: a group like the field that it shows, a measure like the field that it is over.
+
+    What decided about single records has decided; what is asked of whole tenants is asked again. Raises ConfigurationError where
+    no group is the tenant.
+    """
+    shown = {label: policy.fields[key.field] for label, key in model.group_by.items()}
+    over = {label: policy.fields.get(measure.of or "") for label, measure in model.measures.items()}
+    columns = {label: field for label, field in {**shown, **over}.items() if _is_flat_column(schema, label)}
+    tenant = next((label for label, field in shown.items() if field.key == policy.tenant and label in columns), None)
+    if tenant is None:
+        hint = "group it by the tenant, too"
+        raise ConfigurationError("the aggregate does not tell tenants apart, so that nobody can be asked", hint=hint)
+    fields = {
+        label: _aggregate_column(label, schema, field, is_group=label in shown) for label, field in columns.items()
+    }
+    told = {label: column_metadata(schema, label) for label in shown if label in columns}
+    changes: dict[str, Any] = dict.fromkeys(PERSONAL_ROLES) | {"tenant": tenant, "retention": None, "never": ()}
+    features = {name: each.model_copy(update={"retention": None}) for name, each in policy.features.items()}
+    records = RecordsGate(feature=policy.records.feature, level=policy.records.level)
+    whole = policy.model_copy(update={**changes, "fields": fields, "features": features, "records": records})
+    linked = {
+        label: last_key_name(each)
+        for label, each in told.items()
+        if set(each["technique"].split(",")) & set(LINKING_TECHNIQUES)
+    }
+    return InputPolicy(whole, linked, frozenset(_undecidable_columns(columns)), told, aggregated=True)
+
+
+def reasons_against_aggregate(data: Any, name: str, model: AggregateModel, keys: Keyring) -> Iterator[RefusalReason]:
+    """Why the groups in force may not leave at all: they are not what was defined, or were let through too easily."""
+    found, below = check_aggregate(Path(data), name, keys)
+    if any(each.severity == "error" for each in found):
+        yield rule_reason("differs", f"{name} is not what its definition says", hint="minimize verify")
+    if below is not None and below < model.suppress.below:
+        message = f"groups stand there from {below} subjects on, and today it is {model.suppress.below}"
+        yield rule_reason("threshold", message, hint="run its dates again")
+
+
+def _is_flat_column(schema: pa.Schema, label: str) -> bool:
+    """A histogram stays: cells of a nested column cannot be told apart by a manifest."""
+    return label in schema.names and not pa.types.is_nested(schema.field(label).type)
+
+
+def _aggregate_column(label: str, schema: pa.Schema, field: Field | None, *, is_group: bool) -> Field:
+    kind = policy_type(schema.field(label).type)
+    if field is None:
+        return Field(key=label, type=kind, do=(Keep(),), optional=True)
+    there = is_released(field) or (not is_group and bool(field.in_aggregates)) or _is_distinct_count(schema, label)
+    return Field(
+        key=label,
+        type=kind,
+        role="quasi" if is_group and field.role == "identifier" else "plain",
+        do=(Keep(),) if there else DROP,
+        feature=field.feature,
+        level=field.level,
+        purposes=field.purposes,
+        optional=True,
+    )
+
+
+def _is_distinct_count(schema: pa.Schema, label: str) -> bool:
+    """How many differ shows none of them."""
+    return (schema.field(label).metadata or {}).get(b"minimize:measure") == b"count_distinct"
+
+
+def _undecidable_columns(columns: Mapping[str, Field | None]) -> Iterator[str]:
+    """The columns of which settings decided record by record: that cannot be asked of groups again."""
+    for label, field in columns.items():
+        conditions = () if field is None else (field.collect_if, *(case.when for case in field.cases))
+        if any(_reads_settings(condition) for condition in conditions if condition is not None):
+            yield label
+
+
+def _reads_settings(condition: Condition) -> bool:
+    return any(isinstance(atom, FeatureOn | LevelAtLeast) for atom in atoms(condition))

@@ -1,0 +1,307 @@
+"""Subject correction (`subject correct`): corrected values in the form that a file has, and the correction itself.
+
+The corrected value goes through the policy that the file was written under. If its form cannot be told from the file alone
+(cases, values that depend on others, `top`), the old value is removed until the date is run again. Later runs use the corrected
+value, and recipients are notified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.arrow.nested import leaf
+from minimize.arrow.pointers import Pointer
+from minimize.errors import ConfigurationError, call_redacted
+from minimize.governance.output_file import EventTimeBounds, WritingRun
+from minimize.governance.retention.affected_subjects import AffectedSubjects
+from minimize.governance.retention.execute import PlanExecution
+from minimize.governance.retention.file_instructions import RewriteRequest
+from minimize.governance.retention.identifier_forms import pinned_keyring
+from minimize.governance.retention.removal_plan import DueFile, RemovalPlan, count_due, plan_removal
+from minimize.governance.retention.verdict import BatchVerdict
+from minimize.governance.subjects.disclosures import disclosures_by_recipient, disclosures_of, load_disclosures
+from minimize.governance.subjects.outputs import SearchableOutput, find_outputs
+from minimize.governance.subjects.requests import (
+    REQUEST_ID_LENGTH,
+    DataSubject,
+    next_step,
+    record_steps,
+    request_deadline,
+)
+from minimize.governance.subjects.search import FileSearch, SubjectRecords, SubjectSearch
+from minimize.governance.workspace import Workspace
+from minimize.keys import Keyring, find_kms
+from minimize.keys.parquet_encryption import unless_shredded
+from minimize.ledger import AuditEvent, Resource, current_actor
+from minimize.ledger.ledger import Ledger
+from minimize.ledger.subject_tokens import find_known_token, subject_token, token_secrets, token_versions
+from minimize.output.stored_file import StoredFile, open_stored_file
+from minimize.policy.fields import treatments_of
+from minimize.policy.model import Field, Policy
+from minimize.policy.pipeline import Pipeline
+from minimize.receipts import Receipt
+from minimize.sources.types import arrow_type, parse_text
+from minimize.stages.chains import run_chain
+from minimize.stages.corrections import correctable_fields, seal_value
+from minimize.stores import LocationLike, local_path
+from minimize.techniques import Context, Technique
+
+if TYPE_CHECKING:
+    from minimize.ledger.subject_requests import SubjectRequestStep
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplacementValue:
+    """What stands for a field: the value in its released form, or nothing where that cannot be told from the file alone.
+
+    fills  whether it stands also where nothing stood: not where a gate may have been closed
+    """
+
+    value: pa.Scalar | None = field(repr=False)
+    fills: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectionJudge:
+    """Says of each batch of a file what stands in place of a subject's values."""
+
+    pointers: Mapping[str, Pointer]
+    affected: AffectedSubjects
+    clock: EventTimeBounds | None
+    corrected: Mapping[str, ReplacementValue] = field(repr=False)
+
+    @classmethod
+    def for_file(
+        cls,
+        written: WritingRun,
+        stored: StoredFile,
+        subject: DataSubject,
+        values: Mapping[str, str | None],
+        now: datetime,
+        keys: Keyring,
+    ) -> Iterator[CorrectionJudge]:
+        """The judging of a file; none where it holds none of the fields, or nobody can be looked for in it."""
+        policy = written.policy
+        look = FileSearch(written.output, policy, str(policy.subject), stored, keys)
+        if policy.subject is None or look.obstacle(knows_tenants=True):
+            return
+        shown = [name for name in values if name in look.pointers]
+        whose = look.affected(subject, [str(subject.tenant)])
+        if shown and whose.subject_forms:
+            made = {name: _corrected_value(policy, name, values[name], subject, stored, now, keys) for name in shown}
+            yield cls(look.pointers, whose, look.clock, made)
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that are looked at."""
+        places = (self.pointers[name].top for name in self.corrected)
+        deciding = (each.top for each in (self.affected.tenant, self.affected.subject) if each is not None)
+        return sorted({*places, *deciding})
+
+    def __call__(self, batch: pa.RecordBatch) -> BatchVerdict:
+        """What stands instead, and what goes where that cannot be told."""
+        mine = self.affected.affects(batch, np.zeros(batch.num_rows, np.int64))
+        instead: dict[str, pa.Array] = {}
+        closed: dict[str, Bools] = {}
+        for name, made in self.corrected.items() if mine.any() else ():
+            values = _plain(leaf(batch, self.pointers[name]).values)
+            there = np.asarray(values.is_valid())
+            if made.value is None:
+                closed[name] = mine & there
+            else:
+                mask = pa.array(mine if made.fills else mine & there)
+                instead[name] = pc.if_else(mask, made.value.cast(values.type), values)
+        return BatchVerdict(removed_values=closed, replacements=instead)
+
+
+def _corrected_value(
+    policy: Policy, name: str, text: str | None, subject: DataSubject, stored: StoredFile, now: datetime, keys: Keyring
+) -> ReplacementValue:
+    """The value as the policy of the file releases it."""
+    field_ = policy.fields[name]
+    steps = _single_chain(field_, policy)
+    if steps is None or text is None:
+        return ReplacementValue(None, fills=False)
+    type_ = arrow_type(field_.type)
+    values = pa.array([text if field_.type == "string" else parse_text(text, field_.type)], type_)
+    columns = {} if policy.tenant is None else {policy.tenant: pa.array([subject.tenant])}
+    context = Context(name, now, pinned_keyring(keys, stored.whole, field_.pointer), columns)
+    value = run_chain(steps, values, context).values[0]
+    return ReplacementValue(value if value.is_valid else None, fills=not field_.is_gated)
+
+
+def _single_chain(field_: Field, policy: Policy) -> Sequence[Technique] | None:
+    """The one chain of a field that asks for nothing but its tenant; None where there is none."""
+    ways = list(treatments_of(field_))
+    chain = ways[0] if len(ways) == 1 else "drop"
+    if isinstance(chain, str):
+        return None
+    steps = [step for step in chain if isinstance(step, Technique)]
+    simple = len(steps) == len(chain) and not any(step.needs_time or step.reads() - {policy.tenant} for step in chain)
+    return steps if simple else None
+
+
+def _plain(values: pa.Array) -> pa.Array:
+    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
+
+
+CORRECTION_KIND: Final = "correct"
+ValuesByField = Mapping[str, str | None]
+"""By field the right value as it would come in; None for none at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What is corrected, or was: per output what changes, the recipients to be told, the receipts and the request."""
+
+    plans: Mapping[str, RemovalPlan]
+    notices: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    receipts: tuple[Receipt, ...] = ()
+    request: str | None = None
+
+    @property
+    def values(self) -> int:
+        """How many values."""
+        return sum(sum(each.values.values()) for plan in self.plans.values() for each in plan.due)
+
+    def as_json(self) -> dict[str, Any]:
+        """The correction as `subject correct --json` prints it."""
+        return {
+            "values": self.values,
+            "outputs": {name: plan.as_json() for name, plan in self.plans.items()},
+            "notices": {name: list(acts) for name, acts in self.notices.items()},
+            "receipts": [each.run_id for each in self.receipts],
+            "request": self.request,
+        }
+
+
+def correct_subject(
+    subject: DataSubject,
+    values: ValuesByField,
+    house: Workspace,
+    now: datetime,
+    *,
+    named: Sequence[LocationLike] = (),
+    yes: bool = False,
+) -> Correction:
+    """Puts values of a subject right in every output, and in whatever is run later; without `yes` only the plan is made.
+
+    Takes the subject with its tenant, and the values by field. They hold for what happened up to now: later records come from
+    where it was corrected, too. Raises ConfigurationError for a tenant that is not named, a field that no policy lets anybody
+    correct, or a value that is none of its type (never naming it); and what a rewrite raises.
+    """
+    if subject.id is None or subject.tenant is None or subject.field is not None:
+        raise ConfigurationError("a correction is about one subject of one tenant", hint="give one ID and --tenant T")
+    with house.open_ledger(create=yes) as ledger:
+        made = _CorrectionRun(ledger, house, house.keyring(), subject, values, now, find_outputs(ledger, named)[0])
+        made.check()
+        found = Correction(made.plans(), made.notices())
+        return made.execute(found) if yes else found
+
+
+@dataclass(frozen=True)
+class _CorrectionRun:
+    ledger: Ledger
+    house: Workspace
+    keys: Keyring = field(repr=False)
+    subject: DataSubject
+    values: ValuesByField = field(repr=False)
+    now: datetime
+    outputs: tuple[SearchableOutput, ...] = ()
+
+    def check(self) -> None:
+        """Raises ConfigurationError for a field that cannot be corrected, or a value that is none of its type."""
+        policies = [self._job(output).policy for output in self.outputs]
+        for name, value in self.values.items():
+            types = {policy.fields[name].type for policy in policies if name in set(correctable_fields(policy))}
+            if not types:
+                raise ConfigurationError(
+                    f"no policy has a column {name} that can be corrected", hint="is it spelled so?"
+                )
+            if value is not None and any(type_ != "string" and parse_text(value, type_) is None for type_ in types):
+                raise ConfigurationError(f"the value is no {' or '.join(sorted(types))}", hint=f"{name} is one")
+
+    def plans(self) -> dict[str, RemovalPlan]:
+        """Per output what changes."""
+        found = {str(output.folder): plan_removal(self.now, list(self._due_files(output))) for output in self.outputs}
+        return {name: plan for name, plan in found.items() if plan.due}
+
+    def notices(self) -> dict[str, list[str]]:
+        """The recipients that got records of the subject, with the disclosures: as he came in, or in a form that outputs have."""
+        told = load_disclosures(self.ledger)
+        held = SubjectSearch(self.subject, self.keys).find(self.outputs) if told else ()
+        forms = {form for each in held if isinstance(each, SubjectRecords) for form in each.subjects}
+        return disclosures_by_recipient(disclosures_of(told, self.subject, (), self.keys, forms))
+
+    def execute(self, found: Correction) -> Correction:
+        """The correction, carried out; recorded before anything is changed."""
+        request = self._recorded()
+        made = tuple(receipt for output in self.outputs for receipt in self._carried_out(output))
+        step = next_step(request, "done", self.now, receipts=[each.run_id for each in made], recalls=found.notices)
+        record_steps(self.ledger, self.house, [step], self.now)
+        return replace(found, receipts=made, request=request.id[:REQUEST_ID_LENGTH])
+
+    def _recorded(self) -> SubjectRequestStep:
+        from minimize.ledger.subject_requests import (
+            RecordedCorrection,
+            SubjectRequestStep,
+            read_corrections,
+            record_corrections,
+        )
+
+        tenant, id_, who = str(self.subject.tenant), str(self.subject.id), current_actor().user or ""
+        known = {row.subject for row in read_corrections(self.ledger) if row.tenant_id == tenant}
+        token = find_known_token(token_secrets(self.keys, token_versions(known)), tenant, id_, known)
+        token = token or subject_token(self.keys, tenant, id_)
+        rows = [
+            RecordedCorrection(tenant, token, name, seal_value(self.keys, token, name, value), self.now, self.now, who)
+            for name, value in self.values.items()
+        ]
+        resources = tuple(Resource(name, "correction", f"subjects/{tenant}/{token}/{name}") for name in self.values)
+        event = AuditEvent(
+            component="subjects",
+            category="subjects",
+            activity="subject",
+            operation=CORRECTION_KIND,
+            actor=current_actor(),
+            time=self.now,
+            resources=resources,
+        )
+        record_corrections(self.ledger, rows, event, self.keys)
+        request = SubjectRequestStep(
+            CORRECTION_KIND, tenant, token, self.now, request_deadline(False, self.now), "open", "{}", self.now, who
+        )
+        record_steps(self.ledger, self.house, [request], self.now)
+        return request
+
+    def _due_files(self, output: SearchableOutput) -> Iterator[DueFile]:
+        for written, file in output.files():
+            kms = find_kms(self.keys, local_path(output.folder))
+            stored = unless_shredded(partial(open_stored_file, output.folder, file.path, kms))
+            if stored is None:
+                continue
+            for judging in CorrectionJudge.for_file(written, stored, self.subject, self.values, self.now, self.keys):
+                counts = count_due(judging, stored, judging.columns)
+                changed = {key: each.gated + each.changed for key, each in counts.fields.items()}
+                yield DueFile(file, written, judging, values={key: count for key, count in changed.items() if count})
+
+    def _carried_out(self, output: SearchableOutput) -> tuple[Receipt, ...]:
+        job = self._job(output)
+        asked = RewriteRequest(output.folder, job.policy, self.now, self.keys)
+        plan = plan_removal(self.now, call_redacted(lambda: list(self._due_files(output))))
+        carrying = PlanExecution(asked, job, at_given=False, ledger=self.house.ledger, kind=CORRECTION_KIND)
+        return call_redacted(lambda: carrying.execute(plan)) if plan.due else ()
+
+    def _job(self, output: SearchableOutput) -> Pipeline:
+        return output.pipeline_of_today()

@@ -1,0 +1,460 @@
+"""Subject deletion (`subject delete`, `subject restrict`): leftovers in dictionaries, the deletion, its execution.
+
+The request and its events are recorded first. If a deletion stops, the same command continues it: a run that starts later gates
+what happened before, and an output in which nothing is due is skipped. `restrict` exports first; what could not be exported is
+not deleted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from minimize.arrow.nested import leaf
+from minimize.arrow.pointers import Pointer
+from minimize.errors import CheckFailed, ConfigurationError, MinimizeError, call_redacted
+from minimize.governance.output_file import source_read_times
+from minimize.governance.retention.event_admin import NewEvent, add_events
+from minimize.governance.retention.execute import PlanExecution
+from minimize.governance.retention.expire import ResolvedExpiry
+from minimize.governance.retention.file_instructions import RewriteRequest
+from minimize.governance.retention.lifecycle_events import RetentionEvent, ledger_events
+from minimize.governance.retention.removal_plan import DueFile, RemovalPlan
+from minimize.governance.subjects.disclosures import disclosures_by_recipient, disclosures_of, load_disclosures
+from minimize.governance.subjects.export import EXPORT_FORMATS, SubjectExport, export_subjects
+from minimize.governance.subjects.outputs import ON_ANOTHER_MACHINE, SearchableOutput, UnreachableOutput, find_outputs
+from minimize.governance.subjects.requests import (
+    REQUEST_ID_LENGTH,
+    DataSubject,
+    next_step,
+    open_requests,
+    record_steps,
+    request_deadline,
+)
+from minimize.governance.subjects.search import (
+    SearchOutcome,
+    SubjectRecords,
+    SubjectSearch,
+    UnsearchableFile,
+    check_fields,
+    check_tenants,
+    identify_form,
+)
+from minimize.governance.subjects.view import view_subjects
+from minimize.governance.workspace import Workspace
+from minimize.keys import Keyring, find_kms
+from minimize.keys.parquet_encryption import open_parquet
+from minimize.ledger import current_actor
+from minimize.ledger.ledger import Ledger, tenants_named
+from minimize.ledger.subject_tokens import subject_token
+from minimize.output.reader import load_receipts
+from minimize.output.stored_file import open_stored_file
+from minimize.policy.pipeline import Pipeline
+from minimize.receipts import Receipt
+from minimize.runs.erasures import store_erasures
+from minimize.runs.ledger_check import check_open_ledger
+from minimize.stores import LocationLike, local_path
+
+if TYPE_CHECKING:
+    from minimize.ledger.subject_requests import SubjectRequestStep
+
+
+def files_with_leftovers(
+    outputs: Iterable[SearchableOutput], paths: Iterable[str], keys: Keyring, fields: Collection[str] = ()
+) -> Iterator[str]:
+    """Of files that were written anew those whose dictionaries hold a subject (or an id of a field) that no record has."""
+    wanted = frozenset(paths)
+    for output in outputs:
+        for written, file in output.files():
+            names = {written.policy.subject, *fields} & written.policy.fields.keys() if file.path in wanted else set()
+            if any(_has_leftover(output, file.path, Pointer.parse(str(name)), keys) for name in names):
+                yield file.path
+
+
+def _has_leftover(output: SearchableOutput, path: str, subject: Pointer, keys: Keyring) -> bool:
+    """Whether a row group has an entry in the dictionary of its subjects that no record uses."""
+    kms = find_kms(keys, local_path(output.folder))
+    stored = open_stored_file(output.folder, path, kms)
+    if subject.top not in stored.schema.names:
+        return False
+    if subject.is_flat:
+        file = open_parquet(output.folder / path, kms, read_dictionary=[subject.top], name=path)
+        stored = replace(stored, file=file, coded=True)
+    groups = range(stored.file.metadata.num_row_groups)
+    return any(_has_unused_entry(stored.column(subject.top, group), subject) for group in groups)
+
+
+def _has_unused_entry(batches: Iterable[pa.RecordBatch], subject: Pointer) -> bool:
+    """Whether a dictionary that is handed on, and may grow, from batch to batch has an entry that none of them uses."""
+    known: pa.Array = pa.array([])
+    used = np.zeros(0, np.bool_)
+    for values in (leaf(batch, subject).values for batch in batches):
+        if not pa.types.is_dictionary(values.type):
+            return False
+        goes_on = len(known) > 0 and values.dictionary.slice(0, len(known)).equals(known)
+        if not goes_on and not used.all():
+            return True
+        known, before = values.dictionary, used if goes_on else used[:0]
+        used = np.append(before, np.zeros(len(known) - len(before), np.bool_))
+        used[values.indices.drop_null().to_numpy()] = True
+    return not bool(used.all())
+
+
+FILES_PER_PORTION: Final = 32
+"""Files that are published together: stopped in between, no more of them is done again."""
+RecallsByRecipient = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """What is deleted, or was.
+
+    subjects      each subject with its tenant, once for each tenant in which it stands
+    plans      per output what goes
+    receipts   of what was done
+    recalls    per subject and recipient the disclosures that it has to delete
+    unsearchable      files in which nobody can be looked for
+    unreachable  outputs that cannot be reached from here
+    requests   the names of the requests
+    resumed    how many of the subjects have a request that an earlier command began and did not finish
+    """
+
+    subjects: tuple[DataSubject, ...] = field(repr=False)
+    plans: Mapping[str, RemovalPlan]
+    recalls: Mapping[DataSubject, RecallsByRecipient] = field(default_factory=dict, repr=False)
+    unsearchable: tuple[UnsearchableFile, ...] = ()
+    unreachable: tuple[UnreachableOutput, ...] = ()
+    receipts: tuple[Receipt, ...] = ()
+    requests: tuple[str, ...] = ()
+    resumed: int = 0
+
+    @property
+    def rows(self) -> int:
+        """How many records."""
+        return sum(sum(each.gated.values()) for plan in self.plans.values() for each in plan.due)
+
+    @property
+    def stays(self) -> dict[str, dict[str, list[str]]]:
+        """Per output the aggregates, by date, that keep figures: they could not be counted anew, or rows of them are deferred."""
+        found: dict[str, dict[str, list[str]]] = {}
+        for receipt in self.receipts:
+            for name, dates in (receipt.stays or {}).items():
+                found.setdefault(receipt.pipeline, {}).setdefault(name, []).extend(dates)
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        """The deletion as `subject delete --json` prints it."""
+        return {
+            "subjects": len(self.subjects),
+            "rows": self.rows,
+            "outputs": {name: plan.as_json() for name, plan in self.plans.items()},
+            "recalls": merge_recalls(self.recalls.values()),
+            "stays": self.stays,
+            "not_searched": [{"file": each.file.path, "why": each.reason} for each in self.unsearchable],
+            "not_reached": [{"output": each.folder, "why": each.reason} for each in self.unreachable],
+            "receipts": [each.run_id for each in self.receipts],
+            "requests": list(self.requests),
+        }
+
+
+def split_plan(plan: RemovalPlan, files: int = FILES_PER_PORTION) -> Iterator[RemovalPlan]:
+    """A plan in parts that are published one after the other: whole dates, of so many files or one more date each.
+
+    What an aggregate was counted from that waited for late rows must go at once, so that such a plan stays whole.
+    """
+    part: list[DueFile] = []
+    for _, of_date in groupby(sorted(plan.due, key=lambda due: due.date or ""), key=lambda due: due.date):
+        part += of_date
+        if len(part) >= files and not plan.late_days:
+            yield replace(plan, due=tuple(part))
+            part = []
+    if part:
+        yield replace(plan, due=tuple(part))
+
+
+def request_outcome(step: SubjectRequestStep, receipts: Sequence[str], recalls: RecallsByRecipient) -> dict[str, Any]:
+    """What a request came to, with what it came to before it was gone on with."""
+    before = json.loads(step.body)
+    told = merge_recalls([before.get("recalls", {}), recalls])
+    return {"receipts": [*before.get("receipts", []), *receipts], "recalls": told}
+
+
+def merge_recalls(recalls: Iterable[RecallsByRecipient]) -> dict[str, list[str]]:
+    """The disclosures of several subjects, by recipient, each once."""
+    found: dict[str, set[str]] = {}
+    for each in recalls:
+        for recipient, disclosures in each.items():
+            found.setdefault(recipient, set()).update(disclosures)
+    return {name: sorted(acts) for name, acts in sorted(found.items())}
+
+
+ERASURE_KIND: Final = "erasure"
+
+
+def delete_subjects(
+    subjects: Sequence[DataSubject],
+    house: Workspace,
+    now: datetime,
+    *,
+    named: Sequence[LocationLike] = (),
+    yes: bool = False,
+    unseen: bool = False,
+    allow_unreached: bool = False,
+) -> Deletion:
+    """Deletes what is held of these subjects in every output; without `yes` only the plan is made.
+
+    A subject without a tenant is sought in every tenant that is known; one that is named by another field than the policy's
+    subject takes with him the records that hold his identifier. Raises ConfigurationError for a field that no policy has, a
+    form that only outputs have, or a tenant that nothing names, unless it is `unseen`; CheckFailed if records are left
+    afterwards, or if an output of this machine cannot be reached, unless that is allowed because it is gone for good; and what
+    `expire` raises: then the request stays open, and the same command goes on with it.
+    """
+    with house.open_ledger(create=yes) as ledger:
+        found = find_outputs(ledger, named)
+        made = _DeletionRun(house, ledger, house.keyring(), now, *found)
+        check_fields(subjects, found[0])
+        if not unseen:
+            check_tenants(subjects, found[0], made.keys, tenants_named(ledger))
+        whose = tuple(dict.fromkeys(one for each in subjects for one in made.in_each_tenant(each)))
+        made = replace(made, open_requests=open_requests(ledger, made.keys, "delete", whose))
+        plan = made.plan(whose)
+        return made.execute(plan, allow_unreached=allow_unreached) if yes else plan
+
+
+@dataclass(frozen=True)
+class _DeletionRun:
+    house: Workspace
+    ledger: Ledger
+    keys: Keyring = field(repr=False)
+    now: datetime
+    outputs: tuple[SearchableOutput, ...] = ()
+    unreachable: tuple[UnreachableOutput, ...] = ()
+    open_requests: Mapping[DataSubject, SubjectRequestStep] = field(default_factory=dict, repr=False)
+
+    def in_each_tenant(self, subject: DataSubject) -> Iterator[DataSubject]:
+        """The subject in each tenant in which it stands."""
+        if subject.is_form:
+            yield from self._identify_form(subject)
+            return
+        if subject.tenant is not None:
+            yield subject
+            return
+        known = tenants_named(self.ledger) | self._tenants_in_files(subject)
+        there = [one for one in (replace(subject, tenant=name) for name in sorted(known)) if self._holds(one)]
+        if not there:
+            raise ConfigurationError(
+                "somebody who is named stands in no output, and no tenant is given",
+                hint="--tenant T; then what arrives late of him is kept out, too",
+            )
+        yield from there
+
+    def plan(self, whose: Sequence[DataSubject]) -> Deletion:
+        """What goes, who has to be told, and where nobody can be looked for."""
+        events = tuple(map(self._event, whose))
+        plans = {str(output.folder): self._expiry(output, events)[0].plan() for output in self.outputs}
+        due = {name: plan for name, plan in plans.items() if plan.due}
+        blind, resumed = tuple(self._unsearchable(whose)), len(self.open_requests.keys() & set(whose))
+        return Deletion(tuple(whose), due, self._recalls(whose), blind, self.unreachable, resumed=resumed)
+
+    def execute(self, plan: Deletion, *, allow_unreached: bool = False) -> Deletion:
+        """The deletion, carried out: recorded first, then output by output, then looked for once more.
+
+        Raises RefusedError before anything is recorded if the ledger is not the one that the receipts of an output name.
+        """
+        for output in self.outputs:
+            check_open_ledger(self.ledger, output.chain)
+        steps = [self._request(each, plan.recalls[each]) for each in plan.subjects]
+        record_steps(self.ledger, self.house, [each for each in steps if each.asked_at == self.now], self.now)
+        self._record_events(plan.subjects)
+        made: list[Receipt] = []
+        wrong: MinimizeError | None = None
+        try:
+            self._store_lists()
+            for output in self.outputs:
+                made.extend(self._carried_out(output, plan))
+            self._check(plan.subjects, made)
+            if not allow_unreached:
+                self._check_reached()
+        except MinimizeError as error:
+            wrong = error
+        new = [each.run_id for each in made]
+        body = {
+            step: request_outcome(step, new, recalls)
+            for step, recalls in zip(steps, plan.recalls.values(), strict=True)
+        }
+        if wrong is not None:
+            failed = [next_step(step, "failed", self.now, error=wrong.code, **body[step]) for step in steps]
+            record_steps(self.ledger, self.house, failed, self.now)
+            raise wrong
+        done = [next_step(step, "done", self.now, **body[step]) for step in steps]
+        record_steps(self.ledger, self.house, done, self.now)
+        return replace(plan, receipts=tuple(made), requests=tuple(each.id[:REQUEST_ID_LENGTH] for each in steps))
+
+    def _carried_out(self, output: SearchableOutput, made: Deletion) -> Iterator[Receipt]:
+        """What was planned, portion by portion; planned anew where something was published meanwhile."""
+        chain = load_receipts(output.folder)
+        expiry, job = self._expiry(replace(output, chain=chain), [self._event(each) for each in made.subjects])
+        same = len(chain) == len(output.chain)
+        plan = made.plans.get(str(output.folder), RemovalPlan(self.now)) if same else call_redacted(expiry.plan)
+        carrying = PlanExecution(expiry.request, job, at_given=False, ledger=self.house.ledger, kind="delete")
+        for each in split_plan(plan):
+            yield from call_redacted(partial(carrying.execute, each))
+
+    def _check(self, whose: Sequence[DataSubject], made: Sequence[Receipt]) -> None:
+        """Raises CheckFailed where a record is left, or a dictionary of what was written anew knows somebody who has none."""
+        now, events = (
+            tuple(replace(each, chain=load_receipts(each.folder)) for each in self.outputs),
+            [*map(self._event, whose)],
+        )
+        left = {each.file.path for output in now for each in self._expiry(output, events)[0].plan().due}
+        new = [file.path for each in made for one in each.outputs.values() for file in one.files]
+        left |= set(files_with_leftovers(now, new, self.keys, {each.field for each in whose if each.field is not None}))
+        left |= {
+            held.file.path
+            for each in whose
+            for held in self._search(each).find(now)
+            if self._is_part_of_request(held, each)
+        }
+        if left:
+            hint = "a run may have published meanwhile: the same command goes on"
+            raise CheckFailed(f"{len(left)} files still hold records of somebody who was deleted", hint=hint)
+
+    def _check_reached(self) -> None:
+        """Raises CheckFailed if an output of this machine could not be reached: it may still hold records."""
+        missed = [each.folder for each in self.unreachable if each.reason != ON_ANOTHER_MACHINE]
+        if missed:
+            hint = "bring it back, and run the same command; if it is gone for good: --allow-unreached (allow_unreached=True)"
+            raise CheckFailed(
+                f"{len(missed)} outputs that the ledger knows were not reached: {', '.join(missed)}", hint=hint
+            )
+
+    def _is_part_of_request(self, held: SearchOutcome, subject: DataSubject) -> bool:
+        """Whether records that a search found are part of the request; what was collected of the subject since is not."""
+        if not isinstance(held, SubjectRecords):
+            return False
+        asked = self._expiry(held.output, ())[0].request
+        return held.since is None or held.since <= asked.event_reach(self._event(subject), held.date)
+
+    def _record_events(self, whose: Sequence[DataSubject]) -> None:
+        """Puts down that they are gone, so that no run brings them back."""
+        wishes = [NewEvent(str(each.tenant), ERASURE_KIND, each.id, self._reach(each), each.field) for each in whose]
+        add_events(wishes, replace(self.house, keys=self.keys), self.now)
+
+    def _store_lists(self) -> None:
+        """Stores the erasures with every output. Raises OutputError: a request is not done before."""
+        from minimize.ledger.lifecycle_events import read_lifecycle_events
+
+        rows = read_lifecycle_events(self.ledger)
+        for output in self.outputs:
+            store_erasures(output.folder, rows, self.keys)
+
+    def _request(self, subject: DataSubject, recalls: RecallsByRecipient) -> SubjectRequestStep:
+        """The request of a subject that is to be gone on with, else a new one."""
+        from minimize.ledger.subject_requests import SubjectRequestStep
+
+        if subject in self.open_requests:
+            return self.open_requests[subject]
+        tenant, id_ = str(subject.tenant), subject.id
+        token = None if id_ is None else subject_token(self.keys, tenant, id_, field=subject.field)
+        due, who = request_deadline(subject.is_tenant, self.now), current_actor().user or ""
+        body = json.dumps({"recalls": recalls}, sort_keys=True)
+        return SubjectRequestStep("delete", tenant, token, self.now, due, "open", body, self.now, who)
+
+    def _reach(self, subject: DataSubject) -> datetime:
+        """Up to when his records go: what happened after he asked is not part of it."""
+        return self.open_requests[subject].asked_at if subject in self.open_requests else self.now
+
+    def _expiry(self, output: SearchableOutput, events: Sequence[RetentionEvent]) -> tuple[ResolvedExpiry, Pipeline]:
+        job = output.pipeline_of_today()
+        known = tuple(
+            each for each in ledger_events(self.ledger.address, self.keys, events) if each.kind == ERASURE_KIND
+        )
+        read = source_read_times(output.chain)
+        asked = RewriteRequest(
+            output.folder,
+            job.policy,
+            self.now,
+            self.keys,
+            tuple(events),
+            by_age=False,
+            earlier_events=known,
+            read_times=read,
+            retentions=job.own_retentions,
+        )
+        return ResolvedExpiry(asked, job, output.chain, output.policies), job
+
+    def _event(self, subject: DataSubject) -> RetentionEvent:
+        return RetentionEvent(
+            str(subject.tenant), ERASURE_KIND, self._reach(subject), subject.id, named_by=subject.field
+        )
+
+    def _recalls(self, whose: Sequence[DataSubject]) -> dict[DataSubject, RecallsByRecipient]:
+        """Per subject and recipient the disclosures that name it, in the form that came in, or one that an output has."""
+        told = load_disclosures(self.ledger)
+        forms = self._forms(whose) if told else {}
+        return {
+            each: disclosures_by_recipient(disclosures_of(told, each, (), self.keys, forms.get(each, ())))
+            for each in whose
+        }
+
+    def _forms(self, whose: Sequence[DataSubject]) -> dict[DataSubject, frozenset[str]]:
+        sought = ((each, list(self._search(each).find(self.outputs))) for each in whose)
+        return {
+            each: frozenset(form for one in found if isinstance(one, SubjectRecords) for form in one.subjects)
+            for each, found in sought
+        }
+
+    def _unsearchable(self, whose: Sequence[DataSubject]) -> Iterator[UnsearchableFile]:
+        """The files in which none of them can be looked for."""
+        firsts = {(each.is_tenant, each.field): each for each in reversed(whose)}
+        blind = (one for each in firsts.values() for one in self._search(each).unsearchable(self.outputs))
+        yield from {(one.output.folder, one.file.path, one.reason): one for one in blind}.values()
+
+    def _identify_form(self, subject: DataSubject) -> Iterator[DataSubject]:
+        """Whoever stands behind a form, in each tenant; a pseudonym opens for nobody."""
+        found = [each for each in self._search(subject).find(self.outputs) if isinstance(each, SubjectRecords)]
+        there = dict.fromkeys(one for each in found for one in identify_form(each, self.keys))
+        if not there:
+            hint = "`subject view --form` shows what is held; delete by the id, so that what arrives late is kept out"
+            raise ConfigurationError("nobody can tell who stands behind a pseudonym", hint=hint)
+        yield from there
+
+    def _holds(self, subject: DataSubject) -> bool:
+        return any(isinstance(each, SubjectRecords) for each in self._search(subject).find(self.outputs))
+
+    def _tenants_in_files(self, subject: DataSubject) -> frozenset[str]:
+        """The tenants that files show beside the subject."""
+        held = (each for each in self._search(subject).find(self.outputs) if isinstance(each, SubjectRecords))
+        return frozenset(name for each in held for name in each.tenants)
+
+    def _search(self, subject: DataSubject) -> SubjectSearch:
+        return SubjectSearch(subject, self.keys, tenants_named(self.ledger))
+
+
+def restrict_subjects(
+    subjects: Sequence[DataSubject],
+    folder: Path,
+    house: Workspace,
+    now: datetime,
+    *,
+    named: Sequence[LocationLike] = (),
+    formats: Collection[str] = EXPORT_FORMATS,
+    redact: Collection[str] = (),
+    unseen: bool = False,
+) -> tuple[tuple[SubjectExport, ...], Deletion]:
+    """Exports what is held of these subjects into a new folder, then deletes it.
+
+    Takes and raises what `export_subjects` and `delete_subjects` do; nothing is deleted where the export failed.
+    """
+    found = view_subjects(subjects, house, now, named=named)
+    exported = export_subjects(found, folder, house, formats=formats, redact=redact)
+    return exported, delete_subjects(subjects, house, now, named=named, yes=True, unseen=unseen)

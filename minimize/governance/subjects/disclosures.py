@@ -1,0 +1,102 @@
+"""Disclosures of a subject: the acts of sharing whose tokens name the subject, and their recipients."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from minimize.governance.sharing.payload import disclosure_token
+from minimize.governance.subjects.requests import DataSubject
+from minimize.identifiers import exact_and_folded
+from minimize.keys import Keyring
+from minimize.ledger.disclosures import TOKEN_BYTES, Disclosure, TenantShare, read_disclosures, read_tenant_shares
+from minimize.ledger.ledger import Ledger
+from minimize.receipts import time_text
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectDisclosure:
+    """One act of sharing that a subject's records were part of."""
+
+    disclosure: str
+    tenant: str
+    recipient: str
+    function: str
+    purpose: str
+    fields: tuple[str, ...]
+    shared_at: datetime
+    until: datetime | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The act as a view gives it."""
+        until = None if self.until is None else time_text(self.until)
+        return {
+            "disclosure": self.disclosure,
+            "tenant_id": self.tenant,
+            "recipient": self.recipient,
+            "function": self.function,
+            "purpose": self.purpose,
+            "fields": list(self.fields),
+            "at": time_text(self.shared_at),
+            "until": until,
+        }
+
+
+DisclosedShares = Sequence[tuple[Disclosure, TenantShare]]
+"""Every act of sharing with what was sent of each tenant, oldest first."""
+
+
+def load_disclosures(ledger: Ledger) -> DisclosedShares:
+    """Every act of the ledger."""
+    return [(act, share) for act in read_disclosures(ledger) for share in read_tenant_shares(ledger, act.disclosure)]
+
+
+def disclosures_of(
+    told: DisclosedShares, subject: DataSubject, tenants: Iterable[str], keys: Keyring, forms: Collection[str] = ()
+) -> Iterator[SubjectDisclosure]:
+    """The acts of sharing that name the subject, oldest first; of a whole tenant all of its own.
+
+    Takes the tenants that are known, and the forms in which outputs have him: what was shared from an output was told by those.
+    Disclosures name the policy's subjects: who is named by another field is told by the forms of those beside him.
+    """
+    names = frozenset(tenants) if subject.tenant is None else frozenset({subject.tenant})
+    itself = exact_and_folded(subject.id) if subject.id is not None and subject.field is None else ()
+    for act, share in told:
+        if share.tenant_id in names and (
+            subject.is_tenant or any(_names_subject(share, each, keys) for each in (*itself, *forms))
+        ):
+            yield _subject_disclosure(act, share)
+
+
+def disclosures_by_recipient(sent: Iterable[SubjectDisclosure]) -> dict[str, list[str]]:
+    """The recipients of these acts, each with the disclosures."""
+    told: dict[str, list[str]] = {}
+    for act in sent:
+        told.setdefault(act.recipient, []).append(act.disclosure)
+    return told
+
+
+def _names_subject(share: TenantShare, id_: str, keys: Keyring) -> bool:
+    if share.key_version is None:
+        return False
+    token = bytes.fromhex(disclosure_token(keys, share.tenant_id, id_, share.key_version).rpartition(":")[2])
+    at = share.tokens.find(token)
+    while at >= 0 and at % TOKEN_BYTES:
+        at = share.tokens.find(token, at + 1)
+    return at >= 0
+
+
+def _subject_disclosure(act: Disclosure, share: TenantShare) -> SubjectDisclosure:
+    purpose, fields = str(act.body.get("purpose") or ""), tuple(act.body["fields"])
+    return SubjectDisclosure(
+        act.disclosure,
+        share.tenant_id,
+        act.recipient,
+        act.function,
+        purpose,
+        fields,
+        act.recorded_at,
+        act.retention_due,
+    )

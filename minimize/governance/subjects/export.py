@@ -1,0 +1,160 @@
+"""Subject export (`subject export`): everything that is held of a subject, as files in a new private folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from minimize.errors import ConfigurationError, OutputError
+from minimize.governance.sharing.export_file import StagedExport, json_default
+from minimize.governance.subjects.search import SubjectRecords
+from minimize.governance.subjects.view import SubjectView, optional_ledger, view_page
+from minimize.governance.workspace import Workspace
+from minimize.ledger.audit_check import entry_json, find_entries
+from minimize.ledger.audit_log import EntryFilter
+from minimize.os_errors import describe_os_error
+from minimize.output.working_folder import write_new_folder
+from minimize.stores.durable_files import file_digest, write_private_file
+from minimize.stores.file_operations import make_folder
+
+EXPORT_FORMATS: Final = ("json", "csv", "parquet")
+SUFFIXES: Final[Mapping[str, str]] = {"json": "ndjson", "csv": "csv", "parquet": "parquet"}
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectExport:
+    """One subject's export: the folder, and its files with their digests and rows."""
+
+    folder: Path
+    files: Mapping[str, str] = field(default_factory=dict)
+    rows: int = 0
+    audit_entries: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The export as `subject export --json` prints it."""
+        return {
+            "folder": str(self.folder),
+            "rows": self.rows,
+            "audit_entries": self.audit_entries,
+            "files": [{"path": name, "digest": digest} for name, digest in self.files.items()],
+        }
+
+
+def export_subjects(
+    found: Sequence[SubjectView],
+    folder: Path,
+    house: Workspace,
+    *,
+    formats: Collection[str] = EXPORT_FORMATS,
+    redact: Collection[str] = (),
+) -> tuple[SubjectExport, ...]:
+    """Writes what was found of each subject into a new folder: of one into the folder itself, of several each into its own.
+
+    Takes the formats of records, and the fields that the organization leaves out. Files are their owner's alone. With a ledger
+    the audit entries in which the subject is the actor are among them. Raises ConfigurationError, OutputError, LedgerError.
+    """
+    unknown = sorted(set(formats) - set(EXPORT_FORMATS))
+    if unknown:
+        raise ConfigurationError(f"there is no format {unknown[0]}", hint=f"choose {', '.join(EXPORT_FORMATS)}")
+    if folder.exists() or folder.is_symlink():
+        raise OutputError(f"{folder} is there already", hint="an export goes into a new folder")
+    names = [""] if len(found) == 1 else [str(number) for number in range(1, len(found) + 1)]
+    try:
+        with write_new_folder(folder, "export") as work:
+            done = [
+                _export_in_folder(view, work / name, house, formats, frozenset(redact))
+                for view, name in zip(found, names, strict=True)
+            ]
+        return tuple(replace(each, folder=folder / name) for each, name in zip(done, names, strict=True))
+    except OSError as error:
+        what, hint = describe_os_error(error)
+    raise OutputError(f"{folder} was not made: {what}", hint=hint)
+
+
+def _export_in_folder(
+    view: SubjectView, folder: Path, house: Workspace, formats: Collection[str], redact: frozenset[str]
+) -> SubjectExport:
+    make_folder(folder, private=True)
+    return _write_export(view, folder, house, formats, redact)
+
+
+def _write_export(
+    view: SubjectView, folder: Path, house: Workspace, formats: Collection[str], redact: frozenset[str]
+) -> SubjectExport:
+    names = [*_write_records(view, folder, formats, redact)]
+    body = json.dumps(_redacted_view(view, redact), indent=2, ensure_ascii=False, default=json_default)
+    write_private_file(folder / "view.json", lambda out: out.write(body + "\n"))
+    page = view_page([view], redacted=redact)
+    write_private_file(folder / "view.html", lambda out: out.write(page))
+    entries = _write_audit_entries(view, folder, house)
+    names += ["view.json", "view.html", *(["audit.ndjson"] if entries is not None else [])]
+    digests = {name: file_digest(folder / name) for name in names}
+    return SubjectExport(folder, digests, view.rows, entries or 0)
+
+
+def _redacted_view(view: SubjectView, redact: frozenset[str]) -> dict[str, Any]:
+    """The view without what is left out, which it names."""
+    body = view.as_json()
+    for each in body["held"]:
+        each["fields"] = {name: form for name, form in each["fields"].items() if _top_field(name) not in redact}
+    return {**body, "redacted": sorted(redact)}
+
+
+def _write_records(view: SubjectView, folder: Path, formats: Collection[str], redact: frozenset[str]) -> Iterator[str]:
+    """The files of records: one for each pipeline, and another wherever columns have other types."""
+    for number, (pipeline, batch) in enumerate(_tables_by_pipeline(view.records), start=1):
+        left = batch.select([name for name in batch.schema.names if name not in redact])
+        for format_ in [each for each in EXPORT_FORMATS if each in formats]:
+            name = f"{number}-{pipeline}.{SUFFIXES[format_]}"
+            table = _nested_as_json(left) if format_ == "csv" else left
+            aside = StagedExport(folder / name, table.schema)
+            try:
+                for each in table.to_batches():
+                    aside.take(each)
+                aside.finish()
+                aside.publish().chmod(0o600)
+            finally:
+                aside.discard()
+            yield name
+
+
+def _tables_by_pipeline(held: Sequence[SubjectRecords]) -> Iterator[tuple[str, pa.Table]]:
+    groups: dict[tuple[str, str], list[pa.Table]] = {}
+    for each in held:
+        schema = each.rows.schema.remove_metadata()
+        groups.setdefault((each.written_by.receipt.pipeline, str(schema)), []).append(
+            each.rows.replace_schema_metadata(None)
+        )
+    yield from ((pipeline, pa.concat_tables(tables)) for (pipeline, _), tables in groups.items())
+
+
+def _nested_as_json(table: pa.Table) -> pa.Table:
+    """Nested columns as JSON text, which CSV has a place for."""
+    for index, each in enumerate(table.schema):
+        if pa.types.is_nested(each.type):
+            texts = [
+                None if value is None else json.dumps(value, default=json_default)
+                for value in table[each.name].to_pylist()
+            ]
+            table = table.set_column(index, each.name, pa.array(texts, pa.string()))
+    return table
+
+
+def _write_audit_entries(view: SubjectView, folder: Path, house: Workspace) -> int | None:
+    """The entries of the audit log in which the subject is the actor; None without a ledger."""
+    with optional_ledger(house, needed=False) as ledger:
+        if ledger is None or view.subject.id is None:
+            return None
+        entries = find_entries(ledger, EntryFilter(actor=view.subject.id))
+    lines = "".join(json.dumps(entry_json(entry), ensure_ascii=False) + "\n" for entry in entries)
+    write_private_file(folder / "audit.ndjson", lambda out: out.write(lines))
+    return len(entries)
+
+
+def _top_field(name: str) -> str:
+    return name.split("/")[1] if name.startswith("/") else name

@@ -1,0 +1,455 @@
+"""Search for a subject: in one file, in all outputs, by linked devices; checks of the names in a request.
+
+The form of a subject in a file is made by the policy's techniques with the key version that the file names, for each rotation
+period of its events and each tenant the subject may belong to. The subject index says which row groups are read.
+
+A pseudonym of one field is the same in every output that makes it with the same key. Linked records are found by it in files
+that do not name the person; of a device that several people use, all records are found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from functools import cached_property, partial
+from pathlib import PurePosixPath
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.arrow.nested import leaf
+from minimize.arrow.pointers import Pointer
+from minimize.errors import ConfigurationError
+from minimize.governance.output_file import EventTimeBounds, WritingRun
+from minimize.governance.retention.affected_subjects import AffectedSubjects, LookupColumn
+from minimize.governance.retention.file_instructions import lookup_column
+from minimize.governance.retention.identifier_forms import pinned_keyring
+from minimize.governance.retention.lifecycle_events import RetentionEvent
+from minimize.governance.retention.retention_rules import field_pointers
+from minimize.governance.subjects.outputs import SearchableOutput
+from minimize.governance.subjects.requests import DataSubject
+from minimize.identifiers import canonical_text
+from minimize.keys import Keyring, Kms, find_kms
+from minimize.keys.parquet_encryption import unless_shredded
+from minimize.output.partitions import parse_partition_folder
+from minimize.output.paths import output_and_date
+from minimize.output.stored_file import StoredFile, open_stored_file, with_dictionaries
+from minimize.output.subject_search import find_candidate_files
+from minimize.policy.fields import treatments_of
+from minimize.policy.model import Field, Policy
+from minimize.receipts import ReceiptFile
+from minimize.settings.rows import epoch_microseconds
+from minimize.stores import Location, local_path
+from minimize.techniques import Context
+from minimize.techniques.keep import Keep
+from minimize.techniques.tokenize import Tokenize
+
+END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
+_DISTINGUISHING = ("everything", "linkable", "reversible")
+"""What a form must leave of an identifier, for it to name one subject and not several."""
+
+
+@dataclass(frozen=True)
+class FileSearch:
+    """One file, and the field by which somebody is looked for in it."""
+
+    folder: Location
+    policy: Policy
+    key: str
+    stored: StoredFile = field(repr=False)
+    keys: Keyring = field(repr=False)
+
+    @property
+    def _kms(self) -> Kms:
+        return find_kms(self.keys, local_path(self.folder))
+
+    @cached_property
+    def pointers(self) -> dict[str, Pointer]:
+        """Where the fields of the file stand."""
+        return field_pointers(self.policy, self.stored.whole)
+
+    @cached_property
+    def clock(self) -> EventTimeBounds | None:
+        """How the file tells event times."""
+        return EventTimeBounds.for_policy(self.policy, self.stored.whole)
+
+    def obstacle(self, knows_tenants: bool) -> str:
+        """Why nobody can be looked for; nothing where he can."""
+        if self.key not in self.pointers:
+            return f"{self.key} was dropped"
+        steps = [
+            step for way in treatments_of(self.policy.fields[self.key]) if not isinstance(way, str) for step in way
+        ]
+        vague = [step.name for step in steps if step.leaves not in _DISTINGUISHING]
+        if vague:
+            return f"{self.key} went through {vague[0]}, which gives several subjects one form"
+        if not knows_tenants and any(self.policy.tenant in step.reads() for step in steps):
+            return f"{self.key} has another form for each tenant, and no tenant is known"
+        return ""
+
+    def possible_tenants(self, subject: DataSubject, known: Collection[str]) -> list[str]:
+        """The tenants that he may be of: his own, those that the file shows, else those that are known."""
+        return [subject.tenant] if subject.tenant is not None else sorted(self._tenants_in_file(known))
+
+    def affected(self, subject: DataSubject, tenants: Sequence[str]) -> AffectedSubjects:
+        """The forms of the subject, with those of the tenants that he may be of."""
+        if subject.is_form:
+            return self._affected_by_form(str(subject.id), subject.tenant)
+        events = [RetentionEvent(tenant, "subject_left", END_OF_TIME, subject.id) for tenant in tenants or [""]]
+        return AffectedSubjects.for_file(
+            events, self._lookup(self.policy.tenant), None if subject.is_tenant else self._lookup(self.key)
+        )
+
+    def row_groups(self, whose: AffectedSubjects, file: ReceiptFile) -> Sequence[int] | None:
+        """The row groups that may hold any of his records, as an index tells; None for all of them."""
+        if self.key != self.policy.subject or not whose.subject_forms:
+            return None
+        places = find_candidate_files(self.folder, [file], whose.subject_values, self.keys)
+        return places[0].groups if places else ()
+
+    def rows(self, whose: AffectedSubjects, groups: Sequence[int] | None) -> pa.Table:
+        """The records that are about him, of these row groups; None for all."""
+        there = self.groups_with_records(whose) if groups is None else groups
+        batches = (self._only(batch, whose) for batch in self.stored.batches(there)) if there else ()
+        return pa.Table.from_batches(batches, self.stored.whole)
+
+    def groups_with_records(self, whose: AffectedSubjects) -> list[int]:
+        """The row groups that hold any of his records, by the columns alone that tell whose they are."""
+        columns = sorted({place.top for place in (whose.tenant, whose.subject) if place is not None})
+        groups = range(self.stored.file.metadata.num_row_groups) if whose.tenant_forms or whose.subject_forms else ()
+        return [group for group in groups if any(map(self._any(whose), self.stored.batches([group], columns=columns)))]
+
+    def absent_tenants(self, tenants: Sequence[str]) -> list[str]:
+        """Those of some tenants of which no record is there, by the column of tenants alone."""
+        events = [RetentionEvent(tenant, "tenant_closed", END_OF_TIME) for tenant in tenants]
+        forms = {
+            each.tenant: set(AffectedSubjects.for_file([each], self._lookup(self.key), None).tenant_forms)
+            for each in events
+        }
+        there: set[str] = set()
+        columns = [self.pointers[self.key].top]
+        for batch in with_dictionaries(self.stored, self.folder, self._kms, columns).batches(columns=columns):
+            there.update(map(canonical_text, distinct_texts(pa.Table.from_batches([batch]), self.pointers[self.key])))
+        return [tenant for tenant in tenants if not forms[tenant] & there]
+
+    def span(self, rows: pa.Table) -> tuple[int | None, int | None]:
+        """The instants between which these records happened, in microseconds; nothing where no times are told."""
+        if self.clock is None or not rows.num_rows:
+            return None, None
+        batch = rows.combine_chunks().to_batches()[0]
+        return int(self.clock.oldest(batch).min()), int(self.clock.newest(batch).max())
+
+    def _affected_by_form(self, form: str, tenant: str | None) -> AffectedSubjects:
+        """Whoever stands in this form, of one tenant where it is named."""
+        named, by = self._lookup(self.policy.tenant), self._lookup(self.key)
+        of = None if tenant is None or named is None else named.column.forms(tenant, tenant)
+        own = dict.fromkeys(
+            ((form, each) for each in ([None] if of is None else sorted(of))), epoch_microseconds(END_OF_TIME)
+        )
+        places = [None if each is None else each.pointer for each in (named, by)]
+        return AffectedSubjects(places[0], places[1], subject_forms=own)
+
+    def _any(self, whose: AffectedSubjects) -> Callable[[pa.RecordBatch], bool]:
+        return lambda batch: bool(whose.affects(batch, np.zeros(batch.num_rows, np.int64)).any())
+
+    def _only(self, batch: pa.RecordBatch, whose: AffectedSubjects) -> pa.RecordBatch:
+        return batch.filter(pa.array(whose.affects(batch, np.zeros(batch.num_rows, np.int64))))
+
+    def _lookup(self, key: str | None) -> LookupColumn | None:
+        if key is None or key not in self.pointers:
+            return None
+        return lookup_column(self.policy, key, self.pointers[key], self.clock, self.stored, self.keys)
+
+    def _tenants_in_file(self, known: Collection[str]) -> frozenset[str]:
+        pointer = self.pointers.get(self.policy.tenant or "")
+        if pointer is None or not keeps_original(self.policy.fields[str(self.policy.tenant)]):
+            return frozenset(known)
+        batches = with_dictionaries(self.stored, self.folder, self._kms, [pointer.top]).batches(columns=[pointer.top])
+        names = (_plain(pc.unique(leaf(batch, pointer).values)).cast(pa.string()) for batch in batches)
+        return frozenset(name for each in names for name in each.to_pylist() if name is not None)
+
+
+def keeps_original(field: Field) -> bool:
+    """Whether every value stands as it came in."""
+    return all(isinstance(step, Keep) for way in treatments_of(field) if not isinstance(way, str) for step in way)
+
+
+def _plain(values: pa.Array) -> pa.Array:
+    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
+
+
+def distinct_texts(rows: pa.Table, pointer: Pointer) -> frozenset[str]:
+    """The distinct values of a field of some records, as text."""
+    batches = rows.combine_chunks().to_batches()
+    found = (_plain(pc.unique(leaf(batch, pointer).values)).to_pylist() for batch in batches)
+    return frozenset(str(each) for one in found for each in one if each is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectRecords:
+    """Records of one subject in one file.
+
+    key    the field by which he was found
+    rows   his records, as they stand there
+    since  the oldest instant that one of them may stand for, in microseconds since 1970; None where no times are told
+    """
+
+    output: SearchableOutput
+    written_by: WritingRun
+    file: ReceiptFile
+    key: str
+    rows: pa.Table = field(repr=False)
+    since: int | None = None
+    until: int | None = None
+
+    @property
+    def date(self) -> str | None:
+        """The partition."""
+        return output_and_date(self.file.path)[1]
+
+    @property
+    def forms(self) -> frozenset[str]:
+        """The forms in which he stands there."""
+        return distinct_texts(self.rows, Pointer.parse(self.key))
+
+    @property
+    def subjects(self) -> frozenset[str]:
+        """The forms of the policy's subjects that his records are about: his own, or those of his devices."""
+        return self._forms_of(self.written_by.policy.subject)
+
+    @property
+    def other_identifiers(self) -> dict[str, frozenset[str]]:
+        """Other identifiers that stand in his records, by field: in the forms in which they stand there."""
+        policy = self.written_by.policy
+        names = [name for name, each in policy.fields.items() if each.role == "identifier" and name != self.key]
+        return {name: forms for name in names if (forms := self._forms_of(name))}
+
+    @property
+    def tenants(self) -> frozenset[str]:
+        """The tenants beside him, where the file has them as they came in."""
+        tenant = self.written_by.policy.tenant
+        shows = tenant is not None and keeps_original(self.written_by.policy.fields[tenant])
+        return self._forms_of(tenant) if shows else frozenset()
+
+    def _forms_of(self, key: str | None) -> frozenset[str]:
+        pointer = field_pointers(self.written_by.policy, self.rows.schema).get(key or "")
+        return frozenset() if pointer is None else distinct_texts(self.rows, pointer)
+
+
+@dataclass(frozen=True, slots=True)
+class UnsearchableFile:
+    """A file in which nobody can be looked for by this identifier, and why."""
+
+    output: SearchableOutput
+    file: ReceiptFile
+    reason: str
+
+
+SearchOutcome = SubjectRecords | UnsearchableFile
+
+
+@dataclass(frozen=True, slots=True)
+class SearchedFile:
+    """A file that was looked at: what was found, and how many of its row groups were read for it."""
+
+    found: SearchOutcome | None
+    groups: int = 0
+    read: int = 0
+
+
+@dataclass(frozen=True)
+class SubjectSearch:
+    """A search for one subject. `tenants` are those that the ledger names."""
+
+    subject: DataSubject
+    keys: Keyring = field(repr=False)
+    tenants: frozenset[str] = field(default=frozenset(), repr=False)
+
+    def find(self, outputs: Iterable[SearchableOutput]) -> Iterator[SearchOutcome]:
+        """What stands of the subject in these outputs, file by file."""
+        yield from (each.found for each in self.search_files(outputs) if each.found is not None)
+
+    def search_files(self, outputs: Iterable[SearchableOutput]) -> Iterator[SearchedFile]:
+        """The same, with every file that was looked at."""
+        for output in outputs:
+            for written, file in output.files():
+                yield self._in(output, written, file)
+
+    def _in(self, output: SearchableOutput, written: WritingRun, file: ReceiptFile) -> SearchedFile:
+        if self._is_of_other_tenant(written, file):
+            return SearchedFile(None)
+        keys = self._fields(written)
+        looked = [self._by(key, output, written, file) for key in keys]
+        held = next(
+            (each for each in looked if isinstance(each.found, SubjectRecords)),
+            looked[0] if looked else SearchedFile(None),
+        )
+        return replace(held, read=min(held.groups, sum(each.read for each in looked)))
+
+    def _is_of_other_tenant(self, written: WritingRun, file: ReceiptFile) -> bool:
+        """Whether the file lies in the folder of another tenant, so that nobody need open it."""
+        name, tenant = written.policy.tenant, self.subject.tenant
+        if name is None or tenant is None or not keeps_original(written.policy.fields[name]):
+            return False
+        folders = dict(parse_partition_folder(part) for part in PurePosixPath(file.path).parts[:-1] if "=" in part)
+        return canonical_text(folders.get(name) or tenant) != canonical_text(tenant)
+
+    def _fields(self, written: WritingRun) -> list[str]:
+        """The fields by which he is looked for: a form that is given may stand in any that identifies."""
+        policy = written.policy
+        key = policy.tenant if self.subject.is_tenant else self.subject.field or policy.subject
+        keys = [] if key is None or key not in policy.fields else [key]
+        if self.subject.is_form and self.subject.field is None:
+            keys += [name for name, each in policy.fields.items() if each.role == "identifier" and name != key]
+        return keys
+
+    def unsearchable(self, outputs: Iterable[SearchableOutput]) -> Iterator[UnsearchableFile]:
+        """The files in which he cannot be looked for; no record is read."""
+        for output in outputs:
+            for written, file in output.files():
+                for key in self._fields(written):
+                    found = self._opened(key, output, written, file)
+                    if isinstance(found, UnsearchableFile):
+                        yield found
+
+    def _by(self, key: str, output: SearchableOutput, written: WritingRun, file: ReceiptFile) -> SearchedFile:
+        opened = self._opened(key, output, written, file)
+        if isinstance(opened, UnsearchableFile):
+            return SearchedFile(opened)
+        look, whose = opened
+        groups = look.stored.file.metadata.num_row_groups
+        there = look.row_groups(whose, file)
+        rows = look.rows(whose, there)
+        held = None if not rows.num_rows else SubjectRecords(output, written, file, key, rows, *look.span(rows))
+        return SearchedFile(held, groups, groups if there is None else len(there))
+
+    def _opened(
+        self, key: str, output: SearchableOutput, written: WritingRun, file: ReceiptFile
+    ) -> tuple[FileSearch, AffectedSubjects] | UnsearchableFile:
+        stored = unless_shredded(lambda: open_stored_file(output.folder, file.path, self._kms(output)))
+        if stored is None:
+            return UnsearchableFile(output, file, "its keys were destroyed, so that nobody can read it any more")
+        look = FileSearch(output.folder, written.policy, key, stored, self.keys)
+        tenants = [] if self.subject.is_form else look.possible_tenants(self.subject, self.tenants)
+        blind = look.obstacle(self.subject.is_form or bool(tenants))
+        if blind:
+            return UnsearchableFile(output, file, blind)
+        whose = look.affected(self.subject, tenants)
+        if whose.unfindable:
+            return UnsearchableFile(output, file, f"how {key} stands there depends on what is not known")
+        return look, whose
+
+    def _kms(self, output: SearchableOutput) -> Kms:
+        return find_kms(self.keys, local_path(output.folder))
+
+
+def linked_records(
+    held: Sequence[SubjectRecords], outputs: Iterable[SearchableOutput], keys: Keyring
+) -> list[SubjectRecords]:
+    """What stands about the subjects beside somebody, in files in which he himself was not found."""
+    known = {(str(each.output.folder), each.file.path) for each in held}
+    pairs = {
+        (form, tenant)
+        for each in held
+        if each.key != each.written_by.policy.subject
+        for form, tenant in _linked_subjects(each)
+    }
+    there = [*outputs]
+    found = (
+        each
+        for form, tenant in sorted(pairs, key=lambda pair: (pair[0], pair[1] or ""))
+        for each in SubjectSearch(DataSubject(form, tenant, is_form=True), keys).find(there)
+    )
+    return [
+        each
+        for each in found
+        if isinstance(each, SubjectRecords)
+        and each.key == each.written_by.policy.subject
+        and (str(each.output.folder), each.file.path) not in known
+    ]
+
+
+def _linked_subjects(held: SubjectRecords) -> set[tuple[str, str | None]]:
+    """The forms of the subjects beside him, each under the tenants that the file shows."""
+    return {(form, tenant) for form in held.subjects for tenant in held.tenants or {None}}
+
+
+def check_fields(subjects: Iterable[DataSubject], outputs: Iterable[SearchableOutput]) -> None:
+    """Raises ConfigurationError for a field by which somebody is named, and which the policy of no output has."""
+    wanted = {each.field for each in subjects if each.field is not None}
+    policies = [written.policy for output in outputs for written, _ in output.files()] if wanted else []
+    known = {name for policy in policies for name in policy.fields}
+    for name in sorted(wanted - known):
+        close = get_close_matches(name, sorted(known), n=1)
+        hint = f"did you mean {close[0]}?" if close else "`minimize plan` shows the fields of a pipeline"
+        raise ConfigurationError(f"the policy of no output has a field {name}", hint=hint)
+
+
+def check_tenants(
+    subjects: Iterable[DataSubject], outputs: Sequence[SearchableOutput], keys: Keyring, known: Collection[str]
+) -> None:
+    """Raises ConfigurationError for tenants that nothing names: neither the ledger nor an output that shows tenants."""
+    wanted = dict.fromkeys(each.tenant for each in subjects if each.tenant is not None and each.tenant not in known)
+    unknown = absent_tenants(wanted, outputs, keys)
+    if unknown:
+        raise ConfigurationError(
+            f"no output and nothing in the ledger names {_shorten_names(unknown)}",
+            hint="is it spelled so? --unseen goes on, so that what arrives late is kept out",
+        )
+
+
+def absent_tenants(tenants: Iterable[str], outputs: Iterable[SearchableOutput], keys: Keyring) -> list[str]:
+    """The tenants of which no output has records; none where one does not show tenants, so that nobody can say."""
+    left = list(tenants)
+    for output in outputs if left else ():
+        kms = find_kms(keys, local_path(output.folder))
+        for written, file in output.files() if left else ():
+            stored = unless_shredded(partial(open_stored_file, output.folder, file.path, kms))
+            key = written.policy.tenant
+            if stored is not None and key is None:
+                continue
+            look = None if stored is None else FileSearch(output.folder, written.policy, str(key), stored, keys)
+            left = [] if look is None or look.obstacle(knows_tenants=True) else look.absent_tenants(left)
+    return left
+
+
+def identify_form(held: SubjectRecords, keys: Keyring) -> Iterator[DataSubject]:
+    """Whoever stands behind a form that was found: what came in, where it was kept, or where the keyring opens a token of it."""
+    policy = held.written_by.policy
+    values = _original_values(held, policy, keys)
+    pointer = field_pointers(policy, held.rows.schema).get(policy.tenant or "")
+    shows = policy.tenant is not None and keeps_original(policy.fields[policy.tenant]) and pointer is not None
+    if values is None or not shows or pointer is None:
+        return
+    tenants = held.rows[pointer.top].to_pylist()
+    field = None if held.key == policy.subject else held.key
+    pairs = dict.fromkeys(zip(values.to_pylist(), tenants, strict=True))
+    yield from (DataSubject(str(id_), str(tenant), field) for id_, tenant in pairs if None not in (id_, tenant))
+
+
+def _original_values(held: SubjectRecords, policy: Policy, keys: Keyring) -> pa.Array | None:
+    """Per record what came in; None where nobody can tell."""
+    pointer, field_ = field_pointers(policy, held.rows.schema)[held.key], policy.fields[held.key]
+    if not pointer.is_flat:
+        return None
+    values = held.rows[pointer.top].combine_chunks()
+    if keeps_original(field_):
+        return values
+    chains = [way for way in treatments_of(field_) if not isinstance(way, str)]
+    step = chains[0][0] if len(chains) == 1 and len(chains[0]) == 1 else None
+    if not isinstance(step, Tokenize) or step.reads() - {policy.tenant}:
+        return None
+    tenant = policy.tenant
+    columns = {} if tenant is None else {tenant: held.rows[tenant].combine_chunks()} if step.reads() else {}
+    context = Context(
+        held.key, datetime.fromtimestamp(0, UTC), pinned_keyring(keys, held.rows.schema, pointer), columns
+    )
+    return step.detokenize(values, context).values
+
+
+def _shorten_names(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:3])
+    return f"the tenant {shown}" if len(names) == 1 else f"{len(names)} tenants, {shown}{' …' if names[3:] else ''}"

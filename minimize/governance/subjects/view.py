@@ -1,0 +1,339 @@
+"""Subject view (`subject view`): what is held of a subject, as data and as an HTML page.
+
+The page has no scripts and fetches nothing. It fits screens, dark mode and paper.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from html import escape
+from typing import TYPE_CHECKING, Any, Final
+
+from minimize.errors import LedgerError
+from minimize.governance.sharing.export_file import json_default
+from minimize.governance.subjects.disclosures import SubjectDisclosure, disclosures_of, load_disclosures
+from minimize.governance.subjects.outputs import SearchableOutput, UnreachableOutput, find_outputs
+from minimize.governance.subjects.requests import REQUEST_ID_LENGTH, DataSubject, open_requests
+from minimize.governance.subjects.search import (
+    SubjectRecords,
+    SubjectSearch,
+    UnsearchableFile,
+    absent_tenants,
+    check_fields,
+    linked_records,
+)
+from minimize.governance.workspace import Workspace
+from minimize.keys import Keyring
+from minimize.ledger.ledger import Ledger, tenants_named
+from minimize.receipts import time_text
+from minimize.recipients.pages import LIST_STYLE
+from minimize.stores import LocationLike
+from minimize.text import count_noun
+
+if TYPE_CHECKING:
+    from minimize.ledger.subject_requests import SubjectRequestStep
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectView:
+    """What is held of one subject.
+
+    unsearchable      files in which nobody can be looked for by this identifier, and why
+    unreachable  outputs that cannot be looked at from here
+    groups     row groups of the files that were looked at; `read` those that had to be
+    is_unseen  whether neither the ledger nor an output names the tenant
+    erasures   requests to delete the subject that are open or failed: the records that are held are still to go
+    """
+
+    subject: DataSubject
+    as_of: datetime
+    records: tuple[SubjectRecords, ...] = field(default=(), repr=False)
+    unsearchable: tuple[UnsearchableFile, ...] = ()
+    unreachable: tuple[UnreachableOutput, ...] = ()
+    disclosures: tuple[SubjectDisclosure, ...] = ()
+    groups: int = 0
+    read: int = 0
+    is_unseen: bool = False
+    erasures: tuple[SubjectRequestStep, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """How many records."""
+        return sum(each.rows.num_rows for each in self.records)
+
+    def as_json(self, rows: int = 0) -> dict[str, Any]:
+        """The view; with so many records of each file, the last ones, as they stand."""
+        subject, of = self.subject, [records_summary(each, rows) for each in self.records]
+        return {
+            "subject": {
+                "id": subject.id,
+                "tenant_id": subject.tenant,
+                "field": subject.field,
+                **({"is_form": True} if subject.is_form else {}),
+            },
+            "at": time_text(self.as_of),
+            "rows": self.rows,
+            "row_groups": {"all": self.groups, "read": self.read},
+            "tenant_is_unseen": self.is_unseen,
+            "held": of,
+            "shared": [each.as_json() for each in self.disclosures],
+            **({"to_be_deleted": self._to_be_deleted()} if self.erasures else {}),
+            "not_searched": [
+                {"output": str(each.output.folder), "file": each.file.path, "why": each.reason}
+                for each in self.unsearchable
+            ],
+            "not_reached": [
+                {"output": each.folder, "pipeline": each.pipeline, "why": each.reason} for each in self.unreachable
+            ],
+        }
+
+    def _to_be_deleted(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "request": each.id[:REQUEST_ID_LENGTH],
+                "asked_at": time_text(each.asked_at),
+                "state": each.state,
+                "rows": self.rows,
+            }
+            for each in self.erasures
+        ]
+
+
+def view_subjects(
+    subjects: Sequence[DataSubject],
+    house: Workspace,
+    at: datetime,
+    *,
+    named: Sequence[LocationLike] = (),
+    linked: bool = False,
+) -> tuple[SubjectView, ...]:
+    """What is held of these subjects, in every output that the ledger knows and in those that are named.
+
+    Takes where the ledger and the keyring are (a ledger need not be there where outputs are named) and the time; `linked` adds
+    records of their devices in files that do not tell whose they are. Raises KeyringError, LedgerError, OutputError, and
+    ConfigurationError for a field that no policy has.
+    """
+    keys = house.keyring()
+    with optional_ledger(house, needed=not named) as ledger:
+        found, missed = find_outputs(ledger, named)
+        check_fields(subjects, found)
+        looking = _ViewBuilder(found, missed, ledger, at, keys, tenants_named(ledger), linked)
+        return tuple(map(looking.view, subjects))
+
+
+def records_summary(each: SubjectRecords, rows: int = 0) -> dict[str, Any]:
+    """What a file holds of a subject: where, since when, until when, each field with its form, and its last records."""
+    policy, receipt = each.written_by.policy, each.written_by.receipt
+    forms = {name: said.did if isinstance(said.did, str) else list(said.did) for name, said in receipt.fields.items()}
+    return {
+        "pipeline": receipt.pipeline,
+        "output": str(each.output.folder),
+        "file": each.file.path,
+        "date": each.date,
+        "purpose": receipt.purpose,
+        "policy": {"name": receipt.policy.name, "version": receipt.policy.version},
+        "collected_by": receipt.run_id,
+        "found_by": each.key,
+        "category": receipt.outputs["records"].category,
+        "rows": each.rows.num_rows,
+        "since": _instant_text(each.since),
+        "to": _instant_text(each.until),
+        "until": _retained_until(each.until, policy.retention),
+        "fields": {name: form for name, form in forms.items() if form != "drop"},
+        "beside": {name: len(found) for name, found in each.other_identifiers.items()},
+        "records": each.rows.slice(max(0, each.rows.num_rows - rows)).to_pylist(),
+    }
+
+
+@contextmanager
+def optional_ledger(house: Workspace, *, needed: bool) -> Iterator[Ledger | None]:
+    """The ledger, open; None where there is none and none is needed. Raises LedgerError."""
+    found: Ledger | None = None
+    with suppress(*(() if needed or house.ledger is not None else (LedgerError,))):
+        found = house.open_ledger()
+    try:
+        yield found
+    finally:
+        if found is not None:
+            found.close()
+
+
+@dataclass(frozen=True)
+class _ViewBuilder:
+    outputs: Sequence[SearchableOutput]
+    unreachable: Sequence[UnreachableOutput]
+    ledger: Ledger | None
+    as_of: datetime
+    keys: Keyring = field(repr=False)
+    tenants: frozenset[str] = field(repr=False)
+    linked: bool = False
+
+    def view(self, subject: DataSubject) -> SubjectView:
+        """What is held of one subject."""
+        search = SubjectSearch(subject, self.keys, self.tenants)
+        looks = list(search.search_files(self.outputs))
+        held = [each.found for each in looks if isinstance(each.found, SubjectRecords)]
+        held += linked_records(held, self.outputs, self.keys) if self.linked else []
+        forms = frozenset(form for one in held for form in one.subjects)
+        told = () if self.ledger is None else load_disclosures(self.ledger)
+        return SubjectView(
+            subject,
+            self.as_of,
+            tuple(held),
+            tuple(each.found for each in looks if isinstance(each.found, UnsearchableFile)),
+            tuple(self.unreachable),
+            tuple(disclosures_of(told, subject, self._tenants(subject, held), self.keys, forms)),
+            sum(each.groups for each in looks),
+            sum(each.read for each in looks),
+            not held and self._is_unseen(subject),
+            self._erasures(subject, held),
+        )
+
+    def _erasures(self, subject: DataSubject, held: Sequence[SubjectRecords]) -> tuple[SubjectRequestStep, ...]:
+        """The requests to delete him that are not done."""
+        if self.ledger is None or subject.is_form:
+            return ()
+        tenants = [subject.tenant] if subject.tenant is not None else sorted(self._tenants(subject, held))
+        whose = [replace(subject, tenant=tenant) for tenant in tenants]
+        return tuple(open_requests(self.ledger, self.keys, "delete", whose).values())
+
+    def _tenants(self, subject: DataSubject, held: Sequence[SubjectRecords]) -> frozenset[str]:
+        """The tenants whose disclosures may name him."""
+        return self.tenants.union(*(each.tenants for each in held)) if subject.tenant is None else frozenset()
+
+    def _is_unseen(self, subject: DataSubject) -> bool:
+        tenant = subject.tenant
+        return (
+            tenant is not None
+            and tenant not in self.tenants
+            and bool(absent_tenants([tenant], self.outputs, self.keys))
+        )
+
+
+def _instant_text(microseconds: int | None) -> str | None:
+    return None if microseconds is None else time_text(EPOCH + timedelta(microseconds=microseconds))
+
+
+def _retained_until(newest: int | None, retention: timedelta | None) -> str | None:
+    """Until when the youngest of these records may be kept."""
+    if newest is None or retention is None:
+        return None
+    return time_text(EPOCH + timedelta(microseconds=newest) + retention)
+
+
+_PAGE_STYLE: Final = """
+.page th, .page td { width: auto; }
+.page td:first-child { font-weight: inherit; }
+.page td:nth-child(2), .page td:nth-child(3) { font: inherit; }
+.page table.records { font-size: .8rem; }
+.page .wide { overflow-x: auto; }
+.page .where { color: var(--soft); font-size: .85rem; overflow-wrap: anywhere; }
+@media (max-width: 40rem) {
+  .page td:nth-child(2)::before, .page td:nth-child(3)::before { content: none; }
+  .page td::before { content: attr(data-name) " " !important; color: var(--soft); }
+}
+"""
+
+
+def view_page(found: Sequence[SubjectView], rows: int = 3, redacted: Iterable[str] = ()) -> str:
+    """The views as a page, with so many records of each file; without the columns that are left out. All is escaped."""
+    without = frozenset(redacted)
+    body = [line for each in found for line in _view_lines(each.as_json(rows), each.subject, without)]
+    wide = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    head = f'<meta charset="utf-8">{wide}<title>What is held</title><style>{LIST_STYLE}{_PAGE_STYLE}</style>'
+    return "\n".join(
+        ["<!doctype html>", f'<html lang="en"><head>{head}</head><body class="page">', *body, "</body></html>\n"]
+    )
+
+
+def _view_lines(view: Mapping[str, Any], subject: DataSubject, without: frozenset[str]) -> Iterator[str]:
+    yield f"<h1>What is held of {escape(_subject_name(subject))}</h1>"
+    yield f"<p>{count_noun(view['rows'], 'record')} in {count_noun(len(view['held']), 'file')}, as of {escape(view['at'])}.</p>"
+    if view["tenant_is_unseen"]:
+        yield "<p>No output and nothing in the ledger names that tenant: is it spelled so?</p>"
+    for each in view["held"]:
+        yield from _records_lines(each, without)
+    yield from _section(
+        "Shared with", ("Recipient", "Function", "Purpose", "Fields", "When", "There until"), _disclosure_rows(view)
+    )
+    yield from _section("Not searched", ("Where", "Why"), _unsearched_rows(view))
+
+
+def _records_lines(each: Mapping[str, Any], without: frozenset[str]) -> Iterator[str]:
+    date = f", {each['date']}" if each["date"] else ""
+    yield f"<h2>{escape(each['pipeline'] + date)}</h2>"
+    kept = f", kept until {each['until']}" if each["until"] else ""
+    yield f"<p>{count_noun(each['rows'], 'record')}, {escape(each['category'])}, for {escape(each['purpose'])}.</p>"
+    yield f"<p>From {escape(each['since'] or '?')} to {escape(each['to'] or '?')}{escape(kept)}.</p>"
+    yield f'<p class="where">{escape(each["output"])}/{escape(each["file"])}, found by {escape(each["found_by"])}</p>'
+    left = {name: form for name, form in each["fields"].items() if _top_field(name) not in without}
+    yield from _table(("Field", "Form"), [(name, _form_text(form)) for name, form in left.items()])
+    records = [{name: value for name, value in row.items() if name not in without} for row in each["records"]]
+    if records:
+        yield f"<p>The last {count_noun(len(records), 'record')}, as they stand:</p>"
+        rows = [(name, *(_cell_text(row[name]) for row in records)) for name in records[0]]
+        yield from _table(("Field", *map(str, range(1, len(records) + 1))), rows, kind="records")
+
+
+def _disclosure_rows(view: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    return [
+        (
+            each["recipient"],
+            each["function"],
+            each["purpose"],
+            ", ".join(each["fields"]),
+            each["at"],
+            each["until"] or "",
+        )
+        for each in view["shared"]
+    ]
+
+
+def _unsearched_rows(view: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    files = [(f"{each['output']}/{each['file']}", each["why"]) for each in view["not_searched"]]
+    return [*files, *((each["output"], each["why"]) for each in view["not_reached"])]
+
+
+def _section(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    if rows:
+        yield f"<h2>{escape(title)}</h2>"
+        yield from _table(names, rows)
+
+
+def _table(names: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") -> Iterator[str]:
+    yield f'<div class="wide"><table class="{kind}"><thead><tr>'
+    yield "".join(f"<th>{escape(name)}</th>" for name in names) + "</tr></thead><tbody>"
+    yield from (_row(names, row) for row in rows)
+    yield "</tbody></table></div>"
+
+
+def _cell_text(value: Any) -> str:
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False, default=json_default)
+    return "" if value is None else str(value)
+
+
+def _row(names: Sequence[str], row: Sequence[str]) -> str:
+    """One row; on a narrow screen each cell says what it is."""
+    cells = (f'<td data-name="{escape(name)}">{escape(cell)}</td>' for name, cell in zip(names, row, strict=True))
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _subject_name(subject: DataSubject) -> str:
+    if subject.id is None:
+        return f"the tenant {subject.tenant}"
+    return subject.id if subject.tenant is None else f"{subject.id} of {subject.tenant}"
+
+
+def _form_text(form: Any) -> str:
+    return form if isinstance(form, str) else " → ".join(form)
+
+
+def _top_field(name: str) -> str:
+    return name.split("/")[1] if name.startswith("/") else name

@@ -1,0 +1,61 @@
+"""Workspace of an administrative command: the ledger, an output, a pipeline and the keyring, each found when it is needed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from minimize.errors import KeyringError
+from minimize.keys import Keyring, find_keyring
+from minimize.ledger import Address, find_ledger
+from minimize.policy.pipeline import Pipeline
+from minimize.runs.resolve import pipeline_from
+from minimize.stores import local_path
+
+if TYPE_CHECKING:
+    from minimize.ledger.ledger import Ledger
+
+PathLike = str | os.PathLike[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Where things are: the ledger, an output folder that may hold it, a pipeline whose policy names settings, the keyring."""
+
+    ledger: PathLike | None = None
+    output: PathLike | None = None
+    pipeline: Pipeline | PathLike | None = None
+    keys: Keyring | PathLike | None = None
+
+    @property
+    def loaded_pipeline(self) -> Pipeline | None:
+        """The pipeline, loaded."""
+        return None if self.pipeline is None else pipeline_from(self.pipeline)
+
+    @property
+    def folder(self) -> Path:
+        """Where the search for `minimize.yaml` starts: the pipeline's folder, else the output's, else the current one."""
+        job = self.loaded_pipeline
+        return (local_path(self.output) or Path.cwd()) if job is None else job.folder
+
+    def keyring(self) -> Keyring:
+        """The keyring: changes are signed with it, and subjects are told by it. Raises KeyringError."""
+        found = find_keyring(self.keys, self.folder)
+        if found is None:
+            raise KeyringError("no keyring, and every change is signed", hint="--keys FILE or MINIMIZE_KEYS")
+        return found
+
+    @property
+    def address(self) -> Address:
+        """Where the ledger is, or would be. Raises LedgerError where nothing says so."""
+        job = self.loaded_pipeline
+        output = self.output if self.output is not None or job is None else job.target()
+        return find_ledger(self.ledger, start=self.folder, output=output)
+
+    def open_ledger(self, *, create: bool = False) -> Ledger:
+        """The ledger, open. Raises LedgerError."""
+        from minimize.ledger.ledger import open_ledger
+
+        return open_ledger(self.address, create=create)

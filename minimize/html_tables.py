@@ -1,0 +1,42 @@
+"""HTML fragments for notebooks: paragraphs and small tables. All text is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+def _escape(text: str) -> str:
+    from html import escape
+
+    return escape(text)
+
+
+def html_fragment(*parts: str) -> str:
+    """Paragraphs and tables as one piece."""
+    return f"<div>{''.join(parts)}</div>"
+
+
+def html_paragraph(text: str) -> str:
+    """A paragraph, or nothing where there is no text."""
+    return f"<p>{_escape(text)}</p>" if text else ""
+
+
+def html_table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], words: int | None = None) -> str:
+    """A table whose first columns (so many; all where nothing is said) are words, and the others numbers.
+
+    Nothing where there are no rows.
+    """
+    sides = ["left" if words is None or place < words else "right" for place in range(len(head))]
+    lines = [_table_row("td", row, sides) for row in rows]
+    if not lines:
+        return ""
+    body = f"<thead>{_table_row('th', head, sides)}</thead><tbody>{''.join(lines)}</tbody>"
+    return f"<table><caption style='text-align:left'>{_escape(caption)}</caption>{body}</table>"
+
+
+def _table_row(tag: str, cells: Sequence[str], sides: Sequence[str]) -> str:
+    shown = (
+        f"<{tag} style='text-align:{side};vertical-align:top'>{_escape(cell)}</{tag}>"
+        for cell, side in zip(cells, sides, strict=True)
+    )
+    return f"<tr>{''.join(shown)}</tr>"

@@ -1,0 +1,59 @@
+"""Allow-lists, `table: {field: keep|hash}`: import as proposals; an unkeyed hash becomes a keyed pseudonym."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from minimize.arrow.pointers import MAX_PARTS, Pointer
+from minimize.errors import ConfigurationError
+from minimize.interop.documents import as_list, as_mapping
+from minimize.interop.model import DescribedColumn, DescribedDataset
+from minimize.policy.faults import did_you_mean
+from minimize.policy.proposals import PSEUDONYM_KEY
+from minimize.policy.value_readers import UNKEYED_HASHES
+
+_KEEP: Final = frozenset({"keep", "allow", "pass", "include", "true"})
+_DROP: Final = frozenset({"drop", "deny", "remove", "exclude", "null", "false"})
+_MASK: Final = frozenset({"mask", "redact", "obfuscate"})
+
+
+def read_allow_list(document: Any, choice: str | None = None) -> DescribedDataset:
+    """The policy of one table. A list of fields keeps all of them. Raises ConfigurationError for a table that is not there."""
+    tables = {str(name): below for name, below in as_mapping(document).items() if as_mapping(below) or as_list(below)}
+    if not tables:
+        raise ConfigurationError("this is no allow-list", hint="`table: {field: keep|hash}`, or `table: [field, …]`")
+    name = choice or next(iter(tables))
+    if name not in tables or (choice is None and len(tables) > 1):
+        hint = did_you_mean(name, tables) if choice else f"one of {', '.join(map(repr, sorted(tables)))}"
+        raise ConfigurationError("say which table the policy is for: --object NAME", hint=hint)
+    fields = as_mapping(tables[name]) or dict.fromkeys(map(str, as_list(tables[name])), "keep")
+    left_out: dict[str, str] = {}
+    columns = tuple(_columns(fields, (), left_out))
+    remarks = ("An allow-list has no types: each field is taken for text; say what it is.",)
+    return DescribedDataset(name, columns, remarks=remarks, left_out=left_out)
+
+
+def _columns(fields: Any, above: tuple[str, ...], left_out: dict[str, str]) -> Iterator[DescribedColumn]:
+    for name, said in fields.items():
+        parts = (*above, str(name))
+        if not parts[0] or len(parts) > MAX_PARTS:
+            left_out["/".join(parts)[:100]] = "no field can have this name"
+        elif as_mapping(said):
+            yield from _columns(said, parts, left_out)
+        else:
+            yield _column(Pointer(parts), str(said).lower() if said is not None else "null", left_out)
+
+
+def _column(pointer: Pointer, word: str, left_out: dict[str, str]) -> DescribedColumn:
+    plain = word.replace("-", "_")
+    if plain in _KEEP:
+        return DescribedColumn(pointer, "string", do="keep", reason="the allow-list keeps it")
+    if plain in UNKEYED_HASHES:
+        do = f"{{pseudonymize: {{key: {PSEUDONYM_KEY}}}}}"
+        return DescribedColumn(
+            pointer, "string", "identifier", do=do, reason="the allow-list hashes it; a hash without a key is undone"
+        )
+    if plain in _DROP or plain in _MASK:
+        return DescribedColumn(pointer, "string", do="drop", reason=f"the allow-list says `{word}`")
+    return DescribedColumn(pointer, "string", do="drop", reason="the allow-list says a word that is not known")

@@ -1,0 +1,159 @@
+"""Import documents as policies in which every field is dropped, and export policies, plans and receipts."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import Final
+
+from minimize.arrow.pointers import Pointer
+from minimize.errors import ConfigurationError, redact_errors
+from minimize.interop import EXPORTS, FORMATS, IMPORTS
+from minimize.interop.documents import read_document
+from minimize.interop.model import DescribedColumn, DescribedDataset, DocumentReader, DocumentWriter, ExportRequest
+from minimize.policy.draft import SCHEMA_FOLDER, pipeline_text, source_pattern, write_new_files
+from minimize.policy.draft_text import (
+    can_be_declared,
+    guess_record_fields,
+    head_line,
+    key_text,
+    quote_yaml,
+    type_text,
+    valid_name,
+)
+from minimize.policy.faults import did_you_mean
+from minimize.policy.proposals import DROP, FieldEvidence, Proposal, propose_for_field, pseudonymize_text
+from minimize.policy.value_kinds import ValueSummary
+from minimize.registry import load_object
+
+_DROPPED_ROLES: Final = frozenset({"secret", "free_text", "sensitive"})
+"""Roles for which nothing but dropping is proposed."""
+_HEAD: Final = """\
+# yaml-language-server: $schema={schema}
+# Drafted from {source}. Every field is dropped; keep only what a purpose needs, as coarse as it can be.
+# What is proposed counts once it is accepted, by hand or: minimize init DIR --accept FIELD. Then: minimize lint, minimize plan.
+"""
+
+
+def imported_policy_text(described: DescribedDataset, source: str) -> str:
+    """The text of the policy; it loads without faults, whatever the document says.
+
+    Takes what was described, and the name of the format that it was read from. Raises ConfigurationError where no field is left.
+    """
+    columns = {each.pointer: each for each in described.columns if can_be_declared(each.pointer, each.type)}
+    if not columns:
+        raise ConfigurationError("the document describes no field that a policy could name")
+    lines = [*_head(described, columns), "fields:"]
+    proposals = _proposals(described, columns)
+    for pointer, column in columns.items():
+        is_map = column.type == "map" and any(each != pointer and each.within(pointer) for each in columns)
+        lines += [
+            *(f"  # {line}" for line in proposals[pointer].lines),
+            _field_line_text(column, keyed_by_values=is_map),
+        ]
+    lines += [
+        f"  # {quote_yaml(name)}: {why}; dropped, as is all that is not named"
+        for name, why in described.left_out.items()
+    ]
+    if described.never:
+        lines += ["never:", *(f"  - {quote_yaml(pointer.forbidden_text)}" for pointer in described.never)]
+    return _HEAD.format(schema=f"{SCHEMA_FOLDER}/policy.json", source=source) + "\n".join(lines) + "\n"
+
+
+def _head(described: DescribedDataset, columns: Mapping[Pointer, DescribedColumn]) -> Iterator[str]:
+    for remark in described.remarks:
+        yield from textwrap.wrap(_one_line(remark), 118, initial_indent="# ", subsequent_indent="#   ")
+    yield f"policy: {valid_name(described.name)}"
+    yield f"version: {described.version}"
+    yield f"owner: {quote_yaml(described.owner)}" if described.owner else "owner: nobody@example.com"
+    yield f"purposes: [{', '.join(described.purposes or ('operations',))}]"
+    guesses = guess_record_fields({pointer: column.type for pointer, column in columns.items()})
+    for word in ("tenant", "subject", "time", "record"):
+        said = described.parts.get(word)
+        yield head_line(word, guesses.get(word)) if said is None else f"{word}: {key_text(Pointer.parse(said))}"
+    if described.retention is not None:
+        yield f"{'' if 'time' in described.parts else '# '}retention: {described.retention}"
+
+
+def _proposals(described: DescribedDataset, columns: Mapping[Pointer, DescribedColumn]) -> dict[Pointer, Proposal]:
+    guesses = guess_record_fields({pointer: column.type for pointer, column in columns.items()})
+    words = {pointer: word for word, pointer in guesses.items()}
+    tenant = guesses.get("tenant")
+    found: dict[Pointer, Proposal] = {}
+    for pointer, column in columns.items():
+        per = key_text(tenant) if tenant is not None and tenant != pointer else None
+        look = ValueSummary(1, 0, 1, {column.kind: 1.0} if column.kind else {})
+        found[pointer] = _combined_proposal(column, FieldEvidence(pointer, column.type, look, words.get(pointer), per))
+    return found
+
+
+def _combined_proposal(column: DescribedColumn, seen: FieldEvidence) -> Proposal:
+    """The proposal that the field's own rule makes, as far as the document does not say better."""
+    found = propose_for_field(seen)
+    said = (*((column.reason,) if column.reason else ()), *found.reasons)
+    do = found.do if column.do is None else column.do
+    if column.role in _DROPPED_ROLES:
+        do = DROP
+    elif column.role == "identifier" and "pseudonymize" not in do:
+        do = DROP if column.do is None else pseudonymize_text(seen)
+    return replace(found, role=column.role or found.role, do=do, reasons=said)
+
+
+def _field_line_text(column: DescribedColumn, *, keyed_by_values: bool) -> str:
+    said = [f"type: {type_text(column.type)}"]
+    said += [f"role: {column.role}"] if column.role else []
+    said += ["required: true"] if column.required else []
+    said += [f"about: {quote_yaml(column.about)}"] if column.about else []
+    said += [f"unit: {quote_yaml(column.unit)}"] if column.unit else []
+    said += ["do: drop", *(["keys: drop"] if keyed_by_values else [])]
+    return f"  {key_text(column.pointer)}: {{{', '.join(said)}}}"
+
+
+def _one_line(remark: str) -> str:
+    """A remark without what would end its line."""
+    return "".join(char if char.isprintable() else " " for char in remark)
+
+
+@redact_errors
+def import_policy(kind: str, file: str | PathLike[str], *, choice: str | None = None) -> str:
+    """The text of a policy for the dataset that a document describes: every field dropped, proposals above them.
+
+    Takes a word of `IMPORTS`, the document's file, and the name of one of several datasets. Raises ConfigurationError,
+    PolicyError where the document cannot be read.
+    """
+    if kind not in IMPORTS:
+        raise ConfigurationError("there is no such format to import", hint=did_you_mean(kind, IMPORTS))
+    row = FORMATS[kind]
+    read: DocumentReader = load_object(row.reads or "")
+    return imported_policy_text(read(read_document(Path(file)), choice), row.about)
+
+
+@redact_errors
+def import_into(
+    kind: str,
+    file: str | PathLike[str],
+    folder: str | PathLike[str],
+    *,
+    choice: str | None = None,
+    data: str | PathLike[str] | None = None,
+) -> list[Path]:
+    """Writes that policy into a folder, never over another, and a pipeline for the data, if that is given. Gives the paths."""
+    texts = {"policy.yaml": import_policy(kind, file, choice=choice)}
+    if data is not None:
+        texts["pipeline.yaml"] = pipeline_text(source_pattern(data), valid_name(Path(folder).absolute().name))
+    return write_new_files(Path(folder), texts)
+
+
+@redact_errors
+def export_document(kind: str, asked: ExportRequest) -> str:
+    """A document of another format.
+
+    Takes a word of `EXPORTS`, and what it is of. Raises ConfigurationError, PolicyError, RefusedError.
+    """
+    if kind not in EXPORTS:
+        raise ConfigurationError("there is no such format to export", hint=did_you_mean(kind, EXPORTS))
+    write: DocumentWriter = load_object(FORMATS[kind].writes or "")
+    return write(asked)

@@ -1,0 +1,216 @@
+"""fideslang (IAB Tech Lab, taxonomy 3.1): data categories and uses, datasets and systems of a pipeline's outputs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import pyarrow as pa
+
+from minimize.errors import ConfigurationError
+from minimize.interop.column_meanings import ColumnMeaning, column_meanings
+from minimize.interop.documents import document_text
+from minimize.interop.model import SOURCE_NAME, ExportRequest, find_output_plan, requested_plan
+from minimize.plan import Plan
+from minimize.policy.describe import duration_text
+
+_BY_NAME: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        r"e?mail|upn|user_?principal_?name": "user.contact.email",
+        r"phone|mobile|msisdn": "user.contact.phone_number",
+        r"ip|ipv4|ipv6|ip_?addr(ess)?|client_?ip|remote_?addr": "user.device.ip_address",
+        r"lat|latitude|lon|lng|longitude|gps|geo|coordinates|position": "user.location",
+        r"postal_?code|zip|zip_?code|postcode": "user.contact.address.postal_code",
+        r"street": "user.contact.address.street",
+        r"city": "user.contact.address.city",
+        r"country": "user.contact.address.country",
+        r"birth|dob|birthday|date_of_birth": "user.demographic.date_of_birth",
+        r"gender|sex": "user.demographic.gender",
+        r"language|locale": "user.demographic.language",
+        r"first_?name|given_?name": "user.name.first",
+        r"last_?name|sur_?name|family_?name": "user.name.last",
+        r"full_?name|display_?name|person_?name": "user.name",
+        r"user_?name|login|account(_?name)?": "user.account.username",
+        r"passport": "user.government_id.passport_number",
+        r"ssn|social_security|national_id": "user.government_id.national_identification_number",
+        r"iban|bank": "user.financial.bank_account",
+        r"card": "user.financial.credit_card",
+        r"password|passcode|pin": "user.authorization.password",
+        r"token|secret|credential|bypass_code": "user.authorization.credentials",
+        r"url|page|visited": "user.behavior.browsing_history",
+        r"device_?id|serial(_?number)?|imei|meid|udid|mac|wifi_mac|advertising_?id": "user.device.device_id",
+        r"tenant|customer|org(ani[sz]ation)?": "system.operations",
+        r"model|manufacturer|os|cpu|hardware|battery|storage|memory|carrier": "user.device",
+    }
+)
+_BY_ROLE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "identifier": "user.unique_id",
+        "free_text": "user.content.private",
+        "secret": "user.authorization.credentials",
+    }
+)
+PSEUDONYM: Final = "user.unique_id.pseudonymous"
+OPERATIONS: Final = "system.operations"
+TELEMETRY: Final = "user.telemetry"
+_KEYED: Final = frozenset({"pseudonymize", "tokenize"})
+_USES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "customer_support": "essential.service.operations.support",
+        "service_maintenance": "essential.service.operations",
+        "operations": "operations",
+        "quality_and_security": "essential.service.security",
+    }
+)
+SUBJECTS: Final = ("customer",)
+"""Whom records are about, as far as fideslang asks: a policy knows subjects, and not what they are to the house."""
+
+
+def data_use(purpose: str) -> str:
+    """The use that a purpose is; a house's own purpose is some service.
+
+    >>> data_use("customer_support"), data_use("asset_register")
+    ('essential.service.operations.support', 'essential.service')
+    """
+    return _USES.get(purpose, "essential.service")
+
+
+def data_category(name: str, meaning: ColumnMeaning | None, aggregated: bool) -> str:
+    """The category of a column: what its name says, as coarse as it was made; what is counted is of operations."""
+    if meaning is None or aggregated:
+        return OPERATIONS
+    if _KEYED & set(meaning.facts.get("techniques") or ()):
+        return PSEUDONYM
+    found = _category_by_name(name)
+    if found == "user.location":
+        return "user.location.precise" if meaning.facts.get("leaves") == "everything" else "user.location.imprecise"
+    return found or _BY_ROLE.get(meaning.role, TELEMETRY)
+
+
+def _category_by_name(name: str) -> str | None:
+    """The first row whose words stand in a name."""
+    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    words = re.sub(r"[^a-z0-9]+", "_", snake)
+    return next((each for pattern, each in _BY_NAME.items() if re.search(rf"(^|_)({pattern})(_|$)", words)), None)
+
+
+Body = dict[str, Any]
+_ORGANIZATION: Final = "default_organization"
+
+
+def write_fideslang(asked: ExportRequest) -> str:
+    """The manifest's text. Raises ConfigurationError where there is no such output."""
+    if asked.name == SOURCE_NAME:
+        raise ConfigurationError("fideslang is told of outputs", hint="leave --of out, or name an output")
+    return document_text(fideslang_manifest(requested_plan(asked), asked.name), asked.as_json)
+
+
+def fideslang_manifest(plan: Plan, name: str | None = None) -> Body:
+    """The dataset with a collection for each output (or for one), and the system that writes it."""
+    names = list(plan.outputs) if name is None else [name]
+    key = fides_key(plan.policy.policy if plan.pipeline is None else plan.pipeline.pipeline)
+    collections = [_fides_collection(plan, each) for each in names]
+    dataset = {
+        "fides_key": key,
+        "organization_fides_key": _ORGANIZATION,
+        "name": key,
+        "description": f"What the policy {plan.policy.policy}, version {plan.policy.version}, lets through",
+        "collections": collections,
+    }
+    return {"dataset": [dataset], "system": [_fides_system(plan, key, sorted(set(_categories(collections))))]}
+
+
+def fides_key(name: str) -> str:
+    """A name as fideslang takes it for a key.
+
+    >>> fides_key("device telemetry/eu")
+    'device_telemetry_eu'
+    """
+    return re.sub(r"[^A-Za-z0-9_.<>-]", "_", name) or "_"
+
+
+def _fides_system(plan: Plan, key: str, categories: list[str]) -> Body:
+    retention = plan.policy.retention
+    declaration: Body = {
+        "name": plan.purpose or "none",
+        "data_categories": categories,
+        "data_use": data_use(plan.purpose or ""),
+        "data_subjects": list(SUBJECTS),
+        "dataset_references": [key],
+        "features": list(plan.policy.features),
+    }
+    declaration |= {} if retention is None else {"retention_period": duration_text(retention)}
+    return {
+        "fides_key": f"{key}_pipeline",
+        "organization_fides_key": _ORGANIZATION,
+        "name": f"{key} pipeline",
+        "description": "Drops, generalizes and aggregates; what it read and wrote stands in signed receipts",
+        "system_type": "Service",
+        "dataset_references": [key],
+        "privacy_declarations": [declaration],
+    }
+
+
+def _fides_collection(plan: Plan, name: str) -> Body:
+    output = find_output_plan(plan, name)
+    said = column_meanings(plan, name)
+    aggregated = output.category == "aggregated"
+    fields = _with_unique_names(
+        _fides_field(each.name, each.type, (each.name,), said, aggregated) for each in output.schema
+    )
+    return {"name": name, "description": output.category, "fields": fields}
+
+
+def _fides_field(
+    name: str,
+    type_: pa.DataType,
+    path: tuple[str, ...],
+    said: Mapping[tuple[str, ...], ColumnMeaning],
+    aggregated: bool,
+) -> Body:
+    """A column; a list is told by what it holds, and a name without points, which stand for nesting."""
+    suffix, kind, here = "", type_, path
+    while pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        suffix, kind, here = "[]", kind.value_type, (*here, "*")
+    body: Body = {"name": name.replace(".", "_")}
+    if pa.types.is_struct(kind):
+        inner = (kind.field(at) for at in range(kind.num_fields))
+        below = _with_unique_names(
+            _fides_field(each.name, each.type, (*here, each.name), said, aggregated) for each in inner
+        )
+        return body | {"fides_meta": {"data_type": f"object{suffix}"}, "fields": below}
+    meaning = said.get(here) or said.get(path)
+    body |= {"description": f"{meaning.text}: {meaning.form}"} if meaning else {}
+    category = data_category(name, meaning, aggregated)
+    return body | {"data_categories": [category], "fides_meta": {"data_type": f"{_fides_type(kind)}{suffix}"}}
+
+
+def _with_unique_names(fields: Iterable[Body]) -> list[Body]:
+    """The fields, no two of one name: what had points may be called as another then."""
+    found: dict[str, Body] = {}
+    for field in fields:
+        name = field["name"]
+        while name in found:
+            name += "_"
+        found[name] = {**field, "name": name}
+    return list(found.values())
+
+
+def _fides_type(kind: pa.DataType) -> str:
+    tests = (
+        (pa.types.is_boolean, "boolean"),
+        (pa.types.is_integer, "integer"),
+        (pa.types.is_floating, "float"),
+        (pa.types.is_decimal, "float"),
+    )
+    return next((word for test, word in tests if test(kind)), "string")
+
+
+def _categories(collections: list[Body]) -> Iterator[str]:
+    waiting = [field for collection in collections for field in collection["fields"]]
+    while waiting:
+        field = waiting.pop()
+        yield from field.get("data_categories", ())
+        waiting += field.get("fields", [])

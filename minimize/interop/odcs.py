@@ -1,0 +1,463 @@
+"""Open Data Contract Standard 3.1: terms, import of a contract's object, export of a policy's source or of outputs.
+
+Example values in a contract are not read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Any, Final, get_args
+
+import pyarrow as pa
+
+from minimize.arrow.pointers import MAX_PARTS, STAR, Pointer, PointerPart
+from minimize.errors import ConfigurationError
+from minimize.interop.column_meanings import ColumnMeaning, FieldTree, column_meanings, field_tree
+from minimize.interop.documents import as_list, as_mapping, as_text, document_text
+from minimize.interop.model import (
+    SOURCE_NAME,
+    DescribedColumn,
+    DescribedDataset,
+    ExportRequest,
+    find_output_plan,
+    has_pipeline,
+    kind_by_format,
+    requested_plan,
+    requested_policy,
+)
+from minimize.plan import Plan
+from minimize.policy.faults import did_you_mean
+from minimize.policy.mapping_reader import forbidden_pointer
+from minimize.policy.model import Field, Policy, Role
+from minimize.policy.purposes import PURPOSES
+
+VERSION: Final = "v3.1.0"
+PROPERTY_PREFIX: Final = "minimize"
+"""What the names of our own properties begin with: `minimizeRole`, `minimizePurposes`, …"""
+
+LOGICAL_TYPES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "string": "string",
+        "boolean": "boolean",
+        "integer": "integer",
+        "double": "number",
+        "timestamp": "timestamp",
+        "date": "date",
+        "binary": "string",
+        "list": "array",
+        "map": "object",
+        "struct": "object",
+    }
+)
+"""A policy's type as a contract's logical type; what is not the first of its kind also stands as `minimizeType`."""
+POLICY_TYPES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "string": "string",
+        "boolean": "boolean",
+        "integer": "integer",
+        "number": "double",
+        "timestamp": "timestamp",
+        "date": "date",
+        "time": "string",
+    }
+)
+_PHYSICAL: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        r"(var|n|nvar)?char.*|text|string|clob|uuid": "string",
+        r"(tiny|small|big)?int(eger)?(32|64)?|long|serial": "integer",
+        r"double.*|float.*|real|number": "double",
+        r"bool(ean)?|bit": "boolean",
+        r"timestamp.*|datetime.*": "timestamp",
+        r"date": "date",
+        r"(var)?binary.*|blob|bytea|bytes": "binary",
+    }
+)
+CLASSIFICATION_ROLES: Final[Mapping[str, Role]] = MappingProxyType(
+    {"restricted": "sensitive", "confidential": "quasi", "pii": "identifier", "secret": "secret"}
+)
+"""Classifications that tell a role; the house's own words do not."""
+ROLE_CLASSIFICATIONS: Final[Mapping[Role, str]] = MappingProxyType(
+    {
+        "identifier": "pii",
+        "quasi": "confidential",
+        "sensitive": "restricted",
+        "free_text": "restricted",
+        "secret": "secret",
+        "plain": "internal",
+    }
+)
+_UNITS: Final[Mapping[str, tuple[str, int]]] = MappingProxyType(
+    {
+        r"d|days?": ("d", 1),
+        r"w|weeks?": ("w", 1),
+        r"h|hrs?|hours?": ("h", 1),
+        r"mo|months?": ("d", 30),
+        r"y|yrs?|years?": ("d", 365),
+    }
+)
+
+
+def policy_type(said: Mapping[str, Any]) -> str | None:
+    """The policy's type of a property that is no object and no array; None for one that a policy has no word for."""
+    own = custom_values(said).get("Type")
+    logical = as_text(said.get("logicalType"))
+    if isinstance(own, str) and own:
+        return own
+    if logical:
+        return POLICY_TYPES.get(logical)
+    physical = as_text(said.get("physicalType")).lower()
+    decimal = re.fullmatch(r"(?:decimal|numeric|number)\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)", physical)
+    if decimal:
+        return f"decimal({int(decimal[1])},{int(decimal[2] or 0)})"
+    return next((word for pattern, word in _PHYSICAL.items() if re.fullmatch(pattern, physical)), None)
+
+
+def custom_values(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Our own properties of a contract, an object or a property, without what their names begin with."""
+    found = (as_mapping(each) for each in as_list(said.get("customProperties")))
+    return {
+        as_text(each.get("property")).removeprefix(PROPERTY_PREFIX): each.get("value")
+        for each in found
+        if as_text(each.get("property")).startswith(PROPERTY_PREFIX)
+    }
+
+
+def custom_properties(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """These facts as our own properties; nothing where there are none."""
+    said = [
+        {"property": f"{PROPERTY_PREFIX}{name}", "value": value}
+        for name, value in facts.items()
+        if value not in ("", None, [], {})
+    ]
+    return {"customProperties": said} if said else {}
+
+
+def retention_text(value: Any, unit: str) -> str | None:
+    """A length of time as a policy writes it; None for one that it cannot.
+
+    >>> retention_text(3, "y"), retention_text("30", "days"), retention_text(1, "moon")
+    ('1095d', '30d', None)
+    """
+    number = int(value) if re.fullmatch(r"[0-9]{1,6}", str(value)) else 0
+    found = next((each for pattern, each in _UNITS.items() if re.fullmatch(pattern, unit.strip().lower())), None)
+    return f"{number * found[1]}{found[0]}" if found and number else None
+
+
+def retention_property(span: timedelta) -> dict[str, Any]:
+    """A length of time as a contract says it, in its largest whole unit."""
+    seconds = int(span.total_seconds())
+    unit, size = next(((unit, size) for unit, size in (("d", 86400), ("h", 3600)) if seconds % size == 0), ("s", 1))
+    return {"value": seconds // size, "unit": unit}
+
+
+_RECORD_FIELDS: Final = ("tenant", "subject", "time", "record")
+Parts = tuple[PointerPart, ...]
+
+
+def read_contract(document: Any, choice: str | None = None) -> DescribedDataset:
+    """The records of one object of a contract. Raises ConfigurationError where it is none of version 3, or has no such object."""
+    contract = as_mapping(document)
+    if as_text(contract.get("kind")) != "DataContract" or not as_text(contract.get("apiVersion")).startswith("v3."):
+        raise ConfigurationError(
+            "this is no data contract of version 3", hint="`kind: DataContract`, `apiVersion: v3.1.0`"
+        )
+    object_ = _chosen_object(contract, choice)
+    walk = _PropertyCollector()
+    walk.properties(object_, ())
+    if not walk.columns:
+        raise ConfigurationError("the object has no properties that a policy could name")
+    name = as_text(object_.get("name"))
+    parts = _contract_record_fields(contract, walk.columns, name)
+    retention, remark = _contract_retention(contract)
+    return DescribedDataset(
+        name or as_text(contract.get("name")) or "imported",
+        tuple(walk.columns),
+        owner=_contract_owner(contract),
+        version=_contract_version(as_text(contract.get("version"))),
+        purposes=tuple(each for each in as_list(custom_values(contract).get("Purposes")) if each in PURPOSES),
+        parts=parts,
+        retention=retention,
+        remarks=(*_contract_remarks(contract, object_), *remark),
+        never=tuple(
+            pointer
+            for each in as_list(custom_values(contract).get("Never"))
+            if isinstance(each, str) and (pointer := forbidden_pointer(each)) is not None
+        ),
+        left_out=walk.left_out,
+    )
+
+
+@dataclass(slots=True)
+class _PropertyCollector:
+    """One walk from an object down to its leaves."""
+
+    columns: list[DescribedColumn] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def properties(self, said: Mapping[str, Any], above: Parts, *, sure: bool = True) -> None:
+        """The properties of an object."""
+        for each in map(as_mapping, as_list(said.get("properties"))):
+            name = each.get("name")
+            parts = (*above, name) if isinstance(name, str) else above
+            if not isinstance(name, str) or not parts[0] or len(parts) > MAX_PARTS:
+                self.left_out["/".join(map(str, parts))[:100]] = "no field can have this name"
+            else:
+                self.take(each, parts, sure=sure and each.get("required") is True)
+
+    def take(self, said: Mapping[str, Any], parts: Parts, *, sure: bool) -> None:
+        """A property: a leaf, or what is below."""
+        logical, items = as_text(said.get("logicalType")), as_mapping(said.get("items"))
+        if as_list(said.get("properties")) and logical in ("", "object"):
+            self.properties(said, parts, sure=sure)
+        elif logical == "array" and items and len(parts) < MAX_PARTS:
+            self.take({"description": said.get("description"), **items}, (*parts, STAR), sure=False)
+        else:
+            self.leaf(said, parts, sure=sure)
+
+    def leaf(self, said: Mapping[str, Any], parts: Parts, *, sure: bool) -> None:
+        """A field, where a policy has a word for its type."""
+        pointer, word = Pointer(parts), policy_type(said)
+        word = {"array": "list", "object": "map"}.get(as_text(said.get("logicalType")), "") or word
+        if word is None:
+            self.left_out[str(pointer)] = "its type is not known"
+            return
+        options = as_mapping(said.get("logicalTypeOptions"))
+        formats = {as_text(options.get("format")).lower(), as_text(said.get("physicalType")).lower()}
+        kind, by_format = kind_by_format(formats, {as_text(options.get("pattern"))})
+        role, why = _contract_role(said)
+        about = as_text(said.get("description")) or as_text(said.get("businessName"))
+        unit = as_text(custom_values(said).get("Unit"))
+        self.columns.append(DescribedColumn(pointer, word, role, about, unit, sure, kind, reason=why or by_format))
+
+
+def _chosen_object(contract: Mapping[str, Any], choice: str | None) -> Mapping[str, Any]:
+    """The object that is meant."""
+    objects = {as_text(as_mapping(each).get("name")): as_mapping(each) for each in as_list(contract.get("schema"))}
+    if not objects:
+        raise ConfigurationError("the contract has no `schema`", hint="it wants an object with `properties`")
+    if choice is None and len(objects) == 1:
+        return next(iter(objects.values()))
+    if choice not in objects:
+        hint = did_you_mean(choice, objects) if choice else f"one of {', '.join(map(repr, sorted(objects)))}"
+        raise ConfigurationError("say which object the policy is for: --object NAME", hint=hint)
+    return objects[choice]
+
+
+def _contract_role(said: Mapping[str, Any]) -> tuple[Role | None, str]:
+    """The role that the contract gives away, and by what."""
+    given = custom_values(said).get("Role")
+    known = next((role for role in get_args(Role) if role == given), None)
+    if known is not None:
+        return known, ""
+    word = re.sub(r"[^a-z]", "", as_text(said.get("classification")).lower())
+    found = CLASSIFICATION_ROLES.get(word)
+    return (found, f"the contract classifies it as `{word}`") if found else (None, "")
+
+
+def _contract_owner(contract: Mapping[str, Any]) -> str:
+    """Whoever the team calls its owner, else its first member, else nobody."""
+    team = contract.get("team")
+    members = [as_mapping(each) for each in (as_list(as_mapping(team).get("members")) or as_list(team))]
+    owners = [each for each in members if "owner" in as_text(each.get("role")).lower()] or members
+    return next((as_text(each.get("username")) for each in owners if as_text(each.get("username"))), "")
+
+
+def _contract_version(said: str) -> int:
+    """The first part of a version, from 1 on."""
+    found = re.match(r"v?(\d{1,9})", said)
+    return max(1, int(found[1])) if found else 1
+
+
+def _contract_retention(contract: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...]]:
+    for each in map(as_mapping, as_list(contract.get("slaProperties"))):
+        if as_text(each.get("property")).lower() in ("retention", "re"):
+            found = retention_text(each.get("value"), as_text(each.get("unit")) or "d")
+            return found, (() if found else ("The contract's retention is in a unit that a policy has no word for.",))
+    return None, ()
+
+
+def _contract_record_fields(contract: Mapping[str, Any], columns: list[DescribedColumn], name: str) -> dict[str, str]:
+    """What the contract says that a field is to its record; its retention is counted from a time, too."""
+    said = {word: custom_values(contract).get(word.capitalize()) for word in _RECORD_FIELDS}
+    for each in map(as_mapping, as_list(contract.get("slaProperties"))):
+        if as_text(each.get("property")).lower() == "retention" and said["time"] is None:
+            said["time"] = as_text(each.get("element")).removeprefix(f"{name}.")
+    known = {_column_key(each): each for each in columns if not each.pointer.stars}
+    found = {word: key for word, key in said.items() if isinstance(key, str) and key in known}
+    return {word: key for word, key in found.items() if word != "time" or known[key].type in ("timestamp", "date")}
+
+
+def _column_key(column: DescribedColumn) -> str:
+    plain = column.pointer.is_flat and not column.pointer.top.startswith("/")
+    return column.pointer.top if plain else str(column.pointer)
+
+
+def _contract_remarks(contract: Mapping[str, Any], object_: Mapping[str, Any]) -> Iterator[str]:
+    """What the contract says in words."""
+    about = as_mapping(contract.get("description"))
+    said = {
+        "About": as_text(object_.get("description")),
+        "Purpose": as_text(about.get("purpose")),
+        "Usage": as_text(about.get("usage")),
+        "Limitations": as_text(about.get("limitations")),
+    }
+    yield from (f"{head}: {words}" for head, words in said.items() if words)
+
+
+Body = dict[str, Any]
+
+
+def write_contract(asked: ExportRequest) -> str:
+    """The contract's text. Raises ConfigurationError where there is no such output."""
+    if asked.name == SOURCE_NAME or (asked.name is None and not has_pipeline(asked)):
+        return document_text(source_contract(requested_policy(asked)), asked.as_json)
+    return document_text(output_contract(requested_plan(asked), asked.name), asked.as_json)
+
+
+def source_contract(policy: Policy) -> Body:
+    """The contract of the records that come in, as far as the policy declares them."""
+    root = field_tree({field.pointer: field for field in policy.fields.values() if not field.from_})
+    facts = {
+        "Purposes": list(policy.purposes),
+        "Tenant": policy.tenant,
+        "Subject": policy.subject,
+        "Time": policy.time,
+        "Record": policy.record,
+        "Never": [each.forbidden_text for each in policy.never],
+    }
+    objects = [{"name": policy.policy, "logicalType": "object", "properties": _properties(root)}]
+    return {
+        **_contract_head(policy, policy.policy),
+        "schema": objects,
+        **_retention_terms(policy, policy.policy),
+        **custom_properties(facts),
+    }
+
+
+def output_contract(plan: Plan, name: str | None = None) -> Body:
+    """The contract of what a pipeline writes: an object for each of its outputs, or for one."""
+    names = list(plan.outputs) if name is None else [name]
+    pipeline = plan.pipeline.pipeline if plan.pipeline is not None else plan.policy.policy
+    facts = {"Purpose": plan.purpose, "Plan": plan.digest}
+    objects = [_output_object(plan, each) for each in names]
+    return {
+        **_contract_head(plan.policy, pipeline),
+        "schema": objects,
+        **_retention_terms(plan.policy, "records"),
+        **custom_properties(facts),
+    }
+
+
+def _contract_head(policy: Policy, name: str) -> Body:
+    body: Body = {
+        "apiVersion": VERSION,
+        "kind": "DataContract",
+        "id": name,
+        "name": name,
+        "version": f"{policy.version}.0.0",
+        "status": "active",
+        "description": {"purpose": ", ".join(policy.purposes)},
+    }
+    return body | ({"team": {"members": [{"username": policy.owner, "role": "owner"}]}} if policy.owner else {})
+
+
+def _retention_terms(policy: Policy, name: str) -> Body:
+    """For how long it is kept, counted from the event time."""
+    if policy.retention is None:
+        return {}
+    element = {"element": f"{name}.{policy.time}"} if policy.time else {}
+    return {"slaProperties": [{"property": "retention", **retention_property(policy.retention), **element}]}
+
+
+def _properties(branch: FieldTree) -> list[Body]:
+    return [{"name": name, **_property(below)} for name, below in branch.named.items()]
+
+
+def _property(branch: FieldTree) -> Body:
+    if branch.field is not None:
+        return _field_property(branch.field)
+    if branch.items is not None:
+        return {"logicalType": "array", "items": _property(branch.items)}
+    needed = {"required": True} if _is_required(branch) else {}
+    return {"logicalType": "object", **needed, "properties": _properties(branch)}
+
+
+def _is_required(branch: FieldTree) -> bool:
+    return branch.field.required if branch.field else any(map(_is_required, branch.named.values()))
+
+
+def _field_property(field: Field) -> Body:
+    exact = LOGICAL_TYPES.get(field.type) if field.type not in ("binary", "map", "struct") else None
+    body: Body = {"logicalType": LOGICAL_TYPES.get(field.type, "number")}
+    body |= {"required": True} if field.required else {}
+    body |= {"description": field.about} if field.about else {}
+    body |= {"classification": ROLE_CLASSIFICATIONS[field.role]} if field.role != "plain" else {}
+    facts = {
+        "Role": field.role if field.role != "plain" else "",
+        "Unit": field.unit,
+        "Type": "" if exact else field.type,
+    }
+    return body | custom_properties(facts)
+
+
+def _output_object(plan: Plan, name: str) -> Body:
+    output = find_output_plan(plan, name)
+    said = column_meanings(plan, name)
+    columns = [{"name": each.name, **_column_property(each.type, (each.name,), said)} for each in output.schema]
+    body: Body = {
+        "name": name,
+        "logicalType": "object",
+        "physicalType": "parquet",
+        "description": _output_description(plan, name),
+    }
+    granularity = {"dataGranularityDescription": _granularity(plan, name)} if name != "records" else {}
+    return {**body, **granularity, "properties": columns, **custom_properties({"Category": output.category})}
+
+
+def _output_description(plan: Plan, name: str) -> str:
+    kind = "records" if name == "records" else "counts and statistics of groups"
+    return f"{plan.policy.policy}: {kind}, {plan.outputs[name].category}"
+
+
+def _granularity(plan: Plan, name: str) -> str:
+    model = plan.aggregates[name].model
+    below = model.suppress.below
+    return f"One row for each {', '.join(model.group_by)}; groups of fewer than {below} subjects are absent"
+
+
+def _column_property(type_: pa.DataType, path: tuple[str, ...], said: Mapping[tuple[str, ...], ColumnMeaning]) -> Body:
+    body: Body = {}
+    if pa.types.is_struct(type_):
+        inner = [type_.field(at) for at in range(type_.num_fields)]
+        below = [{"name": each.name, **_column_property(each.type, (*path, each.name), said)} for each in inner]
+        body = {"logicalType": "object", "properties": below}
+    elif pa.types.is_list(type_) or pa.types.is_large_list(type_):
+        body = {"logicalType": "array", "items": _column_property(type_.value_type, (*path, "*"), said)}
+    else:
+        body = {"logicalType": _logical_type(type_), "physicalType": str(type_)}
+    return body | (_meaning_properties(said[path]) if path in said else {})
+
+
+def _meaning_properties(meaning: ColumnMeaning) -> Body:
+    body: Body = {"description": meaning.text, "transformLogic": meaning.form}
+    body |= {"transformSourceObjects": list(meaning.inputs)} if meaning.inputs else {}
+    body |= {"classification": ROLE_CLASSIFICATIONS[meaning.role]} if meaning.role != "plain" else {}
+    role = meaning.role if meaning.role != "plain" else ""
+    return body | custom_properties({"Role": role, "Leaves": meaning.facts.get("leaves")})
+
+
+def _logical_type(type_: pa.DataType) -> str:
+    tests = (
+        (pa.types.is_boolean, "boolean"),
+        (pa.types.is_integer, "integer"),
+        (pa.types.is_floating, "number"),
+        (pa.types.is_decimal, "number"),
+        (pa.types.is_timestamp, "timestamp"),
+        (pa.types.is_date, "date"),
+        (pa.types.is_map, "object"),
+    )
+    return next((word for test, word in tests if test(type_)), "string")

@@ -1,0 +1,107 @@
+"""OpenLineage events from receipts: the events that a run emitted when it began and ended."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from minimize.errors import ConfigurationError, OutputError
+from minimize.interop.model import ExportRequest
+from minimize.observability.openlineage import RunDescription, complete_event, start_event
+from minimize.output.folder import RUNS, has_runs, read_receipts
+from minimize.plan import request
+from minimize.plan.bind import examine
+from minimize.policy.faults import FaultList
+from minimize.policy.pipeline import Pipeline
+from minimize.policy.pipeline_reader import PipelineReader
+from minimize.policy.policy_reader import read_policy
+from minimize.policy.yaml_nodes import YamlNode, parse_yaml
+from minimize.receipts import Receipt, sha256_text
+from minimize.runs.provenance import find_pipeline, origin_place
+from minimize.sources import declared_schema
+from minimize.sources.file_discovery import split_pattern
+from minimize.stores import Location, local_copy, parse_location
+
+_RUN_KINDS: Final = ("run", "replay")
+
+
+def write_openlineage(asked: ExportRequest) -> str:
+    """The events of all runs of an output, one a line. Raises ConfigurationError, OutputError."""
+    output = parse_location(asked.path)
+    if not has_runs(output):
+        raise ConfigurationError(
+            "this is no output folder", hint="lineage is told from receipts: name what a run wrote"
+        )
+    made = [receipt for receipt in read_receipts(output) if reads_source(receipt)]
+    events = [event for receipt in made for event in events_of(output, receipt, asked.pipeline)]
+    return "".join(json.dumps(event, ensure_ascii=False, separators=(",", ":")) + "\n" for event in events)
+
+
+def reads_source(receipt: Receipt) -> bool:
+    """Whether it tells of what was made from a source; expiries, deletions and the like change what stands."""
+    return receipt.kind in _RUN_KINDS or (receipt.kind == "retract" and receipt.from_ == "source")
+
+
+def events_of(output: Location, receipt: Receipt, pipeline: str | None = None) -> Iterator[dict[str, Any]]:
+    """START and COMPLETE of one run, as it told them, under the policy that stands beside its receipt.
+
+    Takes where its pipeline lies, if the output does not tell.
+    """
+    about = _event_context(output, receipt, pipeline)
+    yield start_event(about, receipt.started)
+    yield complete_event(about, receipt)
+
+
+def _event_context(output: Location, receipt: Receipt, pipeline: str | None) -> RunDescription:
+    job = _recorded_pipeline(output, receipt)
+    source = declared_schema(request(job.policy, job.purpose, job))
+    plan = examine(job.policy, source, purpose=job.purpose, pipeline=job).plan
+    namespace = os.environ.get("OPENLINEAGE_NAMESPACE") or "minimize"
+    root = _input_root(output, receipt, pipeline)
+    return RunDescription(
+        receipt.run_id, receipt.kind, receipt.engine, job, output, namespace, plan, receipt.dates, root
+    )
+
+
+def _input_root(output: Location, receipt: Receipt, pipeline: str | None) -> Location:
+    """The folder that the input lay in. Raises ConfigurationError where that is not known."""
+    given = origin_place(output, None if receipt.origin is None else receipt.origin.input)
+    if given is not None:
+        return split_pattern(str(given), Path.cwd())[0]
+    today = find_pipeline(output, receipt, pipeline)
+    return split_pattern(today.source.path, today.folder)[0]
+
+
+def _recorded_pipeline(output: Location, receipt: Receipt) -> Pipeline:
+    """The pipeline as it was, from the files beside the receipt. Raises OutputError where they are not those that it tells."""
+    with local_copy(output / RUNS / receipt.run_id) as folder:
+        faults = FaultList()
+        texts = {name: _read_verified(folder / name, digest) for name, digest in _recorded_digests(receipt).items()}
+        root, pipeline = _parse_node(texts["policy.yaml"], faults), _parse_node(texts["pipeline.yaml"], faults)
+        house = (receipt.purpose,)
+        policy, scope = read_policy(root, folder, faults, house, {"digest": receipt.policy.digest})
+        given = {"path": folder / "pipeline.yaml", "digest": receipt.files["pipeline.yaml"], "demanded": "none"}
+        found = None if policy is None else PipelineReader.over(policy, scope, faults, house)(pipeline, given)
+    if found is None or faults.found:
+        raise OutputError(f"the policy of {receipt.run_id} cannot be read", findings=faults.found)
+    return found
+
+
+def _recorded_digests(receipt: Receipt) -> dict[str, str]:
+    names = {name: receipt.files.get(name, "") for name in ("policy.yaml", "pipeline.yaml")}
+    return names | {"policy.yaml": receipt.policy.digest}
+
+
+def _read_verified(path: Path, digest: str) -> bytes:
+    content = path.read_bytes() if path.is_file() else b""
+    if sha256_text(content) != digest:
+        hint = "`minimize verify` checks all files"
+        raise OutputError(f"{path.parent.name}/{path.name} is not what its receipt tells", hint=hint)
+    return content
+
+
+def _parse_node(content: bytes, faults: FaultList) -> YamlNode:
+    return parse_yaml(content.decode("utf-8-sig"), faults) or YamlNode({}, 1)

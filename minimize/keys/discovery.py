@@ -1,0 +1,140 @@
+"""Discovery of the keyring and the key service that apply: argument, environment, nearest `minimize.yaml`.
+
+Master keys are looked for when they are first needed, so that an output without encryption needs none.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from minimize.config import config_text, find_config
+from minimize.errors import KeyringError
+from minimize.keys.keyring import KeyInfo, Keyring
+from minimize.keys.master_keys import KeyLifecycle, KeyringKms, KeyringLifecycle, Kms, MasterKey
+from minimize.keys.transit import TransitKms
+
+KEYS_VARIABLE: Final = "MINIMIZE_KEYS"
+
+
+def find_keyring(
+    explicit: Keyring | str | os.PathLike[str] | None = None,
+    start: str | os.PathLike[str] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Keyring | None:
+    """The keyring that counts, or None where nothing names one.
+
+    Takes what a flag or argument gave, the pipeline's folder, and the environment (the process's own where none is
+    given). Raises KeyringError where the keyring that is named cannot be used.
+    """
+    if isinstance(explicit, Keyring):
+        return explicit
+    named = explicit or (os.environ if environ is None else environ).get(KEYS_VARIABLE)
+    if named:
+        return Keyring.load(named)
+    path = _configured_keyring(start)
+    return None if path is None else Keyring.load(path)
+
+
+def _configured_keyring(start: str | os.PathLike[str] | None) -> Path | None:
+    house = find_config(start)
+    if house is None:
+        return None
+    keys = _keys_setting(house)
+    return None if keys is None else house.parent / Path(keys).expanduser()
+
+
+def _keys_setting(house: Path) -> str | None:
+    try:
+        return config_text(house, "keys")
+    except ValueError:
+        pass
+    raise KeyringError(f"`keys:` cannot be read from {house}", hint="write `keys: FILE`")
+
+
+KMS_VARIABLE: Final = "MINIMIZE_KMS"
+KeysLike = Keyring | Kms | str | os.PathLike[str] | None
+"""A keyring, its path, or who keeps master keys; None looks where keyrings are found."""
+
+
+def find_kms(keys: KeysLike = None, start: str | os.PathLike[str] | None = None, *, now: datetime | None = None) -> Kms:
+    """Who keeps the master keys.
+
+    Takes what a flag or argument gave, and the folder to look for `minimize.yaml` from; with a time, master keys that a new file
+    wants and that have no version yet are made. Nothing is looked for before a key is asked for; then raises KeyringError where
+    none can be had.
+    """
+    if keys is None or isinstance(keys, Keyring | str | os.PathLike):
+        return LazyKms(keys, start, now)
+    return keys
+
+
+def key_service_address(
+    start: str | os.PathLike[str] | None = None, environ: Mapping[str, str] | None = None
+) -> str | None:
+    """The address of the key service, where one keeps the master keys: `MINIMIZE_KMS`, else `kms:` of the nearest
+    `minimize.yaml`; None where they stand in the keyring. Raises KeyringError where it cannot be read."""
+    named = (os.environ if environ is None else environ).get(KMS_VARIABLE)
+    house = None if named else find_config(start)
+    if named or house is None:
+        return named or None
+    try:
+        return config_text(house, "kms")
+    except ValueError:
+        pass
+    raise KeyringError(f"`kms:` cannot be read from {house}", hint="write `kms: vault+https://HOST:PORT/MOUNT`")
+
+
+def key_lifecycle(keyring: Keyring, start: str | os.PathLike[str] | None = None, *, now: datetime) -> KeyLifecycle:
+    """Who may make and destroy versions of master keys. Raises KeyringError."""
+    address = key_service_address(start)
+    return KeyringLifecycle(keyring.path, now) if address is None else TransitKms.from_address(address, now)
+
+
+def key_service_versions(start: str | os.PathLike[str] | None = None) -> Sequence[KeyInfo]:
+    """The versions of the master keys that a key service keeps; none where there is no such service. Raises KeyringError."""
+    address = key_service_address(start)
+    return () if address is None else TransitKms.from_address(address).versions()
+
+
+class LazyKms:
+    """Master keys that are looked for when they are first needed. Pickling carries where to look."""
+
+    def __init__(
+        self,
+        keys: Keyring | str | os.PathLike[str] | None,
+        start: str | os.PathLike[str] | None,
+        now: datetime | None,
+    ) -> None:
+        self._keys, self._start, self._now = keys, start, now
+        self._kms: Kms | None = None
+
+    def newest(self, name: str) -> MasterKey:
+        """The version that new files use. Raises KeyringError."""
+        return self._resolved_kms().newest(name)
+
+    def wrap(self, key: bytes, master: MasterKey) -> str:
+        """A key, wrapped. Raises KeyringError."""
+        return self._resolved_kms().wrap(key, master)
+
+    def unwrap(self, wrapped: str, master: MasterKey) -> bytes:
+        """The key that was wrapped. Raises KeyringError."""
+        return self._resolved_kms().unwrap(wrapped, master)
+
+    def _resolved_kms(self) -> Kms:
+        if self._kms is None:
+            address = key_service_address(self._start)
+            self._kms = self._keyring_kms() if address is None else TransitKms.from_address(address, self._now)
+        return self._kms
+
+    def _keyring_kms(self) -> Kms:
+        keyring = find_keyring(self._keys, self._start)
+        if keyring is None:
+            raise KeyringError("no keys were given or found", hint="keys=FILE, --keys FILE or MINIMIZE_KEYS")
+        return KeyringKms(keyring, self._now)
+
+    def __reduce__(self) -> tuple[Callable[..., LazyKms], tuple[Any, ...]]:
+        return (LazyKms, (self._keys, self._start, self._now))

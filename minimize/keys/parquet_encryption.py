@@ -1,0 +1,329 @@
+"""Encryption at rest: columns of Parquet files under the keys of their categories (Parquet modular encryption).
+
+Top to bottom: keys in pyarrow's terms; which columns of an output are encrypted, and with which master keys; opening a file.
+
+A reader opens a file of an encrypted output like this:
+
+    kms = find_kms(keys, folder)                           of `minimize.keys`: a keyring, its path, or None for discovery
+    file = open_parquet(place, kms)                        a pyarrow.parquet.ParquetFile, every column readable
+    file = open_parquet(place, kms, columns=["model"])     only these columns: only their keys are needed
+
+`columns` are names of top-level columns. `open_parquet` raises KeyringError, which names the file, its columns and the key,
+before anything encrypted is touched. Of a file opened for some columns read those alone, by `iter_batches(columns=…)`
+(before pyarrow 26 the other ways look at all columns), and never use `metadata.row_group(n).column(m)` of another: pyarrow
+ends the process. Open columns can be read without a key: `open_parquet(place, columns=[…])`.
+
+`dataset_format(kms)` is the decrypting `ParquetFileFormat` for `pyarrow.dataset`. Use it for files that were opened before: it
+asks for keys while it scans.
+
+The footer is plaintext and signed: names, types, row counts and metadata of all columns can be read without a key, and so can
+sizes; statistics of encrypted columns are encrypted with them.
+
+Each file has a factory of its own, and what it cached is dropped, so that a destroyed key opens no other file. An opened file
+uses keys that were unwrapped before: pyarrow ends the process if a key is refused at an unexpected moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Final, Protocol, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow.parquet import encryption as arrow
+
+from minimize.errors import KeyringError
+from minimize.keys.keyring import KEY_DESTROYED
+from minimize.keys.master_keys import FOOTER_KEY, Kms, MasterKey, master_key_name
+from minimize.keys.parquet_footer import EncryptedColumns, read_encrypted_columns
+from minimize.stores import Location, open_parquet_file
+
+UnwrappedKeys = Mapping[tuple[str, str], bytes]
+"""Keys that were unwrapped, by the id of the master key and their wrapped form."""
+
+
+def encryption_properties(kms: Kms, footer: MasterKey, columns: Mapping[MasterKey, Sequence[str]]) -> Any:
+    """The `FileEncryptionProperties` of one file: master keys, each with the paths of its columns. Raises KeyringError."""
+    configuration = arrow.EncryptionConfiguration(
+        footer_key=footer.id,
+        column_keys={master.id: [*paths] for master, paths in columns.items()},
+        encryption_algorithm="AES_GCM_V1",
+        plaintext_footer=True,
+        double_wrapping=True,
+        internal_key_material=True,
+        data_key_length_bits=256,
+    )
+    factory = arrow.CryptoFactory(_kms_client_factory(kms, {}))
+    try:
+        return factory.file_encryption_properties(arrow.KmsConnectionConfig(), configuration)
+    finally:
+        factory.remove_cache_entries_for_all_tokens()
+
+
+def decryption_properties(kms: Kms, known: UnwrappedKeys) -> Any:
+    """The `FileDecryptionProperties` of one file."""
+    factory = arrow.CryptoFactory(_kms_client_factory(kms, known))
+    return factory.file_decryption_properties(arrow.KmsConnectionConfig(), arrow.DecryptionConfiguration())
+
+
+def dataset_decryption_config(kms: Kms) -> Any:
+    """The `ParquetDecryptionConfig` of a dataset."""
+    from pyarrow.dataset import ParquetDecryptionConfig
+
+    factory = arrow.CryptoFactory(_kms_client_factory(kms, {}))
+    return ParquetDecryptionConfig(factory, arrow.KmsConnectionConfig(), arrow.DecryptionConfiguration())
+
+
+def _kms_client_factory(kms: Kms, known: UnwrappedKeys) -> Callable[[Any], Any]:
+    """Makes a client each time that pyarrow wants one; as a type of its own, for pyarrow has no types to inherit from."""
+
+    def wrap_key(_: Any, key: bytes, master: str) -> str:
+        return kms.wrap(bytes(key), MasterKey.parse(master))
+
+    def unwrap_key(_: Any, wrapped: str, master: str) -> bytes:
+        found = known.get((master, wrapped))
+        return kms.unwrap(wrapped, MasterKey.parse(master)) if found is None else found
+
+    client = type("Client", (arrow.KmsClient,), {"wrap_key": wrap_key, "unwrap_key": unwrap_key})
+    return lambda _: client()
+
+
+CATEGORY_METADATA: Final = b"minimize:category"
+OPEN_CATEGORY: Final = "aggregated"
+STRICTEST_CATEGORY: Final = "identified"
+UNUSABLE_CHARACTERS: Final = ",;:"
+"""Characters that no name in an encrypted column may have: Arrow separates with them."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileEncryption:
+    """What one file is written with: pyarrow's properties, and the ids of the master keys, for its receipt."""
+
+    properties: Any
+    keys: tuple[str, ...]
+
+
+class OutputEncryption(Protocol):
+    """How the files of one output are encrypted. It can be pickled, and no key goes with it."""
+
+    def for_file(self, path: str, schema: pa.Schema) -> FileEncryption | None:
+        """What one file is written with, by its path relative to the output folder; None where it stays plain."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryEncryption:
+    """Each category's columns under its own master key; what is aggregated stays open.
+
+    names   the category by top-level column, of those that are encrypted
+    tenant  the column whose folders have master keys of their own; None where there is one of each for all
+    """
+
+    kms: Kms
+    names: Mapping[str, str]
+    tenant: str | None = None
+
+    @classmethod
+    def for_schema(cls, kms: Kms, schema: pa.Schema, tenant: str | None = None) -> CategoryEncryption:
+        """For an output of this schema, whose field metadata says each column's category; a column that says none has the
+        strictest."""
+        categories = {field.name: column_category(field) for field in schema}
+        return cls(kms, {name: category for name, category in categories.items() if category != OPEN_CATEGORY}, tenant)
+
+    def for_file(self, path: str, schema: pa.Schema) -> FileEncryption | None:
+        """What one file is written with. Raises KeyringError where a master key is missing or destroyed."""
+        tenant = self._tenant(path)
+        return file_encryption(
+            self.kms, schema, {name: master_key_name(each, tenant) for name, each in self.names.items()}
+        )
+
+    def _tenant(self, path: str) -> str | None:
+        if self.tenant is None:
+            return None
+        parts = PurePosixPath(path).parts
+        return next(part.partition("=")[2] for part in parts if part.startswith(f"{self.tenant}="))
+
+    def check(self) -> None:
+        """Asks for the master keys that are not a tenant's own. Raises KeyringError where one is missing or destroyed."""
+        names = set() if self.tenant else {master_key_name(category) for category in self.names.values()}
+        for name in sorted({*names, FOOTER_KEY}):
+            self.kms.newest(name)
+
+
+@dataclass(frozen=True, slots=True)
+class RewriteEncryption:
+    """The columns that were encrypted in a file, in what stands in for it: by the newest versions of the same master keys."""
+
+    kms: Kms
+    material: EncryptedColumns
+
+    def for_file(self, path: str, schema: pa.Schema) -> FileEncryption | None:
+        """What one file is written with. Raises KeyringError where a master key is missing or destroyed."""
+        names = {name: MasterKey.parse(master).name for name, master in self.material.masters.items()}
+        return file_encryption(self.kms, schema, names)
+
+
+def file_encryption(kms: Kms, schema: pa.Schema, names: Mapping[str, str]) -> FileEncryption | None:
+    """What a file is written with, by the names of the master keys of its encrypted columns; None without such columns."""
+
+    columns: dict[str, list[str]] = {}
+    for field in schema:
+        if field.name in names:
+            columns.setdefault(names[field.name], []).extend(parquet_column_paths(field))
+    if not columns:
+        return None
+    masters = {kms.newest(name): each for name, each in columns.items()}
+    footer = kms.newest(FOOTER_KEY)
+    return FileEncryption(
+        encryption_properties(kms, footer, masters), tuple(sorted(master.id for master in (footer, *masters)))
+    )
+
+
+def column_category(field: pa.Field) -> str:
+    """A column's category, by its metadata; of a nested column the strictest of its leaves.
+
+    >>> column_category(pa.field("x", pa.string(), metadata={"minimize:category": "aggregated"}))
+    'aggregated'
+    >>> column_category(pa.field("y", pa.string()))
+    'identified'
+    """
+    said = {value.decode() for name, value in (field.metadata or {}).items() if _is_category_metadata(name)}
+    order = (STRICTEST_CATEGORY, "pseudonymized", OPEN_CATEGORY)
+    return next((category for category in order if category in said), STRICTEST_CATEGORY)
+
+
+def parquet_column_paths(field: pa.Field, above: Sequence[str] = ()) -> Iterator[str]:
+    """The paths of the columns that a field is in a Parquet file."""
+    path, type_ = (*above, field.name), field.type
+    if pa.types.is_struct(type_):
+        for child in type_.fields:
+            yield from parquet_column_paths(child, path)
+    elif pa.types.is_map(type_):
+        yield from parquet_column_paths(type_.key_field.with_name("key"), (*path, "key_value"))
+        yield from parquet_column_paths(type_.item_field.with_name("value"), (*path, "key_value"))
+    elif pa.types.is_list(type_) or pa.types.is_large_list(type_):
+        yield from parquet_column_paths(type_.value_field.with_name("element"), (*path, "list"))
+    else:
+        yield ".".join(path)
+
+
+def has_unusable_name(field: pa.Field) -> bool:
+    """Whether a column has a name, at whatever depth, that Arrow cannot encrypt by."""
+    return any(_is_unusable(name) for path in _name_paths(field) for name in path)
+
+
+def _name_paths(field: pa.Field, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    path, type_ = (*above, field.name), field.type
+    yield path
+    for index in range(type_.num_fields if pa.types.is_nested(type_) else 0):
+        yield from _name_paths(type_.field(index), path)
+
+
+def _is_unusable(name: str) -> bool:
+    return name != name.strip() or any(letter in name for letter in UNUSABLE_CHARACTERS)
+
+
+def _is_category_metadata(name: bytes) -> bool:
+    return name == CATEGORY_METADATA or name.startswith(CATEGORY_METADATA + b"/")
+
+
+_Unwrapped = dict[tuple[str, str], bytes]
+KeyFault = tuple[str, str, KeyringError]
+MAX_NAMED_COLUMNS: Final = 5
+"""Columns that a message names."""
+KEYS_HINT: Final = "the door and the jobs have the keys: keys=FILE, --keys FILE, MINIMIZE_KEYS; open columns need none"
+DESTROYED_HINT: Final = (
+    "what was encrypted under a destroyed key is gone; a run of its date writes it anew, while its source stands"
+)
+
+
+def open_parquet(
+    place: Location,
+    kms: Kms | None = None,
+    *,
+    columns: Collection[str] | None = None,
+    read_dictionary: Sequence[str] | None = None,
+    name: str | None = None,
+) -> pq.ParquetFile:
+    """A file, opened, its encrypted columns readable.
+
+    Takes the top-level columns that are wanted where that is not all: then only their keys are needed, and only they may be
+    touched. `name` is how messages call the file. Raises KeyringError, which names the file, the columns and the key, where
+    there is no key for one of them; OSError and pyarrow's errors where it is no Parquet file.
+    """
+    material = read_encrypted_columns(place)
+    wanted = material.columns_by_master_key(columns)
+    if not wanted:
+        return open_parquet_file(place, read_dictionary=read_dictionary)
+    shown = str(place) if name is None else name
+    known, faults = _unwrap_keys(kms, material, wanted)
+    if faults:
+        told = "; ".join(f"{columns} under {master} ({error.message})" for columns, master, error in faults)
+        code = KEY_DESTROYED if any(error.code == KEY_DESTROYED for *_, error in faults) else ""
+        hint = DESTROYED_HINT if code else KEYS_HINT
+        raise KeyringError(f"{shown} is encrypted, and cannot be read here: {told}", code=code, hint=hint)
+    return _open_decrypted(place, _require_kms(kms), known, read_dictionary, shown)
+
+
+def dataset_format(kms: Kms) -> Any:
+    """The format by which `pyarrow.dataset` reads files that may be encrypted."""
+    from pyarrow.dataset import ParquetFileFormat, ParquetFragmentScanOptions
+
+    options = ParquetFragmentScanOptions(decryption_config=dataset_decryption_config(kms))
+    return ParquetFileFormat(default_fragment_scan_options=options)
+
+
+def _open_decrypted(
+    place: Location, kms: Kms, known: _Unwrapped, read_dictionary: Sequence[str] | None, shown: str
+) -> pq.ParquetFile:
+    """The footer's own key is asked for here."""
+
+    try:
+        return open_parquet_file(place, read_dictionary=read_dictionary, decryption=decryption_properties(kms, known))
+    except KeyringError as error:
+        reason, code = error.message, error.code
+    message = f"{shown} is encrypted, and its signature cannot be checked: {reason}"
+    raise KeyringError(message, code=code, hint=KEYS_HINT)
+
+
+def _unwrap_keys(
+    kms: Kms | None, material: EncryptedColumns, wanted: Mapping[str, Sequence[str]]
+) -> tuple[_Unwrapped, list[KeyFault]]:
+    """The keys of a file, unwrapped; and, for each master key that is not to be had, why, with the columns under it."""
+    known: _Unwrapped = {}
+    faults = []
+    for master, columns in wanted.items():
+        try:
+            each = MasterKey.parse(master)
+            known |= {(master, key): _require_kms(kms).unwrap(key, each) for key in material.wrapped[master]}
+        except KeyringError as error:
+            faults.append((_column_list(columns), master or "a key without a name", error))
+    return known, faults
+
+
+def _column_list(columns: Sequence[str]) -> str:
+    more = f" and {len(columns) - MAX_NAMED_COLUMNS} more" if len(columns) > MAX_NAMED_COLUMNS else ""
+    return ", ".join(columns[:MAX_NAMED_COLUMNS]) + more
+
+
+def _require_kms(kms: Kms | None) -> Kms:
+    if kms is None:
+        raise KeyringError(
+            "encrypted columns want keys, and none were given", hint="keys=FILE, --keys FILE or MINIMIZE_KEYS"
+        )
+    return kms
+
+
+T = TypeVar("T")
+
+
+def unless_shredded(read: Callable[[], T]) -> T | None:
+    """What `read` gives; None where a key that it needs was destroyed. Raises whatever else `read` raises."""
+    try:
+        return read()
+    except KeyringError as error:
+        if error.code != KEY_DESTROYED:
+            raise
+    return None

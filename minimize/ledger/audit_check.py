@@ -1,0 +1,259 @@
+"""Check of the audit log, alone and against receipts or a head that is stored elsewhere; listing and export of entries."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from sqlalchemy import Connection, Row, select
+
+from minimize.errors import Finding, VerificationError
+from minimize.keys import Verifier
+from minimize.ledger.anchor import REBUILD
+from minimize.ledger.audit_event import utc_text
+from minimize.ledger.audit_log import (
+    EMPTY_LOG,
+    PAGE_SIZE,
+    Checkpoint,
+    EntryFilter,
+    LogEntry,
+    LogHead,
+    check_checkpoint,
+    entry_digest,
+    entry_event,
+    entry_from_row,
+    find_entry,
+    indexed_columns,
+    is_entry_signed,
+    is_truncated,
+    last_checkpoint,
+    latest_entries,
+    log_head,
+    read_entries,
+)
+from minimize.ledger.codes import audit_finding
+from minimize.ledger.ledger import Ledger
+from minimize.ledger.settings import check_settings_digest, setting_digests
+from minimize.ledger.tables import AUDIT_LOG
+from minimize.receipts import Receipt, canonical_json
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalHead:
+    """A head that stands outside the log, and where."""
+
+    head: LogHead
+    place: str
+
+
+def check_log(connection: Connection, verifier: Verifier) -> Iterator[Finding]:
+    """H001 to H005, H013, H015, H016: every entry against its digest, its neighbour, its signature and its columns.
+
+    Where the oldest entries are gone the chain goes on from the checkpoint, which is checked, too.
+    """
+    checkpoint = last_checkpoint(connection)
+    before = EMPTY_LOG if checkpoint is None else checkpoint.head
+    if checkpoint is not None:
+        yield from check_checkpoint(connection, checkpoint, verifier)
+    for row in _all_rows(connection):
+        entry = entry_from_row(row)
+        yield from _check_order(entry, before)
+        yield from _check_content(entry, row)
+        if not is_entry_signed(entry, verifier):
+            yield audit_finding("H004", "is not signed by a key that is known here", file=_entry_place(entry))
+        before = entry.head
+
+
+def check_external_head(connection: Connection, kept: ExternalHead) -> Iterator[Finding]:
+    """H006, H007, H014: the log beside a head that was kept."""
+    entry, checkpoint = find_entry(connection, kept.head.sequence), last_checkpoint(connection)
+    if kept.head == EMPTY_LOG or (checkpoint is not None and kept.head == checkpoint.head):
+        return
+    if is_truncated(kept.head, checkpoint):
+        yield audit_finding("H014", f"names entry {kept.head.sequence}, which is gone after its year", file=kept.place)
+    elif entry is None:
+        ends = log_head(connection).sequence
+        message = f"the log has {ends} entries, and entry {kept.head.sequence} is named here"
+        hint = "it was cut short, or restored from an older copy"
+        yield audit_finding("H006", message, file=kept.place, hint=hint)
+    elif entry.digest != kept.head.digest:
+        yield audit_finding("H007", f"names another entry {kept.head.sequence} than the log has", file=kept.place)
+
+
+def check_receipts(
+    connection: Connection, receipts: Iterable[tuple[str, Receipt]], verifier: Verifier
+) -> Iterator[Finding]:
+    """H006 to H008, H010 to H012: the log beside receipts, each with its place."""
+    for place, receipt in receipts:
+        if not _is_receipt_signed(receipt, verifier):
+            yield audit_finding("H010", "is not signed by a key that is known here", file=place)
+        elif receipt.audit is None:
+            yield audit_finding("H011", "names no head of an audit log", file=place)
+        else:
+            kept = ExternalHead(LogHead(receipt.audit.sequence, receipt.audit.head), place)
+            wrong = list(check_external_head(connection, kept))
+            yield from (
+                _unless_rebuilt(connection, receipt, wrong) if wrong else _check_recorded(connection, receipt, place)
+            )
+
+
+def unanchored_finding() -> Finding:
+    """H009: what is said where nothing outside the log was looked at."""
+    hint = "--receipts DIR, or --head FILE with a head that was kept elsewhere"
+    return audit_finding(
+        "H009", "the log is vouched for as far as it goes: nothing says that its end was not cut off", hint=hint
+    )
+
+
+def published_receipt(event: dict[str, Any]) -> str | None:
+    """The digest of the receipt that an event tells of."""
+    changes = (change for resource in event["resources"] for change in resource["changed_properties"])
+    return next((change["new"] for change in changes if change["name"] == "receipt"), None)
+
+
+def _unless_rebuilt(connection: Connection, receipt: Receipt, wrong: list[Finding]) -> Iterator[Finding]:
+    """What is wrong; a warning where somebody has told the log of it since, with the very receipt."""
+    rebuilt = EntryFilter(correlation=receipt.run_id, operation=REBUILD)
+    for entry in read_entries(connection, rebuilt):
+        if published_receipt(entry_event(entry)) == receipt.digest:
+            message = f"names an entry of an earlier log; entry {entry.sequence} of this one takes it over"
+            yield audit_finding("H012", message, file=wrong[0].file)
+            return
+    yield from wrong
+
+
+def _check_recorded(connection: Connection, receipt: Receipt, place: str) -> Iterator[Finding]:
+    said = [
+        published_receipt(entry_event(entry))
+        for entry in read_entries(connection, EntryFilter(correlation=receipt.run_id))
+    ]
+    digests = [digest for digest in said if digest is not None]
+    if not digests:
+        yield audit_finding(
+            "H008", "is not told of in the log", file=place, hint="the next run of its output tells of it"
+        )
+    elif receipt.digest not in digests:
+        yield audit_finding("H007", "is another receipt than the log tells of", file=place)
+
+
+def _is_receipt_signed(receipt: Receipt, verifier: Verifier) -> bool:
+    try:
+        receipt.verify(verifier)
+    except VerificationError:
+        return False
+    return True
+
+
+def _check_order(entry: LogEntry, before: LogHead) -> Iterator[Finding]:
+    if entry.sequence != before.sequence + 1:
+        yield audit_finding("H002", f"stands where entry {before.sequence + 1} is due", file=_entry_place(entry))
+    if entry.previous != before.digest:
+        yield audit_finding("H003", "does not carry the digest of the entry before it", file=_entry_place(entry))
+
+
+def _check_content(entry: LogEntry, row: Row[Any]) -> Iterator[Finding]:
+    event = _canonical_event(entry.event)
+    if event is None or entry_digest(entry.sequence, entry.previous, event) != entry.digest:
+        yield audit_finding("H001", "is not what its digest says", file=_entry_place(entry))
+        return
+    columns = {**indexed_columns(event), "time": event["time"]}
+    if any(_column_value(row, name) != value for name, value in columns.items()):
+        yield audit_finding("H005", "has a column that says something else than its event", file=_entry_place(entry))
+
+
+def _column_value(row: Row[Any], name: str) -> Any:
+    value = row._mapping[name]
+    return utc_text(value) if name == "time" else value
+
+
+def _canonical_event(text: str) -> dict[str, Any] | None:
+    """The event of a text that is canonical."""
+    try:
+        event = json.loads(text)
+        return event if isinstance(event, dict) and canonical_json(event).decode() == text else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _all_rows(connection: Connection) -> Iterator[Row[Any]]:
+    after: int | None = None
+    while page := _page_after(connection, after):
+        yield from page
+        after = page[-1].sequence
+
+
+def _page_after(connection: Connection, after: int | None) -> Sequence[Row[Any]]:
+    asked = select(AUDIT_LOG).order_by(AUDIT_LOG.c.sequence).limit(PAGE_SIZE)
+    return connection.execute(asked if after is None else asked.where(AUDIT_LOG.c.sequence > after)).all()
+
+
+def _entry_place(entry: LogEntry) -> str:
+    return f"audit/{entry.sequence}"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditCheckResult:
+    """What a check of the log found, the head that the log has, and the checkpoint that it goes on from where it has one."""
+
+    head: LogHead
+    findings: tuple[Finding, ...]
+    checkpoint: Checkpoint | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong; warnings are not."""
+        return not any(finding.severity == "error" for finding in self.findings)
+
+    def as_json(self) -> dict[str, Any]:
+        """What `audit verify --json` prints; kept elsewhere, it is what `--head` takes."""
+        findings = [finding.as_json() for finding in self.findings]
+        said = {"ok": self.ok, "sequence": self.head.sequence, "head": self.head.digest, "findings": findings}
+        gone = None if self.checkpoint is None else self.checkpoint.head
+        return said if gone is None else {**said, "checkpoint": {"sequence": gone.sequence, "head": gone.digest}}
+
+
+def find_entries(ledger: Ledger, wanted: EntryFilter, last: int | None = None) -> list[LogEntry]:
+    """The entries that are wanted, oldest first; the last so many of them where a number is given."""
+
+    def work(connection: Connection) -> list[LogEntry]:
+        return list(read_entries(connection, wanted)) if last is None else latest_entries(connection, wanted, last)
+
+    return ledger.read(work)
+
+
+def check_whole_log(
+    ledger: Ledger, verifier: Verifier, kept: ExternalHead | None = None, receipts: Sequence[tuple[str, Receipt]] = ()
+) -> AuditCheckResult:
+    """The whole log checked: by itself, beside a head that was kept, and beside receipts, each with its place."""
+
+    def work(connection: Connection) -> AuditCheckResult:
+        findings = [*check_log(connection, verifier), *check_settings_digest(connection, setting_digests(connection))]
+        findings += [] if kept is None else check_external_head(connection, kept)
+        findings += check_receipts(connection, receipts, verifier)
+        if kept is None and not any(receipt.audit is not None for _, receipt in receipts):
+            findings.append(unanchored_finding())
+        return AuditCheckResult(log_head(connection), tuple(findings), last_checkpoint(connection))
+
+    return ledger.read(work)
+
+
+def export_entries(ledger: Ledger, wanted: EntryFilter, out: TextIO) -> int:
+    """Writes the entries that are wanted, one JSON object a line; gives how many."""
+    return ledger.read(lambda connection: _write_entries(read_entries(connection, wanted), out))
+
+
+def entry_json(entry: LogEntry) -> dict[str, Any]:
+    """An entry as the JSON object that `audit log --json` and `audit export` give."""
+    return {
+        "sequence": entry.sequence,
+        "previous": entry.previous,
+        "digest": entry.digest,
+        "event": json.loads(entry.event),
+        "signature": {"algorithm": "ed25519", "key": entry.key, "value": entry.signature},
+    }
+
+
+def _write_entries(found: Iterable[LogEntry], out: TextIO) -> int:
+    return sum(1 for entry in found if out.write(json.dumps(entry_json(entry), ensure_ascii=False) + "\n"))

@@ -1,0 +1,279 @@
+"""Audit log: its chain of signed entries, appending and reading them, and checkpoints in place of truncated entries.
+
+digest     sha256 of the canonical JSON (RFC 8785) of {"event", "previous", "sequence"}
+signature  Ed25519 over the canonical JSON of {"audit": 1, "head", "sequence"}: every entry was once the head of the log
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+
+from sqlalchemy import Connection, Row, Select, insert, select
+
+from minimize.errors import Finding
+from minimize.failpoints import fail_point
+from minimize.keys import Verifier
+from minimize.ledger.audit_event import AuditEvent, PropertyChange, Resource, utc_text
+from minimize.ledger.codes import audit_finding
+from minimize.ledger.database import lock_ledger
+from minimize.ledger.tables import AUDIT_LOG, CHECKPOINTS
+from minimize.receipts import canonical_json, sha256_text
+
+ENTRY_FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LogHead:
+    """The end of a log: how many entries it has, and the digest of the last."""
+
+    sequence: int
+    digest: str | None = None
+
+
+EMPTY_LOG: Final = LogHead(0)
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One entry of the log. `event` is the canonical text; `key` is the id of the key that signed (`signing/1`)."""
+
+    sequence: int
+    previous: str | None
+    event: str
+    digest: str
+    key: str
+    signature: str
+
+    @property
+    def head(self) -> LogHead:
+        """The log's head when this was its last entry."""
+        return LogHead(self.sequence, self.digest)
+
+
+def entry_digest(sequence: int, previous: str | None, event: Mapping[str, Any]) -> str:
+    """The digest of an entry."""
+    return sha256_text(canonical_json({"event": event, "previous": previous, "sequence": sequence}))
+
+
+def signed_head(head: LogHead) -> bytes:
+    """What a head's signature is over."""
+    return canonical_json({"audit": ENTRY_FORMAT, "head": head.digest, "sequence": head.sequence})
+
+
+def is_entry_signed(entry: LogEntry, verifier: Verifier) -> bool:
+    """Whether a key that is known here signed this entry as the head."""
+    try:
+        value = base64.b64decode(entry.signature, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return verifier.verify_signature(signed_head(entry.head), value, entry.key)
+
+
+PAGE_SIZE: Final = 1000
+_ENTRY_COLUMNS: Final = tuple(
+    AUDIT_LOG.c[name] for name in ("sequence", "previous", "event", "digest", "key", "signature")
+)
+
+
+class EntrySigner(Protocol):
+    """Who signs: a keyring."""
+
+    def sign(self, content: bytes) -> tuple[str, bytes]:
+        """The id of the signing key, and its signature over the content."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFilter:
+    """Which entries are wanted; what is None is not asked."""
+
+    activity: str | None = None
+    operation: str | None = None
+    result: str | None = None
+    actor: str | None = None
+    resource: str | None = None
+    correlation: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+ALL_ENTRIES: Final = EntryFilter()
+
+
+def append_event(connection: Connection, event: AuditEvent, signer: EntrySigner) -> LogHead:
+    """Appends one event, in the transaction of what it tells of: both are kept, or neither.
+
+    Gives the log's new head. Numbers are gapless, however many write at once; whoever appends is alone until the transaction
+    ends, so it is the last thing a transaction does. Raises KeyringError without a signing key.
+    """
+    lock_ledger(connection)
+    before = log_head(connection)
+    said = event.as_json()
+    new = LogHead(before.sequence + 1, entry_digest(before.sequence + 1, before.digest, said))
+    key, signature = signer.sign(signed_head(new))
+    row = {
+        "sequence": new.sequence,
+        "previous": before.digest,
+        "digest": new.digest,
+        "event": canonical_json(said).decode(),
+        "key": key,
+        "signature": base64.b64encode(signature).decode("ascii"),
+        "time": event.time,
+        **indexed_columns(said),
+    }
+    connection.execute(insert(AUDIT_LOG).values(**row))
+    fail_point("audit.appended")
+    return new
+
+
+def log_head(connection: Connection) -> LogHead:
+    """The log's head; `EMPTY_LOG` where nothing was told yet."""
+    last = connection.execute(
+        select(AUDIT_LOG.c.sequence, AUDIT_LOG.c.digest).order_by(AUDIT_LOG.c.sequence.desc()).limit(1)
+    ).one_or_none()
+    return EMPTY_LOG if last is None else LogHead(last.sequence, last.digest)
+
+
+def find_entry(connection: Connection, sequence: int) -> LogEntry | None:
+    """The entry of this number."""
+    row = connection.execute(select(*_ENTRY_COLUMNS).where(AUDIT_LOG.c.sequence == sequence)).one_or_none()
+    return None if row is None else entry_from_row(row)
+
+
+def read_entries(connection: Connection, wanted: EntryFilter = ALL_ENTRIES) -> Iterator[LogEntry]:
+    """The entries that are wanted, oldest first, a page at a time."""
+    after = 0
+    while page := connection.execute(_entry_query(wanted).where(AUDIT_LOG.c.sequence > after).limit(PAGE_SIZE)).all():
+        yield from map(entry_from_row, page)
+        after = page[-1].sequence
+
+
+def latest_entries(connection: Connection, wanted: EntryFilter, count: int) -> list[LogEntry]:
+    """The last so many of the entries that are wanted, oldest first."""
+    newest = _entry_query(wanted).order_by(None).order_by(AUDIT_LOG.c.sequence.desc()).limit(count)
+    return [entry_from_row(row) for row in reversed(connection.execute(newest).all())]
+
+
+def indexed_columns(event: Mapping[str, Any]) -> dict[str, str | None]:
+    """The parts of an event that stand in columns of their own, for searching."""
+    resources = event["resources"]
+    return {
+        "activity": event["activity"],
+        "operation": event["operation"],
+        "result": event["result"],
+        "actor": event["actor"]["user"] or event["actor"]["application"],
+        "resource": resources[0]["id"] if resources else None,
+        "correlation": event["correlation_id"],
+    }
+
+
+def entry_event(entry: LogEntry) -> dict[str, Any]:
+    """The event of an entry, as the JSON object that it is."""
+    event: dict[str, Any] = json.loads(entry.event)
+    return event
+
+
+def entry_from_row(row: Row[Any]) -> LogEntry:
+    """The entry of a row."""
+    return LogEntry(row.sequence, row.previous, row.event, row.digest, row.key, row.signature)
+
+
+def _entry_query(wanted: EntryFilter) -> Select[Any]:
+    found = select(*_ENTRY_COLUMNS).order_by(AUDIT_LOG.c.sequence)
+    for name in ("activity", "operation", "result", "actor", "resource", "correlation"):
+        if getattr(wanted, name) is not None:
+            found = found.where(AUDIT_LOG.c[name] == getattr(wanted, name))
+    if wanted.since is not None:
+        found = found.where(AUDIT_LOG.c.time >= wanted.since)
+    return found if wanted.until is None else found.where(AUDIT_LOG.c.time < wanted.until)
+
+
+CHECKPOINT_FORMAT: Final = 1
+AUDIT_ACTIVITY: Final = "audit"
+TRUNCATE_OPERATION: Final = "truncate"
+MINIMUM_AGE: Final = timedelta(days=365)
+"""No entry that is younger than this goes; the database holds to it by its own clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The head of what went.
+
+    entries  how many went with it
+    before   what all of them are before, and `latest` the latest time among them
+    """
+
+    head: LogHead
+    entries: int
+    before: datetime
+    latest: datetime
+    recorded_at: datetime
+    key: str = ""
+    signature: str = ""
+
+    @property
+    def signed_bytes(self) -> bytes:
+        """What its signature is over."""
+        times = {name: utc_text(getattr(self, name)) for name in ("before", "latest", "recorded_at")}
+        head = {"sequence": self.head.sequence, "head": self.head.digest}
+        return canonical_json({"checkpoint": CHECKPOINT_FORMAT, "entries": self.entries, **head, **times})
+
+    @property
+    def resource(self) -> Resource:
+        """How the log tells of it."""
+        said = (PropertyChange("digest", None, self.head.digest), PropertyChange("entries", None, self.entries))
+        return Resource(f"entry {self.head.sequence}", "checkpoint", self.place, said)
+
+    @property
+    def place(self) -> str:
+        """What names it."""
+        return f"audit/checkpoint/{self.head.sequence}"
+
+
+def last_checkpoint(connection: Connection) -> Checkpoint | None:
+    """The checkpoint from which the log goes on; None where all of its entries are there."""
+    row = connection.execute(select(CHECKPOINTS).order_by(CHECKPOINTS.c.sequence.desc()).limit(1)).one_or_none()
+    if row is None:
+        return None
+    head = LogHead(row.sequence, row.digest)
+    return Checkpoint(head, row.entries, row.before, row.latest, row.recorded_at, row.key, row.signature)
+
+
+def record_checkpoint(connection: Connection, checkpoint: Checkpoint, signer: EntrySigner) -> None:
+    """Signs and records a checkpoint."""
+    key, signature = signer.sign(checkpoint.signed_bytes)
+    values = {name: getattr(checkpoint, name) for name in ("entries", "before", "latest", "recorded_at")}
+    head = {"sequence": checkpoint.head.sequence, "digest": checkpoint.head.digest}
+    signed = {"key": key, "signature": base64.b64encode(signature).decode("ascii")}
+    connection.execute(insert(CHECKPOINTS).values(**values, **head, **signed))
+
+
+def check_checkpoint(connection: Connection, checkpoint: Checkpoint, verifier: Verifier) -> Iterator[Finding]:
+    """H013, H015, H016: whether a checkpoint is ours, took nothing before its time, and is told of."""
+    if not _is_checkpoint_signed(checkpoint, verifier):
+        yield audit_finding("H013", "is not signed by a key that is known here", file=checkpoint.place)
+    if checkpoint.latest >= checkpoint.before or checkpoint.before > checkpoint.recorded_at - MINIMUM_AGE:
+        yield audit_finding("H015", "took entries that were not a year old", file=checkpoint.place)
+    wanted = EntryFilter(activity=AUDIT_ACTIVITY, operation=TRUNCATE_OPERATION, resource=checkpoint.place)
+    digest = f'"new":"{checkpoint.head.digest}"'
+    if not any(digest in entry.event for entry in read_entries(connection, wanted)):
+        yield audit_finding("H016", "is not told of in the log", file=checkpoint.place)
+
+
+def is_truncated(head: LogHead, checkpoint: Checkpoint | None) -> bool:
+    """Whether a head is of entries that are gone, and not the one that the checkpoint names."""
+    return checkpoint is not None and head.sequence < checkpoint.head.sequence
+
+
+def _is_checkpoint_signed(checkpoint: Checkpoint, verifier: Verifier) -> bool:
+    try:
+        value = base64.b64decode(checkpoint.signature, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return verifier.verify_signature(checkpoint.signed_bytes, value, checkpoint.key)

@@ -1,0 +1,180 @@
+"""Truncation of the audit log: entries older than a year are removed up to a signed checkpoint.
+
+The last publication of each output that is anchored in removed entries is first recorded again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TextIO
+
+from sqlalchemy import Connection, delete, func, select
+
+from minimize.ledger.anchor import PUBLICATION_OPERATIONS, REBUILD
+from minimize.ledger.audit_check import entry_json
+from minimize.ledger.audit_event import Actor, AuditEvent, PropertyChange, Resource, utc_text
+from minimize.ledger.audit_log import AUDIT_ACTIVITY as ACTIVITY
+from minimize.ledger.audit_log import (
+    PAGE_SIZE,
+    TRUNCATE_OPERATION,
+    Checkpoint,
+    EntrySigner,
+    LogEntry,
+    LogHead,
+    append_event,
+    entry_event,
+    entry_from_row,
+    find_entry,
+    log_head,
+    record_checkpoint,
+)
+from minimize.ledger.database import lock_ledger
+from minimize.ledger.ledger import Ledger
+from minimize.ledger.tables import AUDIT_LOG
+
+
+@dataclass(frozen=True, slots=True)
+class Truncation:
+    """What would go: so many entries, up to this one; and how many outputs are told of anew.
+
+    Where nothing would go, there is no last entry.
+    """
+
+    entries: int
+    before: datetime
+    last: LogHead | None = None
+    latest: datetime | None = None
+    outputs: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan as `audit truncate --json` prints it."""
+        last = None if self.last is None else {"sequence": self.last.sequence, "digest": self.last.digest}
+        latest = None if self.latest is None else utc_text(self.latest)
+        return {
+            "entries": self.entries,
+            "before": utc_text(self.before),
+            "last": last,
+            "latest": latest,
+            "outputs_told_anew": self.outputs,
+        }
+
+
+def year_before(at: datetime) -> datetime:
+    """The same day of the year before; the last of February for a day that it did not have.
+
+    >>> year_before(datetime(2028, 2, 29)).date().isoformat()
+    '2027-02-28'
+    """
+    day = 28 if (at.month, at.day) == (2, 29) else at.day
+    return at.replace(year=at.year - 1, day=day)
+
+
+def plan_truncation(ledger: Ledger, at: datetime) -> Truncation:
+    """What would go at a time. Nothing is changed."""
+    return ledger.read(lambda connection: _plan(connection, year_before(at)))
+
+
+def export_truncated_entries(ledger: Ledger, plan: Truncation, out: TextIO) -> int:
+    """Writes the entries that would go, one JSON object a line; gives how many."""
+
+    def work(connection: Connection) -> int:
+        return sum(1 for entry in _entries_until(connection, plan) if out.write(_entry_line(entry)))
+
+    return ledger.read(work)
+
+
+def truncate_log(ledger: Ledger, plan: Truncation, actor: Actor, at: datetime, signer: EntrySigner) -> Truncation:
+    """Lets the entries of a plan go, and tells the log of it: all in one transaction.
+
+    Gives what went: nothing, where others were faster.
+    """
+
+    def work(connection: Connection) -> Truncation:
+        lock_ledger(connection)
+        found = _plan(connection, plan.before)
+        if found.last is None or found.latest is None or found.last != plan.last:
+            return Truncation(0, plan.before)
+        checkpoint = Checkpoint(found.last, found.entries, found.before, found.latest, at)
+        for event in _repeated_events(connection, found.last, actor, at):
+            append_event(connection, event, signer)
+        append_event(connection, _truncation_event(checkpoint, actor), signer)
+        record_checkpoint(connection, checkpoint, signer)
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA secure_delete = ON")
+        connection.execute(delete(AUDIT_LOG).where(AUDIT_LOG.c.sequence <= found.last.sequence))
+        return found
+
+    return ledger.write(work)
+
+
+def _plan(connection: Connection, before: datetime) -> Truncation:
+    """Entries go from the oldest on, up to the first that is to stay."""
+    stays = connection.scalar(select(func.min(AUDIT_LOG.c.sequence)).where(AUDIT_LOG.c.time >= before))
+    end = log_head(connection).sequence if stays is None else stays - 1
+    gone = select(func.count(), func.max(AUDIT_LOG.c.time)).where(AUDIT_LOG.c.sequence <= end)
+    count, latest = connection.execute(gone).one()
+    entry = find_entry(connection, end)
+    if not count or entry is None:
+        return Truncation(0, before)
+    return Truncation(count, before, entry.head, latest, len(_last_publications(connection, entry.head)))
+
+
+def _last_publications(connection: Connection, last: LogHead) -> list[int]:
+    """Of each output of which nothing is told later: the last entry that tells of it."""
+    newest = func.max(AUDIT_LOG.c.sequence)
+    found = select(newest).where(AUDIT_LOG.c.operation.in_(PUBLICATION_OPERATIONS)).group_by(AUDIT_LOG.c.resource)
+    return list(connection.scalars(found.having(newest <= last.sequence).order_by(newest)))
+
+
+def _repeated_events(connection: Connection, last: LogHead, actor: Actor, at: datetime) -> Iterator[AuditEvent]:
+    for sequence in _last_publications(connection, last):
+        entry = find_entry(connection, sequence)
+        if entry is not None:
+            yield _repeat_event(entry_event(entry), actor, at)
+
+
+def _repeat_event(said: dict[str, Any], actor: Actor, at: datetime) -> AuditEvent:
+    """The same told once more, by whoever truncates."""
+    resources = tuple(
+        Resource(
+            each["name"], each["type"], each["id"], tuple(PropertyChange(**one) for one in each["changed_properties"])
+        )
+        for each in said["resources"]
+    )
+    return AuditEvent(
+        component=said["component"],
+        category=said["category"],
+        activity=said["activity"],
+        operation=REBUILD,
+        actor=actor,
+        time=at,
+        correlation_id=said["correlation_id"],
+        resources=resources,
+    )
+
+
+def _truncation_event(checkpoint: Checkpoint, actor: Actor) -> AuditEvent:
+    return AuditEvent(
+        component="ledger",
+        category="configuration",
+        activity=ACTIVITY,
+        operation=TRUNCATE_OPERATION,
+        actor=actor,
+        time=checkpoint.recorded_at,
+        resources=(checkpoint.resource,),
+    )
+
+
+def _entries_until(connection: Connection, plan: Truncation) -> Iterator[LogEntry]:
+    after, last = 0, 0 if plan.last is None else plan.last.sequence
+    asked = select(AUDIT_LOG).where(AUDIT_LOG.c.sequence <= last).order_by(AUDIT_LOG.c.sequence).limit(PAGE_SIZE)
+    while page := connection.execute(asked.where(AUDIT_LOG.c.sequence > after)).all():
+        yield from map(entry_from_row, page)
+        after = page[-1].sequence
+
+
+def _entry_line(entry: LogEntry) -> str:
+    return json.dumps(entry_json(entry), ensure_ascii=False) + "\n"

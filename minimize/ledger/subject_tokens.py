@@ -1,0 +1,158 @@
+"""Subject tokens: keyed tokens (HMAC-SHA-256) that stand for subjects in the ledger, and the search for them.
+
+A subject of a tenant always has the same token under one version of the key.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from json.encoder import encode_basestring_ascii
+from typing import Final
+
+from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_text
+from minimize.keys import Keyring
+
+SUBJECT_KEY: Final = "subject"
+LEDGER_PURPOSE: Final = "ledger"
+_HALF: Final = 32
+"""Hexadecimal digits of half a token: 128 bits."""
+_TOKEN: Final = re.compile(rf"{SUBJECT_KEY}/(\d{{1,9}}):[0-9a-f]{{64}}")
+
+
+def subject_token(
+    keys: Keyring, tenant: str, subject: str, version: int | None = None, field: str | None = None
+) -> str:
+    """The token of a subject: the key's id and HMAC-SHA-256 (RFC 2104) over tenant and subject in their canonical forms, in
+    hexadecimal digits.
+
+    Takes a version of the `subject` key, to find what was told under an older one; else the newest; and the field that has such
+    ids, where it is not the policy's subject: one id in two fields has two tokens. Raises KeyringError.
+    """
+    which = keys.version_of(SUBJECT_KEY) if version is None else version
+    return make_token(keys.subkey(SUBJECT_KEY, token_purpose(field), which), which, tenant, subject)
+
+
+def find_known_token(secrets: Mapping[int, bytes], tenant: str, subject: str, known: Collection[str]) -> str | None:
+    """The token under which a subject is known already, whatever version of the key it was made with; None where it is not.
+
+    Takes the secrets of the versions that occur (see `token_secrets`, `token_versions`), and the tokens of the tenant's subjects.
+    """
+    made = (token for version, secret in secrets.items() for token in token_forms(secret, version, tenant, subject))
+    return next((token for token in made if token in known), None)
+
+
+def make_token(secret: bytes, version: int, tenant: str, subject: str) -> str:
+    """The token under the secret of one version of the key.
+
+    Its first half is that of the folded id, its second half that of the id: so both can be found. They are one where folding
+    changes nothing.
+    """
+    return next(token_forms(secret, version, tenant, subject))
+
+
+@dataclass(frozen=True)
+class TokenIndex:
+    """Tokens by tenant, found by an id: exactly, or without regard to case where the policy compares ids so.
+
+    A token that was made before tokens held both forms is found by the exact id alone.
+    """
+
+    tokens: Mapping[str, Collection[str]] = field(repr=False)
+    folding: CaseFolding = NO_FOLDING
+
+    def __contains__(self, tenant: object) -> bool:
+        """Whether a tenant has any."""
+        return canonical_text(str(tenant), fold=self.folding.tenant) in self._tenants
+
+    def find(self, secrets: Mapping[int, bytes], tenant: str, subject: str) -> Iterator[tuple[str, str]]:
+        """The tokens of a subject, each with its tenant as it was recorded."""
+        for name in self._tenants.get(canonical_text(tenant, fold=self.folding.tenant), ()):
+            known = self.tokens[name]
+            for version, secret in secrets.items():
+                exact = [token for token in token_forms(secret, version, name, subject) if token in known]
+                folded = (
+                    self._folded[name].get(_folded_half(secret, version, name, subject), ())
+                    if self.folding.subject
+                    else ()
+                )
+                yield from ((name, token) for token in dict.fromkeys([*exact, *folded]))
+
+    @cached_property
+    def _tenants(self) -> Mapping[str, Sequence[str]]:
+        found: dict[str, list[str]] = {}
+        for name in self.tokens:
+            found.setdefault(canonical_text(name, fold=self.folding.tenant), []).append(name)
+        return found
+
+    @cached_property
+    def _folded(self) -> Mapping[str, Mapping[str, Sequence[str]]]:
+        """By tenant and the first half of a token the tokens that begin so."""
+        found: dict[str, dict[str, list[str]]] = {}
+        for name, tokens in self.tokens.items():
+            own = found.setdefault(name, {})
+            for token in sorted(tokens):
+                own.setdefault(folded_part(token), []).append(token)
+        return found
+
+
+def folded_part(token: str) -> str:
+    """The part of a token that is the same for ids that differ in case alone."""
+    return token[:-_HALF]
+
+
+def token_forms(secret: bytes, version: int, tenant: str, subject: str) -> Iterator[str]:
+    """The token of an id, then the one that was made before tokens held both forms, if that is another."""
+    canonical, folded = canonical_text(subject), canonical_text(subject, fold=True)
+    whole = _token_text(version, _token_digest(secret, tenant, canonical))
+    if folded != canonical:
+        yield _folded_half(secret, version, tenant, subject) + whole[-_HALF:]
+    yield whole
+
+
+def _folded_half(secret: bytes, version: int, tenant: str, subject: str) -> str:
+    return folded_part(_token_text(version, _token_digest(secret, tenant, canonical_text(subject, fold=True))))
+
+
+def _token_text(version: int, digest: bytes) -> str:
+    return f"{SUBJECT_KEY}/{version}:{digest.hex()}"
+
+
+def _token_digest(secret: bytes, tenant: str, subject: str) -> bytes:
+    message = f"[{encode_basestring_ascii(canonical_text(tenant))},{encode_basestring_ascii(subject)}]"
+    return hmac.digest(secret, message.encode("ascii"), "sha256")
+
+
+def token_secrets(keys: Keyring, versions: set[int], field: str | None = None) -> dict[int, bytes]:
+    """What tokens are made with, by version of the key; those of ids of a field that is not the policy's subject by others.
+
+    Raises KeyringError where the keyring has no such version.
+    """
+    return {version: keys.subkey(SUBJECT_KEY, token_purpose(field), version) for version in sorted(versions)}
+
+
+def token_purpose(field: str | None) -> str:
+    """What the tokens of a field's ids are made for.
+
+    >>> token_purpose(None), token_purpose("user_id")
+    ('ledger', 'ledger/fields/user_id')
+    """
+    return LEDGER_PURPOSE if field is None else f"{LEDGER_PURPOSE}/fields/{field}"
+
+
+def token_version(token: str) -> int | None:
+    """The version of the key that a token was made with; None for what is no token.
+
+    >>> token_version("subject/2:" + 64 * "0"), token_version("device-7")
+    (2, None)
+    """
+    found = _TOKEN.fullmatch(token)
+    return None if found is None else int(found[1])
+
+
+def token_versions(tokens: Iterable[str]) -> set[int]:
+    """The versions of the key that tokens were made with."""
+    return {version for version in map(token_version, tokens) if version is not None}

@@ -1,1 +1,0 @@
-"""The ledger's tables, one file a concern, each imported by what works on it; `whole.py` names them all."""

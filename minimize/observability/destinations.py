@@ -1,0 +1,244 @@
+"""Destinations of events and metrics: the event file and server, and how arguments, environment and configuration name them.
+
+An argument wins over the environment, that over `minimize.yaml`, that over the default. A path in `minimize.yaml` is relative
+to that file. `off` turns lineage or metrics off.
+
+By default, lineage is written next to the output folder (in it, a receipt covers every file), under a name that no source
+reads; for an output in an object store it is off. Metrics are written only if a destination is named. `OPENLINEAGE_URL` names
+a server. An event that cannot be written or sent is logged.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import pairwise
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from minimize.config import config_text, find_config
+from minimize.errors import ConfigurationError
+from minimize.spill.space import parse_size
+from minimize.stores import Location
+
+log = logging.getLogger("minimize")
+ROTATE_AT: Final = 16 << 20
+"""The bytes at which a file of events is rotated, if nothing else is set."""
+ROTATED_FILES: Final = 4
+"""How many rotated files are kept."""
+READ_BLOCK_BYTES: Final = 1 << 16
+SERVER_TIMEOUT_SECONDS: Final = 5
+"""How long a server is waited for."""
+
+
+def append_event(path: Path, event: Mapping[str, Any], *, rotate_at: int = ROTATE_AT) -> None:
+    """Adds an event to a file of them, one a line. A failure to do so is logged, and fails no run.
+
+    A last line that was cut short, as a power cut in mid-write leaves it, is removed first and reported. A file of `rotate_at`
+    bytes becomes FILE.1, the one before it FILE.2; of these the newest four are kept.
+    """
+    line = json.dumps(event, ensure_ascii=False, separators=(",", ":")) + "\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _open_locked(path) as file:
+            repaired = _repair_tail(file)
+            if file.seek(0, os.SEEK_END) < rotate_at:
+                file.write(line.encode())
+            else:
+                _rotate_files(path)
+                with _open_locked(path) as new:
+                    new.write(line.encode())
+    except OSError:
+        log.warning("lineage could not be written to %s", path.name, extra={"code": "W020"})
+        return
+    _report_repair(path, repaired)
+
+
+def repair_events(path: Path) -> None:
+    """Removes a last line that was cut short from a file of events, and reports it. A failure to do so is logged."""
+    repaired = ""
+    try:
+        if path.exists():
+            with _open_locked(path) as file:
+                repaired = _repair_tail(file)
+    except OSError:
+        log.warning("lineage could not be written to %s", path.name, extra={"code": "W020"})
+    _report_repair(path, repaired)
+
+
+def _report_repair(path: Path, repaired: str) -> None:
+    if repaired:
+        log.warning("the last line of %s was cut short: %s", path.name, repaired, extra={"code": "W031"})
+
+
+@contextmanager
+def _open_locked(path: Path) -> Iterator[io.FileIO]:
+    """The file, for this process alone until the block ends; the one of this name, if another process rotates it meanwhile."""
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        with io.FileIO(handle, "r+b") as file:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            if _is_current_file(file, path):
+                yield file
+                return
+
+
+def _is_current_file(file: io.FileIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.lstat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _repair_tail(file: io.FileIO) -> str:
+    """Ends a file with a whole line. Gives what was done, in words; nothing if it ended so."""
+    end = place = file.seek(0, os.SEEK_END)
+    tail = b""
+    while place and b"\n" not in tail:
+        start = max(0, place - READ_BLOCK_BYTES)
+        file.seek(start)
+        tail, place = file.read(place - start) + tail, start
+    torn = tail.rpartition(b"\n")[2]
+    if not torn:
+        return ""
+    if _is_event(torn):
+        file.write(b"\n")
+        return "its end was added"
+    file.truncate(end - len(torn))
+    return "it was removed"
+
+
+def _is_event(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def _rotate_files(path: Path) -> None:
+    """FILE becomes FILE.1, FILE.1 becomes FILE.2, and so on; the oldest is replaced."""
+    old = [path, *(path.with_name(f"{path.name}.{number}") for number in range(1, ROTATED_FILES + 1))]
+    for before, after in reversed([*pairwise(old)]):
+        with suppress(FileNotFoundError):
+            before.replace(after)
+
+
+def post_event(event: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> None:
+    """Sends an event to the server that the environment names, if it names one. A failure is logged, and fails no run."""
+    env = os.environ if environ is None else environ
+    url = env.get("OPENLINEAGE_URL", "")
+    disabled = env.get("OPENLINEAGE_DISABLED", "").lower() in ("true", "1")
+    if url and not disabled and not _send_event(url, env, json.dumps(event).encode()):
+        log.warning("lineage could not be sent to the server", extra={"code": "W020"})
+
+
+def _send_event(url: str, env: Mapping[str, str], body: bytes) -> bool:
+    from http.client import HTTPConnection, HTTPException, HTTPSConnection
+
+    with suppress(OSError, HTTPException, ValueError):
+        place = urlsplit(url)
+        if place.scheme not in ("http", "https") or place.hostname is None:
+            return False
+        kind = HTTPSConnection if place.scheme == "https" else HTTPConnection
+        connection = kind(place.hostname, place.port, timeout=SERVER_TIMEOUT_SECONDS)
+        headers = {"Content-Type": "application/json"}
+        if env.get("OPENLINEAGE_API_KEY"):
+            headers["Authorization"] = f"Bearer {env['OPENLINEAGE_API_KEY']}"
+        try:
+            path = f"{place.path.rstrip('/')}/{env.get('OPENLINEAGE_ENDPOINT', 'api/v1/lineage').lstrip('/')}"
+            connection.request("POST", path, body, headers)
+            return connection.getresponse().status < 300
+        finally:
+            connection.close()
+    return False
+
+
+LINEAGE_FILE: Final = "lineage.ndjson"
+SIZE_VARIABLE: Final = "MINIMIZE_LINEAGE_SIZE"
+
+
+def default_lineage_path(output: Path) -> Path:
+    """Where lineage stands where nothing else is said.
+
+    >>> default_lineage_path(Path("out/device_telemetry")).as_posix()
+    'out/_device_telemetry.lineage.ndjson'
+    """
+    return output.parent / f"_{output.name or output.absolute().name}.{LINEAGE_FILE}"
+
+
+DISABLED_VALUES: Final = frozenset({"off", "false", "no", "none"})
+
+
+@dataclass(frozen=True, slots=True)
+class Destinations:
+    """The files; None for what is not wanted. `rotate_at` is the size at which the one of lineage is rotated, in bytes."""
+
+    lineage: Path | None
+    metrics: Path | None
+    rotate_at: int = ROTATE_AT
+
+
+def find_destinations(
+    folder: Path,
+    output: Location,
+    pipeline: str,
+    lineage: str | PathLike[str] | None = None,
+    metrics: str | PathLike[str] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Destinations:
+    """Where a run's lineage and metrics go.
+
+    Takes the pipeline's folder and name, the output folder, what was given, and the environment (the process's own where none
+    is given). A folder stands for a file of the usual name in it. Raises ConfigurationError where `minimize.yaml` says no path,
+    or `MINIMIZE_LINEAGE_SIZE` is no size.
+    """
+    env = os.environ if environ is None else environ
+    disabled = env.get("OPENLINEAGE_DISABLED", "").lower() in ("true", "1")
+    usual = str(default_lineage_path(output)) if isinstance(output, Path) else "off"
+    named = None if disabled else _stated_path("lineage", lineage, env, folder) or usual
+    told = _stated_path("metrics", metrics, env, folder)
+    large = env.get(SIZE_VARIABLE)
+    rotate_at = parse_size(large, SIZE_VARIABLE) if large else ROTATE_AT
+    return Destinations(
+        _destination_file(named, LINEAGE_FILE, ""),
+        _destination_file(told, f"minimize_{pipeline}.prom", ".prom"),
+        rotate_at,
+    )
+
+
+def _stated_path(what: str, given: str | PathLike[str] | None, env: Mapping[str, str], folder: Path) -> str | None:
+    said = os.fspath(given) if given is not None else env.get(f"MINIMIZE_{what.upper()}")
+    if said:
+        return said
+    house = find_config(folder)
+    path = None if house is None else _configured_path(house, what)
+    return (
+        path
+        if house is None or not path or path.lower() in DISABLED_VALUES
+        else str(house.parent / Path(path).expanduser())
+    )
+
+
+def _configured_path(house: Path, what: str) -> str | None:
+    try:
+        return config_text(house, what)
+    except ValueError:
+        message = f"`{what}:` cannot be read from {house}"
+    raise ConfigurationError(message, hint=f"write `{what}: PATH`, or `{what}: off`")
+
+
+def _destination_file(named: str | None, usual: str, ending: str) -> Path | None:
+    if named is None or named.lower() in DISABLED_VALUES:
+        return None
+    path = Path(named)
+    is_folder = path.is_dir() or (ending != "" and path.suffix != ending)
+    return path / usual if is_folder else path

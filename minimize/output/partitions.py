@@ -1,0 +1,190 @@
+"""Partition folders by the Hive convention, and records whose values cannot name one.
+
+Folders are `key=value`, percent-encoded, nested in the order of the keys. A record whose value makes too long a name
+is rejected (`too_long`), and the others are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.errors import SchemaError
+from minimize.sources.base import Chunk, PositionUnit, Reject, SeekablePart, Source, SourcePart
+from minimize.sources.binding import add_rejects
+from minimize.sources.files import WrappingPart
+from minimize.sources.record_checks import BoolMask
+
+NULL_PARTITION: Final = "__HIVE_DEFAULT_PARTITION__"
+MAX_FOLDER_BYTES: Final = 255
+"""The longest name of a folder, in bytes."""
+
+
+def split_by_partition(batch: pa.RecordBatch, keys: Sequence[str]) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """The batch by the folder that its rows belong to, rows in their order, the keys' columns taken out.
+
+    A null key goes to the folder that Hive keeps for it. Raises SchemaError for a key of a type that no folder can be named by.
+
+    >>> rows = pa.record_batch({"x": [1, 2], "tenant": ["a/b", None]})
+    >>> [(partition_folder, part.to_pydict()) for partition_folder, part in split_by_partition(rows, ["tenant"])]
+    [('tenant=a%2Fb', {'x': [1]}), ('tenant=__HIVE_DEFAULT_PARTITION__', {'x': [2]})]
+    """
+    encoded = [_encode_key(batch.column(key), key) for key in keys]
+    places, groups = _group_rows([codes for codes, _ in encoded])
+    rest = batch.select([name for name in batch.schema.names if name not in keys])
+    if len(groups) > 1:
+        narrow = places.astype(np.min_scalar_type(len(groups)))
+        rest = rest.take(pa.array(np.argsort(narrow, kind="stable")))
+    start = 0
+    for group, rows in zip(groups, np.bincount(places, minlength=len(groups)), strict=True):
+        names = (names[code] for (_, names), code in zip(encoded, group, strict=True))
+        yield "/".join(names), rest.slice(start, int(rows))
+        start += int(rows)
+
+
+def null_partition(keys: Sequence[str]) -> str:
+    """The folder of rows whose keys are all null; an empty partition keeps its type there."""
+    return "/".join(f"{key}={NULL_PARTITION}" for key in keys)
+
+
+def parse_partition_folder(part: str) -> tuple[str, str | None]:
+    """The key and value that a folder's name says.
+
+    >>> parse_partition_folder("tenant=a%2Fb"), parse_partition_folder("tenant=__HIVE_DEFAULT_PARTITION__")
+    (('tenant', 'a/b'), ('tenant', None))
+    """
+    key, _, text = part.partition("=")
+    return key, None if text == NULL_PARTITION else unquote(text)
+
+
+def check_partition_key(name: str, type_: pa.DataType) -> None:
+    """Raises SchemaError where values of this type cannot name folders."""
+    if not any(test(type_) for test in _PARTITION_TYPES):
+        raise SchemaError(f"a partition cannot be named by {name}", hint="string, integer, boolean and date can")
+
+
+def partition_folder(key: str, value: Any) -> str:
+    """The name of the folder of a value."""
+    text = NULL_PARTITION if value is None else quote(_value_text(value), safe="")
+    return f"{key}={text.replace('_', '%5F', 1) if value is not None and text == NULL_PARTITION else text}"
+
+
+def _encode_key(column: pa.Array, key: str) -> tuple[npt.NDArray[np.int64], list[str]]:
+    plain = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+    encoded = plain.dictionary_encode(null_encoding="encode")
+    names = [partition_folder(key, value) for value in encoded.dictionary.to_pylist()]
+    if any(len(name.encode()) > MAX_FOLDER_BYTES for name in names):
+        raise SchemaError("a partition's value is too long for the name of a folder")
+    return encoded.indices.to_numpy().astype(np.int64), names
+
+
+def _group_rows(codes: Sequence[npt.NDArray[np.int64]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """For each row its group, and for each group its codes."""
+    places = first = np.zeros(len(codes[0]), np.int64)
+    for column in codes:
+        joint = places * (column.max() + 1) + column
+        _, first, places = np.unique(joint, return_index=True, return_inverse=True)
+    return places, np.stack([column[first] for column in codes], axis=1)
+
+
+def _value_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+_PARTITION_TYPES = (
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_integer,
+    pa.types.is_boolean,
+    pa.types.is_date,
+)
+
+
+def reject_long_partitions(source: Source, keys: Sequence[str], unit: PositionUnit) -> Source:
+    """The source without the records of which a value of these columns makes too long a name for a folder (`is_too_long`)."""
+    return PartitionableSource(source, tuple(keys), unit) if keys else source
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionableSource:
+    """A source whose parts reject such records."""
+
+    source: Source
+    keys: tuple[str, ...]
+    unit: PositionUnit
+
+    @property
+    def schema(self) -> pa.Schema:
+        """As the source has it."""
+        return self.source.schema
+
+    @property
+    def parts(self) -> Sequence[SourcePart]:
+        """The source's parts."""
+        return [PartitionablePart(part, self.keys, self.unit) for part in self.source.parts]
+
+    def only(self, keys: Collection[str]) -> Source:
+        """The same records with no more than these fields and those that name folders."""
+        return replace(self, source=self.source.only({*keys, *self.keys}))
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionablePart(WrappingPart):
+    """A part without the records of which a value makes too long a name."""
+
+    keys: tuple[str, ...]
+    unit: PositionUnit
+
+    def pieces(self) -> Sequence[SourcePart]:
+        """The part's pieces."""
+        return [replace(self, part=piece) for piece in self.part.pieces()]
+
+    def read(self) -> Iterator[Chunk]:
+        """The part's chunks."""
+        return map(self._without, self.part.read())
+
+    def read_positions(self, positions: Sequence[int]) -> Iterator[Chunk]:
+        """Chunks with at least the records at these positions."""
+        return map(
+            self._without,
+            self.part.read_positions(positions) if isinstance(self.part, SeekablePart) else self.part.read(),
+        )
+
+    def _without(self, chunk: Chunk) -> Chunk:
+        bad = np.zeros(chunk.records.num_rows, bool)
+        fields: dict[int, str] = {}
+        for key in self.keys:
+            mask = is_too_long(chunk.records.column(key), key)
+            fields = dict.fromkeys(np.flatnonzero(mask).tolist(), f"/{key}") | fields
+            bad |= mask
+        if not bad.any() or chunk.positions is None:
+            return chunk
+        places = np.asarray(chunk.positions)
+        rejects = [Reject(int(places[row]), self.unit, fields[row], "too_long") for row in sorted(fields)]
+        good = pa.array(~bad)
+        kept = replace(chunk, records=chunk.records.filter(good), positions=chunk.positions.filter(good))
+        return add_rejects(replace(kept, read=chunk.read - len(rejects)), rejects)
+
+
+def is_too_long(values: pa.Array, key: str) -> BoolMask:
+    """Which of a column's values make too long a name for a folder. Only values that may are looked at one by one."""
+    coded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
+    texts = coded.dictionary
+    if not (pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type)):
+        return np.zeros(len(values), bool)
+    most = np.asarray(pc.binary_length(texts).fill_null(0)) * 3 + len(partition_folder(key, "").encode())
+    long = np.zeros(len(texts) + 1, bool)
+    for place in np.flatnonzero(most > MAX_FOLDER_BYTES).tolist():
+        long[place] = len(partition_folder(key, texts[place].as_py()).encode()) > MAX_FOLDER_BYTES
+    found: BoolMask = long[coded.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)]
+    return found

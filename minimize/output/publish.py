@@ -1,0 +1,318 @@
+"""Publication of a run: files are staged, committed, swapped in partition by partition, and listed in a receipt.
+
+    with open_output(folder) as output:                      takes the lock; recovers what an earlier process began
+        with output.begin(run_id) as staging:
+            sink = staging.sink("records", "2026-11-24", schema)
+            ...
+            staging.publish(receipt, {"policy.yaml": ...})   leaving the block without it undoes everything
+
+A crash at any point leaves either the old or the new output after recovery. A partition folder contains data files and
+an empty `_SUCCESS`, nothing else, because engines read all other files. Folders follow the umask, except the output
+folder itself: only its owner may enter it (0700) until they change its mode.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import Any, Final, Self
+
+import pyarrow as pa
+
+from minimize.errors import OutputError
+from minimize.failpoints import fail_point
+from minimize.output import recovery as steps
+from minimize.output.folder import INTENT, RECEIPT, RUNS, SKETCHES, SUCCESS, is_companion, read_receipts, sketches_path
+from minimize.output.lock import check_bucket, hold_lock, is_locked, make_output_folder
+from minimize.output.paths import check_apart, check_partition, is_run_id
+from minimize.output.quarantine import QUARANTINE_SCHEMA, QuarantineWriter
+from minimize.output.recovery import REPLACED, STAGING, FolderExchange, Intent, exchange_folders, list_data_files
+from minimize.output.sink import ParquetSink
+from minimize.output.subject_index import INDEX_FOLDER
+from minimize.output.worker_files import WorkerFiles, remove_attempts
+from minimize.receipts import CompanionFile, FileRef, Receipt, ReceiptFile, files_with_companions, paths_in_force_below
+from minimize.sources.base import WrittenFile
+from minimize.stores import Location, ObjectPath, file_operations
+from minimize.stores.durable_files import (
+    HashingFile,
+    file_exists,
+    link_file,
+    make_folder,
+    sync_tree,
+    with_output_errors,
+    write_file,
+)
+
+QUARANTINE: Final = "quarantine"
+RECORDS: Final = "records"
+LeaseCheck = Callable[[], object]
+"""Raises LedgerError where the lease on the output was lost."""
+
+
+@contextmanager
+def open_output(
+    folder: Location,
+    *,
+    source: Location | None = None,
+    create: bool = True,
+    exchange: FolderExchange = exchange_folders,
+    lease: LeaseCheck | None = None,
+) -> Iterator[OpenOutput]:
+    """Opens an output folder for writing: one process at a time, everything begun before settled.
+
+    Takes the folder, and the source's root where there is one; and, of a folder in a bucket, which nobody can lock, what tells
+    that the lease on it is still ours. Raises OutputError where the folder is not there (`create=False`), another process has it
+    open, folder and source lie within each other, or a bucket comes without a lease.
+    """
+    folder = folder if isinstance(folder, ObjectPath) else Path(os.path.abspath(folder))
+    check_apart(folder, source)
+    with _exclusive_access(folder, lease, create):
+        with_output_errors(steps.recover_output, folder, exchange)
+        yield OpenOutput(folder, exchange, lease if isinstance(folder, ObjectPath) else None)
+
+
+def _exclusive_access(folder: Location, lease: LeaseCheck | None, create: bool) -> AbstractContextManager[object]:
+    if isinstance(folder, Path):
+        return hold_lock(folder, create=create)
+    if lease is None:
+        hint = "name a ledger that is not in the bucket: --ledger, MINIMIZE_LEDGER, or `ledger:` of minimize.yaml"
+        raise OutputError("an output in an object store is written under a lease, which a ledger gives", hint=hint)
+    check_bucket(folder)
+    lease()
+    return nullcontext()
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOutput:
+    """An output folder that is ours until the block ends."""
+
+    folder: Location
+    exchange: FolderExchange = exchange_folders
+    check_lease: LeaseCheck | None = None
+    """Looked at right before a publication is decided, where no lock keeps others away."""
+
+    def receipts(self) -> tuple[Receipt, ...]:
+        """What was published so far, by sequence."""
+        return read_receipts(self.folder)
+
+    def begin(self, run_id: str) -> Staging:
+        """A place for the files of a run. Raises OutputError for an id that was used before or cannot name a folder."""
+        run = self.folder / RUNS / run_id
+        if not is_run_id(run_id) or run.exists():
+            raise OutputError("a run id is letters, digits and dashes, and is used once")
+        fail_point("begin.before")
+        staging = Staging(self, run_id)
+        try:
+            with_output_errors(make_folder, staging.root)
+        except OutputError:
+            staging.discard()
+            raise
+        fail_point("begin.after")
+        return staging
+
+
+@dataclass(slots=True)
+class Staging:
+    """The files of one run before they are published: a twin of the output folder under `runs/<run id>/staging`."""
+
+    output: OpenOutput
+    run_id: str
+    _partitions: list[str] = field(default_factory=list)
+    _sinks: list[ParquetSink] = field(default_factory=list)
+    _kept: set[str] = field(default_factory=set)
+    kept_sketches: list[CompanionFile] = field(default_factory=list)
+    """Sketches whose files this run removes, for its receipt."""
+    _published: bool = False
+
+    @property
+    def run(self) -> Location:
+        """The run's folder."""
+        return self.output.folder / RUNS / self.run_id
+
+    @property
+    def root(self) -> Location:
+        """Where files are staged; a sink in another process writes below it."""
+        return self.run / STAGING
+
+    def reserve_partition(self, name: str, date: str | None) -> str:
+        """Says that this run decides about a partition, whole; gives its folder relative to `root`.
+
+        What the partition holds now is replaced by what is staged, or removed if nothing is; so are the indexes of records and
+        the sketches of aggregates. Takes the batch date, or None if the output has none and is replaced whole. Raises
+        OutputError as `check_partition` does.
+        """
+        for each in _folders_with_companions(name):
+            path = _partition_path(each, date)
+            if path not in self._partitions:
+                check_partition(self.output.folder, each, date)
+                self._partitions.append(path)
+        return _partition_path(name, date)
+
+    def sink(self, name: str, date: str | None, schema: pa.Schema, *, part: int = 0, **options: Any) -> ParquetSink:
+        """A sink for one partition; `part` tells the sinks of one partition apart. Options: those of `ParquetSink`."""
+        return self.sink_in(self.reserve_partition(name, date), part, schema, **options)
+
+    def sink_in(self, folder: str, part: int, schema: pa.Schema, **options: Any) -> ParquetSink:
+        """A sink for a folder within a partition that has its place already."""
+        sink = ParquetSink(self.root, folder, f"{self.run_id}-{part}", schema, **options)
+        self._sinks.append(sink)
+        return sink
+
+    def worker_files(self, name: str, date: str | None, schema: pa.Schema, **options: Any) -> WorkerFiles:
+        """Where other processes write files of one partition. What is not adopted is gone before anything is published.
+
+        Options: those of `WorkerFiles`.
+        """
+        return WorkerFiles(self.root, self.reserve_partition(name, date), self.run_id, schema, **options)
+
+    def quarantine(self, date: str | None) -> QuarantineWriter:
+        """The quarantine of one date; without rejects its partition is removed, not left empty."""
+        place = self.reserve_partition(QUARANTINE, date)
+        sink = ParquetSink(self.root, place, self.run_id, QUARANTINE_SCHEMA, empty=False)
+        self._sinks.append(sink)
+        return QuarantineWriter(sink, self.run_id, self.worker_files(QUARANTINE, date, QUARANTINE_SCHEMA))
+
+    def attach_sketches(self, file: WrittenFile, content: bytes) -> WrittenFile:
+        """Stages the sealed sketches of an aggregate's file; gives the file with them."""
+        path = sketches_path(file.path)
+        sealed = with_output_errors(HashingFile, self.root / path)
+        with_output_errors(sealed.write, content)
+        with_output_errors(sealed.close)
+        return replace(file, sketches=FileRef(path, sealed.digest))
+
+    def current_files(self) -> tuple[str, ...]:
+        """The files that this run's partitions hold now, relative to the output folder: what it replaces or removes.
+
+        A file that a receipt put there and that is lost is among them, so that a run of its date mends the output. Indexes and
+        sketches are removed with their files and are not.
+        """
+        there = {path for path in self._there() if not is_companion(path)}
+        return tuple(sorted(there | paths_in_force_below(self.output.receipts(), self._partitions)))
+
+    def keep_file(self, file: ReceiptFile) -> None:
+        """Takes a file that stands over into the new partition, as it is, and its companion files."""
+        for path in _file_with_companions(file):
+            fail_point("keep.before")
+            self._keep(self.output.folder / path, self.root / path, path)
+            fail_point("keep.after")
+
+    def keep_sketches(self, sketches: CompanionFile) -> None:
+        """Keeps sketches whose file goes; their partition has its place already. If they are lost, they stay so."""
+        self.kept_sketches.append(sketches)
+        standing = self.output.folder / sketches.path
+        if file_exists(standing):
+            self._keep(standing, self.root / sketches.path, sketches.path)
+
+    def _keep(self, standing: Location, new: Location, path: str) -> None:
+        """On disk as a link, for a partition is swapped whole; in a bucket it stays where it is."""
+        if isinstance(standing, Path) and isinstance(new, Path):
+            with_output_errors(link_file, standing, new)
+        else:
+            self._kept.add(path)
+
+    def publish(self, receipt: Receipt, attachments: Mapping[str, bytes] | None = None) -> None:
+        """Publishes what is staged, all of it or (before the commit point) nothing.
+
+        Takes the run's receipt, and the files that stand beside it, by name. Raises OutputError where the receipt does
+        not list what was staged or does not follow the receipt before it, or where the system does not let it write; with the
+        code E208 where everything is decided, so that the next command does the rest.
+        """
+        intent = with_output_errors(self._decided, receipt, attachments or {})
+        self._published = True
+        steps.finish_publication(self.output.folder, intent, self.output.exchange)
+
+    def _decided(self, receipt: Receipt, attachments: Mapping[str, bytes]) -> Intent:
+        remove_attempts(self.root)
+        staged = {path: self._staged(path) for path in sorted(self._partitions)}
+        swaps = {path: files for path, files in staged.items() if files}
+        removes = tuple(path for path in sorted(self._partitions) if path not in swaps)
+        self._check(receipt, swaps)
+        for turn, path in enumerate(swaps):
+            fail_point("success.before", turn)
+            mark = self.root / path / SUCCESS
+            if isinstance(mark, Path) and not is_companion(f"{path}/"):
+                file_operations.touch(mark)
+            fail_point("success.after", turn)
+        self._attach(attachments)
+        sync_tree(self.run)
+        if self.output.check_lease is not None:
+            self.output.check_lease()
+        intent = Intent(self.run_id, swaps, removes, receipt.to_json())
+        intent.write(self.run)
+        return intent
+
+    def discard(self) -> None:
+        """Undoes what was staged, or leaves it to the next command where the system does not let it. Nothing once published."""
+        if not self._published:
+            for sink in self._sinks:
+                sink.abandon()
+            with suppress(OSError, OutputError):
+                if self.run.exists():
+                    steps.roll_back(self.run)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.discard()
+
+    def _staged(self, path: str) -> tuple[str, ...]:
+        """The files that a partition is to hold, by their path within it."""
+        kept = {file.removeprefix(f"{path}/") for file in self._kept if file.startswith(f"{path}/")}
+        return tuple(sorted(kept.union(list_data_files(self.root / path))))
+
+    def _there(self) -> tuple[str, ...]:
+        folders = ((path, self.output.folder / path) for path in self._partitions)
+        return tuple(
+            f"{path}/{file}" for path, folder in folders if folder.is_dir() for file in list_data_files(folder)
+        )
+
+    def _attach(self, attachments: Mapping[str, bytes]) -> None:
+        for name, content in attachments.items():
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts or path.parts[:1] in _RESERVED_NAMES or not path.parts:
+                raise OutputError("a file beside a receipt has a name of its own, below the run's folder")
+            make_folder((self.run / path).parent)
+            write_file(self.run / path, content)
+        fail_point("attach.after")
+
+    def _check(self, receipt: Receipt, swaps: Mapping[str, Sequence[str]]) -> None:
+        """A receipt that says something else than what was done must not be published."""
+        before = self.output.receipts()
+        head = (before[-1].sequence, before[-1].digest) if before else (0, None)
+        if (receipt.run_id, receipt.sequence - 1, receipt.previous) != (self.run_id, *head):
+            raise OutputError("the receipt does not follow the one before it")
+        staged = {f"{path}/{file}" for path, files in swaps.items() for file in files}
+        there = set(self._there())
+        told = [file for each in receipt.outputs.values() for file in files_with_companions(each)] + [
+            *receipt.quarantine.files
+        ]
+        if {path for file in told for path in _file_with_companions(file)} != staged - there:
+            raise OutputError("the receipt does not list the files that were staged")
+        if {file.path for file in (*receipt.replaces, *receipt.removes)} != set(self.current_files()) - staged:
+            raise OutputError("the receipt does not list the files that are replaced")
+
+
+def _partition_path(name: str, date: str | None) -> str:
+    return name if date is None else f"{name}/date={date}"
+
+
+def _folders_with_companions(name: str) -> tuple[str, ...]:
+    """An output and the folder of its companion files."""
+    return {RECORDS: (RECORDS, INDEX_FOLDER), QUARANTINE: (QUARANTINE,)}.get(name, (name, f"{SKETCHES}/{name}"))
+
+
+def _file_with_companions(file: ReceiptFile) -> tuple[str, ...]:
+    return (file.path, *(each.path for each in (file.index, file.sketches) if each is not None))
+
+
+_RESERVED_NAMES: Final = tuple((name,) for name in (RECEIPT, INTENT, STAGING, REPLACED))
+
+
+__all__ = ["QUARANTINE", "OpenOutput", "Staging", "check_apart", "is_locked", "make_output_folder", "open_output"]

@@ -1,0 +1,326 @@
+"""Reader of an output folder: its receipts, the files in force, and their rows.
+
+A publication that a crash interrupted is recovered first: on disk under the folder's lock, in a bucket under the
+ledger's lease on the output, because a bucket cannot be locked.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from minimize.arrow.pointers import Pointer
+from minimize.errors import KeyringError, LedgerError, OutputError
+from minimize.keys import Kms
+from minimize.keys.keyring import KEY_DESTROYED
+from minimize.keys.parquet_encryption import unless_shredded
+from minimize.ledger import find_ledger
+from minimize.output.folder import ensure_identity, has_runs, has_unfinished_publication, published_runs, read_receipts
+from minimize.output.lock import is_locked
+from minimize.output.paths import output_and_date
+from minimize.output.publish import QUARANTINE, RECORDS, open_output
+from minimize.output.stored_file import StoredFile, open_stored_file
+from minimize.output.subject_index import SubjectValue, Subkeys
+from minimize.output.subject_search import find_candidate_files, subject_rows
+from minimize.receipts import Receipt, ReceiptFile, new_run_id, quarantine_files_in_force
+from minimize.receipts import files_in_force as receipts_files_in_force
+from minimize.stores import Location, ObjectPath
+
+BUCKET_WAIT_S: Final = 0.25
+BUCKET_WAITS: Final = 20
+"""How long a publication that is going on is waited for."""
+
+
+def recover_bucket(output: ObjectPath) -> None:
+    """Finishes what was decided and not done, once its run is gone; one that goes on is waited for, some seconds.
+
+    The ledger is the one that `MINIMIZE_LEDGER` or `minimize.yaml` names. Raises OutputError where a publication does not end,
+    or there is no ledger to finish it under.
+    """
+    for _ in range(BUCKET_WAITS):
+        if not has_unfinished_publication(output):
+            return
+        if _try_recover_bucket(output):
+            return
+        time.sleep(BUCKET_WAIT_S)
+    raise OutputError("a publication into this output does not end", hint="wait until that run is done")
+
+
+def _try_recover_bucket(output: ObjectPath) -> bool:
+    """Whether it was finished; not where a run holds the output."""
+    problem = ""
+    try:
+        with _recovery_lease(output) as lease, open_output(output, create=False, lease=lease):
+            return True
+    except LedgerError as error:
+        if error.code == "E207":
+            return False
+        problem = error.message
+    hint = "name the output's ledger (MINIMIZE_LEDGER, minimize.yaml), or wait for the next run of this output"
+    raise OutputError(f"a publication was interrupted, and it cannot be finished without a lease: {problem}", hint=hint)
+
+
+@contextmanager
+def _recovery_lease(output: ObjectPath) -> Iterator[Callable[[], object]]:
+    from minimize.ledger.leases import Heartbeat, LeaseClock, LeaseTiming, release_lease, renew_lease, take_lease
+    from minimize.ledger.ledger import open_ledger
+
+    clock, pace = LeaseClock(), LeaseTiming()
+    with open_ledger(find_ledger()) as ledger:
+        run_id = new_run_id(clock.now())
+        lease = take_lease(
+            ledger, ensure_identity(output), run_id, lambda connection, lease: None, pace=pace, clock=clock
+        )
+        with Heartbeat(ledger, lease, pace, clock):
+            try:
+                yield lambda: ledger.write(partial(renew_lease, lease=lease, now=clock.now()))
+            finally:
+                ledger.write(partial(release_lease, lease=lease))
+
+
+log = logging.getLogger("minimize")
+
+Dates = str | date | Iterable[str | date] | None
+KEY_METADATA: Final = b"minimize:key"
+DATE_COLUMN: Final = "date"
+WAIT_S: Final = 0.02
+WAITS: Final = 250
+"""How long a publication that is going on is waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectSelection:
+    """Whose records are wanted.
+
+    values    released values of the subject's column, as they stand in files
+    keys      the keyring that opens indexes; without one all records are looked at
+    pointers  the path of the subject's column in a file of records. Raises OutputError where it has none
+    """
+
+    values: Collection[SubjectValue] = field(repr=False)
+    keys: Subkeys | None
+    pointers: Callable[[ReceiptFile], Pointer]
+
+
+def load_receipts(output: Location) -> tuple[Receipt, ...]:
+    """All receipts of an output, by sequence, a publication that a crash interrupted finished or undone first.
+
+    Raises OutputError where there is no output, or a publication does not end.
+    """
+    if not has_runs(output):
+        raise OutputError("there is no output here", hint="name the folder that holds `runs`")
+    ensure_recovered(output)
+    return read_receipts(output)
+
+
+def ensure_recovered(output: Location) -> frozenset[str]:
+    """Finishes what a crash interrupted after it was decided; gives the ids of the runs that were published.
+
+    A publication that is going on is waited for, some seconds. Raises OutputError where it does not end, or cannot be finished.
+    """
+    if isinstance(output, ObjectPath):
+        recover_bucket(output)
+    else:
+        _recover_folder(output)
+    return published_runs(output)
+
+
+def _recover_folder(output: Path) -> None:
+    for _ in range(WAITS):
+        if not has_unfinished_publication(output) or (not is_locked(output) and _try_recover_folder(output)):
+            return
+        time.sleep(WAIT_S)
+    with open_output(output, create=False):
+        pass
+
+
+def _try_recover_folder(output: Path) -> bool:
+    """Finishes what a crash interrupted; not where another process was faster."""
+    try:
+        with open_output(output, create=False):
+            return True
+    except OutputError:
+        if not is_locked(output):
+            raise
+    return False
+
+
+def files_in_force(output: Location, name: str = "records", dates: Dates = None) -> tuple[ReceiptFile, ...]:
+    """The files in force of one output (or of `quarantine`), by path, of all dates or of these.
+
+    Raises OutputError for a name that nothing was published under.
+    """
+    said = load_receipts(output)
+    force = {**receipts_files_in_force(said), QUARANTINE: quarantine_files_in_force(said)}
+    if name not in force:
+        from difflib import get_close_matches
+
+        close = get_close_matches(name, force, 1)
+        hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(sorted(force))}"
+        raise OutputError("there is no output of that name", hint=hint)
+    wanted = _date_names(dates)
+    return tuple(file for file in force[name] if wanted is None or output_and_date(file.path)[1] in wanted)
+
+
+def file_paths(output: Location, name: str = "records", dates: Dates = None) -> list[str]:
+    """The paths of the files in force, for DuckDB, Polars or Spark. Raises OutputError as `files_in_force` does."""
+    return [str(output / file.path) for file in files_in_force(output, name, dates)]
+
+
+def read_output(
+    output: Location,
+    name: str = "records",
+    dates: Dates = None,
+    *,
+    mixed_keys: bool = False,
+    subjects: SubjectSelection | None = None,
+    kms: Kms | None = None,
+    without_destroyed: bool = False,
+) -> pa.Table:
+    """The rows in force; those of some subjects alone, where they are named. What is encrypted wants its master keys.
+
+    Gives the output's columns with their field metadata, those that are folders included, and `date` (date32) last where
+    the output is partitioned by it, as other readers of such folders do. Where dates differ in columns, null fills up.
+    `without_destroyed` leaves out files whose keys were destroyed, with a warning that counts them, unless no other is left.
+    Raises OutputError where nothing stands, files are damaged, columns changed their type, or one column was made with
+    two keys or key versions, whose values do not join (`mixed_keys=True` reads them all the same); KeyringError where a file is
+    encrypted and a key is not to be had.
+    """
+    before = ensure_recovered(output)
+    try:
+        return _read_in_force(output, name, dates, mixed_keys, subjects, kms, without_destroyed)
+    except OutputError:
+        if ensure_recovered(output) == before:
+            raise
+    return _read_in_force(output, name, dates, mixed_keys, subjects, kms, without_destroyed)
+
+
+def _read_in_force(
+    output: Location,
+    name: str,
+    dates: Dates,
+    mixed_keys: bool,
+    subjects: SubjectSelection | None,
+    kms: Kms | None,
+    without_destroyed: bool,
+) -> pa.Table:
+    found = files_in_force(output, name, dates)
+    if not found:
+        raise OutputError(f"nothing stands under {name} for these dates", hint="ask for other dates")
+    if subjects is not None and name != RECORDS:
+        raise OutputError(f"{name} is not about single subjects", hint="ask for records")
+    places = dict.fromkeys(found) if subjects is None else _candidate_groups_by_file(output, found, subjects)
+    opened = _open_files(output, list(places), kms, without_destroyed)
+    if not mixed_keys:
+        check_key_versions(each.whole for each in opened.values())
+    table = _concat_tables(
+        [_with_date(each, _file_rows(each, file, places[file], subjects)) for file, each in opened.items()]
+    )
+    if table is None:
+        raise OutputError("columns changed their type between dates", hint="read fewer dates at once")
+    return table
+
+
+def _open_files(
+    output: Location, wanted: Sequence[ReceiptFile], kms: Kms | None, without: bool
+) -> dict[ReceiptFile, StoredFile]:
+    """The files; `without`: those that can be read. Raises KeyringError where the keys of one, or of all, were destroyed."""
+    looked = {file: unless_shredded(partial(open_stored_file, output, file.path, kms)) for file in wanted}
+    found = {file: each for file, each in looked.items() if each is not None}
+    lost = [file.path for file, each in looked.items() if each is None]
+    if lost and without and found:
+        message = "%d of %d files are left out: their keys were destroyed"
+        log.warning(message, len(lost), len(looked), extra={"code": "W028"})
+    elif lost:
+        _raise_destroyed(output, lost, len(looked), kms)
+    return found
+
+
+def _raise_destroyed(output: Location, lost: Sequence[str], of: int, kms: Kms | None) -> None:
+    """Raises KeyringError for files whose keys were destroyed, and says how the rest is read."""
+    try:
+        open_stored_file(output, lost[0], kms)
+    except KeyringError as error:
+        message, hint = error.message, error.hint
+    else:
+        return
+    rest = f"; without_destroyed=True reads the other {of - len(lost)} of {of} files" if len(lost) < of else ""
+    raise KeyringError(message, code=KEY_DESTROYED, hint=f"{hint}{rest}")
+
+
+def check_key_versions(schemas: Iterable[pa.Schema]) -> None:
+    """Takes the schemas of files that are to be read together. Raises OutputError where a column was made with two keys or
+    key versions."""
+    seen: dict[str, set[bytes]] = {}
+    for schema in schemas:
+        for path, key in _column_keys("", schema):
+            seen.setdefault(path, set()).add(key)
+    mixed = sorted(path for path, keys in seen.items() if len(keys) > 1)
+    if mixed:
+        message = f"made with more than one key or key version, so that equal values differ: {', '.join(mixed)}"
+        raise OutputError(message, hint="read dates of one key version, or say mixed_keys=True")
+
+
+def _column_keys(above: str, fields: Iterable[pa.Field]) -> Iterator[tuple[str, bytes]]:
+    for each in fields:
+        path = f"{above}/{each.name}" if above else each.name
+        for name, value in (each.metadata or {}).items():
+            if name == KEY_METADATA:
+                yield path, value
+            elif name.startswith(KEY_METADATA + b"/"):
+                yield name.removeprefix(KEY_METADATA).decode(), value
+        if pa.types.is_nested(each.type):
+            yield from _column_keys(path, (each.type.field(index) for index in range(each.type.num_fields)))
+
+
+def _candidate_groups_by_file(
+    output: Location, found: Sequence[ReceiptFile], subjects: SubjectSelection
+) -> dict[ReceiptFile, tuple[int, ...] | None]:
+    """The files that may hold their records, with the row groups that may; where none does, one that tells the columns."""
+    places = {place.file: place.groups for place in find_candidate_files(output, found, subjects.values, subjects.keys)}
+    return places or {found[0]: ()}
+
+
+def _file_rows(
+    each: StoredFile, file: ReceiptFile, groups: tuple[int, ...] | None, subjects: SubjectSelection | None
+) -> pa.Table:
+    if subjects is None:
+        return each.table()
+    return subject_rows(each, subjects.pointers(file), subjects.values, groups)
+
+
+def _with_date(each: StoredFile, table: pa.Table) -> pa.Table:
+    on = output_and_date(each.path)[1]
+    if on is None:
+        return table
+    return table.append_column(DATE_COLUMN, pa.repeat(pa.scalar(date.fromisoformat(on)), table.num_rows))
+
+
+def _concat_tables(tables: Sequence[pa.Table]) -> pa.Table | None:
+    try:
+        table = pa.concat_tables(tables, promote_options="default")
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return None
+    return _date_last(table)
+
+
+def _date_last(table: pa.Table) -> pa.Table:
+    if DATE_COLUMN not in table.column_names:
+        return table
+    return table.select([*(name for name in table.column_names if name != DATE_COLUMN), DATE_COLUMN])
+
+
+def _date_names(dates: Dates) -> frozenset[str] | None:
+    if dates is None:
+        return None
+    each = [dates] if isinstance(dates, str | date) else dates
+    return frozenset(one if isinstance(one, str) else one.isoformat() for one in each)

@@ -1,0 +1,298 @@
+"""Commit record and crash recovery of a publication, on disk and in an object store.
+
+Under `runs/<run id>/` a publication has `staging/`, a twin of the output folder with the new partitions; `intent.json`
+from the commit point on; `receipt.json` when it is done; and `replaced/` for what was moved aside. If `intent.json`
+exists, the next command completes the publication. If neither it nor a receipt exists, the command removes the run's
+folder. Every step is idempotent.
+
+A process that was killed may leave names that no fsync brought to the disk, and the next process cannot see which.
+Therefore it syncs the folders that a step relies on, also if nothing is left to change in them.
+
+Whether a partition was swapped already is decided by its files: names contain the run id and are never reused, so a
+partition that has the files of the commit record is the new one.
+
+On disk two folders are exchanged in one step if the system has one (Linux `renameat2`), else by two renames. An object
+store has no such step: `_SUCCESS` is removed first and written last. In between the new objects are put next to the
+old ones, under names that no run used before, and then the old ones are deleted. A reader that lists the partition
+meanwhile may see both.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from minimize.errors import UNFINISHED_PUBLICATION, OutputError
+from minimize.failpoints import fail_point
+from minimize.os_errors import describe_os_error
+from minimize.output.folder import INTENT, RECEIPT, RUNS, SUCCESS, is_companion
+from minimize.stores import Location, ObjectPath, file_operations
+from minimize.stores.durable_files import file_exists, make_folder, remove_tree, write_file
+from minimize.stores.file_operations import sync_folder
+
+FolderExchange = Callable[[Path, Path], bool]
+"""Swaps two folders atomically, or says that this cannot be done here."""
+
+_UNSUPPORTED: Final = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM})
+
+
+def exchange_folders(one: Path, other: Path) -> bool:
+    """Swaps two folders of one file system in one step (Linux `renameat2`, RENAME_EXCHANGE).
+
+    Gives false where the system or the file system has no such step. Raises OutputError (E208: what is swapped is decided)
+    for any other failure.
+    """
+    try:
+        return file_operations.exchange(one, other)
+    except OSError as error:
+        if error.errno in _UNSUPPORTED:
+            return False
+        what, hint = describe_os_error(error)
+    message = (
+        f"a partition that is decided could not be put in place: {what}; nothing is lost, the next command does it"
+    )
+    raise OutputError(message, code=UNFINISHED_PUBLICATION, hint=hint)
+
+
+def no_exchange(one: Path, other: Path) -> bool:
+    """Says that nothing can be swapped in one step: two renames do it then."""
+    return False
+
+
+def swap_objects(
+    new: ObjectPath, target: ObjectPath, files: Sequence[str], run_id: str, turn: int, *, mark: bool
+) -> None:
+    """Lets a partition hold these files and no others. Takes where the new ones are staged; those that are kept are there.
+    `mark` says whether it gets a `_SUCCESS`.
+
+    Raises OutputError where a file is neither here nor there, before anything is changed.
+    """
+    there, staged = target.sizes(), new.sizes()
+    marked = there.pop(SUCCESS, None) is not None
+    missing = [file for file in files if there.get(file) != staged.get(file, there.get(file, -1))]
+    if not missing and there.keys() == set(files) and marked == mark:
+        return
+    if any(file not in staged for file in missing):
+        raise OutputError(f"the files that {RUNS}/{run_id} was to publish are gone", hint="restore it from a backup")
+    if marked:
+        (target / SUCCESS).unlink()
+    fail_point("swap.unmarked", turn)
+    for file in missing:
+        (new / file).copy_to(target / file, staged[file])
+        fail_point("swap.copied")
+    fail_point("swap.between", turn)
+    for file in sorted(there.keys() - set(files)):
+        (target / file).unlink()
+        fail_point("swap.deleted")
+    if mark:
+        (target / SUCCESS).write_bytes(b"")
+
+
+def remove_objects(target: ObjectPath) -> None:
+    """Removes a partition: its mark first."""
+    if there := target.sizes():
+        if SUCCESS in there:
+            (target / SUCCESS).unlink()
+        fail_point("swap.unmarked", 0)
+        target.remove_tree()
+
+
+def clean_objects(staging: ObjectPath, intent: ObjectPath) -> None:
+    """Removes what a publication that is told no longer needs."""
+    fail_point("clean.before")
+    staging.remove_tree()
+    fail_point("clean.between")
+    intent.unlink()
+    fail_point("clean.after")
+
+
+STAGING: Final = "staging"
+REPLACED: Final = "replaced"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is to be done: partitions to swap in, with the files each then holds; partitions to remove; the receipt."""
+
+    run_id: str
+    swaps: Mapping[str, tuple[str, ...]]
+    removes: tuple[str, ...]
+    receipt: str
+    intent: int = 1
+
+    def write(self, run: Location) -> None:
+        """Brings the intent to the disk: from here on the publication counts."""
+        fail_point("intent.before")
+        write_file(run / INTENT, json.dumps(asdict(self)).encode(), "intent.written")
+        fail_point("intent.after")
+
+    @classmethod
+    def read(cls, run: Location) -> Intent:
+        """The intent that stands in a run's folder. Raises OutputError where it cannot be read."""
+        try:
+            said = json.loads((run / INTENT).read_bytes())
+            swaps = {path: tuple(files) for path, files in said["swaps"].items()}
+            return cls(said["run_id"], swaps, tuple(said["removes"]), said["receipt"], said["intent"])
+        except (ValueError, KeyError, TypeError, AttributeError):
+            place = f"{RUNS}/{run.name}/{INTENT}"
+        raise OutputError(f"{place} cannot be read", hint="restore it from a backup; nothing was changed")
+
+
+def list_data_files(folder: Location) -> tuple[str, ...]:
+    """The files below a folder, by their path within it, `_SUCCESS` left out."""
+    if isinstance(folder, ObjectPath):
+        found: Iterable[str] = folder.sizes()
+    else:
+        found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    return tuple(sorted(path for path in found if path.rpartition("/")[2] != SUCCESS))
+
+
+def recover_output(output: Location, exchange: FolderExchange) -> None:
+    """Rolls what was begun forward where an intent stands, else back. Does nothing where all is settled.
+
+    Takes an output folder whose lock is held. Raises OutputError where the files that an intent needs are gone, or the system
+    does not let it be done (E208 where it is decided).
+    """
+    for run in _run_folders(output):
+        if file_exists(run / INTENT):
+            if isinstance(run, Path):
+                sync_folder(run)
+            finish_publication(output, Intent.read(run), exchange)
+        elif not file_exists(run / RECEIPT):
+            roll_back(run)
+
+
+def _run_folders(output: Location) -> Iterator[Location]:
+    """The folders of all runs, in order; of a bucket those that still hold something."""
+    runs = output / RUNS
+    if isinstance(runs, ObjectPath):
+        inside = (path.relative_to(runs).parts for path in runs.objects_below())
+        yield from (runs / name for name in sorted({parts[0] for parts in inside if len(parts) > 1}))
+    else:
+        yield from sorted(path for path in runs.glob("*") if path.is_dir())
+
+
+def roll_back(run: Location) -> None:
+    """Removes a run's folder; nothing outside it was touched.
+
+    The intent goes first: one that could not be synced may stand, and without its files nobody could go forward with it.
+    """
+    fail_point("back.before")
+    if isinstance(run, ObjectPath):
+        (run / INTENT).unlink()
+    else:
+        if file_exists(run / INTENT):
+            file_operations.remove(run / INTENT)
+        sync_folder(run)
+    fail_point("back.between")
+    remove_tree(run)
+    fail_point("back.after")
+
+
+def finish_publication(output: Location, intent: Intent, exchange: FolderExchange) -> None:
+    """Does what is left of an intent. Raises OutputError (E208) where the system does not let it be done now."""
+    try:
+        return roll_forward(output, intent, exchange)
+    except OSError as error:
+        what, hint = describe_os_error(error)
+    message = (
+        f"a publication that is decided could not be put in place: {what}; nothing is lost, the next command does it"
+    )
+    raise OutputError(message, code=UNFINISHED_PUBLICATION, hint=hint)
+
+
+def roll_forward(output: Location, intent: Intent, exchange: FolderExchange) -> None:
+    """Does what is left of an intent. With a receipt only the removal of what is no longer needed is left."""
+    run = output / RUNS / intent.run_id
+    if not file_exists(run / RECEIPT):
+        _install_partitions(output, run, intent, exchange)
+    if isinstance(run, ObjectPath):
+        clean_objects(run / STAGING, run / INTENT)
+    else:
+        _clean_folders(run)
+
+
+def _install_partitions(output: Location, run: Location, intent: Intent, exchange: FolderExchange) -> None:
+    """Puts every partition in place, and then the receipt."""
+    for turn, (path, files) in enumerate(intent.swaps.items()):
+        fail_point("swap.before", turn)
+        if isinstance(output, ObjectPath):
+            mark = not is_companion(f"{path}/")
+            swap_objects(
+                output / RUNS / intent.run_id / STAGING / path, output / path, files, intent.run_id, turn, mark=mark
+            )
+        else:
+            _swap_folder(output, output / RUNS / intent.run_id, path, files, exchange, turn)
+        fail_point("swap.after", turn)
+    for turn, path in enumerate(intent.removes):
+        fail_point("remove.before", turn)
+        if isinstance(output, ObjectPath):
+            remove_objects(output / path)
+        else:
+            _move_aside(output, output / RUNS / intent.run_id, path)
+            if is_companion(f"{path}/"):
+                _remove_empty_folders((output / path).parent, output)
+        fail_point("remove.after", turn)
+    if isinstance(output, Path):
+        _sync_partitions(output, output / RUNS / intent.run_id, (*intent.swaps, *intent.removes))
+    fail_point("receipt.before")
+    write_file(run / RECEIPT, intent.receipt.encode(), "receipt.written")
+    fail_point("receipt.after")
+
+
+def _swap_folder(
+    output: Path, run: Path, path: str, files: tuple[str, ...], exchange: FolderExchange, turn: int
+) -> None:
+    new, target = run / STAGING / path, output / path
+    if target.is_dir() and list_data_files(target) == files:
+        return
+    if not new.is_dir() or list_data_files(new) != files:
+        raise OutputError(f"the files that {RUNS}/{run.name} was to publish are gone", hint="restore it from a backup")
+    make_folder(target.parent)
+    if not target.exists() or not exchange(new, target):
+        _move_aside(output, run, path)
+        fail_point("swap.between", turn)
+        file_operations.rename(new, target)
+
+
+def _move_aside(output: Path, run: Path, path: str) -> None:
+    target, aside = output / path, run / REPLACED / path
+    if target.exists():
+        make_folder(aside.parent)
+        file_operations.rename(target, aside)
+
+
+def _remove_empty_folders(folder: Path, top: Path) -> None:
+    """Removes a folder, and those above it, as far as they are empty."""
+    while folder != top and (not folder.exists() or not any(folder.iterdir())):
+        if folder.exists():
+            file_operations.remove_folder(folder)
+        folder = folder.parent
+
+
+def _sync_partitions(output: Path, run: Path, paths: Iterable[str]) -> None:
+    """Brings the names of partitions to the disk, where they are now and where they came from."""
+    folders = set[Path]()
+    for path in paths:
+        folders.add((run / STAGING / path).parent)
+        for place, top in ((output / path, output), (run / REPLACED / path, run)):
+            folders.update(above for above in place.parents if above.is_relative_to(top))
+    for folder in sorted(folders, reverse=True):
+        if folder.is_dir():
+            sync_folder(folder)
+
+
+def _clean_folders(run: Path) -> None:
+    fail_point("clean.before")
+    remove_tree(run / STAGING)
+    fail_point("clean.between")
+    remove_tree(run / REPLACED)
+    fail_point("clean.replaced")
+    file_operations.remove(run / INTENT)
+    fail_point("clean.intent")
+    sync_folder(run)
+    fail_point("clean.after")

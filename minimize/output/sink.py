@@ -1,0 +1,338 @@
+"""Parquet files of released batches, with digests taken while writing, and their entries in a receipt.
+
+Files are compressed with zstd and have row groups of half a million rows or more. Columns that come as dictionaries
+are written as dictionaries.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from inspect import signature
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from minimize.arrow.scrub import scrub
+from minimize.errors import SchemaError
+from minimize.failpoints import fail_point
+from minimize.keys.parquet_encryption import FileEncryption, OutputEncryption
+from minimize.output.partitions import check_partition_key, null_partition, split_by_partition
+from minimize.receipts import CompanionFile, ReceiptFile
+from minimize.sources.base import CompanionFactory, CompanionWriter, WrittenFile
+from minimize.stores import Location
+from minimize.stores.durable_files import HashingFile, with_output_errors
+
+
+@dataclass(frozen=True, slots=True)
+class FileLayout:
+    """How files are written.
+
+    row_group  rows of a row group, about: a dictionary is written once for each of them
+    enough     rows that are written at once, as a row group of their own, rather than wait for more
+    buffered   bytes that wait, at most about, before a row group is written early
+    level      of zstd
+    open       files that are open at once, at most, where partitions have folders of their own
+    """
+
+    row_group: int = 1 << 20
+    enough: int = 500_000
+    buffered: int = 256 << 20
+    level: int = 1
+    open: int = 64
+
+
+@dataclass(slots=True)
+class PendingBatches:
+    """Batches of one folder that wait until they make a row group."""
+
+    batches: list[pa.RecordBatch] = field(default_factory=list)
+    rows: int = 0
+    bytes: int = 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Takes one batch in."""
+        self.batches.append(batch)
+        self.rows += batch.num_rows
+        self.bytes += batch.nbytes
+
+
+PAGE_ROWS: Final = 1 << 18
+"""Rows of a page, at most."""
+FULL_SCHEMA_KEY: Final = b"minimize:schema"
+"""The file metadata that holds the whole schema where some columns are folders."""
+
+
+class ParquetSink:
+    """Writes released batches under `root`/`folder`, as `stem`.parquet; `close` says what stands there.
+
+    Takes batches whose columns are those of `schema`, plain or dictionary-encoded; what the first batch has of a column is
+    how the column is written. Readers see the plain schema with its field metadata. With `partition_by` those columns
+    become folders, with as many files as it takes. Without rows it leaves an empty, typed file, or none (`empty=False`).
+    Files are on the disk after `close`; their folders are the caller's to see to, once for all sinks. Raises SchemaError
+    for columns that are not those of the schema. `watch` sees each file's row groups. Leaves what the batches show.
+    """
+
+    def __init__(
+        self,
+        root: Location,
+        folder: str,
+        stem: str,
+        schema: pa.Schema,
+        *,
+        partition_by: Sequence[str] = (),
+        empty: bool = True,
+        shape: FileLayout | None = None,
+        encryption: OutputEncryption | None = None,
+        watch: CompanionFactory | None = None,
+    ) -> None:
+        for name in partition_by:
+            check_partition_key(name, schema.field(name).type)
+        self.schema = schema
+        self._partition_by, self._empty, self._shape = tuple(partition_by), empty, shape or FileLayout()
+        self._watch = watch
+        self._root, self._folder, self._stem, self._encryption = root, folder, stem, encryption
+        self._columns = [each for each in schema if each.name not in partition_by]
+        self._stored: pa.Schema | None = None
+        self._waiting: dict[str, PendingBatches] = {}
+        self._open: dict[str, _ParquetFile] = {}
+        self._counts: dict[str, int] = {}
+        self._written: list[WrittenFile] = []
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Takes one scrubbed batch of the sink's schema. Raises OutputError where the system does not let it write."""
+        with_output_errors(self._take, batch, but=_PASSED_ERRORS)
+
+    def close(self) -> Sequence[WrittenFile]:
+        """Finishes the files and says what they hold, by path. Raises OutputError where the system does not let it write."""
+        return with_output_errors(self._closed, but=_PASSED_ERRORS)
+
+    def _take(self, batch: pa.RecordBatch) -> None:
+        if batch.num_rows == 0:
+            return
+        for folder, rows in self._split(_order_columns(batch, self.schema)):
+            self._waiting.setdefault(folder, PendingBatches()).add(self._fitted(rows))
+        while self._is_full():
+            self._flush(max(self._waiting, key=lambda folder: self._waiting[folder].rows))
+
+    def _closed(self) -> Sequence[WrittenFile]:
+        for folder in [*self._waiting]:
+            self._flush(folder)
+        if self._empty and not self._written and not self._open:
+            self._file(null_partition(self._partition_by))
+        for folder in [*self._open]:
+            self._finish(folder)
+        return tuple(sorted(self._written, key=lambda each: each.path))
+
+    def abandon(self) -> None:
+        """Lets go of what is open; the files are worth nothing."""
+        for file in self._open.values():
+            file.abandon()
+        self._open.clear()
+        self._waiting.clear()
+
+    def _split(self, batch: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
+        if not self._partition_by:
+            yield "", batch
+            return
+        for folder, rows in split_by_partition(batch, self._partition_by):
+            yield folder, scrub(rows)
+
+    def _fitted(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        if self._stored is None:
+            self._stored = pa.schema([_stored_field(each, batch.column(each.name)) for each in self._columns])
+        arrays = [_fit_column(column, each) for column, each in zip(batch.columns, self._stored, strict=True)]
+        return pa.RecordBatch.from_arrays(arrays, schema=self._stored)
+
+    def _is_full(self) -> bool:
+        rows = sum(each.rows for each in self._waiting.values())
+        bytes_ = sum(each.bytes for each in self._waiting.values())
+        return rows >= min(self._shape.row_group, self._shape.enough) or bytes_ >= self._shape.buffered
+
+    def _flush(self, folder: str) -> None:
+        waiting = self._waiting.pop(folder)
+        table = pa.Table.from_batches(waiting.batches)
+        self._file(folder).write(table if len(waiting.batches) == 1 else table.combine_chunks(), self._shape.row_group)
+
+    def _file(self, folder: str) -> _ParquetFile:
+        file = self._open.pop(folder, None)
+        if file is None:
+            if len(self._open) >= self._shape.open:
+                self._finish(next(iter(self._open)))
+            file = self._opened(folder)
+        self._open[folder] = file
+        return file
+
+    def _opened(self, folder: str) -> _ParquetFile:
+        count = self._counts[folder] = self._counts.get(folder, 0) + 1
+        name = self._stem if count == 1 else f"{self._stem}-{count - 1}"
+        path = "/".join(part for part in (self._folder, folder, f"{name}.parquet") if part)
+        stored = self._stored or pa.schema(self._columns)
+        keyed = None if self._encryption is None else self._encryption.for_file(path, stored)
+        beside = None if self._watch is None else self._watch(self._root, path)
+        return _ParquetFile(self._root, path, stored, self._metadata(), self._shape.level, keyed, beside)
+
+    def _metadata(self) -> dict[bytes, bytes]:
+        """What the file says of its columns: the plain schema, and with folders the whole of it."""
+        plain = pa.schema(self._columns, self.schema.metadata)
+        said = {**(self.schema.metadata or {}), b"ARROW:schema": _encode_schema(plain)}
+        return {**said, FULL_SCHEMA_KEY: _encode_schema(self.schema)} if self._partition_by else said
+
+    def _finish(self, folder: str) -> None:
+        self._written.append(self._open[folder].close())
+        del self._open[folder]
+
+
+class _ParquetFile:
+    """One Parquet file on its way."""
+
+    def __init__(
+        self,
+        root: Location,
+        path: str,
+        stored: pa.Schema,
+        metadata: dict[bytes, bytes],
+        level: int,
+        keyed: FileEncryption | None,
+        beside: CompanionWriter | None,
+    ) -> None:
+        self._beside, self._keys = beside, () if keyed is None else keyed.keys
+        self._path, self._full, self._rows, self._metadata = path, root / path, 0, metadata
+        self._file = HashingFile(self._full)
+        self._writer = pq.ParquetWriter(
+            self._file,
+            stored,
+            compression="zstd",
+            compression_level=level,
+            write_statistics=[each.name for each in stored if not pa.types.is_dictionary(each.type)],
+            store_schema=False,
+            **_page_options(),
+            encryption_properties=None if keyed is None else keyed.properties,
+        )
+        fail_point("file.opened")
+
+    def write(self, table: pa.Table, row_group: int) -> None:
+        """Takes rows in, as row groups of about the same size."""
+        groups = max(1, round(table.num_rows / row_group))
+        size = -(-table.num_rows // groups)
+        if not self._took(table, size):
+            raise SchemaError("a column holds what its type has no place for", hint="a null, or a time out of range")
+        if self._beside is not None:
+            for first in range(0, table.num_rows, size):
+                self._beside.group(table.slice(first, size))
+        self._rows += table.num_rows
+        fail_point("file.group")
+
+    def _took(self, table: pa.Table, row_group: int) -> bool:
+        """Arrow's own errors name the value."""
+        try:
+            self._writer.write_table(table, row_group_size=row_group)
+        except pa.ArrowException:
+            return False
+        return True
+
+    def close(self) -> WrittenFile:
+        self._writer.add_key_value_metadata(self._metadata)
+        self._writer.close()
+        self._file.close()
+        fail_point("file.closed")
+        done = WrittenFile(self._path, self._rows, self._file.digest, keys=self._keys)
+        return done if self._beside is None else self._beside.close(done)
+
+    def abandon(self) -> None:
+        if self._beside is not None:
+            self._beside.abandon()
+        self._file.abandon()
+        with suppress(pa.ArrowException, ValueError):
+            self._writer.close()
+
+
+_PASSED_ERRORS: Final = (FileExistsError,)
+"""A name that is taken is no fault of the system's."""
+
+
+def _page_options() -> dict[str, int]:
+    """Pages large enough for small codes to be worth one; pyarrow has not always had a limit of rows beside that of bytes."""
+    return {"max_rows_per_page": PAGE_ROWS} if "max_rows_per_page" in signature(pq.ParquetWriter).parameters else {}
+
+
+def _encode_schema(schema: pa.Schema) -> bytes:
+    return base64.b64encode(schema.serialize().to_pybytes())
+
+
+def _order_columns(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    if set(batch.schema.names) != set(schema.names):
+        raise SchemaError("a batch does not have the columns of its output")
+    return batch if batch.schema.names == schema.names else batch.select(schema.names)
+
+
+def _stored_field(plain: pa.Field, column: pa.Array) -> pa.Field:
+    """The field as it is written: a column of text that comes as a dictionary stays one."""
+    if pa.types.is_dictionary(column.type) and _is_text_type(plain.type):
+        return pa.field(plain.name, pa.dictionary(pa.int32(), plain.type), plain.nullable)
+    return plain.remove_metadata()
+
+
+def _is_text_type(type_: pa.DataType) -> bool:
+    return any(test(type_) for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary))
+
+
+def _fit_column(column: pa.Array, wanted: pa.Field) -> pa.Array:
+    if column.type == wanted.type:
+        return column
+    fitted = (
+        _convert_column(column, wanted.type)
+        if _without_dictionaries(column.type) == _without_dictionaries(wanted.type)
+        else None
+    )
+    if fitted is None:
+        raise SchemaError(f"the column {wanted.name} comes in another type than its output has")
+    return fitted
+
+
+def _convert_column(column: pa.Array, type_: pa.DataType) -> pa.Array | None:
+    try:
+        if not pa.types.is_dictionary(type_):
+            return column.cast(type_)
+        coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+        return pa.DictionaryArray.from_arrays(coded.indices.cast(type_.index_type), coded.dictionary)
+    except pa.ArrowException:
+        return None
+
+
+def _without_dictionaries(type_: pa.DataType) -> pa.DataType:
+    """The type without dictionaries at any depth."""
+    if pa.types.is_dictionary(type_):
+        return type_.value_type
+    if pa.types.is_struct(type_):
+        return pa.struct([each.with_type(_without_dictionaries(each.type)) for each in type_.fields])
+    if pa.types.is_list(type_):
+        return pa.list_(type_.value_field.with_type(_without_dictionaries(type_.value_type)))
+    if pa.types.is_map(type_):
+        return pa.map_(_without_dictionaries(type_.key_type), _without_dictionaries(type_.item_type))
+    return type_
+
+
+def output_files(written: Iterable[WrittenFile]) -> tuple[ReceiptFile, ...]:
+    """The files, for an output or the quarantine."""
+    return tuple(ReceiptFile(each.path, each.rows, each.digest, keys=each.keys or None) for each in written)
+
+
+def index_files(written: Iterable[WrittenFile]) -> tuple[CompanionFile, ...] | None:
+    """Their indexes, for the records output; None where there are none."""
+    pairs = [(each.path, each.index) for each in written if each.index is not None]
+    return tuple(CompanionFile(index.path, index.digest, path) for path, index in pairs) or None
+
+
+def sketch_files(written: Iterable[WrittenFile]) -> tuple[CompanionFile, ...] | None:
+    """Their sketches, for an aggregate; None where there are none."""
+    pairs = [(each.path, each.sketches) for each in written if each.sketches is not None]
+    return tuple(CompanionFile(sketches.path, sketches.digest, path) for path, sketches in pairs) or None
+
+
+def master_keys_of(written: Iterable[WrittenFile]) -> frozenset[str]:
+    """The master keys that they are encrypted under."""
+    return frozenset(key for each in written for key in each.keys)

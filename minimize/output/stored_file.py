@@ -1,0 +1,169 @@
+"""One file of an output, read back: the columns of the file, and those that became partition folders."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import inf
+from pathlib import PurePosixPath
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from minimize.errors import OutOfMemoryError, OutputError
+from minimize.keys import Kms
+from minimize.keys.parquet_encryption import open_parquet
+from minimize.output.partitions import parse_partition_folder
+from minimize.output.sink import FULL_SCHEMA_KEY
+from minimize.sources.parquet_footer import SMALL_VALUE_BYTES, ParquetFooter
+from minimize.stores import Location
+
+BATCH_ROWS = 1 << 17
+MAX_GROUP_ROWS: Final = 1 << 21
+"""Rows of a row group that is read at once where its texts come as dictionaries, at most."""
+MAX_GROUP_BYTES: Final = 128 << 20
+"""The uncompressed size of such a row group, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One file of an output.
+
+    path    relative to the output folder
+    schema  of the file, as its readers see it, and what it says of the whole
+    whole   the same with the columns that are folders, in the output's order
+    coded   whether texts come as dictionaries: then a row group comes at once, where it is small enough, so that what is done
+            for each entry is done once
+    """
+
+    path: str
+    file: pq.ParquetFile
+    schema: pa.Schema
+    whole: pa.Schema
+    coded: bool = False
+
+    def table(self) -> pa.Table:
+        """All of it, columns that are folders included. Raises OutputError for a damaged file."""
+        return pa.Table.from_batches(self.batches(), self.whole)
+
+    def batches(
+        self, groups: Sequence[int] | None = None, columns: Collection[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """The same, in bounded batches; no more than these row groups, and these columns, where some are named."""
+        folders = dict(parse_partition_folder(part) for part in PurePosixPath(self.path).parts[:-1] if "=" in part)
+        wanted = self.whole if columns is None else pa.schema([each for each in self.whole if each.name in columns])
+        there = None if columns is None else [name for name in self.schema.names if name in columns]
+        for some, most in self._turns(groups):
+            rows = self.file.iter_batches(most, row_groups=some, columns=there)
+            while (batch := _next_batch(rows, self.path)) is not None:
+                yield _add_partition_columns(batch, folders, wanted)
+                del batch  # or it would stay in memory while the next one is read
+
+    def column(self, name: str, group: int) -> Iterator[pa.RecordBatch]:
+        """One column of one row group, in bounded batches."""
+        rows = self.file.iter_batches(self._most(group), row_groups=[group], columns=[name])
+        while (batch := _next_batch(rows, self.path)) is not None:
+            yield batch
+
+    def _turns(self, groups: Sequence[int] | None) -> Iterator[tuple[Sequence[int] | None, int]]:
+        """The row groups that are read one after the other, with the rows of a batch."""
+        if not self.coded:
+            yield groups, BATCH_ROWS
+            return
+        every = range(self.file.metadata.num_row_groups) if groups is None else groups
+        yield from (([group], self._most(group)) for group in every)
+
+    def _most(self, group: int) -> int:
+        if not self.coded:
+            return BATCH_ROWS
+        about = self.file.metadata.row_group(group)
+        return (
+            MAX_GROUP_ROWS
+            if about.num_rows <= MAX_GROUP_ROWS and about.total_byte_size <= MAX_GROUP_BYTES
+            else BATCH_ROWS
+        )
+
+
+def open_stored_file(
+    output: Location, path: str, kms: Kms | None = None, *, encoded: bool = False, also: Collection[str] = ()
+) -> StoredFile:
+    """Opens one file. Raises OutputError where it is gone or is no Parquet file, KeyringError where it is encrypted and a key is
+    not to be had.
+
+    With `encoded` its batches have texts that were written with few distinct values, and those of columns that are named in
+    `also`, as dictionaries; the schema stays plain.
+    """
+    file = _open_or_none(output, path, kms)
+    if file is None:
+        raise OutputError(f"{path} is gone or damaged", hint="`minimize verify` checks all files")
+    found = as_stored_file(path, file)
+    return with_dictionaries(found, output, kms, [*small_text_columns(file), *also]) if encoded else found
+
+
+def with_dictionaries(found: StoredFile, output: Location, kms: Kms | None, names: Collection[str]) -> StoredFile:
+    """An opened file whose batches have those of these columns that are texts, written with dictionaries, as dictionaries."""
+    footer = ParquetFooter(found.file.metadata, found.file.schema_arrow)
+    texts = [name for name in found.schema.names if name in names and footer.has_small_values(name, most=inf)]
+    if not texts:
+        return found
+    again = open_parquet(output / found.path, kms, read_dictionary=texts, name=found.path)
+    return replace(found, file=again, coded=True)
+
+
+def as_stored_file(path: str, file: pq.ParquetFile) -> StoredFile:
+    """What an opened file holds, by its path relative to the output folder."""
+    schema = file.schema_arrow
+    said = (file.metadata.metadata or {}).get(FULL_SCHEMA_KEY)
+    if said is None:
+        return StoredFile(path, file, schema, schema)
+    told = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(said)))
+    fields = [schema.field(each.name) if each.name in schema.names else each for each in told]
+    whole = pa.schema(fields, told.metadata)
+    return StoredFile(path, file, schema.with_metadata({**(schema.metadata or {}), FULL_SCHEMA_KEY: said}), whole)
+
+
+def _add_partition_columns(batch: pa.RecordBatch, folders: dict[str, str | None], schema: pa.Schema) -> pa.RecordBatch:
+    arrays = [
+        batch.column(each.name)
+        if each.name in batch.schema.names
+        else _constant_column(folders[each.name], each.type, batch.num_rows)
+        for each in schema
+    ]
+    fields = [each.with_type(array.type) for each, array in zip(schema, arrays, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields, schema.metadata))
+
+
+def small_text_columns(file: pq.ParquetFile, most: float = SMALL_VALUE_BYTES) -> list[str]:
+    """The columns of text that are worth reading as dictionaries: at most so many uncompressed bytes a value."""
+    footer = ParquetFooter(file.metadata, file.schema_arrow)
+    return [each.name for each in file.schema_arrow if footer.has_small_values(each.name, most)]
+
+
+def _open_or_none(output: Location, path: str, kms: Kms | None) -> pq.ParquetFile | None:
+    try:
+        return open_parquet(output / path, kms, name=path)
+    except MemoryError:  # Arrow's own is one
+        full = True
+    except (OSError, pa.ArrowException):
+        full = False
+    if full:
+        raise OutOfMemoryError.for_location(f"while {path} was opened")
+    return None
+
+
+def _next_batch(rows: Iterator[pa.RecordBatch], path: str) -> pa.RecordBatch | None:
+    try:
+        return next(rows, None)
+    except MemoryError:
+        full = True
+    except (OSError, pa.ArrowException):
+        full = False
+    if full:
+        raise OutOfMemoryError.for_location(f"while {path} was read")
+    raise OutputError(f"{path} is damaged", hint="`minimize verify` checks all files")
+
+
+def _constant_column(value: str | None, type_: pa.DataType, rows: int) -> pa.Array:
+    return pa.nulls(rows, type_) if value is None else pa.repeat(pa.scalar(value).cast(type_), rows)

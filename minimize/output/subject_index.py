@@ -1,0 +1,386 @@
+"""Index of the subjects in a file of records, readable with the keyring only: keys, form, writer.
+
+For each file, `index/…/<name>.index` contains, sorted, the first 8 bytes of a keyed hash of each released value of the
+subject's column, and the row groups that have it. It is encrypted in blocks, so that a search reads few of them. It is
+stored outside the data roots, so that other engines do not read it. If two values share a prefix, a reader opens a row
+group in vain; a value that is there is always found.
+
+The form of an index file, version 1:
+
+    MZINDEX1 · blocks, section by section · contents · length of the contents, key version, MZINDEX1
+
+Blocks and contents are encrypted with the `subject` key of that version. A block decrypts only in its file and at its
+position, the contents only for the file of records whose path and digest they were made for. A block is up to 4,096
+prefixes, ascending, 8 bytes each (little-endian), then for each one bit per row group. The contents name the subject's
+path and, for each section, its row groups and its number of prefixes, then the first prefix of each block. The same
+values, path, digest and key give the same bytes.
+
+The writer's memory is bounded by a section, whatever the size of the file.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.arrow.nested import leaf, leaf_type
+from minimize.arrow.pointers import Pointer
+from minimize.failpoints import fail_point
+from minimize.keys.ciphers import SEAL_BYTES, Cmac, Sealer
+from minimize.receipts import FileRef
+from minimize.sources.base import WrittenFile
+from minimize.stores import Location
+from minimize.stores.durable_files import HashingFile
+
+SUBJECT_KEY: Final = "subject"
+VALUES_PURPOSE, SEAL_PURPOSES = "index/values", ("index/seal/1", "index/seal/2")
+HashPrefixes = npt.NDArray[np.uint64]
+SubjectValue = str | int | bytes
+"""A released value of the subject's column."""
+
+
+class Subkeys(Protocol):
+    """Where keys for one purpose come from (a keyring)."""
+
+    def version_of(self, name: str) -> int:
+        """The newest version of a key. Raises KeyringError."""
+        ...
+
+    def subkey(self, name: str, purpose: str, version: int | None = None) -> bytes:
+        """32 bytes for one purpose. Raises KeyringError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class IndexKey:
+    """One version of the `subject` key, as far as indexes go."""
+
+    version: int
+    cmac: Cmac
+    seal: Sealer
+
+    @classmethod
+    def from_keys(cls, keys: Subkeys, version: int | None = None) -> IndexKey:
+        """The newest version where none is given. Raises KeyringError."""
+        number = keys.version_of(SUBJECT_KEY) if version is None else version
+        one, two = (keys.subkey(SUBJECT_KEY, purpose, number) for purpose in SEAL_PURPOSES)
+        return cls(number, Cmac(keys.subkey(SUBJECT_KEY, VALUES_PURPOSE, number)), Sealer(one + two))
+
+    def prefixes(self, values: pa.Array) -> HashPrefixes:
+        """The prefixes of distinct values (text, whole numbers or bytes, no nulls), ascending, each once."""
+        if not len(values):
+            return np.empty(0, np.uint64)
+        words = (values.cast(pa.string()) if pa.types.is_integer(values.type) else values).cast(pa.large_binary())
+        _, offsets, content = words.buffers()
+        places = np.frombuffer(offsets, np.int64)[words.offset : words.offset + len(words) + 1]
+        tags = self.cmac.tags(np.frombuffer(content or b"", np.uint8), places)
+        return _sort_distinct(np.ascontiguousarray(tags[:, :8]).view(np.uint64).reshape(-1))
+
+    def prefixes_of(self, values: Iterable[SubjectValue]) -> HashPrefixes:
+        """The same of Python values."""
+        return self.prefixes(pa.array(sorted(set(map(value_bytes, values))), pa.large_binary()))
+
+
+def value_bytes(value: SubjectValue) -> bytes:
+    """What is hashed of a value: text as UTF-8, a whole number as its decimal digits, bytes as they are.
+
+    >>> value_bytes("é"), value_bytes(-7), value_bytes(b"x")
+    (b'\\xc3\\xa9', b'-7', b'x')
+    """
+    if isinstance(value, bytes):
+        return value
+    return str(value).encode()
+
+
+def can_be_indexed(type_: pa.DataType) -> bool:
+    """Whether values of this type have a form that is hashed."""
+    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_integer, pa.types.is_binary)
+    plain = type_.value_type if pa.types.is_dictionary(type_) else type_
+    return any(test(plain) for test in (*tests, pa.types.is_large_binary))
+
+
+def distinct_subjects(rows: pa.Table, subject: Pointer) -> pa.Array:
+    """The distinct values that stand at a path, nulls left out."""
+    batches = rows.select([subject.top]).combine_chunks().to_batches()
+    values = [_distinct_values(leaf(batch, subject).values) for batch in batches]
+    return values[0] if len(values) == 1 else pc.unique(pa.chunked_array(values, _subject_type(rows, subject)))
+
+
+def _sort_distinct(found: HashPrefixes) -> HashPrefixes:
+    """In order, each once: by sorting, which is faster than the hash table of `np.unique`."""
+    found.sort()
+    return found[np.append(True, found[1:] != found[:-1])] if len(found) else found
+
+
+def _subject_type(rows: pa.Table, subject: Pointer) -> pa.DataType:
+    type_ = leaf_type(rows.schema, subject)
+    return type_.value_type if pa.types.is_dictionary(type_) else type_
+
+
+def _distinct_values(values: pa.Array) -> pa.Array:
+    if not pa.types.is_dictionary(values.type):
+        return pc.unique(values).drop_null()
+    seen = np.zeros(len(values.dictionary), np.bool_)
+    seen[values.indices.drop_null().to_numpy()] = True
+    entries = values.dictionary if seen.all() else values.dictionary.filter(pa.array(seen))
+    return entries.drop_null()
+
+
+SECTION_GROUPS: Final = 64
+"""Row groups of a section, at most: one bit each."""
+SECTION_ENTRIES: Final = 1 << 20
+"""Subjects from which on a section ends, so that memory stays bounded."""
+
+
+@dataclass(slots=True)
+class IndexSection:
+    """Prefixes, ascending, and for each the row groups that have it: bit n is the section's nth."""
+
+    first: int = 0
+    groups: int = 0
+    prefixes: HashPrefixes = field(default_factory=lambda: np.empty(0, np.uint64))
+    masks: npt.NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next row group begins another."""
+        return self.groups == SECTION_GROUPS or len(self.prefixes) >= SECTION_ENTRIES
+
+    def add(self, prefixes: HashPrefixes) -> None:
+        """Takes in the next row group's prefixes, ascending, each once."""
+        bit = np.uint64(1 << self.groups)
+        places = np.searchsorted(self.prefixes, prefixes)
+        known = self._at(places) == prefixes
+        known &= places < len(self.prefixes)
+        self.masks[places[known]] |= bit
+        fresh = ~known
+        self._insert(places[fresh], prefixes[fresh], bit)
+        self.groups += 1
+
+    def groups_of(self, prefixes: HashPrefixes) -> list[int]:
+        """The row groups that have any of these, by their number in the file."""
+        places = np.searchsorted(self.prefixes, prefixes)
+        known = (places < len(self.prefixes)) & (self._at(places) == prefixes)
+        mask = int(np.bitwise_or.reduce(self.masks[places[known]], initial=np.uint64(0)))
+        return [self.first + number for number in range(self.groups) if mask >> number & 1]
+
+    def next(self) -> IndexSection:
+        """The section after this one."""
+        return IndexSection(self.first + self.groups)
+
+    def _insert(self, places: npt.NDArray[np.intp], prefixes: HashPrefixes, bit: np.uint64) -> None:
+        """Takes in prefixes that were not there, before those at these places."""
+        at = places + np.arange(len(places))
+        new = np.zeros(len(self.prefixes) + len(places), np.bool_)
+        new[at] = True
+        old, had, masks = ~new, self.prefixes, self.masks
+        self.prefixes, self.masks = np.empty(len(new), np.uint64), np.full(len(new), bit)
+        self.prefixes[at], self.prefixes[old], self.masks[old] = prefixes, had, masks
+
+    def _at(self, places: npt.NDArray[np.intp]) -> HashPrefixes:
+        """The prefixes at these places; at the one behind the last, any."""
+        if not len(self.prefixes):
+            return np.zeros(len(places), np.uint64)
+        return self.prefixes.take(places, mode="clip")
+
+
+MAGIC: Final = b"MZINDEX1"
+TAIL: Final = struct.Struct("<II8s")
+BLOCK_ENTRIES: Final = 4096
+WORD_BYTES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class SectionExtent:
+    """What the contents say of a section: its row groups and how many prefixes it has."""
+
+    first: int
+    groups: int
+    entries: int
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks it takes."""
+        return -(-self.entries // BLOCK_ENTRIES)
+
+    @property
+    def size(self) -> int:
+        """How many bytes its blocks take in the file."""
+        return sum(map(self.block_size, range(self.blocks)))
+
+    def entries_in_block(self, block: int) -> int:
+        """How many prefixes a block has."""
+        return min(BLOCK_ENTRIES, self.entries - block * BLOCK_ENTRIES)
+
+    def block_size(self, block: int) -> int:
+        """How many bytes a block takes in the file."""
+        return self.entries_in_block(block) * (WORD_BYTES + _mask_bytes(self.groups)) + SEAL_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class IndexContents:
+    """What a file's index is about: the subject's path, the sections, and where their blocks begin."""
+
+    subject: str
+    extents: tuple[SectionExtent, ...] = ()
+    fences: HashPrefixes = field(default_factory=lambda: np.empty(0, np.uint64), repr=False)
+
+    def to_bytes(self) -> bytes:
+        """As bytes, to be sealed."""
+        told = {"subject": self.subject, "sections": [[each.first, each.groups, each.entries] for each in self.extents]}
+        return json.dumps(told).encode() + b"\n" + self.fences.astype("<u8").tobytes()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> IndexContents:
+        """What `packed` gave."""
+        said, _, fences = content.partition(b"\n")
+        told: dict[str, Any] = json.loads(said)
+        extents = tuple(SectionExtent(*each) for each in told["sections"])
+        return cls(told["subject"], extents, np.frombuffer(fences, "<u8").astype(np.uint64))
+
+    def section_fences(self, number: int) -> HashPrefixes:
+        """The first prefixes of a section's blocks."""
+        before = sum(each.blocks for each in self.extents[:number])
+        return self.fences[before : before + self.extents[number].blocks]
+
+    def block_offset(self, number: int, block: int) -> int:
+        """Where a block begins in the file."""
+        before = sum(each.size for each in self.extents[:number])
+        return len(MAGIC) + before + block * self.extents[number].block_size(0)
+
+
+def section_blocks(section: IndexSection) -> Sequence[bytes]:
+    """A section's blocks, to be sealed."""
+    width = _mask_bytes(section.groups)
+    masks = section.masks.astype("<u8").view(np.uint8).reshape(-1, WORD_BYTES)[:, :width]
+    starts = range(0, len(section.prefixes), BLOCK_ENTRIES)
+    return [
+        section.prefixes[start : start + BLOCK_ENTRIES].astype("<u8").tobytes()
+        + masks[start : start + BLOCK_ENTRIES].tobytes()
+        for start in starts
+    ]
+
+
+def block_as_section(content: bytes, extent: SectionExtent, block: int) -> IndexSection:
+    """One opened block, as a section of its own."""
+    count, width = extent.entries_in_block(block), _mask_bytes(extent.groups)
+    prefixes = np.frombuffer(content, "<u8", count).astype(np.uint64)
+    masks = np.zeros((count, WORD_BYTES), np.uint8)
+    masks[:, :width] = np.frombuffer(content, np.uint8, count * width, count * WORD_BYTES).reshape(count, width)
+    return IndexSection(extent.first, extent.groups, prefixes, masks.view("<u8").reshape(-1).astype(np.uint64))
+
+
+def block_associated_data(path: str, *numbers: int) -> tuple[bytes, ...]:
+    """What a block is sealed for: the file of records, the section, the block."""
+    return (MAGIC, path.encode(), *(number.to_bytes(4, "little") for number in numbers))
+
+
+def contents_associated_data(path: str, digest: str) -> tuple[bytes, ...]:
+    """What contents are sealed for: the file of records, and its digest."""
+    return (MAGIC, path.encode(), b"contents", digest.encode())
+
+
+def _mask_bytes(groups: int) -> int:
+    return -(-groups // 8)
+
+
+INDEX_FOLDER: Final = "index"
+INDEX_SUFFIX: Final = ".index"
+
+
+def index_path(path: str) -> str:
+    """Where the index of a file of records stands, relative to the output folder.
+
+    >>> index_path("records/date=2026-11-24/run-0.parquet")
+    'index/date=2026-11-24/run-0.index'
+    """
+    return str(PurePosixPath(INDEX_FOLDER, *PurePosixPath(path).parts[1:]).with_suffix(INDEX_SUFFIX))
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectIndexer:
+    """Watches a sink of records, and makes an index for each of its files. Not for two threads at once.
+
+    subject  the path of the subject's column in the records
+    """
+
+    lens: IndexKey
+    subject: Pointer
+
+    @classmethod
+    def from_keys(cls, keys: Subkeys, subject: Pointer) -> SubjectIndexer:
+        """With the newest `subject` key. Raises KeyringError."""
+        return cls(IndexKey.from_keys(keys), subject)
+
+    def __call__(self, root: Location, path: str) -> IndexWriter:
+        """The index of a file that is opened."""
+        return IndexWriter(self, root, path)
+
+
+@dataclass(slots=True)
+class IndexWriter:
+    """The index of one file, on its way."""
+
+    indexer: SubjectIndexer
+    root: Location
+    path: str
+    _section: IndexSection = field(default_factory=IndexSection)
+    _extents: list[SectionExtent] = field(default_factory=list)
+    _fences: list[HashPrefixes] = field(default_factory=list)
+    _file: HashingFile | None = None
+
+    def group(self, rows: pa.Table) -> None:
+        """Takes in a row group."""
+        self._section.add(self.indexer.lens.prefixes(distinct_subjects(rows, self.indexer.subject)))
+        if self._section.is_full:
+            self._settle()
+
+    def close(self, written: WrittenFile) -> WrittenFile:
+        """Writes what is left; gives the file with its index."""
+        self._settle()
+        contents = IndexContents(
+            str(self.indexer.subject), tuple(self._extents), np.concatenate([_NO_PREFIXES, *self._fences])
+        )
+        lens, file = self.indexer.lens, self._opened()
+        sealed = lens.seal.seal(contents.to_bytes(), *contents_associated_data(written.path, written.digest))
+        file.write(sealed + TAIL.pack(len(sealed), lens.version, MAGIC))
+        file.close()
+        fail_point("index.closed")
+        return replace(written, index=FileRef(index_path(self.path), file.digest))
+
+    def abandon(self) -> None:
+        """Closes the file; it is worth nothing."""
+        if self._file is not None:
+            self._file.abandon()
+
+    def _settle(self) -> None:
+        """Writes the section, and begins the next."""
+        section, number = self._section, len(self._extents)
+        if not section.groups:
+            return
+        for block, content in enumerate(section_blocks(section)):
+            self._opened().write(self.indexer.lens.seal.seal(content, *block_associated_data(self.path, number, block)))
+        extent = SectionExtent(section.first, section.groups, len(section.prefixes))
+        self._extents.append(extent)
+        self._fences.append(section.prefixes[::BLOCK_ENTRIES])
+        self._section = section.next()
+
+    def _opened(self) -> HashingFile:
+        if self._file is None:
+            full = self.root / index_path(self.path)
+            self._file = HashingFile(full)
+            self._file.write(MAGIC)
+            fail_point("index.opened")
+        return self._file
+
+
+_NO_PREFIXES: Final = np.empty(0, np.uint64)

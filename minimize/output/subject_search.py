@@ -1,0 +1,226 @@
+"""Search by subject: the files and row groups that may have records of some subjects, and those records.
+
+An index file is read from its end. Of each section only the blocks that may have an answer are read. Of row groups
+that may have records of the subjects, only those rows are returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.arrow.hashing import numpy_type
+from minimize.arrow.nested import leaf, leaf_type, row_indices
+from minimize.arrow.pointers import STAR, Pointer
+from minimize.errors import OutputError
+from minimize.output.stored_file import StoredFile
+from minimize.output.subject_index import (
+    MAGIC,
+    TAIL,
+    HashPrefixes,
+    IndexContents,
+    IndexKey,
+    IndexSection,
+    SubjectValue,
+    Subkeys,
+    block_as_section,
+    block_associated_data,
+    can_be_indexed,
+    contents_associated_data,
+)
+from minimize.receipts import ReceiptFile
+from minimize.stores import Location, byte_length
+from minimize.stores import Location as Place_
+
+IndexKeys = Callable[[int], IndexKey]
+"""The lens of a key version. Raises KeyringError where the keyring does not have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenIndex:
+    """The index of one file of records, which the keyring opened."""
+
+    file: BinaryIO
+    records_file: ReceiptFile
+    lens: IndexKey
+    contents: IndexContents
+
+    def groups_of(self, prefixes: HashPrefixes) -> tuple[int, ...]:
+        """The row groups that may have any of these (ascending), by their number. Raises OutputError."""
+        found = {group for section in self._sections(prefixes) for group in section.groups_of(prefixes)}
+        return tuple(sorted(found))
+
+    def sections(self) -> Iterator[IndexSection]:
+        """All of it, block by block. Raises OutputError."""
+        for number, extent in enumerate(self.contents.extents):
+            for block in range(extent.blocks):
+                yield self._block(number, block)
+
+    def _sections(self, prefixes: HashPrefixes) -> Iterator[IndexSection]:
+        for number in range(len(self.contents.extents)):
+            places = np.searchsorted(self.contents.section_fences(number), prefixes, side="right")
+            for block in np.unique(places[places > 0]).tolist():
+                yield self._block(number, block - 1)
+
+    def _block(self, number: int, block: int) -> IndexSection:
+        extent = self.contents.extents[number]
+        self.file.seek(self.contents.block_offset(number, block))
+        sealed = self.file.read(extent.block_size(block))
+        content = self.lens.seal.open(sealed, *block_associated_data(self.records_file.path, number, block))
+        if content is None:
+            raise damaged_index_error(self.records_file)
+        return block_as_section(content, extent, block)
+
+
+def read_index(file: BinaryIO, of: ReceiptFile, lenses: IndexKeys) -> OpenIndex:
+    """Opens the index of a file of records. Raises OutputError where it is not that, KeyringError without its key."""
+    end = byte_length(file)
+    file.seek(max(0, end - TAIL.size))
+    tail = file.read(TAIL.size)
+    length, version, magic = TAIL.unpack(tail) if len(tail) == TAIL.size else (0, 0, b"")
+    if magic != MAGIC or length > end - TAIL.size:
+        raise damaged_index_error(of)
+    lens = lenses(version)
+    file.seek(end - TAIL.size - length)
+    content = lens.seal.open(file.read(length), *contents_associated_data(of.path, of.digest))
+    if content is None:
+        raise damaged_index_error(of)
+    return OpenIndex(file, of, lens, IndexContents.from_bytes(content))
+
+
+def damaged_index_error(of: ReceiptFile) -> OutputError:
+    """What to raise about an index that is not the one of its file."""
+    place = of.path if of.index is None else of.index.path
+    return OutputError(f"{place} is gone or damaged", hint="`minimize verify` checks all files")
+
+
+def open_index_file(output: Location, of: ReceiptFile) -> BinaryIO:
+    """The index's file. Raises OutputError where it is gone."""
+    try:
+        return (output / ("" if of.index is None else of.index.path)).open("rb", buffering=0)
+    except OSError:
+        gone = damaged_index_error(of)
+    raise gone
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateFile:
+    """A file that may hold records of the subjects.
+
+    groups  the row groups that may, by number; None where the file has no index, so that all of them may
+    """
+
+    file: ReceiptFile
+    groups: tuple[int, ...] | None
+
+
+def find_candidate_files(
+    output: Place_, files: Iterable[ReceiptFile], values: Iterable[SubjectValue], keys: Subkeys | None
+) -> list[CandidateFile]:
+    """Which of the files may hold records whose subject is one of these released values.
+
+    Takes the keyring; without one no index can be read, and every file may. No record is missed: a file that is not given back
+    holds none of them. Raises OutputError for an index that is damaged, KeyringError without the version of its key.
+    """
+    return [place for place in _candidates(output, files, [*values], keys) if place.groups != ()]
+
+
+def _candidates(
+    output: Place_, files: Iterable[ReceiptFile], values: list[SubjectValue], keys: Subkeys | None
+) -> Iterator[CandidateFile]:
+    known = None if keys is None else _hashed_search(values, keys)
+    for file in files:
+        if file.index is None or known is None:
+            yield CandidateFile(file, None)
+        else:
+            yield CandidateFile(file, _candidate_groups(output, file, known))
+
+
+HashedSearch = Callable[[int], tuple[IndexKey, HashPrefixes]]
+"""For a version of the key its lens, and the prefixes of what is sought."""
+
+
+def _hashed_search(values: list[SubjectValue], keys: Subkeys) -> HashedSearch:
+    @cache
+    def known(version: int) -> tuple[IndexKey, HashPrefixes]:
+        lens = IndexKey.from_keys(keys, version)
+        return lens, lens.prefixes_of(values)
+
+    return known
+
+
+def _candidate_groups(output: Place_, file: ReceiptFile, known: HashedSearch) -> tuple[int, ...]:
+    with open_index_file(output, file) as handle:
+        index = read_index(handle, file, lambda version: known(version)[0])
+        return index.groups_of(known(index.lens.version)[1])
+
+
+def subject_rows(
+    stored: StoredFile, subject: Pointer, values: Collection[SubjectValue], groups: Sequence[int] | None
+) -> pa.Table:
+    """The rows whose subject is one of these values, of the row groups named; of all where nothing is known.
+
+    Then the subject's column is looked at first, and the others are read only of row groups that hold any.
+    Raises OutputError where the file does not have the subject's column, or is damaged.
+    """
+    wanted = _searched_values(stored, subject, values)
+    found = _groups_with_subject(stored, subject, wanted) if groups is None else groups
+    batches = (_keep_subject_rows(batch, subject, wanted) for batch in stored.batches(found)) if len(found) else ()
+    return pa.Table.from_batches(batches, stored.whole)
+
+
+def _searched_values(stored: StoredFile, subject: Pointer, values: Collection[SubjectValue]) -> pa.Array:
+    try:
+        type_ = leaf_type(stored.whole, subject)
+    except KeyError:
+        type_ = None
+    if type_ is None or not can_be_indexed(type_):
+        raise OutputError(f"{stored.path} does not hold its subject", hint="it was dropped: nothing can be found by it")
+    return _values_of_type(values, type_.value_type if pa.types.is_dictionary(type_) else type_)
+
+
+def _values_of_type(values: Collection[SubjectValue], type_: pa.DataType) -> pa.Array:
+    """The values that a column of the type can hold."""
+    kind: Any = bytes if pa.types.is_binary(type_) or pa.types.is_large_binary(type_) else str
+    if pa.types.is_integer(type_):
+        whole = [int(value) for value in values if _fits_integer(value, type_)]
+        return pa.array(whole, type_)
+    return pa.array([value for value in values if isinstance(value, kind)], type_)
+
+
+def _fits_integer(value: SubjectValue, type_: pa.DataType) -> bool:
+    info = np.iinfo(numpy_type(type_))
+    return isinstance(value, int) and not isinstance(value, bool) and info.min <= value <= info.max
+
+
+def _groups_with_subject(stored: StoredFile, subject: Pointer, wanted: pa.Array) -> list[int]:
+    """The row groups that hold any of the values."""
+    groups = range(stored.file.metadata.num_row_groups)
+    if subject.top not in stored.schema.names:
+        return [*groups]
+    return [group for group in groups if _has_subject(stored.column(subject.top, group), subject, wanted)]
+
+
+def _has_subject(batches: Iterator[pa.RecordBatch], subject: Pointer, wanted: pa.Array) -> bool:
+    return any(_subject_mask(batch, subject, wanted).any() for batch in batches)
+
+
+def _keep_subject_rows(batch: pa.RecordBatch, subject: Pointer, wanted: pa.Array) -> pa.RecordBatch:
+    return batch.filter(pa.array(_subject_mask(batch, subject, wanted)))
+
+
+def _subject_mask(batch: pa.RecordBatch, subject: Pointer, wanted: pa.Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which rows are about one of the values; of a list, any element."""
+    found = leaf(batch, subject)
+    hits = pc.is_in(found.values, value_set=wanted).to_numpy(zero_copy_only=False)
+    if STAR not in subject.parts:
+        return np.asarray(hits, np.bool_)
+    mask = np.zeros(batch.num_rows, np.bool_)
+    mask[row_indices(found, batch.num_rows)[hits]] = True
+    return mask

@@ -1,0 +1,257 @@
+"""Checks of a plan without data: faults of gates (exit 2), and what the policy or its promise forbids (exit 3).
+
+Gates are checked before the first byte is read: for cycles, and for reading what cannot be read at a place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from minimize.aggregates.share import Share
+from minimize.arrow.pointers import Pointer
+from minimize.errors import Finding, PolicyError
+from minimize.plan import category
+from minimize.plan.model import AggregatePlan, FieldPlan, Plan, encryption_refusals
+from minimize.policy.condition import fields_read_by_condition
+from minimize.policy.faults import did_you_mean
+from minimize.policy.model import Field, Policy
+from minimize.policy.pipeline import Pipeline
+
+MAX_CASES = 127
+_RECORD_PLACE = Pointer(())
+
+
+def check_gates(plan: Plan) -> None:
+    """Raises PolicyError with everything that keeps the gates of a plan from being worked out."""
+    faults = tuple(gate_faults(plan))
+    if faults:
+        raise PolicyError("the gates of this policy cannot be worked out, nothing was read", findings=faults)
+
+
+def gate_faults(plan: Plan) -> Iterator[Finding]:
+    """Everything that keeps the gates of a plan from being worked out."""
+    yield from gate_cycles(plan.policy)
+    yield from _record_condition_faults(plan)
+    for field in plan.fields.values():
+        if field.gives is not None or field.measured is not None:
+            yield from _field_faults(plan.policy, field)
+
+
+def gate_cycles(policy: Policy) -> Iterator[Finding]:
+    """One finding per field whose gate depends on itself, however far around."""
+    for key, field in policy.fields.items():
+        if key in _gate_dependencies(policy, key):
+            yield _gate_fault(policy, field, "P120", "its gate depends on itself", "a condition reads other fields")
+
+
+def _gate_dependencies(policy: Policy, key: str) -> set[str]:
+    """The fields whose gates decide about this one's gate."""
+    seen: set[str] = set()
+    open_ = [key]
+    while open_:
+        field = policy.fields.get(open_.pop())
+        new = set() if field is None else {*field.from_, *fields_read_by_condition(field.collect_if)} - seen
+        seen |= new
+        open_.extend(new)
+    return seen
+
+
+def _record_condition_faults(plan: Plan) -> Iterator[Finding]:
+    records = None if plan.pipeline is None else plan.pipeline.records
+    for condition in (plan.policy.records.collect_if, None if records is None else records.collect_if):
+        for key in fields_read_by_condition(condition):
+            yield from _unreachable_field(plan.policy, None, key, _RECORD_PLACE, "a condition on records")
+
+
+def _field_faults(policy: Policy, field: FieldPlan) -> Iterator[Finding]:
+    place = field.place
+    conditions = [field.field.collect_if, *(branch.when for branch in field.branches)]
+    for key in dict.fromkeys(key for condition in conditions for key in fields_read_by_condition(condition)):
+        yield from _unreachable_field(policy, field.field, key, place, "its condition")
+    steps = (*field.steps, *field.field.in_aggregates)
+    for key in dict.fromkeys(key for step in steps for key in sorted(step.reads())):
+        yield from _unreachable_field(policy, field.field, key, place, "its technique")
+    if any(pointer.stars != place.stars[: len(pointer.stars)] for pointer in field.inputs):
+        yield _gate_fault(
+            policy, field.field, "P122", "it is made from fields of different lists", "name fields of one list"
+        )
+    elif field.pointer.stars != place.stars:
+        yield _gate_fault(
+            policy, field.field, "P122", "it stands in another list than its inputs", f"name it below {place}"
+        )
+    if len(field.branches) > MAX_CASES:
+        yield _gate_fault(
+            policy, field.field, "P123", f"it has more than {MAX_CASES} cases", "use `map` or `generalize`"
+        )
+
+
+def _unreachable_field(policy: Policy, field: Field | None, key: str, place: Pointer, what: str) -> Iterator[Finding]:
+    read = policy.fields.get(key)
+    if read is None:
+        hint = did_you_mean(key, policy.fields)
+        yield _gate_fault(policy, field, "P121", f"{what} reads `{key}`, which is not declared", hint)
+    elif read.from_:
+        yield _gate_fault(policy, field, "P121", f"{what} reads `{key}`, which is derived", "read what it is made from")
+    elif read.pointer.stars != place.stars[: len(read.pointer.stars)]:
+        hint = "only fields of the record or of the same list element can be read"
+        yield _gate_fault(policy, field, "P121", f"{what} reads `{key}`, which stands in another list", hint)
+
+
+def _gate_fault(policy: Policy, field: Field | None, code: str, message: str, hint: str = "") -> Finding:
+    file = None if policy.path is None else str(policy.path)
+    key, line = (None, None) if field is None else (field.key, field.line)
+    return Finding(code, message, hint=hint, file=file, line=line, field=key)
+
+
+def plan_refusals(plan: Plan) -> Iterator[Finding]:
+    """Every refusal of a plan, each with what would lift it."""
+    yield from _retention_without_time(plan.policy)
+    if plan.pipeline is None:
+        return
+    yield from _groups_without_time(plan.pipeline)
+    yield from _excess_categories(plan)
+    yield from _partition_refusals(plan)
+    yield from _unencrypted_outputs(plan)
+    for aggregate in plan.aggregates.values():
+        yield from _single_value_measures(plan, aggregate)
+    yield from _conflicting_presentations(plan)
+
+
+def _retention_without_time(policy: Policy) -> Iterator[Finding]:
+    """Age counts from the event time. Without one every row, or every value of the feature, would be too old."""
+    if policy.time is not None:
+        return
+    limited: list[tuple[str, tuple[str, ...]]] = [
+        (f"feature {name}", ("features", name))
+        for name, feature in policy.features.items()
+        if feature.retention is not None
+    ]
+    if policy.retention is not None:
+        limited.append(("the policy", ("retention",)))
+    for who, at in limited:
+        message = f"{who} limits retention, and the policy names no event time: everything would be too old"
+        file = None if policy.path is None else str(policy.path)
+        hint = "name the field that holds the event time: `time: FIELD`"
+        yield Finding("R007", message, hint=hint, file=file, line=policy.lines.get(at))
+
+
+def _groups_without_time(pipeline: Pipeline) -> Iterator[Finding]:
+    """The same of aggregates that have a retention of their own."""
+    for name in pipeline.own_retentions if pipeline.policy.time is None else ():
+        message = f"the aggregate {name} limits retention, and the policy names no event time"
+        file = None if pipeline.path is None else str(pipeline.path)
+        hint = "name the field that holds the event time: `time: FIELD`"
+        yield Finding("R007", message, hint=hint, file=file, line=pipeline.line_of("aggregates", name, "retention"))
+
+
+def _excess_categories(plan: Plan) -> Iterator[Finding]:
+    limits = {name: model.must_be for name, model in (plan.pipeline.aggregates if plan.pipeline else {}).items()}
+    if plan.pipeline is not None and plan.pipeline.records is not None:
+        limits["records"] = plan.pipeline.records.must_be
+    for name, output in plan.outputs.items():
+        if category.exceeds(output.category, limits.get(name)):
+            culprits = [
+                key
+                for key, field in plan.fields.items()
+                if category.exceeds(field.category or "aggregated", limits[name])
+            ]
+            hint = (
+                f"drop, pseudonymize or generalize {', '.join(culprits)}"
+                if culprits
+                else "records are at least pseudonymized"
+            )
+            unstated = [key for key in culprits if "role" not in plan.fields[key].field.model_fields_set]
+            hint += f"; or state the role of {', '.join(unstated)}" if unstated else ""
+            message = f"output {name} is {output.category} and must be {limits[name]}"
+            at = ("records", "must_be") if name == "records" else ("aggregates", name, "must_be")
+            yield _refusal(plan, "R001", message, hint, at=at)
+
+
+def _partition_refusals(plan: Plan) -> Iterator[Finding]:
+    if plan.pipeline is None or plan.pipeline.records is None:
+        return
+    for key in plan.pipeline.records.partition_by:
+        field = plan.fields.get(key)
+        if field is None or field.field.role != "plain" or field.gives is None:
+            hint = "a partition's value stands in every path: only released fields of role plain"
+            yield _refusal(plan, "R002", "it cannot be partitioned by", hint, key, at=("records", "partition_by"))
+
+
+def _unencrypted_outputs(plan: Plan) -> Iterator[Finding]:
+    for name, at in encryption_refusals(plan):
+        message = f"output {name} would stand in the clear, and the house wants encryption"
+        hint = "say `encrypt: by_category`, or nothing; `access: {encrypt: …}` of minimize.yaml demands it"
+        yield _refusal(plan, "R005", message, hint, at=at)
+
+
+def _single_value_measures(plan: Plan, aggregate: AggregatePlan) -> Iterator[Finding]:
+    for name, measure in aggregate.model.measures.items():
+        field = plan.fields.get(measure.of or "")
+        if field is not None and field.measured is not None and measure.name in ("min", "max", "quantile"):
+            message = f"measure {name} of {aggregate.name}: {measure.name} over a field with in_aggregates"
+            hint = "it would release single values: use mean, sum or a histogram"
+            yield _refusal(plan, "R003", message, hint, field.key, at=("aggregates", aggregate.name, "measures"))
+
+
+def _conflicting_presentations(plan: Plan) -> Iterator[Finding]:
+    """A total of a field in one table, and its values in another one of other groups: nothing compares these figures.
+
+    Tables that are grouped by the field are compared by their counts, if both have one.
+    """
+    for one, other in combinations(plan.aggregates.values(), 2):
+        if one.definition.groups == other.definition.groups:
+            continue
+        counted = _publishes_counts(one) and _publishes_counts(other)
+        ways, others = _presentations(plan, one), _presentations(plan, other)
+        for key in sorted(ways.keys() & others.keys()):
+            if any(_presentations_conflict(mine, theirs, counted) for mine in ways[key] for theirs in others[key]):
+                message = (
+                    f"aggregates {one.name} and {other.name} show {key} in two ways, which together can tell a value"
+                )
+                hint = "show the field in one way in both, or in one of them alone"
+                yield _refusal(plan, "R008", message, hint, key, at=("aggregates", other.name))
+
+
+Presentation = tuple[str, frozenset[str]]
+"""How a table shows a field: by totals, by groups, by numbers of rows with each value, or with some."""
+
+
+def _presentations(plan: Plan, aggregate: AggregatePlan) -> dict[str, set[Presentation]]:
+    """By field how an aggregate shows it."""
+    found: dict[str, set[Presentation]] = {}
+    for each in aggregate.definition.measures.values():
+        measure, values = each.measure, frozenset[str]()
+        kind = {"sum": "total", "mean": "total", "quantile": "total", "histogram": "each"}.get(measure.name)
+        if isinstance(measure, Share):
+            kind, values = "some", frozenset(map(str, measure.is_))
+        if kind is not None:
+            found.setdefault(measure.of or "", set()).add((kind, values))
+    for key in aggregate.definition.keys.values():
+        if plan.fields[key.key].measured is None:
+            found.setdefault(key.key, set()).add(("groups", frozenset()))
+    return found
+
+
+def _publishes_counts(aggregate: AggregatePlan) -> bool:
+    """Whether an aggregate publishes numbers of rows or of subjects."""
+    definition = aggregate.definition
+    return any(each.measure.of is None or definition.counts_subjects(each) for each in definition.measures.values())
+
+
+def _presentations_conflict(one: Presentation, other: Presentation, counted: bool) -> bool:
+    kinds = {one[0], other[0]}
+    if one == other or ("groups" in kinds and counted):
+        return False
+    return kinds != {"some", "each"} or len(one[1] or other[1]) > 1
+
+
+def _refusal(
+    plan: Plan, code: str, message: str, hint: str, field: str | None = None, *, at: tuple[str, ...]
+) -> Finding:
+    if plan.pipeline is None:
+        return Finding(code, message, hint=hint, field=field)
+    path = plan.pipeline.path
+    return Finding(
+        code, message, hint=hint, file=None if path is None else str(path), line=plan.pipeline.line_of(*at), field=field
+    )

@@ -1,0 +1,175 @@
+"""Plan of one tenant at one time: what its settings decide is decided, with an explanation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import pyarrow as pa
+
+from minimize.plan.fields import case_branches
+from minimize.plan.model import CaseBranch, FieldPlan, Plan
+from minimize.policy.condition import AllOf, AnyOf, Condition, FeatureOn, FieldEquals, LevelAtLeast, TimeWithin
+from minimize.policy.describe import condition_text, treatment_text
+from minimize.policy.model import RecordsGate
+from minimize.settings.effective import ExplainableSettings, SettingRow
+
+USER_HOLDER = ("user",)
+"""The holders of a feature that each subject turns on alone."""
+
+
+def plan_for_tenant(plan: Plan, settings: ExplainableSettings | None, tenant: str, at: datetime) -> Plan:
+    """The plan for one tenant, as its settings were at a time: what is off is dropped, and conditions ask only what is left.
+
+    A subject's own settings are not looked at: what is on for the tenant may be off for a subject of it.
+    """
+    asked = TenantPlan(plan, settings, tenant, at)
+    whole = list(asked.closed_records())
+    fields = {key: asked.field(field, whole) for key, field in plan.fields.items()}
+    return replace(plan, fields=fields)
+
+
+@dataclass(frozen=True, slots=True)
+class TenantPlan:
+    """What a plan comes to for one tenant, asked part by part."""
+
+    plan: Plan
+    settings: ExplainableSettings | None
+    name: str
+    at: datetime
+
+    def field(self, field: FieldPlan, whole: list[str]) -> FieldPlan:
+        """The field as it is for this tenant; `whole` says why no record is collected."""
+        if field.action == "drop":
+            return field
+        closed = [*whole, *self.closed(field)]
+        if closed:
+            why = f"{' and '.join(closed)} for this tenant at {self.at:%Y-%m-%dT%H:%M:%SZ}"
+            return replace(field, action="drop", technique=("drop",), explanation=why, leaves=None)
+        left = "; ".join(self.remaining(field))
+        return replace(field, explanation=left) if left else field
+
+    def closed(self, field: FieldPlan) -> Iterator[str]:
+        """Why no value of the field is collected."""
+        closed = [why for key in (field.key, *field.field.from_) for why in self.shut(key)]
+        yield from dict.fromkeys(closed)
+        if not closed and all(branch.steps is None for branch in self.branches(field)):
+            yield "every case drops it"
+
+    def shut(self, key: str) -> Iterator[str]:
+        """Why the gate of a field is closed to all of this tenant's values."""
+        field = self.plan.policy.fields[key]
+        yield from self.off(field.feature, field.level)
+        if field.collect_if is not None and self.decided(field.collect_if) is False:
+            yield f"it is not so that {condition_text(field.collect_if)}"
+
+    def closed_records(self) -> Iterator[str]:
+        """Why no record is collected."""
+        records: RecordsGate = self.plan.policy.records
+        yield from self.off(records.feature, records.level)
+        pipeline = None if self.plan.pipeline is None else self.plan.pipeline.records
+        for condition in (records.collect_if, None if pipeline is None else pipeline.collect_if):
+            if condition is not None and self.decided(condition) is False:
+                yield f"no record is collected: it is not so that {condition_text(condition)}"
+
+    def off(self, feature: str | None, level: str | None) -> Iterator[str]:
+        """What of a feature and a level is not on."""
+        if feature is not None and not self.is_on(feature):
+            yield f"feature {feature} is off{self.who(feature)}"
+        if level is not None and not self.reaches(level):
+            yield f"level is below {level}{self.who('level')}"
+
+    def remaining(self, field: FieldPlan) -> Iterator[str]:
+        """What is still asked of each value, where settings have decided a part of it; nothing where they have not."""
+        if field.field.collect_if is None and not field.field.cases:
+            return
+        if field.field.feature is not None:
+            also = ", and must be on for the subject itself" if self.asks_subjects(field.field.feature) else ""
+            yield f"feature {field.field.feature} is on for this tenant{also}"
+        if field.field.level is not None:
+            yield f"level is {field.field.level} or higher for this tenant"
+        condition = None if field.field.collect_if is None else self.decided(field.field.collect_if)
+        if isinstance(condition, bool):
+            yield "collected"
+        elif condition is not None:
+            yield f"collected if {condition_text(condition)}"
+        for branch in self.branches(field):
+            said = treatment_text(branch.steps or "drop")
+            if branch.when is not None:
+                yield f"if {condition_text(branch.when)}: {said}"
+            else:
+                yield f"otherwise {said}" if field.field.cases else said
+
+    def branches(self, field: FieldPlan) -> Iterator[CaseBranch]:
+        """The cases that can still be taken."""
+        for branch in field.branches or case_branches(field.field):
+            when = None if branch.when is None else self.decided(branch.when)
+            if when is not False:
+                yield CaseBranch(None if when is True else when, branch.steps)
+            if when in (True, None):
+                return
+
+    def decided(self, condition: Condition) -> Condition | bool:
+        """What is left of a condition once its features and levels are known."""
+        match condition:
+            case FeatureOn(name):
+                return condition if self.is_on(name) and self.asks_subjects(name) else self.is_on(name)
+            case LevelAtLeast(name):
+                return self.reaches(name)
+            case FieldEquals() | TimeWithin():
+                return condition
+            case AllOf(of):
+                return _join_conditions(AllOf, [self.decided(part) for part in of], neutral=True)
+            case AnyOf(of):
+                return _join_conditions(AnyOf, [self.decided(part) for part in of], neutral=False)
+
+    def is_on(self, feature: str) -> bool:
+        """Whether a value may be collected as far as the feature goes, for some subject at least."""
+        switch = self.plan.policy.switch(feature)
+        if self.settings is None or switch is None:
+            return False
+        own_is_enough = switch.holders == USER_HOLDER and not switch.per_subject
+        if own_is_enough and not any(row.value != "on" for row in self.rows(feature)):
+            return True
+        return bool(self.settings.feature_on(switch.of_tenants, self.tenants, None, None)[0].as_py())
+
+    def asks_subjects(self, feature: str) -> bool:
+        """Whether a feature that is on for the tenant is collected only for subjects that have it on by themselves."""
+        return self.plan.policy.features[feature].per_subject
+
+    def reaches(self, level: str) -> bool:
+        """Whether the level is in force, or a higher one."""
+        levels = self.plan.policy.levels
+        if level == levels[0]:
+            return True
+        return self.settings is not None and bool(
+            self.settings.level_at_least(level, levels, self.tenants, None, None)[0].as_py()
+        )
+
+    def rows(self, setting: str) -> tuple[SettingRow, ...]:
+        """The rows that decide about the whole tenant."""
+        if self.settings is None:
+            return ()
+        return self.settings.deciding_rows(self.name, setting, self.at, levels=self.plan.policy.levels)
+
+    def who(self, setting: str) -> str:
+        """Which lines of the settings say so, if any do."""
+        lines = sorted(row.line for row in self.rows(setting) if row.value != "on" and row.line is not None)
+        return f" (settings, line {', '.join(map(str, lines))})" if lines else ""
+
+    @property
+    def tenants(self) -> pa.Array:
+        """The tenant, as settings are asked."""
+        return pa.array([self.name], pa.string())
+
+
+def _join_conditions(
+    kind: type[AllOf] | type[AnyOf], parts: list[Condition | bool], *, neutral: bool
+) -> Condition | bool:
+    if (not neutral) in parts:
+        return not neutral
+    left = tuple(part for part in parts if not isinstance(part, bool))
+    if not left:
+        return neutral
+    return left[0] if len(left) == 1 else kind(left)

@@ -1,0 +1,166 @@
+"""Describe policies in words and as HTML: conditions, technique chains, durations, gates; tables for a notebook."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from minimize.html_tables import html_fragment, html_paragraph, html_table
+from minimize.policy.condition import (
+    AllOf,
+    AnyOf,
+    Condition,
+    ConditionValue,
+    FeatureOn,
+    FieldEquals,
+    LevelAtLeast,
+    TimeWithin,
+)
+from minimize.techniques import TechniqueStep
+
+if TYPE_CHECKING:
+    from minimize.policy.model import FeatureModel, Field, Policy, RecordsGate, Treatment
+
+
+def condition_text(condition: Condition) -> str:
+    """A condition in words.
+
+    >>> managed = AllOf((FeatureOn("inventory"), FieldEquals("managed", (True,))))
+    >>> condition_text(AnyOf((FieldEquals("owner_type", ("corporate",)), managed)))
+    'owner_type is corporate or (feature inventory is on and managed is true)'
+    """
+    match condition:
+        case AllOf(of):
+            return " and ".join(_nested_condition_text(part) for part in of)
+        case AnyOf(of):
+            return " or ".join(_nested_condition_text(part) for part in of)
+        case FeatureOn(name):
+            return f"feature {name} is on"
+        case LevelAtLeast(name):
+            return f"level is {name} or higher"
+        case FieldEquals(key, values):
+            return f"{key} is {' or '.join(_value_text(value) for value in values)}"
+        case TimeWithin(key, age, of):
+            return f"{key} is less than {duration_text(age)} before {of}"
+
+
+def treatment_text(do: Treatment) -> str:
+    """What is done, with its parameters.
+
+    >>> from minimize.techniques.mask import Mask
+    >>> treatment_text((Mask(keep_last=4),)), treatment_text("drop")
+    ('mask (keep_last 4)', 'drop')
+    """
+    return do if do == "drop" else " → ".join(step_text(step) for step in do)
+
+
+def step_text(step: TechniqueStep) -> str:
+    """A step with the parameters that the policy gave it."""
+    given = step.model_dump(exclude_unset=True)
+    words = ", ".join(f"{key} {_parameter_text(value)}" for key, value in given.items() if value is not None)
+    return f"{step.name} ({words})" if words else step.name
+
+
+def duration_text(span: timedelta) -> str:
+    """A duration as policies write it.
+
+    >>> duration_text(timedelta(hours=24)), duration_text(timedelta(hours=36)), duration_text(timedelta(minutes=90))
+    ('1d', '36h', '90m')
+    """
+    seconds = int(span.total_seconds())
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def feature_text(policy: Policy, name: str) -> str:
+    """When a feature is on, in words."""
+    feature = policy.features.get(name)
+    both = feature is not None and feature.per_subject
+    return f"feature {name} is on{' for the tenant and for the subject itself' if both else ''}"
+
+
+def gate_texts(policy: Policy, gated: Field | RecordsGate) -> Iterator[str]:
+    """The conditions under which a field or a record is collected, in words: feature, level, and `collect_if`."""
+    if gated.feature:
+        yield feature_text(policy, gated.feature)
+    if gated.level:
+        yield f"level is {gated.level} or higher"
+    if gated.collect_if is not None:
+        yield condition_text(gated.collect_if)
+
+
+def _nested_condition_text(condition: Condition) -> str:
+    text = condition_text(condition)
+    return f"({text})" if isinstance(condition, AllOf | AnyOf) else text
+
+
+def _parameter_text(value: object) -> str:
+    if isinstance(value, dict):
+        alike = all(key == other for key, other in value.items())
+        return " ".join(map(_parameter_text, value)) if alike else f"of {len(value)} values"
+    if isinstance(value, list | tuple):
+        return " ".join(map(_parameter_text, value))
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return re.sub(r"^(-?[1-9]\d*)0{9}$", r"\1e9", text)
+
+
+def _value_text(value: ConditionValue) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def policy_html(policy: Policy) -> str:
+    """The policy as HTML, every text escaped. Holds no value: a policy has none."""
+    features = [
+        (name, each.about, duration_text(each.retention) if each.retention else "", _feature_holders(each))
+        for name, each in policy.features.items()
+    ]
+    return html_fragment(
+        html_paragraph(f"{policy.policy} version {policy.version}, for {', '.join(policy.purposes)}"),
+        html_paragraph("; ".join(_policy_facts(policy))),
+        html_table(
+            "fields",
+            ("field", "type", "role", "what happens", "when", "about"),
+            map(_field_cells, policy.fields.values()),
+        ),
+        html_table(
+            "features, off until a setting turns them on", ("feature", "about", "kept for", "who switches"), features
+        ),
+        html_paragraph(
+            f"must not even arrive: {', '.join(each.forbidden_text for each in policy.never)}" if policy.never else ""
+        ),
+    )
+
+
+def _feature_holders(feature: FeatureModel) -> str:
+    """Who turns a feature on."""
+    own = ["each subject also by a setting of its own"] if feature.per_subject else []
+    return "; ".join([*filter(None, [", ".join(feature.holders)]), *own])
+
+
+def _policy_facts(policy: Policy) -> Iterator[str]:
+    named = {"tenant": policy.tenant, "subject": policy.subject, "time": policy.time, "record": policy.record}
+    yield from (f"{role}: {field}" for role, field in named.items() if field)
+    yield f"kept for {duration_text(policy.retention)}" if policy.retention else "no retention is said"
+    if policy.approved is not None:
+        yield f"approved by {policy.approved.by} on {policy.approved.on}"
+
+
+def _field_cells(field: Field) -> Sequence[str]:
+    cases = [f"if {condition_text(case.when)}: {treatment_text(case.do)}" for case in field.cases]
+    does = "; ".join([*cases, f"else {treatment_text(field.otherwise)}"]) if cases else treatment_text(field.do)
+    return field.key, field.type, field.role, does, "; ".join(_gate_cells(field)), field.about
+
+
+def _gate_cells(field: Field) -> Iterator[str]:
+    if field.purposes:
+        yield f"only for {', '.join(field.purposes)}"
+    if field.feature:
+        yield f"feature {field.feature} is on"
+    if field.level:
+        yield f"from level {field.level} on"
+    if field.collect_if is not None:
+        yield f"if {condition_text(field.collect_if)}"

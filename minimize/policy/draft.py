@@ -1,0 +1,281 @@
+"""Draft a policy and a pipeline for data (`minimize init`), and accept proposals of a drafted policy.
+
+Files are never overwritten. Accepting changes only the lines of the accepted fields.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path, PurePath
+from typing import Final
+
+from minimize.errors import ConfigurationError, PolicyError, redact_errors
+from minimize.policy.draft_text import (
+    can_be_declared,
+    draft_policy_text,
+    guess_record_fields,
+    nameable_fields,
+    valid_name,
+)
+from minimize.policy.faults import FaultList, did_you_mean
+from minimize.policy.json_schema import json_schema
+from minimize.policy.load import policy_from_mapping
+from minimize.policy.mapping_reader import field_pointer
+from minimize.policy.proposals import infer_types, propose_treatments
+from minimize.policy.purposes import configured_purposes
+from minimize.policy.value_kinds import summarize_source
+from minimize.policy.yaml_nodes import parse_yaml, read_utf8
+from minimize.sources.file_discovery import DATE_PLACEHOLDER, find_files
+from minimize.sources.schema_inference import MIN_RECORDS_OF_NAME, discover_frequent_fields, format_by_name
+from minimize.stores import (
+    Location,
+    absolute_location,
+    durable_files,
+    location_options,
+    location_text,
+    parse_location,
+    relative_path,
+)
+from minimize.techniques.redact import has_hit
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_NAME = re.compile(r"[A-Za-z_@$][A-Za-z0-9_@$. :-]{0,63}")
+_OMITTED: Final = (
+    "  # names that look like values, or that few records carry, left out here: {}; what is not named is dropped\n"
+)
+SCHEMA_FOLDER: Final = ".schema"
+"""The folder of the JSON Schemas."""
+_PIPELINE = """# yaml-language-server: $schema={schema}
+pipeline: {name}
+policy: policy.yaml
+purpose: operations
+source: {{path: {path}, format: {format}}}
+output: out
+records: {{must_be: pseudonymized}}
+quarantine: {{fail_above: 0.01}}
+"""
+
+
+@redact_errors
+def init_pipeline(data: str | PathLike[str], folder: str | PathLike[str]) -> list[Path]:
+    """Writes a policy in which every field of the data is dropped, with a proposal above each, and a pipeline for it.
+
+    Takes a file, or a folder of files of one format, laid out by date or not. What is proposed comes from names, types, and
+    counts over the first records; no value goes into it. Gives the paths of policy and pipeline; their JSON Schemas stand in
+    a folder beside them. Never over existing files. Raises SourceError where there is nothing to look at, ConfigurationError
+    where a file exists.
+    """
+    target, source = Path(folder), source_pattern(data)
+    name = valid_name(target.absolute().name)
+    policy = _drafted_policy(source, name, format_by_name(parse_location(source)) or "ndjson")
+    return write_new_files(target, {"policy.yaml": policy, "pipeline.yaml": pipeline_text(source, name)})
+
+
+def pipeline_text(source: str, name: str) -> str:
+    """The text of a pipeline that reads this source under the policy beside it."""
+    kind = format_by_name(parse_location(source)) or "ndjson"
+    return _PIPELINE.format(schema=f"{SCHEMA_FOLDER}/pipeline.json", name=name, path=json.dumps(source), format=kind)
+
+
+def write_new_files(target: Path, texts: Mapping[str, str]) -> list[Path]:
+    """Writes files into a folder, and the JSON Schemas of both kinds beside them; never over one that stands there.
+
+    Gives the paths. Raises ConfigurationError where one exists, OutputError where the system does not let it write.
+    """
+    files = {target / name: text for name, text in texts.items()}
+    standing = [path for path in files if path.exists()]
+    if standing:
+        raise ConfigurationError(f"{standing[0]} exists", hint="choose another folder; nothing was written")
+    durable_files.with_output_errors(_write_all_or_none, target, {**_schemas(target), **files})
+    return list(files)
+
+
+def _drafted_policy(source: str, name: str, kind: str) -> str:
+    found, rare = discover_frequent_fields(source, MIN_RECORDS_OF_NAME)
+    schema = [(key, word) for key, word in found if not looks_like_a_value(key, kind)]
+    left_out = len(found) - len(schema) + rare
+    leaves = {each: word for each, word in nameable_fields(schema).items() if can_be_declared(each, word)}
+    looks = summarize_source(source, leaves)
+    types = infer_types(leaves, looks, kind)
+    parts = guess_record_fields(types)
+    remarks = {each: found.lines for each, found in propose_treatments(leaves, looks, parts, types).items()}
+    text = draft_policy_text(schema, name, remarks, f"{SCHEMA_FOLDER}/policy.json", parts)
+    return text + (_OMITTED.format(left_out) if left_out else "")
+
+
+def looks_like_a_value(key: str, kind: str) -> bool:
+    """Whether a name found in the data may be somebody's value, so that it must not be written down.
+
+    >>> looks_like_a_value("ann@example.com", "csv"), looks_like_a_value("/apps/*/name", "ndjson")
+    (True, False)
+    """
+    pointer = field_pointer(key)
+    parts = [str(part) for part in (() if pointer is None else pointer.parts) if isinstance(part, str)]
+    shaped = kind != "ndjson" or all(_NAME.fullmatch(part) for part in parts)
+    return not shaped or any(map(has_hit, parts))
+
+
+def _schemas(target: Path) -> dict[Path, str]:
+    kinds = {"policy": json_schema("policy"), "pipeline": json_schema("pipeline")}
+    return {target / SCHEMA_FOLDER / f"{kind}.json": json.dumps(body, indent=2) + "\n" for kind, body in kinds.items()}
+
+
+def _write_all_or_none(target: Path, files: Mapping[Path, str]) -> None:
+    """All of them, or none: what is there stands in the way of another try."""
+    (target / SCHEMA_FOLDER).mkdir(parents=True, exist_ok=True)
+    try:
+        for path, text in files.items():
+            durable_files.write_file(path, text.encode())
+    except OSError:
+        for path in files:
+            for each in (path, path.with_name(path.name + ".tmp")):
+                each.unlink(missing_ok=True)
+        raise
+
+
+def source_pattern(given: str | PathLike[str]) -> str:
+    """The source path of a pipeline over this data: of a folder the files that end like its first, by date where it is so."""
+    data = absolute_location(parse_location(given))
+    found = find_files(location_text(data), Path.cwd())
+    first = next((path for path in found.files.get(None, ()) if format_by_name(path)), None)
+    if first is None or not data.is_dir():
+        return location_text(data)
+    pattern = "/".join(
+        [str(data), *_dated_folders(relative_path(first, data).parts[:-1]), "**", f"*{_file_suffix(first)}"]
+    )
+    return pattern + location_options(data)
+
+
+def _dated_folders(parts: Sequence[str]) -> list[str]:
+    """The folders down to the one that has a date in its name, as a pattern; none where there is no such folder."""
+    dated = next((number for number, part in enumerate(parts) if _DAY.search(part)), None)
+    return [] if dated is None else [*("*" for _ in parts[:dated]), _DAY.sub(DATE_PLACEHOLDER, parts[dated], count=1)]
+
+
+def _file_suffix(path: Location) -> str:
+    """The suffix, with that of a compression behind it."""
+    suffixes = PurePath(path.name).suffixes
+    return "".join(suffixes[-2:] if path.suffix.lower() in (".gz", ".zst") else suffixes[-1:])
+
+
+ALL: Final = "all"
+_HEAD: Final = ("tenant", "subject", "time", "record")
+_PROPOSED: Final = re.compile(r"  # proposed: \{(?:type: (?P<type>[a-z]+), )?(?P<said>role: .*)\}")
+_REMARK: Final = re.compile(r"  # .*")
+_DROPPED: Final = re.compile(
+    r"  (?P<key>\"(?:[^\"\\]|\\.)*\"|[A-Za-z_/][A-Za-z0-9_/*.~-]*): "
+    r"\{type: (?P<type>[a-z]+|\"decimal\([0-9]+,[0-9]+\)\"), (?:role: [a-z_]+, )?(?P<more>.*)do: drop\}"
+)
+_PART: Final = re.compile(r"# (?P<part>tenant|subject|time|record): (?P<key>(?!FIELD ).+?) +# .*")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenProposal:
+    """A proposal that nobody has accepted yet: for a field, or for what a field is to its record.
+
+    name   the field's key, as people type it; or `tenant`, `subject`, `time`, `record`
+    lines  the lines of the file that change, with what they become
+    """
+
+    name: str
+    lines: tuple[tuple[int, str], ...]
+
+
+@redact_errors
+def accept_proposals(folder: Path, names: Collection[str]) -> list[str]:
+    """Takes on the proposals for these fields (or `all`) in a folder's policy.
+
+    A field that is called `time`, say, is accepted with what it is to its record. A field's line must still be as it was
+    proposed for: dropped. Gives the names that were accepted. Raises ConfigurationError where a name has no proposal,
+    PolicyError where the policy would have faults; then nothing is written.
+    """
+    path = Path(folder) / "policy.yaml"
+    text = _read_policy_text(path)
+    proposals: dict[str, list[OpenProposal]] = {}
+    for each in open_proposals(text):
+        proposals.setdefault(each.name, []).append(each)
+    wanted = list(proposals) if ALL in names else list(dict.fromkeys(names))
+    missing = [name for name in wanted if name not in proposals]
+    if missing:
+        hint = _missing_proposal_hint(missing[0], text, proposals)
+        raise ConfigurationError(f"nothing is proposed for {', '.join(f'`{name}`' for name in missing)}", hint=hint)
+    changed = _apply_proposals(text, [each for name in wanted for each in proposals[name]])
+    _require_sound(changed, path)
+    durable_files.with_output_errors(durable_files.write_file, path, changed.encode())
+    return wanted
+
+
+def _missing_proposal_hint(name: str, text: str, proposals: Collection[str]) -> str:
+    """A hint for a name without a proposal: what it may have been, unless the policy knows it as it is."""
+    root = parse_yaml(text, FaultList())
+    said = {} if root is None else root.to_data()
+    fields = said.get("fields") if isinstance(said, dict) else None
+    if isinstance(fields, dict) and name in fields:
+        return "it was accepted already, or edited by hand, or nothing was proposed: see its line in the policy"
+    return did_you_mean(name, proposals) or "what is open stands in the policy as `# proposed:`"
+
+
+def open_proposals(text: str) -> list[OpenProposal]:
+    """The proposals that a policy's text holds, in its order."""
+    lines = text.split("\n")
+    return [*_record_field_proposals(lines), *_field_proposals(lines)]
+
+
+def _record_field_proposals(lines: Sequence[str]) -> Iterator[OpenProposal]:
+    for number, line in enumerate(lines):
+        found = _PART.fullmatch(line)
+        if found is not None:
+            yield OpenProposal(found["part"], ((number, line.removeprefix("# ")),))
+
+
+def _field_proposals(lines: Sequence[str]) -> Iterator[OpenProposal]:
+    for number, line in enumerate(lines):
+        proposed = _PROPOSED.fullmatch(line)
+        at = _next_field_line(lines, number) if proposed is not None else None
+        dropped = None if at is None else _DROPPED.fullmatch(lines[at])
+        if proposed is not None and dropped is not None and at is not None:
+            type_, more = proposed["type"] or dropped["type"], dropped["more"]
+            said = f"  {dropped['key']}: {{type: {type_}, {more}{proposed['said']}}}"
+            accepted = line.replace("# proposed:", "# accepted:", 1)
+            yield OpenProposal(_unquoted_key(dropped["key"]), ((number, accepted), (at, said)))
+
+
+def _next_field_line(lines: Sequence[str], number: int) -> int | None:
+    """The first line after a remark that is none."""
+    return next((at for at in range(number + 1, len(lines)) if not _REMARK.fullmatch(lines[at])), None)
+
+
+def _unquoted_key(key: str) -> str:
+    """The key without the quotes and escapes of YAML."""
+    root = parse_yaml(f"{key}: x", FaultList())
+    return key if root is None else next(iter(root.entries), key)
+
+
+def _apply_proposals(text: str, proposals: Sequence[OpenProposal]) -> str:
+    lines = text.split("\n")
+    for proposal in proposals:
+        for number, said in proposal.lines:
+            lines[number] = said
+    return "\n".join(lines)
+
+
+def _require_sound(text: str, path: Path) -> None:
+    """Raises PolicyError where this text is no sound policy."""
+    faults = FaultList(str(path))
+    root = parse_yaml(text, faults)
+    if root is None:
+        raise PolicyError("the policy cannot be read", findings=faults.found)
+    policy_from_mapping(root.to_data(), configured_purposes(path.parent, faults), path.parent)
+
+
+def _read_policy_text(path: Path) -> str:
+    faults = FaultList(str(path))
+    content = read_utf8(path, faults)
+    if content is None:
+        hint = "minimize init DATA DIR writes one"
+        raise ConfigurationError(f"there is no policy to read at {path}", hint=hint, findings=faults.found)
+    return content.decode("utf-8")

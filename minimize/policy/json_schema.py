@@ -1,0 +1,427 @@
+"""JSON Schema (2020-12) of policy and pipeline files: building blocks, techniques and measures, then both files.
+
+Techniques and measures with their parameters come from their tables, so a new one appears in the schema by itself. What
+depends on two places at once (a declared name, a purpose of the configuration) is checked by the loader only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema
+
+from minimize.aggregates import MEASURES
+from minimize.policy.approval import APPROVAL_PATTERNS
+from minimize.policy.fields import FIELD_TYPES
+from minimize.policy.model import Holder, Role
+from minimize.policy.pipeline import CategoryName, EncryptBy
+from minimize.policy.pipeline_reader import RESERVED_OUTPUT_NAMES, TIME_UNITS
+from minimize.policy.policy_reader import NAME_PATTERN
+from minimize.policy.value_readers import DURATION_PATTERN, main_parameter
+from minimize.techniques import TECHNIQUES
+
+JsonSchema = dict[str, Any]
+
+
+def schema_ref(name: str) -> JsonSchema:
+    """A reference to a definition."""
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def string_schema(about: str, pattern: str | None = None) -> JsonSchema:
+    """A string."""
+    return {"type": "string", "description": about} | ({} if pattern is None else {"pattern": pattern})
+
+
+def positive_integer_schema(about: str) -> JsonSchema:
+    """A whole number from 1."""
+    return {"type": "integer", "minimum": 1, "maximum": 2**53 - 1, "description": about}
+
+
+def enum_schema(words: Iterable[str], about: str = "") -> JsonSchema:
+    """One of some words."""
+    return {"enum": list(words)} | ({"description": about} if about else {})
+
+
+def any_of_schema(*schemas: JsonSchema) -> JsonSchema:
+    """What fits one of several schemas."""
+    return {"anyOf": list(schemas)}
+
+
+def list_schema(items: JsonSchema, about: str = "") -> JsonSchema:
+    """A list with at least one item."""
+    return {"type": "array", "items": items, "minItems": 1} | ({"description": about} if about else {})
+
+
+def mapping_schema(about: str, properties: Mapping[str, JsonSchema], required: tuple[str, ...] = ()) -> JsonSchema:
+    """A mapping that has no other keys."""
+    schema = {"type": "object", "description": about, "properties": dict(properties), "additionalProperties": False}
+    return schema | ({"required": list(required)} if required else {})
+
+
+def techniques_schema() -> JsonSchema:
+    """A technique: its word alone, or with its parameters, or with the one value that it wants."""
+    alone = [name for name, kind in TECHNIQUES.items() if not _required_parameters(kind)]
+    return any_of_schema(
+        enum_schema(alone, "A technique."), *(_technique_schema(name, kind) for name, kind in TECHNIQUES.items())
+    )
+
+
+def measures_schema() -> JsonSchema:
+    """A measure: its word alone, or with the field that it is over, or with its parameters."""
+    alone = [name for name, kind in MEASURES.items() if not _required_parameters(kind)]
+    return any_of_schema(
+        enum_schema(alone, "A measure."), *(_measure_schema(name, kind) for name, kind in MEASURES.items())
+    )
+
+
+def _technique_schema(name: str, kind: type[BaseModel]) -> JsonSchema:
+    parameters = _parameters_schema(kind)
+    values = [parameters]
+    main = main_parameter(kind)
+    lone = {} if main is None else parameters["properties"][main]
+    if main is not None and lone.get("type") not in ("object", "null"):
+        values.append(lone)
+    if not _required_parameters(kind):
+        values.append({"type": "null"})
+    return _named_parameters_schema(name, kind, values)
+
+
+def _measure_schema(name: str, kind: type[BaseModel]) -> JsonSchema:
+    values = [_parameters_schema(kind)]
+    if set(_required_parameters(kind)) <= {"of"}:
+        values.append(string_schema("The field that it is over."))
+    if not _required_parameters(kind):
+        values.append({"type": "null"})
+    return _named_parameters_schema(name, kind, values)
+
+
+def _named_parameters_schema(name: str, kind: type[BaseModel], values: list[JsonSchema]) -> JsonSchema:
+    schema = mapping_schema(str(getattr(kind, "about", "")), {name: any_of_schema(*values)}, required=(name,))
+    return schema | {"title": name}
+
+
+def _required_parameters(kind: type[BaseModel]) -> list[str]:
+    return [info.alias or name for name, info in kind.model_fields.items() if info.is_required()]
+
+
+class _UntitledSchema(GenerateJsonSchema):
+    """Schemas without invented titles."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def _parameters_schema(kind: type[BaseModel]) -> JsonSchema:
+    schema = kind.model_json_schema(by_alias=True, schema_generator=_UntitledSchema)
+    inlined: JsonSchema = _inline_references(schema, schema.pop("$defs", {}))
+    return {"properties": {}, **{key: value for key, value in inlined.items() if key not in ("title", "description")}}
+
+
+def _inline_references(part: Any, definitions: Mapping[str, Any]) -> Any:
+    """The schema with its references written out, since it moves into another document."""
+    if isinstance(part, list):
+        return [_inline_references(item, definitions) for item in part]
+    if not isinstance(part, dict):
+        return part
+    name = str(part.get("$ref", "")).removeprefix("#/$defs/")
+    if name in definitions:
+        return _inline_references(definitions[name], definitions)
+    return {key: _inline_references(value, definitions) for key, value in part.items()}
+
+
+JSON_SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def json_schema(kind: Literal["policy", "pipeline"]) -> JsonSchema:
+    """The schema of a policy or a pipeline file.
+
+    >>> json_schema("policy")["required"]
+    ['policy', 'version', 'purposes', 'fields']
+    """
+    body, definitions = (
+        (_policy_schema(), _policy_definitions()) if kind == "policy" else (_pipeline_schema(), _pipeline_definitions())
+    )
+    return {
+        "$schema": JSON_SCHEMA_DIALECT,
+        "title": f"minimize {kind}",
+        **body,
+        "$defs": {**_shared_definitions(), **definitions},
+    }
+
+
+def _policy_schema() -> JsonSchema:
+    return mapping_schema(
+        "For one dataset: which fields may be kept, for which purposes, in what form, for how long.",
+        {
+            "policy": string_schema("The policy's name.", pattern=_anchored(NAME_PATTERN)),
+            "version": positive_integer_schema("Raised with every change that matters."),
+            "owner": string_schema("Who answers for it."),
+            "purposes": schema_ref("purposes"),
+            "tenant": string_schema("The field that names the tenant."),
+            "subject": string_schema("The field that names whom a record is about: what is counted, found and erased."),
+            "time": string_schema("The field that holds the event time."),
+            "record": string_schema("The field that names the record."),
+            "retention": schema_ref("duration"),
+            "future": schema_ref("duration"),
+            "levels": list_schema(string_schema("A level."), "Ordered and cumulative; the first is always on."),
+            "features": _names_schema(
+                any_of_schema(schema_ref("feature"), {"type": "null"}), "Optional kinds of collection."
+            ),
+            "fields": {
+                "type": "object",
+                "description": "By column name, or by JSON Pointer for nested data.",
+                "additionalProperties": schema_ref("field"),
+                "minProperties": 1,
+            },
+            "never": list_schema(
+                string_schema("A key, at any depth, or a pointer to one place."), "What must not even arrive."
+            ),
+            "records": schema_ref("records"),
+            "approved": schema_ref("approved"),
+        },
+        required=("policy", "version", "purposes", "fields"),
+    )
+
+
+def _policy_definitions() -> dict[str, JsonSchema]:
+    return {
+        "feature": mapping_schema(
+            "An optional kind of collection, off unless a setting turns it on.",
+            {
+                "about": string_schema("What is collected."),
+                "retention": schema_ref("duration"),
+                "holders": {
+                    "type": "array",
+                    "items": enum_schema(get_args(Holder)),
+                    "description": "Who may turn it on.",
+                },
+                "per_subject": {
+                    "type": "boolean",
+                    "description": "Collected only for subjects that have it on by a setting of their own, and whose tenant "
+                    "has it on, too. A subject's own `on` counts for 24 hours.",
+                },
+            },
+        ),
+        "records": mapping_schema("When a whole record may be collected.", _gate_properties()),
+        "approved": mapping_schema(
+            "Who approved the policy as it is; `minimize policy approve` writes it.",
+            {
+                "by": string_schema("Who approved it.", pattern=APPROVAL_PATTERNS["by"]),
+                "on": string_schema("On which day, in UTC.", pattern=_anchored(APPROVAL_PATTERNS["on"])),
+                "digest": string_schema(
+                    "The digest of what was approved.", pattern=_anchored(APPROVAL_PATTERNS["digest"])
+                ),
+            },
+            required=("by", "on", "digest"),
+        ),
+        "type": any_of_schema(
+            enum_schema([word for word in FIELD_TYPES if word != "decimal"], "The type of the value."),
+            string_schema(
+                "A decimal of p digits, s of them after the point.", pattern=r"^decimal\(\s*\d+\s*,\s*\d+\s*\)$"
+            ),
+        ),
+        "field": _field_schema(),
+        "case": mapping_schema(
+            "One way to treat a value.", {"if": schema_ref("condition"), "do": schema_ref("do")}, required=("if", "do")
+        ),
+        "do": {
+            **any_of_schema({"const": "drop"}, schema_ref("chain")),
+            "description": "Drop, one technique, or several in order.",
+        },
+        "chain": any_of_schema(
+            schema_ref("technique"), list_schema(schema_ref("technique"), "Techniques, applied in order.")
+        ),
+        "technique": techniques_schema(),
+    }
+
+
+def _field_schema() -> JsonSchema:
+    return mapping_schema(
+        "What a field is, when it may be collected, and what becomes of it. A field without `do` is dropped.",
+        {
+            "type": schema_ref("type"),
+            "role": enum_schema(get_args(Role), "What the field is; `plain` where nothing is said."),
+            "do": schema_ref("do"),
+            "cases": list_schema(schema_ref("case"), "The first whose condition holds decides."),
+            "otherwise": {**schema_ref("do"), "description": "What becomes of the rest; `drop` where nothing is said."},
+            **_gate_properties(),
+            "purposes": schema_ref("purposes"),
+            "from": list_schema(string_schema("A field."), "The fields from which this one is made."),
+            "in_aggregates": {**schema_ref("chain"), "description": "What aggregates see instead; records never do."},
+            "keys": {
+                **schema_ref("do"),
+                "description": "What becomes of a map's keys, which have its role; dropped where nothing is said.",
+            },
+            "required": {"type": "boolean", "description": "A record without it is quarantined."},
+            "optional": {"type": "boolean", "description": "A columnar source may lack it."},
+            "about": string_schema("What it means."),
+            "unit": string_schema("The unit of its values."),
+        },
+    ) | {"anyOf": [{"required": ["type"]}, {"required": ["from"]}], "not": {"required": ["do", "cases"]}}
+
+
+def _gate_properties() -> dict[str, JsonSchema]:
+    return {
+        "feature": string_schema("Collected only where this feature is on."),
+        "level": string_schema("Collected only at this level or a higher one."),
+        "collect_if": schema_ref("condition"),
+    }
+
+
+def _shared_definitions() -> dict[str, JsonSchema]:
+    within = mapping_schema(
+        "How long before another time it may lie.",
+        {
+            "within": schema_ref("duration"),
+            "of": string_schema("The other time; the event time where nothing is said."),
+        },
+        required=("within",),
+    )
+    plain = {"type": ["string", "number", "boolean"]}
+    values = any_of_schema(plain, list_schema(plain), within)
+    names = any_of_schema(string_schema("A name."), list_schema(string_schema("A name."), "Any of them."))
+    return {
+        "duration": string_schema("A length of time: 45s, 15m, 24h, 30d, 2w.", pattern=DURATION_PATTERN),
+        "purposes": list_schema(string_schema("A purpose."), "From the closed list, or one that the house adds."),
+        "condition": {
+            "type": "object",
+            "description": "All keys must hold; a list of values means any; null never matches; there is no `not`.",
+            "properties": {
+                "any": list_schema(schema_ref("condition"), "At least one of them."),
+                "all": list_schema(schema_ref("condition"), "Every one of them."),
+                "feature": names,
+                "level": names,
+            },
+            "additionalProperties": values,
+            "minProperties": 1,
+        },
+    }
+
+
+def _pipeline_schema() -> JsonSchema:
+    aggregates = _names_schema(schema_ref("aggregate"), "Counts and statistics per group, by name.")
+    aggregates["propertyNames"]["not"] = {"enum": list(RESERVED_OUTPUT_NAMES)}
+    return mapping_schema(
+        "One scheduled job: a policy, a purpose, where data comes from and goes to.",
+        {
+            "pipeline": string_schema("The pipeline's name.", pattern=_anchored(NAME_PATTERN)),
+            "policy": string_schema("The policy's file, relative to this one."),
+            "purpose": string_schema("The purpose of every run; the policy must list it."),
+            "source": schema_ref("source"),
+            "settings": string_schema("The collection settings: a file, relative to this one, or `ledger`."),
+            "output": string_schema(
+                "The output folder, relative to this file; or the URI of an object store (s3://, gs://, abfs://) without "
+                "credentials, which needs a ledger elsewhere."
+            ),
+            "records": any_of_schema(schema_ref("records"), {"type": "boolean", "description": "`false` writes none."}),
+            "aggregates": aggregates,
+            "quarantine": schema_ref("quarantine"),
+        },
+        required=("pipeline", "policy", "purpose", "source", "output"),
+    )
+
+
+def _pipeline_definitions() -> dict[str, JsonSchema]:
+    share = {"type": "number", "minimum": 0, "maximum": 1}
+    by = list_schema(string_schema("A field."), "Records that agree in all of them are one.")
+    deduplicate = mapping_schema(
+        "Of equal records of a day the earliest stays.", {"by": by, "per": {"const": "day"}}, ("by",)
+    )
+    return {
+        "source": mapping_schema(
+            "Where records come from.",
+            {
+                "path": string_schema(
+                    "A file, folder or glob, on disk or as the URI of an object store (s3://, gs://, abfs://) that "
+                    "holds no credentials; `{date}` stands for the batch date."
+                ),
+                "format": enum_schema(("ndjson", "csv", "parquet")),
+                "recipient": string_schema(
+                    "The third party that sends the records; consent then decides about each of them."
+                ),
+                "function": string_schema("The inbound function of its manifest.", pattern=_anchored(NAME_PATTERN)),
+                "having": list_schema(string_schema("A name."), "Prerequisites of the function that are met."),
+            },
+            required=("path", "format"),
+        ),
+        "records": mapping_schema(
+            "The records output.",
+            {
+                "must_be": _category_schema(),
+                "partition_by": list_schema(string_schema("A field."), "Levels of folders below `date=`."),
+                "encrypt": any_of_schema(
+                    enum_schema(get_args(EncryptBy), "How columns are encrypted at rest."),
+                    mapping_schema(
+                        "By category.",
+                        {"by_category": mapping_schema("Keys.", {"per": string_schema(_PER_TEXT)})},
+                        ("by_category",),
+                    ),
+                ),
+                "index": {"type": "boolean", "description": "`false`: subjects are found only by reading everything."},
+                "collect_if": schema_ref("condition"),
+                "deduplicate": deduplicate,
+            },
+        ),
+        "aggregate": _aggregate_schema(),
+        "measure": measures_schema(),
+        "quarantine": mapping_schema(
+            "Shares of the rows read; none is no limit.",
+            {
+                "fail_above": {**share, "description": "Above it the run says so (exit 4)."},
+                "stop_above": {**share, "description": "Above it nothing is published."},
+            },
+        ),
+    }
+
+
+def _aggregate_schema() -> JsonSchema:
+    timed = {
+        "type": "object",
+        "description": "A time, at a unit no finer than the released one.",
+        "additionalProperties": enum_schema(TIME_UNITS),
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+    columns = {"type": "object", "propertyNames": {"not": {"const": "date"}}}
+    suppress = {
+        "below": positive_integer_schema("A group with fewer subjects is absent."),
+        "counting": string_schema("The field that is counted; the policy's subject where nothing is said."),
+    }
+    return mapping_schema(
+        "Counts and statistics per group, small groups suppressed.",
+        {
+            "group_by": {**columns, "additionalProperties": any_of_schema(string_schema("A field."), timed)},
+            "measures": {**columns, "additionalProperties": schema_ref("measure"), "minProperties": 1},
+            "suppress": mapping_schema("Which groups are too small to show.", suppress),
+            "round": mapping_schema(
+                "Counts are rounded.", {"counts_to": positive_integer_schema("The multiple.")}, required=("counts_to",)
+            ),
+            "late": schema_ref("duration"),
+            "retention": {
+                **schema_ref("duration"),
+                "description": "How long groups are kept, by their event time; as the policy says if it is left out.",
+            },
+            "must_be": _category_schema(),
+            "encrypt": enum_schema(get_args(EncryptBy), "What is aggregated stays open whatever is said."),
+        },
+        required=("group_by", "measures"),
+    )
+
+
+_PER_TEXT = "A column of `partition_by`: each of its folders has keys of its own."
+
+
+def _category_schema() -> JsonSchema:
+    return enum_schema(get_args(CategoryName), "The most that the output may be.")
+
+
+def _names_schema(value: JsonSchema, about: str) -> JsonSchema:
+    names = {"pattern": _anchored(NAME_PATTERN)}
+    return {"type": "object", "description": about, "propertyNames": names, "additionalProperties": value}
+
+
+def _anchored(pattern: str) -> str:
+    return f"^{pattern}$"

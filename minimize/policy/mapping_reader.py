@@ -1,0 +1,259 @@
+"""Read YAML mappings into typed models: the names that a policy declares, and the shape of a mapping.
+
+Unknown, missing and unfit keys become faults with their lines, all at once.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from minimize.arrow.pointers import Pointer
+from minimize.policy.faults import FaultList, did_you_mean
+from minimize.policy.yaml_nodes import YamlNode
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredNames:
+    """The declared names, and where faults about them go.
+
+    keys    the fields' keys by pointer; None where the policy could not be read, so that nothing is known to be wrong
+    types   the fields' types by key, as they are written
+    time    the field that is the event time
+    """
+
+    faults: FaultList
+    folder: Path
+    keys: Mapping[Pointer, str] | None
+    types: Mapping[str, str]
+    features: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
+    time: str | None = None
+
+    def key_of(self, text: str, line: int | None, what: str, key: str | None = None) -> str | None:
+        """The key, as it is declared, of the field that a text names; a fault where there is none."""
+        pointer = field_pointer(text)
+        if self.keys is None:
+            return text
+        if pointer is not None and pointer in self.keys:
+            return self.keys[pointer]
+        hint = did_you_mean(text, self.keys.values())
+        self.faults.add(
+            "P010", f"{what} names the field `{text}`, which is not declared", line=line, key=key, hint=hint
+        )
+        return None
+
+    def feature(self, name: str, line: int | None, key: str | None = None) -> str | None:
+        """The feature's name; a fault where it is not declared."""
+        return self._declared_name("feature", name, self.features, line, key)
+
+    def level(self, name: str, line: int | None, key: str | None = None) -> str | None:
+        """The level's name; a fault where it is not declared."""
+        return self._declared_name("level", name, self.levels, line, key)
+
+    def word(
+        self,
+        node: YamlNode,
+        what: str,
+        look: Callable[[str, int | None, str | None], str | None],
+        key: str | None = None,
+    ) -> str | None:
+        """One name, looked up; a fault for what is no word."""
+        if isinstance(node.value, str):
+            return look(node.value, node.line, key)
+        self.faults.add("P006", f"`{what}` wants one name", line=node.line, key=key)
+        return None
+
+    def field(self, node: YamlNode, what: str, key: str | None = None) -> str | None:
+        """The key, as it is declared, of the field that a node names."""
+        return self.word(node, what, lambda text, line, own: self.key_of(text, line, f"`{what}`", own), key)
+
+    def _declared_name(
+        self, noun: str, name: str, known: tuple[str, ...], line: int | None, key: str | None
+    ) -> str | None:
+        if name in known or self.keys is None:
+            return name
+        hint = did_you_mean(name, known) or f"declare it under `{noun}s:`"
+        self.faults.add("P010", f"the {noun} `{name}` is not declared", line=line, key=key, hint=hint)
+        return None
+
+
+def field_pointer(text: str) -> Pointer | None:
+    """The pointer of a field's key, or None for a key that is no pointer."""
+    try:
+        return Pointer.parse(text)
+    except ValueError:
+        return None
+
+
+def forbidden_pointer(text: str) -> Pointer | None:
+    """The pointer of what must not arrive, or None for a text that is neither a key nor a pointer."""
+    try:
+        return Pointer.parse_forbidden(text)
+    except ValueError:
+        return None
+
+
+def declared_names(root: YamlNode, folder: Path, faults: FaultList) -> DeclaredNames:
+    """The names that a policy's nodes declare, faulty fields included, so that one fault does not breed others."""
+    fields = root.get("fields") or YamlNode({})
+    keys: dict[Pointer, str] = {}
+    for key in fields.entries:
+        pointer = field_pointer(key)
+        if pointer is not None:
+            keys.setdefault(pointer, key)
+    types = {key: str(node.entries["type"].value) for key, node in fields.entries.items() if "type" in node.entries}
+    features = tuple((root.get("features") or YamlNode({})).entries)
+    levels = tuple(str(item.value) for item in (root.get("levels") or YamlNode(())).items)
+    time = root.get("time")
+    return DeclaredNames(faults, folder, keys, types, features, levels, None if time is None else str(time.value))
+
+
+M = TypeVar("M", bound=BaseModel)
+NodeReader = Callable[[YamlNode], Any]
+"""Reads one key's node; None where it took down a fault."""
+NodeReaders = Mapping[str, NodeReader]
+
+
+@dataclass(frozen=True, slots=True)
+class MappingShape:
+    """How a mapping is read.
+
+    readers   keys that are read by a function of their own
+    preset     what the loader says itself, and what stands where a required key is missing or wrong
+    aliases   keys whose word is another than the attribute's (`from`, `if`)
+    hidden    attributes that no file may name
+    what      the noun for messages
+    key       the field that it is about
+    code      the code of a misfit
+    parameters  whether these are the parameters of a technique or measure: null is a value then
+    """
+
+    what: str
+    readers: NodeReaders = field(default_factory=dict)
+    preset: Mapping[str, Any] = field(default_factory=dict)
+    stand_ins: Mapping[str, Any] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    hidden: frozenset[str] = frozenset()
+    key: str | None = None
+    code: str = "P006"
+    parameters: bool = False
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_mapping(kind: type[M], node: YamlNode, faults: FaultList, shape: MappingShape) -> M | None:
+    """The model for a mapping. Where something is wrong: the model with stand-ins if that makes one, else None."""
+    if not node.is_mapping:
+        faults.add("P006", f"{shape.what} wants a mapping", line=node.line, key=shape.key)
+        return None
+    values = {**shape.preset, **_read_values(_known_keys(kind, shape), node, faults, shape)}
+    model, errors = _validate(kind, values, shape)
+    for error in _first_error_by_path(kind, errors, node, shape):
+        _add_fault(error, node, faults, shape)
+    if model is None and shape.stand_ins:
+        wrong = {str(error["loc"][0]) for error in errors if error["loc"]}
+        good = {name: value for name, value in values.items() if name not in wrong}
+        model, _ = _validate(kind, {**shape.stand_ins, **good}, shape)
+    return model
+
+
+def keys_of_mapping(kind: type[BaseModel], shape: MappingShape) -> tuple[str, ...]:
+    """The keys that a mapping of this kind may have."""
+    return tuple(_known_keys(kind, shape))
+
+
+def _known_keys(kind: type[BaseModel], shape: MappingShape) -> dict[str, str]:
+    """Each word of a file, and the key by which pydantic takes it."""
+    back = {attribute: word for word, attribute in shape.aliases.items()}
+    names = {name: info.alias or name for name, info in kind.model_fields.items() if name not in shape.hidden}
+    return {back.get(name, alias): alias for name, alias in names.items()}
+
+
+def _read_values(known: Mapping[str, str], node: YamlNode, faults: FaultList, shape: MappingShape) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for word, below in node.entries.items():
+        if word not in known:
+            hint = did_you_mean(word, known)
+            faults.add("P004", f"{shape.what} has no key `{word}`", line=below.line, key=shape.key, hint=hint)
+        elif shape.parameters:
+            values[known[word]] = below.to_data()
+        elif below.value is None:
+            hint = "give it a value, or leave the key out"
+            faults.add("P006", f"`{word}` is empty", line=below.line, key=shape.key, hint=hint)
+        else:
+            value = shape.readers[word](below) if word in shape.readers else below.to_data()
+            values |= {} if value is None else {known[word]: value}
+    return values
+
+
+ValidationErrors = Sequence[Mapping[str, Any]]
+_SEQUENCE_ERRORS = ("tuple_type", "list_type", "set_type", "frozen_set_type")
+
+
+def _validate(kind: type[M], values: Mapping[str, Any], shape: MappingShape) -> tuple[M | None, ValidationErrors]:
+    if not shape.parameters:
+        return _validated_or_errors(lambda: kind.model_validate(dict(values), strict=True))
+    text, context = json.dumps(values), dict(shape.context)
+    model, errors = _validated_or_errors(lambda: kind.model_validate_json(text, strict=True, context=context))
+    if errors and all(error["type"] in _SEQUENCE_ERRORS for error in errors):
+        # a validator that runs first hands on a Python list, which a strict tuple does not take; nothing else is coerced
+        return _validated_or_errors(lambda: kind.model_validate_json(text, context=context))
+    return model, errors
+
+
+def _validated_or_errors(validate: Callable[[], M]) -> tuple[M | None, ValidationErrors]:
+    try:
+        return validate(), ()
+    except ValidationError as error:
+        return None, [dict(one) for one in error.errors(include_url=False, include_input=False)]
+
+
+def _first_error_by_path(
+    kind: type[BaseModel], errors: ValidationErrors, node: YamlNode, shape: MappingShape
+) -> list[Mapping[str, Any]]:
+    """One error a place (a union gives one for each of its members), with the place in the file's words."""
+    back = {alias: word for word, alias in _known_keys(kind, shape).items()}
+    found: dict[tuple[str | int, ...], Mapping[str, Any]] = {}
+    for error in errors:
+        words = [back.get(str(part), part) if index == 0 else part for index, part in enumerate(error["loc"])]
+        path = tuple(words) if error["type"] == "missing" else node.existing_path(words)
+        found.setdefault(path, {**error, "path": path})
+    return list(found.values())
+
+
+def _add_fault(error: Mapping[str, Any], node: YamlNode, faults: FaultList, shape: MappingShape) -> None:
+    path = error["path"]
+    if error["type"] == "missing" and _is_present(node, path):
+        return
+    place = node.descend(path)
+    name = ".".join(str(part) for part in path)
+    code, message, hint = _fault_text(error, name, str(place.value) if place.is_scalar else "", shape)
+    faults.add(code, message, line=place.line, key=shape.key, hint=hint)
+
+
+def _is_present(node: YamlNode, path: Sequence[Any]) -> bool:
+    """Whether the key stands there after all: then its own fault is taken down already."""
+    return len(path) == 1 and str(path[0]) in node.entries
+
+
+def _fault_text(error: Mapping[str, Any], name: str, said: str, shape: MappingShape) -> tuple[str, str, str]:
+    if error["type"] == "missing":
+        return "P013" if shape.parameters else "P005", f"{shape.what} wants `{name}`", ""
+    if error["type"] == "extra_forbidden":
+        return shape.code, f"{shape.what} has no key `{name}`", ""
+    about = f"`{name}` of {shape.what}" if name else shape.what
+    if error["type"] == "literal_error":
+        expected = re.findall("'([^']*)'", str(error.get("ctx", {}).get("expected", "")))
+        return (
+            shape.code if shape.parameters else "P007",
+            f"{about}: this word is not known",
+            did_you_mean(said, expected),
+        )
+    message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    return shape.code, f"{about}: {message}", ""

@@ -1,0 +1,293 @@
+"""Read a policy file: the checks between its parts, then the reader of head, features, fields and approval."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from minimize.arrow.pointers import Pointer
+from minimize.policy.approval import APPROVAL_PATTERNS, content_digest
+from minimize.policy.faults import FaultList
+from minimize.policy.fields import (
+    FieldReader,
+    is_dropped,
+    overlapping_fields,
+    read_duration,
+    read_purposes,
+    steps_of,
+    treatments_of,
+)
+from minimize.policy.mapping_reader import (
+    DeclaredNames,
+    MappingShape,
+    NodeReaders,
+    declared_names,
+    field_pointer,
+    forbidden_pointer,
+    read_mapping,
+)
+from minimize.policy.model import FeatureModel, Field, Policy, PolicyApproval, RecordsGate
+from minimize.policy.value_readers import ConditionReader
+from minimize.policy.yaml_nodes import YamlNode
+
+CONTAINER_TYPES = ("list", "struct", "map")
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChecks:
+    """What must hold between the parts of a policy."""
+
+    policy: Policy
+    scope: DeclaredNames
+    root: YamlNode
+
+    def all(self) -> None:
+        """Every check, in turn."""
+        self.spellings()
+        self.shadows()
+        self.forbidden()
+        self.event_time()
+        self.inputs()
+        self.containers()
+        self.keys()
+
+    def spellings(self) -> None:
+        """No field stands twice in two spellings."""
+        first: dict[Pointer, str] = {}
+        for key, node in (self.root.get("fields") or YamlNode({})).entries.items():
+            pointer = field_pointer(key)
+            if pointer is not None and first.setdefault(pointer, key) != key:
+                self.fault("P002", f"`{key}` is the field `{first[pointer]}` again", node.line, key)
+
+    def shadows(self) -> None:
+        """No released field stands below another released one."""
+        shown = {field.pointer: key for key, field in self.policy.fields.items() if not is_dropped(field)}
+        for above, below in overlapping_fields(shown):
+            line = self.policy.fields[below].line
+            self.fault("P018", f"`{above}` and `{below}` cannot both be released", line, below, "drop one of them")
+
+    def forbidden(self) -> None:
+        """What must never arrive cannot be kept."""
+        for key, field in self.policy.fields.items():
+            if not is_dropped(field) and any(never.covers(field.pointer) for never in self.policy.never):
+                self.fault("P018", f"`{key}` must never arrive, says `never`", field.line, key, "drop one of the two")
+
+    def event_time(self) -> None:
+        """The event time is a time, and is there where a step asks for it."""
+        time = self.policy.time
+        if time is not None and self.scope.types.get(time) not in ("timestamp", "date"):
+            hint = "type: timestamp"
+            self.fault("P017", f"`time` names `{time}`, which is no timestamp", self.line("time"), time, hint)
+        for key, field in self.policy.fields.items():
+            for step in steps_of(field) if self.root.get("time") is None else ():
+                if step.needs_time:
+                    self.fault("P017", f"`{step.name}` needs the event time", field.line, key, "say `time: FIELD`")
+
+    def inputs(self) -> None:
+        """Derived fields are made from fields as they came in, and never from secrets."""
+        derived = {key: field for key, field in self.policy.fields.items() if field.from_}
+        for key, field in derived.items():
+            for name in field.from_:
+                if name in derived:
+                    self.fault("P018", f"`{key}` is made from `{name}`, which is derived itself", field.line, key)
+                if self.is_secret(name):
+                    self.fault("P014", f"`{key}` is made from the secret `{name}`", field.line, key, "drop it")
+        for word in ("tenant", "subject", "time", "record"):
+            if getattr(self.policy, word) in derived:
+                self.fault("P018", f"`{word}` names a derived field", self.line(word), getattr(self.policy, word))
+
+    def containers(self) -> None:
+        """Of a list, a struct or a map only its presence or size can leave: what stands in it is named leaf by leaf."""
+        for key, field in self.policy.fields.items():
+            if any(self.scope.types.get(name) in CONTAINER_TYPES for name in field.from_ or (key,)) and keeps_container(
+                field
+            ):
+                hint = "`presence` or `size`; what is to be kept of it has a pointer of its own"
+                self.fault("P018", f"`{key}` would keep a container whole", field.line, key, hint)
+
+    def keys(self) -> None:
+        """The keys of a map leave beside a value that stands in it."""
+        shown = [field.pointer for field in self.policy.fields.values() if not is_dropped(field)]
+        for field in self.policy.fields.values():
+            if field.pointer.is_keys and not is_dropped(field):
+                star = field.pointer.stars[-1]
+                if not any(pointer.within(star) for pointer in shown):
+                    hint = f"keep or generalize a field below `{star}`, or say `keys: drop`"
+                    self.fault(
+                        "P018", "keys of a map leave beside its values, and none leaves", field.line, field.key, hint
+                    )
+
+    def is_secret(self, key: str) -> bool:
+        """Whether a declared field is a secret."""
+        field = self.policy.fields.get(key)
+        return field is not None and field.role == "secret"
+
+    def line(self, word: str) -> int | None:
+        """Where a key of the head stands."""
+        return self.root.descend([word]).line
+
+    def fault(self, code: str, message: str, line: int | None, key: str | None = None, hint: str = "") -> None:
+        """Takes down a fault."""
+        self.scope.faults.add(code, message, line=line, key=key, hint=hint)
+
+
+def keeps_container(field: Field) -> bool:
+    """Whether any way of a field begins with something else than being reduced to its presence or size."""
+    chains = [*treatments_of(field), *([field.in_aggregates] if field.in_aggregates else [])]
+    return any(not isinstance(way, str) and way[0].name not in ("presence", "size") for way in chains)
+
+
+NAME_PATTERN = r"[A-Za-z_][A-Za-z0-9_-]{0,63}"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyReader:
+    """Reads one policy. `added_purposes` are those that the configuration adds, `preset` is what only the loader knows."""
+
+    scope: DeclaredNames
+    added_purposes: tuple[str, ...]
+    preset: dict[str, Any]
+
+    def __call__(self, root: YamlNode) -> Policy | None:
+        """The policy, with stand-ins where there are faults; None where there is nothing to stand on."""
+        stand_ins = {"policy": "", "version": 1, "purposes": (), "fields": {}}
+        given = {"lines": dict(root.key_lines()), "form": content_digest(root), **self.preset}
+        hidden = frozenset({"path", "digest", "lines", "form"})
+        policy = read_mapping(
+            Policy, root, self.scope.faults, MappingShape("a policy", self.readers(), given, stand_ins, hidden=hidden)
+        )
+        if policy is not None:
+            PolicyChecks(policy, self.scope, root).all()
+        return policy
+
+    def readers(self) -> dict[str, Any]:
+        """How the keys of a policy are read."""
+        named = {word: self.record_field(word) for word in ("tenant", "subject", "time", "record")}
+        return {
+            **named,
+            "policy": lambda node: read_name(node, "policy", self.scope),
+            "version": self.version,
+            "purposes": lambda node: read_purposes(node, self.scope, self.added_purposes),
+            "retention": lambda node: read_duration(node, self.scope, "retention"),
+            "future": lambda node: read_duration(node, self.scope, "future"),
+            "levels": self.levels,
+            "features": self.features,
+            "fields": self.fields,
+            "never": self.never,
+            "records": self.records,
+            "approved": self.approved,
+        }
+
+    def record_field(self, word: str) -> Any:
+        """A reader for the key of a field that stands once in a record."""
+
+        def read(node: YamlNode) -> str | None:
+            key = self.scope.field(node, word)
+            pointer = None if key is None else field_pointer(key)
+            if pointer is not None and pointer.stars:
+                self.scope.faults.add("P018", f"`{word}` wants one value a record, not a list", line=node.line)
+                return None
+            return key
+
+        return read
+
+    def version(self, node: YamlNode) -> int | None:
+        """A whole number from 1."""
+        if node.positive_integer is None:
+            self.scope.faults.add("P006", "`version` wants a whole number from 1", line=node.line)
+        return node.positive_integer
+
+    def levels(self, node: YamlNode) -> tuple[str, ...] | None:
+        """The levels, from the one that is always on to the highest."""
+        names = tuple(item.value for item in node.items if isinstance(item.value, str) and item.value)
+        if not names or len(names) < len(node.items):
+            self.scope.faults.add("P006", "`levels` wants a list of names, lowest first", line=node.line)
+            return None
+        if len(set(names)) < len(names):
+            self.scope.faults.add("P002", "a level stands twice", line=node.line)
+        return names
+
+    def features(self, node: YamlNode) -> dict[str, FeatureModel] | None:
+        """The optional kinds of collection, by name."""
+        if not node.is_mapping:
+            self.scope.faults.add("P006", "`features` wants a mapping of names", line=node.line)
+            return None
+        found = {name: self.feature(name, below) for name, below in node.entries.items()}
+        return {name: feature for name, feature in found.items() if feature is not None}
+
+    def feature(self, name: str, node: YamlNode) -> FeatureModel | None:
+        """One feature."""
+        if name == "level" or not re.fullmatch(NAME_PATTERN, name):
+            hint = "letters, digits, _ and -; `level` is the word for levels in the settings"
+            self.scope.faults.add("P015", f"`{name}` cannot name a feature", line=node.line, hint=hint)
+        readers: NodeReaders = {"retention": lambda below: read_duration(below, self.scope, "retention")}
+        body = YamlNode({}, node.line) if node.value is None else node
+        return read_mapping(
+            FeatureModel,
+            body,
+            self.scope.faults,
+            MappingShape(f"the feature `{name}`", readers, stand_ins={"about": ""}),
+        )
+
+    def fields(self, node: YamlNode) -> dict[str, Field] | None:
+        """The fields, in the policy's order, by key."""
+        if not node.entries:
+            self.scope.faults.add("P006", "`fields` wants a mapping of fields", line=node.line)
+            return None
+        found = {key: FieldReader(self.scope, key, self.added_purposes)(below) for key, below in node.entries.items()}
+        both = ((field, field.keys_field) for field in found.values() if field is not None)
+        return {field.key: field for pair in both for field in pair if field is not None}
+
+    def never(self, node: YamlNode) -> tuple[Pointer, ...] | None:
+        """The paths of what must not even arrive."""
+        found = [forbidden_pointer(item.value) if isinstance(item.value, str) else None for item in node.items]
+        good = tuple(pointer for pointer in found if pointer is not None)
+        if not good or len(good) < len(found):
+            self.scope.faults.add("P006", "`never` wants a list of keys or pointers", line=node.line)
+            return None
+        return good
+
+    def approved(self, node: YamlNode) -> PolicyApproval | None:
+        """Who approved it, and what."""
+        readers: NodeReaders = {word: partial(self.approval_part, word) for word in APPROVAL_PATTERNS}
+        return read_mapping(PolicyApproval, node, self.scope.faults, MappingShape("`approved`", readers))
+
+    def approval_part(self, word: str, node: YamlNode) -> str | None:
+        """A part of an approval, as `minimize policy approve` writes it."""
+        if isinstance(node.value, str) and re.fullmatch(APPROVAL_PATTERNS[word], node.value):
+            return node.value
+        hint = "`minimize policy approve` writes this key"
+        self.scope.faults.add("P006", f"`{word}` of `approved` is not as it should be", line=node.line, hint=hint)
+        return None
+
+    def records(self, node: YamlNode) -> RecordsGate | None:
+        """What may become of whole records."""
+        scope = self.scope
+        readers: NodeReaders = {
+            "collect_if": ConditionReader(scope),
+            "feature": lambda below: scope.word(below, "feature", scope.feature),
+            "level": lambda below: scope.word(below, "level", scope.level),
+        }
+        return read_mapping(
+            RecordsGate, node, scope.faults, MappingShape("`records`", readers, stand_ins={"level": None})
+        )
+
+
+def read_name(node: YamlNode, what: str, scope: DeclaredNames) -> str | None:
+    """A name that can stand in paths and receipts."""
+    if isinstance(node.value, str) and re.fullmatch(NAME_PATTERN, node.value):
+        return node.value
+    hint = "a letter or _, then letters, digits, _ and -"
+    scope.faults.add("P015", f"this is no name for a {what}", line=node.line, hint=hint)
+    return None
+
+
+def read_policy(
+    root: YamlNode, folder: Path, faults: FaultList, house: tuple[str, ...], given: dict[str, Any]
+) -> tuple[Policy | None, DeclaredNames]:
+    """A policy and its names from nodes; what is wrong stands in `faults`."""
+    scope = declared_names(root, folder, faults)
+    return PolicyReader(scope, house, given)(root), scope

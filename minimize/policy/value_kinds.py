@@ -1,0 +1,312 @@
+"""Kinds of values: recognize addresses, identifiers, versions, times; summarize a field's values; read a source's first files.
+
+Values go in, counts and kinds come out: no value leaves this module.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.arrow.nested import leaf
+from minimize.arrow.pointers import Pointer
+from minimize.errors import SchemaError, SourceError
+from minimize.sources import FORMATS
+from minimize.sources.base import DeclaredField, SourceRequest
+from minimize.sources.file_discovery import find_files
+from minimize.sources.schema_inference import SAMPLED_FILES, SAMPLED_LINES, format_by_name
+from minimize.sources.types import parse_text
+from minimize.stores import Location
+from minimize.techniques.patterns import PATTERNS, PatternName, find_pattern, is_imei
+
+Recognizer = Callable[[str], bool]
+
+
+def _whole_match(name: PatternName) -> Recognizer:
+    """Whether a pattern of `redact` covers the whole text."""
+
+    def recognize(text: str) -> bool:
+        return find_pattern(text, name) == [(0, len(text))]
+
+    return recognize
+
+
+def _whole_pattern(pattern: str) -> Recognizer:
+    compiled = re.compile(pattern)
+    return lambda text: compiled.fullmatch(text) is not None
+
+
+def _is_uuid(text: str) -> bool:
+    """A UUID as RFC 9562 writes it, as a URN, or in braces."""
+    return _UUID(text.removeprefix("urn:uuid:").removeprefix("{").removesuffix("}"))
+
+
+_UUID: Final = _whole_match("uuid")
+_HEX: Final = _whole_pattern(r"(?=.*[0-9])(?=.*[A-Fa-f])(?:(?:[0-9A-Fa-f]{32}){1,4}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{56})")
+_BASE64: Final = _whole_pattern(r"[A-Za-z0-9+/]{22}==|[A-Za-z0-9+/]{27}=|[A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{86}==")
+
+
+def _is_imei(text: str) -> bool:
+    """Also one whose first digits no longer are given out: here the field's other values confirm it."""
+    return is_imei(re.sub("[ -]", "", text))
+
+
+def _is_hash(text: str) -> bool:
+    """As long as MD5, SHA-1 or SHA-2, in hexadecimal or padded base64."""
+    return _HEX(text) or (_BASE64(text) and _is_opaque(text))
+
+
+def _is_opaque(text: str) -> bool:
+    """Letters and digits that alternate as random ones do; with other signs between them only in three cases."""
+    if re.fullmatch(r"[A-Za-z0-9_+/-]{16,}={0,2}", text) is None:
+        return False
+    mixed = all(re.search(part, text) for part in ("[a-z]", "[A-Z]", "[0-9]"))
+    switches = len(re.findall(r"(?<=[A-Za-z])[0-9]|(?<=[0-9])[A-Za-z]", text))
+    return (mixed or text.isalnum()) and switches * 8 >= len(text)
+
+
+def _is_time(text: str) -> bool:
+    return parse_text(text, "timestamp") is not None or parse_text(text, "date") is not None
+
+
+def _is_position(text: str) -> bool:
+    """Latitude and longitude in degrees, with decimals, as one text."""
+    found = re.fullmatch(r"\(?\s*(-?\d{1,2}\.\d+)\s*[,; ]\s*(-?\d{1,3}\.\d+)\s*\)?", text)
+    return found is not None and abs(float(found[1])) <= 90 and abs(float(found[2])) <= 180
+
+
+def _is_whole_version(text: str) -> bool:
+    """Numbers with dots, a suffix behind them or not; of two parts only with a `v`, for else it is a number."""
+    return re.fullmatch(r"v\d+(\.\d+)+.{0,40}|\d+\.\d+(\.\d+)+([-+ (].{0,40})?", text) is not None
+
+
+_POSTAL: Final = (
+    r"\d{5}(-\d{4})?"  # United States; France, Germany, Spain, Italy and others have five digits, too
+    r"|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}"  # United Kingdom (BS 7666)
+    r"|[A-Z]\d[A-Z] ?\d[A-Z]\d"  # Canada
+    r"|\d{4} ?[A-Z]{2}"  # Netherlands
+    r"|\d{3}-\d{4}|\d{4}-\d{3}|\d{2}-\d{3}|\d{3} \d{2}|\d{4}|\d{6}"  # Japan, Portugal, Poland, Sweden; four and six digits
+)
+
+VALUE_KINDS: Final[Mapping[str, Recognizer]] = MappingProxyType(
+    {
+        "email": _whole_match("email"),
+        "uuid": _is_uuid,
+        "hash": _is_hash,
+        "mac": _whole_match("mac"),
+        "ip": _whole_match("ip"),
+        "url": _whole_match("url"),
+        "iban": _whole_match("iban"),
+        "imei": _is_imei,
+        "card": _whole_match("card"),
+        "position": _is_position,
+        "time": _is_time,
+        "version": _is_whole_version,
+        "phone": _whole_match("phone"),
+        "token": _whole_match("token"),
+        "postal_code": _whole_pattern(_POSTAL),
+        "path": _whole_match("path"),
+        "opaque": _is_opaque,
+    }
+)
+"""In the order of precedence: the first kind that most values are of counts."""
+IDENTIFYING_KINDS: Final = frozenset({"email", "uuid", "hash", "mac", "iban", "imei", "token", "opaque"})
+"""Kinds of values that each point at one person, device or session."""
+
+
+def kinds_of_value(text: str) -> frozenset[str]:
+    """All kinds that a text may be of.
+
+    >>> sorted(kinds_of_value("ann@example.com")), sorted(kinds_of_value("203.0.113.7")), sorted(kinds_of_value("hello"))
+    (['email'], ['ip', 'version'], [])
+    """
+    return frozenset(name for name, recognize in VALUE_KINDS.items() if recognize(text))
+
+
+def contains_personal_data(text: str) -> bool:
+    """Whether something of a person, a device or a place stands anywhere in a text."""
+    return any(find_pattern(text, name) for name in PATTERNS)
+
+
+MOST_DISTINCT_VALUES: Final = 1000
+"""How many distinct values of a field are held against the patterns."""
+LONGEST_TEXT: Final = 512
+"""Characters of a value that are looked at."""
+KIND_SHARE: Final = 0.8
+"""The share of distinct values from which a field is of a kind."""
+PROSE_WORDS: Final = 4
+"""So many words are prose."""
+FEW_DISTINCT: Final = 20
+"""So many distinct values at most are few."""
+ENOUGH_VALUES: Final = 100
+"""So many values at least say something about how many distinct ones there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class ValueSummary:
+    """One field's values, as counts.
+
+    values    how many there were, nulls left out
+    nulls     how many were null
+    distinct  how many different ones there were
+    kinds     per kind (`kinds.KINDS`) the share of the distinct values that were of it
+    reads     the type words (`text.one`) that every distinct text reads as; of times that nearly every one does
+    prose     the share of the distinct values that were several words
+    personal  whether something personal stood within a text that was of no kind
+    """
+
+    values: int
+    nulls: int = 0
+    distinct: int = 0
+    kinds: Mapping[str, float] = field(default_factory=dict)
+    reads: tuple[str, ...] = ()
+    prose: float = 0.0
+    personal: bool = False
+
+    @property
+    def kind(self) -> str | None:
+        """The kind that most values are of; None for none."""
+        return next((name for name in VALUE_KINDS if self.kinds.get(name, 0.0) >= KIND_SHARE), None)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there were nulls and nothing else."""
+        return self.values == 0
+
+    @property
+    def is_unique(self) -> bool:
+        """Whether nearly every value is another, among enough of them to say so."""
+        return self.values >= ENOUGH_VALUES and self.distinct >= 0.95 * self.values
+
+    @property
+    def is_few(self) -> bool:
+        """Whether the same few values come again and again, among enough of them to say so."""
+        return self.values >= ENOUGH_VALUES and self.distinct <= FEW_DISTINCT
+
+    @property
+    def is_thin(self) -> bool:
+        """Whether there are too few values to tell anything from how many distinct ones there are."""
+        return self.values < ENOUGH_VALUES
+
+    @property
+    def is_prose(self) -> bool:
+        """Whether most values are several words, and rarely the same ones."""
+        return self.prose >= 0.5 and not self.is_few
+
+
+def summarize_values(arrays: Sequence[pa.Array]) -> ValueSummary:
+    """What the values in these columns, all of one field, look like.
+
+    >>> summarize_values([pa.array(["a@example.com", "b@example.com", None])]).kind
+    'email'
+    """
+    plain = [_decode_dictionary(array) for array in arrays if len(array)]
+    nulls = sum(array.null_count for array in plain)
+    if not plain or nulls == sum(map(len, plain)):
+        return ValueSummary(0, nulls)
+    values = pa.chunked_array(plain).drop_null()
+    distinct = pc.unique(values)
+    texts = _texts(distinct.slice(0, MOST_DISTINCT_VALUES))
+    found = Counter(kind for text in texts for kind in kinds_of_value(text))
+    return ValueSummary(
+        len(values),
+        nulls,
+        len(distinct),
+        {kind: count / len(texts) for kind, count in found.items()},
+        _readable_types(texts) if _is_text(distinct.type) else (),
+        sum(text.count(" ") >= PROSE_WORDS - 1 for text in texts) / len(texts) if texts else 0.0,
+        any(not kinds_of_value(text) and contains_personal_data(text) for text in texts),
+    )
+
+
+def _decode_dictionary(array: pa.Array) -> pa.Array:
+    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+
+
+def _texts(distinct: pa.Array) -> list[str]:
+    """Texts and whole numbers as text, short binary values in hexadecimal: a pattern sees one at a time."""
+    if _is_binary(distinct.type):
+        return [value.hex()[:LONGEST_TEXT] for value in distinct.to_pylist()]
+    if not (_is_text(distinct.type) or pa.types.is_integer(distinct.type)):
+        return []
+    return [str(value)[:LONGEST_TEXT] for value in distinct.to_pylist()]
+
+
+def _readable_types(texts: Sequence[str]) -> tuple[str, ...]:
+    """The types that these texts could be read as, the narrowest first."""
+    shares = {word: sum(parse_text(text, word) is not None for text in texts) / len(texts) for word in _LEAST_SHARES}
+    return tuple(word for word, least in _LEAST_SHARES.items() if shares[word] >= least)
+
+
+_LEAST_SHARES: Final = {"boolean": 1.0, "integer": 1.0, "double": 1.0, "date": KIND_SHARE, "timestamp": KIND_SHARE}
+
+
+def _is_binary(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(type_) or pa.types.is_large_binary(type_) or pa.types.is_fixed_size_binary(type_))
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_))
+
+
+CONTAINER_TYPES = ("list", "struct", "map")
+
+
+def summarize_source(
+    pattern: str, leaves: Mapping[Pointer, str], base: Path | None = None
+) -> dict[Pointer, ValueSummary]:
+    """What the values of these leaves look like, as far as their files can be read.
+
+    Takes the path of a source, its leaves with the policy's words for their types, and the folder that a relative path starts
+    from (the working directory). A file that does not fit them is
+    passed over, as is a record.
+    """
+    found = find_files(pattern, base or Path.cwd())
+    files = [path for group in found.files.values() for path in group if format_by_name(path)][:SAMPLED_FILES]
+    asked = SourceRequest(tuple(_requested_fields(leaves)), rows=SAMPLED_LINES)
+    batches = [batch for path in files for batch in _read_first_records(path, found.root, asked)]
+    return {pointer: summarize_values(_columns(batches, pointer)) for pointer in _scalars(leaves)}
+
+
+def _requested_fields(leaves: Mapping[Pointer, str]) -> Iterator[DeclaredField]:
+    for pointer in _scalars(leaves):
+        yield DeclaredField(str(pointer), pointer, leaves[pointer], optional=True)
+    for pointer in (each for each, word in leaves.items() if word == "map"):
+        yield DeclaredField(str(pointer), pointer, "map", optional=True, needed=False)
+
+
+def _scalars(leaves: Mapping[Pointer, str]) -> list[Pointer]:
+    return [pointer for pointer, word in leaves.items() if word not in CONTAINER_TYPES]
+
+
+def _read_first_records(path: Location, root: Location, asked: SourceRequest) -> list[pa.RecordBatch]:
+    """The first records of one file."""
+    batches: list[pa.RecordBatch] = []
+    with suppress(SchemaError, SourceError):
+        source = FORMATS[format_by_name(path)]([path], root, asked)
+        left = SAMPLED_LINES
+        for chunk in islice(source.parts[0].read(), SAMPLED_LINES):
+            batches.append(chunk.records.slice(0, left))
+            left -= chunk.read
+            if left <= 0:
+                break
+    return batches
+
+
+def _columns(batches: Sequence[pa.RecordBatch], pointer: Pointer) -> list[pa.Array]:
+    """One leaf of all batches that have it, in one type."""
+    found: list[pa.Array] = []
+    for batch in batches:
+        with suppress(KeyError):
+            found.append(leaf(batch, pointer).values)
+    return [array for array in found if array.type == found[0].type]

@@ -1,0 +1,253 @@
+"""Readers of values that several files share: durations, conditions, technique chains."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pydantic import BaseModel
+
+from minimize.arrow.pointers import Pointer
+from minimize.policy.condition import AllOf, AnyOf, Condition, FeatureOn, FieldEquals, LevelAtLeast, TimeWithin
+from minimize.policy.faults import did_you_mean
+from minimize.policy.mapping_reader import DeclaredNames, MappingShape, field_pointer, read_mapping
+from minimize.policy.model import DROP, Treatment
+from minimize.policy.yaml_nodes import YamlNode
+from minimize.techniques import TECHNIQUES, TechniqueStep
+
+DURATION_PATTERN = r"^[1-9][0-9]{0,5}[smhdw]$"
+
+
+def parse_duration(text: object) -> timedelta | None:
+    """The length of time, or None for what is none.
+
+    >>> parse_duration("24h")
+    datetime.timedelta(days=1)
+    >>> parse_duration("30") is None
+    True
+    """
+    if not isinstance(text, str) or not re.fullmatch(DURATION_PATTERN, text):
+        return None
+    count = int(text[:-1])
+    return {
+        "s": timedelta(seconds=count),
+        "m": timedelta(minutes=count),
+        "h": timedelta(hours=count),
+        "d": timedelta(days=count),
+        "w": timedelta(weeks=count),
+    }[text[-1]]
+
+
+_NEGATIONS = frozenset({"not", "none", "nor", "unless", "except"})
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionReader:
+    """Reads the conditions of one field, or of whole records (no key): which lists it stands in says what it may read."""
+
+    scope: DeclaredNames
+    key: str | None = None
+
+    def __call__(self, node: YamlNode) -> Condition | None:
+        """The condition; None where a fault was taken down."""
+        if not node.is_mapping or not node.entries:
+            self.fault("a condition is a mapping of what must hold", node.line)
+            return None
+        parts = [self.entry(word, below) for word, below in node.entries.items()]
+        good = tuple(part for part in parts if part is not None)
+        if len(good) < len(parts):
+            return None
+        return good[0] if len(good) == 1 else AllOf(good)
+
+    def entry(self, word: str, node: YamlNode) -> Condition | None:
+        """What one key of the mapping asks."""
+        if word in ("any", "all"):
+            return self.nested(word, node)
+        if word in ("feature", "level"):
+            return self.setting(word, node)
+        if word in _NEGATIONS and self.scope.keys is not None and Pointer((word,)) not in self.scope.keys:
+            self.fault(f"there is no `{word}` in a condition", node.line, "say what must hold; null never matches")
+            return None
+        return self.equals(word, node)
+
+    def nested(self, word: str, node: YamlNode) -> Condition | None:
+        """A list of conditions, of which any or all must hold."""
+        if not node.items:
+            self.fault(f"`{word}` wants a list of conditions", node.line)
+            return None
+        parts = [self(item) for item in node.items]
+        good = tuple(part for part in parts if part is not None)
+        if len(good) < len(parts):
+            return None
+        return AnyOf(good) if word == "any" else AllOf(good)
+
+    def setting(self, word: str, node: YamlNode) -> Condition | None:
+        """A feature or a level, or a list of which any will do."""
+        names = node.items or (node,)
+        if not all(isinstance(item.value, str) for item in names):
+            self.fault(f"`{word}` wants the name of a {word}", node.line, f"a field of that name is `/{word}`")
+            return None
+        look = self.scope.feature if word == "feature" else self.scope.level
+        found = [look(str(item.value), item.line, self.key) for item in names]
+        kind = FeatureOn if word == "feature" else LevelAtLeast
+        good = tuple(kind(name) for name in found if name is not None)
+        if len(good) < len(found):
+            return None
+        return good[0] if len(good) == 1 else AnyOf(good)
+
+    def equals(self, word: str, node: YamlNode) -> Condition | None:
+        """A field and the values that it may have, or how old it may be."""
+        key = self.scope.key_of(word, node.line, "a condition", self.key)
+        if key is None or not self.reachable(key, node):
+            return None
+        if node.is_mapping:
+            return self.within(key, node)
+        values = [item.value for item in (node.items if node.is_list else (node,))]
+        good = tuple(value for value in values if isinstance(value, str | int | float | bool))
+        if not good or len(good) < len(values):
+            self.fault(f"`{word}` wants a value or a list of values", node.line, "null never matches")
+            return None
+        return FieldEquals(key, good)
+
+    def within(self, key: str, node: YamlNode) -> TimeWithin | None:
+        """How long before another time a field's time may lie."""
+        known, hint = (
+            {"within", "of"},
+            "{FIELD: {within: 7d, of: OTHER_FIELD}}; `of` is the event time where nothing is said",
+        )
+        said, given = node.get("within"), node.get("of")
+        age = None if said is None else parse_duration(said.value)
+        if age is None or not known >= node.entries.keys():
+            self.fault(f"`{key}` wants a value, a list of values, or how old it may be", node.line, hint)
+            return None
+        of = self.scope.time if given is None else str(given.value)
+        other = None if of is None else self.scope.key_of(of, node.line, "a condition", self.key)
+        if of is None:
+            self.fault("the policy names no event time", node.line, "say `of: FIELD`")
+        if other is None or not self.reachable(other, node):
+            return None
+        for name in (key, other):
+            if self.scope.types.get(name, "timestamp") not in ("timestamp", "date"):
+                self.fault(f"`{name}` is no time, so that nothing is within it", node.line, hint)
+                return None
+        return TimeWithin(key, age, other)
+
+    def reachable(self, key: str, node: YamlNode) -> bool:
+        """Whether a field stands in the record, or in the same list element as the one that asks."""
+        asked = field_pointer(key)
+        own = None if self.key is None else field_pointer(self.key)
+        stars = () if own is None else own.stars
+        if asked is None or asked.stars == stars[: len(asked.stars)]:
+            return self.comparable(key, node)
+        hint = "a condition reads fields of the record, or of the same list element"
+        self.fault(f"the condition reads `{key}`, which stands in another list", node.line, hint)
+        return False
+
+    def comparable(self, key: str, node: YamlNode) -> bool:
+        """Whether a field has single values that can be compared."""
+        if self.scope.types.get(key) in ("list", "struct", "map"):
+            self.fault(f"the condition reads `{key}`, which is no single value", node.line)
+            return False
+        return True
+
+    def fault(self, message: str, line: int | None, hint: str = "") -> None:
+        """Takes down a fault of this condition."""
+        self.scope.faults.add("P016", message, line=line, key=self.key, hint=hint)
+
+
+# fmt: off
+UNKEYED_HASHES = frozenset({
+    "hash", "hashed", "md5", "sha", "sha1", "sha2", "sha224", "sha256", "sha384", "sha512", "sha3", "sha_256",
+    "sha_512", "blake2", "blake2b", "blake2s", "blake3", "crc32", "xxhash", "murmur", "murmur3", "digest", "checksum",
+    "fingerprint", "anonymize", "anonymise",
+})
+# fmt: on
+NO_HASH_REASON = (
+    "an unkeyed hash of an address, a phone number or a serial number is undone by hashing all of them; "
+    "`pseudonymize` is keyed"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TechniqueReader:
+    """Reads the steps of one field."""
+
+    scope: DeclaredNames
+    key: str
+
+    def treatment(self, node: YamlNode) -> Treatment | None:
+        """`drop`, or a chain of steps; None where a fault was taken down."""
+        return DROP if node.value == DROP else self.chain(node)
+
+    def chain(self, node: YamlNode) -> tuple[TechniqueStep, ...] | None:
+        """A chain of at least one step."""
+        items = node.items if node.is_list else (node,)
+        steps = [self.step(item) for item in items]
+        good = tuple(step for step in steps if step is not None)
+        if not items:
+            self.fault("P006", "an empty list of techniques", node.line, "say `drop`, or what becomes of the value")
+        return good if items and len(good) == len(steps) else None
+
+    def step(self, node: YamlNode) -> TechniqueStep | None:
+        """One technique: its word, or its word with parameters."""
+        if isinstance(node.value, str):
+            return self.named_technique(node.value, YamlNode({}, node.line), node.line)
+        if node.is_mapping and len(node.entries) == 1:
+            word, below = next(iter(node.entries.items()))
+            return self.named_technique(word, below, below.line)
+        hint = "several techniques are a list, applied in order" if node.is_mapping else ""
+        self.fault("P006", "a technique is a word, or a word with its parameters", node.line, hint)
+        return None
+
+    def named_technique(self, word: str, parameters: YamlNode, line: int | None) -> TechniqueStep | None:
+        """The technique of this word, with these parameters."""
+        if word == DROP:
+            self.fault("P006", "`drop` stands alone: no parameters, no chain", line)
+            return None
+        kind = TECHNIQUES.get(word)
+        if kind is None:
+            self.add_unknown_technique(word, line)
+            return None
+        node = _parameters_by_name(kind, parameters)
+        if node is None:
+            self.fault("P013", f"`{word}` wants its parameters by name", line, ", ".join(_parameter_names(kind)))
+            return None
+        context = {"folder": self.scope.folder}
+        shape = MappingShape(f"`{word}`", key=self.key, code="P013", parameters=True, context=context)
+        return read_mapping(kind, node, self.scope.faults, shape)
+
+    def add_unknown_technique(self, word: str, line: int | None) -> None:
+        """The fault for a word that is no technique; hashes get an explanation."""
+        if word.lower().replace("-", "_") in UNKEYED_HASHES:
+            self.fault("P012", f"there is no `{word}`: {NO_HASH_REASON}", line, "did you mean `pseudonymize`?")
+            return
+        self.fault("P011", f"there is no technique `{word}`", line, did_you_mean(word, [*TECHNIQUES, DROP]))
+        return
+
+    def fault(self, code: str, message: str, line: int | None, hint: str = "") -> None:
+        """Takes down a fault of this field."""
+        self.scope.faults.add(code, message, line=line, key=self.key, hint=hint)
+
+
+def _parameters_by_name(kind: type[BaseModel], node: YamlNode) -> YamlNode | None:
+    """Parameters as a mapping: nothing is an empty one, and a lone value is the only (required) parameter."""
+    if node.is_mapping:
+        return node
+    if node.value is None:
+        return YamlNode({}, node.line)
+    main = main_parameter(kind)
+    return None if main is None else YamlNode({main: node}, node.line)
+
+
+def main_parameter(kind: type[BaseModel]) -> str | None:
+    """The parameter that a lone value stands for: the only required one, else the only one; None where that is not clear."""
+    every = [info.alias or name for name, info in kind.model_fields.items()]
+    required = [info.alias or name for name, info in kind.model_fields.items() if info.is_required()]
+    if len(required) == 1:
+        return required[0]
+    return every[0] if len(every) == 1 else None
+
+
+def _parameter_names(kind: type[BaseModel]) -> list[str]:
+    return [info.alias or name for name, info in kind.model_fields.items()]

@@ -1,0 +1,79 @@
+"""Receipts: what a run read, dropped, generalized, suppressed, wrote and removed; signed, and chained per output.
+
+canonical  canonical JSON (RFC 8785), digests, times, run ids
+parts      the parts of a receipt, in the order of its JSON
+receipt    Receipt: balance, summary for people, JSON, signature
+chain      the chain of an output's receipts, files in force, void runs
+"""
+
+from __future__ import annotations
+
+from minimize.receipts.canonical import canonical_json, new_run_id, sha256_text, time_text
+from minimize.receipts.chain import (
+    check_chain,
+    check_file_history,
+    files_in_force,
+    files_with_companions,
+    paths_in_force_below,
+    quarantine_files_in_force,
+    retained_sketches,
+)
+from minimize.receipts.parts import (
+    ANNOTATING_KINDS,
+    AuditHead,
+    BackfillRef,
+    CompanionFile,
+    DigestRef,
+    FieldReceipt,
+    FileRef,
+    GatedRows,
+    InputFile,
+    LedgerAdoption,
+    PolicyRef,
+    QuarantineEntry,
+    ReceiptApproval,
+    ReceiptFile,
+    ReceiptKind,
+    ReceivedFrom,
+    RowCounts,
+    RunOrigin,
+    Signature,
+    WrittenOutput,
+)
+from minimize.receipts.receipt import RECEIPT_FORMAT, Receipt
+
+__all__ = [
+    "ANNOTATING_KINDS",
+    "RECEIPT_FORMAT",
+    "AuditHead",
+    "BackfillRef",
+    "CompanionFile",
+    "DigestRef",
+    "FieldReceipt",
+    "FileRef",
+    "GatedRows",
+    "InputFile",
+    "LedgerAdoption",
+    "PolicyRef",
+    "QuarantineEntry",
+    "Receipt",
+    "ReceiptApproval",
+    "ReceiptFile",
+    "ReceiptKind",
+    "ReceivedFrom",
+    "RowCounts",
+    "RunOrigin",
+    "Signature",
+    "WrittenOutput",
+    "canonical_json",
+    "check_chain",
+    "check_file_history",
+    "files_in_force",
+    "files_with_companions",
+    "new_run_id",
+    "paths_in_force_below",
+    "quarantine_files_in_force",
+    "retained_sketches",
+    "sha256_text",
+    "time_text",
+]

@@ -1,0 +1,48 @@
+"""Canonical form of receipts: times, digests, run ids, and the canonical bytes of JSON (RFC 8785)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import rfc8785
+
+RUN_ID_PATTERN: Final = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{12}")
+
+
+def new_run_id(started: datetime, suffix: str | None = None) -> str:
+    """An id that sorts by the second it was made in and never comes twice; safe as a file's name.
+
+    Takes the run's start (aware) and, where it must be known beforehand, the 12 hexadecimal digits at its end.
+
+    >>> new_run_id(datetime(2026, 11, 25, 8, 30, tzinfo=UTC), "0123456789ab")
+    '20261125T083000Z-0123456789ab'
+    """
+    return f"{started.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(6) if suffix is None else suffix}"
+
+
+def time_text(time: datetime) -> str:
+    """An aware time in UTC; fractions only where there are any.
+
+    >>> time_text(datetime(2026, 11, 25, tzinfo=UTC))
+    '2026-11-25T00:00:00Z'
+    """
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def sha256_text(content: bytes) -> str:
+    """The digest of these bytes as receipts write it: `sha256:` and hexadecimal digits."""
+    return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+def canonical_json(document: Mapping[str, Any]) -> bytes:
+    """The canonical bytes of a JSON object (RFC 8785): one text for one meaning.
+
+    >>> canonical_json({"b": 1, "a": "é"}).decode()
+    '{"a":"é","b":1}'
+    """
+    return bytes(rfc8785.dumps(document))

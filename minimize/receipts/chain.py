@@ -1,0 +1,183 @@
+"""Chain of an output's receipts: its checks, the files in force, void runs.
+
+The chain is gapless from 1; each receipt has the digest of the one before, is signed, and balances. The files in force are the
+files of the output after all receipts are applied in order. A receipt of kind `void` declares that a run does not count any
+more; its files stay in force until its dates are run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import chain, pairwise
+from typing import Final
+
+from minimize.errors import Finding, VerificationError
+from minimize.keys import Verifier
+from minimize.receipts.parts import ANNOTATING_KINDS, CompanionFile, FileRef, ReceiptFile, WrittenOutput
+from minimize.receipts.receipt import Receipt, imbalances
+
+
+def check_chain(receipts: Iterable[Receipt], verifier: Verifier, *, earlier: Sequence[Receipt] = ()) -> list[Finding]:
+    """What is wrong with the chain: V002 sequence, V003 previous, V004 signature, V005 balance. Empty where nothing is.
+
+    `earlier` are the receipts before these, by sequence. Only their sequence and digests are checked: as each receipt carries the
+    digest of the one before, the signature of the first of these vouches for them.
+    """
+    chain = sorted(receipts, key=lambda receipt: receipt.sequence)
+    findings = [*_sequence_findings([*earlier, *chain]), *_digest_findings([*earlier, *chain])]
+    for receipt in chain:
+        findings.extend(_signature_findings(receipt, verifier))
+        findings.extend(
+            Finding("V005", f"does not balance: {fault}", file=_receipt_path(receipt)) for fault in imbalances(receipt)
+        )
+    return findings
+
+
+def _sequence_findings(chain: list[Receipt]) -> Iterator[Finding]:
+    for expected, receipt in enumerate(chain, start=1):
+        if receipt.sequence != expected:
+            message = f"has sequence {receipt.sequence} where {expected} is due: a receipt is missing or doubled"
+            yield Finding("V002", message, file=_receipt_path(receipt))
+            return
+
+
+def _digest_findings(chain: list[Receipt]) -> Iterator[Finding]:
+    if chain and chain[0].previous is not None:
+        yield Finding("V003", "names a receipt before it, and there is none", file=_receipt_path(chain[0]))
+    for before, receipt in pairwise(chain):
+        if receipt.previous != before.digest:
+            yield Finding("V003", "does not carry the digest of the receipt before it", file=_receipt_path(receipt))
+
+
+def _signature_findings(receipt: Receipt, verifier: Verifier) -> Iterator[Finding]:
+    try:
+        receipt.verify(verifier)
+    except VerificationError as error:
+        yield Finding("V004", error.message, file=_receipt_path(receipt))
+
+
+def _receipt_path(receipt: Receipt) -> str:
+    return f"runs/{receipt.run_id}/receipt.json"
+
+
+def files_in_force(receipts: Iterable[Receipt]) -> dict[str, list[ReceiptFile]]:
+    """Per output name the files that stand, by path. A name that any receipt wrote is there, even without files."""
+    standing: dict[str, dict[str, ReceiptFile]] = {}
+    for receipt in _by_sequence(receipts):
+        gone = {file.path for file in _removed_files(receipt)}
+        for files in standing.values():
+            for path in gone & files.keys():
+                del files[path]
+        for name, output in receipt.outputs.items():
+            standing.setdefault(name, {}).update({file.path: file for file in files_with_companions(output)})
+    return {name: sorted(files.values(), key=lambda file: file.path) for name, files in standing.items()}
+
+
+def files_with_companions(output: WrittenOutput) -> list[ReceiptFile]:
+    """The files that were written under one name, each with its index and its sketches if it has them."""
+    indexes = {each.of: FileRef(each.path, each.digest) for each in output.index or ()}
+    sketches = {each.of: FileRef(each.path, each.digest) for each in output.sketches or ()}
+    return [replace(file, index=indexes.get(file.path), sketches=sketches.get(file.path)) for file in output.files]
+
+
+def quarantine_files_in_force(receipts: Iterable[Receipt]) -> list[ReceiptFile]:
+    """The quarantine files that stand, by path."""
+    standing: dict[str, ReceiptFile] = {}
+    for receipt in _by_sequence(receipts):
+        for file in _removed_files(receipt):
+            standing.pop(file.path, None)
+        standing.update({file.path: file for file in receipt.quarantine.files})
+    return sorted(standing.values(), key=lambda file: file.path)
+
+
+def retained_sketches(receipts: Iterable[Receipt]) -> list[CompanionFile]:
+    """The sketches that outlive their files, by path: those of tables that the pipeline no longer has."""
+    standing: dict[str, CompanionFile] = {}
+    for receipt in _by_sequence(receipts):
+        for file in _removed_files(receipt):
+            standing.pop(file.path, None)
+        standing.update({each.path: each for each in receipt.kept_sketches or ()})
+    return sorted(standing.values(), key=lambda each: each.path)
+
+
+def paths_in_force_below(receipts: Sequence[Receipt], folders: Iterable[str]) -> set[str]:
+    """The paths of the files that stand below these folders, quarantine and sketches without their file among them."""
+    below = tuple(f"{folder}/" for folder in folders)
+    files = [*chain.from_iterable(files_in_force(receipts).values()), *quarantine_files_in_force(receipts)]
+    paths = [*(file.path for file in files), *(each.path for each in retained_sketches(receipts))]
+    return {path for path in paths if path.startswith(below)}
+
+
+def check_file_history(receipts: Iterable[Receipt]) -> list[Finding]:
+    """V006: where the files of receipts contradict each other: a name used twice, a file replaced that does not stand."""
+    standing: dict[str, str] = {}
+    used: set[str] = set()
+    findings: list[Finding] = []
+    for receipt in _by_sequence(receipts):
+        absent = [file.path for file in _removed_files(receipt) if standing.pop(file.path, None) != file.digest]
+        findings += [_contradiction_finding(receipt, f"takes away {path}, which does not stand so") for path in absent]
+        again = [file.path for file in _written_files(receipt) if file.path in used]
+        findings += [_contradiction_finding(receipt, f"writes {path}, a name that was used before") for path in again]
+        standing.update({file.path: file.digest for file in _written_files(receipt)})
+        standing.update({each.path: each.digest for each in receipt.kept_sketches or ()})
+        used |= {file.path for file in _written_files(receipt)}
+    return findings
+
+
+def _contradiction_finding(receipt: Receipt, message: str) -> Finding:
+    return Finding("V006", message, file=f"runs/{receipt.run_id}/receipt.json")
+
+
+def _removed_files(receipt: Receipt) -> tuple[FileRef, ...]:
+    return (*receipt.replaces, *receipt.removes)
+
+
+def _written_files(receipt: Receipt) -> Iterator[ReceiptFile]:
+    for output in receipt.outputs.values():
+        yield from output.files
+    yield from receipt.quarantine.files
+
+
+def _by_sequence(receipts: Iterable[Receipt]) -> list[Receipt]:
+    return sorted(receipts, key=lambda receipt: receipt.sequence)
+
+
+VOID_KIND: Final = "void"
+VOIDABLE_KINDS: Final = frozenset({"run", "replay", "expire"})
+"""The kinds of receipt that can be declared void. What a retraction, correction or deletion did is not taken back."""
+
+
+def void_run_ids(receipts: Iterable[Receipt]) -> frozenset[str]:
+    """The ids of the runs that do not count."""
+    return frozenset(receipt.voids for receipt in receipts if receipt.voids is not None)
+
+
+def effective_receipts(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
+    """The receipts that count, by sequence: without runs that are void, and without receipts that only record a decision."""
+    all_ = list(receipts)
+    gone = void_run_ids(all_)
+    found = (receipt for receipt in all_ if receipt.kind not in ANNOTATING_KINDS and receipt.run_id not in gone)
+    return tuple(sorted(found, key=lambda receipt: receipt.sequence))
+
+
+def check_voids(receipts: Iterable[Receipt]) -> Iterator[Finding]:
+    """V006: a void receipt that names no earlier run that can be void, names one again, or changes files."""
+    known: dict[str, str] = {}
+    for receipt in sorted(receipts, key=lambda receipt: receipt.sequence):
+        if receipt.kind == VOID_KIND or receipt.voids is not None:
+            fault = _void_fault(receipt, known)
+            if fault:
+                yield Finding("V006", fault, file=f"runs/{receipt.run_id}/receipt.json")
+            known.pop(receipt.voids or "", None)
+        known[receipt.run_id] = receipt.kind
+
+
+def _void_fault(receipt: Receipt, known: dict[str, str]) -> str:
+    if receipt.kind != VOID_KIND or receipt.voids is None or not receipt.reason:
+        return "declares a run void without being a void receipt with a run and a reason"
+    if known.get(receipt.voids) not in VOIDABLE_KINDS:
+        return f"declares {receipt.voids} void, which no earlier receipt that counts is"
+    if receipt.outputs or receipt.replaces or receipt.removes or receipt.quarantine.files:
+        return "is a void receipt and changes files"
+    return ""

@@ -1,0 +1,394 @@
+"""Receipt of one change to an output: counts, digests and key ids; no values.
+
+Top to bottom: whether its numbers balance; summary for people, as text and HTML tables; the receipt, its JSON and signature.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import copy
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property, lru_cache
+from textwrap import wrap
+from typing import Annotated, Any, Final, Literal, Protocol, Self
+
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
+from pydantic import Field as Alias
+
+from minimize.errors import CheckFailed, OutputError, VerificationError
+from minimize.html_tables import html_fragment, html_paragraph, html_table
+from minimize.keys import Verifier
+from minimize.receipts.canonical import canonical_json, sha256_text
+from minimize.receipts.parts import (
+    OMIT_IF_NONE,
+    AuditHead,
+    BackfillRef,
+    CompanionFile,
+    DigestRef,
+    FieldReceipt,
+    FileRef,
+    GatedRows,
+    InputFile,
+    LedgerAdoption,
+    PolicyRef,
+    QuarantineEntry,
+    ReceiptKind,
+    ReceivedFrom,
+    RetractionSource,
+    RowCounts,
+    RunOrigin,
+    Signature,
+    WrittenOutput,
+    as_jsonable,
+)
+from minimize.text import count_noun, format_number
+
+
+def imbalances(receipt: Receipt) -> list[str]:
+    """What does not add up, in words and counts; empty where everything does."""
+    return [f"{what}: {left} is not {right}" for what, left, right in _equations(receipt) if left != right] + [
+        f"{what} is below zero" for what, count in _all_counts(receipt) if count < 0
+    ]
+
+
+def _equations(receipt: Receipt) -> Iterator[tuple[str, int, int]]:
+    rows, gated, quarantine = receipt.rows, receipt.gated_by, receipt.quarantine
+    fates = rows.written + rows.gated + rows.quarantined + rows.suppressed + rows.deduplicated
+    yield "rows.read and the fates of rows", rows.read, fates
+    yield "rows.gated and gated_by", rows.gated, sum(gated.reasons.values())
+    yield "rows.quarantined and quarantine.rows", rows.quarantined, quarantine.rows
+    yield "quarantine.rows and by_code", quarantine.rows, sum(quarantine.by_code.values())
+    if quarantine.files:
+        yield "quarantine.rows and its files", quarantine.rows, sum(file.rows for file in quarantine.files)
+    for name, output in receipt.outputs.items():
+        yield f"the rows of {name} and its files", output.rows, sum(file.rows for file in output.files)
+    if "records" in receipt.outputs:
+        yield "rows.written and the records output", rows.written, receipt.outputs["records"].rows
+    if receipt.inputs:
+        yield "rows.read and the inputs", rows.read, sum(each.rows for each in receipt.inputs)
+
+
+def _all_counts(receipt: Receipt) -> Iterator[tuple[str, int]]:
+    rows = receipt.rows
+    for name in ("read", "written", "gated", "quarantined", "suppressed", "deduplicated"):
+        yield f"rows.{name}", getattr(rows, name)
+    for name, count in receipt.gated_by.reasons.items():
+        yield f"gated_by.{name}", count
+    for code, count in receipt.quarantine.by_code.items():
+        yield f"quarantine.by_code.{code}", count
+
+
+_OUTCOMES = ("written", "gated", "quarantined", "suppressed", "deduplicated")
+_LABEL_WIDTH = 24
+_SUMMARY_WIDTH = 100
+FIGURES_UNCHANGED = "it could not be counted anew, or the change would give a few subjects away"
+"""Why an aggregate keeps figures though records behind it are gone."""
+
+
+def receipt_summary(receipt: Receipt, width: int = _SUMMARY_WIDTH) -> str:
+    """What happened, as lines of text without a newline at the end: what was dropped, gated, generalized, suppressed."""
+    labelled = [(label, text) for label, text in _summary_lines(receipt) if text]
+    return "\n".join([_title(receipt), *(_wrapped_line(label, text, width) for label, text in labelled)])
+
+
+def receipt_html(receipt: Receipt) -> str:
+    """What happened, as tables; every text in them is escaped."""
+    return html_fragment(
+        html_paragraph(_title(receipt)),
+        html_table(
+            "rows",
+            ("read", *_OUTCOMES),
+            [[format_number(getattr(receipt.rows, name)) for name in ("read", *_OUTCOMES)]],
+            0,
+        ),
+        html_table(
+            "why, and what nobody declared",
+            ("", "rows"),
+            [[what, format_number(n)] for what, n in _row_causes(receipt)],
+            1,
+        ),
+        html_table(
+            "fields",
+            ("field", "did", "values", "changed", "gated", "unparsable", "dropped"),
+            [[name, *_field_cells(each)] for name, each in receipt.fields.items()],
+            2,
+        ),
+        html_table(
+            "outputs",
+            ("output", "category", "rows", "files", "groups suppressed"),
+            [[name, *_output_cells(each)] for name, each in receipt.outputs.items()],
+            2,
+        ),
+    )
+
+
+def _title(receipt: Receipt) -> str:
+    dates = f" for {', '.join(receipt.dates)}" if receipt.dates else ""
+    return f"{receipt.pipeline}: {receipt.kind} {receipt.run_id}{dates}, purpose {receipt.purpose}"
+
+
+def _summary_lines(receipt: Receipt) -> Iterable[tuple[str, str]]:
+    rows = receipt.rows
+    counts = {name: getattr(rows, name) for name in _OUTCOMES}
+    fates = " + ".join(f"{format_number(count)} {name}" for name, count in counts.items() if count or name == "written")
+    yield "rows", f"{format_number(rows.read)} read = {fates}"
+    yield "rows gated by", _named_counts(_gate_reasons(receipt))
+    yield "quarantined as", _named_counts(receipt.quarantine.by_code.items())
+    fields = receipt.fields
+    yield "dropped", ", ".join(name for name, each in fields.items() if each.did == "drop")
+    yield "undeclared, dropped", _named_counts(receipt.undeclared.items())
+    yield "values gated", _field_counts(fields, "gated")
+    yield "values dropped by case", _field_counts(fields, "dropped")
+    yield (
+        "generalized",
+        ", ".join(f"{name} ({_techniques_text(each)})" for name, each in fields.items() if _is_treated(each)),
+    )
+    yield "could not be treated", _field_counts(fields, "unparsable")
+    yield "kept as they are", ", ".join(name for name, each in fields.items() if each.did == "keep")
+    for name, output in receipt.outputs.items():
+        yield name, _output_line(output)
+    for name, dates in (receipt.stays or {}).items():
+        yield name, f"keeps figures for {', '.join(dates) or 'all'}: {FIGURES_UNCHANGED}"
+
+
+def _field_counts(fields: Mapping[str, FieldReceipt], what: str) -> str:
+    found = [(name, getattr(each, what), each.values) for name, each in fields.items()]
+    return ", ".join(
+        f"{name} {format_number(count)} of {format_number(values or 0)}" for name, count, values in found if count
+    )
+
+
+def _is_treated(each: FieldReceipt) -> bool:
+    return each.did not in ("drop", "keep")
+
+
+def _wrapped_line(label: str, text: str, width: int) -> str:
+    indent = " " * (_LABEL_WIDTH + 2)
+    lines = wrap(text, width - len(indent), break_long_words=False, break_on_hyphens=False)
+    return "\n".join(
+        [
+            f"  {label:<{_LABEL_WIDTH}}{lines[0]}" if len(label) < _LABEL_WIDTH else f"  {label} {lines[0]}",
+            *(indent + each for each in lines[1:]),
+        ]
+    )
+
+
+def _gate_reasons(receipt: Receipt) -> list[tuple[str, int]]:
+    return list(receipt.gated_by.reasons.items())
+
+
+def _row_causes(receipt: Receipt) -> Iterable[tuple[str, int]]:
+    yield from ((f"gated by {name}", count) for name, count in _gate_reasons(receipt) if count)
+    yield from ((f"quarantined as {code}", count) for code, count in receipt.quarantine.by_code.items())
+    yield from ((f"undeclared {name}, dropped", count) for name, count in receipt.undeclared.items())
+
+
+def _named_counts(counts: Iterable[tuple[str, int]]) -> str:
+    return ", ".join(f"{name} {format_number(count)}" for name, count in counts if count)
+
+
+def _output_line(output: WrittenOutput) -> str:
+    text = f"{count_noun(output.rows, 'row')} in {count_noun(len(output.files), 'file')}, {output.category}"
+    if output.groups_suppressed:
+        text += f"; {count_noun(output.groups_suppressed, 'group')} suppressed ({count_noun(output.rows_suppressed or 0, 'row')})"
+    text += f"; {count_noun(output.deferred, 'row')} deferred" if output.deferred else ""
+    return text + (f"; {format_number(output.too_late)} too late" if output.too_late else "")
+
+
+def _techniques_text(each: FieldReceipt) -> str:
+    return each.did if isinstance(each.did, str) else " → ".join(each.did)
+
+
+def _field_cells(each: FieldReceipt) -> list[str]:
+    values = "not counted" if each.values is None else format_number(each.values)
+    return [
+        _techniques_text(each),
+        values,
+        *(format_number(n) for n in (each.changed, each.gated, each.unparsable, each.dropped)),
+    ]
+
+
+def _output_cells(output: WrittenOutput) -> list[str]:
+    suppressed = "" if output.groups_suppressed is None else format_number(output.groups_suppressed)
+    return [output.category, format_number(output.rows), format_number(len(output.files)), suppressed]
+
+
+RECEIPT_FORMAT: Final = 1
+
+
+_SIGNATURE_KEYS: Final = {part.name for part in fields(Signature)}
+"""Nothing else may stand in a signature: it is the one place that is not signed."""
+
+
+class Signer(Protocol):
+    """Who signs: a keyring."""
+
+    def sign(self, content: bytes) -> tuple[str, bytes]:
+        """The id of the signing key, and its signature over the content."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Receipt:
+    """What one run (or expiry, correction, deletion …) did to an output.
+
+    sequence   1 for the first receipt of an output, one more for each that follows
+    previous   the digest of the receipt before; None for the first
+    plan       the digest of the plan's canonical form
+    replaces   files that this one's files stand in for
+    removes    files that are gone without another in their place
+    skipped    batch dates that were left alone, and why (`shrunk`: files that were read before are gone;
+               `stopped`: too much in quarantine; the guide names them all)
+    voids      the run that a receipt of kind `void` declares not to count
+    reason     why, in the operator's words
+    origin     where pipeline, input and settings lay, relative to the output folder, as far as that may be told
+    backfill   the backfill that the run was part of
+    retention  the policy whose retention was applied, where files keep the one that they were written under
+    stays      aggregates that stand as they were though records behind them are gone: per name the dates
+    kept_sketches  sketches whose files this one removes, because the pipeline no longer has their table
+    from_      what a retraction was made from (`from` in JSON)
+    files      digests of what stands beside the receipt (`policy.yaml`, `pipeline.yaml`, `columns.md`, hierarchies), by name
+    audit      the ledger's audit log as it was then; absent where the change was told to no ledger
+    erasures   the sealed list of erasures that was used; absent where nobody was erased
+    received   the third party that sent the records, and what was asked about it; absent for records of our own
+    adopts     why an output is continued with the ledger that `audit` names
+    """
+
+    receipt: Literal[1] = RECEIPT_FORMAT
+    kind: ReceiptKind = "run"
+    run_id: str
+    sequence: int
+    previous: str | None = None
+    pipeline: str
+    purpose: str
+    engine: str
+    at: AwareDatetime
+    at_given: bool = False
+    started: AwareDatetime
+    finished: AwareDatetime
+    dates: tuple[str, ...] = ()
+    policy: PolicyRef
+    plan: DigestRef
+    settings: DigestRef | None = None
+    keys: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    inputs: tuple[InputFile, ...] = ()
+    rows: RowCounts = field(default_factory=RowCounts)
+    gated_by: GatedRows = field(default_factory=GatedRows)
+    fields: Mapping[str, FieldReceipt] = field(default_factory=dict)
+    undeclared: Mapping[str, int] = field(default_factory=dict)
+    outputs: Mapping[str, WrittenOutput] = field(default_factory=dict)
+    replaces: tuple[FileRef, ...] = ()
+    removes: tuple[FileRef, ...] = ()
+    quarantine: QuarantineEntry = field(default_factory=QuarantineEntry)
+    skipped: Mapping[str, str] | None = field(default=None, metadata=OMIT_IF_NONE)
+    backfill: BackfillRef | None = field(default=None, metadata=OMIT_IF_NONE)
+    retention: PolicyRef | None = field(default=None, metadata=OMIT_IF_NONE)
+    stays: Mapping[str, tuple[str, ...]] | None = field(default=None, metadata=OMIT_IF_NONE)
+    kept_sketches: tuple[CompanionFile, ...] | None = field(default=None, metadata=OMIT_IF_NONE)
+    from_: Annotated[RetractionSource | None, Alias(alias="from")] = field(default=None, metadata=OMIT_IF_NONE)
+    voids: str | None = field(default=None, metadata=OMIT_IF_NONE)
+    reason: str | None = field(default=None, metadata=OMIT_IF_NONE)
+    files: Mapping[str, str] = field(default_factory=dict)
+    origin: RunOrigin | None = field(default=None, metadata=OMIT_IF_NONE)
+    audit: AuditHead | None = field(default=None, metadata=OMIT_IF_NONE)
+    erasures: DigestRef | None = field(default=None, metadata=OMIT_IF_NONE)
+    received: ReceivedFrom | None = field(default=None, metadata=OMIT_IF_NONE)
+    adopts: LedgerAdoption | None = field(default=None, metadata=OMIT_IF_NONE)
+    signature: Signature | None = None
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Receipt:
+        """The receipt that this JSON says. What a later version added is kept: digest and signature cover it.
+
+        Raises OutputError where it is no receipt.
+        """
+        parsed = _parse_receipt(text)
+        if parsed is None:
+            raise OutputError("this is no receipt that this version can read")
+        raw, receipt, digest = parsed
+        object.__setattr__(receipt, "_raw", raw)
+        object.__setattr__(receipt, "digest", digest)  # known already: canonical JSON is the costly part of it
+        return receipt
+
+    def as_json(self) -> dict[str, Any]:
+        """The receipt as the JSON object of its file; as it was read, where it was read."""
+        raw = getattr(self, "_raw", None)
+        return as_jsonable(self) if raw is None else copy.deepcopy(raw)
+
+    def to_json(self) -> str:
+        """The text of `receipt.json`."""
+        return json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n"
+
+    @cached_property
+    def digest(self) -> str:
+        """`sha256:` of the canonical bytes, signature included: the `previous` of the next receipt."""
+        return sha256_text(canonical_json(self.as_json()))
+
+    def check(self) -> None:
+        """Raises CheckFailed where the receipt does not balance."""
+        faults = imbalances(self)
+        if faults:
+            raise CheckFailed(f"the receipt of {self.run_id} does not balance: {'; '.join(faults)}")
+
+    def with_signature(self, signer: Signer) -> Self:
+        """The receipt with its signature. Raises CheckFailed where it does not balance, KeyringError without a signing key."""
+        self.check()
+        key, value = signer.sign(self._unsigned())
+        return replace(self, signature=Signature("ed25519", key, base64.b64encode(value).decode("ascii")))
+
+    def verify(self, verifier: Verifier) -> None:
+        """Raises VerificationError where the signature is missing or not one of the verifier's."""
+        value = _decode_signature(self.signature)
+        if self.signature is None or value is None or set(self.as_json()["signature"]) != _SIGNATURE_KEYS:
+            raise VerificationError(f"the receipt of {self.run_id} is not signed")
+        if not verifier.verify_signature(self._unsigned(), value, self.signature.key):
+            raise VerificationError(f"the signature of the receipt of {self.run_id} is not by a key that is known here")
+
+    def summary(self, width: int = 100) -> str:
+        """What happened, as a few lines for people, of at most so many characters where words allow."""
+        return receipt_summary(self, width)
+
+    def __repr__(self) -> str:
+        return (
+            f"Receipt({self.kind} {self.run_id} of {self.pipeline}, sequence {self.sequence}, {self.rows.written} rows)"
+        )
+
+    def _unsigned(self) -> bytes:
+        return canonical_json({key: value for key, value in self.as_json().items() if key != "signature"})
+
+    def _repr_html_(self) -> str:
+        return receipt_html(self)
+
+
+@lru_cache(maxsize=512)
+def _parse_receipt(text: str | bytes) -> tuple[dict[str, Any], Receipt, str] | None:
+    try:
+        raw = json.loads(text, object_pairs_hook=_unique_keys)
+        digest = sha256_text(canonical_json(raw))
+        return raw, _receipt_adapter().validate_json(json.dumps(raw), strict=True), digest
+    except (ValueError, ValidationError, RecursionError):
+        return None
+
+
+@lru_cache(maxsize=1)
+def _receipt_adapter() -> TypeAdapter[Receipt]:
+    return TypeAdapter(Receipt)
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) != len(pairs):
+        raise ValueError("a key stands twice")
+    return dict(pairs)
+
+
+def _decode_signature(signature: Signature | None) -> bytes | None:
+    if signature is None or signature.algorithm != "ed25519":
+        return None
+    try:
+        return base64.b64decode(signature.value, validate=True)
+    except (binascii.Error, ValueError):
+        return None

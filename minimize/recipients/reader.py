@@ -1,0 +1,334 @@
+"""Reader of a recipient's file: fields, functions, contract and head, and the checks between them.
+
+A field is a technique, or a mapping that says more. With `values:`, its last step turns values that are not listed into null.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+import pyarrow as pa
+
+from minimize.arrow.pointers import Pointer
+from minimize.policy.faults import did_you_mean
+from minimize.policy.fields import DECIMAL_PATTERN, FIELD_TYPES, overlapping_fields, read_duration
+from minimize.policy.mapping_reader import (
+    DeclaredNames,
+    MappingShape,
+    NodeReaders,
+    field_pointer,
+    keys_of_mapping,
+    read_mapping,
+)
+from minimize.policy.policy_reader import NAME_PATTERN, read_name
+from minimize.policy.purposes import check_purpose
+from minimize.policy.value_readers import TechniqueReader
+from minimize.policy.yaml_nodes import YamlNode
+from minimize.recipients.model import PASSTHROUGH, Contract, Function, Recipient, SharedField
+from minimize.sources.types import arrow_type
+from minimize.techniques import TECHNIQUES, Context, Technique, TechniqueResult, TechniqueStep, UnsupportedType
+from minimize.techniques.base import apply_per_distinct
+from minimize.techniques.map import Map
+
+
+class ListedValues(Map):
+    """A map that keeps the listed values. Any other value becomes null and counts as unparsable, as `map` alone would not.
+
+    >>> import pyarrow as pa
+    >>> from datetime import UTC, datetime
+    >>> listed = ListedValues(values={"assigned": "assigned"})
+    >>> listed.apply(pa.array(["assigned", "lost"]), Context("f", datetime.now(UTC))).untreated.to_pylist()
+    [False, True]
+    """
+
+    def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
+        """The listed values."""
+        return apply_per_distinct(values, self.values.get, pa.string())
+
+
+_DERIVED_KEYS = frozenset({"key", "passes", "line"})
+MAX_PROTOCOL: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class SharedFieldReader:
+    """Reads one field of a function."""
+
+    scope: DeclaredNames
+    key: str
+
+    def __call__(self, node: YamlNode) -> SharedField | None:
+        """The field; None where no field could be made of it. A lone technique, or a list of them, is its `do`."""
+        pointer = field_pointer(self.key)
+        if pointer is None or pointer.top == "date":
+            hint = "a column's name, or a JSON Pointer such as /apps/*/name; `date` is the name of a partition"
+            self.fault("P015", f"`{self.key}` cannot name a field", node.line, hint)
+            return None
+        whole = node if self.is_whole(node) else YamlNode({"do": node}, node.line)
+        field = read_mapping(SharedField, whole, self.scope.faults, self.shape(whole))
+        if field is None:
+            return None
+        self.check(field, whole)
+        return self.with_values(field, whole)
+
+    def is_whole(self, node: YamlNode) -> bool:
+        """Whether a mapping says what the field is, and not only its technique."""
+        alone = len(node.entries) == 1 and next(iter(node.entries)) in TECHNIQUES
+        return node.is_mapping and not alone
+
+    def shape(self, node: YamlNode) -> MappingShape:
+        """How the mapping of a field is read."""
+        said = node.get("do")
+        given: dict[str, Any] = {
+            "key": self.key,
+            "line": node.line,
+            "passes": said is not None and said.value == PASSTHROUGH,
+        }
+        readers = {"type": self.type_, "do": self.do, "values": self.values, "protocol": self.protocol}
+        return MappingShape("a shared field", readers, given, given, hidden=_DERIVED_KEYS, key=self.key)
+
+    def type_(self, node: YamlNode) -> str | None:
+        """The word for its type."""
+        text = str(node.value)
+        if (text != "decimal" and text in FIELD_TYPES) or (re.fullmatch(DECIMAL_PATTERN, text) and _is_type_name(text)):
+            return text
+        self.fault("P007", f"`{text}` is no type", node.line, did_you_mean(text, FIELD_TYPES))
+        return None
+
+    def do(self, node: YamlNode) -> Any:
+        """Drop, pass through, or a chain of steps."""
+        return "drop" if node.value == PASSTHROUGH else TechniqueReader(self.scope, self.key).treatment(node)
+
+    def values(self, node: YamlNode) -> tuple[str, ...] | None:
+        """The only values that the field may have."""
+        if node.is_list and node.items and all(isinstance(item.value, str) for item in node.items):
+            found = tuple(str(item.value) for item in node.items)
+            if len(set(found)) == len(found):
+                return found
+        self.fault("P006", "`values` wants a list of texts, each of them once", node.line)
+        return None
+
+    def protocol(self, node: YamlNode) -> int | None:
+        """A version of the recipient's protocol."""
+        if isinstance(node.value, int) and not isinstance(node.value, bool) and 1 <= node.value <= MAX_PROTOCOL:
+            return node.value
+        self.fault("P006", "`protocol` wants a whole number from 1", node.line)
+        return None
+
+    def with_values(self, field: SharedField, node: YamlNode) -> SharedField:
+        """The field whose last step lets through its listed values only."""
+        if not field.values or not field.chain:
+            if field.values and field.passes:
+                self.fault("T008", "the values of a secret cannot be listed", node.line, "leave `values` out")
+            return field
+        if _chain_type(field.chain, field.type) not in (None, pa.string()):
+            self.fault("T008", "`values` lists texts, and the field leaves as another type", node.line)
+            return field
+        step = ListedValues(values={value: value for value in field.values})
+        return field.model_copy(update={"do": (*field.chain, step)})
+
+    def check(self, field: SharedField, node: YamlNode) -> None:
+        """What must hold between the parts of one field."""
+        if field.role == "secret" and field.chain:
+            hint = "`drop`, or `pass_through` where a connector hands it on"
+            self.fault("P014", "a secret is never stored, in whatever form", node.line, hint)
+        if field.passes and field.role != "secret":
+            self.fault("T003", "only a secret passes through", node.line, "say `role: secret`, or a technique")
+        self.check_chain(field.chain, field.type, node.line)
+
+    def check_chain(self, chain: tuple[TechniqueStep, ...], word: str, line: int | None) -> None:
+        """Each step must take what the one before gives, and treat a value as soon as it sees it."""
+        type_ = arrow_type(word)
+        for step in chain:
+            if not isinstance(step, Technique):
+                hint = "what is shared is treated batch by batch"
+                self.fault("T004", f"`{step.name}` must see everything first", line, hint)
+                return
+            refused = None
+            try:
+                type_ = step.gives(type_)
+            except UnsupportedType as error:
+                refused = error.takes
+            if refused is not None:
+                self.fault("P101", f"`{step.name}` does not take {type_}", line, f"it takes {', '.join(refused)}")
+                return
+
+    def fault(self, code: str, message: str, line: int | None, hint: str = "") -> None:
+        """Takes down a fault of this field."""
+        self.scope.faults.add(code, message, line=line, key=self.key, hint=hint)
+
+
+def field_keys() -> tuple[str, ...]:
+    """The keys that the mapping of a field may have."""
+    return keys_of_mapping(SharedField, MappingShape("", hidden=_DERIVED_KEYS))
+
+
+def _chain_type(chain: tuple[TechniqueStep, ...], word: str) -> pa.DataType | None:
+    """The type that a chain gives; None if a step does not take what it gets, which is a fault of its own."""
+    type_ = arrow_type(word)
+    try:
+        for step in chain:
+            type_ = step.gives(type_)
+    except UnsupportedType:
+        return None
+    return type_
+
+
+def _is_type_name(text: str) -> bool:
+    try:
+        arrow_type(text)
+    except ValueError:
+        return False
+    return True
+
+
+MAX_VERSION: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientReader:
+    """Reads one recipient; `house` are the purposes that the house adds, `given` what only the loader knows."""
+
+    scope: DeclaredNames
+    house: tuple[str, ...]
+    given: dict[str, Any]
+
+    def __call__(self, root: YamlNode) -> Recipient | None:
+        """The recipient, with stand-ins where there are faults; None where there is nothing to stand on."""
+        readers: NodeReaders = {
+            "recipient": lambda node: read_name(node, "recipient", self.scope),
+            "contract": self.contract,
+            "functions": self.functions,
+        }
+        stand_ins = {"recipient": "", "standing": "independent", "functions": {}}
+        shape = MappingShape("a recipient", readers, self.given, stand_ins, hidden=frozenset({"path", "digest"}))
+        found = read_mapping(Recipient, root, self.scope.faults, shape)
+        if found is not None:
+            self.check(found, root)
+        return found
+
+    def contract(self, node: YamlNode) -> Contract | None:
+        """What is agreed."""
+        scope = self.scope
+        readers: NodeReaders = {
+            "from": lambda below: read_date(below, scope, "from"),
+            "until": lambda below: read_date(below, scope, "until"),
+            "permitted_fields": lambda below: read_names(below, scope, "permitted_fields"),
+            "retention": lambda below: read_duration(below, scope, "retention"),
+            "deletes_within": lambda below: read_duration(below, scope, "deletes_within"),
+        }
+        shape = MappingShape("a contract", readers, aliases={"from": "from_"})
+        found = read_mapping(Contract, node, scope.faults, shape)
+        if found is not None and found.until is not None and found.until <= found.from_:
+            scope.faults.add(
+                "T005", "it ends before it begins", line=node.line, hint="`until` is the first day without it"
+            )
+        return found
+
+    def functions(self, node: YamlNode) -> dict[str, Function] | None:
+        """What the recipient is needed for; an empty mapping says: for nothing."""
+        if not node.is_mapping:
+            self.scope.faults.add("P006", "`functions` wants a mapping of names", line=node.line, hint="`{}` for none")
+            return None
+        found = {name: self.function(name, below) for name, below in node.entries.items()}
+        return {name: function for name, function in found.items() if function is not None}
+
+    def function(self, name: str, node: YamlNode) -> Function | None:
+        """One function."""
+        if not re.fullmatch(NAME_PATTERN, name):
+            hint = "a letter or _, then letters, digits, _ and -"
+            self.scope.faults.add("P015", f"`{name}` cannot name a function", line=node.line, hint=hint)
+        readers: NodeReaders = {
+            "purpose": self.purpose,
+            "text_version": self.version,
+            "requires": lambda below: read_names(below, self.scope, "requires"),
+            "aggregate": lambda below: read_name(below, "aggregate", self.scope),
+            "fields": self.fields,
+        }
+        given = {"name": name, "line": node.line}
+        shape = MappingShape(f"the function `{name}`", readers, given, hidden=frozenset({"name", "line"}))
+        found = read_mapping(Function, node, self.scope.faults, shape)
+        if found is not None and found.aggregate is not None:
+            self.check_aggregate(found, node)
+        return found
+
+    def check_aggregate(self, found: Function, node: YamlNode) -> None:
+        """What is about groups goes out, is aggregated, and has no secrets."""
+        if found.direction == "inbound" or found.must_be not in (None, "aggregated") or found.passing:
+            hint = "`direction: outbound`, `must_be: aggregated`, and no `pass_through`"
+            message = f"`{found.name}` is about an aggregate, and not like one"
+            self.scope.faults.add("T007", message, line=node.line, hint=hint)
+
+    def purpose(self, node: YamlNode) -> str | None:
+        """A purpose that may be had."""
+        word = str(node.value) if node.is_scalar else ""
+        return word if check_purpose(word, self.house, self.scope.faults, node.line) else None
+
+    def version(self, node: YamlNode) -> int | None:
+        """A whole number from 1."""
+        if isinstance(node.value, int) and not isinstance(node.value, bool) and 1 <= node.value <= MAX_VERSION:
+            return node.value
+        self.scope.faults.add("P006", "`text_version` wants a whole number from 1", line=node.line)
+        return None
+
+    def fields(self, node: YamlNode) -> dict[str, SharedField] | None:
+        """The fields, in the file's order, by key."""
+        if not node.entries:
+            self.scope.faults.add("P006", "`fields` wants a mapping of fields", line=node.line)
+            return None
+        found = {key: SharedFieldReader(self.scope, key)(below) for key, below in node.entries.items()}
+        self.check_places(node)
+        return {key: field for key, field in found.items() if field is not None}
+
+    def check_places(self, node: YamlNode) -> None:
+        """Each field has a place of its own: not that of another in another spelling, and not within another."""
+        places: dict[Pointer, str] = {}
+        for key, below in node.entries.items():
+            pointer = field_pointer(key)
+            if pointer is not None and places.setdefault(pointer, key) != key:
+                hint = f"it is `{places[pointer]}`"
+                self.scope.faults.add("P002", f"the field `{key}` stands twice", line=below.line, key=key, hint=hint)
+        for above, key in overlapping_fields(places):
+            self.scope.faults.add("P018", f"`{key}` stands within `{above}`", line=node.entries[key].line, key=key)
+
+    def check(self, found: Recipient, root: YamlNode) -> None:
+        """An agent names its entry on the list of subprocessors; nobody else has one."""
+        line = root.entries["standing"].line if "standing" in root.entries else root.line
+        if found.standing == "agent" and root.get("subprocessor") is None:
+            self.scope.faults.add("T001", "an agent names its entry on the list of subprocessors", line=line)
+        if (
+            found.standing == "independent"
+            and root.get("subprocessor") is not None
+            and root.get("standing") is not None
+        ):
+            hint = "say `standing: agent`, or leave `subprocessor` out"
+            self.scope.faults.add("T002", "an independent is no subprocessor", line=line, hint=hint)
+
+
+def read_date(node: YamlNode, scope: DeclaredNames, word: str) -> date | None:
+    """A day."""
+    if isinstance(node.value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", node.value):
+        found = _parse_or_none(date.fromisoformat, node.value)
+        if found is not None:
+            return found
+    scope.faults.add("P006", f"`{word}` wants a day", line=node.line, hint="YYYY-MM-DD")
+    return None
+
+
+def read_names(node: YamlNode, scope: DeclaredNames, word: str) -> tuple[str, ...] | None:
+    """A list of names, which may be empty."""
+    if node.is_list and all(isinstance(item.value, str) for item in node.items):
+        return tuple(str(item.value) for item in node.items)
+    scope.faults.add("P006", f"`{word}` wants a list of names", line=node.line)
+    return None
+
+
+def _parse_or_none(read: Callable[[str], date], text: str) -> date | None:
+    try:
+        return read(text)
+    except ValueError:
+        return None

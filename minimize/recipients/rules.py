@@ -1,0 +1,187 @@
+"""Rules that keep data from leaving or arriving: the parties, what must hold before any tenant is asked, and the refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from os import PathLike
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from minimize.errors import NotPermitted, RefusalReason
+from minimize.policy.faults import did_you_mean
+from minimize.recipients.load import Recipients, find_recipients, load_recipients
+from minimize.recipients.model import Direction, Function, Recipient
+
+RULE_CODES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "empty_manifest": "N001",
+        "not_in_manifest": "N002",
+        "direction": "N003",
+        "outside_manifest": "N004",
+        "no_contract": "N010",
+        "contract_not_in_force": "N011",
+        "no_transmission": "N012",
+        "outside_contract": "N013",
+        "not_listed": "N014",
+        "requires": "N015",
+        "no_connector": "N016",
+        "no_tenant": "N017",
+        "purpose": "N020",
+        "outside_policy": "N021",
+        "unaskable": "N022",
+        "no_consent": "N030",
+        "refused": "N031",
+        "withdrawn": "N032",
+        "expired": "N033",
+        "not_yet": "N034",
+        "other_text": "N035",
+        "other_purpose": "N036",
+        "other_standing": "N037",
+        "other_fields": "N038",
+        "no_explicit_consent": "N039",
+        "collection_off": "N040",
+        "incomplete": "N041",
+        "nothing_left": "N042",
+        "category": "N050",
+        "differs": "N051",
+        "consent_ended": "N052",
+        "threshold": "N053",
+    }
+)
+_TENANT_MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "no_consent": "no consent covers them",
+        "refused": "consent was refused",
+        "withdrawn": "consent was withdrawn",
+        "expired": "consent has expired",
+        "not_yet": "consent does not hold yet",
+        "other_text": "consent was given to another text",
+        "other_purpose": "consent was given for another purpose",
+        "other_standing": "consent was given when the recipient stood otherwise to us",
+        "other_fields": "consent does not cover these fields in this form",
+        "no_explicit_consent": "the recipient acts for itself, and no administrator explicitly agreed",
+    }
+)
+
+
+def rule_reason(
+    rule: str,
+    message: str,
+    *,
+    tenants: int | None = None,
+    rows: int | None = None,
+    fields: Sequence[str] = (),
+    hint: str = "",
+) -> RefusalReason:
+    """A reason by the name of its rule."""
+    return RefusalReason(rule, RULE_CODES[rule], message, tenants, rows, tuple(fields), hint)
+
+
+def tenant_reason(word: str, tenants: int, rows: int | None, *, independent: bool) -> RefusalReason:
+    """Why the rows of some tenants stay: the word that the consents have for it."""
+    lacking = word in ("none", "requested")
+    rule = ("no_explicit_consent" if independent else "no_consent") if lacking else word
+    return rule_reason(
+        rule,
+        _TENANT_MESSAGES[rule],
+        tenants=tenants,
+        rows=rows,
+        hint="minimize consent show; minimize consent why TENANT RECIPIENT FUNCTION",
+    )
+
+
+def refusal_error(
+    recipient: str, function: str, reasons: Sequence[RefusalReason], direction: Direction = "outbound"
+) -> NotPermitted:
+    """The error that lists them all."""
+    count, way = len(reasons), "go to" if direction == "outbound" else "be received from"
+    noun = "1 reason" if count == 1 else f"{count} reasons"
+    return NotPermitted(f"nothing may {way} {recipient} for {function}: {noun}", reasons=reasons)
+
+
+def payload_differs_error(what: str) -> NotPermitted:
+    """The error of a payload that is not what was declared."""
+    message = "the payload is not what was declared, and did not leave"
+    return NotPermitted(message, reasons=[rule_reason("differs", what)])
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Who is on the other side, for what, on which days: the day as of which it is asked, and today."""
+
+    recipients: Recipients
+    recipient: Recipient
+    function: str
+    direction: Direction
+    days: tuple[date, ...]
+
+    @property
+    def manifest(self) -> Function | None:
+        """What the manifest says of the function, in this direction."""
+        found = self.recipient.function(self.function)
+        return found if found is not None and found.direction == self.direction else None
+
+    def objections(self, existing: Collection[str]) -> Iterator[RefusalReason]:
+        """Every rule against anything going this way. `existing` names what is there of what functions require."""
+        yield from self._manifest()
+        yield from self._contract()
+        if not all(self.recipients.is_listed(self.recipient, day) for day in self.days):
+            hint = "an agent acts for us only while the list names it"
+            yield rule_reason(
+                "not_listed", f"{self.recipient.recipient} is not on the list of subprocessors", hint=hint
+            )
+        missing = [] if self.manifest is None else [name for name in self.manifest.requires if name not in existing]
+        for name in missing:
+            yield rule_reason(
+                "requires",
+                f"{self.function} requires {name}",
+                hint=f"once it is there: --having {name}, or existing=[…]",
+            )
+
+    def _manifest(self) -> Iterator[RefusalReason]:
+        name, manifest = self.recipient.recipient, self.recipient
+        if not manifest.functions:
+            yield rule_reason("empty_manifest", f"the manifest of {name} is empty: nothing is shared with it")
+        elif manifest.function(self.function) is None:
+            hint = did_you_mean(self.function, manifest.functions)
+            yield rule_reason("not_in_manifest", f"the manifest of {name} has no function {self.function}", hint=hint)
+        elif self.manifest is None:
+            yield rule_reason("direction", f"{self.function} of {name} is not {self.direction}")
+
+    def _contract(self) -> Iterator[RefusalReason]:
+        contract, name = self.recipient.contract, self.recipient.recipient
+        if contract is None:
+            yield rule_reason("no_contract", f"there is no contract with {name}", hint="no contract, no transmission")
+            return
+        if not all(contract.holds(day) for day in self.days):
+            yield rule_reason("contract_not_in_force", f"the contract {contract.reference} is not in force")
+        if self.direction == "outbound" and not contract.permits_transmission:
+            yield rule_reason("no_transmission", f"the contract {contract.reference} permits no transmission")
+
+
+def find_party(
+    recipient: str | Recipient,
+    function: str,
+    direction: Direction,
+    recipients: Recipients | str | PathLike[str] | None,
+    folder: Path,
+    whens: tuple[datetime, ...],
+) -> Party:
+    """The other side. Raises PolicyError for one that nobody knows."""
+    known = (
+        recipients if isinstance(recipients, Recipients) else load_recipients(find_recipients(recipients, start=folder))
+    )
+    who = recipient if isinstance(recipient, Recipient) else known.load(recipient)
+    return Party(known, who, function, direction, tuple(dict.fromkeys(when.date() for when in whens)))
+
+
+def purpose_reasons(asked: str | None, function: Function, listed: Sequence[str]) -> Iterator[RefusalReason]:
+    """Whether the purpose is the function's, and one of the policy's."""
+    if asked is not None and asked != function.purpose:
+        yield rule_reason("purpose", f"{function.name} is for {function.purpose}, and not for {asked}")
+    if function.purpose not in listed:
+        hint = f"it lists {', '.join(listed)}"
+        yield rule_reason("purpose", f"the policy does not list the purpose {function.purpose}", hint=hint)

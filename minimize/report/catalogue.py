@@ -1,0 +1,339 @@
+"""Data catalogue: the entries, the documented pipelines with plans, receipts and recipients, and an entry per dataset.
+
+All is read from what is enforced. A contract counts only on days on which it is in force. No value of a record is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+from minimize.config import config_texts, find_config
+from minimize.errors import ConfigurationError, PolicyError
+from minimize.governance.sharing import EligibleFunction, eligible_functions
+from minimize.interop.column_meanings import column_meanings
+from minimize.output.folder import has_runs, read_receipts
+from minimize.plan import Plan, request
+from minimize.plan.bind import examine
+from minimize.plan.columns import describe_form
+from minimize.plan.model import FieldPlan, describe_encryption
+from minimize.policy.describe import duration_text, gate_texts, treatment_text
+from minimize.policy.load import load_pipeline
+from minimize.policy.pipeline import Pipeline, SourceModel
+from minimize.receipts import Receipt
+from minimize.recipients import Recipient, Recipients, Subprocessor, find_recipients, load_recipients
+from minimize.sources import declared_schema
+
+
+@dataclass(frozen=True, slots=True)
+class FieldEntry:
+    """One field of a dataset.
+
+    before, after  its type as it comes in, and its form as it leaves; `absent` where nothing of it does
+    leaves         what is left of a value (`everything`, `linkable`, …); empty where nothing leaves
+    collected      what must hold for it to be collected at all
+    kept           for how long
+    outputs        where it, or something made of it, is written
+    recipients     who may be sent it from this pipeline, and for what function
+    """
+
+    key: str
+    meaning: str
+    unit: str
+    role: str
+    category: str
+    before: str
+    after: str
+    leaves: str
+    purposes: tuple[str, ...]
+    collected: str
+    kept: str
+    outputs: tuple[str, ...]
+    recipients: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OutputEntry:
+    """One output: its category, its columns, how it is closed, and which groups it leaves out."""
+
+    name: str
+    category: str
+    columns: tuple[str, ...]
+    encrypted: str
+    suppressed: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetEntry:
+    """What one pipeline makes of its records."""
+
+    name: str
+    policy: str
+    version: int
+    owner: str
+    purpose: str
+    source: str
+    kept: str
+    features: tuple[str, ...]
+    never: tuple[str, ...]
+    fields: tuple[FieldEntry, ...]
+    outputs: tuple[OutputEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientEntry:
+    """One third party: how it stands to us, what it gets and gives, and what is agreed."""
+
+    name: str
+    standing: str
+    about: str
+    functions: tuple[str, ...]
+    fields: tuple[str, ...]
+    contract: str
+
+
+@dataclass(frozen=True, slots=True)
+class PublicationEntry:
+    """What the receipts of an output tell: how many changes of which kind, over which dates, under which policy the last."""
+
+    receipts: int
+    kinds: tuple[str, ...]
+    first: str
+    last: str
+    dates: str
+    policy: str
+    as_today: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityEntry:
+    """One processing activity, by the letters of GDPR Art. 30(1): b purposes, c subjects and data, d recipients, f limits,
+    g measures; and what receipts tell of it. `ran` is None where nothing was published yet.
+    """
+
+    name: str
+    owner: str
+    purposes: tuple[str, ...]
+    subjects: str
+    data: tuple[str, ...]
+    recipients: tuple[str, ...]
+    limits: tuple[str, ...]
+    measures: tuple[str, ...]
+    ran: PublicationEntry | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessingRecord:
+    """The record of processing: who answers (a), where data goes (e), each activity, and what is not stated yet.
+
+    house  what `processing:` of `minimize.yaml` says, by its words
+    """
+
+    house: tuple[tuple[str, str], ...]
+    activities: tuple[ActivityEntry, ...]
+    recipients: tuple[RecipientEntry, ...]
+    subprocessors: tuple[Subprocessor, ...]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Documentation:
+    """Both documents."""
+
+    catalogue: tuple[DatasetEntry, ...]
+    record: ProcessingRecord
+
+    def as_json(self) -> dict[str, Any]:
+        """Both as JSON."""
+        record = asdict(self.record) | {"house": dict(self.record.house)}
+        record["subprocessors"] = [each.as_json() for each in self.record.subprocessors]
+        return {"catalogue": [asdict(each) for each in self.catalogue], "processing": record}
+
+
+PIPELINE_FILE: Final = "pipeline.yaml"
+STATED_KEYS: Final = ("controller", "contact", "representative", "dpo", "subjects", "transfers", "security")
+"""What `processing:` of `minimize.yaml` may say: what no policy knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentedPipeline:
+    """One pipeline, with its plan (by the types that its policy names), the receipts of its output, and what it can feed."""
+
+    pipeline: Pipeline
+    plan: Plan
+    receipts: tuple[Receipt, ...]
+    fed: tuple[EligibleFunction, ...] = ()
+
+
+def pipelines_in(paths: Sequence[str], on: date) -> list[DocumentedPipeline]:
+    """The pipelines that these paths name, by name: a file, a folder of one, or a folder of such folders.
+
+    Takes the day on which contracts of recipients must be in force.
+    Raises ConfigurationError where there is none, PolicyError where one has faults.
+    """
+    files = dict.fromkeys(file.resolve() for path in paths for file in _pipeline_files(Path(path)))
+    if not files:
+        raise ConfigurationError(
+            "there is no pipeline here", hint=f"name a {PIPELINE_FILE}, its folder, or a folder of such folders"
+        )
+    found = [_document_pipeline(file) for file in files]
+    parties = {
+        folder: _load_all_recipients(folder)
+        for folder in {_recipient_folder(each.pipeline.folder) for each in found}
+        if folder is not None
+    }
+    whole = [replace(each, fed=_fed_functions(each, parties, on)) for each in found]
+    return sorted(whole, key=lambda each: (each.pipeline.pipeline, each.pipeline.purpose))
+
+
+def recipients_of(known: Iterable[DocumentedPipeline]) -> tuple[Recipient, ...]:
+    """The recipients of the house that these pipelines belong to, by name; none where it has no folder of them."""
+    found = [every.load(name) for every in _recipient_folders(known) for name in every.names()]
+    return tuple(sorted(found, key=lambda each: each.recipient))
+
+
+def subprocessors_of(known: Iterable[DocumentedPipeline]) -> tuple[Subprocessor, ...]:
+    """The entries of the lists of subprocessors next to these recipients, by name and first day."""
+    found = [entry for every in _recipient_folders(known) for entry in every.subprocessors.entries]
+    return tuple(sorted(found, key=lambda each: (each.name, each.from_)))
+
+
+def stated_processing(known: Sequence[DocumentedPipeline]) -> dict[str, str]:
+    """What the house states of its processing. Raises PolicyError where it says something else there."""
+    house = find_config(known[0].pipeline.folder)
+    texts: dict[str, str] | None = None
+    with suppress(ValueError):
+        texts = {} if house is None else config_texts(house, "processing")
+    if texts is None or not set(texts) <= set(STATED_KEYS):
+        hint = f"texts under some of {', '.join(STATED_KEYS)}"
+        raise PolicyError(f"`processing:` cannot be read from {house}", hint=hint)
+    return {word: texts[word] for word in STATED_KEYS if word in texts}
+
+
+def _pipeline_files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    return [path / PIPELINE_FILE] if (path / PIPELINE_FILE).is_file() else sorted(path.glob(f"*/{PIPELINE_FILE}"))
+
+
+def _document_pipeline(file: Path) -> DocumentedPipeline:
+    job = load_pipeline(file)
+    source = declared_schema(request(job.policy, job.purpose, job))
+    plan = examine(job.policy, source, purpose=job.purpose, pipeline=job).require_allowed()
+    output = job.target()
+    return DocumentedPipeline(job, plan, read_receipts(output) if has_runs(output) else ())
+
+
+def _load_all_recipients(folder: Path) -> tuple[Recipients, list[Recipient]]:
+    known = load_recipients(folder)
+    return known, [known.load(name) for name in known.names()]
+
+
+def _fed_functions(
+    each: DocumentedPipeline, parties: Mapping[Path, tuple[Recipients, list[Recipient]]], on: date
+) -> tuple[EligibleFunction, ...]:
+    folder = _recipient_folder(each.pipeline.folder)
+    if folder is None:
+        return ()
+    known, recipients = parties[folder]
+    return tuple(eligible_functions(each.pipeline, known, on, recipients))
+
+
+def _recipient_folders(known: Iterable[DocumentedPipeline]) -> list[Recipients]:
+    folders: dict[Path, None] = {}
+    for each in known:
+        folder = _recipient_folder(each.pipeline.folder)
+        folders |= {} if folder is None else {folder.resolve(): None}
+    return [load_recipients(folder) for folder in folders]
+
+
+def _recipient_folder(start: Path) -> Path | None:
+    try:
+        return find_recipients(start=start)
+    except PolicyError:
+        return None
+
+
+ABSENT = "absent"
+UNLIMITED = "no limit is stated"
+
+
+def dataset_entry(known: DocumentedPipeline) -> DatasetEntry:
+    """The entry of one pipeline."""
+    plan, job = known.plan, known.pipeline
+    policy = plan.policy
+    return DatasetEntry(
+        name=job.pipeline,
+        policy=policy.policy,
+        version=policy.version,
+        owner=policy.owner,
+        purpose=job.purpose,
+        source=_source_text(job.source),
+        kept=UNLIMITED if policy.retention is None else duration_text(policy.retention),
+        features=tuple(_feature_text(plan, name) for name in policy.features),
+        never=tuple(each.forbidden_text for each in policy.never),
+        fields=tuple(_field_entry(plan, field, known.fed) for field in plan.fields.values()),
+        outputs=tuple(_output_entry(plan, name) for name in plan.outputs),
+    )
+
+
+def retention_of_field(plan: Plan, field: FieldPlan) -> str:
+    """For how long a field is kept: as its feature says, else as the policy does."""
+    feature = plan.policy.features.get(field.field.feature or "")
+    spans = [each for each in (plan.policy.retention, feature.retention if feature else None) if each is not None]
+    return duration_text(min(spans)) if spans else UNLIMITED
+
+
+def _source_text(source: SourceModel) -> str:
+    return f"{source.format} from {source.recipient} ({source.function})" if source.is_received else source.format
+
+
+def _field_entry(plan: Plan, field: FieldPlan, fed: Sequence[EligibleFunction]) -> FieldEntry:
+    declared = field.field
+    return FieldEntry(
+        key=field.key,
+        meaning=declared.about,
+        unit=declared.unit,
+        role=declared.role,
+        category=field.category or "",
+        before=str(declared.type),
+        after="; ".join(_released_forms(field)),
+        leaves=field.leaves or "",
+        purposes=declared.purposes or plan.policy.purposes,
+        collected="; ".join(gate_texts(plan.policy, declared)),
+        kept="" if field.gives is None and field.measured is None else retention_of_field(plan, field),
+        outputs=tuple(name for name in plan.outputs if field.key in _input_fields(plan, name)),
+        recipients=tuple(str(each) for each in fed if each.sends(field.key)),
+    )
+
+
+def _released_forms(field: FieldPlan) -> Iterator[str]:
+    yield ABSENT if field.gives is None else describe_form(field)
+    if field.field.in_aggregates and field.measured is not None:
+        yield f"in aggregates {treatment_text(field.field.in_aggregates)}"
+
+
+def _input_fields(plan: Plan, name: str) -> set[str]:
+    """The fields that an output's columns are made from."""
+    return {key for meaning in column_meanings(plan, name).values() for key in meaning.inputs}
+
+
+def _feature_text(plan: Plan, name: str) -> str:
+    feature = plan.policy.features[name]
+    said = [feature.about, f"kept {duration_text(feature.retention)}" if feature.retention else ""]
+    said.append(f"turned on by {' or '.join(feature.holders)} alone" if feature.holders else "")
+    said.append("only for subjects for whom it is turned on one by one" if feature.per_subject else "")
+    return "; ".join([f"{name}: {said[0]}" if said[0] else name, *filter(None, said[1:])])
+
+
+def _output_entry(plan: Plan, name: str) -> OutputEntry:
+    aggregate = plan.aggregates.get(name)
+    below = "" if aggregate is None else f"groups of fewer than {aggregate.model.suppress.below} subjects"
+    below += f"; kept {duration_text(plan.own_retentions[name])}" if name in plan.own_retentions else ""
+    output = plan.outputs[name]
+    columns = tuple(".".join(path) for path in column_meanings(plan, name))
+    return OutputEntry(name, output.category, columns, describe_encryption(plan, name), below)

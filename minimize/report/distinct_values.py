@@ -1,0 +1,205 @@
+"""Distinct values per field: in the records in force, and in the source if it is unchanged. Only the number is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from minimize.arrow.nested import leaf
+from minimize.arrow.pointers import Pointer
+from minimize.errors import KeyringError, OutputError, SourceError
+from minimize.keys import Kms
+from minimize.keys.parquet_encryption import open_parquet
+from minimize.keys.parquet_footer import read_encrypted_columns
+from minimize.output.stored_file import StoredFile, as_stored_file
+from minimize.plan import request
+from minimize.plan.request import can_leave
+from minimize.policy.pipeline import Pipeline
+from minimize.receipts import ReceiptFile
+from minimize.report.context import ReportContext
+from minimize.report.rounded_counts import RoundedCount
+from minimize.runs.batch_dates import BatchDate, file_digests, last_inputs
+from minimize.runs.provenance import origin_place
+from minimize.runs.resolve import find_input_files, path_mask
+from minimize.sources import FORMATS
+from minimize.sources.base import Source
+from minimize.stores import Location
+
+MOST_DISTINCT: Final = 1_000_000
+"""Beyond so many distinct values nobody counts on."""
+NO_KEY: Final = "files are encrypted, and no key is to be had here"
+_CONTAINERS_REASON: Final = "lists and maps are not compared"
+DAMAGED: Final = "files of it are missing or damaged"
+
+
+@dataclass
+class DistinctValues:
+    """The distinct values of one field, as far as files were read; `reason` says why they cannot be counted."""
+
+    pointer: Pointer
+    values: list[pa.Array] = field(default_factory=list, repr=False)
+    size: int = 0
+    reason: str = ""
+    full: bool = False
+
+    def observe(self, batch: pa.RecordBatch) -> None:
+        """Takes the values of a batch; null is no value."""
+        if self.reason or self.full or self.pointer.top not in batch.schema.names:
+            return
+        values = _comparable_values(batch, self.pointer)
+        if values is None:
+            self.reason = _CONTAINERS_REASON
+            return
+        self._add(_decode_dictionary(values.drop_null().unique()))
+
+    def count(self) -> tuple[RoundedCount | None, str]:
+        """The number, and how it was counted; None and why there is none."""
+        if self.reason:
+            return None, self.reason
+        self._settle()
+        return RoundedCount.rounded(
+            self.size
+        ), f"more than {MOST_DISTINCT:,}: not counted on" if self.full else "counted"
+
+    def _add(self, values: pa.Array) -> None:
+        self.values.append(values)
+        self.size += len(values)
+        if self.size > MOST_DISTINCT:
+            self._settle()
+            self.full = self.size > MOST_DISTINCT
+
+    def _settle(self) -> None:
+        if len(self.values) > 1:
+            self.values = [pa.chunked_array(self.values).unique()]
+        self.size = sum(map(len, self.values))
+
+
+TalliesByColumn = dict[str, list[DistinctValues]]
+"""The tallies of what stands in each top-level column."""
+
+
+def tally_records(
+    output: Location, files: Sequence[ReceiptFile], keys: Iterable[str], kms: Kms | None
+) -> dict[str, DistinctValues]:
+    """Per field the tally over all files; a column that cannot be read says why."""
+    tallies = {key: DistinctValues(Pointer.parse(key)) for key in keys}
+    for file in files:
+        for columns in _columns_by_key(output, file.path, _tallies_by_column(tallies)):
+            _tally_file(output, file.path, columns, kms)
+    return tallies
+
+
+def _columns_by_key(output: Location, path: str, columns: TalliesByColumn) -> Iterator[TalliesByColumn]:
+    """The columns that are opened together: those that are open, and those under each master key, of which one may be missing."""
+    masters = read_encrypted_columns(output / path).columns_by_master_key(columns)
+    locked = {name for names in masters.values() for name in names}
+    yield {name: columns[name] for name in columns if name not in locked}
+    for names in masters.values():
+        yield {name: columns[name] for name in names}
+
+
+def _tally_file(output: Location, path: str, columns: TalliesByColumn, kms: Kms | None) -> None:
+    try:
+        found = _open_file(output, path, columns, kms)
+        for name in columns:
+            _tally_columns(found, name, columns[name])
+        return
+    except KeyringError:
+        why = NO_KEY
+    except OutputError:
+        why = DAMAGED
+    for tally in chain.from_iterable(columns.values()):
+        tally.reason = why
+
+
+def _tally_columns(found: StoredFile, name: str, tallies: Sequence[DistinctValues]) -> None:
+    if name in found.whole.names:
+        for batch in found.batches(columns=[name]):
+            for tally in tallies:
+                tally.observe(batch)
+
+
+def _open_file(output: Location, path: str, columns: Iterable[str], kms: Kms | None) -> StoredFile:
+    file: pq.ParquetFile | None = None
+    with suppress(OSError, pa.ArrowException):
+        file = open_parquet(output / path, kms, columns=[*columns], name=path)
+    if file is None:
+        raise OutputError(f"{path} is gone or damaged")
+    return as_stored_file(path, file)
+
+
+def _tallies_by_column(tallies: Mapping[str, DistinctValues]) -> TalliesByColumn:
+    found: TalliesByColumn = {}
+    for tally in tallies.values():
+        if not tally.reason and not tally.full:
+            found.setdefault(tally.pointer.top, []).append(tally)
+    return found
+
+
+def _comparable_values(batch: pa.RecordBatch, pointer: Pointer) -> pa.Array | None:
+    """The values in a form that can be compared; a struct of plain values as text."""
+    try:
+        values = leaf(batch, pointer).values
+    except KeyError:
+        return pa.nulls(0, pa.string())
+    if pa.types.is_struct(values.type):
+        return _struct_text(values)
+    return None if pa.types.is_nested(values.type) else values
+
+
+def _decode_dictionary(values: pa.Array) -> pa.Array:
+    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
+
+
+def _struct_text(values: pa.StructArray) -> pa.Array | None:
+    parts = values.flatten()
+    if any(pa.types.is_nested(part.type) for part in parts):
+        return None
+    return pc.binary_join_element_wise(*(part.cast(pa.string()) for part in parts), "\x1f")
+
+
+def tally_source(standing: ReportContext, keys: Collection[str]) -> dict[str, DistinctValues]:
+    """Per field the tally of what came in, over all records that could be read, gated ones among them; nothing is kept of them.
+
+    Raises ConfigurationError where the pipeline is not known here, SourceError where a file is not what its receipt tells.
+    """
+    job = standing.pipeline
+    if job is None:
+        raise SourceError("the source is not known here", hint="--pipeline PIPELINE")
+    known = [key for key in keys if _is_read_today(job, key)]
+    tallies = {key: DistinctValues(Pointer.parse(key)) for key in known}
+    for source in list(_sources_by_date(standing, job)):  # all of them are looked at before one is read
+        for part in source.only(known).parts:
+            for chunk in part.read():
+                for tally in tallies.values():
+                    tally.observe(chunk.records)
+    return tallies
+
+
+def _is_read_today(job: Pipeline, key: str) -> bool:
+    """Whether the policy of today reads a field from the source, and lets it leave in some form."""
+    field = job.policy.fields.get(key)
+    return field is not None and not field.from_ and can_leave(field, job.purpose)
+
+
+def _sources_by_date(standing: ReportContext, job: Pipeline) -> Iterator[Source]:
+    """The source of each batch date, as its last run read it."""
+    for day, before in last_inputs(standing.chain, path_mask(job, standing.keys)).items():
+        if before:
+            yield _bind_source(standing, job, day, before)
+
+
+def _bind_source(standing: ReportContext, job: Pipeline, day: BatchDate, before: Mapping[str, str]) -> Source:
+    origin, shown = standing.newest.origin, path_mask(job, standing.keys)
+    found = find_input_files(job, None if origin is None else origin_place(standing.output, origin.input), day)
+    files = found.files.get(day, ())
+    if file_digests(files, found.root, shown) != before:
+        raise SourceError("the source is not what the receipts tell any more")
+    return FORMATS[job.source.format](files, found.root, request(job.policy, job.purpose, job), shown=shown)

@@ -1,0 +1,325 @@
+"""Fields of a report: precision lost in bits, treatments in plain words, and the facts of each field.
+
+Precision is measured in bits: log2 of how many finer values share a coarser one. By width, where a technique makes cells
+of a known size of a type whose finest step is known too (an integer's 1, a time's second, a date's day, an address' bit):
+log2 of the cell over the step. By distinct values: log2 of those that came in over those that remain. Both take all finer
+values as equally likely; neither says how hard a value is to guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import log2
+from types import MappingProxyType
+from typing import Any, Final
+
+from minimize.policy.describe import condition_text, step_text
+from minimize.policy.model import Field, Policy, Treatment
+from minimize.receipts import FieldReceipt, Receipt, files_in_force
+from minimize.report.context import ReportContext
+from minimize.report.distinct_values import DAMAGED, NO_KEY, DistinctValues, tally_records, tally_source
+from minimize.report.facts import FieldFacts, PrecisionLoss
+from minimize.report.rounded_counts import ROUNDING_STEP, RoundedCount
+from minimize.report.row_flow import current_runs, hides_rows, sum_counts
+from minimize.techniques import TechniqueStep
+
+SECONDS_OF_UNIT: Final = {
+    "minute": 60,
+    "hour": 3_600,
+    "day": 86_400,
+    "week": 604_800,
+    "month": 2_629_746,
+    "quarter": 7_889_238,
+    "year": 31_556_952,
+}
+_AGE_UNITS: Final = {"days": "day", "months": "month", "years": "year"}
+_ONE_TO_ONE: Final = frozenset({"keep", "pseudonymize", "tokenize"})
+"""Forms in which two values that differ still differ."""
+
+
+def loss_by_width(do: Treatment, type_: str) -> PrecisionLoss | None:
+    """The bits that a chain gives up by the sizes of its cells; None where they do not tell."""
+    if isinstance(do, str):
+        return None
+    found = [_loss_of_step(step, type_) for step in do if step.name not in _ONE_TO_ONE]
+    if not found:
+        return PrecisionLoss(0.0, "values that differ still differ")
+    return found[0] if len(found) == 1 else None
+
+
+def loss_by_distinct(before: RoundedCount | None, after: RoundedCount | None) -> PrecisionLoss | None:
+    """The bits by distinct values, from rounded figures; None where one of them is not known."""
+    if before is None or after is None or not before.value or not after:
+        return None
+    number = log2(before.value / (ROUNDING_STEP - 1 if after.is_few else after.value))
+    return PrecisionLoss(max(0.0, number), "by distinct values", at_least=after.is_few)
+
+
+def is_one_to_one(do: Treatment) -> bool:
+    """Whether values that differ still differ in this form, so that as many stand as came in."""
+    return not isinstance(do, str) and all(
+        step.name in _ONE_TO_ONE and not getattr(step, "rotate", None) for step in do
+    )
+
+
+def _loss_of_step(step: TechniqueStep, type_: str) -> PrecisionLoss | None:
+    said: Any = step
+    match step.name:
+        case "truncate_time":
+            return _loss_of_time(said.to, type_)
+        case "age":
+            return _loss_of_time(_AGE_UNITS[said.unit], type_)
+        case "truncate_ip":
+            return PrecisionLoss(
+                32.0 - said.v4,
+                f"by width: {32 - said.v4} of 32 bits of an IPv4 address; {128 - said.v6} of 128 of IPv6",
+            )
+        case "bin" if said.width is not None and type_ == "integer":
+            return _loss_of_cell(float(said.width), "whole numbers", "an interval")
+        case "round" if type_ == "integer":
+            return _loss_of_cell(float(said.to), "whole numbers", "a step")
+    return None
+
+
+def _loss_of_time(unit: str, type_: str) -> PrecisionLoss | None:
+    if type_ == "date":
+        return _loss_of_cell(SECONDS_OF_UNIT[unit] / SECONDS_OF_UNIT["day"], "days", f"a {unit}")
+    return _loss_of_cell(SECONDS_OF_UNIT[unit], "seconds", f"{'an' if unit == 'hour' else 'a'} {unit}")
+
+
+def _loss_of_cell(size: float, finer: str, cell: str) -> PrecisionLoss:
+    return PrecisionLoss(max(0.0, log2(max(size, 1.0))), f"by width: {size:,.0f} {finer} in {cell}")
+
+
+StepPhrase = Callable[[Any], str]
+
+
+def _pseudonymize_phrase(step: Any) -> str:
+    within = f", other for each {step.per}" if step.per else ""
+    turned = f", new each {step.rotate}" if step.rotate else ""
+    return f"a keyed pseudonym in its place{within}{turned}"
+
+
+def _mask_phrase(step: Any) -> str:
+    last = step.keep_last is not None
+    number = step.keep_last if last else step.keep_first
+    return f"masked but for the {'last' if last else 'first'} {number} characters"
+
+
+def _bin_phrase(step: Any) -> str:
+    if step.width is not None:
+        return f"the interval of width {_number_text(step.width)} that it lies in"
+    return f"the interval that it lies in, of those cut at {', '.join(map(_number_text, step.edges or ()))}"
+
+
+def _clip_phrase(step: Any) -> str:
+    low = "" if step.min is None else f" below {_number_text(step.min)}"
+    high = "" if step.max is None else f" above {_number_text(step.max)}"
+    return f"what lies{low}{' or' if low and high else ''}{high} takes the bound"
+
+
+def _time_phrase(step: Any) -> str:
+    return f"cut to the {step.to}{'' if step.zone == 'UTC' else f' in {step.zone}'}"
+
+
+def _age_phrase(step: Any) -> str:
+    since = "the run" if step.at == "run" else step.at
+    return f"completed {step.unit} until {since}"
+
+
+_PHRASES: Final[Mapping[str, StepPhrase]] = MappingProxyType(
+    {
+        "keep": lambda _: "as it came",
+        "pseudonymize": _pseudonymize_phrase,
+        "tokenize": lambda _: "encrypted; only the keyring turns it back",
+        "mask": _mask_phrase,
+        "round": lambda step: f"rounded to the nearest {_number_text(step.to)}",
+        "bin": _bin_phrase,
+        "clip": _clip_phrase,
+        "truncate_time": _time_phrase,
+        "age": _age_phrase,
+        "shift_dates": lambda step: f"moved by a secret number of days, up to {step.max_days}, one for each {step.per}",
+        "truncate_ip": lambda step: f"its network: the first {step.v4} bits (IPv4) or {step.v6} bits (IPv6)",
+        "truncate_version": lambda step: f"its first {step.parts} parts" if step.parts != 1 else "its first part",
+        "generalize": lambda step: f"a coarser word, {step.level} steps up its hierarchy",
+        "map": lambda step: f"one of {len(set(step.values.values()))} words by a table",
+        "top": lambda step: f"one of the {step.keep} most frequent, the rest together",
+        "grid": lambda step: f"the centre of a cell of {step.metres:g} metres",
+        "h3": lambda step: f"its H3 cell of resolution {step.resolution}",
+        "keep_host": lambda _: "the host of the address alone",
+        "email_domain": lambda _: "the domain of the address alone",
+        "redact": lambda step: f"text in which {', '.join(step.patterns)} are marked out",
+        "presence": lambda _: "whether there is a value",
+        "size": lambda _: "how many elements there are",
+    }
+)
+DROPPED: Final = "dropped"
+
+
+def step_phrase(step: TechniqueStep) -> str:
+    """One step in words.
+
+    >>> from minimize.techniques.mask import Mask
+    >>> step_phrase(Mask(keep_last=4))
+    'masked but for the last 4 characters'
+    """
+    said = _PHRASES.get(step.name)
+    return step_text(step) if said is None else said(step)
+
+
+def treatment_phrase(do: Treatment) -> str:
+    """A chain in words."""
+    return DROPPED if isinstance(do, str) else ", then ".join(map(step_phrase, do))
+
+
+def field_phrase(field: Field) -> str:
+    """What becomes of a field, its cases included."""
+    if not field.cases:
+        return treatment_phrase(field.do)
+    cases = [f"{treatment_phrase(case.do)} where {condition_text(case.when)}" for case in field.cases]
+    return "; ".join([*cases, f"otherwise {treatment_phrase(field.otherwise)}"])
+
+
+def collection_conditions(field: Field) -> tuple[str, ...]:
+    """What must hold for a value to be collected at all."""
+    said = [f"feature {field.feature} is on"] if field.feature else []
+    said += [f"level is {field.level} or higher"] if field.level else []
+    said += [condition_text(field.collect_if)] if field.collect_if is not None else []
+    return tuple(said)
+
+
+def _number_text(value: Any) -> str:
+    number = float(value)
+    return f"{number:,.0f}" if number.is_integer() else f"{number:g}"
+
+
+RECORDS_OUTPUT: Final = "records"
+_LOSS_REASONS: Final = {"gated": "not collected", "dropped": "dropped by a case", "unparsable": "could not be treated"}
+_NOTHING_LEFT: Final = PrecisionLoss(None, "nothing of it is left: all that it told")
+_NOT_COUNTED: Final = "receipts do not tell"
+
+
+def field_facts(standing: ReportContext) -> tuple[FieldFacts, ...]:
+    """The fields of the policy of the last run. Raises PolicyError, OutputError where that cannot be read."""
+    newest = standing.newest
+    policy = standing.policy_of(newest)
+    said = [each.fields for each in current_runs(standing.chain) if not hides_rows(each)]
+    kept = [key for key, each in newest.fields.items() if each.did != "drop" and key in policy.fields]
+    files = files_in_force(standing.chain).get(RECORDS_OUTPUT, [])
+    tallies = tally_records(standing.output, files, kept, standing.kms)
+    for why, keys in _unreadable_fields(tallies).items():
+        standing.hide(f"distinct values of {len(keys)} fields", why)
+    return tuple(_facts_by_field(policy, newest, said, tallies, _source_tallies(standing, kept)))
+
+
+def _source_tallies(standing: ReportContext, keys: Sequence[str]) -> Mapping[str, DistinctValues]:
+    """What came in, where somebody asks for it and the source still stands."""
+    if not standing.request.source:
+        return {}
+    return standing.attempt("distinct values that came in", lambda: tally_source(standing, keys)) or {}
+
+
+def _unreadable_fields(tallies: Mapping[str, DistinctValues]) -> dict[str, list[str]]:
+    """The fields that could not be read, by why."""
+    found: dict[str, list[str]] = {}
+    for key, tally in tallies.items():
+        if tally.reason in (NO_KEY, DAMAGED):
+            found.setdefault(tally.reason, []).append(key)
+    return found
+
+
+def undeclared_counts(receipts: Sequence[Receipt]) -> dict[str, RoundedCount]:
+    """What arrived that nobody declared, by its name where it may be told."""
+    each = [
+        {name: RoundedCount.rounded(number) for name, number in receipt.undeclared.items()}
+        for receipt in current_runs(receipts)
+    ]
+    return sum_counts(each)
+
+
+def _facts_by_field(
+    policy: Policy,
+    newest: Receipt,
+    said: Sequence[Mapping[str, FieldReceipt]],
+    tallies: Mapping[str, DistinctValues],
+    came: Mapping[str, DistinctValues],
+) -> Iterator[FieldFacts]:
+    for key, field in policy.fields.items():
+        mine = [each[key] for each in said if key in each]
+        yield (
+            _kept_field(field, mine, tallies[key], came.get(key))
+            if key in tallies
+            else _dropped_field(field, newest.purpose)
+        )
+
+
+def _kept_field(
+    field: Field, said: Sequence[FieldReceipt], stands: DistinctValues, came: DistinctValues | None
+) -> FieldFacts:
+    counted = [each for each in said if each.values is not None]
+    fates = sum_counts(
+        {words: RoundedCount.rounded(getattr(each, name)) for name, words in _LOSS_REASONS.items()} for each in counted
+    )
+    changed = RoundedCount.total(RoundedCount.rounded(each.changed) for each in counted)
+    same = RoundedCount.total(RoundedCount.rounded(_unchanged_values(each)) for each in counted)
+    after, after_how = stands.count()
+    before, before_how = _distinct_before(field, after) if came is None else came.count()
+    return FieldFacts(
+        field.key,
+        field.type,
+        field.role,
+        field_phrase(field),
+        "present",
+        collection_conditions(field),
+        RoundedCount.total([same, changed, *fates.values()]) if counted else None,
+        changed if counted else None,
+        {words: count for words, count in fates.items() if count},
+        before,
+        before_how,
+        after,
+        after_how,
+        _precision_loss(field, before, after),
+    )
+
+
+def _dropped_field(field: Field, purpose: str) -> FieldFacts:
+    other = bool(field.purposes) and purpose not in field.purposes
+    form = f"{DROPPED}, for {', '.join(field.purposes)} alone" if other else DROPPED
+    return FieldFacts(
+        field.key,
+        field.type,
+        field.role,
+        form,
+        "absent",
+        (),
+        None,
+        None,
+        {},
+        None,
+        _NOT_COUNTED,
+        None,
+        "",
+        _NOTHING_LEFT,
+    )
+
+
+def _unchanged_values(each: FieldReceipt) -> int:
+    return max(0, (each.values or 0) - each.changed - each.gated - each.unparsable - each.dropped)
+
+
+def _distinct_before(field: Field, after: RoundedCount | None) -> tuple[RoundedCount | None, str]:
+    """Known where values that differ still differ; else nobody counted."""
+    if field.cases or after is None or not is_one_to_one(field.do):
+        return None, _NOT_COUNTED
+    return after, "as many as stand: values that differ still differ"
+
+
+def _precision_loss(field: Field, before: RoundedCount | None, after: RoundedCount | None) -> PrecisionLoss:
+    found = None if field.cases else loss_by_width(field.do, field.type)
+    return found or loss_by_distinct(before, after) or PrecisionLoss(None, _no_loss_reason(field, before, after))
+
+
+def _no_loss_reason(field: Field, before: RoundedCount | None, after: RoundedCount | None) -> str:
+    if before is None or after is None:
+        return "the form depends on the case" if field.cases else "distinct values that came in were not counted"
+    return "too few values came in" if before.is_few else "nothing came in, or nothing of it stands"

@@ -1,0 +1,260 @@
+"""The report of an output: one page of HTML that fetches nothing, a few lines of text, and the facts of all sections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from importlib.util import find_spec
+from os import PathLike
+from textwrap import wrap
+from typing import Any, Final
+
+from minimize.errors import ConfigurationError, KeyringError, redact_errors
+from minimize.keys import Keyring
+from minimize.policy.model import Policy
+from minimize.receipts import Receipt
+from minimize.recipients.pages import PAGE_STYLE
+from minimize.report.collection import collection_facts
+from minimize.report.context import ReportContext, ReportRequest, open_report, reads_source
+from minimize.report.facts import ReportFacts, RetentionFacts
+from minimize.report.fields import field_facts, undeclared_counts
+from minimize.report.retention import retention_facts
+from minimize.report.rounded_counts import percent_text
+from minimize.report.row_flow import (
+    current_runs,
+    hides_rows,
+    output_facts,
+    policy_facts,
+    removal_facts,
+    row_flow,
+    run_facts,
+    total_flow,
+)
+from minimize.report.sharing import sharing_facts
+from minimize.runs.disclosure_guard import PublishedReleases
+from minimize.stores import LocationLike
+from minimize.text import count_noun
+from minimize.times import parse_time
+
+_PACKAGES: Final = ("jinja2", "matplotlib")
+_TEMPLATE: Final = "page.html"
+
+
+def render_page(facts: ReportFacts) -> str:
+    """The page; every text of a file or of data is escaped. Raises ConfigurationError without `minimize[report]`."""
+    missing = [name for name in _PACKAGES if find_spec(name) is None]
+    if missing:
+        raise ConfigurationError(f"a page needs {' and '.join(missing)}", hint="pip install 'minimize[report]'")
+    from minimize.report.plots import draw_pictures
+
+    return str(
+        _template_environment()
+        .get_template(_TEMPLATE)
+        .render(facts=facts, base=PAGE_STYLE, pictures=draw_pictures(facts))
+    )
+
+
+def _template_environment() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    found = Environment(
+        loader=PackageLoader("minimize.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters |= {
+        "day": _day_text,
+        "minute": _minute_text,
+        "percent": percent_text,
+        "words": _spaced_words,
+        "of": count_noun,
+    }
+    return found
+
+
+def _day_text(when: datetime | None) -> str:
+    return "" if when is None else f"{when:%Y-%m-%d}"
+
+
+def _minute_text(when: datetime) -> str:
+    return f"{when:%Y-%m-%d %H:%M} UTC"
+
+
+def _spaced_words(name: str) -> str:
+    """A word of the code as people write it."""
+    return name.replace("_", " ")
+
+
+_LABEL_WIDTH: Final = 16
+
+
+def render_summary(facts: ReportFacts, width: int) -> str:
+    """The report as lines of text, without a newline at the end."""
+    dates = f", {facts.dates[0]} to {facts.dates[-1]}" if facts.dates else ""
+    title = f"{facts.pipeline}: {count_noun(len(facts.runs), 'run')}{dates}, for {', '.join(facts.purposes)}"
+    lines = [_wrapped_line(label, text, width) for label, text in _summary_lines(facts) if text]
+    return "\n".join([title, *lines])
+
+
+def _summary_lines(facts: ReportFacts) -> Iterator[tuple[str, str]]:
+    parts = [f"{count} {name}" for name, count in facts.flow.parts.items() if count]
+    yield "rows", f"{facts.flow.read} read = {' + '.join(parts) or '0'}"
+    yield "quarantined as", ", ".join(f"{code} {count}" for code, count in facts.flow.quarantined.items())
+    for each in facts.outputs:
+        small = f"; {each.suppressed} groups too small to show" if each.suppressed else ""
+        waiting = f"; {each.deferred} rows deferred" if each.deferred else ""
+        yield each.name, f"{each.rows} rows, {each.category}{', encrypted' if each.encrypted else ''}{small}{waiting}"
+    yield "fields", _fields_line(facts)
+    yield "collection", _collection_line(facts)
+    yield "retention", _retention_line(facts)
+    yield "sharing", _sharing_line(facts)
+    for policy in facts.policies:
+        yield "policy", f"{policy.name} {policy.version}, {count_noun(policy.runs, 'run')}, approved: {policy.approved}"
+    yield "receipts", f"{facts.receipts}; signatures {facts.signatures}"
+    for hidden in facts.hidden:
+        yield "not shown", f"{hidden.what}: {hidden.why}"
+
+
+def _fields_line(facts: ReportFacts) -> str:
+    dropped = sum(each.is_dropped for each in facts.fields)
+    same = sum(each.form == "as it came" for each in facts.fields)
+    rest = len(facts.fields) - dropped - same
+    return f"{dropped} dropped, {rest} made coarser or replaced, {same} kept" if facts.fields else ""
+
+
+def _collection_line(facts: ReportFacts) -> str:
+    found = facts.collection
+    if found is None:
+        return ""
+    on = ", ".join(f"{name} {numbers[-1]}" for name, numbers in found.on.items())
+    return f"of {count_noun(found.tenants, 'tenant')} have turned on: {on}"
+
+
+def _retention_line(facts: ReportFacts) -> str:
+    kept = facts.retention.retention or "without end"
+    late = f"; {facts.retention.overdue} OVERDUE" if facts.retention.overdue else "; nothing overdue"
+    return f"kept {kept}{late}" if facts.retention.due is not None else f"kept {kept}"
+
+
+def _sharing_line(facts: ReportFacts) -> str:
+    each = [function for recipient in facts.sharing or () for function in recipient.functions]
+    acts = [function.acts for function in each if function.acts is not None]
+    return (
+        f"{count_noun(len(facts.sharing), 'recipient')}, {count_noun(sum(acts), 'act')} of sharing"
+        if facts.sharing
+        else ""
+    )
+
+
+def _wrapped_line(label: str, text: str, width: int) -> str:
+    indent = " " * (_LABEL_WIDTH + 2)
+    lines = wrap(text, max(20, width - len(indent)), break_long_words=False, break_on_hyphens=False)
+    head = f"  {label:<{_LABEL_WIDTH}}{lines[0]}" if len(label) < _LABEL_WIDTH else f"  {label} {lines[0]}"
+    return "\n".join([head, *(indent + each for each in lines[1:])])
+
+
+PathText = str | PathLike[str]
+
+
+@dataclass(frozen=True, slots=True)
+class OutputReport:
+    """A report of an output: its facts, and the ways to show them."""
+
+    facts: ReportFacts = field(repr=False)
+
+    def as_json(self) -> dict[str, Any]:
+        """The facts as a JSON object."""
+        return self.facts.as_json()
+
+    def summary(self, width: int = 100) -> str:
+        """The facts in a few lines, of at most so many characters where words allow."""
+        return render_summary(self.facts, width)
+
+    def html(self) -> str:
+        """The facts as one page of HTML that fetches nothing. Raises ConfigurationError without `minimize[report]`."""
+
+        return render_page(self.facts)
+
+
+@redact_errors
+def create_report(
+    output: LocationLike,
+    *,
+    at: datetime | str | None = None,
+    pipeline: PathText | None = None,
+    settings: PathText | None = None,
+    recipients: PathText | None = None,
+    keys: Keyring | PathText | None = None,
+    ledger: PathText | None = None,
+    source: bool = False,
+) -> OutputReport:
+    """What came in and what went out, in which form, for how long, and to whom: from receipts, policies, settings and ledger.
+
+    Takes the output folder; the time as of which it is told (aware; now); and what stands in for the pipeline, settings,
+    recipients, keyring and ledger that are found otherwise. With `source` the source is read again, where it is what the receipts
+    tell, to count the distinct values that came in; of fields that are dropped nothing is read. What cannot be had is left out,
+    and the report says so.
+
+    Gives rounded counts alone, and no value of a record. Raises OutputError where there are no receipts or one is damaged,
+    CheckFailed where they do not hold together, ConfigurationError, KeyringError or PolicyError for what was named and cannot
+    be used.
+    """
+    asked = ReportRequest(
+        parse_time(at, "at") or datetime.now(UTC), pipeline, settings, recipients, keys, ledger, source
+    )
+    return OutputReport(_collect_facts(open_report(output, asked)))
+
+
+def _collect_facts(standing: ReportContext) -> ReportFacts:
+    chain, newest = standing.chain, standing.newest
+    if any(hides_rows(each) for each in current_runs(chain)):
+        standing.hide(
+            "how many rows were read and written", "with an aggregate's counts they would tell of small groups"
+        )
+    runs = tuple(run_facts(chain))
+    sharing = standing.attempt("sharing", lambda: sharing_facts(standing))
+    collection = standing.attempt("what tenants have turned on", lambda: collection_facts(standing))
+    fields = standing.attempt("fields", lambda: field_facts(standing)) or ()
+    retention = standing.attempt("retention", lambda: retention_facts(standing)) or RetentionFacts("", {}, (), None, ())
+    return ReportFacts(
+        pipeline=newest.pipeline,
+        purposes=tuple(sorted({each.purpose for each in filter(reads_source, chain)})),
+        at=standing.request.at,
+        dates=tuple(sorted({on for each in current_runs(chain) for on in each.dates})),
+        receipts=len(chain),
+        signatures="not checked: no keyring is named here"
+        if standing.keys is None
+        else "checked, and they hold together",
+        flow=total_flow([row_flow(each) for each in current_runs(chain)]),
+        removals=tuple(removal_facts(chain)),
+        outputs=tuple(output_facts(chain, partial(_deferred_rows, standing))),
+        fields=fields,
+        undeclared=undeclared_counts(chain),
+        collection=collection,
+        retention=retention,
+        sharing=sharing,
+        runs=runs,
+        policies=tuple(policy_facts(chain, partial(_policy_of_receipt, standing))),
+        hidden=tuple(standing.hidden),
+    )
+
+
+def _deferred_rows(standing: ReportContext, name: str) -> int | None:
+    def counted() -> int:
+        if standing.keys is None:
+            raise KeyringError("no keyring")
+        return PublishedReleases.from_receipts(standing.output, standing.chain, standing.keys, standing.kms).deferred(
+            name
+        )
+
+    return standing.attempt(f"how many rows of {name} are deferred", counted)
+
+
+def _policy_of_receipt(standing: ReportContext, receipt: Receipt) -> Policy | None:
+    return standing.attempt(
+        f"policy {receipt.policy.name} {receipt.policy.version}", lambda: standing.policy_of(receipt)
+    )

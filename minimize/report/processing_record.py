@@ -1,0 +1,191 @@
+"""Record of processing activities (GDPR Art. 30(1)): one entry per pipeline, from what is enforced."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from minimize.plan import Plan
+from minimize.plan.model import CaseBranch, FieldPlan, describe_encryption
+from minimize.policy.describe import duration_text
+from minimize.policy.pipeline import SourceModel
+from minimize.receipts import time_text
+from minimize.recipients import Recipient, Subprocessor
+from minimize.report.catalogue import (
+    STATED_KEYS,
+    UNLIMITED,
+    ActivityEntry,
+    DocumentedPipeline,
+    ProcessingRecord,
+    PublicationEntry,
+    RecipientEntry,
+    retention_of_field,
+)
+
+_REQUIRED_STATEMENTS = {
+    "controller": "Art. 30(1)(a): the controller",
+    "contact": "Art. 30(1)(a): how to reach the controller",
+    "dpo": "Art. 30(1)(a): the data protection officer, where there is one",
+    "subjects": "Art. 30(1)(c): what the data subjects are to the house",
+    "transfers": "Art. 30(1)(e): transfers to third countries, or that there are none",
+}
+_ROLE_NAMES = {
+    "identifier": "identifiers",
+    "quasi": "what helps to tell who somebody is",
+    "sensitive": "sensitive data",
+    "free_text": "free text",
+    "plain": "other data",
+}
+
+
+def processing_record(
+    known: Sequence[DocumentedPipeline],
+    recipients: Sequence[Recipient],
+    house: dict[str, str],
+    listed: Sequence[Subprocessor] = (),
+) -> ProcessingRecord:
+    """The whole record. Takes the entries of the list of subprocessors, too."""
+    missing = [about for word, about in _REQUIRED_STATEMENTS.items() if not house.get(word)]
+    missing += [
+        f"{each.pipeline.pipeline}: for how long it is kept" for each in known if each.plan.policy.retention is None
+    ]
+    return ProcessingRecord(
+        house=tuple((word, house[word]) for word in STATED_KEYS if word in house),
+        activities=tuple(map(activity_entry, known)),
+        recipients=tuple(map(recipient_entry, recipients)),
+        subprocessors=tuple(listed),
+        missing=tuple(missing),
+    )
+
+
+def activity_entry(known: DocumentedPipeline) -> ActivityEntry:
+    """The entry of one pipeline."""
+    plan = known.plan
+    return ActivityEntry(
+        name=known.pipeline.pipeline,
+        owner=plan.policy.owner,
+        purposes=(known.pipeline.purpose,),
+        subjects=_subjects_text(plan),
+        data=tuple(_data_categories(plan)),
+        recipients=tuple(map(str, known.fed)),
+        limits=tuple(_time_limits(plan)),
+        measures=(*_consent_measure(known.pipeline.source), *_security_measures(plan)),
+        ran=_publications(known),
+    )
+
+
+def recipient_entry(recipient: Recipient) -> RecipientEntry:
+    """The entry of one third party."""
+    ways = {"outbound": "goes there", "inbound": "comes from there"}
+    functions = (f"{each.name} ({each.purpose}, {ways[each.direction]})" for each in recipient.functions.values())
+    fields = dict.fromkeys(key for each in recipient.outbound for key in (*each.shared, *each.passing))
+    return RecipientEntry(
+        name=recipient.recipient,
+        standing=recipient.standing,
+        about=recipient.about,
+        functions=tuple(functions),
+        fields=tuple(fields),
+        contract=_contract_text(recipient),
+    )
+
+
+def _subjects_text(plan: Plan) -> str:
+    key = plan.policy.subject
+    if key is None:
+        return "the policy names none"
+    about = plan.policy.fields[key].about
+    return f"whoever {key} stands for" + (f" ({about})" if about else "")
+
+
+def _data_categories(plan: Plan) -> Iterator[str]:
+    """What leaves, by role: the fields and what is left of them."""
+    leaving = [field for field in plan.fields.values() if field.gives is not None]
+    for role, about in _ROLE_NAMES.items():
+        fields = [_field_text(field) for field in leaving if field.field.role == role]
+        if fields:
+            yield f"{about}: {', '.join(fields)}"
+
+
+def _field_text(field: FieldPlan) -> str:
+    ways = list(dict.fromkeys(map(_branch_text, field.branches)))
+    return field.key if ways == ["kept as it is"] else f"{field.key} ({' or '.join(ways)})"
+
+
+def _branch_text(branch: CaseBranch) -> str:
+    """What one case does."""
+    if branch.steps is None:
+        return "dropped"
+    return " → ".join(step.name for step in branch.steps if step.name != "keep") or "kept as it is"
+
+
+def _time_limits(plan: Plan) -> Iterator[str]:
+    policy = plan.policy
+    yield UNLIMITED if policy.retention is None else f"{duration_text(policy.retention)} from the time of the event"
+    for name, feature in policy.features.items():
+        used = any(field.field.feature == name and field.gives is not None for field in plan.fields.values())
+        if feature.retention is not None and used:
+            yield f"{name}: {duration_text(feature.retention)}"
+    for name, span in plan.own_retentions.items():
+        yield f"{name}: {duration_text(span)}"
+    shorter = [
+        field.key
+        for field in plan.fields.values()
+        if field.gives is not None and retention_of_field(plan, field) == UNLIMITED
+    ]
+    if shorter and policy.retention is not None:
+        yield f"without a limit: {', '.join(shorter)}"
+
+
+def _consent_measure(source: SourceModel) -> Iterator[str]:
+    if source.is_received:
+        sender = f"{source.recipient} ({source.function})"
+        yield f"consent: a record from {sender} is kept only if its tenant agreed when it arrived and when it is processed"
+
+
+def _security_measures(plan: Plan) -> Iterator[str]:
+    """Art. 30(1)(g), 32: what is done technically, as the plan enforces it."""
+    dropped = sum(field.gives is None for field in plan.fields.values())
+    yield f"minimization: of {len(plan.fields)} declared fields {dropped} are dropped; what is not declared is never read"
+    used = Counter(word for field in plan.fields.values() if field.gives is not None for word in field.technique)
+    coarse = ", ".join(sorted(word for word in used if word not in ("keep", "pseudonymize", "tokenize")))
+    if used["pseudonymize"]:
+        yield "pseudonymization: keyed hashes (HMAC-SHA-256); the keys are kept apart"
+    if used["tokenize"]:
+        yield "tokenization: reversible with the keyring alone (AES-SIV)"
+    if coarse:
+        yield f"generalization: {coarse}"
+    for name, aggregate in plan.aggregates.items():
+        yield f"{name}: groups of fewer than {aggregate.model.suppress.below} subjects are left out"
+    for name in plan.outputs:
+        words = describe_encryption(plan, name)
+        if words:
+            yield f"{name}: {words}"
+    yield "accountability: signed, chained receipts of every change; `minimize verify` re-checks what stands"
+
+
+def _contract_text(recipient: Recipient) -> str:
+    contract = recipient.contract
+    if contract is None:
+        return "none"
+    until = f" until {contract.until}" if contract.until else ""
+    held = f"; it may keep what it got for {duration_text(contract.retention)}" if contract.retention else ""
+    permits = "" if contract.permits_transmission else "; permits no transmission"
+    return f"{contract.reference}, from {contract.from_}{until}{held}{permits}"
+
+
+def _publications(known: DocumentedPipeline) -> PublicationEntry | None:
+    """What receipts tell; the last of them says whether it followed the policy of today."""
+    if not known.receipts:
+        return None
+    first, last = known.receipts[0], known.receipts[-1]
+    kinds = Counter(each.kind for each in known.receipts)
+    days = sorted(day for each in known.receipts for day in each.dates)
+    return PublicationEntry(
+        receipts=len(known.receipts),
+        kinds=tuple(f"{kind} {count}" for kind, count in sorted(kinds.items())),
+        first=time_text(first.finished),
+        last=time_text(last.finished),
+        dates=f"{days[0]} to {days[-1]}" if days else "",
+        policy=f"{last.policy.name} version {last.policy.version}",
+        as_today=last.policy.digest == known.pipeline.policy.digest,
+    )

@@ -1,0 +1,132 @@
+"""Rows in and out: runs, later removals, outputs, and the versions of the policy with their approval.
+
+Each part is rounded by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, groupby
+
+from minimize.policy.model import Policy
+from minimize.receipts import Receipt, files_in_force
+from minimize.report.context import reads_source
+from minimize.report.facts import ApprovalAnswer, OutputFacts, PolicyFacts, RemovalFacts, RowFlow, RunFacts
+from minimize.report.rounded_counts import RoundedCount
+
+
+def approval_answer(receipts: Sequence[Receipt], policy: Policy | None) -> ApprovalAnswer:
+    """Whether somebody had approved the policy of these receipts as it was: `no` where it was changed since, `unknown` where
+    nobody says anything of it."""
+    if receipts and all(receipt.policy.approved is not None for receipt in receipts):
+        return "yes"
+    return "unknown" if policy is None or policy.approved is None else "no"
+
+
+def row_flow(receipt: Receipt) -> RowFlow:
+    """What came in and went out in one run. Rows of suppressed groups, and totals that would tell them, are not shown."""
+    rows, hidden = receipt.rows, RoundedCount(hidden=True)
+    return RowFlow(
+        written=hidden if hides_rows(receipt) else RoundedCount.rounded(rows.written),
+        gated=gated_rows(receipt),
+        quarantined={code: RoundedCount.rounded(number) for code, number in sorted(receipt.quarantine.by_code.items())},
+        suppressed=hidden if hides_rows(receipt) else RoundedCount.rounded(rows.suppressed),
+        deduplicated=RoundedCount.rounded(rows.deduplicated),
+    )
+
+
+def hides_rows(receipt: Receipt) -> bool:
+    """Whether the number of rows, less the counts of an aggregate, would tell of groups that it does not show.
+
+    If records are published, their number is no secret.
+    """
+    left_out = any(each.groups_suppressed or each.groups_past or each.deferred for each in receipt.outputs.values())
+    return "records" not in receipt.outputs and left_out
+
+
+def gated_rows(receipt: Receipt) -> dict[str, RoundedCount]:
+    """Why whole rows were held back (or taken out), as far as any were."""
+    found = {reason: RoundedCount.rounded(rows) for reason, rows in receipt.gated_by.reasons.items()}
+    return {reason: count for reason, count in found.items() if count}
+
+
+def total_flow(flows: Sequence[RowFlow]) -> RowFlow:
+    """Several runs together."""
+    return RowFlow(
+        written=RoundedCount.total(each.written for each in flows),
+        gated=sum_counts(each.gated for each in flows),
+        quarantined=sum_counts(each.quarantined for each in flows),
+        suppressed=RoundedCount.total(each.suppressed for each in flows),
+        deduplicated=RoundedCount.total(each.deduplicated for each in flows),
+    )
+
+
+def sum_counts(each: Iterable[Mapping[str, RoundedCount]]) -> dict[str, RoundedCount]:
+    """Counts by name, summed up."""
+    found: dict[str, RoundedCount] = {}
+    for name, count in chain.from_iterable(one.items() for one in each):
+        found[name] = found.get(name, RoundedCount()) + count
+    return dict(sorted(found.items()))
+
+
+def current_runs(receipts: Iterable[Receipt]) -> list[Receipt]:
+    """The last run of each batch date, in their order: what stands comes from these."""
+    last: dict[str, Receipt] = {}
+    for receipt in filter(reads_source, receipts):
+        last.update(dict.fromkeys(receipt.dates or ("",), receipt))
+    return sorted({each.sequence: each for each in last.values()}.values(), key=lambda each: each.sequence)
+
+
+def run_facts(receipts: Sequence[Receipt]) -> Iterator[RunFacts]:
+    """Each run by itself, replaced ones too."""
+    standing = {each.sequence for each in current_runs(receipts)}
+    for receipt in filter(reads_source, receipts):
+        yield RunFacts(
+            receipt.sequence,
+            receipt.run_id,
+            receipt.kind,
+            receipt.at,
+            receipt.dates,
+            f"{receipt.policy.name} {receipt.policy.version}",
+            row_flow(receipt),
+            receipt.sequence in standing,
+        )
+
+
+def removal_facts(receipts: Iterable[Receipt]) -> Iterator[RemovalFacts]:
+    """What went after it had been written, by kind."""
+    later = sorted((each for each in receipts if not reads_source(each)), key=lambda each: each.kind)
+    for kind, group in groupby(later, key=lambda each: each.kind):
+        mine = list(group)
+        yield RemovalFacts(kind, len(mine), max(each.at for each in mine), sum_counts(map(gated_rows, mine)))
+
+
+def output_facts(receipts: Sequence[Receipt], deferred_of: Callable[[str], int | None]) -> Iterator[OutputFacts]:
+    """The outputs that stand, each with what was suppressed in the runs that made it. Takes how deferred rows are counted."""
+    written = [each.outputs for each in current_runs(receipts)]
+    last = {name: output for each in receipts for name, output in each.outputs.items()}
+    for name, files in files_in_force(receipts).items():
+        mine = [each[name] for each in written if name in each]
+        deferred = deferred_of(name) if any(file.sketches for file in files) else None
+        small = [RoundedCount.rounded(each.groups_suppressed) for each in mine if each.groups_suppressed is not None]
+        yield OutputFacts(
+            name,
+            last[name].category,
+            RoundedCount.total(RoundedCount.rounded(file.rows) for file in files),
+            len(files),
+            len({file.path.split("/")[1] for file in files if "/date=" in file.path}),
+            RoundedCount.total(small) if small else None,
+            None if deferred is None else RoundedCount.rounded(deferred),
+            any(file.keys for file in files),
+        )
+
+
+def policy_facts(receipts: Iterable[Receipt], policy_of: Callable[[Receipt], Policy | None]) -> Iterator[PolicyFacts]:
+    """The versions of the policy that ran, oldest first. Takes how the policy beside a receipt is read."""
+    by: dict[str, list[Receipt]] = {}
+    for receipt in filter(reads_source, receipts):
+        by.setdefault(receipt.policy.digest, []).append(receipt)
+    for digest, mine in by.items():
+        policy, said = mine[-1].policy, approval_answer(mine, policy_of(mine[-1]))
+        first, last = min(each.at for each in mine), max(each.at for each in mine)
+        yield PolicyFacts(policy.name, policy.version, digest, len(mine), first, last, said)

@@ -1,0 +1,288 @@
+"""Approval of a policy: lint must pass, then the approval is written into the file and recorded in the audit log.
+
+In the file, the approval is placed after the policy's head; no other byte changes.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.nodes import CollectionNode, MappingNode, Node
+
+from minimize.errors import AccessDenied, CheckFailed, ConfigurationError, Finding, LedgerError, redact_errors
+from minimize.governance.access.decision import reason
+from minimize.governance.access.enforcement import configured_access, require_permission
+from minimize.governance.access.model import APPROVE_POLICY
+from minimize.governance.workspace import Workspace
+from minimize.keys import Keyring
+from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor, find_ledger
+from minimize.plan import request
+from minimize.plan.bind import examine
+from minimize.policy.approval import APPROVED_KEY, approval_digest, approval_state, content_digest
+from minimize.policy.faults import FaultList
+from minimize.policy.lint import lint
+from minimize.policy.load import load_pipeline, load_policy
+from minimize.policy.model import Policy, PolicyApproval
+from minimize.policy.yaml_nodes import parse_yaml
+from minimize.sources import declared_schema
+from minimize.stores.durable_files import with_output_errors, write_file
+
+HEAD_KEYS: Final = ("policy", "version", "owner", "purposes")
+"""An approval stands behind these, as far as they come first."""
+
+
+def with_approval(text: str, approved: PolicyApproval) -> str:
+    """The text of a policy with an approval in it, in place of one that is there.
+
+    Comments, order and layout stay as they are; a policy that is written as one JSON-like mapping is laid out anew.
+    """
+    root = YAML(typ="safe", pure=True).compose(text)
+    if not isinstance(root, MappingNode) or root.flow_style:
+        return _dump_with_approval(text, approved)
+    newline = "\r\n" if "\r\n" in text else "\n"
+    line = f"{APPROVED_KEY}: {_approval_line(approved)}{newline}"
+    entries = dict(_entry_spans(root))
+    if APPROVED_KEY in entries:
+        start, end = entries[APPROVED_KEY]
+        return text[:start] + line.removesuffix(newline) + text[end:]
+    at = _next_line(text, _head_end(text, entries, root))
+    before = text[:at]
+    return before + ("" if not before or before.endswith("\n") else newline) + line + text[at:]
+
+
+def _approval_line(approved: PolicyApproval) -> str:
+    """The approval on one line; its texts quoted as JSON has them, which YAML reads alike."""
+    by = json.dumps(approved.by, ensure_ascii=False)
+    return f'{{by: {by}, on: "{approved.on}", digest: "{approved.digest}"}}'
+
+
+def _entry_spans(root: MappingNode) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Each key, and from where to where its entry goes in the text."""
+    for key, value in root.value:
+        yield str(key.value), (key.start_mark.index, _node_end(value))
+
+
+def _node_end(node: Node) -> int:
+    """Where the last character of a node stands: a block ends where the last thing in it does."""
+    if isinstance(node, CollectionNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        return _node_end(last[1] if isinstance(last, tuple) else last)
+    return int(node.end_mark.index)
+
+
+def _head_end(text: str, entries: dict[str, tuple[int, int]], root: MappingNode) -> int:
+    """Where the head ends: behind those of its keys that stand before any other."""
+    end = root.start_mark.index
+    for name, (_, last) in entries.items():
+        if name not in HEAD_KEYS:
+            break
+        end = last
+    return int(end)
+
+
+def _next_line(text: str, place: int) -> int:
+    """The start of the line behind a place; the place itself where it begins a line."""
+    if place == 0 or text[place - 1] == "\n":
+        return place
+    end = text.find("\n", place)
+    return len(text) if end < 0 else end + 1
+
+
+def _dump_with_approval(text: str, approved: PolicyApproval) -> str:
+    yaml = YAML()
+    yaml.preserve_quotes, yaml.width = True, 4096
+    document = yaml.load(text)
+    document[APPROVED_KEY] = CommentedMap(approved.model_dump())
+    written = io.StringIO()
+    yaml.dump(document, written)
+    return written.getvalue()
+
+
+PIPELINE_FILE: Final = "pipeline.yaml"
+BOM: Final = "\ufeff"
+ApproverSource = Literal["--by", "MINIMIZE_ACTOR", "system"]
+"""Where the name of whoever approves comes from: it was given, it stands in the environment, or it is the system's user."""
+AnyPath = str | PathLike[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalWorkspace(Workspace):
+    """Where the house's things are, looked for from the policy's folder on."""
+
+    start: Path = Path()
+
+    @property
+    def folder(self) -> Path:
+        """The policy's folder."""
+        return self.start
+
+    @property
+    def has_ledger(self) -> bool:
+        """Whether a ledger is named, so that the audit log can be told."""
+        try:
+            find_ledger(self.ledger, start=self.folder)
+        except LedgerError:
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalResult:
+    """A policy that is approved now: which, by whom, when; whether anything was changed, and whether the audit log knows.
+
+    named  where the approver's name was taken from
+    """
+
+    policy: str
+    version: int
+    file: str
+    approved: PolicyApproval
+    changed: bool
+    recorded: bool
+    named: ApproverSource
+
+    def as_json(self) -> dict[str, Any]:
+        """What `policy approve --json` prints."""
+        head = {"policy": self.policy, "version": self.version, "file": self.file, "name_from": self.named}
+        return {**head, "approved": self.approved.model_dump(), "changed": self.changed, "recorded": self.recorded}
+
+
+@redact_errors
+def approve(
+    path: AnyPath,
+    *,
+    by: str | None = None,
+    at: datetime | None = None,
+    ledger: AnyPath | None = None,
+    keys: Keyring | AnyPath | None = None,
+) -> ApprovalResult:
+    """Writes into a policy that somebody approves it as it is: `approved: {by, on, digest}`.
+
+    Takes the file or its folder, or a pipeline that names it; who approves (whoever acts: `MINIMIZE_ACTOR`); when (aware; now);
+    what stands in for the house's ledger and keyring. Where an access file is configured, whoever acts needs `policy/approve`,
+    and approves in no other name.
+    Raises PolicyError for faults, CheckFailed where lint finds an error, AccessDenied, OutputError, LedgerError, KeyringError.
+    """
+    policy = _load_policy(Path(path))
+    file, actor, when = _policy_file(policy), current_actor(), at or datetime.now(UTC)
+    _check_lint(policy)
+    house = ApprovalWorkspace(ledger=ledger, keys=keys, start=file.parent)
+    require_permission(APPROVE_POLICY, house, when, about=policy.policy)
+    name, named = _approver_name(house, by, actor), approver_source(by)
+    approved = PolicyApproval(by=name, on=f"{when.astimezone(UTC):%Y-%m-%d}", digest=approval_digest(policy))
+    if policy.approved is not None and approval_state(policy) == "approved" and policy.approved.by == name:
+        return ApprovalResult(policy.policy, policy.version, str(file), policy.approved, False, False, named)
+    content = _approved_content(file, policy, approved)
+    _write_and_record(
+        house,
+        _approval_event(policy, approved, actor, when),
+        lambda: with_output_errors(write_file, file.resolve(), content),
+    )
+    return ApprovalResult(policy.policy, policy.version, str(file), approved, True, house.has_ledger, named)
+
+
+def approver_source(by: str | None) -> ApproverSource:
+    """Where the name comes from."""
+    if by is not None:
+        return "--by"
+    return "MINIMIZE_ACTOR" if os.environ.get("MINIMIZE_ACTOR") else "system"
+
+
+def _load_policy(path: Path) -> Policy:
+    """The policy in a file or folder; of a pipeline the one that it names."""
+    named = path / PIPELINE_FILE if path.is_dir() else path
+    is_pipeline = (
+        named.name == PIPELINE_FILE and named.is_file() and not (path.is_dir() and (path / "policy.yaml").exists())
+    )
+    return load_pipeline(named).policy if is_pipeline else load_policy(path)
+
+
+def _policy_file(policy: Policy) -> Path:
+    if policy.path is None:
+        raise ConfigurationError("this policy stands in no file", hint="give the path of a policy")
+    return policy.path
+
+
+def _check_lint(policy: Policy) -> None:
+    """Raises CheckFailed where lint finds an error: what nobody should run, nobody approves."""
+    found = [*lint(policy), *(fault for purpose in policy.purposes for fault in _plan_faults(policy, purpose))]
+    errors = [finding for finding in dict.fromkeys(found) if finding.severity == "error"]
+    if errors:
+        raise CheckFailed("a policy with errors is not approved", findings=errors, hint="minimize lint says more")
+
+
+def _plan_faults(policy: Policy, purpose: str) -> tuple[Finding, ...]:
+    """The faults of its plan for a purpose, by the types that it names itself."""
+    return examine(policy, declared_schema(request(policy, purpose)), purpose=purpose).faults
+
+
+def _approver_name(house: Workspace, by: str | None, actor: Actor) -> str:
+    """In whose name. Raises AccessDenied for another person's where an access file says who is who."""
+    access, user = configured_access(house), actor.user or ""
+    if access is not None and by is not None and by not in (access.person(user), *access.accounts(user)):
+        about = "whoever acts approves in no other name"
+        raise AccessDenied(f"{user} may not do this", reasons=[reason("nobody", about=about)])
+    name = user if by is None else by
+    if not name.strip() or not name.isprintable() or len(name) > 200:
+        raise ConfigurationError("that is no name to approve by", hint="--by NAME, on one line")
+    return name
+
+
+def _approved_content(file: Path, policy: Policy, approved: PolicyApproval) -> bytes:
+    """The file with the approval in it. Raises ConfigurationError where that would say anything else than before."""
+    text = file.read_bytes().decode()
+    mark = BOM if text.startswith(BOM) else ""
+    new = with_approval(text.removeprefix(BOM), approved)
+    root = parse_yaml(new, FaultList())
+    said = None if root is None else root.get("approved")
+    if root is None or said is None or content_digest(root) != policy.form or said.to_data() != approved.model_dump():
+        message = "the approval cannot be written into this file"
+        hint = f"write it yourself: approved: {{by: …, on: {approved.on}, digest: {approved.digest}}}"
+        raise ConfigurationError(message, hint=hint)
+    return (mark + new).encode()
+
+
+def _approval_event(policy: Policy, approved: PolicyApproval, actor: Actor, at: datetime) -> AuditEvent:
+    before = policy.approved
+    changes = (
+        PropertyChange("digest", None if before is None else before.digest, approved.digest),
+        PropertyChange("by", None if before is None else before.by, approved.by),
+        PropertyChange("version", None, policy.version),
+    )
+    return AuditEvent(
+        component="review",
+        category="policy",
+        activity="policy",
+        operation="approve",
+        actor=actor,
+        time=at,
+        correlation_id=approved.digest,
+        resources=(Resource(policy.policy, "policy", f"policies/{policy.policy}", changes),),
+    )
+
+
+def _write_and_record(house: ApprovalWorkspace, event: AuditEvent, work: Callable[[], None]) -> None:
+    """The work, and the audit log told of it, or neither; without a ledger the work alone."""
+    if not house.has_ledger:
+        work()
+        return
+    from minimize.ledger.audit_log import append_event
+
+    keys = house.keyring()
+
+    def both(connection: Any) -> None:
+        append_event(connection, event, keys)
+        work()
+
+    with house.open_ledger(create=True) as ledger:
+        ledger.write(both)

@@ -1,0 +1,486 @@
+"""Schema drift (`minimize drift`): what arrives, compared with the policy and with earlier receipts.
+
+In this order: changes and their report, likely renames, changes of declared fields, the command. Reports names and
+counts, never a value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from difflib import SequenceMatcher
+from os import PathLike
+from typing import Any, Final, Literal
+
+from minimize.arrow.pointers import STAR, Pointer
+from minimize.errors import ConfigurationError, Severity, call_redacted
+from minimize.keys import find_keyring
+from minimize.output.folder import has_runs
+from minimize.output.reader import load_receipts
+from minimize.plan.request import declared_prefixes, mask_undeclared, needed_fields, request
+from minimize.policy.draft_text import field_line, key_text
+from minimize.policy.model import Field, Policy
+from minimize.policy.pipeline import Pipeline
+from minimize.receipts import Receipt
+from minimize.review.drift_observation import ArrivedData, UnlistedValues, listed_values, observe_files
+from minimize.runs.batch_dates import READING_KINDS, BatchDate, DateSelection
+from minimize.runs.resolve import date_text, find_input_files, path_mask, pipeline_from, select_dates
+from minimize.sources.base import UndeclaredCount
+from minimize.sources.file_discovery import SourceFiles
+from minimize.stores import Location
+
+DriftKind = Literal["new", "renamed", "retyped", "nested", "unlisted", "gone"]
+DRIFT_CODES: Mapping[DriftKind, str] = {
+    "new": "D001",
+    "renamed": "D002",
+    "retyped": "D003",
+    "nested": "D004",
+    "unlisted": "D005",
+    "gone": "D006",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DriftChange:
+    """One difference between the policy and what arrives.
+
+    path     where, as it may be shown
+    before   the policy's path, of what is renamed or nested otherwise
+    was, is  the types, as words of the policy
+    records  how many records of the date are concerned
+    values   how many distinct values are not listed
+    since    the earliest date whose receipt saw the path already
+    line     where the field stands in the policy's file
+    edit     what the policy could say instead, as a line of YAML
+    """
+
+    kind: DriftKind
+    path: Pointer
+    severity: Severity
+    message: str
+    records: int
+    key: str | None = None
+    before: str | None = None
+    was: str | None = None
+    is_: str | None = None
+    values: int | None = None
+    since: str | None = None
+    line: int | None = None
+    edit: str = ""
+
+    @property
+    def code(self) -> str:
+        """The stable code of its kind."""
+        return DRIFT_CODES[self.kind]
+
+    def as_json(self) -> dict[str, Any]:
+        """The change as `drift --json` prints it; what does not apply is left out."""
+        said = {
+            "code": self.code,
+            "kind": self.kind,
+            "severity": self.severity,
+            "field": str(self.path),
+            "before": self.before,
+            "was": self.was,
+            "is": self.is_,
+            "records": self.records,
+            "values": self.values,
+            "since": self.since,
+            "line": self.line,
+            "message": self.message,
+            "edit": self.edit or None,
+        }
+        return {name: value for name, value in said.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReport:
+    """What drifted on the dates that were looked at.
+
+    unknown  per undeclared path, as receipts show it: how many records carried it, by receipt
+    """
+
+    pipeline: str
+    policy: str
+    version: int
+    dates: tuple[str, ...]
+    records: int
+    changes: Sequence[DriftChange]
+    unknown: Mapping[str, Sequence[Mapping[str, Any]]]
+
+    @property
+    def matters(self) -> bool:
+        """Whether something is lost or refused because of a change."""
+        return any(change.severity == "error" for change in self.changes)
+
+    @property
+    def edit(self) -> str:
+        """All suggested edits as one piece of a policy, in YAML; empty where there is none."""
+        lines = [change.edit for change in self.changes if change.edit]
+        return "fields:\n" + "\n".join(lines) + "\n" if lines else ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as `drift --json` prints it."""
+        return {
+            "pipeline": self.pipeline,
+            "policy": {"name": self.policy, "version": self.version},
+            "dates": list(self.dates),
+            "records": self.records,
+            "drift": [change.as_json() for change in self.changes],
+            "unknown": {path: list(seen) for path, seen in self.unknown.items()},
+            "edit": self.edit,
+        }
+
+
+LEAST_LIKENESS: Final = 0.6
+"""How alike two names are at least (0 to 1), as words without case and signs."""
+_COMPATIBLE_TYPES: Final = ({"integer", "double"}, {"string", "timestamp", "date", "binary"}, {"struct", "map"})
+
+
+def pair_renames(
+    fields: Iterable[tuple[str, Pointer, str]],
+    new: Iterable[DriftChange],
+    lost: Callable[[str], bool],
+) -> dict[str, DriftChange]:
+    """Per declared field that is gone the new path that is most like it; each path for one field only.
+
+    Takes the declared fields (key, path, type), the new paths that may be shown, and whether a field is gone.
+    """
+    gone = [(key, pointer, word) for key, pointer, word in fields if lost(key)]
+    pairs = sorted(
+        ((likeness(pointer, word, change), key, change) for key, pointer, word in gone for change in new),
+        key=lambda pair: (-pair[0], pair[1], str(pair[2].path)),
+    )
+    found: dict[str, DriftChange] = {}
+    for score, key, change in pairs:
+        if score >= LEAST_LIKENESS and key not in found and change not in found.values():
+            found[key] = change
+    return found
+
+
+def likeness(pointer: Pointer, word: str, change: DriftChange) -> float:
+    """How alike a declared path and a new one are; 0 where they stand in different places or have different types."""
+    if pointer.parts[:-1] != change.path.parts[:-1] or not _are_compatible(word, change.is_):
+        return 0.0
+    one, other = (_plain_name(str(each.parts[-1])) for each in (pointer, change.path))
+    inside = min(len(one), len(other)) > 2 and (one in other or other in one)
+    return max(SequenceMatcher(None, one, other).ratio(), 0.8 if inside else 0.0)
+
+
+def _are_compatible(one: str, other: str | None) -> bool:
+    return (
+        other is None
+        or one == other
+        or any({one.partition("(")[0], other.partition("(")[0]} <= kind for kind in _COMPATIBLE_TYPES)
+    )
+
+
+def _plain_name(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+CONTAINER_TYPES: Final = ("list", "struct", "map")
+TEXT_LIKE_TYPES: Final = frozenset({"string", "timestamp", "date", "binary"})
+"""Words for what is text in a file without types."""
+DEFAULT_REFUSED_SHARE: Final = 0.01
+"""The share of records that may be refused for one field's type before it matters, where a pipeline says none."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriftComparison:
+    """What a policy is compared with.
+
+    arrived     what arrived
+    counted  per field how many values the last receipt counted
+    needed   the fields that somebody reads
+    must     the fields without which a record is refused
+    limit    the share of refused records that matters
+    """
+
+    policy: Policy
+    arrived: ArrivedData
+    counted: Mapping[str, int]
+    needed: Collection[str]
+    must: Collection[str]
+    limit: float = DEFAULT_REFUSED_SHARE
+
+    def is_gone(self, field: Field) -> bool:
+        """Whether nothing arrives for a field."""
+        seen = self.arrived
+        return not seen.carried[field.key] and not seen.refused[field.key] and not seen.types_at(field.pointer)
+
+    def matters(self, key: str) -> Severity:
+        """How bad it is that a field does not arrive."""
+        return "error" if key in self.needed or key in self.must else "warning"
+
+
+def changes_of_declared(beside: DriftComparison) -> Iterator[DriftChange]:
+    """What drifted of the declared fields, in the policy's order."""
+    for field in beside.policy.fields.values():
+        if not field.from_ and not field.pointer.is_keys and beside.arrived.records:
+            yield from _changes_of_field(field, beside)
+
+
+def undeclared_paths(policy: Policy, seen: ArrivedData) -> dict[Pointer, tuple[bool, UndeclaredCount]]:
+    """What nobody declared, by its path as it may be shown: whether that is all of it, and who carries it."""
+    known = declared_prefixes(field.pointer for field in policy.fields.values())
+    found: dict[Pointer, tuple[bool, UndeclaredCount]] = {}
+    for pointer, carried in seen.undeclared.items():
+        shown = mask_undeclared(pointer, carried, known)
+        whole, before = found.get(shown, (True, UndeclaredCount(0)))
+        found[shown] = (whole and shown == pointer, before + carried)
+    return found
+
+
+def arrived_type(seen: ArrivedData, pointer: Pointer) -> str | None:
+    """The policy's word for what stands at a path, where it is one thing and the files say it."""
+    words = set(seen.types_at(pointer)) if seen.kind != "csv" else set[str]()
+    if words == {"integer", "double"}:
+        return "double"
+    if len(words) > 1 and words <= TEXT_LIKE_TYPES:
+        return "string"
+    return words.pop() if len(words) == 1 else None
+
+
+def _changes_of_field(field: Field, beside: DriftComparison) -> Iterator[DriftChange]:
+    seen = beside.arrived
+    bent = _nesting_difference(field, seen)
+    if seen.refused[field.key] or (seen.retyped[field.key] and (bent or seen.types_at(field.pointer))):
+        yield _type_change(field, beside) if bent is None else _nesting_change(field, beside, *bent)
+    elif beside.is_gone(field) and (
+        beside.counted.get(field.key) or field.key in beside.must or seen.absent[field.key]
+    ):
+        yield _absence(field, beside)
+    listed = seen.unlisted.get(field.key)
+    if listed is not None and listed.values:
+        yield _unlisted_change(field, seen, listed)
+
+
+def _type_change(field: Field, beside: DriftComparison) -> DriftChange:
+    word = _undeclared_type(field, beside.arrived)
+    edit = (
+        ""
+        if word is None
+        else f"  {key_text(field.pointer)}: {{type: {word}}}  # was {field.type}; keep the rest of it"
+    )
+    return DriftChange(
+        "retyped",
+        field.pointer,
+        _severity(field, beside),
+        f"{_affected_text(field, beside.arrived)} another type than the policy says",
+        beside.arrived.refused[field.key],
+        field.key,
+        was=field.type,
+        is_=word,
+        line=field.line,
+        edit=edit,
+    )
+
+
+def _nesting_change(field: Field, beside: DriftComparison, depth: int, was: str, is_: str) -> DriftChange:
+    return DriftChange(
+        "nested",
+        field.pointer,
+        _severity(field, beside),
+        f"{_affected_text(field, beside.arrived)} it nested otherwise",
+        beside.arrived.refused[field.key],
+        field.key,
+        was=was,
+        is_=is_,
+        line=field.line,
+        edit=_nesting_edit(field, depth, was, is_),
+    )
+
+
+def _absence(field: Field, beside: DriftComparison) -> DriftChange:
+    absent = beside.arrived.absent[field.key]
+    message = "no record carries it" + (f", and files lack the column: {absent}" if absent else "")
+    edit = f"  # {field.key}: it does not arrive; say `optional: true`, or take it out"
+    severity: Severity = "error" if absent else beside.matters(field.key)
+    return DriftChange(
+        "gone", field.pointer, severity, message, 0, field.key, was=field.type, line=field.line, edit=edit
+    )
+
+
+def _unlisted_change(field: Field, seen: ArrivedData, listed: UnlistedValues) -> DriftChange:
+    count = len(listed.values)
+    message = f"values that are not listed: {count:,}, in {listed.records:,} of {seen.records:,} records"
+    edit = f"  # {field.key}: list what is new, or say what the rest becomes (`otherwise`)"
+    change = DriftChange("unlisted", field.pointer, "warning", message, listed.records, field.key, values=count)
+    return replace(change, line=field.line, edit=edit)
+
+
+def _affected_text(field: Field, seen: ArrivedData) -> str:
+    """Who is concerned, with the verb: whole files, or so many records."""
+    refused = seen.refused[field.key]
+    return f"{refused:,} of {seen.records:,} records have" if refused else f"{seen.retyped[field.key]} file(s) have"
+
+
+def _severity(field: Field, beside: DriftComparison) -> Severity:
+    """A file of another type stops a run; records are refused one by one."""
+    whole = bool(beside.arrived.retyped[field.key])
+    return "error" if whole or beside.arrived.refused[field.key] / beside.arrived.records > beside.limit else "warning"
+
+
+def _nesting_difference(field: Field, seen: ArrivedData) -> tuple[int, str, str] | None:
+    """The first place on the way to a field that is no such container as its path says: how deep, what was said, what it is."""
+    parts = field.pointer.parts
+    for depth in range(1, len(parts)):
+        fine = ("list", "map") if parts[depth] is STAR else ("struct", "map")
+        other = [word for word in seen.types_at(Pointer(parts[:depth])) if word not in fine]
+        if other:
+            return depth, fine[0], other[0]
+    nests = [
+        word
+        for word in seen.types_at(field.pointer)
+        if word in CONTAINER_TYPES and word not in _interchangeable_types(field.type)
+    ]
+    return (len(parts), field.type, nests[0]) if nests else None
+
+
+def _interchangeable_types(word: str) -> tuple[str, ...]:
+    return ("struct", "map") if word in ("struct", "map") else (word,)
+
+
+def _nesting_edit(field: Field, depth: int, was: str, is_: str) -> str:
+    """The field where it stands now, if a list became an object or the other way round."""
+    parts = field.pointer.parts
+    if (was, is_) == ("list", "struct"):
+        place = Pointer((*parts[:depth], *parts[depth + 1 :]))
+    elif is_ == "list":
+        place = Pointer((*parts[:depth], STAR, *parts[depth:]))
+    else:
+        return f"  # {field.key}: now {is_}, was {was}; declare what of it is wanted"
+    return f"  {key_text(place)}: {{type: {field.type}}}  # was {field.key}; keep the rest of it"
+
+
+def _undeclared_type(field: Field, seen: ArrivedData) -> str | None:
+    """The type of the values that are not as declared, where the first records show one."""
+    fine = {"double": {"double", "integer"}, "string": TEXT_LIKE_TYPES}.get(field.type, {field.type})
+    others = [word for word in seen.types_at(field.pointer) if word not in fine]
+    return others[0] if others else None
+
+
+def detect_drift(
+    pipeline: Pipeline | str | PathLike[str],
+    *,
+    date: date | str | None = None,
+    input: str | PathLike[str] | None = None,
+    output: str | PathLike[str] | None = None,
+    keys: Any = None,
+) -> DriftReport:
+    """What arrives that is not as the policy declares it, or not as it was in the last runs.
+
+    Takes the pipeline; a batch date (the newest one found where none is given); what stands in for its source, its output
+    folder (whose receipts are looked at) and its keyring (only the names of hive partitions need one).
+    Gives names, types and counts: a name only where it cannot be a value, and no value at all. Raises SourceError for files
+    that cannot be read, ConfigurationError where there is nothing to look at.
+    """
+    job = pipeline_from(pipeline)
+    wanted = DateSelection.from_options(date)
+    found = select_dates(find_input_files(job, input, wanted.only), wanted)
+    day = _newest_date(found)
+    if not found.files.get(day):
+        looked = job.source.path if input is None else str(input)
+        raise ConfigurationError(
+            f"no file matches {looked}{_date_suffix(wanted.only)}", hint="another --date, or --input PATH?"
+        )
+    chain = _receipts_of(job.target(output))
+    return call_redacted(lambda: _drift_report(job, day, found, chain, keys))
+
+
+def _date_suffix(day: BatchDate) -> str:
+    return "" if day is None else f" for {day}"
+
+
+def _newest_date(found: SourceFiles) -> BatchDate:
+    return max((when for when, files in found.files.items() if when is not None and files), default=None)
+
+
+def _drift_report(
+    job: Pipeline, day: BatchDate, found: SourceFiles, chain: Sequence[Receipt], keys: Any
+) -> DriftReport:
+    policy = job.policy
+    shown = path_mask(job, find_keyring(keys, job.folder))
+    asked = replace(request(policy, job.purpose, job), salt=shown.ranking_salt)
+    seen = observe_files(found.files[day], found.root, job.source.format, asked, listed_values(policy), shown)
+    last = next((receipt for receipt in reversed(chain) if receipt.kind in READING_KINDS), None)
+    beside = DriftComparison(
+        policy,
+        seen,
+        {} if last is None else {key: each.values or 0 for key, each in last.fields.items()},
+        needed_fields(policy, job.purpose, job),
+        frozenset(each.key for each in asked.fields if each.required),
+        DEFAULT_REFUSED_SHARE if job.quarantine.fail_above is None else job.quarantine.fail_above,
+    )
+    changes = tuple(_with_first_date(change, chain) for change in _all_changes(beside))
+    name = date_text(day)
+    dates = () if name is None else (name,)
+    return DriftReport(
+        job.pipeline, policy.policy, policy.version, dates, seen.records, changes, undeclared_over_time(chain)
+    )
+
+
+def _all_changes(beside: DriftComparison) -> Iterator[DriftChange]:
+    """Renames in place of what is gone and what is new; then the rest of what is declared, then the rest of what is new."""
+    new = list(_new_fields(beside))
+    arriving = (each for each in beside.policy.fields.values() if not each.from_ and not each.pointer.is_keys)
+    fields = [(each.key, each.pointer, each.type) for each in arriving]
+    named = [change for change in new if change.edit]
+    pairs = pair_renames(fields, named, lambda key: beside.is_gone(beside.policy.fields[key]))
+    for key, change in pairs.items():
+        yield _as_rename(beside, key, change)
+    yield from (change for change in changes_of_declared(beside) if not (change.kind == "gone" and change.key in pairs))
+    taken = {change.path for change in pairs.values()}
+    yield from (change for change in new if change.path not in taken)
+
+
+def _new_fields(beside: DriftComparison) -> Iterator[DriftChange]:
+    for path, (whole, carried) in sorted(
+        undeclared_paths(beside.policy, beside.arrived).items(), key=lambda each: str(each[0])
+    ):
+        word = arrived_type(beside.arrived, path) if whole else None
+        message = f"nobody declared it: dropped from {carried.records:,} of {beside.arrived.records:,} records"
+        if not whole:
+            message = (
+                f"names that are not shown: dropped {carried.records:,} times from {beside.arrived.records:,} records"
+            )
+        edit = field_line(path, word or "string").rstrip("\n") if whole else ""
+        yield DriftChange("new", path, "warning", message, carried.records, is_=word, edit=edit)
+
+
+def _as_rename(beside: DriftComparison, key: str, change: DriftChange) -> DriftChange:
+    field = beside.policy.fields[key]
+    body = change.edit.partition("  #")[0]
+    return replace(
+        change,
+        kind="renamed",
+        severity=beside.matters(key),
+        message=f"stands where {key} stood, which no record carries",
+        key=key,
+        before=key,
+        was=field.type,
+        line=field.line,
+        edit=f"{body}  # was {key}: give it that field's role and technique",
+    )
+
+
+def undeclared_over_time(chain: Iterable[Receipt]) -> dict[str, list[dict[str, Any]]]:
+    """Per undeclared path of the receipts how many records carried it, by run; the oldest first."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for receipt in chain:
+        for path, records in receipt.undeclared.items() if receipt.kind in READING_KINDS else ():
+            run = {"run_id": receipt.run_id, "dates": list(receipt.dates), "records": records}
+            found.setdefault(path, []).append(run)
+    return dict(sorted(found.items()))
+
+
+def _with_first_date(change: DriftChange, chain: Sequence[Receipt]) -> DriftChange:
+    dates = [day for receipt in chain if str(change.path) in receipt.undeclared for day in receipt.dates]
+    return replace(change, since=min(dates)) if dates else change
+
+
+def _receipts_of(output: Location) -> tuple[Receipt, ...]:
+    return load_receipts(output) if has_runs(output) else ()

@@ -1,0 +1,227 @@
+"""What arrives on a batch date: fields per record, refused values, undeclared paths, values that a policy does not list."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.arrow.nested import leaf, row_indices
+from minimize.arrow.pointers import Pointer
+from minimize.errors import SchemaError
+from minimize.policy.condition import FieldEquals, atoms
+from minimize.policy.model import Field, Policy, Treatment
+from minimize.sources import FORMATS
+from minimize.sources.base import Chunk, DeclaredField, Source, SourceRequest, UndeclaredCount, merge_undeclared
+from minimize.sources.file_discovery import NameMask, hive_partitions
+from minimize.sources.files import FilePart
+from minimize.sources.record_checks import records_with_path
+from minimize.sources.schema_inference import ObservedValues, observe_file
+from minimize.stores import Location
+from minimize.techniques.map import Map
+
+
+@dataclass(frozen=True, slots=True)
+class UnlistedValues:
+    """How many records have a value that is not listed, and which (in memory only, to count them)."""
+
+    records: int = 0
+    values: frozenset[str] = field(default=frozenset(), repr=False)
+
+    def __add__(self, other: UnlistedValues) -> UnlistedValues:
+        return UnlistedValues(self.records + other.records, self.values | other.values)
+
+
+def listed_values(policy: Policy) -> dict[str, frozenset[str]]:
+    """Per field of which values are listed those values, as text."""
+    found: dict[str, set[str]] = {}
+    for declared in policy.fields.values():
+        for key, values in _listed_in_field(declared):
+            found.setdefault(key, set()).update(values)
+    return {key: frozenset(values) for key, values in found.items() if values and key in policy.fields}
+
+
+def find_unlisted(records: pa.RecordBatch, pointer: Pointer, listed: frozenset[str]) -> UnlistedValues:
+    """The values of a field that are not listed. Null is none."""
+    try:
+        found = leaf(records, pointer)
+    except KeyError:
+        return UnlistedValues()
+    coded = found.values if pa.types.is_dictionary(found.values.type) else pc.dictionary_encode(found.values)
+    words = [None if value is None else policy_word(value) for value in coded.dictionary.to_pylist()]
+    strange = np.array([word is not None and word not in listed for word in words] or [False])
+    at = coded.indices.is_valid().to_numpy(zero_copy_only=False)
+    hit = strange[coded.indices.fill_null(0).to_numpy(zero_copy_only=False)] & at
+    used = np.unique(coded.indices.filter(pa.array(hit)).to_numpy(zero_copy_only=False))
+    rows = np.unique(row_indices(found, records.num_rows)[hit])
+    return UnlistedValues(len(rows), frozenset(str(words[index]) for index in used))
+
+
+def policy_word(value: Any) -> str:
+    """A value as a policy writes it."""
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+
+
+def _listed_in_field(declared: Field) -> Iterator[tuple[str, set[str]]]:
+    for chain in (declared.do, declared.otherwise, *(case.do for case in declared.cases)):
+        yield declared.key, set(_map_inputs(chain))
+    for case in declared.cases:
+        for atom in atoms(case.when):
+            if isinstance(atom, FieldEquals):
+                yield atom.field, {policy_word(value) for value in atom.values}
+
+
+def _map_inputs(chain: Treatment) -> Iterator[str]:
+    if chain != "drop" and chain and isinstance(chain[0], Map):
+        yield from chain[0].values
+
+
+MOST_FILES_SHAPED = 20
+"""Of how many files of a date the first records are looked at for the types of what they hold."""
+
+
+SourceBinding = Callable[[SourceRequest], Source]
+"""Binds one file to a request."""
+
+
+@dataclass(slots=True)
+class ArrivedData:
+    """What was seen of a date's files.
+
+    kind        the format of the files
+    records     how many were read
+    carried     per declared field how many records carry it
+    refused     per declared field how many records were refused because of its type or time
+    retyped     declared fields that whole files have in another type, or not at all
+    undeclared  what nobody declared, by path, at its top
+    unlisted    per declared field of which values are listed: how many records have another, and how many those are
+    absent      declared fields that whole files do not have, of formats that name their columns
+    shape       what stands where in the first records
+    """
+
+    kind: str = "ndjson"
+    records: int = 0
+    carried: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    retyped: Counter[str] = field(default_factory=Counter)
+    absent: Counter[str] = field(default_factory=Counter)
+    undeclared: dict[Pointer, UndeclaredCount] = field(default_factory=dict, repr=False)
+    unlisted: dict[str, UnlistedValues] = field(default_factory=dict, repr=False)
+    shape: list[ObservedValues] = field(default_factory=list, repr=False)
+
+    def types_at(self, pointer: Pointer) -> list[str]:
+        """The words for what stands at a path, in order of appearance."""
+        found = (word for seen in self.shape for each in seen.at_path(pointer.parts) for word in each.words)
+        return list(dict.fromkeys(found))
+
+    def add_chunk(self, chunk: Chunk, request: SourceRequest, lists: Mapping[str, frozenset[str]]) -> None:
+        """Takes some records in."""
+        keys = {str(each.pointer): each.key for each in request.fields}
+        self.records += chunk.read
+        for reject in chunk.rejects:
+            if reject.code in ("wrong_type", "bad_time") and reject.field in keys:
+                self.refused[keys[reject.field]] += 1
+        self._carry(chunk.undeclared)
+        for each in request.fields:
+            self.carried[each.key] += int(records_with_path(chunk.records, each.pointer).sum())
+            if each.key in lists:
+                found = find_unlisted(chunk.records, each.pointer, lists[each.key])
+                self.unlisted[each.key] = self.unlisted.get(each.key, UnlistedValues()) + found
+
+    def add(self, other: ArrivedData) -> None:
+        """Takes in what was seen of another file."""
+        self.records += other.records
+        self.carried.update(other.carried)
+        self._carry(other.undeclared)
+        for key, found in other.unlisted.items():
+            self.unlisted[key] = self.unlisted.get(key, UnlistedValues()) + found
+
+    def _carry(self, undeclared: Mapping[Pointer, UndeclaredCount]) -> None:
+        self.undeclared = merge_undeclared([self.undeclared, undeclared])
+
+
+def observe_files(
+    files: Sequence[Location],
+    root: Location,
+    kind: str,
+    request: SourceRequest,
+    lists: Mapping[str, frozenset[str]],
+    shown: NameMask | None = None,
+) -> ArrivedData:
+    """Everything that is seen of some files, each read by itself, so that they may disagree.
+
+    Takes the request of a policy, and per field of which values are listed those values. Raises SourceError.
+    """
+    seen = ArrivedData(kind)
+    asked = _lenient_request(request)
+    for number, path in enumerate(files):
+        if number < MOST_FILES_SHAPED or kind != "ndjson":
+            shape = observe_file(FilePart(path, root, shown), kind)
+            seen.shape.append(shape)
+            if kind != "ndjson":
+                partitions = hive_partitions(path, root)
+                seen.absent.update(each.key for each in request.fields if _lacks_column(shape, each, partitions))
+        _read_repeatedly(seen, asked, lists, partial(FORMATS[kind], [path], root, shown=shown))
+    declared = [each.pointer for each in request.fields]
+    seen.undeclared = {path: carried for path, carried in seen.undeclared.items() if not _is_declared(path, declared)}
+    return seen
+
+
+def _lacks_column(shape: ObservedValues, declared: DeclaredField, partitions: Mapping[str, object]) -> bool:
+    return declared.pointer.top not in partitions and not any(True for _ in shape.at_path(declared.pointer.parts))
+
+
+def _lenient_request(request: SourceRequest) -> SourceRequest:
+    """The request of somebody who reads every field and insists on none."""
+    fields = tuple(replace(each, needed=True, required=False, optional=True) for each in request.fields)
+    return replace(request, fields=fields)
+
+
+def _read_repeatedly(
+    seen: ArrivedData, request: SourceRequest, lists: Mapping[str, frozenset[str]], bind: SourceBinding
+) -> None:
+    """Reads a file as often as it takes: a field that does not fit is taken note of, and left out to see behind it."""
+    while True:
+        source, request = _bind_fitting_fields(bind, request, seen)
+        found = ArrivedData()
+        for part in source.parts:
+            for chunk in part.read():
+                found.add_chunk(chunk, request, lists)
+        if not found.refused:
+            seen.add(found)
+            return
+        seen.refused.update(found.refused)
+        request = _without_fields(request, found.refused)
+
+
+def _bind_fitting_fields(
+    bind: SourceBinding, request: SourceRequest, seen: ArrivedData
+) -> tuple[Source, SourceRequest]:
+    """The file bound to as much of the request as fits, and that; what does not is taken note of."""
+    while True:
+        source = None
+        try:
+            source, misfits = bind(request), frozenset[str]()
+        except SchemaError as error:
+            misfits = frozenset(finding.field for finding in error.findings if finding.field is not None)
+            if not misfits & {each.key for each in request.fields}:
+                raise
+        if source is not None:
+            return source, request
+        seen.retyped.update(misfits)
+        request = _without_fields(request, misfits)
+
+
+def _without_fields(request: SourceRequest, keys: Collection[str]) -> SourceRequest:
+    return replace(request, fields=tuple(each for each in request.fields if each.key not in keys))
+
+
+def _is_declared(path: Pointer, declared: Iterable[Pointer]) -> bool:
+    """Whether a path is a declared one, or above or below one: then it is about that field."""
+    return any(path.within(each) or each.within(path) for each in declared)

@@ -1,0 +1,538 @@
+"""`explain`: which rule, case, setting and technique decide about a field, as steps of a plan or of one record.
+
+The steps of a plan are those that `plan --tenant` shows. The steps of a record show outcomes and forms, never its values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import pyarrow as pa
+
+from minimize.arrow.batch import Batch, FieldCounts
+from minimize.arrow.pointers import Pointer
+from minimize.errors import ConfigurationError, redact_errors
+from minimize.keys import Keyring, find_keyring
+from minimize.plan.category import least_revealing, step_leaves
+from minimize.plan.model import CaseBranch, FieldPlan, Plan
+from minimize.plan.request import allows_purpose
+from minimize.plan.tenant import TenantPlan, plan_for_tenant
+from minimize.policy.condition import Condition, FeatureOn, LevelAtLeast, atoms
+from minimize.policy.describe import condition_text, duration_text, feature_text, treatment_text
+from minimize.policy.faults import did_you_mean
+from minimize.policy.model import Field
+from minimize.policy.pipeline import Pipeline
+from minimize.receipts import time_text
+from minimize.review.trial import Trial, TriedRecord, trial_keyring
+from minimize.runs.erasures import load_subject_acts
+from minimize.runs.inspection import examine_plan
+from minimize.runs.provenance import load_pipeline_settings
+from minimize.runs.resolve import pipeline_from
+from minimize.settings import SettingRow, SettingsRows, unknown_tenant
+from minimize.settings.effective import LEVEL_SETTING, ExplainableSettings
+from minimize.settings.unknown_tenant import UnknownTenant, find_unknown_tenant
+from minimize.stages.conditions import holds
+from minimize.stages.facts import BatchFacts, field_gate
+from minimize.stages.raw_values import field_place
+from minimize.times import parse_time
+
+StepVerdict = Literal["passes", "stops", "depends", "says"]
+"""It lets the value pass; it stops it; it depends on each record; it says something and decides nothing."""
+SIGNS: Final = {"passes": "✓", "stops": "✗", "depends": "?", "says": "·"}
+
+
+@dataclass(frozen=True, slots=True)
+class ExplanationStep:
+    """A rule or a row and what it comes to.
+
+    rows  the rows of settings that decide, without whose they are
+    """
+
+    what: str
+    found: str
+    verdict: StepVerdict = "says"
+    file: str | None = None
+    line: int | None = None
+    rows: tuple[SettingRow, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The step as `explain --json` prints it."""
+        said = {"what": self.what, "found": self.found, "verdict": self.verdict, "file": self.file, "line": self.line}
+        return {**said, "rows": [setting_row_json(row) for row in self.rows]}
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line) if part is not None)
+        head = f"{SIGNS[self.verdict]} {self.what}: {self.found}" + (f"  ({place})" if place else "")
+        return "\n".join([head, *(f"    {setting_row_text(row)}" for row in self.rows)])
+
+
+def setting_row_json(row: SettingRow) -> dict[str, Any]:
+    """A row of settings, without the name of whose it is."""
+    return {
+        "of": _row_owner(row),
+        "setting": row.setting,
+        "value": row.value,
+        "holder": row.holder,
+        "valid_from": time_text(row.valid_from),
+        "recorded_at": time_text(row.recorded_at),
+        "line": row.line,
+    }
+
+
+def setting_row_text(row: SettingRow) -> str:
+    """A row of settings, as people read it."""
+    place = f" (line {row.line} of the settings)" if row.line is not None else ""
+    when = f"from {time_text(row.valid_from)} on, recorded {time_text(row.recorded_at)}"
+    return f"{row.setting} {row.value}, said by {row.holder} for {_row_owner(row)}, {when}{place}"
+
+
+def _row_owner(row: SettingRow) -> str:
+    return "the tenant" if row.subject is None else "the subject"
+
+
+def worst_verdict(verdicts: Iterable[StepVerdict]) -> StepVerdict:
+    """What several come to: one that stops decides, then one that depends."""
+    order: tuple[StepVerdict, ...] = ("stops", "depends", "passes", "says")
+    return min(verdicts, key=order.index, default="says")
+
+
+@dataclass(frozen=True, slots=True)
+class PlanExplanation:
+    """One field of a plan; `asked` where it is explained for a tenant."""
+
+    plan: Plan
+    key: str
+    for_tenant: TenantPlan | None = None
+
+    @property
+    def field(self) -> FieldPlan:
+        """The field in the plan."""
+        return self.plan.fields[self.key]
+
+    def steps(self) -> Iterator[ExplanationStep]:
+        """From the rule to the form."""
+        yield self.declared()
+        yield self.purpose()
+        yield from self.records()
+        yield from self.retention()
+        for key in dict.fromkeys((self.key, *self.field.field.from_)):
+            yield from self.gate(self.plan.policy.fields[key])
+        yield from self.forms()
+        yield from self.aggregates()
+
+    def declared(self) -> ExplanationStep:
+        """The rule itself."""
+        field = self.field.field
+        made = f", made from {', '.join(field.from_)}" if field.from_ else ""
+        about = f" ({field.about})" if field.about else ""
+        return self._step("rule", f"{field.key}, {field.type}, role {field.role}{made}{about}")
+
+    def purpose(self) -> ExplanationStep:
+        """Whether it may be had for the purpose of the run."""
+        parts = [self.plan.policy.fields[key] for key in (self.key, *self.field.field.from_)]
+        against = next((part for part in parts if not allows_purpose(part, self.plan.purpose)), None)
+        purpose = f"purpose {self.plan.purpose or '(none)'}"
+        if against is not None:
+            return self._step(
+                "purpose", f"{purpose}; {against.key} is for {', '.join(against.purposes)} alone", "stops"
+            )
+        only = self.field.field.purposes
+        return self._step("purpose", f"{purpose}, one of {', '.join(only)}" if only else f"{purpose}, as any", "passes")
+
+    def records(self) -> Iterator[ExplanationStep]:
+        """What gates whole records."""
+        records, pipeline = self.plan.policy.records, self.plan.pipeline
+        yield from self._settings("records", records.feature, records.level)
+        if records.collect_if is not None:
+            yield self._condition("records", records.collect_if)
+        if pipeline is not None and pipeline.records is not None and pipeline.records.collect_if is not None:
+            yield self._condition("records of the pipeline", pipeline.records.collect_if)
+
+    def retention(self) -> Iterator[ExplanationStep]:
+        """After how long a record, or a value of it, must not be there any more."""
+        policy = self.plan.policy
+        if policy.retention is not None:
+            yield ExplanationStep(
+                "retention", f"no record is written {duration_text(policy.retention)} after its event", "says"
+            )
+        for key in (self.key, *self.field.field.from_):
+            feature = policy.features.get(policy.fields[key].feature or "")
+            if feature is not None and feature.retention is not None:
+                yield ExplanationStep(
+                    "retention", f"no value is written {duration_text(feature.retention)} after its event", "says"
+                )
+
+    def gate(self, field: Field) -> Iterator[ExplanationStep]:
+        """Feature, level and condition of a field."""
+        name = "gate" if field.key == self.key else f"gate of {field.key}"
+        yield from self._settings(name, field.feature, field.level)
+        if field.collect_if is not None:
+            yield self._condition(name, field.collect_if)
+
+    def forms(self) -> Iterator[ExplanationStep]:
+        """What becomes of a value: the cases, of which the first that matches decides, or the one way."""
+        if self.field.gives is None:
+            yield self._step("form", self.field.explanation, "stops")
+            return
+        decided = False
+        for number, branch in enumerate(self.field.branches, 1):
+            when = (
+                branch.when if self.for_tenant is None or branch.when is None else self.for_tenant.decided(branch.when)
+            )
+            never, decided = decided or when is False, decided or when in (None, True)
+            name = "form" if len(self.field.branches) == 1 else "otherwise" if branch.when is None else f"case {number}"
+            condition = "" if branch.when is None else f"if {condition_text(branch.when)}: "
+            closed = " (never for this tenant)" if never else ""
+            verdict: StepVerdict = "stops" if never or (name == "form" and branch.steps is None) else "passes"
+            several = len(self.field.branches) > 1 and not never
+            yield self._step(name, f"{condition}{self._form(branch)}{closed}", "depends" if several else verdict)
+
+    def _form(self, branch: CaseBranch) -> str:
+        if branch.steps is None:
+            return "drop"
+        roles = {self.plan.policy.fields[key].role for key in (self.key, *self.field.field.from_)}
+        return f"{treatment_text(branch.steps)}, leaves {least_revealing(step_leaves(step, roles) for step in branch.steps)}"
+
+    def aggregates(self) -> Iterator[ExplanationStep]:
+        """Which aggregates see it, and in what form."""
+        for name, aggregate in self.plan.aggregates.items():
+            keys = [key.field for key in aggregate.model.group_by.values()]
+            measured = [column for column, measure in aggregate.model.measures.items() if measure.of == self.key]
+            if self.key in keys or measured:
+                uses = [*(["groups by it"] if self.key in keys else []), *measured]
+                form = self.field.field.in_aggregates if measured else ()
+                seen = f", as {treatment_text(form)}" if form else ", as released"
+                yield ExplanationStep("aggregate", f"{name}: {', '.join(uses)}{seen}", "says")
+
+    def _settings(self, what: str, feature: str | None, level: str | None) -> Iterator[ExplanationStep]:
+        """A feature and a level, with the rows that decide where a tenant is asked for."""
+        if feature is not None:
+            found = f"collected where {feature_text(self.plan.policy, feature)}"
+            yield self._setting(
+                what, found, feature, None if self.for_tenant is None else self.for_tenant.is_on(feature)
+            )
+        if level is not None:
+            found = f"collected where level is {level} or higher"
+            yield self._setting(
+                what, found, LEVEL_SETTING, None if self.for_tenant is None else self.for_tenant.reaches(level)
+            )
+
+    def _setting(self, what: str, found: str, setting: str, is_on: bool | None) -> ExplanationStep:
+        """One of them; `is_on` is what it is for the tenant that is asked for."""
+        if self.for_tenant is None or is_on is None:
+            return self._step(what, found, "depends")
+        rows = self.for_tenant.rows(setting)
+        if is_on and setting != LEVEL_SETTING and self.for_tenant.asks_subjects(setting):
+            return self._step(what, f"{found}: it is so for the tenant, and depends on the subject", "depends", rows)
+        return self._step(what, f"{found}: it is {'so' if is_on else 'not so'}", "passes" if is_on else "stops", rows)
+
+    def _condition(self, what: str, condition: Condition) -> ExplanationStep:
+        found = f"collected if {condition_text(condition)}"
+        if self.for_tenant is None:
+            return self._step(what, found, "depends")
+        decided, rows = self.for_tenant.decided(condition), tuple(self._rows(self.for_tenant, condition))
+        if isinstance(decided, bool):
+            told = f"{found}: it is {'so' if decided else 'not so'}"
+            return self._step(what, told, "passes" if decided else "stops", rows)
+        left = "" if decided == condition else f"; left to ask: {condition_text(decided)}"
+        return self._step(what, found + left, "depends", rows)
+
+    def _rows(self, asked: TenantPlan, condition: Condition) -> Iterator[SettingRow]:
+        for atom in atoms(condition):
+            if isinstance(atom, FeatureOn | LevelAtLeast):
+                yield from asked.rows("level" if isinstance(atom, LevelAtLeast) else atom.name)
+
+    def _step(
+        self, what: str, found: str, verdict: StepVerdict = "says", rows: tuple[SettingRow, ...] = ()
+    ) -> ExplanationStep:
+        """A step about the field, with the place of its rule."""
+        policy = self.plan.policy
+        file = None if policy.path is None or what != "rule" else str(policy.path)
+        return ExplanationStep(what, found, verdict, file, None if file is None else self.field.field.line, rows)
+
+
+RECORD_REASONS: Final = {
+    "erased": "it is of somebody of whom the ledger tells that they are gone",
+    "consent": "no consent of its tenant covers what the third party sent, then and now",
+    "retention": "it is past its retention",
+    "setting": "a setting that gates whole records is off",
+    "condition": "a condition on whole records does not hold",
+    "deduplicated": "another record of the same day stands for it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RecordExplanation:
+    """One field of one record that was tried."""
+
+    trial: Trial
+    tried: TriedRecord
+    key: str
+    settings: ExplainableSettings | None
+
+    @property
+    def field(self) -> FieldPlan:
+        """The field in the plan."""
+        return self.trial.job.plan.fields[self.key]
+
+    def outcome(self) -> str:
+        """What became of it, in a word or two."""
+        if self.tried.outcome != "leaves" or self.tried.behind is None:
+            return f"record {self.tried.outcome}"
+        if self.field.gives is None:
+            return "dropped"
+        return values_outcome(self.tried.behind.counts.fields.get(self.key, FieldCounts()))
+
+    def steps(self) -> Iterator[ExplanationStep]:
+        """The way of the record, then that of the field's values."""
+        yield self.whole()
+        if self.tried.raw is not None and self.field.gives is not None:
+            facts = BatchFacts(self.tried.raw, self.trial.job.plan.policy, self.trial.job.settings, self.trial.job.at)
+            for key in (self.key, *self.field.field.from_):
+                yield from self.gates(facts, key)
+        if self.tried.behind is not None and self.field.gives is not None:
+            yield from self.cases(self.tried.behind)
+            yield self.values(self.tried.behind)
+
+    def whole(self) -> ExplanationStep:
+        """What became of the record as a whole."""
+        if self.tried.outcome == "quarantined":
+            where = f" at {self.tried.path}" if self.tried.path else ""
+            return ExplanationStep("record", f"quarantined: {self.tried.reason}{where}", "stops")
+        if self.tried.outcome == "leaves":
+            return ExplanationStep("record", "it leaves", "passes")
+        return ExplanationStep(
+            "record", f"{self.tried.outcome}: {RECORD_REASONS.get(str(self.tried.reason), self.tried.reason)}", "stops"
+        )
+
+    def gates(self, facts: BatchFacts, key: str) -> Iterator[ExplanationStep]:
+        """Each part of a field's gate, by the stage's own answer."""
+        what = "gate" if key == self.key else f"gate of {key}"
+        for part in field_gate(self.trial.job.plan.policy.fields[key]).parts:
+            found = holds(part, facts, field_place(self.field))
+            yield ExplanationStep(
+                what, f"{condition_text(part)}: {_share_text(found)}", _mask_verdict(found), rows=self.rows(part)
+            )
+
+    def rows(self, part: Condition) -> tuple[SettingRow, ...]:
+        """The rows of settings in force when the event happened and when the run does."""
+        raw, policy = self.tried.raw, self.trial.job.plan.policy
+        if self.settings is None or raw is None:
+            return ()
+        facts = BatchFacts(raw, policy, None, self.trial.job.at)
+        tenant, subject = (_leaf_text(facts, name) for name in (policy.tenant, policy.subject))
+        asked = [
+            LEVEL_SETTING if isinstance(atom, LevelAtLeast) else atom.name
+            for atom in atoms(part)
+            if isinstance(atom, FeatureOn | LevelAtLeast)
+        ]
+        if tenant is None:
+            return ()
+        found = (
+            self.settings.deciding_rows(tenant, setting, when, subject, policy.levels)
+            for setting in asked
+            for when in self._times(facts)
+        )
+        return tuple(dict.fromkeys(row for rows in found for row in rows))
+
+    def _times(self, facts: BatchFacts) -> list[datetime]:
+        times = facts.times()
+        event = None if times is None else times.cast(pa.timestamp("us", "UTC"), safe=False)[0].as_py()
+        return [self.trial.job.at] if event is None else [event, self.trial.job.at]
+
+    def cases(self, behind: Batch) -> Iterator[ExplanationStep]:
+        """Which case decides, for each of its values."""
+        found = behind.cases.get(self.key)
+        if found is None:
+            return
+        last = len(self.field.branches) - 1
+        for index in dict.fromkeys(each if each >= 0 else last for each in found.to_pylist()):
+            branch = self.field.branches[index]
+            name = "otherwise" if branch.when is None else f"case {index + 1} matches"
+            verdict: StepVerdict = "stops" if branch.steps is None else "passes"
+            yield ExplanationStep("case", f"{name}: {treatment_text(branch.steps or 'drop')}", verdict)
+
+    def values(self, behind: Batch) -> ExplanationStep:
+        """What became of its values, in counts."""
+        counts = behind.counts.fields.get(self.key, FieldCounts())
+        left = counts.values - counts.gated - counts.dropped - counts.unparsable
+        parts = {
+            "gated": counts.gated,
+            "dropped by its case": counts.dropped,
+            "could not be treated": counts.unparsable,
+            "made coarser": counts.changed,
+            "as it came in": left - counts.changed,
+        }
+        told = ", ".join(f"{number} {name}" for name, number in parts.items() if number)
+        return ExplanationStep("values", told or "the record has no value here", "passes" if left else "stops")
+
+
+def values_outcome(counts: FieldCounts) -> str:
+    """What became of a field's values, where all went one way; else `mixed`."""
+    if not counts.values:
+        return "no value"
+    kinds = {
+        "gated": counts.gated,
+        "dropped": counts.dropped,
+        "unparsable": counts.unparsable,
+        "generalized": counts.changed,
+        "kept": counts.values - counts.gated - counts.dropped - counts.unparsable - counts.changed,
+    }
+    return next((name for name, number in kinds.items() if number == counts.values), "mixed")
+
+
+def _share_text(found: pa.BooleanArray) -> str:
+    if len(found) == 1:
+        return "it is so" if found.true_count else "it is not so"
+    return f"it is so for {found.true_count} of {len(found)} elements"
+
+
+def _mask_verdict(found: pa.BooleanArray) -> StepVerdict:
+    return "stops" if not found.true_count else "passes" if found.true_count == len(found) else "depends"
+
+
+def _leaf_text(facts: BatchFacts, name: str | None) -> str | None:
+    value = None if name is None else facts.leaf(Pointer.parse(name)).values[0].as_py()
+    return None if value is None else str(value)
+
+
+AnyPath = str | PathLike[str]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldExplanation:
+    """What becomes of a field, and the steps to it.
+
+    outcome  `dropped`, `kept`, `generalized`, `gated` (it depends on each record); of a record what became of its values: these,
+             `unparsable`, `no value`, `mixed`, or `record gated`, `record quarantined`, `record deduplicated`
+    """
+
+    pipeline: str
+    field: str
+    outcome: str
+    why: str
+    steps: tuple[ExplanationStep, ...]
+    tenant: str | None = None
+    at: datetime | None = None
+    record: str | None = None
+    unknown_tenant: UnknownTenant | None = None
+    """The tenant, where settings do not name it."""
+
+    def as_json(self) -> dict[str, Any]:
+        """What `explain --json` prints."""
+        head = {"pipeline": self.pipeline, "field": self.field, "tenant": self.tenant, "record": self.record}
+        at = None if self.at is None else self.at.isoformat()
+        said = {"at": at, "outcome": self.outcome, "why": self.why}
+        known = {} if self.tenant is None else unknown_tenant.unknown_tenant_json(self.unknown_tenant)
+        return {**head, **known, **said, "steps": [step.as_json() for step in self.steps]}
+
+
+@redact_errors
+def explain(
+    pipeline: Pipeline | AnyPath,
+    field: str,
+    *,
+    tenant: str | None = None,
+    at: datetime | str | None = None,
+    record: str | None = None,
+    settings: Any = None,
+    keys: Keyring | AnyPath | None = None,
+) -> FieldExplanation:
+    """Why a field leaves a pipeline as it does, or not.
+
+    Takes the pipeline and the field's key; a tenant, for whom settings decide; the time as of which (now); a record as
+    `FILE:LINE`, which goes through the stages of a run; what stands in for settings and keyring. No value of the record is told.
+    Raises ConfigurationError for a field that the policy does not know, and what `run` raises before it reads.
+    """
+    job, when = pipeline_from(pipeline), parse_time(at, "at") or datetime.now(UTC)
+    if tenant is not None and record is not None:
+        raise ConfigurationError("a record has its own tenant", hint="--tenant or --record, not both")
+    key = _policy_key(job, field)
+    if key is None:
+        return _explain_undeclared(job, field)
+    keyring = find_keyring(keys, job.folder)
+    rows = None if tenant is None and record is None else load_pipeline_settings(settings, job, keyring)
+    if record is not None:
+        return _explain_record(job, key, record, when, rows, keyring)
+    examined = examine_plan(job)
+    plan = examined.require_sound()
+    refused = [
+        ExplanationStep("refused", f"{each.code} {each.message}", "stops", each.file, each.line)
+        for each in examined.refused
+    ]
+    if tenant is None:
+        steps = (*PlanExplanation(plan, key).steps(), *refused)
+        return FieldExplanation(
+            job.pipeline, key, _plan_outcome(plan.fields[key], steps), plan.fields[key].explanation, steps
+        )
+    seen = None if rows is None else rows.effective_at(when)
+    found = plan_for_tenant(plan, seen, tenant, when).fields[key]
+    steps = (*PlanExplanation(plan, key, TenantPlan(plan, seen, tenant, when)).steps(), *refused)
+    whose = find_unknown_tenant(tenant, rows, job.folder)
+    return FieldExplanation(
+        job.pipeline, key, _plan_outcome(found, steps), found.explanation, steps, tenant, when, unknown_tenant=whose
+    )
+
+
+def _policy_key(job: Pipeline, field: str) -> str | None:
+    """The key as the policy spells it; None for what it does not name."""
+    pointer = _parse_pointer(field)
+    return next((key for key, each in job.policy.fields.items() if key == field or each.pointer == pointer), None)
+
+
+def _parse_pointer(field: str) -> Pointer | None:
+    try:
+        return Pointer.parse(field)
+    except ValueError:
+        return None
+
+
+def _explain_undeclared(job: Pipeline, field: str) -> FieldExplanation:
+    """A field that must not even arrive. Raises ConfigurationError for one that the policy does not know."""
+    pointer = _parse_pointer(field)
+    if pointer is not None and any(each.covers(pointer) for each in job.policy.never):
+        found = "the policy lists it under `never`: a record that has it is quarantined"
+        return FieldExplanation(
+            job.pipeline, field, "dropped", found, (ExplanationStep("rule", found, "stops", str(job.policy.path)),)
+        )
+    hint = did_you_mean(field, job.policy.fields)
+    raise ConfigurationError(f"the policy has no rule for {field}: what no rule names never leaves", hint=hint)
+
+
+def _plan_outcome(field: FieldPlan, steps: Sequence[ExplanationStep]) -> str:
+    """What becomes of its values; a gate that is open to all of them is none."""
+    gates = {step.verdict for step in steps if step.what.startswith("gate")}
+    if field.action == "drop":
+        return "dropped"
+    if field.action == "gate" and "depends" in gates:
+        return "gated"
+    return "kept" if set(field.technique) == {"keep"} else "generalized"
+
+
+def _explain_record(
+    job: Pipeline, key: str, record: str, at: datetime, rows: SettingsRows | None, keyring: Keyring | None
+) -> FieldExplanation:
+    file, line = _record_place(record)
+    people = None if keyring is None else load_subject_acts(job, keyring, job.target(), None)
+    trial = Trial.of(job, (file,), at, rows, keyring or trial_keyring(job.policy, at), job.source.format, people)
+    tried = trial.one(line)
+    if tried is None:
+        raise ConfigurationError(f"there is no record in {file}:{line}", hint="lines and rows are counted from 1")
+    recorded = RecordExplanation(trial, tried, key, None if rows is None else rows.effective_at(at))
+    steps = (*PlanExplanation(trial.job.plan, key).steps(), *recorded.steps())
+    outcome = recorded.outcome()
+    return FieldExplanation(job.pipeline, key, outcome, steps[-1].found, steps, at=at, record=record)
+
+
+def _record_place(record: str) -> tuple[Path, int]:
+    file, _, line = record.rpartition(":")
+    if not file or not line.isdecimal() or int(line) < 1:
+        raise ConfigurationError("a record is named by its file and its line", hint="--record FILE:LINE")
+    if not Path(file).is_file():
+        raise ConfigurationError(f"there is no file {file}", hint="--record FILE:LINE")
+    return Path(file), int(line)

@@ -1,0 +1,80 @@
+"""Lint of a path: a pipeline, a policy alone, recipients, an access file, or a folder of these."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+from minimize.errors import Finding, MinimizeError, redact_errors
+from minimize.governance.access.lint import is_access_file
+from minimize.governance.access.lint import lint_access as of_access
+from minimize.governance.subjects import subject_coverage
+from minimize.governance.workspace import Workspace
+from minimize.output.folder import has_runs
+from minimize.policy import lint as rules
+from minimize.policy.load import examine_policy, load_pipeline
+from minimize.recipients.lint import is_recipient_path
+from minimize.recipients.lint import lint_recipients as of_recipient
+from minimize.runs.inspection import lint as of_pipeline
+
+_FIELDS: Final = re.compile(rb"^[\"']?fields[\"']?\s*:", re.MULTILINE)
+PIPELINE_FILE: Final = "pipeline.yaml"
+
+
+@redact_errors
+def lint_path(path: str | os.PathLike[str], *, on: date, keys: Any = None) -> list[Finding]:
+    """All faults and risky choices of what stands at a path; of a folder without a pipeline, of everything below it.
+
+    Takes the day by which contracts are judged, and a keyring or its path. Raises PolicyError where a file cannot be read.
+    """
+    place = Path(path)
+    if is_recipient_path(place):
+        return of_recipient(place, on)
+    if is_access_file(place):
+        return of_access(place, Workspace())
+    if is_policy_file(place):
+        return lint_policy_file(place)
+    if place.is_dir() and not (place / PIPELINE_FILE).exists() and (below := list(_files_below(place))):
+        return list(dict.fromkeys(finding for each in below for finding in lint_path(each, on=on, keys=keys)))
+    return [*of_pipeline(place, keys=keys), *_lint_output(place, keys)]
+
+
+def is_policy_file(path: Path) -> bool:
+    """Whether a path is a policy's file: one that says `fields:`."""
+    return path.is_file() and path.suffix in (".yaml", ".yml", ".json") and bool(_FIELDS.search(path.read_bytes()))
+
+
+def lint_policy_file(path: Path) -> list[Finding]:
+    """The same of a policy that no pipeline is looked at with: what a purpose or a source would tell is not said."""
+    policy, faults = examine_policy(path)
+    judged = [] if policy is None else rules.lint(policy)
+    return [*faults, *(rules.independent_of_faults(faults, judged) if faults else judged)]
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """What there is to judge in a folder, in the order of names; folders that are not a person's are left out."""
+    for each in sorted(folder.iterdir()):
+        if each.name.startswith("."):
+            continue
+        if is_recipient_path(each) or is_access_file(each) or (each / PIPELINE_FILE).exists():
+            yield each
+        elif each.is_dir() and not each.is_symlink() and not has_runs(each):
+            yield from _files_below(each)
+
+
+def _lint_output(pipeline: Path, keys: Any) -> list[Finding]:
+    """What is wrong with what stands of the pipeline already; nothing where it did not run yet."""
+    try:
+        job = load_pipeline(pipeline)
+        target = job.target()
+        here = [target] if has_runs(target) else []
+        found = (
+            subject_coverage(Workspace(pipeline=job, keys=keys), named=here, pipeline=job.pipeline) if here else None
+        )
+    except (MinimizeError, OSError):
+        return []  # the files' faults are told already; an output that cannot be read is what `verify` tells of
+    return [] if found is None else [each.finding for each in found.uncovered]

@@ -1,0 +1,348 @@
+"""Changes of a policy: its fields part by part, then its head, features and record gate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from minimize.policy.approval import approval_state
+from minimize.policy.describe import condition_text, treatment_text
+from minimize.policy.fields import is_dropped
+from minimize.policy.model import FeatureModel, Field, Policy, RecordsGate, Role
+from minimize.review.changes import (
+    Grade,
+    GradedChange,
+    change_loosens,
+    change_text,
+    fewer_tightens,
+    join_grades,
+    list_text,
+    lower_tightens,
+    names_or_all,
+    ranked_comparison,
+    retention_text,
+    setting_tightens,
+)
+from minimize.review.technique_changes import aggregate_input_grade, cases_grade, condition_grade
+
+ROLE_ORDER: Final[tuple[Role, ...]] = ("secret", "identifier", "free_text", "sensitive", "quasi", "plain")
+"""From the one that is guarded most."""
+TYPE_ORDER: Final = ("boolean", "integer", "double", "string")
+"""Each takes what those before it take."""
+TIME_TYPES: Final = ("date", "timestamp")
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySides:
+    """A policy as it was and as it is, and what its file is called on either side."""
+
+    old: Policy
+    new: Policy
+    old_file: str | None = None
+    new_file: str | None = None
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The levels, lowest first, where both sides have the same."""
+        return self.new.levels if self.old.levels == self.new.levels else ()
+
+    def level_grade(self, old: str | None, new: str | None) -> Grade:
+        """The grade of a change of the level that is asked for; the first is always on, like none."""
+        if not self.levels:
+            return setting_tightens(old, new)
+        return ranked_comparison(self.levels[::-1])(old or self.levels[0], new or self.levels[0])
+
+    def roles(self, *fields: Field) -> frozenset[Role]:
+        """The roles of a field on both sides, and of what it is made from."""
+        inputs = {key for field in fields for key in field.from_}
+        made = {side.fields[key].role for side in (self.old, self.new) for key in inputs & set(side.fields)}
+        return frozenset(made | {field.role for field in fields})
+
+
+@dataclass(frozen=True, slots=True)
+class FieldPart:
+    """A part of a field: the code of its change, its keys in the file, how people read it, how it is compared."""
+
+    code: str
+    keys: tuple[str, ...]
+    words: Callable[[Field], str]
+    grade: Callable[[PolicySides, Field, Field], Grade]
+
+
+def field_changes(sides: PolicySides, key: str) -> Iterator[GradedChange]:
+    """What changed about one field."""
+    old, new = sides.old.fields.get(key), sides.new.fields.get(key)
+    if old is None and new is not None:
+        yield GradedChange(
+            "J010",
+            "loosens" if _is_released(new) else "neutral",
+            f"new: {_field_text(new)}",
+            sides.new_file,
+            new.line,
+            key,
+        )
+    elif new is None and old is not None:
+        message = f"gone, and so dropped; it was {_field_text(old)}"
+        yield GradedChange(
+            "J010", "tightens" if _is_released(old) else "neutral", message, sides.old_file, old.line, key
+        )
+    elif old is not None and new is not None:
+        for part in FIELD_PARTS:
+            yield from _part_changes(sides, part, old, new)
+
+
+def _part_changes(sides: PolicySides, part: FieldPart, old: Field, new: Field) -> Iterator[GradedChange]:
+    before, after, grade = part.words(old), part.words(new), part.grade(sides, old, new)
+    if before != after or grade != "neutral":
+        lines = (sides.new.lines.get(("fields", new.key, key)) for key in part.keys)
+        line = next((line for line in lines if line is not None), new.line)
+        yield GradedChange(part.code, grade, change_text(before, after), sides.new_file, line, new.key)
+
+
+def gate_grade(sides: PolicySides, old: Field, new: Field) -> Grade:
+    """The grade of a change of feature, level and condition; all of them must let a value through."""
+    return join_grades(
+        (
+            setting_tightens(old.feature, new.feature),
+            sides.level_grade(old.level, new.level),
+            condition_grade(old.collect_if, new.collect_if, sides.levels),
+        )
+    )
+
+
+def purposes_grade(sides: PolicySides, old: Field, new: Field) -> Grade:
+    """The grade of a change of purposes; none named are all that the policy lists."""
+    if not old.purposes or not new.purposes:
+        return "neutral" if old.purposes == new.purposes else "tightens" if new.purposes else "loosens"
+    return fewer_tightens(old.purposes, new.purposes)
+
+
+def type_grade(sides: PolicySides, old: Field, new: Field) -> Grade:
+    """The grade of a change of type: one that takes more lets more in. Of what leaves nobody it does not matter."""
+    if not _is_released(old) and not _is_released(new):
+        return "neutral"
+    words = TIME_TYPES if {old.type, new.type} <= set(TIME_TYPES) else TYPE_ORDER
+    return ranked_comparison(words)(old.type, new.type)
+
+
+def _aggregates_grade(sides: PolicySides, old: Field, new: Field) -> Grade:
+    if not old.in_aggregates and not new.in_aggregates:
+        return "neutral"
+    return aggregate_input_grade(old, new, sides.roles(old, new))
+
+
+def _is_released(field: Field) -> bool:
+    """Whether anything of it leaves, in records or in aggregates."""
+    return not is_dropped(field) or bool(field.in_aggregates)
+
+
+def _field_text(field: Field) -> str:
+    return _form_text(field) + (f", {_aggregates_text(field)}" if field.in_aggregates else "")
+
+
+def _form_text(field: Field) -> str:
+    if not field.cases:
+        return treatment_text(field.do)
+    cases = (f"if {condition_text(case.when)}: {treatment_text(case.do)}" for case in field.cases)
+    return "; ".join([*cases, f"otherwise {treatment_text(field.otherwise)}"])
+
+
+def _aggregates_text(field: Field) -> str:
+    return f"aggregates see {treatment_text(field.in_aggregates) if field.in_aggregates else 'what is released'}"
+
+
+def _gate_text(field: Field) -> str:
+    parts = [f"feature {field.feature} is on"] if field.feature else []
+    parts += [f"level is {field.level} or higher"] if field.level else []
+    parts += [condition_text(field.collect_if)] if field.collect_if is not None else []
+    return f"collected if {' and '.join(parts)}" if parts else "collected always"
+
+
+def _inputs_text(field: Field) -> str:
+    return f"made from {', '.join(field.from_) or 'itself'}"
+
+
+def _description_text(field: Field) -> str:
+    marks = [word for word in ("required", "optional") if getattr(field, word)]
+    return ", ".join([*marks, *(text for text in (field.about, field.unit) if text)]) or "no words"
+
+
+FIELD_PARTS: Final = (
+    FieldPart("J011", ("do", "cases", "otherwise"), _form_text, lambda s, o, n: cases_grade(o, n, s.roles(o, n))),
+    FieldPart("J012", ("feature", "level", "collect_if"), _gate_text, gate_grade),
+    FieldPart(
+        "J013", ("purposes",), lambda field: f"for {', '.join(field.purposes) or 'all purposes'}", purposes_grade
+    ),
+    FieldPart("J014", ("type",), lambda field: field.type, type_grade),
+    FieldPart(
+        "J015",
+        ("role",),
+        lambda field: f"role {field.role}",
+        lambda s, o, n: ranked_comparison(ROLE_ORDER)(o.role, n.role),
+    ),
+    FieldPart("J016", ("in_aggregates",), _aggregates_text, _aggregates_grade),
+    FieldPart(
+        "J017",
+        ("from",),
+        lambda field: f"from {', '.join(field.from_) or 'itself'}",
+        lambda s, o, n: change_loosens(o.from_, n.from_),
+    ),
+    FieldPart("J029", ("about", "unit", "required", "optional"), _description_text, lambda s, o, n: "neutral"),
+)
+"""In the order in which they are told."""
+
+
+_ALL_HOLDERS: Final = ("admin", "user", "developer")
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyPart:
+    """A part of a policy's head: the code of its change, its key, how people read it, how it is compared."""
+
+    code: str
+    key: str
+    words: Callable[[Policy], str]
+    grade: Callable[[Policy, Policy], Grade]
+
+
+def policy_changes(sides: PolicySides) -> Iterator[GradedChange]:
+    """What changed about a policy: its head, its features, its fields."""
+    for part in POLICY_PARTS:
+        before, after = part.words(sides.old), part.words(sides.new)
+        grade = part.grade(sides.old, sides.new)
+        if before != after or grade != "neutral":
+            line = sides.new.lines.get((part.key,))
+            yield GradedChange(part.code, grade, f"{part.key}: {change_text(before, after)}", sides.new_file, line)
+    yield from _record_gate_changes(sides)
+    for name in {**sides.old.features, **sides.new.features}:
+        yield from _feature_changes(sides, name)
+    for key in {**sides.old.fields, **sides.new.fields}:
+        yield from field_changes(sides, key)
+
+
+def _record_gate_changes(sides: PolicySides) -> Iterator[GradedChange]:
+    old, new = sides.old.records, sides.new.records
+    grade = join_grades(
+        (
+            setting_tightens(old.feature, new.feature),
+            sides.level_grade(old.level, new.level),
+            condition_grade(old.collect_if, new.collect_if, sides.levels),
+        )
+    )
+    if old != new or grade != "neutral":
+        message = f"records: {change_text(_record_gate_text(old), _record_gate_text(new))}"
+        yield GradedChange("J026", grade, message, sides.new_file, sides.new.lines.get(("records",)))
+
+
+def _record_gate_text(records: RecordsGate) -> str:
+    parts = [f"feature {records.feature} is on"] if records.feature else []
+    parts += [f"level is {records.level} or higher"] if records.level else []
+    parts += [condition_text(records.collect_if)] if records.collect_if is not None else []
+    return f"collected if {' and '.join(parts)}" if parts else "collected always"
+
+
+def _feature_changes(sides: PolicySides, name: str) -> Iterator[GradedChange]:
+    """A feature is off until a setting turns it on: that it comes or goes changes nothing by itself, fields do."""
+    old, new = sides.old.features.get(name), sides.new.features.get(name)
+    line = sides.new.lines.get(("features", name), sides.new.lines.get(("features",)))
+    if old is None or new is None:
+        yield GradedChange("J022", "neutral", f"feature {'gone' if new is None else 'new'}", sides.new_file, line, name)
+        return
+    found = (
+        (_holders_text(old), _holders_text(new), holders_grade(old, new)),
+        (retention_text(old.retention), retention_text(new.retention), lower_tightens(old.retention, new.retention)),
+        (
+            _per_subject_text(old),
+            _per_subject_text(new),
+            ranked_comparison((True, False))(old.per_subject, new.per_subject),
+        ),
+    )
+    for before, after, grade in found:
+        if before != after:
+            yield GradedChange("J022", grade, f"feature {change_text(before, after)}", sides.new_file, line, name)
+    if old.about != new.about:
+        yield GradedChange("J029", "neutral", "about: other words", sides.new_file, line, name)
+
+
+def _holders_text(feature: FeatureModel) -> str:
+    return f"is turned on by {', '.join(feature.holders) or 'anyone'}"
+
+
+def _per_subject_text(feature: FeatureModel) -> str:
+    return f"is on {'for single subjects, whose tenant has it on' if feature.per_subject else 'for whole tenants'}"
+
+
+def holders_grade(old: FeatureModel, new: FeatureModel) -> Grade:
+    """The grade of a change of who may turn it on; what each subject turns on alone cannot be compared with what is for all."""
+    before, after = (set(names_or_all(each.holders, _ALL_HOLDERS)) for each in (old, new))
+    return change_loosens(before, after) if {"user"} in (before, after) else fewer_tightens(before, after)
+
+
+def levels_grade(old: Policy, new: Policy) -> Grade:
+    """The grade of a change of levels: where the first stays and none changes places, fields say what it comes to."""
+    both = [name for name in old.levels if name in new.levels]
+    same = both == [name for name in new.levels if name in old.levels] and old.levels[:1] == new.levels[:1]
+    return "neutral" if same else "loosens"
+
+
+def named_field_grade(name: str) -> Callable[[Policy, Policy], Grade]:
+    """The grade of a change of a field that a policy names: to name one where none was named tightens."""
+
+    def compared(old: Policy, new: Policy) -> Grade:
+        return setting_tightens(getattr(old, name), getattr(new, name))
+
+    return compared
+
+
+def approval_grade(old: Policy, new: Policy) -> Grade:
+    """The grade of a change of approval: to be approved as it is tightens."""
+    return ranked_comparison((True, False))(approval_state(old) == "approved", approval_state(new) == "approved")
+
+
+def never_grade(old: Policy, new: Policy) -> Grade:
+    """The grade of a change of what must not arrive: a key at any depth covers every single place of it."""
+
+    def covered(one: Policy, other: Policy) -> bool:
+        return all(any(rule.covers(pointer) for rule in other.never) for pointer in one.never)
+
+    return ("neutral" if covered(new, old) else "tightens") if covered(old, new) else "loosens"
+
+
+def _named_field_text(name: str) -> Callable[[Policy], str]:
+    def words(policy: Policy) -> str:
+        found: Any = getattr(policy, name)
+        return "nothing" if found in (None, "") else str(found)
+
+    return words
+
+
+def _always_neutral(old: Policy, new: Policy) -> Grade:
+    return "neutral"
+
+
+POLICY_PARTS: Final = (
+    PolicyPart("J029", "policy", _named_field_text("policy"), _always_neutral),
+    PolicyPart("J029", "version", _named_field_text("version"), _always_neutral),
+    PolicyPart("J029", "owner", _named_field_text("owner"), _always_neutral),
+    PolicyPart(
+        "J021", "purposes", lambda each: list_text(each.purposes), lambda o, n: fewer_tightens(o.purposes, n.purposes)
+    ),
+    PolicyPart("J025", "tenant", _named_field_text("tenant"), named_field_grade("tenant")),
+    PolicyPart("J025", "subject", _named_field_text("subject"), named_field_grade("subject")),
+    PolicyPart("J025", "time", _named_field_text("time"), named_field_grade("time")),
+    PolicyPart("J025", "record", _named_field_text("record"), _always_neutral),
+    PolicyPart(
+        "J020",
+        "retention",
+        lambda each: retention_text(each.retention),
+        lambda o, n: lower_tightens(o.retention, n.retention),
+    ),
+    PolicyPart(
+        "J020", "future", lambda each: retention_text(each.future), lambda o, n: lower_tightens(o.future, n.future)
+    ),
+    PolicyPart("J023", "levels", lambda each: list_text(each.levels), levels_grade),
+    PolicyPart("J024", "never", lambda each: list_text(path.forbidden_text for path in each.never), never_grade),
+    PolicyPart("J027", "approved", approval_state, approval_grade),
+)
+"""In the order in which they are told."""

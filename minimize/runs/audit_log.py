@@ -1,0 +1,149 @@
+"""The audit log: read, check, export and truncate it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from minimize.errors import ConfigurationError, Finding, KeyringError, OutputError
+from minimize.keys import Keyring, PublicKeys, find_keyring
+from minimize.ledger import current_actor, find_ledger
+from minimize.ledger.audit_log import EMPTY_LOG, LogHead
+from minimize.ledger.codes import audit_finding
+from minimize.receipts import Receipt
+from minimize.stores import Location, LocationLike, local_path, parse_output_location, relative_path
+from minimize.stores.durable_files import write_private_file
+from minimize.verification import PathLike, verifier_for
+
+if TYPE_CHECKING:
+    from minimize.ledger.audit_check import AuditCheckResult
+    from minimize.ledger.audit_log import EntryFilter, LogEntry
+    from minimize.ledger.audit_truncation import Truncation
+    from minimize.ledger.ledger import Ledger
+
+RECEIPT_FILE: Final = "receipt.json"
+_RECEIPTS_HINT: Final = "--receipts wants an output folder, or one of receipts"
+
+
+def open_existing_ledger(ledger: PathLike | None, output: LocationLike | None = None) -> Ledger:
+    """The ledger that counts, which must be there; an output folder may hold it. Raises LedgerError, which says where it was."""
+    from minimize.ledger.ledger import open_ledger
+
+    return open_ledger(find_ledger(ledger, start=output, output=output))
+
+
+def log_entries(
+    ledger: PathLike | None, wanted: EntryFilter, *, output: LocationLike | None = None, last: int | None = None
+) -> list[LogEntry]:
+    """The entries that are wanted, oldest first; the last so many of them where a number is given. Raises LedgerError."""
+    from minimize.ledger.audit_check import find_entries
+
+    with open_existing_ledger(ledger, output) as book:
+        return find_entries(book, wanted, last)
+
+
+def check_audit(
+    ledger: PathLike | None = None,
+    *,
+    output: LocationLike | None = None,
+    receipts: LocationLike | None = None,
+    head: PathLike | None = None,
+    keys: Keyring | PathLike | None = None,
+    public_key: PublicKeys | PathLike | None = None,
+) -> AuditCheckResult:
+    """Checks the whole log.
+
+    Takes the ledger (else the one that counts for the output folder), a folder in or below which receipts stand, a file with a
+    head that was kept, and the keyring or public key that signatures are checked by.
+    Without receipts and head a warning says that the log's end is not vouched for. Raises LedgerError, ConfigurationError,
+    OutputError where a folder is named and no receipt stands there.
+    """
+    from dataclasses import replace
+
+    from minimize.ledger.audit_check import ExternalHead, check_whole_log
+
+    folder = output if output is not None else receipts
+    verifier = verifier_for(folder or Path.cwd(), keys, public_key)
+    kept = None if head is None else ExternalHead(_read_head(Path(head)), str(head))
+    places = [] if receipts is None else list(_receipts_below(parse_output_location(receipts)))
+    if receipts is not None and not places:
+        raise OutputError(f"no receipt stands in or below {receipts}", hint=_RECEIPTS_HINT)
+    said = [(place, each) for place, each in places if isinstance(each, Receipt)]
+    with open_existing_ledger(ledger, folder) as book:
+        result = check_whole_log(book, verifier, kept, said)
+    unreadable = tuple(each for _, each in places if isinstance(each, Finding))
+    return replace(result, findings=(*result.findings, *unreadable))
+
+
+def export_audit(
+    ledger: PathLike | None, file: Path, wanted: EntryFilter, *, output: LocationLike | None = None
+) -> int:
+    """Writes entries to a new file that only its owner can read, one JSON object a line; gives how many.
+
+    Raises OutputError where the file is there or cannot be made, LedgerError.
+    """
+    from minimize.ledger.audit_check import export_entries
+
+    with open_existing_ledger(ledger, output) as book:
+        return write_private_file(file, lambda out: export_entries(book, wanted, out))
+
+
+def truncate_audit(
+    ledger: PathLike | None,
+    at: datetime,
+    *,
+    output: LocationLike | None = None,
+    keys: Keyring | PathLike | None = None,
+    export: Path | None = None,
+    yes: bool = False,
+) -> Truncation:
+    """Lets entries go that are older than a year, up to a signed checkpoint; without `yes` only the plan is made.
+
+    Takes the ledger (else the one that counts for the output folder), the time, the keyring, and a new file to which the
+    entries are written first. Gives what went, or would. Raises KeyringError, OutputError where the file is there, LedgerError.
+    """
+    from minimize.ledger.audit_truncation import export_truncated_entries, plan_truncation, truncate_log
+
+    with open_existing_ledger(ledger, output) as book:
+        plan = plan_truncation(book, at)
+        if not yes or plan.last is None:
+            return plan
+        keyring = find_keyring(keys, None if output is None else local_path(output))
+        if keyring is None:
+            raise KeyringError("no keyring, and a checkpoint is signed", hint="--keys FILE or MINIMIZE_KEYS")
+        if export is not None:
+            write_private_file(export, lambda out: export_truncated_entries(book, plan, out))
+        return truncate_log(book, plan, current_actor(), at, keyring)
+
+
+def _receipts_below(folder: Location) -> Iterator[tuple[str, Receipt | Finding]]:
+    """Every receipt in or below a folder, by its place; in place of one that cannot be read, a finding."""
+    if not folder.is_dir():
+        raise OutputError(f"there is no folder {folder}", hint=_RECEIPTS_HINT)
+    for path in _receipt_paths(folder):
+        place = str(relative_path(path, folder))
+        try:
+            yield place, Receipt.from_json(path.read_bytes())
+        except (OutputError, OSError):
+            yield place, audit_finding("H010", "cannot be read", file=place)
+
+
+def _receipt_paths(folder: Location) -> list[Location]:
+    return sorted(folder.rglob(RECEIPT_FILE), key=str)
+
+
+def _read_head(file: Path) -> LogHead:
+    """The head that a file names: what `audit verify --json` printed, a receipt, an exported entry. Raises ConfigurationError."""
+    try:
+        said = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        said = None
+    body = said.get("audit", said) if isinstance(said, dict) else {}
+    sequence, digest = body.get("sequence"), body.get("head", body.get("digest"))
+    if isinstance(sequence, int) and (isinstance(digest, str) or (digest is None and sequence == EMPTY_LOG.sequence)):
+        return LogHead(sequence, digest)
+    hint = "keep what `minimize audit verify --json` prints"
+    raise ConfigurationError(f"{file} names no head of an audit log", hint=hint)

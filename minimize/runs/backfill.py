@@ -1,0 +1,187 @@
+"""Backfill: the dates that a file names are run again, one by one, each with a receipt that names the backfill.
+
+If it is interrupted, the same command continues: a date that this backfill ran, from unchanged inputs, is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+from minimize.errors import ConfigurationError, Finding, PolicyError, SourceError
+from minimize.keys import find_keyring
+from minimize.observability.destinations import find_destinations
+from minimize.output.folder import RUNS
+from minimize.output.reader import load_receipts
+from minimize.policy.approval import check_approval
+from minimize.policy.backfill import Backfill, load_backfill
+from minimize.policy.faults import FaultList
+from minimize.policy.load import load_policy
+from minimize.policy.pipeline import Pipeline
+from minimize.policy.purposes import configured_purposes
+from minimize.receipts import Receipt
+from minimize.receipts.chain import effective_receipts
+from minimize.runs.batch_dates import READING_KINDS, BatchDate, DateSelection, SkippedDate, arrivals, error_for
+from minimize.runs.execution import ProgressCallback
+from minimize.runs.ledger_check import check_output_ledger
+from minimize.runs.receipt_builder import RunContext
+from minimize.runs.resolve import find_input_files, path_mask, pipeline_from
+from minimize.runs.runner import RunOverrides, attempt_run, check_engine, no_progress, observe_refusal
+from minimize.stores import Location, ObjectPath
+
+BackfillState = Literal["done", "due", "no input"]
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillResult:
+    """What a backfill did, or would do: the state of each date before it, a receipt for each that it ran, and the others."""
+
+    backfill: Backfill
+    pipeline: Pipeline
+    dates: Mapping[date, BackfillState]
+    receipts: Sequence[Receipt] = ()
+    failures: Sequence[SkippedDate] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The name, the state of each date, and the receipts."""
+        return {
+            "backfill": self.backfill.backfill,
+            "policy": self.backfill.policy,
+            "dates": {day.isoformat(): state for day, state in self.dates.items()},
+            "receipts": [receipt.as_json() for receipt in self.receipts],
+            **({"failures": [each.as_json() for each in self.failures]} if self.failures else {}),
+        }
+
+
+def backfill(file: str | PathLike[str], **options: Any) -> BackfillResult:
+    """Runs the dates of a backfill file that are not done yet. Takes and raises what `run_backfill` does.
+
+    If a date could not be run, raises its error once the other dates are run.
+    """
+    done = run_backfill(file, **options)
+    if done.failures:
+        raise error_for(done.failures)
+    return done
+
+
+def run_backfill(
+    file: str | PathLike[str],
+    *,
+    engine: str = "local",
+    only_look: bool = False,
+    progress: ProgressCallback | None = None,
+    allow_shrink: bool = False,
+    **instead: Any,
+) -> BackfillResult:
+    """Runs the dates of a backfill file that are not done yet, one by one; says which of them could not be run.
+
+    Takes the file; what stands in for the pipeline's places (`RunOverrides`); `only_look` runs nothing; `allow_shrink` as `run`
+    takes it.
+    Raises PolicyError for faults of the file, and what `run` raises about more than a date: then the dates before stand, and the
+    rest is due.
+    """
+    name, asked, given = check_engine(engine), load_backfill(Path(file)), RunOverrides(**instead)
+    job = pipeline_from(asked.pipeline_path)
+    target = job.target(given.output)
+    check_output_ledger(target, job.folder, given.ledger)
+    chain = load_receipts(target) if (target / RUNS).is_dir() else ()
+    policies = dict(_former_policies(asked, job, chain, target))
+    states = _date_states(asked, job, chain, given)
+    found = BackfillResult(asked, job, states)
+    if only_look:
+        return found
+    due = [day for day, state in states.items() if state == "due"]
+    for each in {each.digest: each for each in (policies.get(day, job).policy for day in due)}.values():
+        check_approval(each, job.folder)
+    made: list[Receipt] = []
+    failures: list[SkippedDate] = []
+    for day in due:
+        receipt, failed = _run_date(
+            asked, policies.get(day, job), day, given, name, progress or no_progress, allow_shrink
+        )
+        made += [] if receipt is None else [receipt]
+        failures += failed
+    return BackfillResult(asked, job, states, made, failures)
+
+
+def _run_date(
+    asked: Backfill,
+    job: Pipeline,
+    day: date,
+    instead: RunOverrides,
+    engine: str,
+    progress: ProgressCallback,
+    allow_shrink: bool,
+) -> tuple[Receipt | None, Sequence[SkippedDate]]:
+    """The receipt of a date; else why it was left alone."""
+    target = job.target(instead.output)
+    where = find_destinations(job.folder, target, job.pipeline, instead.lineage, instead.metrics)
+    how = RunContext("run", engine, datetime.now(UTC), progress, where, asked, instead.ledger, allow_shrink)
+    try:
+        with observe_refusal(job, target, how):
+            given = instead.resolve(job, DateSelection(day))
+    except SourceError as error:
+        return None, [SkippedDate.unreadable(day, error)]
+    done, skipped = attempt_run(given, how)
+    return None if done is None else done.receipt, skipped
+
+
+def _date_states(
+    asked: Backfill, job: Pipeline, chain: Sequence[Receipt], instead: RunOverrides
+) -> dict[date, BackfillState]:
+    """What is left to do of each date."""
+    found = find_input_files(job, instead.input, None)
+    if not found.has_dates:
+        raise ConfigurationError("a backfill names dates, and the source has no {date}", hint="run it whole")
+    wanted: dict[BatchDate, Sequence[Location]] = {
+        when: files for when, files in found.files.items() if when in asked.run_dates
+    }
+    shown = path_mask(job, find_keyring(instead.keys, job.folder))
+    arrived = arrivals(replace(found, files=wanted), chain, shown)
+    last = _last_receipts(chain)
+    states: dict[date, BackfillState] = {}
+    for day in asked.run_dates:
+        ran = day in last and last[day].backfill is not None and last[day].backfill == asked.ref
+        same = day in arrived and arrived[day].state == "same"
+        states[day] = "no input" if not wanted.get(day) else "done" if ran and same else "due"
+    return states
+
+
+def _former_policies(
+    asked: Backfill, job: Pipeline, chain: Sequence[Receipt], target: Location
+) -> Iterator[tuple[date, Pipeline]]:
+    """For each date the pipeline with the policy of that date's last receipt, where that is asked."""
+    if asked.policy == "now":
+        return
+    purposes, last = configured_purposes(job.folder, FaultList()), _last_receipts(chain, asked)
+    missing = [day for day in asked.run_dates if day not in last]
+    if missing:
+        hint = "take these dates out, or say `policy: now`"
+        findings = [Finding("P019", f"{day} never ran: it has no policy of then", hint=hint) for day in missing]
+        raise PolicyError("some dates have no policy of then", findings=findings)
+    for day in asked.run_dates:
+        yield day, job.model_copy(update={"policy": _stored_policy(last[day], target, purposes)})
+
+
+def _stored_policy(receipt: Receipt, target: Location, purposes: Sequence[str]) -> Any:
+    path = target / RUNS / receipt.run_id / "policy.yaml"
+    if isinstance(path, ObjectPath):
+        hint = "say `policy: now`, or --output a copy of it on disk"
+        raise ConfigurationError("policies of then are not read from an object store", hint=hint)
+    policy = load_policy(path, purposes)
+    if policy.digest != receipt.policy.digest:
+        hint = "`minimize verify` says more; say `policy: now` to do without"
+        raise ConfigurationError(f"the policy beside {receipt.run_id} is not the one of its receipt", hint=hint)
+    return policy
+
+
+def _last_receipts(chain: Sequence[Receipt], but: Backfill | None = None) -> dict[date, Receipt]:
+    """The last receipt of each date that read it, other than of a backfill."""
+    own = None if but is None else but.ref
+    valid = (receipt for receipt in effective_receipts(chain) if receipt.kind in READING_KINDS)
+    reading = [receipt for receipt in valid if own is None or receipt.backfill != own]
+    return {date.fromisoformat(day): receipt for receipt in reading for day in receipt.dates}

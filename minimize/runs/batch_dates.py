@@ -1,0 +1,344 @@
+"""Batch dates of a run: which are selected, which have new input since their last receipt, and which are skipped.
+
+Whether input is new is decided by the digests of the files.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Self
+
+from minimize.errors import (
+    CheckFailed,
+    ConfigurationError,
+    Finding,
+    MinimizeError,
+    RefusedError,
+    SourceError,
+    StoppedError,
+)
+from minimize.output.paths import output_and_date
+from minimize.receipts import Receipt, files_in_force
+from minimize.sources.file_discovery import NameMask, SourceFiles, displayed_name
+from minimize.sources.files import FilePart
+from minimize.stores import Location
+from minimize.times import parse_date
+
+BatchDate = dt.date | None
+"""A batch date; None is the one batch of a source without dates."""
+CLOCK_SKEW: Final = dt.timedelta(minutes=5)
+"""How far the clock of whoever gives a time may be before ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class DateSelection:
+    """The batch dates that are asked for.
+
+    only     this one
+    since    none before this one
+    until    none after this one
+    pending  of these only the ones whose inputs changed since their last receipt
+    """
+
+    only: dt.date | None = None
+    since: dt.date | None = None
+    until: dt.date | None = None
+    pending: bool = False
+
+    @classmethod
+    def from_options(
+        cls,
+        date: dt.date | str | None = None,
+        since: dt.date | str | None = None,
+        until: dt.date | str | None = None,
+        *,
+        pending: bool = False,
+    ) -> Self:
+        """What was asked, as calendar days. Raises ConfigurationError where the words contradict each other."""
+        given = {"date": date, "since": since, "until": until}
+        only, first, last = (None if each is None else parse_date(each, name) for name, each in given.items())
+        if only is not None and (first is not None or last is not None or pending):
+            raise ConfigurationError("one date was given, and others as well", hint="leave --date out, or the rest")
+        if first is not None and last is not None and first > last:
+            raise ConfigurationError("the span of dates ends before it begins", hint="--from is the earlier one")
+        return cls(only, first, last, pending)
+
+    @property
+    def by_date(self) -> bool:
+        """Whether a date was named, so that the source must have dates."""
+        return (self.only, self.since, self.until) != (None, None, None)
+
+    @property
+    def description(self) -> str:
+        """The dates in words; nothing where all that are found are asked for.
+
+        >>> DateSelection.from_options("2026-11-24").description, DateSelection.from_options(since="2026-11-20").description
+        ('of 2026-11-24', 'from 2026-11-20 on')
+        """
+        if self.only is not None:
+            return f"of {self.only}"
+        if self.since is None:
+            return "" if self.until is None else f"up to {self.until}"
+        return f"from {self.since} " + ("on" if self.until is None else f"to {self.until}")
+
+    def __contains__(self, when: BatchDate) -> bool:
+        if when is None:
+            return not self.by_date
+        if self.only is not None:
+            return when == self.only
+        return (self.since or dt.date.min) <= when <= (self.until or dt.date.max)
+
+
+def check_run_time(asked: dt.datetime | None, now: dt.datetime, apart: bool) -> None:
+    """A run as of another time than now wants an output named for it (`apart`). Raises RefusedError."""
+    if asked is None or apart or now <= asked <= now + CLOCK_SKEW:
+        return
+    if asked < now:
+        hint = "give --output DIR: a run as of an earlier time does not replace what stands"
+        raise RefusedError("--at lies before now", hint=hint)
+    hint = "give --output DIR: before that time no other run of its dates could follow"
+    raise RefusedError("--at lies after now", hint=hint)
+
+
+ArrivalState = Literal["new", "same", "changed", "shrunk", "gone", "unreadable"]
+PENDING_STATES: Final = frozenset({"new", "changed"})
+_LOST_FILES_HINT: Final = "bring the files back, or run that date by --date, which replaces what it wrote"
+_LOST_DATE_HINT: Final = "bring the files back; with --from a run does not look at earlier dates"
+READING_KINDS: Final = frozenset({"run", "replay"})
+"""The kinds of receipt that read a batch from its source."""
+SkipReason = Literal[
+    "shrunk", "gone", "no_source", "no_files", "unreadable", "stopped", "later", "fewer_rows", "implausible_time"
+]
+_LOG_CODES: Final[Mapping[SkipReason, str]] = {
+    "shrunk": "W014",
+    "gone": "W014",
+    "no_source": "W014",
+    "no_files": "W043",
+    "unreadable": "W040",
+    "stopped": "W024",
+    "later": "W042",
+    "fewer_rows": "W041",
+    "implausible_time": "W041",
+}
+"""The code of the log by reason."""
+_ERRORS_BY_EXIT_CODE: Final = {each.exit_code: each for each in (CheckFailed, SourceError, RefusedError, StoppedError)}
+_SINGLE_DATE_REASONS: Final = frozenset({"unreadable", "stopped"})
+"""Reasons that concern one date of a pending run, which then exits with 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedDate:
+    """A batch date that a run leaves alone.
+
+    day        the date; None for the one batch of a source without dates, and for a source that is gone as a whole
+    reason     as receipts have it under `skipped`
+    file       the file that it is about, as receipts show names
+    exit_code  of a run of this date alone
+    """
+
+    day: BatchDate
+    reason: SkipReason
+    code: str
+    message: str
+    hint: str = ""
+    file: str | None = None
+    exit_code: int = 1
+
+    @classmethod
+    def unreadable(cls, when: BatchDate, error: SourceError, names: Iterable[str] = ()) -> SkippedDate:
+        """A date of which a file cannot be read; takes the names of its files."""
+        file = next((name for name in names if error.message.startswith(f"{name} ")), None)
+        return cls(when, "unreadable", error.code, error.message, error.hint, file, error.exit_code)
+
+    @property
+    def date(self) -> str:
+        """The date as `skipped` of a receipt has it."""
+        return "" if self.day is None else self.day.isoformat()
+
+    @property
+    def message_with_date(self) -> str:
+        """The message with its date."""
+        known = not self.date or self.date in self.message.replace(":", "").split()
+        return self.message if known else f"{self.date}: {self.message}"
+
+    @property
+    def log_code(self) -> str:
+        """The code of the line of the log."""
+        return _LOG_CODES[self.reason]
+
+    @property
+    def log_message(self) -> str:
+        """The line of the log."""
+        where = "the batch" if self.day is None else self.date
+        hint = f" (hint: {self.hint})" if self.hint else ""
+        return f"{where} is left alone: {self.message}{hint}"
+
+    def exit_code_of(self, pending: bool) -> int:
+        """The exit code of a run that leaves the date alone."""
+        return 1 if pending and self.reason in _SINGLE_DATE_REASONS else self.exit_code
+
+    def finding(self) -> Finding:
+        """The failure as a finding."""
+        return Finding(self.code, self.message_with_date, hint=self.hint, file=self.file)
+
+    def as_json(self) -> dict[str, Any]:
+        """The failure as `run --json` prints it."""
+        return {
+            "date": self.date or None,
+            "reason": self.reason,
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+            "file": self.file,
+        }
+
+
+def error_for(skipped: Iterable[SkippedDate]) -> MinimizeError:
+    """The error of a run that leaves all of its dates alone: of the exit code that comes first."""
+    all_ = list(skipped)
+    first = next(each for each in all_ if each.exit_code == worst_exit_code(each.exit_code for each in all_))
+    kind = _ERRORS_BY_EXIT_CODE[first.exit_code]
+    if len(all_) == 1:
+        return kind(first.message_with_date, code=first.code, hint=first.hint)
+    message = f"nothing was published: {len(all_)} dates were left alone"
+    return kind(message, code=first.code, findings=[each.finding() for each in all_])
+
+
+def worst_exit_code(codes: Iterable[int]) -> int:
+    """The exit code of several dates: the first of 2, 3, 1, 4 that applies, else 0.
+
+    >>> worst_exit_code([0, 4, 1])
+    1
+    """
+    found = set(codes)
+    return next((code for code in (2, 3, 1, 4) if code in found), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """The files of one batch date beside those of its last receipt.
+
+    state  `new`: never run; `same`; `changed`: files came or have other bytes; `shrunk`: some of the files that were read are
+           gone; `gone`: all of them
+           `unreadable`: a file cannot be read for its digest
+    lost   how many of the files that were read are gone
+    fault  why a file cannot be read
+    """
+
+    state: ArrivalState
+    lost: int = 0
+    fault: SkippedDate | None = None
+
+
+def arrivals(found: SourceFiles, chain: Iterable[Receipt], shown: NameMask | None) -> dict[BatchDate, Arrival]:
+    """Per batch date of the source and of the receipts what arrived. Reads the files for their digests."""
+    before = last_inputs(chain, shown)
+    read = {when for receipt in chain if reads_source(receipt) for when, files in _inputs_by_date(receipt) if files}
+    days = [when for when in {*found.files, *read} if found.files.get(when) or when in read]
+    return {when: _arrival_of_date(found, when, before.get(when), shown) for when in days}
+
+
+def _arrival_of_date(
+    found: SourceFiles, when: BatchDate, before: Mapping[str, str] | None, shown: NameMask | None
+) -> Arrival:
+    files = found.files.get(when, ())
+    try:
+        now = file_digests(files, found.root, shown)
+    except SourceError as error:
+        return Arrival("unreadable", fault=SkippedDate.unreadable(when, error, _file_names(found, when, shown)))
+    return compare_files(now, before)
+
+
+def _file_names(found: SourceFiles, when: BatchDate, shown: NameMask | None) -> list[str]:
+    return [displayed_name(path, found.root, shown) for path in found.files.get(when, ())]
+
+
+def lost_dates(arrived: Mapping[BatchDate, Arrival], chain: Sequence[Receipt]) -> Iterator[SkippedDate]:
+    """The dates that are left alone, because files that they were made from are gone or cannot be read.
+
+    A date whose files are all gone counts while rows of it are in force.
+    """
+    with_rows = _dates_with_rows(chain)
+    for when, each in arrived.items():
+        if each.fault is not None:
+            yield each.fault
+        elif each.state == "shrunk":
+            yield SkippedDate(
+                when, "shrunk", "E100", f"{each.lost} of its files are gone since it ran", _LOST_FILES_HINT
+            )
+        elif each.state == "gone" and when in with_rows:
+            yield SkippedDate(when, "gone", "E100", "all of its files are gone since it ran", _LOST_DATE_HINT)
+
+
+def _dates_with_rows(chain: Sequence[Receipt]) -> set[BatchDate]:
+    """The batch dates of which rows are in force, in the records if there are any."""
+    standing = files_in_force(chain)
+    files = standing.get("records") or [each for name in standing for each in standing[name]]
+    return {_parse_batch_date(output_and_date(file.path)[1]) for file in files if file.rows}
+
+
+def compare_files(now: Mapping[str, str], before: Mapping[str, str] | None) -> Arrival:
+    """One batch: the files that are there, and those of its last receipt (None where it never ran), by name."""
+    if before is None:
+        return Arrival("new" if now else "gone")
+    lost = len(before.keys() - now.keys())
+    if now == before:
+        return Arrival("same")
+    return Arrival("changed" if not lost else "shrunk" if now else "gone", lost)
+
+
+def last_inputs(chain: Iterable[Receipt], shown: NameMask | None) -> dict[BatchDate, Mapping[str, str]]:
+    """Per batch date the files that its last receipt read, by their names as they are shown today, with their digests.
+
+    Dates that a void receipt reopened are left out.
+    """
+    found: dict[BatchDate, Mapping[str, str]] = {}
+    known: dict[str, Receipt] = {}
+    last: dict[BatchDate, int] = {}
+    for receipt in sorted(chain, key=lambda receipt: receipt.sequence):
+        known[receipt.run_id] = receipt
+        if reads_source(receipt):
+            found |= dict(_inputs_by_date(receipt))
+            last |= dict.fromkeys(receipt_dates(receipt), receipt.sequence)
+        elif receipt.voids is not None and (gone := known.get(receipt.voids)) is not None:
+            for when in receipt_dates(gone):
+                if last.get(when, 0) <= gone.sequence:
+                    found.pop(when, None)
+    if shown is None:
+        return found
+    return {
+        when: {shown.mask_recorded(name): digest for name, digest in files.items()} for when, files in found.items()
+    }
+
+
+def reads_source(receipt: Receipt) -> bool:
+    """Whether a receipt is of a run that read its dates from the source."""
+    return receipt.kind in READING_KINDS or receipt.from_ == "source"
+
+
+def receipt_dates(receipt: Receipt) -> tuple[BatchDate, ...]:
+    """The batch dates of a receipt."""
+    return tuple(map(_parse_batch_date, receipt.dates)) or (None,)
+
+
+def file_digests(files: Sequence[Location], root: Location, shown: NameMask | None) -> dict[str, str]:
+    """The files by their shown name, with their digests."""
+    parts = (FilePart(path, root, shown) for path in files)
+    return {part.name: part.digest for part in parts}
+
+
+def _inputs_by_date(receipt: Receipt) -> Iterator[tuple[BatchDate, Mapping[str, str]]]:
+    if len(receipt.dates) < 2:
+        yield (
+            _parse_batch_date(receipt.dates[0] if receipt.dates else None),
+            {each.path: each.digest for each in receipt.inputs},
+        )
+        return
+    for name in receipt.dates:
+        yield _parse_batch_date(name), {each.path: each.digest for each in receipt.inputs if each.date == name}
+
+
+def _parse_batch_date(name: str | None) -> BatchDate:
+    return None if name is None else parse_date(name)

@@ -1,0 +1,248 @@
+"""Execution of a run: the records of each batch date through the engine into staged files, with progress.
+
+Progress counts the files that were read to their end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from minimize.arrow.pointers import Pointer
+from minimize.engines.base import BatchOutcome, Job, derive_row_key, derive_sketch_key
+from minimize.engines.passes import count_passes
+from minimize.errors import SourceError
+from minimize.keys.parquet_encryption import OutputEncryption
+from minimize.output.paths import output_and_date
+from minimize.output.publish import Staging
+from minimize.output.sink import ParquetSink
+from minimize.output.subject_index import SubjectIndexer, Subkeys
+from minimize.output.worker_files import WorkerFiles
+from minimize.plan.model import plan_subject_index
+from minimize.receipts import CompanionFile, Receipt, files_in_force
+from minimize.runs.batch_dates import BatchDate, SkippedDate
+from minimize.runs.disclosure_guard import PublishedReleases, guard_aggregates
+from minimize.runs.late_aggregates import LateAggregates
+from minimize.runs.resolve import ResolvedRun, date_text, output_encryption
+from minimize.sources.base import Chunk, Source, SourcePart, WrittenFile
+from minimize.sources.files import WrappingPart
+from minimize.spill import SpillSpace
+from minimize.stages.generalize import empty_memos
+
+K = TypeVar("K")
+ProgressCallback = Callable[[int, int], None]
+"""Told how many files are done, of how many; a file that is read twice counts twice."""
+
+
+@dataclass(slots=True)
+class ProgressCounter:
+    """How far a run is."""
+
+    of: int
+    tell: ProgressCallback
+    done: int = 0
+
+    def advance(self) -> None:
+        """One more file is done."""
+        self.done += 1
+        self.tell(self.done, self.of)
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressPart(WrappingPart):
+    """A part that advances the bar when it was read to its end."""
+
+    bar: ProgressCounter = field(repr=False)
+
+    def pieces(self) -> Sequence[SourcePart]:
+        """The part's pieces; the last of them advances the bar."""
+        *others, last = self.part.pieces()
+        return (*others, ProgressPart(last, self.bar))
+
+    def read(self) -> Iterator[Chunk]:
+        """The part's chunks."""
+        yield from self.part.read()
+        self.bar.advance()
+
+    def was_read(self) -> None:
+        """Says that another process read the part to its end."""
+        self.bar.advance()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For other processes: the part alone, for nobody watches there."""
+        return _unwatched_part, (self.part,)
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressSource:
+    """A source whose parts are watched."""
+
+    source: Source = field(repr=False)
+    bar: ProgressCounter = field(repr=False)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """As the source has it."""
+        return self.source.schema
+
+    @property
+    def parts(self) -> tuple[ProgressPart, ...]:
+        """The source's parts, watched."""
+        return tuple(ProgressPart(part, self.bar) for part in self.source.parts)
+
+    def only(self, keys: Collection[str]) -> ProgressSource:
+        """The source with fewer fields, watched."""
+        return ProgressSource(self.source.only(keys), self.bar)
+
+
+def _unwatched_part(part: SourcePart) -> SourcePart:
+    return part
+
+
+def with_progress(sources: Mapping[K, Source], passes: int, tell: ProgressCallback) -> dict[K, ProgressSource]:
+    """The same sources; each file that is read to its end is told, in each of so many passes."""
+    bar = ProgressCounter(passes * sum(len(source.parts) for source in sources.values()), tell)
+    tell(0, bar.of)
+    return {key: ProgressSource(source, bar) for key, source in sources.items()}
+
+
+@dataclass(slots=True)
+class ProcessedDates:
+    """What came of each batch date, the staged files by output name (`quarantine` among them), and the dates that cannot be read.
+
+    If a date cannot be read, the aggregates that wait for late rows are not complete: the other dates are moved anew.
+    """
+
+    outcomes: dict[BatchDate, BatchOutcome] = field(default_factory=dict)
+    files: dict[str, list[WrittenFile]] = field(default_factory=dict)
+    unreadable: list[SkippedDate] = field(default_factory=list)
+
+
+def process_dates(
+    given: ResolvedRun, staging: Staging, move: Any, late: LateAggregates, progress: ProgressCallback
+) -> ProcessedDates:
+    """Moves every batch date."""
+    plan = given.plan
+    job = Job(
+        plan,
+        given.at,
+        given.keys,
+        row_key=derive_row_key(given.keys),
+        sketch_key=derive_sketch_key(given.keys),
+        memos=empty_memos(plan),
+        aside=SpillSpace(given.memory),
+        **given.job_inputs(given.at),
+    )
+    done = ProcessedDates()
+    chain = staging.output.receipts()
+    releases = PublishedReleases.from_receipts(staging.output.folder, chain, given.keys, given.kms)
+    encryption = output_encryption(plan, "records", given.kms) if "records" in plan.outputs else None
+    for day, source in with_progress(given.sources, count_passes(plan), progress).items():
+        _remove_dropped_outputs(staging, chain, set(plan.outputs), date_text(day))
+        each = replace(job, event_days=late.reach(day), aside=job.aside.with_own_file())
+        try:
+            outcome = _process_date(each, source, date_text(day), staging, move, done.files, releases, encryption)
+            check_source_unchanged(source)
+        except SourceError as error:
+            done.unreadable.append(SkippedDate.unreadable(day, error, [part.name for part in source.parts]))
+        else:
+            done.outcomes[day] = outcome
+            late.take(day, outcome.late)
+    if not done.unreadable:
+        late.read_other_batches(job, move)
+        for name, written in late.publish(job, staging, releases):
+            done.files.setdefault(name, []).extend(written)
+    return done
+
+
+def check_source_unchanged(source: Source) -> None:
+    """Raises SourceError if a file is not the one that was read. The receipt takes the digests from here."""
+    for part in source.parts:
+        _ = part.digest
+
+
+def _process_date(
+    job: Job,
+    source: Any,
+    day: str | None,
+    staging: Staging,
+    move: Any,
+    files: dict[str, list[WrittenFile]],
+    releases: PublishedReleases,
+    encryption: OutputEncryption | None,
+) -> BatchOutcome:
+    quarantine = staging.quarantine(day)
+    sinks = _RecordSinks(job, day, staging, releases.keys, encryption)
+    outcome: BatchOutcome = move(job, source, sinks if "records" in job.plan.outputs else None, quarantine)
+    for sink in sinks.opened:
+        files.setdefault("records", []).extend(sink.close())
+    files.setdefault("records", []).extend(sinks.taken)
+    files.setdefault("quarantine", []).extend(quarantine.close())
+    definitions = {name: job.plan.aggregates[name].definition for name in outcome.aggregates}
+    final = {name for name, each in definitions.items() if releases.is_final(each, name, day, job.at)}
+    made = {name: result for name, result in outcome.aggregates.items() if name not in final}
+    found = guard_aggregates(definitions, made, releases, day, job.at)
+    left_alone = {name: outcome.aggregates[name].select_none() for name in final}
+    outcome.aggregates = {**{name: each.result for name, each in found.items()}, **left_alone}
+    outcome.unchanged = tuple(sorted(final))
+    for name, each in found.items():
+        files.setdefault(name, []).extend(each.write(staging, releases, name, day, job.output_schema(name)))
+    return outcome
+
+
+def _remove_dropped_outputs(
+    staging: Staging, chain: Sequence[Receipt], names: Collection[str], date: str | None
+) -> None:
+    """Removes what the pipeline no longer has of a date that is run anew.
+
+    Sketches stay until the retention of the date ends: a table that returns is compared with what it published before.
+    """
+    for name, files in files_in_force(chain).items():
+        mine = [] if name in names else [file for file in files if date in (None, output_and_date(file.path)[1])]
+        if mine:
+            staging.reserve_partition(name, date)
+        for file in mine if date is not None else ():
+            if file.sketches is not None:
+                staging.keep_sketches(CompanionFile(file.sketches.path, file.sketches.digest, file.path))
+
+
+@dataclass(slots=True)
+class _RecordSinks:
+    """Opens the sinks of one batch date's records, a file for each share, and takes in what others wrote of them."""
+
+    job: Job
+    day: str | None
+    staging: Staging
+    keys: Subkeys
+    encryption: OutputEncryption | None
+    opened: list[ParquetSink] = field(default_factory=list)
+    taken: list[WrittenFile] = field(default_factory=list)
+
+    def __call__(self, number: int) -> ParquetSink:
+        schema, by = self.job.records_schema, self._partition_by()
+        watch = None if self._subject is None else SubjectIndexer.from_keys(self.keys, self._subject)
+        how = {"partition_by": by, "watch": watch, "encryption": self.encryption}
+        sink = self.staging.sink("records", self.day, schema, part=number, **how)
+        self.opened.append(sink)
+        return sink
+
+    def worker_files(self) -> WorkerFiles:
+        """Where other processes write records."""
+        schema, by = self.job.records_schema, self._partition_by()
+        how = {"partition_by": by, "subject": self._subject, "encryption": self.encryption}
+        return self.staging.worker_files("records", self.day, schema, **how)
+
+    def take(self, attempt: str, written: Iterable[WrittenFile]) -> None:
+        """Takes in the files that another process reported."""
+        self.taken.extend(self.worker_files().adopt(attempt, written))
+
+    @property
+    def _subject(self) -> Pointer | None:
+        return plan_subject_index(self.job.plan).subject
+
+    def _partition_by(self) -> tuple[str, ...]:
+        records = self.job.plan.pipeline.records if self.job.plan.pipeline is not None else None
+        return () if records is None else tuple(records.partition_by)

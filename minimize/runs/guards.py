@@ -1,0 +1,258 @@
+"""Guards of a run, and its exit code: another pipeline's output, later receipts, too much in quarantine, shrinking dates.
+
+The shrink guard skips a date if fewer than half of the rows of its last receipt are read. It also skips it if quarantine or
+retention explains the loss of more than half, the plan is unchanged (a comment in the policy changes none), and the run's
+time is implausible: a clock that is ahead empties dates. A date without a receipt is skipped if retention removes half or
+more of its rows at an implausible time. An expiry at an implausible time is refused. Rows gated by settings, conditions or
+erasure are no loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from minimize.engines.base import BatchOutcome
+from minimize.errors import OutputError, RefusedError, StoppedError
+from minimize.output.folder import RUNS
+from minimize.output.paths import output_and_date
+from minimize.output.publish import RECORDS, OpenOutput
+from minimize.policy.pipeline import Pipeline
+from minimize.receipts import Receipt
+from minimize.receipts.chain import VOIDABLE_KINDS, effective_receipts
+from minimize.runs.batch_dates import CLOCK_SKEW, BatchDate, SkippedDate, reads_source, worst_exit_code
+from minimize.runs.resolve import ResolvedRun, date_text
+from minimize.stores import Location, ObjectPath, location_text
+from minimize.text import count_noun
+
+if TYPE_CHECKING:
+    from minimize.ledger.ledger import Ledger
+
+_DRIFT_HINT: Final = "`minimize drift` says what changed at the source; what stood before still stands"
+
+
+def quarantine_exceeded(receipt: Receipt, pipeline: Pipeline) -> str:
+    """What to say where the share of quarantined rows is above the pipeline's `fail_above`; nothing otherwise."""
+    limit = pipeline.quarantine.fail_above
+    share = receipt.rows.quarantined / receipt.rows.read if receipt.rows.read else 0.0
+    if limit is None or share <= limit:
+        return ""
+    return f"done, but {receipt.rows.quarantined} of {receipt.rows.read} rows are in quarantine: more than {limit:.2%}"
+
+
+def unfinished_parts(receipt: Receipt) -> str:
+    """What to say where something that was asked for could not be done; nothing otherwise."""
+    parts = []
+    if receipt.skipped:
+        parts.append(f"{count_noun(len(receipt.skipped), 'date')} left alone")
+    for name, output in receipt.outputs.items():
+        if output.unpublished:
+            parts.append(f"{name}: {len(output.unpublished)} event days were not published")
+    return "; ".join(parts)
+
+
+def exit_code(receipt: Receipt, pipeline: Pipeline, skipped: Iterable[SkippedDate], *, pending: bool) -> int:
+    """The exit code of a run: of several dates the first of 2, 3, 1, 4 that applies."""
+    codes = [each.exit_code_of(pending) for each in skipped]
+    codes += [1] if any(output.unpublished for output in receipt.outputs.values()) else []
+    codes += [4] if quarantine_exceeded(receipt, pipeline) else []
+    return worst_exit_code(codes)
+
+
+def check_same_pipeline(given: ResolvedRun, folder: OpenOutput) -> None:
+    """No pipeline takes the place of another's dates. Raises OutputError."""
+    chain, mine = folder.receipts(), given.pipeline.pipeline
+    if chain and chain[-1].pipeline != mine:
+        hint = "write to another folder: --output DIR, or `output:` of the pipeline"
+        raise OutputError(f"the output is one of the pipeline {chain[-1].pipeline}, and this is {mine}", hint=hint)
+
+
+def dates_with_later_receipt(given: ResolvedRun, chain: Sequence[Receipt]) -> list[SkippedDate]:
+    """The dates that have a receipt as of a later time: a run as of an earlier one would undo what was gated since."""
+    void = f"`minimize runs void RUN --output {location_text(given.output)}`"
+    hint = f"give a later --at, or write to another folder; {void} takes back a run by a wrong clock"
+    if not given.at_given:
+        hint = (
+            "did the clock go back? it goes on by itself once the clock is past that time, or with a later --at; "
+            f"{void} takes back a run by a clock that was ahead"
+        )
+    later = [receipt for receipt in effective_receipts(chain) if receipt.at > given.at]
+    found = []
+    for when in given.sources:
+        of = [each for each in later if when is None or not each.dates or date_text(when) in each.dates]
+        if of:
+            message = f"a receipt of these dates is as of a later time ({of[-1].run_id})"
+            found.append(SkippedDate(when, "later", RefusedError.default_code, message, hint, exit_code=3))
+    return found
+
+
+def check_quarantine_limit(pipeline: Pipeline, outcomes: Mapping[BatchDate, BatchOutcome]) -> list[SkippedDate]:
+    """The dates of which more is in quarantine than the pipeline's `stop_above`: a bad one does not hide among others."""
+    limit = pipeline.quarantine.stop_above
+    bad = {
+        when: each for when, each in outcomes.items() if limit is not None and each.rejects.total() > each.read * limit
+    }
+    return [
+        SkippedDate(
+            when,
+            "stopped",
+            StoppedError.default_code,
+            _quarantine_text(when, each, limit or 0),
+            _DRIFT_HINT,
+            exit_code=4,
+        )
+        for when, each in bad.items()
+    ]
+
+
+def _quarantine_text(when: BatchDate, outcome: BatchOutcome, limit: float) -> str:
+    codes = ", ".join(f"{code} {rows}" for code, rows in sorted(outcome.rejects.items()))
+    where = "" if when is None else f" on {when}"
+    rows = f"{outcome.rejects.total()} of {outcome.read} rows would be in quarantine{where}"
+    return f"{rows}: more than {limit:.2%} ({codes})"
+
+
+ReferenceClock = Callable[[], datetime | None]
+"""The time of a clock other than this machine's; None if there is none."""
+MAX_GAP: Final = timedelta(days=7)
+"""How far after the last receipt a run may be, if no other clock can be asked."""
+SHRINK_CODE: Final = "E102"
+_ALLOW_HINT: Final = "--allow-shrink (allow_shrink=True) publishes it all the same"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRows:
+    """Rows of one date: how many were read, and how many of these neither quarantine nor retention took."""
+
+    read: int
+    kept: int
+
+    @classmethod
+    def from_outcome(cls, outcome: BatchOutcome) -> KeptRows:
+        """The rows of a date that was moved."""
+        lost = outcome.rejects.total() + outcome.counts.gated.get("retention", 0)
+        return cls(outcome.read, outcome.read - lost)
+
+    @classmethod
+    def at_receipt(cls, receipt: Receipt, when: BatchDate) -> KeptRows:
+        """The rows of a date at its last receipt.
+
+        A receipt of several dates counts retention over all of them: the date then kept at least so many.
+        """
+        retention = receipt.gated_by.retention
+        if len(receipt.dates) < 2:
+            return cls(receipt.rows.read, receipt.rows.read - receipt.rows.quarantined - retention)
+        date = date_text(when)
+        read = sum(each.rows for each in receipt.inputs if each.date == date)
+        rejected = sum(file.rows for file in receipt.quarantine.files if output_and_date(file.path)[1] == date)
+        records = receipt.outputs[RECORDS].files if RECORDS in receipt.outputs else ()
+        written = sum(file.rows for file in records if output_and_date(file.path)[1] == date)
+        return cls(read, max(read - rejected - retention, written))
+
+
+def check_shrink(
+    given: ResolvedRun, outcomes: Mapping[BatchDate, BatchOutcome], chain: Sequence[Receipt], clock: ReferenceClock
+) -> list[SkippedDate]:
+    """The dates that the guard does not let pass. Asks the clock only if rows were lost to quarantine or retention."""
+    found = []
+    for when, outcome in outcomes.items():
+        last = next(
+            (each for each in reversed(effective_receipts(chain)) if reads_source(each) and _covers_date(each, when)),
+            None,
+        )
+        skipped = (
+            _check_first_run(given, when, outcome, chain, clock)
+            if last is None
+            else _check_date(given, when, KeptRows.from_outcome(outcome), last, chain, clock)
+        )
+        if skipped is not None:
+            found.append(skipped)
+    return found
+
+
+def check_expiry_time(at: datetime, chain: Sequence[Receipt], clock: ReferenceClock) -> None:
+    """Raises RefusedError (E304) if the time of an expiry that would remove something is implausible."""
+    doubt = time_doubt(at, chain, clock)
+    if doubt:
+        hint = "is the clock right? --allow-shrink (allow_shrink=True) removes it all the same"
+        raise RefusedError(f"nothing was removed: the time is {doubt}", code="E304", hint=hint)
+
+
+def _check_first_run(
+    given: ResolvedRun, when: BatchDate, outcome: BatchOutcome, chain: Sequence[Receipt], clock: ReferenceClock
+) -> SkippedDate | None:
+    """A date that has no receipt yet: nothing is lost by waiting, and a wrong clock would publish it without its rows."""
+    gone = outcome.counts.gated.get("retention", 0)
+    if not gone or 2 * gone < outcome.read:
+        return None
+    doubt = time_doubt(given.at, chain, clock)
+    if not doubt:
+        return None
+    message = f"retention would take {gone:,} of {outcome.read:,} rows of a date without a receipt, and the run's time is {doubt}"
+    return SkippedDate(when, "implausible_time", SHRINK_CODE, message, f"is the clock right? {_ALLOW_HINT}")
+
+
+def _check_date(
+    given: ResolvedRun, when: BatchDate, now: KeptRows, last: Receipt, chain: Sequence[Receipt], clock: ReferenceClock
+) -> SkippedDate | None:
+    before = KeptRows.at_receipt(last, when)
+    if 2 * now.read < before.read:
+        message = f"only {now.read:,} rows were read, after {before.read:,} at its last receipt ({last.run_id})"
+        hint = f"bring back what is missing; {_ALLOW_HINT}"
+        return SkippedDate(when, "fewer_rows", SHRINK_CODE, message, hint)
+    if 2 * now.kept >= before.kept or given.plan.digest != last.plan.digest:
+        return None
+    doubt = time_doubt(given.at, chain, clock)
+    if not doubt:
+        return None
+    message = (
+        f"quarantine and retention would leave {now.kept:,} of {now.read:,} rows, after {before.kept:,} at its last receipt "
+        f"({last.run_id}), and the run's time is {doubt}"
+    )
+    hint = f"is the clock right? `minimize runs void RUN` takes back a run by a wrong clock; {_ALLOW_HINT}"
+    return SkippedDate(when, "implausible_time", SHRINK_CODE, message, hint)
+
+
+def time_doubt(at: datetime, chain: Sequence[Receipt], clock: ReferenceClock) -> str:
+    """Why the time of a run or expiry is implausible; empty if it is not, or if the output has no receipt of either."""
+    newest = next((each for each in reversed(effective_receipts(chain)) if each.kind in VOIDABLE_KINDS), None)
+    if newest is None:
+        return ""
+    other = clock()
+    if other is not None:
+        return "more than 5 minutes from the database's or store's" if abs(at - other) > CLOCK_SKEW else ""
+    return "more than 7 days after the last receipt" if at > newest.at + MAX_GAP else ""
+
+
+def _covers_date(receipt: Receipt, when: BatchDate) -> bool:
+    return not receipt.dates if when is None else when.isoformat() in receipt.dates
+
+
+def reference_clock(ledger: Ledger, output: Location, started: datetime) -> ReferenceClock:
+    """The clock of the ledger's server, else of the output's object store, as it was when the run started."""
+
+    def asked() -> datetime | None:
+        found = _server_time(ledger) or _store_time(output)
+        return None if found is None else found - (datetime.now(UTC) - started)
+
+    return asked
+
+
+def _server_time(ledger: Ledger) -> datetime | None:
+    from minimize.ledger.database import server_time
+
+    return ledger.read(server_time)
+
+
+def _store_time(output: Location) -> datetime | None:
+    """The time that the store gives an object that is put there to be asked. None if the output is a folder."""
+    if not isinstance(output, ObjectPath):
+        return None
+    probe = output / RUNS / ".clock"
+    probe.write_bytes(b"clock")
+    try:
+        return probe.modified_at()
+    finally:
+        probe.unlink()

@@ -1,0 +1,240 @@
+"""A pipeline before it runs: its plan, a preview of released rows, and all findings of lint."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from minimize.arrow.interchange import decode_batch
+from minimize.arrow.pointers import Pointer
+from minimize.engines.base import Job, derive_row_key
+from minimize.engines.local import read_batches, share_batches
+from minimize.engines.passes import run_stages, settle_stages
+from minimize.errors import ConfigurationError, Finding, KeyringError, LedgerError, PolicyError, redact_errors
+from minimize.keys import find_keyring
+from minimize.plan import Plan, request
+from minimize.plan.bind import ExaminedPlan, examine
+from minimize.plan.tenant import plan_for_tenant as for_tenant
+from minimize.policy import lint as rules
+from minimize.policy.lint.fields import is_below_full, may_identify
+from minimize.policy.load import examine_pipeline
+from minimize.policy.pipeline import Pipeline
+from minimize.policy.proposals import KIND_NAMES
+from minimize.policy.roles import EMAIL_KIND
+from minimize.policy.value_kinds import IDENTIFYING_KINDS, ValueSummary, summarize_source
+from minimize.recipients import inbound
+from minimize.runs.erasures import SubjectActs, load_subject_acts
+from minimize.runs.minimizer import require_keys
+from minimize.runs.provenance import LEDGER_SETTINGS, load_pipeline_settings
+from minimize.runs.resolve import examine_sources, find_input_files, open_sources, path_mask, pipeline_from
+from minimize.runs.sender import consent_periods, find_sender
+from minimize.settings import SettingsRows
+from minimize.sources import declared_schema
+from minimize.sources.base import Source
+from minimize.sources.file_discovery import find_files, hive_partitions
+from minimize.sources.schema_inference import discover_fields, format_by_name
+from minimize.spill import SpillSpace, find_budget
+from minimize.stages.corrections import find_corrections
+from minimize.stages.release import Release
+from minimize.times import parse_time
+
+PathOrPipeline = Pipeline | str | PathLike[str]
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+FILES_TO_INSPECT: Final = 3
+"""How many files of a source lint looks at."""
+
+
+@redact_errors
+def plan_for(pipeline: PathOrPipeline, *, input: str | PathLike[str] | None = None) -> Plan:
+    """The plan of a pipeline: bound to its source where there is one, else to the types that the policy names.
+
+    Raises PolicyError, SchemaError and RefusedError as a run would.
+    """
+    job = pipeline_from(pipeline)
+    sender = find_sender(job, datetime.now(UTC))
+    if sender is not None:
+        sender.check(job)
+    return examine_plan(job, input=input).require_allowed()
+
+
+def examine_plan(pipeline: PathOrPipeline, *, input: str | PathLike[str] | None = None) -> ExaminedPlan:
+    """The same with what stands against it, for those who want to see the plan all the same."""
+    job = pipeline_from(pipeline)
+    return examine_sources(
+        job, open_sources(job, find_input_files(job, input, None), path_mask(job, None), at=datetime.now(UTC))
+    )
+
+
+def effective_plan(plan: Plan, tenant: str, *, at: datetime | str | None = None, settings: Any = None) -> Plan:
+    """The plan as it is for one tenant at one time: what is gated is either open or dropped, and says why."""
+    rows = plan_settings(plan, settings)
+    when = parse_time(at, "at") or datetime.now(UTC)
+    return for_tenant(plan, None if rows is None else rows.effective_at(when), tenant, when)
+
+
+def plan_settings(plan: Plan, settings: Any = None, *, keys: Any = None) -> SettingsRows | None:
+    """The settings of a plan's pipeline, or what stands in for them. Raises ConfigurationError for a plan without a pipeline."""
+    if plan.pipeline is None:
+        raise ConfigurationError("this plan has no pipeline", hint="settings belong to pipelines")
+    return load_pipeline_settings(settings, plan.pipeline, find_keyring(keys, plan.pipeline.folder))
+
+
+def preview_rows(
+    plan: Plan,
+    rows: int,
+    *,
+    at: datetime | str | None = None,
+    input: str | PathLike[str] | None = None,
+    settings: Any = None,
+    keys: Any = None,
+) -> pa.Table:
+    """The first rows as they would leave in a run: without erased subjects, with values that were corrected, and of what a third
+    party sent only what tenants agreed to.
+
+    Takes a pipeline's plan, how many rows, and what stands in for source, settings and keyring; a keyring is needed only
+    where the plan needs a key. Raises ConfigurationError for a plan without a pipeline, and what `run` raises before it reads.
+    """
+    if plan.pipeline is None:
+        raise ConfigurationError("this plan has no pipeline", hint="a preview reads the pipeline's source")
+    keyring = find_keyring(keys, plan.pipeline.folder)
+    require_keys(plan, keyring)
+    now = datetime.now(UTC)
+    when = parse_time(at, "at") or now
+    known = load_pipeline_settings(settings, plan.pipeline, keyring)
+    people = (
+        SubjectActs() if keyring is None else load_subject_acts(plan.pipeline, keyring, plan.pipeline.target(), None)
+    )
+    found = find_input_files(plan.pipeline, input, None)
+    sources = open_sources(plan.pipeline, found, path_mask(plan.pipeline, keyring), people.erased.fields, at=when)
+    job = Job(
+        plan,
+        when,
+        keyring,
+        None if known is None else known.effective_at(when),
+        row_key=derive_row_key(keyring),
+        aside=SpillSpace(find_budget(plan.pipeline.folder)),
+        erased=people.erased.effective_at(when, plan.policy.future),
+        corrected=find_corrections(people.corrected, plan.policy, when, keyring),
+        consents=consent_periods(plan.pipeline, people.consents, when, now),
+    )
+    return pa.Table.from_batches(_first_rows(job, sources, rows), schema=job.records_schema).slice(0, rows)
+
+
+@redact_errors
+def lint(pipeline: PathOrPipeline, *, keys: Any = None) -> list[Finding]:
+    """All faults and risky choices, worst first: those of the files, of the plan, of settings, and against the source.
+
+    Takes a keyring or its path, too: where one is given or found, it is asked for the keys that the policy names.
+    Raises PolicyError only where a file cannot be read at all.
+    """
+    job, faults = (pipeline, []) if isinstance(pipeline, Pipeline) else examine_pipeline(Path(pipeline))
+    if any(map(_is_unreadable, faults)):
+        raise PolicyError("a file cannot be read", findings=faults)
+    found = [
+        *faults,
+        *([] if job is None else [*_lint_plan(job, faults), *inbound.lint_source(job), *_missing_keys(job, keys)]),
+    ]
+    return sorted(dict.fromkeys(found), key=lambda finding: (finding.severity, finding.file or "", finding.line or 0))
+
+
+def _first_rows(job: Job, sources: Mapping[Any, Source], rows: int) -> Iterator[pa.RecordBatch]:
+    left, release = rows, Release(job.plan, schema=job.records_schema, secret=job.row_key)
+    for source in sources.values():
+        stages = settle_stages(job, partial(share_batches, source))
+        for batch in read_batches(source):
+            released = decode_batch(release.columns(run_stages(stages, batch)), job.records_schema)
+            yield released
+            left -= released.num_rows
+            if left <= 0:
+                return
+
+
+def _lint_plan(job: Pipeline, faults: Sequence[Finding]) -> list[Finding]:
+    """What is to be said of a pipeline; of one with faults only what they cannot have brought about."""
+    if faults:
+        return rules.independent_of_faults(faults, rules.lint(job, columns=_source_columns(job)[0]))
+    examined = examine(job.policy, _declared_schema(job), purpose=job.purpose, pipeline=job)
+    return [*examined.faults, *examined.refused, *_lint_rules(job)]
+
+
+def _missing_keys(job: Pipeline, keys: Any) -> Iterator[Finding]:
+    """Keys that the policy names and the keyring lacks; nothing where there is no keyring yet."""
+    reason = ""
+    try:
+        keyring = find_keyring(keys, job.folder)
+        known = None if keyring is None else keyring.names()
+    except KeyringError as error:
+        reason, known = error.message, ()
+    if known is not None:
+        yield from rules.missing_keys(job, known, reason)
+
+
+def _declared_schema(job: Pipeline) -> pa.Schema:
+    return declared_schema(request(job.policy, job.purpose, job))
+
+
+def _is_unreadable(finding: Finding) -> bool:
+    return finding.code == "P001" and finding.file is not None and not os.access(finding.file, os.R_OK)
+
+
+def _lint_rules(job: Pipeline) -> list[Finding]:
+    rows, faults = _lint_settings(job)
+    kinds = None if rows is None else [(kind.setting, kind.holder, kind.value) for kind in rows.kinds()]
+    columns, unseen = _source_columns(job)
+    siblings = rules.policies_in_tree(job.folder.parent)
+    looks = {} if columns is None else _value_kinds(job)
+    values = {pointer: KIND_NAMES[look.kind] for pointer, look in looks.items() if look.kind in IDENTIFYING_KINDS}
+    contacts = {pointer: EMAIL_KIND for pointer, look in looks.items() if look.kind == "email"}
+    lines = [] if rows is None else [None if rows.lines is None else rows.lines[row] for row in rows.noncanonical]
+    padded = [] if rows is None else rules.noncanonical_rows(rows.file, lines)
+    found = rules.lint(job, columns=columns, settings_rows=kinds, values=values, contacts=contacts, siblings=siblings)
+    return [*faults, *padded, *unseen, *found]
+
+
+def _value_kinds(job: Pipeline) -> Mapping[Pointer, ValueSummary]:
+    """What the first values in the source look like, of fields that may identify or may be addresses."""
+    wanted = (field for field in job.policy.fields.values() if may_identify(field) or is_below_full(field, job.policy))
+    fields = {field.pointer: field.type for field in wanted if not field.from_}
+    return summarize_source(job.source.path, fields, job.folder) if fields else {}
+
+
+def _lint_settings(job: Pipeline) -> tuple[SettingsRows | None, Sequence[Finding]]:
+    """The settings that the pipeline names, or what is wrong with them."""
+    if job.settings is None:
+        return None, ()
+    if job.settings != LEDGER_SETTINGS and not (job.folder / job.settings).exists():
+        return None, [rules.missing_settings(job)]
+    try:
+        return load_pipeline_settings(None, job, find_keyring(None, job.folder)), ()
+    except PolicyError as error:
+        return None, error.findings
+    except (LedgerError, KeyringError) as error:
+        reason = error.message
+    return None, [rules.missing_settings(job, reason)]
+
+
+def _source_columns(job: Pipeline) -> tuple[list[str] | None, Sequence[Finding]]:
+    """What the first files of the source hold, hive partitions too; None where there is nothing that can be looked at."""
+    try:
+        return _read_columns(job) or None, ()
+    except ConfigurationError as error:
+        reason = error.message
+    return None, [rules.unreadable_source(job, reason)]
+
+
+def _read_columns(job: Pipeline) -> list[str]:
+    found = find_files(job.source.path, job.folder)
+    files = [path for group in found.files.values() for path in group if format_by_name(path) == job.source.format]
+    names = (
+        (*hive_partitions(path, found.root), *(key for key, _ in discover_fields(path)))
+        for path in files[:FILES_TO_INSPECT]
+    )
+    return sorted({name for each in names for name in each})

@@ -1,0 +1,336 @@
+"""Aggregates that wait for late rows: each complete event day is published once, from all its batches.
+
+An aggregate with `late: 2d` publishes an event day with the batch that comes two days after it. The batches in between are
+the day's window. A batch that was run before must still match its receipt.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from typing import Any
+
+from minimize.aggregates.event_days import EventDays, EventDayTally, LateWindow
+from minimize.aggregates.tally import AggregateResult
+from minimize.engines.base import DiscardingQuarantine, Job
+from minimize.engines.passes import deduplicates
+from minimize.output.publish import Staging
+from minimize.plan import Plan
+from minimize.plan.request import fields_read_for
+from minimize.receipts import Receipt, WrittenOutput
+from minimize.receipts.chain import effective_receipts
+from minimize.runs.batch_dates import Arrival, BatchDate, compare_files, file_digests, last_inputs
+from minimize.runs.disclosure_guard import GuardedAggregate, PublishedReleases, guard_aggregates
+from minimize.runs.resolve import ResolvedRun, open_sources
+from minimize.sources.base import WrittenFile
+
+
+@dataclass(frozen=True, slots=True)
+class EventDayWindow:
+    """One event day of one aggregate, and the batches that may hold its rows.
+
+    wrong  what is wrong with it, and with which batch; empty where nothing is
+    """
+
+    name: str
+    day: date
+    batches: tuple[date, ...]
+    wrong: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedDays:
+    """What earlier receipts say of an aggregate that waits.
+
+    published  per event day that was published the rows that each batch had of it
+    open       event days that could not be published
+    spread     per batch the rows that it had of each event day
+    """
+
+    published: Mapping[date, Mapping[date, int]]
+    open: frozenset[date]
+    spread: Mapping[date, Mapping[date, int]]
+
+    @classmethod
+    def from_receipts(cls, chain: Sequence[Receipt], name: str) -> PublishedDays:
+        """What the receipts say, the later over the earlier."""
+        published: dict[date, Mapping[date, int]] = {}
+        spread: dict[date, Mapping[date, int]] = {}
+        asked: set[date] = set()
+        for output in _receipt_outputs(chain, name):
+            published |= {_parse_date(day): _parse_counts(rows) for day, rows in (output.days or {}).items()}
+            spread |= {_parse_date(batch): _parse_counts(rows) for batch, rows in (output.event_days or {}).items()}
+            asked |= {_parse_date(day) for day in output.unpublished or {}}
+        return cls(published, frozenset(asked - published.keys()), spread)
+
+
+@dataclass(frozen=True, slots=True)
+class ClosingWindows:
+    """What a run closes: looks at the receipts so far and at the files that are there."""
+
+    given: ResolvedRun
+    chain: Sequence[Receipt]
+    before: Mapping[BatchDate, Mapping[str, str]]
+
+    @classmethod
+    def from_receipts(cls, given: ResolvedRun, chain: Sequence[Receipt]) -> ClosingWindows:
+        """What a run closes after these receipts."""
+        return cls(given, chain, last_inputs(chain, given.shown))
+
+    def windows(self, name: str, late: LateWindow) -> tuple[EventDayWindow, ...]:
+        """The event days of an aggregate that this run decides about, with what stands against each."""
+        told = PublishedDays.from_receipts(effective_receipts(self.chain), name)
+        due = {day for batch in self.batches for day in self._due(batch, late.days)} - told.published.keys()
+        again = [window for window in self._windows(name, told, late, told.open - due) if not window.wrong]
+        return (*self._windows(name, told, late, due), *again)
+
+    @property
+    def batches(self) -> list[date]:
+        """The batch dates of this run."""
+        return [when for when in self.given.sources if when is not None]
+
+    def _due(self, batch: date, days: int) -> Iterator[date]:
+        """The event days whose windows end with this batch, or ended since the batch before it."""
+        before = max((when for when in self._known() if when < batch), default=batch - timedelta(1))
+        return (batch - timedelta(days + back) for back in range((batch - before).days))
+
+    def _known(self) -> set[date]:
+        return {when for when in (*self.before, *self.batches) if when is not None}
+
+    def _windows(
+        self, name: str, told: PublishedDays, late: LateWindow, due: set[date] | frozenset[date]
+    ) -> Iterator[EventDayWindow]:
+        for day in sorted(due):
+            batches = [when for when in self._around(day, late) if self._may_hold(when, day, told)]
+            faults = (self._fault(when) for when in batches)
+            wrong = next((fault for fault in faults if fault), "")
+            yield EventDayWindow(name, day, tuple(when for when in batches if self._is_there(when)), wrong)
+
+    def _around(self, day: date, late: LateWindow) -> list[date]:
+        return [day + timedelta(offset) for offset in range(-late.early, late.days + 1)]
+
+    def _may_hold(self, when: date, day: date, told: PublishedDays) -> bool:
+        """Batches before the day hold rows of it only where clocks ran ahead, which their receipts tell."""
+        return when >= day or when in self.given.sources or bool(told.spread.get(when, {}).get(day))
+
+    def _is_there(self, when: date) -> bool:
+        return bool(self.given.found.files.get(when))
+
+    def _fault(self, when: date) -> str:
+        """What is wrong with a batch that is not run now: its files are not those of its receipt."""
+        if when in self.given.sources:
+            return ""
+        reason = next((each.reason for each in self.given.skipped if each.day == when), None)
+        if reason is not None:
+            return f"{when}: {reason}"
+        before = self.before.get(when)
+        state = "same" if before is None else self._arrival(when, before).state
+        return "" if state == "same" else f"{when}: {state}"
+
+    def _arrival(self, when: date, before: Mapping[str, str]) -> Arrival:
+        found = self.given.found
+        return compare_files(file_digests(found.files.get(when, ()), found.root, self.given.shown), before)
+
+
+def _receipt_outputs(chain: Sequence[Receipt], name: str) -> Iterator[WrittenOutput]:
+    for receipt in sorted(chain, key=lambda receipt: receipt.sequence):
+        if name in receipt.outputs:
+            yield receipt.outputs[name]
+
+
+def _parse_counts(rows: Mapping[str, int]) -> dict[date, int]:
+    return {_parse_date(day): count for day, count in rows.items()}
+
+
+def _parse_date(text: str) -> date:
+    return date.fromisoformat(text)
+
+
+log = logging.getLogger("minimize")
+
+
+@dataclass(frozen=True, slots=True)
+class LateAggregate:
+    """One aggregate that waits: what earlier receipts say of it, the days that this run closes, and the rows it saw.
+
+    seen     per batch what its rows came to
+    results  per event day that is published its table
+    guarded  the same, as the disclosure guard leaves it
+    """
+
+    name: str
+    late: LateWindow
+    published_days: PublishedDays
+    windows: tuple[EventDayWindow, ...]
+    seen: dict[date, EventDayTally] = field(default_factory=dict)
+    results: dict[date, AggregateResult] = field(default_factory=dict)
+    guarded: dict[date, GuardedAggregate] = field(default_factory=dict)
+
+    @property
+    def closing(self) -> list[EventDayWindow]:
+        """The windows against which nothing stands."""
+        return [window for window in self.windows if not window.wrong]
+
+    def reach(self, batch: date) -> EventDays:
+        """Which event days wait for a batch, and which of them are tallied now."""
+        return self.late.event_days(batch, frozenset(window.day for window in self.closing if batch in window.batches))
+
+    def settle(self) -> None:
+        """Settles every day that is complete. A day for which no batch has a row is left out."""
+        for window in self.closing:
+            tallies = [self.seen[when].days[window.day] for when in window.batches]
+            if window.day not in window.batches and not sum(self._rows(window).values()):
+                continue
+            first, *others = tallies
+            for other in others:
+                first.merge(other)
+            self.results[window.day] = first.settle()
+
+    def write(self, job: Job, staging: Staging, releases: PublishedReleases) -> Iterator[WrittenFile]:
+        """Writes every day that was settled."""
+        for day, each in self.guarded.items():
+            yield from each.write(staging, releases, self.name, day.isoformat(), job.output_schema(self.name))
+
+    def account(self, output: WrittenOutput, run: Sequence[date]) -> WrittenOutput:
+        """The output's part of the receipt, with what became of event days."""
+        open_ = {window.day.isoformat(): window.wrong for window in self.windows if window.wrong}
+        return replace(
+            output,
+            groups_suppressed=sum(result.groups_suppressed for result in self.results.values()),
+            rows_suppressed=sum(result.rows_suppressed for result in self.results.values()),
+            groups_past=sum(result.groups_past for result in self.results.values()) or None,
+            rows_past=sum(result.rows_past for result in self.results.values()) or None,
+            deferred=sum(result.deferred for result in self.results.values()),
+            too_late=sum(self._too_late(when) for when in run),
+            too_early=sum(self.seen[when].after for when in run),
+            event_days={when.isoformat(): _day_counts(self.seen[when].rows) for when in run},
+            days={window.day.isoformat(): _day_counts(self._rows(window)) for window in self._published()},
+            unpublished=open_ or None,
+        )
+
+    def outside(self, run: Sequence[date]) -> int:
+        """How many rows of these batches can count in no event day."""
+        return sum(self.seen[when].before + self.seen[when].after for when in run)
+
+    def _published(self) -> list[EventDayWindow]:
+        return [window for window in self.closing if window.day in self.results]
+
+    def _rows(self, window: EventDayWindow) -> dict[date, int]:
+        return {when: self.seen[when].rows[window.day] for when in window.batches}
+
+    def _too_late(self, when: date) -> int:
+        """Rows of days that no longer wait, and rows more than there were when their day was published."""
+        rows = self.seen[when].rows
+        known = {
+            day: self.published_days.published[day].get(when, 0)
+            for day in rows.keys() & self.published_days.published.keys()
+        }
+        return self.seen[when].before + sum(max(0, rows[day] - count) for day, count in known.items())
+
+
+@dataclass(frozen=True, slots=True)
+class LateAggregates:
+    """All aggregates of a run that wait."""
+
+    given: ResolvedRun
+    each: tuple[LateAggregate, ...]
+
+    @classmethod
+    def from_receipts(cls, given: ResolvedRun, chain: Sequence[Receipt]) -> LateAggregates:
+        """What this run closes. Says of a day that cannot be published why."""
+        closing = ClosingWindows.from_receipts(given, chain)
+        each = tuple(
+            LateAggregate(
+                name,
+                plan.late,
+                PublishedDays.from_receipts(effective_receipts(chain), name),
+                closing.windows(name, plan.late),
+            )
+            for name, plan in given.plan.aggregates.items()
+            if plan.late is not None
+        )
+        for waiting in each:
+            for window in waiting.windows:
+                if window.wrong:
+                    message = "%s: the event day %s is not published: its batch %s since it ran"
+                    log.warning(message, waiting.name, window.day, window.wrong, extra={"code": "W011"})
+        return cls(given, each)
+
+    def reach(self, batch: date | None) -> dict[str, EventDays]:
+        """Per aggregate the event days that wait for a batch."""
+        return {} if batch is None else {waiting.name: waiting.reach(batch) for waiting in self.each}
+
+    def take(self, batch: date | None, tallies: Mapping[str, EventDayTally]) -> None:
+        """Takes in what the rows of a batch came to."""
+        for waiting in self.each:
+            if batch is not None:
+                waiting.seen[batch] = tallies[waiting.name]
+
+    def read_other_batches(self, job: Job, move: Any) -> None:
+        """Reads the batches of the windows that are not run now."""
+        days = {when for waiting in self.each for window in waiting.closing for when in window.batches}
+        others = sorted(days - set(self.given.sources))
+        found = replace(self.given.found, files={when: self.given.found.files[when] for when in others})
+        fields = self.given.subject_acts.erased.fields
+        sources = open_sources(self.given.pipeline, found, self.given.shown, fields, at=self.given.at)
+        plan = _late_plan(job.plan)
+        for when, source in sources.items():
+            narrow = source if deduplicates(plan) else source.only(_fields_to_read(plan))
+            outcome = move(replace(job, plan=plan, event_days=self.reach(when)), narrow, None, DiscardingQuarantine())
+            self.take(when, outcome.late)
+            digests = [part.digest for part in source.parts]  # which fails where one changed while it was read
+            log.debug("looked at %d files of %s again", len(digests), when)
+
+    def publish(
+        self, job: Job, staging: Staging, releases: PublishedReleases
+    ) -> Iterator[tuple[str, Iterator[WrittenFile]]]:
+        """Settles, guards and writes all event days that are complete: the files of each aggregate."""
+        for waiting in self.each:
+            waiting.settle()
+        definitions = {waiting.name: job.plan.aggregates[waiting.name].definition for waiting in self.each}
+        for day in sorted({day for waiting in self.each for day in waiting.results}):
+            there = {waiting.name: waiting for waiting in self.each if day in waiting.results}
+            results = {name: waiting.results[day] for name, waiting in there.items()}
+            for name, each in guard_aggregates(definitions, results, releases, day.isoformat(), job.at).items():
+                there[name].guarded[day] = each
+                there[name].results[day] = each.result
+        for waiting in self.each:
+            yield waiting.name, waiting.write(job, staging, releases)
+
+    def outside(self, name: str) -> int:
+        """How many rows of this run can count in no event day of an aggregate."""
+        run = [when for when in self.given.sources if when is not None]
+        return next(waiting.outside(run) for waiting in self.each if waiting.name == name)
+
+    def account(self, outputs: Mapping[str, WrittenOutput]) -> dict[str, WrittenOutput]:
+        """The outputs of the receipt, with what became of event days."""
+        run = [when for when in self.given.sources if when is not None]
+        told = {waiting.name: waiting.account(outputs[waiting.name], run) for waiting in self.each}
+        return {**outputs, **told}
+
+
+def _late_plan(plan: Plan) -> Plan:
+    """The plan of the aggregates that wait; of the fields only theirs, unless duplicates are told by all of them."""
+    aggregates = {name: each for name, each in plan.aggregates.items() if each.late is not None}
+    fields = plan.fields if deduplicates(plan) else {key: plan.fields[key] for key in _late_field_keys(plan)}
+    return replace(plan, aggregates=aggregates, fields=fields)
+
+
+def _late_field_keys(plan: Plan) -> list[str]:
+    definitions = [each.definition for each in plan.aggregates.values() if each.late is not None]
+    named = {key.key for each in definitions for key in each.keys.values()}
+    named |= {measured.measure.of or "" for each in definitions for measured in each.measures.values()}
+    named |= {each.late.time for each in plan.aggregates.values() if each.late is not None}
+    return [key for key in plan.fields if key in named]
+
+
+def _fields_to_read(plan: Plan) -> frozenset[str]:
+    counted = {str(each.definition.counting) for each in plan.aggregates.values()}
+    keys = {key for key, field in plan.policy.fields.items() if str(field.pointer) in counted}
+    return fields_read_for(plan.policy, {*plan.fields, *keys}, plan.pipeline)
+
+
+def _day_counts(rows: Mapping[date, int]) -> dict[str, int]:
+    return {day.isoformat(): count for day, count in sorted(rows.items())}

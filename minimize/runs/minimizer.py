@@ -1,0 +1,424 @@
+"""`apply` and `prepare`: a policy applied to data in memory; the result has the kind of the input.
+
+There is no quarantine in memory. A record that lacks what the policy requires, or contains what must not arrive, is left out.
+The log says once per call how many rows were not returned, by reason; an `Account` has the counts.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from os import PathLike
+from types import MappingProxyType
+from typing import Any, Final, Protocol
+
+import pyarrow as pa
+
+from minimize.arrow.batch import Batch, BatchCounts
+from minimize.arrow.interchange import decode_batch, native_converter
+from minimize.consent import ConsentPeriods
+from minimize.engines.base import BoundPlan, Job, derive_row_key
+from minimize.engines.passes import count_passes, run_stages, settle_stages
+from minimize.errors import ConfigurationError, KeyringError, SchemaError, iterate_redacted, redact_errors
+from minimize.keys import Keyring, find_keyring
+from minimize.plan import Plan, bind, request
+from minimize.plan.request import needed_fields
+from minimize.policy.approval import check_approval
+from minimize.policy.load import load_policy
+from minimize.policy.model import Policy
+from minimize.settings import SettingsRows, load_settings
+from minimize.settings.erasures import Erasures, LedgerErasures, find_erasures
+from minimize.sources.base import Source
+from minimize.sources.memory import MemorySource, MemorySourceFactory, match_prepared_schema, memory_source
+from minimize.spill import DEFAULT_MEMORY, SpillSpace, find_budget
+from minimize.stages.future_time import reject_future
+from minimize.stages.generalize import empty_memos
+from minimize.stages.raw_values import mask_closed_values, masked_schema, spill_records
+from minimize.stages.release import Release
+from minimize.techniques.base import KeySource
+from minimize.techniques.cache import TechniqueCache
+from minimize.times import parse_time
+
+log = logging.getLogger("minimize")
+PathOrPolicy = Policy | str | PathLike[str]
+ReadRecords = Callable[[frozenset[str] | None], Iterator[pa.RecordBatch]]
+"""Reads the good records, with no more than these fields where some are named."""
+PathOrKeyring = Keyring | str | PathLike[str] | None
+
+
+GATE_REASONS: Final = ("setting", "condition", "retention", "erased")
+CONSENT_REASON: Final = "consent"
+"""Why rows are gated, as receipts name it. Consent is asked only of what a third party sent."""
+
+
+@dataclass(slots=True)
+class RowTally:
+    """The rows of a call, counted as batches pass."""
+
+    read: int = 0
+    returned: int = 0
+    deduplicated: int = 0
+    gated: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
+    complete: bool = False
+
+    def clear(self) -> None:
+        """Counts from the beginning, for the pass that returns rows."""
+        self.read = self.returned = self.deduplicated = 0
+        self.gated.clear()
+        self.left_out.clear()
+
+    def add(self, other: RowTally) -> None:
+        """Takes in what was counted when the rows were spilled."""
+        self.read += other.read
+        self.gated.update(other.gated)
+        self.left_out.update(other.left_out)
+
+    def take(self, counts: BatchCounts, returned: int) -> None:
+        """Takes in a batch behind the stages."""
+        self.deduplicated += counts.deduplicated
+        self.returned += returned
+        self.gated.update(counts.gated)
+
+
+@dataclass(frozen=True, repr=False)
+class Account:
+    """What became of the rows of one call. Of a stream it is complete once the stream was read to its end.
+
+    `read` is the sum of `returned`, `gated`, `left_out` and `deduplicated`. No values.
+    """
+
+    _tally: RowTally = field(repr=False)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all rows are counted."""
+        return self._tally.complete
+
+    @property
+    def read(self) -> int:
+        """Rows that came in."""
+        return self._tally.read
+
+    @property
+    def returned(self) -> int:
+        """Rows that were returned."""
+        return self._tally.returned
+
+    @property
+    def gated(self) -> Mapping[str, int]:
+        """Rows that may not be collected, by reason: `setting`, `condition`, `retention`, `erased`; and `consent`, if any."""
+        reasons = (*GATE_REASONS, CONSENT_REASON) if CONSENT_REASON in self._tally.gated else GATE_REASONS
+        return MappingProxyType({reason: self._tally.gated.get(reason, 0) for reason in reasons})
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """Rows that a run would quarantine, by code: `missing_field`, `forbidden_field`, `future_time` …"""
+        others = {
+            reason: rows for reason, rows in self._tally.gated.items() if reason not in (*GATE_REASONS, CONSENT_REASON)
+        }
+        return MappingProxyType(dict(sorted((self._tally.left_out + Counter(others)).items())))
+
+    @property
+    def deduplicated(self) -> int:
+        """Rows that were left out as duplicates."""
+        return self._tally.deduplicated
+
+    @property
+    def not_returned(self) -> Mapping[str, int]:
+        """Rows that were not returned, by reason or code; only those that there were."""
+        reasons = {**self.gated, **self.left_out, "deduplicated": self.deduplicated}
+        return MappingProxyType({reason: rows for reason, rows in reasons.items() if rows})
+
+    def as_json(self) -> dict[str, Any]:
+        """The account as a JSON object."""
+        return {
+            "read": self.read,
+            "returned": self.returned,
+            "gated": dict(self.gated),
+            "left_out": dict(self.left_out),
+            "deduplicated": self.deduplicated,
+            "complete": self.complete,
+        }
+
+    def __repr__(self) -> str:
+        reasons = "".join(f", {reason}={rows}" for reason, rows in self.not_returned.items())
+        return f"Account(read={self.read}, returned={self.returned}{reasons}, complete={self.complete})"
+
+
+@redact_errors
+def apply(
+    policy: PathOrPolicy,
+    data: Any,
+    *,
+    purpose: str | None = None,
+    settings: Any = None,
+    keys: PathOrKeyring = None,
+    at: datetime | str | None = None,
+    ledger: str | PathLike[str] | None = None,
+    account: bool = False,
+) -> Any:
+    """Data in memory as a policy lets it leave.
+
+    Takes a policy or its path; pandas, pyarrow, Polars, DuckDB or anything with the Arrow PyCapsule interface; collection
+    settings (a path, table or data frame; without them every feature is off); a keyring or its path; the time of the run (aware;
+    now where nothing is said); and the ledger whose erasure list is honoured (else MINIMIZE_LEDGER, else that of the
+    configuration next to the policy). Without a purpose, fields that list purposes are dropped.
+    Gives the kind of `data`, columns in the policy's order, rows in the order they came; with `account` a pair of that and an
+    `Account` of the rows. A stream stays lazy: nothing is read before somebody asks. A `top` must see everything first; a stream
+    is then gated and spilled to disk at the first question.
+    Raises PolicyError, SchemaError, KeyringError, LedgerError, RefusedError, all before the first record is read.
+    """
+    bound, source = bind_to_data(_load_policy(policy), data, purpose, settings, keys, ledger)
+    released = bound.through(source, data, at)
+    return (released, bound.last) if account else released
+
+
+@redact_errors
+def prepare(
+    policy: PathOrPolicy,
+    schema: Any,
+    *,
+    purpose: str | None = None,
+    settings: Any = None,
+    keys: PathOrKeyring = None,
+    ledger: str | PathLike[str] | None = None,
+) -> Minimizer:
+    """A policy bound once, for a service that has many small batches of one schema.
+
+    Takes what `apply` takes, and a pyarrow Schema (or data that has one). The erasure list is read again at most once a minute.
+    Gives a Minimizer, safe to call from many threads; its `last` is the account of the last call in a thread.
+    """
+    empty = schema.empty_table() if isinstance(schema, pa.Schema) else schema
+    return bind_to_data(_load_policy(policy), empty, purpose, settings, keys, ledger)[0]
+
+
+class RereadableSource(Source, Protocol):
+    """A source that says whether it can be read more than once."""
+
+    @property
+    def is_rereadable(self) -> bool:
+        """Whether it can."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Minimizer:
+    """A policy bound to a schema, settings, keys and an erasure list; call it with a batch."""
+
+    plan: Plan
+    settings: SettingsRows | None
+    keys: Keyring | None
+    memos: Mapping[str, TechniqueCache] = field(default_factory=dict, repr=False)
+    memory: int = DEFAULT_MEMORY
+    erasures: LedgerErasures | None = field(default=None, repr=False)
+    also: frozenset[str] = field(default=frozenset(), repr=False)
+    bound: PreparedPolicy = field(init=False, repr=False)
+    _thread: threading.local = field(init=False, repr=False, default_factory=threading.local)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bound", PreparedPolicy.from_plan(self.plan, self.keys, self.also))
+
+    def __repr__(self) -> str:
+        return f"Minimizer({self.plan!r})"
+
+    def _repr_html_(self) -> str:
+        return self.plan._repr_html_()
+
+    @property
+    def last(self) -> Account | None:
+        """The account of the last call in this thread; None before the first one."""
+        return getattr(self._thread, "account", None)
+
+    @redact_errors
+    def __call__(self, batch: Any, at: datetime | str | None = None) -> Any:
+        """The batch as the policy lets it leave, in the kind it came in.
+
+        Takes columns in any order; any kind of string stands for another, encoded or not, and a column that holds nothing
+        for any type. Raises SchemaError for another schema, LedgerError if the erasure list cannot be read.
+        """
+        return self.through(match_prepared_schema(self.bound.source(batch), self.plan.source), batch, at)
+
+    def through(
+        self, source: MemorySource, data: Any, at: datetime | str | None, consents: ConsentPeriods | None = None
+    ) -> Any:
+        """What comes of a source, in the kind of `data`. With consents, only what tenants agreed to."""
+        tally, job = RowTally(), self.job(parse_time(at, "at") or datetime.now(UTC), consents)
+        self._thread.account = Account(tally)
+        return native_converter(data)(
+            self.bound.schema, iterate_redacted(_released_batches(job, source, self.bound, tally))
+        )
+
+    def job(self, when: datetime, consents: ConsentPeriods | None = None) -> Job:
+        """The job of a call as of a time."""
+        return Job(
+            self.plan,
+            when,
+            self.keys,
+            None if self.settings is None else self.settings.effective_at(when),
+            memos=self.memos,
+            aside=SpillSpace(self.memory),
+            bound=self.bound.stages,
+            erased=self._erased(when),
+            consents=consents,
+        )
+
+    def _erased(self, when: datetime) -> Erasures | None:
+        """Whose records must not come back. Raises SchemaError if a field that names them is not read."""
+        if self.erasures is None:
+            return None
+        unread = sorted(self.erasures.fields & self.plan.policy.fields.keys() - self.bound.also)
+        if unread:
+            message = f"an erasure names subjects by {', '.join(unread)}, which was not prepared"
+            raise SchemaError(message, hint="prepare again")
+        return self.erasures.effective_at(when)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedPolicy:
+    """What stays from call to call.
+
+    source   makes data a source of the policy's request
+    stages   what the stages need of the plan; None where something must be settled first, call by call
+    schema   what leaves, with the versions of the keys
+    also     fields that are read to know whose a record is
+    """
+
+    source: MemorySourceFactory
+    stages: BoundPlan | None
+    schema: pa.Schema
+    release: Release
+    also: frozenset[str] = frozenset()
+
+    @classmethod
+    def from_plan(cls, plan: Plan, keys: KeySource | None, also: frozenset[str] = frozenset()) -> PreparedPolicy:
+        """What stays for a plan and a keyring."""
+        schema = Job(plan, datetime.now(UTC), keys).records_schema
+        source = MemorySourceFactory(request(plan.policy, plan.purpose, None, also))
+        secret = derive_row_key(keys if isinstance(keys, Keyring) else None)
+        return cls(source, BoundPlan.from_plan(plan), schema, Release(plan, schema=schema, secret=secret), also)
+
+
+def _released_batches(
+    job: Job, source: MemorySource, bound: PreparedPolicy, tally: RowTally
+) -> Iterator[pa.RecordBatch]:
+    for _, columns in release_batches(job, source, bound, tally):
+        yield columns
+    tally.complete = True
+    log_left_out(Account(tally).not_returned)
+
+
+def release_batches(
+    job: Job, source: RereadableSource, bound: PreparedPolicy, tally: RowTally
+) -> Iterator[tuple[Batch, pa.RecordBatch]]:
+    """Each batch behind the stages, beside what of it may leave; their rows are the same. Counts all rows."""
+    with _record_reader(job, reject_future(source, job.plan.policy, job.at), bound.also, tally) as records:
+        stages = settle_stages(job, lambda names: [map(Batch, records(names))])
+        tally.clear()
+        for batch in map(Batch, records(None)):
+            done = run_stages(stages, batch)
+            tally.take(done.counts, done.raw.num_rows)
+            yield done, decode_batch(bound.release.columns(done), bound.schema)
+
+
+@contextmanager
+def _record_reader(job: Job, source: RereadableSource, also: frozenset[str], tally: RowTally) -> Iterator[ReadRecords]:
+    """A way to read the good records as often as the job needs; data that can be read only once is gated, then spilled."""
+    if source.is_rereadable or count_passes(job.plan) == 1:
+        yield lambda names: _good_records(source if names is None else source.only(names), tally)
+        return
+    seen, plan = RowTally(), _without_subject_fields(job.plan, also)
+    with spill_records(_gated_batches(job, source, plan, seen), masked_schema(source.schema, plan)) as again:
+        yield lambda _: _count_spilled(again(), seen, tally)
+
+
+def _without_subject_fields(plan: Plan, also: frozenset[str]) -> Plan:
+    """The plan without fields that only tell whose a record is: once erased subjects are gated, nobody reads them."""
+    policy, kept = plan.policy, needed_fields(plan.policy, plan.purpose)
+    fields = {key: each for key, each in policy.fields.items() if key in kept or key not in also}
+    return replace(plan, policy=policy.model_copy(update={"fields": fields})) if also else plan
+
+
+def _gated_batches(job: Job, source: Source, plan: Plan, seen: RowTally) -> Iterator[pa.RecordBatch]:
+    """The records that may be collected, for a spill."""
+    gate = job.gate
+    for records in _good_records(source, seen):
+        batch = gate(Batch(records))
+        seen.gated.update(batch.counts.gated)
+        yield mask_closed_values(batch, plan)
+
+
+def _good_records(source: Source, tally: RowTally) -> Iterator[pa.RecordBatch]:
+    for part in source.parts:
+        for chunk in part.read():
+            tally.read += chunk.read
+            tally.left_out.update(reject.code for reject in chunk.rejects)
+            yield chunk.records
+
+
+def _count_spilled(records: Iterator[pa.RecordBatch], seen: RowTally, tally: RowTally) -> Iterator[pa.RecordBatch]:
+    """The records of a spill, with what was counted when it was written."""
+    tally.add(seen)
+    return records
+
+
+def log_left_out(reasons: Mapping[str, int]) -> None:
+    """Logs how many records were not returned, by reason or code."""
+    if reasons:
+        counted = ", ".join(f"{reason} {rows}" for reason, rows in sorted(reasons.items()))
+        data = dict(sorted(reasons.items()))
+        log.warning("%d records left out: %s", sum(data.values()), counted, extra={"code": "W010", "data": data})
+
+
+def bind_to_data(
+    policy: Policy,
+    data: Any,
+    purpose: str | None,
+    settings: Any,
+    keys: PathOrKeyring,
+    ledger: str | PathLike[str] | None,
+) -> tuple[Minimizer, MemorySource]:
+    """A policy bound to data, and the data as its source. Data that can be read only once is opened once."""
+    folder = None if policy.path is None else policy.path.parent
+    keyring = find_keyring(keys, folder)
+    erasures = find_erasures(ledger, folder, keyring, policy.future)
+    also = (
+        frozenset() if erasures is None else _subject_naming_fields(policy) | (erasures.fields & policy.fields.keys())
+    )
+    source = memory_source(data, request(policy, purpose, None, also))
+    plan = bind(policy, source.schema, purpose=purpose)
+    check_approval(policy, folder)
+    require_keys(plan, keyring)
+    rows = None if settings is None else load_settings(settings).with_folding(policy.folding)
+    return Minimizer(plan, rows, keyring, empty_memos(plan), find_budget(folder), erasures, also), source
+
+
+def _subject_naming_fields(policy: Policy) -> frozenset[str]:
+    """The fields by which a later erasure may name a subject."""
+    return frozenset(key for key, each in policy.fields.items() if each.role == "identifier" and not each.from_)
+
+
+def require_keys(plan: Plan, keyring: KeySource | None) -> None:
+    """Raises KeyringError, before anything is read, where a key that the plan names is not there."""
+    if keyring is None and plan.keys:
+        names = ", ".join(sorted(plan.keys))
+        raise KeyringError(
+            f"no keyring, and the policy needs the key {names}", hint="give keys=FILE or set MINIMIZE_KEYS"
+        )
+    for name in sorted(plan.keys):
+        if keyring is not None:
+            keyring.bytes_of(name)
+
+
+def _load_policy(policy: PathOrPolicy) -> Policy:
+    if isinstance(policy, Policy):
+        return policy
+    if not isinstance(policy, str | PathLike):
+        raise ConfigurationError(f"a {type(policy).__name__} is no policy", hint="give a policy or the path of one")
+    return load_policy(os.fspath(policy))

@@ -1,0 +1,298 @@
+"""Published runs: the index in the ledger (list, show, rebuild), and signed receipts that record a decision, such as `void`.
+
+A decision changes no files. A void run does not count, so that its dates can be run again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from os import PathLike as OsPathLike
+from typing import TYPE_CHECKING, Any, Final
+
+from minimize.errors import ConfigurationError, KeyringError, LedgerError, OutputError
+from minimize.keys import Keyring, find_keyring
+from minimize.ledger import current_actor, find_ledger
+from minimize.observability.destinations import Destinations
+from minimize.output.folder import RECEIPT, RUNS, ensure_identity, identity_of
+from minimize.output.publish import OpenOutput, open_output
+from minimize.output.reader import load_receipts
+from minimize.receipts import Receipt, ReceiptKind, check_chain, sha256_text
+from minimize.receipts.chain import VOIDABLE_KINDS, void_run_ids
+from minimize.runs import receipt_builder
+from minimize.runs.audit_log import open_existing_ledger
+from minimize.runs.provenance import find_pipeline
+from minimize.runs.receipt_builder import RunContext
+from minimize.runs.runner import no_progress
+from minimize.runs.session import DecidedOutput, record_missed_receipts, record_published, resolve_output, run_session
+from minimize.stores import Location, LocationLike, local_path, location_text, parse_output_location
+from minimize.techniques.redact import has_hit
+from minimize.verification import PathLike
+
+if TYPE_CHECKING:
+    from minimize.ledger.ledger import Ledger
+    from minimize.ledger.runs import RunRow
+
+
+@dataclass(frozen=True, slots=True)
+class RebuiltIndex:
+    """One output whose runs were indexed anew: how many, and how many of them the audit log was told of."""
+
+    folder: str
+    runs: int
+    recorded: int
+
+
+def list_runs(
+    ledger: PathLike | None = None, *, output: LocationLike | None = None, pipeline: str | None = None
+) -> list[RunRow]:
+    """The published runs, oldest first: of one output, of one pipeline, or all that the ledger knows. Raises LedgerError.
+
+    Which of them are void is known of outputs whose receipts can be read here.
+    """
+    from minimize.ledger.runs import select_runs
+
+    with open_existing_ledger(ledger, output) as book:
+        identity = None if output is None else identity_of(parse_output_location(output))
+        return _mark_void(book.read(partial(select_runs, output=identity, pipeline=pipeline)))
+
+
+def show_run(
+    run_id: str, ledger: PathLike | None = None, *, output: LocationLike | None = None
+) -> tuple[RunRow, Receipt | None]:
+    """One run, by the beginning of its id, and its receipt where it can be read here. Raises LedgerError, ConfigurationError."""
+    from minimize.ledger.runs import select_runs, select_runs_by_id
+
+    with open_existing_ledger(ledger, output) as book:
+        found = book.read(partial(select_runs_by_id, run_id=run_id))
+        others = book.read(partial(select_runs, output=found[0].output)) if len(found) == 1 else []
+    if len(found) != 1:
+        what = "no run" if not found else f"{len(found)} runs"
+        raise ConfigurationError(f"the ledger knows {what} whose id begins so", hint="`minimize runs` lists them")
+    (row,) = (each for each in _mark_void(others, output) if each.run_id == found[0].run_id)
+    return row, _read_receipt(parse_output_location(output or row.folder) / RUNS / row.run_id / RECEIPT)
+
+
+def _mark_void(rows: Sequence[RunRow], output: LocationLike | None = None) -> list[RunRow]:
+    """The rows, those marked as void that a receipt of kind `void` names; takes where the output is, if not where it was."""
+    places = (
+        (row.output, parse_output_location(output or row.folder) / RUNS / row.run_id)
+        for row in rows
+        if row.kind == "void"
+    )
+    found = ((identity, _read_receipt(place / RECEIPT)) for identity, place in places)
+    voids = {(identity, receipt.voids) for identity, receipt in found if receipt is not None}
+    return [replace(row, void=(row.output, row.run_id) in voids) for row in rows]
+
+
+def rebuild_index(
+    outputs: Sequence[LocationLike] = (),
+    ledger: PathLike | None = None,
+    *,
+    keys: Keyring | PathLike | None = None,
+    now: datetime,
+) -> list[RebuiltIndex]:
+    """Makes the index anew from the receipts of these outputs, and of those on this host that the ledger knows.
+
+    A ledger is made where there is none. What its audit log does not tell of is told, so that what is here counts from now on.
+    Raises LedgerError, OutputError, KeyringError, and ConfigurationError where no output is known.
+    """
+    from minimize.ledger.ledger import open_ledger
+
+    first = outputs[0] if outputs else None
+    keyring = find_keyring(keys, local_path(first))
+    if keyring is None:
+        raise KeyringError("no keyring, and the audit log is signed", hint="--keys FILE or MINIMIZE_KEYS")
+    with open_ledger(find_ledger(ledger, start=first, output=first), create=bool(outputs)) as book:
+        folders = {resolve_output(output) for output in outputs} or _known_outputs(book)
+        if not folders:
+            raise ConfigurationError("the ledger knows no output on this host", hint="name them: --output DIR")
+        return [_rebuild_output(book, folder, keyring, now) for folder in sorted(folders, key=location_text)]
+
+
+def _known_outputs(ledger: Ledger) -> set[Location]:
+    from minimize.ledger.runs import output_locations
+
+    found = (parse_output_location(place.folder) for place in ledger.read(output_locations) if place.is_here)
+    return {folder for folder in found if folder.is_dir()}
+
+
+def _rebuild_output(ledger: Ledger, folder: Location, keyring: Keyring, now: datetime) -> RebuiltIndex:
+    from minimize.ledger.runs import IndexedOutput
+    from minimize.ledger.runs import rebuild_index as rebuilt
+
+    chain = load_receipts(folder)
+    wrong = check_chain(chain, keyring)
+    if wrong:
+        raise LedgerError(f"the receipts in {folder} are no chain of ours; nothing was taken from them", findings=wrong)
+    output = IndexedOutput(ensure_identity(folder), location_text(folder))
+    told = ledger.write(partial(rebuilt, output=output, chain=chain, signer=keyring, actor=current_actor(), now=now))
+    return RebuiltIndex(str(folder), len(chain), told)
+
+
+def _read_receipt(path: Location) -> Receipt | None:
+    try:
+        return Receipt.from_json(path.read_bytes())
+    except (OSError, ConfigurationError):
+        return None
+
+
+def run_json(row: RunRow, receipt: Receipt | None) -> dict[str, Any]:
+    """A run as `runs show --json` prints it."""
+    return {**row.as_json(), "receipt": None if receipt is None else receipt.as_json()}
+
+
+@dataclass(frozen=True, slots=True)
+class OutputDecision:
+    """What a receipt of a decision records.
+
+    about        the receipt whose pipeline, purpose, policy and plan it names
+    attachments  the files that are stored with it, by name
+    records      the other parts of the receipt
+    """
+
+    about: Receipt
+    attachments: Mapping[str, bytes] = field(repr=False)
+    records: Mapping[str, Any]
+
+
+DecideOutput = Callable[["Ledger", OpenOutput, Sequence[Receipt]], OutputDecision | None]
+"""What is decided of an output: takes its ledger, the locked output and its receipts. None if there is nothing to record."""
+
+
+def record_decision(
+    kind: ReceiptKind, changing: DecidedOutput, ledger: str | OsPathLike[str] | None, decide: DecideOutput
+) -> Receipt | None:
+    """Publishes the signed receipt of a decision; None if there is nothing to record. Raises OutputError, LedgerError."""
+    how = RunContext(kind, "local", datetime.now(UTC), no_progress, Destinations(None, None), ledger=ledger)
+    with (
+        run_session(changing, how) as booking,
+        open_output(changing.output, create=False, lease=booking.head) as output,
+    ):
+        chain = output.receipts()
+        decision = decide(booking.ledger, output, chain)
+        if decision is None:
+            booking.release()
+            return None
+        record_missed_receipts(booking, chain)
+        with output.begin(booking.run_id) as staging:
+            receipt = _decision_receipt(decision, chain[-1], how, run_id=booking.run_id, audit=booking.head())
+            signed = receipt.with_signature(changing.keys)
+            staging.publish(signed, decision.attachments)
+        record_published(booking, signed)
+        return signed
+
+
+def _decision_receipt(decision: OutputDecision, last: Receipt, how: RunContext, **more: Any) -> Receipt:
+    return Receipt(
+        kind=how.kind,
+        sequence=last.sequence + 1,
+        previous=last.digest,
+        pipeline=decision.about.pipeline,
+        purpose=decision.about.purpose,
+        engine=how.engine,
+        at=how.started,
+        started=how.started,
+        finished=max(how.started, datetime.now(UTC)),
+        policy=decision.about.policy,
+        plan=decision.about.plan,
+        versions=receipt_builder.software_versions(),
+        files={name: sha256_text(content) for name, content in decision.attachments.items()},
+        origin=last.origin,
+        **decision.records,
+        **more,
+    )
+
+
+log = logging.getLogger("minimize")
+AnyPath = str | OsPathLike[str]
+MAX_REASON_LENGTH: Final = 500
+"""Characters of a reason."""
+
+
+def void_run(
+    run: str,
+    reason: str,
+    *,
+    output: LocationLike | None = None,
+    pipeline: AnyPath | None = None,
+    ledger: AnyPath | None = None,
+    keys: Keyring | AnyPath | None = None,
+) -> Receipt:
+    """Records that a run does not count, and gives the signed receipt that says so.
+
+    Takes the run's id or the beginning of it, and why; the output folder (else the one that the ledger knows); what stands in for
+    its pipeline, ledger and keyring. Nothing is deleted: the run's files stay in force until its dates are run again. These may
+    then be run as of an earlier time, and are pending.
+    Raises ConfigurationError for a run that is not known, is void already, or is of a kind that cannot be void; KeyringError,
+    OutputError, LedgerError.
+    """
+    check_reason(reason)
+    folder = parse_output_location(output) if output is not None else _find_output(run, ledger)
+    found = find_voidable(load_receipts(folder), run)
+    job = find_pipeline(folder, found, pipeline)
+    keyring = find_keyring(keys, job.folder)
+    if keyring is None:
+        raise KeyringError("no keyring found; one is needed to sign the receipt", hint="--keys FILE or MINIMIZE_KEYS")
+
+    def decided(_: Ledger, opened: OpenOutput, chain: Sequence[Receipt]) -> OutputDecision:
+        about = find_voidable(chain, found.run_id)
+        records = {"dates": about.dates, "voids": about.run_id, "reason": reason.strip()}
+        return OutputDecision(about, _stored_attachments(opened, about), records)
+
+    signed = record_decision("void", DecidedOutput(job, folder, keyring), ledger, decided)
+    assert signed is not None
+    log.info("the run %s is void", found.run_id, extra={"code": "I005", "run_id": signed.run_id})
+    return signed
+
+
+def check_reason(reason: str) -> None:
+    """Raises ConfigurationError for a reason that is empty, too long, or may hold personal data: receipts hold none."""
+    if not reason.strip() or len(reason) > MAX_REASON_LENGTH:
+        raise ConfigurationError(f"a reason has 1 to {MAX_REASON_LENGTH} characters", hint="--reason TEXT")
+    if has_hit(reason):
+        message = "the reason holds what looks like personal data, and receipts keep none"
+        raise ConfigurationError(message, hint="name a ticket instead")
+
+
+def find_voidable(chain: Sequence[Receipt], run: str) -> Receipt:
+    """The one receipt of a run. Raises ConfigurationError if there is none, or it cannot be declared void."""
+    found = [receipt for receipt in chain if receipt.run_id.startswith(run)]
+    if len(found) != 1 or not run:
+        what = "no run" if not found else f"{len(found)} runs"
+        raise ConfigurationError(f"the output has {what} whose id begins so", hint="`minimize runs` lists them")
+    if found[0].kind not in VOIDABLE_KINDS:
+        kinds = ", ".join(sorted(VOIDABLE_KINDS))
+        raise ConfigurationError(f"what a {found[0].kind} did is not taken back", hint=f"only {kinds} can be void")
+    if found[0].run_id in void_run_ids(chain):
+        raise ConfigurationError("the run is void already", hint="run its dates again")
+    return found[0]
+
+
+def _find_output(run: str, ledger: AnyPath | None) -> Location:
+    """The output that the ledger knows the run of."""
+    from minimize.ledger.ledger import open_ledger
+    from minimize.ledger.runs import select_runs_by_id
+
+    with open_ledger(find_ledger(ledger)) as book:
+        found = {row.folder for row in book.read(partial(select_runs_by_id, run_id=run))}
+    if len(found) != 1:
+        hint = "`minimize runs` lists them; --output DIR names the output"
+        raise ConfigurationError(f"the ledger knows {len(found)} outputs with a run whose id begins so", hint=hint)
+    return parse_output_location(found.pop())
+
+
+def _stored_attachments(output: OpenOutput, voided: Receipt) -> dict[str, bytes]:
+    """The policy and pipeline of the run that is void."""
+    files = {}
+    for name, digest in (("policy.yaml", voided.policy.digest), ("pipeline.yaml", voided.files.get("pipeline.yaml"))):
+        path = output.folder / RUNS / voided.run_id / name
+        content = path.read_bytes() if path.is_file() else b""
+        if sha256_text(content) != digest:
+            message = f"{name} of {voided.run_id} is missing, or is not the one of its receipt"
+            raise OutputError(message, hint="`minimize verify` says more")
+        files[name] = content
+    return files

@@ -1,0 +1,297 @@
+"""Build the receipt of a run from what was resolved, what was staged and what the engine counted."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from os import PathLike
+from typing import TYPE_CHECKING, Final
+
+from minimize.arrow.batch import BatchCounts, FieldCounts
+from minimize.engines.base import BatchOutcome
+from minimize.observability.destinations import Destinations
+from minimize.output.publish import Staging
+from minimize.output.sink import index_files, master_keys_of, output_files, sketch_files
+from minimize.plan import Plan
+from minimize.plan.model import FieldPlan
+from minimize.plan.request import count_undeclared
+from minimize.policy.approval import policy_reference
+from minimize.receipts import (
+    DigestRef,
+    FieldReceipt,
+    FileRef,
+    GatedRows,
+    InputFile,
+    QuarantineEntry,
+    Receipt,
+    ReceiptKind,
+    ReceivedFrom,
+    RowCounts,
+    WrittenOutput,
+    new_run_id,
+    sha256_text,
+)
+from minimize.runs.batch_dates import BatchDate, last_inputs
+from minimize.runs.execution import ProgressCallback
+from minimize.runs.late_aggregates import LateAggregates
+from minimize.runs.resolve import ResolvedRun, date_text
+from minimize.sources.base import WrittenFile, merge_undeclared
+from minimize.text import installed_version
+
+if TYPE_CHECKING:
+    from minimize.policy.backfill import Backfill
+
+VERSIONED_PACKAGES = ("minimize", "pyarrow", "numpy")
+
+
+def row_counts(plan: Plan, outcomes: Iterable[BatchOutcome], late: LateAggregates) -> RowCounts:
+    """What became of the rows read. They follow the records output; without one, the first aggregate.
+
+    Where that one waits for late rows, a row is written when it counts in an event day, be that day published yet or not.
+    """
+    found = list(outcomes)
+    counts = total_counts(found)
+    read = sum(outcome.read for outcome in found)
+    quarantined = sum(outcome.rejects.total() for outcome in found)
+    gated = sum(counts.gated.values())
+    reached = read - quarantined - gated - counts.deduplicated
+    if "records" in plan.outputs:
+        written, suppressed = sum(outcome.written for outcome in found), 0
+    else:
+        suppressed = _suppressed_by_first_aggregate(plan, found, late)
+        written = reached - suppressed
+    return RowCounts(read, written, gated, quarantined, suppressed, counts.deduplicated)
+
+
+def total_counts(outcomes: Iterable[BatchOutcome]) -> BatchCounts:
+    """The counts of all stages over all batch dates."""
+    return sum((outcome.counts for outcome in outcomes), BatchCounts())
+
+
+def gate_counts(counts: BatchCounts) -> GatedRows:
+    """Why whole rows were gated."""
+    return GatedRows.from_counts(counts.gated)
+
+
+def field_receipts(plan: Plan, counts: BatchCounts) -> dict[str, FieldReceipt]:
+    """What was done to each field of the policy."""
+    declared = {key: field for key, field in plan.fields.items() if key in plan.policy.fields}
+    return {key: _field_receipt(field, counts.fields.get(key)) for key, field in declared.items()}
+
+
+def input_receipts(given: ResolvedRun, outcomes: Mapping[BatchDate, BatchOutcome]) -> tuple[InputFile, ...]:
+    """The files that were read."""
+    several = len(given.sources) > 1
+    return tuple(
+        InputFile(
+            part.name, part.digest, outcomes[day].rows_by_part[part.name], day.isoformat() if day and several else None
+        )
+        for day, source in given.sources.items()
+        for part in source.parts
+    )
+
+
+def undeclared_paths(plan: Plan, outcomes: Iterable[BatchOutcome]) -> dict[str, int]:
+    """Undeclared paths, counted, with names shown only where they cannot be values."""
+    merged = merge_undeclared(outcome.undeclared for outcome in outcomes)
+    return count_undeclared(merged, [field.pointer for field in plan.fields.values()])
+
+
+def output_receipts(
+    plan: Plan, outcomes: Sequence[BatchOutcome], files: Mapping[str, Sequence[WrittenFile]]
+) -> dict[str, WrittenOutput]:
+    """What was written under each name."""
+    return {name: _output_receipt(plan, name, outcomes, files.get(name, ())) for name in plan.outputs}
+
+
+def quarantine_receipt(outcomes: Iterable[BatchOutcome], files: Iterable[WrittenFile]) -> QuarantineEntry:
+    """What could not be processed, by code."""
+    by_code: Counter[str] = Counter()
+    for outcome in outcomes:
+        by_code.update(outcome.rejects)
+    return QuarantineEntry(by_code.total(), dict(sorted(by_code.items())), output_files(files))
+
+
+def key_ids(given: ResolvedRun, files: Mapping[str, Sequence[WrittenFile]]) -> tuple[str, ...]:
+    """The keys that were used, as `name/version`: those of techniques, then those that files are encrypted under."""
+    techniques = (f"{name}/{given.keys.version_of(name)}" for name in sorted(given.plan.keys))
+    return (*techniques, *sorted(master_keys_of(each for written in files.values() for each in written)))
+
+
+def software_versions() -> dict[str, str]:
+    """The versions of what decides about bytes."""
+    return {name: installed_version(name) for name in VERSIONED_PACKAGES}
+
+
+def _field_receipt(field: FieldPlan, counts: FieldCounts | None) -> FieldReceipt:
+    did = field.technique[0] if len(field.technique) == 1 else field.technique
+    if field.gives is None and field.measured is None:
+        return FieldReceipt(did, None)
+    found = counts or FieldCounts()
+    return FieldReceipt(did, found.values, found.changed, found.gated, found.unparsable, found.dropped)
+
+
+def _output_receipt(
+    plan: Plan, name: str, outcomes: Sequence[BatchOutcome], files: Sequence[WrittenFile]
+) -> WrittenOutput:
+    written = output_files(files)
+    count = sum(file.rows for file in written)
+    if name == "records":
+        return WrittenOutput(plan.outputs[name].category, count, files=written, index=index_files(files))
+    results = [outcome.aggregates[name] for outcome in outcomes if name in outcome.aggregates]
+    return WrittenOutput(
+        plan.outputs[name].category,
+        count,
+        groups_suppressed=sum(result.groups_suppressed for result in results),
+        rows_suppressed=sum(result.rows_suppressed for result in results),
+        groups_past=sum(result.groups_past for result in results) or None,
+        rows_past=sum(result.rows_past for result in results) or None,
+        deferred=sum(result.deferred for result in results),
+        too_late=0,
+        files=written,
+        sketches=sketch_files(files),
+    )
+
+
+def _suppressed_by_first_aggregate(plan: Plan, outcomes: Sequence[BatchOutcome], late: LateAggregates) -> int:
+    first = next(iter(plan.aggregates), None)
+    if first is not None and plan.aggregates[first].late is not None:
+        return late.outside(first)
+    return 0 if first is None else sum(outcome.aggregates[first].records_lost for outcome in outcomes)
+
+
+log = logging.getLogger("minimize")
+UNPUBLISHED_SEQUENCE: Final = 0
+"""The sequence of a receipt that was not published, because there was nothing to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """How a run was made: its kind, by which engine, since when, who watches, where lineage and metrics go, its backfill, the
+    ledger that was given, and whether the shrink guard is off."""
+
+    kind: ReceiptKind
+    engine: str
+    started: datetime
+    progress: ProgressCallback
+    places: Destinations
+    backfill: Backfill | None = None
+    ledger: str | PathLike[str] | None = None
+    allow_shrink: bool = False
+
+
+def build_receipt(
+    given: ResolvedRun,
+    staging: Staging,
+    outcomes: Mapping[BatchDate, BatchOutcome],
+    late: LateAggregates,
+    files: Mapping[str, Sequence[WrittenFile]],
+    attachments: Mapping[str, bytes],
+    how: RunContext,
+) -> Receipt:
+    """The receipt of what is staged, not signed yet."""
+    chain = staging.output.receipts()
+    plan, found = given.plan, list(outcomes.values())
+    counts = total_counts(found)
+    inputs = input_receipts(given, outcomes)
+    _log_lost_files(given, chain, inputs, outcomes)
+    return replace(
+        _receipt_head(given, how, staging.run_id, chain[-1].sequence + 1 if chain else 1),
+        previous=chain[-1].digest if chain else None,
+        dates=tuple(day.isoformat() for day in outcomes if day is not None),
+        settings=None if given.settings is None else DigestRef(given.settings.digest),
+        keys=key_ids(given, files),
+        versions=software_versions(),
+        inputs=inputs,
+        rows=row_counts(plan, found, late),
+        gated_by=gate_counts(counts),
+        fields=field_receipts(plan, counts),
+        undeclared=undeclared_paths(plan, found),
+        outputs=late.account(output_receipts(plan, found, files)),
+        replaces=_replaced_files(chain, staging),
+        kept_sketches=tuple(staging.kept_sketches) or None,
+        quarantine=quarantine_receipt(found, files.get("quarantine", ())),
+        stays=_unchanged_tables(outcomes),
+        backfill=None if how.backfill is None else how.backfill.ref,
+        origin=given.origin,
+        received=_received_from(given),
+        files={name: sha256_text(content) for name, content in attachments.items()},
+    )
+
+
+def _received_from(given: ResolvedRun) -> ReceivedFrom | None:
+    periods = given.consents(given.at)
+    return None if given.sender is None or periods is None else given.sender.received(periods)
+
+
+def empty_receipt(given: ResolvedRun, how: RunContext) -> Receipt:
+    """The receipt of a run that had nothing to do; it is not published."""
+    if not given.skipped:
+        log.warning("%s", given.input_description, extra={"code": "I002"})
+    return _receipt_head(given, how, new_run_id(how.started), UNPUBLISHED_SEQUENCE)
+
+
+def _receipt_head(given: ResolvedRun, how: RunContext, run_id: str, sequence: int) -> Receipt:
+    """What is known of a run before anything is read."""
+    policy = given.plan.policy
+    return Receipt(
+        kind=how.kind,
+        run_id=run_id,
+        sequence=sequence,
+        pipeline=given.pipeline.pipeline,
+        purpose=given.pipeline.purpose,
+        engine=how.engine,
+        at=given.at,
+        at_given=given.at_given,
+        started=how.started,
+        finished=max(how.started, datetime.now(UTC)),  # a clock may go back
+        policy=policy_reference(policy),
+        plan=DigestRef(given.plan.digest),
+        skipped=_log_skipped_dates(given),
+        from_="source" if how.kind == "retract" else None,
+    )
+
+
+def _log_skipped_dates(given: ResolvedRun) -> dict[str, str] | None:
+    """The dates that are left alone, by reason; the log says why."""
+    for each in given.skipped:
+        log.warning("%s", each.log_message, extra={"code": each.log_code, "data": each.as_json()})
+    return {each.date: each.reason for each in given.skipped} or None
+
+
+def _log_lost_files(
+    given: ResolvedRun,
+    chain: Sequence[Receipt],
+    inputs: Sequence[InputFile],
+    outcomes: Mapping[BatchDate, BatchOutcome],
+) -> None:
+    """Says which of these dates were read from files before that are gone."""
+    before, read = last_inputs(chain, given.shown), {each.path for each in inputs}
+    for when in outcomes:
+        lost = len(before.get(when, {}).keys() - read)
+        if lost:
+            message = "%s: %d of the files that it was made from before are gone"
+            log.warning(message, date_text(when) or "the batch", lost, extra={"code": "W013"})
+
+
+def _unchanged_tables(outcomes: Mapping[BatchDate, BatchOutcome]) -> dict[str, tuple[str, ...]] | None:
+    """By aggregate the dates whose table in force stays as it is."""
+    names = sorted({name for each in outcomes.values() for name in each.unchanged})
+    dates = {name: [str(date_text(day)) for day, each in outcomes.items() if name in each.unchanged] for name in names}
+    return {name: tuple(sorted(found)) for name, found in dates.items()} or None
+
+
+def _replaced_files(chain: Sequence[Receipt], staging: Staging) -> tuple[FileRef, ...]:
+    """The files that stand in the partitions of this run, with the digests that their receipts gave them."""
+    known = {path: digest for receipt in chain for path, digest in _receipt_files(receipt)}
+    return tuple(FileRef(path, known[path]) for path in staging.current_files())
+
+
+def _receipt_files(receipt: Receipt) -> Iterator[tuple[str, str]]:
+    for output in receipt.outputs.values():
+        yield from ((file.path, file.digest) for file in output.files)
+    yield from ((file.path, file.digest) for file in receipt.quarantine.files)
+    yield from ((each.path, each.digest) for each in receipt.kept_sketches or ())

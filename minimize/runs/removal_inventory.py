@@ -1,0 +1,294 @@
+"""Per-tenant inventory of the files that a change removes, encrypted and stored with its receipt.
+
+It holds counts, times and the schemas of the files. The only values are the names of tenants, readable with the keyring.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.errors import KeyringError, OutputError
+from minimize.keys import Keyring, find_kms
+from minimize.keys.ciphers import Sealer
+from minimize.ledger.subject_tokens import SUBJECT_KEY
+from minimize.output.folder import RUNS
+from minimize.output.paths import output_and_date
+from minimize.output.publish import QUARANTINE
+from minimize.output.stored_file import StoredFile, open_stored_file, with_dictionaries
+from minimize.policy.faults import FaultList
+from minimize.policy.yaml_nodes import parse_yaml
+from minimize.receipts import Receipt, ReceiptFile, files_with_companions
+from minimize.settings.columns import column_microseconds
+from minimize.stores import Location, local_path
+
+INVENTORY_FILE: Final = "left.sealed"
+"""Its name beside a receipt."""
+_SUBKEY_PURPOSES: Final = ("left/1", "left/2")
+CODE_TYPE: Final = pa.dictionary(pa.int32(), pa.string())
+_PERSON_TECHNIQUES: Final = frozenset({"keep", "pseudonymize"})
+"""What gives each person a name of their own."""
+DictionaryCodes = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class TenantContent:
+    """What a file held of one tenant (None: the file did not tell whose).
+
+    persons  None where the file did not name them
+    since    the first and the last time that stood there, in microseconds since 1970; None where none did
+    """
+
+    tenant: str | None
+    rows: int
+    persons: int | None
+    since: int | None
+    until: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedFileInventory:
+    """What one file held, and its columns."""
+
+    schema: pa.Schema
+    held: tuple[TenantContent, ...]
+
+
+def removal_inventory(
+    output: Location, chain: Sequence[Receipt], paths: Iterable[str], keys: Keyring
+) -> dict[str, bytes]:
+    """What is to stand beside the receipt of a change that takes these files away; nothing where none of them tells.
+
+    A file that cannot be read, and a keyring without a `subject` key, tell nothing; no change fails for that.
+    """
+    return RemovalInventory.for_files(output, chain, paths, keys).attachments()
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalInventory:
+    """The same of files that a change reads itself: it shows what it reads, so that only the others are read for this.
+
+    files  by path who wrote it, and the file
+    """
+
+    output: Location
+    keys: Keyring = field(repr=False)
+    files: Mapping[str, tuple[Receipt, ReceiptFile]] = field(default_factory=dict)
+    _told: dict[str, RemovedFileInventory] = field(default_factory=dict, repr=False)
+    _policies: dict[bytes, list[str]] = field(default_factory=dict, repr=False)
+    """By the bytes of a policy what it calls them: mostly all files have one policy, and to read it takes longer than a file."""
+
+    @classmethod
+    def for_files(cls, output: Location, chain: Sequence[Receipt], paths: Iterable[str], keys: Keyring) -> Self:
+        """For these files; for none where the keyring has no `subject` key."""
+        by = {file.path: (receipt, file) for receipt in chain for file in _receipt_files(receipt)}
+        told = [] if SUBJECT_KEY not in keys.names() else sorted({*paths} & by.keys())
+        return cls(output, keys, {path: by[path] for path in told if output_and_date(path)[0] != QUARANTINE})
+
+    def __call__(self, stored: StoredFile) -> _InventoryBuilder | None:
+        """What every batch of a file is to be shown to, where something is to be told of it."""
+        with suppress(OSError, LookupError):
+            return _InventoryBuilder.of(stored, self._keys(stored.path), self._told)
+        return None
+
+    def attachments(self) -> dict[str, bytes]:
+        """What is to stand beside the receipt; files that were not shown are read."""
+        for path in self.files.keys() - self._told.keys():
+            with suppress(OSError, OutputError, KeyringError):
+                self._read(path)
+        found = {path: self._told[path] for path in self.files if path in self._told}
+        return {INVENTORY_FILE: _seal_inventory(found, self.keys)} if found else {}
+
+    def _read(self, path: str) -> None:
+        kms = find_kms(self.keys, local_path(self.output))
+        stored = open_stored_file(self.output, path, kms)
+        showing = _InventoryBuilder.of(stored, self._keys(path), self._told)
+        again = with_dictionaries(stored, self.output, kms, showing.names)
+        for batch in again.batches(columns=showing.names) if showing.names else ():
+            showing(batch)
+        showing.close()
+
+    def _keys(self, path: str) -> list[str]:
+        """What the policy of the file calls its tenant, its subject and its time."""
+        content = (self.output / RUNS / self.files[path][0].run_id / "policy.yaml").read_bytes()
+        if content not in self._policies:
+            root = parse_yaml(content.decode("utf-8-sig", "replace"), FaultList())
+            said = {} if root is None else {key: node.to_data() for key, node in root.entries.items()}
+            self._policies[content] = [str(said.get(key, "")) for key in ("tenant", "subject", "time")]
+        return self._policies[content]
+
+
+def read_inventory(output: Location, receipt: Receipt, keys: Keyring) -> Mapping[str, RemovedFileInventory]:
+    """What was taken down when a change took files away, by their paths; nothing where it was not, or does not open here."""
+    if INVENTORY_FILE not in receipt.files:
+        return {}
+    with suppress(OSError, KeyringError, ValueError, zlib.error):
+        return open_inventory((output / RUNS / receipt.run_id / INVENTORY_FILE).read_bytes(), keys)
+    return {}
+
+
+def _receipt_files(receipt: Receipt) -> Iterable[ReceiptFile]:
+    return (file for made in receipt.outputs.values() for file in files_with_companions(made))
+
+
+@dataclass(frozen=True, slots=True)
+class _InventoryBuilder:
+    """One file. Memory grows with the number of its rows, a few bytes each, and with that of persons."""
+
+    stored: StoredFile
+    whose: pa.Field | None
+    who: pa.Field | None
+    when: pa.Field | None
+    told: dict[str, RemovedFileInventory] = field(repr=False)
+    batches: list[_BatchCodes] = field(default_factory=list, repr=False)
+
+    @classmethod
+    def of(cls, stored: StoredFile, keys: Sequence[str], told: dict[str, RemovedFileInventory]) -> Self:
+        """Takes what the policy of the file calls its tenant, its subject and its time, and where to put what it held."""
+        tenant, subject, time = (_field_column(stored.whole, key) for key in keys)
+        whose = tenant if _has_technique(tenant, frozenset({"keep"})) else None
+        return cls(stored, whose, subject if _has_technique(subject, _PERSON_TECHNIQUES) else None, time, told)
+
+    @property
+    def names(self) -> list[str]:
+        """The columns that tell."""
+        return [each.name for each in (self.whose, self.who, self.when) if each is not None]
+
+    def __call__(self, batch: pa.RecordBatch) -> None:
+        """Takes a batch in."""
+        if self.names:
+            self.batches.append(_BatchCodes.of(batch, self.whose, self.who, self.when))
+
+    def close(self) -> None:
+        """Puts down what the file held, every batch of which was shown."""
+        whole = (TenantContent(None, self.stored.file.metadata.num_rows, None, None, None),)
+        held = tuple(_tenant_contents(self.batches, named=self.who is not None)) if self.names else whole
+        self.told[self.stored.path] = RemovedFileInventory(self.stored.whole, held)
+
+
+@dataclass(frozen=True, slots=True)
+class _BatchCodes:
+    """A batch: whose rows and about whom, as dictionaries, and when."""
+
+    tenants: pa.DictionaryArray
+    persons: pa.DictionaryArray
+    times: pa.Array
+
+    @classmethod
+    def of(cls, batch: pa.RecordBatch, *fields: pa.Field | None) -> Self:
+        whose, who, time = fields
+        return cls(_dictionary_codes(batch, whose), _dictionary_codes(batch, who), _column_times(batch, time))
+
+
+def _tenant_contents(batches: Sequence[_BatchCodes], *, named: bool) -> Iterable[TenantContent]:
+    tenants, texts = _unify_codes([each.tenants for each in batches])
+    persons, every = _unify_codes([each.persons for each in batches])
+    names, times = [*texts.to_pylist(), None], pa.chunked_array([each.times for each in batches], pa.int64())
+    heads = count_persons(tenants, persons, len(names), len(every)) if named else None
+    table = pa.table({"tenant": tenants, "at": times})
+    how = [("tenant", "count"), ("at", "min"), ("at", "max")]
+    for line in table.group_by("tenant").aggregate(how).to_pylist():
+        code = line["tenant"]
+        count = None if heads is None else int(heads[code])
+        yield TenantContent(names[code], line["tenant_count"], count, line["at_min"], line["at_max"])
+
+
+def _unify_codes(parts: Sequence[pa.DictionaryArray]) -> tuple[DictionaryCodes, pa.Array]:
+    """Codes over all batches, and the texts that they stand for; null is one more than those."""
+    whole = pa.chunked_array(parts, CODE_TYPE).unify_dictionaries()
+    texts = whole.chunk(0).dictionary if whole.num_chunks else pa.array([], pa.string())
+    codes = [pc.fill_null(chunk.indices, len(texts)).to_numpy(zero_copy_only=False) for chunk in whole.chunks]
+    return np.concatenate([np.empty(0, np.int32), *codes]), texts
+
+
+def count_persons(tenants: DictionaryCodes, persons: DictionaryCodes, many: int, every: int) -> npt.NDArray[np.int64]:
+    """How many persons each of so many tenants has, of so many names; what is no name counts for nobody.
+
+    Most names are of one tenant: only the others are sorted.
+
+    >>> count_persons(np.array([0, 0, 1, 1]), np.array([0, 0, 0, 2]), 2, 2).tolist()
+    [1, 1]
+    """
+    known = persons < every
+    tenants, persons = tenants[known], persons[known]
+    first = np.full(every, -1, np.int64)
+    first[persons] = tenants
+    other = first[persons] != tenants
+    rest = np.unique(persons[other].astype(np.int64) * many + tenants[other]) % many
+    return np.bincount(first[first >= 0], minlength=many) + np.bincount(rest, minlength=many)
+
+
+def _field_column(schema: pa.Schema, key: str) -> pa.Field | None:
+    """The column that is a field of the policy, and no measure of it."""
+    said = ((each, each.metadata or {}) for each in schema)
+    return next((each for each, about in said if _is_field(about, key)), None)
+
+
+def _is_field(about: Mapping[bytes, bytes], key: str) -> bool:
+    return bool(key) and about.get(b"minimize:field", b"").decode() == key and b"minimize:measure" not in about
+
+
+def _has_technique(field: pa.Field | None, techniques: frozenset[str]) -> bool:
+    return field is not None and (field.metadata or {}).get(b"minimize:technique", b"").decode() in techniques
+
+
+def _dictionary_codes(batch: pa.RecordBatch, field: pa.Field | None) -> pa.DictionaryArray:
+    if field is None:
+        return pa.nulls(batch.num_rows, pa.string()).dictionary_encode().cast(CODE_TYPE)
+    values = batch.column(field.name)
+    if not pa.types.is_dictionary(values.type):
+        values = values.cast(pa.string()).dictionary_encode()
+    return values.cast(CODE_TYPE)
+
+
+def _column_times(batch: pa.RecordBatch, field: pa.Field | None) -> pa.Array:
+    if field is None or not (pa.types.is_timestamp(field.type) or pa.types.is_date(field.type)):
+        return pa.nulls(batch.num_rows, pa.int64())
+    values = batch.column(field.name)
+    return pa.array(column_microseconds(values), mask=pc.is_null(values).to_numpy(zero_copy_only=False))
+
+
+def _seal_inventory(found: Mapping[str, RemovedFileInventory], keys: Keyring) -> bytes:
+    schemas = list(dict.fromkeys(_schema_text(each.schema) for each in found.values()))
+    files = {
+        path: [
+            schemas.index(_schema_text(each.schema)),
+            [[one.tenant, one.rows, one.persons, one.since, one.until] for one in each.held],
+        ]
+        for path, each in found.items()
+    }
+    version = keys.version_of(SUBJECT_KEY)
+    said = json.dumps({"left": 1, "schemas": schemas, "files": files}, ensure_ascii=False)
+    made = _inventory_seal(keys, version).seal(zlib.compress(said.encode()), INVENTORY_FILE.encode())
+    return f"{SUBJECT_KEY}/{version}\n".encode() + made
+
+
+def open_inventory(content: bytes, keys: Keyring) -> dict[str, RemovedFileInventory]:
+    """What was sealed. Raises KeyringError without its key, ValueError where it is nothing of the kind."""
+    head, _, body = content.partition(b"\n")
+    opened = _inventory_seal(keys, int(head.rpartition(b"/")[2])).open(body, INVENTORY_FILE.encode())
+    said: dict[str, Any] = {"files": {}, "schemas": []} if opened is None else json.loads(zlib.decompress(opened))
+    schemas = [pa.ipc.read_schema(pa.py_buffer(base64.b64decode(each))) for each in said["schemas"]]
+    return {
+        path: RemovedFileInventory(schemas[at], tuple(TenantContent(*each) for each in held))
+        for path, (at, held) in said["files"].items()
+    }
+
+
+def _schema_text(schema: pa.Schema) -> str:
+    return base64.b64encode(schema.remove_metadata().serialize().to_pybytes()).decode("ascii")
+
+
+def _inventory_seal(keys: Keyring, version: int) -> Sealer:
+    one, two = (keys.subkey(SUBJECT_KEY, purpose, version) for purpose in _SUBKEY_PURPOSES)
+    return Sealer(one + two)

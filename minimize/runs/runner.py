@@ -1,0 +1,400 @@
+"""`run`: a pipeline in, a signed receipt out. Attachments of the receipt, observers, and the run itself.
+
+Everything is checked before the first byte is read. All dates are published at once, or none.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minimize.engines import ENGINES
+from minimize.engines.base import BatchOutcome
+from minimize.errors import ConfigurationError, MinimizeError, call_redacted, redact_errors
+from minimize.keys import Keyring
+from minimize.observability import Observer, observe_run
+from minimize.observability.destinations import default_lineage_path, find_destinations
+from minimize.observability.metrics import ROW_COUNTS
+from minimize.observability.openlineage import RunDescription
+from minimize.output.publish import OpenOutput, Staging, open_output
+from minimize.plan import Plan
+from minimize.plan.columns import columns_markdown
+from minimize.policy.approval import check_approval
+from minimize.policy.load import hierarchy_files
+from minimize.policy.pipeline import Pipeline
+from minimize.receipts import Receipt, new_run_id
+from minimize.recipients import Recipient
+from minimize.runs.batch_dates import READING_KINDS, BatchDate, DateSelection, SkippedDate, error_for
+from minimize.runs.erasures import check_acts_unchanged, check_erasure_list, first_read_times, store_erasures
+from minimize.runs.execution import ProgressCallback, process_dates
+from minimize.runs.guards import (
+    check_quarantine_limit,
+    check_same_pipeline,
+    check_shrink,
+    dates_with_later_receipt,
+    reference_clock,
+)
+from minimize.runs.late_aggregates import LateAggregates
+from minimize.runs.ledger_check import check_output_ledger
+from minimize.runs.receipt_builder import RunContext, build_receipt, empty_receipt
+from minimize.runs.removal_inventory import removal_inventory
+from minimize.runs.resolve import ResolvedRun, audit_created_keys, date_text, pipeline_from, resolve_run
+from minimize.runs.sender import check_same_sender, warn_of_gated_rows, warn_without_consents
+from minimize.runs.session import record_missed_receipts, record_published, run_session
+from minimize.stores import Location, LocationLike
+from minimize.stores.durable_files import file_digest
+
+if TYPE_CHECKING:
+    from minimize.ledger.leases import RunSession
+    from minimize.policy.backfill import Backfill
+
+
+def receipt_attachments(
+    pipeline: Pipeline, plan: Plan, backfill: Backfill | None = None, sender: Recipient | None = None
+) -> dict[str, bytes]:
+    """The files by name: `policy.yaml`, `pipeline.yaml`, `columns.md`, `backfill.yaml` where the run is part of one,
+    `recipient.yaml` where a third party sent the records, and the hierarchies as the policy names them.
+
+    Raises ConfigurationError where a file is no longer the one that was loaded.
+    """
+    files = {"columns.md": columns_markdown(plan).encode()}
+    for name, path, digest in (
+        ("policy.yaml", pipeline.policy.path, pipeline.policy.digest),
+        ("pipeline.yaml", pipeline.path, pipeline.digest),
+        ("recipient.yaml", None if sender is None else sender.path, "" if sender is None else sender.digest),
+    ):
+        if path is not None:
+            files[name] = _read_unchanged(path, digest)
+    files |= {} if backfill is None else {"backfill.yaml": backfill.content}
+    return files | _hierarchy_files(pipeline)
+
+
+def _read_unchanged(path: Path, digest: str) -> bytes:
+    if file_digest(path) != digest:
+        raise ConfigurationError(f"{path.name} was changed while it was in use", hint="run again")
+    return path.read_bytes()
+
+
+def _hierarchy_files(pipeline: Pipeline) -> dict[str, bytes]:
+    folder = Path() if pipeline.policy.path is None else pipeline.policy.path.parent
+    files: dict[str, bytes] = {}
+    for path in hierarchy_files(pipeline.policy):
+        inside = path.is_relative_to(folder) and ".." not in path.relative_to(folder).parts
+        name = path.relative_to(folder).as_posix() if inside else path.name
+        if name in files:
+            raise ConfigurationError(f"two hierarchies are called {name}", hint="give them different names")
+        files[name] = path.read_bytes()
+    return files
+
+
+def create_observer(given: ResolvedRun, how: RunContext, run_id: str) -> Observer:
+    """Who watches a run that was resolved."""
+    dates = tuple(text for day in given.sources if (text := date_text(day)) is not None)
+    about = _describe_run(given.pipeline, given.output, how, run_id)
+    return Observer(replace(about, plan=given.plan, dates=dates, source=given.root), how.places)
+
+
+@contextmanager
+def observe_refusal(job: Pipeline, output: Location, how: RunContext) -> Iterator[None]:
+    """A run that is not resolved yet: where that is refused, it is told as a run that failed.
+
+    Where there is no output yet, nothing is put beside it.
+    """
+    try:
+        yield
+    except MinimizeError as error:
+        early = isinstance(output, Path) and how.places.lineage == default_lineage_path(output) and not output.is_dir()
+        places = replace(how.places, lineage=None) if early else how.places
+        observer = Observer(_describe_run(job, output, how, new_run_id(how.started)), places)
+        observer.record_start(how.started)
+        observer.record_failure(datetime.now(UTC), error)
+        raise
+
+
+def log_figures(receipt: Receipt) -> dict[str, Any]:
+    """A run's figures for the log: counts, dates, seconds."""
+    rows = receipt.rows
+    return {
+        "kind": receipt.kind,
+        "pipeline": receipt.pipeline,
+        "dates": list(receipt.dates),
+        "seconds": round((receipt.finished - receipt.started).total_seconds(), 3),
+        "rows": {fate: getattr(rows, fate) for fate in ROW_COUNTS},
+        "quarantine_share": round(rows.quarantined / rows.read, 6) if rows.read else 0.0,
+        "quarantined": dict(receipt.quarantine.by_code),
+        "outputs": {name: output.rows for name, output in receipt.outputs.items()},
+        "undeclared": sum(receipt.undeclared.values()),
+    }
+
+
+def _describe_run(job: Pipeline, output: Location, how: RunContext, run_id: str) -> RunDescription:
+    namespace = os.environ.get("OPENLINEAGE_NAMESPACE") or "minimize"
+    return RunDescription(run_id, how.kind, how.engine, job, output, namespace)
+
+
+log = logging.getLogger("minimize")
+
+
+@dataclass(frozen=True, slots=True)
+class RunOverrides:
+    """What stands in for the pipeline's source, settings, output folder, keyring, ledger, and places of lineage and metrics.
+
+    recipients  the folder of recipients; `having` prerequisites of what is received that are met
+    """
+
+    input: str | PathLike[str] | None = None
+    settings: Any = None
+    output: LocationLike | None = None
+    keys: Keyring | str | PathLike[str] | None = None
+    ledger: str | PathLike[str] | None = None
+    lineage: str | PathLike[str] | None = None
+    metrics: str | PathLike[str] | None = None
+    recipients: str | PathLike[str] | None = None
+    having: tuple[str, ...] = ()
+
+    def resolve(self, job: Pipeline, wanted: DateSelection, at: datetime | str | None = None) -> ResolvedRun:
+        """What a run of these dates is asked, with these places in place of the pipeline's. Raises what `resolve_run` raises."""
+        return resolve_run(
+            job,
+            wanted=wanted,
+            at=at,
+            input=self.input,
+            settings=self.settings,
+            output=self.output,
+            keys=self.keys,
+            ledger=self.ledger,
+            recipients=self.recipients,
+            having=self.having,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run did: its receipt, and the dates that it left alone."""
+
+    receipt: Receipt
+    skipped: tuple[SkippedDate, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The receipt, and under `failures` the dates that were left alone, if there are any."""
+        failures = [each.as_json() for each in self.skipped]
+        return self.receipt.as_json() | ({"failures": failures} if failures else {})
+
+
+@redact_errors
+def run(
+    pipeline: Pipeline | str | PathLike[str],
+    *,
+    date: date | str | None = None,
+    since: date | str | None = None,
+    until: date | str | None = None,
+    pending: bool = False,
+    at: datetime | str | None = None,
+    engine: str = "local",
+    input: str | PathLike[str] | None = None,
+    settings: Any = None,
+    output: LocationLike | None = None,
+    keys: Keyring | str | PathLike[str] | None = None,
+    ledger: str | PathLike[str] | None = None,
+    progress: ProgressCallback | None = None,
+    lineage: str | PathLike[str] | None = None,
+    metrics: str | PathLike[str] | None = None,
+    allow_shrink: bool = False,
+) -> Receipt:
+    """Runs a pipeline: reads, gates, generalizes, aggregates, publishes.
+
+    Takes a folder, a pipeline.yaml or a loaded Pipeline; a batch date, or the first and the last of a span (all dates found
+    where none is given), of these only the `pending` ones: those whose inputs changed since their last receipt; the time of the
+    run (aware; now); what stands in for the pipeline's source, settings, output folder, keyring and ledger;
+    `progress` is told how many files were read, of how many; a file for lineage events, and a file or folder for metrics (`off`
+    for none); and whether the shrink guard is off, which leaves a date alone that has far fewer rows than at its last receipt.
+    Gives the signed receipt. Its `skipped` names the dates that were left alone, for example because a file cannot be read; the
+    log says why. If there is no input for the date, or all pending dates were left alone, nothing is published, and the receipt
+    has sequence 0.
+    Raises PolicyError, SchemaError, KeyringError, OutputError, LedgerError (2), RefusedError (3) before anything is read. If no
+    date is left: SourceError for files that cannot be read, RefusedError, CheckFailed (1) of the shrink guard, StoppedError (4)
+    above `quarantine.stop_above`.
+    """
+    instead = RunOverrides(input, settings, output, keys, ledger, lineage, metrics)
+    wanted = DateSelection.from_options(date, since, until, pending=pending)
+    options: dict[str, Any] = {"at": at, "engine": engine, "progress": progress, "allow_shrink": allow_shrink}
+    return run_dates(pipeline, wanted, instead, **options).receipt
+
+
+def run_dates(
+    pipeline: Pipeline | str | PathLike[str],
+    wanted: DateSelection,
+    instead: RunOverrides,
+    *,
+    at: datetime | str | None = None,
+    engine: str = "local",
+    progress: ProgressCallback | None = None,
+    allow_shrink: bool = False,
+) -> RunResult:
+    """Runs the dates that are wanted. Raises what `run` raises."""
+    job = pipeline_from(pipeline)
+    target = job.target(instead.output)
+    where = find_destinations(job.folder, target, job.pipeline, instead.lineage, instead.metrics)
+    how = RunContext(
+        "run",
+        check_engine(engine),
+        datetime.now(UTC),
+        progress or no_progress,
+        where,
+        None,
+        instead.ledger,
+        allow_shrink,
+    )
+    with observe_refusal(job, target, how):
+        check_output_ledger(target, job.folder, instead.ledger)
+        given = instead.resolve(job, wanted, at)
+    if not given.is_empty:
+        check_approval(given.pipeline.policy, given.pipeline.folder)
+    return run_resolved_dates(given, how)
+
+
+def run_resolved(given: ResolvedRun, how: RunContext) -> Receipt:
+    """Does what was resolved. Gives and raises what `run` does."""
+    return run_resolved_dates(given, how).receipt
+
+
+def run_resolved_dates(given: ResolvedRun, how: RunContext) -> RunResult:
+    """Does what was resolved, and says which dates were left alone. Raises what `run` raises."""
+    done, skipped = attempt_run(given, how)
+    if done is not None:
+        return done
+    if not given.pending or not _may_be_pending(skipped):
+        raise error_for(skipped)
+    return RunResult(empty_receipt(replace(given, sources={}, skipped=skipped), how), skipped)
+
+
+def attempt_run(given: ResolvedRun, how: RunContext) -> tuple[RunResult | None, tuple[SkippedDate, ...]]:
+    """Does what was resolved. Gives no result if no date was left, but the dates and why.
+
+    Raises what is wrong with more than single dates.
+    """
+    if given.is_empty:
+        receipt, observer = empty_receipt(given, how), create_observer(given, how, "")
+        (observer.record_incomplete if given.skipped else observer.record_idle)(receipt.finished)
+        return RunResult(receipt, given.skipped), ()
+    all_: list[SkippedDate] = []
+    try:
+        return call_redacted(lambda: _run_in_session(given, how, all_)), ()
+    except MinimizeError:
+        if not all_:
+            raise
+    return None, tuple(all_)
+
+
+def _may_be_pending(skipped: Sequence[SkippedDate]) -> bool:
+    """Whether a pending run that leaves all of its dates alone is no error, but exits with 1."""
+    codes = {each.exit_code_of(True) for each in skipped}
+    return codes == {1} and not all(each.reason == "stopped" for each in skipped)
+
+
+def check_engine(name: str) -> str:
+    """The engine's name, if there is one. Raises ConfigurationError."""
+    if name not in ENGINES:
+        raise ConfigurationError(f"there is no engine {name}", hint=f"choose {' or '.join(ENGINES)}")
+    return name
+
+
+def _run_in_session(given: ResolvedRun, how: RunContext, all_: list[SkippedDate]) -> RunResult:
+    with (
+        run_session(given, how) as booking,
+        open_output(given.output, source=given.fence, lease=booking.head) as folder,
+    ):
+        record_missed_receipts(booking, folder.receipts())
+        check_erasure_list(folder.receipts(), given.output, given.keys)
+        check_same_pipeline(given, folder)
+        check_same_sender(given.pipeline, folder.receipts())
+        given = _without_skipped(given, dates_with_later_receipt(given, folder.receipts()), all_)
+        if given.sender is not None:
+            warn_without_consents(given.subject_acts.consents, given.sender)
+        with observe_run(create_observer(given, how, booking.run_id), how.started) as observer:
+            done = call_redacted(
+                lambda: _publish_dates(_with_first_read_times(given, folder), folder, how, booking, all_)
+            )
+        audit_created_keys(booking, given.keys, how.started)
+        observer.record_published(done.receipt)
+        if given.sender is not None:
+            warn_of_gated_rows(given.subject_acts.consents, given.sender, done.receipt)
+        return done
+
+
+def _with_first_read_times(given: ResolvedRun, folder: OpenOutput) -> ResolvedRun:
+    """The same with when each file was first read, if somebody was erased."""
+    return (
+        replace(given, first_read=first_read_times(folder.receipts(), given.shown))
+        if given.subject_acts.erased.all
+        else given
+    )
+
+
+def _without_skipped(given: ResolvedRun, skipped: Sequence[SkippedDate], all_: list[SkippedDate]) -> ResolvedRun:
+    """The run without some dates. If no other is left, adds all that are skipped to `all_`, and raises their error."""
+    rest = given.without_dates(skipped)
+    if not rest.sources:
+        all_.extend(rest.skipped)
+        raise error_for(all_)
+    return rest
+
+
+def _publish_dates(
+    given: ResolvedRun, folder: OpenOutput, how: RunContext, booking: RunSession, all_: list[SkippedDate]
+) -> RunResult:
+    """Publishes all dates but those that are left alone, which are known once all were read; the others are then moved anew."""
+    late = LateAggregates.from_receipts(given, folder.receipts())
+    with folder.begin(booking.run_id) as staging:
+        done = process_dates(given, staging, ENGINES[how.engine], late, how.progress)
+        stopped = check_quarantine_limit(given.pipeline, done.outcomes)
+        rest = {when: each for when, each in done.outcomes.items() if when not in {bad.day for bad in stopped}}
+        skipped = [*done.unreadable, *stopped, *_check_shrink_guard(given, rest, staging, how, booking)]
+        if not skipped:
+            manifest = None if given.sender is None else given.sender.party.recipient
+            attachments = receipt_attachments(given.pipeline, given.plan, how.backfill, manifest)
+            attachments |= removal_inventory(folder.folder, folder.receipts(), staging.current_files(), given.keys)
+            receipt = build_receipt(given, staging, done.outcomes, late, done.files, attachments, how)
+            return RunResult(_sign_and_publish(receipt, given, staging, attachments, booking), given.skipped)
+    if stopped and not given.pending:
+        all_.extend(skipped)
+        raise error_for(skipped)
+    return _publish_dates(_without_skipped(given, skipped, all_), folder, how, booking, all_)
+
+
+def _check_shrink_guard(
+    given: ResolvedRun,
+    outcomes: Mapping[BatchDate, BatchOutcome],
+    staging: Staging,
+    how: RunContext,
+    booking: RunSession,
+) -> list[SkippedDate]:
+    """The dates that the shrink guard does not let pass. It is for runs and replays."""
+    if how.allow_shrink or how.kind not in READING_KINDS:
+        return []
+    clock = reference_clock(booking.ledger, staging.output.folder, how.started)
+    return check_shrink(given, outcomes, staging.output.receipts(), clock)
+
+
+def _sign_and_publish(
+    receipt: Receipt, given: ResolvedRun, staging: Staging, attachments: Mapping[str, bytes], booking: RunSession
+) -> Receipt:
+    check_acts_unchanged(booking.ledger, given.pipeline, given.subject_acts)
+    erasures = store_erasures(given.output, given.subject_acts.erased.rows, given.keys)
+    signed = replace(receipt, audit=booking.head(), erasures=erasures).with_signature(given.keys)
+    staging.publish(signed, attachments)
+    record_published(booking, signed)
+    data = log_figures(signed)
+    log.info("published %d rows", signed.rows.written, extra={"code": "I001", "run_id": signed.run_id, "data": data})
+    return signed
+
+
+def no_progress(done: int, of: int) -> None:
+    """Progress that nobody watches."""

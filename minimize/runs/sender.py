@@ -1,0 +1,215 @@
+"""The third party that sends the records of a pipeline: its permission, the consents of tenants, and refusals.
+
+Manifest, contract and prerequisites are checked before a run reads anything; consent is checked for each row. A command that
+reads received records again (a retraction, a deletion) checks consent only: without consent no row passes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from os import PathLike
+from typing import TYPE_CHECKING, Final
+
+from minimize.consent import ConsentPeriods, Consents
+from minimize.errors import Finding, LedgerError, NotPermitted, PolicyError, RefusalReason, RefusedError
+from minimize.keys import Keyring
+from minimize.ledger import Address, AuditEvent, current_actor
+from minimize.ledger.audit_event import received_event
+from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline
+from minimize.receipts import Receipt, ReceivedFrom
+from minimize.recipients import Recipient, Recipients, inbound
+from minimize.recipients.rules import Party, find_party
+from minimize.recipients.rules import refusal_error as refusal
+from minimize.text import count_noun
+
+if TYPE_CHECKING:
+    from minimize.ledger.ledger import Ledger
+
+log = logging.getLogger("minimize")
+NO_CONSENTS: Final = Consents(())
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """A third party, the function by which it sends, and the prerequisites of the function that are met."""
+
+    party: Party
+    having: frozenset[str] = frozenset()
+
+    @property
+    def name(self) -> str:
+        """The third party's name."""
+        return self.party.recipient.recipient
+
+    def check(self, job: Pipeline) -> None:
+        """Raises PolicyError where the policy keeps more than the manifest of the function lets it."""
+        found = [] if self.party.manifest is None else inbound.check_policy(job.policy, self.party.manifest, job)
+        if found:
+            message = f"the policy is not what {self.name} may send by {self.party.function}"
+            raise PolicyError(message, findings=found, hint="`minimize lint` says the same")
+
+    def check_permitted(self, ledger: Address, keys: Keyring, now: datetime) -> None:
+        """Raises NotPermitted with every reason where it may not send, once the audit log was told."""
+        reasons = tuple(self.party.objections(self.having))
+        if not reasons:
+            return
+        raise refusal_error(self.name, self.party.function, reasons, ledger, keys, now)
+
+    def periods(
+        self, consents: Consents, policy: Policy, when: datetime, now: datetime | None = None
+    ) -> ConsentPeriods:
+        """When tenants agreed, as it is known at the time of a run; of a run as of an earlier time also as it is known `now`."""
+        fold, side = policy.folding.tenant, self.party
+        found = ConsentPeriods.from_consents(consents, side.recipient, side.function, when, fold=fold)
+        if now is None or now <= when:
+            return found
+        return found.intersect(ConsentPeriods.from_consents(consents, side.recipient, side.function, now, fold=fold))
+
+    def received(self, periods: ConsentPeriods) -> ReceivedFrom:
+        """What a receipt says of it."""
+        recipient = self.party.recipient
+        contract = None if recipient.contract is None else recipient.contract.reference
+        return ReceivedFrom(self.name, self.party.function, recipient.digest, contract, periods.digest)
+
+
+def find_sender(
+    job: Pipeline,
+    at: datetime,
+    *,
+    now: datetime | None = None,
+    recipients: Recipients | str | PathLike[str] | None = None,
+    having: Collection[str] = (),
+    again: bool = False,
+) -> Sender | None:
+    """Who sends the records of a pipeline; None for records of our own.
+
+    Takes the time of the run, and now, where contract and list must hold then, too; the folder of recipients, and prerequisites
+    that are met beside those that the pipeline names.
+    Raises PolicyError for a third party that there is not; with `again`, one that is gone has no function instead.
+    """
+    name, function = job.source.recipient, job.source.function
+    if name is None or function is None:
+        return None
+    met = frozenset((*job.source.having, *having))
+    whens = (at,) if now is None else (at, now)
+    try:
+        return Sender(find_party(name, function, "inbound", recipients, job.folder, whens), met)
+    except PolicyError:
+        if not again:
+            raise
+    return Sender(Party(Recipients.empty(), absent_recipient(name), function, "inbound", ()))
+
+
+def check_same_sender(job: Pipeline, chain: Sequence[Receipt]) -> None:
+    """Raises RefusedError (R013) where an output's receipts name another sender than the pipeline, or it names none any more."""
+    last = next((each.received for each in reversed(chain) if each.received is not None), None)
+    source = job.source
+    if last is None or (last.recipient, last.function) == (source.recipient, source.function):
+        return
+    file = None if job.path is None else str(job.path)
+    sent = f"{source.function} of {source.recipient}" if source.is_received else "no sender"
+    message = f"the output holds what {last.recipient} sent by {last.function}, and the pipeline's source names {sent}"
+    hint = f"source: {{recipient: {last.recipient}, function: {last.function}}}, or another output folder"
+    finding = Finding("R013", message, hint=hint, file=file, line=job.line_of("source"))
+    raise RefusedError("the consents to what was received would not be asked for", findings=[finding], hint=hint)
+
+
+def refusal_error(
+    recipient: str,
+    function: str,
+    reasons: Sequence[RefusalReason],
+    ledger: Address,
+    keys: Keyring | None,
+    now: datetime,
+) -> NotPermitted:
+    """The error with every reason why nothing is received, once the audit log was told; if it cannot be, the log says so."""
+    rules = ", ".join(dict.fromkeys(each.code for each in reasons))
+    event = received_event(recipient, function, {"rules": rules}, actor=current_actor(), now=now, result="refused")
+    if ledger.exists and keys is not None:
+        record_refusal(ledger, keys, event)
+    return refusal(recipient, function, reasons, "inbound")
+
+
+def record_refusal(address: Address, keys: Keyring, event: AuditEvent) -> None:
+    """Appends a refusal to the audit log; if that fails, the log says so, and the refusal still counts."""
+    try:
+        _append_event(address, keys, event)
+    except LedgerError:
+        log.warning("the ledger could not be told of a refusal", extra={"code": "W015"})
+
+
+def record_event(address: Address, keys: Keyring | None, event: AuditEvent) -> None:
+    """Tells the audit log of an event, where there is a ledger and a key to sign with. Raises LedgerError."""
+    if address.exists and keys is not None:
+        _append_event(address, keys, event)
+
+
+def _append_event(address: Address, keys: Keyring, event: AuditEvent) -> None:
+    from minimize.ledger.audit_log import append_event
+    from minimize.ledger.ledger import open_ledger
+
+    with open_ledger(address) as ledger:
+        ledger.write(lambda connection: append_event(connection, event, keys))
+
+
+def load_consents(job: Pipeline, ledger: Ledger) -> Consents | None:
+    """What an open ledger has about the consents that a pipeline asks for; None for records of our own."""
+    from minimize.ledger.consents import read_consent_acts
+
+    if not job.source.is_received:
+        return None
+    return Consents(tuple(read_consent_acts(ledger, recipient=job.source.recipient, function=job.source.function)))
+
+
+def consent_periods(
+    job: Pipeline, consents: Consents | None, at: datetime, now: datetime | None = None
+) -> ConsentPeriods | None:
+    """When tenants agreed to what a pipeline receives, for a look at its records; None for records of our own."""
+    sender = find_sender(job, at, again=True)
+    return None if sender is None else sender.periods(consents or NO_CONSENTS, job.policy, at, now)
+
+
+def consents_changed(job: Pipeline, consents: Consents | None, last: Receipt, at: datetime) -> bool:
+    """Whether other consents count at a time than those that a receipt says, or one of them changed with time alone."""
+    periods = consent_periods(job, consents, at)
+    if periods is None:
+        return last.received is not None
+    if last.received is None or last.received.consents != periods.digest:
+        return True
+    times = (time for act in (consents or NO_CONSENTS).acts for time in (act.valid_from, act.expires_at))
+    return any(time is not None and last.at < time <= at for time in times)
+
+
+def warn_without_consents(consents: Consents | None, sender: Sender) -> None:
+    """Logs that there is no consent at all, so that no record can pass."""
+    if consents is None or not consents.acts:
+        message = "no tenant's consent to %s of %s is in the ledger: every record is gated (minimize consent give)"
+        log.warning(message, sender.party.function, sender.name, extra={"code": "W045"})
+
+
+def warn_of_gated_rows(consents: Consents | None, sender: Sender, receipt: Receipt) -> None:
+    """Logs how many rows a run gated by consent, and the rule; nothing if `warn_without_consents` has logged."""
+    gated = receipt.gated_by.consent
+    if not gated or consents is None or not consents.acts:
+        return
+    message = (
+        "no consent covers %s. A consent counts only for messages that arrived after it was valid. "
+        "`minimize consent why TENANT %s %s --event TIME` explains the decision for a time of arrival"
+    )
+    data = {"gated": gated}
+    log.warning(
+        message,
+        count_noun(gated, "row"),
+        sender.name,
+        sender.party.function,
+        extra={"code": "W046", "run_id": receipt.run_id, "data": data},
+    )
+
+
+def absent_recipient(name: str) -> Recipient:
+    """A third party whose file is gone: it has no function any more."""
+    return Recipient(recipient=name, standing="independent", functions={})

@@ -1,0 +1,157 @@
+"""The session of a run in the ledger: it holds the lease on the output and records the run before and after publication.
+
+Receipts are authoritative: if the ledger cannot be written after publication, the next run of the output records it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+from minimize.errors import INTERNAL_ERROR, LedgerError, MinimizeError, RefusedError
+from minimize.keys import Keyring
+from minimize.ledger import current_actor, find_ledger
+from minimize.output.folder import ensure_identity, identity_of, new_identity
+from minimize.output.lock import make_output_folder
+from minimize.output.paths import check_apart, check_free
+from minimize.policy.pipeline import Pipeline
+from minimize.receipts import Receipt, new_run_id
+from minimize.runs.ledger_check import check_open_ledger, check_output_ledger
+from minimize.runs.receipt_builder import RunContext
+from minimize.stores import Location, LocationLike, ObjectPath, is_within, location_text, parse_output_location
+
+if TYPE_CHECKING:
+    from minimize.ledger.leases import RunSession
+    from minimize.ledger.ledger import Ledger
+
+log = logging.getLogger("minimize")
+_DISAGREEMENTS: Final[Mapping[str, str]] = {
+    "cut": "the ledger tells of later receipts of this output, which are not here: they were removed, or it is an older copy",
+    "other": "receipts of this output name entries that the audit log does not have: the ledger is new, or an older copy",
+}
+
+
+class OutputChange(Protocol):
+    """A change to an output, as far as the ledger wants to know: of which pipeline, where, by whose keys."""
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The pipeline that the output is of."""
+        ...
+
+    @property
+    def output(self) -> Location:
+        """The output folder."""
+        ...
+
+    @property
+    def fence(self) -> Location | None:
+        """The folder that the output must stay away from."""
+        ...
+
+    @property
+    def keys(self) -> Keyring:
+        """The keyring that signs."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedOutput:
+    """An output of which a receipt is written that only records a decision."""
+
+    pipeline: Pipeline
+    output: Location
+    keys: Keyring = field(repr=False)
+    fence: Location | None = None
+
+
+@contextmanager
+def run_session(given: OutputChange, how: RunContext) -> Iterator[RunSession]:
+    """The run in the ledger, while its block lasts. A ledger is made if there is none and no receipt of the output names one.
+
+    Raises LedgerError if it cannot be used (E206), or another run holds the output (E207), and RefusedError (E303) if it is not
+    the ledger that the receipts of the output name, unless the run adopts it.
+    """
+    from minimize.ledger.leases import LeaseClock, LeaseTiming, SessionRun, start_session
+    from minimize.ledger.ledger import open_ledger
+
+    folder = resolve_output(given.output)
+    check_apart(folder, given.fence)
+    check_free(folder)
+    address = find_ledger(how.ledger, start=given.pipeline.folder, output=folder)
+    if how.kind != "adopt":
+        check_output_ledger(folder, given.pipeline.folder, how.ledger)
+    with open_ledger(address, create=True) as ledger:
+        make_output_folder(folder)
+        name, output = given.pipeline.pipeline, _output_identity(ledger, folder, given.pipeline.pipeline)
+        run = SessionRun(new_run_id(how.started), how.kind, name, output, location_text(folder), current_actor())
+        booking = start_session(ledger, run, given.keys, pace=LeaseTiming(), clock=LeaseClock())
+        with booking.heartbeat():
+            try:
+                yield booking
+            except BaseException as error:
+                _record_failure(booking, error)
+                raise
+
+
+def record_missed_receipts(booking: RunSession, chain: Sequence[Receipt]) -> None:
+    """What a crash left untold is told now; where receipts and log disagree, that is said and told, too."""
+    if [receipt.sequence for receipt in chain] != [*range(1, len(chain) + 1)]:
+        message = "receipts of this output are missing, or stand there twice: `minimize verify` says where"
+        log.warning(message, extra={"code": "W025", "run_id": booking.run_id})
+    if booking.run.kind != "adopt":
+        check_open_ledger(booking.ledger, chain)
+    state = booking.catch_up(chain).state
+    if state in _DISAGREEMENTS:
+        log.warning(_DISAGREEMENTS[state], extra={"code": "W017", "run_id": booking.run_id})
+
+
+def record_published(booking: RunSession, receipt: Receipt) -> None:
+    """Tells the ledger of what was published; where it cannot be told, that is said, and the next run does it."""
+    try:
+        booking.record_published(receipt)
+    except LedgerError as error:
+        message = "published, and the ledger could not be told: %s; the next run of this output tells it"
+        log.warning(message, error.message, extra={"code": "W016", "run_id": receipt.run_id})
+
+
+def _output_identity(ledger: Ledger, folder: Location, pipeline: str) -> str:
+    """The identity of an output folder. One that was copied while the other is still there gets its own."""
+    from minimize.ledger.runs import find_location, record_location
+
+    identity = ensure_identity(folder)
+    place = ledger.read(partial(find_location, output=identity))
+    if place is None or not place.is_here or is_same_folder(other := parse_output_location(place.folder), folder):
+        return identity
+    if identity_of(other) != identity:
+        return identity
+    log.warning("the output is a copy of %s, and gets an identity of its own", place.folder, extra={"code": "W018"})
+    new = new_identity()
+    ledger.write(partial(record_location, output=new, pipeline=pipeline, folder=location_text(folder)))
+    return ensure_identity(folder, other_than=identity, new=new)
+
+
+def resolve_output(output: LocationLike) -> Location:
+    """Where an output lies, whatever the current folder, without links."""
+    place = parse_output_location(output)
+    return place if isinstance(place, ObjectPath) else place.resolve()
+
+
+def is_same_folder(one: Location, other: Location) -> bool:
+    """Whether both are the same folder."""
+    if isinstance(one, Path) and isinstance(other, Path):
+        return one.exists() and os.path.samefile(one, other)
+    return is_within(one, other) and is_within(other, one)
+
+
+def _record_failure(booking: RunSession, error: BaseException) -> None:
+    code = error.code if isinstance(error, MinimizeError) else INTERNAL_ERROR
+    with contextlib.suppress(LedgerError):
+        booking.record_failed("refused" if isinstance(error, RefusedError) else "failure", code)

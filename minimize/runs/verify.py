@@ -1,0 +1,191 @@
+"""`verify`: recover an interrupted publication, re-check the output, and compare the end of its receipts with the ledger.
+
+The checks themselves (`minimize/verification/`) share no code with what publishes; this module connects the two.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from minimize.errors import Finding, LedgerError, OutputError, redact_errors
+from minimize.keys import Keyring, PublicKeys, Verifier
+from minimize.ledger import Address, find_ledger
+from minimize.os_errors import describe_os_error
+from minimize.output.folder import identity_of
+from minimize.output.reader import ensure_recovered, load_receipts
+from minimize.receipts import Receipt, files_in_force
+from minimize.runs.ledger_check import ledger_disagreement
+from minimize.stores import Location, LocationLike, parse_output_location
+from minimize.text import count_noun
+from minimize.verification import PathLike, find_faults, require_no_errors, verifier_for
+from minimize.verification.findings import new_finding
+
+if TYPE_CHECKING:
+    from minimize.ledger.anchor import LogAgreement
+    from minimize.ledger.ledger import Ledger
+
+LedgerPath = str | os.PathLike[str]
+NOT_ANCHORED = "V008"
+_LEDGER_HINT = "name the output's ledger; if it is lost: `minimize runs adopt-ledger OUTPUT --reason TEXT`"
+
+
+def check_anchor(
+    output: Location, findings: list[Finding], verifier: Verifier, ledger: LedgerPath | None
+) -> list[Finding]:
+    """The findings, with what the ledger says of the chain's end in place of the warning that nothing was asked (V008).
+
+    Takes the ledger that was given; else the one that counts for the output, where there is one. Raises LedgerError where one
+    was given and cannot be used.
+    """
+    address = find_ledger(ledger, start=output, output=output)
+    if ledger is None and not address.exists:
+        return findings
+    try:
+        chain = load_receipts(output)
+    except OutputError:
+        chain = ()
+    if not chain:  # which is an error already
+        return findings
+    said = _compare_with_ledger(address, output, chain, verifier, given=ledger is not None)
+    return [finding for finding in findings if finding.code != NOT_ANCHORED] + said
+
+
+def _compare_with_ledger(
+    address: Address, output: Location, chain: tuple[Receipt, ...], verifier: Verifier, *, given: bool
+) -> list[Finding]:
+    from minimize.ledger.ledger import open_ledger
+
+    try:
+        with open_ledger(address) as ledger:
+            return _compare_open_ledger(ledger, output, chain, verifier)
+    except LedgerError as error:
+        if given:
+            raise
+        message = f"the end of the chain is not anchored: {error.message}"
+    return [new_finding(NOT_ANCHORED, message, hint="see to the ledger, and verify again")]
+
+
+def _compare_open_ledger(
+    ledger: Ledger, output: Location, chain: tuple[Receipt, ...], verifier: Verifier
+) -> list[Finding]:
+    from minimize.ledger.anchor import compare_receipts, find_recorded_output, is_anchor_signed
+    from minimize.ledger.runs import find_location
+
+    known, here = ledger.read(partial(find_recorded_output, receipts=chain)), identity_of(output)
+    copied = here is not None and ledger.read(partial(find_location, output=here)) is not None
+    if known is not None and known != here and not copied:
+        message = "the output has another identity than the ledger tells of"
+        return [
+            new_finding("V009", message, file="runs/.id", hint="put it back; the next run of a copy gives it its own")
+        ]
+    identity = here if copied else known or here
+    if identity is None:
+        return [_unknown_output(ledger)]
+    stands = ledger.read(partial(compare_receipts, output=identity, chain=chain))
+    if stands.anchor is not None and not is_anchor_signed(stands.anchor, verifier):
+        message = (
+            f"entry {stands.anchor.entry.sequence} of the audit log, which tells of this output, is not signed by us"
+        )
+        return [new_finding("V009", message, hint="`minimize audit verify` looks at all of it")]
+    wrong = ledger_disagreement(ledger, chain)
+    return (
+        [new_finding("V009", f"the ledger {ledger.address} {wrong}", hint=_LEDGER_HINT)]
+        if wrong
+        else _agreement_findings(ledger, stands, len(chain))
+    )
+
+
+def _agreement_findings(ledger: Ledger, stands: LogAgreement, count: int) -> list[Finding]:
+    if stands.state == "told":
+        return []
+    if stands.state == "cut" and stands.anchor is not None:
+        message = f"the ledger tells of receipt {stands.anchor.sequence}, and it is not among the {count} that are here"
+        return [new_finding("V009", message, file="runs", hint="put back what was removed from its end")]
+    if stands.state == "other":
+        message = "receipts name entries of an audit log that the ledger does not have"
+        return [new_finding("V009", message, hint=f"is {ledger.address} the output's ledger, and not an older copy?")]
+    if stands.state == "behind":
+        message = f"the ledger does not tell of the last {len(stands.unrecorded)} receipts yet, so that the end is not anchored"
+        return [new_finding(NOT_ANCHORED, message, hint="the next run of this output tells it of them")]
+    return [_unknown_output(ledger)]
+
+
+def _unknown_output(ledger: Ledger) -> Finding:
+    message = f"the ledger {ledger.address} does not know this output, so that the end of the chain is not anchored"
+    return new_finding(NOT_ANCHORED, message, hint="`minimize runs --rebuild --output DIR` tells it")
+
+
+TRIES: Final = 5
+
+
+@redact_errors
+def verify(
+    output: LocationLike,
+    *,
+    keys: Keyring | PathLike | None = None,
+    public_key: PublicKeys | PathLike | None = None,
+    ledger: PathLike | None = None,
+    from_receipt: int = 1,
+) -> None:
+    """Re-checks the set in force of an output against its receipts and the policies they carry.
+
+    Takes the output folder, and a keyring or a public key (a PEM file): a receipt cannot vouch for itself. The ledger that is
+    given, else the one that counts for the output, where there is one, says where the chain of receipts ends.
+    `from_receipt` names, by its sequence, the first receipt to check, for an output whose earlier ones were verified before.
+    Checked are then: the signatures from it on, the digests of the whole chain, and the content of files in force that it and
+    later ones wrote; of all others only that they are there. A warning (V070) says what was not checked.
+    Raises VerificationError whose findings say what does not hold; ConfigurationError without a key, OutputError without a
+    folder or where another process is publishing into it.
+    """
+    require_no_errors(check_output(output, keys=keys, public_key=public_key, ledger=ledger, from_receipt=from_receipt))
+
+
+def check_output(
+    output: LocationLike,
+    *,
+    keys: Keyring | PathLike | None = None,
+    public_key: PublicKeys | PathLike | None = None,
+    ledger: PathLike | None = None,
+    from_receipt: int = 1,
+) -> list[Finding]:
+    """All findings about an output, warnings included; see `verify`. What is published meanwhile is looked at again."""
+    verifier = verifier_for(output, keys, public_key)
+    for _ in range(TRIES):
+        before = ensure_recovered(parse_output_location(output))
+        findings = _check_once(parse_output_location(output), verifier, ledger, from_receipt)
+        if findings is not None and (
+            not _has_errors(findings) or ensure_recovered(parse_output_location(output)) == before
+        ):
+            return findings
+    raise OutputError("the output was written to while it was checked", hint="wait until that is done")
+
+
+def verified_extent(output: LocationLike, from_receipt: int = 1) -> str:
+    """What a verification is about, in words: how many receipts, and the files in force that they wrote."""
+    chain = load_receipts(parse_output_location(output))
+    checked = [receipt for receipt in chain if receipt.sequence >= from_receipt]
+    written = {file.path for receipt in checked for output in receipt.outputs.values() for file in output.files}
+    files = [file for each in files_in_force(chain).values() for file in each if file.path in written]
+    since = "" if from_receipt == 1 else f" from {from_receipt} on"
+    rows = count_noun(sum(file.rows for file in files), "row")
+    return f"{count_noun(len(checked), 'receipt')}{since}, {count_noun(len(files), 'file')} in force, {rows}"
+
+
+def _check_once(
+    output: Location, verifier: Verifier, ledger: PathLike | None, from_receipt: int
+) -> list[Finding] | None:
+    """The findings; None where a file went away while it was looked at. Raises OutputError where one may not be read."""
+    try:
+        return check_anchor(output, find_faults(output, verifier, from_receipt), verifier, ledger)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        what, hint = describe_os_error(error)
+    raise OutputError(f"the output cannot be checked: {what}", hint=hint)
+
+
+def _has_errors(findings: Iterable[Finding]) -> bool:
+    return any(finding.severity == "error" for finding in findings)

@@ -1,0 +1,190 @@
+"""Collection settings over time: who turned what on or off, when, and when that was recorded.
+
+Tenants decide once for all datasets; only decisions of single subjects differ. Lantern decides nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, fields
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from minimize.samples import arrays
+from minimize.samples.arrays import Ints, Random
+from minimize.samples.world import LOST_DEVICES, TENANTS
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSetting:
+    """One row: from `valid_from` on this holder says this value, as recorded at `recorded_at`. No subject: the whole tenant."""
+
+    tenant_id: str
+    subject: str
+    setting: str
+    value: str
+    holder: str
+    valid_from: datetime
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SampleClock:
+    """Times relative to the sample: its first day and its last."""
+
+    first: date
+    last: date
+
+    def before(self, days: float) -> datetime:
+        """So many days before the first day begins."""
+        return _midnight(self.first) - timedelta(days=days)
+
+    def on_last(self, hours: float) -> datetime:
+        """So many hours into the last day."""
+        return _midnight(self.last) + timedelta(hours=hours)
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSubjects:
+    """The subjects of a dataset, and the place of each one's tenant among `TENANTS`."""
+
+    ids: pa.StringArray
+    tenants: Ints
+
+    def of_tenant(self, tenant: int) -> Ints:
+        """The numbers of a tenant's subjects."""
+        return np.flatnonzero(self.tenants == tenant)
+
+    def ids_of(self, numbers: Ints) -> list[str]:
+        """Their ids."""
+        names: list[str] = self.ids.take(pa.array(numbers)).to_pylist()
+        return names
+
+
+def sample_setting(
+    tenant: str,
+    setting: str,
+    value: str,
+    at: datetime,
+    holder: str = "admin",
+    *,
+    subject: str = "",
+    recorded: datetime | None = None,
+) -> SampleSetting:
+    """A setting that is recorded when it becomes valid, unless said otherwise."""
+    return SampleSetting(tenant, subject, setting, value, holder, at, recorded or at)
+
+
+def toggle_settings(
+    tenant: str, setting: str, times: Iterable[datetime], holder: str = "admin", *, subject: str = ""
+) -> list[SampleSetting]:
+    """On at the first time, off at the second, on at the third …"""
+    return [
+        sample_setting(tenant, setting, "off" if index % 2 else "on", at, holder, subject=subject)
+        for index, at in enumerate(times)
+    ]
+
+
+def level_settings(clock: SampleClock, subjects: SampleSubjects, random: Random) -> list[SampleSetting]:
+    """Every level is in force somewhere; one is lowered by the developer, one at noon of the last day."""
+    alpine, harbour, orchard, quarry, meadow, _ = TENANTS
+    return [
+        sample_setting(alpine, "level", "full", clock.before(60)),
+        sample_setting(alpine, "level", "enhanced", clock.before(15), "developer"),
+        sample_setting(harbour, "level", "basic", clock.before(60)),
+        sample_setting(orchard, "level", "full", clock.before(60)),
+        sample_setting(quarry, "level", "enhanced", clock.before(60)),
+        sample_setting(quarry, "level", "required", clock.on_last(12)),
+        sample_setting(meadow, "level", "required", clock.before(60)),
+    ]
+
+
+def late_level_setting(clock: SampleClock, subjects: SampleSubjects, random: Random) -> list[SampleSetting]:
+    """A level that was raised, as is recorded only a month later: runs before that must not see it."""
+    return [sample_setting(TENANTS[1], "level", "full", clock.before(10), recorded=clock.on_last(24 * 30))]
+
+
+def app_inventory_settings(clock: SampleClock, subjects: SampleSubjects, random: Random) -> list[SampleSetting]:
+    """On in one tenant; on with a pause in another one, whose end was recorded late and then corrected."""
+    alpine, harbour = TENANTS[:2]
+    return [
+        *toggle_settings(alpine, "app_inventory", [clock.before(60)]),
+        *toggle_settings(harbour, "app_inventory", [clock.before(60), clock.before(10), clock.before(3)]),
+        sample_setting(harbour, "app_inventory", "off", clock.before(3), recorded=clock.before(2)),
+        sample_setting(harbour, "app_inventory", "on", clock.before(2)),
+    ]
+
+
+def location_settings(clock: SampleClock, subjects: SampleSubjects, random: Random) -> list[SampleSetting]:
+    """One tenant may look for lost devices, with a pause until the last morning; another one stopped long ago.
+
+    In the first, some devices are looked for during a few hours from the last day on; one in three is found that evening.
+    """
+    orchard, quarry = TENANTS[2:4]
+    rows = [
+        *toggle_settings(orchard, "location", [clock.before(20), clock.before(2), clock.on_last(6)]),
+        *toggle_settings(quarry, "location", [clock.before(40), clock.before(30)]),
+    ]
+    for index, device in enumerate(subjects.ids_of(subjects.of_tenant(2)[:LOST_DEVICES])):
+        start, end = clock.on_last(6 + index % 3), clock.on_last(20 if index % 3 == 2 else 32)
+        rows.append(sample_setting(orchard, "location", "on", start, subject=device))
+        rows.append(sample_setting(orchard, "location", "off", end, subject=device, recorded=start))
+    return rows
+
+
+def usage_settings(clock: SampleClock, subjects: SampleSubjects, random: Random) -> list[SampleSetting]:
+    """On in two tenants, in one with a pause of the developer's; one subject in eight of the other one opts out."""
+    alpine, harbour = TENANTS[:2]
+    own = subjects.of_tenant(0)[::8]
+    return [
+        *toggle_settings(alpine, "usage", [clock.before(60)]),
+        *toggle_settings(harbour, "usage", [clock.before(60)]),
+        *toggle_settings(harbour, "usage", [clock.before(50), clock.before(5), clock.on_last(4)], "developer"),
+        *(
+            sample_setting(alpine, "usage", "off", clock.before(3), "user", subject=name)
+            for name in subjects.ids_of(own)
+        ),
+    ]
+
+
+def own_usage_settings(clock: SampleClock, subjects: SampleSubjects, random: Random) -> list[SampleSetting]:
+    """Seven subjects in ten turn it on for themselves; a few of them off again, and one in fifty back on after a pause."""
+    on, off, again = clock.before(45), clock.before(4), clock.on_last(5)
+    times: tuple[list[datetime], ...] = ([], [on], [on, off], [on, off, again])
+    choices = arrays.weighted_codes(random, len(subjects.ids), (30, 60, 8, 2))
+    return [
+        row
+        for subject, tenant, choice in zip(subjects.ids.to_pylist(), subjects.tenants, choices, strict=True)
+        for row in toggle_settings(TENANTS[tenant], "usage", times[choice], "user", subject=subject)
+    ]
+
+
+def sdk_settings(clock: SampleClock, subjects: SampleSubjects, random: Random) -> list[SampleSetting]:
+    """On by the developer in all tenants but the last, in the second one with a pause."""
+    always = [clock.before(60)]
+    paused = [*always, clock.before(6), clock.on_last(2)]
+    return [
+        row
+        for place, tenant in enumerate(TENANTS[:5])
+        for row in toggle_settings(tenant, "sdk", paused if place == 1 else always, "developer")
+    ]
+
+
+def write_settings(rows: Sequence[SampleSetting], path: Path, random: Random) -> None:
+    """The rows as CSV, in no particular order: a reader has to sort them by their times."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([field.name for field in fields(SampleSetting)])
+        writer.writerows(_cells(rows[index]) for index in random.permutation(len(rows)).tolist())
+
+
+def _cells(row: SampleSetting) -> list[str]:
+    return [value.isoformat() if isinstance(value, datetime) else value for value in astuple(row)]
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)

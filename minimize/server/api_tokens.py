@@ -1,0 +1,218 @@
+"""API tokens: create, authenticate, list and revoke bearer tokens.
+
+A token is `mzd_`, its name (16 hexadecimal digits) and its secret (64 digits): 256 random bits. It is printed once.
+The ledger stores an HMAC under a key of the keyring, over the secret, the account and the expiry, so that a row
+that an attacker writes or changes in the database is worthless. Comparison takes constant time.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from minimize.errors import ConfigurationError
+from minimize.governance.access.enforcement import require_permission
+from minimize.governance.workspace import Workspace
+from minimize.keys import Keyring
+from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger.audit_event import utc_text
+from minimize.server.errors import NOT_AUTHENTICATED, error_for
+from minimize.server.request import is_name
+
+if TYPE_CHECKING:
+    from minimize.ledger.ledger import Ledger
+    from minimize.ledger.server_access import ApiToken
+
+DIGEST_KEY: Final = "signing"
+DIGEST_PURPOSE: Final = "door/token"
+DEFAULT_LIFETIME: Final = timedelta(hours=8)
+LONGEST_LIFETIME: Final = timedelta(days=90)
+_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_TOKEN: Final = re.compile(r"mzd_([0-9a-f]{16})_([0-9a-f]{64})")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenBearer:
+    """Who came with a token: the account, and the token's name."""
+
+    user: str
+    token: str
+
+
+def create_token(
+    ledger: Ledger,
+    keys: Keyring,
+    user: str,
+    now: datetime,
+    *,
+    lasts: timedelta = DEFAULT_LIFETIME,
+    once: bool = False,
+    random: Callable[[int], str] = secrets.token_hex,
+) -> tuple[str, ApiToken]:
+    """Makes a token for an account; gives its text, which stands nowhere, and what the ledger keeps.
+
+    Takes how long it lasts, and whether it opens the door for one call alone. Raises ConfigurationError for a name or a time that
+    cannot be, LedgerError, KeyringError.
+    """
+    from minimize.ledger.server_access import ApiToken, issue_token
+
+    if not is_name(user):
+        raise ConfigurationError("a token is for an account, which has a name of one line", hint="--user NAME")
+    if not timedelta() < lasts <= LONGEST_LIFETIME:
+        raise ConfigurationError("a token lasts at least a second and at most 90 days", hint="--for 8h")
+    name, secret = random(8), random(32)
+    unchecked = ApiToken(name, user, once, "", now, now + lasts)
+    made = replace(unchecked, digest=_token_digest(keys, unchecked, secret, keys.version_of(DIGEST_KEY)))
+    actor = current_actor()
+    issue_token(ledger, made, actor.user or "", _token_event("issue", made, actor, now), keys)
+    return f"mzd_{name}_{secret}", made
+
+
+def revoke_token(ledger: Ledger, keys: Keyring, name: str, now: datetime) -> bool:
+    """Ends a token, by its name; whether it was there and not revoked before. Raises LedgerError, KeyringError."""
+    from minimize.ledger.server_access import end_token, find_token
+
+    found = find_token(ledger, name)
+    if found is None:
+        return False
+    actor = current_actor()
+    return end_token(ledger, name, "revoked", now, actor.user or "", _token_event("revoke", found, actor, now), keys)
+
+
+def authenticate(ledger: Ledger, keys: Keyring, text: str, now: datetime) -> TokenBearer:
+    """Who comes with a token; one that opens the door once is spent with this.
+
+    Raises RefusedError (B001), the same whatever is wrong with it.
+    """
+    from minimize.ledger.server_access import end_token, find_token
+
+    parsed = _TOKEN.fullmatch(text)
+    name, secret = (parsed[1], parsed[2]) if parsed else ("0" * 16, "0" * 64)
+    found = find_token(ledger, name)
+    good = _is_authentic(keys, found, secret)
+    if found is None or not good or not is_in_force(found, now):
+        raise error_for(NOT_AUTHENTICATED)
+    if found.once:
+        actor = Actor("user", application="door", user=found.user, id=found.token)
+        if not end_token(ledger, name, "spent", now, found.user, _token_event("spend", found, actor, now), keys):
+            raise error_for(NOT_AUTHENTICATED)
+    return TokenBearer(found.user, name)
+
+
+def is_in_force(found: ApiToken, now: datetime) -> bool:
+    """Whether a token is in force: neither spent nor revoked, issued by then and not over."""
+    return found.state == "issued" and found.issued_at <= now < found.expires_at
+
+
+def may_continue(ledger: Ledger, name: str, now: datetime) -> bool:
+    """Whether what began with a token may go on: it was not revoked, and is not over. One that was spent was spent on this."""
+    from minimize.ledger.server_access import find_token
+
+    found = find_token(ledger, name)
+    return found is not None and found.state != "revoked" and now < found.expires_at
+
+
+def _is_authentic(keys: Keyring, found: ApiToken | None, secret: str) -> bool:
+    """Whether the secret is the token's, and the row as it was issued; as much work is done where there is no such token."""
+    from minimize.ledger.server_access import ApiToken
+
+    kept = found or ApiToken("", "", False, "", _NEVER, _NEVER)
+    versions = {f"{DIGEST_KEY}/{line.version}": line.version for line in keys.listing() if line.name == DIGEST_KEY}
+    version = versions.get(kept.digest.partition(":")[0], keys.version_of(DIGEST_KEY))
+    return hmac.compare_digest(_token_digest(keys, kept, secret, version).encode(), kept.digest.encode())
+
+
+def _token_digest(keys: Keyring, made: ApiToken, secret: str, version: int) -> str:
+    times = (utc_text(made.issued_at), utc_text(made.expires_at))
+    body = json.dumps([made.token, secret, made.user, made.once, *times]).encode()
+    return (
+        f"{DIGEST_KEY}/{version}:{hmac.digest(keys.subkey(DIGEST_KEY, DIGEST_PURPOSE, version), body, 'sha256').hex()}"
+    )
+
+
+def _token_event(operation: str, made: ApiToken, actor: Actor, now: datetime) -> AuditEvent:
+    changes = (
+        PropertyChange("user", None, made.user),
+        PropertyChange("once", None, made.once),
+        PropertyChange("expires_at", None, utc_text(made.expires_at)),
+    )
+    return AuditEvent(
+        component="door",
+        category="access",
+        activity="token",
+        operation=operation,
+        actor=actor,
+        time=now,
+        resources=(Resource(made.token, "token", f"tokens/{made.token}", changes),),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TokenInfo:
+    """A token as it may be shown: its name opens nothing."""
+
+    token: str
+    user: str
+    once: bool
+    issued_at: datetime
+    expires_at: datetime
+    state: str
+
+    def as_json(self) -> dict[str, Any]:
+        """As `access token list --json` prints it."""
+        times = {"issued_at": utc_text(self.issued_at), "expires_at": utc_text(self.expires_at)}
+        return {"token": self.token, "user": self.user, "once": self.once, **times, "state": self.state}
+
+
+def issue_api_token(
+    house: Workspace, user: str, now: datetime, *, lasts: timedelta | None = None, once: bool = False
+) -> tuple[str, TokenInfo]:
+    """Makes a token for an account; gives its text, which nobody can have again, and how it is listed.
+
+    Raises AccessDenied without `token/make`, ConfigurationError for a name or time that cannot be, LedgerError, KeyringError.
+    """
+    require_permission("token/make", house, now, about=user)
+    with house.open_ledger(create=True) as ledger:
+        text, made = create_token(ledger, house.keyring(), user, now, lasts=lasts or DEFAULT_LIFETIME, once=once)
+    return text, TokenInfo(made.token, made.user, made.once, made.issued_at, made.expires_at, made.state)
+
+
+def revoke_api_token(house: Workspace, token: str, now: datetime) -> None:
+    """Ends a token, by its name; reads that it began end with it.
+
+    Raises AccessDenied without `token/revoke`, ConfigurationError where there is none of that name, or it was revoked before.
+    """
+    require_permission("token/revoke", house, now, about=token)
+    with house.open_ledger() as ledger:
+        if not revoke_token(ledger, house.keyring(), token, now):
+            raise ConfigurationError("no token of that name is in force", hint="minimize access token list")
+
+
+def list_api_tokens(house: Workspace, now: datetime) -> list[TokenInfo]:
+    """Every token, in the order in which they were made, with its state: issued, spent, revoked or expired."""
+    from minimize.ledger.server_access import read_tokens
+
+    require_permission("roles/read", house, now, about="tokens")
+    with house.open_ledger() as ledger:
+        found = read_tokens(ledger)
+    return [
+        TokenInfo(
+            each.token,
+            each.user,
+            each.once,
+            each.issued_at,
+            each.expires_at,
+            _listed_state(each.state, is_in_force(each, now)),
+        )
+        for each in found
+    ]
+
+
+def _listed_state(state: str, in_force: bool) -> str:
+    return "expired" if state == "issued" and not in_force else state

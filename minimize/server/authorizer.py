@@ -1,0 +1,218 @@
+"""Authorization of a request: audit events, the decision by today's rules and grants, repeated checks during a read.
+
+The access file and the grants are loaded again when they change. Audit events hold no values.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Final, Literal
+
+from minimize.errors import RefusedError
+from minimize.governance.access import (
+    AccessDecision,
+    AccessRequest,
+    AccessRules,
+    Grants,
+    UserAccount,
+    decide_access,
+    load_access,
+)
+from minimize.governance.access.enforcement import access_in_force, decision_event, load_grants
+from minimize.keys import Keyring
+from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource
+from minimize.ledger.audit_event import EventResult, PlainValue
+from minimize.output.reader import DATE_COLUMN
+from minimize.server.errors import AUTHORIZATION_ENDED, column_error, error_for
+from minimize.server.request import FilterCondition
+from minimize.server.snapshot import OutputSnapshot
+
+if TYPE_CHECKING:
+    from minimize.ledger.ledger import Ledger
+
+SERVER_COMPONENT = "door"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and how they came: the account, the token's name, the address; None in the process itself."""
+
+    user: str
+    token: str | None = None
+    address: str | None = None
+
+    def actor(self, roles: Sequence[str]) -> Actor:
+        """As the log names them."""
+        application = "minimize" if self.address is None else SERVER_COMPONENT
+        return Actor("user", tuple(roles), application=application, user=self.user, ip=self.address, id=self.token)
+
+
+def read_event(
+    caller: Caller,
+    decision: AccessDecision,
+    where: Sequence[FilterCondition],
+    now: datetime,
+    *,
+    rows: PlainValue = None,
+    ended: str | None = None,
+) -> AuditEvent:
+    """One read: by which decision, by conditions on which columns, how many rows left, and what ended it before its time."""
+    told = decision_event(decision, actor=caller.actor(decision.roles))
+    more = {"where": ", ".join(each.audit_text for each in where) or None, "rows": rows, "ended": ended}
+    result: EventResult = "failure" if ended else told.result
+    return replace(_with_changes(told, more), component=SERVER_COMPONENT, time=now, result=result)
+
+
+def reidentify_event(
+    caller: Caller,
+    decision: AccessDecision,
+    now: datetime,
+    asked: int,
+    given: Sequence[str],
+    *,
+    ended: str | None = None,
+) -> AuditEvent:
+    """Tokens turned back: how many were asked for, and each that was given, by a keyed digest that names its value."""
+    told = decision_event(decision, actor=caller.actor(decision.roles))
+    counted = _with_changes(told, {"tokens": asked, "values": len(given), "ended": ended})
+    each = tuple(Resource(name, "value", f"values/{name}") for name in given)
+    result: EventResult = "failure" if ended else told.result
+    return replace(counted, component=SERVER_COMPONENT, time=now, result=result, resources=(*counted.resources, *each))
+
+
+def refused_event(caller: Caller, what: str, now: datetime, code: str, operation: str) -> AuditEvent:
+    """A request that came to no decision: what is told of it is what it named, where that can be a name."""
+    changes = (PropertyChange("ended", None, code),)
+    return AuditEvent(
+        component=SERVER_COMPONENT,
+        category="access",
+        activity="decision",
+        operation=operation,
+        result="refused",
+        actor=caller.actor(()),
+        time=now,
+        resources=(Resource(what, "dataset", f"dataset/{what}", changes),),
+    )
+
+
+def _with_changes(event: AuditEvent, more: dict[str, PlainValue]) -> AuditEvent:
+    """The event, its resource with some more said of it."""
+    first = event.resources[0]
+    changes = tuple(PropertyChange(name, None, value) for name, value in more.items() if value is not None)
+    return replace(event, resources=(replace(first, changed_properties=(*first.changed_properties, *changes)),))
+
+
+Clock = Callable[[], datetime]
+"""What time it is, aware UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationRequest:
+    """What is decided about: who, which dataset, which columns (None: all), for what."""
+
+    account: UserAccount
+    dataset: str
+    columns: tuple[str, ...] | None
+    purpose: str | None
+    incident: str | None
+    operation: Literal["read", "reidentify"] = "read"
+
+
+class Authorizer:
+    """The access file and the grants. Threads share it."""
+
+    def __init__(self, access: Path, ledger: Ledger, keys: Keyring) -> None:
+        self._path, self._ledger, self._keys, self._lock = access, ledger, keys, Lock()
+        self._access: tuple[tuple[int, ...], AccessRules] | None = None
+        self._grants: tuple[int, Grants] | None = None
+
+    def access(self) -> AccessRules:
+        """What the file says now; once one was adopted, what was adopted last.
+
+        Raises PolicyError where it has faults or is gone, LedgerError: then nobody may anything.
+        """
+        from minimize.ledger.access import count_adoptions
+
+        stamp = (*_file_stamp(self._path), count_adoptions(self._ledger))
+        with self._lock:
+            if self._access is None or self._access[0] != stamp:
+                self._access = (stamp, access_in_force(load_access(self._path), self._ledger, self._keys))
+            return self._access[1]
+
+    def grants(self) -> Grants:
+        """What the ledger has of grants now. Raises LedgerError."""
+        from minimize.ledger.access import last_grant_act
+
+        newest = last_grant_act(self._ledger)
+        with self._lock:
+            if self._grants is None or self._grants[0] != newest:
+                self._grants = (newest, load_grants(self._ledger, self._keys))
+            return self._grants[1]
+
+    def decide(self, request: AuthorizationRequest, facts: OutputSnapshot, now: datetime) -> AccessDecision:
+        """The decision. Raises RefusedError (B004) where a column is not there."""
+        named = _decided_columns(request, facts)
+        wanted = AccessRequest(
+            request.dataset,
+            facts.columns(named),
+            request.purpose,
+            request.incident,
+            request.operation,
+            whole=request.columns is None,
+            purposes=facts.output_purposes,
+            by_tenant=facts.tenant is not None,
+        )
+        return decide_access(self.access(), self.grants(), request.account, wanted, now)
+
+
+def _decided_columns(request: AuthorizationRequest, facts: OutputSnapshot) -> list[str]:
+    """The columns that are decided about; the batch date is nobody's, and stands in the name of a folder."""
+    if request.columns is None:
+        return list(facts.schema.names)
+    named = [name for name in request.columns if name != DATE_COLUMN or not facts.by_date]
+    if not {*named} <= {*facts.schema.names}:
+        raise column_error("a column that is not there, or not open")
+    return named
+
+
+def _file_stamp(path: Path) -> tuple[int, ...]:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+RECHECK_INTERVAL: Final = timedelta(milliseconds=500)
+"""A decision that is older is made anew before another batch leaves."""
+
+
+class Reauthorization:
+    """One read's decision, and how it is made again."""
+
+    def __init__(self, first: AccessDecision, again: Callable[[datetime], AccessDecision | None], clock: Clock) -> None:
+        self._first, self._decide, self._clock = first, again, clock
+        self._checked_at = first.decided_at
+
+    def check(self) -> None:
+        """Raises RefusedError (B007) where it holds no longer, or would be another now."""
+        now = self._clock()
+        if not self._first.holds(now):
+            raise error_for(AUTHORIZATION_ENDED)
+        if now - self._checked_at < RECHECK_INTERVAL:
+            return
+        self._checked_at, decision = now, self._current_decision(now)
+        if decision is None or not decision.allowed or not self._first.has_same_effect(decision):
+            raise error_for(AUTHORIZATION_ENDED)
+
+    def _current_decision(self, now: datetime) -> AccessDecision | None:
+        """The decision of now; None where it is refused to be made: the token ended, or a column is gone."""
+        try:
+            return self._decide(now)
+        except RefusedError:
+            return None

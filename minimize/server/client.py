@@ -1,0 +1,248 @@
+"""Client of the data access service: `DatasetReader`, and `connect` over Arrow Flight."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Protocol, Self
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+
+from minimize.errors import ConfigurationError, MinimizeError
+from minimize.server.errors import UNAVAILABLE, decode_error, error_for
+from minimize.server.request import Filter, ReadRequest, ReidentifyRequest, read_request, reidentify_request
+from minimize.server.tls import LOOPBACK
+
+
+class Transport(Protocol):
+    """How a request gets to a door."""
+
+    def stream(self, ask: ReadRequest) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """The schema and the batches of a read. Raises MinimizeError, also from the batches."""
+        ...
+
+    def reidentify(self, reversal: ReidentifyRequest) -> pa.Table:
+        """Tokens with what they stand for. Raises MinimizeError."""
+        ...
+
+    def close(self) -> None:
+        """Lets go."""
+        ...
+
+
+class DatasetReader:
+    """Reads datasets through a door, as far as roles and grants let whoever asks.
+
+    Takes the way to the door, and the dataset that is meant where none is named.
+    """
+
+    def __init__(self, way: Transport, dataset: str | None = None) -> None:
+        self._transport, self._dataset = way, dataset
+
+    def read(
+        self,
+        dataset: str | None = None,
+        columns: Sequence[str] | None = None,
+        where: Filter = None,
+        purpose: str | None = None,
+        incident: str | None = None,
+        *,
+        mixed_keys: bool = False,
+    ) -> pa.Table:
+        """What may be seen of a dataset, as a table.
+
+        Takes the dataset (a pipeline's name for its records, or `pipeline/output`), columns (all that are open where none are
+        named), conditions on columns as they are seen (`{"model": ["A", "B"], "event_time": {">=": time}}`; all must hold), the
+        purpose, and the incident of a grant. Raises RefusedError with the reasons against it; ConfigurationError where the
+        request is not understood or the door is gone. What was read before an error is not given.
+        """
+        schema, batches = self._transport.stream(
+            self._read_request(dataset, columns, where, purpose, incident, mixed_keys)
+        )
+        return pa.Table.from_batches(map(decode_dictionaries, batches), decoded_schema(schema))
+
+    def batches(
+        self,
+        dataset: str | None = None,
+        columns: Sequence[str] | None = None,
+        where: Filter = None,
+        purpose: str | None = None,
+        incident: str | None = None,
+        *,
+        mixed_keys: bool = False,
+    ) -> Iterator[pa.RecordBatch]:
+        """The same in bounded batches, as they come; texts with few distinct values are dictionaries. An error ends them."""
+        return self._transport.stream(self._read_request(dataset, columns, where, purpose, incident, mixed_keys))[1]
+
+    def reidentify(
+        self,
+        dataset: str | None,
+        column: str,
+        tokens: Sequence[str],
+        *,
+        incident: str,
+        purpose: str | None = None,
+    ) -> pa.Table:
+        """What tokens of a tokenized column stand for: `token` and `value`, null where no row in the grant's scope has it.
+
+        Takes up to 256 tokens, and the incident that the grant names. Each value is counted and told to the audit log.
+        """
+        given = self._dataset_name(dataset), column, tuple(tokens), purpose, incident
+        return self._transport.reidentify(reidentify_request(*given))
+
+    def close(self) -> None:
+        """Lets go of the door."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _read_request(
+        self,
+        dataset: str | None,
+        columns: Sequence[str] | None,
+        where: Filter,
+        purpose: str | None,
+        incident: str | None,
+        mixed_keys: bool,
+    ) -> ReadRequest:
+        named = None if columns is None else tuple(columns)
+        return read_request(self._dataset_name(dataset), named, where, purpose, incident, mixed_keys)
+
+    def _dataset_name(self, dataset: str | None) -> str:
+        found = self._dataset if dataset is None else dataset
+        if found is None:
+            raise ConfigurationError("no dataset is named", hint="name a pipeline, or PIPELINE/OUTPUT")
+        return found
+
+
+def decode_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The same with texts that were dictionaries as they are everywhere else."""
+    schema = decoded_schema(batch.schema)
+    arrays = [array.cast(field.type) for array, field in zip(batch.columns, schema, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def decoded_schema(schema: pa.Schema) -> pa.Schema:
+    """The schema of such batches."""
+    return pa.schema([_decoded_field(field) for field in schema], schema.metadata)
+
+
+def _decoded_field(field: pa.Field) -> pa.Field:
+    return field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
+
+
+ENVIRONMENT_VARIABLE: Final = "MINIMIZE_TOKEN"
+URL_SCHEMES: Final = ("grpc+tls", "grpc")
+
+
+def connect(
+    url: str,
+    *,
+    token: str | None = None,
+    ca: str | os.PathLike[str] | None = None,
+    timeout: float | None = None,
+) -> DatasetReader:
+    """A door to read through: `connect("grpc+tls://door.example.com:8815", token=…).read("telemetry", purpose=…)`.
+
+    Takes the URL (`grpc+tls://`; `grpc://` on loopback alone, for there a token crosses no wire), the token that
+    `minimize access token` printed (else `MINIMIZE_TOKEN`), a PEM file of the certificates that are trusted (else the system's),
+    and how many seconds a request may take. Nothing is sent before something is read. Raises ConfigurationError.
+    """
+    given = token if token is not None else os.environ.get(ENVIRONMENT_VARIABLE)
+    if not given:
+        raise ConfigurationError(
+            "no token", hint=f"token=…, or {ENVIRONMENT_VARIABLE}; `minimize access token` makes one"
+        )
+    return DatasetReader(FlightTransport(_check_url(url), given, _root_certificates(ca), timeout))
+
+
+class FlightTransport:
+    """A way over the wire."""
+
+    def __init__(self, url: str, token: str, roots: bytes | None, timeout: float | None) -> None:
+        from pyarrow import flight
+
+        self._client = flight.FlightClient(url, tls_root_certs=roots)
+        headers = [(b"authorization", f"Bearer {token}".encode())]
+        self._options = flight.FlightCallOptions(timeout=timeout, headers=headers)
+
+    def stream(self, ask: ReadRequest) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """The schema and the batches of a read."""
+        reader = self._get(ask.as_json())
+        return _translate_errors(lambda: reader.schema), _stream_batches(reader)
+
+    def reidentify(self, reversal: ReidentifyRequest) -> pa.Table:
+        """Tokens with what they stand for."""
+        reader = self._get(reversal.as_json())
+        return _translate_errors(reader.read_all)
+
+    def close(self) -> None:
+        """Hangs up."""
+        self._client.close()
+
+    def _get(self, request: bytes) -> Any:
+        from pyarrow import flight
+
+        return _translate_errors(lambda: self._client.do_get(flight.Ticket(request), self._options))
+
+    def __repr__(self) -> str:
+        return "Remote()"
+
+
+def _stream_batches(reader: Any) -> Iterator[pa.RecordBatch]:
+    while True:
+        chunk = _translate_errors(lambda: _next_batch(reader))
+        if chunk is None:
+            return
+        if chunk.num_rows:
+            yield chunk
+
+
+def _next_batch(reader: Any) -> pa.RecordBatch | None:
+    try:
+        return reader.read_chunk().data
+    except StopIteration:
+        return None
+
+
+def _translate_errors(call: Any) -> Any:
+    """What a call gives; in place of Flight's errors, which repeat what they were sent, ours."""
+    try:
+        return call()
+    except pa.ArrowException as error:
+        ended: MinimizeError = decode_error(getattr(error, "extra_info", None))
+    except OSError:
+        ended = error_for(UNAVAILABLE)
+    raise ended
+
+
+def _check_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host or not port or parts.scheme not in URL_SCHEMES:
+        raise ConfigurationError("a door's URL is grpc+tls://HOST:PORT", hint="`minimize serve` prints it")
+    if parts.scheme == "grpc" and host not in LOOPBACK:
+        raise ConfigurationError("a token goes over TLS, or no farther than this machine", hint="grpc+tls://HOST:PORT")
+    return url
+
+
+def _root_certificates(ca: str | os.PathLike[str] | None) -> bytes | None:
+    if ca is None:
+        return None
+    try:
+        return Path(ca).read_bytes()
+    except OSError:
+        pass
+    raise ConfigurationError(f"the certificates {os.fspath(ca)} cannot be read", hint="name a PEM file")

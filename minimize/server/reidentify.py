@@ -1,0 +1,131 @@
+"""Re-identification: reverse tokens of a `tokenize`d column.
+
+A token alone does not tell its subject. It is searched in the rows that the grant opens, and reversed only if it is
+found there, with the key version and the `per` value of its row.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import pyarrow as pa
+
+from minimize.governance.access import AccessDecision
+from minimize.keys import Keyring
+from minimize.policy.fields import treatments_of
+from minimize.policy.model import Policy
+from minimize.server.errors import column_error
+from minimize.server.request import IN, FilterCondition, ReidentifyRequest
+from minimize.server.snapshot import FIELD_METADATA, OpenSnapshot
+from minimize.server.stream import viewed_batches
+from minimize.server.view import ReadView, bind_view
+from minimize.techniques import Context
+from minimize.techniques.tokenize import Tokenize
+
+KEY_METADATA: Final = b"minimize:key"
+SUBJECT_KEY: Final = "subject"
+VALUE_PURPOSE: Final = "door/value"
+ANSWER_SCHEMA: Final = pa.schema([pa.field("token", pa.string()), pa.field("value", pa.string())])
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizedColumn:
+    """How a column of one file was tokenized: its field, the technique, the key's version, and the column of its `per`."""
+
+    field: str
+    technique: Tokenize
+    version: int
+    per: str | None
+
+
+def reverse_tokens(
+    opened: OpenSnapshot, decision: AccessDecision, column: str, tokens: Sequence[str], keys: Keyring
+) -> dict[str, str]:
+    """By token what it stands for, of those that stand in rows in scope; others are left out.
+
+    Raises RefusedError (B004) where the column was not tokenized, or is shown in another form; KeyringError where a key version
+    is missing.
+    """
+    if decision.views.get(column):
+        raise column_error("a column that a view shows in another form cannot be turned back")
+    wanted = bind_view(
+        opened.snapshot, decision, (column,), (FilterCondition(column, IN, tuple(tokens)),), decision.decided_at
+    )
+    found: dict[str, str] = {}
+    for one, sealed in _tokenized_files(opened, column):
+        beside = wanted if sealed.per is None else _with_per_column(wanted, sealed.per)
+        for batch in viewed_batches(one, beside):
+            found |= _reverse_batch(batch, column, sealed, keys, wanted)
+    return {token: found[token] for token in tokens if token in found}
+
+
+def answer_table(tokens: Sequence[str], found: Mapping[str, str]) -> pa.Table:
+    """Each token with its value; null for one that was not found."""
+    return pa.table(
+        [pa.array(tokens, pa.string()), pa.array(map(found.get, tokens), pa.string())], schema=ANSWER_SCHEMA
+    )
+
+
+def value_digest(keys: Keyring, reversal: ReidentifyRequest, token: str) -> str:
+    """What the audit log calls a value: the same for the same token of the same column, and nothing else."""
+    version = keys.version_of(SUBJECT_KEY)
+    said = json.dumps([reversal.dataset, reversal.column, token]).encode()
+    return (
+        f"{SUBJECT_KEY}/{version}:{hmac.digest(keys.subkey(SUBJECT_KEY, VALUE_PURPOSE, version), said, 'sha256').hex()}"
+    )
+
+
+def _tokenized_files(opened: OpenSnapshot, column: str) -> Iterator[tuple[OpenSnapshot, TokenizedColumn]]:
+    """Each file that has the column, by itself, and how it was tokenized there."""
+    facts = opened.snapshot
+    for file, schema in zip(facts.files, facts.schemas, strict=True):
+        if column in schema.names:
+            sealed = _tokenized_column(schema, schema.field(column), facts.policies[file.path])
+            yield replace(opened, snapshot=replace(facts, files=(file,), schemas=(schema,))), sealed
+
+
+def _tokenized_column(schema: pa.Schema, column: pa.Field, policy: Policy) -> TokenizedColumn:
+    said = column.metadata or {}
+    key = said.get(FIELD_METADATA, b"").decode()
+    ways = (
+        []
+        if key not in policy.fields
+        else [way[-1] for way in treatments_of(policy.fields[key]) if not isinstance(way, str)]
+    )
+    tokenized = {way for way in ways if isinstance(way, Tokenize)}
+    technique = tokenized.pop() if len(tokenized) == 1 else None
+    if technique is None:
+        raise column_error("a column that was not tokenized cannot be turned back")
+    versions = dict(each.split("/") for each in said.get(KEY_METADATA, b"").decode().split(",") if each)
+    per = None if technique.per is None else _unchanged_column(schema, technique.per)
+    if technique.key not in versions or (technique.per is not None and per is None):
+        raise column_error("a column whose key or `per` the output does not tell cannot be turned back")
+    return TokenizedColumn(key, technique, int(versions[technique.key]), per)
+
+
+def _unchanged_column(schema: pa.Schema, key: str) -> str | None:
+    """The column of a field, where it stands as it came in."""
+    wanted = {FIELD_METADATA: key.encode(), b"minimize:technique": b"keep"}
+    return next((each.name for each in schema if wanted.items() <= (each.metadata or {}).items()), None)
+
+
+def _with_per_column(wanted: ReadView, per: str) -> ReadView:
+    """The same rows, with the column that their tokens are particular to: it stays here."""
+    field = wanted.released.field(per)
+    return replace(wanted, shown=(*wanted.shown, per), schema=wanted.schema.append(field))
+
+
+def _reverse_batch(
+    batch: pa.RecordBatch, column: str, sealed: TokenizedColumn, keys: Keyring, wanted: ReadView
+) -> dict[str, str]:
+    tokens = batch.column(column)
+    plain = tokens.cast(pa.string())
+    beside = {} if sealed.per is None else {sealed.technique.per or "": batch.column(sealed.per)}
+    context = Context(sealed.field, wanted.decided_at, keys, beside)
+    values = sealed.technique.detokenize(plain, context, sealed.version).values
+    pairs = zip(plain.to_pylist(), values.to_pylist(), strict=True)
+    return {token: value for token, value in pairs if token is not None and value is not None}

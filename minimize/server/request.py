@@ -1,0 +1,320 @@
+"""Requests to the data access service: names, filter conditions, and read and re-identification requests as JSON.
+
+JSON is parsed strictly. An unknown key, a repeated key or a value of another type is an error, and no error repeats
+the request. A filter is a list of conditions on single columns, all of which must hold. It is data, and nothing is
+evaluated.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final, NoReturn
+
+from minimize.errors import MinimizeError
+from minimize.server.errors import malformed_error
+
+RECORDS_OUTPUT: Final = "records"
+LONGEST_NAME: Final = 256
+_DATASET_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,127}(?:/[A-Za-z_][A-Za-z0-9_-]{0,127})?")
+_NAME: Final = re.compile(r"[^\x00-\x1f\x7f]{1,256}")
+
+
+def is_dataset_name(text: str) -> bool:
+    """Whether a text can name a dataset.
+
+    >>> is_dataset_name("telemetry/records"), is_dataset_name("../telemetry"), is_dataset_name("telemetry/../x")
+    (True, False, False)
+    """
+    return bool(_DATASET_NAME.fullmatch(text))
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can name anything else: one line, not too long."""
+    return bool(_NAME.fullmatch(text))
+
+
+def split_dataset(dataset: str) -> tuple[str, str]:
+    """The pipeline and the output that a dataset's name means.
+
+    >>> split_dataset("telemetry")
+    ('telemetry', 'records')
+    """
+    pipeline, _, output = dataset.partition("/")
+    return pipeline, output or RECORDS_OUTPUT
+
+
+EQUAL: Final = "=="
+IN: Final = "in"
+NULL: Final = "null"
+ORDERED: Final = ("<", "<=", ">", ">=")
+OPERATORS: Final = (EQUAL, "!=", *ORDERED, IN)
+MOST_CONDITIONS: Final = 64
+"""Conditions in one filter."""
+MOST_VALUES: Final = 1000
+"""Values of one condition."""
+JsonScalar = str | int | float | bool
+Filter = Mapping[str, Any] | Sequence[Sequence[Any]] | None
+"""`{column: value, column: [value, …], column: {">=": value}}`, or the same as `(column, operator, value)`."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilterCondition:
+    """A column, an operator, and values as JSON has them; a null is asked for by `null` and no value."""
+
+    column: str
+    operator: str
+    values: tuple[JsonScalar, ...] = field(default=(), repr=False)
+
+    @property
+    def audit_text(self) -> str:
+        """What the audit log is told of it: never a value."""
+        return f"{self.column} {self.operator}"
+
+    def as_json(self) -> list[Any]:
+        """The condition as a request has it."""
+        if self.operator == NULL:
+            return [self.column, EQUAL, None]
+        return [self.column, self.operator, list(self.values) if self.operator == IN else self.values[0]]
+
+
+def parse_filter(where: Filter) -> tuple[FilterCondition, ...]:
+    """The conditions of a filter. Raises ConfigurationError for what is none, without saying what was asked.
+
+    >>> [each.audit_text for each in parse_filter({"model": ["A", "B"], "hour": {">=": 7, "<": 9}})]
+    ['model in', 'hour >=', 'hour <']
+    """
+    if where is None:
+        return ()
+    found = _conditions_of_mapping(where) if isinstance(where, Mapping) else _conditions_of_list(where)
+    if len(found) > MOST_CONDITIONS:
+        raise malformed_error(f"a filter has at most {MOST_CONDITIONS} conditions")
+    return tuple(_parse_condition(*each) for each in found)
+
+
+def _conditions_of_mapping(where: Mapping[str, Any]) -> list[tuple[Any, Any, Any]]:
+    found: list[tuple[Any, Any, Any]] = []
+    for column, said in where.items():
+        if isinstance(said, Mapping):
+            found += [(column, operator, value) for operator, value in said.items()]
+        else:
+            found.append((column, IN if isinstance(said, list | tuple | set | frozenset) else EQUAL, said))
+    return found
+
+
+def _conditions_of_list(where: Any) -> list[tuple[Any, Any, Any]]:
+    if not isinstance(where, list | tuple) or not all(
+        isinstance(each, list | tuple) and len(each) == 3 for each in where
+    ):
+        raise malformed_error("a filter is {column: value}, or a list of [column, operator, value]")
+    return [(each[0], each[1], each[2]) for each in where]
+
+
+def _parse_condition(column: Any, operator: Any, value: Any) -> FilterCondition:
+    if not isinstance(column, str) or not is_name(column):
+        raise malformed_error("a condition names a column")
+    if operator not in OPERATORS:
+        raise malformed_error(f"a condition has one of these operators: {', '.join(OPERATORS)}")
+    if value is None and operator == EQUAL:
+        return FilterCondition(column, NULL)
+    several = operator == IN
+    if several != isinstance(value, list | tuple | set | frozenset):
+        raise malformed_error("`in` takes a list of values, every other operator one value")
+    values = [*value] if several else [value]
+    if len(values) > MOST_VALUES:
+        raise malformed_error(f"a condition has at most {MOST_VALUES:,} values")
+    return FilterCondition(column, operator, tuple(map(_json_value, values)))
+
+
+def _json_value(value: Any) -> JsonScalar:
+    """A value as JSON has it; what it stands for is told by the type of its column."""
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise malformed_error("a value that is no number")
+    if isinstance(value, str | int | float):
+        return value
+    raise malformed_error("a value is text, a number, true or false, a time or a date")
+
+
+LARGEST_REQUEST: Final = 1 << 20
+"""Bytes of a request."""
+MOST_COLUMNS: Final = 1000
+MOST_TOKENS: Final = 256
+"""Tokens that are turned back at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRequest:
+    """A dataset to read.
+
+    columns     these, in this order; None for all that is open
+    where       conditions, on columns as whoever asks sees them
+    mixed_keys  whether pseudonyms of two versions of a key may stand in one column
+    """
+
+    dataset: str
+    columns: tuple[str, ...] | None = None
+    where: tuple[FilterCondition, ...] = ()
+    purpose: str | None = None
+    incident: str | None = None
+    mixed_keys: bool = False
+
+    @property
+    def named_columns(self) -> tuple[str, ...] | None:
+        """Every column that is named, to be shown or to choose rows by; None where all are wanted."""
+        if self.columns is None:
+            return None
+        return tuple(dict.fromkeys((*self.columns, *(each.column for each in self.where))))
+
+    def as_json(self) -> bytes:
+        """The request: the command of a descriptor, or a ticket."""
+        body: dict[str, Any] = {"read": self.dataset}
+        if self.columns is not None:
+            body["columns"] = list(self.columns)
+        if self.where:
+            body["where"] = [each.as_json() for each in self.where]
+        return _encode_request(body, self.purpose, self.incident, {"mixed_keys": True} if self.mixed_keys else {})
+
+
+@dataclass(frozen=True, slots=True)
+class ReidentifyRequest:
+    """Tokens of one column to turn back into what they stand for, for an incident."""
+
+    dataset: str
+    column: str
+    tokens: tuple[str, ...] = field(repr=False)
+    purpose: str | None = None
+    incident: str | None = None
+
+    def as_json(self) -> bytes:
+        """The request."""
+        body = {"reidentify": self.dataset, "column": self.column, "tokens": list(self.tokens)}
+        return _encode_request(body, self.purpose, self.incident, {})
+
+
+def parse_request(content: bytes) -> ReadRequest | ReidentifyRequest:
+    """What a request asks for. Raises ConfigurationError (B002), which repeats nothing of it."""
+    body = _parse_object(content)
+    if "read" in body:
+        return _parse_read(body)
+    if "reidentify" in body:
+        return _parse_reidentify(body)
+    raise malformed_error("a request says `read` or `reidentify`, and the name of a dataset")
+
+
+def read_request(
+    dataset: str,
+    columns: Sequence[str] | None = None,
+    where: Any = None,
+    purpose: str | None = None,
+    incident: str | None = None,
+    mixed_keys: bool = False,
+) -> ReadRequest:
+    """A read, checked. Raises ConfigurationError (B002)."""
+    named = None if columns is None else _check_names(columns, "columns", MOST_COLUMNS)
+    found = parse_filter(where)
+    if not isinstance(mixed_keys, bool):
+        raise malformed_error("`mixed_keys` is true or false")
+    return ReadRequest(
+        _check_dataset(dataset),
+        named,
+        found,
+        _check_name(purpose, "purpose"),
+        _check_name(incident, "incident"),
+        mixed_keys,
+    )
+
+
+def reidentify_request(
+    dataset: str, column: str, tokens: Sequence[str], purpose: str | None = None, incident: str | None = None
+) -> ReidentifyRequest:
+    """Tokens to turn back, checked. Raises ConfigurationError (B002)."""
+    name = _check_name(column, "column")
+    if name is None:
+        raise malformed_error("`column` names one column")
+    several = _check_names(tokens, "tokens", MOST_TOKENS, longest=1 << 16)
+    return ReidentifyRequest(
+        _check_dataset(dataset), name, several, _check_name(purpose, "purpose"), _check_name(incident, "incident")
+    )
+
+
+def _parse_read(body: dict[str, Any]) -> ReadRequest:
+    _check_keys(body, ("read", "columns", "where", "purpose", "incident", "mixed_keys"))
+    given = {name: value for name, value in body.items() if name != "read"}
+    return read_request(body["read"], **given)
+
+
+def _parse_reidentify(body: dict[str, Any]) -> ReidentifyRequest:
+    _check_keys(body, ("reidentify", "column", "tokens", "purpose", "incident"))
+    given = {"column": None, "tokens": None, **body}
+    return reidentify_request(given.pop("reidentify"), **given)
+
+
+def _parse_object(content: bytes) -> dict[str, Any]:
+    found = None
+    if len(content) <= LARGEST_REQUEST:
+        try:
+            found = json.loads(
+                content.decode("utf-8"), object_pairs_hook=_reject_repeated_keys, parse_constant=_reject_constant
+            )
+        except (ValueError, RecursionError, MinimizeError):
+            found = None
+    if not isinstance(found, dict):
+        raise malformed_error(
+            f"a request is one JSON object in UTF-8, at most {LARGEST_REQUEST:,} bytes, each name once"
+        )
+    return found
+
+
+def _reject_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise ValueError("a name stands twice")
+    return dict(pairs)
+
+
+def _reject_constant(_: str) -> NoReturn:
+    raise ValueError("this is no JSON")
+
+
+def _check_keys(body: dict[str, Any], names: tuple[str, ...]) -> None:
+    if not body.keys() <= set(names):
+        raise malformed_error(f"a request that says `{names[0]}` may say {', '.join(names[1:])}, and nothing else")
+
+
+def _check_dataset(name: Any) -> str:
+    if not isinstance(name, str) or not is_dataset_name(name):
+        raise malformed_error("a dataset is a pipeline's name, or PIPELINE/OUTPUT")
+    return name
+
+
+def _check_name(text: Any, name: str) -> str | None:
+    if text is None or (isinstance(text, str) and is_name(text)):
+        return text
+    raise malformed_error(f"`{name}` is a text of one line")
+
+
+def _check_names(texts: Any, name: str, most: int, longest: int | None = None) -> tuple[str, ...]:
+    is_list = isinstance(texts, list | tuple) and 0 < len(texts) <= most
+    if not is_list or not all(isinstance(each, str) for each in texts):
+        raise malformed_error(f"`{name}` is a list of 1 to {most} texts")
+    if not all(len(each) <= longest if longest else is_name(each) for each in texts):
+        raise malformed_error(f"`{name}` has a text that is too long, or of more than one line")
+    if len(set(texts)) < len(texts):
+        raise malformed_error(f"`{name}` names something twice")
+    return tuple(texts)
+
+
+def _encode_request(body: dict[str, Any], purpose: str | None, incident: str | None, more: dict[str, Any]) -> bytes:
+    given = {"purpose": purpose, "incident": incident}
+    return json.dumps({**body, **{name: text for name, text in given.items() if text is not None}, **more}).encode()

@@ -1,0 +1,330 @@
+"""Arrow Flight server: handlers, the bearer token of each call, startup with certificate and datasets, shutdown.
+
+Every call is authenticated before it is read, and every error that a client sees is one of `errors.py`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+import signal
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import BoundedSemaphore
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import pyarrow as pa
+from pyarrow import flight
+
+from minimize.errors import ConfigurationError, MinimizeError, RefusedError, call_redacted
+from minimize.keys import Keyring
+from minimize.ledger import find_ledger
+from minimize.server.api_tokens import TokenBearer, authenticate
+from minimize.server.authorizer import Caller, Clock
+from minimize.server.errors import (
+    INTERNAL_ERROR,
+    NOT_AUTHENTICATED,
+    TOO_MANY_READS,
+    decode_error,
+    encode_error,
+    error_for,
+    malformed_error,
+)
+from minimize.server.request import ReadRequest, ReidentifyRequest, parse_request
+from minimize.server.service import (
+    DataAccessService,
+    ResponseStream,
+    find_datasets,
+    required_keyring,
+    server_access_file,
+    utc_now,
+)
+from minimize.server.tls import check_insecure, load_certificate
+from minimize.stores import LocationLike, local_path
+
+if TYPE_CHECKING:
+    from minimize.ledger.ledger import Ledger
+
+T = TypeVar("T")
+log = logging.getLogger("minimize")
+BEARER_MIDDLEWARE: Final = "who"
+MOST_READERS: Final = 16
+"""Reads that go on at once."""
+LONGEST_WAIT_S: Final = 60.0
+"""How long others wait for their turn."""
+
+
+@dataclass(frozen=True)
+class ServerContext:
+    """What a server serves with."""
+
+    service: DataAccessService
+    ledger: Ledger
+    keys: Keyring
+    clock: Clock
+    readers: int = MOST_READERS
+    wait_s: float = LONGEST_WAIT_S
+
+
+class FlightHandlers:
+    """What a client may call, and that nothing else can be."""
+
+    serving: ServerContext
+    turns: BoundedSemaphore
+
+    def do_get(self, context: Any, ticket: Any) -> Any:
+        """A read, or tokens turned back."""
+        return _with_flight_errors(lambda: self._get(_caller(context), ticket.ticket))
+
+    def get_flight_info(self, context: Any, descriptor: Any) -> Any:
+        """Where a command is answered: here, and it is its own ticket. What it gives is decided when it is read."""
+        return _with_flight_errors(lambda: self._info(_caller(context), descriptor))
+
+    def list_actions(self, context: Any) -> Any:
+        """There are none."""
+        return _with_flight_errors(lambda: list[Any]())
+
+    def list_flights(self, context: Any, criteria: Any) -> Any:
+        """Nothing is listed."""
+        return _with_flight_errors(lambda: self._refuse(context))
+
+    def get_schema(self, context: Any, descriptor: Any) -> Any:
+        """A schema comes with what is read: here is none. (Flight sends the trace of whatever is raised here.)"""
+        return flight.SchemaResult(pa.schema([]))
+
+    def do_put(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> Any:
+        """Nothing is written through the door."""
+        return _with_flight_errors(lambda: self._refuse(context))
+
+    def do_exchange(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> Any:
+        """Nor exchanged."""
+        return _with_flight_errors(lambda: self._refuse(context))
+
+    def do_action(self, context: Any, action: Any) -> Any:
+        """Nor done."""
+        return _with_flight_errors(lambda: self._refuse(context))
+
+    def _get(self, caller: Caller, request: bytes) -> Any:
+        ask = self._parse(caller, request)
+        with self._turn() as turn:
+            if not isinstance(ask, ReadRequest):
+                return flight.RecordBatchStream(self.serving.service.reidentify(caller, ask))
+            stream = self.serving.service.read(caller, ask)
+            leaving = _flight_batches(stream, turn.pop_all())
+            next(leaving)
+            return flight.GeneratorStream(stream.schema, leaving)
+
+    def _info(self, caller: Caller, descriptor: Any) -> Any:
+        command = descriptor.command or b""
+        self._parse(caller, command)
+        endpoint = flight.FlightEndpoint(flight.Ticket(command), [])
+        return flight.FlightInfo(pa.schema([]), descriptor, [endpoint], -1, -1)
+
+    def _parse(self, caller: Caller, request: bytes) -> ReadRequest | ReidentifyRequest:
+        """What is asked for. What is not understood is told to the audit log, too."""
+        try:
+            return parse_request(request)
+        except MinimizeError as error:
+            wrong = error
+        self.serving.service.refuse(caller, wrong)
+        raise wrong
+
+    def _turn(self) -> ExitStack:
+        """A turn to read, given back when the stack is closed. Raises ConfigurationError (B008)."""
+        if not self.turns.acquire(timeout=self.serving.wait_s):
+            raise error_for(TOO_MANY_READS)
+        turn = ExitStack()
+        turn.callback(self.turns.release)
+        return turn
+
+    def _refuse(self, context: Any) -> Any:
+        wrong = malformed_error("a door is read from, with do_get, and does nothing else")
+        self.serving.service.refuse(_caller(context), wrong)
+        raise wrong
+
+
+def flight_server(location: str, serving: ServerContext, certificates: Sequence[tuple[bytes, bytes]] = ()) -> Any:
+    """A server that listens, and answers from now on; `serve()` waits until it is shut down.
+
+    Takes `grpc+tls://HOST:PORT` with a certificate and its key, or `grpc://HOST:PORT`; port 0 is any that is free.
+    Raises ConfigurationError where it cannot listen there.
+    """
+    said_of = {"serving": serving, "turns": BoundedSemaphore(serving.readers)}
+    kind = type("DoorServer", (FlightHandlers, flight.FlightServerBase), said_of)
+    middleware = {BEARER_MIDDLEWARE: _middleware_factory(serving)}
+    try:
+        return kind(location, tls_certificates=[*certificates] or None, middleware=middleware)
+    except (pa.ArrowException, OSError):
+        pass
+    raise ConfigurationError(f"nothing can listen at {location}", hint="another port, or another certificate")
+
+
+def _middleware_factory(serving: ServerContext) -> Any:
+    """Looks at the token of every call, before anything of the call is looked at."""
+    known = type("Known", (flight.ServerMiddleware,), {})
+
+    def start_call(_: Any, info: Any, headers: Mapping[str, Sequence[str | bytes]]) -> Any:
+        found = known()
+        found.bearer = _with_flight_errors(lambda: _authenticate_call(serving, headers))
+        return found
+
+    return type("Who", (flight.ServerMiddlewareFactory,), {"start_call": start_call})()
+
+
+def _authenticate_call(serving: ServerContext, headers: Mapping[str, Sequence[str | bytes]]) -> TokenBearer:
+    given = [each for name, several in headers.items() if name.lower() == "authorization" for each in several]
+    text = given[0] if len(given) == 1 and isinstance(given[0], str) else ""
+    scheme, _, token = text.partition(" ")
+    return authenticate(serving.ledger, serving.keys, token if scheme == "Bearer" else "", serving.clock())
+
+
+def _caller(context: Any) -> Caller:
+    bearer = context.get_middleware(BEARER_MIDDLEWARE).bearer
+    return Caller(bearer.user, bearer.token, str(context.peer()))
+
+
+def _flight_batches(stream: ResponseStream, turn: ExitStack) -> Generator[Any]:
+    """What is sent: each batch by itself, so that dictionaries go with it. Begun by the first `next`, which gives nothing."""
+    ended: Exception | None = None
+    with turn, closing(stream):
+        yield None
+        try:
+            for batch in stream.batches:
+                yield flight.RecordBatchStream(pa.Table.from_batches([batch]))
+        except MinimizeError as error:
+            ended = _flight_error(error)
+    if ended is not None:
+        raise ended
+
+
+def _with_flight_errors(work: Callable[[], T]) -> T:
+    """What the work gives. Flight sends the trace of an error that is not its own: here is none but its own."""
+    try:
+        return call_redacted(work)
+    except MinimizeError as error:
+        ended = _flight_error(error)
+    raise ended
+
+
+def _flight_error(error: MinimizeError) -> Exception:
+    """What a client is told of an error, as Flight sends it; what went wrong inside stays here, in the log."""
+    body = encode_error(error)
+    sent = decode_error(body)
+    if sent.code == INTERNAL_ERROR:
+        log.error(error.message, extra={"code": INTERNAL_ERROR, "data": {"code": error.code, "hint": error.hint}})
+    kind = _FLIGHT_ERRORS.get(
+        sent.code, flight.FlightUnauthorizedError if isinstance(sent, RefusedError) else flight.FlightServerError
+    )
+    made: Exception = kind(f"{sent.code}: {sent.message}", body)
+    return made
+
+
+_FLIGHT_ERRORS: Final = {
+    NOT_AUTHENTICATED: flight.FlightUnauthenticatedError,
+    TOO_MANY_READS: flight.FlightUnavailableError,
+    INTERNAL_ERROR: flight.FlightInternalError,
+}
+
+
+PathLike = str | os.PathLike[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ListenOptions:
+    """Where a server listens: TLS with a certificate and its key, or loopback where somebody says that it may do without."""
+
+    host: str = "127.0.0.1"
+    port: int = 8815
+    certificate: PathLike | None = None
+    key: PathLike | None = None
+    insecure: bool = False
+
+    def certificates(self) -> list[tuple[bytes, bytes]]:
+        """The certificate and its key; none without TLS. Raises ConfigurationError."""
+        if self.certificate is None and self.key is None:
+            check_insecure(self.host, self.insecure)
+            return []
+        if self.certificate is None or self.key is None:
+            raise ConfigurationError("a certificate goes with its key", hint="--cert FILE --key FILE")
+        return [load_certificate(self.certificate, self.key)]
+
+    def url(self, port: int, tls: bool) -> str:
+        """The URL of the server."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'grpc+tls' if tls else 'grpc'}://{host}:{port}"
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """A server that answers, its URL, the names of its datasets, and how many reads were left without an end before it."""
+
+    server: Any
+    url: str
+    datasets: tuple[str, ...]
+    lost_reads: int
+
+
+@contextmanager
+def running_server(
+    places: Sequence[LocationLike],
+    listening: ListenOptions,
+    *,
+    keys: PathLike | None = None,
+    access: PathLike | None = None,
+    ledger: PathLike | None = None,
+    readers: int = MOST_READERS,
+) -> Iterator[RunningServer]:
+    """A server over output folders and pipelines, shut down at the end of the block, once reads that go on have ended.
+
+    Everything is checked before it listens: certificate, keys, access file, ledger, datasets. Raises ConfigurationError,
+    PolicyError, KeyringError, LedgerError, OutputError.
+    """
+    from minimize.ledger.ledger import open_ledger
+
+    pairs, datasets = listening.certificates(), find_datasets(places)
+    start, output = local_path(places[0]), next(iter(datasets.values()))
+    ring, rules = required_keyring(keys, start), server_access_file(access, start)
+    _raise_file_limit()
+    with open_ledger(find_ledger(ledger, start=start, output=output), create=True) as book:
+        door = DataAccessService(datasets, rules, book, ring, utc_now)
+        door.check()
+        lost = door.end_lost_reads()
+        server = flight_server(
+            listening.url(listening.port, bool(pairs)), ServerContext(door, book, ring, utc_now, readers), pairs
+        )
+        try:
+            yield RunningServer(server, listening.url(server.port, bool(pairs)), tuple(sorted(datasets)), lost)
+        finally:
+            server.shutdown()
+
+
+class StopSignals:
+    """Waits for SIGINT or SIGTERM, which count from when it is made. Only the main thread may make it and wait.
+
+    The queue is reentrant: the handler may run while the main thread waits in `get`. With `threading.Event` it could wait for
+    a lock that the interrupted main thread held, and the server did not stop. The main thread wakes every half second, because
+    the system may deliver a signal to a thread of gRPC: it then interrupts nothing, and its handler runs when the main thread
+    does next.
+    """
+
+    def __init__(self) -> None:
+        self._received: SimpleQueue[int] = SimpleQueue()
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, lambda number, _: self._received.put(number))
+
+    def wait(self) -> None:
+        """Returns when one has come."""
+        while True:
+            with suppress(Empty):
+                self._received.get(timeout=0.5)
+                return
+
+
+def _raise_file_limit() -> None:
+    """As many files as the system lets a process have open: they are held while they are read."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

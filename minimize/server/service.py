@@ -1,0 +1,285 @@
+"""Data access service of one process that holds the keys: datasets by name, reads and re-identifications, and `open`.
+
+A dataset name is looked up in a table and never becomes a path. Every request is audited, also one that is refused.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import pyarrow as pa
+
+from minimize.errors import ConfigurationError, KeyringError, MinimizeError, OutputError, call_redacted
+from minimize.governance.access import AccessDecision, UserAccount, find_access_file
+from minimize.keys import Keyring, find_keyring, find_kms
+from minimize.ledger import AuditEvent, current_actor, find_ledger
+from minimize.output.folder import read_receipts
+from minimize.runs.resolve import pipeline_from
+from minimize.server.api_tokens import may_continue
+from minimize.server.authorizer import (
+    AuthorizationRequest,
+    Authorizer,
+    Caller,
+    Clock,
+    Reauthorization,
+    read_event,
+    refused_event,
+    reidentify_event,
+)
+from minimize.server.client import DatasetReader
+from minimize.server.errors import NOT_AUTHORIZED, UNKNOWN_DATASET, authorization_error, error_for
+from minimize.server.reidentify import answer_table, reverse_tokens, value_digest
+from minimize.server.request import FilterCondition, ReadRequest, ReidentifyRequest, split_dataset
+from minimize.server.snapshot import OpenSnapshot, OutputSnapshot, SnapshotCache
+from minimize.server.stream import ReadStream, check_joinable
+from minimize.server.view import bind_view
+from minimize.stores import Location, LocationLike, local_path, parse_output_location
+
+if TYPE_CHECKING:
+    from minimize.ledger.ledger import Ledger
+
+PIPELINE_FILE = "pipeline.yaml"
+
+
+def find_datasets(places: Iterable[LocationLike]) -> dict[str, Location]:
+    """The datasets of output folders and pipelines, by name.
+
+    Raises ConfigurationError where two have one name, or none is named; OutputError where nothing was published.
+    """
+    found: dict[str, Location] = {}
+    for each in places:
+        name, output = _dataset_at(each)
+        if found.setdefault(name, output) != output:
+            raise ConfigurationError(f"two outputs are of the pipeline {name}", hint="a door opens one of a name")
+    if not found:
+        raise ConfigurationError("no dataset is named", hint="name pipelines or output folders")
+    return found
+
+
+def _dataset_at(place: LocationLike) -> tuple[str, Location]:
+    if isinstance(place, str | os.PathLike):
+        path = Path(os.fspath(place))
+        if path.suffix in (".yaml", ".yml") or (path / PIPELINE_FILE).is_file():
+            pipeline = pipeline_from(path)
+            return pipeline.pipeline, parse_output_location(pipeline.target())
+    output = parse_output_location(place)
+    return publishing_pipeline(output), output
+
+
+def publishing_pipeline(output: Location) -> str:
+    """The pipeline that published last. Raises OutputError where none did."""
+    said = read_receipts(output)
+    if not said:
+        raise OutputError("nothing was published here", hint="name a pipeline, or the folder that holds `runs`")
+    return said[-1].pipeline
+
+
+Datasets = Mapping[str, Location]
+"""By name."""
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseStream:
+    """What leaves: its schema, and its batches, the first of them without rows; closed where it is not read to its end."""
+
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+    source: Generator[pa.RecordBatch]
+
+    def close(self) -> None:
+        """Ends the read."""
+        self.source.close()
+
+
+class DataAccessService:
+    """Datasets, and who may read them. Threads share it."""
+
+    def __init__(
+        self, datasets: Mapping[str, Location], access: Path, ledger: Ledger, keys: Keyring, clock: Clock
+    ) -> None:
+        self._datasets, self._ledger, self._keys, self._clock = dict(datasets), ledger, keys, clock
+        self._authorizer, self._outputs = Authorizer(access, ledger, keys), SnapshotCache(find_kms(keys))
+
+    @property
+    def pinned_count(self) -> int:
+        """How many files are held open for reads that go on."""
+        return self._outputs.pinned_count
+
+    def check(self) -> None:
+        """Raises PolicyError where the access file has faults, LedgerError where grants in the ledger are not ours."""
+        self._authorizer.access()
+        self._authorizer.grants()
+
+    def end_lost_reads(self) -> int:
+        """Tells the audit log of reads that a process which is gone left without an end; gives how many. Raises LedgerError."""
+        from minimize.ledger.server_access import end_lost_reads
+
+        return end_lost_reads(self._ledger, self._clock(), self._keys)
+
+    def read(self, caller: Caller, ask: ReadRequest) -> ResponseStream:
+        """What an account may see of what it asks for; the read is begun with this.
+
+        Raises RefusedError and ConfigurationError with a code of the door (B…), once the audit log was told; and what goes wrong
+        inside.
+        """
+        request = AuthorizationRequest(
+            UserAccount(caller.user), ask.dataset, ask.named_columns, ask.purpose, ask.incident
+        )
+        return self._audited(caller, request, lambda: self._start_read(caller, ask, request))
+
+    def reidentify(self, caller: Caller, reversal: ReidentifyRequest) -> pa.Table:
+        """What tokens of a column stand for, in the order in which they were asked; null for one that stands in no row in scope.
+
+        Every value is told to the audit log before it leaves. Raises as `read` does.
+        """
+        given = UserAccount(caller.user), reversal.dataset, (reversal.column,), reversal.purpose, reversal.incident
+        request = AuthorizationRequest(*given, operation="reidentify")
+        return self._audited(caller, request, lambda: self._reverse_tokens(caller, reversal, request))
+
+    def refuse(self, caller: Caller, error: MinimizeError) -> None:
+        """Tells the audit log of a request that was not understood."""
+        self._record_event(refused_event(caller, "-", self._clock(), error.code, "dataset/read"))
+
+    def _start_read(self, caller: Caller, ask: ReadRequest, request: AuthorizationRequest) -> ResponseStream:
+        with ExitStack() as stack:
+            opened = self._open_snapshot(stack, ask.dataset)
+            decision = self._authorize(caller, request, opened.snapshot, ask.where)
+            seen = bind_view(opened.snapshot, decision, ask.columns, ask.where, decision.decided_at)
+            if not ask.mixed_keys:
+                check_joinable(opened.snapshot, seen)
+            standing = self._reauthorization(caller, request, decision, opened.snapshot)
+            flow = ReadStream(caller, ask, decision, seen, standing, self._ledger, self._keys, self._clock)
+            batches = flow.batches(opened, stack.pop_all())
+        return ResponseStream(seen.schema, chain([next(batches)], batches), batches)
+
+    def _reverse_tokens(self, caller: Caller, reversal: ReidentifyRequest, request: AuthorizationRequest) -> pa.Table:
+        with ExitStack() as stack:
+            opened = self._open_snapshot(stack, reversal.dataset)
+            decision = self._authorize(caller, request, opened.snapshot, ())
+            found = reverse_tokens(opened, decision, reversal.column, reversal.tokens, self._keys)
+        digests = [value_digest(self._keys, reversal, token) for token in found]
+        self._record_event(reidentify_event(caller, decision, self._clock(), len(reversal.tokens), digests))
+        return answer_table(reversal.tokens, found)
+
+    def _open_snapshot(self, stack: ExitStack, dataset: str) -> OpenSnapshot:
+        pipeline, output = split_dataset(dataset)
+        if pipeline not in self._datasets:
+            raise error_for(UNKNOWN_DATASET)
+        return stack.enter_context(self._outputs.open_snapshot(self._datasets[pipeline], output))
+
+    def _authorize(
+        self, caller: Caller, request: AuthorizationRequest, facts: OutputSnapshot, where: Sequence[FilterCondition]
+    ) -> AccessDecision:
+        """The decision, which lets it through. What does not is told with all that it says."""
+        decision = self._authorizer.decide(request, facts, self._clock())
+        if not decision.allowed:
+            self._record_event(read_event(caller, decision, where, decision.decided_at))
+            raise authorization_error(decision.reasons)
+        return decision
+
+    def _reauthorization(
+        self, caller: Caller, request: AuthorizationRequest, decision: AccessDecision, facts: OutputSnapshot
+    ) -> Reauthorization:
+        def again(now: datetime) -> AccessDecision | None:
+            if caller.token is not None and not may_continue(self._ledger, caller.token, now):
+                return None
+            return self._authorizer.decide(request, facts, now)
+
+        return Reauthorization(decision, again, self._clock)
+
+    def _audited(self, caller: Caller, request: AuthorizationRequest, work: Callable[[], T]) -> T:
+        """What the work gives. What it raises is told, unless its decision was."""
+        try:
+            return call_redacted(work)
+        except MinimizeError as error:
+            ended = error
+        if ended.code != NOT_AUTHORIZED:
+            operation = f"dataset/{request.operation}"
+            self._record_event(refused_event(caller, request.dataset, self._clock(), ended.code, operation))
+        raise ended
+
+    def _record_event(self, event: AuditEvent) -> None:
+        from minimize.ledger.server_access import record_read_event
+
+        record_read_event(self._ledger, event, self._keys)
+
+
+PathLike = str | os.PathLike[str]
+
+
+def open(
+    path: LocationLike,
+    *,
+    keys: Keyring | PathLike | None = None,
+    access: PathLike | None = None,
+    ledger: PathLike | None = None,
+    user: str | None = None,
+    clock: Clock | None = None,
+) -> DatasetReader:
+    """A dataset to read in this process, with the same decision, views and audit as through a server.
+
+    Takes an output folder or a pipeline, the keyring, the access file and the ledger (each found where it is not given), and the
+    account that reads (else `MINIMIZE_ACTOR`, else the system's user): a process that holds the keys is taken at its word. Close
+    it, or use it in a `with`. Raises ConfigurationError, PolicyError, KeyringError, LedgerError.
+    """
+    from minimize.ledger.ledger import open_ledger
+
+    datasets = find_datasets([path])
+    start = local_path(path)
+    ring, rules = required_keyring(keys, start), server_access_file(access, start)
+    (name, output), *_ = datasets.items()
+    book = open_ledger(find_ledger(ledger, start=start, output=output), create=True)
+    door = DataAccessService(datasets, rules, book, ring, clock or utc_now)
+    door.end_lost_reads()
+    return DatasetReader(LocalTransport(door, Caller(user or current_actor().user or ""), book), name)
+
+
+class LocalTransport:
+    """A way that leaves no process."""
+
+    def __init__(self, door: DataAccessService, caller: Caller, ledger: Ledger) -> None:
+        self._service, self._caller, self._ledger = door, caller, ledger
+
+    def stream(self, ask: ReadRequest) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """The schema and the batches of a read."""
+        found = self._service.read(self._caller, ask)
+        return found.schema, (batch for batch in found.batches if batch.num_rows)
+
+    def reidentify(self, reversal: ReidentifyRequest) -> pa.Table:
+        """Tokens with what they stand for."""
+        return self._service.reidentify(self._caller, reversal)
+
+    def close(self) -> None:
+        """Closes the ledger."""
+        self._ledger.close()
+
+
+def utc_now() -> datetime:
+    """What time it is."""
+    return datetime.now(UTC)
+
+
+def required_keyring(keys: Keyring | PathLike | None, start: Path | None) -> Keyring:
+    """The keyring. Raises KeyringError."""
+    found = find_keyring(keys, start)
+    if found is None:
+        raise KeyringError("a door holds the keys, and none are here", hint="--keys FILE or MINIMIZE_KEYS")
+    return found
+
+
+def server_access_file(access: PathLike | None, start: Path | None) -> Path:
+    """The access file. Raises ConfigurationError where there is none: then there is nobody to let in."""
+    found = find_access_file(start) if access is None else Path(access)
+    if found is None or not found.is_file():
+        raise ConfigurationError("a door wants an access file", hint="--access FILE, or `access:` in minimize.yaml")
+    return found

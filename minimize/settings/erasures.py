@@ -1,0 +1,340 @@
+"""Erased tenants and subjects, whose records must not come back; for a run, and for data in memory with a refreshed list.
+
+Subjects are keyed tokens. Records of what happened after an erasure are collected again: a device may be enrolled anew. An
+erasure on request also covers event times up to its own time plus the policy's `future`, and, whatever their event times,
+the records of every file that was read before it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache, cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from minimize.errors import LedgerError
+from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_text
+from minimize.keys import Keyring
+from minimize.ledger import Address, find_ledger
+from minimize.ledger.address import LEDGER_VARIABLE
+from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_versions
+from minimize.settings.columns import (
+    SubjectPairs,
+    canonical_texts,
+    check_token_keys,
+    code_numbers,
+    column_microseconds,
+    encode_column,
+    valid_mask,
+)
+from minimize.settings.rows import epoch_microseconds
+
+if TYPE_CHECKING:
+    from minimize.ledger.ledger import Ledger
+    from minimize.ledger.lifecycle_events import LifecycleEvent
+
+Moments = npt.NDArray[np.int64]
+NEVER: Final = np.iinfo(np.int64).min
+"""Until when the records of somebody go who is not gone."""
+ERASURE: Final = "erasure"
+"""The event of the ledger that an erasure on request is."""
+ERASURE_EVENTS: Final = ("tenant_closed", "subject_left", "reset", ERASURE)
+"""The events of the ledger after which nothing that happened before comes back."""
+_REMEMBERED: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """That somebody is gone: a tenant, or the subject of this token; and up to which event time his records go.
+
+    id_field  the field that has such ids; None for the policy's subject
+    """
+
+    tenant: str
+    until: datetime
+    token: str | None = field(default=None, repr=False)
+    id_field: str | None = None
+
+
+@dataclass
+class Erasures:
+    """Tombstones as a run asks them. Holds key bytes only in this process: a pickle has none (see `with_keys`).
+
+    tenants   until when the records of a whole tenant go, in microseconds since 1970
+    subjects  per tenant the same of tokens
+    named_by  the field that has such ids; None for the policy's subject
+    others    by field those who are named by another one
+    files     per file that receipts name the latest event time that its records count as, in microseconds since 1970
+    """
+
+    tenants: Mapping[str, int] = field(repr=False)
+    subjects: Mapping[str, Mapping[str, int]] = field(repr=False)
+    secrets: Mapping[int, bytes] = field(default_factory=dict, repr=False)
+    named_by: str | None = None
+    others: Mapping[str, Erasures] = field(default_factory=dict, repr=False)
+    files: Mapping[str, int] = field(default_factory=dict, repr=False)
+    _known: dict[tuple[str, str, CaseFolding], int] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_tombstones(cls, stones: Iterable[Tombstone], keys: Keyring | None = None) -> Erasures | None:
+        """The tombstones; None where there are none. Raises KeyringError without a key that their tokens were made with."""
+        all_ = list(stones)
+        names = sorted({stone.id_field for stone in all_ if stone.id_field is not None})
+        others = {name: cls._of((stone for stone in all_ if stone.id_field == name), name) for name in names}
+        made = replace(cls._of((stone for stone in all_ if stone.id_field is None), None), others=others)
+        if not all_:
+            return None
+        return made if keys is None else made.with_keys(keys)
+
+    @classmethod
+    def _of(cls, stones: Iterable[Tombstone], named_by: str | None) -> Erasures:
+        tenants: dict[str, int] = {}
+        subjects: dict[str, dict[str, int]] = {}
+        for stone in stones:
+            until, tenant = epoch_microseconds(stone.until), canonical_text(stone.tenant)
+            if stone.token is None:
+                tenants[tenant] = max(until, tenants.get(tenant, NEVER))
+            else:
+                own = subjects.setdefault(tenant, {})
+                own[stone.token] = max(until, own.get(stone.token, NEVER))
+        return cls(tenants, subjects, named_by=named_by)
+
+    def with_keys(self, keys: Keyring) -> Erasures:
+        """The same with the keys that subjects are told by. Raises KeyringError."""
+        others = {name: each.with_keys(keys) for name, each in self.others.items()}
+        secrets = token_secrets(keys, self._versions, self.named_by)
+        return replace(self, secrets=secrets, others=others, _known={})
+
+    def erased_mask(
+        self, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None, folding: CaseFolding = NO_FOLDING
+    ) -> pa.BooleanArray | None:
+        """Per record whether it must not come back; None where none of them.
+
+        Takes tenants, subjects and event times, and how ids are compared. A record without an event time counts as old as can
+        be.
+        """
+        until = self._until_of_tenants(tenants, folding)
+        if subjects is not None and self.subjects:
+            until = np.maximum(until, self._until_of_subjects(tenants, subjects, folding))
+        if (until == NEVER).all():
+            return None
+        gone = (until != NEVER) & (_event_times(times, len(until)) <= until)
+        return pa.array(gone) if gone.any() else None
+
+    @cached_property
+    def _versions(self) -> set[int]:
+        return token_versions(token for own in self.subjects.values() for token in own)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For other processes: no key, and nobody."""
+        told = {"tenants": self.tenants, "subjects": self.subjects, "named_by": self.named_by, "others": self.others}
+        return {**told, "files": self.files, "secrets": {}, "_known": {}}
+
+    def _until_of_tenants(self, tenants: pa.Array, folding: CaseFolding) -> Moments:
+        known: dict[str, int] = {}
+        for name, until in self.tenants.items():
+            form = canonical_text(name, fold=folding.tenant)
+            known[form] = max(until, known.get(form, NEVER))
+        own = encode_column(tenants)
+        forms = (canonical_text(name, fold=folding.tenant) for name in canonical_texts(own.dictionary))
+        each = [*(known.get(form, NEVER) for form in forms), NEVER]
+        return np.array(each, np.int64)[code_numbers(own.indices)]
+
+    def _until_of_subjects(self, tenants: pa.Array, subjects: pa.Array, folding: CaseFolding) -> Moments:
+        """Work runs over distinct subjects, of tenants alone of which somebody is gone."""
+        check_token_keys(self._versions, self.secrets)
+        index = TokenIndex(self.subjects, folding)
+        pairs = SubjectPairs.from_columns(tenants, subjects, index)
+        until = np.full(len(tenants), NEVER, np.int64)
+        found = np.array([self._until(*pair, index) for pair in pairs.names], np.int64)
+        until[pairs.rows] = found[pairs.places] if len(found) else NEVER
+        return until
+
+    def _until(self, tenant: str, subject: str, index: TokenIndex) -> int:
+        known = self._known.get((tenant, subject, index.folding))
+        if known is None:
+            found = index.find(self.secrets, tenant, subject)
+            known = max((self.subjects[name][token] for name, token in found), default=NEVER)
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[tenant, subject, index.folding] = known
+        return known
+
+
+def _event_times(times: pa.Array | None, rows: int) -> Moments:
+    if times is None:
+        return np.full(rows, NEVER, np.int64)
+    there = valid_mask(times)
+    found = column_microseconds(times)
+    return found if there is None else np.where(there, found, NEVER)
+
+
+def merge_erasures(recorded: Sequence[LifecycleEvent], listed: Iterable[LifecycleEvent]) -> tuple[LifecycleEvent, ...]:
+    """What the ledger has, after those erasures of a list that it does not know. If it knows one, its last row decides."""
+    known = {row.id for row in recorded}
+    return (*(row for row in listed if row.id not in known), *recorded)
+
+
+def _make_tombstone(row: LifecycleEvent, future: timedelta) -> Tombstone:
+    until = row.at + future if row.kind == ERASURE else row.at
+    return Tombstone(row.tenant_id, until, row.subject, row.field)
+
+
+_NO_FILES: Final[Mapping[str, datetime]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedErasures:
+    """What the ledger tells of those who are gone, in the order in which it was recorded; and what is stored with an output.
+
+    listed  the erasures that are stored with an output
+    """
+
+    rows: tuple[LifecycleEvent, ...] = field(default=(), repr=False)
+    keys: Keyring | None = field(default=None, repr=False)
+    listed: tuple[LifecycleEvent, ...] = field(default=(), repr=False)
+
+    @classmethod
+    def from_ledger(cls, ledger: Ledger, keys: Keyring | None = None, listed: Iterable[LifecycleEvent] = ()) -> Self:
+        """What an open ledger tells."""
+        from minimize.ledger.lifecycle_events import read_lifecycle_events
+
+        return cls(tuple(read_lifecycle_events(ledger)), keys, tuple(listed))
+
+    @property
+    def all(self) -> tuple[LifecycleEvent, ...]:
+        """The rows of the ledger, after the erasures of the list that it does not know."""
+        return merge_erasures(self.rows, self.listed)
+
+    def effective_at(
+        self, when: datetime, future: timedelta, files: Mapping[str, datetime] = _NO_FILES
+    ) -> Erasures | None:
+        """The tombstones as a run at this time sees them: of what happened by then, and was recorded and not taken back by then.
+
+        Takes how far event times may lie in the future, and when each file of the input was first read, as receipts tell.
+        Raises KeyringError without a key that their tokens were made with.
+        """
+        seen = {row.id: row for row in self.all if row.recorded_at <= when and row.kind in ERASURE_EVENTS}
+        standing = (row for row in seen.values() if row.state == "recorded" and row.at <= when)
+        found = Erasures.from_tombstones((_make_tombstone(row, future) for row in standing), self.keys)
+        latest = {name: epoch_microseconds(read + future) for name, read in files.items()}
+        return None if found is None else replace(found, files=latest)
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields, other than a policy's subject, by which somebody is named who is gone."""
+        return frozenset(row.field for row in self.all if row.field is not None and row.kind in ERASURE_EVENTS)
+
+
+log = logging.getLogger("minimize")
+REFRESH_S: Final = 60.0
+"""How old the list may be in a long-lived process."""
+
+
+@dataclass(slots=True)
+class LedgerErasures:
+    """The erasures of one ledger, for many calls from many threads.
+
+    future  how far event times may lie in the future
+    clock   tells seconds that only grow
+    """
+
+    address: Address
+    keys: Keyring | None = field(repr=False)
+    future: timedelta
+    clock: Callable[[], float] = time.monotonic
+    _rows: RecordedErasures = field(default_factory=RecordedErasures, repr=False)
+    _erased: Erasures | None = field(default=None, repr=False)
+    _latest: datetime | None = None
+    _read_at: float | None = None
+    _found: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields, other than a policy's subject, by which an erased subject is named."""
+        self._refresh()
+        return self._rows.fields
+
+    def effective_at(self, when: datetime) -> Erasures | None:
+        """The erasures that a call as of this time honours: all that are known now; None if there are none.
+
+        Raises LedgerError if the ledger cannot be read, and KeyringError without a key that its tokens were made with.
+        """
+        self._refresh()
+        now = max(when, datetime.now(UTC))
+        if self._latest is not None and self._latest > now:
+            return self._rows.effective_at(now, self.future)
+        if self._erased is None:
+            self._erased = self._rows.effective_at(now, self.future)
+        return self._erased
+
+    def _refresh(self) -> None:
+        with self._lock:
+            if self._read_at is not None and self.clock() - self._read_at < REFRESH_S:
+                return
+            self._found = self._found or self.address.exists
+            rows = _read_erasures(self.address, self.keys) if self._found else RecordedErasures((), self.keys)
+            if rows.rows != self._rows.rows:
+                self._rows, self._erased = rows, None
+                self._latest = max((max(row.recorded_at, row.at) for row in rows.rows), default=None)
+            self._read_at = self.clock()
+
+
+def find_erasures(
+    ledger: str | os.PathLike[str] | None, folder: Path | None, keys: Keyring | None, future: timedelta
+) -> LedgerErasures | None:
+    """The erasures of the ledger that is given, else named by the environment or by the configuration next to the policy.
+
+    None if nothing names a ledger. If the one that is named does not exist yet, it is looked for again at each refresh. In both
+    cases the log says once per process that erasures are unknown. Raises LedgerError if the ledger that is given does not exist.
+    """
+    address = find_named_ledger(ledger, folder)
+    if address is not None and address.exists:
+        return LedgerErasures(address, keys, future)
+    if ledger:
+        raise LedgerError("there is no ledger where one was given", hint="ledger=PATH_OR_URL, or leave it out")
+    why = "no ledger is named" if address is None else f"the ledger {address} does not exist"
+    warn_unknown_erasures(why)
+    return None if address is None else LedgerErasures(address, keys, future)
+
+
+@cache  # a service that calls `apply` for each request would fill its log
+def warn_unknown_erasures(why: str) -> None:
+    """Logs, once per process and reason, that erasures are unknown."""
+    log.warning(
+        "erasures are unknown, and records of erased subjects are not recognized: %s", why, extra={"code": "W044"}
+    )
+
+
+def find_named_ledger(ledger: str | os.PathLike[str] | None, folder: Path | None) -> Address | None:
+    """The ledger that is given, or named by the environment or the configuration; None if nothing names one.
+
+    Raises LedgerError if what is named cannot be one.
+    """
+    if not ledger and folder is None and not os.environ.get(LEDGER_VARIABLE):
+        return None
+    try:
+        return find_ledger(ledger, start=folder)
+    except LedgerError as error:
+        if not error.message.startswith("no ledger is named"):
+            raise
+    return None
+
+
+def _read_erasures(address: Address, keys: Keyring | None) -> RecordedErasures:
+    from minimize.ledger.ledger import open_ledger
+
+    with open_ledger(address) as book:
+        return RecordedErasures.from_ledger(book, keys)

@@ -1,0 +1,229 @@
+"""CSV files as a source (RFC 4180): plain, .gz or .zst, UTF-8, with a header.
+
+A position is the record's number from 0. An empty cell is null, quoted or not, whatever the column's type. A record
+with more or fewer cells than the header, or with bytes that are not UTF-8 or are NUL, is malformed. A cell that does
+not parse as its declared type is `wrong_type` or `bad_time`. Booleans are `true` and `false`; for other types see
+`types`. Blank lines are no records and are skipped before the header. A last cell with a quote that is never closed,
+or a record too long for a block, ends the reading with an error, because nothing after it can be told apart.
+
+Arrow passes on a CSV record of another width as text and stops if that is not UTF-8. Therefore each byte that is not
+UTF-8 is replaced by NUL before parsing, and records that contain a NUL are rejected.
+"""
+
+from __future__ import annotations
+
+import csv as stdlib
+import re
+from codecs import getincrementaldecoder
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from io import StringIO
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pv
+
+from minimize.errors import SourceError
+from minimize.sources.base import Chunk, DeclaredField, Reject, RejectCode, SourcePart, SourceRequest
+from minimize.sources.binding import BoundRequest, add_rejects, bind_request
+from minimize.sources.file_discovery import NameMask
+from minimize.sources.files import (
+    BYTE_ORDER_MARK,
+    ByteStream,
+    FileBackedPart,
+    FilePart,
+    FileSource,
+    damaged_file_error,
+    open_decompressed,
+    open_stream,
+    replace_errors,
+)
+from minimize.sources.projection import field_tree, prune_schema
+from minimize.sources.record_checks import BoolMask, FaultMask
+from minimize.sources.types import arrow_type, parse_texts
+from minimize.stores import Location
+
+INVALID_BYTE = "\0"
+"""What stands in place of a byte that is not UTF-8."""
+_UNDECODED = re.compile("[\udc80-\udcff]")
+
+
+class Utf8Stream:
+    """A stream whose bytes are UTF-8 whatever those of the stream behind it are; as long as that one."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        self._stream = stream
+        self._decoder = getincrementaldecoder("utf-8")("surrogateescape")
+        self._held = b""
+        self.quotes = 0
+        self.closed = False
+
+    def read(self, size: int = 1 << 20) -> bytes:
+        """At most so many bytes; none at the end."""
+        ended = False
+        while not self._held and not ended:
+            data = self._stream.read(size)
+            ended = not data
+            self.quotes += data.count(b'"')
+            self._held = _UNDECODED.sub(INVALID_BYTE, self._decoder.decode(data, final=ended)).encode()
+        given, self._held = self._held[:size], self._held[size:]
+        return given
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def writable(self) -> bool:
+        """It is not."""
+        return False
+
+    def seekable(self) -> bool:
+        """It is not."""
+        return False
+
+    def close(self) -> None:
+        """Leaves the stream behind it open."""
+        self.closed = True
+
+
+BLOCK_BYTES = 8 << 20
+"""How many bytes are read at a time: a record must not be longer."""
+HEADER_BYTES = 1 << 20
+
+
+def csv_source(
+    files: Sequence[Location], root: Location, request: SourceRequest, *, shown: NameMask | None = None
+) -> FileSource:
+    """CSV files as a source. Raises SchemaError with the diff of the first file that does not fit, SourceError."""
+    schema = prune_schema(pa.schema([]), field_tree(request))
+    parts = [FilePart(path, root, shown) for path in files]
+    return FileSource(schema, [_bind_part(part, request, schema) for part in parts])
+
+
+def read_header(part: FilePart) -> tuple[list[str], bool]:
+    """The names of a file's columns, and whether anything follows them. Raises SourceError."""
+    with open_stream(part.path, part.name) as stream:
+        start = stream.read(HEADER_BYTES).removeprefix(BYTE_ORDER_MARK)
+    with suppress(stdlib.Error):
+        rows = stdlib.reader(StringIO(start.decode("utf-8", "replace"), newline=""))
+        names = next(filter(None, rows), [])
+        if not any("\ufffd" in name for name in names):
+            return names, any(map(bool, rows))
+    raise SourceError(f"the header of {part.name} cannot be read", hint="is the file CSV, in UTF-8?")
+
+
+@dataclass(frozen=True, slots=True)
+class CsvPart(FileBackedPart):
+    """One CSV file bound to a request."""
+
+    names: Sequence[str]
+    filled: bool
+    bound: BoundRequest
+
+    def pieces(self) -> Sequence[SourcePart]:
+        """Itself: it is read from its beginning."""
+        return (self,)
+
+    def read(self) -> Iterator[Chunk]:
+        """The records, about 8 MiB of text a chunk. Raises SourceError."""
+        if not self.filled:
+            return
+        with open_decompressed(self.file.path, self.name) as stream:
+            text = Utf8Stream(stream)
+            ragged: list[int] = []
+            first, runs_on = 0, False
+            for batch in replace_errors(
+                _cell_batches(text, self.names, ragged), damaged_file_error(self.name), self.name
+            ):
+                places, rejects, first = _number_records(batch.num_rows, first, ragged)
+                runs_on = _last_cell_spans_lines(batch) if batch.num_rows else runs_on
+                yield add_rejects(self._chunk(batch, places), rejects)
+            if text.quotes % 2 and runs_on:
+                raise SourceError(f"a quote in {self.name} is never closed", hint="is the file whole?")
+            if ragged:
+                none = self._chunk(_empty_batch(self.names), np.array([], np.int64))
+                yield add_rejects(none, [_ragged_reject(row) for row in ragged])
+
+    def _chunk(self, batch: pa.RecordBatch, places: npt.NDArray[np.int64]) -> Chunk:
+        texts, broken = _decode_cells(batch)
+        known = [FaultMask("malformed", None, broken)] if broken.any() else []
+        columns = dict(zip(self.names, texts, strict=True))
+        for field in self.bound.request.fields:
+            if field.pointer.is_flat and field.pointer.top in columns:
+                values, bad = parse_texts(columns[field.pointer.top], field.type)
+                columns[field.pointer.top] = values
+                known += [FaultMask(_reject_code(field), str(field.pointer), bad)] if bad.any() else []
+        return self.bound.chunk(pa.record_batch(columns), places, known)
+
+
+def _bind_part(part: FilePart, request: SourceRequest, schema: pa.Schema) -> CsvPart:
+    names, filled = read_header(part)
+    words = {field.pointer.top: field.type for field in request.fields if field.pointer.is_flat}
+    typed = pa.schema([(name, arrow_type(words.get(name, "string"))) for name in names])
+    whole = bind_request(typed, request, part.name) if names else _unchecked_request(request)
+    return CsvPart(part, names, filled, replace(whole, schema=schema))
+
+
+def _unchecked_request(request: SourceRequest) -> BoundRequest:
+    return BoundRequest(request, pa.schema([]), (), (), ())
+
+
+def _last_cell_spans_lines(batch: pa.RecordBatch) -> bool:
+    """Whether the last cell goes over a line end: then it may have swallowed records."""
+    return b"\n" in (batch.columns[-1][-1].as_py() or b"")
+
+
+def _cell_batches(stream: Utf8Stream, names: Sequence[str], ragged: list[int]) -> Iterator[pa.RecordBatch]:
+    """The cells as bytes. Numbers of records with another number of cells go to `ragged`, counted from 0."""
+
+    def skip(row: pv.InvalidRow) -> str:
+        ragged.append(row.number - 2)
+        return "skip"
+
+    yield from pv.open_csv(
+        stream,
+        pv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES),
+        pv.ParseOptions(newlines_in_values=True, invalid_row_handler=skip),
+        pv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.binary()),
+            check_utf8=False,
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=True,
+        ),
+    )
+
+
+def _number_records(rows: int, first: int, ragged: list[int]) -> tuple[npt.NDArray[np.int64], list[Reject], int]:
+    """The numbers of so many good records from `first` on, the rejects between them, and the number after the last."""
+    between = 0
+    while between < len(ragged) and ragged[between] < first + rows + between:
+        between += 1
+    gone = np.array(ragged[:between], np.int64)
+    del ragged[:between]
+    places = np.setdiff1d(np.arange(first, first + rows + between), gone, assume_unique=True)
+    return places, [_ragged_reject(row) for row in gone.tolist()], first + rows + between
+
+
+def _ragged_reject(row: int) -> Reject:
+    return Reject(row, "row", None, "malformed")
+
+
+def _decode_cells(batch: pa.RecordBatch) -> tuple[list[pa.StringArray], BoolMask]:
+    """The cells as text, and the records of which a cell is not UTF-8."""
+    texts = [cells.cast(pa.string()) for cells in batch.columns]
+    broken = np.zeros(batch.num_rows, bool)
+    for text in texts:
+        broken |= np.asarray(pc.match_substring(text, INVALID_BYTE).fill_null(False))
+    return texts, broken
+
+
+def _reject_code(field: DeclaredField) -> RejectCode:
+    return "bad_time" if field.type in ("timestamp", "date") else "wrong_type"
+
+
+def _empty_batch(names: Sequence[str]) -> pa.RecordBatch:
+    return pa.record_batch([pa.array([], pa.binary()) for _ in names], names=list(names))

@@ -1,0 +1,248 @@
+"""The files that a source path names, grouped by batch date, and how their names are displayed.
+
+A path is a file, a folder (all files below it), or a pattern with `*`, `?`, `**` and `{date}`, which matches a
+calendar day `YYYY-MM-DD`. It can be the URI of an object store; `?` then begins its options and is no wildcard. The
+root is the longest folder without any of these. Names are displayed relative to it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path, PurePath, PurePosixPath
+from typing import Protocol
+from urllib.parse import unquote
+
+from minimize.errors import SourceError
+from minimize.stores import Location, ObjectPath, absolute_location, is_uri, is_within, parse_location, relative_path
+
+DATE_PLACEHOLDER = "{date}"
+_WILDCARD = re.compile(r"[*?{\[]")
+_DAY = r"\d{4}-\d{2}-\d{2}"
+_HIVE = re.compile(r"([^=/]+)=(.*)")
+_NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+
+
+class NameMask(Protocol):
+    """How the names of files are shown."""
+
+    @property
+    def ranking_salt(self) -> bytes:
+        """What undeclared names are hashed with."""
+        ...
+
+    def __call__(self, part: str, path: str) -> str:
+        """What to show of the last part of a path."""
+        ...
+
+    def mask_recorded(self, name: str) -> str:
+        """A name that was shown earlier, as it is shown today."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFiles:
+    """The files of a source path: their root, and the files of each batch date (None where the path has no `{date}`).
+
+    name_pattern  which names in the root are the source's, where it is files in one folder; None where it goes deeper
+    """
+
+    root: Location
+    files: Mapping[date | None, Sequence[Location]]
+    name_pattern: re.Pattern[str] | None = None
+
+    @property
+    def has_dates(self) -> bool:
+        """Whether files are grouped by batch date."""
+        return None not in self.files
+
+    def excluded_folder(self, folder: Location) -> Location | None:
+        """The folder that an output must stay away from; None where it lies beside the source's files and cannot be one."""
+        inside, root = resolve_links(folder), resolve_links(self.root)
+        if self.name_pattern is None or is_within(root, inside) or not is_within(inside, root):
+            return self.root
+        return self.root if self.name_pattern.fullmatch(relative_path(inside, root).parts[0]) else None
+
+
+def find_files(pattern: str, base: Path) -> SourceFiles:
+    """The files that a path names, relative to a folder; sorted by path, hidden files left out.
+
+    Gives no groups where nothing matches a `{date}` path, and one empty group where nothing matches another.
+    """
+    root, rest = split_pattern(pattern, base)
+    if not rest:
+        alone = None if root.is_dir() else re.compile(re.escape(root.name))
+        return SourceFiles(root if root.is_dir() else root.parent, {None: _files_below(root)}, alone)
+    files = _files_below(root, rest.split("/"))
+    matches = [
+        (day, path) for path in files for day in _batch_dates(_path_pattern(rest), str(relative_path(path, root)))
+    ]
+    groups: dict[date | None, list[Location]] = {} if DATE_PLACEHOLDER in rest else {None: []}
+    for day, path in sorted(matches, key=lambda match: match[0] or date.min):
+        groups.setdefault(day, []).append(path)
+    return SourceFiles(root, groups, None if "/" in rest or rest == "**" else re.compile(part_pattern(rest), re.DOTALL))
+
+
+def split_pattern(pattern: str, base: Path) -> tuple[Location, str]:
+    """The root of a path, and the rest of it as a pattern ('' where the path has neither wildcard nor `{date}`)."""
+    if is_uri(pattern):
+        return _split_uri(parse_location(pattern))
+    parts = PurePath(pattern).parts
+    wild = _first_wildcard(parts)
+    if wild is None:
+        return _absolute_folder(base / pattern), ""
+    return _absolute_folder(base.joinpath(*parts[:wild])), "/".join(parts[wild:])
+
+
+def resolve_links(place: Location) -> Location:
+    """The place without links; in a store there are none."""
+    return place if isinstance(place, ObjectPath) else place.resolve()
+
+
+def displayed_name(path: Location, root: Location, shown: NameMask | None = None) -> str:
+    """A file's name relative to the root, with `/`; without `shown` as on disk."""
+    parts = relative_path(path, root).parts
+    if shown is not None:
+        parts = tuple(shown(part, "/".join(parts[: depth + 1])) for depth, part in enumerate(parts))
+    return "/".join(parts)
+
+
+def hive_partitions(path: Location, root: Location) -> dict[str, str | None]:
+    """The hive partitions of a file below the root, percent-decoded; None is the partition of no value."""
+    folders = relative_path(path, root).parts[:-1]
+    found = (match for match in map(_HIVE.fullmatch, folders) if match)
+    return {unquote(match[1]): None if match[2] == _NULL_PARTITION else unquote(match[2]) for match in found}
+
+
+def parse_hive_folder(part: str) -> tuple[str, str] | None:
+    """The field and the value of a Hive partition's folder, percent-decoded; None for another name.
+
+    >>> parse_hive_folder("tenant=a%2Fb"), parse_hive_folder("part-0.parquet")
+    (('tenant', 'a/b'), None)
+    """
+    match = _HIVE.fullmatch(part)
+    return None if match is None else (unquote(match[1]), unquote(match[2]))
+
+
+def _split_uri(place: Location) -> tuple[Location, str]:
+    parts = place.key.parts if isinstance(place, ObjectPath) else ()
+    wild = _first_wildcard(parts)
+    if wild is None or not isinstance(place, ObjectPath):
+        return place, ""
+    return ObjectPath(place.bucket, PurePosixPath(*parts[:wild])), "/".join(parts[wild:])
+
+
+def _first_wildcard(parts: Sequence[str]) -> int | None:
+    return next((index for index, part in enumerate(parts) if _WILDCARD.search(part)), None)
+
+
+def _absolute_folder(path: Path) -> Location:
+    return absolute_location(Path(*path.parts))
+
+
+def _files_below(root: Location, pattern: Sequence[str] = ("**",)) -> list[Location]:
+    """The files below that a pattern could name, or the one that the root is, by path.
+
+    Raises SourceError for a bucket that is not there, and for a folder that may hold some and is closed to us: they would be
+    missed, and nobody would know.
+    """
+    found: list[Location] = [*(_objects(root) if isinstance(root, ObjectPath) else _files_on_disk(root, pattern))]
+    return sorted(found, key=lambda path: path.parts)
+
+
+def _objects(root: ObjectPath) -> list[ObjectPath]:
+    if root.is_file():
+        return [root]
+    found = [path for path in root.objects_below() if not _is_hidden(relative_path(path, root))]
+    if not found and not root.has_bucket():
+        raise SourceError(f"{root.bucket} is not there", hint="is the bucket's name right, and the region or account?")
+    return found
+
+
+def _files_on_disk(root: Path, pattern: Sequence[str]) -> Iterator[Path]:
+    if _is_file(root):
+        yield root
+        return
+    closed: list[OSError] = []
+    home = root.resolve()
+    for folder, below, names in os.walk(root, onerror=closed.append):
+        here = Path(folder)
+        below[:] = [name for name in below if _can_lead_to_match((here / name).relative_to(root), pattern)]
+        files = [path for path in map(here.joinpath, names) if not _is_hidden(Path(path.name))]
+        for path in (*map(here.joinpath, below), *files):
+            if path.is_symlink() and not path.resolve().is_relative_to(home):
+                hint = "copy the file into the folder, or name the place that the link points to"
+                raise SourceError(f"a link below {root} leaves the folder", hint=hint)
+        yield from filter(_is_file, files)
+    for error in closed:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise _unreadable_folder_error(Path(error.filename))
+
+
+def _can_lead_to_match(folder: Path, pattern: Sequence[str]) -> bool:
+    """Whether files that the pattern names can be below a folder."""
+    for part, segment in zip(folder.parts, pattern, strict=False):
+        if segment == "**":
+            break
+        if not re.fullmatch(part_pattern(segment), part, re.DOTALL):
+            return False
+    return not _is_hidden(folder)
+
+
+def _is_file(path: Path) -> bool:
+    with suppress(OSError):
+        return path.is_file()
+    raise _unreadable_folder_error(path.parent)
+
+
+def _unreadable_folder_error(folder: Path) -> SourceError:
+    return SourceError(f"the folder {folder} cannot be looked into", hint="see who may read it")
+
+
+def _is_hidden(path: PurePath) -> bool:
+    return any(part.startswith(".") or (part.startswith("_") and "=" not in part) for part in path.parts)
+
+
+def _path_pattern(rest: str) -> re.Pattern[str]:
+    """The pattern as an expression over a relative path. A folder that it names stands for all files below."""
+    parts = rest.split("/")
+    text = "".join("(?:.+/)?" if part == "**" else part_pattern(part) + "/" for part in parts[:-1])
+    last = ".+" if parts[-1] == "**" else part_pattern(parts[-1]) + "(?:/.+)?"
+    return re.compile(text + last, re.DOTALL)
+
+
+def part_pattern(part: str) -> str:
+    """One part as an expression. What stands between two stars is taken where it first stands, and never looked for again:
+    else a name could be tried for ever."""
+    first, *others = part.split("*")
+    between = (
+        f"[^/]*{_literal_pattern(each)}" if DATE_PLACEHOLDER in each else f"(?>[^/]*?{_literal_pattern(each)})"
+        for each in others[:-1]
+    )
+    return "".join((_literal_pattern(first), *between, *(f"[^/]*{_literal_pattern(last)}" for last in others[-1:])))
+
+
+def _literal_pattern(text: str) -> str:
+    pieces = re.split(r"(\{date\}|\?)", text)
+    known = {DATE_PLACEHOLDER: f"({_DAY})", "?": "[^/]", "": ""}
+    return "".join(known.get(piece, re.escape(piece)) for piece in pieces)
+
+
+def _batch_dates(regex: re.Pattern[str], name: str) -> list[date | None]:
+    """The batch date of a name: one, none at all, or [None] for a pattern without dates. Dates in one path must agree."""
+    match = regex.fullmatch(name)
+    if match is None:
+        return []
+    days = set(match.groups())
+    return [None] if not days else [day for day in map(_parse_date, days) if day is not None and len(days) == 1]
+
+
+def _parse_date(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None

@@ -1,0 +1,473 @@
+"""Data in memory as a source: pandas, pyarrow, and any object with the Arrow PyCapsule interface (Polars, DuckDB, …).
+
+Data that can be read only once stays lazy, and its source can be read once. A part in memory has no stored bytes, so
+its digest is empty.
+
+Keys that must not arrive are also sought in columns of Python objects, which Arrow has no type for: in mappings,
+lists, tuples, sets, arrays, dataclasses, frames and series, at any depth. The first value of a pair counts as a key,
+because maps are written so. An object of an unknown class could contain anything, so its record is rejected.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from datetime import date, datetime, time, timedelta, tzinfo
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import PurePath
+from typing import Any, Final
+from uuid import UUID
+
+import numpy as np
+import pyarrow as pa
+
+from minimize.errors import ConfigurationError, Finding, SchemaError, SourceError
+from minimize.sources.base import Chunk, SourcePart, SourceRequest
+from minimize.sources.binding import MEMORY_CHUNK_ROWS, BoundRequest, bind_request, validate_chunk
+from minimize.sources.files import WrappingPart, replace_errors
+from minimize.sources.record_checks import BoolMask, FaultMask, any_depth_rule
+from minimize.sources.types import STRING_TESTS, storage_type
+
+_KEYLESS_TYPES: Final = frozenset(
+    {type(None), str, bytes, bool, int, float, Decimal, date, datetime, time, timedelta, UUID}
+)
+"""Types of values that hold no keys. A column of nothing else is not looked at value by value."""
+_STRING_ONLY: Final = frozenset({str})
+_SCALAR_TYPES: Final = (
+    *(str, bytes, bytearray, int, float, complex, Decimal, Fraction, date, time, timedelta, tzinfo, UUID),
+    *(np.generic, range, PurePath, IPv4Address, IPv6Address, type(None)),
+)
+_NULL_TYPES: Final = frozenset({"NAType", "NaTType"})
+_PANDAS_SCALARS: Final = _NULL_TYPES | {"Period", "Interval"}
+_OPAQUE: Final = ""
+"""The verdict on an object that cannot be looked into."""
+_ObjectContent = tuple[Iterable[tuple[Any, Any]], Iterable[Any]]
+
+
+def object_faults(values: Sequence[Any], names: Sequence[str], *, closed: bool = False) -> list[FaultMask]:
+    """The records whose object has one of these keys with a value that is not null, or cannot be looked into.
+
+    If the column is `closed`, no object in it is looked into.
+    """
+    if _KEYLESS_TYPES.issuperset(map(type, values)):
+        return []
+    distinct = {id(value): value for value in values if type(value) not in _KEYLESS_TYPES}
+    verdicts = {key: _OPAQUE if closed else _violated_rule(value, names) for key, value in distinct.items()}
+    masks: dict[str, BoolMask] = {}
+    for row, value in enumerate(values):
+        verdict = verdicts.get(id(value))
+        if verdict is not None:
+            masks.setdefault(verdict, np.zeros(len(values), bool))[row] = True
+    return [FaultMask("forbidden_field", verdict or None, mask) for verdict, mask in masks.items()]
+
+
+def _violated_rule(value: Any, names: Sequence[str]) -> str | None:
+    """The rule that an object breaks, if any. What fails when it is looked into is unknown."""
+    wanted = frozenset(names)
+    if _is_surely_free(value, wanted):
+        return None
+    found = {_OPAQUE}
+    with suppress(Exception):
+        found = set(_found_keys(value, wanted))
+    name = next((name for name in names if name in found), None)
+    return any_depth_rule(name) if name is not None else _OPAQUE if _OPAQUE in found else None
+
+
+def _is_surely_free(value: Any, names: frozenset[str], depth: int = 8) -> bool:
+    """Whether a value as JSON has it is sure to have none of the keys. Much faster than `_found_keys`, for the usual value."""
+    items = value
+    if type(value) is dict:
+        if not names.isdisjoint(value) or not _STRING_ONLY.issuperset(map(type, value)):
+            return False
+        items = value.values()
+    elif type(value) is not list:
+        return type(value) in _KEYLESS_TYPES
+    return _KEYLESS_TYPES.issuperset(map(type, items)) or (
+        depth > 0 and all(_is_surely_free(item, names, depth - 1) for item in items)
+    )
+
+
+def _found_keys(value: Any, names: frozenset[str]) -> Iterator[str]:
+    seen: dict[int, Any] = {}  # holds what it has seen, so that no id is used twice
+    waiting = [value]
+    while waiting:
+        inner = waiting.pop()
+        if _is_scalar(inner) or id(inner) in seen:
+            continue
+        seen[id(inner)] = inner
+        content = _object_content(inner)
+        if content is None:
+            yield _OPAQUE
+            continue
+        for key, item in content[0]:
+            if not _is_null(item):
+                yield from names.intersection(_key_names(key))
+            waiting += (key, item)
+        waiting += content[1]
+
+
+def _object_content(value: Any) -> _ObjectContent | None:
+    """What an object holds under keys, and what it holds without; None if it cannot be looked into."""
+    if isinstance(value, Mapping):
+        return value.items(), ()
+    if isinstance(value, np.ndarray | np.void) and value.dtype.names:
+        return [(name, value[name]) for name in value.dtype.names], ()
+    if isinstance(value, np.ndarray):
+        return (), value.ravel().tolist() if value.dtype.hasobject else ()
+    if is_dataclass(value) and not isinstance(value, type):
+        return [(each.name, getattr(value, each.name)) for each in fields(value)], ()
+    if isinstance(value, tuple):
+        named = zip(getattr(value, "_fields", ()), value, strict=False)
+        return [*named, *([(value[0], value[1])] if len(value) == 2 else [])], value
+    if isinstance(value, list | set | frozenset | deque):
+        return (), value
+    if isinstance(value, Enum):
+        return [(value.name, value.value)], ()
+    return _library_object_content(value)
+
+
+def _library_object_content(value: Any) -> _ObjectContent | None:
+    """The content of an object of pandas, Polars or pyarrow, none of which needs to be installed."""
+    root = type(value).__module__.split(".")[0]
+    if root == "pandas" and type(value).__name__ in _PANDAS_SCALARS:
+        return (), ()
+    if root not in ("pandas", "polars", "pyarrow"):
+        return None
+    for method in ("items", "to_pydict", "to_dict"):
+        if hasattr(value, method):
+            held = getattr(value, method)()
+            return held.items() if isinstance(held, Mapping) else held, ()
+    for method in ("tolist", "to_list", "to_pylist"):
+        if hasattr(value, method):
+            return (), getattr(value, method)()
+    return ((), (value.as_py(),)) if hasattr(value, "as_py") else None
+
+
+def _is_scalar(value: Any) -> bool:
+    if isinstance(value, np.void):
+        return not value.dtype.names
+    return isinstance(value, _SCALAR_TYPES) and not isinstance(value, Enum)
+
+
+def _is_null(value: Any) -> bool:
+    return value is None or type(value).__name__ in _NULL_TYPES or (isinstance(value, float) and value != value)
+
+
+def _key_names(key: Any) -> Iterator[str]:
+    """The names that a key has: those of all levels, if it has several."""
+    if isinstance(key, str):
+        yield str(key)
+    elif isinstance(key, bytes):
+        yield key.decode("utf-8", "replace")
+    elif isinstance(key, Enum):
+        yield from (key.name, *_key_names(key.value))
+    elif isinstance(key, tuple):
+        for part in key:
+            yield from _key_names(part)
+
+
+MEMORY_NAME = "memory"
+SMALL_BATCH_ROWS = 65_536
+"""Rows below which batches of a table are put together."""
+_INVALID_DATA = "the data in memory is not what its schema says"
+_HINT = "give a pandas or Polars DataFrame, a pyarrow Table or RecordBatchReader, or anything with __arrow_c_stream__"
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryData:
+    """Data in memory: its schema, a way to open it, whether that works more than once, and what its objects must not hold."""
+
+    schema: pa.Schema = field(repr=False)
+    open: Callable[[], Iterator[pa.RecordBatch]]
+    is_rereadable: bool
+    faults: Sequence[FaultMask] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPart:
+    """The one part of data in memory."""
+
+    bound: BoundRequest
+    data: MemoryData
+    name: str = MEMORY_NAME
+    digest: str = ""
+    size: int = 0
+
+    def pieces(self) -> Sequence[SourcePart]:
+        """Itself."""
+        return (self,)
+
+    def read(self) -> Iterator[Chunk]:
+        """The records in bounded chunks. Raises SourceError where data that is read once was read before."""
+        first = 0
+        for batch in _bounded_batches(self.data.open()):
+            end = first + batch.num_rows
+            known = [replace(each, mask=each.mask[first:end]) for each in self.data.faults]
+            yield validate_chunk(self.bound.chunk(batch, np.arange(first, end), known), SourceError(_INVALID_DATA))
+            first = end
+
+
+@dataclass(frozen=True, slots=True)
+class MemorySource:
+    """Data in memory, bound to a request. `again` says whether it can be read more than once."""
+
+    schema: pa.Schema
+    parts: Sequence[SourcePart]
+    is_rereadable: bool
+
+    def only(self, keys: Collection[str]) -> MemorySource:
+        """The same: in memory, a column that nobody reads costs nothing."""
+        return self
+
+
+def memory_source(data: Any, request: SourceRequest) -> MemorySource:
+    """Data in memory as a source.
+
+    Takes pandas, pyarrow and any object of the Arrow PyCapsule interface; pandas' index is not data. Raises SchemaError with
+    the whole diff, and ConfigurationError for what is no table.
+    """
+    return MemorySourceFactory(request)(data)
+
+
+class MemorySourceFactory:
+    """Makes data in memory a source, again and again: a schema like the last one is not bound anew. Threads may share it."""
+
+    def __init__(self, request: SourceRequest) -> None:
+        self._request = request
+        self._named = frozenset(pointer.top for pointer in (*(each.pointer for each in request.fields), *request.never))
+        self._never = request.any_depth
+        self._pointed = frozenset(pointer.top for pointer in request.never)
+        self._last: tuple[pa.Schema, BoundRequest] | None = None
+
+    def __call__(self, data: Any) -> MemorySource:
+        """The data as a source, as `memory_source` has it."""
+        taken = read_memory(data, self._named)
+        if self._never or self._pointed:
+            taken = replace(taken, faults=_frame_faults(data, self._never, self._pointed))
+        bound = self._bound(taken.schema)
+        return MemorySource(bound.schema, (MemoryPart(bound, taken),), taken.is_rereadable)
+
+    def _bound(self, schema: pa.Schema) -> BoundRequest:
+        last = self._last
+        if last is not None and schema.equals(last[0]):
+            return last[1]
+        bound = bind_request(schema, self._request)
+        self._last = (schema, bound)
+        return bound
+
+
+def read_memory(data: Any, named: Collection[str] | None = None) -> MemoryData:
+    """Data in memory as Arrow record batches. Raises ConfigurationError for what is no table.
+
+    Takes the names of the columns that matter, where that is known: no other column is looked into or named in an error.
+    """
+    if isinstance(data, pa.RecordBatch):
+        return MemoryData(data.schema, lambda: iter([data]), is_rereadable=True)
+    if isinstance(data, pa.Table):
+        return MemoryData(data.schema, lambda: _combined_batches(data), is_rereadable=True)
+    if isinstance(data, pa.RecordBatchReader):
+        return MemoryData(data.schema, _SingleRead(lambda: data), is_rereadable=False)
+    if _is_frame(data, "pandas"):
+        return read_memory(_from_pandas(data, named))
+    if hasattr(data, "__arrow_c_stream__"):
+        return _from_stream(data)
+    if hasattr(data, "__arrow_c_array__"):
+        return read_memory(_read_array(data))
+    raise ConfigurationError(f"data of the type {type(data).__name__} cannot be read", hint=_HINT)
+
+
+class _SingleRead:
+    """Opens a reader the first time, and refuses the second."""
+
+    def __init__(self, reader: Callable[[], pa.RecordBatchReader]) -> None:
+        self._reader: Callable[[], pa.RecordBatchReader] | None = reader
+
+    def __call__(self) -> Iterator[pa.RecordBatch]:
+        reader, self._reader = self._reader, None
+        if reader is None:
+            raise SourceError("this data can be read only once", hint="give a table, or a new reader")
+        return _stream_batches(reader())
+
+
+def _stream_batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    return replace_errors(reader, SourceError("the data in memory could not be read to its end"))
+
+
+def _from_stream(data: Any) -> MemoryData:
+    """A foreign object. Frames can be opened again and again; of anything else only the first stream is sure."""
+    reader = _open_stream(data)
+    if _package_name(data) == "polars":
+        return MemoryData(reader.schema, lambda: _stream_batches(_open_stream(data)), is_rereadable=True)
+    return MemoryData(reader.schema, _SingleRead(lambda: reader), is_rereadable=False)
+
+
+def _open_stream(data: Any) -> pa.RecordBatchReader:
+    with suppress(Exception):
+        return pa.RecordBatchReader.from_stream(data)
+    raise ConfigurationError(f"data of the type {type(data).__name__} is no table", hint=_HINT)
+
+
+def _read_array(data: Any) -> pa.RecordBatch:
+    with suppress(Exception):
+        return pa.record_batch(data)
+    raise ConfigurationError(f"data of the type {type(data).__name__} is no table", hint=_HINT)
+
+
+def _from_pandas(frame: Any, named: Collection[str] | None) -> pa.Table:
+    """A data frame's columns, its index left out. A column that holds values of several types is an error of the schema."""
+    names = [str(name) for name in frame.columns]
+    columns = [
+        _convert_series(frame.iloc[:, index])
+        if named is None or name in named
+        else _presence_column(frame.iloc[:, index])
+        for index, name in enumerate(names)
+    ]
+    mixed = [name for name, column in zip(names, columns, strict=True) if column is None]
+    if mixed:
+        message = "holds values of more than one type"
+        hint = "convert it to one type, or leave the column out"
+        raise SchemaError(
+            "columns in memory are not of one type",
+            findings=[Finding("S005", message, field=name, hint=hint) for name in mixed],
+        )
+    return pa.Table.from_arrays(columns, names=names)
+
+
+def _presence_column(series: Any) -> pa.Array | pa.ChunkedArray:
+    """A column that is not declared: Arrow's values, whose type has their keys, and else only where it has any."""
+    if hasattr(series.dtype, "pyarrow_dtype"):
+        return _convert_series(series)
+    there = np.asarray(series.notna(), np.bool_)
+    return pa.array(there, mask=~there)
+
+
+def _frame_faults(data: Any, names: Sequence[str], pointed: Collection[str]) -> list[FaultMask]:
+    """The rows of a data frame whose Python objects hold a key that must not arrive, or cannot be looked into."""
+    if _is_frame(data, "pandas"):
+        columns = [data.iloc[:, index] for index in range(data.shape[1])] if names else []
+        held = [series.tolist() for series in columns if _holds_objects(series.dtype)]
+        labels = [_label_fault(series, label, names) for series, label in zip(columns, data.columns, strict=False)]
+        return [*filter(None, labels), *(fault for values in held for fault in object_faults(values, names))]
+    if not _is_frame(data, "polars"):
+        return []
+    objects = [name for name, dtype in zip(data.columns, data.dtypes, strict=True) if str(dtype) == "Object"]
+    return [
+        fault
+        for name in objects
+        if names or name in pointed
+        for fault in object_faults(data[name].to_list(), names, closed=name in pointed)
+    ]
+
+
+def _label_fault(series: Any, label: Any, names: Sequence[str]) -> FaultMask | None:
+    """The rows of a column whose label has several levels, one of which must not arrive."""
+    name = next((name for name in names if isinstance(label, tuple) and name in label), None)
+    return (
+        None
+        if name is None
+        else FaultMask("forbidden_field", any_depth_rule(name), np.asarray(series.notna(), np.bool_))
+    )
+
+
+def _holds_objects(dtype: Any) -> bool:
+    """Whether a column of pandas may hold Python objects: of numpy's types only `object`, of Arrow's none."""
+    return getattr(dtype, "kind", "O") == "O" and not hasattr(dtype, "pyarrow_dtype")
+
+
+def _is_frame(data: Any, package: str) -> bool:
+    """Whether data is a data frame of this package, or of a class derived from it."""
+    roots = {each.__module__.split(".")[0] for each in type(data).__mro__}
+    return package in roots and hasattr(data, "columns") and hasattr(data, "shape")
+
+
+def _package_name(data: Any) -> str:
+    return type(data).__module__.split(".")[0]
+
+
+def _convert_series(series: Any) -> pa.Array | pa.ChunkedArray | None:
+    try:
+        return pa.array(series, from_pandas=True)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _combined_batches(table: pa.Table) -> Iterator[pa.RecordBatch]:
+    """A table's batches, small ones put together: each batch has a cost of its own."""
+    waiting: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in table.to_batches():
+        waiting.append(batch)
+        rows += batch.num_rows
+        if rows >= SMALL_BATCH_ROWS:
+            yield _combine_batches(waiting)
+            waiting, rows = [], 0
+    if waiting:
+        yield _combine_batches(waiting)
+
+
+def _combine_batches(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    if len(batches) == 1:
+        return batches[0]
+    table = pa.Table.from_batches(batches)
+    columns = [column.combine_chunks() for column in table.columns]
+    return pa.RecordBatch.from_arrays(columns, schema=table.schema)
+
+
+def _bounded_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        if batch.num_rows:
+            yield from (batch.slice(first, MEMORY_CHUNK_ROWS) for first in range(0, batch.num_rows, MEMORY_CHUNK_ROWS))
+
+
+def match_prepared_schema(source: MemorySource, schema: pa.Schema) -> MemorySource:
+    """The source with its columns as they were prepared for; raises SchemaError, with the diff, where they are others.
+
+    Columns may come in any order. Any kind of string stands for another, dictionary-encoded or not, and a column that holds
+    nothing stands for any type.
+    """
+    if source.schema == schema:
+        return source
+    others = [name for name in schema.names if not _can_stand_for(source.schema, schema.field(name))]
+    if others:
+        findings = [Finding("S011", "is not as it was prepared", field=name) for name in others]
+        hint = "prepare for this schema"
+        message = "the batch has another schema than the one that was prepared"
+        raise SchemaError(message, findings=findings, hint=hint)
+    return MemorySource(schema, [CastPart(part, schema) for part in source.parts], source.is_rereadable)
+
+
+def _can_stand_for(given: pa.Schema, wanted: pa.Field) -> bool:
+    if wanted.name not in given.names:
+        return False
+    one, other = storage_type(given.field(wanted.name).type), storage_type(wanted.type)
+    return one == other or pa.types.is_null(one) or (_is_string_type(one) and _is_string_type(other))
+
+
+def _is_string_type(kind: pa.DataType) -> bool:
+    return any(is_kind(kind) for is_kind in STRING_TESTS)
+
+
+@dataclass(frozen=True, slots=True)
+class CastPart(WrappingPart):
+    """A part whose records are cast to a schema that they can stand for."""
+
+    schema: pa.Schema
+
+    def pieces(self) -> Sequence[SourcePart]:
+        """Itself."""
+        return (self,)
+
+    def read(self) -> Iterator[Chunk]:
+        """The part's chunks, of the schema."""
+        for chunk in self.part.read():
+            columns = [_cast_column(chunk.records.column(field.name), field.type) for field in self.schema]
+            yield replace(chunk, records=pa.RecordBatch.from_arrays(columns, schema=self.schema))
+
+
+def _cast_column(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    return pa.nulls(len(column), kind) if pa.types.is_null(column.type) else column.cast(kind)

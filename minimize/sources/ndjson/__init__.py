@@ -1,0 +1,264 @@
+"""NDJSON files as a source: plain, .gz or .zst, one object per line.
+
+line_scan      the lines of a block as arrays, and the lines that Arrow's parser must not see
+line_cutter    lines of plain values in one order, cut into the texts of their values
+flat_reader    those texts as typed columns: the fastest reader
+arrow_parser   lines as tables, by Arrow's parser, without the lines that it refuses
+arrow_reader   those tables as records, partly parsed in Python if maps are read
+strict_reader  one line at a time: the reader that defines what a record is
+
+A position is the byte at which a line begins, decompressed. Blocks of lines go through the fast readers. Lines about
+which these are uncertain are taken out of their block and read one by one by the strict reader, whose result defines
+the result of all. A byte order mark at the start of a file is skipped. Lines may end with CRLF, and the last one needs
+no end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from minimize.arrow.pointers import Pointer
+from minimize.sources.base import Chunk, SourceRequest
+from minimize.sources.binding import BoundRequest, concat_chunks, sort_chunk
+from minimize.sources.file_discovery import NameMask
+from minimize.sources.files import (
+    BLANK_BYTES,
+    BYTE_ORDER_MARK,
+    ByteSpan,
+    ByteStream,
+    FileBackedPart,
+    FilePart,
+    FileSource,
+    LineBlock,
+    is_uncompressed,
+    line_blocks,
+    lines_at,
+    open_span,
+    open_stream,
+)
+from minimize.sources.files import nonblank_lines as every_line
+from minimize.sources.ndjson.arrow_parser import (
+    MIN_SPLIT_BYTES,
+    PARSE_BYTES,
+    InferredColumns,
+    ParserOptions,
+    TooManyRefused,
+)
+from minimize.sources.ndjson.arrow_reader import (
+    explicit_schema,
+    lines_needing_python,
+    needs_python,
+    read_by_arrow,
+    read_partly_in_python,
+)
+from minimize.sources.ndjson.flat_reader import KnownKeyOrder, read_flat
+from minimize.sources.ndjson.line_scan import Positions, ScannedLines, mark_deep_lines, scan_without_depth
+from minimize.sources.ndjson.strict_reader import ChunkBuilder, MalformedLine, parse_line, values_at_path
+from minimize.sources.prefetch import prefetch
+from minimize.sources.projection import FieldNode, field_tree, prune_schema
+from minimize.stores import Location
+
+PIECE_BYTES = 64 << 20
+"""Bytes of a plain file that are read by one worker at least."""
+MAX_SINGLE_LINES = 32
+"""So many lines are read one by one where they are one in so many at most; more are worth a parser's start."""
+PEEKED_LINES = 1000
+"""How many lines of a file are looked at to see whether an undeclared container is a list or a map."""
+
+
+def ndjson_source(
+    files: Sequence[Location], root: Location, request: SourceRequest, *, shown: NameMask | None = None
+) -> FileSource:
+    """NDJSON files as a source. Raises SourceError where the first lines of a file cannot be read."""
+    parts = [FilePart(path, root, shown) for path in files]
+    shape = field_tree(request, _undeclared_maps(parts, request))
+    bound = BoundRequest(
+        request=request,
+        schema=prune_schema(pa.schema([]), shape),
+        never=(),
+        undeclared=(),
+        required=tuple(field for field in request.fields if field.required),
+    )
+    reader = NdjsonReader(bound, shape)
+    return FileSource(bound.schema, [NdjsonPart(part, reader) for part in parts])
+
+
+@dataclass(frozen=True, slots=True)
+class NdjsonPart(FileBackedPart):
+    """One NDJSON file bound to a request, or the lines of it that begin within a span."""
+
+    lines: NdjsonReader
+    span: ByteSpan | None = None
+
+    @property
+    def size(self) -> int:
+        """Stored bytes; of a span its own."""
+        return self.file.size if self.span is None else self.span[1] - self.span[0]
+
+    def pieces(self, size: int = PIECE_BYTES) -> Sequence[NdjsonPart]:
+        """Its spans, of the same sizes whoever reads them; itself where it is compressed, for then it is read from its start."""
+        if self.span is not None or not is_uncompressed(self.file.path) or self.size <= size:
+            return (self,)
+        starts = range(0, self.size, size)
+        return [replace(self, span=(start, min(start + size, self.size))) for start in starts]
+
+    def read(self) -> Iterator[Chunk]:
+        """The records, a block of text a chunk, never across spans. Raises SourceError."""
+        pieces = self.pieces()
+        if len(pieces) == 1:
+            yield from self._chunks()
+        else:
+            for piece in pieces:
+                yield from piece.read()
+
+    def read_positions(self, positions: Sequence[int]) -> Iterator[Chunk]:
+        """The lines at these positions: of a plain file sought, of a compressed one read past. Raises SourceError."""
+        if is_uncompressed(self.file.path):
+            for position in positions:
+                yield from self._line(position)
+            return
+        wanted = sorted(positions)
+        with self._opened() as (stream, start):
+            for block in line_blocks(stream, start=start):
+                yield from map(self.lines.read_line, lines_at(block, wanted))
+
+    def _line(self, position: int) -> Iterator[Chunk]:
+        start = (
+            0 if position == len(BYTE_ORDER_MARK) else position
+        )  # the first line of a file may begin behind its mark
+        with open_span(self.file.path, self.file.name, (start, position + 1)) as (stream, begin):
+            for block in line_blocks(stream, start=begin):
+                yield from map(self.lines.read_line, lines_at(block, [position]))
+
+    def _chunks(self) -> Iterator[Chunk]:
+        with self._opened() as (stream, start), closing(self._blocks(stream, start)) as some:
+            yield from map(self.lines.chunk, some)
+
+    def _blocks(self, stream: ByteStream, start: int) -> Generator[LineBlock, None, None]:
+        """A file's blocks; of a compressed one the next is decompressed while one is parsed."""
+        found = line_blocks(stream, start=start)
+        yield from found if is_uncompressed(self.file.path) else prefetch(found)
+
+    @contextmanager
+    def _opened(self) -> Iterator[tuple[ByteStream, int]]:
+        if self.span is not None:
+            with open_span(self.file.path, self.file.name, self.span) as found:
+                yield found
+        else:
+            with open_stream(self.file.path, self.file.name) as stream:
+                yield stream, 0
+
+
+@dataclass(frozen=True, slots=True)
+class NdjsonReader:
+    """A way from blocks of lines to chunks: fast where it can be, strict where it must."""
+
+    bound: BoundRequest
+    root: FieldNode
+    few: int = MIN_SPLIT_BYTES
+    look: int = PARSE_BYTES
+    parser_options: ParserOptions = field(init=False)
+    key_order: KnownKeyOrder = field(default_factory=KnownKeyOrder)
+    inferred: InferredColumns = field(default_factory=InferredColumns)
+    needs_python: bool = field(init=False)
+    """Whether something must be read by hand."""
+
+    def __post_init__(self) -> None:
+        """Prepares what Arrow's parser is told."""
+        object.__setattr__(
+            self, "parser_options", ParserOptions(explicit_schema(self.root), few=self.few, look=self.look)
+        )
+        object.__setattr__(self, "needs_python", needs_python(self.root))
+
+    def chunk(self, block: LineBlock) -> Chunk:
+        """A block as a chunk."""
+        if block.too_large:
+            return ChunkBuilder(self.bound, self.root).add_too_large(block.position).chunk()
+        lines = scan_without_depth(block)
+        found = read_flat(lines, self.bound, self.root, self.key_order)
+        left = _remaining_lines(found, len(lines.starts))
+        if len(left) > MAX_SINGLE_LINES or len(left) * MAX_SINGLE_LINES > len(lines.starts):
+            rest = mark_deep_lines(lines.select(left) if found else lines)
+            found += [(chunk, left[rows]) for chunk, rows in self._sure(rest)]
+            left = _remaining_lines(found, len(lines.starts))
+        chunks = [chunk for chunk, _ in found]
+        if len(left) or not found:
+            chunks.append(self._strictly((lines.file_position(row), lines.line(row)) for row in left.tolist()))
+        return chunks[0] if len(chunks) == 1 else sort_chunk(concat_chunks(chunks, self.bound.schema))
+
+    def read_line(self, line: LineBlock) -> Chunk:
+        """A block that is one line as a chunk."""
+        return self.chunk(line) if line.too_large else self.read_strictly(line)
+
+    def read_strictly(self, block: LineBlock) -> Chunk:
+        """A block as a chunk, line by line."""
+        return self._strictly(every_line(block))
+
+    def _strictly(self, some: Iterable[tuple[int, bytes]]) -> Chunk:
+        gathered = ChunkBuilder(self.bound, self.root)
+        for position, line in some:
+            if line.strip(BLANK_BYTES):
+                gathered.add_line(position, line)
+        return gathered.chunk()
+
+    def _sure(self, lines: ScannedLines) -> list[tuple[Chunk, Positions]]:
+        """Chunks of lines beyond doubt, each with the indices of its lines: those of its records and of its rejects."""
+        rows = np.flatnonzero(~lines.odd)
+        slow = (
+            np.intersect1d(rows, lines_needing_python(lines, self.root), assume_unique=True)
+            if self.needs_python
+            else rows[:0]
+        )
+        with suppress(TooManyRefused):
+            rest = np.setdiff1d(rows, slow, assume_unique=True)
+            return [
+                *read_by_arrow(lines, rest, self.bound, self.root, self.parser_options, self.inferred),
+                *self._by_hand(lines, slow),
+            ]
+        return self._by_hand(lines, rows)
+
+    def _by_hand(self, lines: ScannedLines, rows: Positions) -> list[tuple[Chunk, Positions]]:
+        with suppress(TooManyRefused):
+            return list(read_partly_in_python(lines, rows, self.bound, self.root))
+        return []
+
+
+def _remaining_lines(found: Sequence[tuple[Chunk, Positions]], count: int) -> Positions:
+    """The indices of the lines that are not among those found."""
+    left = np.ones(count, bool)
+    for _, rows in found:
+        left[rows] = False
+    return left.nonzero()[0]
+
+
+def _undeclared_maps(parts: Sequence[FilePart], request: SourceRequest) -> frozenset[Pointer]:
+    """The containers under a star that the policy does not declare and that are objects where they first occur."""
+    declared = {field.pointer for field in request.fields}
+    above = (Pointer(star.parts[:-1]) for field in request.fields for star in field.pointer.stars)
+    wanted = dict.fromkeys(pointer for pointer in above if pointer not in declared)
+    kinds: dict[Pointer, type] = {}
+    for record in _first_records(parts) if wanted else ():
+        for pointer in wanted:
+            kind = next((type(value) for value in values_at_path(record, pointer.parts) if value is not None), None)
+            if kind is not None:
+                kinds.setdefault(pointer, kind)
+        if len(kinds) == len(wanted):
+            break
+    return frozenset(pointer for pointer, kind in kinds.items() if kind is dict)
+
+
+def _first_records(parts: Sequence[FilePart]) -> Iterator[dict[str, Any]]:
+    """The records that parse among the first lines of each file."""
+    for part in parts:
+        with open_stream(part.path, part.name) as stream:
+            every = (line for block in line_blocks(stream, 1 << 20) for _, line in every_line(block))
+            for line in islice(every, PEEKED_LINES):
+                with suppress(MalformedLine):
+                    yield parse_line(line)

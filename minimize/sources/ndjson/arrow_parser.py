@@ -1,0 +1,334 @@
+"""Lines of NDJSON as tables, by Arrow's parser, without the lines that it refuses.
+
+Arrow stops at the first line that it refuses and reports its row. The search continues behind that row, so that each
+line is parsed once more at most, and the remaining lines are parsed. If Arrow does not report a row (a number that does
+not fit), the lines that look like it are left out, else the lines are halved. A line that is left out is uncertain, not
+lost: leaving out too many is slow, never wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.json as pj
+
+from minimize.sources.ndjson.line_scan import Positions, ScannedLines, split_pieces
+from minimize.sources.projection import nested_fields
+
+MIN_SPLIT_BYTES = 1 << 13
+"""Bytes below which lines without a row to blame are all left out."""
+PARSE_BYTES = 1 << 20
+"""About how many bytes are parsed at once."""
+MAX_TRIES = 8
+"""How often what remains of a piece is tried."""
+MAX_INFERRED_CELLS = 1 << 20
+"""The most values, nulls included, that inferred columns may have: keys that differ from line to line are a column each."""
+MAX_INFERRED_KEYS = 1 << 14
+"""The most keys of lines whose columns are inferred together."""
+MIN_INFERRED_COLUMNS = 1000
+"""So many columns are inferred at least before another way is better."""
+REFUSED_SHARE = 4
+"""One line in so many may be refused: beyond that the strict reader is as good."""
+MIXED_SHARE = 20
+"""One line in so many may have a key whose values are of several kinds."""
+NO_DECIMAL = r"[:,\[\s]-?[0-9]+(?:\.[0-9]+)?[eE]|[0-9]{39}"
+"""Numbers that Arrow must not read as decimals: of exponents it takes some for nought and dies of others, long ones overflow."""
+_REFUSED_ROW = re.compile(r" in row ([0-9]+)$")
+_CHANGED_TYPE = re.compile(r"Column\(.*?/?([^/]*)\) changed from")
+
+
+class TooManyRefused(Exception):
+    """So much was refused that another way is better; says nothing of what it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParserOptions:
+    """What Arrow's parser is told: the declared types, and what to do about anything else."""
+
+    types: pa.Schema
+    other: Literal["infer", "ignore", "error"] = "infer"
+    few: int = MIN_SPLIT_BYTES
+    look: int = PARSE_BYTES
+    names: frozenset[str] = field(init=False)
+    """The keys that have a type, at whatever place."""
+    numbers: str | None = field(init=False)
+    """A whole number's key before a number that is none, or is a long one."""
+    decimals: pa.Schema = field(init=False)
+    """The decimals alone, as the numbers that they must be: Arrow reads a decimal from a string, too."""
+
+    def __post_init__(self) -> None:
+        """Prepares the looks for numbers that do not fit, and for decimals that are none."""
+        leaves = list(_typed_keys(pa.struct(list(self.types))))
+        object.__setattr__(self, "names", frozenset(name for name, _ in leaves))
+        object.__setattr__(self, "numbers", _misfit_pattern(leaves))
+        object.__setattr__(self, "decimals", pa.schema(_decimal_fields(self.types)))
+
+    def read(self, data: memoryview) -> pa.Table:
+        """The lines as a table. Raises ArrowException. What Arrow infers for `[null, "x"]` is not valid, hence the check."""
+        if self.decimals.names:
+            _read_json(data, self.decimals, "ignore")
+        table = _read_json(data, self.types, self.other)
+        table.validate()
+        return table
+
+
+def _read_json(data: memoryview, types: pa.Schema, other: str) -> pa.Table:
+    reading = pj.ReadOptions(use_threads=False, block_size=len(data) + 1)
+    parsing = pj.ParseOptions(explicit_schema=types, unexpected_field_behavior=other)
+    return pj.read_json(pa.BufferReader(data), read_options=reading, parse_options=parsing)
+
+
+class InferredColumns:
+    """The columns that lines of a source have had so far, declared or not.
+
+    A guess: lines that do not fit it are parsed again, a few at a time, so that no key can make a column of many rows.
+    """
+
+    def __init__(self) -> None:
+        self.columns = 0
+        self._told: ParserOptions | None = None
+
+    def options_for(self, rows: int) -> ParserOptions | None:
+        """What Arrow's parser is told to expect of so many lines, and nothing else; None if it must infer."""
+        return self._told if rows * self.columns <= MAX_INFERRED_CELLS else None
+
+    def add(self, table: pa.Table, told: ParserOptions) -> None:
+        """Takes in the columns of a table. They are forgotten where they contradict each other."""
+        known = self._told
+        types = None
+        with suppress(pa.ArrowException):
+            schemas = [_times_as_text(table.schema), *([] if known is None else [known.types])]
+            types = pa.unify_schemas(schemas, promote_options="permissive")
+        self._told = None if types is None else replace(told, types=types, other="error")
+        self.columns = 0 if types is None else sum(1 for _ in _nested_columns(pa.struct(list(types))))
+
+    def forget(self) -> None:
+        """Begins anew."""
+        self.columns, self._told = 0, None
+
+
+def parse_tables(
+    lines: ScannedLines, rows: Positions, told: ParserOptions, inferred: InferredColumns | None = None
+) -> Iterator[tuple[pa.Table, Positions]]:
+    """These lines as tables, each with the lines that are its rows. Raises TooMany, also where most lines have keys of their own.
+
+    They are parsed a piece at a time, so that a line that is refused costs its piece a second look; pieces of the same columns
+    are one table. Takes what is known of the columns where they are to be inferred.
+    """
+    if told.decimals.names:
+        rows = np.setdiff1d(rows, lines.lines_matching(NO_DECIMAL, rows), assume_unique=True)
+    known = InferredColumns() if inferred is None else inferred
+    held: pa.Table | None = None
+    taken = rows[:0]
+    for table, some in (
+        one for piece in split_pieces(lines, rows, told.look) for one in _parse_piece(lines, piece, told, known)
+    ):
+        wide = (len(taken) + len(some)) * known.columns > MAX_INFERRED_CELLS
+        if wide and known.columns > MIN_INFERRED_COLUMNS:
+            known.forget()
+            raise TooManyRefused
+        both = table if held is None else None if wide else _concat_two(held, table)
+        if both is None:
+            yield held, taken
+        held, taken = (table, some) if both is None else (both, np.append(taken, some))
+    if held is not None:
+        yield held, taken
+
+
+def _parse_piece(
+    lines: ScannedLines, rows: Positions, told: ParserOptions, inferred: InferredColumns
+) -> Iterator[tuple[pa.Table, Positions]]:
+    """A piece as tables: at once if it has the columns that are known, else halved, until a few lines have others."""
+    if told.other == "ignore":
+        yield from _parse_without_refused(lines, rows, told)
+        return
+    left = [rows]
+    while left:
+        some = left.pop()
+        if not len(some):
+            continue
+        known = inferred.options_for(len(some))
+        table = None if known is None else _try_parse(lines.text(some), len(some), known)[0]
+        if table is not None:
+            yield table, some
+            continue
+        few = _inferable_lines(lines, some)
+        if few < len(some):
+            at = max(few, len(some) // 2) if few and inferred.columns else few
+            left += [some[max(at, 1) :], some[:at]]
+        else:
+            for table, held in _parse_without_refused(lines, some, told):
+                inferred.add(table, told)
+                yield table, held
+
+
+def _inferable_lines(lines: ScannedLines, rows: Positions) -> int:
+    """How many of the lines may have a column inferred for each key; 0 if the first has more than `MAX_INFERRED_KEYS` keys."""
+    size = len(rows)
+    while (keys := _count_keys(lines, rows[:size])) * size > MAX_INFERRED_CELLS or keys > MAX_INFERRED_KEYS:
+        if size == 1:
+            return int(keys <= MAX_INFERRED_KEYS)
+        share = min(math.sqrt(MAX_INFERRED_CELLS / (keys * size)), MAX_INFERRED_KEYS / keys)
+        size = max(1, min(size - 1, int(size * share)))
+    return size
+
+
+def _count_keys(lines: ScannedLines, rows: Positions) -> int:
+    """No fewer than these lines have keys: a colon is behind each."""
+    return lines.block.data.count(b":", int(lines.starts[rows[0]]), int(lines.ends[rows[-1]]))
+
+
+def _times_as_text(schema: pa.Schema) -> pa.Schema:
+    """The schema with text for the times that Arrow finds in texts, as long as all are times."""
+    return pa.schema([each.with_type(_time_as_text(each.type)) for each in schema])
+
+
+def _time_as_text(type_: pa.DataType) -> pa.DataType:
+    if pa.types.is_timestamp(type_):
+        return pa.string()
+    if pa.types.is_struct(type_):
+        return pa.struct([each.with_type(_time_as_text(each.type)) for each in type_])
+    return pa.list_(_time_as_text(type_.value_type)) if pa.types.is_list(type_) else type_
+
+
+def _nested_columns(type_: pa.DataType) -> Iterator[None]:
+    for _, below in nested_fields(type_):
+        yield None
+        yield from _nested_columns(below.type)
+
+
+def _concat_two(one: pa.Table, other: pa.Table) -> pa.Table | None:
+    """Two tables as one; None where what nobody declared is of kinds that have nothing in common."""
+    with suppress(pa.ArrowException):
+        return pa.concat_tables([one, other], promote_options="none" if one.schema == other.schema else "permissive")
+    return None
+
+
+def _parse_without_refused(
+    lines: ScannedLines, rows: Positions, told: ParserOptions
+) -> Iterator[tuple[pa.Table, Positions]]:
+    table, stop = _try_parse(lines.text(rows), len(rows), told)
+    tries, most = MAX_TRIES, len(rows) // REFUSED_SHARE + 1
+    bad = _odd_numbers(lines, rows, told) if table is None else rows[:0]
+    while table is None and (stop is not None or len(bad)):
+        if stop is not None:
+            bad = np.union1d(
+                bad, _refused_lines(lines, np.setdiff1d(rows[stop.row :], bad, assume_unique=True), stop, told, most)
+            )
+        tries, most = tries - 1, most - len(bad)
+        if not tries or most < 0:
+            raise TooManyRefused
+        rows, bad = np.setdiff1d(rows, bad, assume_unique=True), rows[:0]
+        table, stop = _try_parse(lines.text(rows), len(rows), told) if len(rows) else (None, None)
+    if table is not None:
+        yield table, rows
+    else:
+        yield from _parse_halves(lines, rows, told)
+
+
+@dataclass(frozen=True, slots=True)
+class _ParserStop:
+    """Where Arrow stopped: the row, and the key whose values are of several kinds, if that was it."""
+
+    row: int
+    key: str | None
+
+
+def _try_parse(data: memoryview, rows: int, told: ParserOptions) -> tuple[pa.Table | None, _ParserStop | None]:
+    """A table with so many rows, one for each line; or where Arrow stopped, if it says so."""
+    try:
+        table = told.read(data)
+    except pa.ArrowException as error:
+        return None, _parser_stop(str(error), rows)
+    return (table, None) if table.num_rows == rows else (None, None)
+
+
+def _parser_stop(message: str, rows: int) -> _ParserStop | None:
+    row, changed = _REFUSED_ROW.search(message), _CHANGED_TYPE.search(message)
+    if row is None or int(row[1]) >= rows:
+        return None
+    return _ParserStop(int(row[1]), changed[1] if changed else None)
+
+
+def _refused_lines(
+    lines: ScannedLines, rows: Positions, stop: _ParserStop, told: ParserOptions, most: int
+) -> Positions:
+    """The lines that Arrow refuses, as far as it says which, and those that have a key whose values are of several kinds.
+
+    Takes the lines from the one on at which it stopped.
+    """
+    if not len(rows):
+        return rows
+    bad, at, start = rows[:0], 0, int(lines.starts[rows[0]])
+    text = bytearray(lines.text(rows))
+    after: _ParserStop | None = stop
+    while after is not None and len(bad) <= most and at < len(rows):
+        bad, rows = np.append(bad, rows[at]), rows[at + 1 :]
+        if after.key is not None and after.key not in told.names:
+            mixed = np.intersect1d(_lines_with_mixed_key(lines, after.key), rows, assume_unique=True)
+            bad, rows = np.append(bad, mixed), np.setdiff1d(rows, mixed, assume_unique=True)
+            lines.blanked(text, mixed, start)
+        rest = memoryview(text)[int(lines.starts[rows[0]]) - start :] if len(rows) else memoryview(b"")
+        after = _try_parse(rest, len(rows), told)[1] if len(rows) else None
+        rest.release()
+        at = 0 if after is None else after.row
+    return np.unique(bad)
+
+
+def _lines_with_mixed_key(lines: ScannedLines, key: str) -> Positions:
+    """The lines that have a key whose values are of several kinds. Raises TooMany where those are many."""
+    found = lines.lines_with(json.dumps(key, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    if len(found) > len(lines.starts) // MIXED_SHARE + 1:
+        raise TooManyRefused
+    return found
+
+
+def _odd_numbers(lines: ScannedLines, rows: Positions, told: ParserOptions) -> Positions:
+    """Those of the lines that may hold a number which does not fit: Arrow does not say their rows."""
+    return rows[:0] if told.numbers is None else lines.lines_matching(told.numbers, rows)
+
+
+def _parse_halves(lines: ScannedLines, rows: Positions, told: ParserOptions) -> Iterator[tuple[pa.Table, Positions]]:
+    if len(rows) < 2 or int(lines.ends[rows[-1]] - lines.starts[rows[0]]) <= told.few:
+        return
+    middle = len(rows) // 2
+    for half in (rows[:middle], rows[middle:]):
+        yield from _parse_without_refused(lines, half, told)
+
+
+def _misfit_pattern(leaves: Iterable[tuple[str, pa.DataType]]) -> str | None:
+    names = sorted({name for name, type_ in leaves if pa.types.is_integer(type_)})
+    if not names:
+        return None
+    keys = "|".join(re.escape(json.dumps(name, ensure_ascii=False)[1:]) for name in names)
+    return rf'"(?:{keys})\s*:\s*-?(?:[0-9]+[.eE]|[0-9]{{19}})'
+
+
+def _typed_keys(type_: pa.DataType) -> Iterator[tuple[str, pa.DataType]]:
+    for part, below in nested_fields(type_):
+        if isinstance(part, str):
+            yield part, below.type
+        yield from _typed_keys(below.type)
+
+
+def _decimal_fields(fields: Iterable[pa.Field]) -> list[pa.Field]:
+    found = ((each.name, _decimals_as_numbers(each.type)) for each in fields)
+    return [pa.field(name, type_) for name, type_ in found if type_ is not None]
+
+
+def _decimals_as_numbers(type_: pa.DataType) -> pa.DataType | None:
+    if pa.types.is_decimal(type_):
+        return pa.float64()
+    if pa.types.is_struct(type_):
+        below = _decimal_fields(type_)
+        return pa.struct(below) if below else None
+    inner = _decimals_as_numbers(type_.value_type) if pa.types.is_list(type_) else None
+    return None if inner is None else pa.list_(inner)

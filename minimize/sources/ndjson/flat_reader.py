@@ -1,0 +1,316 @@
+"""Reader for lines of NDJSON with plain values in one order: columns of texts, parsed as their types.
+
+Returns what the strict reader would return, and which lines are certain; the others are left to other readers. A
+value of another type than the declared one makes its line uncertain, and so does a rare number (with an exponent, or
+very long). Numbers in plain digits (RFC 8259) are recognized by whole columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.sources.base import Chunk
+from minimize.sources.binding import BoundRequest, undeclared_paths
+from minimize.sources.ndjson.line_cutter import LEARNED_LINES, PIECE_BYTES, CutLines, KeyOrder, cut_lines, learn_order
+from minimize.sources.ndjson.line_scan import (
+    Positions,
+    ScannedLines,
+    lines_with_backslash,
+    lines_with_controls,
+    split_pieces,
+)
+from minimize.sources.projection import FieldNode, batch_without_columns
+from minimize.sources.record_checks import BoolMask
+from minimize.sources.types import CONTAINERS, arrow_type, parse_texts, type_family
+
+MAX_INTEGER_DIGITS = 18
+"""The most digits of a whole number that is surely one of 64 bits."""
+MAX_NUMBER_BYTES = 100
+"""The most bytes of any other number."""
+_ZERO, _POINT, _MINUS = b"0.-"
+
+
+def are_plain_numbers(texts: pa.StringArray, whole: bool = False) -> BoolMask:
+    """Whether each text is a number in plain digits, and a whole one. Takes texts without nulls.
+
+    >>> are_plain_numbers(pa.array(["0", "-1.50", "01", "1.", ".5", "-", "1e3", "", "NaN", "1.2.3"])).tolist()
+    [True, True, False, False, False, False, False, False, False, False]
+    """
+    bounds, marks = _text_bounds(texts)
+    lengths = bounds[1:] - bounds[:-1]
+    if not len(lengths) or not lengths.all():
+        return _test_nonempty(texts, lengths > 0, whole)
+    first, last = bounds[:-1], bounds[1:] - 1
+    digit = marks - np.uint8(_ZERO) < 10
+    minus = marks[first] == _MINUS
+    lead = np.minimum(first + minus, last)
+    long = lengths - minus > (MAX_INTEGER_DIGITS if whole else MAX_NUMBER_BYTES)
+    padded = (marks[lead] == _ZERO) & (lead < last) & digit[np.minimum(lead + 1, last)]
+    odd = ~digit
+    odd[first] &= ~minus
+    sound: BoolMask = digit[lead] & digit[last] & ~long & ~padded
+    return sound & _has_at_most_one_point(odd, marks, first, whole)
+
+
+def _has_at_most_one_point(
+    odd: BoolMask, marks: npt.NDArray[np.uint8], first: npt.NDArray[np.int64], whole: bool
+) -> BoolMask:
+    """Whether what is odd in each text is one point at most, or nothing. How many there are in all often settles it."""
+    if not np.count_nonzero(odd):
+        return np.ones(len(first), bool)
+    many = np.add.reduceat(odd.view(np.uint8), first)
+    found: BoolMask = many <= (not whole)
+    points = odd & (marks == _POINT)
+    if not whole and np.count_nonzero(points) < np.count_nonzero(odd):
+        found &= np.add.reduceat(points.view(np.uint8), first) == many
+    return found
+
+
+def _test_nonempty(texts: pa.StringArray, filled: BoolMask, whole: bool) -> BoolMask:
+    """The same, where some texts are empty."""
+    if filled.any():
+        filled[filled] = are_plain_numbers(texts.filter(pa.array(filled)), whole)
+    return filled
+
+
+def _text_bounds(texts: pa.StringArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+    """Where each text begins, and the last ends, in their bytes."""
+    _, ends, data = texts.buffers()
+    bounds = np.frombuffer(ends, np.int32)[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
+    marks = np.frombuffer(data or b"", np.uint8)[bounds[0] : bounds[-1]]
+    return bounds - bounds[0], marks
+
+
+_RARE_SHARE = 100
+"""Where at most one line in so many is left out, the others are not looked at one by one."""
+_NUMBERS = {"integer": np.int64, "double": np.float64}
+
+
+@dataclass(frozen=True, slots=True)
+class LineSelection:
+    """Lines that are kept, and where few are not what is between these: piece, place and length. So nothing is moved twice."""
+
+    mask: BoolMask
+    spans: Sequence[tuple[int, int, int]] | None
+
+    @classmethod
+    def from_mask(cls, mask: BoolMask, sizes: Sequence[int]) -> LineSelection:
+        """The lines of a mask, by the sizes of pieces."""
+        out = (~mask).nonzero()[0]
+        if len(out) * _RARE_SHARE > len(mask):
+            return cls(mask, None)
+        ends = np.cumsum(sizes)
+        bounds = np.unique(np.concatenate([[0], out, out + 1, ends]))
+        starts, lengths = bounds[:-1], np.diff(bounds)
+        within = mask[starts]
+        starts, lengths = starts[within], lengths[within]
+        pieces = np.searchsorted(ends, starts, side="right")
+        starts -= (ends - sizes)[pieces]
+        return cls(mask, list(zip(pieces.tolist(), starts.tolist(), lengths.tolist(), strict=True)))
+
+    def concat_pieces(self, pieces: Sequence[pa.StringArray]) -> pa.StringArray:
+        """The lines of these pieces that are kept, put together."""
+        if self.spans is None:
+            return pa.concat_arrays(pieces).filter(pa.array(self.mask))
+        some = [pieces[piece].slice(start, length) for piece, start, length in self.spans]
+        return pa.concat_arrays(some) if some else pa.array([], pa.string())
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTexts:
+    """One key's texts, in pieces, and in which lines it is there at all, and in quotes."""
+
+    pieces: Sequence[pa.StringArray]
+    present: BoolMask
+    quoted: BoolMask
+
+    @property
+    def bare(self) -> BoolMask:
+        """Where something stands that is in no quotes."""
+        return self.present & ~self.quoted
+
+    def texts(self, mask: BoolMask) -> pa.StringArray:
+        """The texts of those lines."""
+        return LineSelection.from_mask(mask, list(map(len, self.pieces))).concat_pieces(self.pieces)
+
+    def filled(self, there: BoolMask, kept: LineSelection | None = None) -> pa.StringArray:
+        """The texts, null where nothing is there; of lines that are kept, or of all."""
+        texts = pa.concat_arrays(self.pieces) if kept is None else kept.concat_pieces(self.pieces)
+        there = there if kept is None else there[kept.mask]
+        if there.all():
+            return texts
+        valid = pa.array(there).buffers()[1]
+        return pa.StringArray.from_buffers(len(there), *texts.buffers()[1:], valid)
+
+    def equals(self, mask: BoolMask, word: str) -> BoolMask:
+        """Where the mask is set and the text is this word."""
+        if not mask.any():
+            return mask
+        found = mask.copy()
+        found[mask] = pc.equal(self.texts(mask), word)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class TypedColumn:
+    """What a key's values are read as; where nothing is, they are texts, to be put together once all doubts are known."""
+
+    values: KeyTexts
+    there: BoolMask
+    found: pa.Array | None = None
+
+    def select(self, sure: LineSelection) -> pa.Array:
+        """The values of those lines."""
+        if self.found is None:
+            return self.values.filled(self.there, sure)
+        return self.found if sure.mask.all() else self.found.filter(pa.array(sure.mask))
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnReader:
+    """What values are read as, by the tree of declared fields; the keys that must not arrive; the lines that are beyond doubt."""
+
+    root: FieldNode
+    never: frozenset[str]
+    certain: BoolMask
+
+    def column(self, name: str, values: KeyTexts) -> TypedColumn | None:
+        """A key's values; None where there can be none."""
+        node = self.root.children.get(name)
+        if name in self.never or (node is not None and _is_container(node)):
+            self._no_null(values, values.present)
+            return None
+        word = node.declared.type if node is not None and node.declared is not None else None
+        if word == "string" and node is not None and node.needed:
+            self._no_null(values, values.bare)
+            return TypedColumn(values, values.quoted)
+        return TypedColumn(values, values.present, self._read(values, word))
+
+    def _read(self, values: KeyTexts, word: str | None) -> pa.Array:
+        if word is None:
+            return self._anything(values)
+        if word == "boolean":
+            return self._boolean(values)
+        if word in _NUMBERS or type_family(word) == "decimal":
+            return self._number(values, word)
+        self._no_null(values, values.bare)
+        if word == "string":
+            return pa.array(values.quoted, mask=~values.quoted)
+        return self._typed(values, values.quoted, word)
+
+    def _doubt(self, bad: BoolMask) -> None:
+        if bad.any():
+            self.certain[bad] = False
+
+    def _no_null(self, values: KeyTexts, odd: BoolMask) -> None:
+        """Doubts what is odd and not null."""
+        if odd.any():
+            self._doubt(odd & ~values.equals(odd & ~values.quoted, "null"))
+
+    def _anything(self, values: KeyTexts) -> pa.Array:
+        """True where there is a value of whatever kind."""
+        words = values.equals(values.bare, "true") | values.equals(values.bare, "false")
+        there, left = values.quoted | words, values.bare & ~words
+        there[left] = are_plain_numbers(values.texts(left))
+        self._no_null(values, values.present & ~there)
+        return pa.array(there, mask=~there)
+
+    def _boolean(self, values: KeyTexts) -> pa.Array:
+        true = values.equals(values.bare, "true")
+        there = true | values.equals(values.bare, "false")
+        self._no_null(values, values.present & ~there)
+        return pa.array(true, mask=~there)
+
+    def _number(self, values: KeyTexts, word: str) -> pa.Array:
+        there = values.bare
+        texts = values.texts(there)
+        good = are_plain_numbers(texts, whole=word == "integer")
+        if not good.all():
+            there[there] = good
+            texts = texts.filter(pa.array(good))
+        self._no_null(values, values.present & ~there)
+        if word not in _NUMBERS:
+            return self._typed(values, there, word)
+        numbers = texts.cast(arrow_type(word))
+        if there.all():
+            return numbers
+        held = np.zeros(len(there), _NUMBERS[word])
+        held[there] = numbers
+        return pa.array(held, mask=~there)
+
+    def _typed(self, values: KeyTexts, there: BoolMask, word: str) -> pa.Array:
+        found, bad = parse_texts(values.filled(there), word)
+        self._doubt(bad)
+        return found
+
+
+def _is_container(node: FieldNode) -> bool:
+    return bool(node.children) or node.mapped or (node.declared is not None and node.declared.type in CONTAINERS)
+
+
+MIN_CUT_SHARE = 4
+"""Where not one line in so many could be cut, the order is learned anew."""
+
+
+class KnownKeyOrder:
+    """The order in which the lines of a source had their keys so far: a guess that costs time where it is wrong, nothing else."""
+
+    def __init__(self, size: int = PIECE_BYTES) -> None:
+        self.order: KeyOrder | None = None
+        self.size = size
+
+    def cut_block(self, lines: ScannedLines) -> tuple[KeyOrder, list[CutLines]] | None:
+        """Lines of a block that could be cut; None where there is no order in them."""
+        fit = ~(lines.odd | lines_with_backslash(lines) | lines_with_controls(lines))
+        rows = fit.nonzero()[0]
+        order = self.order or learn_order(map(lines.line, rows[:LEARNED_LINES].tolist()))
+        if order is None:
+            return None
+        every = (cut_lines(lines, some, fit, order) for some in split_pieces(lines, np.arange(len(fit)), self.size))
+        found = [one for one in every if one is not None and len(one.rows)]
+        self._learn(lines, rows, order, found)
+        return (order, found) if found else None
+
+    def _learn(self, lines: ScannedLines, rows: Positions, order: KeyOrder, found: Sequence[CutLines]) -> None:
+        """Takes keys in that the order did not have."""
+        left = np.setdiff1d(rows, np.concatenate([rows[:0], *(one.rows for one in found)]), assume_unique=True)
+        known = order if len(left) * MIN_CUT_SHARE <= len(rows) * (MIN_CUT_SHARE - 1) else None
+        self.order = known and learn_order(map(lines.line, left[:LEARNED_LINES].tolist()), known)
+
+
+def read_flat(
+    lines: ScannedLines, bound: BoundRequest, root: FieldNode, known: KnownKeyOrder
+) -> list[tuple[Chunk, Positions]]:
+    """Chunks of those of the lines that are beyond doubt, each with their indices."""
+    found = known.cut_block(lines)
+    if found is None:
+        return []
+    order, cuts = found
+    rows = np.concatenate([one.rows for one in cuts])
+    reading = ColumnReader(root, frozenset(pointer.top for pointer in bound.request.never), np.ones(len(rows), bool))
+    there, quoted = (
+        np.concatenate(masks, axis=1) for masks in zip(*((one.present, one.quoted) for one in cuts), strict=True)
+    )
+    columns = {
+        name: column
+        for key, name in enumerate(map(bytes.decode, order.keys))
+        if (column := reading.column(name, KeyTexts([one.texts_of_key(key) for one in cuts], there[key], quoted[key])))
+        is not None
+    }
+    sure = LineSelection.from_mask(reading.certain, [len(one.rows) for one in cuts])
+    held, records = rows[sure.mask], _selected_records(columns, sure)
+    extra = tuple(undeclared_paths(records.schema, bound.request))
+    return [(replace(bound, undeclared=extra).chunk(records, lines.file_positions(held), unit="byte"), held)]
+
+
+def _selected_records(columns: Mapping[str, TypedColumn], sure: LineSelection) -> pa.RecordBatch:
+    """The columns, of the lines beyond doubt."""
+    if not columns:
+        return batch_without_columns(int(np.count_nonzero(sure.mask)))
+    return pa.RecordBatch.from_arrays([column.select(sure) for column in columns.values()], names=[*columns])

@@ -1,0 +1,340 @@
+"""Lines of NDJSON cut into the texts of their values, many lines at once.
+
+Lines that one program wrote look alike: the same keys in the same order, some of them left out, the same blanks. The
+order is learned from a few lines. It is a guess that is checked byte by byte: a wrong one is slow, never wrong.
+
+All lines are walked from key to key in that order. A key that is not found where the walk has arrived is absent in
+that line. A value in quotes ends at the next quote, any other before the next comma or brace. A line is cut if the walk
+ends at its closing brace: then it has these keys, each at most once, and nothing else but the values between them. Any
+other line is left to other readers, and so is a line with a backslash or a control character.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from minimize.sources.ndjson.line_scan import Positions, ScannedLines
+from minimize.sources.record_checks import BoolMask
+
+ByteArray = npt.NDArray[np.uint8]
+ByteWindows = npt.NDArray[np.uint64]
+"""A row of eight bytes each for every place."""
+WINDOW_BYTES = 64
+"""Bytes of a window."""
+WINDOW_MARKS = WINDOW_BYTES - 1
+"""How many of them are told apart: by the bits of a word but for its sign."""
+_WINDOW = np.dtype(f"V{WINDOW_BYTES}")
+_FRACTION, _BIAS = 52, 1023
+"""How a double is stored: bits of its fraction, what is added to its exponent."""
+
+
+@dataclass(frozen=True, slots=True)
+class ByteLiteral:
+    """Some bytes, compared eight by eight; of the last eight as many as there are.
+
+    >>> text = np.frombuffer(b"banana".ljust(16), np.uint8)
+    >>> ByteLiteral.from_bytes(b"na").matches(byte_windows(text, np.arange(6), 8)).tolist()
+    [False, False, True, False, True, False]
+    """
+
+    size: int
+    words: tuple[np.uint64, ...]
+    mask: np.uint64
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> ByteLiteral:
+        """Takes the bytes, at least one."""
+        width = -(-len(data) // 8) * 8
+        every = np.frombuffer(data.ljust(width, b"\0"), np.uint64)
+        mask = np.frombuffer((b"\xff" * len(data)).ljust(width, b"\0"), np.uint64)
+        return cls(len(data), tuple(every), mask[-1])
+
+    def __len__(self) -> int:
+        return self.size
+
+    @property
+    def width(self) -> int:
+        """How many bytes are looked at."""
+        return 8 * len(self.words)
+
+    def matches(self, found: ByteWindows) -> BoolMask:
+        """Whether rows begin with them; takes at least as many bytes as are looked at."""
+        *others, last = self.words
+        met: BoolMask = found[:, len(others)] & self.mask == last
+        for place, word in enumerate(others):
+            met &= found[:, place] == word
+        return met
+
+
+def byte_windows(text: ByteArray, places: npt.NDArray[np.int64], width: int = WINDOW_BYTES) -> ByteWindows:
+    """So many bytes (a multiple of eight) from each place on; behind it must be as many."""
+    view = np.ndarray(len(text) - width + 1, _WINDOW if width == WINDOW_BYTES else f"V{width}", text, strides=(1,))
+    return view[places].view(np.uint64).reshape(-1, width // 8)
+
+
+def first_mark(found: ByteWindows, skip: int, marks: bytes) -> npt.NDArray[np.int64]:
+    """Where one of the marks first stands in each row of a window, so many bytes skipped; negative where none does.
+
+    >>> text = np.frombuffer(b"banana".ljust(80), np.uint8)
+    >>> windows = byte_windows(text, np.arange(6))
+    >>> (first_mark(windows, 1, b"nb") < 0).tolist(), first_mark(windows[:3], 1, b"nb").tolist()
+    ([False, False, False, False, True, True], [2, 1, 2])
+    """
+    flat = found.view(np.uint8).ravel()
+    met = flat == marks[0]
+    for mark in marks[1:]:
+        met |= flat == mark
+    bits = np.packbits(met, bitorder="little").view("<i8")
+    bits &= 2**WINDOW_MARKS - 2**skip
+    bits &= -bits
+    return _exponents(bits.astype(np.float64))
+
+
+def _exponents(powers: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """The exponents of powers of two, as a double holds them; negative for zero. Takes what nobody needs afterwards."""
+    exponents = powers.view(np.int64)
+    exponents >>= _FRACTION
+    exponents -= _BIAS
+    return exponents
+
+
+LEARNED_LINES = 16
+"""How many lines are learned from at a time."""
+MAX_KEYS = 256
+"""The most keys of an order: each is looked for in every line."""
+MAX_KEY_BYTES = 256
+"""The longest key, in bytes."""
+_MEMBER = re.compile(
+    rb'([{,][ \t]?)"([^"\\\x00-\x1f]{0,256})"([ \t]?:[ \t]?)(?:"[^"\\\x00-\x1f]*"|[^"\\,{}\[\]\s]+)(?=[,}])'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyOrder:
+    """Keys in their order, the text before a key that is not a line's first, and the text behind it.
+
+    >>> KeyOrder.from_line(b'{"a": 1, "b": "x"}')
+    KeyOrder(keys=(b'a', b'b'), lead=b', ', colon=b': ')
+    """
+
+    keys: tuple[bytes, ...]
+    lead: bytes
+    colon: bytes
+    literals: tuple[ByteLiteral, ...] = field(init=False, repr=False, compare=False)
+    """All that stands before each key's value."""
+
+    def __post_init__(self) -> None:
+        """Prepares what is looked for."""
+        texts = (self.lead + b'"' + key + b'"' + self.colon for key in self.keys)
+        object.__setattr__(self, "literals", tuple(map(ByteLiteral.from_bytes, texts)))
+
+    @classmethod
+    def from_line(cls, line: bytes) -> KeyOrder | None:
+        """The order of one line; None where it is no object of plain values without escapes, or a key stands twice."""
+        members, at = list[re.Match[bytes]](), 0
+        while len(members) <= MAX_KEYS and (found := _MEMBER.match(line, at)) is not None:
+            members.append(found)
+            at = found.end()
+        keys, colons = tuple(found[2] for found in members), {found[3] for found in members}
+        leads = {found[1] for found in members[1:]} or {b","}
+        if line[at:] not in (b"}", b"}\r") or not _is_uniform(keys, leads, colons) or members[0][1] != b"{":
+            return None
+        lead = leads.pop()
+        return cls(keys, lead, colons.pop()) if lead.startswith(b",") else None
+
+    def merge(self, other: KeyOrder) -> KeyOrder:
+        """With the keys of another line among its own, where both can be in one order; else as it is.
+
+        >>> KeyOrder((b"a", b"c"), b",", b":").merge(KeyOrder((b"a", b"b", b"c"), b",", b":")).keys
+        (b'a', b'b', b'c')
+        """
+        keys, place = [*self.keys], len(self.keys)
+        for key in reversed(other.keys):
+            if key not in keys:
+                keys.insert(place, key)
+            place = keys.index(key)
+        joined = replace(self, keys=tuple(keys))
+        return joined if len(keys) <= MAX_KEYS and joined.covers(other) else self
+
+    def covers(self, other: KeyOrder) -> bool:
+        """Whether the other's keys are among these, in this order, and the same stands between them."""
+        keys = iter(self.keys)
+        return (self.lead, self.colon) == (other.lead, other.colon) and all(key in keys for key in other.keys)
+
+
+def learn_order(lines: Iterable[bytes], known: KeyOrder | None = None) -> KeyOrder | None:
+    """What is known with what these lines add; None where nothing is known and most of them are in no common order."""
+    orders = [KeyOrder.from_line(line) for line in lines]
+    found, start = [order for order in orders if order is not None], known
+    for order in found:
+        known = order if known is None else known.merge(order)
+    agreeing = sum(known.covers(order) for order in found) if known is not None else 0
+    return known if start is not None or agreeing * 2 > len(orders) else None
+
+
+def _is_uniform(keys: tuple[bytes, ...], leads: set[bytes], colons: set[bytes]) -> bool:
+    return 0 < len({*keys}) == len(keys) <= MAX_KEYS and len(leads) == len(colons) == 1
+
+
+PIECE_BYTES = 4 << 20
+"""About how many bytes are walked together: so many that threads seldom hand the interpreter to each other."""
+_BYTES_BEFORE, _BYTES_AFTER = 8, MAX_KEY_BYTES + 2 * WINDOW_BYTES
+"""Bytes before and behind the lines, so that what is looked at is always there."""
+_SHORT_LITERAL = 32
+"""The longest text before a value that is looked at together with it."""
+_MIN_VALUE_BYTES = 4
+"""How many bytes there are at least for each value that is looked for: most keys are in most lines, and memory is bounded."""
+_FEW_TEXTS = 32
+"""So many texts that are long are looked through one by one."""
+_QUOTE = b'"'
+_STOPS = b",}"
+"""What ends a value in no quotes."""
+
+
+@dataclass(frozen=True, slots=True)
+class CutLines:
+    """Lines that are cut: their indices, and a row for each key that says in which of them it is, and in which in quotes.
+
+    texts  all texts, without quotes, the lines of one key after the other; empty where the key is not
+    """
+
+    rows: Positions
+    texts: pa.StringArray
+    present: npt.NDArray[np.bool_]
+    quoted: npt.NDArray[np.bool_]
+
+    def texts_of_key(self, key: int) -> pa.StringArray:
+        """The texts of one key."""
+        return self.texts.slice(key * len(self.rows), len(self.rows))
+
+
+def cut_lines(lines: ScannedLines, rows: Positions, fit: BoolMask, order: KeyOrder) -> CutLines | None:
+    """Those of some lines that fit, cut; None where it is of no use to try. Takes the indices of lines that follow each other."""
+    size = int(lines.ends[rows[-1]] - lines.starts[rows[0]])
+    if len(rows) * len(order.keys) * _MIN_VALUE_BYTES > size:
+        return None
+    walk = _LineWalk.before(lines, rows, len(order.lead))
+    values = [walk.past(literal) for literal in order.literals]
+    good = walk.done() & fit[rows]
+    some = slice(None) if good.all() else good.nonzero()[0]
+    held = rows[some]
+    spans = np.empty((len(values), len(held), 2), np.int32)
+    there, quoted = np.empty((2, len(values), len(held)), bool)
+    for key, value in enumerate(values):
+        there[key], quoted[key] = value.there[some], value.quoted[some]
+        spans[key, :, 0], spans[key, :, 1] = value.starts[some], value.ends[some]
+    return CutLines(held, _span_texts(walk.text, spans), there, quoted)
+
+
+def _span_texts(text: ByteArray, spans: npt.NDArray[np.int32]) -> pa.StringArray:
+    """What is between two places of a text, and the next two."""
+    if not spans.size:
+        return pa.array([], pa.string())
+    every = pa.StringArray.from_buffers(spans.size - 1, pa.py_buffer(spans), pa.py_buffer(text))
+    return every.take(pa.array(np.arange(0, spans.size, 2, dtype=np.int32)))
+
+
+@dataclass(frozen=True, slots=True)
+class _CutValues:
+    """One key's values, line by line. Where it is not there its text is empty and stands where the walk is."""
+
+    there: BoolMask
+    quoted: BoolMask
+    starts: Positions
+    ends: Positions
+
+
+@dataclass(slots=True)
+class _LineWalk:
+    """At which byte the walk is in each line.
+
+    text   the lines, each beginning as if a key were before its first
+    data   the block that they are from
+    ahead  how far each byte is from its place there
+    close  where each line's brace is
+    """
+
+    text: ByteArray
+    data: bytes
+    ahead: int
+    close: Positions
+    at: Positions
+
+    @classmethod
+    def before(cls, lines: ScannedLines, rows: Positions, lead: int) -> _LineWalk:
+        """A walk before its first step; takes how many bytes are before a key."""
+        start, end = int(lines.starts[rows[0]]), int(lines.ends[rows[-1]])
+        text = np.empty(_BYTES_BEFORE + end - start + _BYTES_AFTER, np.uint8)
+        text[:_BYTES_BEFORE] = text[_BYTES_BEFORE + end - start :] = 0
+        text[_BYTES_BEFORE : _BYTES_BEFORE + end - start] = lines.marks[start:end]
+        begin, close = lines.starts[rows] + (_BYTES_BEFORE - start), lines.lasts[rows] + (_BYTES_BEFORE - start)
+        for place, mark in enumerate(b", "[:lead]):
+            text[begin + (1 - lead + place)] = mark
+        return cls(text, lines.block.data, _BYTES_BEFORE - start, close, begin + (1 - lead))
+
+    def past(self, literal: ByteLiteral) -> _CutValues:
+        """Goes past a key and its value where they are next."""
+        found = byte_windows(self.text, self.at, max(WINDOW_BYTES, literal.width))
+        there = literal.matches(found)
+        many = np.count_nonzero(there)
+        if not many:
+            return _CutValues(there, there, self.at, self.at)
+        if many == len(there):
+            near = found if len(literal) <= _SHORT_LITERAL else None
+            value = _CutValues(there, *self._value(slice(None), len(literal), near))
+        else:
+            rows = there.nonzero()[0]
+            quoted, starts, ends = np.zeros(len(there), bool), self.at.copy(), self.at.copy()
+            quoted[rows], starts[rows], ends[rows] = self._value(rows, len(literal))
+            value = _CutValues(there, quoted, starts, ends)
+        self.at = value.ends + value.quoted
+        return value
+
+    def _value(
+        self, rows: Positions | slice, skip: int, found: ByteWindows | None = None
+    ) -> tuple[BoolMask, Positions, Positions]:
+        """Values so many bytes behind where the walk is: which are in quotes, where they begin, where they end.
+
+        Takes what is found where the walk is, if it has been looked at.
+        """
+        at = self.at[rows]
+        if found is None:
+            at, skip, found = at + skip, 0, byte_windows(self.text, at + skip)
+        quoted = found.view(np.uint8).reshape(-1, WINDOW_BYTES)[:, skip] == _QUOTE[0]
+        many = np.count_nonzero(quoted)
+        ends = at + first_mark(found, skip + bool(many), _QUOTE if many else _STOPS)
+        starts = at + skip
+        short = ends < starts
+        if many < len(quoted):
+            if many:
+                ends = np.where(quoted, ends, at + first_mark(found, skip, _STOPS))
+            ends = np.maximum(starts, ends)
+            short &= quoted
+        if many and short.any():
+            ends[short] = self._beyond(starts[short] + (WINDOW_MARKS - skip), self.close[rows][short])
+        return quoted, starts + quoted, ends
+
+    def _beyond(self, places: Positions, close: Positions) -> Positions:
+        """Where the next quote is from each place on; where the line is closed before there is one."""
+        ends, left = close.copy(), np.arange(len(places))
+        while len(left := left[places[left] < close[left]]) > _FEW_TEXTS:
+            behind = first_mark(byte_windows(self.text, places[left]), 0, _QUOTE)
+            met = behind >= 0
+            ends[left[met]] = places[left[met]] + behind[met]
+            left = left[~met]
+            places[left] += WINDOW_MARKS
+        for row in left.tolist():
+            place = self.data.find(_QUOTE, places[row] - self.ahead, close[row] - self.ahead)
+            ends[row] = close[row] if place < 0 else place + self.ahead
+        return ends
+
+    def done(self) -> BoolMask:
+        """The lines whose end the walk has come to."""
+        done: BoolMask = self.at == self.close
+        return done

@@ -1,0 +1,263 @@
+"""Parquet files as a source: only needed column chunks are read, one row group at a time.
+
+Undeclared columns are counted from the file's metadata. Forbidden columns, and required fields that are not read
+otherwise, are decoded only in row groups whose metadata does not answer the question. A flat column of strings whose
+chunks are small for their number of values is read as a dictionary. A position is the row's number in its file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from minimize.arrow.pointers import Pointer
+from minimize.errors import Finding, SourceError
+from minimize.identifiers import canonical_column
+from minimize.keys.parquet_footer import read_encrypted_columns
+from minimize.sources.base import Chunk, DeclaredField, SourceRequest, UndeclaredCount, bound_undeclared
+from minimize.sources.binding import BoundRequest, bind_request, raise_findings, unify_schemas, validate_chunk
+from minimize.sources.file_discovery import NameMask, hive_partitions
+from minimize.sources.files import FileBackedPart, FilePart, FileSource, damaged_file_error, read_error, replace_errors
+from minimize.sources.parquet_footer import ParquetFooter
+from minimize.sources.projection import batch_without_columns, field_tree, prune_schema
+from minimize.sources.record_checks import SUBJECT_SAMPLE, FaultMask, flat_values, sample_subjects
+from minimize.sources.types import arrow_type
+from minimize.stores import Location, open_parquet_file
+
+
+def parquet_source(
+    files: Sequence[Location], root: Location, request: SourceRequest, *, shown: NameMask | None = None
+) -> FileSource:
+    """Parquet files as a source. Raises SchemaError with the diff of the first file that does not fit, SourceError."""
+    parts = [FilePart(path, root, shown) for path in files]
+    _check_unencrypted(parts)
+    return _bind_parts(parts, request)
+
+
+def _bind_parts(parts: Sequence[FilePart], request: SourceRequest) -> FileSource:
+    """Plain files bound to a request; to fewer fields with no more than another look at the footers, which are not kept."""
+    footers = [read_footer(part) for part in parts]
+    if not parts:
+        return FileSource(prune_schema(pa.schema([]), field_tree(request)), ())
+    bounds = [
+        bind_request(_schema_with_partitions(part, foot.schema, request), request, part.name)
+        for part, foot in zip(parts, footers, strict=True)
+    ]
+    together = unify_schemas([bound.schema for bound in bounds], [part.name for part in parts])
+    encoded = tuple(field.name for field in together if all(_is_small_text(foot, field.name) for foot in footers))
+    schema = _dictionary_schema(together, encoded)
+    bound_parts = [
+        ParquetPart(part, replace(bound, schema=schema), encoded) for part, bound in zip(parts, bounds, strict=True)
+    ]
+    return FileSource(schema, bound_parts, lambda keys: _bind_parts(parts, request.only(keys)))
+
+
+def _check_unencrypted(parts: Sequence[FilePart]) -> None:
+    """To touch a column that is encrypted would end the process. Raises SourceError."""
+    closed = [part.name for part in parts if read_encrypted_columns(part.path).masters]
+    if closed:
+        hint = "an output that is encrypted is read with its keys: minimize.read(…, keys=…)"
+        raise SourceError(f"{closed[0]} has encrypted columns, and sources are read without keys", hint=hint)
+
+
+def read_footer(part: FilePart) -> ParquetFooter:
+    """What a file says of itself. Raises SourceError."""
+    try:
+        with open_parquet_file(part.path) as file:
+            return ParquetFooter(file.metadata, file.schema_arrow)
+    except (pa.ArrowException, OSError) as caught:
+        error = read_error(part.name, caught)
+    raise error
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetPart(FileBackedPart):
+    """One Parquet file bound to a request, or one of its row groups; `encoded` are the columns to read as dictionaries."""
+
+    bound: BoundRequest
+    encoded: tuple[str, ...]
+    group: int | None = None
+
+    @property
+    def size(self) -> int:
+        """Stored bytes; of a row group its share."""
+        return self.file.size if self.group is None else self.file.size // max(read_footer(self.file).groups, 1)
+
+    def pieces(self) -> Sequence[ParquetPart]:
+        """Its row groups."""
+        groups = read_footer(self.file).groups if self.group is None else 1
+        return (self,) if groups < 2 else [replace(self, group=group) for group in range(groups)]
+
+    def read(self) -> Iterator[Chunk]:
+        """The records, at most as many a chunk as the request wants, never across row groups. Raises SourceError."""
+        foot, first = read_footer(self.file), 0
+        with open_parquet_file(self.file.path, read_dictionary=list(self.encoded)) as opened:
+            for group in range(foot.groups):
+                if self.group in (None, group):
+                    yield from self._group(opened, foot, group, first)
+                first += foot.rows(group)
+
+    def read_positions(self, positions: Sequence[int]) -> Iterator[Chunk]:
+        """The row groups that these rows stand in. Raises SourceError."""
+        foot, first = read_footer(self.file), 0
+        for group in range(foot.groups):
+            if any(first <= position < first + foot.rows(group) for position in positions):
+                yield from replace(self, group=group).read()
+            first += foot.rows(group)
+
+    def _group(self, opened: pq.ParquetFile, foot: ParquetFooter, group: int, first: int) -> Iterator[Chunk]:
+        look = _group_checks(foot, group, self.bound)
+        carry = _undeclared_counts(foot, group, self.bound)
+        partitions = self._partitions(foot.schema)
+        for batch in self._batches(opened, foot, group, look):
+            records = _append_partitions(batch, partitions)
+            known = [fault.over(records.num_rows) for fault in look.settled]
+            named = {
+                pointer: _with_subjects(
+                    carried, foot.is_single_valued(pointer), records, self.bound.request.subject, foot.rows(group)
+                )
+                for pointer, carried in carry.items()
+            }
+            positions = np.arange(first, first + records.num_rows)
+            carry, first = {}, first + records.num_rows
+            yield validate_chunk(look.bound.chunk(records, positions, known, named), damaged_file_error(self.name))
+            del batch, records, positions, known  # or they would stay in memory while the next ones are read
+
+    def _batches(
+        self, opened: pq.ParquetFile, foot: ParquetFooter, group: int, look: _GroupChecks
+    ) -> Iterator[pa.RecordBatch]:
+        leaves = [*foot.needed_leaves(field_tree(self.bound.request)), *look.leaves]
+        if not leaves:
+            rows, most = foot.rows(group), self.bound.request.rows
+            yield from (batch_without_columns(min(most, rows - at)) for at in range(0, rows, most))
+            return
+        decoded = _decode_group(opened, group, self.bound.request.rows, foot.paths(leaves))
+        yield from replace_errors(decoded, damaged_file_error(self.name), self.name)
+
+    def _partitions(self, schema: pa.Schema) -> dict[str, pa.Scalar]:
+        """The values of the declared hive partitions. Raises SchemaError where one is not of its type."""
+        fields = {field.pointer.top: field for field in self.bound.request.fields if field.pointer.is_flat}
+        values = hive_partitions(self.file.path, self.file.root)
+        return {
+            key: _partition_value(value, fields[key], self.name)
+            for key, value in values.items()
+            if key in fields and schema.get_field_index(key) < 0
+        }
+
+
+def _decode_group(opened: pq.ParquetFile, group: int, most: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """A row group at once where it is small enough, which takes less memory than to read it step by step."""
+    if opened.metadata.row_group(group).num_rows > most:
+        yield from opened.iter_batches(most, row_groups=[group], columns=columns, use_threads=False)
+    else:
+        yield from opened.read_row_group(group, columns=columns, use_threads=False).to_batches()
+
+
+@dataclass(frozen=True, slots=True)
+class _WholeGroupFault:
+    """A fault of every row of a row group, known from its metadata."""
+
+    fault: FaultMask
+
+    def over(self, rows: int) -> FaultMask:
+        return replace(self.fault, mask=np.ones(rows, bool))
+
+
+@dataclass(frozen=True, slots=True)
+class _GroupChecks:
+    """What of a row group must be looked at beside what is needed: leaves, and the request that is still open."""
+
+    bound: BoundRequest
+    leaves: list[int]
+    settled: list[_WholeGroupFault]
+
+
+def _group_checks(foot: ParquetFooter, group: int, bound: BoundRequest) -> _GroupChecks:
+    never, required, leaves, settled = [], [], [], []
+    for place in bound.never:
+        verdict = _fill_state(foot, group, place.pointer)
+        if verdict == "all":
+            settled.append(_WholeGroupFault(FaultMask("forbidden_field", place.rule, np.ones(0, bool))))
+        elif verdict == "some":
+            never.append(place)
+            leaves += foot.shape_leaves(place.pointer)
+    for field in bound.required:
+        filled = _fill_state(foot, group, field.pointer) == "all"
+        if not filled or field.pointer in bound.request.ids:
+            required.append(field)
+        if not filled:
+            leaves += foot.shape_leaves(field.pointer)
+    return _GroupChecks(replace(bound, never=tuple(never), required=tuple(required)), leaves, settled)
+
+
+def _fill_state(foot: ParquetFooter, group: int, pointer: Pointer) -> str:
+    """Whether `all`, `some` or `none` of a row group's records carry a path, as far as the metadata says."""
+    leaf = foot.flat_leaf(pointer)
+    filled = None if leaf is None else foot.count_non_null(group, leaf)
+    return {0: "none", foot.rows(group): "all"}.get(-1 if filled is None else filled, "some")
+
+
+def _undeclared_counts(foot: ParquetFooter, group: int, bound: BoundRequest) -> dict[Pointer, UndeclaredCount]:
+    """How many records carry each undeclared path, from the metadata: for what stands in lists an upper bound."""
+    rows = foot.rows(group)
+    counts = {pointer: _record_upper_bound(foot, group, pointer, rows) for pointer in bound.undeclared}
+    ranked = {
+        pointer: UndeclaredCount(count, rank=bound.request.rank(pointer)) for pointer, count in counts.items() if count
+    }
+    return bound_undeclared(ranked)
+
+
+def _record_upper_bound(foot: ParquetFooter, group: int, pointer: Pointer, rows: int) -> int:
+    filled = [foot.count_non_null(group, leaf) for leaf in foot.leaves_below(pointer)]
+    return max((rows if count is None else min(rows, count) for count in filled), default=rows)
+
+
+def _with_subjects(
+    carry: UndeclaredCount, sure: bool, records: pa.RecordBatch, subject: Pointer | None, rows: int
+) -> UndeclaredCount:
+    """The count with subjects, where at least as many are sure to carry it: each row that lacks it may take one away."""
+    values = None if subject is None or not sure else flat_values(records, subject)
+    if values is None:
+        return carry
+    lacking = rows - carry.records
+    enough = not lacking or len(pc.unique(canonical_column(values, fold=True))) - lacking > SUBJECT_SAMPLE
+    return replace(carry, subjects=sample_subjects(records, subject)) if enough else carry
+
+
+def _is_small_text(foot: ParquetFooter, name: str) -> bool:
+    return foot.schema.get_field_index(name) >= 0 and foot.has_small_values(name)
+
+
+def _dictionary_schema(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
+    kind = pa.dictionary(pa.int32(), pa.string())
+    return pa.schema([field.with_type(kind) if field.name in names else field for field in schema])
+
+
+def _schema_with_partitions(part: FilePart, schema: pa.Schema, request: SourceRequest) -> pa.Schema:
+    """The file's columns and its hive partitions, as the policy declares them; the folder of a batch date is no field."""
+    words = {field.pointer.top: field.type for field in request.fields if field.pointer.is_flat}
+    for key in hive_partitions(part.path, part.root):
+        if schema.get_field_index(key) < 0 and (key in words or key != "date"):
+            schema = schema.append(pa.field(key, arrow_type(words.get(key, "string"))))
+    return schema
+
+
+def _append_partitions(records: pa.RecordBatch, partitions: Mapping[str, pa.Scalar]) -> pa.RecordBatch:
+    for key, value in partitions.items():
+        records = records.append_column(key, pa.repeat(value, records.num_rows))
+    return records
+
+
+def _partition_value(value: str | None, field: DeclaredField, name: str) -> pa.Scalar:
+    with suppress(pa.ArrowException):
+        return pa.scalar(value, pa.string()).cast(arrow_type(field.type))
+    raise_findings(
+        [Finding("S002", f"the partition of {field.pointer} is no {field.type}", file=name, field=field.key)]
+    )
+    raise AssertionError

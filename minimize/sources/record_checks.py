@@ -1,0 +1,421 @@
+"""Checks of records: forbidden fields, canonical ids, and the paths that records carry or lack.
+
+A key that must not arrive at any depth is sought among names alone: of fields in a schema, of keys in JSON and in
+maps. A null value counts as absent, and only the policy's pointer is reported. Masks are computed over whole columns,
+from validity only, never from values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.arrow.pointers import STAR, Pointer, PointerPart
+from minimize.identifiers import canonical_column, is_empty_id
+from minimize.sources.base import DeclaredField, PositionUnit, Reject, RejectCode, SourceRequest, UndeclaredCount
+from minimize.sources.projection import (
+    is_list_type,
+    list_elements,
+    narrow_array,
+    nested_fields,
+    plain_array_type,
+    storage_array,
+)
+from minimize.sources.types import storage_type
+
+
+@dataclass(frozen=True, slots=True)
+class ForbiddenPlace:
+    """A place of a schema that must be empty, and the policy's pointer that says so."""
+
+    pointer: Pointer
+    rule: str
+
+
+def forbidden_places(schema: pa.Schema, request: SourceRequest) -> list[ForbiddenPlace]:
+    """The places of a schema that must be empty, in the policy's order."""
+    root = pa.struct(list(schema))
+    fixed = [ForbiddenPlace(each, str(each)) for each in request.never if has_place(root, each.parts)]
+    wanted = frozenset(request.any_depth)
+    below: dict[str, list[ForbiddenPlace]] = {name: [] for name in request.any_depth}
+    for parts, name in _paths_ending_in(root, wanted, ()) if wanted else ():
+        below[name].append(ForbiddenPlace(Pointer(parts), any_depth_rule(name)))
+    return [*fixed, *(each for places in below.values() for each in places)]
+
+
+def any_depth_rule(name: str) -> str:
+    """How quarantine names the rule that a key must not arrive at any depth."""
+    return str(Pointer.parse_forbidden(name))
+
+
+def is_forbidden(pointer: Pointer, request: SourceRequest) -> bool:
+    """Whether a path of a source is one that must not arrive, or is below one."""
+    return any(each.covers(pointer) for each in request.never) or not frozenset(request.any_depth).isdisjoint(
+        part for part in pointer.parts if isinstance(part, str)
+    )
+
+
+def has_place(type_: pa.DataType, parts: tuple[PointerPart, ...]) -> bool:
+    """Whether a type has a place for a path.
+
+    A star goes through lists, maps and the fields of structs; a name goes through lists, too. A union is any of its children,
+    and the name of a child is a key.
+    """
+    if not parts:
+        return True
+    if is_list_type(storage_type(type_)) and parts[0] is not STAR:
+        return has_place(storage_type(type_).value_type, parts)
+    if pa.types.is_union(storage_type(type_)):
+        children = list(storage_type(type_))
+        return any(has_place(child.type, parts) for child in children) or any(
+            has_place(child.type, parts[1:]) for child in children if child.name == parts[0]
+        )
+    below = [field.type for part, field in nested_fields(type_) if parts[0] in (STAR, part)]
+    if pa.types.is_map(storage_type(type_)) and parts[0] is not STAR:
+        below = [storage_type(type_).item_type]
+    return any(has_place(kind, parts[1:]) for kind in below)
+
+
+def has_key_at_any_depth(value: Any, names: frozenset[str]) -> bool:
+    """Whether a JSON value has one of these keys, null or not, at any depth."""
+    if isinstance(value, dict):
+        return not names.isdisjoint(value) or any(
+            has_key_at_any_depth(item, names) for item in value.values() if isinstance(item, dict | list)
+        )
+    return any(has_key_at_any_depth(item, names) for item in value if isinstance(item, dict | list))
+
+
+def first_forbidden_key(record: Mapping[str, Any], names: Sequence[str]) -> str | None:
+    """The first of these names, in their order, under which a JSON object has a value that is not null, at any depth."""
+    found = frozenset(_keys_with_values(record, frozenset(names))) if names else frozenset()
+    return next((name for name in names if name in found), None)
+
+
+def _paths_ending_in(
+    type_: pa.DataType, names: frozenset[str], above: tuple[PointerPart, ...]
+) -> Iterator[tuple[tuple[PointerPart, ...], str]]:
+    """The paths that end in one of the names. The keys of a map are not in its type, so each name may be one."""
+    if pa.types.is_map(storage_type(type_)):
+        yield from (((*above, name), name) for name in sorted(names))
+    if pa.types.is_union(storage_type(type_)):
+        for child in storage_type(type_):
+            if child.name in names:
+                yield (*above, child.name), child.name
+            yield from _paths_ending_in(child.type, names, above)
+    for part, field in nested_fields(type_):
+        if part in names:
+            yield (*above, part), str(part)
+        yield from _paths_ending_in(field.type, names, (*above, part))
+
+
+def _keys_with_values(value: Any, names: frozenset[str]) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from (name for name in names & value.keys() if value[name] is not None)
+    for item in value.values() if isinstance(value, dict) else value:
+        if isinstance(item, dict | list):
+            yield from _keys_with_values(item, names)
+
+
+def canonicalize_ids(records: pa.RecordBatch, ids: Collection[Pointer], *, fold: bool = False) -> pa.RecordBatch:
+    """The records with these ids in their canonical form, null where nothing is left of one."""
+    for pointer in ids:
+        index = records.schema.get_field_index(pointer.top)
+        if index >= 0:
+            column = records.column(index)
+            found = _canonicalize_below(column, pointer.parts[1:], fold=fold)
+            if found is not column:
+                records = records.set_column(index, records.schema.field(index), found)
+    return records
+
+
+def _canonicalize_below(values: pa.Array, parts: Sequence[PointerPart], *, fold: bool) -> pa.Array:
+    """The values with the ids at a path below them in their canonical form; the same array where nothing changed."""
+    if not parts:
+        return canonical_column(values, fold=fold)
+    index = (
+        values.type.get_field_index(str(parts[0])) if pa.types.is_struct(values.type) and parts[0] is not STAR else -1
+    )
+    if index < 0:
+        return values
+    children = [values.field(place) for place in range(values.type.num_fields)]
+    found = _canonicalize_below(children[index], parts[1:], fold=fold)
+    if found is children[index]:
+        return values
+    children[index] = found
+    return pa.StructArray.from_arrays(children, fields=list(values.type), mask=values.is_null())
+
+
+def has_blank_id(record: Mapping[str, Any], ids: Collection[Pointer]) -> bool:
+    """Whether a parsed record has an id of which nothing is left."""
+    return any(is_empty_id(value_at_path(record, pointer)) for pointer in ids)
+
+
+def value_at_path(record: Mapping[str, Any], pointer: Pointer) -> Any:
+    """The value at a path that goes through no list."""
+    value: Any = record
+    for part in pointer.parts:
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+BoolMask = npt.NDArray[np.bool_]
+SUBJECT_SAMPLE = 10
+"""How many distinct subjects are enough to know that a name is not about one of them."""
+
+
+def carries_path(values: pa.Array, parts: Sequence[PointerPart]) -> BoolMask:
+    """Per value: whether there is something that is not null at this path below it. A name goes through lists, too."""
+    if isinstance(values, pa.ExtensionArray):
+        return carries_path(values.storage, parts)
+    if pa.types.is_run_end_encoded(values.type):
+        by_run: BoolMask = carries_path(values.values, parts)[_run_of_each_value(values)]
+        return by_run
+    if pa.types.is_union(values.type):
+        return _union_carries_path(values, parts)
+    there = _validity_mask(values)
+    if not parts or not there.any():
+        return there
+    if pa.types.is_dictionary(values.type):
+        indices = np.asarray(pc.fill_null(values.indices, 0))
+        by_code: BoolMask = carries_path(values.dictionary, parts)[indices]
+        return np.logical_and(there, by_code)
+    if pa.types.is_struct(values.type):
+        below = [carries_path(child, parts[1:]) for child in _struct_children(values, parts[0])]
+        return there & reduce(or_, below, np.zeros(len(values), bool))
+    if _has_elements(values.type, parts[0]):
+        inner, owner = _elements_with_owners(values)
+        return _owners_mask(carries_path(inner, parts[1:]), owner, len(values))
+    if is_list_type(values.type):
+        inner, owner = _elements_with_owners(values)
+        return _owners_mask(carries_path(inner, parts), owner, len(values))
+    if pa.types.is_map(values.type):
+        return _map_carries_path(values, str(parts[0]), parts[1:])
+    return np.zeros(len(values), bool)
+
+
+def lacks_path(values: pa.Array, parts: Sequence[PointerPart]) -> BoolMask:
+    """Per value: whether it is null, or what should stand at this path below it is.
+
+    Below a star every element counts, and an empty list lacks nothing.
+    """
+    values = storage_array(values)
+    if not parts:
+        return ~_validity_mask(values)
+    if pa.types.is_struct(values.type):
+        below = [lacks_path(child, parts[1:]) for child in _struct_children(values, parts[0])]
+        return ~_validity_mask(values) | (below[0] if below else True)
+    if _has_elements(values.type, parts[0]):
+        inner, owner = _elements_with_owners(values)
+        return ~_validity_mask(values) | _owners_mask(lacks_path(inner, parts[1:]), owner, len(values))
+    return np.ones(len(values), bool)
+
+
+def top_level_column(records: pa.RecordBatch, pointer: Pointer) -> pa.Array | None:
+    """The top-level column that a pointer stands in; None where there is none."""
+    index = records.schema.get_field_index(pointer.top)
+    return None if index < 0 else records.column(index)
+
+
+def records_with_path(records: pa.RecordBatch, pointer: Pointer) -> BoolMask:
+    """Per record: whether it carries this path."""
+    top = top_level_column(records, pointer)
+    return np.zeros(records.num_rows, bool) if top is None else carries_path(top, pointer.parts[1:])
+
+
+def records_missing_field(records: pa.RecordBatch, field: DeclaredField) -> BoolMask:
+    """Per record: whether a required field is not there or null."""
+    top = top_level_column(records, field.pointer)
+    return np.ones(records.num_rows, bool) if top is None else lacks_path(top, field.pointer.parts[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFaults:
+    """The records of a batch that cannot be processed: their indices, each with the first of its faults."""
+
+    rows: npt.NDArray[np.int64]
+    codes: list[RejectCode]
+    fields: list[str | None]
+
+    def rejects(self, positions: npt.NDArray[np.int64], unit: PositionUnit) -> list[Reject]:
+        """One reject a record, at these positions of the batch's rows."""
+        places = positions[self.rows].tolist()
+        return [Reject(*one) for one in zip(places, [unit] * len(places), self.fields, self.codes, strict=True)]
+
+
+def first_faults(
+    records: pa.RecordBatch,
+    required: Sequence[DeclaredField],
+    never: Sequence[ForbiddenPlace],
+    known: Sequence[FaultMask] = (),
+    canonical: pa.RecordBatch | None = None,
+    ids: Collection[Pointer] = (),
+) -> RecordFaults:
+    """The first fault of each record: what must not arrive, then what is known already, then what is missing.
+
+    Takes the records with their ids in the canonical form, too: an id of which nothing is left is missing.
+    """
+    first: dict[int, tuple[RejectCode, str | None]] = {}
+    for fault in _all_faults(records, required, never, known, records if canonical is None else canonical, ids):
+        for row in np.flatnonzero(fault.mask).tolist():
+            first.setdefault(row, (fault.code, fault.field))
+    rows = sorted(first)
+    return RecordFaults(np.array(rows, np.int64), [first[row][0] for row in rows], [first[row][1] for row in rows])
+
+
+@dataclass(frozen=True, slots=True)
+class FaultMask:
+    """One kind of fault, and the records that have it."""
+
+    code: RejectCode
+    field: str | None
+    mask: BoolMask
+
+
+def _all_faults(
+    records: pa.RecordBatch,
+    required: Sequence[DeclaredField],
+    never: Sequence[ForbiddenPlace],
+    known: Sequence[FaultMask],
+    canonical: pa.RecordBatch,
+    ids: Collection[Pointer],
+) -> Iterator[FaultMask]:
+    yield from (fault for fault in known if fault.code == "malformed")
+    yield from (FaultMask("forbidden_field", place.rule, records_with_path(records, place.pointer)) for place in never)
+    yield from (fault for fault in known if fault.code != "malformed")
+    for field in required:
+        read = canonical if field.pointer in ids else records
+        if not _has_no_nulls(read, field.pointer):
+            yield FaultMask("missing_field", str(field.pointer), records_missing_field(read, field))
+
+
+def _has_no_nulls(records: pa.RecordBatch, pointer: Pointer) -> bool:
+    """Whether a plain column is there and holds no null, which is known without looking at its values."""
+    top = top_level_column(records, pointer) if pointer.is_flat else None
+    return top is not None and top.null_count == 0 and top.type.num_fields == 0 and not _can_hide_nulls(top.type)
+
+
+def _can_hide_nulls(type_: pa.DataType) -> bool:
+    """Whether nulls can be where its own count does not tell."""
+    return (
+        pa.types.is_dictionary(type_)
+        or pa.types.is_run_end_encoded(type_)
+        or pa.types.is_null(type_)
+        or isinstance(type_, pa.BaseExtensionType)
+    )
+
+
+def count_undeclared(
+    records: pa.RecordBatch, pointer: Pointer, request: SourceRequest, good: BoolMask
+) -> UndeclaredCount:
+    """How many of the good records carry a path, and up to ten subjects that do."""
+    mask = records_with_path(records, pointer) & good
+    count = int(mask.sum())
+    some = sample_subjects(records, request.subject, mask) if count else frozenset()
+    return UndeclaredCount(count, some, request.rank(pointer))
+
+
+def sample_subjects(records: pa.RecordBatch, subject: Pointer | None, mask: BoolMask | None = None) -> frozenset[str]:
+    """Up to ten distinct subjects of these records, as text."""
+    values = None if subject is None else flat_values(records, subject)
+    if values is None:
+        return frozenset()
+    settled = narrow_array(values, plain_array_type(values.type))
+    return _sample_ids(settled if mask is None else settled.filter(pa.array(mask)))
+
+
+def _sample_ids(values: pa.Array, size: int = 256) -> frozenset[str]:
+    """Up to ten distinct ids, looked for in ever longer beginnings: mostly the first will do.
+
+    They are compared without regard to case, whatever the policy says: one subject must not look like ten.
+    """
+    words = pc.drop_null(pc.unique(canonical_column(values.slice(0, size), fold=True))).slice(0, SUBJECT_SAMPLE)
+    if len(words) == SUBJECT_SAMPLE or size >= len(values):
+        return frozenset(map(_id_as_text, words.to_pylist()))
+    return _sample_ids(values, size * 16)
+
+
+def flat_values(records: pa.RecordBatch, pointer: Pointer) -> pa.Array | None:
+    """The values of a field that stands in no list: null where a struct above it is. None where there is no such field."""
+    values = top_level_column(records, pointer)
+    for part in pointer.parts[1:]:
+        values = storage_array(values) if values is not None else None
+        if (
+            values is None
+            or part is STAR
+            or not pa.types.is_struct(values.type)
+            or values.type.get_field_index(part) < 0
+        ):
+            return None
+        values = pc.struct_field(values, values.type.get_field_index(part))
+    return values
+
+
+def _id_as_text(value: object) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _validity_mask(values: pa.Array) -> BoolMask:
+    if values.null_count == 0:
+        return np.ones(len(values), bool)
+    return np.asarray(values.is_valid())
+
+
+def _struct_children(values: pa.StructArray, part: PointerPart) -> list[pa.Array]:
+    if part is STAR:
+        return [values.field(index) for index in range(values.type.num_fields)]
+    index = values.type.get_field_index(part)
+    return [] if index < 0 else [values.field(index)]
+
+
+def _has_elements(type_: pa.DataType, part: PointerPart) -> bool:
+    return part is STAR and (is_list_type(type_) or pa.types.is_map(type_))
+
+
+def _elements_with_owners(values: pa.Array) -> tuple[pa.Array, npt.NDArray[np.int64]]:
+    """The elements of a list, or a map's items, and for each the index of what holds it."""
+    inner, lengths = list_elements(values)
+    owner = np.repeat(np.arange(len(values)), np.asarray(lengths))
+    return (inner.field(1) if pa.types.is_map(values.type) else inner), owner
+
+
+def _run_of_each_value(values: pa.RunEndEncodedArray) -> npt.NDArray[np.int64]:
+    """Per value: the index of its run."""
+    rows = np.arange(values.offset, values.offset + len(values))
+    return np.searchsorted(np.asarray(values.run_ends), rows, side="right")
+
+
+def _union_carries_path(values: pa.UnionArray, parts: Sequence[PointerPart]) -> BoolMask:
+    """A union's value is one of its children's. The name of a child counts as a key."""
+    held = np.zeros(len(values), bool)
+    buffers, here = values.buffers(), slice(values.offset, values.offset + len(values))
+    codes = np.frombuffer(buffers[1], np.int8)[here]  # `type_codes` and `offsets` disregard that the array is a slice
+    places = np.frombuffer(buffers[2], np.int32)[here] if values.type.mode == "dense" else np.arange(len(values))
+    for index, code in enumerate(values.type.type_codes):
+        child = values.field(index)
+        below = carries_path(child, parts)
+        if parts and values.type.field(index).name == parts[0]:
+            below = below | carries_path(child, parts[1:])
+        rows = np.flatnonzero(codes == code)
+        held[rows] = below[places[rows]]
+    return held
+
+
+def _map_carries_path(values: pa.MapArray, key: str, parts: Sequence[PointerPart]) -> BoolMask:
+    inner, lengths = list_elements(values)
+    owner = np.repeat(np.arange(len(values)), np.asarray(lengths))
+    named = np.asarray(pc.fill_null(pc.equal(inner.field(0).cast(pa.string()), key), False))
+    return _owners_mask(named & carries_path(inner.field(1), parts), owner, len(values))
+
+
+def _owners_mask(below: BoolMask, owner: npt.NDArray[np.int64], size: int) -> BoolMask:
+    held = np.zeros(size, bool)
+    held[owner[below]] = True
+    return held

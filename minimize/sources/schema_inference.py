@@ -1,0 +1,275 @@
+"""Schema inference: the fields of a source and the types that a policy would give them. Names only, never values.
+
+An object with many keys, or with keys that do not look like names, is a map: its keys may be values.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from minimize.arrow.pointers import STAR, Pointer, PointerPart
+from minimize.errors import SourceError
+from minimize.sources.csv import read_header
+from minimize.sources.file_discovery import find_files
+from minimize.sources.files import FilePart, line_blocks, nonblank_lines, open_stream
+from minimize.sources.memory import read_memory
+from minimize.sources.ndjson.strict_reader import FractionText, IntegerText, MalformedLine, parse_line
+from minimize.sources.parquet import read_footer
+from minimize.sources.projection import is_list_type, nested_fields
+from minimize.sources.types import parse_text, storage_type, type_word
+from minimize.stores import Location, ObjectPath, location_text
+
+SAMPLED_LINES = 5000
+"""How many records of NDJSON are looked at."""
+SAMPLED_FILES = 3
+"""How many files of a source are looked at."""
+MAX_STRUCT_KEYS = 64
+"""An object with more distinct keys than this is a map."""
+MAX_OBSERVED_KEYS = 1000
+"""How many distinct keys of an object are looked at."""
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+_KINDS = {"integer": "number", "double": "number", "string": "text", "timestamp": "text", "date": "text"}
+"""Words for values that can be read as one type."""
+_ENDINGS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "ndjson", ".csv": "csv", ".parquet": "parquet"}
+
+MIN_RECORDS_OF_NAME = 10
+"""A name that so many records of NDJSON carry, or half of them, is no value of one of them."""
+DiscoveredFields = list[tuple[str, str]]
+
+
+def discover_fields(source: Any) -> DiscoveredFields:
+    """The paths of a file, a folder, a pattern or data in memory, each with a policy's type word, in order of appearance.
+
+    Where a policy has no word for a type, Arrow's stands there. A flat column comes by its name, anything below one as a
+    pointer. Raises SourceError, ConfigurationError.
+    """
+    return discover_frequent_fields(source)[0]
+
+
+def discover_frequent_fields(source: Any, records: int = 0) -> tuple[DiscoveredFields, int]:
+    """The same, and how many names were left out: those that fewer than so many records of NDJSON carry, and not half of them."""
+    if not isinstance(source, str | Path | ObjectPath):
+        return _schema_fields(read_memory(source).schema), 0
+    found = find_files(location_text(source), Path.cwd())
+    parts = [FilePart(path, found.root) for files in found.files.values() for path in files if format_by_name(path)]
+    if not parts:
+        raise SourceError(
+            f"nothing to look at was found in {source}",
+            hint=f"files end in {', '.join(_ENDINGS)}, .gz and .zst included",
+        )
+    together: dict[str, str] = {}
+    seen = ObservedValues()
+    for part in parts[:SAMPLED_FILES]:
+        if format_by_name(part.path) == "ndjson":
+            _observe_lines(seen, part)
+        else:
+            for key, word in _FIELD_READERS[format_by_name(part.path)](part):
+                together.setdefault(key, word)
+    left_out = seen.drop_rare_names(min(records, -(-seen.records // 2)))
+    for parts_, word in seen.leaves(()):
+        together.setdefault(_field_key(parts_), word)
+    return list(together.items()), left_out
+
+
+def format_by_name(path: Location) -> str:
+    """The format that a file's name says; '' for none."""
+    name = path.name.lower().removesuffix(".gz").removesuffix(".zst")
+    return _ENDINGS.get(Path(name).suffix, "")
+
+
+def observe_file(part: FilePart, kind: str) -> ObservedValues:
+    """What stands where in a file of a format: of NDJSON in its first lines, of Parquet and CSV as the file says.
+
+    Raises SourceError where the file cannot be read.
+    """
+    seen = ObservedValues()
+    if kind == "parquet":
+        _observe_type(seen, pa.struct(list(read_footer(part).schema)))
+    elif kind == "csv":
+        _observe_type(seen, pa.struct([(name, pa.string()) for name in read_header(part)[0]]))
+    else:
+        _observe_lines(seen, part)
+    return seen
+
+
+def _observe_type(seen: ObservedValues, type_: pa.DataType) -> None:
+    kind = storage_type(type_)
+    below = dict(nested_fields(kind))
+    word = type_word(kind)
+    if word is not None and not pa.types.is_null(kind):
+        seen.words[word] = 1
+    for part, field_ in below.items():
+        _observe_type(seen.below.setdefault(part, ObservedValues()), field_.type)
+
+
+def _schema_fields(schema: pa.Schema) -> DiscoveredFields:
+    return [(_field_key(parts), word) for column in schema for parts, word in _leaf_types(column.type, (column.name,))]
+
+
+def _leaf_types(type_: pa.DataType, parts: tuple[PointerPart, ...]) -> Iterator[tuple[tuple[PointerPart, ...], str]]:
+    kind = storage_type(type_)
+    if pa.types.is_struct(kind) or is_list_type(kind):
+        for part, below in nested_fields(kind):
+            yield from _leaf_types(below.type, (*parts, part))
+    elif pa.types.is_map(kind):
+        yield parts, "map"
+        yield from _leaf_types(kind.item_type, (*parts, STAR))
+    elif not pa.types.is_null(kind):
+        yield parts, type_word(kind) or str(kind)
+    else:
+        yield parts, "string"
+
+
+def _field_key(parts: tuple[PointerPart, ...]) -> str:
+    flat = len(parts) == 1 and bool(parts[0]) and not str(parts[0]).startswith("/")
+    return str(parts[0]) if flat else str(Pointer(parts))
+
+
+def _parquet_fields(part: FilePart) -> DiscoveredFields:
+    return _schema_fields(read_footer(part).schema)
+
+
+def _csv_fields(part: FilePart) -> DiscoveredFields:
+    """A CSV file has names only."""
+    return [(name, "string") for name in read_header(part)[0] if name]
+
+
+def _observe_lines(seen: ObservedValues, part: FilePart) -> None:
+    with open_stream(part.path, part.name) as stream:
+        every = (line for block in line_blocks(stream) for _, line in nonblank_lines(block))
+        for line in islice(every, SAMPLED_LINES):
+            with suppress(MalformedLine):
+                seen.observe(parse_line(line), seen.records + 1)
+
+
+_FIELD_READERS = {"csv": _csv_fields, "parquet": _parquet_fields}
+
+
+@dataclass
+class ObservedValues:
+    """What stood at one place of the records: the words of its values, how often each came, and what was below.
+
+    records  how many records had something here
+    is_map   whether its names were found to be a map's keys
+    """
+
+    words: dict[str, int] = field(default_factory=dict)
+    below: dict[PointerPart, ObservedValues] = field(default_factory=dict)
+    records: int = 0
+    is_map: bool = False
+    _last: int = 0
+
+    def observe(self, value: Any, record: int = 0) -> None:
+        """Takes one value in, of the record with this number."""
+        if value is None:
+            return
+        if record != self._last or not self.records:
+            self.records, self._last = self.records + 1, record
+        if isinstance(value, Mapping):
+            self._below("struct", value.items(), record)
+        elif isinstance(value, list):
+            self._below("list", ((STAR, item) for item in value), record)
+        else:
+            self._count(_value_type(value))
+
+    def drop_rare_names(self, records: int, *, inner: bool = False) -> int:
+        """Lets go of the names that fewer records have; gives how many those were. An object that has no others is a map."""
+        names = {part: seen for part, seen in self.below.items() if isinstance(part, str)}
+        rare = [part for part, seen in names.items() if seen.records < records]
+        if inner and names and len(names) - len(rare) in (0, *range(MAX_STRUCT_KEYS + 1, len(names) + 1)):
+            self.is_map = True
+            return 0
+        for part in rare:
+            del self.below[part]
+        return len(rare) + sum(seen.drop_rare_names(records, inner=True) for seen in self.below.values())
+
+    def at_path(self, parts: Sequence[PointerPart]) -> Iterator[ObservedValues]:
+        """What stands at a path; a star goes through elements and through keys."""
+        if not parts:
+            yield self
+            return
+        for part, below in self.below.items():
+            if parts[0] is STAR or part == parts[0]:
+                yield from below.at_path(parts[1:])
+
+    def leaves(self, parts: tuple[PointerPart, ...]) -> Iterator[tuple[tuple[PointerPart, ...], str]]:
+        """The paths below, each with the word that fits all of its values, else the first that was seen."""
+        kind = max(self.words, key=self._weight, default="string")
+        below = {part: seen for part, seen in self.below.items() if (part is STAR) == (kind == "list")}
+        if parts and kind == "struct" and self._is_map:
+            yield parts, "map"
+            values = ObservedValues()
+            for each in below.values():
+                values.merge(each)
+            yield from values.leaves((*parts, STAR)) if values.records else ()
+        elif kind in ("struct", "list") and below:
+            for part, each in below.items():
+                yield from each.leaves((*parts, part))
+        elif parts:
+            yield parts, _common_type(self.words)
+
+    def merge(self, other: ObservedValues) -> None:
+        """Takes in what stood at another place."""
+        self.records += other.records
+        for word, count in other.words.items():
+            self._count(word, count)
+        for part, below in other.below.items():
+            if part in self.below or self._has_room():
+                self.below.setdefault(part, ObservedValues()).merge(below)
+
+    @property
+    def _is_map(self) -> bool:
+        names = [part for part in self.below if isinstance(part, str)]
+        return self.is_map or len(names) > MAX_STRUCT_KEYS or not all(_NAME.fullmatch(name) for name in names)
+
+    def _has_room(self) -> bool:
+        """Whether another name can be looked at, in place of those that one record alone has if there are too many."""
+        if len(self.below) >= MAX_OBSERVED_KEYS:
+            self.below = {part: seen for part, seen in self.below.items() if part is STAR or seen.records > 1}
+        return len(self.below) < MAX_OBSERVED_KEYS
+
+    def _weight(self, word: str) -> int:
+        """How many values are of the same kind: an odd one does not decide what stands here."""
+        kind = _KINDS.get(word, word)
+        return sum(count for each, count in self.words.items() if _KINDS.get(each, each) == kind)
+
+    def _count(self, word: str, count: int = 1) -> None:
+        self.words[word] = self.words.get(word, 0) + count
+
+    def _below(self, word: str, items: Any, record: int) -> None:
+        self._count(word)
+        for part, item in items:
+            if part in self.below or self._has_room():
+                self.below.setdefault(part, ObservedValues()).observe(item, record)
+
+
+def _value_type(value: Any) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, IntegerText | FractionText):
+        return "integer" if isinstance(value, IntegerText) else "double"
+    if not value[:1].isdigit():  # neither a time nor a date: most texts, and half the time of looking at a sample
+        return "string"
+    return next((word for word in ("timestamp", "date") if parse_text(value, word) is not None), "string")
+
+
+def _common_type(words: Mapping[str, int]) -> str:
+    """The word that fits the most values: of numbers, and of texts, one that fits all of them; else the first that was seen."""
+    kinds: dict[str, int] = {}
+    for word, count in words.items():
+        kinds[_KINDS.get(word, word)] = kinds.get(_KINDS.get(word, word), 0) + count
+    kind = max(kinds, key=lambda each: kinds[each], default="text")
+    alike = [word for word in words if _KINDS.get(word) == kind]
+    if kind == "number":
+        return "double" if "double" in alike else "integer"
+    if kind == "text":
+        return "string" if "string" in alike or not alike else alike[0]
+    return kind

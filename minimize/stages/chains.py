@@ -1,0 +1,279 @@
+"""Chains of techniques over a column: one chain, chains by case, which values they changed, and counts of the outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.arrow.batch import FieldCounts
+from minimize.plan.model import CaseBranch
+from minimize.techniques import Context, Technique, TechniqueResult, TechniqueStep, treat, type_family, value_type
+
+RowIndices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class BranchResult:
+    """What branches gave: the values, where one could not be treated, and where one was dropped.
+
+    `changed` and `entries` say what a technique of its own knows about changes (see `TechniqueResult`).
+    """
+
+    values: pa.Array
+    untreated: pa.BooleanArray | None = None
+    dropped: pa.BooleanArray | None = None
+    changed: int | None = None
+    entries: pa.Array | None = None
+
+
+def run_chain(steps: Sequence[Technique], values: pa.Array, context: Context) -> TechniqueResult:
+    """The steps one after the other; a value that one of them could not treat is null from there on."""
+    if len(steps) == 1:
+        return treat(steps[0], values, context)
+    untreated: pa.BooleanArray | None = None
+    for step in steps:
+        treated = treat(step, values, context)
+        values, untreated = treated.values, _any_mask(untreated, treated.untreated)
+    return TechniqueResult(values, untreated)
+
+
+def run_branches(
+    chains: Sequence[Sequence[Technique] | None],
+    cases: pa.Int8Array | None,
+    values: pa.Array,
+    context: Context,
+    gives: pa.DataType,
+) -> BranchResult:
+    """Each value through the chain of the case that decides about it; None for a chain drops the value.
+
+    Takes as `cases` the index of the chain for each value, -1 for the last, or None where there is but one.
+    """
+    if cases is None or len(chains) == 1:
+        chain = chains[-1]
+        if chain is None:
+            return BranchResult(pa.nulls(len(values), gives), dropped=pa.repeat(pa.scalar(True), len(values)))
+        treated = run_chain(chain, values, context)
+        return BranchResult(treated.values, treated.untreated, None, treated.changed, treated.entries)
+    parts = [_case_rows(cases, index, len(chains)) for index in range(len(chains))]
+    treated_parts = [
+        TechniqueResult(pa.nulls(rows.size, gives)) if chain is None else _run_rows(chain, rows, values, context)
+        for chain, rows in zip(chains, parts, strict=True)
+    ]
+    return _merge_parts(chains, parts, treated_parts)
+
+
+def resolve_chain(steps: Sequence[TechniqueStep], settled: Technique | None) -> list[Technique]:
+    """The chain with what a tally settled into in place of the step that needed it; up to that step where nothing did."""
+    chain: list[Technique] = []
+    for step in steps:
+        if isinstance(step, Technique):
+            chain.append(step)
+        elif settled is not None:
+            chain.append(settled)
+        else:
+            break
+    return chain
+
+
+def is_tally_step(step: TechniqueStep) -> bool:
+    """Whether a step must see everything before it can treat anything."""
+    return not isinstance(step, Technique)
+
+
+def dropped_by_case(branches: Sequence[CaseBranch], cases: pa.Int8Array | None) -> pa.BooleanArray | None:
+    """Where the deciding case drops the value; None where there are no cases."""
+    if cases is None:
+        return None
+    last = len(branches) - 1
+    dropping = [-1 if index == last else index for index, branch in enumerate(branches) if branch.steps is None]
+    return pc.is_in(cases, value_set=pa.array(dropping, pa.int8()))
+
+
+def _case_rows(cases: pa.Int8Array, index: int, chains: int) -> RowIndices:
+    wanted = -1 if index == chains - 1 else index
+    return np.flatnonzero(cases.to_numpy(zero_copy_only=False) == wanted)
+
+
+def _run_rows(chain: Sequence[Technique], rows: RowIndices, values: pa.Array, context: Context) -> TechniqueResult:
+    taken = pa.array(rows)
+    columns: Mapping[str, pa.Array] = {key: column.take(taken) for key, column in context.columns.items()}
+    time = None if context.time is None else context.time.take(taken)
+    return run_chain(chain, values.take(taken), replace(context, columns=columns, time=time))
+
+
+def _merge_parts(
+    chains: Sequence[object], parts: Sequence[RowIndices], treated: Sequence[TechniqueResult]
+) -> BranchResult:
+    """The parts put together again, in the order of the rows."""
+    order = pa.array(np.argsort(np.concatenate(parts), kind="stable"))
+    untreated = [_mask_or_false(part.untreated, rows.size) for part, rows in zip(treated, parts, strict=True)]
+    dropped = [np.full(rows.size, chain is None) for chain, rows in zip(chains, parts, strict=True)]
+    return BranchResult(
+        pa.concat_arrays(_align_dictionaries([part.values for part in treated])).take(order),
+        pa.concat_arrays(untreated).take(order),
+        pa.array(np.concatenate(dropped)).take(order),
+    )
+
+
+def _align_dictionaries(arrays: Sequence[pa.Array]) -> Sequence[pa.Array]:
+    """All of them dictionary-encoded with the same width of index, or none."""
+    if not any(pa.types.is_dictionary(array.type) for array in arrays):
+        return arrays
+    return [_encode_dictionary(array) for array in arrays]
+
+
+def _encode_dictionary(array: pa.Array) -> pa.DictionaryArray:
+    if not pa.types.is_dictionary(array.type):
+        return array.dictionary_encode()
+    return array.cast(pa.dictionary(pa.int32(), array.type.value_type))
+
+
+def _mask_or_false(mask: pa.BooleanArray | None, length: int) -> pa.BooleanArray:
+    return pa.repeat(pa.scalar(False), length) if mask is None else mask
+
+
+def _any_mask(*masks: pa.BooleanArray | None) -> pa.BooleanArray | None:
+    found = [mask for mask in masks if mask is not None]
+    return reduce(pc.or_, found) if found else None
+
+
+def count_changes(values: pa.Array, out: BranchResult, among: pa.BooleanArray | None) -> int:
+    """How many of these values (of all where no mask is given) were changed: as the technique tells, or by comparing."""
+    if values is out.values:
+        return 0
+    if out.changed is not None:
+        return out.changed
+    if among is None and _are_plain_words(values, out.values):
+        return int(np.count_nonzero(_as_integers(values) != _as_integers(out.values)))
+    mask = _changed_mask(values, out)
+    count: int = mask.true_count if among is None else pc.and_(mask, among).true_count
+    return count
+
+
+def _are_plain_words(values: pa.Array, others: pa.Array) -> bool:
+    """Whether both are 64-bit integers or times of one type, and none of them is null."""
+    type_ = values.type
+    wide = pa.types.is_int64(type_) or pa.types.is_timestamp(type_)
+    return bool(wide and type_ == others.type and not values.null_count and not others.null_count and len(values))
+
+
+def _as_integers(values: pa.Array) -> npt.NDArray[np.int64]:
+    return np.frombuffer(values.buffers()[1], np.int64, len(values), values.offset * 8)
+
+
+def _changed_mask(values: pa.Array, out: BranchResult) -> pa.BooleanArray:
+    """By the entries of the dictionary that came in, where it is known what became of each of them."""
+    if out.entries is None or not pa.types.is_dictionary(values.type):
+        return changed_values(values, out.values)
+    entries = changed_values(values.dictionary, out.entries)
+    if not entries.true_count:
+        return _nothing_changed(values)
+    if entries.true_count == len(entries):
+        return values.is_valid()
+    return entries.take(values.indices).fill_null(False)
+
+
+def changed_values(raw: pa.Array, released: pa.Array) -> pa.BooleanArray:
+    """Per value whether it was changed. Null that came in is not; a value that left as null, or as another type, is.
+
+    >>> changed_values(pa.array(["a", "b", None]), pa.array(["a", None, None])).to_pylist()
+    [False, True, False]
+    """
+    if raw is released:
+        return _nothing_changed(raw)
+    if not _are_comparable(raw.type, released.type):
+        return raw.is_valid()
+    if pa.types.is_dictionary(raw.type):
+        return _changed_entries(raw, released)
+    if pa.types.is_dictionary(released.type):
+        released = released.dictionary_decode()
+    return pc.and_(_values_differ(raw, released).fill_null(True), raw.is_valid())
+
+
+def _changed_entries(raw: pa.DictionaryArray, released: pa.Array) -> pa.BooleanArray:
+    """Both sides as the place of their value among the entries that came in."""
+    out = released if pa.types.is_dictionary(released.type) else released.dictionary_encode()
+    entries = raw.dictionary
+    before = pc.index_in(entries, value_set=entries).take(raw.indices)
+    after = pc.index_in(out.dictionary.cast(entries.type), value_set=entries).take(out.indices)
+    return pc.and_(pc.not_equal(before, after).fill_null(True), raw.is_valid())
+
+
+def _values_differ(raw: pa.Array, released: pa.Array) -> pa.BooleanArray:
+    """Per pair whether the values differ, null where one of them is."""
+    if pa.types.is_struct(raw.type):
+        return _structs_differ(raw, released)
+    if pa.types.is_nested(raw.type):
+        return _nothing_changed(raw) if raw.equals(released) else pa.repeat(pa.scalar(True), len(raw))
+    if pa.types.is_float16(raw.type):
+        return _values_differ(raw.cast(pa.float32()), released.cast(pa.float32()))
+    if pa.types.is_floating(raw.type):
+        same = pc.and_(pc.is_nan(raw), pc.is_nan(released))
+        return pc.and_not(pc.not_equal(raw, released), same)
+    return pc.not_equal(raw, released.cast(raw.type))
+
+
+def _structs_differ(raw: pa.StructArray, released: pa.StructArray) -> pa.BooleanArray:
+    if len(raw.type.fields) != len(released.type.fields):
+        return raw.is_valid()
+    pairs = zip(raw.flatten(), released.flatten(), strict=True)
+    return reduce(pc.or_, (_children_differ(one, other) for one, other in pairs))
+
+
+def _children_differ(one: pa.Array, other: pa.Array) -> pa.BooleanArray:
+    if not _are_comparable(one.type, other.type):
+        return pa.repeat(pa.scalar(True), len(one))
+    return pc.or_(_values_differ(one, other).fill_null(False), pc.xor(one.is_null(), other.is_null()))
+
+
+def _are_comparable(one: pa.DataType, other: pa.DataType) -> bool:
+    """Whether values of both types can be equal: of one type, or text or bytes of another width, or structs."""
+    same_family = type_family(one) == type_family(other)
+    return value_type(one) == value_type(other) or (same_family and type_family(one) in ("string", "binary", "struct"))
+
+
+def _nothing_changed(raw: pa.Array) -> pa.BooleanArray:
+    return pa.repeat(pa.scalar(False), len(raw))
+
+
+def count_outcomes(
+    raw: pa.Array, values: pa.Array, closed: pa.BooleanArray | None, out: BranchResult | None, *, replaced: bool = False
+) -> FieldCounts:
+    """Each non-null value in one of gated, dropped, unparsable and (changed or as it was).
+
+    Takes the values as they came in, the same without the closed ones, and what became of those. Where every value is
+    `replaced` by another in any case, none is compared.
+    """
+    if closed is None and (out is None or (out.untreated is None and out.dropped is None)):
+        present = len(raw) - raw.null_count
+        if out is None:
+            return FieldCounts(present)
+        return FieldCounts(present, present if replaced else count_changes(values, out, None))
+    return _count_by_outcome(raw, values, closed, out, replaced=replaced)
+
+
+def _count_by_outcome(
+    raw: pa.Array, values: pa.Array, closed: pa.BooleanArray | None, out: BranchResult | None, *, replaced: bool
+) -> FieldCounts:
+    """The same where some values were gated, dropped or could not be treated."""
+    present = raw.is_valid()
+    gated = _count_both(present, closed)
+    passed = present if closed is None else pc.and_not(present, closed)
+    if out is None:
+        return FieldCounts(present.true_count, gated=gated)
+    dropped = _count_both(passed, out.dropped)
+    left = passed if out.dropped is None else pc.and_not(passed, out.dropped)
+    unparsable = _count_both(left, out.untreated)
+    treated = left if out.untreated is None else pc.and_not(left, out.untreated)
+    other = treated.true_count if replaced else count_changes(values, out, treated)
+    return FieldCounts(present.true_count, other, gated, unparsable, dropped)
+
+
+def _count_both(mask: pa.BooleanArray, other: pa.BooleanArray | None) -> int:
+    return 0 if other is None else pc.and_(mask, other).true_count

@@ -1,0 +1,171 @@
+"""Corrections: values that data subjects had corrected, sealed in the ledger, replace those that come in, before the gate.
+
+A correction applies to everything that happened up to it; later records come from a system that was corrected, too. A subject
+is stored as a keyed token, and a value sealed: only a process with the keyring can read them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.arrow.dictionaries import decode_dictionary
+from minimize.errors import KeyringError
+from minimize.identifiers import canonical_text
+from minimize.keys import Keyring
+from minimize.keys.ciphers import Sealer
+from minimize.ledger.subject_tokens import SUBJECT_KEY, TokenIndex, token_secrets, token_versions
+from minimize.policy.model import Policy
+from minimize.settings.columns import SubjectPairs, check_token_keys, column_microseconds, valid_mask
+from minimize.settings.rows import epoch_microseconds
+from minimize.sources.types import parse_texts
+
+if TYPE_CHECKING:
+    from minimize.ledger.subject_requests import RecordedCorrection
+
+KEY_PURPOSES: Final = ("corrections/1", "corrections/2")
+_NULL, _TEXT = b"0", b"1"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldCorrection:
+    """What a value is put right to (None: there is none), for whatever happened up to a time (microseconds since 1970)."""
+
+    text: str | None = field(repr=False)
+    until: int
+
+
+SubjectCorrections = Mapping[str, FieldCorrection]
+"""By field."""
+
+
+def seal_value(keys: Keyring, token: str, name: str, text: str | None) -> str:
+    """A value for the ledger, which opens with the keyring, for this subject and field alone."""
+    content = _NULL if text is None else _TEXT + text.encode()
+    version = keys.version_of(SUBJECT_KEY)
+    made = _correction_seal(keys, version).seal(content, token.encode(), name.encode())
+    return f"{version}:{base64.b64encode(made).decode('ascii')}"
+
+
+def open_value(keys: Keyring, token: str, name: str, text: str) -> str | None:
+    """What was sealed. Raises KeyringError where the keyring does not open it."""
+    version, _, body = text.partition(":")
+    content: bytes | None = None
+    if version.isdigit():
+        try:
+            made = base64.b64decode(body, validate=True)
+        except binascii.Error:
+            made = b""
+        content = _correction_seal(keys, int(version)).open(made, token.encode(), name.encode())
+    if content is None:
+        raise KeyringError("a correction in the ledger does not open with this keyring", hint="is it another house's?")
+    return None if content == _NULL else content[1:].decode()
+
+
+def _correction_seal(keys: Keyring, version: int) -> Sealer:
+    one, two = (keys.subkey(SUBJECT_KEY, purpose, version) for purpose in KEY_PURPOSES)
+    return Sealer(one + two)
+
+
+@dataclass
+class Corrections:
+    """Corrections as a run asks them. Holds keys and values only in this process: a pickle has none (see `open_value`)."""
+
+    rows: tuple[RecordedCorrection, ...] = field(repr=False)
+    policy: Policy = field(repr=False)
+    keys: Keyring | None = field(default=None, repr=False)
+
+    def opened(self, keys: Keyring) -> Corrections:
+        """The same with the keyring."""
+        return replace(self, keys=keys)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For other processes: no key, and no value."""
+        return {"rows": self.rows, "policy": self.policy, "keys": None}
+
+    def __call__(self, raw: pa.RecordBatch) -> pa.RecordBatch:
+        """The records with what was put right in them."""
+        tenant, subject = (str(name) for name in (self.policy.tenant, self.policy.subject))
+        pairs = SubjectPairs.from_columns(raw[tenant], raw[subject], self._index)
+        found = [self._subject_corrections(*pair) for pair in pairs.names]
+        for name in sorted({name for mine in found for name in mine} & set(raw.schema.names)):
+            column = self._column(raw, name, pairs, [mine.get(name) for mine in found])
+            raw = raw.set_column(raw.schema.get_field_index(name), name, column)
+        return raw
+
+    def _column(
+        self, raw: pa.RecordBatch, name: str, pairs: SubjectPairs, rights: list[FieldCorrection | None]
+    ) -> pa.Array:
+        values = decode_dictionary(raw[name])
+        untils = np.array([np.iinfo(np.int64).min if each is None else each.until for each in rights], np.int64)
+        texts = pa.array([None if each is None else each.text for each in rights], pa.string())
+        typed = parse_texts(texts, self.policy.fields[name].type)[0].cast(values.type)
+        before = self._times(raw)[pairs.rows] <= untils[pairs.places]
+        mask = np.zeros(len(values), np.bool_)
+        mask[pairs.rows[before]] = True
+        put = pc.replace_with_mask(values, pa.array(mask), typed.take(pa.array(pairs.places[before])))
+        return put.dictionary_encode() if pa.types.is_dictionary(raw[name].type) else put
+
+    def _times(self, raw: pa.RecordBatch) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Event times in microseconds; a record without one is as old as can be."""
+        times = raw[str(self.policy.time)] if self.policy.time in raw.schema.names else None
+        if times is None:
+            return np.full(raw.num_rows, np.iinfo(np.int64).min + 1)
+        there = valid_mask(times)
+        found = column_microseconds(times)
+        return found if there is None else np.where(there, found, np.iinfo(np.int64).min + 1)
+
+    def _subject_corrections(self, tenant: str, subject: str) -> SubjectCorrections:
+        found = self._index.find(self._secrets, tenant, subject)
+        return {key: right for name, token in found for key, right in self._subjects[name][token].items()}
+
+    @cached_property
+    def _index(self) -> TokenIndex:
+        return TokenIndex(self._subjects, self.policy.folding)
+
+    @cached_property
+    def _secrets(self) -> Mapping[int, bytes]:
+        versions = token_versions(row.subject for row in self.rows)
+        found = {} if self.keys is None else token_secrets(self.keys, versions)
+        check_token_keys(versions, found)
+        return found
+
+    @cached_property
+    def _subjects(self) -> Mapping[str, Mapping[str, SubjectCorrections]]:
+        """Per tenant and token what is put right; of several corrections of a field the last counts."""
+        keys = self.keys
+        if keys is None:
+            raise KeyringError("corrections are asked without the keyring", hint="--keys FILE or MINIMIZE_KEYS")
+        found: dict[str, dict[str, dict[str, FieldCorrection]]] = {}
+        for row in self.rows:
+            right = FieldCorrection(open_value(keys, row.subject, row.field, row.sealed), epoch_microseconds(row.at))
+            found.setdefault(canonical_text(row.tenant_id), {}).setdefault(row.subject, {})[row.field] = right
+        return found
+
+
+def find_corrections(
+    rows: Iterable[RecordedCorrection], policy: Policy, when: datetime, keys: Keyring | None
+) -> Corrections | None:
+    """Those that a run at this time sees, of fields of its policy; None where there are none."""
+    seen = tuple(row for row in rows if row.recorded_at <= when and _is_correctable(policy, row.field))
+    return Corrections(seen, policy, keys) if seen and policy.tenant and policy.subject else None
+
+
+def _is_correctable(policy: Policy, name: str) -> bool:
+    field_ = policy.fields.get(name)
+    return field_ is not None and not field_.from_ and not field_.pointer.stars and len(field_.pointer.parts) == 1
+
+
+def correctable_fields(policy: Policy) -> Iterator[str]:
+    """The fields of a policy that can be put right in records: columns, and nothing that is made of others."""
+    heads = {policy.tenant, policy.subject, policy.time, policy.record}
+    yield from (key for key in policy.fields if key not in heads and _is_correctable(policy, key))

@@ -1,0 +1,165 @@
+"""Raw values of a batch: the place of a field, filtering of records, a field's values, and records spilled to disk.
+
+Until everything was seen, gated records wait in an encrypted file without a name, which only this process can read. It holds
+no value that the gate closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.arrow.batch import Batch
+from minimize.arrow.dictionaries import decode_dictionary
+from minimize.arrow.nested import Leaf, assemble, leaf, leaf_type, pruned_schema, repeat_for_leaf, row_indices
+from minimize.arrow.pointers import Pointer
+from minimize.arrow.scrub import scrub
+from minimize.plan.model import FieldPlan, Plan
+from minimize.spill import SpillFile
+
+RECORD_PLACE = Pointer(())
+"""The place of a record itself: below no list."""
+
+
+def field_place(field: FieldPlan) -> Pointer:
+    """The raw leaf that has one value for each value of the field: itself, or the innermost of its inputs."""
+    return field.place
+
+
+def list_container(star: Pointer) -> Pointer:
+    """The list or map whose elements a pointer that ends in a star names.
+
+    >>> str(list_container(Pointer.parse("/apps/*")))
+    '/apps'
+    """
+    return Pointer(star.parts[:-1])
+
+
+def filter_records(batch: Batch, keep: npt.NDArray[np.bool_], plan: Plan) -> Batch:
+    """The batch with only these records, in every part that has been made so far."""
+    if keep.all():
+        return batch
+    places = {key: field_place(field) for key, field in plan.fields.items()}
+
+    def leaves(values: pa.Array, place: Pointer) -> pa.Array:
+        rows = row_indices(leaf(batch.raw, place), batch.raw.num_rows)
+        return values.filter(pa.array(keep[rows]))
+
+    return batch.with_(
+        raw=batch.raw.filter(pa.array(keep)),
+        gated_lists={
+            star: leaves(mask, list_container(Pointer.parse(star))) for star, mask in batch.gated_lists.items()
+        },
+        **{
+            part: {key: leaves(values, places[key]) for key, values in getattr(batch, part).items()}
+            for part in ("closed", "cases", "released", "measured", "ranks")
+        },
+    )
+
+
+def raw_values(field: FieldPlan, raw: pa.RecordBatch) -> pa.Array:
+    """The values that a field is made from: its own leaf, or a struct of its inputs, null where all of them are."""
+    if not field.field.from_:
+        return tidy_dictionary(leaf(raw, field.pointer).values)
+    place = leaf(raw, field_place(field))
+    inputs = [_spread_decoded(leaf(raw, pointer), place) for pointer in field.inputs]
+    bare = np.logical_and.reduce([values.is_null().to_numpy(zero_copy_only=False) for values in inputs])
+    return pa.StructArray.from_arrays(inputs, names=list(field.field.from_), mask=pa.array(bare))
+
+
+def companion_values(batch: Batch, key: str, place: Leaf) -> pa.Array:
+    """Another field's values as they came in, one per value at a place; null where its own gate is closed."""
+    own = leaf(batch.raw, Pointer.parse(key))
+    return repeat_for_leaf(mask_values(tidy_dictionary(own.values), batch.closed.get(key)), own, place)
+
+
+def mask_values(values: pa.Array, closed: pa.BooleanArray | None) -> pa.Array:
+    """The values with null where the mask is true, and nothing hidden behind those nulls."""
+    if closed is None or not closed.true_count:
+        return values
+    if pa.types.is_dictionary(values.type):
+        indices = pc.if_else(closed, pa.nulls(len(values), values.type.index_type), values.indices)
+        return pa.DictionaryArray.from_arrays(indices, values.dictionary)
+    return pc.if_else(closed, pa.nulls(len(values), values.type), values)
+
+
+def tidy_dictionary(values: pa.Array) -> pa.Array:
+    """The values without nulls among dictionary entries, and without many entries that no value uses."""
+    if not pa.types.is_dictionary(values.type):
+        return values
+    if values.dictionary.null_count or len(values.dictionary) > 2 * len(values):
+        return values.dictionary_decode().dictionary_encode()
+    return values
+
+
+def _spread_decoded(own: Leaf, place: Leaf) -> pa.Array:
+    return repeat_for_leaf(decode_dictionary(own.values), own, place)
+
+
+def mask_closed_values(batch: Batch, plan: Plan) -> pa.RecordBatch:
+    """The raw records with null for every value that the gate closed; the gate comes to the same masks over them.
+
+    Takes a gated batch. Tenant, subject and event time stay as they are: settings are asked about them. So do containers of
+    which somebody wants the presence or size.
+    """
+    closed = {plan.policy.fields[key].pointer: mask for key, mask in batch.closed.items()}
+    for asked in (plan.policy.tenant, plan.policy.subject, plan.policy.time):
+        closed.pop(Pointer.parse(asked or "_"), None)
+    values = {
+        pointer: mask_values(leaf(batch.raw, pointer).values, closed.get(pointer))
+        for pointer in _declared_leaves(batch.raw.schema, plan)
+    }
+    return assemble(batch.raw, values, {}, {}, masked_schema(batch.raw.schema, plan))
+
+
+def masked_schema(schema: pa.Schema, plan: Plan) -> pa.Schema:
+    """The schema of what is set aside of records of this schema."""
+    return pruned_schema(schema, {pointer: leaf_type(schema, pointer) for pointer in _declared_leaves(schema, plan)})
+
+
+def _declared_leaves(schema: pa.Schema, plan: Plan) -> list[Pointer]:
+    """The declared places that these records have, outermost first where one stands in another."""
+    there = [
+        field.pointer for field in plan.policy.fields.values() if not field.from_ and _has_leaf(schema, field.pointer)
+    ]
+    return [pointer for pointer in there if not any(pointer != other and pointer.within(other) for other in there)]
+
+
+def _has_leaf(schema: pa.Schema, pointer: Pointer) -> bool:
+    try:
+        leaf_type(schema, pointer)
+    except KeyError:
+        return False
+    return True
+
+
+ReadSpilled = Callable[[], Iterator[pa.RecordBatch]]
+
+
+@contextmanager
+def spill_records(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[ReadSpilled]:
+    """Writes the batches, all of this schema, and gives a way to read them, in order, as often as wanted.
+
+    The file is gone when the block ends, however it ends. What the batches do not show (values under nulls, entries of
+    dictionaries that no row uses) is not written, and nothing is written that is not encrypted.
+    """
+    with SpillFile() as vault:
+        pieces = [vault.put(_write_records(scrub(batch, schema))) for batch in batches]
+        yield lambda: (_read_records(vault.get(piece)) for piece in pieces)
+
+
+def _write_records(batch: pa.RecordBatch) -> pa.Buffer:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return sink.getvalue()
+
+
+def _read_records(content: bytes) -> pa.RecordBatch:
+    with pa.ipc.open_stream(pa.py_buffer(content)) as stream:
+        return stream.read_next_batch()

@@ -1,0 +1,135 @@
+"""Decimal grid: exact multiples of a step, on the shortest decimal that reads back the same double.
+
+Points of the grid are the decimals `(k * step + origin) / 10**scale` with whole `step` and `origin`. As long as the
+numerator has at most 15 digits, two different points are two different doubles, the division is correctly rounded, and
+comparing a double with a point's double is comparing their shortest decimals; so everything is exact without leaving numpy.
+Numbers further out are `hard` and are computed one distinct value at a time with fractions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from minimize.techniques.numeric import Doubles
+
+GridIndices = npt.NDArray[np.int64]
+CertainMask = npt.NDArray[np.bool_]
+MAX_EXACT = 10**15
+_NEAREST_MARGIN = 10_000
+_BLOCK = 16_384
+"""So many numbers at a time stay in the processor's cache with all that is worked out of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecimalGrid:
+    """The points `(k * step + origin) / 10**scale`."""
+
+    step: int
+    origin: int
+    scale: int
+
+    @classmethod
+    def from_decimals(cls, step: Decimal, origin: Decimal = Decimal(0)) -> DecimalGrid:
+        """The lattice of these decimals, with the smallest scale that holds both."""
+        scale = max(_decimal_places(step), _decimal_places(origin))
+        return cls(int(Fraction(step) * 10**scale), int(Fraction(origin) * 10**scale), scale)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether step and origin are short enough (14 digits at the common scale) for exact work near the origin."""
+        return max(self.step, abs(self.origin)) < MAX_EXACT // 10
+
+    def hard(self, numbers: Doubles) -> npt.NDArray[np.bool_]:
+        """Where a finite number is too far out for exact work in doubles."""
+        return np.isfinite(numbers) & (np.abs(numbers) >= self._limit)
+
+    def floor(self, numbers: Doubles) -> GridIndices:
+        """The `k` of the last point that is not above; 0 for what is not finite or is hard."""
+        usable = np.where(np.isfinite(numbers) & ~self.hard(numbers), numbers, 0.0)
+        guess = np.floor((usable * float(10**self.scale) - self.origin) / self.step).astype(np.int64)
+        guess -= usable < self.points(guess)
+        return guess + (usable >= self.points(guess + 1))
+
+    def points(self, index: GridIndices) -> Doubles:
+        """The doubles of these points."""
+        return (index * self.step + self.origin) / float(10**self.scale)
+
+    def nearest(self, numbers: Doubles) -> tuple[Doubles, CertainMask]:
+        """The doubles of the nearest points, and where that is beyond doubt: not about halfway, not far out, finite."""
+        half, limit = self.step / float(10**self.scale) / 2, self._limit / _NEAREST_MARGIN
+        found, sure = np.empty(len(numbers)), np.empty(len(numbers), np.bool_)
+        for block in _cache_blocks(len(numbers)):
+            some = numbers[block]
+            points = self._points(np.rint((some * float(10**self.scale) - self.origin) / self.step))
+            sure[block] = (np.abs(some - points) < half * (1 - 1 / _NEAREST_MARGIN)) & (np.abs(some) < limit)
+            found[block] = points
+        return found, sure
+
+    def below(self, numbers: Doubles, *, middle: bool = False) -> tuple[Doubles, CertainMask]:
+        """The doubles of the last points that are not above (or of middles to the next), and where that is beyond doubt."""
+        found, sure = np.empty(len(numbers)), np.empty(len(numbers), np.bool_)
+        for block in _cache_blocks(len(numbers)):
+            some = numbers[block]
+            index = np.floor((some * float(10**self.scale) - self.origin) / self.step)
+            points = self._points(index)
+            sure[block] = (points <= some) & (some < self._points(index + 1)) & (np.abs(some) < self._limit)
+            found[block] = self._points(index + 0.5) if middle else points
+        return found, sure
+
+    def _points(self, index: Doubles) -> Doubles:
+        """As `at`, of whole numbers (or halves of an even one) that are doubles."""
+        return (index * self.step + self.origin) / float(10**self.scale)
+
+    @property
+    def _limit(self) -> float:
+        """From here on a number is `hard`."""
+        return max(MAX_EXACT - 2 * self.step - abs(self.origin), 0) / float(10**self.scale)
+
+    def floor_one(self, number: Fraction) -> int:
+        """The `k` of the last point that is not above one exact number."""
+        return int((number * 10**self.scale - self.origin) // self.step)
+
+    def point(self, index: int) -> Fraction:
+        """One point, exactly."""
+        return Fraction(index * self.step + self.origin, 10**self.scale)
+
+
+def _cache_blocks(count: int) -> list[slice]:
+    return [slice(first, first + _BLOCK) for first in range(0, count, _BLOCK)]
+
+
+def shortest_decimal(number: float) -> Fraction:
+    """The shortest decimal that reads back the same double."""
+    return Fraction(repr(float(number)))
+
+
+def nearest_double(number: Fraction) -> float | None:
+    """The double nearest to an exact number, or None beyond the largest."""
+    try:
+        return float(number)
+    except OverflowError:
+        return None
+
+
+def _decimal_places(number: Decimal) -> int:
+    exponent = number.normalize().as_tuple().exponent
+    return max(0, -int(exponent))
+
+
+def decimal_text(number: Fraction) -> str:
+    """A decimal number in its shortest form, without exponent.
+
+    >>> decimal_text(Fraction(80)), decimal_text(Fraction(-1, 2)), decimal_text(Fraction(1, 8))
+    ('80', '-0.5', '0.125')
+    """
+    scale = 0
+    while (number * 10**scale).denominator != 1:
+        scale += 1
+    digits = str(abs(int(number * 10**scale))).rjust(scale + 1, "0")
+    whole, part = (digits[:-scale], "." + digits[-scale:]) if scale else (digits, "")
+    return ("-" if number < 0 else "") + whole + part

@@ -1,0 +1,275 @@
+"""Tally of `top`: distinct subjects per value, over all batches, within a memory budget.
+
+Top to bottom: pairs of subject and value that came before; ranking by count; the tally. It works on hashes: a pair is the
+hash of a value XOR that of a subject, under other domains, so that the pair's hash, the value's and the subject's fit into
+four words. Values are stored separately, once each: only the names of the most frequent ones are needed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.arrow.batch import Batch
+from minimize.arrow.dictionaries import to_python
+from minimize.arrow.interner import Int32Codes, TextInterner
+from minimize.arrow.nested import leaf, repeat_for_leaf
+from minimize.arrow.pointers import Pointer
+from minimize.spill import Accumulator, HashedRows, HashWords, MemoryBudget, RecentHashes, SpillSpace, find_hashes
+from minimize.techniques.top import Top, TopValues
+
+RowIndices = npt.NDArray[np.int64]
+_RECENT_PAIRS_BYTES: Final = 8 << 20
+"""Bytes for the values that subjects had beside their first one."""
+_BUDGET_PARTS: Final = 2
+"""Parts of the budget that it may take: whoever does not fit is asked for again and again."""
+_HASH_MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)
+
+
+class SeenPairs:
+    """The first value of each subject, and what else came lately: it tells which rows may say something new.
+
+    Exact in one direction: a row that it calls old has come before, with the same subject and the same value. Tallies that
+    will be merged may share it, and threads may. When it holds more than its part of the budget it lets go of everything and
+    tells nothing any more. Holds plain values, so it stays in its process.
+
+    >>> said = SeenPairs(MemoryBudget(None))
+    >>> said.new_rows(pa.array(["s", "s", "t"]), pa.array(["a", "b", "a"])).tolist()
+    [0, 1, 2]
+    >>> said.new_rows(pa.array(["s", "t", "t", None]), pa.array(["a", "a", "b", "a"])).tolist()
+    [2, 3]
+    """
+
+    def __init__(self, budget: MemoryBudget) -> None:
+        self._shares = [budget.share() for _ in range(_BUDGET_PARTS)]
+        self._lock = threading.Lock()
+        self._tells = True
+        self._subjects, self._values = TextInterner(pa.string()), TextInterner(pa.string())
+        self._first: Int32Codes = np.empty(0, np.int32)
+        self._lately = RecentHashes(_RECENT_PAIRS_BYTES)
+
+    def new_rows(self, subjects: pa.Array, values: pa.Array) -> RowIndices | None:
+        """The rows whose pair may be new, in order; None where it cannot tell. Takes texts, values without nulls."""
+        if not self._tells or not _is_text(subjects.type):
+            return None
+        who, what = _text_codes(self._subjects, subjects), _text_codes(self._values, values)
+        with self._lock:
+            if self._is_full():
+                self._tells, self._first = False, np.empty(0, np.int32)
+                self._subjects, self._values = TextInterner(pa.string()), TextInterner(pa.string())
+            return self._new(who + np.int32(1), what) if self._tells else None
+
+    def _new(self, who: Int32Codes, what: Int32Codes) -> RowIndices:
+        """Who has no subject is one by itself, too."""
+        missing = len(self._subjects) + 1 - len(self._first)
+        if missing > 0:
+            self._first = np.concatenate([self._first, np.full(missing + len(self._first) // 2, -1, np.int32)])
+        first = self._first[who]
+        fresh = first < 0
+        other = np.flatnonzero((first != what) & ~fresh)
+        self._first[who[fresh][::-1]] = what[fresh][::-1]  # of several rows the first one's, which is written last
+        new = fresh
+        new[other[self._lately.unseen_rows(_pair_words(who[other], what[other]))]] = True
+        return np.flatnonzero(new)
+
+    def _is_full(self) -> bool:
+        sizes = [share.bytes for share in self._shares]
+        held = self._subjects.nbytes + self._values.nbytes + self._first.nbytes + _RECENT_PAIRS_BYTES
+        return None not in sizes and held > sum(size or 0 for size in sizes)
+
+
+def _pair_words(who: Int32Codes, what: Int32Codes) -> npt.NDArray[Any]:
+    """Pairs of codes as words, none of them zero, of which the first is spread over all its bits."""
+    whole = ((who.astype(np.uint64) + np.uint64(1)) << np.uint64(32)) | what.astype(np.uint64)
+    return np.column_stack([whole * _HASH_MULTIPLIER, whole])
+
+
+def _text_codes(known: TextInterner, values: pa.Array) -> Int32Codes:
+    if not pa.types.is_dictionary(values.type):
+        return known.codes(values.cast(pa.string()))
+    codes = np.append(known.codes(values.dictionary.cast(pa.string())), np.int32(-1))
+    indices = values.indices.fill_null(len(codes) - 1) if values.indices.null_count else values.indices
+    found: Int32Codes = codes[indices.to_numpy()]
+    return found
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    kind = type_.value_type if pa.types.is_dictionary(type_) else type_
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+_RANKING_ORDER = [("count", "descending"), ("name", "ascending")]
+_RANKING_SCHEMA = pa.schema([("count", pa.uint64()), ("name", pa.large_string())])
+
+
+def most_frequent(
+    counts: Iterator[HashedRows], names: Iterator[HashedRows], top: Top, other: HashWords
+) -> tuple[str, ...]:
+    """The values to keep, most frequent first; ties in the order of the values.
+
+    Takes the number of subjects of each value that has any, the values, and the hash of what is called like `other`.
+    """
+    best = _RANKING_SCHEMA.empty_table()
+    for part, found in join_counts(counts, names):
+        allowed = (found >= top.at_least) & np.any(part.words != other, axis=1)
+        allowed &= found >= _least_count(found[allowed], top.keep)
+        candidates = part.take(np.flatnonzero(allowed))
+        best = pa.concat_tables([best, pa.table([found[allowed], candidates.texts], schema=_RANKING_SCHEMA)])
+        best = best.take(pc.sort_indices(best, sort_keys=_RANKING_ORDER)[: top.keep]).combine_chunks()
+    return tuple(to_python(best["name"]))
+
+
+def join_counts(counts: Iterator[HashedRows], names: Iterator[HashedRows]) -> Iterator[tuple[HashedRows, HashWords]]:
+    """The names, and the count of each (0 where it has none)."""
+    counted = np.empty((0, 3), np.uint64)
+    for part in names:
+        if not len(part):
+            continue
+        last = part.words[-1, 0]
+        while not len(counted) or counted[-1, 0] <= last:
+            more = next(counts, None)
+            if more is None:
+                break
+            counted = np.vstack([counted, more.words])
+        places = find_hashes(part.words, counted)
+        yield part, np.where(places < 0, 0, np.append(counted[:, 2], 0).astype(np.uint64)[places])
+        counted = counted[np.searchsorted(counted[:, 0], last) :]
+
+
+def _least_count(counts: HashWords, keep: int) -> int:
+    """The count below which no value can be among so many."""
+    return int(np.partition(counts, len(counts) - keep)[len(counts) - keep]) if len(counts) > keep else 0
+
+
+_SUBJECT_DOMAIN, _VALUE_DOMAIN = 0, 1
+_RECENT_BYTES: Final = 16 << 20
+"""Bytes for what came lately, at most; no more than an eighth of the budget either."""
+_RECENT_BYTES_PER_ROW: Final = 1 << 8
+"""Bytes for what came lately, at most, for each row of the first batch: small batches are not followed by large ones."""
+
+
+class TopTally:
+    """Which subjects have which values, over all batches; settles into the technique that keeps the top.
+
+    Takes the field's key (its values in `released`, as the steps before left them), where the field and the subject stand
+    in a record, the step, and the run's space beside memory; tallies that merge must hash under the same key. Those of one
+    process may share what was `said`: what one of them has taken in, the others then leave out.
+    """
+
+    def __init__(
+        self, key: str, pointer: Pointer, subject: Pointer, top: Top, aside: SpillSpace, said: SeenPairs | None = None
+    ) -> None:
+        self._key = key
+        self._pointer = pointer
+        self._subject = subject
+        self._top = top
+        self._aside = aside
+        self._mark = aside.hasher.mark
+        self._pairs = Accumulator(aside, width=4)
+        self._names = Accumulator(aside, width=2)
+        self._said = said
+        self._lately: tuple[RecentHashes, RecentHashes] | None = None
+
+    def observe(self, batch: Batch) -> None:
+        """Takes one batch in."""
+        values, subjects = self._without_nulls(batch.released[self._key], self._subjects_of(batch))
+        if not len(values):
+            return
+        new = None if self._said is None else self._said.new_rows(subjects, values)
+        if new is None:
+            pairs = self._pairs_of(values, subjects)
+            self._pairs.add(HashedRows(pairs[self._recent(len(pairs))[0].unseen_rows(pairs)]))
+        elif len(new):
+            taken = pa.array(new)
+            self._pairs.add(HashedRows(self._pairs_of(values.take(taken), subjects.take(taken))))
+
+    def _pairs_of(self, values: pa.Array, subjects: pa.Array) -> HashWords:
+        """The hashes of pairs and values, side by side; the values are known by then."""
+        hashes = self._take_names(values, self._recent(len(values))[1])
+        owned = self._aside.hasher(subjects, _SUBJECT_DOMAIN)
+        owned ^= hashes
+        return np.column_stack([owned, hashes])
+
+    def merge(self, other: Self) -> None:
+        """Takes in what another tally of the same field has seen. Raises ValueError where it hashed under another key."""
+        if self._mark != other._mark:
+            raise ValueError("tallies of two keys")
+        self._pairs.merge(other._pairs)
+        self._names.merge(other._names)
+
+    def settle(self) -> TopValues:
+        """The technique. It does not depend on the order of anything that was observed."""
+        self._lately = self._said = None
+        other = self._aside.hasher(pa.array([self._top.other]), _VALUE_DOMAIN)
+        counts = Accumulator(self._aside, width=3, summed=1)
+        for pairs in self._pairs.settle():
+            hashes = pairs.words[have_subject(pairs.words), 2:]
+            counts.add(HashedRows(np.column_stack([hashes, np.ones(len(hashes), np.uint64)])).reduce(summed=1))
+        kept = most_frequent(counts.settle(), self._names.settle(), self._top, other)
+        return TopValues(values=self._with_enough_outside(kept), other=self._top.other)
+
+    def _with_enough_outside(self, kept: tuple[str, ...]) -> tuple[str, ...]:
+        """What is kept where `other` has enough subjects, or nothing in it."""
+        inside = HashedRows(self._aside.hasher(pa.array(kept, pa.string()), _VALUE_DOMAIN)).reduce().words
+        if has_enough_outside(self._pairs.settle(), inside, self._top.at_least):
+            return kept
+        return kept[:-1]  # it has `at_least` subjects of its own, so that `other` now has them, too
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For other processes: hashes and values, and nothing of what came lately."""
+        return {**self.__dict__, "_lately": None, "_said": None}
+
+    def _subjects_of(self, batch: Batch) -> pa.Array:
+        above = leaf(batch.raw, self._subject)
+        stars = self._pointer.stars
+        return repeat_for_leaf(above.values, above, leaf(batch.raw, stars[-1])) if stars else above.values
+
+    def _without_nulls(self, values: pa.Array, subjects: pa.Array) -> tuple[pa.Array, pa.Array]:
+        """The values that are not null, and their subjects."""
+        there = values.is_valid()
+        if pa.types.is_dictionary(values.type) and values.dictionary.null_count:
+            values = values.dictionary_decode()
+            there = values.is_valid()
+        return (values.filter(there), subjects.filter(there)) if there.false_count else (values, subjects)
+
+    def _take_names(self, values: pa.Array, recent: RecentHashes) -> HashWords:
+        """The hash of each value; values that did not come lately are kept."""
+        encoded = pa.types.is_dictionary(values.type) and len(values.dictionary) <= len(values)
+        texts = values.dictionary if encoded else values.cast(pa.large_string())
+        hashes = self._aside.hasher(texts, _VALUE_DOMAIN)
+        new = recent.unseen_rows(hashes)
+        if len(new):
+            self._names.add(HashedRows(hashes[new], texts.take(pa.array(new)).cast(pa.large_string())))
+        return hashes[values.indices.to_numpy()] if encoded else hashes
+
+    def _recent(self, rows: int) -> tuple[RecentHashes, RecentHashes]:
+        if self._lately is None:
+            part = self._aside.budget.part()
+            size = min(_RECENT_BYTES, _RECENT_BYTES_PER_ROW * rows, _RECENT_BYTES if part is None else part // 8)
+            self._lately = RecentHashes(size), RecentHashes(size // 8)
+        return self._lately
+
+
+def have_subject(pairs: HashWords) -> npt.NDArray[np.bool_]:
+    """Which pairs have a subject: the hash of none is zero."""
+    return np.asarray((pairs[:, 0] != pairs[:, 2]) | (pairs[:, 1] != pairs[:, 3]), np.bool_)
+
+
+def has_enough_outside(pairs: Iterator[HashedRows], inside: HashWords, enough: int) -> bool:
+    """Whether the pairs whose value is not inside are none, or have enough distinct subjects."""
+    nobody, seen = True, np.empty((0, 2), np.uint64)
+    for part in pairs:
+        outside = part.words[find_hashes(part.words[:, 2:], inside) < 0]
+        nobody = nobody and not len(outside)
+        outside = outside[have_subject(outside)]
+        subjects = outside[:, :2] ^ outside[:, 2:]
+        seen = HashedRows(np.vstack([seen, subjects])).reduce().words[:enough]
+        if len(seen) >= enough:
+            return True
+    return nobody

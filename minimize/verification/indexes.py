@@ -1,0 +1,191 @@
+"""Checks of subject indexes and contribution sketches: place, digest, and content against the file of records.
+
+The formats are read here, without the code that writes them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from minimize.arrow.pointers import Pointer
+from minimize.errors import Finding, KeyringError
+from minimize.keys import Keyring, Verifier
+from minimize.keys.ciphers import Cmac, Sealer
+from minimize.receipts import FileRef, ReceiptFile
+from minimize.text import count_noun
+from minimize.verification.evidence import QUARANTINE, Evidence, EvidenceFile
+from minimize.verification.files import check_bytes, open_file
+from minimize.verification.findings import new_finding
+from minimize.verification.nested_values import leaf_values
+
+MAGIC: Final = b"MZINDEX1"
+_BLOCK_ENTRIES: Final = 4096
+_SEAL_BYTES: Final = 16
+Prefixes = npt.NDArray[np.uint64]
+
+
+class IndexMismatch(Exception):
+    """An index that is not what it should be, in words."""
+
+
+def check_indexes(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
+    """V011, V012, V016, V018 for the index of every file of records in force; V019 if no keyring opens them."""
+    unopened = 0
+    for standing in evidence.files:
+        if standing.file.index is None:
+            continue
+        faults = [
+            *_index_place_findings(standing, standing.file.index),
+            *check_bytes(evidence.output, standing.file.index),
+        ]
+        yield from faults
+        if isinstance(verifier, Keyring):
+            yield from () if faults else _content_findings(evidence, standing, standing.file.index, verifier)
+        else:
+            unopened += 1
+    if unopened:
+        yield new_finding(
+            "V019", f"{count_noun(unopened, 'index', 'indexes')} not opened", hint="verify with the keyring"
+        )
+
+
+def check_sketches(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
+    """V011, V012, V016, V071 for the contribution sketches of every aggregate in force, and of those that are gone.
+
+    V019 if no keyring opens them.
+    """
+    unopened = 0
+    for standing in (*evidence.files, *(each for each in evidence.sketches if each.run in evidence.runs)):
+        sketches = standing.file.sketches
+        if sketches is None:
+            continue
+        faults = [*_sketches_place_findings(standing, sketches), *check_bytes(evidence.output, sketches)]
+        yield from faults
+        if not isinstance(verifier, Keyring):
+            unopened += 1
+        elif not faults and _open_sketches(standing, (evidence.output / sketches.path).read_bytes(), verifier) is None:
+            yield new_finding("V071", "the sketches do not open with the keyring", file=sketches.path)
+    if unopened:
+        message = f"{count_noun(unopened, 'file', 'files')} of sketches not opened"
+        yield new_finding("V019", message, hint="verify with the keyring")
+
+
+def _sketches_place_findings(standing: EvidenceFile, sketches: FileRef) -> Iterator[Finding]:
+    due = PurePosixPath("sketches", standing.file.path).with_suffix(".sealed")
+    if standing.name in ("records", QUARANTINE) or sketches.path != str(due):
+        yield new_finding(
+            "V016", "sketches that are not where the file of an aggregate has them", file=standing.run.place
+        )
+
+
+def _open_sketches(standing: EvidenceFile, content: bytes, keys: Keyring) -> pa.Table | None:
+    """The releases that sketches hold; None if they do not open as those of this aggregate and date."""
+    head, _, body = content.partition(b"\n")
+    try:
+        version = int(head.removeprefix(b"subject/"))
+        one, two = (keys.subkey("subject", f"sketches/{number}", version) for number in (1, 2))
+        opened = Sealer(one + two).open(body, b"sketches", standing.name.encode(), (standing.date or "").encode())
+        return None if opened is None else pa.ipc.open_stream(opened[8:]).read_all()
+    except (ValueError, KeyringError, pa.ArrowException):
+        return None
+
+
+def _index_place_findings(standing: EvidenceFile, index: FileRef) -> Iterator[Finding]:
+    due = PurePosixPath("index", *PurePosixPath(standing.file.path).parts[1:]).with_suffix(".index")
+    if standing.name != "records" or index.path != str(due):
+        yield new_finding("V016", "an index that does not stand where its file's does", file=standing.run.place)
+
+
+def _content_findings(evidence: Evidence, standing: EvidenceFile, index: FileRef, keys: Keyring) -> Iterator[Finding]:
+    records = open_file(evidence, standing)
+    subject = None if standing.run.policy is None else standing.run.policy.subject
+    if records is None or subject is None:
+        return
+    try:
+        told = _OpenedIndex(standing.file, (evidence.output / index.path).read_bytes(), keys)
+        wrong = told.differences(records, subject)
+    except (IndexMismatch, KeyringError) as error:
+        wrong = str(error)
+    if wrong:
+        yield new_finding("V018", wrong, file=index.path)
+
+
+class _OpenedIndex:
+    """What an index says, opened with the keyring. Raises Unlike, KeyringError."""
+
+    def __init__(self, of: ReceiptFile, content: bytes, keys: Keyring) -> None:
+        if content[:8] != MAGIC or content[-8:] != MAGIC or len(content) < 24:
+            raise IndexMismatch("no index")
+        length, version = (int.from_bytes(content[-16:][place : place + 4], "little") for place in (0, 4))
+        one, two = (keys.subkey("subject", f"index/seal/{number}", version) for number in (1, 2))
+        self._seal, self._cmac = Sealer(one + two), Cmac(keys.subkey("subject", "index/values", version))
+        self._of, self._content, self._end = of, content, len(content) - 16 - length
+        said = self._open(content[self._end : -16], b"contents", of.digest.encode()).partition(b"\n")
+        self._contents: Mapping[str, Any] = json.loads(said[0])
+        self._fences = np.frombuffer(said[2], "<u8")
+
+    def differences(self, records: pq.ParquetFile, subject: Pointer) -> str:
+        """What it says otherwise than the file of records; nothing where they agree."""
+        if self._contents["subject"] != str(subject):
+            return "it is about another column than the policy's subject"
+        if subject.top not in records.schema_arrow.names:
+            return "its file does not have the subject's column"
+        groups = [group for section in self._sections() for group in section]
+        if len(groups) != records.num_row_groups:
+            return f"{len(groups)} row groups, where the file has {records.num_row_groups}"
+        wrong = sum(
+            not np.array_equal(told, self._expected_prefixes(records, n, subject)) for n, told in enumerate(groups)
+        )
+        return f"{wrong} row groups of which it says otherwise than the file" if wrong else ""
+
+    def _sections(self) -> Iterator[list[Prefixes]]:
+        """Of each section the prefixes of each of its row groups."""
+        place, fence = len(MAGIC), 0
+        for number, (_, groups, entries) in enumerate(self._contents["sections"]):
+            blocks = []
+            for block, start in enumerate(range(0, entries, _BLOCK_ENTRIES)):
+                count, width = min(_BLOCK_ENTRIES, entries - start), -(-groups // 8)
+                size = count * (8 + width) + _SEAL_BYTES
+                where = (number.to_bytes(4, "little"), block.to_bytes(4, "little"))
+                blocks.append(_parse_block(self._open(self._content[place : place + size], *where), count, width))
+                if self._fences[fence] != blocks[-1][0][0]:
+                    raise IndexMismatch("its contents do not agree with its blocks")
+                place, fence = place + size, fence + 1
+            yield [_group_prefixes(blocks, group) for group in range(groups)]
+        if place != self._end:
+            raise IndexMismatch("bytes that belong to nothing")
+
+    def _open(self, sealed: bytes, *words: bytes) -> bytes:
+        content = self._seal.open(sealed, MAGIC, self._of.path.encode(), *words)
+        if content is None:
+            raise IndexMismatch("the keyring does not open it as the index of its file")
+        return content
+
+    def _expected_prefixes(self, records: pq.ParquetFile, group: int, subject: Pointer) -> Prefixes:
+        batches = records.iter_batches(1 << 17, row_groups=[group], columns=[subject.top])
+        parts = [self._value_prefixes(pc.unique(leaf_values(batch, subject).values).drop_null()) for batch in batches]
+        return np.unique(np.concatenate([np.empty(0, np.uint64), *parts]))
+
+    def _value_prefixes(self, values: pa.Array) -> Prefixes:
+        words = [value if isinstance(value, bytes) else str(value).encode() for value in values.to_pylist()]
+        content, ends = np.frombuffer(b"".join(words), np.uint8), np.cumsum([0, *map(len, words)], dtype=np.int64)
+        return np.frombuffer(self._cmac.tags(content, ends)[:, :8].tobytes(), "<u8").astype(np.uint64)
+
+
+def _parse_block(content: bytes, count: int, width: int) -> tuple[Prefixes, npt.NDArray[np.bool_]]:
+    prefixes = np.frombuffer(content, "<u8", count).astype(np.uint64)
+    bits = np.frombuffer(content, np.uint8, count * width, count * 8).reshape(count, width)
+    return prefixes, np.unpackbits(bits, axis=1, bitorder="little").astype(np.bool_)
+
+
+def _group_prefixes(blocks: list[tuple[Prefixes, npt.NDArray[np.bool_]]], group: int) -> Prefixes:
+    return np.concatenate([np.empty(0, np.uint64), *(prefixes[bits[:, group]] for prefixes, bits in blocks)])

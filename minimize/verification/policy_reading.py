@@ -1,0 +1,289 @@
+"""Reading of the policy and pipeline files that receipts carry: only what the rules about outputs need.
+
+It is separate from the loader on purpose: a fault in the loader must not hide from the check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any, Final
+
+from minimize.arrow.pointers import Pointer
+
+_LONE_PARAMETERS: Final[Mapping[str, str]] = {
+    "pseudonymize": "key",
+    "tokenize": "key",
+    "round": "to",
+    "truncate_time": "to",
+    "age": "unit",
+    "truncate_version": "parts",
+    "top": "keep",
+    "grid": "metres",
+    "h3": "resolution",
+    "redact": "patterns",
+    "map": "values",
+}
+"""The parameter that a lone value stands for."""
+
+
+_DAY_NANOSECONDS: Final = 86_400 * 10**9
+_SECONDS: Final[Mapping[str, int]] = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+class UnreadableDocument(Exception):
+    """A file that is no policy or pipeline."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """One word of a chain and its parameters."""
+
+    technique: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BranchView:
+    """One way to treat a value; no chain drops it."""
+
+    when: Mapping[str, Any] | None
+    chain: tuple[StepView, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class FieldView:
+    """One field, under the purpose of the run."""
+
+    key: str
+    pointer: Pointer
+    type: str
+    role: str
+    optional: bool
+    branches: tuple[BranchView, ...]
+    collect_if: Mapping[str, Any] | None
+    measured: tuple[StepView, ...]
+    is_gated: bool = False
+    features: frozenset[str] = frozenset()
+    """The features that must be on for it: its own, and those of the fields that it is made from."""
+
+    @property
+    def chains(self) -> tuple[tuple[StepView, ...], ...]:
+        """The chains of all branches that do not drop."""
+        return tuple(branch.chain for branch in self.branches if branch.chain is not None)
+
+    @property
+    def is_kept_as_is(self) -> bool:
+        """Whether every value that is shown is the value that came in."""
+        return bool(self.chains) and all(len(self.branches) == 1 and _is_keep(chain) for chain in self.chains)
+
+    @property
+    def techniques(self) -> tuple[str, ...]:
+        """The words of all branches, as a column's metadata lists them."""
+        words = [step.technique for branch in self.branches for step in (branch.chain or (StepView("drop"),))]
+        return tuple(words if len(self.branches) == 1 else dict.fromkeys(words))
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyView:
+    """A policy, under the purpose of the run."""
+
+    name: str
+    version: int
+    tenant: Pointer | None
+    subject: Pointer | None
+    time: Pointer | None
+    retention: int | None
+    """Nanoseconds."""
+    future: int
+    """How far an event time may lie after the time of the run, in nanoseconds."""
+    fields: Mapping[Pointer, FieldView]
+    never: tuple[str, ...]
+    record: Pointer | None = None
+    features: Mapping[str, int] = field(default_factory=dict)
+    """The retention of each feature that has one, in nanoseconds."""
+
+
+def read_document(content: bytes) -> Mapping[str, Any]:
+    """The mapping that a YAML file holds. Raises Unreadable."""
+    loaded = _load_yaml(content)
+    if not isinstance(loaded, dict):
+        raise UnreadableDocument
+    return {_key_text(key): value for key, value in loaded.items()}
+
+
+@lru_cache(maxsize=8)
+def _load_yaml(content: bytes) -> Any:
+    """What a YAML file holds; None if it is not YAML. Nothing changes it.
+
+    All runs of an output under one policy carry the same two files: parsing them again for each run took half the time of
+    verifying an output of five runs of the sample `device_telemetry`.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return _join_surrogates(YAML(typ="safe", pure=True).load(content.decode("utf-8")))
+    except (YAMLError, ValueError, RecursionError):
+        return None
+
+
+def _join_surrogates(value: Any) -> Any:
+    """The same, where characters beyond 16 bits were escaped in two halves, as JSON does. Raises ValueError for one half."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16")
+    if isinstance(value, dict):
+        return {_join_surrogates(key): _join_surrogates(each) for key, each in value.items()}
+    return [_join_surrogates(each) for each in value] if isinstance(value, list) else value
+
+
+def read_policy(content: bytes, purpose: str) -> PolicyView:
+    """The policy of these bytes. Raises Unreadable."""
+    raw = read_document(content)
+    fields = raw.get("fields")
+    if not isinstance(fields, dict):
+        raise UnreadableDocument
+    try:
+        view = _read_view(raw, fields, purpose)
+    except (TypeError, ValueError, AttributeError, KeyError):
+        view = None
+    if view is None:
+        raise UnreadableDocument
+    return view
+
+
+def aggregate_retentions(pipeline: Mapping[str, Any]) -> dict[str, int]:
+    """The retention of each aggregate of a pipeline that has one of its own, in nanoseconds. Raises Unreadable."""
+    try:
+        aggregates = pipeline.get("aggregates") or {}
+        return {str(name): long for name, each in aggregates.items() if (long := _feature_retention(each)) is not None}
+    except (TypeError, ValueError, AttributeError, KeyError):
+        raise UnreadableDocument from None
+
+
+def _read_view(raw: Mapping[str, Any], fields: Mapping[Any, Any], purpose: str) -> PolicyView:
+    fields = _with_map_keys(fields)
+    declared = {Pointer.parse(_key_text(key)): each for key, each in fields.items()}
+    views = [
+        _field_view(
+            _key_text(key), each, _is_for_other_purposes(each, declared, purpose), _required_features(each, declared)
+        )
+        for key, each in fields.items()
+    ]
+    return PolicyView(
+        name=str(raw.get("policy")),
+        version=int(raw.get("version", 0)),
+        tenant=_pointer(raw.get("tenant")),
+        subject=_pointer(raw.get("subject")),
+        time=_pointer(raw.get("time")),
+        retention=_nanoseconds(raw.get("retention")),
+        future=_nanoseconds(raw.get("future")) or _DAY_NANOSECONDS,
+        fields={view.pointer: view for view in _without_values(views)},
+        never=tuple(_key_text(each) for each in raw.get("never") or ()),
+        record=_pointer(raw.get("record")),
+        features={
+            str(name): long for name, each in (raw.get("features") or {}).items() if (long := _feature_retention(each))
+        },
+    )
+
+
+def _with_map_keys(fields: Mapping[Any, Any]) -> dict[Any, Any]:
+    """The fields, and the keys of each map of which the policy says something as a field of their own."""
+    both: dict[Any, Any] = {}
+    for key, each in fields.items():
+        both[key] = each
+        if each.get("keys") is not None:
+            inherited = {word: each[word] for word in ("role", "purposes") if word in each}
+            both[str(Pointer.parse(_key_text(key)).keys)] = {"type": "string", "do": each["keys"], **inherited}
+    return both
+
+
+def _without_values(views: Sequence[FieldView]) -> Iterator[FieldView]:
+    """Keys leave beside the values of their map: where none of these leaves, the keys do not either."""
+    for view in views:
+        if view.pointer.is_keys and view.chains:
+            star = view.pointer.stars[-1]
+            if not any(other.chains and other.pointer.within(star) for other in views):
+                view = replace(view, branches=(BranchView(None, None),))
+        yield view
+
+
+def read_chain(raw: Any) -> tuple[StepView, ...] | None:
+    """What `do` says: nothing for `drop`. Raises ValueError for what is no chain."""
+    if raw == "drop":
+        return None
+    steps = tuple(_step_view(each) for each in (raw if isinstance(raw, list) else [raw]))
+    if not steps:
+        raise ValueError("an empty chain")
+    return steps
+
+
+def _is_for_other_purposes(raw: Mapping[str, Any], declared: Mapping[Pointer, Any], purpose: str) -> bool:
+    """Whether the field, or one that it is made from, is for other purposes only."""
+    parts = (raw, *(declared[Pointer.parse(_key_text(name))] for name in _as_tuple(raw.get("from"))))
+    purposes = (_as_tuple(part.get("purposes")) for part in parts)
+    return any(each and purpose not in each for each in purposes)
+
+
+def _required_features(raw: Mapping[str, Any], declared: Mapping[Pointer, Any]) -> frozenset[str]:
+    parts = (raw, *(declared[Pointer.parse(_key_text(name))] for name in _as_tuple(raw.get("from"))))
+    return frozenset(str(part["feature"]) for part in parts if part.get("feature"))
+
+
+def _feature_retention(feature: Any) -> int | None:
+    return _nanoseconds(feature.get("retention")) if isinstance(feature, dict) else None
+
+
+def _field_view(key: str, raw: Mapping[str, Any], away: bool, features: frozenset[str]) -> FieldView:
+    pointer = Pointer.parse(key)
+    return FieldView(
+        key=key,
+        pointer=pointer,
+        type=str(raw.get("type", "struct" if raw.get("from") else "string")),
+        role=str(raw.get("role", "plain")),
+        optional=bool(raw.get("optional", False)),
+        branches=(BranchView(None, None),) if away else _branch_views(raw),
+        collect_if=raw.get("collect_if"),
+        measured=() if away else (read_chain(raw["in_aggregates"]) or () if raw.get("in_aggregates") else ()),
+        is_gated=any(raw.get(word) for word in ("feature", "level", "collect_if")),
+        features=features,
+    )
+
+
+def _branch_views(raw: Mapping[str, Any]) -> tuple[BranchView, ...]:
+    if not raw.get("cases"):
+        return (BranchView(None, read_chain(raw.get("do", "drop"))),)
+    cases = [BranchView(case["if"], read_chain(case["do"])) for case in raw["cases"]]
+    return (*cases, BranchView(None, read_chain(raw.get("otherwise", "drop"))))
+
+
+def _step_view(raw: Any) -> StepView:
+    if isinstance(raw, str):
+        return StepView(raw)
+    if not isinstance(raw, dict) or len(raw) != 1:
+        raise ValueError("no step")
+    ((word, given),) = raw.items()
+    if isinstance(given, dict):
+        return StepView(word, given)
+    return StepView(word, {} if given is None else {_LONE_PARAMETERS.get(word, "value"): given})
+
+
+def _is_keep(chain: Sequence[StepView]) -> bool:
+    return all(step.technique == "keep" for step in chain)
+
+
+def _pointer(key: Any) -> Pointer | None:
+    return None if key is None else Pointer.parse(_key_text(key))
+
+
+def _nanoseconds(length: Any) -> int | None:
+    return None if length is None else int(length[:-1]) * _SECONDS[length[-1]] * 10**9
+
+
+def _as_tuple(raw: Any) -> tuple[Any, ...]:
+    return () if raw is None else tuple(raw) if isinstance(raw, list) else (raw,)
+
+
+def _key_text(key: object) -> str:
+    return str(key).lower() if isinstance(key, bool) else str(key)

@@ -1,0 +1,303 @@
+"""Checks of values: canonical ids, conditions, retention, rare values of `top`.
+
+The canonical form of ids is defined here a second time, on purpose: Unicode NFC, without blanks and format characters (Cf) at
+both ends. Case counts: a field that folds shows no ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+from unicodedata import category, normalize
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.arrow.pointers import Pointer
+from minimize.verification.nested_values import DAY, comparable_values, distinct_rows, leaf_values
+from minimize.verification.policy_reading import FieldView, PolicyView, StepView
+
+
+def canonical_id(text: str) -> str:
+    """The canonical form of an id.
+
+    >>> canonical_id("\\ufeffB-1\\u00a0")
+    'B-1'
+    """
+    letters = list(normalize("NFC", text))
+    while letters and _is_padding(letters[-1]):
+        letters.pop()
+    letters.reverse()
+    while letters and _is_padding(letters[-1]):
+        letters.pop()
+    letters.reverse()
+    return "".join(letters)
+
+
+def canonical_ids(values: pa.Array) -> pa.Array:
+    """The canonical forms of a column of texts; other columns, and what is not UTF-8, as they are."""
+    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)) or not _is_valid_text(values):
+        return values
+    encoded = values.dictionary_encode()
+    forms = [None if text is None else canonical_id(text) for text in encoded.dictionary.to_pylist()]
+    return pa.array(forms, values.type).take(encoded.indices)
+
+
+def ids_shown_as_is(policy: PolicyView) -> Iterator[Pointer]:
+    """The tenant and the subject, each where every value is shown as it is."""
+    for pointer in dict.fromkeys((policy.tenant, policy.subject)):
+        view = None if pointer is None else policy.fields.get(pointer)
+        if view is not None and view.is_kept_as_is:
+            yield view.pointer
+
+
+def count_noncanonical(values: pa.Array) -> int:
+    """How many distinct ids are not in their canonical form."""
+    distinct = pc.unique(values).drop_null()
+    return int(pc.sum(pc.not_equal(distinct, canonical_ids(distinct))).as_py() or 0)
+
+
+def _is_valid_text(values: pa.Array) -> bool:
+    with suppress(pa.ArrowException):
+        values.validate(full=True)
+        return True
+    return False
+
+
+def _is_padding(letter: str) -> bool:
+    return letter.isspace() or category(letter) == "Cf"
+
+
+_SECONDS: Final[Mapping[str, int]] = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def condition_holds(condition: Mapping[str, Any], shown: Mapping[Pointer, Any]) -> bool | None:
+    """The condition over a record of which these values are shown as they came in; null never matches.
+
+    >>> condition_holds({"kind": ["a", "b"], "feature": "usage"}, {Pointer(("kind",)): "c"})
+    False
+    >>> condition_holds({"kind": ["a", "b"], "feature": "usage"}, {Pointer(("kind",)): "a"}) is None
+    True
+    """
+    return _all_of(_entry_holds(str(word), below, shown) for word, below in condition.items())
+
+
+def condition_fields(condition: Mapping[str, Any]) -> Iterator[Pointer]:
+    """The fields that a condition reads."""
+    for word, below in condition.items():
+        if word in ("any", "all"):
+            for part in below:
+                yield from condition_fields(part)
+        elif word not in ("feature", "level"):
+            yield Pointer.parse(str(word))
+            if isinstance(below, Mapping) and "of" in below:
+                yield Pointer.parse(str(below["of"]))
+
+
+def _entry_holds(word: str, below: Any, shown: Mapping[Pointer, Any]) -> bool | None:
+    if word == "any":
+        return _any_of(condition_holds(part, shown) for part in below)
+    if word == "all":
+        return _all_of(condition_holds(part, shown) for part in below)
+    pointer = Pointer.parse(word)
+    if word in ("feature", "level") or pointer not in shown:
+        return None
+    value = shown[pointer]
+    if isinstance(below, Mapping):
+        return _time_within(value, below, shown)
+    return any(_is_equal(value, wanted) for wanted in (below if isinstance(below, list) else [below]))
+
+
+def _time_within(value: Any, said: Mapping[str, Any], shown: Mapping[Pointer, Any]) -> bool | None:
+    """Whether a time is less than so long before another; both are nanoseconds, and compared to the microsecond."""
+    other = Pointer.parse(str(said["of"])) if "of" in said else None
+    if other is None or other not in shown:
+        return None
+    times = (value, shown[other])
+    if any(not isinstance(each, int) for each in times):
+        return False
+    count, unit = int(str(said["within"])[:-1]), str(said["within"])[-1]
+    return bool(times[1] // 1_000 - times[0] // 1_000 < count * _SECONDS[unit] * 1_000_000)
+
+
+def _all_of(parts: Iterable[bool | None]) -> bool | None:
+    found = set(parts)
+    return False if False in found else None if None in found else True
+
+
+def _any_of(parts: Iterable[bool | None]) -> bool | None:
+    found = set(parts)
+    return True if True in found else None if None in found else False
+
+
+def _is_equal(value: Any, wanted: Any) -> bool:
+    if value is None or isinstance(value, bool) != isinstance(wanted, bool):
+        return False
+    if isinstance(value, Decimal) and isinstance(wanted, int | float):
+        return value == Decimal(repr(wanted))
+    return bool(value == wanted)
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LONGEST_UNIT: Final[Mapping[str, int]] = {
+    "minute": 60 * 10**9,
+    "hour": 3600 * 10**9,
+    "day": DAY + 3600 * 10**9,
+    "week": 8 * DAY,
+    "month": 32 * DAY,
+    "quarter": 93 * DAY,
+    "year": 367 * DAY,
+}
+"""How long after the start of a unit an event may have happened, at most; summer time included."""
+
+
+class RetentionCounter:
+    """Counts the times, and the values of features, that lie so far back that no event of theirs could have been kept."""
+
+    def __init__(self, policy: PolicyView, limits: PolicyView, written: datetime) -> None:
+        """Takes the policy of the records, the one whose retention counts, and the time as of which they were written."""
+        self._policy, self._limits = policy, limits
+        self._slack = _time_resolution(policy)
+        self._written = to_nanoseconds(written)
+
+    def count_past(self, batch: pa.RecordBatch, leaves: Mapping[Pointer, pa.DataType]) -> int:
+        """How many distinct times of this batch are past; none where the output does not tell."""
+        time = self._time(leaves)
+        if time is None or self._limits.retention is None:
+            return 0
+        return sum(
+            self._is_past(value, self._limits.retention)
+            for (value,) in distinct_rows([leaf_values(batch, time).values])
+        )
+
+    def count_future(self, batch: pa.RecordBatch, leaves: Mapping[Pointer, pa.DataType]) -> int:
+        """How many distinct times of this batch lie later than the time of writing and `future` allow."""
+        time, latest = self._time(leaves), self._written + self._policy.future
+        if time is None:
+            return 0
+        return sum(
+            value is not None and value > latest for (value,) in distinct_rows([leaf_values(batch, time).values])
+        )
+
+    def count_outlived(self, batch: pa.RecordBatch, leaves: Mapping[Pointer, pa.DataType]) -> dict[Pointer, int]:
+        """How many times are past of which a value of a feature stands, by field; nothing for those without any."""
+        time = self._time(leaves)
+        found = (
+            {}
+            if time is None
+            else {pointer: self._values(batch, time, pointer, long) for pointer, long in self._long(leaves)}
+        )
+        return {pointer: count for pointer, count in found.items() if count}
+
+    def _values(self, batch: pa.RecordBatch, time: Pointer, pointer: Pointer, long: int) -> int:
+        leaf = leaf_values(batch, pointer)
+        there = leaf.rows.filter(leaf.values.is_valid())
+        times = leaf_values(batch, time).values.take(there)
+        return sum(self._is_past(value, long) for (value,) in distinct_rows([times]))
+
+    def _long(self, leaves: Mapping[Pointer, pa.DataType]) -> Iterator[tuple[Pointer, int]]:
+        """The released fields of features that are kept for less long, and how long."""
+        for pointer in leaves:
+            view = self._limits.fields.get(pointer) or self._policy.fields[pointer]
+            limits = [self._limits.features[name] for name in view.features if name in self._limits.features]
+            if limits:
+                yield pointer, min(limits)
+
+    def _is_past(self, value: int | None, retention: int) -> bool:
+        return value is not None and value + (self._slack or 0) <= self._written - retention
+
+    def _time(self, leaves: Mapping[Pointer, pa.DataType]) -> Pointer | None:
+        time = self._policy.time
+        told = self._slack is not None and time is not None and pa.types.is_temporal(leaves.get(time, pa.null()))
+        return time if told else None
+
+
+def to_nanoseconds(moment: datetime) -> int:
+    """A time in nanoseconds since 1970."""
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def end_of_date(on: str) -> int:
+    """The end of a date, in nanoseconds since 1970."""
+    return to_nanoseconds(datetime.fromisoformat(f"{on}T00:00:00+00:00")) + DAY
+
+
+def count_past_groups(times: pa.ChunkedArray, unit: str | None, policy: PolicyView, limit: int) -> int | None:
+    """How many groups hold no event after a limit in nanoseconds, by their times; None if the times do not tell."""
+    slack = _time_resolution(policy)
+    if slack is None or not pa.types.is_temporal(times.type):
+        return None
+    width = slack if unit is None else max(slack, _LONGEST_UNIT.get(unit, 0))
+    distinct_times, counts = pc.value_counts(times.combine_chunks()).flatten()
+    starts = zip(comparable_values(distinct_times), counts.to_pylist(), strict=True)
+    return sum(int(count) for start, count in starts if start is not None and start + width <= limit)
+
+
+def _time_resolution(policy: PolicyView) -> int | None:
+    """The length of the unit in which the event time is shown; None where it is shown otherwise, or not at all."""
+    view: FieldView | None = None if policy.time is None else policy.fields.get(policy.time)
+    if view is None or len(view.branches) != 1 or len(view.chains) != 1:
+        return None
+    (step, *more) = view.chains[0]
+    if more or step.technique not in ("keep", "truncate_time"):
+        return None
+    return _LONGEST_UNIT.get(str(step.parameters.get("to")), 0) if step.technique == "truncate_time" else 0
+
+
+def top_fields(policy: PolicyView) -> Iterator[tuple[FieldView, StepView]]:
+    """The fields that end in `top`, where the output has one pseudonym for each subject."""
+    subject = None if policy.subject is None else policy.fields.get(policy.subject)
+    if subject is None or subject.pointer.stars or len(subject.branches) != 1:
+        return
+    if any(chain[-1].technique not in ("pseudonymize", "keep") for chain in subject.chains) or not subject.chains:
+        return
+    for view in policy.fields.values():
+        if len(view.branches) == 1 and view.chains and view.chains[0][-1].technique == "top":
+            yield view, view.chains[0][-1]
+
+
+class RareValues:
+    """The subjects behind each value of one column of one partition. A row without a pseudonym may be anybody's.
+
+    Takes whether subjects are shown as they are: then they are counted by their canonical form.
+    """
+
+    def __init__(self, step: StepView, *, kept: bool = False) -> None:
+        self._kept = kept
+        self._other = str(step.parameters.get("other", "other"))
+        self._at_least = int(step.parameters.get("at_least", 10))
+        self._pairs: pa.Table | None = None
+        self._unknown: dict[str, int] = {}
+
+    def add_batch(self, batch: pa.RecordBatch, pointer: Pointer, subject: Pointer | None) -> None:
+        """Takes one batch in."""
+        if subject is None:
+            self._at_least = 0
+            return
+        leaf = leaf_values(batch, pointer)
+        subjects = leaf_values(batch, subject).values
+        subjects = canonical_ids(subjects) if self._kept else subjects
+        pairs = pa.table({"value": leaf.values, "subject": subjects.take(leaf.rows)})
+        pairs = pairs.filter(pc.field("value").is_valid())
+        nobody = pairs.filter(pc.field("subject").is_null()).group_by("value").aggregate([([], "count_all")])
+        for value, count in zip(nobody["value"].to_pylist(), nobody["count_all"].to_pylist(), strict=True):
+            self._unknown[value] = self._unknown.get(value, 0) + count
+        known = pairs.filter(pc.field("subject").is_valid())
+        self._pairs = _unique_pairs(known if self._pairs is None else pa.concat_tables([self._pairs, known]))
+
+    def count(self) -> int:
+        """How many values are shown that have too few subjects; the other one counts unless it stands alone."""
+        if self._pairs is None:
+            return 0
+        groups = self._pairs.group_by("value").aggregate([("subject", "count")])
+        subjects = dict(zip(groups["value"].to_pylist(), groups["subject_count"].to_pylist(), strict=True))
+        values = subjects.keys() | self._unknown.keys()
+        few = {each for each in values if subjects.get(each, 0) + self._unknown.get(each, 0) < self._at_least}
+        return 0 if values == {self._other} else len(few)
+
+
+def _unique_pairs(pairs: pa.Table) -> pa.Table:
+    return pairs.group_by(["value", "subject"]).aggregate([])
