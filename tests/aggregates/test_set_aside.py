@@ -21,8 +21,8 @@ from minimize.aggregates.tally import AggregateTally, PendingRecords
 from minimize.arrow.batch import Batch
 from minimize.arrow.pointers import Pointer
 from minimize.spill import Accumulator, SpillSpace
-from tests.aggregates import test_table as table
-from tests.aggregates import test_view as view
+from tests.aggregates import test_batch_views_view as view
+from tests.aggregates import test_tally as table
 from tests.hypothesis_profiles import examples
 
 Shared = tuple[SubjectDictionary | None, GroupDictionary | None]

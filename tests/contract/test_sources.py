@@ -20,7 +20,7 @@ from minimize.errors import ConfigurationError
 from minimize.sources import FORMATS, bind_sources, declared_schema
 from minimize.sources.base import Chunk, Source, SourceRequest
 from minimize.sources.memory import memory_source
-from tests.io.declared import declared
+from tests.sources.declared import declared
 
 CANARY = "c4n4ry"
 

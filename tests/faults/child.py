@@ -43,7 +43,7 @@ NO_FAULT = Fault()
 def start(words: Sequence[str], fault: Fault = NO_FAULT, said: Path | None = None) -> BaseProcess:
     """Starts it here and now, with the variables that are set, forked from a server that has everything imported."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", "tests.io.warm", "tests.faults.child"])
+    context.set_forkserver_preload(["__main__", "tests.sources.warm", "tests.faults.child"])
     process = context.Process(target=_child, args=([*words], dict(os.environ), fault, said))
     process.start()
     return process

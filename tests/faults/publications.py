@@ -22,8 +22,8 @@ from minimize.output.sink import index_files, output_files
 from minimize.output.subject_index import SubjectIndexer
 from minimize.receipts import Receipt, WrittenOutput
 from tests.faults.power_cut_checks import Scenario, nothing
-from tests.io.index.making import DEVICE, Keys
-from tests.io.publishing import FLEET, RECORDS, making, new, old, receipt_for, rows
+from tests.output.making import DEVICE, Keys
+from tests.sources.publishing import FLEET, RECORDS, making, new, old, receipt_for, rows
 
 DAY: Final = "2026-11-24"
 

@@ -14,7 +14,7 @@ from minimize.output.publish import open_output
 from minimize.receipts import Receipt
 from minimize.stores import ObjectPath
 from tests.faults.object_store import NAME, Step, Store, states
-from tests.io.publishing import RECORDS, making, new, old, receipt_for, rows
+from tests.sources.publishing import RECORDS, making, new, old, receipt_for, rows
 
 Objects = dict[str, bytes]
 Act = Callable[[ObjectPath], None]

@@ -11,7 +11,7 @@ from minimize.failpoints import FAIL_POINTS, KILLED, LEDGER_POINTS, OBJECT_POINT
 from minimize.keys import Keyring, new_keyring
 from tests.faults.child import Fault, ended
 from tests.faults.versions import Versions
-from tests.io.publishing import NOW, check_whole, dies_at, new, old, recovered, snapshot
+from tests.sources.publishing import NOW, check_whole, dies_at, new, old, recovered, snapshot
 
 ELSEWHERE = (
     "sync.copy",
@@ -26,7 +26,7 @@ ELSEWHERE = (
 )
 """What a run over an output that stands does not come to (or that is tried below by itself)."""
 IN_BUCKETS = OBJECT_POINTS
-"""What `tests/job/test_bucket_kills.py` tries."""
+"""What `tests/runs/test_bucket_kills.py` tries."""
 PASSED = [p for p in (*SYNC_POINTS, *LEDGER_POINTS, *OTHER_POINTS) if not p.startswith(ELSEWHERE)]
 
 

@@ -30,7 +30,7 @@ from tests.faults.power_cut_checks import (
 )
 from tests.faults.power_cut_model import record
 from tests.faults.publications import SCENARIOS, third
-from tests.io.publishing import FLEET, check_whole, making, rows
+from tests.sources.publishing import FLEET, check_whole, making, rows
 
 STATES, OPERATIONS = 61, 11
 """Of the states whose recovery is cut again, and the operations at which a process is killed, every so-manieth is tried."""

@@ -14,7 +14,7 @@ from minimize.output.publish import open_output
 from minimize.output.reader import read_output
 from minimize.output.recovery import FolderExchange, exchange_folders
 from minimize.receipts import Receipt
-from tests.io.publishing import RECORDS, check_whole, dies_at, making, old, receipt_for, recovered, rows, snapshot
+from tests.sources.publishing import RECORDS, check_whole, dies_at, making, old, receipt_for, recovered, rows, snapshot
 
 pytestmark = pytest.mark.nightly
 

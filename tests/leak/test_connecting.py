@@ -16,7 +16,7 @@ from minimize.governance.sharing.connector import PassThroughSecrets
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from tests.governance.sharing.sender import NOW, RECORDS, Sender
-from tests.governance.sharing.test_connecting import connected
+from tests.governance.sharing.test_connector import connected
 from tests.leak.canary import Canary
 from tests.leak.sweep import found
 from tests.leak.test_memory import written

@@ -1,4 +1,6 @@
-"""A ledger opens, or says clearly why not."""
+"""A ledger opens, or says clearly why not.
+The tenants that the ledger names, on each database.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -17,9 +20,9 @@ from sqlalchemy import Connection, text
 
 from minimize.errors import LedgerError
 from minimize.keys import Keyring
-from minimize.ledger import Address, find_ledger
+from minimize.ledger import Address, consents, find_ledger, settings
 from minimize.ledger.audit_log import append_event, log_head
-from minimize.ledger.ledger import open_ledger
+from minimize.ledger.ledger import Ledger, open_ledger, tenants_named
 from tests.ledger.ledgers import by_hand, event, opened, tells
 from tests.postgres import Server
 
@@ -291,3 +294,21 @@ def test_importing_the_package_and_the_address_needs_no_database() -> None:
     code = "import sys, minimize, minimize.ledger, minimize.runs; print({'sqlalchemy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
+
+
+def test_tenants_with_settings_or_consents_are_named_once_each(ledger: Ledger, keys: Keyring) -> None:
+    row = settings.RecordedSetting("north", None, "location", "on", "admin", NOW, NOW)
+    settings.record_settings(ledger, [row], event(), keys)
+    acts = [
+        consents.ConsentAct(tenant, "apple", "push", "given", "{}", "ann", NOW, None, NOW)
+        for tenant in ("north", "south")
+    ]
+    consents.record_consent_acts(ledger, acts, [event(1)], keys)
+    assert tenants_named(ledger) == {"north", "south"}
+
+
+def test_without_a_ledger_none_is() -> None:
+    assert tenants_named(None) == frozenset()

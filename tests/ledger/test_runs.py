@@ -34,7 +34,7 @@ from minimize.ledger.runs import (
 )
 from minimize.receipts import AuditHead, Receipt
 from tests.ledger.ledgers import ANN, NOW
-from tests.receipt.make import chain, receipt
+from tests.receipts.make import chain, receipt
 
 ONE, TWO = "1" * 32, "2" * 32
 

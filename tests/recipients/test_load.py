@@ -1,53 +1,80 @@
+""""""
+
 from __future__ import annotations
 
-import hashlib
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from minimize.errors import PolicyError
-from minimize.recipients import load_recipient
-from minimize.recipients.load import examine_recipient
+from minimize.recipients import find_recipients, load_recipients
 from tests.project import write_yaml
-from tests.world import sync, vendor_file
+from tests.world import vendor, vendor_file
+
+DESK = {"name": "Desk", "from": "2026-01-01"}
 
 
-def test_the_digest_is_of_the_bytes(tmp_path: Path) -> None:
-    path = write_yaml(tmp_path / "vendor.yaml", vendor_file())
-    assert load_recipient(path).digest == "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
 
 
-def test_faults_stand_with_file_line_and_field(tmp_path: Path) -> None:
-    path = tmp_path / "vendor.yaml"
-    text = "recipient: vendor\nstanding: independent\nfunctions:\n  sync:\n    direction: outbound\n    purpose: operations\n"
-    path.write_text(text + "    text_version: 1\n    fields:\n      name: md5\n")
-    with pytest.raises(PolicyError) as caught:
-        load_recipient(path)
-    assert [(one.code, one.file, one.line, one.field) for one in caught.value.findings] == [
-        ("P012", str(path), 9, "name")
-    ]
+def test_the_configuration_says_where_they_are(tmp_path: Path) -> None:
+    (tmp_path / "minimize.yaml").write_text("recipients: parties\n")
+    write_yaml(tmp_path / "parties" / "vendor.yaml", vendor_file())
+    assert find_recipients(start=tmp_path) == tmp_path / "parties"
 
 
-def test_a_recipient_stands_in_the_file_of_its_name(tmp_path: Path) -> None:
-    _, faults = examine_recipient(write_yaml(tmp_path / "other.yaml", vendor_file()))
-    assert [fault.code for fault in faults] == ["T006"]
+def test_else_they_are_beside_the_configuration(tmp_path: Path) -> None:
+    write_yaml(tmp_path / "pipelines" / "recipients" / "vendor.yaml", vendor_file())
+    (tmp_path / "pipelines" / "minimize.yaml").write_text("")
+    assert find_recipients(start=tmp_path / "pipelines" / "telemetry") == tmp_path / "pipelines" / "recipients"
 
 
-def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
-    with pytest.raises(PolicyError) as caught:
-        load_recipient(tmp_path / "nobody.yaml")
-    assert [one.code for one in caught.value.findings] == ["P001"]
+def test_without_a_configuration_they_are_beside_where_one_is(tmp_path: Path) -> None:
+    write_yaml(tmp_path / "recipients" / "vendor.yaml", vendor_file())
+    assert find_recipients().resolve() == tmp_path / "recipients"
 
 
-def test_the_configuration_adds_purposes(tmp_path: Path) -> None:
-    (tmp_path / "minimize.yaml").write_text("purposes: [fleet_care]\n")
-    path = write_yaml(tmp_path / "recipients" / "vendor.yaml", vendor_file(functions=sync(purpose="fleet_care")))
-    assert load_recipient(path).functions["sync"].purpose == "fleet_care"
+def test_what_is_given_goes_before_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "minimize.yaml").write_text("recipients: parties\n")
+    write_yaml(tmp_path / "given" / "vendor.yaml", vendor_file())
+    assert find_recipients(tmp_path / "given") == tmp_path / "given"
 
 
-def test_a_faulty_field_is_left_out_of_what_is_examined(tmp_path: Path) -> None:
-    fields = {"good": "keep", "bad": "md5"}
-    found, faults = examine_recipient(write_yaml(tmp_path / "vendor.yaml", vendor_file(functions=sync(fields=fields))))
-    assert [fault.field for fault in faults] == ["bad"]
-    assert found is not None
-    assert "bad" not in found.functions["sync"].shared
+def test_where_they_were_looked_for_is_told(tmp_path: Path) -> None:
+    (tmp_path / "minimize.yaml").write_text("recipients: parties\n")
+    with pytest.raises(PolicyError, match=r"looked for .*parties"):
+        find_recipients(start=tmp_path)
+
+
+def test_a_recipient_is_a_file_and_the_list_is_none(tmp_path: Path) -> None:
+    write_yaml(tmp_path / "vendor.yaml", vendor_file())
+    write_yaml(tmp_path / "subprocessors.yaml", {"subprocessors": [DESK]})
+    known = load_recipients(tmp_path)
+    assert (known.names(), known.load("vendor").recipient) == (("vendor",), "vendor")
+
+
+def test_a_recipient_that_is_not_there_gets_a_hint(tmp_path: Path) -> None:
+    write_yaml(tmp_path / "vendor.yaml", vendor_file())
+    with pytest.raises(PolicyError, match="did you mean `vendor`"):
+        load_recipients(tmp_path).load("vendro")
+
+
+def test_a_name_leads_to_no_other_folder(tmp_path: Path) -> None:
+    write_yaml(tmp_path / "vendor.yaml", vendor_file())
+    write_yaml(tmp_path / "inner" / "own.yaml", vendor_file(recipient="own"))
+    with pytest.raises(PolicyError):
+        load_recipients(tmp_path / "inner").load("../vendor")
+
+
+def test_an_agent_is_listed_while_its_entry_is(tmp_path: Path) -> None:
+    write_yaml(tmp_path / "subprocessors.yaml", {"subprocessors": [DESK]})
+    known, agent = load_recipients(tmp_path), vendor(standing="agent", subprocessor="Desk")
+    assert [known.is_listed(agent, date(year, 6, 1)) for year in (2025, 2026)] == [False, True]
+    assert not known.is_listed(vendor(standing="agent", subprocessor="Nobody"), date(2026, 6, 1))
+
+
+def test_an_independent_needs_no_entry(tmp_path: Path) -> None:
+    assert load_recipients(tmp_path).is_listed(vendor(), date(2026, 6, 1))

@@ -1,42 +1,184 @@
-"""Settings files, by their suffix."""
+""""""
 
 from __future__ import annotations
 
-import errno
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
 from minimize.errors import PolicyError
-from minimize.settings import load_settings
-from tests.settings.test_csv import faults
+from minimize.settings import FeatureSwitch, SettingsRows, load_settings
+
+HEADER = "tenant_id,subject,setting,value,holder,valid_from,recorded_at\n"
+ROW = "t,,location,on,admin,2026-11-01T00:00:00+00:00,2026-11-01T00:00:00Z\n"
+AT = datetime(2026, 11, 20, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("name", ["missing.csv", "missing.parquet"])
-def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path, name: str) -> None:
-    assert faults(tmp_path / name) == [("C001", None)]
+def written(folder: Path, text: str) -> Path:
+    path = folder / "settings.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
 
 
-@pytest.mark.parametrize("name", ["settings.csv", "settings.parquet"])
-def test_a_file_that_is_something_else_is_a_fault(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(b"\xff\xfe\x00canary")
-    assert faults(tmp_path / name) == [("C001", None)]
-
-
-@pytest.mark.parametrize("name", ["settings.csv", "settings.parquet"])
-def test_a_file_that_is_closed_to_us_is_said_to_be_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    def closed(*given: object, **options: object) -> None:
-        raise PermissionError(errno.EACCES, "Permission denied", "a path")
-
-    path = tmp_path / name
-    path.write_bytes(b"")
-    monkeypatch.setattr(Path, "open", closed)
-    monkeypatch.setattr("minimize.settings.files.pq.read_table", closed)
+def faults(path: Path) -> list[tuple[str, int | None]]:
     with pytest.raises(PolicyError) as caught:
         load_settings(path)
-    (finding,) = caught.value.findings
-    assert (finding.code, finding.hint) == ("C001", "may you read it?")
-    assert finding.message == "settings that cannot be read: permission is denied (EACCES)"
+    assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
+    assert all(finding.file == str(path) for finding in caught.value.findings)
+    return [(finding.code, finding.line) for finding in caught.value.findings]
+
+
+def is_on(rows: SettingsRows) -> bool:
+    answer = rows.effective_at(AT).feature_on(FeatureSwitch("location"), pa.array(["t"]), pa.array(["s"]), None)
+    return bool(answer[0].as_py())
+
+
+def test_a_csv_file_is_read_with_an_empty_subject_for_the_whole_tenant(tmp_path: Path) -> None:
+    rows = load_settings(str(written(tmp_path, HEADER + ROW)))
+    assert rows.table["subject"].to_pylist() == [None]
+    assert is_on(rows)
+
+
+def test_columns_come_in_any_order_after_a_byte_order_mark_with_others_beside_them(tmp_path: Path) -> None:
+    header = "\ufeffnote,recorded_at,valid_from,holder,value,setting,tenant_id\n"
+    rows = load_settings(written(tmp_path, header + ",2026-11-01T00:00Z,2026-11-01T01:00+01:00,a,on,location,t\n"))
+    assert is_on(rows)
+    assert rows.table["valid_from"].to_pylist() == rows.table["recorded_at"].to_pylist()
+
+
+def test_every_faulty_row_is_named_by_its_line_at_once(tmp_path: Path) -> None:
+    text = (
+        HEADER
+        + ROW
+        + "\n"
+        + ROW.replace("t,,", ",,")
+        + ROW.replace("+00:00,", ",")
+        + ROW.replace("admin", "")
+        + ROW.replace("Z", "x")
+    )
+    assert faults(written(tmp_path, text)) == [("C003", 4), ("C004", 5), ("C003", 6), ("C004", 7)]
+
+
+def test_a_fault_after_a_value_of_several_lines_has_the_right_line(tmp_path: Path) -> None:
+    text = HEADER + ROW.replace(",on,", ',"on\nor off",') + ROW.replace("2026-11-01T00:00:00Z", "soon")
+    assert faults(written(tmp_path, text)) == [("C004", 4)]
+
+
+@pytest.mark.parametrize("time", ["2026-11-01T00:00:00", "2026-11-01", "", "2026-13-01T00:00:00Z", "1 November 2026"])
+def test_a_time_without_an_offset_is_a_fault(tmp_path: Path, time: str) -> None:
+    assert faults(written(tmp_path, HEADER + ROW.replace("2026-11-01T00:00:00Z", time))) == [("C004", 2)]
+
+
+def test_a_column_that_is_missing_or_stands_twice_is_a_fault(tmp_path: Path) -> None:
+    assert faults(written(tmp_path, HEADER.replace(",holder", "").replace("value", "setting"))) == [("C002", None)] * 3
+    assert [code for code, _ in faults(written(tmp_path, ""))] == ["C002"] * 6
+
+
+def test_a_row_of_another_length_is_a_fault(tmp_path: Path) -> None:
+    assert faults(written(tmp_path, HEADER + ROW + "t,,location\n")) == [("C005", 3)]
+
+
+def test_no_fault_shows_a_value(tmp_path: Path) -> None:
+    text = HEADER + ROW.replace("location", "").replace("t,,", "canary,canary,").replace("Z", "canary") + "canary\n"
+    path = written(tmp_path, text)
+    for rest in (text, text.removesuffix("canary\n")):
+        path.write_text(rest, encoding="utf-8")
+        with pytest.raises(PolicyError) as caught:
+            load_settings(path)
+        assert "canary" not in str(caught.value).replace(str(path), "")
+
+
+def test_a_header_alone_is_no_settings(tmp_path: Path) -> None:
+    rows = load_settings(written(tmp_path, HEADER))
+    assert (rows.table.num_rows, is_on(rows)) == (0, False)
+
+
+@pytest.mark.parametrize("value", ['"on"x', '"on" ', '"o"n"'])
+def test_what_stands_behind_a_closed_quote_is_a_fault(tmp_path: Path, value: str) -> None:
+    assert faults(written(tmp_path, HEADER + ROW.replace(",on,", f",{value},"))) == [("C001", None)]
+
+
+def test_a_quote_within_quotes_is_written_twice_and_separators_stand_as_they_are(tmp_path: Path) -> None:
+    rows = load_settings(written(tmp_path, HEADER + ROW.replace("t,,", '"t ""1"", north",,') + ROW))
+    assert rows.table["tenant_id"].to_pylist() == ['t "1", north', "t"]
+
+
+def test_a_quote_that_nobody_closes_is_a_fault(tmp_path: Path) -> None:
+    assert faults(written(tmp_path, HEADER + '"t' + ROW + ROW)) == [("C001", None)]
+
+
+START = datetime(2026, 11, 1, tzinfo=UTC)
+COLUMNS: dict[str, list[Any]] = {
+    "tenant_id": ["t", "t"],
+    "subject": [None, "s"],
+    "setting": ["location", "location"],
+    "value": ["on", "off"],
+    "holder": ["admin", "user"],
+    "valid_from": [START, START],
+    "recorded_at": [START, START],
+}
+TEXT = {**COLUMNS, "valid_from": ["2026-11-01T00:00:00Z"] * 2, "recorded_at": ["2026-11-01T01:00:00+01:00"] * 2}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pa.table(COLUMNS),
+        pa.table(COLUMNS).to_batches()[0],
+        pa.table(TEXT),
+        pa.table({name: pa.array(values).dictionary_encode() for name, values in TEXT.items()}),
+        pd.DataFrame(COLUMNS),
+        pd.DataFrame(TEXT),
+        pl.DataFrame(COLUMNS),
+        pl.DataFrame(TEXT),
+    ],
+)
+def test_tables_and_frames_are_read_alike(data: Any) -> None:
+    rows = load_settings(data)
+    assert rows.digest == load_settings(pa.table(COLUMNS)).digest
+    view = rows.effective_at(datetime(2026, 11, 2, tzinfo=UTC))
+    answer = view.feature_on(FeatureSwitch("location"), pa.array(["t", "t"]), pa.array(["s", "other"]), None)
+    assert answer.to_pylist() == [False, True]
+
+
+def test_a_stream_is_read_once() -> None:
+    assert load_settings(pa.table(COLUMNS).to_reader()).table.num_rows == 2
+
+
+def test_a_timestamp_without_zone_is_utc() -> None:
+    naive = pa.table(COLUMNS)
+    for name in ("valid_from", "recorded_at"):
+        place = naive.schema.get_field_index(name)
+        naive = naive.set_column(place, name, naive[name].cast(pa.timestamp("us")))
+    assert load_settings(naive).digest == load_settings(pa.table(COLUMNS)).digest
+
+
+def test_rows_are_named_by_number_where_there_are_no_lines() -> None:
+    with pytest.raises(PolicyError) as caught:
+        load_settings(pa.table({**TEXT, "valid_from": ["2026-11-01T00:00:00Z", "canary"]}))
+    assert [(finding.code, finding.line) for finding in caught.value.findings] == [("C004", None)]
+    assert "row 2" in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+def test_subjects_of_a_frame_in_which_nobody_is_named_are_nobody() -> None:
+    frame = pd.DataFrame({**COLUMNS, "subject": [float("nan"), float("nan")]})
+    assert load_settings(frame).digest == load_settings(pa.table({**COLUMNS, "subject": [None, None]})).digest
+
+
+def test_subjects_that_are_fractions_are_refused() -> None:
+    with pytest.raises(PolicyError) as caught:
+        load_settings(pa.table({**COLUMNS, "subject": [1.0, 2.0]}))
+    assert [finding.code for finding in caught.value.findings] == ["C006"]
+
+
+@pytest.mark.parametrize("data", [7, object(), {"tenant_id": ["t"]}])
+def test_what_is_no_table_of_settings_is_refused(data: Any) -> None:
+    with pytest.raises(PolicyError):
+        load_settings(data)

@@ -1,6 +1,9 @@
+"""Candidates for `deduplicate`, held or set aside: the same ones stay."""
+
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from random import Random
 from typing import Any
 
@@ -13,9 +16,103 @@ from minimize.arrow.batch import Batch
 from minimize.errors import ConfigurationError
 from minimize.plan import Plan
 from minimize.spill import SpillSpace
-from minimize.stages.deduplicate import DeduplicateRecords, DeduplicateTally
+from minimize.stages.deduplicate import (
+    DeduplicateRecords,
+    DeduplicateTally,
+    DuplicateCandidates,
+    DuplicateRule,
+    digest_words,
+    encode_values,
+    row_digests,
+    select_survivors,
+)
 from tests.hypothesis_profiles import examples
-from tests.stages.make import APPS, deduplicating, gated, plan_of, records
+from tests.stages.make import APPS, before, deduplicating, gated, plan_of, records
+
+RULE = DuplicateRule.from_plan(deduplicating("device_id"), b"k" * 32)
+TABLES = [
+    RULE.candidates(
+        records(
+            {}, *({"device_id": f"d{number % 900}", "event_time": before(hours=number % 7)} for number in range(*span))
+        )
+    )
+    for span in ((0, 1000), (500, 2500), (2000, 2600))
+]
+
+
+def staying(found: DuplicateCandidates) -> pa.Table:
+    return pa.concat_tables(found.survivors()).sort_by("group")
+
+
+@pytest.mark.parametrize("memory", [None, 1 << 40, 0])
+def test_what_stays_does_not_depend_on_the_budget(memory: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("minimize.stages.deduplicate._MIN_BYTES", 1 << 10)
+    found, other = DuplicateCandidates(SpillSpace(memory)), DuplicateCandidates(SpillSpace(memory))
+    found.add(TABLES[:1])
+    other.add(TABLES[1:])
+    found.merge(other)
+    assert bool(found.pieces) == (memory == 0)
+    assert staying(found).equals(select_survivors(pa.concat_tables(TABLES)).combine_chunks())
+    assert staying(found).num_rows > 900
+
+
+def test_nothing_found_is_nothing_that_stays() -> None:
+    assert list(DuplicateCandidates(SpillSpace(0)).survivors()) == []
+
+
+def test_what_is_held_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("minimize.stages.deduplicate._MIN_BYTES", 1 << 10)
+    found = DuplicateCandidates(SpillSpace(0))
+    for table in TABLES:
+        found.add([table])
+        assert sum(each.nbytes for each in found.tables) <= 1 << 10
+
+
+@pytest.mark.parametrize(
+    ("array", "texts"),
+    [
+        (pa.array(["é", "", None]), ["2:é".encode(), b"0:", b"-"]),
+        (pa.array([1, -20, None], pa.int16()), [b"1:1", b"3:-20", b"-"]),
+        (pa.array([0.1, -0.0, 1.0]), [b"3:0.1", b"2:-0", b"1:1"]),
+        (pa.array([True, False]), [b"4:true", b"5:false"]),
+        (pa.array([Decimal("1.50")], pa.decimal128(5, 2)), [b"4:1.50"]),
+        (pa.array([b"\xff"]), [b"1:\xff"]),
+        (pa.array([b"\xff"], pa.binary(1)), [b"1:\xff"]),
+        (pa.array([datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)], pa.timestamp("ms", "UTC")), [b"4:1000"]),
+        (pa.array([date(1970, 1, 3)]), [b"1:2"]),
+        (pa.array([time(0, 0, 1)], pa.time32("s")), [b"1:1"]),
+        (pa.array([None]), [b"-"]),
+        (pa.array([{"b": 1, "a": None}, None]), [b"{-1:1}", b"-"]),
+        (pa.array([[("k", 1)], []], pa.map_(pa.string(), pa.int8())), [b"1[{1:k1:1}]", b"0[]"]),
+        (pa.array([[1, 2], None], pa.list_(pa.int8(), 2)), [b"2[1:11:2]", b"-"]),
+        (pa.array(["a", None, "b"]).dictionary_encode(), [b"1:a", b"-", b"1:b"]),
+    ],
+)
+def test_a_value_has_one_text(array: pa.Array, texts: list[bytes]) -> None:
+    assert encode_values(array).to_pylist() == texts
+
+
+def test_a_slice_has_the_texts_of_its_own_values() -> None:
+    assert encode_values(pa.array([[1], [2, 3], [4]]).slice(1, 1)).to_pylist() == [b"2[1:21:3]"]
+
+
+def test_a_long_key_is_used_whole() -> None:
+    column = [pa.array(["a"])]
+    one, other = row_digests(column, b"k" * 64 + b"1"), row_digests(column, b"k" * 64 + b"2")
+    assert one != other
+
+
+values = st.lists(
+    st.none() | st.lists(st.none() | st.sampled_from(["", "-", "1:", "a", "]", "[0"]), max_size=3), max_size=6
+)
+
+
+@given(values)
+def test_different_values_have_different_texts_and_equal_ones_equal_texts(drawn: list[Any]) -> None:
+    texts = encode_values(pa.array(drawn, pa.list_(pa.string()))).to_pylist()
+    for one, its in zip(drawn, texts, strict=True):
+        assert [one == other for other in drawn] == [its == text for text in texts]
+
 
 DAY = datetime(2026, 11, 24, tzinfo=UTC)
 KEY = b"k" * 32
@@ -202,3 +299,51 @@ def test_neither_batches_nor_order_matter(drawn: list[dict[str, Any]], random: A
     assert sum(part.counts.deduplicated for part in found) == expected.counts.deduplicated
     order = [(name, "ascending") for name in ("device_id", "event_time", "n", "id")]
     assert pa.Table.from_batches([part.raw for part in found]).sort_by(order) == pa.table(expected.raw).sort_by(order)
+
+
+def test_only_the_first_of_each_group_is_a_candidate() -> None:
+    raw = records({}, {"event_time": before(hours=2)}, {"event_time": before(hours=3)}, {"device_id": "e"})
+    assert sorted(RULE.candidates(raw)["at"].to_pylist()) == [1, 2]
+
+
+def test_event_times_may_be_dictionary_encoded() -> None:
+    raw = records({}, {"event_time": before(hours=2)}, {"event_time": before(hours=3)})
+    encoded = raw.set_column(2, "event_time", raw["event_time"].dictionary_encode())
+    assert RULE.candidates(encoded)["at"].to_pylist() == [1]
+
+
+def test_equal_records_are_one_candidate_that_knows_how_many_they_are() -> None:
+    assert RULE.candidates(records({}, {}, {}, {}))["count"].to_pylist() == [3]
+
+
+def test_candidates_of_several_batches_are_compared_again() -> None:
+    parts = [RULE.candidates(records({}, {"event_time": before(hours=hours)})) for hours in (1, 3, 2, 3)]
+    found = select_survivors(pa.concat_tables(parts))
+    assert found["count"].to_pylist() == [2]
+    assert found["row"].to_pylist() == parts[1]["row"].to_pylist()
+
+
+def test_no_candidates_have_no_best() -> None:
+    nothing = RULE.candidates(records({}, {})).slice(0, 0)
+    assert select_survivors(nothing).num_rows == 0
+    assert digest_words(nothing["row"]).size == 0
+
+
+def test_a_struct_may_be_gone_by() -> None:
+    columns = {"os": pa.struct([("v", pa.string())])}
+    pipeline = deduplicating("os").pipeline
+    assert pipeline is not None
+    plan = plan_of({"os": {"type": "struct", "do": "drop"}}, columns=columns, pipeline=pipeline.records)
+    raw = records(columns, {"os": {"v": "1"}}, {"os": None}, {"os": {"v": "1"}}, {"os": {"v": None}})
+    assert DuplicateRule.from_plan(plan, b"").candidates(raw).num_rows == 3
+
+
+def test_dates_are_days() -> None:
+    type_ = pa.date32()
+    raw = records({"event_time": type_}, {"event_time": before(days=1)}, {"event_time": before(days=2)})
+    assert RULE.candidates(raw).num_rows == 2
+
+
+def test_a_plan_that_does_not_deduplicate_has_no_rule() -> None:
+    with pytest.raises(ConfigurationError):
+        DuplicateRule.from_plan(plan_of({}), b"")

@@ -1,3 +1,5 @@
+""""""
+
 from __future__ import annotations
 
 from typing import Any
@@ -10,12 +12,77 @@ from hypothesis import strategies as st
 from minimize.arrow.batch import Batch, FieldCounts
 from minimize.errors import ConfigurationError
 from minimize.plan import Plan
-from minimize.stages.generalize import GeneralizeFields
+from minimize.stages.generalize import (
+    BoundField,
+    GeneralizeFields,
+    RankNumbers,
+    bind_fields,
+    ends_in_open_bin,
+    field_steps,
+    ranking_chain,
+)
 from minimize.techniques import Context, TechniqueResult
+from minimize.techniques.bin import Bin
 from minimize.techniques.keep import Keep
 from minimize.techniques.mask import Mask
 from tests.project import AT
 from tests.stages.make import APPS, Beside, Said, Unsettled, before, gated, plan_of, records, with_steps
+
+STRING = {"v": pa.string()}
+
+
+def bound(do: object, **more: object) -> BoundField:
+    plan = plan_of({"v": {"type": "string", "do": do, **more}}, columns=STRING)
+    return bind_fields(plan, {}, frozenset())["v"]
+
+
+def test_a_field_that_reads_nothing_beside_itself_asks_for_nothing() -> None:
+    found = bound("keep")
+    assert (found.reads, found.time, found.replaces) == ((), None, False)
+
+
+def test_a_field_knows_what_its_steps_read() -> None:
+    found = bound({"pseudonymize": {"key": "k", "per": "tenant_id", "rotate": "day"}})
+    assert (found.reads, found.time, found.replaces) == (("tenant_id",), "event_time", True)
+
+
+def test_one_field_treats_one_batch_after_another() -> None:
+    plan = plan_of({"v": {"type": "string", "do": {"mask": {"keep_last": 1}}}}, columns=STRING)
+    field = bind_fields(plan, {}, frozenset())["v"]
+    for word, kept in ("abc", "****c"), ("xyz", "****z"):
+        made = field(gated(plan, records(STRING, {"v": word})), AT, None, {})
+        assert made.released is not None
+        assert made.released.to_pylist() == [kept]
+        assert (made.counts.values, made.counts.changed) == (1, 1)
+
+
+def test_until_its_tally_a_field_counts_nothing_and_takes_the_steps_before_it() -> None:
+    plan = plan_of({"v": {"type": "string", "do": "keep"}}, columns=STRING)
+    mask = plan_of({"v": {"type": "string", "do": {"mask": {"keep_last": 1}}}}, columns=STRING).fields["v"].steps
+    waiting = with_steps(plan, "v", *mask, Unsettled())
+    field = BoundField.until_tally(waiting.fields["v"], "event_time")
+    made = field(gated(waiting, records(STRING, {"v": "abc"})), AT, None, {})
+    assert made.released is not None
+    assert made.released.to_pylist() == ["****c"]
+    assert made.counts.values == 0
+
+
+def test_steps_towards_aggregates_are_steps_of_the_field() -> None:
+    fields = {"n": {"type": "double", "do": "drop", "in_aggregates": {"clip": {"min": 0, "max": 1}}}}
+    plan = plan_of(fields, columns={"n": pa.float64()})
+    assert [step.name for step in field_steps(plan.fields["n"])] == ["clip"]
+
+
+def test_what_only_stays_is_given_as_it_came_in_and_counted() -> None:
+    plan = plan_of({"v": {"type": "string", "do": "keep"}}, columns=STRING)
+    field = bind_fields(plan, {}, frozenset())["v"]
+    batch = gated(plan, records(STRING, {"v": "a"}, {"v": None}))
+    made = field(batch, AT, None, {})
+    assert field.stays
+    assert made.released is not None
+    assert made.released.to_pylist() == ["a", None]
+    assert (made.counts.values, made.counts.changed) == (1, 0)
+
 
 FEATURES = {"usage": {"about": "usage"}}
 VERSION = {"type": "string", "do": {"truncate_version": {"parts": 1}}}
@@ -252,3 +319,30 @@ def test_aggregates_do_not_see_what_the_deciding_case_drops() -> None:
     plan = plan_of({"x": field, "kind": {"type": "string", "do": "drop"}}, columns=columns)
     batch = through(plan, records(columns, {"x": 70.0, "kind": "open"}, {"x": 3.0, "kind": "shut"}))
     assert batch.measured["x"].to_pylist() == [50.0, None]
+
+
+OPEN, CLOSED = Bin(edges=(10, 20)), Bin(width=10)
+
+
+def test_a_chain_is_open_where_its_last_bin_is() -> None:
+    assert [ends_in_open_bin(chain) for chain in ([Keep(), OPEN], [OPEN, Keep()], [CLOSED], None)] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+
+
+def test_a_bin_ranks_in_its_own_way_and_other_numbers_as_they_are() -> None:
+    context = Context("f", AT)
+    chains = [ranking_chain([OPEN]), ranking_chain([Keep()])]
+    found = [chain[-1].apply(pa.array([5, 15, None]), context).values.to_pylist() for chain in chains if chain]
+    assert found == [[float("-inf"), 10.0, None], [5.0, 15.0, None]]
+
+
+def test_a_chain_that_drops_has_no_ranks() -> None:
+    assert ranking_chain(None) is None
+
+
+def test_ranks_are_doubles() -> None:
+    assert RankNumbers().gives(pa.int32()) == pa.float64()

@@ -1,3 +1,5 @@
+""""""
+
 from __future__ import annotations
 
 import copy
@@ -12,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from minimize.techniques.generalize import Generalize
+from minimize.techniques.generalize import Generalize, Hierarchy
 
 Run = Callable[..., list[Any]]
 AGES = "".join(
@@ -142,3 +144,7 @@ def test_a_label_contains_its_value(run: Run, ages: Generalize, number: int) -> 
 @pytest.mark.parametrize("text", ['"a;x",b,*\n"c",b,*\n', '"a;x";b;*\n"c";b;*\n', '\n\r\n"a;x",b,*\r\n'])
 def test_a_quoted_cell_may_hold_either_delimiter(run: Run, folder: Path, text: str) -> None:
     assert run(read(folder, text), ["a;x", "a"]) == ["b", "*"]
+
+
+def test_what_a_hierarchy_holds_is_not_in_its_repr() -> None:
+    assert repr(Hierarchy((("Paris", "France"), ("Lyon", "France")), b"Paris,France")) == "Hierarchy()"

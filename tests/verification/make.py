@@ -25,7 +25,7 @@ from minimize.receipts import (
 )
 from minimize.verification import check
 from tests.project import AT, DAY, write_keyring
-from tests.receipt.make import run_id_of, small
+from tests.receipts.make import run_id_of, small
 
 QUARANTINE = pa.schema(
     [

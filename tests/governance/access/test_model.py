@@ -1,7 +1,27 @@
+""""""
+
 from __future__ import annotations
 
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from minimize.governance.access import UserAccount
-from minimize.governance.access.model import same_dataset
+from minimize.governance.access.model import (
+    ALL_TENANTS,
+    NO_TENANTS,
+    Permission,
+    TenantSet,
+    common_tenants,
+    highest_or_none,
+    parse_permission,
+    parse_permissions,
+    same_dataset,
+    union_of_tenants,
+)
+from minimize.plan.category import CATEGORY_ORDER
 from tests.governance.access.factory import access_of
 from tests.world import assignment
 
@@ -27,3 +47,80 @@ def test_people_are_told_apart_by_their_accounts_and_groups() -> None:
 def test_a_pipelines_name_alone_is_that_of_its_records() -> None:
     assert same_dataset("telemetry", "telemetry/records")
     assert not same_dataset("telemetry", "telemetry/fleet")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("dataset/read:identified", Permission("dataset/read", "identified")),
+        ("dataset/read", Permission("dataset/read")),
+        ("grant/approve:pseudonymized", Permission("grant/approve", "pseudonymized")),
+        ("audit/read", Permission("audit/read")),
+        ("audit/read:identified", None),
+        ("dataset/read:secret", None),
+        ("dataset/read:", None),
+        ("dataset", None),
+        ("dataset/write", None),
+        ("", None),
+    ],
+)
+def test_a_permission_is_a_resource_an_operation_and_of_data_a_category(text: str, expected: Permission | None) -> None:
+    assert parse_permission(text) == expected
+    assert expected is None or str(expected) == text
+
+
+def test_what_is_no_permission_raises() -> None:
+    with pytest.raises(ValueError, match="no permission"):
+        parse_permissions("audit/read", "audit/burn")
+
+
+def test_a_permission_reaches_down_and_a_denial_up() -> None:
+    some = Permission("dataset/read", "pseudonymized")
+    assert [some.allows("dataset/read", each) for each in CATEGORY_ORDER] == [True, True, False]
+    assert [some.denies("dataset/read", each) for each in CATEGORY_ORDER] == [False, True, True]
+    assert not some.denies("dataset/read")
+    assert Permission("dataset/read").denies("dataset/read", "aggregated")
+    assert not some.allows("audit/read")
+
+
+def test_seeing_is_not_writing() -> None:
+    assert not Permission("audit/read").writes
+    assert not Permission("dataset/read", "identified").writes
+    assert Permission("settings/set").writes
+    assert Permission("audit/truncate").writes
+
+
+def test_the_highest_category_of_none_is_none() -> None:
+    assert highest_or_none(()) is None
+    assert highest_or_none(("aggregated", "identified")) == "identified"
+
+
+NAMES = ("north", "south", "east", "west")
+SETS = st.builds(TenantSet, st.frozensets(st.sampled_from(NAMES)), st.booleans())
+
+
+def members(tenants: TenantSet) -> set[str]:
+    return {name for name in (*NAMES, "somebody else") if name in tenants}
+
+
+@given(SETS, SETS)
+def test_they_add_up_as_sets_do(one: TenantSet, other: TenantSet) -> None:
+    assert members(one | other) == members(one) | members(other)
+    assert members(one & other) == members(one) & members(other)
+    assert members(one - other) == members(one) - members(other)
+    assert (one <= other) == (members(one) <= members(other))
+    assert members(union_of_tenants([one, other])) == members(one | other)
+    assert members(common_tenants([one, other])) == members(one & other)
+
+
+@given(SETS)
+def test_rows_are_chosen_by_whose_they_are_and_rows_of_nobody_only_by_everybody(tenants: TenantSet) -> None:
+    rows = [*NAMES, "somebody else", None]
+    table = pa.table({"tenant_id": pa.array(rows, pa.string())})
+    found = ds.dataset(table).to_table(filter=tenants.filter("tenant_id"))["tenant_id"].to_pylist()
+    assert set(found) == members(tenants) | ({None} if tenants.is_all else set())
+
+
+def test_nobody_and_everybody_are_told_apart() -> None:
+    assert (NO_TENANTS.is_empty, ALL_TENANTS.is_all) == (True, True)
+    assert [str(each) for each in (NO_TENANTS, ALL_TENANTS, TenantSet.from_names("b", "a"))] == ["none", "all", "a, b"]

@@ -1,98 +1,204 @@
-"""An incident as its steps make it."""
+"""Steps about incidents: what may follow on what, who may, and what the audit log is told."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from minimize.governance.incidents.incident import Incident, body_text, group_steps
-from minimize.ledger.incidents import IncidentStep
+from minimize.errors import ConfigurationError, RefusedError
+from minimize.governance.incidents import (
+    Incident,
+    NewIncident,
+    approve_exemption,
+    close_incident,
+    declare_incident,
+    load_incidents,
+    open_incident,
+    record_measure,
+    request_exemption,
+    scope_incident,
+)
+from minimize.governance.workspace import Workspace as Places
+from minimize.ledger.audit_check import find_entries
+from minimize.ledger.audit_log import EntryFilter, entry_event
+from tests.governance.outputs import published
+from tests.project import Builds, Project
 
-NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
-OPENED: dict[str, Any] = {
-    "title": "A lost disk",
-    "happened": ["2026-11-24T00:00:00Z", None],
-    "known_at": "2026-11-25T08:00:00Z",
-    "exposed": ["date:2026-11-24"],
-}
-
-
-def step(name: str, hours: int = 0, **body: Any) -> IncidentStep:
-    return IncidentStep("INC-1", name, "ann", body_text(body), NOW + timedelta(hours=hours))
-
-
-def scoped(*tenants: str, notice: bool = True) -> IncidentStep:
-    return step("scoped", scope={"tenants": [{"tenant_id": each, "notice": notice} for each in tenants]})
-
-
-def incident(*steps: IncidentStep) -> Incident:
-    return group_steps([step("opened", **OPENED), *steps])["INC-1"]
-
-
-def drafted(version: int, *tenants: str) -> IncidentStep:
-    return step("drafted", version=version, tenants={each: {"digest": "x", "to": "privacy"} for each in tenants})
+NOW = datetime.now(UTC)
+CASE = NewIncident("INC-1", "A lost disk", (NOW - timedelta(days=1), None), NOW, ["date:2026-11-24"])
+Acts = Callable[[str], None]
 
 
-def test_steps_are_told_apart_by_the_incident() -> None:
-    other = replace(step("opened", **OPENED), incident="INC-2")
-    found = group_steps([step("opened", **OPENED), other, step("declared")])
-    assert [(name, each.state) for name, each in found.items()] == [("INC-1", "declared"), ("INC-2", "open")]
+@pytest.fixture(name="places")
+def _places(builds: Builds, project: Project) -> Places:
+    builds.fill(project, published)
+    return Places(output=project.out, keys=project.keys)
 
 
-def test_where_no_end_is_said_it_lasted_until_it_was_known() -> None:
-    assert incident().window == (datetime(2026, 11, 24, tzinfo=UTC), datetime(2026, 11, 25, 8, tzinfo=UTC))
+@pytest.fixture(name="scoped")
+def _scoped(project: Project, places: Places) -> Incident:
+    now = datetime.now(UTC)
+    case = NewIncident("INC-1", "A lost disk", (NOW - timedelta(days=1), None), now, [f"output:{project.out}"])
+    open_incident(case, places, now)
+    return scope_incident("INC-1", places, NOW)
 
 
-def test_the_last_scope_counts() -> None:
-    assert incident(scoped("north"), scoped("north", "south")).affected == ("north", "south")
+@pytest.fixture(name="acts")
+def _acts(monkeypatch: pytest.MonkeyPatch) -> Acts:
+    return lambda user: monkeypatch.setenv("MINIMIZE_ACTOR", user)
 
 
-def test_who_needs_no_notice_is_affected_and_not_pending() -> None:
-    found = incident(scoped("north", notice=False), step("declared"))
-    assert (found.affected, found.pending, found.is_overdue(NOW + timedelta(days=9))) == (("north",), (), False)
-
-
-def test_a_notice_is_given_by_its_version() -> None:
-    found = incident(scoped("north"), drafted(1, "north"), step("given", 1, tenants={"north": 1}), drafted(2, "north"))
-    assert [each["given_at"] for each in found.notices("north")] == ["2026-11-25T10:00:00Z", None]
-    assert found.is_notified("north")
-
-
-def test_whoever_is_found_later_is_pending_again() -> None:
-    told = (drafted(1, "north"), step("given", tenants={"north": 1}))
-    found = incident(scoped("north"), step("declared"), *told, scoped("north", "south"))
-    assert (found.pending, found.is_overdue(NOW + timedelta(hours=73))) == (("south",), True)
-
-
-def test_an_exception_that_nobody_agreed_to_counts_for_nothing() -> None:
-    found = incident(scoped("north"), step("exempt_asked", tenant_id="north", reason="x"))
-    assert found.pending == ("north",)
-    assert found.exemption_request("north") is not None
-    assert found.exemption_request("south") is None
-
-
-def known(count: int, *columns: str, form: str = "pseudonymized") -> IncidentStep:
-    kinds = [{"column": each, "form": form} for each in columns]
-    return step(
-        "scoped",
-        scope={"tenants": [{"tenant_id": "north", "notice": True, "kinds": kinds, "subjects": {"count": count}}]},
-    )
+def test_an_incident_is_opened_once(places: Places) -> None:
+    assert open_incident(CASE, places, NOW).state == "open"
+    with pytest.raises(ConfigurationError, match="of this name"):
+        open_incident(CASE, places, NOW)
 
 
 @pytest.mark.parametrize(
-    ("later", "exempt"),
+    "changes",
     [
-        (known(9, "model"), True),
-        (known(8, "model"), True),
-        (known(10, "model"), False),
-        (known(9, "model", "serial"), False),
-        (known(9, "model", form="identified"), False),
+        {"exposed": []},
+        {"title": ""},
+        {"happened": (NOW, NOW - timedelta(1))},
+        {"known_at": NOW - timedelta(days=2)},
+        {"exposed": ["all"]},
     ],
 )
-def test_an_exception_holds_for_what_was_known_when_it_was_agreed_to(later: IncidentStep, exempt: bool) -> None:
-    agreed = step("exempted", 2, tenant_id="north", reason="x")
-    found = incident(known(9, "model"), agreed, later)
-    assert (found.pending == (), "north" in found.exempt) == (exempt, exempt)
+def test_what_cannot_be_so_is_not_opened(places: Places, changes: dict[str, Any]) -> None:
+    said = {name: getattr(CASE, name) for name in NewIncident.__slots__} | changes
+    with pytest.raises(ConfigurationError):
+        open_incident(NewIncident(**said), places, NOW)
+
+
+def test_times_that_run_backwards_are_told_with_the_options_that_say_them(places: Places) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        open_incident(replace(CASE, known_at=NOW - timedelta(days=2)), places, NOW)
+    assert caught.value.hint == "--to and --known are not before --from"
+
+
+@pytest.mark.parametrize("ahead", [timedelta(0), timedelta(minutes=5)])
+def test_clocks_may_differ_by_minutes(places: Places, ahead: timedelta) -> None:
+    assert open_incident(replace(CASE, known_at=NOW + ahead), places, NOW).state == "open"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"known_at": NOW + timedelta(minutes=5, seconds=1)},
+        {"happened": (NOW - timedelta(days=1), NOW + timedelta(days=1))},
+    ],
+)
+def test_what_is_not_known_or_over_yet_is_not_said_to_be(places: Places, changes: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        open_incident(replace(CASE, **changes), places, NOW)
+    assert caught.value.hint == "--to and --known are not after now"
+    assert load_incidents(places) == {}
+
+
+def test_the_clock_starts_when_it_is_declared(places: Places, scoped: Incident) -> None:
+    assert scoped.due is None
+    found = declare_incident("INC-1", places, NOW)
+    assert found.due == NOW + timedelta(hours=72)
+    assert not found.is_overdue(NOW + timedelta(hours=72))
+    assert found.is_overdue(NOW + timedelta(hours=72, seconds=1))
+    with pytest.raises(ConfigurationError, match="declared before"):
+        declare_incident("INC-1", places, NOW)
+
+
+def test_a_declared_incident_that_nobody_scoped_is_overdue_too(places: Places) -> None:
+    open_incident(CASE, places, NOW)
+    assert declare_incident("INC-1", places, NOW).is_overdue(NOW + timedelta(hours=73))
+
+
+def test_an_exception_counts_once_somebody_else_agreed(places: Places, scoped: Incident, acts: Acts) -> None:
+    acts("ann")
+    assert request_exemption("INC-1", "north", "its data was public", places, NOW).pending == ("north", "south")
+    with pytest.raises(RefusedError) as error:
+        approve_exemption("INC-1", "north", places, NOW)
+    assert [each.code for each in error.value.findings] == ["K021"]
+    acts("bob")
+    assert approve_exemption("INC-1", "north", places, NOW).pending == ("south",)
+
+
+@pytest.mark.parametrize(("tenant", "why"), [("west", "nobody knows it"), ("north", " ")])
+def test_an_exception_is_for_an_affected_tenant_and_has_a_reason(
+    places: Places, scoped: Incident, tenant: str, why: str
+) -> None:
+    with pytest.raises(ConfigurationError):
+        request_exemption("INC-1", tenant, why, places, NOW)
+
+
+def test_nobody_agrees_to_what_was_not_asked_for(places: Places, scoped: Incident) -> None:
+    with pytest.raises(ConfigurationError):
+        approve_exemption("INC-1", "north", places, NOW)
+
+
+def test_a_declared_incident_closes_once_all_were_told(places: Places, scoped: Incident) -> None:
+    declare_incident("INC-1", places, NOW)
+    with pytest.raises(RefusedError) as error:
+        close_incident("INC-1", "security_incident", "it was nothing", places, NOW)
+    assert [each.code for each in error.value.findings] == ["K022"]
+
+
+def test_who_declared_it_does_not_call_it_a_false_positive(places: Places, scoped: Incident, acts: Acts) -> None:
+    acts("ann")
+    declare_incident("INC-1", places, NOW)
+    with pytest.raises(RefusedError):
+        close_incident("INC-1", "false_positive", "a test", places, NOW)
+    acts("bob")
+    found = close_incident("INC-1", "false_positive", "a test", places, NOW)
+    assert (found.state, found.is_overdue(NOW + timedelta(days=9))) == ("closed", False)
+
+
+def test_a_reportable_incident_is_declared_first(places: Places, scoped: Incident) -> None:
+    with pytest.raises(ConfigurationError):
+        close_incident("INC-1", "customer_reportable", "done", places, NOW)
+
+
+def test_nothing_follows_on_the_end(places: Places, scoped: Incident) -> None:
+    close_incident("INC-1", "security_incident", "nobody is concerned", places, NOW)
+    with pytest.raises(ConfigurationError, match="closed"):
+        record_measure("INC-1", "measure", "more", places, NOW)
+
+
+def test_an_incident_that_is_not_there_has_no_steps(places: Places, scoped: Incident) -> None:
+    with pytest.raises(ConfigurationError):
+        declare_incident("INC-2", places, NOW)
+
+
+def test_what_was_taken_down_is_kept_in_order(places: Places, scoped: Incident) -> None:
+    record_measure("INC-1", "measure", "the disk was wiped", places, NOW)
+    record_measure("INC-1", "measure", "the key was changed", places, NOW)
+    record_measure("INC-1", "action", "change your passwords", places, NOW)
+    found = load_incidents(places)["INC-1"]
+    assert found.statements("measure") == ("the disk was wiped", "the key was changed")
+    assert found.statements("action") == ("change your passwords",)
+
+
+def test_the_audit_log_is_told_of_each_step_and_not_of_what_it_says(
+    places: Places, scoped: Incident, acts: Acts
+) -> None:
+    acts("ann")
+    record_measure("INC-1", "measure", "the disk was wiped", places, NOW)
+    with places.open_ledger() as ledger:
+        found = [entry_event(each) for each in find_entries(ledger, EntryFilter(correlation="INC-1"))]
+    assert [each["operation"] for each in found] == ["opened", "scoped", "measured"]
+    assert found[-1]["actor"]["user"] == "ann"
+    assert "wiped" not in str(found)
+
+
+def test_the_audit_log_is_told_of_what_was_refused(places: Places, scoped: Incident, acts: Acts) -> None:
+    acts("ann")
+    request_exemption("INC-1", "north", "its data was public", places, NOW)
+    with pytest.raises(RefusedError) as error:
+        approve_exemption("INC-1", "north", places, NOW)
+    assert error.value.__context__ is None
+    with places.open_ledger() as ledger:
+        last = entry_event(find_entries(ledger, EntryFilter(correlation="INC-1"))[-1])
+    assert (last["operation"], last["result"], last["actor"]["user"]) == ("exempted", "refused", "ann")
+    assert last["resources"][0]["changed_properties"][0]["new"] == "K021"
+    assert load_incidents(places)["INC-1"].pending == ("north", "south")

@@ -15,7 +15,7 @@ from minimize.governance.workspace import Workspace as Places
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from tests.governance.outputs import run
-from tests.governance.subjects.test_deleting import NOW, RECORDS, count
+from tests.governance.subjects.test_delete import NOW, RECORDS, count
 from tests.project import BEFORE, Project
 
 pytestmark = pytest.mark.nightly

@@ -1,0 +1,170 @@
+"""`minimize diff`: exit codes, and what it prints.
+`minimize explain`: what it prints, and how it fails.
+`minimize test`: exit codes, and what it prints.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.commands import Command
+from tests.project import POLICY, Project, event, events
+
+
+@pytest.fixture(name="two")
+def _two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    monkeypatch.chdir(tmp_path)
+    paths = tmp_path / "old.yaml", tmp_path / "new.yaml"
+    paths[0].write_text(json.dumps(POLICY))
+    paths[1].write_text(json.dumps({**POLICY, "retention": "60d", "owner": "a | b <script> @all"}))
+    return paths
+
+
+def test_what_loosens_exits_1_with_a_table(two: tuple[Path, Path], command: Command) -> None:
+    said = command("diff", *two)
+    assert said.code == 1
+    assert "J020  loosens" in said.out
+    assert "retention: kept for 30d → kept for 60d" in said.out
+    assert said.out.splitlines()[-1] == "1 loosens, 1 neutral"
+
+
+def test_what_tightens_exits_0(two: tuple[Path, Path], command: Command) -> None:
+    assert command("diff", two[1], two[0]).code == 0
+
+
+@pytest.mark.parametrize("code", ["J020", "all"])
+def test_what_is_allowed_exits_0(code: str, two: tuple[Path, Path], command: Command) -> None:
+    said = command("diff", *two, "--allow", code)
+    assert said.code == 0
+    assert "loosens (allowed)" in said.out
+
+
+def test_for_machines_it_prints_every_change(two: tuple[Path, Path], command: Command) -> None:
+    said = command("diff", *two, "--json")
+    assert said.code == 1
+    assert said.json["grade"] == "loosens"
+    assert said.json["ok"] is False
+    assert said.json["counts"] == {"loosens": 1, "tightens": 0, "neutral": 1}
+    first = said.json["changes"][0]
+    assert (first["code"], first["grade"], first["line"], first["allowed"]) == ("J020", "loosens", 1, False)
+
+
+def test_for_a_pull_request_it_prints_markdown_in_which_texts_are_nothing_but_text(
+    two: tuple[Path, Path], command: Command
+) -> None:
+    said = command("diff", *two, "--markdown")
+    assert said.out.startswith("### Policy review: 1 loosens, 1 neutral\n")
+    assert "`--allow J020`" in said.out
+    assert "a \\| b &lt;script&gt; &#64;all" in said.out
+    assert "<script>" not in said.out
+
+
+def test_the_same_twice_has_nothing_to_say(two: tuple[Path, Path], command: Command) -> None:
+    said = command("diff", two[0], two[0])
+    assert (said.code, said.out) == (0, "nothing changed\n")
+
+
+def test_what_is_not_there_exits_2(two: tuple[Path, Path], command: Command) -> None:
+    said = command("diff", two[0], "nothing.yaml", "--json")
+    assert said.code == 2
+    assert said.error["code"] == "E200"
+
+
+WHEN = ("--at", "2026-11-25T00:00:00Z")
+
+
+def test_it_says_what_becomes_of_a_field_step_by_step(project: Project, command: Command) -> None:
+    project.records(events(3))
+    said = command("explain", project.folder, "latitude", "--tenant", "north", *WHEN)
+    assert said.code == 0
+    lines = said.out.splitlines()
+    assert lines[0] == "latitude in checkins for tenant north, as of 2026-11-25T00:00:00Z: generalized"
+    assert any("✓ gate: collected where feature location is on: it is so" in line for line in lines)
+    assert "    location on, said by admin for the tenant, from 2026-01-01T00:00:00Z on" in said.out
+    assert lines[-1].startswith("so: ")
+
+
+def test_for_machines_it_prints_the_steps(project: Project, command: Command) -> None:
+    project.records(events(3))
+    said = command("explain", project.folder, "latitude", "--tenant", "south", *WHEN, "--json").json
+    assert said["outcome"] == "dropped"
+    assert [step["what"] for step in said["steps"] if step["verdict"] == "stops"] == ["gate"]
+
+
+def test_of_a_record_it_tells_outcomes(project: Project, command: Command) -> None:
+    path = project.records(events(3))
+    said = command("explain", project.folder, "battery", "--record", f"{path}:2", *WHEN, "--keys", project.keys)
+    assert said.code == 0
+    assert said.out.splitlines()[-1] == "so: 1 made coarser"
+    assert "7.3" not in said.out
+
+
+def test_of_what_no_rule_names_it_says_so(project: Project, command: Command) -> None:
+    project.records(events(3))
+    said = command("explain", project.folder, "batery")
+    assert (said.code, said.out) == (2, "")
+    assert "did you mean `battery`?" in said.err
+
+
+def test_a_record_that_is_not_there_exits_2(project: Project, command: Command) -> None:
+    path = project.records(events(3))
+    assert (
+        command("explain", project.folder, "battery", "--record", f"{path}:9", *WHEN, "--keys", project.keys).code == 2
+    )
+
+
+def test_a_tenant_that_the_settings_do_not_name_is_told_last(project: Project, command: Command) -> None:
+    words = ("explain", project.folder, "latitude", "--tenant")
+    said = command(*words, "norht")
+    told = f"no tenant norht is named by the settings {project.folder / 'settings.csv'}: did you mean north?"
+    assert (said.code, said.out.splitlines()[-1]) == (0, told)
+    assert command(*words, "norht", "--json").json["tenant_known"] is False
+    assert command(*words, "north", "--json").json["tenant_known"] is True
+
+
+ROW = {"tenant_id": "north", "device_id": "d", "event_time": "2026-11-24T22:00:00Z", "model": "other", "latitude": 48.0}
+
+
+def brings(project: Project, name: str, *records: object) -> Path:
+    path = project.folder / "tests" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return path
+
+
+def test_what_is_as_the_fixtures_say_exits_0(project: Project, command: Command) -> None:
+    brings(project, "a.pass.ndjson", event(0))
+    said = command("test", project.folder)
+    assert said.code == 0
+    assert said.out == "1 records tried, 0 rows compared, as of 2026-11-24T22:00:00Z: all as they say\n"
+
+
+def test_what_is_not_exits_1_with_file_and_line(project: Project, command: Command) -> None:
+    path = brings(project, "a.fail.ndjson", event(0))
+    said = command("test", project.folder)
+    assert said.code == 1
+    assert f"{path}:1: F002 the record leaves" in said.out
+
+
+def test_values_are_shown_on_demand_alone(project: Project, command: Command) -> None:
+    brings(project, "a.pass.ndjson", event(0))
+    brings(project, "expect.ndjson", {**ROW, "battery": 70.25})
+    without, shown = command("test", project.folder), command("test", project.folder, "--show")
+    assert without.code == shown.code == 1
+    assert "F006 battery: another value leaves" in without.out
+    assert "70.25" not in without.out
+    assert "(70.25 was expected, 0.0 leaves)" in shown.out
+
+
+def test_for_machines_it_prints_failures(project: Project, command: Command) -> None:
+    brings(project, "a.pass.ndjson", event(0, contacts=[]))
+    said = command("test", project.folder, "--json").json
+    assert said["ok"] is False
+    assert [(each["code"], each["line"], each["field"]) for each in said["failures"]] == [("F001", 1, "/contacts")]
+
+
+def test_without_fixtures_it_exits_2(project: Project, command: Command) -> None:
+    assert command("test", project.folder).code == 2

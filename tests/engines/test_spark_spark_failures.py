@@ -1,0 +1,79 @@
+""""""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from minimize.engines.spark import java_failure, master_failure, start_failure, task_failure
+
+AT_START = [
+    ("requirement failed: A secret key must be specified via the spark.authenticate.secret config.", "E220", "secret"),
+    ("java.lang.UnsupportedClassVersionError: org/apache/spark/launcher/Main", "E221", "too old"),
+    ("All masters are unresponsive! Giving up.", "E222", "does not answer"),
+    ("Cannot call methods on a stopped SparkContext.", "E222", "does not answer"),
+    ("CANARY of another kind", "E200", "does not start"),
+]
+ON_EXECUTORS = [
+    ("ModuleNotFoundError: No module named 'minimize.engines'", "E223", "lack the package `minimize`"),
+    ("[PYTHON_VERSION_MISMATCH] Python in worker has different version", "E223", "version of Python"),
+    ('java.io.IOException: Cannot run program "/opt/python": error=2', "E223", "version of Python"),
+    (
+        "Total size of serialized results of 2 tasks (2.1 GiB) is bigger than spark.driver.maxResultSize (1024.0 MiB)",
+        "E224",
+        "larger than the driver takes",
+    ),
+    (
+        "Serialized task 0:0 was 9 bytes, which exceeds max allowed: spark.rpc.message.maxSize (8 bytes)",
+        "E224",
+        "message",
+    ),
+    ("CANARY of another kind", "E200", "gave up"),
+]
+
+
+@pytest.mark.parametrize(("text", "code", "message"), AT_START)
+def test_why_spark_does_not_start_is_told_apart(text: str, code: str, message: str) -> None:
+    error = start_failure(text)
+    assert (error.code, message in error.message, error.exit_code) == (code, True, 2)
+    assert error.hint
+    assert "CANARY" not in str(error)
+
+
+@pytest.mark.parametrize(("text", "code", "message"), ON_EXECUTORS)
+def test_why_a_task_failed_is_told_apart(text: str, code: str, message: str) -> None:
+    error = task_failure(text)
+    assert (error.code, message in error.message) == (code, True)
+    assert error.hint
+    assert "CANARY" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "master", ["local", "local[*]", "local[2,3]", "spark://host:7077", "yarn", "k8s://https://host"]
+)
+def test_addresses_of_masters_are_taken(master: str) -> None:
+    assert master_failure(master) is None
+
+
+@pytest.mark.parametrize("master", ["nonsense", "", "spark:host", "http://host:7077"])
+def test_what_is_no_address_of_a_master_is_refused_before_java_starts(master: str) -> None:
+    error = master_failure(master)
+    assert error is not None
+    assert (error.code, "names no master" in error.message) == ("E222", True)
+
+
+def test_missing_java_is_told_from_a_wrong_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    assert "JAVA_HOME is a folder without bin/java" in java_failure().message
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.touch()
+    (tmp_path / "release").write_text('JAVA_VERSION="11.0.2"\n')
+    java.chmod(0o755)
+    assert "Java 11 is too old" in start_failure("[JAVA_GATEWAY_EXITED] Java gateway process exited").message
+    (tmp_path / "release").write_text('JAVA_VERSION="17.0.1"\n')
+    assert "its Java process stopped" in java_failure().message
+    monkeypatch.delenv("JAVA_HOME")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "no `java` on the PATH" in java_failure().message

@@ -1,0 +1,118 @@
+""""""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from minimize.errors import AccessDenied, KeyringError, PolicyError
+from minimize.governance.access import UserAccount, decide_permission
+from minimize.governance.access.enforcement import LONGEST_NAME, decision_event, grant_event, require_permission
+from minimize.governance.workspace import Workspace
+from minimize.ledger import Actor, AuditEvent
+from minimize.ledger.audit_check import find_entries
+from minimize.ledger.audit_log import EntryFilter
+from tests.governance.access.factory import INCIDENT, NOW, access_of, approved, asked, decided, requested, wanted
+from tests.project import write_yaml
+from tests.world import access_file, assignment
+
+
+def told(home: Workspace) -> list[tuple[str, str, str]]:
+    with home.open_ledger() as ledger:
+        events = [json.loads(entry.event) for entry in find_entries(ledger, EntryFilter(activity="decision"))]
+    return [(each["actor"]["user"], each["operation"], each["result"]) for each in events]
+
+
+def test_who_has_the_permission_goes_through_and_the_log_tells_of_it(
+    home: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINIMIZE_ACTOR", "pia")
+    decision = require_permission("settings/set", home, NOW, tenant="north")
+    assert decision is not None
+    assert decision.allowed
+    assert told(home) == [("pia", "settings/set", "success")]
+
+
+def test_who_has_not_is_refused_and_the_log_tells_of_it(home: Workspace) -> None:
+    with pytest.raises(AccessDenied) as caught:
+        require_permission("settings/set", home, NOW, tenant="north")
+    assert (caught.value.exit_code, [each.rule for each in caught.value.reasons]) == (3, ["nobody"])
+    assert told(home) == [("sam", "settings/set", "refused")]
+
+
+def test_the_scope_counts(home: Workspace) -> None:
+    write_yaml(Path("access.yaml"), access_file(assignment("operator", "sam", tenants=["north"])))
+    assert require_permission("settings/set", home, NOW, tenant="north") is not None
+    for tenant in ("south", None):
+        with pytest.raises(AccessDenied) as caught:
+            require_permission("settings/set", home, NOW, tenant=tenant)
+        assert [each.rule for each in caught.value.reasons] == ["out_of_scope"]
+
+
+def test_without_an_access_file_nobody_is_asked_and_nothing_is_told(home: Workspace) -> None:
+    Path("minimize.yaml").write_text("ledger: ledger.db\n")
+    assert require_permission("settings/set", home, NOW) is None
+    assert not Path("ledger.db").exists()
+
+
+def test_an_access_file_that_is_gone_or_faulty_lets_nobody_through(home: Workspace) -> None:
+    Path("access.yaml").write_text("version: 3\n")
+    with pytest.raises(PolicyError):
+        require_permission("settings/set", home, NOW)
+    Path("access.yaml").unlink()
+    with pytest.raises(PolicyError):
+        require_permission("settings/set", home, NOW)
+
+
+def test_a_decision_that_cannot_be_told_of_is_none(home: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIMIZE_ACTOR", "pia")
+    with pytest.raises(KeyringError):
+        require_permission("settings/set", Workspace(), NOW)
+
+
+def said(event: AuditEvent) -> dict[str, object]:
+    (resource,) = event.resources
+    return {change.name: change.new for change in resource.changed_properties}
+
+
+def test_a_read_is_told_with_who_what_why_and_how_many_rows() -> None:
+    found = decided(access_of(), "sam", wanted("phone_number", incident=INCIDENT), requested(), approved())
+    event = decision_event(found, rows=7)
+    assert (event.actor.user, event.operation, event.result) == ("sam", "dataset/read", "success")
+    assert (event.resources[0].id, event.correlation_id, event.time) == ("dataset/telemetry", "g1", NOW)
+    assert said(event) == {
+        "reasons": "U201",
+        "purpose": "customer_support",
+        "incident": INCIDENT,
+        "grants": "g1",
+        "columns": "phone_number",
+        "tenants": "north",
+        "rows": 7,
+    }
+
+
+def test_a_refusal_is_told_with_its_reasons() -> None:
+    event = decision_event(decided(access_of(), "nemo", wanted("phone_number")))
+    assert (event.result, said(event)["reasons"]) == ("refused", "U100")
+
+
+def test_an_act_is_told_by_what_it_was_about() -> None:
+    decision = decide_permission(access_of(), UserAccount("pia"), "settings/set", NOW, tenant="north")
+    actor = Actor("user", user="pia")
+    event = decision_event(decision, actor=actor, about="north")
+    assert (event.actor, event.resources[0].id) == (actor, "settings/north")
+
+
+def test_names_that_somebody_gave_are_cut() -> None:
+    event = decision_event(decided(access_of(), "x" * 1000, wanted(dataset="y" * 1000)))
+    assert len(event.actor.user or "") == LONGEST_NAME + 1
+    assert len(event.resources[0].name) == LONGEST_NAME + 1
+
+
+def test_an_act_about_a_grant_is_told_without_its_justification() -> None:
+    event = grant_event("approve", Actor("user", user="pia"), NOW, "g1", asked())
+    assert (event.resources[0].id, event.result) == ("grants/g1", "success")
+    assert said(event)["dataset"] == "telemetry"
+    assert "check in" not in str(event)

@@ -1,0 +1,70 @@
+"""Notices as pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minimize.governance.incidents.exposure import EXPOSURE_KINDS
+from minimize.governance.incidents.incident import Incident
+from minimize.governance.incidents.notice import CONSEQUENCES, NATURE, Notice, article33, notice_markdown, notice_page
+from tests.governance.incidents.test_incident_incident import incident, step
+
+TENANT: dict[str, Any] = {
+    "tenant_id": "north",
+    "subjects": {"count": 1200, "exact": False},
+    "rows": 5000,
+    "form": "pseudonymized",
+    "kinds": [{"column": "user_name", "category": "pseudonymized", "form": "encrypted", "technique": "keep"}],
+    "period": {"from": None, "to": "2026-11-24T23:00:00Z"},
+    "recipients": [{"recipient": "vendor"}],
+}
+
+
+def notice(this: Incident | None = None, **changes: Any) -> Notice:
+    return Notice(this or incident(), TENANT | changes, 2, "privacy@example.com")
+
+
+def test_every_part_is_on_both_pages() -> None:
+    for page in (notice_markdown(notice()), notice_page(notice())):
+        for word in (
+            "What happened",
+            "At most 1,200",
+            "vendor",
+            "cannot be understood",
+            "privacy@example.com",
+            "version 2",
+        ):
+            assert word in page
+
+
+def test_what_was_taken_down_stands_instead_of_what_is_usual() -> None:
+    said = notice(incident(step("measured", what="consequence", text="Nothing *at all*.")))
+    assert "Nothing \\*at all\\*." in notice_markdown(said)
+    assert CONSEQUENCES["pseudonymized"] not in notice_markdown(said)
+
+
+def test_a_page_fetches_nothing_and_runs_nothing() -> None:
+    page = notice_page(notice(tenant_id="<script>alert(1)</script>"))
+    assert not [word for word in ("<script", "<link", "src=", "url(", "@import") if word in page]
+
+
+def test_groups_have_no_number_of_persons() -> None:
+    assert article33(notice(subjects=None))["a"]["approximate_number_of_data_subjects"] is None
+    assert "Nobody alone" in notice_markdown(notice(subjects=None))
+
+
+def test_there_are_words_for_everything_that_can_be_exposed() -> None:
+    assert set(NATURE) == set(EXPOSURE_KINDS)
+
+
+def test_a_narrow_page_calls_its_columns_what_they_are() -> None:
+    page = notice_page(notice())
+    assert page.rindex('content: "category: "') > page.rindex('content: "for example "')
+    assert page.rindex('content: "exposed: "') > page.rindex('content: "leaves as "')
+
+
+def test_times_are_said_as_people_read_them_and_records_that_may_be_fewer_as_such() -> None:
+    page = notice_markdown(notice(rows_exact=False))
+    assert "to 2026-11-24 23:00 UTC" in page
+    assert "in at most 5,000 records" in page
+    assert article33(notice(rows_exact=False))["a"]["number_of_records_is_exact"] is False

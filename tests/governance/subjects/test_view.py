@@ -1,0 +1,185 @@
+"""What is held of somebody, as a page.
+What is held of somebody, and with whom it was shared.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from minimize.errors import ConfigurationError, KeyringError, LedgerError
+from minimize.governance.subjects import DataSubject, view_subjects
+from minimize.governance.subjects.view import SubjectView, view_page
+from minimize.governance.workspace import Workspace as Places
+from tests.project import AT, BEFORE, DAY, Project, event, events
+
+
+class Tags(HTMLParser):
+    """The tags of a page, which must close in order, and what they name to be fetched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.fetched: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.fetched += [str(value) for name, value in attrs if name in ("src", "href")] + [tag] * (tag == "script")
+        if tag not in ("meta", "!doctype"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def page(project: Project, subject: DataSubject, *without: str) -> str:
+    project.records(events(40))
+    project.run()
+    found = view_subjects([subject], Places(project.out / "ledger.db", keys=project.keys), AT)
+    return view_page(found, redacted=without)
+
+
+def test_a_page_says_where_in_which_form_and_until_when(project: Project) -> None:
+    project.policy(retention="30d")
+    text = page(project, DataSubject("d3", "south"))
+    assert "What is held of d3 of south" in text
+    assert "pseudonymize" in text
+    assert "kept until" in text
+    tags = Tags()
+    tags.feed(text)
+    assert (tags.open, tags.fetched) == ([], [])
+
+
+def test_whatever_stands_there_is_escaped(project: Project) -> None:
+    assert "<b>d3" not in page(project, DataSubject("<b>d3", "south"))
+
+
+def test_a_column_that_is_left_out_is_nowhere_on_it(project: Project) -> None:
+    assert "model" not in page(project, DataSubject("d3", "south"), "model")
+
+
+def seen(project: Project, subject: DataSubject, **places: Any) -> SubjectView:
+    (found,) = view_subjects(
+        [subject], Places(**{"keys": project.keys, "ledger": project.out / "ledger.db", **places}), AT
+    )
+    return found
+
+
+def test_a_view_says_where_in_which_form_since_when_and_until_when(project: Project) -> None:
+    project.policy(retention="30d")
+    project.records([event(3)])
+    receipt = project.run()
+    body = seen(project, DataSubject("d3", "south")).as_json(rows=1)
+    (held,) = body["held"]
+    when = datetime.fromisoformat(event(3)["event_time"]).replace(minute=0, second=0)
+    end = when + timedelta(hours=1, microseconds=-1)
+    assert (held["pipeline"], held["purpose"], held["rows"]) == ("checkins", "service_maintenance", 1)
+    assert datetime.fromisoformat(held["since"]) == when
+    assert datetime.fromisoformat(held["until"]) == end + timedelta(days=30)
+    assert held["fields"]["event_time"] == "truncate_time"
+    assert "event_id" not in held["fields"]
+    assert held["collected_by"] == receipt.run_id
+    assert held["records"][0]["event_time"] == when.astimezone(UTC)
+
+
+def test_of_somebody_unknown_nothing_is_held(project: Project) -> None:
+    project.records(events(20))
+    project.run()
+    body = seen(project, DataSubject("d99", "south")).as_json()
+    assert (body["rows"], body["held"], body["shared"], body["not_searched"]) == (0, [], [], [])
+
+
+def test_no_record_is_shown_unless_it_is_asked_for(project: Project) -> None:
+    project.records(events(40))
+    project.run()
+    assert all(each["records"] == [] for each in seen(project, DataSubject("d3")).as_json()["held"])
+
+
+def test_without_a_ledger_the_outputs_must_be_named(project: Project) -> None:
+    project.records(events(20))
+    project.run()
+    (project.out / "ledger.db").unlink()
+    with pytest.raises(LedgerError):
+        view_subjects([DataSubject("d3")], Places(keys=project.keys), AT)
+    (found,) = view_subjects([DataSubject("d3")], Places(keys=project.keys), AT, named=[project.out])
+    assert found.rows > 0
+
+
+def test_a_ledger_that_is_named_must_be_there(project: Project) -> None:
+    project.records(events(20))
+    project.run()
+    with pytest.raises(LedgerError):
+        view_subjects(
+            [DataSubject("d3")], Places(keys=project.keys, ledger=project.folder / "none.db"), AT, named=[project.out]
+        )
+
+
+def test_nobody_is_found_without_a_keyring(project: Project) -> None:
+    project.records(events(20))
+    project.run()
+    with pytest.raises(KeyringError):
+        view_subjects([DataSubject("d3")], Places(), AT, named=[project.out])
+
+
+USER = {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "user"}}}
+PEOPLE = [{**each, "user": f"u{number % 5}"} for number, each in enumerate(events(60))]
+
+
+def test_a_form_that_is_given_is_found_in_whatever_field_it_stands(project: Project) -> None:
+    project.policy({"user": USER})
+    project.records(PEOPLE)
+    project.run()
+    found = seen(project, DataSubject("u2", field="user"))
+    (form,) = found.records[0].forms
+    again = seen(project, DataSubject(form, is_form=True))
+    assert (again.rows, again.records[0].key) == (found.rows, "user")
+    assert seen(project, DataSubject(form, "south", is_form=True)).rows < found.rows
+    assert seen(project, DataSubject("nobody", is_form=True)).rows == 0
+
+
+def test_the_identifiers_beside_somebody_are_counted(project: Project) -> None:
+    project.policy({"user": USER})
+    project.records(PEOPLE)
+    project.run()
+    (held,) = seen(project, DataSubject("u2", field="user")).as_json()["held"]
+    assert held["beside"] == {"device_id": len({(e["device_id"], e["tenant_id"]) for e in PEOPLE if e["user"] == "u2"})}
+
+
+def test_records_of_his_devices_are_found_where_a_file_dropped_him(project: Project) -> None:
+    project.policy({"user": USER})
+    project.records(PEOPLE)
+    project.records(PEOPLE, BEFORE)
+    project.run(date=DAY)
+    project.policy({"user": {**USER, "do": "drop"}})
+    project.run(date=BEFORE)
+    u2 = DataSubject("u2", field="user")
+    places = Places(project.out / "ledger.db", keys=project.keys)
+    (alone,), (linked,) = (view_subjects([u2], places, AT, linked=each) for each in (False, True))
+    devices = {(each["device_id"], each["tenant_id"]) for each in PEOPLE if each["user"] == "u2"}
+    beside = sum((each["device_id"], each["tenant_id"]) in devices for each in PEOPLE)
+    assert [each.reason for each in alone.unsearchable] == ["user was dropped"]
+    assert linked.rows == alone.rows + beside
+
+
+def test_a_view_tells_how_much_had_to_be_read(project: Project) -> None:
+    project.records(events(40))
+    project.records(events(40), BEFORE)
+    project.run()
+    assert seen(project, DataSubject("d99", "south")).as_json()["row_groups"] == {"all": 2, "read": 0}
+    assert seen(project, DataSubject("d3", "south")).as_json()["row_groups"] == {"all": 2, "read": 2}
+
+
+def test_a_tenant_that_nothing_names_is_noticed(project: Project) -> None:
+    project.records(events(20))
+    project.run()
+    assert seen(project, DataSubject("d3", "nroth")).is_unseen
+    assert not seen(project, DataSubject("d99", "north")).is_unseen
+
+
+def test_a_field_that_no_policy_has_is_a_fault(project: Project) -> None:
+    project.records(events(20))
+    project.run()
+    with pytest.raises(ConfigurationError, match="did you mean model"):
+        seen(project, DataSubject("d3", field="modle"))

@@ -1,0 +1,63 @@
+""""""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from minimize.errors import ConfigurationError
+from minimize.interop.allow_list import read_allow_list
+from minimize.interop.convert import imported_policy_text
+from minimize.policy.faults import FaultList
+from minimize.policy.load import policy_from_mapping
+from minimize.policy.yaml_nodes import parse_yaml
+
+
+def proposed(document: Any, choice: str | None = None) -> dict[str, str | None]:
+    return {str(column.pointer): column.do for column in read_allow_list(document, choice).columns}
+
+
+def test_what_is_kept_is_proposed_and_a_hash_becomes_a_keyed_pseudonym() -> None:
+    assert proposed({"users": {"id": "hash", "mail": "SHA-256", "city": "keep", "note": "drop", "x": None}}) == {
+        "/id": "{pseudonymize: {key: pseudonyms}}",
+        "/mail": "{pseudonymize: {key: pseudonyms}}",
+        "/city": "keep",
+        "/note": "drop",
+        "/x": "drop",
+    }
+
+
+def test_a_word_that_is_not_known_lets_nothing_through() -> None:
+    assert proposed({"users": {"id": "let it pass", "mail": 7}}) == {"/id": "drop", "/mail": "drop"}
+
+
+def test_a_list_keeps_its_fields_and_mappings_nest() -> None:
+    assert proposed({"users": ["id", "city"]}) == {"/id": "keep", "/city": "keep"}
+    assert proposed({"users": {"home": {"city": "keep"}}}) == {"/home/city": "keep"}
+
+
+def test_of_several_tables_one_is_named() -> None:
+    two = {"users": {"id": "keep"}, "orders": {"n": "keep"}}
+    assert proposed(two, "orders") == {"/n": "keep"}
+    with pytest.raises(ConfigurationError, match="--object"):
+        read_allow_list(two)
+    with pytest.raises(ConfigurationError, match="--object"):
+        read_allow_list(two, "order")
+
+
+@pytest.mark.parametrize("document", [None, [], {}, {"users": "keep"}, "keep"])
+def test_what_is_no_allow_list_is_refused(document: Any) -> None:
+    with pytest.raises(ConfigurationError, match="no allow-list"):
+        read_allow_list(document)
+
+
+def test_in_the_policy_all_is_dropped_still() -> None:
+    root = parse_yaml(
+        imported_policy_text(read_allow_list({"users": {"id": "hash", "city": "keep"}}), "allow-lists"), FaultList()
+    )
+    assert root is not None
+    assert {key: field.do for key, field in policy_from_mapping(root.to_data()).fields.items()} == {
+        "id": "drop",
+        "city": "drop",
+    }

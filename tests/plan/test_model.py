@@ -1,0 +1,112 @@
+"""What a plan says of encryption at rest, and what stands in its way.
+Which plans have an index of their records, and what they say where they have none.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minimize.arrow.pointers import Pointer
+from minimize.errors import PolicyError, RefusedError
+from minimize.plan.columns import columns_markdown
+from minimize.plan.model import describe_encryption, encrypted_columns, plan_subject_index, planned_encryption
+from tests.plan.make import pipeline_plan, plan
+
+SHUT: dict[str, Any] = {"records": {"encrypt": "by_category"}}
+COLUMNS = ["tenant_id", "event_time", "device_id", "ip_address", "owner_type"]
+
+
+def test_nothing_is_encrypted_where_nothing_is_said(tmp_path: Path) -> None:
+    made = pipeline_plan(tmp_path)
+    assert (planned_encryption(made, "records").by, encrypted_columns(made, "records")) == ("none", [])
+    assert "encrypt" not in made.as_json()["outputs"]["records"]
+
+
+def test_it_lists_the_columns_and_says_that_select_star_needs_the_keys(tmp_path: Path) -> None:
+    made = pipeline_plan(tmp_path, **SHUT)
+    words = describe_encryption(made, "records")
+    assert encrypted_columns(made, "records") == COLUMNS
+    assert words == (f"encrypted by category (pseudonymized keys): {', '.join(COLUMNS)}; `SELECT *` needs the keys")
+    assert made.as_json()["outputs"]["records"]["encrypt"] == words
+    assert "needs the keys" in made._repr_html_()
+
+
+def test_columns_that_are_folders_stay_open(tmp_path: Path) -> None:
+    records = {"partition_by": ["tenant_id"], "encrypt": {"by_category": {"per": "tenant_id"}}}
+    made = pipeline_plan(tmp_path, records=records)
+    assert encrypted_columns(made, "records") == COLUMNS[1:]
+    assert "for each tenant_id their own" in describe_encryption(made, "records")
+
+
+def test_aggregates_stay_open_whatever_is_said(tmp_path: Path) -> None:
+    daily = {"group_by": {"day": {"event_time": "day"}}, "measures": {"events": "count"}, "encrypt": "by_category"}
+    made = pipeline_plan(tmp_path, aggregates={"daily": daily})
+    assert encrypted_columns(made, "daily") == []
+    assert "open to everyone" in describe_encryption(made, "daily")
+
+
+def test_another_way_to_encrypt_is_another_plan(tmp_path: Path) -> None:
+    assert pipeline_plan(tmp_path).digest != pipeline_plan(tmp_path, **SHUT).digest
+
+
+def test_columns_md_says_which_columns_are_encrypted(tmp_path: Path) -> None:
+    assert "Encrypted by category (pseudonymized keys): tenant_id" in columns_markdown(pipeline_plan(tmp_path, **SHUT))
+
+
+@pytest.mark.parametrize("said", [{}, {"records": {"encrypt": "by_category"}}])
+def test_what_the_configuration_demands_counts_where_the_pipeline_says_nothing_else(tmp_path: Path, said: Any) -> None:
+    (tmp_path / "minimize.yaml").write_text("access: {encrypt: by_category}\n")
+    assert encrypted_columns(pipeline_plan(tmp_path, **said), "records") == COLUMNS
+
+
+def test_what_the_configuration_demands_is_not_left_out(tmp_path: Path) -> None:
+    (tmp_path / "minimize.yaml").write_text("access: {file: access.yaml, encrypt: by_category}\n")
+    with pytest.raises(RefusedError) as caught:
+        pipeline_plan(tmp_path, records={"encrypt": "none"})
+    assert [(each.code, each.severity) for each in caught.value.findings] == [("R005", "error")]
+
+
+def test_a_name_that_arrow_cannot_encrypt_by_is_a_fault(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError) as caught:
+        pipeline_plan(tmp_path, {"a:b": {"type": "string", "do": "keep"}}, **SHUT)
+    assert [(each.code, each.field) for each in caught.value.findings] == [("P117", "a:b")]
+
+
+DEVICE: dict[str, Any] = {"type": "string", "role": "identifier"}
+
+
+def test_records_are_indexed_by_the_subject_that_they_hold(tmp_path: Path) -> None:
+    found = plan_subject_index(pipeline_plan(tmp_path))
+    assert found.subject == Pointer.parse("device_id")
+    assert found.explanation == "an index by device_id, for the keyring's eyes only"
+
+
+@pytest.mark.parametrize(
+    ("extra", "more", "why"),
+    [
+        ({}, {"records": {"index": False}}, "the pipeline says so"),
+        ({"device_id": DEVICE | {"do": "drop"}}, {}, "device_id is not released"),
+        ({"device_id": DEVICE | {"do": "presence"}}, {}, "device_id is released as bool"),
+        (
+            {"device_id": {"type": "string", "do": "keep"}},
+            {"records": {"partition_by": ["device_id"]}},
+            "the records of each device_id stand in a folder of their own",
+        ),
+    ],
+)
+def test_what_stands_in_the_way_is_said(tmp_path: Path, extra: dict[str, Any], more: dict[str, Any], why: str) -> None:
+    found = plan_subject_index(pipeline_plan(tmp_path, extra, **more))
+    assert (found.subject, found.explanation) == (None, f"no index: {why}")
+
+
+def test_a_plan_without_a_pipeline_has_none() -> None:
+    assert plan_subject_index(plan()).explanation == "no index: no records are written"
+
+
+def test_the_plan_says_it_as_json_and_as_html(tmp_path: Path) -> None:
+    made = pipeline_plan(tmp_path)
+    assert made.as_json()["outputs"]["records"]["index"] == plan_subject_index(made).explanation
+    assert "an index by device_id" in made._repr_html_()

@@ -1,0 +1,129 @@
+""""""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from minimize.errors import ConfigurationError, PolicyError
+from minimize.policy.draft import accept_proposals, open_proposals
+from minimize.policy.faults import FaultList
+from minimize.policy.load import load_policy
+from minimize.policy.yaml_nodes import parse_yaml
+
+HEAD = """# a remark that stays
+policy: p
+version: 1
+purposes: [operations]
+# tenant: tenant_id                     # whose settings count
+# subject: FIELD                        # whom a record is about
+fields:
+"""
+FIELDS = """  # proposed: {role: plain, do: keep}
+  # because: whose settings count
+  tenant_id: {type: string, do: drop}
+  # proposed: {role: identifier, do: {pseudonymize: {key: k, per: tenant_id}}}
+  # because: all values look like
+  #   e-mail addresses
+  mail: {type: string, do: drop}
+  # proposed: {type: timestamp, role: quasi, do: {truncate_time: {to: hour}}}
+  # because: exact times link records
+  "od\\"d key": {type: string, do: drop}
+  other: {type: string, do: drop}  # identifier?
+"""
+
+
+@pytest.fixture(name="drafted")
+def _drafted(tmp_path: Path) -> Path:
+    (tmp_path / "policy.yaml").write_text(HEAD + FIELDS)
+    return tmp_path
+
+
+def test_an_accepted_field_is_what_was_proposed_and_the_others_stay_dropped(drafted: Path) -> None:
+    assert accept_proposals(drafted, ["mail"]) == ["mail"]
+    fields = load_policy(drafted).fields
+    assert fields["mail"].role == "identifier"
+    assert fields["mail"].do != "drop"
+    assert {key for key, field in fields.items() if field.do == "drop"} == {"tenant_id", 'od"d key', "other"}
+
+
+def test_all_that_is_not_accepted_stays_as_it_is_written(drafted: Path) -> None:
+    accept_proposals(drafted, ["mail"])
+    changed = (drafted / "policy.yaml").read_text().split("\n")
+    before = (HEAD + FIELDS).split("\n")
+    assert [new for new, old in zip(changed, before, strict=True) if new != old] == [
+        "  # accepted: {role: identifier, do: {pseudonymize: {key: k, per: tenant_id}}}",
+        "  mail: {type: string, role: identifier, do: {pseudonymize: {key: k, per: tenant_id}}}",
+    ]
+
+
+def test_a_type_may_be_part_of_a_proposal(drafted: Path) -> None:
+    accept_proposals(drafted, ['od"d key'])
+    assert load_policy(drafted).fields['od"d key'].type == "timestamp"
+
+
+def test_what_a_field_is_to_its_record_is_accepted_by_that_word(drafted: Path) -> None:
+    accept_proposals(drafted, ["tenant"])
+    assert load_policy(drafted).tenant == "tenant_id"
+
+
+def test_a_field_called_as_what_it_is_to_its_record_is_accepted_as_both(tmp_path: Path) -> None:
+    field = "  # proposed: {role: quasi, do: {truncate_time: {to: hour}}}\n  time: {type: timestamp, do: drop}\n"
+    head = HEAD.replace("# tenant: tenant_id ", "# time: time ")
+    (tmp_path / "policy.yaml").write_text(head + field)
+    assert accept_proposals(tmp_path, ["time"]) == ["time"]
+    policy = load_policy(tmp_path)
+    assert (policy.time, policy.fields["time"].role) == ("time", "quasi")
+
+
+def test_all_is_all_that_is_proposed_and_once_accepted_nothing_is_open(drafted: Path) -> None:
+    assert accept_proposals(drafted, ["all"]) == ["tenant", "tenant_id", "mail", 'od"d key']
+    assert open_proposals((drafted / "policy.yaml").read_text()) == []
+    assert accept_proposals(drafted, ["all"]) == []
+
+
+@pytest.mark.parametrize("name", ["other", "subject", "nowhere"])
+def test_a_name_without_a_proposal_is_a_mistake_and_nothing_is_written(drafted: Path, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="nothing is proposed"):
+        accept_proposals(drafted, ["mail", name])
+    assert (drafted / "policy.yaml").read_text() == HEAD + FIELDS
+
+
+def test_a_field_that_was_accepted_before_is_said_to_be_so_and_not_taken_for_a_typing_error(drafted: Path) -> None:
+    accept_proposals(drafted, ["mail"])
+    with pytest.raises(ConfigurationError) as caught:
+        accept_proposals(drafted, ["mail"])
+    assert "accepted already" in caught.value.hint
+    with pytest.raises(ConfigurationError) as caught:
+        accept_proposals(drafted, ["tenat_id"])
+    assert caught.value.hint == "did you mean `tenant_id`?"
+
+
+def test_a_field_that_somebody_edited_is_no_longer_open(drafted: Path) -> None:
+    path = drafted / "policy.yaml"
+    path.write_text(path.read_text().replace("mail: {type: string, do: drop}", "mail: {type: string, do: presence}"))
+    with pytest.raises(ConfigurationError):
+        accept_proposals(drafted, ["mail"])
+
+
+def test_a_policy_that_would_have_faults_is_not_written(drafted: Path) -> None:
+    path = drafted / "policy.yaml"
+    path.write_text(path.read_text().replace("per: tenant_id", "per: nobody"))
+    before = path.read_text()
+    with pytest.raises(PolicyError):
+        accept_proposals(drafted, ["mail"])
+    assert path.read_text() == before
+
+
+def test_where_no_policy_stands_there_is_nothing_to_accept(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="there is no policy"):
+        accept_proposals(tmp_path, ["all"])
+
+
+def test_a_rewritten_file_is_yaml_of_the_same_shape(drafted: Path) -> None:
+    accept_proposals(drafted, ["all"])
+    faults = FaultList()
+    root = parse_yaml((drafted / "policy.yaml").read_text(), faults)
+    assert root is not None
+    assert list(root.entries) == ["policy", "version", "purposes", "tenant", "fields"]

@@ -1,0 +1,235 @@
+""""""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from minimize.aggregates import MEASURES
+from minimize.errors import PolicyError
+from minimize.policy.faults import FaultList
+from minimize.policy.json_schema import (
+    any_of_schema,
+    enum_schema,
+    json_schema,
+    list_schema,
+    mapping_schema,
+    positive_integer_schema,
+    schema_ref,
+    string_schema,
+)
+from minimize.policy.load import policy_from_mapping
+from minimize.policy.model import FeatureModel, Field, FieldCase, Policy, RecordsGate
+from minimize.policy.pipeline import (
+    AggregateModel,
+    DeduplicateModel,
+    Pipeline,
+    QuarantineModel,
+    RecordsModel,
+    SourceModel,
+    SuppressModel,
+)
+from minimize.policy.yaml_nodes import parse_yaml
+from minimize.techniques import TECHNIQUES
+
+Kind = Literal["policy", "pipeline"]
+DATA = Path(__file__).parent / "data" / "device_telemetry"
+SHIPPED = sorted((Path(__file__).parents[2] / "pipelines").glob("*/p*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def accepts() -> Callable[[Kind, Any], bool]:
+    validators = {
+        "policy": Draft202012Validator(json_schema("policy")),
+        "pipeline": Draft202012Validator(json_schema("pipeline")),
+    }
+    return lambda kind, document: validators[kind].is_valid(document)
+
+
+def document(path: Path) -> Any:
+    root = parse_yaml(path.read_text(encoding="utf-8"), FaultList())
+    assert root is not None
+    return json.loads(json.dumps(root.to_data()))
+
+
+def policy(**field: Any) -> dict[str, Any]:
+    fields = {"f": {"type": "string", **field}, "g": {"type": "string"}}
+    return {"policy": "p", "version": 1, "purposes": ["operations"], "fields": fields}
+
+
+def pipeline(**more: Any) -> dict[str, Any]:
+    source = {"path": "x", "format": "csv"}
+    head = {"pipeline": "p", "policy": "policy.yaml", "purpose": "operations", "source": source, "output": "out"}
+    return {**head, **more}
+
+
+@pytest.mark.parametrize("kind", ["policy", "pipeline"])
+def test_the_schema_is_a_schema(kind: Kind) -> None:
+    Draft202012Validator.check_schema(json_schema(kind))
+    assert json_schema(kind)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+@pytest.mark.parametrize("kind", ["policy", "pipeline"])
+def test_a_whole_example_fits(accepts: Callable[[Kind, Any], bool], kind: Kind) -> None:
+    assert accepts(kind, document(DATA / f"{kind}.yaml"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_every_shipped_file_fits(accepts: Callable[[Kind, Any], bool], path: Path) -> None:
+    assert accepts("policy" if path.stem == "policy" else "pipeline", document(path))
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"do": "drop"},
+        {"do": "keep"},
+        {"do": {"keep": None}},
+        {"do": {"mask": {"keep_last": 4}}},
+        {"do": [{"mask": {"keep_last": 4}}, "keep"]},
+        {"do": {"round": 0.1}},
+        {"cases": [{"if": {"g": "a"}, "do": "keep"}], "otherwise": "drop"},
+        {"collect_if": {"any": [{"g": ["a", "b"]}, {"all": [{"g": "c"}]}]}},
+        {"type": "decimal(10,2)"},
+        {"in_aggregates": "presence"},
+        {"role": "secret"},
+    ],
+)
+def test_what_the_loader_takes_fits(accepts: Callable[[Kind, Any], bool], field: dict[str, Any]) -> None:
+    assert policy_from_mapping(policy(**field)).policy == "p"
+    assert accepts("policy", policy(**field))
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"do": "keeep"},
+        {"do": "sha256"},
+        {"do": {"mask": {"keep": 4}}},
+        {"do": {"round": {}}},
+        {"do": "round"},
+        {"do": {"keep": {}, "round": 1}},
+        {"do": []},
+        {"do": "keep", "cases": [{"if": {"g": "a"}, "do": "keep"}]},
+        {"cases": [{"if": {"g": None}, "do": "keep"}]},
+        {"cases": [{"do": "keep"}]},
+        {"collect_if": {}},
+        {"collect_if": {"any": []}},
+        {"type": "strin"},
+        {"type": "decimal"},
+        {"role": "quasy"},
+        {"rol": "quasi"},
+        {"in_aggregates": "drop"},
+        {"purposes": "operations"},
+        {"required": "yes"},
+    ],
+)
+def test_what_the_loader_refuses_does_not_fit(accepts: Callable[[Kind, Any], bool], field: dict[str, Any]) -> None:
+    with pytest.raises(PolicyError):
+        policy_from_mapping(policy(**field))
+    assert not accepts("policy", policy(**field))
+
+
+@pytest.mark.parametrize(
+    ("more", "fits"),
+    [
+        ({"records": False}, True),
+        ({"records": {"deduplicate": {"by": ["a"]}}}, True),
+        (
+            {"aggregates": {"a": {"group_by": {"d": {"t": "day"}}, "measures": {"n": "count", "m": {"mean": "b"}}}}},
+            True,
+        ),
+        ({"aggregates": {"a": {"group_by": {"d": "t"}, "measures": {"q": {"quantile": {"of": "b", "q": 0.5}}}}}}, True),
+        ({"records": "none"}, False),
+        ({"aggregates": {"runs": {"group_by": {}, "measures": {"n": "count"}}}}, False),
+        ({"aggregates": {"a": {"group_by": {"date": "t"}, "measures": {"n": "count"}}}}, False),
+        ({"aggregates": {"a": {"group_by": {"d": {"t": "days"}}, "measures": {"n": "count"}}}}, False),
+        ({"aggregates": {"a": {"group_by": {}, "measures": {"n": "cuont"}}}}, False),
+        ({"aggregates": {"a": {"group_by": {}, "measures": {"n": "mean"}}}}, False),
+        ({"aggregates": {"a": {"group_by": {}, "measures": {"n": "count"}, "late": "2"}}}, False),
+        ({"aggregates": {"a": {"group_by": {}, "measures": {"n": "count"}, "retention": "365d"}}}, True),
+        ({"quarantine": {"fail_above": 2}}, False),
+        ({"settngs": "x"}, False),
+    ],
+)
+def test_a_pipeline_fits_or_does_not(accepts: Callable[[Kind, Any], bool], more: dict[str, Any], fits: bool) -> None:
+    assert accepts("pipeline", pipeline(**more)) is fits
+
+
+@pytest.mark.parametrize("name", TECHNIQUES)
+def test_every_technique_is_there_with_its_parameters(name: str) -> None:
+    kinds = json_schema("policy")["$defs"]["technique"]["anyOf"]
+    parameters = next(kind for kind in kinds if kind.get("title") == name)["properties"][name]["anyOf"][0]
+    assert set(parameters["properties"]) == {info.alias or key for key, info in TECHNIQUES[name].model_fields.items()}
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_every_measure_is_there(name: str) -> None:
+    assert name in [kind.get("title") for kind in json_schema("pipeline")["$defs"]["measure"]["anyOf"]]
+
+
+LOADERS_OWN = {"key", "line", "demanded", "lines", "path", "digest", "form"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "model", "spelled"),
+    [
+        ("policy", None, Policy, {}),
+        ("policy", "field", Field, {"from_": "from"}),
+        ("policy", "case", FieldCase, {"when": "if"}),
+        ("policy", "feature", FeatureModel, {}),
+        ("policy", "records", RecordsGate, {}),
+        ("pipeline", None, Pipeline, {}),
+        ("pipeline", "records", RecordsModel, {}),
+        ("pipeline", "aggregate", AggregateModel, {}),
+        ("pipeline", "quarantine", QuarantineModel, {}),
+    ],
+)
+def test_the_schema_has_the_keys_of_the_models(
+    kind: Kind, part: str | None, model: Any, spelled: dict[str, str]
+) -> None:
+    schema = json_schema(kind) if part is None else json_schema(kind)["$defs"][part]
+    assert set(schema["properties"]) == {spelled.get(key, key) for key in set(model.model_fields) - LOADERS_OWN}
+
+
+def test_small_parts_have_the_keys_of_their_models() -> None:
+    parts = json_schema("pipeline")["$defs"]
+    assert set(parts["source"]["properties"]) == set(SourceModel.model_fields)
+    assert set(parts["records"]["properties"]["deduplicate"]["properties"]) == set(DeduplicateModel.model_fields)
+    assert set(parts["aggregate"]["properties"]["suppress"]["properties"]) == set(SuppressModel.model_fields)
+
+
+@pytest.mark.parametrize("kind", ["policy", "pipeline"])
+def test_every_key_is_described_somewhere(kind: Kind) -> None:
+    schema = json_schema(kind)
+    parts = [schema, *(part for part in schema["$defs"].values() if part.get("type") == "object")]
+    assert [part for part in parts if "description" not in part] == []
+
+
+def test_two_schemas_share_nothing_that_can_be_changed() -> None:
+    json_schema("policy")["properties"].clear()
+    assert "fields" in json_schema("policy")["properties"]
+
+
+def test_parts_are_plain_json_schema() -> None:
+    assert schema_ref("do") == {"$ref": "#/$defs/do"}
+    assert string_schema("A name.", pattern="^a$") == {"type": "string", "description": "A name.", "pattern": "^a$"}
+    assert positive_integer_schema("A count.") == {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 2**53 - 1,
+        "description": "A count.",
+    }
+    assert enum_schema(["a", "b"]) == {"enum": ["a", "b"]}
+    assert any_of_schema(schema_ref("a"), schema_ref("b")) == {"anyOf": [schema_ref("a"), schema_ref("b")]}
+    assert list_schema(schema_ref("a")) == {"type": "array", "items": schema_ref("a"), "minItems": 1}
+
+
+def test_a_mapping_has_no_other_keys() -> None:
+    schema = mapping_schema("A thing.", {"a": schema_ref("a")}, required=("a",))
+    assert (schema["additionalProperties"], schema["required"]) == (False, ["a"])

@@ -1,0 +1,44 @@
+""""""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minimize.receipts import canonical_json, new_run_id, sha256_text, time_text
+from minimize.receipts.canonical import RUN_ID_PATTERN
+
+AT = datetime(2026, 11, 25, 8, 30, tzinfo=UTC)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
+
+
+def test_run_ids_are_safe_and_never_come_twice() -> None:
+    made = {new_run_id(AT) for _ in range(200)}
+    assert len(made) == 200
+    assert all(RUN_ID_PATTERN.fullmatch(each) and re.fullmatch(r"[0-9A-Za-z-]+", each) for each in made)
+
+
+def test_run_ids_sort_by_time() -> None:
+    assert new_run_id(AT, "f" * 12) < new_run_id(AT + timedelta(seconds=1), "0" * 12)
+
+
+def test_times_are_written_in_utc() -> None:
+    assert time_text(datetime(2026, 11, 25, 1, tzinfo=timezone(timedelta(hours=1)))) == "2026-11-25T00:00:00Z"
+
+
+def test_a_digest_is_of_the_published_vector() -> None:
+    assert sha256_text(b"abc") == "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_canonical_json_follows_the_published_order_and_numbers() -> None:
+    assert canonical_json({"\u20ac": 1, "\r": 2, "1": 3, "\u0080": [4.50, 1e30]}).decode() == (
+        '{"\\r":2,"1":3,"\u0080":[4.5,1e+30],"\u20ac":1}'
+    )
+
+
+@given(st.dictionaries(TEXTS, st.one_of(TEXTS, st.integers(-(2**53) + 1, 2**53 - 1), st.none(), st.booleans())))
+def test_canonical_bytes_do_not_depend_on_the_order_of_keys(document: dict[str, object]) -> None:
+    assert canonical_json(document) == canonical_json(dict(reversed(document.items())))

@@ -1,0 +1,93 @@
+""""""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from minimize.report.catalogue import DatasetEntry, FieldEntry, dataset_entry, pipelines_in
+
+DAY = date(2026, 11, 25)
+PIPELINES = Path(__file__).parents[2] / "pipelines"
+
+
+def of(name: str) -> DatasetEntry:
+    return dataset_entry(pipelines_in([str(PIPELINES / name)], DAY)[0])
+
+
+@pytest.fixture(name="entry", scope="module")
+def _entry() -> DatasetEntry:
+    return of("device_telemetry")
+
+
+def field(entry: DatasetEntry, key: str) -> FieldEntry:
+    return next(each for each in entry.fields if each.key == key)
+
+
+def test_every_declared_field_has_an_entry_dropped_ones_too(entry: DatasetEntry) -> None:
+    known = pipelines_in([str(PIPELINES / "device_telemetry")], DAY)[0]
+    assert [each.key for each in entry.fields] == list(known.plan.fields)
+    imei = field(entry, "imei")
+    assert (imei.after, imei.kept, imei.outputs) == ("absent", "", ())
+
+
+def test_a_field_tells_its_form_before_and_after_and_what_is_left(entry: DatasetEntry) -> None:
+    ip = field(entry, "ip_address")
+    assert (ip.before, ip.after, ip.leaves, ip.category) == (
+        "string",
+        "truncate_ip (v4 24, v6 48)",
+        "nothing",
+        "pseudonymized",
+    )
+
+
+def test_cases_are_told_with_their_conditions() -> None:
+    after = field(of("device_support"), "phone_number").after
+    assert "owner_type is corporate: keep" in after
+    assert "owner_type is personal: mask (keep_last 4)" in after
+
+
+def test_a_feature_tells_when_it_is_collected_and_how_long_it_is_kept(entry: DatasetEntry) -> None:
+    place = field(of("device_support"), "position")
+    assert place.collected.startswith("feature location is on for the tenant and for the subject itself; ")
+    assert place.kept == "1d"
+    assert (
+        "location: position of a lost device; kept 1d; only for subjects for whom it is turned on one by one"
+        in entry.features
+    )
+    assert field(entry, "event_time").kept == "30d"
+
+
+def test_purposes_are_the_fields_own_or_the_policys(entry: DatasetEntry) -> None:
+    assert field(entry, "phone_number").purposes == ("customer_support",)
+    assert field(entry, "model").purposes == ("service_maintenance", "customer_support")
+
+
+def test_the_source_names_who_sends_the_records(entry: DatasetEntry) -> None:
+    assert entry.source == "ndjson"
+    assert of("jamf_compliance").source == "ndjson from jamf (compliance)"
+
+
+def test_aggregates_are_outputs_of_the_fields_behind_their_columns(entry: DatasetEntry) -> None:
+    battery = field(entry, "battery_pct")
+    assert battery.outputs == ("records", "fleet_by_version")
+    assert battery.after == "bin (width 10); in aggregates clip (min 0, max 100)"
+    fleet = next(each for each in entry.outputs if each.name == "fleet_by_version")
+    assert (fleet.category, fleet.suppressed) == ("aggregated", "groups of fewer than 10 subjects")
+
+
+def test_a_field_is_sent_for_the_functions_that_its_pipeline_feeds() -> None:
+    android = of("google_android_management")
+    assert field(android, "imei").recipients == ("google (android_management)",)
+    assert field(android, "event_time").recipients == ()
+
+
+def test_a_secret_that_passes_through_is_sent_too_and_is_in_no_output() -> None:
+    token = field(of("apple_push"), "Token")
+    assert (token.after, token.outputs, token.recipients) == ("absent", (), ("apple (push)",))
+
+
+def test_a_field_that_only_bears_the_name_of_one_that_is_sent_has_no_recipient(entry: DatasetEntry) -> None:
+    assert {each.recipients for each in entry.fields} == {()}

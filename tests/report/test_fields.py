@@ -1,0 +1,184 @@
+""""""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from math import log2
+from typing import Any
+
+import pytest
+
+from minimize.policy.condition import FieldEquals
+from minimize.policy.model import Field, FieldCase, Treatment
+from minimize.report.fields import (
+    _PHRASES,
+    collection_conditions,
+    field_phrase,
+    is_one_to_one,
+    loss_by_distinct,
+    loss_by_width,
+    step_phrase,
+)
+from minimize.report.rounded_counts import RoundedCount
+from minimize.techniques import TECHNIQUES, TechniqueStep
+from minimize.techniques.bin import Bin
+from minimize.techniques.clip import Clip
+from minimize.techniques.keep import Keep
+from minimize.techniques.mask import Mask
+from minimize.techniques.pseudonymize import Pseudonymize
+from minimize.techniques.round import Round
+from minimize.techniques.truncate_ip import TruncateIp
+from minimize.techniques.truncate_time import TruncateTime
+from tests.project import Project, events
+from tests.report.telling import facts, field
+
+
+@pytest.mark.parametrize(
+    ("do", "type_", "bits"),
+    [
+        ((TruncateTime(to="hour"),), "timestamp", log2(3600)),
+        ((TruncateTime(to="month"),), "date", log2(30.436875)),
+        ((TruncateIp(v4=24),), "string", 8.0),
+        ((Bin(width=Decimal(100)),), "integer", log2(100)),
+        ((Round(to=Decimal(1)),), "integer", 0.0),
+        ((Keep(),), "string", 0.0),
+        ((Pseudonymize(key="k"),), "string", 0.0),
+    ],
+)
+def test_the_width_of_a_cell_tells_where_the_finest_step_is_known(do: Treatment, type_: str, bits: float) -> None:
+    found = loss_by_width(do, type_)
+    assert found is not None
+    assert found.number == pytest.approx(bits, abs=0.01)
+
+
+@pytest.mark.parametrize("do", [(Bin(width=Decimal(10)),), (Round(to=Decimal("0.1")),), (Mask(keep_last=4),), "drop"])
+def test_where_no_finest_step_is_known_nothing_is_guessed(do: Any) -> None:
+    assert loss_by_width(do, "double" if not isinstance(do, str) else "string") is None
+
+
+def test_distinct_values_tell_from_rounded_figures() -> None:
+    found = loss_by_distinct(RoundedCount.rounded(80), RoundedCount.rounded(10))
+    assert found is not None
+    assert (found.number, str(found)) == (3.0, "3.0")
+
+
+def test_few_values_that_stand_give_a_bound() -> None:
+    found = loss_by_distinct(RoundedCount.rounded(80), RoundedCount.rounded(2))
+    assert found is not None
+    assert str(found) == "at least 4.3"
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, 10), (10, None), (3, 2), (0, 10), (10, 0)])
+def test_without_both_figures_there_are_no_bits(before: int | None, after: int | None) -> None:
+    left, right = (None if number is None else RoundedCount.rounded(number) for number in (before, after))
+    assert loss_by_distinct(left, right) is None
+
+
+def test_a_pseudonym_that_rotates_does_not_keep_as_many_apart() -> None:
+    assert is_one_to_one((Pseudonymize(key="k"),))
+    assert not is_one_to_one((Pseudonymize(key="k", rotate="day"),))
+    assert not is_one_to_one("drop")
+
+
+def test_a_field_that_is_dropped_says_so_and_gives_everything_up(project: Project) -> None:
+    project.records(events(60))
+    project.run()
+    found = field(project, "event_id")
+    assert found.is_dropped
+    assert (found.form, found.values, str(found.bits)) == ("dropped", None, "unknown")
+
+
+def test_a_field_for_another_purpose_says_for_which(project: Project) -> None:
+    project.policy({"model": {"type": "string", "do": "keep", "purposes": ["customer_support"]}})
+    project.pipeline(aggregates=None)
+    project.records(events(60))
+    project.run()
+    assert field(project, "model").form == "dropped, for customer_support alone"
+
+
+def test_values_and_what_became_of_them_are_told(project: Project) -> None:
+    project.records(events(60))
+    project.run()
+    found = field(project, "latitude")
+    assert str(found.values) == "60"
+    assert {words: str(count) for words, count in found.dropped.items()} == {"not collected": "30"}
+    assert found.conditions == ("feature location is on",)
+
+
+def test_distinct_values_that_stand_are_counted_and_rounded(project: Project) -> None:
+    project.records(events(60))
+    project.run()
+    assert str(field(project, "device_id").after) == "20"  # 11 devices, each in two tenants
+    assert str(field(project, "tenant_id").after) == "fewer than 5"
+
+
+def test_values_that_are_kept_apart_came_in_as_many_as_stand(project: Project) -> None:
+    project.records(events(60))
+    project.run()
+    found = field(project, "device_id")
+    assert found.before == found.after
+    assert found.bits.number == 0.0
+
+
+def test_what_receipts_do_not_tell_is_unknown(project: Project) -> None:
+    project.records(events(60))
+    project.run()
+    found = field(project, "battery")
+    assert found.before is None
+    assert str(found.bits) == "unknown"
+
+
+def test_encrypted_columns_are_not_shown_without_their_key_and_open_ones_are(project: Project) -> None:
+    project.pipeline(records={"must_be": "pseudonymized", "encrypt": "by_category"})
+    project.records(events(60))
+    project.run()
+    with_key = field(project, "device_id")
+    without = field(project, "device_id", keys=None)
+    assert str(with_key.after) == "20"
+    assert without.after is None
+    assert without.after_how == "files are encrypted, and no key is to be had here"
+    assert str(without.values) == "60"
+
+
+def test_what_nobody_declared_is_told(project: Project) -> None:
+    project.records([{**event, "extra": 1} for event in events(60)])
+    project.run()
+    assert {name: str(count) for name, count in facts(project).undeclared.items()} == {"/extra": "60"}
+
+
+def test_every_technique_has_its_sentence() -> None:
+    assert _PHRASES.keys() >= TECHNIQUES.keys() - {"drop"}
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        (
+            Pseudonymize(key="k", per="tenant_id", rotate="day"),
+            "a keyed pseudonym in its place, other for each tenant_id, new each day",
+        ),
+        (Mask(keep_first=2), "masked but for the first 2 characters"),
+        (Bin(width=Decimal(10)), "the interval of width 10 that it lies in"),
+        (Bin(edges=(Decimal(1), Decimal(1_000_000))), "the interval that it lies in, of those cut at 1, 1,000,000"),
+        (Clip(min=Decimal(0), max=Decimal(20)), "what lies below 0 or above 20 takes the bound"),
+        (Clip(max=Decimal("0.5")), "what lies above 0.5 takes the bound"),
+        (TruncateTime(to="week", zone="Europe/Paris"), "cut to the week in Europe/Paris"),
+    ],
+)
+def test_parameters_are_in_the_words(step: TechniqueStep, said: str) -> None:
+    assert step_phrase(step) == said
+
+
+def test_cases_are_told_with_their_conditions() -> None:
+    field = Field(
+        key="phone",
+        type="string",
+        cases=(FieldCase(when=FieldEquals("owner", ("personal",)), do=(Mask(keep_last=4),)),),
+        otherwise=(Keep(),),
+    )
+    assert field_phrase(field) == "masked but for the last 4 characters where owner is personal; otherwise as it came"
+
+
+def test_what_must_hold_for_a_value_is_told() -> None:
+    field = Field(key="x", type="string", feature="usage", level="full", collect_if=FieldEquals("owner", ("us",)))
+    assert collection_conditions(field) == ("feature usage is on", "level is full or higher", "owner is us")

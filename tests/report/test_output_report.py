@@ -1,0 +1,115 @@
+""""""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from minimize.errors import ConfigurationError
+from minimize.report import output_report as pages
+from minimize.report.output_report import render_page
+from tests.project import Builds, Project, clean_environment, event, events, new_project
+from tests.report.telling import facts, report
+
+HOSTILE = "<script>alert('x')</script>\"&$x^2$漢字"
+
+
+class Seen(HTMLParser):
+    """The tags of a page, and their attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+
+def done_content(project: Project) -> None:
+    project.records([*events(60), *["broken"] * 6])
+    project.run()
+
+
+@pytest.fixture(name="done")
+def _done(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, done_content)
+
+
+@pytest.fixture(name="html", scope="module")
+def _html(builds: Builds, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of such an output."""
+    folder = tmp_path_factory.mktemp("page")
+    with clean_environment(folder):
+        return report(builds.fill(new_project(folder), done_content)).html()
+
+
+def test_a_page_fetches_nothing_and_forbids_it(html: str) -> None:
+    seen = Seen(html)
+    assert not {"script", "img", "link", "iframe", "object", "form"} & set(seen.tags)
+    assert all(value.startswith("#") for name, value in seen.attributes if name in ("href", "src", "xlink:href"))
+    assert "url(" not in html
+    assert "default-src 'none'" in html
+
+
+def test_every_picture_says_what_it_shows(html: str) -> None:
+    found = re.findall(
+        r'<svg class="(?:wide|narrow)" role="img" aria-label="[^"]+" viewBox="[^"]+"><title>[^<]+</title><desc>',
+        html,
+    )
+    assert len(found) == html.count("<svg") == 10
+
+
+def test_no_id_stands_twice(html: str) -> None:
+    ids = [value for name, value in Seen(html).attributes if name == "id"]
+    assert len(ids) == len(set(ids))
+
+
+def test_colours_are_those_of_the_page(html: str) -> None:
+    assert "#0a0a" not in html
+    assert "var(--written)" in html
+
+
+def test_hostile_names_stay_text(project: Project) -> None:
+    project.policy({"/<script>alert(1)</script>": {"type": "integer", "do": {"bin": {"width": 10}}}})
+    (project.folder / "settings.csv").write_text(
+        "tenant_id,subject,setting,value,holder,valid_from,recorded_at\n"
+        '"<img src=x onerror=alert(1)>",,location,on,admin,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z\n'
+    )
+    project.records([{**event(number), "<script>alert(1)</script>": number} for number in range(40)])
+    project.run()
+    text = report(project).html()
+    assert not {"script", "img"} & set(Seen(text).tags)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert "&lt;img src=x onerror=alert(1)&gt;" in text
+
+
+def test_names_are_no_mathematics_and_want_no_glyph(done: Project) -> None:
+    found = facts(done)
+    fields = tuple(replace(each, key=HOSTILE) for each in found.fields)
+    text = render_page(replace(found, fields=fields, pipeline=HOSTILE))
+    assert "script" not in Seen(text).tags
+    assert "$x^2$漢字" in text
+
+
+def test_the_same_facts_give_the_same_page(done: Project) -> None:
+    found = facts(done)
+    assert render_page(found) == render_page(found)
+
+
+def test_an_output_without_rows_has_a_page_too(project: Project) -> None:
+    project.records([])
+    project.run()
+    assert "0 written" in report(project).html()
+
+
+def test_without_the_packages_it_says_what_to_install(done: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "find_spec", lambda name: None)
+    with pytest.raises(ConfigurationError, match="a page needs jinja2 and matplotlib") as raised:
+        report(done).html()
+    assert raised.value.hint == "pip install 'minimize[report]'"

@@ -1,0 +1,105 @@
+""""""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from minimize.report.catalogue import ProcessingRecord, pipelines_in, recipients_of, stated_processing
+from minimize.report.processing_record import processing_record
+from tests.cli.conftest import _project
+from tests.project import AT, Project, events
+
+__all__ = ["_project"]
+
+PIPELINES = Path(__file__).parents[2] / "pipelines"
+
+
+def of(path: Path) -> ProcessingRecord:
+    known = pipelines_in([str(path)], AT.date())
+    return processing_record(known, recipients_of(known), stated_processing(known))
+
+
+def test_every_case_of_a_field_is_named_also_the_one_that_keeps_it() -> None:
+    support = of(PIPELINES / "device_support").activities[0]
+    assert "phone_number (dropped or kept as it is or mask)" in support.data[0]
+
+
+def test_an_activity_says_what_article_30_asks() -> None:
+    one = of(PIPELINES / "device_telemetry").activities[0]
+    assert (one.name, one.purposes) == ("device_telemetry", ("service_maintenance",))
+    assert one.subjects == "whoever device_id stands for (the device)"
+    assert one.data[0] == "identifiers: device_id (pseudonymize)"
+    assert one.recipients == ()
+    assert one.limits == ("30d from the time of the event",)
+    support = of(PIPELINES / "device_support").activities[0]
+    assert support.limits == ("30d from the time of the event", "location: 1d")
+    assert "pseudonymization: keyed hashes (HMAC-SHA-256); the keys are kept apart" in one.measures
+    assert "fleet_by_version: groups of fewer than 10 subjects are left out" in one.measures
+
+
+def test_recipients_are_those_whose_functions_it_can_feed() -> None:
+    record_ = of(PIPELINES)
+    fed = {one.name: one.recipients for one in record_.activities if one.recipients}
+    assert fed == {
+        "apple_device_enrollment": ("apple (device_enrollment)",),
+        "apple_push": ("apple (push)",),
+        "apple_push_token_update": ("apple (push)",),
+        "apple_volume_purchase": ("apple (volume_purchase)",),
+        "google_android_management": ("google (android_management)",),
+        "support_cases": ("support_desk (case_handover)",),
+        "support_desk_cases": ("support_desk (case_handover)",),
+        "threat_defense_app_sync": ("threat_defense (app_sync)",),
+    }
+
+
+def test_consent_is_a_measure_where_a_third_party_sends_the_records() -> None:
+    received, own = (of(PIPELINES / name).activities[0].measures for name in ("jamf_compliance", "device_telemetry"))
+    assert [each for each in received if each.startswith("consent: a record from jamf (compliance)")]
+    assert not [each for each in own if each.startswith("consent")]
+
+
+def test_dropped_fields_are_no_data_that_is_processed_further() -> None:
+    said = " ".join(of(PIPELINES / "device_telemetry").activities[0].data)
+    assert "imei" not in said
+    assert "password" not in said
+
+
+def test_a_third_party_is_told_with_its_functions_and_contract() -> None:
+    entries = {each.name: each for each in of(PIPELINES / "device_telemetry").recipients}
+    assert entries["threat_defense"].functions == (
+        "app_sync (quality_and_security, goes there)",
+        "threat_state (quality_and_security, comes from there)",
+    )
+    assert entries["google"].contract == "EXAMPLE-GOOGLE-1, from 2026-01-01; it may keep what it got for 30d"
+    assert entries["configmgr"].contract == "none"
+
+
+def test_what_nobody_stated_is_told_as_missing(project: Project) -> None:
+    assert len(of(project.folder).missing) == 5
+    said = "{controller: Contoso, contact: x@example.com, dpo: none, subjects: employees, transfers: none}"
+    (project.folder / "minimize.yaml").write_text(f"processing: {said}\n")
+    assert of(project.folder).missing == ()
+    assert dict(of(project.folder).house)["controller"] == "Contoso"
+
+
+def test_a_policy_without_retention_is_missing_a_limit(project: Project) -> None:
+    text = (project.folder / "policy.yaml").read_text()
+    (project.folder / "policy.yaml").write_text("".join(line for line in text.splitlines(True) if "30d" not in line))
+    found = of(project.folder)
+    assert "checkins: for how long it is kept" in found.missing
+
+
+def test_receipts_tell_whether_and_under_which_policy_it_was_carried_out(project: Project) -> None:
+    assert of(project.folder).activities[0].ran is None
+    project.records(events(20))
+    project.run(at=AT)
+    project.run(at=AT)
+    ran = of(project.folder).activities[0].ran
+    assert ran is not None
+    assert (ran.receipts, ran.kinds, ran.dates) == (2, ("run 2",), "2026-11-24 to 2026-11-24")
+    assert (ran.policy, ran.as_today) == ("checkins version 3", True)
+    path = project.folder / "policy.yaml"
+    path.write_text(path.read_text() + "# changed\n")
+    changed = of(project.folder).activities[0].ran
+    assert changed is not None
+    assert not changed.as_today

@@ -1,0 +1,86 @@
+""""""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from minimize.governance.retention.expire import expire
+from minimize.governance.retention.removal_plan import OpenDeadline
+from minimize.report.retention import _events_by_kind
+from tests.project import AGGREGATES, AT, BEFORE, DAY, Project, events
+from tests.report.telling import facts
+
+
+def test_each_date_says_when_nothing_of_it_may_be_left(project: Project) -> None:
+    project.records(events(20))
+    project.records(events(20), BEFORE)
+    project.run(date=BEFORE)
+    project.run(date=DAY)
+    found = facts(project).retention
+    assert [(each.date, f"{each.gone_by:%Y-%m-%d}", each.state) for each in found.partitions] == [
+        (BEFORE, "2026-12-24", "kept"),
+        (DAY, "2026-12-25", "kept"),
+    ]
+    assert (found.retention, dict(found.features), found.overdue) == ("30d", {"location": "1d"}, 0)
+
+
+def test_a_date_is_due_when_its_next_output_is(project: Project) -> None:
+    project.pipeline(aggregates={"per_model": {**AGGREGATES["per_model"], "retention": "365d"}})
+    project.records(events(20))
+    project.run()
+    found = facts(project).retention
+    assert dict(found.aggregates) == {"per_model": "365d"}
+    assert [f"{each.gone_by:%Y-%m-%d}" for each in found.partitions] == ["2026-12-25"]
+    expire(project.out, at=AT + timedelta(days=40), keys=project.keys, yes=True, allow_shrink=True)
+    found = facts(project, at=AT + timedelta(days=41)).retention
+    assert [(f"{each.gone_by:%Y-%m-%d}", each.state) for each in found.partitions] == [("2027-11-25", "kept")]
+
+
+def test_what_is_overdue_is_told_with_its_rows(project: Project) -> None:
+    project.records(events(20))
+    project.run()
+    found = facts(project, at=AT + timedelta(days=40)).retention
+    assert [each.state for each in found.partitions] == ["overdue"]
+    assert found.due is not None
+    assert {each.output: {why: str(rows) for why, rows in each.rows.items()} for each in found.due}["records"] == {
+        "retention": "20"
+    }
+    assert found.overdue >= 1
+
+
+def test_what_goes_within_a_week_is_soon(project: Project) -> None:
+    project.records(events(20))
+    project.run()
+    assert [each.state for each in facts(project, at=AT + timedelta(days=25)).retention.partitions] == ["soon"]
+
+
+def test_values_that_are_past_their_features_time_are_due(project: Project) -> None:
+    project.records(events(40))
+    project.run()
+    due = facts(project, at=AT + timedelta(days=3)).retention.due
+    assert [(each.output, str(each.values)) for each in due or ()] == [("records", "20")]
+
+
+def test_without_retention_nothing_has_an_end(project: Project) -> None:
+    project.policy(retention=None)
+    project.records(events(20))
+    project.run()
+    assert [(each.gone_by, each.state) for each in facts(project).retention.partitions] == [(None, "without end")]
+
+
+def test_without_a_key_nobody_looks_at_what_is_overdue(project: Project) -> None:
+    project.records(events(20))
+    project.run()
+    found = facts(project, keys=None)
+    assert found.retention.due is None
+    assert "what is overdue" in {each.what for each in found.hidden}
+
+
+def test_events_are_told_by_kind_and_name_nobody() -> None:
+    items = [
+        OpenDeadline("tenant_closed", AT, 3, "north", overdue=True),
+        OpenDeadline("tenant_closed", AT + timedelta(days=1), 1, "south"),
+        OpenDeadline("retention", AT, 9, overdue=True),
+    ]
+    (found,) = _events_by_kind(items)
+    assert (found.kind, found.events, found.overdue, found.by) == ("tenant_closed", 2, 1, AT)

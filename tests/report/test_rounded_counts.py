@@ -1,0 +1,69 @@
+""""""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minimize.report.rounded_counts import ROUNDING_STEP, RoundedCount, percent_text
+
+numbers = st.integers(0, 10**7)
+
+
+def test_few_are_not_told_and_none_is() -> None:
+    assert [str(RoundedCount.rounded(number)) for number in range(6)] == ["0", *["fewer than 5"] * 4, "5"]
+
+
+def test_a_total_of_small_parts_says_no_more_than_they_do() -> None:
+    assert str(RoundedCount.total([RoundedCount.rounded(1), RoundedCount.rounded(4)])) == "fewer than 9"
+    assert str(RoundedCount.total([RoundedCount.rounded(1), RoundedCount.rounded(100)])) == "100"
+
+
+def test_a_total_that_leaves_out_small_parts_of_some_weight_says_so() -> None:
+    found = RoundedCount.total([RoundedCount.rounded(20), *[RoundedCount.rounded(1)] * 7])
+    assert (str(found), found.as_json()) == ("20 or more", "20 or more")
+    assert RoundedCount.total([RoundedCount.rounded(1_000), RoundedCount.rounded(1)]).as_json() == 1_000
+
+
+@given(numbers)
+def test_a_count_is_off_by_less_than_a_step(number: int) -> None:
+    found = RoundedCount.rounded(number)
+    assert found.value % ROUNDING_STEP == 0
+    assert abs(found.value - number) < ROUNDING_STEP
+    assert bool(found) == (number > 0)
+
+
+@given(st.lists(numbers, max_size=8))
+def test_a_total_is_known_from_the_rounded_parts_alone(parts: list[int]) -> None:
+    rounded = [RoundedCount.rounded(part) for part in parts]
+    again = [RoundedCount(each.value, each.few) for each in rounded]
+    assert RoundedCount.total(rounded) == RoundedCount.total(again)
+    assert RoundedCount.total(rounded).value == sum(each.value for each in rounded)
+
+
+@given(st.lists(numbers, min_size=1, max_size=8), st.data())
+def test_a_part_that_is_changed_within_its_rounding_changes_no_total(parts: list[int], data: st.DataObject) -> None:
+    place = data.draw(st.integers(0, len(parts) - 1))
+    other = data.draw(st.integers(1, 4))
+    same = [*parts[:place], other, *parts[place + 1 :]]
+    few = [*parts[:place], 5 - other, *parts[place + 1 :]]
+    assert RoundedCount.total(map(RoundedCount.rounded, same)) == RoundedCount.total(map(RoundedCount.rounded, few))
+
+
+@given(st.lists(numbers, max_size=4), st.lists(numbers, max_size=4))
+def test_sums_do_not_depend_on_their_order(left: list[int], right: list[int]) -> None:
+    one, other = (
+        RoundedCount.total(map(RoundedCount.rounded, left)),
+        RoundedCount.total(map(RoundedCount.rounded, right)),
+    )
+    assert one + other == RoundedCount.total(map(RoundedCount.rounded, [*right, *left]))
+
+
+def test_a_share_of_few_is_not_told() -> None:
+    assert RoundedCount.rounded(3).share(RoundedCount.rounded(100)) is None
+    assert RoundedCount.rounded(3).share(RoundedCount.rounded(0)) is None
+    assert RoundedCount.rounded(50).share(RoundedCount.rounded(100)) == 0.5
+
+
+def test_a_share_that_is_nearly_nothing_or_everything_says_so() -> None:
+    assert [percent_text(share) for share in (0.001, 0.999, 0.5)] == ["under 1%", "over 99%", "50%"]

@@ -1,0 +1,172 @@
+""""""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minimize.governance.retention.expire import expire
+from minimize.policy.approval import approval_digest
+from minimize.policy.load import load_policy
+from minimize.report.facts import ApprovalAnswer, RowFlow
+from minimize.report.rounded_counts import RoundedCount
+from minimize.report.row_flow import total_flow
+from tests.project import AT, BEFORE, DAY, Project, events
+from tests.report.telling import facts, report
+
+
+def said(project: Project, digest: str | None) -> ApprovalAnswer:
+    project.records(events(20))
+    if digest is not None:
+        project.policy(approved={"by": "ann", "on": "2026-11-20", "digest": digest})
+    project.run()
+    (policy,) = facts(project).policies
+    return policy.approved
+
+
+def test_a_policy_that_was_approved_as_it_ran_says_yes(project: Project) -> None:
+    assert said(project, approval_digest(load_policy(project.folder / "policy.yaml"))) == "yes"
+
+
+def test_one_that_was_changed_since_says_no(project: Project) -> None:
+    assert said(project, "sha256:" + "0" * 64) == "no"
+
+
+def test_one_of_which_nobody_says_anything_is_unknown(project: Project) -> None:
+    assert said(project, None) == "unknown"
+
+
+counts = st.integers(0, 2000).map(RoundedCount.rounded)
+by_name = st.dictionaries(st.sampled_from(["a", "b", "c"]), counts, max_size=3)
+flows = st.builds(RowFlow, written=counts, gated=by_name, quarantined=by_name, suppressed=counts, deduplicated=counts)
+
+
+@given(st.lists(flows, max_size=5))
+def test_what_was_read_is_the_sum_of_what_became_of_it(each: list[RowFlow]) -> None:
+    whole = total_flow(each)
+    assert whole.read == RoundedCount.total(whole.parts.values())
+    assert whole.read == RoundedCount.total(flow.read for flow in each)
+
+
+def test_each_row_that_was_read_is_accounted_for(project: Project) -> None:
+    project.records([*events(60), *["broken"] * 7])
+    project.run()
+    found = facts(project).flow
+    assert {name: str(count) for name, count in found.parts.items() if count} == {"written": "60", "quarantined": "5"}
+    assert {code: str(count) for code, count in found.quarantined.items()} == {"malformed": "5"}
+    assert str(found.read) == "65"
+
+
+def test_a_run_that_another_stands_in_for_is_a_run_and_no_row_twice(project: Project) -> None:
+    project.records(events(60))
+    project.run()
+    project.run()
+    found = facts(project)
+    assert str(found.flow.read) == "60"
+    assert [run.in_force for run in found.runs] == [False, True]
+
+
+def test_dates_are_told_together(project: Project) -> None:
+    project.records(events(60))
+    project.records(events(40, first=100), BEFORE)
+    project.run(date=BEFORE)
+    project.run(date=DAY)
+    found = facts(project)
+    assert found.dates == (BEFORE, DAY)
+    assert str(found.flow.written) == "100"
+
+
+def test_outputs_say_what_is_too_small_to_show(project: Project) -> None:
+    project.records(events(60))
+    project.pipeline(
+        aggregates={
+            "by_hour": {
+                "group_by": {"hour": {"event_time": "hour"}, "model": "model"},
+                "measures": {"events": "count"},
+                "suppress": {"below": 8, "counting": "device_id"},
+            }
+        }
+    )
+    project.run()
+    by_name = {each.name: each for each in facts(project).outputs}
+    assert by_name["records"].suppressed is None
+    assert by_name["by_hour"].suppressed
+    assert by_name["by_hour"].category == "aggregated"
+
+
+def test_what_was_taken_out_later_is_told_by_kind_and_reason(project: Project) -> None:
+    project.records(events(60))
+    project.run()
+    later = AT + timedelta(days=40)
+    expire(project.out, at=later, keys=project.keys, yes=True, allow_shrink=True)
+    found = facts(project, at=later)
+    assert [(each.kind, {why: str(count) for why, count in each.gated.items()}) for each in found.removals] == [
+        ("expire", {"retention": "60"})
+    ]
+
+
+def test_the_version_of_the_policy_that_ran_is_told_with_what_is_known_of_its_approval(project: Project) -> None:
+    project.records(events(60))
+    project.run()
+    (policy,) = facts(project).policies
+    assert (policy.name, policy.version, policy.runs, policy.approved) == ("checkins", 3, 1, "unknown")
+
+
+def test_without_records_no_number_of_rows_tells_of_the_groups_that_are_left_out(project: Project) -> None:
+    groups = {"hour": {"event_time": "hour"}, "model": "model"}
+    daily = {"group_by": groups, "measures": {"events": "count"}, "suppress": {"below": 8}}
+    project.pipeline(records=False, aggregates={"daily": daily})
+    project.records(events(60))
+    receipt = project.run()
+    assert receipt.rows.suppressed
+    found = facts(project)
+    assert [str(each) for each in (found.flow.read, found.flow.written, found.flow.suppressed)] == ["not shown"] * 3
+    assert {str(each.flow.read) for each in found.runs} == {"not shown"}
+    assert {each.values for each in found.fields} == {None}
+    assert "how many rows were read and written" in {each.what for each in found.hidden}
+    assert found.as_json()["flow"]["read"] == "not shown"
+
+
+def test_without_records_and_suppressed_groups_rows_are_counted(project: Project) -> None:
+    daily = {"group_by": {"tenant": "tenant_id"}, "measures": {"events": "count"}, "suppress": {"below": 2}}
+    project.pipeline(records=False, aggregates={"daily": daily})
+    project.records(events(60))
+    project.run()
+    assert str(facts(project).flow.read) == "60"
+
+
+def deferring(project: Project) -> None:
+    """Two dates of an aggregate, in each of which a change of one device is deferred."""
+    daily = {"group_by": {"tenant": "tenant_id"}, "measures": {"events": "count"}, "suppress": {"below": 5}}
+    project.pipeline(aggregates={"daily": daily})
+    for day in (BEFORE, DAY):
+        project.records(events(60), day)
+        project.run(date=day)
+        project.records(events(59), day)
+        project.run(date=day)
+
+
+def test_deferred_rows_are_counted_over_all_dates(project: Project) -> None:
+    deferring(project)
+    found = {each.name: each.deferred for each in facts(project).outputs}
+    assert found == {"records": None, "daily": RoundedCount.rounded(2)}
+    assert "fewer than 5 rows deferred" in report(project).summary()
+
+
+def test_without_the_keyring_deferred_rows_are_not_counted(project: Project) -> None:
+    deferring(project)
+    found = facts(project, keys=None)
+    assert [each.deferred for each in found.outputs] == [None, None]
+    assert "how many rows of daily are deferred" in {each.what for each in found.hidden}
+
+
+def test_without_their_sketches_deferred_rows_are_not_counted(project: Project) -> None:
+    deferring(project)
+    next((project.out / "sketches").rglob("*.sealed")).unlink()
+    found = facts(project)
+    assert [each.deferred for each in found.outputs] == [None, None]
+    assert ("how many rows of daily are deferred", "files of it are missing or damaged") in {
+        (each.what, each.why) for each in found.hidden
+    }

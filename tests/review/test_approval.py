@@ -1,0 +1,241 @@
+"""Approving: what may be approved, by whom, and what a run does with it.
+Where an approval is written in the text of a policy, and that nothing else of it moves.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import minimize
+from minimize.errors import AccessDenied, CheckFailed, ConfigurationError, RefusedError
+from minimize.ledger import find_ledger
+from minimize.ledger.audit_check import find_entries
+from minimize.ledger.audit_log import EntryFilter
+from minimize.ledger.ledger import open_ledger
+from minimize.policy.approval import content_digest
+from minimize.policy.faults import FaultList
+from minimize.policy.load import load_policy
+from minimize.policy.model import PolicyApproval
+from minimize.policy.yaml_nodes import YamlNode, parse_yaml
+from minimize.review.approval import approve, with_approval
+from tests.ledger.ledgers import empty
+from tests.project import AT, Builds, Project, enter, events, new_project, table, write_yaml
+from tests.world import access_file
+
+
+@pytest.fixture(name="project")
+def _project(tmp_path: Path, builds: Builds, monkeypatch: pytest.MonkeyPatch) -> Project:
+    enter(tmp_path, monkeypatch)
+    project = new_project(tmp_path)
+    builds.copy(empty, project.out)
+    project.records(events(30))
+    return project
+
+
+def wants(project: Project, **said: str) -> None:
+    (project.folder / "minimize.yaml").write_text("".join(f"{key}: {value}\n" for key, value in said.items()))
+
+
+def told(project: Project) -> list[dict[str, Any]]:
+    with open_ledger(find_ledger(project.folder / "ledger.db")) as ledger:
+        return [json.loads(entry.event) for entry in find_entries(ledger, EntryFilter(activity="policy"))]
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [str(record.code) for record in caplog.records if hasattr(record, "code") and record.code == "W026"]
+
+
+def test_a_run_under_an_approved_policy_says_who_approved_it_and_when(project: Project) -> None:
+    approve(project.folder, by="ann", at=AT)
+    assert project.run().as_json()["policy"]["approved"] == {"by": "ann", "on": "2026-11-25"}
+
+
+def test_the_receipt_of_one_that_is_not_approved_says_nothing(project: Project) -> None:
+    assert "approved" not in project.run().as_json()["policy"]
+
+
+def test_such_a_receipt_is_read_again_as_it_was_written(project: Project) -> None:
+    approve(project.folder, by="ann", at=AT)
+    receipt = project.run()
+    minimize.verify(project.out, keys=project.keys)
+    assert type(receipt).from_json(receipt.to_json()) == receipt
+
+
+def test_who_does_not_use_approvals_hears_nothing(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+    project.run()
+    assert warnings(caplog) == []
+
+
+@pytest.mark.parametrize("demand", [None, "warn"])
+def test_a_policy_that_was_changed_since_is_warned_of_once(
+    demand: str | None, project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    approve(project.folder, by="ann", at=AT)
+    path = project.folder / "policy.yaml"
+    path.write_text(path.read_text().replace("30d", "29d"))
+    if demand:
+        wants(project, approval=demand)
+    with caplog.at_level(logging.WARNING):
+        project.run()
+    assert warnings(caplog) == ["W026"]
+
+
+def test_where_the_configuration_warns_a_policy_without_approval_is_warned_of(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    wants(project, approval="warn")
+    project.run()
+    assert warnings(caplog) == ["W026"]
+
+
+def test_where_the_configuration_requires_it_nothing_is_written_without(project: Project) -> None:
+    shutil.rmtree(project.out)
+    wants(project, approval="required")
+    with pytest.raises(RefusedError) as caught:
+        project.run()
+    assert [finding.code for finding in caught.value.findings] == ["R006"]
+    assert not project.out.exists()
+
+
+def test_where_the_configuration_requires_it_an_approved_policy_runs(project: Project) -> None:
+    wants(project, approval="required")
+    approve(project.folder, by="ann", at=AT)
+    assert project.run().rows.written == 30
+
+
+def test_what_is_applied_in_memory_is_refused_alike(project: Project) -> None:
+    wants(project, approval="required")
+    with pytest.raises(RefusedError):
+        minimize.apply(project.folder / "policy.yaml", table(events(3)), keys=project.keys)
+
+
+@pytest.mark.parametrize(
+    ("field", "code"),
+    [
+        ({"type": "string", "role": "free_text", "do": "keep"}, "L002"),
+        ({"type": "string", "do": {"bin": {"width": 10}}}, "P101"),
+    ],
+    ids=str,
+)
+def test_a_policy_with_errors_is_not_approved(field: dict[str, Any], code: str, project: Project) -> None:
+    project.policy({"note": field})
+    before = (project.folder / "policy.yaml").read_bytes()
+    with pytest.raises(CheckFailed) as caught:
+        approve(project.folder, by="ann", at=AT)
+    assert code in [finding.code for finding in caught.value.findings]
+    assert (project.folder / "policy.yaml").read_bytes() == before
+
+
+def test_the_audit_log_is_told(project: Project) -> None:
+    wants(project, ledger="ledger.db")
+    done = approve(project.folder, by="ann", at=AT, keys=project.keys)
+    (event,) = told(project)
+    assert (event["operation"], event["result"], event["correlation_id"]) == (
+        "approve",
+        "success",
+        done.approved.digest,
+    )
+    assert done.recorded
+
+
+def test_without_a_keyring_the_log_cannot_be_told_and_nothing_is_approved(project: Project) -> None:
+    wants(project, ledger="ledger.db")
+    with pytest.raises(ConfigurationError):
+        approve(project.folder, by="ann", at=AT)
+    assert load_policy(project.folder).approved is None
+
+
+def test_approved_twice_by_the_same_nothing_changes(project: Project) -> None:
+    approve(project.folder, by="ann", at=AT)
+    before = (project.folder / "policy.yaml").read_bytes()
+    assert not approve(project.folder, by="ann").changed
+    assert (project.folder / "policy.yaml").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["", "  ", "ann\nbob", "a" * 201])
+def test_what_is_no_name_approves_nothing(name: str, project: Project) -> None:
+    with pytest.raises(ConfigurationError):
+        approve(project.folder, by=name, at=AT)
+
+
+@pytest.mark.parametrize(("actor", "by", "may"), [("pia", "pia", True), ("sam", "sam", False), ("pia", "sam", False)])
+def test_where_an_access_file_counts_it_takes_the_permission_and_the_own_name(
+    actor: str, by: str, may: bool, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wants(project, access="access.yaml", ledger="ledger.db")
+    write_yaml(project.folder / "access.yaml", access_file())
+    monkeypatch.setenv("MINIMIZE_ACTOR", actor)
+    if may:
+        assert approve(project.folder, by=by, at=AT, keys=project.keys).approved.by == by
+        return
+    with pytest.raises(AccessDenied):
+        approve(project.folder, by=by, at=AT, keys=project.keys)
+    assert load_policy(project.folder).approved is None
+
+
+def test_a_pipeline_s_policy_may_stand_elsewhere(project: Project) -> None:
+    other = project.folder / "other"
+    other.mkdir()
+    pipeline = (project.folder / "pipeline.yaml").read_text()
+    (other / "pipeline.yaml").write_text(pipeline.replace("policy.yaml", "../policy.yaml"))
+    assert approve(other, by="ann", at=AT).approved.by == "ann"
+    assert load_policy(project.folder).approved is not None
+    assert not approve(other / "pipeline.yaml", by="ann", at=AT).changed
+
+
+SAID = PolicyApproval(by='Ann O\'Neil: "x" # y', on="2026-11-25", digest="sha256:" + "0" * 64)
+TEXTS = {
+    "plain": "policy: p\nversion: 1\npurposes: [operations]   # two\n\n# fields\nfields:\n  a: {type: string,    do: keep}\n",
+    "no newline at the end": "policy: p\nversion: 1",
+    "windows": "policy: p\r\nversion: 1 # one\r\nfields:\r\n  a: {type: string}\r\n",
+    "head in blocks": "# first\npolicy: p\npurposes:\n  - operations   # why\n  - sales\n# rest\nfields: {a: {type: string}}\n",
+    "fields first": "---\nfields:\n  a: {type: string}\npolicy: p\nversion: 1\n",
+    "folded": "policy: p\nowner: >-\n  somebody\n  else\n\nfields: {a: {type: string}}\n",
+    "json": '{"policy": "p", "version": 1, "fields": {"a": {"type": "string"}}}\n',
+}
+
+
+def root(text: str) -> YamlNode:
+    found = parse_yaml(text, FaultList())
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_the_text_says_the_approval_and_otherwise_the_same(name: str) -> None:
+    after = root(with_approval(TEXTS[name], SAID))
+    assert after.entries["approved"].to_data() == SAID.model_dump()
+    assert content_digest(after) == content_digest(root(TEXTS[name]))
+
+
+@pytest.mark.parametrize("name", [name for name in TEXTS if name not in ("json", "no newline at the end")])
+def test_every_line_that_was_there_stays_as_it_was(name: str) -> None:
+    before, after = TEXTS[name].splitlines(keepends=True), with_approval(TEXTS[name], SAID).splitlines(keepends=True)
+    assert [line for line in after if not line.startswith("approved:")] == before
+    assert len(after) == len(before) + 1
+
+
+def test_it_stands_behind_the_head() -> None:
+    assert with_approval(TEXTS["plain"], SAID).splitlines()[3].startswith("approved: {by: ")
+
+
+@pytest.mark.parametrize(
+    "old", ["approved: {by: x, on: '2026-01-01', digest: y}", "approved:\n  by: x\n  # old\n  digest: y"]
+)
+def test_another_approval_goes(old: str) -> None:
+    text = f"policy: p\n{old}   # see ticket\nfields: {{a: {{type: string}}}}\n"
+    again = with_approval(text, SAID)
+    assert root(again).entries["approved"].to_data() == SAID.model_dump()
+    assert again.startswith("policy: p\napproved: {by: ")
+    assert again.endswith("   # see ticket\nfields: {a: {type: string}}\n")
+
+
+def test_approving_twice_gives_what_once_gave() -> None:
+    once = with_approval(TEXTS["plain"], SAID)
+    assert with_approval(once, SAID) == once

@@ -1,0 +1,34 @@
+"""Verdicts about mobile devices."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from minimize.recipients import load_recipient
+from tests.golden.runner import ROOT
+from tests.samples.made import records
+
+RECORDS = records("threat_defense_threat_state")
+
+
+def test_the_states_are_those_that_the_manifest_lists() -> None:
+    recipient = load_recipient(ROOT / "pipelines" / "recipients" / "threat_defense.yaml")
+    listed = recipient.functions["threat_state"].fields["threat_state"].values
+    assert {record["threat_state"] for record in RECORDS} == set(listed)
+
+
+def test_some_devices_had_no_contact_for_weeks_and_count_as_threatened_all_the_same() -> None:
+    old = {
+        record["threat_state"]
+        for record in RECORDS
+        if datetime.fromisoformat(record["received_at"]) - datetime.fromisoformat(record["last_contact"])
+        > timedelta(days=7)
+    }
+    assert {"secured", "highSeverity"} <= old
+
+
+def test_a_device_is_a_phone_or_a_tablet() -> None:
+    kinds = {record["device_id"]: record["device_type"] for record in records("device_inventory", 3000)}
+    assert {kinds[record["device_id"]] for record in RECORDS if record["device_id"] in kinds} <= {
+        *("iphone", "ipad", "android", "android_work_profile"),
+    }

@@ -1,0 +1,118 @@
+"""Bearer tokens: forged, expired, replayed, revoked and planted ones open nothing, and nobody is told which of these it was."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+
+import pytest
+
+from minimize.errors import ConfigurationError, RefusedError
+from minimize.keys import add_key, new_keyring
+from minimize.server.api_tokens import TokenBearer, authenticate, create_token, may_continue, revoke_token
+from tests.server.home import Home
+
+
+def bearer(home: Home, text: str) -> TokenBearer:
+    return authenticate(home.ledger, home.keys, text, home.time.at)
+
+
+def refused(home: Home, text: str) -> None:
+    with pytest.raises(RefusedError) as error:
+        bearer(home, text)
+    assert (error.value.code, error.value.message) == ("B001", "the door does not know this token")
+
+
+def made(home: Home, user: str = "ann", *, once: bool = False, hours: float = 8) -> str:
+    return create_token(home.ledger, home.keys, user, home.time.at, lasts=timedelta(hours=hours), once=once)[0]
+
+
+def test_a_token_says_whose_it_is_until_it_is_over(home: Home) -> None:
+    text = made(home)
+    assert bearer(home, text).user == "ann"
+    home.time.passes(hours=8, seconds=-1)
+    assert bearer(home, text).user == "ann"
+    home.time.passes(seconds=1)
+    refused(home, text)
+
+
+def test_forged_tokens_are_refused(home: Home) -> None:
+    text = made(home)
+    name, secret = text.split("_")[1:]
+    other = made(home, "ian").split("_")[2]
+    last = "0" if secret[-1] != "0" else "1"
+    for forged in (
+        "",
+        "x",
+        text.upper(),
+        text + "0",
+        f"mzd_{name}_{secret[:-1]}{last}",
+        f"mzd_{name}_{other}",
+        f"mzd_{'0' * 16}_{secret}",
+        f"mzd_{'0' * 16}_{'0' * 64}",
+        f"{text}\n",
+        text.replace("mzd", "mzd "),
+    ):
+        refused(home, forged)
+
+
+def test_a_token_that_opens_once_is_refused_when_it_comes_again(home: Home) -> None:
+    text = made(home, once=True)
+    assert bearer(home, text).user == "ann"
+    refused(home, text)
+
+
+def test_a_revoked_token_is_refused_and_what_it_began_ends(home: Home) -> None:
+    text = made(home)
+    name = bearer(home, text).token
+    assert may_continue(home.ledger, name, home.time.at)
+    assert revoke_token(home.ledger, home.keys, name, home.time.at)
+    assert not revoke_token(home.ledger, home.keys, name, home.time.at)
+    assert not may_continue(home.ledger, name, home.time.at)
+    refused(home, text)
+
+
+def test_what_began_with_a_token_that_opens_once_goes_on(home: Home) -> None:
+    name = bearer(home, made(home, once=True)).token
+    assert may_continue(home.ledger, name, home.time.at)
+
+
+def test_a_token_made_with_another_keyring_is_refused(home: Home) -> None:
+    other = new_keyring(home.folder / "other.keys", now=home.time.at)
+    text, _ = create_token(home.ledger, other, "ian", home.time.at)
+    refused(home, text)
+
+
+@pytest.mark.parametrize(
+    "change", ["user = 'ian'", "expires_at = '2036-01-01T00:00:00.000000Z'", "once = 1", "digest = 'signing/1:ü'"]
+)
+def test_a_row_that_was_changed_by_hand_opens_nothing(home: Home, change: str) -> None:
+    text = made(home)
+    with closing(sqlite3.connect(home.folder / "ledger.db")) as database:
+        database.execute("DROP TRIGGER passes_no_update")
+        database.execute(f"UPDATE passes SET {change}")
+        database.commit()
+    refused(home, text)
+
+
+def test_a_token_outlives_a_new_signing_key(home: Home) -> None:
+    text = made(home)
+    home.keys = add_key(home.project.keys, "signing", now=home.time.at)
+    assert bearer(home, text).user == "ann"
+    assert bearer(home, made(home)).user == "ann"
+
+
+def test_no_secret_stands_in_the_ledger(home: Home) -> None:
+    secret = made(home).split("_")[2]
+    files = [path for path in home.folder.glob("ledger.db*") if path.is_file()]
+    assert files
+    assert not any(secret.encode() in path.read_bytes() for path in files)
+
+
+@pytest.mark.parametrize("hours", [0, -1, 24 * 91])
+def test_a_token_lasts_some_time_and_not_forever(home: Home, hours: float) -> None:
+    with pytest.raises(ConfigurationError):
+        made(home, hours=hours)
+    with pytest.raises(ConfigurationError):
+        made(home, "a\nb")

@@ -1,0 +1,286 @@
+""""""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minimize.arrow.pointers import Pointer
+from minimize.sources.base import Chunk, DeclaredField, SourceRequest
+from minimize.sources.files import LineBlock
+from minimize.sources.ndjson import NdjsonPart, ndjson_source
+from minimize.sources.ndjson.flat_reader import (
+    MAX_INTEGER_DIGITS,
+    MAX_NUMBER_BYTES,
+    ColumnReader,
+    KeyTexts,
+    KnownKeyOrder,
+    LineSelection,
+    TypedColumn,
+    are_plain_numbers,
+    read_flat,
+)
+from minimize.sources.ndjson.line_scan import scan_without_depth
+from minimize.sources.projection import field_tree
+from minimize.sources.record_checks import BoolMask
+
+REQUEST = SourceRequest(
+    tuple(
+        DeclaredField(key, Pointer.parse(key), word, required=key == "id")
+        for key, word in {"id": "string", "n": "integer", "/o/k": "string"}.items()
+    ),
+    never=(Pointer.parse("/pin"),),
+    subject=Pointer.parse("id"),
+)
+GOOD = b'{"id":"a","n":1}'
+
+
+def at_once(
+    folder: Path, lines: list[bytes], known: KnownKeyOrder, position: int = 0
+) -> tuple[Chunk | None, list[int]]:
+    """The chunk, and the lines that are not in doubt."""
+    (folder / "a").write_bytes(b"")
+    (part,) = ndjson_source([folder / "a"], folder, REQUEST).parts
+    assert isinstance(part, NdjsonPart)
+    found = read_flat(
+        scan_without_depth(LineBlock(position, b"\n".join(lines))), part.lines.bound, part.lines.root, known
+    )
+    assert len(found) <= 1
+    return (found[0][0], found[0][1].tolist()) if found else (None, [])
+
+
+def test_lines_that_look_alike_are_one_chunk(tmp_path: Path) -> None:
+    lines = [GOOD, b'{"n":2}', b'{"id":"b","new":"x"}', b'{"id":"c","n":null,"new":null}', b'{"id":"d","o":null}']
+    chunk, rows = at_once(tmp_path, lines, KnownKeyOrder(), 100)
+    assert chunk is not None
+    assert rows == [0, 1, 2, 3, 4]
+    assert chunk.records.to_pylist() == [
+        {"id": "a", "n": 1, "o": None},
+        {"id": "b", "n": None, "o": None},
+        {"id": "c", "n": None, "o": None},
+        {"id": "d", "n": None, "o": None},
+    ]
+    assert [(reject.position, reject.code) for reject in chunk.rejects] == [(117, "missing_field")]
+    assert chunk.positions == pa.array([100, 125, 146, 177])
+    assert {str(path): (carry.records, carry.subjects) for path, carry in chunk.undeclared.items()} == {
+        "/new": (1, frozenset("b"))
+    }
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"id":1}',
+        b'{"id":"a","n":"1"}',
+        b'{"id":"a","pin":1}',
+        b'{"id":"a","o":{"k":"x"}}',
+        b'{"id":"\\u0061"}',
+        b'{"n":1,"id":"a"}',
+        b"x",
+    ],
+)
+@pytest.mark.parametrize("size", [1, 1 << 20])
+def test_a_doubt_about_a_line_is_about_no_other(tmp_path: Path, line: bytes, size: int) -> None:
+    chunk, rows = at_once(tmp_path, [GOOD, GOOD, line, GOOD], KnownKeyOrder(size))
+    assert chunk is not None
+    assert rows == [0, 1, 3]
+    assert chunk.records.num_rows == chunk.read == 3
+
+
+def test_keys_that_were_not_known_are_learned_for_the_next_block(tmp_path: Path) -> None:
+    known = KnownKeyOrder()
+    lines = [GOOD] * 20 + [b'{"id":"a","late":1,"n":1}']
+    assert at_once(tmp_path, lines, known)[1] == [*range(20)]
+    assert at_once(tmp_path, lines, known)[1] == [*range(21)]
+
+
+def test_where_few_lines_are_in_the_known_order_it_is_learned_anew(tmp_path: Path) -> None:
+    known = KnownKeyOrder()
+    other = [b'{"n": 1, "id": "a"}'] * 20
+    assert at_once(tmp_path, [GOOD] * 20, known)[1] == [*range(20)]
+    assert at_once(tmp_path, other, known)[1] == []
+    assert at_once(tmp_path, other, known)[1] == [*range(20)]
+
+
+@pytest.mark.parametrize("line", [b'{"id":"a","o":{"k":"x"}}', b"{}", b"x", b'{"id":"\\t"}'])
+def test_lines_in_no_order_are_left_to_others(tmp_path: Path, line: bytes) -> None:
+    assert at_once(tmp_path, [line] * 4, KnownKeyOrder()) == (None, [])
+
+
+WORDS = {
+    "s": "string",
+    "at": "timestamp",
+    "n": "integer",
+    "x": "double",
+    "ok": "boolean",
+    "d": "decimal(4,2)",
+    "raw": "binary",
+    "l": "list",
+    "/o/k": "string",
+}
+ROOT = field_tree(SourceRequest(tuple(DeclaredField(key, Pointer.parse(key), word) for key, word in WORDS.items())))
+
+
+def values(*texts: str | None) -> KeyTexts:
+    """Takes texts as they stand in a line, with their quotes; None where the key is not there."""
+    there, quoted = (
+        np.array([text is not None for text in texts]),
+        np.array([(text or "")[:1] == '"' for text in texts]),
+    )
+    held = [(text or "").strip('"') for text in texts]
+    return KeyTexts([pa.array(held[:2], pa.string()), pa.array(held[2:], pa.string())], there, quoted)
+
+
+def kept(mask: BoolMask) -> LineSelection:
+    return LineSelection.from_mask(mask, [min(2, len(mask)), max(0, len(mask) - 2)])
+
+
+def read(name: str, *texts: str | None) -> tuple[pa.Array | None, list[bool]]:
+    reading = ColumnReader(ROOT, frozenset({"never"}), np.ones(len(texts), bool))
+    column = reading.column(name, values(*texts))
+    return column and column.select(kept(np.ones(len(texts), bool))), reading.certain.tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "texts", "expected"),
+    [
+        ("s", ['"x"', '"null"', "null", None, '""'], ["x", "null", None, None, ""]),
+        ("n", ["1", "-7", "null", None, "0"], [1, -7, None, None, 0]),
+        ("x", ["1", "0.5", "null", None, "-0"], [1.0, 0.5, None, None, 0.0]),
+        ("ok", ["true", "false", "null", None], [True, False, None, None]),
+        ("raw", ['"YQ=="', "null", None], [b"a", None, None]),
+        ("other", ['"x"', "1", "true", "false", "null", None, '"null"'], [True, True, True, True, None, None, True]),
+    ],
+)
+def test_texts_are_read_as_what_is_declared(name: str, texts: list[str | None], expected: list[object]) -> None:
+    column, sure = read(name, *texts)
+    assert column is not None
+    column.validate(full=True)
+    assert column.to_pylist() == expected
+    assert all(sure)
+
+
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    [
+        ("s", ["1", "true", "", "nul"]),
+        ("at", ['"noon"', '"2026-02-30T00:00:00Z"', "1", ""]),
+        ("n", ['"1"', '"null"', "1.5", "1e3", "9223372036854775808", "01", "", "true"]),
+        ("x", ['"1"', "NaN", "1e3", ".5", "1.", "-", "", "9" * 400]),
+        ("ok", ['"true"', "1", "True", "truefalse", ""]),
+        ("d", ["1.234", "123.4", '"1.5"', "1e1", "true"]),
+        ("raw", ['"%"', "1"]),
+        ("l", ["1", '"x"', '"null"', "[]"]),
+        ("o", ["1", '"x"', '"null"']),
+        ("never", ["1", '"x"', '"null"', '""']),
+        ("other", ["nul", "NaN", "01", "1e3", "", "truefalse"]),
+    ],
+)
+def test_what_does_not_read_as_what_is_declared_is_in_doubt(name: str, texts: list[str | None]) -> None:
+    _, sure = read(name, None, *texts, "null")
+    assert sure == [True, *(False for _ in texts), True]
+
+
+def test_decimals_are_exact() -> None:
+    column, sure = read("d", "12.5", "7", None, "1.500")
+    assert column is not None
+    assert [value and str(value) for value in column.to_pylist()] == ["12.50", "7.00", None, "1.50"]
+    assert all(sure)
+
+
+@pytest.mark.parametrize("name", ["l", "o", "never"])
+def test_where_a_container_may_be_or_nothing_there_is_no_column(name: str) -> None:
+    column, sure = read(name, "null", None)
+    assert column is None
+    assert all(sure)
+
+
+def test_a_text_that_nobody_reads_is_only_looked_at() -> None:
+    unread = SourceRequest((DeclaredField("s", Pointer.parse("s"), "string", needed=False),))
+    reading = ColumnReader(field_tree(unread), frozenset(), np.ones(3, bool))
+    column = reading.column("s", values('"x"', None, "1"))
+    assert column is not None
+    assert column.select(kept(np.ones(3, bool))).to_pylist() == [True, None, None]
+    assert reading.certain.tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize("left_out", [[], [0], [1, 2], [199], [57, 150], [*range(0, 200, 3)], [*range(200)]])
+@pytest.mark.parametrize("name", ["s", "n"])
+def test_lines_in_doubt_are_left_out(name: str, left_out: list[int]) -> None:
+    texts = [None if line % 5 == 0 else str(line) for line in range(200)]
+    sure = np.ones(200, bool)
+    sure[left_out] = False
+    reading = ColumnReader(ROOT, frozenset(), sure)
+    column = reading.column(name, values(*(text if name == "n" or text is None else f'"{text}"' for text in texts)))
+    assert column is not None
+    found = column.select(kept(sure))
+    found.validate(full=True)
+    left = [text for line, text in enumerate(texts) if line not in left_out]
+    assert found.to_pylist() == [text if name == "s" or text is None else int(text) for text in left]
+
+
+def test_of_lines_that_are_left_out_nothing_stays_behind() -> None:
+    sure = np.array([False, *[True] * 199])
+    held = values(*(f'"{line}"' for line in ["secret", *range(199)]))
+    found = TypedColumn(held, held.present).select(kept(sure))
+    assert b"secret" not in found.buffers()[2].to_pybytes()
+
+
+NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")
+texts = st.lists(
+    st.text("0123456789.-e+ ", max_size=6)
+    | st.from_regex(NUMBER, fullmatch=True).filter(lambda one: len(one) < 90)
+    | st.sampled_from(
+        [
+            "1" * 18,
+            "-" + "1" * 18,
+            "1" * 19,
+            "0." + "1" * 98,
+            "0." + "1" * 99,
+            "." * 256 + "1",
+            "1" + "." * 257 + "1",
+            "é",
+            "٣",
+        ]
+    )
+)
+
+
+def expected(text: str, whole: bool) -> bool:
+    match = NUMBER.fullmatch(text)
+    if match is None or (whole and match[2]):
+        return False
+    return len(text.lstrip("-")) <= (MAX_INTEGER_DIGITS if whole else MAX_NUMBER_BYTES)
+
+
+@given(values=texts)
+def test_numbers_are_told_as_by_their_grammar(values: list[str]) -> None:
+    array = pa.array(values, pa.string())
+    assert are_plain_numbers(array).tolist() == [expected(value, whole=False) for value in values]
+    assert are_plain_numbers(array, whole=True).tolist() == [expected(value, whole=True) for value in values]
+
+
+def test_a_part_of_an_array_is_looked_at_alone() -> None:
+    array = pa.array(["x", "1", "2.5", "", "y"]).slice(1, 3)
+    assert are_plain_numbers(array).tolist() == [True, True, False]
+    assert are_plain_numbers(array, whole=True).tolist() == [True, False, False]
+
+
+@given(values=st.lists(st.from_regex(r"-?(0|[1-9][0-9]{0,17})", fullmatch=True)))
+def test_whole_numbers_that_are_told_are_what_arrow_reads(values: list[str]) -> None:
+    array = pa.array(values, pa.string())
+    assert are_plain_numbers(array, whole=True).all()
+    assert array.cast(pa.int64()).to_pylist() == [int(value) for value in values]
+
+
+@given(values=st.lists(st.from_regex(r"-?(0|[1-9][0-9]{0,20})\.[0-9]{1,20}", fullmatch=True)))
+def test_numbers_that_are_told_are_what_arrow_reads(values: list[str]) -> None:
+    array = pa.array(values, pa.string())
+    assert are_plain_numbers(array).all()
+    assert array.cast(pa.float64()).to_pylist() == [float(value) for value in values]

@@ -1,0 +1,154 @@
+"""What is set aside until everything was seen: in order, as often as wanted, and nobody else's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from minimize.arrow.batch import Batch
+from minimize.arrow.nested import leaf
+from minimize.arrow.pointers import Pointer
+from minimize.stages.raw_values import (
+    companion_values,
+    field_place,
+    filter_records,
+    list_container,
+    mask_values,
+    spill_records,
+    tidy_dictionary,
+)
+from tests.stages.make import APPS, plan_of, records
+
+SCHEMA = pa.schema([("a", pa.int64()), ("m", pa.dictionary(pa.int32(), pa.string()))])
+
+
+def batch(numbers: list[int | None], words: list[str | None]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays(
+        [pa.array(numbers, pa.int64()), pa.array(words, SCHEMA.field("m").type)], schema=SCHEMA
+    )
+
+
+BATCHES = [batch([1, None], ["x", "y"]), batch([3], [None]), batch([4, 5], ["z", "x"])]
+
+
+def test_batches_are_read_in_order_as_often_as_wanted() -> None:
+    with spill_records(iter(BATCHES), SCHEMA) as again:
+        for _ in range(3):
+            rows = [row for one in again() for row in one.to_pylist()]
+            assert rows == [row for one in BATCHES for row in one.to_pylist()]
+
+
+def test_nothing_spilled_is_nothing_read() -> None:
+    with spill_records(iter(()), SCHEMA) as again:
+        assert list(again()) == []
+
+
+def test_a_slice_is_spilled_without_the_rest() -> None:
+    with spill_records(iter([BATCHES[0].slice(1, 1)]), SCHEMA) as again:
+        (only,) = again()
+        assert only.to_pylist() == [{"a": None, "m": "y"}]
+        assert only.column("m").dictionary.to_pylist() == ["y"]
+
+
+def test_the_file_has_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with spill_records(iter(BATCHES), SCHEMA) as again:
+        assert list(tmp_path.iterdir()) == []
+        assert len(list(again())) == 3
+
+
+COLUMNS = {"apps": APPS, "a": pa.string()}
+FIELDS = {
+    "a": {"type": "string", "do": "keep"},
+    "/apps/*/name": {"type": "string", "do": "keep"},
+    "/apps/*/managed": {"type": "boolean", "do": "keep"},
+}
+PLAN = plan_of(FIELDS, columns=COLUMNS)
+RAW = records(COLUMNS, {"a": "x", "apps": [{"name": "p"}, {"name": "q"}]}, {"a": "y", "apps": [{"name": "r"}]})
+
+
+def test_a_derived_field_stands_where_its_innermost_input_does() -> None:
+    both = replace(PLAN.fields["/apps/*/managed"], inputs=(Pointer.parse("a"), Pointer.parse("/apps/*/name")))
+    assert field_place(both) == Pointer.parse("/apps/*/name")
+
+
+def test_the_container_of_elements_is_their_list() -> None:
+    assert list_container(Pointer.parse("/a/*/b/*")) == Pointer.parse("/a/*/b")
+
+
+def test_a_record_that_goes_takes_its_elements_out_of_every_part() -> None:
+    names = pa.array(["p", "q", "r"])
+    batch = Batch(
+        RAW,
+        closed={"/apps/*/name": pa.array([True, True, False])},
+        cases={"a": pa.array([0, -1], pa.int8())},
+        gated_lists={"/apps/*": pa.array([True, False])},
+        released={"/apps/*/name": names, "/apps/*/managed": names},
+    )
+    kept = filter_records(batch, np.array([False, True]), PLAN)
+    assert kept.raw["a"].to_pylist() == ["y"]
+    assert [kept.closed["/apps/*/name"].to_pylist(), kept.gated_lists["/apps/*"].to_pylist()] == [[False], [False]]
+    assert kept.cases["a"].to_pylist() == [-1]
+    assert {key: values.to_pylist() for key, values in kept.released.items()} == {
+        "/apps/*/name": ["r"],
+        "/apps/*/managed": ["r"],
+    }
+
+
+def test_where_every_record_stays_the_batch_is_the_same() -> None:
+    batch = Batch(RAW)
+    assert filter_records(batch, np.array([True, True]), PLAN) is batch
+
+
+CLOSED = pa.array([True, False, False])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array(["canary", "b", None]),
+        pa.array(["canary", "b", None]).dictionary_encode(),
+        pa.array([1, 2, None]),
+        pa.array([["canary"], ["b"], None]),
+        pa.array([{"a": "canary"}, {"a": "b"}, None]),
+        pa.array([[("k", "canary")], [], None], pa.map_(pa.string(), pa.string())),
+        pa.array([True, False, None]),
+    ],
+)
+def test_closed_values_are_null_and_the_others_as_they_were(values: pa.Array) -> None:
+    out = mask_values(values, CLOSED)
+    assert out.type == values.type
+    assert out.to_pylist() == [None, *values.to_pylist()[1:]]
+
+
+def test_a_closed_text_is_in_no_buffer() -> None:
+    out = mask_values(pa.array(["canary", "b", None]), CLOSED)
+    assert all(b"canary" not in buffer.to_pybytes() for buffer in out.buffers() if buffer is not None)
+
+
+def test_where_nothing_is_closed_nothing_is_copied() -> None:
+    values = pa.array(["a"])
+    assert mask_values(values, None) is values
+    assert mask_values(values, pa.array([False])) is values
+
+
+def test_a_dictionary_has_no_null_among_its_entries() -> None:
+    values = pa.DictionaryArray.from_arrays(pa.array([0, 1, 0], pa.int8()), pa.array([None, "a"]))
+    assert tidy_dictionary(values).is_null().to_pylist() == [True, False, True]
+
+
+def test_a_dictionary_far_wider_than_its_column_is_cut_down() -> None:
+    values = pa.array([str(number) for number in range(100)]).dictionary_encode().slice(7, 2)
+    assert tidy_dictionary(values).dictionary.to_pylist() == ["7", "8"]
+
+
+def test_a_companion_stands_beside_each_element_and_is_null_where_it_is_closed() -> None:
+    columns = {"apps": APPS, "o": pa.string()}
+    raw = records(columns, {"o": "x", "apps": [{"name": "a"}, {"name": "b"}]}, {"o": "y", "apps": [{"name": "c"}]})
+    place = leaf(raw, Pointer.parse("/apps/*/name"))
+    batch = Batch(raw, closed={"o": pa.array([False, True])})
+    assert companion_values(batch, "o", place).to_pylist() == ["x", "x", None]

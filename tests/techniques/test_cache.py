@@ -1,0 +1,111 @@
+""""""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from minimize.techniques.cache import MIN_CACHED_ROWS, ColumnCache
+
+
+class First:
+    """Makes the first letter of a text of it, nothing of one that begins with x, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def __call__(self, texts: pa.Array) -> pa.Array:
+        self.asked += texts.to_pylist()
+        return pc.replace_with_mask(
+            pc.utf8_slice_codeunits(texts, 0, 1), pc.starts_with(texts, "x"), pa.scalar(None, pa.string())
+        )
+
+
+def batch(values: list[Any], rows: int = MIN_CACHED_ROWS) -> pa.Array:
+    return pa.array((values * (rows // len(values) + 1))[:rows], pa.string())
+
+
+def test_each_text_is_worked_out_once() -> None:
+    lasting, first = ColumnCache(100), First()
+    for values in (["ab", "ac", "b"], ["ab", "cd", "b"]):
+        found = lasting.column(batch(values), first)
+        assert found is not None
+        assert found.values.to_pylist()[:3] == [value[0] for value in values]
+    assert sorted(first.asked) == ["ab", "ac", "b", "cd"]
+
+
+def test_it_says_what_differs_and_what_could_not_be_treated() -> None:
+    found = ColumnCache(100).column(batch(["ab", "b", None, "xy"]), First())
+    assert found is not None
+    assert found.values.to_pylist()[:4] == ["a", "b", None, None]
+    assert found.failed.tolist()[:4] == [False, False, False, True]
+    assert found.changed == MIN_CACHED_ROWS // 4
+
+
+def test_a_batch_has_the_results_of_its_own_rows_only() -> None:
+    lasting = ColumnCache(100)
+    lasting.column(batch(["ab", "cd"]), First())
+    found = lasting.column(batch(["ef"]), First())
+    assert found is not None
+    assert found.values.dictionary.to_pylist() == ["e"]
+
+
+@pytest.mark.parametrize("values", [[None], ["xy"]])
+def test_a_batch_may_have_no_results(values: list[Any]) -> None:
+    found = ColumnCache(100).column(batch(values), First())
+    assert found is not None
+    assert found.values.null_count == MIN_CACHED_ROWS
+    assert found.values.dictionary.to_pylist() == []
+
+
+def test_small_batches_are_not_its_business() -> None:
+    assert ColumnCache(100).column(batch(["ab"], rows=MIN_CACHED_ROWS - 1), First()) is None
+
+
+def test_it_forgets_rather_than_grow() -> None:
+    lasting, first = ColumnCache(2), First()
+    for values in (["a", "b", "c"], ["a"]):
+        assert lasting.column(batch(values), first) is not None
+    assert first.asked == ["a", "b", "c", "a"]
+    assert len(lasting) == 1
+
+
+def test_where_nothing_comes_again_it_gives_up() -> None:
+    lasting, first = ColumnCache(10**7), First()
+    assert lasting.column(pa.array([f"{row}" for row in range(1 << 18)]), first) is not None
+    assert lasting.column(batch(["a"]), first) is None
+    assert len(lasting) == 0
+
+
+def test_it_prints_without_what_it_holds() -> None:
+    lasting = ColumnCache(100)
+    lasting.column(batch(["planted"]), First())
+    assert repr(lasting) == "ColumnCache(limit=100)"
+
+
+def test_threads_may_share_it() -> None:
+    lasting = ColumnCache(10_000)
+    random = np.random.default_rng(1)
+    batches = [
+        pa.array([f"{letter:c}{row}" for row, letter in enumerate(random.integers(97, 120, MIN_CACHED_ROWS))])
+        for _ in range(2)
+    ]
+
+    def results(texts: pa.Array) -> Any:
+        found = lasting.column(texts, First())
+        return None if found is None else found.values.to_pylist()
+
+    with ThreadPoolExecutor(4) as pool:
+        for texts, found in zip(batches * 4, pool.map(results, batches * 4), strict=True):
+            assert found == [None if text[0] == "x" else text[0] for text in texts.to_pylist()]
+
+
+def test_the_first_text_of_all_is_no_failure_where_nothing_is_null() -> None:
+    found = ColumnCache(100).column(batch(["ab", "xy"]), First())
+    assert found is not None
+    assert found.failed.tolist()[:2] == [False, True]

@@ -1,0 +1,23 @@
+""""""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from minimize.techniques import TECHNIQUES, Family
+from minimize.techniques.base import ALL_FAMILIES
+from minimize.techniques.reference_table import markdown_table, technique_entries
+
+
+def test_every_word_of_a_policy_has_a_line_drop_included() -> None:
+    assert [line.name for line in technique_entries(TECHNIQUES.values())] == ["keep", "drop", *list(TECHNIQUES)[1:]]
+
+
+def test_parameters_are_spelled_as_in_a_policy() -> None:
+    by_word = {line.name: line.parameters for line in technique_entries(TECHNIQUES.values())}
+    assert by_word["bin"] == ("width", "origin", "edges", "as")
+
+
+def test_any_stands_for_every_family() -> None:
+    assert get_args(Family) == ALL_FAMILIES
+    assert "| `presence` |  | any | true where a value is | nothing |" in markdown_table(TECHNIQUES.values())

@@ -1,0 +1,96 @@
+""""""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minimize.identifiers import WHITE_SPACE, canonical_column, canonical_id, canonical_text, is_empty_id
+
+TYPES = (pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string()))
+PADDING = st.text(st.sampled_from(" \t\xa0\u2003\u200b\u200d\ufeff\xad"), max_size=2)
+WORDS = st.one_of(
+    st.sampled_from(
+        ["B-1", "b-1", "é", "e\u0301", "É", "straße", "STRASSE", "ǅ", "İ", "ﬀ", "", "a b", "x\x1f", "0", "ſ", "\u212a"]
+    ),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=6),
+)
+IDS = st.builds(lambda before, word, after: before + word + after, PADDING, WORDS, PADDING)
+
+
+def reference(text: str | None, fold: bool) -> str | None:
+    """The definition, letter by letter."""
+    if text is None:
+        return None
+    text = unicodedata.normalize("NFC", text)
+    while text and (text[0].isspace() or unicodedata.category(text[0]) == "Cf"):
+        text = text[1:]
+    while text and (text[-1].isspace() or unicodedata.category(text[-1]) == "Cf"):
+        text = text[:-1]
+    return (unicodedata.normalize("NFC", text.casefold()) if fold else text) or None
+
+
+@given(
+    st.lists(st.none() | IDS, max_size=12), st.sampled_from(TYPES), st.booleans(), st.integers(0, 3), st.integers(0, 3)
+)
+def test_columns_have_the_form_that_the_definition_says(
+    ids: list[str | None], type_: pa.DataType, fold: bool, before: int, after: int
+) -> None:
+    column = pa.array(["outside "] * before + ids + [" outside"] * after, pa.string()).cast(pa.string())
+    column = (column.dictionary_encode() if pa.types.is_dictionary(type_) else column.cast(type_)).slice(
+        before, len(ids)
+    )
+    found = canonical_column(column, fold=fold)
+    found.validate(full=True)
+    assert found.type == column.type
+    assert found.to_pylist() == [reference(each, fold) for each in ids]
+    assert canonical_column(found, fold=fold).to_pylist() == found.to_pylist()
+
+
+@given(IDS, st.booleans())
+def test_a_text_has_the_form_that_the_definition_says(text: str, fold: bool) -> None:
+    assert (canonical_text(text, fold=fold) or None) == reference(text, fold)
+    assert is_empty_id(text) == (reference(text, False) is None)
+
+
+@given(st.lists(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1), max_size=5), st.booleans())
+def test_clean_columns_are_given_back_as_they_are(words: list[str], encoded: bool) -> None:
+    column = pa.array(words, pa.string())
+    column = column.dictionary_encode() if encoded else column
+    assert canonical_column(column) is column
+
+
+def test_blanks_are_those_of_python() -> None:
+    assert {letter for letter in map(chr, range(sys.maxunicode + 1)) if letter.isspace()} == WHITE_SPACE
+
+
+@pytest.mark.parametrize("column", [pa.array([1, None, 3]), pa.array([b"a ", None]), pa.array([1.5]), pa.nulls(2)])
+def test_other_types_are_given_back_as_they_are(column: pa.Array) -> None:
+    assert canonical_column(column, fold=True) is column
+
+
+def test_empty_bytes_are_missing() -> None:
+    assert canonical_column(pa.array([b"", b"a"])).to_pylist() == [None, b"a"]
+
+
+def test_entries_of_a_dictionary_that_become_equal_are_one() -> None:
+    found = canonical_column(pa.array(["a", "a ", None, " a", "b"]).dictionary_encode())
+    assert found.dictionary.to_pylist() == ["a", "b"]
+    assert found.to_pylist() == ["a", "a", None, "a", "b"]
+
+
+def test_a_column_that_is_not_utf8_is_left_to_its_reader() -> None:
+    broken = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\2\0\0\0"), pa.py_buffer(b"\xff ")])
+    assert canonical_column(broken) is broken
+
+
+def test_what_is_not_there_stays_so() -> None:
+    found: Any = canonical_id(None)
+    assert found is None
+    assert canonical_id(" a") == "a"
