@@ -1,34 +1,33 @@
 """Data minimization for device telemetry: collect what is allowed, keep it coarse, prove it with a receipt.
 
-The rooms of the house, from the door down; each may use what stands below it:
+Layers, top down; each imports only what is listed below it:
 
-    cli · pandas                            thin faces: parse, one call, print; the data frame accessor
-    catalog                                 what is processed: a data catalogue, the record of processing
-    door                                    outputs read by those who hold no key, through a server or in the process
-    report                                  what came in and went out, for people: a page, facts, a few lines
-    exchange                                policies from, and in, the formats of others: JSON Schema, ODCS, OpenLineage
-    governance                              outputs after they were written: what must go, and when
-    job · minimizer · inspection · codes    pipeline → receipt; data in memory; what can be said before a run; all codes
-    verifying · indexing                    what a crash left is settled, then verification; the index of runs
-    anchoring · auditing                    the end of a chain of receipts beside the ledger; the audit log
-    verification                            an output re-checked, sharing no code with the techniques
-    drafting                                a first policy from data that was found: everything dropped, and proposals
-    engines                                 they only move batches
-    stages                                  gate → deduplicate → generalize → release
-    consent                                 what tenants agreed to, over time
-    recipients                              third parties as files, and what may go to them or come from them
-    plan                                    policy × schema × purpose, and every check that needs no data
-    policy                                  policy and pipeline files: model, load, lint
-    techniques · aggregates · samples       one technique a file; measures as tallies; generated data
-    settings                                who may be collected when
-    io                                      sources, sinks, crash-safe publication, quarantine
-    ledger                                  runs, leases, and the audit log that only grows
-    receipt                                 signed and chained accounts
-    spill                                   a budget for tallies, and sealed space on disk beyond it
-    keys                                    the keyring
-    scrub · stage · nested                  no hidden bytes; a batch on its way; leaves of nested columns
-    stores                                  folders on disk and prefixes in object stores
-    pointer · times · errors · records      JSON Pointer; aware UTC; the tree of errors; how frozen dataclasses are made
+    cli · pandas                          command line; data frame accessor
+    codes                                 all stable codes
+    report                                reports, data catalogue, record of processing
+    server · review · interop             data access server; review of policies; formats of other tools
+    governance                            published data: access, sharing, retention, data subjects, incidents
+    runs                                  resolve, execute and publish a run; backfill, replay, data in memory
+    verification                          independent re-check of an output
+    engines · observability               move batches through a plan; emit lineage events and metrics
+    stages                                gate → deduplicate → generalize → release
+    consent                               consents of tenants over time
+    recipients                            third parties as files, and their rules
+    plan                                  policy × schema × purpose, and every check that needs no data
+    policy                                policy and pipeline files: model, load, lint
+    techniques · aggregates · samples     one technique or measure per file; generated data
+    settings                              collection settings over time
+    output                                publication, recovery, readers, quarantine, subject index
+    sources                               one source format per module
+    ledger                                one database of everything that concerns more than one output
+    receipts                              signed and chained receipts
+    spill                                 memory budget and encrypted spill files
+    keys                                  keyring, master keys, encryption of Parquet columns
+    arrow                                 work on columns that knows neither policies nor files
+    stores                                folders on disk and prefixes in object stores
+    config · identifiers · html_tables · times
+    errors · failpoints
+    os_errors · registry · text
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from minimize.interop.fideslang import PSEUDONYM, SUBJECTS, data_category, data_
 from minimize.policy.model import Role
 from minimize.policy.purposes import PURPOSES
 
-KEYS = json.loads((Path(__file__).parents[1] / "data" / "fideslang-3.1.4.taxonomy.json").read_text())
+KEYS = json.loads((Path(__file__).parent / "data" / "fideslang-3.1.4.taxonomy.json").read_text())
 
 
 def meaning(role: Role = "plain", leaves: str = "everything", *techniques: str) -> ColumnMeaning:

@@ -15,8 +15,8 @@ from minimize.errors import ConfigurationError
 from minimize.interop.fideslang import fideslang_manifest, write_fideslang
 from minimize.interop.model import ExportRequest
 
-ROOT = Path(__file__).parents[3]
-DATA = ROOT / "tests" / "exchange" / "data"
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "tests" / "interop" / "data"
 OFFICIAL = jsonschema.Draft202012Validator(json.loads((DATA / "fideslang-3.1.4.schema.json").read_text()))
 KEYS = json.loads((DATA / "fideslang-3.1.4.taxonomy.json").read_text())
 

@@ -24,7 +24,7 @@ from minimize.policy.model import Policy
 from minimize.policy.yaml_nodes import parse_yaml
 from tests.hypothesis_profiles import examples
 
-PIPELINE = Path(__file__).parents[3] / "pipelines" / "device_telemetry"
+PIPELINE = Path(__file__).parents[2] / "pipelines" / "device_telemetry"
 VALIDATOR = jsonschema.Draft202012Validator
 
 

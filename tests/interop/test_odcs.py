@@ -200,10 +200,10 @@ def test_our_own_properties_come_back_and_others_are_not_ours() -> None:
     assert custom_values(body) == {"Role": "quasi"}
 
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 PIPELINE = ROOT / "pipelines" / "device_telemetry"
 OFFICIAL = jsonschema.Draft201909Validator(
-    json.loads((ROOT / "tests" / "exchange" / "data" / "odcs-3.1.0.schema.json").read_text())
+    json.loads((ROOT / "tests" / "interop" / "data" / "odcs-3.1.0.schema.json").read_text())
 )
 CONTRACT: dict[str, Any] = {
     "apiVersion": "v3.1.0",

@@ -28,8 +28,11 @@ from minimize.report.documentation import (
     record_page,
     write_documentation,
 )
+from tests.cli.conftest import _command, _project
 from tests.commands import Command
 from tests.project import AT, Project, event, events
+
+__all__ = ["_command", "_project"]
 
 HOSTILE = "a|b\n# head\r\n<script>alert(1)</script> [x](javascript:y) `c` *d* _e_ \x1b[31m ~~f~~ \u2028 &lt;"
 
