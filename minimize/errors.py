@@ -219,31 +219,51 @@ class StoppedError(MinimizeError):
     default_code = "E400"
 
 
-def call_redacted(work: Callable[[], T], instead: Callable[[Exception], MinimizeError] | None = None) -> T:
-    """What the work gives. An error that nobody foresaw can carry values: in its place one of ours is raised, without it.
+class RedactedErrors:
+    """A block that no unexpected error leaves, because such an error can carry values. A MinimizeError replaces it.
 
-    `instead` makes that error; by default it names the place in this library.
+    `instead` makes that error. By default it names the type of the unexpected error and the place in this library.
     """
-    try:
+
+    def __init__(self, instead: Callable[[Exception], MinimizeError] | None = None) -> None:
+        self._instead = unexpected_error if instead is None else instead
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not isinstance(error, Exception) or isinstance(error, MinimizeError):
+            return
+        redacted = self._instead(error)
+        try:
+            raise redacted
+        finally:
+            redacted.__context__ = None  # `raise` sets it to the unexpected error, even with `from None`
+            del error, trace  # or they would stay in a frame of the new error's traceback
+
+
+def call_redacted(work: Callable[[], T], instead: Callable[[Exception], MinimizeError] | None = None) -> T:
+    """Returns what the work returns. Errors leave it as they leave a block of `RedactedErrors`."""
+    with RedactedErrors(instead):
         return work()
-    except MinimizeError:
-        raise
-    except Exception as error:
-        told = unexpected_error(error) if instead is None else instead(error)
-    raise told
 
 
 def redact_errors(function: Callable[P, T]) -> Callable[P, T]:
-    """A public function of which no error comes that nobody foresaw, for such a one can carry values; a call that does not fit
-    its parameters stays the caller's TypeError."""
+    """A public function that no unexpected error leaves, because such an error can carry values.
+
+    A call that does not fit the parameters raises TypeError, as for any function.
+    """
     shape = signature(function)
 
     @wraps(function)
-    def quiet(*args: P.args, **kwargs: P.kwargs) -> T:
+    def redacted(*args: P.args, **kwargs: P.kwargs) -> T:
         shape.bind(*args, **kwargs)
-        return call_redacted(lambda: function(*args, **kwargs))
+        with RedactedErrors():
+            return function(*args, **kwargs)
 
-    return quiet
+    return redacted
 
 
 def iterate_redacted(items: Iterator[T]) -> Iterator[T]:

@@ -6,7 +6,15 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pytest
 
-from minimize.errors import OutOfMemoryError, PolicyError, call_redacted, iterate_redacted, unexpected_error
+from minimize.errors import (
+    OutOfMemoryError,
+    PolicyError,
+    RedactedErrors,
+    call_redacted,
+    iterate_redacted,
+    redact_errors,
+    unexpected_error,
+)
 
 
 def failing(value: str) -> Iterator[int]:
@@ -33,6 +41,28 @@ def test_of_what_nobody_foresaw_only_kind_and_place_are_told() -> None:
     assert "a value" not in str(caught.value)
     assert caught.value.__context__ is None
     assert caught.value.__cause__ is None
+
+
+def test_an_unexpected_error_is_not_reachable_from_the_one_that_leaves_the_block() -> None:
+    with pytest.raises(Exception, match="ValueError") as caught, RedactedErrors(), RedactedErrors():
+        list(failing("a value"))
+    assert (caught.value.__context__, caught.value.__cause__) == (None, None)
+    trace = caught.value.__traceback__
+    while trace is not None:
+        if "minimize" in trace.tb_frame.f_code.co_filename and trace.tb_frame.f_code.co_name == "__exit__":
+            assert not any(isinstance(value, ValueError) for value in trace.tb_frame.f_locals.values())
+        trace = trace.tb_next
+
+
+def test_a_call_that_does_not_fit_the_parameters_is_a_type_error() -> None:
+    function = redact_errors(failing)
+    with pytest.raises(TypeError, match="missing a required argument"):
+        function()  # type: ignore[call-arg]
+
+
+def test_an_interrupt_leaves_the_block_as_it_is() -> None:
+    with pytest.raises(KeyboardInterrupt), RedactedErrors():
+        raise KeyboardInterrupt
 
 
 def test_items_are_made_one_at_a_time_and_none_is_lost() -> None:

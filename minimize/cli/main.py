@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Mapping
 from typing import Final
 
 import click
 
-from minimize.cli.startup import LOG_FORMATS, configure_log, dedicated_process, run_and_exit
+from minimize.cli.startup import LOG_FORMATS, configure_log, dedicated_process, exit_status
 from minimize.registry import load_object
 
 EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
@@ -344,10 +345,13 @@ def group(log_format: str, verbose: bool) -> None:
 
 def entry() -> None:
     """The `minimize` command, in a process of its own."""
-    with dedicated_process():
-        main()
+    with dedicated_process(), exit_status() as status:
+        status.set_result(group.main(standalone_mode=False, color=status.color, obj=status))
+    sys.exit(status.code)
 
 
 def main() -> None:
-    """Runs the command line and exits."""
-    run_and_exit(group)
+    """Runs the command line in the process of the caller, and exits."""
+    with exit_status() as status:
+        status.set_result(group.main(standalone_mode=False, color=status.color, obj=status))
+    sys.exit(status.code)

@@ -6,19 +6,15 @@ and everything that it would have printed if it fails.
 
 from __future__ import annotations
 
-import io
 import json
-import logging
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, redirect_stderr, redirect_stdout
-from functools import wraps
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 import click
 from click.types import StringParamType
 
-from minimize.cli.startup import LOG_FORMATS, configure_log
+from minimize.cli.startup import LOG_FORMATS, ExitStatus, configure_log
 from minimize.engines import ENGINES
 from minimize.times import parse_date, parse_time
 
@@ -48,45 +44,18 @@ def _parameter_name(param: click.Parameter | None) -> str:
 
 
 F = TypeVar("F", bound=Callable[..., Any])
-SKIPPED_EXIT_CODE: Final = 99
-"""What schedulers take for "skipped" (Airflow's `skip_on_exit_code`)."""
-SUCCESS_EXIT_CODES: Final = frozenset({0, SKIPPED_EXIT_CODE})
 
 
 def quiet(command: F) -> F:
-    """Adds `--quiet` to a command."""
-
-    @wraps(command)
-    def held(*arguments: Any, quiet: bool, **words: Any) -> Any:
-        return _run_silently(lambda: command(*arguments, **words)) if quiet else command(*arguments, **words)
-
+    """`--quiet`: what the command prints is held back until its exit code is known."""
     text = "Print nothing, and log nothing, if it exits with 0."
-    return click.option("--quiet", is_flag=True, help=text)(held)  # type: ignore[return-value]
+    return click.option("--quiet", is_flag=True, expose_value=False, callback=_hold_output, help=text)(command)
 
 
-def _run_silently(command: Callable[[], Any]) -> Any:
-    """Does a command, and prints what it said once it is known to have failed."""
-    out, err, code = io.StringIO(), io.StringIO(), 1
-    with ExitStack() as stack:
-        stack.callback(lambda: None if code in SUCCESS_EXIT_CODES else _print_captured(out, err))
-        stack.enter_context(redirect_stdout(out))
-        stack.enter_context(redirect_stderr(err))
-        for handler in logging.getLogger("minimize").handlers:
-            if isinstance(handler, logging.StreamHandler):
-                stack.callback(handler.setStream, handler.stream)
-                handler.setStream(err)
-        try:
-            given = command()
-        except click.exceptions.Exit as stop:
-            code = stop.exit_code
-            raise
-        code = given if isinstance(given, int) else 0
-        return given
-
-
-def _print_captured(out: io.StringIO, err: io.StringIO) -> None:
-    click.echo(out.getvalue(), nl=False)
-    click.echo(err.getvalue(), nl=False, err=True)
+def _hold_output(ctx: click.Context, _: click.Parameter, is_quiet: bool) -> None:
+    status = ctx.find_object(ExitStatus)
+    if is_quiet and status is not None and not ctx.resilient_parsing:
+        status.hold_output()
 
 
 _AUDIT_FILTERS: Final = {

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import click
 
 from minimize.cli import options
-from minimize.cli.options import DATE, SKIPPED_EXIT_CODE, TIME, quiet
+from minimize.cli.options import DATE, TIME, quiet
 from minimize.cli.printing import line_width, progress_bar
+from minimize.cli.startup import SKIPPED_EXIT_CODE
 from minimize.text import count_noun
 
 if TYPE_CHECKING:

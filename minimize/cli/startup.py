@@ -1,4 +1,4 @@
-"""Start and end of a command: process settings, the log on stderr, errors and exit codes.
+"""Start and end of a command: process settings, the log on stderr, output held back by `--quiet`, errors and exit codes.
 
 The log is text, or one JSON object a line. Its events have stable codes. Neither log nor error messages contain values.
 """
@@ -6,13 +6,14 @@ The log is text, or one JSON object a line. Its events have stable codes. Neithe
 from __future__ import annotations
 
 import gc
+import io
 import json
 import logging
 import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
 from typing import Final
 
@@ -97,27 +98,68 @@ log = logging.getLogger("minimize")
 USAGE_ERROR: Final = "E001"
 
 
-def run_and_exit(command: click.Command) -> None:
-    """Runs the command line and exits."""
-    as_json = "--json" in sys.argv[1:]
+SKIPPED_EXIT_CODE: Final = 99
+"""What schedulers take for "skipped" (Airflow's `skip_on_exit_code`)."""
+SUCCESS_EXIT_CODES: Final = frozenset({0, SKIPPED_EXIT_CODE})
+
+
+class ExitStatus:
+    """The exit code of a command, and its output while that is held back. A command fails until it has returned.
+
+    `color` is what click takes: False turns colours off, None leaves them to the terminal.
+    """
+
+    def __init__(self) -> None:
+        self.code = 1
+        self.color = False if os.environ.get("NO_COLOR") else None
+        self.held_output = ExitStack()
+
+    def set_result(self, result: object) -> None:
+        """Takes what the command returned: its exit code, or something else that means success."""
+        self.code = result if isinstance(result, int) else 0
+
+    def hold_output(self) -> None:
+        """Holds back what is printed and logged until the command ends. It is printed then if the command failed."""
+        out, err = io.StringIO(), io.StringIO()
+        self.held_output.callback(self._print_held, out, err)
+        self.held_output.callback(_log_to_stderr)
+        self.held_output.enter_context(redirect_stdout(out))
+        self.held_output.enter_context(redirect_stderr(err))
+        _log_to_stderr()
+
+    def _print_held(self, out: io.StringIO, err: io.StringIO) -> None:
+        if self.code not in SUCCESS_EXIT_CODES:
+            click.echo(out.getvalue(), nl=False)
+            click.echo(err.getvalue(), nl=False, err=True)
+
+
+def _log_to_stderr() -> None:
+    """Sends the log to what is stderr now."""
+    for handler in logging.getLogger("minimize").handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(sys.stderr)
+
+
+@contextmanager
+def exit_status() -> Iterator[ExitStatus]:
+    """Runs a command in the block, which sets its result. An error is printed, and sets the exit code instead."""
+    as_json, status = "--json" in sys.argv[1:], ExitStatus()
     try:
-        code = command.main(standalone_mode=False, color=False if os.environ.get("NO_COLOR") else None)
-    except click.exceptions.Exit as stop:
-        code = stop.exit_code
+        with status.held_output:
+            yield status
     except click.ClickException as error:
-        code = report_usage_error(error, as_json)
+        status.code = report_usage_error(error, as_json)
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped; nothing was published", err=True)
-        code = 130
+        status.code = 130
     except BrokenPipeError:
-        code = discard_output()
-    except SystemExit as stop:  # click leaves like this where nobody reads on
-        code = 0 if type(sys.stdout).__name__ == "PacifyFlushWrapper" else stop.code
+        status.code = discard_output()
+    except SystemExit as stop:  # click raises it if the reader of its output has closed the pipe
+        status.set_result(0 if type(sys.stdout).__name__ == "PacifyFlushWrapper" else stop.code)
     except MinimizeError as error:
-        code = report_error(error, as_json)
-    except Exception as error:  # whatever it is, its message may carry a value: only its place is told
-        code = report_error(unexpected_error(error), as_json)
-    sys.exit(code if isinstance(code, int) else 0)
+        status.code = report_error(error, as_json)
+    except Exception as error:  # its message may carry a value: only its type and its place are printed
+        status.code = report_error(unexpected_error(error), as_json)
 
 
 def report_error(error: MinimizeError, as_json: bool) -> int:

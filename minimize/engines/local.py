@@ -27,12 +27,11 @@ from minimize.engines.passes import (
     aggregate_tallies,
     empty_dictionaries,
     event_day_tallies,
-    run_parallel,
-    run_stages,
     settle_stages,
     split_shares,
+    thread_map,
 )
-from minimize.sources.base import SINK_CHUNK_ROWS, Chunk, Reject, Sink, Source
+from minimize.sources.base import SINK_CHUNK_ROWS, Reject, Sink, Source
 from minimize.stages.release import Release
 
 MAX_BUFFERED_BYTES: Final = 256 << 20
@@ -150,7 +149,8 @@ def run(job: Job, source: Source, sinks: SinkFactory | None, quarantine: Quarant
     worker = ShareWorker(job, stages, LockedQuarantine(quarantine), empty_dictionaries(job))
     cut = split_shares(source.parts)
     opened = [(share, None if sinks is None else sinks(number)) for number, share in enumerate(cut)]
-    first, *others = run_parallel(worker, opened)
+    with thread_map(len(opened)) as map_shares:
+        first, *others = map_shares(worker, opened)
     while others:
         first.merge(others.pop(0))  # and lets go of it, before everything is settled
     return first.settle()
@@ -178,19 +178,18 @@ class ShareWorker:
         )
         for part in parts:
             for chunk in part.read():
-                self._take(part.name, chunk, done, out)
-                del chunk  # or it would stay in memory while the next one is read
+                done.outcome.take(part.name, chunk)
+                self.quarantine.write(part.name, chunk.rejects)
+                batch = Batch(chunk.records, source=part.name)
+                for stage in self.stages:
+                    batch = stage(batch)
+                done.observe(batch)
+                if out is not None:
+                    out.take(batch)
+                del chunk, batch  # or they would stay in memory while the next one is read
         if out is not None:
             out.flush()
         return done
-
-    def _take(self, part: str, chunk: Chunk, done: PartitionResult, out: RowGroupBuffer | None) -> None:
-        done.outcome.take(part, chunk)
-        self.quarantine.write(part, chunk.rejects)
-        batch = run_stages(self.stages, Batch(chunk.records, source=part))
-        done.observe(batch)
-        if out is not None:
-            out.take(batch)
 
 
 @dataclass(slots=True)

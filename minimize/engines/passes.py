@@ -11,8 +11,9 @@ processors only, never on the speed of a thread.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, TypeVar
@@ -61,12 +62,17 @@ def split_shares(
     return list(found)
 
 
-def run_parallel(work: Callable[[T], S], items: Sequence[T]) -> list[S]:
-    """What the work gives for each item, in their order; the first error of any, once all have ended."""
-    if len(items) < 2:
-        return [work(item) for item in items]
-    with ThreadPoolExecutor(len(items), thread_name_prefix="minimize") as pool:
-        return list(pool.map(work, items))
+@contextmanager
+def thread_map(count: int) -> Iterator[Callable[[Callable[[T], S], Iterable[T]], Iterator[S]]]:
+    """A `map` that works on so many items at the same time, each in a thread; the built-in `map` for a single item.
+
+    Results are in the order of the items. The block ends when all threads have ended, also if one raised an error.
+    """
+    if count < 2:
+        yield map
+    else:
+        with ThreadPoolExecutor(count, thread_name_prefix="minimize") as pool:
+            yield pool.map
 
 
 ReadShares = Callable[[frozenset[str] | None], Sequence[Iterable[Batch]]]
@@ -96,13 +102,23 @@ def settle_stages(job: Job, shares: ReadShares) -> tuple[Stage, ...]:
     """The stages of a job, everything settled. Calls `shares` once for each pass that must come first."""
     if job.bound is not None:
         return bound_stages(job, job.bound)
-    gate = job.gate
+    stages: tuple[Stage, ...] = (job.gate,)
+    if deduplicates(job.plan):
+        duplicates = tally_shares(
+            lambda: DeduplicateTally.from_plan(job.plan, job.row_key, job.aside), stages, shares(None)
+        )
+        stages = (*stages, duplicates.settle())
+    if not _top_steps(job.plan):
+        return (*stages, generalize_stage(job, {}))
+    counted, before, read = job, stages, None
     if not deduplicates(job.plan):
-        return (gate, generalize_stage(job, _settle_tops_alone(job, shares)))
-    duplicates = tally_shares(
-        lambda: DeduplicateTally.from_plan(job.plan, job.row_key, job.aside), (gate,), shares(None)
-    ).settle()
-    return (gate, duplicates, generalize_stage(job, _settle_tops(job, (gate, duplicates), shares(None))))
+        counted = top_fields_job(job)
+        before, read = (counted.gate,), fields_read_for(counted.plan.policy, counted.plan.fields, counted.plan.pipeline)
+    seen = empty_top_values(counted)
+    tops = tally_shares(
+        lambda: TopTallies(counted.plan, counted.aside, seen), (*before, until_tally_stage(counted)), shares(read)
+    )
+    return (*stages, generalize_stage(job, tops.settle()))
 
 
 def bound_stages(job: Job, bound: BoundPlan) -> tuple[Stage, ...]:
@@ -116,11 +132,15 @@ def tally_shares(start: Callable[[], TallyT], stages: tuple[Stage, ...], shares:
     def observe(share: Iterable[Batch]) -> TallyT:
         tally = start()
         for batch in share:
-            tally.observe(run_stages(stages, batch))
-            del batch  # or it would stay in memory while the next one is read
+            passed = batch
+            for stage in stages:
+                passed = stage(passed)
+            tally.observe(passed)
+            del batch, passed  # or they would stay in memory while the next one is read
         return tally
 
-    first, *others = run_parallel(observe, shares)
+    with thread_map(len(shares)) as map_shares:
+        first, *others = map_shares(observe, shares)
     for other in others:
         first.merge(other)
     return first
@@ -233,24 +253,9 @@ def until_tally_stage(job: Job) -> GeneralizeFields:
     return GeneralizeFields(job.plan, job.keys, job.at, until_tally=True)
 
 
-def _settle_tops(job: Job, stages: tuple[Stage, ...], shares: Sequence[Iterable[Batch]]) -> dict[str, Technique]:
-    said = empty_top_values(job)
-    return tally_shares(
-        lambda: TopTallies(job.plan, job.aside, said), (*stages, until_tally_stage(job)), shares
-    ).settle()
-
-
 def empty_top_values(job: Job) -> dict[str, SeenPairs]:
     """What subjects have said of each field with a `top`: nothing yet."""
     return {key: SeenPairs(job.aside.budget) for key in _top_steps(job.plan)}
-
-
-def _settle_tops_alone(job: Job, shares: ReadShares) -> dict[str, Technique]:
-    alone = top_fields_job(job)
-    if not alone.plan.fields:
-        return {}
-    read = fields_read_for(alone.plan.policy, alone.plan.fields, alone.plan.pipeline)
-    return _settle_tops(alone, (alone.gate,), shares(read))
 
 
 def top_fields_job(job: Job) -> Job:

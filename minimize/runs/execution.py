@@ -18,6 +18,7 @@ from minimize.errors import SourceError
 from minimize.keys.parquet_encryption import OutputEncryption
 from minimize.output.paths import output_and_date
 from minimize.output.publish import Staging
+from minimize.output.quarantine import QuarantineWriter
 from minimize.output.sink import ParquetSink
 from minimize.output.subject_index import SubjectIndexer, Subkeys
 from minimize.output.worker_files import WorkerFiles
@@ -143,8 +144,11 @@ def process_dates(
     for day, source in with_progress(given.sources, count_passes(plan), progress).items():
         _remove_dropped_outputs(staging, chain, set(plan.outputs), date_text(day))
         each = replace(job, event_days=late.reach(day), aside=job.aside.with_own_file())
+        quarantine = staging.quarantine(date_text(day))
+        sinks = _RecordSinks(each, date_text(day), staging, releases.keys, encryption)
         try:
-            outcome = _process_date(each, source, date_text(day), staging, move, done.files, releases, encryption)
+            outcome: BatchOutcome = move(each, source, sinks if "records" in plan.outputs else None, quarantine)
+            _stage_outcome(outcome, sinks, quarantine, releases, done.files)
             check_source_unchanged(source)
         except SourceError as error:
             done.unreadable.append(SkippedDate.unreadable(day, error, [part.name for part in source.parts]))
@@ -164,19 +168,15 @@ def check_source_unchanged(source: Source) -> None:
         _ = part.digest
 
 
-def _process_date(
-    job: Job,
-    source: Any,
-    day: str | None,
-    staging: Staging,
-    move: Any,
-    files: dict[str, list[WrittenFile]],
+def _stage_outcome(
+    outcome: BatchOutcome,
+    sinks: _RecordSinks,
+    quarantine: QuarantineWriter,
     releases: PublishedReleases,
-    encryption: OutputEncryption | None,
-) -> BatchOutcome:
-    quarantine = staging.quarantine(day)
-    sinks = _RecordSinks(job, day, staging, releases.keys, encryption)
-    outcome: BatchOutcome = move(job, source, sinks if "records" in job.plan.outputs else None, quarantine)
+    files: dict[str, list[WrittenFile]],
+) -> None:
+    """Closes the files of a batch date, and writes the aggregates of it that may be published."""
+    job, day = sinks.job, sinks.day
     for sink in sinks.opened:
         files.setdefault("records", []).extend(sink.close())
     files.setdefault("records", []).extend(sinks.taken)
@@ -189,8 +189,7 @@ def _process_date(
     outcome.aggregates = {**{name: each.result for name, each in found.items()}, **left_alone}
     outcome.unchanged = tuple(sorted(final))
     for name, each in found.items():
-        files.setdefault(name, []).extend(each.write(staging, releases, name, day, job.output_schema(name)))
-    return outcome
+        files.setdefault(name, []).extend(each.write(sinks.staging, releases, name, day, job.output_schema(name)))
 
 
 def _remove_dropped_outputs(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from minimize.engines import ENGINES
 from minimize.engines.base import BatchOutcome
-from minimize.errors import ConfigurationError, MinimizeError, call_redacted, redact_errors
+from minimize.errors import ConfigurationError, MinimizeError, RedactedErrors, redact_errors
 from minimize.keys import Keyring
 from minimize.observability import Observer, observe_run
 from minimize.observability.destinations import default_lineage_path, find_destinations
@@ -257,28 +257,27 @@ def run_dates(
         given = instead.resolve(job, wanted, at)
     if not given.is_empty:
         check_approval(given.pipeline.policy, given.pipeline.folder)
-    return run_resolved_dates(given, how)
+    done, skipped = attempt_run(given, how)
+    return done or _empty_result(given, how, skipped)
 
 
 def run_resolved(given: ResolvedRun, how: RunContext) -> Receipt:
-    """Does what was resolved. Gives and raises what `run` does."""
-    return run_resolved_dates(given, how).receipt
-
-
-def run_resolved_dates(given: ResolvedRun, how: RunContext) -> RunResult:
-    """Does what was resolved, and says which dates were left alone. Raises what `run` raises."""
+    """Runs what was resolved. Returns and raises what `run` does."""
     done, skipped = attempt_run(given, how)
-    if done is not None:
-        return done
+    return (done or _empty_result(given, how, skipped)).receipt
+
+
+def _empty_result(given: ResolvedRun, how: RunContext, skipped: tuple[SkippedDate, ...]) -> RunResult:
+    """The result of a run that skipped all of its dates. Raises their error, unless pending dates may remain pending."""
     if not given.pending or not _may_be_pending(skipped):
         raise error_for(skipped)
     return RunResult(empty_receipt(replace(given, sources={}, skipped=skipped), how), skipped)
 
 
 def attempt_run(given: ResolvedRun, how: RunContext) -> tuple[RunResult | None, tuple[SkippedDate, ...]]:
-    """Does what was resolved. Gives no result if no date was left, but the dates and why.
+    """Runs what was resolved. If no date is left, returns the skipped dates with their reasons instead of a result.
 
-    Raises what is wrong with more than single dates.
+    Raises errors that concern more than single dates.
     """
     if given.is_empty:
         receipt, observer = empty_receipt(given, how), create_observer(given, how, "")
@@ -286,7 +285,25 @@ def attempt_run(given: ResolvedRun, how: RunContext) -> tuple[RunResult | None, 
         return RunResult(receipt, given.skipped), ()
     all_: list[SkippedDate] = []
     try:
-        return call_redacted(lambda: _run_in_session(given, how, all_)), ()
+        with (
+            RedactedErrors(),
+            run_session(given, how) as booking,
+            open_output(given.output, source=given.fence, lease=booking.head) as folder,
+        ):
+            record_missed_receipts(booking, folder.receipts())
+            check_erasure_list(folder.receipts(), given.output, given.keys)
+            check_same_pipeline(given, folder)
+            check_same_sender(given.pipeline, folder.receipts())
+            given = _without_skipped(given, dates_with_later_receipt(given, folder.receipts()), all_)
+            if given.sender is not None:
+                warn_without_consents(given.subject_acts.consents, given.sender)
+            with observe_run(create_observer(given, how, booking.run_id), how.started) as observer, RedactedErrors():
+                done = _publish_dates(_with_first_read_times(given, folder), folder, how, booking, all_)
+            audit_created_keys(booking, given.keys, how.started)
+            observer.record_published(done.receipt)
+            if given.sender is not None:
+                warn_of_gated_rows(given.subject_acts.consents, given.sender, done.receipt)
+            return done, ()
     except MinimizeError:
         if not all_:
             raise
@@ -304,29 +321,6 @@ def check_engine(name: str) -> str:
     if name not in ENGINES:
         raise ConfigurationError(f"there is no engine {name}", hint=f"choose {' or '.join(ENGINES)}")
     return name
-
-
-def _run_in_session(given: ResolvedRun, how: RunContext, all_: list[SkippedDate]) -> RunResult:
-    with (
-        run_session(given, how) as booking,
-        open_output(given.output, source=given.fence, lease=booking.head) as folder,
-    ):
-        record_missed_receipts(booking, folder.receipts())
-        check_erasure_list(folder.receipts(), given.output, given.keys)
-        check_same_pipeline(given, folder)
-        check_same_sender(given.pipeline, folder.receipts())
-        given = _without_skipped(given, dates_with_later_receipt(given, folder.receipts()), all_)
-        if given.sender is not None:
-            warn_without_consents(given.subject_acts.consents, given.sender)
-        with observe_run(create_observer(given, how, booking.run_id), how.started) as observer:
-            done = call_redacted(
-                lambda: _publish_dates(_with_first_read_times(given, folder), folder, how, booking, all_)
-            )
-        audit_created_keys(booking, given.keys, how.started)
-        observer.record_published(done.receipt)
-        if given.sender is not None:
-            warn_of_gated_rows(given.subject_acts.consents, given.sender, done.receipt)
-        return done
 
 
 def _with_first_read_times(given: ResolvedRun, folder: OpenOutput) -> ResolvedRun:

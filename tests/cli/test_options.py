@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from minimize.cli import access, audit, consent, retention, run, share, verify
 from minimize.cli.options import quiet
-from minimize.cli.startup import configure_log
+from minimize.cli.startup import configure_log, exit_status
 from tests.commands import Command
 from tests.project import Project, events
 
@@ -83,7 +83,8 @@ def test_output_and_log_are_held_back_until_the_exit_code_is_known(
         raise click.exceptions.Exit(code)
 
     configure_log("text", verbose=False)
-    with pytest.raises(SystemExit):
-        works(["--quiet"])
+    with exit_status() as status:
+        status.set_result(works.main(["--quiet"], standalone_mode=False, obj=status))
+    assert status.code == code
     said = capfd.readouterr()
     assert ("done" in said.out, "careful" in said.err) == (printed, printed)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.engines import ENGINES
-from minimize.engines.passes import MIN_SHARE_BYTES, count_passes, ranked_fields, run_parallel, split_shares
+from minimize.engines.passes import MIN_SHARE_BYTES, count_passes, ranked_fields, split_shares, thread_map
 from minimize.plan import Plan
 from minimize.runs.inspection import plan_for
 from minimize.sources.base import Chunk, SourcePart
@@ -89,7 +89,8 @@ def test_every_part_is_in_one_share_and_the_order_stays(sizes: list[int], worker
 
 
 def test_results_come_in_the_order_of_the_items() -> None:
-    assert run_parallel(lambda number: number * 2, [1, 2, 3]) == [2, 4, 6]
+    with thread_map(3) as map_items:
+        assert list(map_items(lambda number: number * 2, [1, 2, 3])) == [2, 4, 6]
 
 
 def test_an_error_of_one_is_the_error_of_all() -> None:
@@ -98,5 +99,5 @@ def test_an_error_of_one_is_the_error_of_all() -> None:
             raise KeyError("two")
         return number
 
-    with pytest.raises(KeyError):
-        run_parallel(work, [1, 2, 3])
+    with pytest.raises(KeyError), thread_map(3) as map_items:
+        list(map_items(work, [1, 2, 3]))
