@@ -12,11 +12,31 @@ import click
 from minimize.cli import options
 from minimize.cli.options import TIME, quiet
 from minimize.cli.printing import print_lint_findings, single_line
+from minimize.cli.tables import print_matrix
+from minimize.errors import ConfigurationError
+from minimize.governance.access import UserAccount
+from minimize.governance.access.enforcement import required_access
+from minimize.governance.access.explain import (
+    access_json,
+    assignment_lines,
+    explain_access,
+    explain_permission,
+    list_grants,
+    permission_grid,
+    unknown_columns,
+)
+from minimize.governance.access.lint import lint_access
+from minimize.governance.access.model import PERMISSIONS
+from minimize.governance.access.workflow import NewGrant, adopt_access, answer_grant, expire_grants, request_grant
+from minimize.governance.workspace import Workspace
+from minimize.ledger import current_actor
+from minimize.policy.value_readers import parse_duration
+from minimize.server.api_tokens import issue_api_token, list_api_tokens, revoke_api_token
+from minimize.times import parse_time
 
 if TYPE_CHECKING:
     from minimize.governance.access.grants import Grant
     from minimize.governance.access.workflow import GrantVerb
-    from minimize.governance.workspace import Workspace
     from minimize.server.api_tokens import TokenInfo
 
 
@@ -33,9 +53,6 @@ def token_group(user: str | None, lasts: str | None, once: bool, as_json: bool, 
     """
     if click.get_current_context().invoked_subcommand is not None:
         return
-    from minimize.ledger import current_actor
-    from minimize.server.api_tokens import issue_api_token
-
     text, made = issue_api_token(
         _token_workspace(**places), user or current_actor().user or "", _now(), lasts=_token_lifetime(lasts), once=once
     )
@@ -49,8 +66,6 @@ def token_group(user: str | None, lasts: str | None, once: bool, as_json: bool, 
 @options.as_json
 def list_tokens_command(as_json: bool, **places: Any) -> None:
     """The tokens that were made: whose, until when, in which state. Their names open nothing."""
-    from minimize.server.api_tokens import list_api_tokens
-
     found = list_api_tokens(_token_workspace(**places), _now())
     options.print_result(
         {"tokens": [each.as_json() for each in found]}, as_json, "\n".join(map(_token_line, found)) or "no tokens"
@@ -63,16 +78,11 @@ def list_tokens_command(as_json: bool, **places: Any) -> None:
 @options.as_json
 def revoke_token_command(name: str, as_json: bool, **places: Any) -> None:
     """End the token of this NAME, and the reads that go on by it."""
-    from minimize.server.api_tokens import revoke_api_token as ended
-
-    ended(_token_workspace(**places), name, _now())
+    revoke_api_token(_token_workspace(**places), name, _now())
     options.print_result({"revoked": name}, as_json, f"{name} opens nothing any more")
 
 
 def _token_lifetime(text: str | None) -> timedelta | None:
-    from minimize.errors import ConfigurationError
-    from minimize.policy.value_readers import parse_duration
-
     found = parse_duration(text)
     if text is not None and found is None:
         raise ConfigurationError("--for is no length of time", hint="30m, 8h, 30d")
@@ -85,8 +95,6 @@ def _token_line(made: TokenInfo) -> str:
 
 
 def _token_workspace(**places: Any) -> Workspace:
-    from minimize.governance.workspace import Workspace
-
     return Workspace(**places)
 
 
@@ -150,17 +158,13 @@ def request_command(
     **places: Any,
 ) -> None:
     """Ask for access to DATASET (a pipeline's name, or pipeline/output) for an incident. Somebody else must approve it."""
-    from minimize.governance.access.explain import unknown_columns
-    from minimize.governance.access.workflow import NewGrant
-    from minimize.governance.access.workflow import request_grant as asked
-
     operation: Any = "reidentify" if reidentify else "read"
     columns = tuple(fields) or None
     wish = NewGrant(
         incident, justification, dataset, tuple(tenants), columns, category, _grant_duration(duration), operation
     )
     now, house = _now(), _workspace(places)
-    found = asked(wish, house, now, break_glass=break_glass)
+    found = request_grant(wish, house, now, break_glass=break_glass)
     for name, hint in unknown_columns(dataset, fields, house).items():
         log.warning("`%s` has no column `%s` (%s)", dataset, name, hint, extra={"code": "W027"})
     _print_grant(found, now, as_json)
@@ -173,8 +177,6 @@ def _add_answer_command(verb: GrantVerb, about: str) -> None:
     @options.workspace
     @options.as_json
     def answered(grant: str, note: str, as_json: bool, **places: Any) -> None:
-        from minimize.governance.access.workflow import answer_grant
-
         now = _now()
         _print_grant(answer_grant(verb, grant, _workspace(places), now, note=note), now, as_json)
 
@@ -193,10 +195,8 @@ _add_answer_command("review", "Take down that GRANT, which nobody approved, was 
 @options.as_json
 def expire_command(as_json: bool, **places: Any) -> None:
     """Mark what has run out as expired. It opened nothing any more anyway; this writes it down, for a nightly job."""
-    from minimize.governance.access.workflow import expire_grants as ended
-
     now = _now()
-    done = ended(_workspace(places), now)
+    done = expire_grants(_workspace(places), now)
     body = {"expired": [each.as_json(now) for each in done]}
     options.print_result(body, as_json, f"{len(done)} grant(s) marked as expired")
 
@@ -209,9 +209,6 @@ def expire_command(as_json: bool, **places: Any) -> None:
 @options.as_json
 def list_grants_command(incident: str | None, all_: bool, at: str | None, as_json: bool, **places: Any) -> int:
     """Print one's own requests and grants, and those one may see. Exit 1 while break-glass access waits for its review."""
-    from minimize.governance.access.explain import list_grants
-    from minimize.times import parse_time
-
     when = parse_time(at) or _now()
     found = list_grants(_workspace(places), when, incident=incident, over=all_)
     text = "\n".join(_grant_line(each, when) for each in found) or "no requests and no grants"
@@ -248,12 +245,6 @@ def why_command(
 
     Its columns are the plan's: say --pipeline. In place of DATASET, a permission such as settings/set says what USER wants to do.
     """
-    from minimize.governance.access import UserAccount
-    from minimize.governance.access.explain import explain_access as decided
-    from minimize.governance.access.explain import explain_permission
-    from minimize.governance.access.model import PERMISSIONS
-    from minimize.times import parse_time
-
     wanted = {name: asked.pop(name) for name in ("purpose", "incident")}
     account, when, tenant = UserAccount(user, frozenset(groups)), parse_time(at) or _now(), asked.pop("tenant")
     if dataset in PERMISSIONS:
@@ -262,7 +253,7 @@ def why_command(
         raise click.UsageError("say --pipeline")
     else:
         operation: Any = "reidentify" if reidentify else "read"
-        found = decided(_workspace(asked), account, dataset, fields or None, when, **wanted, operation=operation)
+        found = explain_access(_workspace(asked), account, dataset, fields or None, when, **wanted, operation=operation)
     options.print_result(found.as_json(), as_json, "\n".join(single_line(str(step)) for step in found.steps))
     return 0 if found.decision.allowed else 3
 
@@ -272,14 +263,9 @@ def why_command(
 @options.as_json
 def show_command(as_json: bool, **places: Any) -> None:
     """Print who may do what: the roles and their permissions, and who has them where."""
-    from minimize.cli.tables import print_matrix
-    from minimize.governance.access.enforcement import required_access
-    from minimize.governance.access.explain import access_json as plain
-    from minimize.governance.access.explain import assignment_lines, permission_grid
-
     access = required_access(_workspace(places))
     if as_json:
-        options.print_result(plain(access), as_json, "")
+        options.print_result(access_json(access), as_json, "")
         return
     print_matrix("permission", list(access.roles), permission_grid(access))
     click.echo("\n".join(assignment_lines(access)) or "nobody has a role")
@@ -294,9 +280,7 @@ def adopt_command(yes: bool, as_json: bool, **places: Any) -> None:
 
     It takes `roles/assign` under the file that counts until then, and nobody gives a role to themselves.
     """
-    from minimize.governance.access.workflow import adopt_access as adopted
-
-    change = adopted(_workspace(places), _now(), yes=yes)
+    change = adopt_access(_workspace(places), _now(), yes=yes)
     lines = [*(f"+ {line}" for line in change.added), *(f"- {line}" for line in change.removed)]
     end = "it counts already" if not change.is_needed else "adopted" if yes else "nothing was changed: --yes does it"
     body = {**change.as_json(), "adopted": yes or not change.is_needed}
@@ -310,10 +294,8 @@ def adopt_command(yes: bool, as_json: bool, **places: Any) -> None:
 @options.as_json
 def lint_command(file: str | None, fail_on: str, as_json: bool, **places: Any) -> int:
     """All faults and risky choices of FILE, else of the access file that counts; with --pipeline held against its plan."""
-    from minimize.governance.access.lint import lint_access as judged
-
     house = _workspace(places)
-    return print_lint_findings(judged(file, house), fail_on, as_json)
+    return print_lint_findings(lint_access(file, house), fail_on, as_json)
 
 
 def _print_grant(grant: Grant, now: datetime, as_json: bool) -> None:
@@ -333,8 +315,6 @@ def _grant_line(grant: Grant, at: datetime) -> str:
 
 
 def _grant_duration(text: str | None) -> timedelta | None:
-    from minimize.policy.value_readers import parse_duration
-
     found = parse_duration(text)
     if text is not None and found is None:
         raise click.UsageError("--for wants a length of time: 45s, 30m, 8h")
@@ -342,6 +322,4 @@ def _grant_duration(text: str | None) -> timedelta | None:
 
 
 def _workspace(places: dict[str, Any]) -> Workspace:
-    from minimize.governance.workspace import Workspace
-
     return Workspace(**places)

@@ -13,10 +13,14 @@ from minimize.cli import options
 from minimize.cli.authorization import authorize
 from minimize.cli.options import quiet
 from minimize.cli.printing import print_findings, single_line
+from minimize.ledger.audit_check import entry_json
+from minimize.ledger.audit_log import EntryFilter
+from minimize.runs.audit_log import check_audit, export_audit, log_entries, truncate_audit
 from minimize.text import count_noun
+from minimize.times import parse_time
 
 if TYPE_CHECKING:
-    from minimize.ledger.audit_log import EntryFilter, LogEntry
+    from minimize.ledger.audit_log import LogEntry
 
 
 @click.group(name="audit")
@@ -31,13 +35,10 @@ def audit_group() -> None:
 @options.as_json
 def log_command(ledger: str | None, output: str | None, last: int | None, as_json: bool, **filters: str | None) -> None:
     """Print the entries, oldest first."""
-    from minimize.ledger.audit_check import entry_json as of_entry
-    from minimize.runs.audit_log import log_entries
-
     authorize("audit/read", {"ledger": ledger, "output": output})
     found = log_entries(ledger, _entry_filter(**filters), output=output, last=last)
     if as_json:
-        click.echo(json.dumps({"entries": [of_entry(entry) for entry in found]}, indent=2))
+        click.echo(json.dumps({"entries": [entry_json(entry) for entry in found]}, indent=2))
     else:
         click.echo("\n".join(map(_entry_line, found)) or "no entries")
 
@@ -66,8 +67,6 @@ def verify_command(
 
     Without --receipts and --head nothing tells whether its end was cut off.
     """
-    from minimize.runs.audit_log import check_audit
-
     authorize("audit/read", {"ledger": ledger, "output": output, "keys": keys})
     checked = check_audit(ledger, output=output, receipts=receipts, head=head, keys=keys, public_key=public_key)
     if as_json:
@@ -90,8 +89,6 @@ def verify_command(
 @options.as_json
 def export_command(file: str, ledger: str | None, output: str | None, as_json: bool, **filters: str | None) -> None:
     """Write the entries to the new FILE, one JSON object a line."""
-    from minimize.runs.audit_log import export_audit
-
     authorize("audit/export", {"ledger": ledger, "output": output})
     count = export_audit(ledger, Path(file), _entry_filter(**filters), output=output)
     options.print_result(
@@ -112,8 +109,6 @@ def truncate_command(
     export: str | None, yes: bool, ledger: str | None, output: str | None, keys: str | None, as_json: bool
 ) -> None:
     """Let entries go that are older than a year. A signed checkpoint stays, so that the rest can still be verified."""
-    from minimize.runs.audit_log import truncate_audit
-
     now = datetime.now(UTC)
     if yes:
         authorize("audit/truncate", {"ledger": ledger, "output": output, "keys": keys})
@@ -133,9 +128,6 @@ def truncate_command(
 
 
 def _entry_filter(since: str | None, until: str | None, **filters: str | None) -> EntryFilter:
-    from minimize.ledger.audit_log import EntryFilter
-    from minimize.times import parse_time
-
     return EntryFilter(since=parse_time(since), until=parse_time(until), **filters)
 
 

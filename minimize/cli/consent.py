@@ -13,10 +13,22 @@ from minimize.cli import options, recall_lists
 from minimize.cli.authorization import authorize
 from minimize.cli.options import TIME, quiet
 from minimize.cli.printing import single_line
+from minimize.consent.terms import NO_CONSENT_REASONS
+from minimize.governance.consent import (
+    NewConsent,
+    consent_act_json,
+    ends_nothing,
+    explain_consent,
+    find_overruling_act,
+    list_consents,
+    record_consent,
+)
+from minimize.governance.sharing import expire_and_recall, withdraw_and_recall
+from minimize.governance.workspace import Workspace
+from minimize.times import parse_time
 
 if TYPE_CHECKING:
     from minimize.governance.consent import ConsentExplanation, ConsentStatus, ConsentVerb
-    from minimize.governance.workspace import Workspace
     from minimize.ledger.consents import ConsentAct
 
 log = logging.getLogger("minimize")
@@ -93,12 +105,9 @@ def withdraw_command(**words: Any) -> None:
 @options.as_json
 def expire_command(as_json: bool, **places: Any) -> None:
     """Mark what has run out as expired, and call back what was sent by it. For a nightly job; it held no longer anyway."""
-    from minimize.governance.consent import consent_act_json as plain
-    from minimize.governance.sharing import expire_and_recall
-
     authorize("consent/expire", places)
     ended = expire_and_recall(_workspace(**places), _now())
-    body = {"expired": [plain(act) for act in ended.acts]}
+    body = {"expired": [consent_act_json(act) for act in ended.acts]}
     body |= {"recalls": recall_lists.recalls_json(ended.recalls)} if ended.recalls else {}
     lines = [f"{len(ended.acts)} consent(s) marked as expired", *map(recall_lists.recall_line, ended.recalls)]
     lines += [RETRACT_HINT] if ended.is_received else []
@@ -125,9 +134,6 @@ def show_command(
     **places: Any,
 ) -> None:
     """Print for each tenant and function the act that decides, and whether there is a consent."""
-    from minimize.governance.consent import list_consents
-    from minimize.times import parse_time
-
     named = {"tenant": tenant, "recipient": recipient, "function": function}
     found = list_consents(
         _workspace(**places), parse_time(at) or _now(), **named, history=history, recipients=recipients
@@ -151,11 +157,8 @@ def why_command(
     **places: Any,
 ) -> None:
     """Say whether the rows of TENANT may go to RECIPIENT by FUNCTION, as far as consent goes, and which acts decide."""
-    from minimize.governance.consent import explain_consent as decided
-    from minimize.times import parse_time
-
     run, house = parse_time(at) or _now(), _workspace(**places)
-    found = decided(tenant, recipient, function, house, run=run, event=parse_time(event), recipients=recipients)
+    found = explain_consent(tenant, recipient, function, house, run=run, event=parse_time(event), recipients=recipients)
     options.print_result(found.as_json(), as_json, _explanation_text(found))
 
 
@@ -172,16 +175,12 @@ def _record_consent(
     text_version: int | None = None,
     **places: Any,
 ) -> None:
-    from minimize.governance.consent import NewConsent, find_overruling_act, record_consent
-    from minimize.governance.consent import consent_act_json as plain
-    from minimize.times import parse_time
-
     wish = NewConsent(tenant, recipient, function, text_version, parse_time(valid_from), parse_time(until))
     authorize(f"consent/{verb}", places, tenant)
     house = _workspace(**places)
     done = record_consent(verb, wish, house, _now(), recipients=recipients)
     over = find_overruling_act(done, house)
-    body = plain(done) | ({"overruled_by": plain(over)} if over is not None else {})
+    body = consent_act_json(done) | ({"overruled_by": consent_act_json(over)} if over is not None else {})
     options.print_result(
         body, as_json, "\n".join([_act_text(done), *([_overruled_text(over)] if over is not None else [])])
     )
@@ -199,21 +198,16 @@ def _end_consent(
     to: str | None,
     **places: Any,
 ) -> None:
-    from minimize.governance.consent import NewConsent, ends_nothing
-    from minimize.governance.consent import consent_act_json as plain
-    from minimize.governance.sharing import withdraw_and_recall as ended
-    from minimize.times import parse_time
-
     wish = NewConsent(tenant, recipient, function, None, parse_time(valid_from))
     authorize(f"consent/{verb}", places, tenant)
     house = _workspace(**places)
     with recall_lists.recall_list_writer(to, recipient) as hand:
-        done = ended(wish, house, _now(), verb=verb, recipients=recipients)
+        done = withdraw_and_recall(wish, house, _now(), verb=verb, recipients=recipients)
         hand(done.recalls)
     if ends_nothing(done.acts[0], house):
         message = "no consent of this tenant to %s of %s is recorded: is the tenant spelled correctly?"
         log.warning(message, single_line(function), single_line(recipient), extra={"code": "W047"})
-    body = {**plain(done.acts[0]), "recalls": recall_lists.recalls_json(done.recalls), "ending": done.ending}
+    body = {**consent_act_json(done.acts[0]), "recalls": recall_lists.recalls_json(done.recalls), "ending": done.ending}
     body |= {"received": True} if done.is_received else {}
     ending = [f"and by hand: {done.ending}"] if done.ending else []
     received = [RETRACT_HINT] if done.is_received else []
@@ -225,8 +219,6 @@ def _end_consent(
 
 
 def _workspace(**places: Any) -> Workspace:
-    from minimize.governance.workspace import Workspace
-
     return Workspace(**places)
 
 
@@ -247,8 +239,6 @@ def _overruled_text(over: ConsentAct) -> str:
 
 
 def _consent_line(one: ConsentStatus) -> str:
-    from minimize.consent.terms import NO_CONSENT_REASONS
-
     if one.holds is None:
         return f"{_act_text(one.act)}, recorded {one.act.recorded_at:%Y-%m-%dT%H:%M:%SZ}"
     word = "valid" if one.why is None else f"no consent: {NO_CONSENT_REASONS[one.why]}"

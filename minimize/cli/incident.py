@@ -13,12 +13,31 @@ from minimize.cli import options
 from minimize.cli.authorization import authorize
 from minimize.cli.options import TIME
 from minimize.cli.printing import print_lint_findings, single_line
+from minimize.errors import ConfigurationError
+from minimize.governance.incidents import (
+    NewIncident,
+    approve_exemption,
+    close_incident,
+    declare_incident,
+    draft_notices,
+    find_contacts,
+    lint_contacts,
+    load_incident,
+    load_incidents,
+    open_incident,
+    record_measure,
+    record_notices_sent,
+    request_exemption,
+    scope_incident,
+    unmatched_items,
+)
+from minimize.governance.workspace import Workspace
 from minimize.text import count_noun
+from minimize.times import parse_time
 
 if TYPE_CHECKING:
     from minimize.governance.incidents import Incident
     from minimize.governance.incidents.incident import IncidentClass, StatementKind
-    from minimize.governance.workspace import Workspace
 
 
 def incident_line(found: Incident, now: datetime) -> str:
@@ -128,9 +147,6 @@ def open_command(id_: str, title: str, exposed: tuple[str, ...], as_json: bool, 
 
     What is named and nothing matches is told: it is recorded all the same, and `scope_command` looks closer.
     """
-    from minimize.governance.incidents import NewIncident, open_incident, unmatched_items
-    from minimize.times import parse_time
-
     authorize("incident/open", words)
     now = datetime.now(UTC)
     since, until, known = (parse_time(words[name]) for name in ("since", "until", "known"))
@@ -149,11 +165,9 @@ def open_command(id_: str, title: str, exposed: tuple[str, ...], as_json: bool, 
 @options.as_json
 def scope_command(id_: str, named: tuple[str, ...], as_json: bool, **words: Any) -> None:
     """Work out whom ID affects: from receipts, files, disclosures, the audit log and grants. No other tenant is named."""
-    from minimize.governance.incidents import scope_incident as scoped
-
     authorize("incident/assess", words)
     now = datetime.now(UTC)
-    _print_incident(scoped(id_, _workspace(words), now, named_=named), as_json, now)
+    _print_incident(scope_incident(id_, _workspace(words), now, named_=named), as_json, now)
 
 
 @incident_group.command("declare")
@@ -162,11 +176,9 @@ def scope_command(id_: str, named: tuple[str, ...], as_json: bool, **words: Any)
 @options.as_json
 def declare_command(id_: str, as_json: bool, **words: Any) -> None:
     """Declare ID: from now on there are 72 hours to give notice."""
-    from minimize.governance.incidents import declare_incident as declared
-
     authorize("incident/declare", words)
     now = datetime.now(UTC)
-    _print_incident(declared(id_, _workspace(words), now), as_json, now)
+    _print_incident(declare_incident(id_, _workspace(words), now), as_json, now)
 
 
 @incident_group.command("measure")
@@ -184,11 +196,9 @@ def declare_command(id_: str, as_json: bool, **words: Any) -> None:
 @options.as_json
 def measure_command(id_: str, text: str, what: StatementKind, as_json: bool, **words: Any) -> None:
     """Take down what was done about ID, what tenants should do, or what may follow from it; notices say it."""
-    from minimize.governance.incidents import record_measure as measured
-
     authorize("incident/assess", words)
     now = datetime.now(UTC)
-    _print_incident(measured(id_, what, text, _workspace(words), now), as_json, now)
+    _print_incident(record_measure(id_, what, text, _workspace(words), now), as_json, now)
 
 
 @incident_group.command("notice")
@@ -209,8 +219,6 @@ def measure_command(id_: str, text: str, what: StatementKind, as_json: bool, **w
 @options.as_json
 def notice_command(id_: str, only: tuple[str, ...], was_sent: bool, as_json: bool, **words: Any) -> None:
     """Draft the next version of the notices of ID, for each tenant that has to be told; --sent once they were sent."""
-    from minimize.governance.incidents import record_notices_sent
-
     authorize("incident/notice", words)
     now = datetime.now(UTC)
     if was_sent:
@@ -220,9 +228,6 @@ def notice_command(id_: str, only: tuple[str, ...], was_sent: bool, as_json: boo
 
 
 def _draft_notices(id_: str, only: tuple[str, ...], as_json: bool, words: Mapping[str, Any], now: datetime) -> None:
-    from minimize.errors import ConfigurationError
-    from minimize.governance.incidents import draft_notices, find_contacts
-
     if words["to"] is None or not words["contact"]:
         raise ConfigurationError("a notice says whom to ask", hint="--to DIR --contact WHOM, or --sent")
     house = _workspace(words)
@@ -238,8 +243,6 @@ def _draft_notices(id_: str, only: tuple[str, ...], as_json: bool, words: Mappin
 @options.as_json
 def lint_command(file: str, as_json: bool) -> int:
     """Check a file of contacts: CSV or YAML with tenant_id, role (privacy, security, administrator), name, address."""
-    from minimize.governance.incidents import lint_contacts
-
     return print_lint_findings(lint_contacts(Path(file)), "error", as_json)
 
 
@@ -252,12 +255,9 @@ def lint_command(file: str, as_json: bool) -> int:
 @options.as_json
 def exempt_command(id_: str, tenant: str, reason: str, agree: bool, as_json: bool, **words: Any) -> None:
     """Ask that TENANT is not told of ID, or agree to it: that takes another person."""
-    from minimize.governance.incidents import approve_exemption as agreed
-    from minimize.governance.incidents import request_exemption as asked
-
     authorize("incident/notice", words, tenant)
     now, house = datetime.now(UTC), _workspace(words)
-    found = agreed(id_, tenant, house, now) if agree else asked(id_, tenant, reason, house, now)
+    found = approve_exemption(id_, tenant, house, now) if agree else request_exemption(id_, tenant, reason, house, now)
     _print_incident(found, as_json, now)
 
 
@@ -269,11 +269,9 @@ def exempt_command(id_: str, tenant: str, reason: str, agree: bool, as_json: boo
 @options.as_json
 def close_command(id_: str, class_: IncidentClass, reason: str, as_json: bool, **words: Any) -> None:
     """Close ID. Once declared it stays open until everybody who is to be told was told, or exempted."""
-    from minimize.governance.incidents import close_incident as closed
-
     authorize("incident/close", words)
     now = datetime.now(UTC)
-    _print_incident(closed(id_, class_, reason, _workspace(words), now), as_json, now)
+    _print_incident(close_incident(id_, class_, reason, _workspace(words), now), as_json, now)
 
 
 @incident_group.command("list")
@@ -281,8 +279,6 @@ def close_command(id_: str, class_: IncidentClass, reason: str, as_json: bool, *
 @options.as_json
 def list_command(as_json: bool, **words: Any) -> int:
     """List incidents, and by when notice has to be given. Exit 1 where one is overdue."""
-    from minimize.governance.incidents import load_incidents
-
     authorize("incident/read", words)
     now, found = datetime.now(UTC), list(load_incidents(_workspace(words)).values())
     text = "\n".join(incident_line(each, now) for each in found) or "no incidents"
@@ -296,8 +292,6 @@ def list_command(as_json: bool, **words: Any) -> int:
 @options.as_json
 def show_command(id_: str, as_json: bool, **words: Any) -> None:
     """Show ID: what was exposed, whom it affects, who was told, what was done."""
-    from minimize.governance.incidents import load_incident
-
     authorize("incident/read", words)
     _print_incident(load_incident(id_, _workspace(words)), as_json, datetime.now(UTC))
 
@@ -307,6 +301,4 @@ def _print_incident(found: Incident, as_json: bool, now: datetime) -> None:
 
 
 def _workspace(words: Mapping[str, Any]) -> Workspace:
-    from minimize.governance.workspace import Workspace
-
     return Workspace(**{name: words[name] for name in ("ledger", "output", "pipeline", "keys")})

@@ -9,7 +9,9 @@ import click
 
 from minimize.cli import options
 from minimize.interop import EXPORTS, FORMATS, IMPORTS
+from minimize.interop.convert import export_document, import_into, import_policy
 from minimize.interop.model import ExportRequest
+from minimize.interop.schema_validation import validate_records
 
 
 @click.command(name="import")
@@ -28,8 +30,6 @@ def import_command(
 
     FORMAT: jsonschema (draft 4 to 2020-12), odcs (Open Data Contract Standard 3), allowlist (`table: {field: keep|hash}`).
     """
-    from minimize.interop.convert import import_into, import_policy
-
     if folder is None:
         if data is not None:
             raise click.UsageError("--data goes with a folder to write to")
@@ -57,8 +57,6 @@ def export_command(
     jsonschema, odcs and fideslang are of a pipeline (or a policy, with `--of source`); openlineage is of an output folder, one
     event a line, from its receipts. --json gives JSON where a format is YAML otherwise.
     """
-    from minimize.interop.convert import export_document
-
     text = export_document(format_, ExportRequest(path, name, as_json, pipeline))
     if out is None:
         click.echo(text, nl=False)
@@ -76,8 +74,6 @@ def check_command(data: str, schema: str, as_json: bool) -> int:
 
     Wants jsonschema-rs: pip install 'minimize[exchange]'.
     """
-    from minimize.interop.schema_validation import validate_records
-
     found = validate_records(data, schema)
     failed = found.records - found.valid
     lines = [f"{each.records:>9,}  {each.keyword}  {each.place}".rstrip() for each in found.broken]

@@ -13,6 +13,7 @@ from minimize.cli import options
 from minimize.cli.authorization import authorize
 from minimize.cli.printing import line_width
 
+# Each command imports what it calls when it runs, so that help and completion are shown without importing Arrow.
 if TYPE_CHECKING:
     from minimize.governance.workspace import Workspace
     from minimize.keys import KeyInfo, Keyring
@@ -93,10 +94,10 @@ def rotate_command(
     as_json: bool,
 ) -> None:
     """A new version of the master keys of FILE (else --keys), for new files; old versions only decrypt from now on."""
-    from minimize.governance.key_rotation import rotate_keys as made
+    from minimize.governance.key_rotation import rotate_keys
 
     house = _workspace(file, keys, ledger, rewrite)
-    done = made(house, datetime.now(UTC), names=names, outputs=rewrite, new=not no_new)
+    done = rotate_keys(house, datetime.now(UTC), names=names, outputs=rewrite, new=not no_new)
     told = [f"{each.id} is for new files" for each in done.versions] + [
         each.summary(line_width()) for each in done.receipts
     ]
@@ -121,13 +122,13 @@ def shred_command(
     as_json: bool,
 ) -> None:
     """Destroy a version of a master key (KEY: encrypt.pseudonymized/1), and with it all that is encrypted under it."""
-    from minimize.governance.crypto_shredding import shred_keys as made
+    from minimize.governance.crypto_shredding import shred_keys
 
     key, *file = reversed(words) if tenant is None and words else (None, *words)
     if len(file) > 1:
         raise click.UsageError("shred takes a keyring file and a key")
     house = _workspace(file[0] if file else None, keys, ledger, outputs)
-    done = made(house, datetime.now(UTC), key=key, tenant=tenant, outputs=outputs, yes=yes)
+    done = shred_keys(house, datetime.now(UTC), key=key, tenant=tenant, outputs=outputs, yes=yes)
     options.print_result(done.as_json(), as_json, str(done))
 
 

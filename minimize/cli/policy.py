@@ -14,6 +14,7 @@ from minimize.cli.options import DATE, TIME
 from minimize.cli.printing import print_lint_findings, single_line
 from minimize.text import count_noun
 
+# Each command imports what it calls when it runs, so that help and completion are shown without importing Arrow.
 if TYPE_CHECKING:
     from minimize.plan import Plan
     from minimize.review.drift import DriftChange, DriftReport

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from minimize.cli import options
+from minimize.governance.sharing import recall_list
+from minimize.stores.durable_files import create_private_file
 from minimize.text import count_noun
 
 if TYPE_CHECKING:
@@ -30,8 +32,6 @@ def list_file_option(command: F) -> F:
 @contextmanager
 def recall_list_writer(path: str | None, recipient: str | None) -> Iterator[WriteRecalls]:
     """A way to write the list that a recipient is given; the file is there before anything is recorded, or nothing is."""
-    from minimize.stores.durable_files import create_private_file
-
     if path is None:
         yield lambda _: None
         return
@@ -59,8 +59,6 @@ def print_recalls(found: Sequence[Recall], as_json: bool) -> None:
 
 
 def _list_file_text(recipient: str | None, found: Sequence[Recall]) -> str:
-    from minimize.governance.sharing import recall_list
-
     names = [recipient] if recipient is not None else list(dict.fromkeys(each.recipient for each in found))
     lists = [recall_list(name, [each for each in found if each.recipient == name]) for name in names]
     return json.dumps(lists[0] if recipient is not None else lists, indent=2)

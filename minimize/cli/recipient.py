@@ -9,6 +9,15 @@ import click
 
 from minimize.cli import options
 from minimize.cli.printing import print_lint_findings, single_line
+from minimize.recipients import find_recipients, lint_recipients, load_recipients
+from minimize.recipients.pages import (
+    FIELD_HEADINGS,
+    function_sections,
+    overview_html,
+    overview_markdown,
+    recipient_html,
+    recipient_markdown,
+)
 
 if TYPE_CHECKING:
     from minimize.recipients import Function, Recipient, Recipients, Subprocessor
@@ -30,8 +39,6 @@ def list_command(kind: str | None, recipients: str | None, as_json: bool) -> Non
     For each recipient, how many rows of a tenant's list are sent to it and received from it. For each subprocessor, its
     first day on the list, the first day without it, and what it does.
     """
-    from minimize.recipients.pages import overview_html, overview_markdown
-
     known = _load_recipients(recipients)
     found = [known.load(name) for name in known.names()]
     listed = known.subprocessors
@@ -57,8 +64,6 @@ def list_command(kind: str | None, recipients: str | None, as_json: bool) -> Non
 @options.as_json
 def show_command(name: str, kind: str, recipients: str | None, as_json: bool) -> None:
     """Print the list that a tenant may read: each field of NAME, an example, what it is used for, its form."""
-    from minimize.recipients.pages import recipient_html, recipient_markdown
-
     found = _load_recipients(recipients).load(name)
     text = recipient_html(found) if kind == "html" else recipient_markdown(found)
     options.print_result(_recipient_page_json(found) if as_json else None, as_json, text.rstrip("\n"))
@@ -70,14 +75,10 @@ def show_command(name: str, kind: str, recipients: str | None, as_json: bool) ->
 @options.as_json
 def lint_command(path: str, fail_on: str, as_json: bool) -> int:
     """All faults and risky choices of PATH: a recipient's file, or a folder of them with its list of subprocessors."""
-    from minimize.recipients import lint_recipients as judged
-
-    return print_lint_findings(judged(path, datetime.now(UTC).date()), fail_on, as_json)
+    return print_lint_findings(lint_recipients(path, datetime.now(UTC).date()), fail_on, as_json)
 
 
 def _load_recipients(folder: str | None) -> Recipients:
-    from minimize.recipients import find_recipients, load_recipients
-
     return load_recipients(find_recipients(folder))
 
 
@@ -111,8 +112,6 @@ def _recipient_json(known: Recipients, found: Recipient) -> dict[str, Any]:
 
 
 def _recipient_page_json(found: Recipient) -> dict[str, Any]:
-    from minimize.recipients.pages import FIELD_HEADINGS, function_sections
-
     parts = [
         {
             "function": one.title,

@@ -11,6 +11,8 @@ import click
 from minimize.cli import options
 from minimize.cli.options import TIME
 from minimize.cli.printing import line_width
+from minimize.report import create_report
+from minimize.report.documentation import catalogue_page, collect_documentation, record_page, write_documentation
 
 
 @click.command()
@@ -29,8 +31,6 @@ def report_command(output: str, html: str | None, as_json: bool, **asked: Any) -
 
     Counts are rounded, and no value of a record is told. What cannot be had here is left out, and the report says so.
     """
-    from minimize.report import create_report
-
     found = create_report(output, **asked)
     if html is not None:
         Path(html).write_text(found.html(), encoding="utf-8")
@@ -51,8 +51,6 @@ def docs_command(pipelines: tuple[str, ...], out: str | None, as_json: bool) -> 
     From policies, pipelines, recipients, receipts and `processing:` of minimize.yaml (controller, contact, representative, dpo,
     subjects, transfers, security). A folder stands for all pipelines in its folders. Without --out they are printed.
     """
-    from minimize.report.documentation import catalogue_page, collect_documentation, record_page, write_documentation
-
     today = datetime.now(UTC).date()
     if out is not None:
         files = [str(path) for path in write_documentation(pipelines, out, today)]

@@ -13,12 +13,16 @@ from minimize.cli import options
 from minimize.cli.authorization import authorize
 from minimize.cli.options import TIME, quiet
 from minimize.cli.printing import line_width, single_line
+from minimize.governance.retention.event_admin import NewEvent, add_event, list_events, suggest_tenants, withdraw_event
+from minimize.governance.retention.expire import expire, open_items
+from minimize.governance.retention.retract import retract
+from minimize.governance.workspace import Workspace
+from minimize.times import parse_time
 
 if TYPE_CHECKING:
     from minimize.governance.retention.event_admin import EventEntry
     from minimize.governance.retention.expire import ExpiryResult
     from minimize.governance.retention.retract import Retraction
-    from minimize.governance.workspace import Workspace
 
 log = logging.getLogger("minimize")
 
@@ -49,9 +53,6 @@ def add_event_command(
     Of a subject it is recorded, too, in which forms it stands in the outputs that the ledger has seen, and in the pipeline's: as
     keyed tokens of them. Recorded once more, an event learns of outputs that are new.
     """
-    from minimize.governance.retention.event_admin import NewEvent, add_event, suggest_tenants
-    from minimize.times import parse_time
-
     authorize("event/record", places, tenant)
     house = _workspace(**places)
     close = suggest_tenants(tenant, house)
@@ -85,8 +86,6 @@ def withdraw_event_command(event: str, as_json: bool, **places: Any) -> None:
     What `expire` took because of it is gone; added again, it counts again. A device that is enrolled again needs none of this:
     an event reaches only what happened before it.
     """
-    from minimize.governance.retention.event_admin import withdraw_event
-
     authorize("event/record", places)
     done = withdraw_event(event, _workspace(**places), _now())
     options.print_result({**done.as_json(), "new": done.is_new}, as_json, _event_line(done))
@@ -99,8 +98,6 @@ def withdraw_event_command(event: str, as_json: bool, **places: Any) -> None:
 @options.as_json
 def list_events_command(tenant: str | None, history: bool, as_json: bool, **places: Any) -> None:
     """Print the events that count, and by when each has to be carried out."""
-    from minimize.governance.retention.event_admin import list_events
-
     found = list_events(_workspace(**places), tenant=tenant, history=history)
     options.print_result(
         {"events": [each.as_json() for each in found]}, as_json, "\n".join(map(_event_line, found)) or "no events"
@@ -112,8 +109,6 @@ def _event_line(kept: EventEntry) -> str:
 
 
 def _workspace(**places: Any) -> Workspace:
-    from minimize.governance.workspace import Workspace
-
     return Workspace(**places)
 
 
@@ -152,8 +147,6 @@ def expire_command(
     as_json: bool,
 ) -> int:
     """Take out of OUTPUT what is past the retention of today's policy, by event time, and what must go after events."""
-    from minimize.governance.retention.expire import expire, open_items
-
     asked = {"at": at, "pipeline": pipeline, "events": events, "keys": keys, "ledger": ledger}
     if due:
         items = open_items(output, **asked)
@@ -197,8 +190,6 @@ def retract_command(
     A date whose source still stands is run anew; of the others a value goes if it was off in any instant that its time may stand
     for, is off now, or has a condition that the output does not show to hold.
     """
-    from minimize.governance.retention.retract import retract
-
     done = retract(output, at=at, pipeline=pipeline, input=input_, settings=settings, keys=keys, ledger=ledger, yes=yes)
     click.echo(json.dumps(done.as_json(), indent=2) if as_json else _retraction_text(done, yes))
     return 0

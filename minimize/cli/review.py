@@ -11,6 +11,12 @@ import click
 from minimize.cli import options
 from minimize.cli.options import TIME
 from minimize.cli.printing import single_line
+from minimize.cli.tables import print_matrix
+from minimize.review.approval import approve
+from minimize.review.changes import changes_markdown, headline
+from minimize.review.diff import diff
+from minimize.review.explain import explain
+from minimize.review.fixtures import try_fixtures
 
 if TYPE_CHECKING:
     from minimize.review.approval import ApprovalResult
@@ -32,9 +38,6 @@ def diff_command(old: str, new: str, path: str | None, allow: tuple[str, ...], a
     OLD and NEW are policies, pipelines, recipients, access files, or folders of these; each may be REVISION:PATH of git.
     `minimize diff main pipelines/` compares with what a path was in a revision, `minimize diff v1 v2 pipelines/` two revisions.
     """
-    from minimize.review.changes import changes_markdown
-    from minimize.review.diff import diff
-
     if as_json and as_markdown:
         raise click.UsageError("--json or --markdown, not both")
     changes = diff(old, new, path, allow=allow)
@@ -49,9 +52,6 @@ def diff_command(old: str, new: str, path: str | None, allow: tuple[str, ...], a
 
 def print_changes(changes: ChangeReport) -> None:
     """Prints the changes as a table."""
-    from minimize.cli.tables import print_matrix
-    from minimize.review.changes import headline
-
     if changes.changes:
         rows = [
             (
@@ -92,8 +92,6 @@ def explain_command(
 
     With --record the record goes through the stages of a run; what becomes of it is told, and none of its values.
     """
-    from minimize.review.explain import explain
-
     found = explain(pipeline, field, tenant=tenant, at=at, record=record, settings=settings, keys=keys)
     options.print_result(found.as_json(), as_json, _explanation_text(found))
 
@@ -129,8 +127,6 @@ def try_fixtures_command(pipeline: str, at: str | None, settings: str | None, sh
     they publish depends on batches and earlier receipts, and fixtures have neither. `minimize run` into another --output shows
     them.
     """
-    from minimize.review.fixtures import try_fixtures
-
     done = try_fixtures(pipeline, now=datetime.now(UTC), at=at, settings=settings)
     click.echo(json.dumps(done.as_json(show), indent=2) if as_json else _fixtures_text(done, show))
     return 1 if done.failures else 0
@@ -168,9 +164,7 @@ def approve_command(policy: str, by: str | None, ledger: str | None, keys: str |
     The digest is of what the policy says, hierarchies included; comments and layout may change afterwards. A policy in which
     `minimize lint` finds an error is not approved. Who is taken as the approver, and where that name comes from, is printed.
     """
-    from minimize.review.approval import approve as signed
-
-    done = signed(policy, by=by, ledger=ledger, keys=keys)
+    done = approve(policy, by=by, ledger=ledger, keys=keys)
     options.print_result(done.as_json(), as_json, _approval_text(done))
 
 

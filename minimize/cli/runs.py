@@ -13,8 +13,13 @@ from minimize.cli import options
 from minimize.cli.options import DATE
 from minimize.cli.printing import line_width
 from minimize.cli.tables import print_counts
+from minimize.governance.ledger_adoption import adopt_ledger
+from minimize.runs.published_runs import list_runs, rebuild_index, run_json, show_run, void_run
+from minimize.runs.replay import count_groups, quarantined_dates, recheck_quarantine
+from minimize.stores import parse_output_location
 from minimize.text import count_noun
 from minimize.text import count_noun as numbered
+from minimize.times import parse_date
 
 if TYPE_CHECKING:
     from minimize.ledger.runs import RunRow
@@ -60,12 +65,9 @@ def show_run_command(
     above: tuple[str | None, str | None], run: str, ledger: str | None, output: str | None, as_json: bool
 ) -> None:
     """Show the run whose id is (or begins with) RUN, with its receipt where that is here."""
-    from minimize.runs.published_runs import run_json as of_run
-    from minimize.runs.published_runs import show_run
-
     row, receipt = show_run(run, ledger or above[0], output=output or above[1])
     if as_json:
-        click.echo(json.dumps(of_run(row, receipt), indent=2))
+        click.echo(json.dumps(run_json(row, receipt), indent=2))
         return
     click.echo(f"{_run_line(row)}\n  in {row.folder} on {row.host}, receipt {row.sequence} {row.digest}")
     click.echo("  its receipt cannot be read here" if receipt is None else receipt.summary(line_width()))
@@ -101,8 +103,6 @@ def adopt_ledger_command(
     A signed receipt records the reason. Erasures that only the lost ledger knew are not known to the new one; those that were
     stored with the output still count.
     """
-    from minimize.governance.ledger_adoption import adopt_ledger
-
     receipt = adopt_ledger(
         output,
         reason,
@@ -144,8 +144,6 @@ def void_run_command(
     Nothing is deleted: its files stay in force until its dates are run again, which `run --pending` does. They may then be run as
     of an earlier time.
     """
-    from minimize.runs.published_runs import void_run
-
     places = {"output": output or above[1], "pipeline": pipeline, "ledger": ledger or above[0], "keys": keys}
     receipt = void_run(run, reason, **places)
     dates = ", ".join(receipt.dates) or "all"
@@ -153,8 +151,6 @@ def void_run_command(
 
 
 def _print_runs(ledger: str | None, outputs: tuple[str, ...], pipeline: str | None, as_json: bool) -> None:
-    from minimize.runs.published_runs import list_runs
-
     each = outputs or (None,)
     rows = [row for output in each for row in list_runs(ledger, output=output, pipeline=pipeline)]
     body = {"runs": [row.as_json() for row in rows]}
@@ -162,8 +158,6 @@ def _print_runs(ledger: str | None, outputs: tuple[str, ...], pipeline: str | No
 
 
 def _rebuild_index(ledger: str | None, outputs: tuple[str, ...], keys: str | None, as_json: bool) -> None:
-    from minimize.runs.published_runs import rebuild_index
-
     done = rebuild_index(outputs, ledger, keys=keys, now=datetime.now(UTC))
     lines = [
         f"{count_noun(each.runs, 'run')} of {each.folder}; the audit log was told of {each.recorded:,}" for each in done
@@ -204,10 +198,6 @@ def show_quarantine_command(
     as_json: bool,
 ) -> None:
     """Count the quarantined records of OUTPUT by code, field and file."""
-    from minimize.runs.replay import count_groups, quarantined_dates, recheck_quarantine
-    from minimize.stores import parse_output_location
-    from minimize.times import parse_date
-
     found = quarantined_dates(parse_output_location(output), None if date is None else parse_date(date).isoformat())
     groups = count_groups(found)
     if check:

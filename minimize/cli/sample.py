@@ -52,7 +52,7 @@ def sample_command(
     apple_push_commands           apple_volume_purchase_sync  apple_device_enrollment_sync
     google_android_management_sync  jamf_compliance           threat_defense_threat_state
     """
-    from minimize.samples import generate
+    from minimize.samples import generate  # it imports Arrow, which `--help` does without
 
     files = [str(path) for path in generate(name, rows, out, seed=seed, dates=dates, format=format_)]
     options.print_result({"files": files}, as_json, "\n".join(files))

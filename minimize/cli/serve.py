@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from minimize.cli import options
+from minimize.server.server import ListenOptions, StopSignals, running_server
 
 
 @click.command()
@@ -39,8 +40,6 @@ def serve_command(
     Every read is decided by the access file and the grants, its columns and rows by whoever comes with a token, and the audit
     log is told of it, whether it is let through or not. The server runs until it is stopped (SIGINT, SIGTERM).
     """
-    from minimize.server.server import ListenOptions, StopSignals, running_server
-
     listening = ListenOptions(host, port, cert, key, insecure_loopback)
     with running_server(places, listening, keys=keys, access=access, ledger=ledger, readers=readers) as found:
         signals = StopSignals()  # before the URL is printed: who reads it may stop the server at once

@@ -13,12 +13,23 @@ from minimize.cli import options
 from minimize.cli.authorization import authorize
 from minimize.cli.options import TIME
 from minimize.cli.printing import single_line
+from minimize.governance.locate import end_locate, list_locate_actions, position_conditions, start_locate
+from minimize.governance.settings import (
+    NewSetting,
+    explain_setting,
+    export_settings,
+    import_settings,
+    list_settings,
+    set_setting,
+)
+from minimize.governance.workspace import Workspace
+from minimize.receipts import time_text
 from minimize.text import count_noun
+from minimize.times import parse_time
 
 if TYPE_CHECKING:
     from minimize.governance.locate import LocateAction
     from minimize.governance.settings import SettingDecision, SettingExplanation
-    from minimize.governance.workspace import Workspace
     from minimize.settings import SettingRow
 
 log = logging.getLogger("minimize")
@@ -70,9 +81,6 @@ def set_command(
 
     With --pipeline the words are held against its policy. Without it a misspelt feature is recorded, with a warning.
     """
-    from minimize.governance.settings import NewSetting, set_setting
-    from minimize.times import parse_time
-
     authorize("settings/set", places, tenant)
     wish = NewSetting(tenant, setting, value, holder, subject, parse_time(valid_from))
     before = set_setting(wish, _workspace(**places), _now())
@@ -94,9 +102,6 @@ def show_command(
     tenant: str | None, setting: str | None, at: str | None, history: bool, as_json: bool, **places: Any
 ) -> None:
     """Print the settings that are in force. Subjects are shown as tokens."""
-    from minimize.governance.settings import list_settings
-    from minimize.times import parse_time
-
     when = parse_time(at) or _now()
     rows = list_settings(_workspace(**places), when, tenant=tenant, setting=setting, history=history)
     options.print_result({"settings": [_row_json(row) for row in rows]}, as_json, _rows_text(rows) or "no settings")
@@ -126,16 +131,13 @@ def why_command(
     The settings are those given, else the pipeline's, else the ledger's. Levels, and who may turn a feature on, are the
     policy's: say --pipeline.
     """
-    from minimize.governance.settings import explain_setting as decided
-    from minimize.times import parse_time
-
     event = parse_time(at)
     if event is None:
         raise click.UsageError("AT is a time")
     run = parse_time(run_at) or _now()
     if places["pipeline"] is None:
         log.warning(_NO_POLICY, extra={"code": "W019"})
-    found = decided(tenant, feature, event, _workspace(**places), run=run, subject=subject, settings=settings)
+    found = explain_setting(tenant, feature, event, _workspace(**places), run=run, subject=subject, settings=settings)
     options.print_result(found.as_json(), as_json, _explanation_text(found))
 
 
@@ -145,8 +147,6 @@ def why_command(
 @options.as_json
 def import_command(file: str, as_json: bool, **places: Any) -> None:
     """Bring the rows of FILE (CSV or Parquet) into the ledger, with the times at which they were recorded."""
-    from minimize.governance.settings import import_settings
-
     authorize("settings/set", places)
     count = import_settings(file, _workspace(**places), _now())
     options.print_result({"file": file, "new": count}, as_json, f"{count:,} rows of {file} were new")
@@ -158,16 +158,12 @@ def import_command(file: str, as_json: bool, **places: Any) -> None:
 @options.as_json
 def export_command(file: str, as_json: bool, **places: Any) -> None:
     """Write all rows of the ledger to the new CSV FILE. Subjects stay tokens: only `import` takes them back."""
-    from minimize.governance.settings import export_settings
-
     authorize("settings/read", places)
     count = export_settings(file, _workspace(**places))
     options.print_result({"file": file, "rows": count}, as_json, f"wrote {count_noun(count, 'row')} to {file}")
 
 
 def _workspace(**places: Any) -> Workspace:
-    from minimize.governance.workspace import Workspace
-
     return Workspace(**places)
 
 
@@ -211,8 +207,6 @@ def _rows_text(rows: Sequence[SettingRow]) -> str:
 def _row_json(row: SettingRow) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from minimize.receipts import time_text
-
     times = ("valid_from", "recorded_at")
     return {name: time_text(value) if name in times else value for name, value in asdict(row).items() if name != "line"}
 
@@ -245,8 +239,6 @@ def start_command(device: str, tenant: str, hours: int, as_json: bool, **places:
     A position is released only if the policy's other conditions hold, too, for example of a corporate, supervised iPhone in lost
     mode. They are printed.
     """
-    from minimize.governance.locate import position_conditions, start_locate
-
     if places["pipeline"] is None:
         raise click.UsageError("--pipeline names the pipeline whose policy locates devices")
     authorize(LOCATE_PERMISSION, places, tenant)
@@ -268,9 +260,6 @@ def end_command(device: str, tenant: str, as_json: bool, **places: Any) -> None:
 
     Write DEVICE and its tenant as in `locate start`. Says if the ledger has no setting of the tenant.
     """
-    from minimize.governance.locate import end_locate
-    from minimize.governance.settings import list_settings
-
     authorize(LOCATE_PERMISSION, places, tenant)
     house, now = _workspace(**places), _now()
     ended = end_locate(device, tenant, house, now)
@@ -289,8 +278,6 @@ def end_command(device: str, tenant: str, as_json: bool, **places: Any) -> None:
 @options.as_json
 def list_command(tenant: str | None, as_json: bool, **places: Any) -> None:
     """Print which devices are located now, and until when. Devices are shown as tokens."""
-    from minimize.governance.locate import list_locate_actions
-
     authorize(LOCATE_PERMISSION, places, tenant)
     actions = list_locate_actions(_workspace(**places), _now(), tenant=tenant)
     options.print_result(

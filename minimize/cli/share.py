@@ -14,10 +14,25 @@ from minimize.cli import options, recall_lists
 from minimize.cli.authorization import authorize
 from minimize.cli.options import TIME, quiet
 from minimize.cli.printing import single_line
+from minimize.governance.sharing import (
+    confirm_recalls,
+    explain_share,
+    find_disclosure,
+    list_disclosures,
+    list_recalls,
+    request_recalls,
+    unsigned_disclosures,
+)
+from minimize.governance.sharing.outbound import prepare_share
+from minimize.governance.sharing.plan import ShareArguments
+from minimize.governance.workspace import Workspace
+from minimize.ledger.disclosures import read_disclosures
+from minimize.recipients import find_recipients, load_recipients
+from minimize.runs.resolve import pipeline_from
 from minimize.text import count_noun
+from minimize.times import parse_time
 
 if TYPE_CHECKING:
-    from minimize.governance.workspace import Workspace
     from minimize.ledger.disclosures import Disclosure
     from minimize.recipients import Recipients
 
@@ -42,8 +57,6 @@ def list_recalls_command(
     recipient: str | None, all_: bool, late: bool, recipients: str | None, as_json: bool, **places: Any
 ) -> None:
     """List what has to go. Exit 1 where the recipient was not told yet, or has not confirmed in time."""
-    from minimize.governance.sharing import list_recalls
-
     house = _workspace(places)
     found = list_recalls(house, _load_recipients(recipients, house), _now(), recipient=recipient, all_=all_)
     recall_lists.print_recalls([each for each in found if each.is_late or not late], as_json)
@@ -64,8 +77,6 @@ def request_recalls_command(
 
     If nothing was ever shared, nothing is due, and no recipients are needed.
     """
-    from minimize.governance.sharing import request_recalls
-
     house = _workspace(places)
     authorize("share/recall", places)
     needed = recipient is not None or recipients is not None or _has_shared(house)
@@ -88,8 +99,6 @@ def confirm_recalls_command(
     recipient: str, disclosure: str | None, tenant: str | None, recipients: str | None, as_json: bool, **places: Any
 ) -> None:
     """Take down that RECIPIENT has deleted what it was told to."""
-    from minimize.governance.sharing import confirm_recalls
-
     house = _workspace(places)
     authorize("share/recall", places, tenant)
     known = _load_recipients(recipients, house)
@@ -98,21 +107,15 @@ def confirm_recalls_command(
 
 
 def _workspace(places: dict[str, Any]) -> Workspace:
-    from minimize.governance.workspace import Workspace
-
     return Workspace(**places)
 
 
 def _has_shared(house: Workspace) -> bool:
-    from minimize.ledger.disclosures import read_disclosures
-
     with house.open_ledger() as ledger:
         return bool(read_disclosures(ledger))
 
 
 def _load_recipients(recipients: str | None, house: Workspace) -> Recipients:
-    from minimize.recipients import find_recipients, load_recipients
-
     return load_recipients(find_recipients(recipients, start=house.folder))
 
 
@@ -175,9 +178,6 @@ def send_command(
     **asked: Any,
 ) -> None:
     """Send what may go to RECIPIENT for FUNCTION into a new file, and record it. Exit 3 where nothing may."""
-    from minimize.governance.sharing.outbound import prepare_share
-    from minimize.governance.sharing.plan import ShareArguments
-
     if to is None and not dry_run:
         raise click.UsageError("say --to FILE, or --dry-run")
     if not dry_run and _is_past(asked.get("at")):
@@ -206,8 +206,6 @@ def send_command(
 
 
 def _is_past(at: str | None) -> bool:
-    from minimize.times import parse_time
-
     asked = parse_time(at)
     return asked is not None and asked < datetime.now(UTC)
 
@@ -219,8 +217,6 @@ def _is_past(at: str | None) -> bool:
 @options.as_json
 def log_command(recipient: str | None, tenant: str | None, as_json: bool, **places: Any) -> None:
     """List the disclosures. Exit 1 where one is not signed by a key of the keyring."""
-    from minimize.governance.sharing import list_disclosures, unsigned_disclosures
-
     house = _workspace(places)
     found = list_disclosures(house, recipient=recipient, tenant=tenant)
     bad = [each.disclosure for each in unsigned_disclosures(house, found)]
@@ -235,9 +231,7 @@ def log_command(recipient: str | None, tenant: str | None, as_json: bool, **plac
 @options.workspace
 def show_command(disclosure: str, **places: Any) -> None:
     """Print DISCLOSURE as it was signed: what permitted it, which fields left in which form, whose rows, the digest."""
-    from minimize.governance.sharing import find_disclosure as found
-
-    click.echo(json.dumps(found(_workspace(places), disclosure).as_json(), indent=2))
+    click.echo(json.dumps(find_disclosure(_workspace(places), disclosure).as_json(), indent=2))
 
 
 @share_group.command("why")
@@ -258,10 +252,8 @@ def why_command(
     **places: Any,
 ) -> None:
     """Say whether RECIPIENT may get records for FUNCTION, with every rule against it."""
-    from minimize.governance.sharing import explain_share as asked
-
     house = _workspace(places)
-    found = asked(
+    found = explain_share(
         recipient, function, house, _load_recipients(recipients, house), _now(), tenant=tenant, existing=having
     )
     head = f"{recipient}, {function}: {'may get ' + ', '.join(found.fields) if found.permitted else 'gets nothing'}"
@@ -283,7 +275,5 @@ def _shared_data(data: str | None, output: str | None, pipeline: str | None) -> 
         return data or output or ""
     if pipeline is None:
         raise click.UsageError("say --data PATH, or --pipeline")
-    from minimize.runs.resolve import pipeline_from
-
     job = pipeline_from(pipeline)
     return str(job.folder / job.output)

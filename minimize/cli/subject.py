@@ -11,12 +11,25 @@ import click
 
 from minimize.cli import options
 from minimize.cli.authorization import authorize
+from minimize.governance.subjects import (
+    DataSubject,
+    collect_subjects,
+    confirm_deletion,
+    correct_subject,
+    delete_subjects,
+    export_subjects,
+    request_statuses,
+    restrict_subjects,
+    subject_coverage,
+    view_subjects,
+)
+from minimize.governance.subjects.view import view_page
+from minimize.governance.workspace import Workspace
 from minimize.receipts.receipt import FIGURES_UNCHANGED
 from minimize.text import count_noun
 
 if TYPE_CHECKING:
-    from minimize.governance.subjects import DataSubject, Deletion, RequestStatus, SubjectView
-    from minimize.governance.workspace import Workspace
+    from minimize.governance.subjects import Deletion, RequestStatus, SubjectView
 
 
 def deletion_text(done: Deletion, yes: bool) -> str:
@@ -159,8 +172,6 @@ def subject_group() -> None:
 @click.option("--html", "as_page", is_flag=True, help="As a page of HTML.")
 def view_command(rows: int, as_json: bool, as_page: bool, **words: Any) -> None:
     """Show what is held of each ID: where, in which form, since when and until when, and with whom it was shared."""
-    from minimize.governance.subjects.view import view_page
-
     authorize("subject/view", words, words["tenant"])
     found = _view_subjects(words)
     text = view_page(found, rows).rstrip("\n") if as_page else "\n\n".join(subject_text(each, rows) for each in found)
@@ -177,11 +188,9 @@ def view_command(rows: int, as_json: bool, as_page: bool, **words: Any) -> None:
 @_linked_option
 def export_command(to: str, formats: tuple[str, ...], redact: tuple[str, ...], as_json: bool, **words: Any) -> None:
     """Write everything that is held of each ID into a new folder that only its owner can look into."""
-    from minimize.governance.subjects import export_subjects as exported
-
     authorize("subject/export", words, words["tenant"])
     house = _workspace(words)
-    made = exported(
+    made = export_subjects(
         _view_subjects(words), Path(to), house, formats=formats or ("json", "csv", "parquet"), redact=redact
     )
     lines = [
@@ -201,12 +210,10 @@ def delete_command(yes: bool, unseen: bool, allow_unreached: bool, as_json: bool
     What happened up to now does not come back by a rerun, a late file, a replay or a backfill. An open request is gone on
     with by the same command.
     """
-    from minimize.governance.subjects import delete_subjects as deleted
-
     authorize("subject/delete", words, words["tenant"])
     house, now = _workspace(words), datetime.now(UTC)
     how = {"yes": yes, "unseen": unseen, "allow_unreached": allow_unreached}
-    done = deleted(_parse_subjects(words), house, now, named=words["named"], **how)
+    done = delete_subjects(_parse_subjects(words), house, now, named=words["named"], **how)
     options.print_result(done.as_json(), as_json, deletion_text(done, yes))
 
 
@@ -218,15 +225,12 @@ def delete_command(yes: bool, unseen: bool, allow_unreached: bool, as_json: bool
 @click.option("--yes", is_flag=True, help="Do it. Without it nothing is exported or deleted.")
 def restrict_command(to: str, redact: tuple[str, ...], yes: bool, unseen: bool, as_json: bool, **words: Any) -> None:
     """Export everything that is held of each ID into a new folder, and delete it then."""
-    from minimize.governance.subjects import delete_subjects as deleted
-    from minimize.governance.subjects import restrict_subjects as restricted
-
     authorize("subject/restrict", words, words["tenant"])
     subjects, house, now = _parse_subjects(words), _workspace(words), datetime.now(UTC)
     if yes:
-        _, done = restricted(subjects, Path(to), house, now, named=words["named"], redact=redact, unseen=unseen)
+        _, done = restrict_subjects(subjects, Path(to), house, now, named=words["named"], redact=redact, unseen=unseen)
     else:
-        done = deleted(subjects, house, now, named=words["named"], unseen=unseen)
+        done = delete_subjects(subjects, house, now, named=words["named"], unseen=unseen)
     options.print_result({**done.as_json(), "exported_to": to if yes else None}, as_json, deletion_text(done, yes))
 
 
@@ -247,12 +251,9 @@ def correct_command(
 
     Administrators cannot: whoever has an access file grants `subject/correct` to the person's side.
     """
-    from minimize.governance.subjects import DataSubject
-    from minimize.governance.subjects import correct_subject as corrected
-
     authorize("subject/correct", words, tenant)
     said = {name: value or None for name, _, value in (each.partition("=") for each in values)}
-    done = corrected(DataSubject(id_, tenant), said, _workspace(words), datetime.now(UTC), named=named, yes=yes)
+    done = correct_subject(DataSubject(id_, tenant), said, _workspace(words), datetime.now(UTC), named=named, yes=yes)
     were = "would be" if not yes else "was" if done.values == 1 else "were"
     lines = [f"{count_noun(done.values, 'value')} {were} corrected"]
     lines += [f"  {name}: {line}" for name, plan in done.plans.items() for line in str(plan).splitlines()]
@@ -267,8 +268,6 @@ def correct_command(
 @options.as_json
 def status_command(tenant: str | None, as_json: bool, **places: Any) -> int:
     """List requests: what was asked, how far it is, by when it must be done. Exit 1 where one is overdue."""
-    from minimize.governance.subjects import request_statuses
-
     now = datetime.now(UTC)
     with _workspace(places).open_ledger() as ledger:
         found = request_statuses(ledger, tenant=tenant)
@@ -285,10 +284,8 @@ def status_command(tenant: str | None, as_json: bool, **places: Any) -> int:
 @options.as_json
 def coverage_command(named: tuple[str, ...], as_json: bool, **places: Any) -> int:
     """List the columns of outputs and disclosures that name somebody, and the rule that finds him. Exit 1 where none does."""
-    from minimize.governance.subjects import subject_coverage as covered
-
     authorize("subject/view", places)
-    found = covered(_workspace(places), named=named)
+    found = subject_coverage(_workspace(places), named=named)
     lines = [
         f"{each.location}  {each.name}  {each.column}: {each.rule or 'NO RULE, ' + each.reason}"
         for each in found.targets
@@ -307,28 +304,20 @@ def coverage_command(named: tuple[str, ...], as_json: bool, **places: Any) -> in
 @options.as_json
 def confirm_command(request: str, recipient: str, as_json: bool, **places: Any) -> None:
     """Take down that RECIPIENT has deleted what REQUEST was about."""
-    from minimize.governance.subjects import confirm_deletion as confirmed
-
     authorize("share/recall", places)
     now = datetime.now(UTC)
-    found = confirmed(request, recipient, _workspace(places), now)
+    found = confirm_deletion(request, recipient, _workspace(places), now)
     options.print_result(found.as_json(now), as_json, request_line(found, now))
 
 
 def _view_subjects(words: dict[str, Any]) -> tuple[SubjectView, ...]:
-    from minimize.governance.subjects import view_subjects as viewed
-
     house, now = _workspace(words), datetime.now(UTC)
-    return viewed(_parse_subjects(words), house, now, named=words["named"], linked=words["linked"])
+    return view_subjects(_parse_subjects(words), house, now, named=words["named"], linked=words["linked"])
 
 
 def _parse_subjects(words: dict[str, Any]) -> tuple[DataSubject, ...]:
-    from minimize.governance.subjects import collect_subjects
-
     return collect_subjects(words["ids"], words["tenant"], words["field"], words["file"], forms=words["forms"])
 
 
 def _workspace(words: dict[str, Any]) -> Workspace:
-    from minimize.governance.workspace import Workspace
-
     return Workspace(**{name: words[name] for name in ("ledger", "output", "pipeline", "keys")})

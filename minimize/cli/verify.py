@@ -32,7 +32,7 @@ def verify_command(
 
     The ledger, where there is one, says where the chain ends.
     """
-    from minimize.runs.verify import check_output, verified_extent
+    from minimize.runs.verify import check_output, verified_extent  # it imports Arrow, which `--help` does without
 
     findings = check_output(output, keys=keys, public_key=public_key, ledger=ledger, from_receipt=from_receipt)
     failed = any(finding.severity == "error" for finding in findings)

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from minimize.consent.terms import ENDING_STATES, VALID_STATES, ConsentTerms, current_terms, parse_terms
 from minimize.identifiers import canonical_column, canonical_text
+from minimize.ledger import api as ledger_api
 from minimize.recipients import Recipient
 
 if TYPE_CHECKING:
@@ -245,9 +246,7 @@ class EffectiveConsents:
 
 def load_consents(ledger: Ledger, *, recipient: str | None = None) -> Consents:
     """The consents of an open ledger, of one recipient where it is named. Raises LedgerError."""
-    from minimize.ledger.consents import read_consent_acts
-
-    return Consents(tuple(read_consent_acts(ledger, recipient=recipient)))
+    return Consents(tuple(ledger_api.consents.read_consent_acts(ledger, recipient=recipient)))
 
 
 class TermsCoverage:

@@ -25,6 +25,7 @@ from minimize.governance.settings import AuthorizeChange
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger import api as ledger_api
 from minimize.receipts import time_text
 from minimize.recipients import Recipient, find_recipients, load_recipients
 
@@ -72,20 +73,20 @@ def record_consent(
     Raises PolicyError for a recipient, function or text that is not there or times that cannot be, LedgerError, KeyringError,
     and what `allowed` raises.
     """
-    from minimize.ledger.consents import read_consent_acts, record_consent_acts
-
     wish = replace(wish, tenant=canonical_text(wish.tenant))
     _check_consent(verb, wish, now)
     keys = house.keyring()
     terms = _load_terms(wish, house, recipients) if verb in _NEEDS_RECIPIENT_FILE else None
     with house.open_ledger(create=True) as ledger:
-        before = read_consent_acts(ledger, tenant=wish.tenant, recipient=wish.recipient, function=wish.function)
+        before = ledger_api.consents.read_consent_acts(
+            ledger, tenant=wish.tenant, recipient=wish.recipient, function=wish.function
+        )
         found = terms or (parse_terms(before[-1].terms) if before else _load_terms(wish, house, recipients))
         actor = current_actor()
         new = _new_act(verb, wish, found, before, actor, now)
         if allowed is not None:
             allowed(actor, _consent_resource(new, before))
-        return record_consent_acts(
+        return ledger_api.consents.record_consent_acts(
             ledger, [new], [_consent_event(verb, actor, now, _consent_resource(new, before))], keys, also
         )[0]
 
@@ -95,17 +96,15 @@ def mark_expired_consents(house: Workspace, now: datetime, *, also: RecallPlanne
 
     Takes what is written with it. Gives the acts. Raises LedgerError, KeyringError.
     """
-    from minimize.ledger.consents import read_consent_acts, record_consent_acts
-
     keys, actor = house.keyring(), current_actor()
     with house.open_ledger() as ledger:
-        over = [last for last in _last_acts(read_consent_acts(ledger)) if _has_expired(last, now)]
+        over = [last for last in _last_acts(ledger_api.consents.read_consent_acts(ledger)) if _has_expired(last, now)]
         new = [_expiry_act(last, actor, now) for last in over]
         events = [
             _consent_event("expire", actor, now, _consent_resource(each, [last]))
             for each, last in zip(new, over, strict=True)
         ]
-        return record_consent_acts(ledger, new, events, keys, also) if new else []
+        return ledger_api.consents.record_consent_acts(ledger, new, events, keys, also) if new else []
 
 
 def _load_terms(wish: NewConsent, house: Workspace, folder: PathLike | None) -> ConsentTerms:
@@ -131,22 +130,22 @@ def _check_consent(verb: ConsentVerb, wish: NewConsent, now: datetime) -> None:
 
 def find_overruling_act(given: ConsentAct, house: Workspace) -> ConsentAct | None:
     """The refusal, withdrawal or expiry that is valid from a later time than a consent that was just given; None for none."""
-    from minimize.ledger.consents import read_consent_acts
-
     if given.state not in VALID_STATES:
         return None
     with house.open_ledger() as ledger:
-        acts = read_consent_acts(ledger, tenant=given.tenant_id, recipient=given.recipient, function=given.function)
+        acts = ledger_api.consents.read_consent_acts(
+            ledger, tenant=given.tenant_id, recipient=given.recipient, function=given.function
+        )
     later = [each for each in acts if each.state in ENDING_STATES and given.valid_from < each.valid_from]
     return max(later, key=lambda each: each.valid_from, default=None)
 
 
 def ends_nothing(ending: ConsentAct, house: Workspace) -> bool:
     """Whether the ledger has no consent that a refusal or withdrawal could end. A refusal may also answer a request."""
-    from minimize.ledger.consents import read_consent_acts
-
     with house.open_ledger() as ledger:
-        acts = read_consent_acts(ledger, tenant=ending.tenant_id, recipient=ending.recipient, function=ending.function)
+        acts = ledger_api.consents.read_consent_acts(
+            ledger, tenant=ending.tenant_id, recipient=ending.recipient, function=ending.function
+        )
     answered = {*VALID_STATES, "requested"} if ending.state == "refused" else VALID_STATES
     return not any(each.state in answered for each in acts)
 
@@ -154,12 +153,12 @@ def ends_nothing(ending: ConsentAct, house: Workspace) -> bool:
 def _new_act(
     verb: ConsentVerb, wish: NewConsent, terms: ConsentTerms, before: Sequence[ConsentAct], actor: Actor, now: datetime
 ) -> ConsentAct:
-    from minimize.ledger.consents import ConsentAct
-
     again = verb == "give" and any(each.state in VALID_STATES for each in before)
     state = "renewed" if again else _STATE_AFTER[verb]
     whose = (wish.tenant, wish.recipient, wish.function)
-    return ConsentAct(*whose, state, terms.text, actor.user or "", wish.valid_from or now, wish.expires_at, now)
+    return ledger_api.consents.ConsentAct(
+        *whose, state, terms.text, actor.user or "", wish.valid_from or now, wish.expires_at, now
+    )
 
 
 def _last_acts(acts: Sequence[ConsentAct]) -> Sequence[ConsentAct]:
@@ -325,11 +324,13 @@ def consent_act_json(act: ConsentAct) -> dict[str, Any]:
 
 
 def _load_consents(house: Workspace, tenant: str | None, recipient: str | None, function: str | None) -> Consents:
-    from minimize.ledger.consents import read_consent_acts
-
     with house.open_ledger() as ledger:
         return Consents(
-            tuple(read_consent_acts(ledger, tenant=canonical_id(tenant), recipient=recipient, function=function))
+            tuple(
+                ledger_api.consents.read_consent_acts(
+                    ledger, tenant=canonical_id(tenant), recipient=recipient, function=function
+                )
+            )
         )
 
 

@@ -17,6 +17,7 @@ from minimize.keys import MasterKey
 from minimize.keys.discovery import key_lifecycle
 from minimize.keys.master_keys import KeyLifecycle, master_key_name
 from minimize.ledger import PropertyChange
+from minimize.ledger import api as ledger_api
 from minimize.ledger.subject_tokens import SUBJECT_KEY
 from minimize.output.paths import output_and_date
 from minimize.output.reader import load_receipts
@@ -144,10 +145,12 @@ def _chosen_versions(custody: KeyLifecycle, key: str | None, tenant: str | None)
 
 def _known_outputs(house: Workspace, outputs: Iterable[LocationLike]) -> list[LocationLike]:
     """The outputs that the ledger has seen from this machine, and those that are named."""
-    from minimize.ledger.runs import output_locations
-
     with house.open_ledger(create=True) as ledger:
-        seen = [each.folder for each in ledger.read(output_locations) if each.is_here or "://" in each.folder]
+        seen = [
+            each.folder
+            for each in ledger.read(ledger_api.runs.output_locations)
+            if each.is_here or "://" in each.folder
+        ]
     every = {str(parse_output_location(each)): each for each in (*seen, *outputs)}
     return [*every.values()]
 

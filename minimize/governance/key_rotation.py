@@ -27,6 +27,7 @@ from minimize.keys.keyring import KEY_DESTROYED
 from minimize.keys.master_keys import KeyLifecycle, is_master_key, key_state
 from minimize.keys.parquet_encryption import open_parquet
 from minimize.ledger import AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger import api as ledger_api
 from minimize.observability.destinations import Destinations
 from minimize.output.paths import output_and_date
 from minimize.output.publish import RECORDS, open_output
@@ -47,8 +48,6 @@ def record_key_event(
     house: Workspace, operation: str, masters: Iterable[MasterKey], now: datetime, *changes: PropertyChange
 ) -> None:
     """Tells the log what is done with versions of master keys. Raises LedgerError, KeyringError."""
-    from minimize.ledger.audit_log import append_event
-
     event = AuditEvent(
         component="keys",
         category="configuration",
@@ -60,7 +59,7 @@ def record_key_event(
     )
     keys = house.keyring()
     with house.open_ledger(create=True) as ledger:
-        ledger.write(lambda connection: append_event(connection, event, keys))
+        ledger.write(lambda connection: ledger_api.audit_log.append_event(connection, event, keys))
 
 
 log = logging.getLogger("minimize")

@@ -15,6 +15,7 @@ from minimize.governance.workspace import Workspace
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_id, canonical_text
 from minimize.keys import Keyring
 from minimize.ledger import AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger import api as ledger_api
 from minimize.ledger.subject_tokens import TokenIndex, subject_token, token_secrets, token_versions
 from minimize.plan.request import can_leave
 from minimize.policy.condition import Condition, FeatureOn, atoms
@@ -26,6 +27,7 @@ from minimize.runs.provenance import LEDGER_SETTINGS
 from minimize.settings import FeatureSwitch
 from minimize.settings.files import missing_name_error
 from minimize.settings.model import OWN_ON_LIMIT
+from minimize.settings.tokenized import ledger_rows
 
 if TYPE_CHECKING:
     from minimize.ledger.settings import RecordedSetting
@@ -62,20 +64,18 @@ def start_locate(
     tenant's own setting is not on, or another holder has turned it off.
     Raises PolicyError for blank names, LedgerError, KeyringError.
     """
-    from minimize.ledger.settings import read_settings, record_settings
-
     if not timedelta() < span <= LONGEST_ACTION:
         raise RefusedError("a device is located for 24 hours at most", hint="choose a shorter time")
     job, switch = _check_pipeline(house.loaded_pipeline)
     tenant, device = _canonical_names(tenant, device)
     keys, end = house.keyring(), now + span
     with house.open_ledger(create=True) as ledger:
-        rows = read_settings(ledger)
+        rows = ledger_api.settings.read_settings(ledger)
         known = list(_device_tokens(rows, keys, tenant, device, job.policy.folding))
         tokens = known or [(tenant, subject_token(keys, tenant, device))]
         new = [each for name, token in tokens for each in _action_rows(rows, name, token, now, end)]
         _check_effect([*rows, *new], switch, tenant, device, keys, job.policy.folding, now)
-        record_settings(
+        ledger_api.settings.record_settings(
             ledger, new, _locate_event("locate", now, tokens, PropertyChange("until", None, time_text(end))), keys
         )
     warn_if_not_read(job)
@@ -88,28 +88,26 @@ def end_locate(device: str, tenant: str, house: Workspace, now: datetime) -> boo
     Without a pipeline ids that differ in case alone are taken for one device. Raises PolicyError for blank names, LedgerError,
     KeyringError.
     """
-    from minimize.ledger.settings import read_settings, record_settings
-
     tenant, device = _canonical_names(tenant, device)
     folding = CaseFolding(subject=True) if house.loaded_pipeline is None else house.loaded_pipeline.policy.folding
     keys = house.keyring()
     with house.open_ledger() as ledger:
-        rows = read_settings(ledger)
+        rows = ledger_api.settings.read_settings(ledger)
         tokens = list(_device_tokens(rows, keys, tenant, device, folding))
         new = [each for name, token in tokens for each in _ending_rows(rows, name, token, now)]
         if new:
             located = [(each.tenant_id, str(each.subject)) for each in new]
-            record_settings(ledger, new, _locate_event("end_locate", now, list(dict.fromkeys(located))), keys)
+            ledger_api.settings.record_settings(
+                ledger, new, _locate_event("end_locate", now, list(dict.fromkeys(located))), keys
+            )
     return bool(new)
 
 
 def list_locate_actions(house: Workspace, now: datetime, *, tenant: str | None = None) -> list[LocateAction]:
     """The devices that are located now, of all tenants or of one. Devices are tokens."""
-    from minimize.ledger.settings import read_settings
-
     tenant = canonical_id(tenant)
     with house.open_ledger() as ledger:
-        rows = read_settings(ledger)
+        rows = ledger_api.settings.read_settings(ledger)
     pairs = dict.fromkeys((row.tenant_id, row.subject) for row in rows if row.setting == FEATURE and row.subject)
     found = (_current_action(rows, name, str(token), now) for name, token in pairs if tenant in (None, name))
     return sorted((each for each in found if each is not None), key=lambda each: (each.tenant, each.since, each.device))
@@ -195,8 +193,6 @@ def _check_effect(
     now: datetime,
 ) -> None:
     """Raises RefusedError if the device would not be located with these rows."""
-    from minimize.settings.tokenized import ledger_rows
-
     seen = ledger_rows(rows, keys, LEDGER_SETTINGS).with_folding(folding).effective_at(now)
     tenants, devices = pa.array([tenant]), pa.array([device])
     if not seen.feature_on(switch.of_tenants, tenants, None, None)[0].as_py():
@@ -320,9 +316,7 @@ def _last_value(values: Mapping[datetime, str], now: datetime) -> str | None:
 
 
 def _setting_row(tenant: str, token: str, value: str, valid_from: datetime, now: datetime) -> RecordedSetting:
-    from minimize.ledger.settings import RecordedSetting
-
-    return RecordedSetting(tenant, token, FEATURE, value, HOLDER, valid_from, now)
+    return ledger_api.settings.RecordedSetting(tenant, token, FEATURE, value, HOLDER, valid_from, now)
 
 
 def _locate_event(

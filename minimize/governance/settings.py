@@ -18,6 +18,7 @@ from minimize.governance.workspace import PathLike, Workspace
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.keys import Keyring, find_keyring
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger import api as ledger_api
 from minimize.ledger.subject_tokens import find_known_token, subject_token, token_secrets, token_version, token_versions
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import time_text
@@ -33,6 +34,7 @@ from minimize.settings import (
 from minimize.settings.effective import LEVEL_SETTING
 from minimize.settings.files import future_rows_error, missing_name_error, read_file, unknown_name_error
 from minimize.settings.rows import epoch_microseconds
+from minimize.settings.tokenized import load_ledger_settings
 from minimize.settings.unknown_tenant import UnknownTenant, find_unknown_tenant, unknown_tenant_json
 from minimize.stores.durable_files import write_private_file
 
@@ -97,23 +99,23 @@ def set_setting(wish: NewSetting, house: Workspace, now: datetime, *, allowed: A
     pipeline's policy does not know, LedgerError, KeyringError, and what `allowed` raises. Raises RefusedError for a subject's
     own `on` of a feature that the pipeline's policy decides `per_subject`: `locate start` has a permission of its own.
     """
-    from minimize.ledger.settings import RecordedSetting, read_settings, record_settings
-
     check_setting(wish.tenant, wish.setting, wish.value, wish.holder, house.loaded_pipeline)
     check_subject(wish.subject)
     _check_own_on(wish, house.loaded_pipeline)
     wish = replace(wish, tenant=canonical_text(wish.tenant))
     keys = house.keyring()
     with house.open_ledger(create=True) as ledger:
-        rows = read_settings(ledger)
+        rows = ledger_api.settings.read_settings(ledger)
         token = None if wish.subject is None else find_or_make_token(rows, keys, wish.tenant, wish.subject)
-        row = RecordedSetting(wish.tenant, token, wish.setting, wish.value, wish.holder, wish.valid_from or now, now)
+        row = ledger_api.settings.RecordedSetting(
+            wish.tenant, token, wish.setting, wish.value, wish.holder, wish.valid_from or now, now
+        )
         before = _previous_value(rows, row)
         resource = _setting_resource(row, before)
         actor = current_actor()
         if allowed is not None:
             allowed(actor, resource)
-        record_settings(ledger, [row], settings_event("set", actor, now, resource), keys)
+        ledger_api.settings.record_settings(ledger, [row], settings_event("set", actor, now, resource), keys)
     if house.loaded_pipeline is not None:
         warn_if_not_read(house.loaded_pipeline)
     return before or "nothing"
@@ -134,11 +136,9 @@ def list_settings(
 
     Those of one tenant, or one setting, where they are named. Subjects are tokens.
     """
-    from minimize.ledger.settings import read_settings
-
     tenant = canonical_id(tenant)
     with house.open_ledger() as ledger:
-        rows = read_settings(ledger)
+        rows = ledger_api.settings.read_settings(ledger)
     mine = [row for row in rows if tenant in (None, row.tenant_id) and setting in (None, row.setting)]
     chosen = sorted(mine if history else _rows_in_force(mine, now), key=lambda row: (_setting_key(row), row.valid_from))
     return [SettingRow(**asdict(row), line=None) for row in chosen]
@@ -206,15 +206,15 @@ def import_settings(file: PathLike, house: Workspace, now: datetime) -> int:
 
     Gives how many were new. Subjects become tokens. Raises PolicyError with every faulty row, those recorded in the future too.
     """
-    from minimize.ledger.settings import read_settings, record_settings
-
     given = read_file(Path(file), tokens=True)
     keys = house.keyring()
     _check_recorded_at(given, now)
     resource = Resource("import", "settings", "settings/import", (PropertyChange("digest", None, given.digest),))
     with house.open_ledger(create=True) as ledger:
-        rows = _with_tokens(given, _known_tokens(given, read_settings(ledger)), keys)
-        return record_settings(ledger, rows, settings_event("import", current_actor(), now, resource), keys)[0]
+        rows = _with_tokens(given, _known_tokens(given, ledger_api.settings.read_settings(ledger)), keys)
+        return ledger_api.settings.record_settings(
+            ledger, rows, settings_event("import", current_actor(), now, resource), keys
+        )[0]
 
 
 def export_settings(file: PathLike, house: Workspace) -> int:
@@ -222,10 +222,8 @@ def export_settings(file: PathLike, house: Workspace) -> int:
 
     Raises OutputError where the file is there.
     """
-    from minimize.ledger.settings import read_settings
-
     with house.open_ledger() as ledger:
-        rows = read_settings(ledger)
+        rows = ledger_api.settings.read_settings(ledger)
 
     def fill(out: TextIO) -> int:
         writer = csv.writer(out)
@@ -250,8 +248,6 @@ def _known_tokens(given: SettingsRows, rows: Sequence[RecordedSetting]) -> dict[
 
 def _with_tokens(given: SettingsRows, known: Mapping[str, set[str]], keys: Keyring) -> list[RecordedSetting]:
     """The rows with subjects as tokens; each subject is looked up once."""
-    from minimize.ledger.settings import RecordedSetting
-
     secrets = token_secrets(keys, token_versions(token for tokens in known.values() for token in tokens))
 
     @cache
@@ -262,7 +258,7 @@ def _with_tokens(given: SettingsRows, known: Mapping[str, set[str]], keys: Keyri
         return subject_token(keys, tenant, subject) if found is None else found
 
     return [
-        RecordedSetting(
+        ledger_api.settings.RecordedSetting(
             **row | {"subject": None if row["subject"] is None else token(row["tenant_id"], row["subject"])}
         )
         for row in given.table.to_pylist()
@@ -402,8 +398,6 @@ class _SettingQuestion:
 
 def _load_rows(house: Workspace, settings: Any) -> SettingsRows:
     """The settings that are asked about."""
-    from minimize.settings.tokenized import load_ledger_settings
-
     job, folder = house.loaded_pipeline, house.folder
     said = settings if settings is not None else None if job is None else job.settings
     if house.ledger is None and said is not None and said != LEDGER_SETTINGS:

@@ -11,7 +11,9 @@
     access.py consents.py corrections and requests, disclosures.py, incidents.py, lifecycle_events.py, server_access.py,
     settings.py           acts that are recorded with their entry in the audit log, and read back
 
-SQLAlchemy is imported when a ledger is opened, not before.
+    api.py                the modules above that use the database, each imported when it is first used
+
+Importing this package does not import SQLAlchemy. Modules that also run without a ledger use `api`.
 """
 
 from __future__ import annotations

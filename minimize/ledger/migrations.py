@@ -17,7 +17,7 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from minimize.errors import LedgerError
-from minimize.ledger.tables import IDENTITY
+from minimize.ledger.tables import IDENTITY, METADATA
 
 APPEND_ONLY: Final = (
     "adoptions",
@@ -145,8 +145,6 @@ MigrationStep = Callable[[Connection], None]
 
 
 def _add_identity_table(connection: Connection) -> None:
-    from minimize.ledger.tables import IDENTITY
-
     connection.execute(CreateTable(IDENTITY))
     for statement in trigger_statements(connection.dialect.name, [IDENTITY.name]):
         connection.exec_driver_sql(statement)
@@ -201,8 +199,6 @@ def _create_statements(dialect: str) -> tuple[str, ...]:
 
 
 def _compile_schema(dialect: Dialect) -> Iterator[str]:
-    from minimize.ledger.tables import METADATA  # a run on a ledger that exists needs few of the tables
-
     for table in (*METADATA.sorted_tables, VERSION_TABLE):
         yield str(CreateTable(table).compile(dialect=dialect))
         for index in sorted(table.indexes, key=lambda index: str(index.name)):

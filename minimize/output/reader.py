@@ -23,6 +23,7 @@ from minimize.errors import KeyringError, LedgerError, OutputError
 from minimize.keys import Kms
 from minimize.keys.keyring import KEY_DESTROYED
 from minimize.keys.parquet_encryption import unless_shredded
+from minimize.ledger import api as ledger_api
 from minimize.ledger import find_ledger
 from minimize.output.folder import ensure_identity, has_runs, has_unfinished_publication, published_runs, read_receipts
 from minimize.output.lock import is_locked
@@ -71,20 +72,17 @@ def _try_recover_bucket(output: ObjectPath) -> bool:
 
 @contextmanager
 def _recovery_lease(output: ObjectPath) -> Iterator[Callable[[], object]]:
-    from minimize.ledger.leases import Heartbeat, LeaseClock, LeaseTiming, release_lease, renew_lease, take_lease
-    from minimize.ledger.ledger import open_ledger
-
-    clock, pace = LeaseClock(), LeaseTiming()
-    with open_ledger(find_ledger()) as ledger:
+    clock, pace = ledger_api.leases.LeaseClock(), ledger_api.leases.LeaseTiming()
+    with ledger_api.ledger.open_ledger(find_ledger()) as ledger:
         run_id = new_run_id(clock.now())
-        lease = take_lease(
+        lease = ledger_api.leases.take_lease(
             ledger, ensure_identity(output), run_id, lambda connection, lease: None, pace=pace, clock=clock
         )
-        with Heartbeat(ledger, lease, pace, clock):
+        with ledger_api.leases.Heartbeat(ledger, lease, pace, clock):
             try:
-                yield lambda: ledger.write(partial(renew_lease, lease=lease, now=clock.now()))
+                yield lambda: ledger.write(partial(ledger_api.leases.renew_lease, lease=lease, now=clock.now()))
             finally:
-                ledger.write(partial(release_lease, lease=lease))
+                ledger.write(partial(ledger_api.leases.release_lease, lease=lease))
 
 
 log = logging.getLogger("minimize")

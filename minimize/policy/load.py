@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from minimize.errors import Finding, OutputError, PolicyError, redact_errors
+from minimize.output.folder import has_runs, read_receipts
 from minimize.policy.approval import configured_approval
 from minimize.policy.faults import FaultList
 from minimize.policy.fields import generalize_steps
@@ -131,8 +132,6 @@ def _open_file(file: Path, faults: FaultList) -> _OpenedFile | None:
 
 def _output_description(folder: Path) -> str | None:
     """Of which pipeline a folder is the output, in words, where its receipts tell that; None where it is no output."""
-    from minimize.output.folder import has_runs, read_receipts
-
     try:
         chain = read_receipts(folder) if has_runs(folder) else ()
     except (OSError, OutputError):

@@ -47,7 +47,7 @@ def render_page(facts: ReportFacts) -> str:
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     if missing:
         raise ConfigurationError(f"a page needs {' and '.join(missing)}", hint="pip install 'minimize[report]'")
-    from minimize.report.plots import draw_pictures
+    from minimize.report.plots import draw_pictures  # matplotlib is optional, and found only now
 
     return str(
         _template_environment()

@@ -13,6 +13,7 @@ from minimize.errors import PolicyError
 from minimize.governance.consent import ConsentStatus, list_consents
 from minimize.governance.sharing import list_recalls
 from minimize.governance.sharing.recalls import Recall
+from minimize.ledger.disclosures import read_disclosures
 from minimize.policy.describe import duration_text
 from minimize.recipients import Contract, Function, Recipient, Recipients, find_recipients, load_recipients
 from minimize.report.context import ReportContext
@@ -62,8 +63,6 @@ def _recipients_folder(standing: ReportContext) -> Recipients | None:
 
 def _sharing_history(standing: ReportContext, folder: Recipients) -> SharingHistory:
     """Acts of sharing under this output's policy alone; consents and recalls are of the whole house."""
-    from minimize.ledger.disclosures import read_disclosures
-
     house, at, name = standing.workspace, standing.request.at, standing.newest.policy.name
     with house.open_ledger() as ledger:
         acts = [each for each in read_disclosures(ledger) if each.body["policy"]["name"] == name]

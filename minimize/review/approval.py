@@ -26,6 +26,7 @@ from minimize.governance.access.model import APPROVE_POLICY
 from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor, find_ledger
+from minimize.ledger import api as ledger_api
 from minimize.plan import request
 from minimize.plan.bind import examine
 from minimize.policy.approval import APPROVED_KEY, approval_digest, approval_state, content_digest
@@ -276,12 +277,10 @@ def _write_and_record(house: ApprovalWorkspace, event: AuditEvent, work: Callabl
     if not house.has_ledger:
         work()
         return
-    from minimize.ledger.audit_log import append_event
-
     keys = house.keyring()
 
     def both(connection: Any) -> None:
-        append_event(connection, event, keys)
+        ledger_api.audit_log.append_event(connection, event, keys)
         work()
 
     with house.open_ledger(create=True) as ledger:

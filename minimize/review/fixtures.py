@@ -31,6 +31,7 @@ from minimize.consent import Consents, current_terms
 from minimize.consent.terms import DPV_STATES
 from minimize.errors import ConfigurationError, redact_errors
 from minimize.keys import Keyring
+from minimize.ledger import api as ledger_api
 from minimize.plan import Plan
 from minimize.policy.faults import did_you_mean
 from minimize.policy.pipeline import Pipeline
@@ -351,8 +352,6 @@ def _fixture_settings(job: Pipeline, fixtures: Fixtures, given: Any) -> Settings
 
 def _fixture_consents(job: Pipeline, file: Path | None, at: datetime) -> Consents | None:
     """The consents of a fixture: to the terms that the manifest has now. Raises ConfigurationError where it cannot be read."""
-    from minimize.ledger.consents import ConsentAct
-
     sender = find_sender(job, at)
     if sender is None or file is None or sender.party.manifest is None:
         return None
@@ -360,7 +359,7 @@ def _fixture_consents(job: Pipeline, file: Path | None, at: datetime) -> Consent
         current_terms(sender.party.recipient, sender.party.function).text,
         ("tenant_id", "state", "valid_from"),
     )
-    acts = list[ConsentAct]()
+    acts = list[ledger_api.consents.ConsentAct]()
     for row in read_expected_rows(file):
         tenant, state, since = (str(row.get(name) or "") for name in columns)
         if state not in DPV_STATES or not tenant or not since:
@@ -368,7 +367,7 @@ def _fixture_consents(job: Pipeline, file: Path | None, at: datetime) -> Consent
             raise ConfigurationError(f"{file} has a row that is no consent", hint=hint)
         whose = (tenant, sender.name, sender.party.function)
         valid_from = parse_time(since, f"a valid_from of {file}") or at
-        acts.append(ConsentAct(*whose, state, terms, "", valid_from, None, valid_from))
+        acts.append(ledger_api.consents.ConsentAct(*whose, state, terms, "", valid_from, None, valid_from))
     return Consents(tuple(acts))
 
 

@@ -26,6 +26,7 @@ from minimize.governance.access import (
 from minimize.governance.access.enforcement import access_in_force, decision_event, load_grants
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource
+from minimize.ledger import api as ledger_api
 from minimize.ledger.audit_event import EventResult, PlainValue
 from minimize.output.reader import DATE_COLUMN
 from minimize.server.errors import AUTHORIZATION_ENDED, column_error, error_for
@@ -136,9 +137,7 @@ class Authorizer:
 
         Raises PolicyError where it has faults or is gone, LedgerError: then nobody may anything.
         """
-        from minimize.ledger.access import count_adoptions
-
-        stamp = (*_file_stamp(self._path), count_adoptions(self._ledger))
+        stamp = (*_file_stamp(self._path), ledger_api.access.count_adoptions(self._ledger))
         with self._lock:
             if self._access is None or self._access[0] != stamp:
                 self._access = (stamp, access_in_force(load_access(self._path), self._ledger, self._keys))
@@ -146,9 +145,7 @@ class Authorizer:
 
     def grants(self) -> Grants:
         """What the ledger has of grants now. Raises LedgerError."""
-        from minimize.ledger.access import last_grant_act
-
-        newest = last_grant_act(self._ledger)
+        newest = ledger_api.access.last_grant_act(self._ledger)
         with self._lock:
             if self._grants is None or self._grants[0] != newest:
                 self._grants = (newest, load_grants(self._ledger, self._keys))

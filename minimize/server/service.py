@@ -20,6 +20,7 @@ from minimize.errors import ConfigurationError, KeyringError, MinimizeError, Out
 from minimize.governance.access import AccessDecision, UserAccount, find_access_file
 from minimize.keys import Keyring, find_keyring, find_kms
 from minimize.ledger import AuditEvent, current_actor, find_ledger
+from minimize.ledger import api as ledger_api
 from minimize.output.folder import read_receipts
 from minimize.runs.resolve import pipeline_from
 from minimize.server.api_tokens import may_continue
@@ -122,9 +123,7 @@ class DataAccessService:
 
     def end_lost_reads(self) -> int:
         """Tells the audit log of reads that a process which is gone left without an end; gives how many. Raises LedgerError."""
-        from minimize.ledger.server_access import end_lost_reads
-
-        return end_lost_reads(self._ledger, self._clock(), self._keys)
+        return ledger_api.server_access.end_lost_reads(self._ledger, self._clock(), self._keys)
 
     def read(self, caller: Caller, ask: ReadRequest) -> ResponseStream:
         """What an account may see of what it asks for; the read is begun with this.
@@ -209,9 +208,7 @@ class DataAccessService:
         raise ended
 
     def _record_event(self, event: AuditEvent) -> None:
-        from minimize.ledger.server_access import record_read_event
-
-        record_read_event(self._ledger, event, self._keys)
+        ledger_api.server_access.record_read_event(self._ledger, event, self._keys)
 
 
 PathLike = str | os.PathLike[str]
@@ -232,13 +229,11 @@ def open(
     account that reads (else `MINIMIZE_ACTOR`, else the system's user): a process that holds the keys is taken at its word. Close
     it, or use it in a `with`. Raises ConfigurationError, PolicyError, KeyringError, LedgerError.
     """
-    from minimize.ledger.ledger import open_ledger
-
     datasets = find_datasets([path])
     start = local_path(path)
     ring, rules = required_keyring(keys, start), server_access_file(access, start)
     (name, output), *_ = datasets.items()
-    book = open_ledger(find_ledger(ledger, start=start, output=output), create=True)
+    book = ledger_api.ledger.open_ledger(find_ledger(ledger, start=start, output=output), create=True)
     door = DataAccessService(datasets, rules, book, ring, clock or utc_now)
     door.end_lost_reads()
     return DatasetReader(LocalTransport(door, Caller(user or current_actor().user or ""), book), name)

@@ -27,6 +27,7 @@ from minimize.errors import LedgerError
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_text
 from minimize.keys import Keyring
 from minimize.ledger import Address, find_ledger
+from minimize.ledger import api as ledger_api
 from minimize.ledger.address import LEDGER_VARIABLE
 from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_versions
 from minimize.settings.columns import (
@@ -208,9 +209,7 @@ class RecordedErasures:
     @classmethod
     def from_ledger(cls, ledger: Ledger, keys: Keyring | None = None, listed: Iterable[LifecycleEvent] = ()) -> Self:
         """What an open ledger tells."""
-        from minimize.ledger.lifecycle_events import read_lifecycle_events
-
-        return cls(tuple(read_lifecycle_events(ledger)), keys, tuple(listed))
+        return cls(tuple(ledger_api.lifecycle_events.read_lifecycle_events(ledger)), keys, tuple(listed))
 
     @property
     def all(self) -> tuple[LifecycleEvent, ...]:
@@ -334,7 +333,5 @@ def find_named_ledger(ledger: str | os.PathLike[str] | None, folder: Path | None
 
 
 def _read_erasures(address: Address, keys: Keyring | None) -> RecordedErasures:
-    from minimize.ledger.ledger import open_ledger
-
-    with open_ledger(address) as book:
+    with ledger_api.ledger.open_ledger(address) as book:
         return RecordedErasures.from_ledger(book, keys)

@@ -40,12 +40,12 @@ WRITER = """
 import sys
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
-from minimize.ledger.audit_log import append
+from minimize.ledger.audit_log import append_event
 from tests.ledger.ledgers import event, opened
 with opened(find_ledger(sys.argv[1]), patience=60.0) as ledger:
     keys = Keyring.load(sys.argv[2])
     for number in range(int(sys.argv[3])):
-        ledger.write(lambda connection: append(connection, event(number), keys))
+        ledger.write(lambda connection: append_event(connection, event(number), keys))
 """
 
 

@@ -17,6 +17,7 @@ from minimize.governance.access.model import AccessRules, UserAccount
 from minimize.governance.workspace import Workspace
 from minimize.keys import Verifier
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger import api as ledger_api
 from minimize.ledger.audit_event import PlainValue
 
 if TYPE_CHECKING:
@@ -114,13 +115,11 @@ def configured_access(house: Workspace) -> AccessRules | None:
 
 def required_access(house: Workspace) -> AccessRules:
     """The same, where nothing can be done without one. Raises PolicyError."""
-    from minimize.ledger.access import count_adoptions
-
     access = load_access(required_access_file(house.folder))
     if not house.address.exists:
         return access
     with house.open_ledger() as ledger:
-        return access_in_force(access, ledger, house.keyring()) if count_adoptions(ledger) else access
+        return access_in_force(access, ledger, house.keyring()) if ledger_api.access.count_adoptions(ledger) else access
 
 
 def access_in_force(access: AccessRules, ledger: Ledger, verifier: Verifier) -> AccessRules:
@@ -128,9 +127,7 @@ def access_in_force(access: AccessRules, ledger: Ledger, verifier: Verifier) -> 
 
     Raises LedgerError for an adoption that is not signed by a key that the verifier knows.
     """
-    from minimize.ledger.access import last_adoption
-
-    adopted = last_adoption(ledger, verifier)
+    adopted = ledger_api.access.last_adoption(ledger, verifier)
     if adopted is None or adopted.digest == access.digest:
         return access
     return parse_access(adopted.content.encode(), access.path or "access.yaml")
@@ -143,9 +140,7 @@ def account_of_actor(actor: Actor) -> UserAccount:
 
 def load_grants(ledger: Ledger, verifier: Verifier) -> Grants:
     """The grants of an open ledger. Raises LedgerError, also where an act is not signed by a key that the verifier knows."""
-    from minimize.ledger.access import read_grant_acts
-
-    return Grants(tuple(read_grant_acts(ledger, verifier)))
+    return Grants(tuple(ledger_api.access.read_grant_acts(ledger, verifier)))
 
 
 def require_permission(
@@ -163,8 +158,6 @@ def require_permission(
     them); `about` names it in the log. Gives the decision; None where no access file is configured, and nobody is asked.
     Raises AccessDenied, PolicyError for an access file that is not there or has faults, LedgerError, KeyringError.
     """
-    from minimize.ledger.audit_log import append_event
-
     access = configured_access(house)
     if access is None:
         return None
@@ -172,7 +165,7 @@ def require_permission(
     decision = decide_permission(access, account_of_actor(actor), permission, at, tenant=tenant, dataset=dataset)
     event, keys = decision_event(decision, actor=actor, about=about or tenant), house.keyring()
     with house.open_ledger(create=True) as ledger:
-        ledger.write(lambda connection: append_event(connection, event, keys))
+        ledger.write(lambda connection: ledger_api.audit_log.append_event(connection, event, keys))
     if not decision.allowed:
         hint = f"minimize access why {actor.user} {permission}"
         raise AccessDenied(f"{actor.user} may not do this", reasons=decision.reasons, hint=hint)

@@ -28,6 +28,7 @@ from minimize.governance.access.model import (
     highest_or_none,
 )
 from minimize.governance.workspace import Workspace
+from minimize.ledger import api as ledger_api
 from minimize.ledger import current_actor
 from minimize.output.reader import load_receipts
 from minimize.plan import Plan
@@ -332,14 +333,14 @@ def unknown_columns(dataset: str, columns: Sequence[str], house: Workspace) -> d
 
 def _pipelines_named(name: str, house: Workspace) -> Iterator[Pipeline]:
     """The pipelines of a name that are found."""
-    from minimize.ledger.runs import output_locations
-
     job = house.loaded_pipeline
     if job is not None and job.pipeline == name:
         yield job
         return
     with house.open_ledger() as ledger:
-        found = [each for each in ledger.read(output_locations) if each.pipeline == name and each.is_here]
+        found = [
+            each for each in ledger.read(ledger_api.runs.output_locations) if each.pipeline == name and each.is_here
+        ]
     for each in found:
         folder = parse_output_location(each.folder)
         chain = load_receipts(folder)

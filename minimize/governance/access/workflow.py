@@ -42,6 +42,7 @@ from minimize.governance.access.roles import find_account_conflict
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_text
 from minimize.ledger import Actor, current_actor
+from minimize.ledger import api as ledger_api
 from minimize.ledger.audit_event import utc_text
 from minimize.plan.model import Category
 from minimize.techniques.redact import Redact
@@ -215,8 +216,6 @@ def expire_grants(house: Workspace, at: datetime) -> list[Grant]:
 
     Gives the grants. Raises LedgerError, KeyringError.
     """
-    from minimize.ledger.access import record_grant_acts
-
     keys, actor = house.keyring(), current_actor()
     over: list[Grant] = []
 
@@ -230,7 +229,7 @@ def expire_grants(house: Workspace, at: datetime) -> list[Grant]:
         return new, [grant_event("expire", actor, at, each.id, each.request) for each in over]
 
     with house.open_ledger() as ledger:
-        record_grant_acts(ledger, meant, keys, keys)
+        ledger_api.access.record_grant_acts(ledger, meant, keys, keys)
     return over
 
 
@@ -255,8 +254,6 @@ def _record_act(
     wished: GrantRequest | None = None,
 ) -> Grant:
     """The act recorded; or, where it is refused, the refusal told to the audit log, and raised."""
-    from minimize.ledger.access import record_grant_acts
-    from minimize.ledger.audit_log import append_event
 
     def acts(before: Sequence[GrantAct]) -> Any:
         new, asked = meant(Grants(tuple(before)))
@@ -267,7 +264,7 @@ def _record_act(
         grant, asked = name, wished
         reasons: tuple[RefusalReason, ...] = ()
         try:
-            (done,) = record_grant_acts(ledger, acts, keys, keys)
+            (done,) = ledger_api.access.record_grant_acts(ledger, acts, keys, keys)
         except _GrantActRefused as refused:
             grant, asked, reasons = refused.grant.id, refused.grant.request, (refused.reason,)
         except AccessDenied as error:
@@ -275,14 +272,12 @@ def _record_act(
         if not reasons:
             return next(each for each in load_grants(ledger, keys).all_grants if each.id == done.grant)
         event = grant_event(verb, actor, at, grant, asked, reasons)
-        ledger.write(lambda connection: append_event(connection, event, keys))
+        ledger.write(lambda connection: ledger_api.audit_log.append_event(connection, event, keys))
     raise AccessDenied(f"{actor.user} may not {verb.replace('_', ' ')} this", reasons=reasons)
 
 
 def _grant_act(grant: str, state: str, actor: Actor, at: datetime, body: dict[str, Any]) -> GrantAct:
-    from minimize.ledger.access import GrantAct
-
-    return GrantAct(grant, state, actor.user or "", json.dumps(body), at)
+    return ledger_api.access.GrantAct(grant, state, actor.user or "", json.dumps(body), at)
 
 
 def _grant_deadlines(access: AccessRules, asked: GrantRequest, at: datetime, break_glass: bool) -> dict[str, str]:
@@ -358,14 +353,11 @@ def adopt_access(house: Workspace, at: datetime, *, yes: bool = False) -> Access
     their own person. Raises AccessDenied, PolicyError for a file with faults, LedgerError, KeyringError. The log is told in
     either case.
     """
-    from minimize.ledger.access import AccessAdoption, last_adoption, record_adoption
-    from minimize.ledger.audit_log import append_event
-
     file, keys, actor = required_access_file(house.folder), house.keyring(), current_actor()
     content = file.read_bytes()
     new = parse_access(content, file)
     with house.open_ledger(create=True) as ledger:
-        counting, known = access_in_force(new, ledger, keys), last_adoption(ledger, keys)
+        counting, known = access_in_force(new, ledger, keys), ledger_api.access.last_adoption(ledger, keys)
         change = _access_change(None if known is None else counting, new, None if known is None else known.digest)
         if not yes or not change.is_needed:
             return change
@@ -375,12 +367,12 @@ def adopt_access(house: Workspace, at: datetime, *, yes: bool = False) -> Access
             decision.reasons if not decision.allowed else (), counting, new, account_of_actor(actor)
         )
         if not against:
-            adoption = AccessAdoption(content.decode(), actor.user or "", at)
-            if not record_adoption(ledger, adoption, change.before, event, keys):
+            adoption = ledger_api.access.AccessAdoption(content.decode(), actor.user or "", at)
+            if not ledger_api.access.record_adoption(ledger, adoption, change.before, event, keys):
                 raise LedgerError("somebody else adopted a file in the meantime", hint="look at it, and adopt again")
             return change
         refused = replace(event, result="refused")
-        ledger.write(lambda connection: append_event(connection, refused, keys))
+        ledger.write(lambda connection: ledger_api.audit_log.append_event(connection, refused, keys))
     raise AccessDenied(f"{actor.user} may not adopt this file", reasons=against, hint=f"it takes `{ASSIGN}`")
 
 

@@ -16,7 +16,10 @@ from minimize.governance.access.model import ALL_TENANTS, NO_TENANTS, READ, REID
 from minimize.governance.incidents.exposure import ExposedItem, Exposure
 from minimize.governance.output_file import PolicyCache, WritingRun, receipts_by_path
 from minimize.governance.subjects.outputs import SearchableOutput
+from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import utc_text
+from minimize.ledger.audit_log import EntryFilter, entry_event
+from minimize.ledger.server_access import read_begun_reads
 from minimize.output.folder import identity_of
 from minimize.output.paths import output_and_date
 from minimize.receipts import Receipt, ReceiptFile, files_with_companions
@@ -101,9 +104,6 @@ def reads_without_tenant(
 
 def exposed_disclosures(ledger: Ledger, exposure: Exposure, window: tuple[datetime, datetime]) -> Mapping[str, str]:
     """The acts of sharing by exposed actors within their window, each with what of the incident exposed it."""
-    from minimize.ledger.audit_check import find_entries
-    from minimize.ledger.audit_log import EntryFilter, entry_event
-
     wanted = [*exposure.items_of("actor")]
     events = map(entry_event, find_entries(ledger, EntryFilter(operation=_DISCLOSE))) if wanted else ()
     sent = (event for event in events if event["result"] != "refused" and event["resources"])
@@ -113,10 +113,6 @@ def exposed_disclosures(ledger: Ledger, exposure: Exposure, window: tuple[dateti
 
 def _read_events(ledger: Ledger) -> Iterator[Mapping[str, Any]]:
     """What the log tells of reads, each with when it was begun, and reads that go on."""
-    from minimize.ledger.audit_check import find_entries
-    from minimize.ledger.audit_log import EntryFilter, entry_event
-    from minimize.ledger.server_access import read_begun_reads
-
     known = read_begun_reads(ledger)
     for operation in (READ, REIDENTIFY, *_SUBJECT_OPERATIONS):
         for entry in find_entries(ledger, EntryFilter(operation=operation)):

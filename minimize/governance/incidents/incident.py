@@ -12,18 +12,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from minimize.errors import ConfigurationError, Finding, RefusedError
 from minimize.governance.access.enforcement import configured_access
 from minimize.governance.incidents.exposure import Exposure
 from minimize.governance.workspace import Workspace
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger.audit_log import append_event
+from minimize.ledger.incidents import IncidentStep, read_incident_steps, record_incident_step
 from minimize.receipts import time_text
 from minimize.runs.batch_dates import CLOCK_SKEW
-
-if TYPE_CHECKING:
-    from minimize.ledger.incidents import IncidentStep
 
 NOTICE_DEADLINE: Final = timedelta(hours=72)
 """After it was declared, by when notice must have been given."""
@@ -396,9 +395,6 @@ def record_step(
 
     Raises what `wants` raises, LedgerError, KeyringError.
     """
-    from minimize.ledger.audit_log import append_event
-    from minimize.ledger.incidents import IncidentStep, record_incident_step
-
     actor, keys = current_actor(), house.keyring()
 
     def meant(before: Sequence[IncidentStep]) -> tuple[IncidentStep, AuditEvent]:
@@ -456,10 +452,8 @@ def acting_accounts(house: Workspace) -> frozenset[str]:
 
 def load_incidents(house: Workspace) -> dict[str, Incident]:
     """Every incident, in the order in which they were opened. Raises LedgerError."""
-    from minimize.ledger.incidents import read_incident_steps as steps
-
     with house.open_ledger() as ledger:
-        return group_steps(steps(ledger))
+        return group_steps(read_incident_steps(ledger))
 
 
 def load_incident(name: str, house: Workspace) -> Incident:

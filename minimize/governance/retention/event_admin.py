@@ -38,6 +38,7 @@ from minimize.identifiers import canonical_column, canonical_id, canonical_text
 from minimize.keys import Keyring, find_kms
 from minimize.keys.parquet_encryption import unless_shredded
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger import api as ledger_api
 from minimize.ledger.subject_tokens import find_known_token, subject_token, token_secrets, token_versions
 from minimize.output.folder import has_runs
 from minimize.output.partitions import parse_partition_folder
@@ -201,14 +202,12 @@ def add_events(
     wishes: Sequence[NewEvent], house: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None
 ) -> tuple[EventEntry, ...]:
     """The same of several events, all or none: outputs are looked at once for all of them."""
-    from minimize.ledger.lifecycle_events import read_lifecycle_events
-
     wishes = [replace(wish, tenant=canonical_text(wish.tenant), subject=canonical_id(wish.subject)) for wish in wishes]
     for wish in wishes:
         _check_event(wish)
     keys, actor = house.keyring(), current_actor()
     with house.open_ledger(create=True) as ledger:
-        before = read_lifecycle_events(ledger)
+        before = ledger_api.lifecycle_events.read_lifecycle_events(ledger)
         told = _subject_forms(wishes, now, reachable_outputs(ledger, house), keys)
         rows = [_event_row(wish, each, before, keys, now, actor) for wish, each in zip(wishes, told, strict=True)]
         new = _record_rows(ledger, rows, before, keys, actor, allowed)
@@ -218,9 +217,7 @@ def add_events(
 
 def _store_erasure_lists(ledger: Ledger, outputs: Iterable[Location], keys: Keyring) -> None:
     """Stores the erasures of the ledger with every output that is known here. The next run of one that cannot be written does."""
-    from minimize.ledger.lifecycle_events import read_lifecycle_events
-
-    rows = read_lifecycle_events(ledger)
+    rows = ledger_api.lifecycle_events.read_lifecycle_events(ledger)
     for output in outputs:
         try:
             if has_runs(output):
@@ -247,13 +244,13 @@ def _check_event(wish: NewEvent) -> None:
 def _event_row(
     wish: NewEvent, told: SubjectForms, before: Sequence[LifecycleEvent], keys: Keyring, now: datetime, actor: Actor
 ) -> LifecycleEvent:
-    from minimize.ledger.lifecycle_events import LifecycleEvent
-
     token = (
         None if wish.subject is None else _known_or_new_token(before, keys, wish.tenant, wish.subject, wish.named_by)
     )
     at, who = wish.occurred_at or now, actor.user or ""
-    row = LifecycleEvent(wish.tenant, token, wish.kind, at, "recorded", "{}", now, who, field=wish.named_by)
+    row = ledger_api.lifecycle_events.LifecycleEvent(
+        wish.tenant, token, wish.kind, at, "recorded", "{}", now, who, field=wish.named_by
+    )
     return replace(row, forms=json.dumps({**_earlier_forms(before, row.id), **told.forms}, sort_keys=True))
 
 
@@ -263,12 +260,14 @@ def withdraw_event(name: str, house: Workspace, now: datetime, *, allowed: Autho
     What it took from outputs is gone. Raises ConfigurationError where no event, or more than one, has that name, and what
     `add_event` raises.
     """
-    from minimize.ledger.lifecycle_events import last_rows, read_lifecycle_events
-
     keys, actor = house.keyring(), current_actor()
     with house.open_ledger() as ledger:
-        rows = read_lifecycle_events(ledger)
-        named = [row for row in last_rows(rows) if len(name) >= EVENT_ID_LENGTH and row.id.startswith(name)]
+        rows = ledger_api.lifecycle_events.read_lifecycle_events(ledger)
+        named = [
+            row
+            for row in ledger_api.lifecycle_events.last_rows(rows)
+            if len(name) >= EVENT_ID_LENGTH and row.id.startswith(name)
+        ]
         if len(named) != 1:
             message = "no event has that name" if not named else "more than one event has that name"
             raise ConfigurationError(
@@ -282,13 +281,12 @@ def withdraw_event(name: str, house: Workspace, now: datetime, *, allowed: Autho
 
 def list_events(house: Workspace, *, tenant: str | None = None, history: bool = False) -> list[EventEntry]:
     """The events of the ledger that count, or every row; of one tenant where it is named. Raises LedgerError."""
-    from minimize.ledger.lifecycle_events import last_rows, read_lifecycle_events
-
     tenant = canonical_id(tenant)
     with house.open_ledger() as ledger:
-        rows = read_lifecycle_events(ledger)
-    chosen = rows if history else [row for row in last_rows(rows) if row.state == "recorded"]
-    return [EventEntry(row) for row in chosen if tenant in (None, row.tenant_id)]
+        rows = ledger_api.lifecycle_events.read_lifecycle_events(ledger)
+    if not history:
+        rows = [row for row in ledger_api.lifecycle_events.last_rows(rows) if row.state == "recorded"]
+    return [EventEntry(row) for row in rows if tenant in (None, row.tenant_id)]
 
 
 def _subject_forms(
@@ -309,10 +307,13 @@ def _subject_forms(
 
 def reachable_outputs(ledger: Ledger, house: Workspace) -> Callable[[], Iterable[Location]]:
     """The outputs that the ledger has seen from this machine, and that of the pipeline."""
-    from minimize.ledger.runs import output_locations
 
     def found() -> Iterable[Location]:
-        seen = [each.folder for each in ledger.read(output_locations) if each.is_here or "://" in each.folder]
+        seen = [
+            each.folder
+            for each in ledger.read(ledger_api.runs.output_locations)
+            if each.is_here or "://" in each.folder
+        ]
         job = house.loaded_pipeline
         own = [] if house.output is None and job is None else [house.output or (None if job is None else job.target())]
         every = {
@@ -346,14 +347,15 @@ def _record_rows(
     actor: Actor,
     allowed: AuthorizeChange | None,
 ) -> list[bool]:
-    from minimize.ledger.lifecycle_events import record_lifecycle_events
-
     states: dict[str, str] = {each.id: each.state for each in before}
     resources = [_event_resource(row, states.get(row.id)) for row in rows]
     if allowed is not None:
         for resource in resources:
             allowed(actor, resource)
-    return record_lifecycle_events(ledger, rows, _audit_event(rows[0], actor, tuple(resources)), keys) if rows else []
+    if not rows:
+        return []
+    event = _audit_event(rows[0], actor, tuple(resources))
+    return ledger_api.lifecycle_events.record_lifecycle_events(ledger, rows, event, keys)
 
 
 def _event_resource(row: LifecycleEvent, before: str | None) -> Resource:
@@ -385,12 +387,10 @@ def suggest_tenants(tenant: str, house: Workspace) -> tuple[str, ...] | None:
     Asks the ledger, then of each output its folders' names, its pipeline's settings, and the records of its newest date. Where
     an output does not show tenants as they came in, or there is no ledger yet, nobody can tell. Raises KeyringError.
     """
-    from minimize.ledger.ledger import tenants_named
-
     keys = house.keyring()
     known, places = set[str](), list[Location]()
     with suppress(LedgerError), house.open_ledger() as ledger:
-        known |= tenants_named(ledger)
+        known |= ledger_api.ledger.tenants_named(ledger)
         places += [] if tenant in known else reachable_outputs(ledger, house)()
     for place in places:
         for names in _TenantSearch(place, keys).names():

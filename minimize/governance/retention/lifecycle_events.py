@@ -22,6 +22,7 @@ from minimize.errors import ConfigurationError, Finding, PolicyError
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.keys import Keyring
 from minimize.ledger import Address
+from minimize.ledger import api as ledger_api
 from minimize.ledger.subject_tokens import token_forms, token_secrets, token_versions
 from minimize.times import parse_time
 
@@ -184,13 +185,10 @@ def ledger_events(address: Address, keys: Keyring, given: Sequence[RetentionEven
 
     Raises LedgerError, and KeyringError where a token is of a version of the key that is not there.
     """
-    from minimize.ledger.ledger import open_ledger
-    from minimize.ledger.lifecycle_events import read_lifecycle_events
-
     if not address.exists:
         return ()
-    with open_ledger(address) as ledger:
-        events = list(effective_events(read_lifecycle_events(ledger)))
+    with ledger_api.ledger.open_ledger(address) as ledger:
+        events = list(effective_events(ledger_api.lifecycle_events.read_lifecycle_events(ledger)))
     versions = token_versions(each.token for each in events if each.token is not None)
     secrets = {name: token_secrets(keys, versions, name) for name in {None, *(each.named_by for each in given)}}
     known = {name for each in given for name in _ledger_keys(each, secrets[each.named_by])}

@@ -23,6 +23,7 @@ from minimize.governance.sharing.plan import ResolvedShare, SharePlan
 from minimize.governance.sharing.recipient_policy import FieldDecision, RecipientKeys, RecipientPolicy
 from minimize.identifiers import canonical_text
 from minimize.ledger import AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger.disclosures import Disclosure, TenantShare, record_disclosure
 from minimize.ledger.subject_tokens import SUBJECT_KEY
 from minimize.receipts import time_text
 from minimize.recipients import Function
@@ -31,7 +32,6 @@ from minimize.runs.sender import record_refusal
 from minimize.text import count_noun
 
 if TYPE_CHECKING:
-    from minimize.ledger.disclosures import Disclosure, TenantShare
     from minimize.ledger.ledger import Ledger
 
 
@@ -181,8 +181,6 @@ SHARING_COMPONENT = "sharing"
 
 def tenant_shares(made: PayloadStats, verdicts: Mapping[str, TenantConsent], asked: ResolvedShare) -> list[TenantShare]:
     """What was made of each tenant's records."""
-    from minimize.ledger.disclosures import TenantShare
-
     tokens = made.subject_tokens.tokens_by_tenant(asked.keys) if asked.policy.subject is not None else {}
     version = asked.keys.version_of(SUBJECT_KEY) if tokens else None
     return [
@@ -206,8 +204,6 @@ def build_disclosure(
     now: datetime,
 ) -> Disclosure:
     """The act, as it is signed. Takes the names of the keys that its pseudonyms were made with."""
-    from minimize.ledger.disclosures import Disclosure
-
     contract = asked.recipient.contract
     kept = None if contract is None else contract.retention
     due = None if kept is None else now + kept
@@ -301,8 +297,6 @@ def commit_disclosure(
     clock: Clock,
 ) -> Disclosure:
     """The record of an act, as it stands in the ledger now. Raises NotPermitted where a consent ended meanwhile."""
-    from minimize.ledger.disclosures import record_disclosure
-
     function, composed = planned.function, planned.recipient_policy
     if function is None or composed is None:
         raise payload_differs_error("it was not planned")

@@ -13,6 +13,8 @@ from minimize.consent import load_consents
 from minimize.errors import ConfigurationError, PolicyError, RefusalReason
 from minimize.governance.sharing.consent_filter import ConsentCheck
 from minimize.governance.workspace import Workspace
+from minimize.ledger.disclosures import read_disclosures
+from minimize.ledger.ledger import tenants_named
 from minimize.recipients import Recipients
 from minimize.recipients.rules import find_party, purpose_reasons, tenant_reason
 from minimize.runs.provenance import LEDGER_SETTINGS, load_pipeline_settings
@@ -68,8 +70,6 @@ def explain_share(
 
     Without a tenant nobody's consent is asked; with the house's pipeline the purpose is held against its policy.
     """
-    from minimize.ledger.ledger import tenants_named
-
     side = find_party(recipient, function, "outbound", recipients, house.folder, (now,))
     manifest, contract, job = side.manifest, side.recipient.contract, house.loaded_pipeline
     against = [*side.objections(existing)]
@@ -99,8 +99,6 @@ def _unknown_tenant(tenant: str, house: Workspace, named: frozenset[str]) -> Unk
 
 def list_disclosures(house: Workspace, *, recipient: str | None = None, tenant: str | None = None) -> list[Disclosure]:
     """The disclosures, oldest first; those to one recipient, or of one tenant, where they are named."""
-    from minimize.ledger.disclosures import read_disclosures
-
     with house.open_ledger() as ledger:
         found = read_disclosures(ledger, recipient=recipient)
     return [each for each in found if tenant is None or tenant in each.body["tenants"]]
@@ -108,8 +106,6 @@ def list_disclosures(house: Workspace, *, recipient: str | None = None, tenant: 
 
 def find_disclosure(house: Workspace, name: str) -> Disclosure:
     """One disclosure by its id. Raises ConfigurationError where there is none."""
-    from minimize.ledger.disclosures import read_disclosures
-
     with house.open_ledger() as ledger:
         found = read_disclosures(ledger, disclosure=name)
     if not found:

@@ -34,6 +34,7 @@ from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring, find_keyring
 from minimize.ledger import Address, AuditEvent, current_actor
 from minimize.ledger.audit_event import PlainValue, received_event
+from minimize.ledger.ledger import open_ledger
 from minimize.plan.request import request
 from minimize.policy.load import load_policy
 from minimize.policy.model import DROP, Field, Policy
@@ -290,8 +291,6 @@ def _resolve_request(
 
 
 def _load_sender_consents(address: Address, side: Party) -> Consents:
-    from minimize.ledger.ledger import open_ledger
-
     if not address.exists:
         return Consents(())
     with open_ledger(address) as ledger:

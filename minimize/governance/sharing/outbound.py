@@ -52,6 +52,7 @@ from minimize.governance.sharing.plan import (
     tenant_column_source,
 )
 from minimize.governance.workspace import Workspace
+from minimize.ledger.ledger import open_ledger
 from minimize.plan import Plan
 from minimize.policy.pipeline import CategoryName
 from minimize.recipients import Recipient
@@ -163,8 +164,6 @@ class ShareOperation:
         return refuse_share(self.share, found, self.clock())
 
     def _ledger(self) -> Ledger:
-        from minimize.ledger.ledger import open_ledger
-
         return open_ledger(self.share.ledger)
 
 

@@ -30,6 +30,7 @@ from minimize.governance.sharing.released_output import (
 )
 from minimize.keys import Keyring, find_keyring, find_kms
 from minimize.ledger import Address, find_ledger
+from minimize.ledger.ledger import open_ledger
 from minimize.output import reader
 from minimize.output.folder import RUNS
 from minimize.plan import Plan, bind, category, request
@@ -44,6 +45,7 @@ from minimize.runs.provenance import LEDGER_SETTINGS, load_pipeline_settings
 from minimize.runs.resolve import pipeline_from
 from minimize.settings import SettingsRows, load_settings
 from minimize.settings.erasures import RecordedErasures
+from minimize.settings.tokenized import load_ledger_settings
 from minimize.sources import FORMATS
 from minimize.sources.base import SourceRequest
 from minimize.sources.memory import memory_source
@@ -101,8 +103,6 @@ class ResolvedShare:
 
     def erasure_fields(self) -> frozenset[str]:
         """The fields that are read to know whose records must not leave, because somebody is gone who is named by them."""
-        from minimize.ledger.ledger import open_ledger
-
         if not self.ledger.exists:
             return frozenset()
         with open_ledger(self.ledger) as ledger:
@@ -231,9 +231,6 @@ def _resolve_settings(
         return load_pipeline_settings(settings, job, keys, None, place)
     if not (isinstance(settings, str) and settings == LEDGER_SETTINGS):
         return None if settings is None else load_settings(settings).with_folding(policy.folding)
-    from minimize.ledger.ledger import open_ledger
-    from minimize.settings.tokenized import load_ledger_settings
-
     with open_ledger(ledger) as book:
         return load_ledger_settings(book, keys).with_folding(policy.folding)
 

@@ -18,6 +18,7 @@ from minimize.governance.consent import NewConsent, PathLike, mark_expired_conse
 from minimize.governance.settings import AuthorizeChange
 from minimize.governance.workspace import Workspace
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger import api as ledger_api
 from minimize.receipts import time_text
 from minimize.recipients import Contract, Recipient, Recipients, find_recipients, load_recipients
 
@@ -132,23 +133,19 @@ def find_recalls(
     ledger: Ledger, recipients: Recipients, now: datetime, recipient: str | None, *, all_: bool = False
 ) -> list[Recall]:
     """What has to go, or was told to, oldest first; with `all_` what was confirmed, too."""
-    from minimize.ledger.disclosures import read_disclosures
-
     consents, steps = load_consents(ledger), _recorded_steps(ledger, recipient)
     looking = _RecallSearch(ledger, recipients, consents, now, {each.id: each for each in consents.acts})
     each = [
         one
-        for act in read_disclosures(ledger, recipient=recipient)
+        for act in ledger_api.disclosures.read_disclosures(ledger, recipient=recipient)
         for one in looking.recalls_of_disclosure(act, steps)
     ]
     return [one for one in each if all_ or one.state != "confirmed"]
 
 
 def _recorded_steps(ledger: Ledger, recipient: str | None) -> dict[DisclosureTenant, list[RecallStep]]:
-    from minimize.ledger.disclosures import read_recalls
-
     steps: dict[DisclosureTenant, list[RecallStep]] = {}
-    for step in read_recalls(ledger, recipient):
+    for step in ledger_api.disclosures.read_recalls(ledger, recipient):
         steps.setdefault((step.disclosure, step.tenant_id), []).append(step)
     return steps
 
@@ -166,11 +163,9 @@ class _RecallSearch:
         self, act: Disclosure, steps: Mapping[DisclosureTenant, list[RecallStep]]
     ) -> Iterator[Recall]:
         """What of an act has to go, or was told to."""
-        from minimize.ledger.disclosures import read_tenant_shares
-
         contract = self._contract(act.recipient)
         whole, ended = self._cause_for_all(act, contract), self._ended_consents(act)
-        for share in read_tenant_shares(self.ledger, act.disclosure):
+        for share in ledger_api.disclosures.read_tenant_shares(self.ledger, act.disclosure):
             taken = steps.get((act.disclosure, share.tenant_id), [])
             cause = taken[0].cause if taken else ended.get(share.tenant_id) or self._expiry_cause(share) or whole
             if cause is not None:
@@ -273,12 +268,15 @@ def recall_event(recipient: str, state: RecallState, entries: int, actor: Actor,
 
 
 def _record_steps(ledger: Ledger, house: Workspace, due: Sequence[Recall], state: RecallState, now: datetime) -> None:
-    from minimize.ledger.disclosures import RecallStep, record_recalls
-
     actor = current_actor()
     who, name = actor.user or "", due[0].recipient
-    steps = [RecallStep(each.disclosure, each.tenant, name, each.cause, state, now, who) for each in due]
-    record_recalls(ledger, steps, recall_event(name, state, len(steps), actor, now), house.keyring())
+    steps = [
+        ledger_api.disclosures.RecallStep(each.disclosure, each.tenant, name, each.cause, state, now, who)
+        for each in due
+    ]
+    ledger_api.disclosures.record_recalls(
+        ledger, steps, recall_event(name, state, len(steps), actor, now), house.keyring()
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,27 +328,28 @@ class _RecallOnEnd:
 
     def __call__(self, ledger: Ledger, acts: Sequence[ConsentAct]) -> Iterator[RecallBatch]:
         """What is called back, by recipient."""
-        from minimize.ledger.disclosures import RecallBatch, RecallStep, read_recalls
-
-        actor, told = current_actor(), {(step.disclosure, step.tenant_id) for step in read_recalls(ledger)}
+        actor = current_actor()
+        told = {(step.disclosure, step.tenant_id) for step in ledger_api.disclosures.read_recalls(ledger)}
         self.recalls[:] = [
             each for act in acts for each in self._recalls_of_act(ledger, act) if _disclosure_tenant(each) not in told
         ]
         for name in dict.fromkeys(each.recipient for each in self.recalls):
             steps = [
-                RecallStep(each.disclosure, each.tenant, name, each.cause, "requested", self.now, actor.user or "")
+                ledger_api.disclosures.RecallStep(
+                    each.disclosure, each.tenant, name, each.cause, "requested", self.now, actor.user or ""
+                )
                 for each in self.recalls
                 if each.recipient == name
             ]
-            yield RecallBatch(steps, recall_event(name, "requested", len(steps), actor, self.now))
+            yield ledger_api.disclosures.RecallBatch(
+                steps, recall_event(name, "requested", len(steps), actor, self.now)
+            )
 
     def _recalls_of_act(self, ledger: Ledger, ending: ConsentAct) -> Iterator[Recall]:
         """What is in the ledger by now was sent before, whatever the clocks said."""
-        from minimize.ledger.disclosures import read_disclosures, read_tenant_shares
-
-        for sent in read_disclosures(ledger, recipient=ending.recipient):
+        for sent in ledger_api.disclosures.read_disclosures(ledger, recipient=ending.recipient):
             if sent.function == ending.function and ending.state in ENDING_STATES and ending.valid_from <= self.now:
-                for share in read_tenant_shares(ledger, sent.disclosure, ending.tenant_id):
+                for share in ledger_api.disclosures.read_tenant_shares(ledger, sent.disclosure, ending.tenant_id):
                     yield build_recall(
                         sent,
                         share,

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,12 @@ from minimize.keys import Keyring, find_kms
 from minimize.keys.parquet_encryption import unless_shredded
 from minimize.ledger import AuditEvent, Resource, current_actor
 from minimize.ledger.ledger import Ledger
+from minimize.ledger.subject_requests import (
+    RecordedCorrection,
+    SubjectRequestStep,
+    read_corrections,
+    record_corrections,
+)
 from minimize.ledger.subject_tokens import find_known_token, subject_token, token_secrets, token_versions
 from minimize.output.stored_file import StoredFile, open_stored_file
 from minimize.policy.fields import treatments_of
@@ -54,9 +60,6 @@ from minimize.stages.chains import run_chain
 from minimize.stages.corrections import correctable_fields, seal_value
 from minimize.stores import LocationLike, local_path
 from minimize.techniques import Context, Technique
-
-if TYPE_CHECKING:
-    from minimize.ledger.subject_requests import SubjectRequestStep
 
 Bools = npt.NDArray[np.bool_]
 
@@ -253,13 +256,6 @@ class _CorrectionRun:
         return replace(found, receipts=made, request=request.id[:REQUEST_ID_LENGTH])
 
     def _recorded(self) -> SubjectRequestStep:
-        from minimize.ledger.subject_requests import (
-            RecordedCorrection,
-            SubjectRequestStep,
-            read_corrections,
-            record_corrections,
-        )
-
         tenant, id_, who = str(self.subject.tenant), str(self.subject.id), current_actor().user or ""
         known = {row.subject for row in read_corrections(self.ledger) if row.tenant_id == tenant}
         token = find_known_token(token_secrets(self.keys, token_versions(known)), tenant, id_, known)

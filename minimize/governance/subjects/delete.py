@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -55,6 +55,8 @@ from minimize.keys import Keyring, find_kms
 from minimize.keys.parquet_encryption import open_parquet
 from minimize.ledger import current_actor
 from minimize.ledger.ledger import Ledger, tenants_named
+from minimize.ledger.lifecycle_events import read_lifecycle_events
+from minimize.ledger.subject_requests import SubjectRequestStep
 from minimize.ledger.subject_tokens import subject_token
 from minimize.output.reader import load_receipts
 from minimize.output.stored_file import open_stored_file
@@ -63,9 +65,6 @@ from minimize.receipts import Receipt
 from minimize.runs.erasures import store_erasures
 from minimize.runs.ledger_check import check_open_ledger
 from minimize.stores import LocationLike, local_path
-
-if TYPE_CHECKING:
-    from minimize.ledger.subject_requests import SubjectRequestStep
 
 
 def files_with_leftovers(
@@ -351,16 +350,12 @@ class _DeletionRun:
 
     def _store_lists(self) -> None:
         """Stores the erasures with every output. Raises OutputError: a request is not done before."""
-        from minimize.ledger.lifecycle_events import read_lifecycle_events
-
         rows = read_lifecycle_events(self.ledger)
         for output in self.outputs:
             store_erasures(output.folder, rows, self.keys)
 
     def _request(self, subject: DataSubject, recalls: RecallsByRecipient) -> SubjectRequestStep:
         """The request of a subject that is to be gone on with, else a new one."""
-        from minimize.ledger.subject_requests import SubjectRequestStep
-
         if subject in self.open_requests:
             return self.open_requests[subject]
         tenant, id_ = str(subject.tenant), subject.id

@@ -15,6 +15,7 @@ from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.keys import Keyring
 from minimize.ledger import AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger import api as ledger_api
 from minimize.ledger.subject_tokens import find_known_token, token_secrets, token_versions
 from minimize.receipts import time_text
 
@@ -157,11 +158,9 @@ def request_deadline(tenant_wide: bool, asked_at: datetime) -> datetime:
 
 def request_statuses(ledger: Ledger, *, tenant: str | None = None) -> list[RequestStatus]:
     """Every request, in the order in which they came; of one tenant where it is named."""
-    from minimize.ledger.subject_requests import read_request_steps
-
     last: dict[str, SubjectRequestStep] = {}
     told: dict[str, dict[str, dict[str, Any]]] = {}
-    for step in read_request_steps(ledger):
+    for step in ledger_api.subject_requests.read_request_steps(ledger):
         body = json.loads(step.body)
         mine = told.setdefault(step.id, {})
         if step.state == "confirmed":
@@ -211,8 +210,6 @@ def next_step(step: SubjectRequestStep, state: RequestState, now: datetime, **bo
 
 def record_steps(ledger: Ledger, house: Workspace, steps: Sequence[SubjectRequestStep], now: datetime) -> None:
     """Records steps of requests, all of one kind, and tells the audit log of them."""
-    from minimize.ledger.subject_requests import record_request_steps
-
     if not steps:
         return
     state = steps[0].state
@@ -235,7 +232,7 @@ def record_steps(ledger: Ledger, house: Workspace, steps: Sequence[SubjectReques
         time=now,
         resources=resources,
     )
-    record_request_steps(ledger, steps, event, house.keyring())
+    ledger_api.subject_requests.record_request_steps(ledger, steps, event, house.keyring())
 
 
 def confirm_deletion(name: str, recipient: str, house: Workspace, now: datetime) -> RequestStatus:
