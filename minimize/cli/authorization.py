@@ -15,11 +15,9 @@ def authorize(permission: str, places: Mapping[str, Any], tenant: str | None = N
     Takes the permission, where the house's things are (`ledger`, `output`, `pipeline`, `keys`), and the tenant that it is about:
     what is about none concerns all.
     """
-    from minimize.config import has_access_file
+    from minimize.config import load_config
 
-    if not has_access_file(
-        places.get("pipeline")
-    ):  # most houses have no access file, and then nothing is loaded to ask it
+    if not load_config(places.get("pipeline")).has_access_file:  # most have none, and then nothing more is imported
         return
     from minimize.governance.access.enforcement import require_permission
     from minimize.governance.workspace import Workspace
