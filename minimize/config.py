@@ -1,112 +1,249 @@
-"""Configuration: finds `minimize.yaml`, which holds what belongs to no single pipeline, and reads single values of it.
+"""Configuration: `minimize.yaml`, which holds what belongs to no single pipeline, as one typed, frozen model.
 
 The nearest file upwards from the folder of a pipeline or an output is read; each folder's `pipelines/` is searched, too.
+This module alone reads the file. What a value means (a purpose, the address of a ledger) is decided by the module of its domain,
+which also resolves the order: argument, environment variable, `minimize.yaml`, default.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NoReturn, Self
 
-CONFIG_FILE: Final = "minimize.yaml"
-CONFIG_KEYS: Final = (
-    "keys",
-    "kms",
-    "ledger",
-    "access",
-    "recipients",
-    "contacts",
-    "purposes",
-    "approval",
-    "processing",
-    "memory",
-    "lineage",
-    "metrics",
-)
-"""What the house's file may say."""
+from minimize.errors import Finding, MinimizeError
+
+_CONFIG_FILE: Final = "minimize.yaml"
+ACCESS_KEYS: Final = ("file", "encrypt")
+"""The keys that `access:` may have if it is a mapping."""
 
 
-def find_config(start: str | os.PathLike[str] | None = None) -> Path | None:
-    """The nearest `minimize.yaml` upwards from the folder of a pipeline or an output; each folder's `pipelines/` counts.
+@dataclass(frozen=True, slots=True)
+class ConfigEntry:
+    """A value of the file and its line."""
+
+    value: Any
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccessConfig:
+    """`access: FILE`, or `access: {file: FILE, encrypt: WORD}`.
+
+    file          the access file, relative to `minimize.yaml`
+    encrypt       how every output must be encrypted; its words are those of pipelines
+    unknown_keys  other keys of the mapping
+    """
+
+    file: str | None = None
+    encrypt: ConfigEntry | None = None
+    unknown_keys: tuple[ConfigEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _RawEntry:
+    """A key's value as Python data, and the YAML node that it comes from."""
+
+    value: Any
+    node: Any
+    line: int
+
+
+class _WrongKindError(ValueError):
+    """A value of the wrong kind; `.value` is what can be used of it."""
+
+    def __init__(self, value: Any = None) -> None:
+        super().__init__("wrong kind")
+        self.value = value
+
+
+def _read_text(entry: _RawEntry) -> str:
+    return entry.value if isinstance(entry.value, str) else _refuse_kind()
+
+
+def _read_access(entry: _RawEntry) -> AccessConfig:
+    if not isinstance(entry.value, dict):
+        return AccessConfig(entry.value) if isinstance(entry.value, str) else _refuse_kind(AccessConfig())
+    entries = _key_entries(entry.value, entry.node)
+    file, encrypt = entry.value.get("file"), entries.get("encrypt")
+    read = AccessConfig(
+        file if isinstance(file, str) else None,
+        None if encrypt is None or encrypt.value is None else ConfigEntry(encrypt.value, encrypt.line),
+        _unknown_keys(entries, ACCESS_KEYS),
+    )
+    return read if isinstance(file, str | None) else _refuse_kind(read)
+
+
+def _read_words(entry: _RawEntry) -> tuple[ConfigEntry, ...]:
+    if not isinstance(entry.value, list) or not all(isinstance(word, str) for word in entry.value):
+        _refuse_kind(())
+    lines = (item.start_mark.line + 1 for item in entry.node.value)
+    return tuple(map(ConfigEntry, entry.value, lines))
+
+
+def _read_texts(entry: _RawEntry) -> Mapping[str, str]:
+    if not isinstance(entry.value, dict) or not all(
+        isinstance(each, str) for pair in entry.value.items() for each in pair
+    ):
+        _refuse_kind(_no_entries())
+    return MappingProxyType(entry.value)
+
+
+def _read_any(entry: _RawEntry) -> ConfigEntry:
+    return ConfigEntry(entry.value, entry.line)
+
+
+def _refuse_kind(value: Any = None) -> NoReturn:
+    raise _WrongKindError(value)
+
+
+def _no_entries() -> Mapping[Any, Any]:
+    return MappingProxyType({})
+
+
+def _key(read: Callable[[_RawEntry], Any], wanted: str, hint: str = "") -> dict[str, Any]:
+    """What is known of a key besides its type and default: its reader, what it must be, and how to write it."""
+    return {"read": read, "wanted": wanted, "hint": hint}
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What `minimize.yaml` says. A key that is missing, null or faulty has its default.
+
+    path          the file; None if none was found
+    content       its bytes; None if it cannot be read
+    is_readable   whether it is a YAML mapping, or empty
+    unknown_keys  keys that are not in the list, with their lines
+    faults        values of the wrong kind, by key; a faulty key stops only those who ask for it
+    """
+
+    path: Path | None = None
+    content: bytes | None = None
+    is_readable: bool = True
+    keys: str | None = field(default=None, metadata=_key(_read_text, "text", "write `keys: FILE`"))
+    kms: str | None = field(
+        default=None, metadata=_key(_read_text, "text", "write `kms: vault+https://HOST:PORT/MOUNT`")
+    )
+    ledger: str | None = field(default=None, metadata=_key(_read_text, "text", "write `ledger: PATH` or `ledger: URL`"))
+    access: AccessConfig = field(
+        default=AccessConfig(), metadata=_key(_read_access, "a file", "write `access: FILE`, or `access: {file: FILE}`")
+    )
+    recipients: str | None = field(default=None, metadata=_key(_read_text, "text", "write `recipients: FOLDER`"))
+    contacts: str | None = field(default=None, metadata=_key(_read_text, "text", "write `contacts: FILE`"))
+    purposes: tuple[ConfigEntry, ...] = field(default=(), metadata=_key(_read_words, "a list of words"))
+    approval: ConfigEntry | None = field(default=None, metadata=_key(_read_any, "a word"))
+    processing: Mapping[str, str] = field(default_factory=_no_entries, metadata=_key(_read_texts, "a mapping of texts"))
+    memory: ConfigEntry | None = field(default=None, metadata=_key(_read_any, "a size"))
+    lineage: str | None = field(
+        default=None, metadata=_key(_read_text, "text", "write `lineage: PATH`, or `lineage: off`")
+    )
+    metrics: str | None = field(
+        default=None, metadata=_key(_read_text, "text", "write `metrics: PATH`, or `metrics: off`")
+    )
+    unknown_keys: tuple[ConfigEntry, ...] = ()
+    faults: Mapping[str, Finding] = field(default_factory=_no_entries)
+
+    @property
+    def folder(self) -> Path:
+        """The folder that the paths in the file are relative to."""
+        return Path.cwd() if self.path is None else self.path.parent
+
+    @property
+    def has_access_file(self) -> bool:
+        """Whether an access file is configured. Doubt means yes: then permissions are checked."""
+        return self.access.file is not None or self.is_faulty("access")
+
+    def is_faulty(self, key: str) -> bool:
+        """Whether the key, or the file as a whole, cannot be read."""
+        return not self.is_readable or key in self.faults
+
+    def checked(self, key: str, error: type[MinimizeError]) -> Self:
+        """The configuration, from which the key may be taken. Raises the given error if the key is faulty."""
+        if self.is_faulty(key):
+            raise error(f"`{key}:` cannot be read from {self.path}", hint=_KEYS[key]["hint"])
+        return self
+
+
+_KEYS: Final = MappingProxyType({each.name: each.metadata for each in fields(Config) if each.metadata})
+CONFIG_KEYS: Final = tuple(_KEYS)
+"""The keys that `minimize.yaml` may have."""
+
+
+def load_config(start: str | os.PathLike[str] | None = None) -> Config:
+    """The nearest `minimize.yaml` upwards from the folder of a pipeline or an output; the defaults if there is none.
 
     The current folder does not count, unless a command names neither a pipeline nor an output on disk (None).
     """
     candidates = _candidates(Path.cwd() if start is None else Path(os.path.abspath(start)))
-    return next((path for path in candidates if path.is_file()), None)
-
-
-def config_value(house: Path, name: str) -> Any:
-    """The value under a name, of whatever type; None if there is none, or if the file cannot be read."""
-    value = _entry(house, name)
-    return None if value is False else value
-
-
-def config_text(house: Path, name: str) -> str | None:
-    """The text that the house's file says under a name; None where it says nothing. Raises ValueError where it is no text."""
-    return _check_text(_entry(house, name), name)
-
-
-def config_access_file(house: Path) -> str | None:
-    """The access file that the house's file names: `access: FILE`, or `access: {file: FILE, …}`; None where it names none.
-
-    Raises ValueError where that is no text.
-    """
-    said = _entry(house, "access")
-    return _check_text(said.get("file") if isinstance(said, dict) else said, "access")
-
-
-def has_access_file(start: str | os.PathLike[str] | None) -> bool:
-    """Whether the house of a folder may have an access file, which says who may do and see what."""
-    house = find_config(start)
+    path = next((path for path in candidates if path.is_file()), None)
+    if path is None:
+        return Config()
     try:
-        return house is not None and config_access_file(house) is not None
-    except ValueError:
-        return True
-
-
-def config_texts(house: Path, name: str) -> dict[str, str]:
-    """The texts that the house's file says under a name, by their own names; nothing where it says nothing.
-
-    Raises ValueError where that is no mapping of texts.
-    """
-    said = _entry(house, name)
-    if said is None:
-        return {}
-    if not isinstance(said, dict) or not all(isinstance(each, str) for pair in said.items() for each in pair):
-        raise ValueError(f"{name} is no mapping of texts")
-    return dict(said)
-
-
-def _entry(house: Path, name: str) -> Any:
-    try:
-        document = _parse_document(house.read_bytes())
+        content = path.read_bytes()
     except OSError:
-        document = False
-    return document.get(name) if isinstance(document, dict) else None if document is None else False
+        return Config(path, is_readable=False)
+    return _parse_config(path, content)
 
 
-@lru_cache(maxsize=4)
-def _parse_document(text: bytes) -> Any:
-    """What YAML says; False where it is none. A command asks the same file for several of its words."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        return YAML(typ="safe", pure=True).load(text)
-    except (YAMLError, ValueError):
-        return False
-
-
-def _check_text(said: Any, name: str) -> str | None:
-    if not isinstance(said, str | None):
-        raise ValueError(f"{name} is no text")
-    return said
+def is_config_file(name: str) -> bool:
+    """Whether a file of this name is a configuration."""
+    return name == _CONFIG_FILE
 
 
 def _candidates(start: Path) -> Iterator[Path]:
     for each in (start, *start.parents):
-        yield each / CONFIG_FILE
-        yield each / "pipelines" / CONFIG_FILE
+        yield each / _CONFIG_FILE
+        yield each / "pipelines" / _CONFIG_FILE
+
+
+@lru_cache(maxsize=4)
+def _parse_config(path: Path, content: bytes) -> Config:
+    """The model of a file's content. One command asks for several keys of the same file."""
+    try:
+        document, node = _parse_document(content)
+    except ValueError:
+        return Config(path, content, is_readable=False)
+    if not isinstance(document, dict | None):
+        return Config(path, content, is_readable=False)
+    entries = {} if document is None else _key_entries(document, node)
+    values: dict[str, Any] = {}
+    faults: dict[str, Finding] = {}
+    for key, spec in _KEYS.items():
+        if key not in entries or entries[key].value is None:
+            continue
+        try:
+            values[key] = spec["read"](entries[key])
+        except _WrongKindError as error:
+            line, message = entries[key].line, f"`{key}` wants {spec['wanted']}"
+            values[key] = error.value
+            faults[key] = Finding("P006", message, hint=spec["hint"], file=str(path), line=line)
+    unknown = _unknown_keys(entries, CONFIG_KEYS)
+    return Config(path, content, unknown_keys=unknown, faults=MappingProxyType(faults), **values)
+
+
+def _parse_document(content: bytes) -> tuple[Any, Any]:
+    """A document as Python data and as nodes with lines. Raises ValueError for what is no YAML."""
+    from ruamel.yaml import YAML  # late: most commands have no such file
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        yaml = YAML(typ="safe", pure=True)
+        node = yaml.compose(content)
+        return None if node is None else yaml.constructor.construct_document(node), node
+    except (YAMLError, LookupError, RecursionError):  # a tag without a value, an unknown version, deep nesting
+        pass
+    raise ValueError("no YAML")
+
+
+def _key_entries(values: Mapping[Any, Any], node: Any) -> dict[str, _RawEntry]:
+    """The entries of a mapping whose keys are words, in the order of the file."""
+    lines = {key.value: (below, key.start_mark.line + 1) for key, below in node.value if isinstance(key.value, str)}
+    return {key: _RawEntry(values.get(key), *place) for key, place in lines.items()}
+
+
+def _unknown_keys(entries: Mapping[str, _RawEntry], known: tuple[str, ...]) -> tuple[ConfigEntry, ...]:
+    return tuple(ConfigEntry(key, entry.line) for key, entry in entries.items() if key not in known)

@@ -15,11 +15,10 @@ def authorize(permission: str, places: Mapping[str, Any], tenant: str | None = N
     Takes the permission, where the house's things are (`ledger`, `output`, `pipeline`, `keys`), and the tenant that it is about:
     what is about none concerns all.
     """
-    from minimize.config import has_access_file  # it imports pydantic, which `--help` does without
+    from minimize.config import load_config
 
-    if not has_access_file(places.get("pipeline")):
+    if not load_config(places.get("pipeline")).has_access_file:  # most have none, and then nothing more is imported
         return
-    # Most configurations have no access file: their commands do not wait for these imports.
     from minimize.governance.access.enforcement import require_permission
     from minimize.governance.workspace import Workspace
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from minimize.config import config_text, find_config
+from minimize.config import load_config
 from minimize.errors import KeyringError
 from minimize.keys.keyring import KeyInfo, Keyring
 from minimize.keys.master_keys import KeyLifecycle, KeyringKms, KeyringLifecycle, Kms, MasterKey
@@ -35,24 +35,8 @@ def find_keyring(
     named = explicit or (os.environ if environ is None else environ).get(KEYS_VARIABLE)
     if named:
         return Keyring.load(named)
-    path = _configured_keyring(start)
-    return None if path is None else Keyring.load(path)
-
-
-def _configured_keyring(start: str | os.PathLike[str] | None) -> Path | None:
-    house = find_config(start)
-    if house is None:
-        return None
-    keys = _keys_setting(house)
-    return None if keys is None else house.parent / Path(keys).expanduser()
-
-
-def _keys_setting(house: Path) -> str | None:
-    try:
-        return config_text(house, "keys")
-    except ValueError:
-        pass
-    raise KeyringError(f"`keys:` cannot be read from {house}", hint="write `keys: FILE`")
+    config = load_config(start).checked("keys", KeyringError)
+    return None if config.keys is None else Keyring.load(config.folder / Path(config.keys).expanduser())
 
 
 KMS_VARIABLE: Final = "MINIMIZE_KMS"
@@ -78,14 +62,7 @@ def key_service_address(
     """The address of the key service, where one keeps the master keys: `MINIMIZE_KMS`, else `kms:` of the nearest
     `minimize.yaml`; None where they stand in the keyring. Raises KeyringError where it cannot be read."""
     named = (os.environ if environ is None else environ).get(KMS_VARIABLE)
-    house = None if named else find_config(start)
-    if named or house is None:
-        return named or None
-    try:
-        return config_text(house, "kms")
-    except ValueError:
-        pass
-    raise KeyringError(f"`kms:` cannot be read from {house}", hint="write `kms: vault+https://HOST:PORT/MOUNT`")
+    return named or load_config(start).checked("kms", KeyringError).kms
 
 
 def key_lifecycle(keyring: Keyring, start: str | os.PathLike[str] | None = None, *, now: datetime) -> KeyLifecycle:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from minimize.config import config_text, find_config
+from minimize.config import load_config
 from minimize.errors import LedgerError
 from minimize.stores import LocationLike, local_path
 
@@ -79,28 +79,21 @@ def find_ledger(
     named = (os.environ if environ is None else environ).get(LEDGER_VARIABLE)
     if named:
         return parse_address(named, LEDGER_VARIABLE)
-    house = find_config(local_path(start) or local_path(output))
-    said = None if house is None else _configured_address(house)
-    if house is not None and said:
-        return parse_address(said, str(house), house.parent)
+    config = load_config(local_path(start) or local_path(output)).checked("ledger", LedgerError)
+    if config.ledger:
+        return parse_address(config.ledger, str(config.path), config.folder)
     folder = local_path(output)
     if folder is not None:
         return Address(Path(os.path.abspath(folder)) / LEDGER_FILE, named_by="the default, for nothing names another")
-    places = f"{LEDGER_VARIABLE} is not set, and {house or 'minimize.yaml (which was not found)'} has no `ledger:`"
+    places = (
+        f"{LEDGER_VARIABLE} is not set, and {config.path or 'minimize.yaml (which was not found)'} has no `ledger:`"
+    )
     if output is not None:
         message = f"an output in an object store has its ledger elsewhere, and none is named: {places}"
         raise LedgerError(message, hint="--ledger PATH_OR_URL, MINIMIZE_LEDGER, or `ledger:` in minimize.yaml")
     raise LedgerError(
         f"no ledger is named: {places}", hint="--ledger PATH_OR_URL, or name an output folder that has one"
     )
-
-
-def _configured_address(house: Path) -> str | None:
-    try:
-        return config_text(house, "ledger")
-    except ValueError:
-        pass
-    raise LedgerError(f"`ledger:` cannot be read from {house}", hint="write `ledger: PATH` or `ledger: URL`")
 
 
 def _file_address(text: str, named_by: str, base: Path | None) -> Address:

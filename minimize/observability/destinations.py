@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
-from minimize.config import config_text, find_config
+from minimize.config import load_config
 from minimize.errors import ConfigurationError
 from minimize.spill.space import parse_size
 from minimize.stores import Location
@@ -215,25 +215,15 @@ def find_destinations(
     )
 
 
-def _stated_path(what: str, given: str | PathLike[str] | None, env: Mapping[str, str], folder: Path) -> str | None:
-    said = os.fspath(given) if given is not None else env.get(f"MINIMIZE_{what.upper()}")
-    if said:
-        return said
-    house = find_config(folder)
-    path = None if house is None else _configured_path(house, what)
-    return (
-        path
-        if house is None or not path or path.lower() in DISABLED_VALUES
-        else str(house.parent / Path(path).expanduser())
-    )
-
-
-def _configured_path(house: Path, what: str) -> str | None:
-    try:
-        return config_text(house, what)
-    except ValueError:
-        message = f"`{what}:` cannot be read from {house}"
-    raise ConfigurationError(message, hint=f"write `{what}: PATH`, or `{what}: off`")
+def _stated_path(
+    key: Literal["lineage", "metrics"], given: str | PathLike[str] | None, env: Mapping[str, str], folder: Path
+) -> str | None:
+    stated = os.fspath(given) if given is not None else env.get(f"MINIMIZE_{key.upper()}")
+    if stated:
+        return stated
+    config = load_config(folder).checked(key, ConfigurationError)
+    path = config.lineage if key == "lineage" else config.metrics
+    return path if not path or path.lower() in DISABLED_VALUES else str(config.folder / Path(path).expanduser())
 
 
 def _destination_file(named: str | None, usual: str, ending: str) -> Path | None:

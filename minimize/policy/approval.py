@@ -13,14 +13,14 @@ import json
 import logging
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
-from minimize.config import find_config
+from minimize.config import load_config
 from minimize.errors import Finding, RefusedError
 from minimize.policy.faults import FaultList, did_you_mean
 from minimize.policy.fields import generalize_steps
 from minimize.policy.model import Policy
-from minimize.policy.yaml_nodes import YamlNode, parse_yaml, read_utf8
+from minimize.policy.yaml_nodes import YamlNode
 from minimize.receipts import PolicyRef, ReceiptApproval
 
 ApprovalState = Literal["approved", "changed", "unapproved"]
@@ -63,23 +63,19 @@ def policy_reference(policy: Policy) -> PolicyRef:
 
 
 def configured_approval(start: Path | None, faults: FaultList) -> ApprovalDemand:
-    """What the house wants: `approval: warn` or `approval: required` of its `minimize.yaml`; faults stand under that file's name.
+    """What `approval:` of `minimize.yaml` demands. A fault is recorded under the name of that file.
 
-    What cannot be read demands the most.
+    A word that is not known demands the most.
     """
-    file = find_config(start)
-    content = None if file is None else read_utf8(file, FaultList())
-    root = None if content is None else parse_yaml(content.decode("utf-8-sig"), FaultList())
-    node = None if root is None else root.get("approval")
-    if node is None:
+    config = load_config(start)
+    if config.approval is None:
         return "none"
-    found: Any = node.value
-    if found in APPROVAL_WORDS:
-        return "required" if found == "required" else "warn"
-    hint = did_you_mean(found, APPROVAL_WORDS) if isinstance(found, str) else f"one of {', '.join(APPROVAL_WORDS)}"
-    FaultList(str(file), faults.found).add(
-        "P007", "`approval` is no word for what is wanted", line=node.line, hint=hint
-    )
+    word = config.approval.value
+    if word in APPROVAL_WORDS:
+        return "required" if word == "required" else "warn"
+    hint = did_you_mean(word, APPROVAL_WORDS) if isinstance(word, str) else f"one of {', '.join(APPROVAL_WORDS)}"
+    message, line = "`approval` is no word for what is wanted", config.approval.line
+    FaultList(str(config.path), faults.found).add("P007", message, line=line, hint=hint)
     return "required"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from minimize.aggregates import MEASURES, Measure
-from minimize.config import find_config
+from minimize.config import ACCESS_KEYS, load_config
 from minimize.policy.faults import FaultList, did_you_mean
 from minimize.policy.fields import read_duration
 from minimize.policy.mapping_reader import DeclaredNames, MappingShape, NodeReaders, read_mapping
@@ -32,19 +32,17 @@ from minimize.policy.pipeline import (
 from minimize.policy.policy_reader import NAME_PATTERN, read_name
 from minimize.policy.purposes import check_purpose
 from minimize.policy.value_readers import ConditionReader
-from minimize.policy.yaml_nodes import YamlNode, parse_yaml, read_utf8
+from minimize.policy.yaml_nodes import YamlNode
 from minimize.stores import location_error
 
 ENCRYPT_WORDS: Final = get_args(EncryptBy)
 BY_CATEGORY: Final = "by_category"
-ACCESS_KEYS: Final = ("file", "encrypt")
-"""What `access:` of the house's file may say, where it is more than the path of a file."""
 
 
 def read_encrypt(node: YamlNode, scope: DeclaredNames) -> EncryptModel | None:
     """`none`, `by_category`, or `by_category: {per: FIELD}` for records whose folders have keys of their own."""
     if not node.is_mapping:
-        by = read_encrypt_word(node, scope.faults)
+        by = read_encrypt_word(node.value, node.line, scope.faults)
         return None if by is None else EncryptModel(by=by)
     below = node.get(BY_CATEGORY)
     if below is None or len(node.entries) > 1:
@@ -60,42 +58,27 @@ def read_encrypt(node: YamlNode, scope: DeclaredNames) -> EncryptModel | None:
     return read_mapping(EncryptModel, below, scope.faults, shape)
 
 
-def read_encrypt_word(node: YamlNode, faults: FaultList) -> EncryptBy | None:
+def read_encrypt_word(word: Any, line: int | None, faults: FaultList) -> EncryptBy | None:
     """`none` or `by_category`."""
-    word: Any = node.value
     if word in ENCRYPT_WORDS:
         return "by_category" if word == BY_CATEGORY else "none"
     hint = did_you_mean(word, ENCRYPT_WORDS) if isinstance(word, str) else f"one of {', '.join(ENCRYPT_WORDS)}"
-    faults.add("P007", "`encrypt` is not one of the ways to encrypt", line=node.line, hint=hint)
+    faults.add("P007", "`encrypt` is not one of the ways to encrypt", line=line, hint=hint)
     return None
 
 
 def configured_encryption(start: Path, faults: FaultList) -> EncryptBy:
-    """What the house demands of every output: `access: {encrypt: …}` of its `minimize.yaml`; faults stand under that file's name.
+    """What `access: {encrypt: …}` of `minimize.yaml` demands of every output. Faults are recorded under the name of that file.
 
-    What cannot be read demands the most.
+    A word that is not known demands the most.
     """
-    file = find_config(start)
-    if file is None:
-        return "none"
-    own = FaultList(str(file))
-    demanded = _demanded_encryption(file, own)
-    faults.found.extend(own.found)
-    return demanded
-
-
-def _demanded_encryption(file: Path, faults: FaultList) -> EncryptBy:
-    content = read_utf8(file, FaultList())
-    root = None if content is None else parse_yaml(content.decode("utf-8-sig"), FaultList())
-    access = None if root is None else root.get("access")
-    if access is None or not access.is_mapping:
-        return "none"
-    for key, entry in access.entries.items():
-        if key not in ACCESS_KEYS:
-            faults.add("P004", f"`access` has no key `{key}`", line=entry.line, hint=did_you_mean(key, ACCESS_KEYS))
-    said = access.get("encrypt")
-    word = None if said is None else read_encrypt_word(said, faults)
-    return "none" if said is None else (word or "by_category")
+    config = load_config(start)
+    own = FaultList(str(config.path), faults.found)
+    for key in config.access.unknown_keys:
+        hint = did_you_mean(key.value, ACCESS_KEYS)
+        own.add("P004", f"`access` has no key `{key.value}`", line=key.line, hint=hint)
+    encrypt = config.access.encrypt
+    return "none" if encrypt is None else read_encrypt_word(encrypt.value, encrypt.line, own) or "by_category"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +156,7 @@ class AggregateReader:
             "round": self.round,
             "late": self.late,
             "retention": lambda below: read_duration(below, self.scope, "retention", self.name),
-            "encrypt": lambda below: read_encrypt_word(below, self.scope.faults),
+            "encrypt": lambda below: read_encrypt_word(below.value, below.line, self.scope.faults),
         }
         model = read_mapping(
             AggregateModel, node, self.scope.faults, MappingShape("an aggregate", readers, key=self.name)

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from minimize.config import CONFIG_KEYS, find_config
+from minimize.config import CONFIG_KEYS, Config, load_config
 from minimize.policy.faults import FaultList, did_you_mean
-from minimize.policy.yaml_nodes import parse_yaml, read_utf8
+from minimize.policy.yaml_nodes import YamlNode, parse_yaml, require_utf8
 
 PURPOSES = ("customer_support", "service_maintenance", "operations", "quality_and_security")
 # fmt: off
@@ -52,27 +52,22 @@ def check_purpose(
 
 
 def configured_purposes(start: Path, faults: FaultList) -> tuple[str, ...]:
-    """The purposes that the house adds in its `minimize.yaml`; faults stand under that file's name."""
-    file = find_config(start)
-    if file is None:
+    """The purposes that `minimize.yaml` adds. Every fault of its form is recorded under the name of that file."""
+    config = load_config(start)
+    if config.path is None:
         return ()
-    own = FaultList(str(file))
-    listed = _purposes_in_file(file, own)
-    good = tuple(name for name, line in listed if check_purpose(name, [name], own, line))
+    own = FaultList(str(config.path))
+    config_nodes(config, own)
+    for key in config.unknown_keys:
+        hint = did_you_mean(key.value, CONFIG_KEYS)
+        own.add("P004", f"a house file knows no `{key.value}`", line=key.line, hint=hint)
+    own.found.extend(fault for key, fault in config.faults.items() if key == "purposes")
+    good = tuple(each.value for each in config.purposes if check_purpose(each.value, [each.value], own, each.line))
     faults.found.extend(own.found)
     return good
 
 
-def _purposes_in_file(file: Path, faults: FaultList) -> list[tuple[str, int | None]]:
-    content = read_utf8(file, faults)
-    root = None if content is None else parse_yaml(content.decode("utf-8-sig"), faults)
-    for key, entry in ({} if root is None else root.entries).items():
-        if key not in CONFIG_KEYS:
-            faults.add("P004", f"a house file knows no `{key}`", line=entry.line, hint=did_you_mean(key, CONFIG_KEYS))
-    node = None if root is None else root.get("purposes")
-    if node is None:
-        return []
-    if not node.is_list or not all(isinstance(item.value, str) for item in node.items):
-        faults.add("P006", "`purposes` wants a list of words", line=node.line)
-        return []
-    return [(str(item.value), item.line) for item in node.items]
+def config_nodes(config: Config, faults: FaultList) -> YamlNode | None:
+    """The nodes of `minimize.yaml`, which follows the YAML rules of policies; None (and a fault) if it cannot be read."""
+    content = require_utf8(config.content, faults)
+    return None if content is None else parse_yaml(content.decode("utf-8-sig"), faults)

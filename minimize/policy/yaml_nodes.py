@@ -129,18 +129,26 @@ def _key_text(key: object) -> str:
 
 def read_utf8(file: Path, faults: FaultList) -> bytes | None:
     """The bytes of a file, or None (and a fault) where it cannot be read or is not UTF-8."""
-    hint = ""
     try:
         content = file.read_bytes()
-        content.decode("utf-8")
-        return content
     except FileNotFoundError:
-        problem, hint = "there is no such file", similar_files_hint(file)
+        faults.add("P001", "there is no such file", hint=similar_files_hint(file))
+        return None
+    except (OSError, ValueError):
+        content = None
+    return require_utf8(content, faults)
+
+
+def require_utf8(content: bytes | None, faults: FaultList) -> bytes | None:
+    """The bytes of a file, or None (and a fault) if they could not be read (None) or are not UTF-8."""
+    try:
+        if content is not None:
+            content.decode("utf-8")
+            return content
+        problem = "the file cannot be read"
     except UnicodeDecodeError:
         problem = "the file is not UTF-8"
-    except (OSError, ValueError):
-        problem = "the file cannot be read"
-    faults.add("P001", problem, hint=hint)
+    faults.add("P001", problem)
     return None
 
 

@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final, Self
 
-from minimize.config import config_text, find_config
+from minimize.config import load_config
 from minimize.errors import Finding, PolicyError
 from minimize.policy.faults import FaultList, did_you_mean
 from minimize.policy.mapping_reader import DeclaredNames, MappingShape, NodeReaders, read_mapping
@@ -223,19 +223,10 @@ def recipient_files(folder: Path) -> list[Path]:
 
 
 def _candidate_folders(given: PathLike | None, start: PathLike | None) -> Iterator[Path]:
-    house = find_config(start)
-    said = None if house is None else _configured_folder(house)
+    config = load_config(start).checked("recipients", PolicyError)
     if given:
         yield Path(given)
-    elif house is not None:
-        yield house.parent / (said or RECIPIENTS_FOLDER)
+    elif config.path is not None:
+        yield config.folder / (config.recipients or RECIPIENTS_FOLDER)
     else:
         yield from (Path(start or ".") / RECIPIENTS_FOLDER, Path(start or ".") / "pipelines" / RECIPIENTS_FOLDER)
-
-
-def _configured_folder(house: Path) -> str | None:
-    try:
-        return config_text(house, "recipients")
-    except ValueError:
-        pass
-    raise PolicyError(f"`recipients:` cannot be read from {house}", hint="write `recipients: FOLDER`")

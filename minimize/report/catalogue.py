@@ -6,13 +6,12 @@ All is read from what is enforced. A contract counts only on days on which it is
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
-from minimize.config import config_texts, find_config
+from minimize.config import load_config
 from minimize.errors import ConfigurationError, PolicyError
 from minimize.governance.sharing import EligibleFunction, eligible_functions
 from minimize.interop.column_meanings import column_meanings
@@ -204,14 +203,11 @@ def subprocessors_of(known: Iterable[DocumentedPipeline]) -> tuple[Subprocessor,
 
 def stated_processing(known: Sequence[DocumentedPipeline]) -> dict[str, str]:
     """What the house states of its processing. Raises PolicyError where it says something else there."""
-    house = find_config(known[0].pipeline.folder)
-    texts: dict[str, str] | None = None
-    with suppress(ValueError):
-        texts = {} if house is None else config_texts(house, "processing")
-    if texts is None or not set(texts) <= set(STATED_KEYS):
+    config = load_config(known[0].pipeline.folder)
+    if config.is_faulty("processing") or not set(config.processing) <= set(STATED_KEYS):
         hint = f"texts under some of {', '.join(STATED_KEYS)}"
-        raise PolicyError(f"`processing:` cannot be read from {house}", hint=hint)
-    return {word: texts[word] for word in STATED_KEYS if word in texts}
+        raise PolicyError(f"`processing:` cannot be read from {config.path}", hint=hint)
+    return {word: config.processing[word] for word in STATED_KEYS if word in config.processing}
 
 
 def _pipeline_files(path: Path) -> list[Path]:

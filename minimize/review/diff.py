@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
-from minimize.config import CONFIG_FILE
+from minimize.config import is_config_file, load_config
 from minimize.errors import ConfigurationError, Finding, PolicyError, redact_errors
 from minimize.governance.access.load import examine_access
 from minimize.policy.approval import ApprovalDemand, configured_approval
@@ -22,7 +22,7 @@ from minimize.policy.faults import FaultList, did_you_mean
 from minimize.policy.load import examine_pipeline, examine_policy
 from minimize.policy.pipeline import EncryptBy
 from minimize.policy.pipeline_reader import configured_encryption
-from minimize.policy.purposes import configured_purposes
+from minimize.policy.purposes import config_nodes, configured_purposes
 from minimize.policy.yaml_nodes import YamlNode, parse_yaml, read_utf8
 from minimize.recipients.load import Subprocessors, examine_recipient, examine_subprocessors
 from minimize.review.access_changes import access_changes
@@ -62,11 +62,10 @@ class ConfigurationFile:
 
 def read_configuration(file: Path, faults: FaultList) -> ConfigurationFile | None:
     """The house's file; None (and faults) where it cannot be read."""
-    content = read_utf8(file, faults)
-    root = None if content is None else parse_yaml(content.decode("utf-8-sig"), faults)
+    start = file.parent
+    root = config_nodes(load_config(start), faults)
     if root is None:
         return None
-    start = file.parent
     demanded = configured_approval(start, faults), configured_encryption(start, faults)
     return ConfigurationFile(root, configured_purposes(start, faults), *demanded)
 
@@ -178,7 +177,7 @@ def _file_kinds(path: Path) -> Iterator[tuple[FileKind, Path]]:
 
 def file_kind(root: YamlNode, name: str) -> FileKind | None:
     """What a file is, by its name and the keys at its head; None for what is none of ours."""
-    if name == CONFIG_FILE:
+    if is_config_file(name):
         return "house"
     kinds: tuple[tuple[FileKind, str], ...] = (
         ("pipeline", "source"),

@@ -17,7 +17,7 @@ from posixpath import normpath
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from minimize.config import CONFIG_FILE
+from minimize.config import is_config_file
 from minimize.errors import ConfigurationError
 from minimize.policy.faults import FaultList
 from minimize.policy.yaml_nodes import YamlNode, parse_yaml
@@ -144,7 +144,7 @@ def _extract_files(repository: GitRepository, commit: str, name: str, root: Path
     """What was asked for, the house's files, and what these name, as often as they name more."""
     there = repository.names(commit)
     asked = {each for each in there if each == name or (_is_below(each, name) and _is_written_by_hand(each, there))}
-    wanted, had = asked | {each for each in there if PurePosixPath(each).name == CONFIG_FILE}, set[str]()
+    wanted, had = asked | {each for each in there if is_config_file(PurePosixPath(each).name)}, set[str]()
     while wanted:
         contents = repository.contents(commit, sorted(wanted))
         had |= wanted

@@ -13,7 +13,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.config import has_access_file
+from minimize.config import load_config
 from minimize.identifiers import canonical_text
 from minimize.settings import SettingsRows
 from minimize.settings.tokenized import LedgerRows
@@ -45,7 +45,9 @@ def find_unknown_tenant(tenant: str, rows: SettingsRows | None, folder: Path | N
         return None
     of_ledger, known = isinstance(rows, LedgerRows), settings_tenants(rows)
     where = "the settings of the ledger" if of_ledger else f"the settings {rows.file or ''}".rstrip()
-    return unknown_among(tenant, known, where, frozenset() if of_ledger and has_access_file(folder) else known)
+    return unknown_among(
+        tenant, known, where, frozenset() if of_ledger and load_config(folder).has_access_file else known
+    )
 
 
 def unknown_among(tenant: str, known: frozenset[str], where: str, told: frozenset[str]) -> UnknownTenant | None:

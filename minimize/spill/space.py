@@ -20,7 +20,7 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 from weakref import WeakSet
 
-from minimize.config import config_value, find_config
+from minimize.config import load_config
 from minimize.errors import ConfigurationError
 from minimize.spill.hashing import ValueHasher
 
@@ -82,9 +82,10 @@ def find_budget(start: str | os.PathLike[str] | None = None, environ: Mapping[st
     named = (os.environ if environ is None else environ).get(MEMORY_VARIABLE)
     if named:
         return parse_size(named, MEMORY_VARIABLE)
-    house = find_config(start)
-    said = None if house is None else config_value(house, "memory")
-    return DEFAULT_MEMORY if said is None else parse_size(said, "`memory:` of minimize.yaml")
+    memory = load_config(start).memory
+    if memory is None or memory.value is False:
+        return DEFAULT_MEMORY
+    return parse_size(memory.value, "`memory:` of minimize.yaml")
 
 
 def parse_size(text: Any, where: str) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from minimize.config import find_config
+from minimize.config import load_config
 from minimize.errors import KeyringError
 from minimize.keys import Keyring, find_keyring, find_kms, new_keyring
 from minimize.keys.master_keys import KeyringKms
@@ -68,7 +68,7 @@ def test_the_configuration_file_is_sought_from_the_current_folder_else(
 ) -> None:
     (tmp_path / "pipelines").mkdir()
     (tmp_path / "pipelines" / "minimize.yaml").write_text("keys: ../demo.keys\n")
-    assert find_config() == tmp_path / "pipelines" / "minimize.yaml"
+    assert load_config().path == tmp_path / "pipelines" / "minimize.yaml"
     found = find_keyring(None, None, {})
     assert found is not None
     assert found.path.resolve() == keyring.path

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from minimize.config import find_config
+from minimize.config import load_config
 from minimize.policy.faults import FaultList
 from minimize.policy.purposes import PURPOSES, check_purpose, configured_purposes, is_refused_purpose
 
@@ -64,7 +64,7 @@ def test_the_current_folder_is_not_searched(
     write("pipelines/minimize.yaml", "purposes: [house]\n")
     monkeypatch.chdir(tmp_path)
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    assert find_config(elsewhere) is None
+    assert load_config(elsewhere).path is None
 
 
 def test_configured_purposes_that_are_no_list_are_a_fault(write: Write, tmp_path: Path) -> None:

@@ -11,17 +11,17 @@ TOP = """
 import resource, sys
 import pyarrow as pa
 from minimize.arrow.pointers import Pointer
-from minimize.spill import Aside
+from minimize.spill import SpillSpace
 from minimize.arrow.batch import Batch
 from minimize.techniques.top_tally import TopTally
 from minimize.techniques.top import Top
 
-tally = TopTally("m", Pointer.parse("m"), Pointer.parse("d"), Top(keep=50, other="other"), Aside(8 << 20))
+tally = TopTally("m", Pointer.parse("m"), Pointer.parse("d"), Top(keep=50, other="other"), SpillSpace(8 << 20))
 for start in range(0, int(sys.argv[1]), 50_000):
     numbers = pa.array(range(start, start + 50_000))
     models = pa.array([f"model {number % 2000 if number % 3 else number}" for number in range(start, start + 50_000)])
     tally.observe(Batch(pa.record_batch({"d": numbers.cast(pa.string())}), released={"m": models}))
-assert len(tally.settle().kept) == 50
+assert len(tally.settle().values) == 50
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
@@ -30,9 +30,10 @@ import resource, sys
 import numpy as np
 import pyarrow as pa
 from minimize.aggregates import measure_from
-from minimize.aggregates.tally import AggregateTally, Definition, GroupKey, Measured
+from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, GroupKey
+from minimize.aggregates.tally import AggregateTally
 from minimize.arrow.pointers import Pointer
-from minimize.spill import Aside
+from minimize.spill import SpillSpace
 from minimize.arrow.batch import Batch
 
 words = {
@@ -44,10 +45,10 @@ words = {
     "mean": ("mean", "x"),
 }
 types = {"d": pa.string(), "s": pa.int64(), "x": pa.float64(), "k": pa.string()}
-measures = {name: Measured(measure, types[measure.of]) for name, measure in
+measures = {name: BoundMeasure(measure, types[measure.of]) for name, measure in
             ((name, measure_from(*word)) for name, word in words.items())}
-what = Definition("a", {"k": GroupKey("k", pa.string())}, measures, 10, Pointer.parse("d"))
-tally = AggregateTally(what, Aside(8 << 20))
+what = AggregateDefinition("a", {"k": GroupKey("k", pa.string())}, measures, 10, Pointer.parse("d"))
+tally = AggregateTally(what, SpillSpace(8 << 20))
 keys = pa.array(["a", "b", "c"])
 for start in range(0, int(sys.argv[1]), 50_000):
     numbers = np.arange(start, start + 50_000)

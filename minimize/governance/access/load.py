@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from minimize.config import config_access_file, find_config
+from minimize.config import load_config
 from minimize.errors import Finding, PolicyError
 from minimize.governance.access.model import (
     ALL_TENANTS,
@@ -419,19 +419,12 @@ def find_access_file(start: PathLike | None = None) -> Path | None:
 
     Raises PolicyError where it cannot be read, or what it names is not there: then nobody may anything.
     """
-    house = find_config(start)
-    if house is None:
+    config = load_config(start).checked("access", PolicyError)
+    if config.access.file is None:
         return None
-    said, faulty = _configured_path(house)
-    if faulty:
-        raise PolicyError(
-            f"`access:` cannot be read from {house}", hint="write `access: FILE`, or `access: {file: FILE}`"
-        )
-    if said is None:
-        return None
-    file = house.parent / said
+    file = config.folder / config.access.file
     if not file.is_file():
-        raise PolicyError(f"there is no access file {file}", hint=f"{house} names it")
+        raise PolicyError(f"there is no access file {file}", hint=f"{config.path} names it")
     return file
 
 
@@ -450,13 +443,6 @@ def _examine_content(content: bytes, file: Path, faults: FaultList) -> tuple[Acc
     given = {"path": file, "digest": f"sha256:{hashlib.sha256(content).hexdigest()}"}
     found = AccessReader(DeclaredNames(faults, file.parent, None, {}), given)(root)
     return found, sorted(dict.fromkeys(faults.found), key=lambda finding: finding.line or 0)
-
-
-def _configured_path(house: Path) -> tuple[str | None, bool]:
-    try:
-        return config_access_file(house), False
-    except ValueError:
-        return None, True
 
 
 def _require_no_faults(found: AccessRules | None, faults: Sequence[Finding]) -> AccessRules:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
-from minimize.config import config_text, find_config
+from minimize.config import load_config
 from minimize.errors import Finding, PolicyError
 from minimize.identifiers import canonical_text
 from minimize.policy.faults import FaultList
@@ -61,16 +61,10 @@ def find_contacts(given: str | Path | None, start: Path) -> Contacts:
 
     Raises PolicyError.
     """
-    house = find_config(start)
-    if given is not None or house is None:
-        return Contacts() if given is None else load_contacts(Path(given))
-    try:
-        said, text = True, config_text(house, "contacts")
-    except ValueError:
-        said, text = False, None
-    if not said:
-        raise PolicyError(f"`contacts:` cannot be read from {house}", hint="write `contacts: FILE`")
-    return Contacts() if text is None else load_contacts(house.parent / text)
+    if given is not None:
+        return load_contacts(Path(given))
+    config = load_config(start).checked("contacts", PolicyError)
+    return Contacts() if config.contacts is None else load_contacts(config.folder / config.contacts)
 
 
 def lint_contacts(path: Path) -> tuple[Finding, ...]:

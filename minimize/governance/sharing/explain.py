@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from minimize.config import has_access_file
+from minimize.config import load_config
 from minimize.consent import load_consents
 from minimize.errors import ConfigurationError, PolicyError, RefusalReason
 from minimize.governance.sharing.consent_filter import ConsentCheck
@@ -93,7 +93,7 @@ def _unknown_tenant(tenant: str, house: Workspace, named: frozenset[str]) -> Unk
         rows = None if job is None or job.settings == LEDGER_SETTINGS else load_pipeline_settings(None, job)
     of_file, places = frozenset() if rows is None else settings_tenants(rows), ["the ledger"]
     places += [] if rows is None else [f"the settings {rows.file or ''}".rstrip()]
-    told = of_file if has_access_file(house.folder) else of_file | named
+    told = of_file if load_config(house.folder).has_access_file else of_file | named
     return unknown_among(tenant, of_file | named, " or ".join(places), told)
 
 
