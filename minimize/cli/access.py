@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -13,6 +13,7 @@ from minimize.cli import options
 from minimize.cli.options import TIME, quiet
 from minimize.cli.printing import print_lint_findings, single_line
 from minimize.cli.tables import print_matrix
+from minimize.cli.workspace import command_workspace, utc_now
 from minimize.errors import ConfigurationError
 from minimize.governance.access import UserAccount
 from minimize.governance.access.enforcement import required_access
@@ -28,7 +29,6 @@ from minimize.governance.access.explain import (
 from minimize.governance.access.lint import lint_access
 from minimize.governance.access.model import PERMISSIONS
 from minimize.governance.access.workflow import NewGrant, adopt_access, answer_grant, expire_grants, request_grant
-from minimize.governance.workspace import Workspace
 from minimize.ledger import current_actor
 from minimize.policy.value_readers import parse_duration
 from minimize.server.api_tokens import issue_api_token, list_api_tokens, revoke_api_token
@@ -54,7 +54,11 @@ def token_group(user: str | None, lasts: str | None, once: bool, as_json: bool, 
     if click.get_current_context().invoked_subcommand is not None:
         return
     text, made = issue_api_token(
-        _token_workspace(**places), user or current_actor().user or "", _now(), lasts=_token_lifetime(lasts), once=once
+        command_workspace(places),
+        user or current_actor().user or "",
+        utc_now(),
+        lasts=_token_lifetime(lasts),
+        once=once,
     )
     options.print_result({**made.as_json(), "secret": text}, as_json, text)
     if not as_json:
@@ -66,7 +70,7 @@ def token_group(user: str | None, lasts: str | None, once: bool, as_json: bool, 
 @options.as_json
 def list_tokens_command(as_json: bool, **places: Any) -> None:
     """The tokens that were made: whose, until when, in which state. Their names open nothing."""
-    found = list_api_tokens(_token_workspace(**places), _now())
+    found = list_api_tokens(command_workspace(places), utc_now())
     options.print_result(
         {"tokens": [each.as_json() for each in found]}, as_json, "\n".join(map(_token_line, found)) or "no tokens"
     )
@@ -78,7 +82,7 @@ def list_tokens_command(as_json: bool, **places: Any) -> None:
 @options.as_json
 def revoke_token_command(name: str, as_json: bool, **places: Any) -> None:
     """End the token of this NAME, and the reads that go on by it."""
-    revoke_api_token(_token_workspace(**places), name, _now())
+    revoke_api_token(command_workspace(places), name, utc_now())
     options.print_result({"revoked": name}, as_json, f"{name} opens nothing any more")
 
 
@@ -92,14 +96,6 @@ def _token_lifetime(text: str | None) -> timedelta | None:
 def _token_line(made: TokenInfo) -> str:
     once = ", once" if made.once else ""
     return f"{made.token}  {made.user}  {made.state}  until {made.expires_at:%Y-%m-%dT%H:%M:%SZ}{once}"
-
-
-def _token_workspace(**places: Any) -> Workspace:
-    return Workspace(**places)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 log = logging.getLogger("minimize")
@@ -163,7 +159,7 @@ def request_command(
     wish = NewGrant(
         incident, justification, dataset, tuple(tenants), columns, category, _grant_duration(duration), operation
     )
-    now, house = _now(), _workspace(places)
+    now, house = utc_now(), command_workspace(places)
     found = request_grant(wish, house, now, break_glass=break_glass)
     for name, hint in unknown_columns(dataset, fields, house).items():
         log.warning("`%s` has no column `%s` (%s)", dataset, name, hint, extra={"code": "W027"})
@@ -177,8 +173,8 @@ def _add_answer_command(verb: GrantVerb, about: str) -> None:
     @options.workspace
     @options.as_json
     def answered(grant: str, note: str, as_json: bool, **places: Any) -> None:
-        now = _now()
-        _print_grant(answer_grant(verb, grant, _workspace(places), now, note=note), now, as_json)
+        now = utc_now()
+        _print_grant(answer_grant(verb, grant, command_workspace(places), now, note=note), now, as_json)
 
 
 _add_answer_command(
@@ -195,8 +191,8 @@ _add_answer_command("review", "Take down that GRANT, which nobody approved, was 
 @options.as_json
 def expire_command(as_json: bool, **places: Any) -> None:
     """Mark what has run out as expired. It opened nothing any more anyway; this writes it down, for a nightly job."""
-    now = _now()
-    done = expire_grants(_workspace(places), now)
+    now = utc_now()
+    done = expire_grants(command_workspace(places), now)
     body = {"expired": [each.as_json(now) for each in done]}
     options.print_result(body, as_json, f"{len(done)} grant(s) marked as expired")
 
@@ -209,8 +205,8 @@ def expire_command(as_json: bool, **places: Any) -> None:
 @options.as_json
 def list_grants_command(incident: str | None, all_: bool, at: str | None, as_json: bool, **places: Any) -> int:
     """Print one's own requests and grants, and those one may see. Exit 1 while break-glass access waits for its review."""
-    when = parse_time(at) or _now()
-    found = list_grants(_workspace(places), when, incident=incident, over=all_)
+    when = parse_time(at) or utc_now()
+    found = list_grants(command_workspace(places), when, incident=incident, over=all_)
     text = "\n".join(_grant_line(each, when) for each in found) or "no requests and no grants"
     options.print_result({"grants": [each.as_json(when) for each in found]}, as_json, text)
     return int(any(each.review(when) in ("due", "overdue") for each in found))
@@ -246,14 +242,16 @@ def why_command(
     Its columns are the plan's: say --pipeline. In place of DATASET, a permission such as settings/set says what USER wants to do.
     """
     wanted = {name: asked.pop(name) for name in ("purpose", "incident")}
-    account, when, tenant = UserAccount(user, frozenset(groups)), parse_time(at) or _now(), asked.pop("tenant")
+    account, when, tenant = UserAccount(user, frozenset(groups)), parse_time(at) or utc_now(), asked.pop("tenant")
     if dataset in PERMISSIONS:
-        found = explain_permission(_workspace(asked), account, dataset, when, tenant=tenant)
+        found = explain_permission(command_workspace(asked), account, dataset, when, tenant=tenant)
     elif asked["pipeline"] is None:
         raise click.UsageError("say --pipeline")
     else:
         operation: Any = "reidentify" if reidentify else "read"
-        found = explain_access(_workspace(asked), account, dataset, fields or None, when, **wanted, operation=operation)
+        found = explain_access(
+            command_workspace(asked), account, dataset, fields or None, when, **wanted, operation=operation
+        )
     options.print_result(found.as_json(), as_json, "\n".join(single_line(str(step)) for step in found.steps))
     return 0 if found.decision.allowed else 3
 
@@ -263,7 +261,7 @@ def why_command(
 @options.as_json
 def show_command(as_json: bool, **places: Any) -> None:
     """Print who may do what: the roles and their permissions, and who has them where."""
-    access = required_access(_workspace(places))
+    access = required_access(command_workspace(places))
     if as_json:
         options.print_result(access_json(access), as_json, "")
         return
@@ -280,7 +278,7 @@ def adopt_command(yes: bool, as_json: bool, **places: Any) -> None:
 
     It takes `roles/assign` under the file that counts until then, and nobody gives a role to themselves.
     """
-    change = adopt_access(_workspace(places), _now(), yes=yes)
+    change = adopt_access(command_workspace(places), utc_now(), yes=yes)
     lines = [*(f"+ {line}" for line in change.added), *(f"- {line}" for line in change.removed)]
     end = "it counts already" if not change.is_needed else "adopted" if yes else "nothing was changed: --yes does it"
     body = {**change.as_json(), "adopted": yes or not change.is_needed}
@@ -294,7 +292,7 @@ def adopt_command(yes: bool, as_json: bool, **places: Any) -> None:
 @options.as_json
 def lint_command(file: str | None, fail_on: str, as_json: bool, **places: Any) -> int:
     """All faults and risky choices of FILE, else of the access file that counts; with --pipeline held against its plan."""
-    house = _workspace(places)
+    house = command_workspace(places)
     return print_lint_findings(lint_access(file, house), fail_on, as_json)
 
 
@@ -319,7 +317,3 @@ def _grant_duration(text: str | None) -> timedelta | None:
     if text is not None and found is None:
         raise click.UsageError("--for wants a length of time: 45s, 30m, 8h")
     return found
-
-
-def _workspace(places: dict[str, Any]) -> Workspace:
-    return Workspace(**places)

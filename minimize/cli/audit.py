@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from minimize.cli import options
 from minimize.cli.authorization import authorize
 from minimize.cli.options import quiet
 from minimize.cli.printing import print_findings, single_line
+from minimize.cli.workspace import utc_now
 from minimize.ledger.audit_check import entry_json
 from minimize.ledger.audit_log import EntryFilter
 from minimize.runs.audit_log import check_audit, export_audit, log_entries, truncate_audit
@@ -109,7 +109,7 @@ def truncate_command(
     export: str | None, yes: bool, ledger: str | None, output: str | None, keys: str | None, as_json: bool
 ) -> None:
     """Let entries go that are older than a year. A signed checkpoint stays, so that the rest can still be verified."""
-    now = datetime.now(UTC)
+    now = utc_now()
     if yes:
         authorize("audit/truncate", {"ledger": ledger, "output": output, "keys": keys})
     file = None if export is None else Path(export)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
-_WORKSPACE_OPTIONS: Final = ("ledger", "output", "pipeline", "keys")
+from minimize.cli.workspace import command_workspace, utc_now
 
 
 def authorize(permission: str, places: Mapping[str, Any], tenant: str | None = None) -> None:
@@ -20,7 +19,5 @@ def authorize(permission: str, places: Mapping[str, Any], tenant: str | None = N
     if not load_config(places.get("pipeline")).has_access_file:  # most have none, and then nothing more is imported
         return
     from minimize.governance.access.enforcement import require_permission
-    from minimize.governance.workspace import Workspace
 
-    house = Workspace(**{name: places.get(name) for name in _WORKSPACE_OPTIONS})
-    require_permission(permission, house, datetime.now(UTC), tenant=tenant)
+    require_permission(permission, command_workspace(places), utc_now(), tenant=tenant)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import click
@@ -13,6 +12,7 @@ from minimize.cli import options, recall_lists
 from minimize.cli.authorization import authorize
 from minimize.cli.options import TIME, quiet
 from minimize.cli.printing import single_line
+from minimize.cli.workspace import command_workspace, utc_now
 from minimize.consent.terms import NO_CONSENT_REASONS
 from minimize.governance.consent import (
     NewConsent,
@@ -24,7 +24,6 @@ from minimize.governance.consent import (
     record_consent,
 )
 from minimize.governance.sharing import expire_and_recall, withdraw_and_recall
-from minimize.governance.workspace import Workspace
 from minimize.times import parse_time
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ def withdraw_command(**words: Any) -> None:
 def expire_command(as_json: bool, **places: Any) -> None:
     """Mark what has run out as expired, and call back what was sent by it. For a nightly job; it held no longer anyway."""
     authorize("consent/expire", places)
-    ended = expire_and_recall(_workspace(**places), _now())
+    ended = expire_and_recall(command_workspace(places), utc_now())
     body = {"expired": [consent_act_json(act) for act in ended.acts]}
     body |= {"recalls": recall_lists.recalls_json(ended.recalls)} if ended.recalls else {}
     lines = [f"{len(ended.acts)} consent(s) marked as expired", *map(recall_lists.recall_line, ended.recalls)]
@@ -136,7 +135,7 @@ def show_command(
     """Print for each tenant and function the act that decides, and whether there is a consent."""
     named = {"tenant": tenant, "recipient": recipient, "function": function}
     found = list_consents(
-        _workspace(**places), parse_time(at) or _now(), **named, history=history, recipients=recipients
+        command_workspace(places), parse_time(at) or utc_now(), **named, history=history, recipients=recipients
     )
     text = "\n".join(map(_consent_line, found)) or "no consents"
     options.print_result({"consents": [one.as_json() for one in found]}, as_json, text)
@@ -157,7 +156,7 @@ def why_command(
     **places: Any,
 ) -> None:
     """Say whether the rows of TENANT may go to RECIPIENT by FUNCTION, as far as consent goes, and which acts decide."""
-    run, house = parse_time(at) or _now(), _workspace(**places)
+    run, house = parse_time(at) or utc_now(), command_workspace(places)
     found = explain_consent(tenant, recipient, function, house, run=run, event=parse_time(event), recipients=recipients)
     options.print_result(found.as_json(), as_json, _explanation_text(found))
 
@@ -177,8 +176,8 @@ def _record_consent(
 ) -> None:
     wish = NewConsent(tenant, recipient, function, text_version, parse_time(valid_from), parse_time(until))
     authorize(f"consent/{verb}", places, tenant)
-    house = _workspace(**places)
-    done = record_consent(verb, wish, house, _now(), recipients=recipients)
+    house = command_workspace(places)
+    done = record_consent(verb, wish, house, utc_now(), recipients=recipients)
     over = find_overruling_act(done, house)
     body = consent_act_json(done) | ({"overruled_by": consent_act_json(over)} if over is not None else {})
     options.print_result(
@@ -200,9 +199,9 @@ def _end_consent(
 ) -> None:
     wish = NewConsent(tenant, recipient, function, None, parse_time(valid_from))
     authorize(f"consent/{verb}", places, tenant)
-    house = _workspace(**places)
+    house = command_workspace(places)
     with recall_lists.recall_list_writer(to, recipient) as hand:
-        done = withdraw_and_recall(wish, house, _now(), verb=verb, recipients=recipients)
+        done = withdraw_and_recall(wish, house, utc_now(), verb=verb, recipients=recipients)
         hand(done.recalls)
     if ends_nothing(done.acts[0], house):
         message = "no consent of this tenant to %s of %s is recorded: is the tenant spelled correctly?"
@@ -216,14 +215,6 @@ def _end_consent(
         as_json,
         "\n".join([_act_text(done.acts[0]), *map(recall_lists.recall_line, done.recalls), *received, *ending]),
     )
-
-
-def _workspace(**places: Any) -> Workspace:
-    return Workspace(**places)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _act_text(act: ConsentAct) -> str:

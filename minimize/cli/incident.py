@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from minimize.cli import options
 from minimize.cli.authorization import authorize
 from minimize.cli.options import TIME
 from minimize.cli.printing import print_lint_findings, single_line
+from minimize.cli.workspace import command_workspace, utc_now
 from minimize.errors import ConfigurationError
 from minimize.governance.incidents import (
     NewIncident,
@@ -31,7 +32,6 @@ from minimize.governance.incidents import (
     scope_incident,
     unmatched_items,
 )
-from minimize.governance.workspace import Workspace
 from minimize.text import count_noun
 from minimize.times import parse_time
 
@@ -148,10 +148,10 @@ def open_command(id_: str, title: str, exposed: tuple[str, ...], as_json: bool, 
     What is named and nothing matches is told: it is recorded all the same, and `scope_command` looks closer.
     """
     authorize("incident/open", words)
-    now = datetime.now(UTC)
+    now = utc_now()
     since, until, known = (parse_time(words[name]) for name in ("since", "until", "known"))
     case = NewIncident(id_, title, (since or now, until), known or now, exposed)
-    house = _workspace(words)
+    house = command_workspace(words)
     found = open_incident(case, house, now)
     lost = [str(each) for each in unmatched_items(found, house)]
     text = "\n".join([*incident_lines(found, now), *map(single_line, unmatched_lines(lost))])
@@ -166,8 +166,8 @@ def open_command(id_: str, title: str, exposed: tuple[str, ...], as_json: bool, 
 def scope_command(id_: str, named: tuple[str, ...], as_json: bool, **words: Any) -> None:
     """Work out whom ID affects: from receipts, files, disclosures, the audit log and grants. No other tenant is named."""
     authorize("incident/assess", words)
-    now = datetime.now(UTC)
-    _print_incident(scope_incident(id_, _workspace(words), now, named_=named), as_json, now)
+    now = utc_now()
+    _print_incident(scope_incident(id_, command_workspace(words), now, named_=named), as_json, now)
 
 
 @incident_group.command("declare")
@@ -177,8 +177,8 @@ def scope_command(id_: str, named: tuple[str, ...], as_json: bool, **words: Any)
 def declare_command(id_: str, as_json: bool, **words: Any) -> None:
     """Declare ID: from now on there are 72 hours to give notice."""
     authorize("incident/declare", words)
-    now = datetime.now(UTC)
-    _print_incident(declare_incident(id_, _workspace(words), now), as_json, now)
+    now = utc_now()
+    _print_incident(declare_incident(id_, command_workspace(words), now), as_json, now)
 
 
 @incident_group.command("measure")
@@ -197,8 +197,8 @@ def declare_command(id_: str, as_json: bool, **words: Any) -> None:
 def measure_command(id_: str, text: str, what: StatementKind, as_json: bool, **words: Any) -> None:
     """Take down what was done about ID, what tenants should do, or what may follow from it; notices say it."""
     authorize("incident/assess", words)
-    now = datetime.now(UTC)
-    _print_incident(record_measure(id_, what, text, _workspace(words), now), as_json, now)
+    now = utc_now()
+    _print_incident(record_measure(id_, what, text, command_workspace(words), now), as_json, now)
 
 
 @incident_group.command("notice")
@@ -220,9 +220,9 @@ def measure_command(id_: str, text: str, what: StatementKind, as_json: bool, **w
 def notice_command(id_: str, only: tuple[str, ...], was_sent: bool, as_json: bool, **words: Any) -> None:
     """Draft the next version of the notices of ID, for each tenant that has to be told; --sent once they were sent."""
     authorize("incident/notice", words)
-    now = datetime.now(UTC)
+    now = utc_now()
     if was_sent:
-        _print_incident(record_notices_sent(id_, _workspace(words), now, only=only), as_json, now)
+        _print_incident(record_notices_sent(id_, command_workspace(words), now, only=only), as_json, now)
     else:
         _draft_notices(id_, only, as_json, words, now)
 
@@ -230,7 +230,7 @@ def notice_command(id_: str, only: tuple[str, ...], was_sent: bool, as_json: boo
 def _draft_notices(id_: str, only: tuple[str, ...], as_json: bool, words: Mapping[str, Any], now: datetime) -> None:
     if words["to"] is None or not words["contact"]:
         raise ConfigurationError("a notice says whom to ask", hint="--to DIR --contact WHOM, or --sent")
-    house = _workspace(words)
+    house = command_workspace(words)
     known = find_contacts(words["contacts"], house.folder)
     done = draft_notices(id_, Path(words["to"]), words["contact"], known, house, now, only=only)
     lines = [f"version {done.version} for {count_noun(len(done.tenants), 'tenant')}: {done.folder}"]
@@ -256,7 +256,7 @@ def lint_command(file: str, as_json: bool) -> int:
 def exempt_command(id_: str, tenant: str, reason: str, agree: bool, as_json: bool, **words: Any) -> None:
     """Ask that TENANT is not told of ID, or agree to it: that takes another person."""
     authorize("incident/notice", words, tenant)
-    now, house = datetime.now(UTC), _workspace(words)
+    now, house = utc_now(), command_workspace(words)
     found = approve_exemption(id_, tenant, house, now) if agree else request_exemption(id_, tenant, reason, house, now)
     _print_incident(found, as_json, now)
 
@@ -270,8 +270,8 @@ def exempt_command(id_: str, tenant: str, reason: str, agree: bool, as_json: boo
 def close_command(id_: str, class_: IncidentClass, reason: str, as_json: bool, **words: Any) -> None:
     """Close ID. Once declared it stays open until everybody who is to be told was told, or exempted."""
     authorize("incident/close", words)
-    now = datetime.now(UTC)
-    _print_incident(close_incident(id_, class_, reason, _workspace(words), now), as_json, now)
+    now = utc_now()
+    _print_incident(close_incident(id_, class_, reason, command_workspace(words), now), as_json, now)
 
 
 @incident_group.command("list")
@@ -280,7 +280,7 @@ def close_command(id_: str, class_: IncidentClass, reason: str, as_json: bool, *
 def list_command(as_json: bool, **words: Any) -> int:
     """List incidents, and by when notice has to be given. Exit 1 where one is overdue."""
     authorize("incident/read", words)
-    now, found = datetime.now(UTC), list(load_incidents(_workspace(words)).values())
+    now, found = utc_now(), list(load_incidents(command_workspace(words)).values())
     text = "\n".join(incident_line(each, now) for each in found) or "no incidents"
     options.print_result({"incidents": [each.as_json(now) for each in found]}, as_json, text)
     return int(any(each.is_overdue(now) for each in found))
@@ -293,12 +293,8 @@ def list_command(as_json: bool, **words: Any) -> int:
 def show_command(id_: str, as_json: bool, **words: Any) -> None:
     """Show ID: what was exposed, whom it affects, who was told, what was done."""
     authorize("incident/read", words)
-    _print_incident(load_incident(id_, _workspace(words)), as_json, datetime.now(UTC))
+    _print_incident(load_incident(id_, command_workspace(words)), as_json, utc_now())
 
 
 def _print_incident(found: Incident, as_json: bool, now: datetime) -> None:
     options.print_result(found.as_json(now), as_json, "\n".join(incident_lines(found, now)))
-
-
-def _workspace(words: Mapping[str, Any]) -> Workspace:
-    return Workspace(**{name: words[name] for name in ("ledger", "output", "pipeline", "keys")})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import click
 from minimize.cli import options
 from minimize.cli.authorization import authorize
 from minimize.cli.printing import line_width
+from minimize.cli.workspace import utc_now
 
 # Each command imports what it calls when it runs, so that help and completion are shown without importing Arrow.
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def new_command(file: str, names: tuple[str, ...], more: tuple[str, ...], as_jso
     """
     from minimize.keys import new_keyring
 
-    keyring = new_keyring(file, (*names, *more), now=datetime.now(UTC))
+    keyring = new_keyring(file, (*names, *more), now=utc_now())
     text = f"made {file} with {', '.join(keyring.names())}; keep it secret and keep a copy"
     options.print_result(_keyring_json(file, keyring), as_json, text)
 
@@ -50,7 +51,7 @@ def add_command(file: str, name: str, as_json: bool) -> None:
     from minimize.keys import add_key
 
     authorize("keys/add", {"keys": file})
-    keyring = add_key(file, name, now=datetime.now(UTC))
+    keyring = add_key(file, name, now=utc_now())
     options.print_result(_keyring_json(file, keyring), as_json, f"{name}/{keyring.version_of(name)} stands in {file}")
 
 
@@ -97,7 +98,7 @@ def rotate_command(
     from minimize.governance.key_rotation import rotate_keys
 
     house = _workspace(file, keys, ledger, rewrite)
-    done = rotate_keys(house, datetime.now(UTC), names=names, outputs=rewrite, new=not no_new)
+    done = rotate_keys(house, utc_now(), names=names, outputs=rewrite, new=not no_new)
     told = [f"{each.id} is for new files" for each in done.versions] + [
         each.summary(line_width()) for each in done.receipts
     ]
@@ -128,7 +129,7 @@ def shred_command(
     if len(file) > 1:
         raise click.UsageError("shred takes a keyring file and a key")
     house = _workspace(file[0] if file else None, keys, ledger, outputs)
-    done = shred_keys(house, datetime.now(UTC), key=key, tenant=tenant, outputs=outputs, yes=yes)
+    done = shred_keys(house, utc_now(), key=key, tenant=tenant, outputs=outputs, yes=yes)
     options.print_result(done.as_json(), as_json, str(done))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import click
 from minimize.cli import options
 from minimize.cli.options import DATE, TIME
 from minimize.cli.printing import print_lint_findings, single_line
+from minimize.cli.workspace import utc_now
 from minimize.text import count_noun
 
 # Each command imports what it calls when it runs, so that help and completion are shown without importing Arrow.
@@ -84,7 +84,7 @@ def lint_command(
         raise click.MissingParameter(ctx=ctx, param=param)
     from minimize.review.lint import lint_path
 
-    return print_lint_findings(lint_path(pipeline, on=datetime.now(UTC).date(), keys=keys), fail_on, as_json)
+    return print_lint_findings(lint_path(pipeline, on=utc_now().date(), keys=keys), fail_on, as_json)
 
 
 def _print_codes(as_json: bool) -> int:

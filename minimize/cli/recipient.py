@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from minimize.cli import options
 from minimize.cli.printing import print_lint_findings, single_line
+from minimize.cli.workspace import utc_now
 from minimize.recipients import find_recipients, lint_recipients, load_recipients
 from minimize.recipients.pages import (
     FIELD_HEADINGS,
@@ -75,7 +75,7 @@ def show_command(name: str, kind: str, recipients: str | None, as_json: bool) ->
 @options.as_json
 def lint_command(path: str, fail_on: str, as_json: bool) -> int:
     """All faults and risky choices of PATH: a recipient's file, or a folder of them with its list of subprocessors."""
-    return print_lint_findings(lint_recipients(path, datetime.now(UTC).date()), fail_on, as_json)
+    return print_lint_findings(lint_recipients(path, utc_now().date()), fail_on, as_json)
 
 
 def _load_recipients(folder: str | None) -> Recipients:
@@ -97,7 +97,7 @@ def _count_rows(functions: tuple[Function, ...]) -> int:
 
 
 def _recipient_json(known: Recipients, found: Recipient) -> dict[str, Any]:
-    today = datetime.now(UTC).date()
+    today = utc_now().date()
     contract = found.contract
     return {
         "recipient": found.recipient,

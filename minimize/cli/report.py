@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import click
 from minimize.cli import options
 from minimize.cli.options import TIME
 from minimize.cli.printing import line_width
+from minimize.cli.workspace import utc_now
 from minimize.report import create_report
 from minimize.report.documentation import catalogue_page, collect_documentation, record_page, write_documentation
 
@@ -51,7 +51,7 @@ def docs_command(pipelines: tuple[str, ...], out: str | None, as_json: bool) -> 
     From policies, pipelines, recipients, receipts and `processing:` of minimize.yaml (controller, contact, representative, dpo,
     subjects, transfers, security). A folder stands for all pipelines in its folders. Without --out they are printed.
     """
-    today = datetime.now(UTC).date()
+    today = utc_now().date()
     if out is not None:
         files = [str(path) for path in write_documentation(pipelines, out, today)]
         options.print_result({"files": files}, as_json, "\n".join(f"wrote {path}" for path in files))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,10 +12,10 @@ from minimize.cli import options
 from minimize.cli.authorization import authorize
 from minimize.cli.options import TIME, quiet
 from minimize.cli.printing import line_width, single_line
+from minimize.cli.workspace import command_workspace, utc_now
 from minimize.governance.retention.event_admin import NewEvent, add_event, list_events, suggest_tenants, withdraw_event
 from minimize.governance.retention.expire import expire, open_items
 from minimize.governance.retention.retract import retract
-from minimize.governance.workspace import Workspace
 from minimize.times import parse_time
 
 if TYPE_CHECKING:
@@ -54,9 +53,9 @@ def add_event_command(
     keyed tokens of them. Recorded once more, an event learns of outputs that are new.
     """
     authorize("event/record", places, tenant)
-    house = _workspace(**places)
+    house = command_workspace(places)
     close = suggest_tenants(tenant, house)
-    done = add_event(NewEvent(tenant, event, subject, parse_time(at), field), house, _now())
+    done = add_event(NewEvent(tenant, event, subject, parse_time(at), field), house, utc_now())
     _warn_of_unknown_tenant(tenant, close)
     for output in done.unreachable:
         log.warning(
@@ -87,7 +86,7 @@ def withdraw_event_command(event: str, as_json: bool, **places: Any) -> None:
     an event reaches only what happened before it.
     """
     authorize("event/record", places)
-    done = withdraw_event(event, _workspace(**places), _now())
+    done = withdraw_event(event, command_workspace(places), utc_now())
     options.print_result({**done.as_json(), "new": done.is_new}, as_json, _event_line(done))
 
 
@@ -98,7 +97,7 @@ def withdraw_event_command(event: str, as_json: bool, **places: Any) -> None:
 @options.as_json
 def list_events_command(tenant: str | None, history: bool, as_json: bool, **places: Any) -> None:
     """Print the events that count, and by when each has to be carried out."""
-    found = list_events(_workspace(**places), tenant=tenant, history=history)
+    found = list_events(command_workspace(places), tenant=tenant, history=history)
     options.print_result(
         {"events": [each.as_json() for each in found]}, as_json, "\n".join(map(_event_line, found)) or "no events"
     )
@@ -106,14 +105,6 @@ def list_events_command(tenant: str | None, history: bool, as_json: bool, **plac
 
 def _event_line(kept: EventEntry) -> str:
     return single_line(str(kept))
-
-
-def _workspace(**places: Any) -> Workspace:
-    return Workspace(**places)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 @click.command()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -12,6 +11,7 @@ from minimize.cli import options
 from minimize.cli.options import TIME
 from minimize.cli.printing import single_line
 from minimize.cli.tables import print_matrix
+from minimize.cli.workspace import utc_now
 from minimize.review.approval import approve
 from minimize.review.changes import changes_markdown, headline
 from minimize.review.diff import diff
@@ -127,7 +127,7 @@ def try_fixtures_command(pipeline: str, at: str | None, settings: str | None, sh
     they publish depends on batches and earlier receipts, and fixtures have neither. `minimize run` into another --output shows
     them.
     """
-    done = try_fixtures(pipeline, now=datetime.now(UTC), at=at, settings=settings)
+    done = try_fixtures(pipeline, now=utc_now(), at=at, settings=settings)
     click.echo(json.dumps(done.as_json(show), indent=2) if as_json else _fixtures_text(done, show))
     return 1 if done.failures else 0
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +12,7 @@ from minimize.cli import options
 from minimize.cli.options import DATE
 from minimize.cli.printing import line_width
 from minimize.cli.tables import print_counts
+from minimize.cli.workspace import utc_now
 from minimize.governance.ledger_adoption import adopt_ledger
 from minimize.runs.published_runs import list_runs, rebuild_index, run_json, show_run, void_run
 from minimize.runs.replay import count_groups, quarantined_dates, recheck_quarantine
@@ -158,7 +158,7 @@ def _print_runs(ledger: str | None, outputs: tuple[str, ...], pipeline: str | No
 
 
 def _rebuild_index(ledger: str | None, outputs: tuple[str, ...], keys: str | None, as_json: bool) -> None:
-    done = rebuild_index(outputs, ledger, keys=keys, now=datetime.now(UTC))
+    done = rebuild_index(outputs, ledger, keys=keys, now=utc_now())
     lines = [
         f"{count_noun(each.runs, 'run')} of {each.folder}; the audit log was told of {each.recorded:,}" for each in done
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -13,6 +13,7 @@ from minimize.cli import options
 from minimize.cli.authorization import authorize
 from minimize.cli.options import TIME
 from minimize.cli.printing import single_line
+from minimize.cli.workspace import command_workspace, utc_now
 from minimize.governance.locate import end_locate, list_locate_actions, position_conditions, start_locate
 from minimize.governance.settings import (
     NewSetting,
@@ -22,7 +23,6 @@ from minimize.governance.settings import (
     list_settings,
     set_setting,
 )
-from minimize.governance.workspace import Workspace
 from minimize.receipts import time_text
 from minimize.text import count_noun
 from minimize.times import parse_time
@@ -83,7 +83,7 @@ def set_command(
     """
     authorize("settings/set", places, tenant)
     wish = NewSetting(tenant, setting, value, holder, subject, parse_time(valid_from))
-    before = set_setting(wish, _workspace(**places), _now())
+    before = set_setting(wish, command_workspace(places), utc_now())
     if places["pipeline"] is None:
         log.warning(_UNCHECKED, extra={"code": "W019"})
     whose = f"a subject of {single_line(tenant)}" if subject else single_line(tenant)
@@ -102,8 +102,8 @@ def show_command(
     tenant: str | None, setting: str | None, at: str | None, history: bool, as_json: bool, **places: Any
 ) -> None:
     """Print the settings that are in force. Subjects are shown as tokens."""
-    when = parse_time(at) or _now()
-    rows = list_settings(_workspace(**places), when, tenant=tenant, setting=setting, history=history)
+    when = parse_time(at) or utc_now()
+    rows = list_settings(command_workspace(places), when, tenant=tenant, setting=setting, history=history)
     options.print_result({"settings": [_row_json(row) for row in rows]}, as_json, _rows_text(rows) or "no settings")
 
 
@@ -134,10 +134,12 @@ def why_command(
     event = parse_time(at)
     if event is None:
         raise click.UsageError("AT is a time")
-    run = parse_time(run_at) or _now()
+    run = parse_time(run_at) or utc_now()
     if places["pipeline"] is None:
         log.warning(_NO_POLICY, extra={"code": "W019"})
-    found = explain_setting(tenant, feature, event, _workspace(**places), run=run, subject=subject, settings=settings)
+    found = explain_setting(
+        tenant, feature, event, command_workspace(places), run=run, subject=subject, settings=settings
+    )
     options.print_result(found.as_json(), as_json, _explanation_text(found))
 
 
@@ -148,7 +150,7 @@ def why_command(
 def import_command(file: str, as_json: bool, **places: Any) -> None:
     """Bring the rows of FILE (CSV or Parquet) into the ledger, with the times at which they were recorded."""
     authorize("settings/set", places)
-    count = import_settings(file, _workspace(**places), _now())
+    count = import_settings(file, command_workspace(places), utc_now())
     options.print_result({"file": file, "new": count}, as_json, f"{count:,} rows of {file} were new")
 
 
@@ -159,16 +161,8 @@ def import_command(file: str, as_json: bool, **places: Any) -> None:
 def export_command(file: str, as_json: bool, **places: Any) -> None:
     """Write all rows of the ledger to the new CSV FILE. Subjects stay tokens: only `import` takes them back."""
     authorize("settings/read", places)
-    count = export_settings(file, _workspace(**places))
+    count = export_settings(file, command_workspace(places))
     options.print_result({"file": file, "rows": count}, as_json, f"wrote {count_noun(count, 'row')} to {file}")
-
-
-def _workspace(**places: Any) -> Workspace:
-    return Workspace(**places)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _explanation_text(found: SettingExplanation) -> str:
@@ -242,8 +236,8 @@ def start_command(device: str, tenant: str, hours: int, as_json: bool, **places:
     if places["pipeline"] is None:
         raise click.UsageError("--pipeline names the pipeline whose policy locates devices")
     authorize(LOCATE_PERMISSION, places, tenant)
-    house = _workspace(**places)
-    action = start_locate(device, tenant, house, _now(), span=timedelta(hours=hours))
+    house = command_workspace(places)
+    action = start_locate(device, tenant, house, utc_now(), span=timedelta(hours=hours))
     conditions = position_conditions(house)
     lines = [f"a device of {single_line(tenant)} is located until {_end_text(action.until)}"]
     lines += [f"  {field} is released only if: {words}" for field, words in conditions.items()]
@@ -261,7 +255,7 @@ def end_command(device: str, tenant: str, as_json: bool, **places: Any) -> None:
     Write DEVICE and its tenant as in `locate start`. Says if the ledger has no setting of the tenant.
     """
     authorize(LOCATE_PERMISSION, places, tenant)
-    house, now = _workspace(**places), _now()
+    house, now = command_workspace(places), utc_now()
     ended = end_locate(device, tenant, house, now)
     if ended:
         text = f"a device of {single_line(tenant)} is no longer located"
@@ -279,7 +273,7 @@ def end_command(device: str, tenant: str, as_json: bool, **places: Any) -> None:
 def list_command(tenant: str | None, as_json: bool, **places: Any) -> None:
     """Print which devices are located now, and until when. Devices are shown as tokens."""
     authorize(LOCATE_PERMISSION, places, tenant)
-    actions = list_locate_actions(_workspace(**places), _now(), tenant=tenant)
+    actions = list_locate_actions(command_workspace(places), utc_now(), tenant=tenant)
     options.print_result(
         {"located": [each.as_json() for each in actions]}, as_json, _actions_text(actions) or "no device is located"
     )

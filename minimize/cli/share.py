@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +13,7 @@ from minimize.cli import options, recall_lists
 from minimize.cli.authorization import authorize
 from minimize.cli.options import TIME, quiet
 from minimize.cli.printing import single_line
+from minimize.cli.workspace import command_workspace, utc_now
 from minimize.governance.sharing import (
     confirm_recalls,
     explain_share,
@@ -57,8 +57,8 @@ def list_recalls_command(
     recipient: str | None, all_: bool, late: bool, recipients: str | None, as_json: bool, **places: Any
 ) -> None:
     """List what has to go. Exit 1 where the recipient was not told yet, or has not confirmed in time."""
-    house = _workspace(places)
-    found = list_recalls(house, _load_recipients(recipients, house), _now(), recipient=recipient, all_=all_)
+    house = command_workspace(places)
+    found = list_recalls(house, _load_recipients(recipients, house), utc_now(), recipient=recipient, all_=all_)
     recall_lists.print_recalls([each for each in found if each.is_late or not late], as_json)
     raise click.exceptions.Exit(1 if any(each.is_late for each in found) else 0)
 
@@ -77,12 +77,14 @@ def request_recalls_command(
 
     If nothing was ever shared, nothing is due, and no recipients are needed.
     """
-    house = _workspace(places)
+    house = command_workspace(places)
     authorize("share/recall", places)
     needed = recipient is not None or recipients is not None or _has_shared(house)
     with recall_lists.recall_list_writer(to, recipient) as hand:
         found = (
-            request_recalls(house, _load_recipients(recipients, house), _now(), recipient=recipient) if needed else []
+            request_recalls(house, _load_recipients(recipients, house), utc_now(), recipient=recipient)
+            if needed
+            else []
         )
         hand(found)
     recall_lists.print_recalls(found, as_json)
@@ -99,15 +101,11 @@ def confirm_recalls_command(
     recipient: str, disclosure: str | None, tenant: str | None, recipients: str | None, as_json: bool, **places: Any
 ) -> None:
     """Take down that RECIPIENT has deleted what it was told to."""
-    house = _workspace(places)
+    house = command_workspace(places)
     authorize("share/recall", places, tenant)
     known = _load_recipients(recipients, house)
-    found = confirm_recalls(house, known, _now(), recipient=recipient, disclosure=disclosure, tenant=tenant)
+    found = confirm_recalls(house, known, utc_now(), recipient=recipient, disclosure=disclosure, tenant=tenant)
     recall_lists.print_recalls(found, as_json)
-
-
-def _workspace(places: dict[str, Any]) -> Workspace:
-    return Workspace(**places)
 
 
 def _has_shared(house: Workspace) -> bool:
@@ -117,10 +115,6 @@ def _has_shared(house: Workspace) -> bool:
 
 def _load_recipients(recipients: str | None, house: Workspace) -> Recipients:
     return load_recipients(find_recipients(recipients, start=house.folder))
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -207,7 +201,7 @@ def send_command(
 
 def _is_past(at: str | None) -> bool:
     asked = parse_time(at)
-    return asked is not None and asked < datetime.now(UTC)
+    return asked is not None and asked < utc_now()
 
 
 @share_group.command("log")
@@ -217,7 +211,7 @@ def _is_past(at: str | None) -> bool:
 @options.as_json
 def log_command(recipient: str | None, tenant: str | None, as_json: bool, **places: Any) -> None:
     """List the disclosures. Exit 1 where one is not signed by a key of the keyring."""
-    house = _workspace(places)
+    house = command_workspace(places)
     found = list_disclosures(house, recipient=recipient, tenant=tenant)
     bad = [each.disclosure for each in unsigned_disclosures(house, found)]
     body = {"disclosures": [each.as_json() for each in found], "not_signed": bad}
@@ -231,7 +225,7 @@ def log_command(recipient: str | None, tenant: str | None, as_json: bool, **plac
 @options.workspace
 def show_command(disclosure: str, **places: Any) -> None:
     """Print DISCLOSURE as it was signed: what permitted it, which fields left in which form, whose rows, the digest."""
-    click.echo(json.dumps(find_disclosure(_workspace(places), disclosure).as_json(), indent=2))
+    click.echo(json.dumps(find_disclosure(command_workspace(places), disclosure).as_json(), indent=2))
 
 
 @share_group.command("why")
@@ -252,9 +246,9 @@ def why_command(
     **places: Any,
 ) -> None:
     """Say whether RECIPIENT may get records for FUNCTION, with every rule against it."""
-    house = _workspace(places)
+    house = command_workspace(places)
     found = explain_share(
-        recipient, function, house, _load_recipients(recipients, house), _now(), tenant=tenant, existing=having
+        recipient, function, house, _load_recipients(recipients, house), utc_now(), tenant=tenant, existing=having
     )
     head = f"{recipient}, {function}: {'may get ' + ', '.join(found.fields) if found.permitted else 'gets nothing'}"
     lines = [head, *(f"  {each.code} {each}" for each in found.reasons)]

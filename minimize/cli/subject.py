@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +11,7 @@ import click
 
 from minimize.cli import options
 from minimize.cli.authorization import authorize
+from minimize.cli.workspace import command_workspace, utc_now
 from minimize.governance.subjects import (
     DataSubject,
     collect_subjects,
@@ -24,7 +25,6 @@ from minimize.governance.subjects import (
     view_subjects,
 )
 from minimize.governance.subjects.view import view_page
-from minimize.governance.workspace import Workspace
 from minimize.receipts.receipt import FIGURES_UNCHANGED
 from minimize.text import count_noun
 
@@ -189,7 +189,7 @@ def view_command(rows: int, as_json: bool, as_page: bool, **words: Any) -> None:
 def export_command(to: str, formats: tuple[str, ...], redact: tuple[str, ...], as_json: bool, **words: Any) -> None:
     """Write everything that is held of each ID into a new folder that only its owner can look into."""
     authorize("subject/export", words, words["tenant"])
-    house = _workspace(words)
+    house = command_workspace(words)
     made = export_subjects(
         _view_subjects(words), Path(to), house, formats=formats or ("json", "csv", "parquet"), redact=redact
     )
@@ -211,7 +211,7 @@ def delete_command(yes: bool, unseen: bool, allow_unreached: bool, as_json: bool
     with by the same command.
     """
     authorize("subject/delete", words, words["tenant"])
-    house, now = _workspace(words), datetime.now(UTC)
+    house, now = command_workspace(words), utc_now()
     how = {"yes": yes, "unseen": unseen, "allow_unreached": allow_unreached}
     done = delete_subjects(_parse_subjects(words), house, now, named=words["named"], **how)
     options.print_result(done.as_json(), as_json, deletion_text(done, yes))
@@ -226,7 +226,7 @@ def delete_command(yes: bool, unseen: bool, allow_unreached: bool, as_json: bool
 def restrict_command(to: str, redact: tuple[str, ...], yes: bool, unseen: bool, as_json: bool, **words: Any) -> None:
     """Export everything that is held of each ID into a new folder, and delete it then."""
     authorize("subject/restrict", words, words["tenant"])
-    subjects, house, now = _parse_subjects(words), _workspace(words), datetime.now(UTC)
+    subjects, house, now = _parse_subjects(words), command_workspace(words), utc_now()
     if yes:
         _, done = restrict_subjects(subjects, Path(to), house, now, named=words["named"], redact=redact, unseen=unseen)
     else:
@@ -253,7 +253,7 @@ def correct_command(
     """
     authorize("subject/correct", words, tenant)
     said = {name: value or None for name, _, value in (each.partition("=") for each in values)}
-    done = correct_subject(DataSubject(id_, tenant), said, _workspace(words), datetime.now(UTC), named=named, yes=yes)
+    done = correct_subject(DataSubject(id_, tenant), said, command_workspace(words), utc_now(), named=named, yes=yes)
     were = "would be" if not yes else "was" if done.values == 1 else "were"
     lines = [f"{count_noun(done.values, 'value')} {were} corrected"]
     lines += [f"  {name}: {line}" for name, plan in done.plans.items() for line in str(plan).splitlines()]
@@ -268,8 +268,8 @@ def correct_command(
 @options.as_json
 def status_command(tenant: str | None, as_json: bool, **places: Any) -> int:
     """List requests: what was asked, how far it is, by when it must be done. Exit 1 where one is overdue."""
-    now = datetime.now(UTC)
-    with _workspace(places).open_ledger() as ledger:
+    now = utc_now()
+    with command_workspace(places).open_ledger() as ledger:
         found = request_statuses(ledger, tenant=tenant)
     lines = [request_line(each, now) for each in found]
     options.print_result(
@@ -285,7 +285,7 @@ def status_command(tenant: str | None, as_json: bool, **places: Any) -> int:
 def coverage_command(named: tuple[str, ...], as_json: bool, **places: Any) -> int:
     """List the columns of outputs and disclosures that name somebody, and the rule that finds him. Exit 1 where none does."""
     authorize("subject/view", places)
-    found = subject_coverage(_workspace(places), named=named)
+    found = subject_coverage(command_workspace(places), named=named)
     lines = [
         f"{each.location}  {each.name}  {each.column}: {each.rule or 'NO RULE, ' + each.reason}"
         for each in found.targets
@@ -305,19 +305,15 @@ def coverage_command(named: tuple[str, ...], as_json: bool, **places: Any) -> in
 def confirm_command(request: str, recipient: str, as_json: bool, **places: Any) -> None:
     """Take down that RECIPIENT has deleted what REQUEST was about."""
     authorize("share/recall", places)
-    now = datetime.now(UTC)
-    found = confirm_deletion(request, recipient, _workspace(places), now)
+    now = utc_now()
+    found = confirm_deletion(request, recipient, command_workspace(places), now)
     options.print_result(found.as_json(now), as_json, request_line(found, now))
 
 
 def _view_subjects(words: dict[str, Any]) -> tuple[SubjectView, ...]:
-    house, now = _workspace(words), datetime.now(UTC)
+    house, now = command_workspace(words), utc_now()
     return view_subjects(_parse_subjects(words), house, now, named=words["named"], linked=words["linked"])
 
 
 def _parse_subjects(words: dict[str, Any]) -> tuple[DataSubject, ...]:
     return collect_subjects(words["ids"], words["tenant"], words["field"], words["file"], forms=words["forms"])
-
-
-def _workspace(words: dict[str, Any]) -> Workspace:
-    return Workspace(**{name: words[name] for name in ("ledger", "output", "pipeline", "keys")})

@@ -1,0 +1,15 @@
+"""The workspace of a command is what its options name."""
+
+from __future__ import annotations
+
+from minimize.cli.workspace import command_workspace
+from minimize.governance.workspace import Workspace
+
+
+def test_options_that_are_none_of_a_workspace_are_ignored() -> None:
+    options = {"ledger": "l.db", "output": None, "pipeline": "p", "keys": "k", "tenant": "t-1"}
+    assert command_workspace(options) == Workspace("l.db", None, "p", "k")
+
+
+def test_a_workspace_may_be_named_in_part() -> None:
+    assert command_workspace({"keys": "k"}) == Workspace(keys="k")
