@@ -219,17 +219,17 @@ class StoppedError(MinimizeError):
     default_code = "E400"
 
 
-def call_redacted(work: Callable[[], T], instead: Callable[[Exception], MinimizeError] | None = None) -> T:
+def call_redacted(work: Callable[[], T], replacement: Callable[[Exception], MinimizeError] | None = None) -> T:
     """What the work gives. An error that nobody foresaw can carry values: in its place one of ours is raised, without it.
 
-    `instead` makes that error; by default it names the place in this library.
+    `replacement` makes that error; by default it names the place in this library.
     """
     try:
         return work()
     except MinimizeError:
         raise
     except Exception as error:
-        told = unexpected_error(error) if instead is None else instead(error)
+        told = unexpected_error(error) if replacement is None else replacement(error)
     raise told
 
 

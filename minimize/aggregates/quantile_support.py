@@ -125,11 +125,11 @@ class SpilledValueCounts:
             ours._add(groups[theirs], rows.words[:, 1:-2], rows.words[:, -1].astype(np.int64))
         return ours
 
-    def values_at(self, wanted: Callable[[Codes], Codes], groups: Codes) -> pa.Array:
-        """The value of each group at the count that `wanted` gives for the group's total; null for no values."""
+    def values_at(self, ranks_of: Callable[[Codes], Codes], groups: Codes) -> pa.Array:
+        """The value of each group at the count that `ranks_of` gives for the group's total; null for no values."""
         totals = self._totals.select(groups)
         aims = np.zeros(int(groups.max(initial=-1)) + 1, np.int64)
-        aims[groups] = np.where(totals > 0, wanted(totals), 0)
+        aims[groups] = np.where(totals > 0, ranks_of(totals), 0)
         found = np.zeros((len(aims), self._width), np.uint64)
         running = np.zeros(len(aims), np.int64)
         for rows in self._counts.settle():

@@ -79,18 +79,18 @@ class PendingRecords:
         self._records = self._groups = np.empty(0, np.int64)
         self._next = 0
 
-    def add(self, records: Codes, groups: Codes, standing: LargeGroups) -> None:
+    def add(self, records: Codes, groups: Codes, large_groups: LargeGroups) -> None:
         """Takes the records of a batch in, each once per group."""
         self._records = np.concatenate([self._records, records + self._next])
         self._groups = np.concatenate([self._groups, groups])
         self._next = int(self._records.max(initial=self._next - 1)) + 1
         if len(self._records) > self._limit:
-            self._forget(standing())
+            self._forget(large_groups())
             self._limit = max(_MIN_PENDING, 2 * len(self._records))
 
-    def merge(self, other: Self, groups: Codes, standing: LargeGroups) -> None:
+    def merge(self, other: Self, groups: Codes, large_groups: LargeGroups) -> None:
         """Takes others in; `groups[i]` is our code for their group i."""
-        self.add(other._records, groups[other._groups], standing)
+        self.add(other._records, groups[other._groups], large_groups)
         if other._beyond is not None:
             for rows in other._beyond.settle():
                 records = rows.words[:, 0] + np.uint64(self._gone * int(_RECORD_FACTOR) % (1 << 64))
@@ -98,32 +98,32 @@ class PendingRecords:
                 self._put(other._beyond.aside, np.column_stack([records, ours.astype(np.uint64)]))
         self._gone += other._gone
 
-    def count_lost(self, standing: npt.NDArray[np.bool_]) -> int:
+    def count_lost(self, large: npt.NDArray[np.bool_]) -> int:
         """How many records are in no group that stands."""
-        self._forget(standing)
+        self._forget(large)
         parts = () if self._beyond is None else self._beyond.settle()
-        return len(np.unique(self._records)) + sum(_count_lost(rows, standing) for rows in parts)
+        return len(np.unique(self._records)) + sum(_count_lost(rows, large) for rows in parts)
 
     def _put(self, aside: SpillSpace, words: HashWords) -> None:
         self._beyond = self._beyond or Accumulator(aside, width=2)
         self._beyond.add(HashedRows(words))
 
-    def _forget(self, standing: npt.NDArray[np.bool_]) -> None:
+    def _forget(self, large: npt.NDArray[np.bool_]) -> None:
         decided = np.zeros(self._next, np.bool_)
-        decided[self._records[standing[self._groups]]] = True
+        decided[self._records[large[self._groups]]] = True
         left = ~decided[self._records]
         self._groups = self._groups[left]
         self._records = np.unique(self._records[left], return_inverse=True)[1].astype(np.int64)
         self._next = int(self._records.max(initial=-1)) + 1
 
 
-def _count_lost(rows: HashedRows, standing: npt.NDArray[np.bool_]) -> int:
+def _count_lost(rows: HashedRows, large: npt.NDArray[np.bool_]) -> int:
     """How many records of a part are in no group that stands. The pairs of a record are in one part, side by side."""
     if not len(rows):
         return 0
     records, groups = rows.words[:, 0], rows.words[:, 1].astype(np.int64)
     starts = np.flatnonzero(np.append(True, records[1:] != records[:-1]))
-    return int((~np.logical_or.reduceat(standing[groups], starts)).sum())
+    return int((~np.logical_or.reduceat(large[groups], starts)).sum())
 
 
 log = logging.getLogger("minimize")
@@ -183,14 +183,14 @@ class AggregateResult:
         """The same with none of its groups."""
         return self.select_rows(self.table, np.zeros(self.table.num_rows, np.bool_), 0)
 
-    def select_rows(self, table: pa.Table, kept: npt.NDArray[np.bool_], deferred: int) -> AggregateResult:
+    def select_rows(self, table: pa.Table, mask: npt.NDArray[np.bool_], deferred: int) -> AggregateResult:
         """The same with another table of the same groups, some of its rows alone, and without what is not published.
 
         The others count as suppressed. A record of a withheld group below a list still counts as one that is in the table.
         """
-        withheld, rows = int((~kept).sum()), int(self.rows[~kept].sum())
+        withheld, rows = int((~mask).sum()), int(self.rows[~mask].sum())
         return AggregateResult(
-            table.filter(pa.array(kept)) if withheld else table,
+            table.filter(pa.array(mask)) if withheld else table,
             self.rows_seen,
             self.rows_suppressed + rows,
             self.groups_suppressed + withheld,
@@ -208,7 +208,7 @@ class AggregateTally:
         self,
         definition: AggregateDefinition,
         aside: SpillSpace | None = None,
-        roster: SubjectDictionary | None = None,
+        subjects: SubjectDictionary | None = None,
         groups: GroupDictionary | None = None,
         hasher: ValueHasher | None = None,
     ) -> None:
@@ -220,7 +220,7 @@ class AggregateTally:
         self._definition = definition
         self._gathered = BatchBuffer(definition)
         self._groups = GroupDictionary.for_definition(definition) if groups is None else groups
-        self._subjects = (SubjectDictionary() if roster is None else roster).acquire()
+        self._subjects = (SubjectDictionary() if subjects is None else subjects).acquire()
         self._rows = CountTally(MeasureTerms())
         self._contributors = Contributors(_record_fields(definition))
         tallied = [_tally_measure(each) for each in definition.measures.values() if not self._is_counted(each)]

@@ -98,9 +98,9 @@ class ConsentHistory:
     def _seen(self, run: datetime) -> npt.NDArray[np.bool_]:
         return self.recorded_at <= utc_microseconds(run)
 
-    def _last(self, among: npt.NDArray[np.bool_], times: Microseconds | None = None) -> npt.NDArray[np.int64]:
+    def _last(self, candidates: npt.NDArray[np.bool_], times: Microseconds | None = None) -> npt.NDArray[np.int64]:
         """Of each known tenant the last of some acts: by these times, among equals (or without) as they were recorded."""
-        order = np.flatnonzero(among)
+        order = np.flatnonzero(candidates)
         order = order if times is None else order[np.argsort(times[order], kind="stable")]
         last = np.full(len(self.known), NO_ACT, np.int64)
         last[self.tenants[order]] = order  # of several, the last one stays
@@ -178,8 +178,8 @@ def spread_decisions(
     return ConsentAnswer(tuple(known), (*decisions, others), places)
 
 
-def _tenant_positions(known: Sequence[str], asked: pa.Array) -> pa.Array:
-    texts = asked if pa.types.is_string(asked.type) else asked.cast(pa.string())
+def _tenant_positions(known: Sequence[str], tenants: pa.Array) -> pa.Array:
+    texts = tenants if pa.types.is_string(tenants.type) else tenants.cast(pa.string())
     return pc.fill_null(pc.index_in(texts, pa.array(known, pa.string())), len(known))
 
 
@@ -253,9 +253,9 @@ def load_consents(ledger: Ledger, *, recipient: str | None = None) -> Consents:
 class TermsCoverage:
     """Which deciding acts cover the terms that are wanted, for some fields or for all."""
 
-    def __init__(self, history: ConsentHistory, wanted: ConsentTerms, fields: Sequence[str] | None = None) -> None:
-        self._history, self._wanted = history, wanted
-        self._fields = tuple(wanted.forms if fields is None else fields)
+    def __init__(self, history: ConsentHistory, terms: ConsentTerms, fields: Sequence[str] | None = None) -> None:
+        self._history, self._wanted = history, terms
+        self._fields = tuple(terms.forms if fields is None else fields)
         self._lacks: dict[str, str | None] = {}
 
     def decisions_at(self, when: datetime | Microseconds, run: datetime) -> list[ConsentDecision]:

@@ -137,7 +137,7 @@ def _combine_digests(*digests: str) -> str:
 
 
 def _periods_digest(
-    consents: Consents, recipient: str, function: str, wanted: ConsentTerms | None, run: datetime
+    consents: Consents, recipient: str, function: str, terms: ConsentTerms | None, run: datetime
 ) -> str:
     seen = [
         act.id
@@ -145,5 +145,5 @@ def _periods_digest(
         if (act.recipient, act.function) == (recipient, function)
         and utc_microseconds(act.recorded_at) <= utc_microseconds(run)
     ]
-    said = {"terms": None if wanted is None else wanted.digest, "acts": seen}
+    said = {"terms": None if terms is None else terms.digest, "acts": seen}
     return f"sha256:{hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()}"

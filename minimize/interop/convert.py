@@ -148,7 +148,7 @@ def import_into(
 
 
 @redact_errors
-def export_document(kind: str, asked: ExportRequest) -> str:
+def export_document(kind: str, request: ExportRequest) -> str:
     """A document of another format.
 
     Takes a word of `EXPORTS`, and what it is of. Raises ConfigurationError, PolicyError, RefusedError.
@@ -156,4 +156,4 @@ def export_document(kind: str, asked: ExportRequest) -> str:
     if kind not in EXPORTS:
         raise ConfigurationError("there is no such format to export", hint=did_you_mean(kind, EXPORTS))
     write: DocumentWriter = load_object(FORMATS[kind].writes or "")
-    return write(asked)
+    return write(request)

@@ -207,10 +207,10 @@ class Staging:
         if file_exists(standing):
             self._keep(standing, self.root / sketches.path, sketches.path)
 
-    def _keep(self, standing: Location, new: Location, path: str) -> None:
+    def _keep(self, location: Location, new: Location, path: str) -> None:
         """On disk as a link, for a partition is swapped whole; in a bucket it stays where it is."""
-        if isinstance(standing, Path) and isinstance(new, Path):
-            with_output_errors(link_file, standing, new)
+        if isinstance(location, Path) and isinstance(new, Path):
+            with_output_errors(link_file, location, new)
         else:
             self._kept.add(path)
 

@@ -197,9 +197,9 @@ class _ParquetFile:
         metadata: dict[bytes, bytes],
         level: int,
         keyed: FileEncryption | None,
-        beside: CompanionWriter | None,
+        companion: CompanionWriter | None,
     ) -> None:
-        self._beside, self._keys = beside, () if keyed is None else keyed.keys
+        self._beside, self._keys = companion, () if keyed is None else keyed.keys
         self._path, self._full, self._rows, self._metadata = path, root / path, 0, metadata
         self._file = HashingFile(self._full)
         self._writer = pq.ParquetWriter(
@@ -280,16 +280,16 @@ def _is_text_type(type_: pa.DataType) -> bool:
     return any(test(type_) for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary))
 
 
-def _fit_column(column: pa.Array, wanted: pa.Field) -> pa.Array:
-    if column.type == wanted.type:
+def _fit_column(column: pa.Array, field: pa.Field) -> pa.Array:
+    if column.type == field.type:
         return column
     fitted = (
-        _convert_column(column, wanted.type)
-        if _without_dictionaries(column.type) == _without_dictionaries(wanted.type)
+        _convert_column(column, field.type)
+        if _without_dictionaries(column.type) == _without_dictionaries(field.type)
         else None
     )
     if fitted is None:
-        raise SchemaError(f"the column {wanted.name} comes in another type than its output has")
+        raise SchemaError(f"the column {field.name} comes in another type than its output has")
     return fitted
 
 

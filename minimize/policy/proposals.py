@@ -322,7 +322,7 @@ class Proposal:
 
 def propose_treatments(
     leaves: Mapping[Pointer, str],
-    looks: Mapping[Pointer, ValueSummary],
+    summaries: Mapping[Pointer, ValueSummary],
     parts: Mapping[str, Pointer],
     types: Mapping[Pointer, str],
 ) -> dict[Pointer, Proposal]:
@@ -336,21 +336,23 @@ def propose_treatments(
     found: dict[Pointer, Proposal] = {}
     for pointer, type_ in leaves.items():
         per = None if tenant in (None, pointer) else key_text(tenant)
-        look = looks.get(pointer)
+        look = summaries.get(pointer)
         read = types.get(pointer, type_)
         seen = FieldEvidence(pointer, read, look or ValueSummary(0), words.get(pointer), per, look is not None)
         found[pointer] = replace(propose_for_field(seen), type=None if read == type_ else read)
     return found
 
 
-def infer_types(leaves: Mapping[Pointer, str], looks: Mapping[Pointer, ValueSummary], kind: str) -> dict[Pointer, str]:
+def infer_types(
+    leaves: Mapping[Pointer, str], summaries: Mapping[Pointer, ValueSummary], kind: str
+) -> dict[Pointer, str]:
     """The types that the values of fields read as, as far as a source of this format reads text as such.
 
     CSV holds nothing but text. In NDJSON a time is a text, and a number or boolean as text is none; Parquet has types.
     """
     readable = {"csv": ("boolean", "integer", "double", "date", "timestamp"), "ndjson": ("date", "timestamp")}
     found = dict(leaves)
-    for pointer, look in looks.items():
+    for pointer, look in summaries.items():
         reads = [word for word in look.reads if word in readable.get(kind, ())]
         if leaves[pointer] == "string" and reads and look.kind not in ("imei", "card", "phone", "postal_code"):
             found[pointer] = reads[0]

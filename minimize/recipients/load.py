@@ -203,13 +203,13 @@ def load_recipients(folder: PathLike) -> Recipients:
     return Recipients(place, load_subprocessors(place / SUBPROCESSORS_FILE))
 
 
-def find_recipients(given: PathLike | None = None, *, start: PathLike | None = None) -> Path:
+def find_recipients(path: PathLike | None = None, *, start: PathLike | None = None) -> Path:
     """The folder of recipients that counts.
 
     Takes what a flag gave, else `recipients:` of the nearest `minimize.yaml` upwards from a folder, else `recipients/` beside
     that file, else beside the folder. Raises PolicyError, which says where it was looked for.
     """
-    places = list(_candidate_folders(given, start))
+    places = list(_candidate_folders(path, start))
     found = next((place for place in places if place.is_dir()), None)
     if found is None:
         hint = f"looked for {', '.join(map(str, places))}"
@@ -222,11 +222,11 @@ def recipient_files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.glob("*.yaml") if file.name != SUBPROCESSORS_FILE and file.is_file())
 
 
-def _candidate_folders(given: PathLike | None, start: PathLike | None) -> Iterator[Path]:
+def _candidate_folders(path: PathLike | None, start: PathLike | None) -> Iterator[Path]:
     house = find_config(start)
     said = None if house is None else _configured_folder(house)
-    if given:
-        yield Path(given)
+    if path:
+        yield Path(path)
     elif house is not None:
         yield house.parent / (said or RECIPIENTS_FOLDER)
     else:

@@ -190,21 +190,21 @@ def pipelines_in(paths: Sequence[str], on: date) -> list[DocumentedPipeline]:
     return sorted(whole, key=lambda each: (each.pipeline.pipeline, each.pipeline.purpose))
 
 
-def recipients_of(known: Iterable[DocumentedPipeline]) -> tuple[Recipient, ...]:
+def recipients_of(pipelines: Iterable[DocumentedPipeline]) -> tuple[Recipient, ...]:
     """The recipients of the house that these pipelines belong to, by name; none where it has no folder of them."""
-    found = [every.load(name) for every in _recipient_folders(known) for name in every.names()]
+    found = [every.load(name) for every in _recipient_folders(pipelines) for name in every.names()]
     return tuple(sorted(found, key=lambda each: each.recipient))
 
 
-def subprocessors_of(known: Iterable[DocumentedPipeline]) -> tuple[Subprocessor, ...]:
+def subprocessors_of(pipelines: Iterable[DocumentedPipeline]) -> tuple[Subprocessor, ...]:
     """The entries of the lists of subprocessors next to these recipients, by name and first day."""
-    found = [entry for every in _recipient_folders(known) for entry in every.subprocessors.entries]
+    found = [entry for every in _recipient_folders(pipelines) for entry in every.subprocessors.entries]
     return tuple(sorted(found, key=lambda each: (each.name, each.from_)))
 
 
-def stated_processing(known: Sequence[DocumentedPipeline]) -> dict[str, str]:
+def stated_processing(pipelines: Sequence[DocumentedPipeline]) -> dict[str, str]:
     """What the house states of its processing. Raises PolicyError where it says something else there."""
-    house = find_config(known[0].pipeline.folder)
+    house = find_config(pipelines[0].pipeline.folder)
     texts: dict[str, str] | None = None
     with suppress(ValueError):
         texts = {} if house is None else config_texts(house, "processing")
@@ -243,9 +243,9 @@ def _fed_functions(
     return tuple(eligible_functions(each.pipeline, known, on, recipients))
 
 
-def _recipient_folders(known: Iterable[DocumentedPipeline]) -> list[Recipients]:
+def _recipient_folders(pipelines: Iterable[DocumentedPipeline]) -> list[Recipients]:
     folders: dict[Path, None] = {}
-    for each in known:
+    for each in pipelines:
         folder = _recipient_folder(each.pipeline.folder)
         folders |= {} if folder is None else {folder.resolve(): None}
     return [load_recipients(folder) for folder in folders]
@@ -262,9 +262,9 @@ ABSENT = "absent"
 UNLIMITED = "no limit is stated"
 
 
-def dataset_entry(known: DocumentedPipeline) -> DatasetEntry:
+def dataset_entry(pipeline: DocumentedPipeline) -> DatasetEntry:
     """The entry of one pipeline."""
-    plan, job = known.plan, known.pipeline
+    plan, job = pipeline.plan, pipeline.pipeline
     policy = plan.policy
     return DatasetEntry(
         name=job.pipeline,
@@ -276,7 +276,7 @@ def dataset_entry(known: DocumentedPipeline) -> DatasetEntry:
         kept=UNLIMITED if policy.retention is None else duration_text(policy.retention),
         features=tuple(_feature_text(plan, name) for name in policy.features),
         never=tuple(each.forbidden_text for each in policy.never),
-        fields=tuple(_field_entry(plan, field, known.fed) for field in plan.fields.values()),
+        fields=tuple(_field_entry(plan, field, pipeline.fed) for field in plan.fields.values()),
         outputs=tuple(_output_entry(plan, name) for name in plan.outputs),
     )
 

@@ -165,17 +165,17 @@ def _struct_text(values: pa.StructArray) -> pa.Array | None:
     return pc.binary_join_element_wise(*(part.cast(pa.string()) for part in parts), "\x1f")
 
 
-def tally_source(standing: ReportContext, keys: Collection[str]) -> dict[str, DistinctValues]:
+def tally_source(context: ReportContext, keys: Collection[str]) -> dict[str, DistinctValues]:
     """Per field the tally of what came in, over all records that could be read, gated ones among them; nothing is kept of them.
 
     Raises ConfigurationError where the pipeline is not known here, SourceError where a file is not what its receipt tells.
     """
-    job = standing.pipeline
+    job = context.pipeline
     if job is None:
         raise SourceError("the source is not known here", hint="--pipeline PIPELINE")
     known = [key for key in keys if _is_read_today(job, key)]
     tallies = {key: DistinctValues(Pointer.parse(key)) for key in known}
-    for source in list(_sources_by_date(standing, job)):  # all of them are looked at before one is read
+    for source in list(_sources_by_date(context, job)):  # all of them are looked at before one is read
         for part in source.only(known).parts:
             for chunk in part.read():
                 for tally in tallies.values():
@@ -189,16 +189,16 @@ def _is_read_today(job: Pipeline, key: str) -> bool:
     return field is not None and not field.from_ and can_leave(field, job.purpose)
 
 
-def _sources_by_date(standing: ReportContext, job: Pipeline) -> Iterator[Source]:
+def _sources_by_date(context: ReportContext, job: Pipeline) -> Iterator[Source]:
     """The source of each batch date, as its last run read it."""
-    for day, before in last_inputs(standing.chain, path_mask(job, standing.keys)).items():
+    for day, before in last_inputs(context.chain, path_mask(job, context.keys)).items():
         if before:
-            yield _bind_source(standing, job, day, before)
+            yield _bind_source(context, job, day, before)
 
 
-def _bind_source(standing: ReportContext, job: Pipeline, day: BatchDate, before: Mapping[str, str]) -> Source:
-    origin, shown = standing.newest.origin, path_mask(job, standing.keys)
-    found = find_input_files(job, None if origin is None else origin_place(standing.output, origin.input), day)
+def _bind_source(context: ReportContext, job: Pipeline, day: BatchDate, before: Mapping[str, str]) -> Source:
+    origin, shown = context.newest.origin, path_mask(job, context.keys)
+    found = find_input_files(job, None if origin is None else origin_place(context.output, origin.input), day)
     files = found.files.get(day, ())
     if file_digests(files, found.root, shown) != before:
         raise SourceError("the source is not what the receipts tell any more")

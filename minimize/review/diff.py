@@ -97,20 +97,20 @@ def configuration_changes(old: ConfigurationFile, new: ConfigurationFile, file: 
             )
 
 
-def _access_file(house: ConfigurationFile) -> str | None:
+def _access_file(configuration: ConfigurationFile) -> str | None:
     """The access file that is named; without one nobody is asked."""
-    node = house.root.get("access")
+    node = configuration.root.get("access")
     named = node.get("file") if node is not None and node.is_mapping else node
     return None if named is None else str(named.value)
 
 
-def _entry_text(house: ConfigurationFile, key: str) -> str:
-    node = house.root.get(key)
+def _entry_text(configuration: ConfigurationFile, key: str) -> str:
+    node = configuration.root.get(key)
     return "nothing" if node is None else str(node.to_data())
 
 
-def _entry_line(house: ConfigurationFile, key: str) -> int | None:
-    node = house.root.get(key)
+def _entry_line(configuration: ConfigurationFile, key: str) -> int | None:
+    node = configuration.root.get(key)
     return None if node is None else node.line
 
 
@@ -259,8 +259,8 @@ def _no_path_error(old: str, new: str) -> ConfigurationError:
     return ConfigurationError(f"`{unknown}` is neither a path that is there nor a revision of git", hint=hint)
 
 
-def _open_compared_side(text: str, beside: str | None) -> AbstractContextManager[ComparedSide]:
-    return open_side(beside) if not text and beside else open_side(text, beside)
+def _open_compared_side(text: str, other_name: str | None) -> AbstractContextManager[ComparedSide]:
+    return open_side(other_name) if not text and other_name else open_side(text, other_name)
 
 
 def compare_sides(old: ComparedSide, new: ComparedSide) -> ChangeReport:
@@ -284,10 +284,10 @@ class _FileContent:
     says: Any
 
 
-def _read_file(thing: ComparedFile, side: ComparedSide, faults: list[Finding]) -> _FileContent:
-    says, found = thing.read()
+def _read_file(file: ComparedFile, side: ComparedSide, faults: list[Finding]) -> _FileContent:
+    says, found = file.read()
     faults.extend(replace(each, file=None if each.file is None else _shown_file(side, each.file)) for each in found)
-    return _FileContent(thing, says)
+    return _FileContent(file, says)
 
 
 def _shown_file(side: ComparedSide, file: str) -> str:

@@ -242,10 +242,10 @@ class PlanExplanation:
         left = "" if decided == condition else f"; left to ask: {condition_text(decided)}"
         return self._step(what, found + left, "depends", rows)
 
-    def _rows(self, asked: TenantPlan, condition: Condition) -> Iterator[SettingRow]:
+    def _rows(self, tenant_plan: TenantPlan, condition: Condition) -> Iterator[SettingRow]:
         for atom in atoms(condition):
             if isinstance(atom, FeatureOn | LevelAtLeast):
-                yield from asked.rows("level" if isinstance(atom, LevelAtLeast) else atom.name)
+                yield from tenant_plan.rows("level" if isinstance(atom, LevelAtLeast) else atom.name)
 
     def _step(
         self, what: str, found: str, verdict: StepVerdict = "says", rows: tuple[SettingRow, ...] = ()

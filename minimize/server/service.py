@@ -247,12 +247,12 @@ def open(
 class LocalTransport:
     """A way that leaves no process."""
 
-    def __init__(self, door: DataAccessService, caller: Caller, ledger: Ledger) -> None:
-        self._service, self._caller, self._ledger = door, caller, ledger
+    def __init__(self, service: DataAccessService, caller: Caller, ledger: Ledger) -> None:
+        self._service, self._caller, self._ledger = service, caller, ledger
 
-    def stream(self, ask: ReadRequest) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    def stream(self, request: ReadRequest) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         """The schema and the batches of a read."""
-        found = self._service.read(self._caller, ask)
+        found = self._service.read(self._caller, request)
         return found.schema, (batch for batch in found.batches if batch.num_rows)
 
     def reidentify(self, reversal: ReidentifyRequest) -> pa.Table:

@@ -165,13 +165,13 @@ class _SettingHistory:
     subjects: Timeline
     truths: dict[tuple[_MaskQuestion, tuple[int, ...]], Bools] = field(default_factory=dict, compare=False)
 
-    def masks_at(self, asked: SettingsQuery, when: Integers) -> tuple[Integers, Integers]:
+    def masks_at(self, query: SettingsQuery, when: Integers) -> tuple[Integers, Integers]:
         """The masks in force: the tenant's, and the subject's own."""
         own = np.zeros(len(when), np.int64)
-        if asked.pair_positions is not None:
-            rows = np.flatnonzero(asked.pair_positions >= 0)
-            own[rows] = self.subjects.masks_at(asked.pair_positions[rows], when[rows])
-        return self.tenants.masks_at(asked.codes, when), own
+        if query.pair_positions is not None:
+            rows = np.flatnonzero(query.pair_positions >= 0)
+            own[rows] = self.subjects.masks_at(query.pair_positions[rows], when[rows])
+        return self.tenants.masks_at(query.codes, when), own
 
     def constant_truths(self, question: _MaskQuestion, count: int, times: Sequence[Bounds]) -> Bools | None:
         """Whether it holds in all these times, for each of so many tenants and for nobody; None where a tenant's changes."""
@@ -322,18 +322,18 @@ class EffectiveSettings:
             self._last = last = SettingsQuery(self._known, tenants, subjects, times, self._folding)
         return last
 
-    def _both(self, history: _SettingHistory, question: _MaskQuestion, asked: SettingsQuery) -> pa.BooleanArray:
+    def _both(self, history: _SettingHistory, question: _MaskQuestion, query: SettingsQuery) -> pa.BooleanArray:
         """Whether it holds at the run's time and, by itself, at the event's."""
-        if asked.pair_positions is None and (asked.times is None or asked.bounds is not None):
-            times = [(self._at, self._at), *(() if asked.bounds is None else (asked.bounds,))]
+        if query.pair_positions is None and (query.times is None or query.bounds is not None):
+            times = [(self._at, self._at), *(() if query.bounds is None else (query.bounds,))]
             truths = history.constant_truths(question, len(self._tenants), times)
             if truths is not None:
-                return asked.spread(truths)
-        now = np.broadcast_to(np.int64(self._at), asked.codes.shape)
-        whens = [when for when in (now, asked.moments) if when is not None]
-        answer = np.logical_and.reduce([question.holds(*history.masks_at(asked, when)) for when in whens])
-        answer = answer & (asked.codes >= 0)
-        return pa.array(answer if asked.complete is None else answer & asked.complete)
+                return query.spread(truths)
+        now = np.broadcast_to(np.int64(self._at), query.codes.shape)
+        whens = [when for when in (now, query.moments) if when is not None]
+        answer = np.logical_and.reduce([question.holds(*history.masks_at(query, when)) for when in whens])
+        answer = answer & (query.codes >= 0)
+        return pa.array(answer if query.complete is None else answer & query.complete)
 
 
 @dataclass(frozen=True, slots=True)

@@ -311,10 +311,10 @@ def find_erasures(
 
 
 @cache  # a service that calls `apply` for each request would fill its log
-def warn_unknown_erasures(why: str) -> None:
+def warn_unknown_erasures(reason: str) -> None:
     """Logs, once per process and reason, that erasures are unknown."""
     log.warning(
-        "erasures are unknown, and records of erased subjects are not recognized: %s", why, extra={"code": "W044"}
+        "erasures are unknown, and records of erased subjects are not recognized: %s", reason, extra={"code": "W044"}
     )
 
 

@@ -48,9 +48,9 @@ def find_unknown_tenant(tenant: str, rows: SettingsRows | None, folder: Path | N
     return unknown_among(tenant, known, where, frozenset() if of_ledger and has_access_file(folder) else known)
 
 
-def unknown_among(tenant: str, known: frozenset[str], where: str, told: frozenset[str]) -> UnknownTenant | None:
-    """The tenant, where it is none of those that are known; `told` are the names that may be told."""
-    return None if canonical_text(tenant) in known else UnknownTenant(tenant, where, similar_names(tenant, told))
+def unknown_among(tenant: str, known: frozenset[str], where: str, names: frozenset[str]) -> UnknownTenant | None:
+    """The tenant, where it is none of those that are known; `names` are the names that may be told."""
+    return None if canonical_text(tenant) in known else UnknownTenant(tenant, where, similar_names(tenant, names))
 
 
 def settings_tenants(rows: SettingsRows) -> frozenset[str]:
@@ -58,7 +58,7 @@ def settings_tenants(rows: SettingsRows) -> frozenset[str]:
     return frozenset(pc.unique(rows.table["tenant_id"].cast(pa.string())).to_pylist())
 
 
-def similar_names(word: str, known: Iterable[str]) -> tuple[str, ...]:
+def similar_names(word: str, names: Iterable[str]) -> tuple[str, ...]:
     """The names that look most like a word.
 
     >>> similar_names("contosso", {"contoso", "fabrikam"})
@@ -66,7 +66,7 @@ def similar_names(word: str, known: Iterable[str]) -> tuple[str, ...]:
     """
     from difflib import get_close_matches
 
-    folded = {name.lower(): name for name in sorted(known)}
+    folded = {name.lower(): name for name in sorted(names)}
     return tuple(folded[each] for each in get_close_matches(word.lower(), folded, _MAX_MATCHES, _MIN_SIMILARITY))
 
 

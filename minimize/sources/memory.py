@@ -441,10 +441,10 @@ def match_prepared_schema(source: MemorySource, schema: pa.Schema) -> MemorySour
     return MemorySource(schema, [CastPart(part, schema) for part in source.parts], source.is_rereadable)
 
 
-def _can_stand_for(given: pa.Schema, wanted: pa.Field) -> bool:
-    if wanted.name not in given.names:
+def _can_stand_for(schema: pa.Schema, field: pa.Field) -> bool:
+    if field.name not in schema.names:
         return False
-    one, other = storage_type(given.field(wanted.name).type), storage_type(wanted.type)
+    one, other = storage_type(schema.field(field.name).type), storage_type(field.type)
     return one == other or pa.types.is_null(one) or (_is_string_type(one) and _is_string_type(other))
 
 

@@ -201,9 +201,9 @@ def _narrow_struct(values: pa.StructArray, type_: pa.StructType) -> pa.Array:
     return pa.StructArray.from_arrays(children, fields=list(type_), mask=values.is_null())
 
 
-def _narrow_child(values: pa.StructArray, wanted: pa.Field) -> pa.Array:
-    index = values.type.get_field_index(wanted.name)
-    return pa.nulls(len(values), wanted.type) if index < 0 else narrow_array(values.field(index), wanted.type)
+def _narrow_child(values: pa.StructArray, field: pa.Field) -> pa.Array:
+    index = values.type.get_field_index(field.name)
+    return pa.nulls(len(values), field.type) if index < 0 else narrow_array(values.field(index), field.type)
 
 
 def _narrow_list(values: pa.Array, type_: pa.DataType) -> pa.Array:
@@ -227,10 +227,12 @@ def _narrow_map(values: pa.Array, type_: pa.MapType) -> pa.Array:
     return held if values.null_count == 0 else _map_with_nulls(held, values)
 
 
-def _map_with_nulls(held: pa.MapArray, values: pa.Array) -> pa.Array:
-    entries = pa.StructArray.from_arrays([held.keys, held.items], fields=[held.type.key_field, held.type.item_field])
+def _map_with_nulls(map_array: pa.MapArray, values: pa.Array) -> pa.Array:
+    entries = pa.StructArray.from_arrays(
+        [map_array.keys, map_array.items], fields=[map_array.type.key_field, map_array.type.item_field]
+    )
     return pa.Array.from_buffers(
-        held.type, len(held), [_validity_buffer(values), held.buffers()[1]], children=[entries]
+        map_array.type, len(map_array), [_validity_buffer(values), map_array.buffers()[1]], children=[entries]
     )
 
 

@@ -207,10 +207,10 @@ class SpillFile:
         raise no_space_error(why)
 
 
-def no_space_error(why: str) -> ConfigurationError:
+def no_space_error(reason: str) -> ConfigurationError:
     """What to say where the temporary folder does not take what memory does not hold."""
     hint = "point TMPDIR at a disk with room, or raise MINIMIZE_MEMORY"
-    return ConfigurationError(f"the folder for temporary files does not take what is set aside: {why}", hint=hint)
+    return ConfigurationError(f"the folder for temporary files does not take what is set aside: {reason}", hint=hint)
 
 
 def _open_unnamed_file() -> int:

@@ -240,11 +240,11 @@ class Gate:
                 yield hollow.star, nothing
 
 
-def _nothing_collectable(hollow: GatedList, facts: BatchFacts) -> pa.BooleanArray:
-    nothing = constant_truth(True, facts, hollow.place)
-    for field_ in hollow.fields:
-        opens = facts.opens(field_.key, hollow.place, "could")
-        nothing = pc.and_not(nothing, pc.and_(opens, _could_leave(field_.branches, facts, hollow.place)))
+def _nothing_collectable(gated_list: GatedList, facts: BatchFacts) -> pa.BooleanArray:
+    nothing = constant_truth(True, facts, gated_list.place)
+    for field_ in gated_list.fields:
+        opens = facts.opens(field_.key, gated_list.place, "could")
+        nothing = pc.and_not(nothing, pc.and_(opens, _could_leave(field_.branches, facts, gated_list.place)))
     return nothing
 
 

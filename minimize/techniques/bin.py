@@ -266,11 +266,11 @@ class Bin(Technique):
         ]
         return TechniqueResult(pa.array(results, given).take(codes), untreated_mask(failed, codes))
 
-    def _result(self, interval: Interval, given: pa.DataType) -> Any:
+    def _result(self, interval: Interval, type_: pa.DataType) -> Any:
         if self.as_ == "label":
             return str(interval)
         number = self._number(interval)
-        return None if number is None else as_number(number, given)
+        return None if number is None else as_number(number, type_)
 
     def _number(self, interval: Interval) -> Fraction | None:
         if interval.lower is None or interval.upper is None:

@@ -216,13 +216,13 @@ class ValueCache:
         new = pc.add(pc.cumulative_sum(fresh.cast(pa.int32())), len(known) - 1)
         return pa.concat_arrays([results, made]).take(pc.if_else(fresh, new, places))
 
-    def _learn(self, held: tuple[pa.Array, pa.Array] | None, words: pa.Array, made: pa.Array) -> None:
+    def _learn(self, entries: tuple[pa.Array, pa.Array] | None, words: pa.Array, result: pa.Array) -> None:
         there = words.is_valid()
-        words, made = words.filter(there), made.filter(there)
-        if held is not None and held[0].type == words.type and len(held[0]) + len(words) <= self.limit:
-            words, made = pa.concat_arrays([held[0], words]), pa.concat_arrays([held[1], made])
+        words, result = words.filter(there), result.filter(there)
+        if entries is not None and entries[0].type == words.type and len(entries[0]) + len(words) <= self.limit:
+            words, result = pa.concat_arrays([entries[0], words]), pa.concat_arrays([entries[1], result])
         if len(words) <= self.limit:
-            self._words = (words, made)
+            self._words = (words, result)
 
     def __len__(self) -> int:
         return len(self._each) - 1 + (0 if self._words is None else len(self._words[0]))

@@ -87,21 +87,21 @@ ScopedValue = tuple[Any, ...]
 """What a result belongs to: the key, the value, and each part of its scope."""
 
 
-def are_few_rows(values: pa.Array, beside: Sequence[pa.Array]) -> bool:
+def are_few_rows(values: pa.Array, scope_columns: Sequence[pa.Array]) -> bool:
     """Whether these rows are few, and their values and scopes of types whose Python objects say everything."""
     return len(values) <= FEW_ROWS and all(
-        type_family(column.type) in _HASHABLE_FAMILIES for column in (values, *beside)
+        type_family(column.type) in _HASHABLE_FAMILIES for column in (values, *scope_columns)
     )
 
 
 def apply_per_scope(
-    values: pa.Array, beside: Sequence[pa.Array], key: Any, of: Callable[[ScopedValue], str], recall: ValueCache
+    values: pa.Array, scope_columns: Sequence[pa.Array], key: Any, of: Callable[[ScopedValue], str], recall: ValueCache
 ) -> TechniqueResult:
     """What each value becomes in its scope; a value cannot be treated where a part of its scope is null."""
     given = to_python(decode_dictionary(values))
     scopes = (
-        list(zip(*(to_python(decode_dictionary(column)) for column in beside), strict=True))
-        if beside
+        list(zip(*(to_python(decode_dictionary(column)) for column in scope_columns), strict=True))
+        if scope_columns
         else [()] * len(given)
     )
     asked = [
@@ -230,10 +230,14 @@ class Pseudonymize(Technique):
         per = [] if self.per is None else [context.columns[self.per]]
         return per if self.rotate is None else [*per, _event_periods(context, self.rotate)]
 
-    def _pseudonyms_of_few(self, values: pa.Array, beside: Sequence[pa.Array], context: Context) -> TechniqueResult:
+    def _pseudonyms_of_few(
+        self, values: pa.Array, scope_columns: Sequence[pa.Array], context: Context
+    ) -> TechniqueResult:
         """The pseudonyms of few rows, one by one."""
         version = required_keys(context).version_of(self.key)
-        return apply_per_scope(values, beside, version, SinglePseudonyms(self, context), context.value_cache(self))
+        return apply_per_scope(
+            values, scope_columns, version, SinglePseudonyms(self, context), context.value_cache(self)
+        )
 
     def _scope_parts(self, context: Context) -> tuple[ScopePart, ...]:
         per = () if self.per is None else (companion_part(context, self.per),)

@@ -74,11 +74,11 @@ _REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 
 
 def reason(
-    rule: str, fields: Collection[str] = (), *, about: str = "", hint: str = "", said: str = ""
+    rule: str, fields: Collection[str] = (), *, about: str = "", hint: str = "", text: str = ""
 ) -> RefusalReason:
-    """The reason of a rule, for these columns; `about` is the role or grant, `said` what is known beyond the rule's words."""
+    """The reason of a rule, for these columns; `about` is the role or grant, `text` what is known beyond the rule's words."""
     code, words = _REASONS[rule]
-    words = said or words
+    words = text or words
     return RefusalReason(rule, code, f"{words}: {about}" if about else words, fields=tuple(fields), hint=hint)
 
 
@@ -311,7 +311,7 @@ class EffectiveAccess:
 
 
 def decide_access(
-    access: AccessRules, grants: Grants, account: UserAccount, wanted: AccessRequest, at: datetime
+    access: AccessRules, grants: Grants, account: UserAccount, request: AccessRequest, at: datetime
 ) -> AccessDecision:
     """Whether an account may see data, and what of it.
 
@@ -319,7 +319,7 @@ def decide_access(
     not allowed is no error, but says why. Only the columns of the decision may be read, each through its view, and only rows of
     its tenants; columns by which rows are chosen are wanted, too.
     """
-    return _AccessEvaluation(EffectiveAccess(access, account, at), grants, wanted).decision()
+    return _AccessEvaluation(EffectiveAccess(access, account, at), grants, request).decision()
 
 
 def decide_permission(
@@ -404,7 +404,7 @@ class _AccessEvaluation:
         ]
         troubles = {each.id: holding.rule_against_grant(each, wanted.purpose) for each in found}
         reasons = [
-            reason(rule, about=each.id, said=each.denial_text(holding.time) if rule == "not_granted" else "")
+            reason(rule, about=each.id, text=each.denial_text(holding.time) if rule == "not_granted" else "")
             for each in found
             if (rule := troubles[each.id]) is not None
         ]

@@ -56,14 +56,14 @@ def load_contacts(path: Path) -> Contacts:
     return Contacts(tuple(made))
 
 
-def find_contacts(given: str | Path | None, start: Path) -> Contacts:
+def find_contacts(path: str | Path | None, start: Path) -> Contacts:
     """The contacts of a file that was given, else of the one that `contacts:` of the house's file names; else there are none.
 
     Raises PolicyError.
     """
     house = find_config(start)
-    if given is not None or house is None:
-        return Contacts() if given is None else load_contacts(Path(given))
+    if path is not None or house is None:
+        return Contacts() if path is None else load_contacts(Path(path))
     try:
         said, text = True, config_text(house, "contacts")
     except ValueError:

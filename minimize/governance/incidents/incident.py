@@ -218,14 +218,14 @@ def _actor_and_time(step: IncidentStep) -> dict[str, str]:
     return {"by": step.by, "at": time_text(step.recorded_at)}
 
 
-def _notice_entry(draft: IncidentStep, given: IncidentStep | None, tenant: str) -> dict[str, Any]:
+def _notice_entry(draft: IncidentStep, step: IncidentStep | None, tenant: str) -> dict[str, Any]:
     body = step_body(draft)
     return {
         "version": body["version"],
         "drafted_at": time_text(draft.recorded_at),
         "digest": body["tenants"][tenant]["digest"],
         "to": body["tenants"][tenant]["to"],
-        "given_at": None if given is None else time_text(given.recorded_at),
+        "given_at": None if step is None else time_text(step.recorded_at),
     }
 
 
@@ -282,7 +282,7 @@ class NewIncident:
         }
 
 
-def open_incident(case: NewIncident, house: Workspace, now: datetime) -> Incident:
+def open_incident(case: NewIncident, workspace: Workspace, now: datetime) -> Incident:
     """Opens an incident.
 
     Raises ConfigurationError where it says too little, or there is one of that name; LedgerError, KeyringError.
@@ -295,7 +295,7 @@ def open_incident(case: NewIncident, house: Workspace, now: datetime) -> Inciden
             raise ConfigurationError("there is an incident of this name", hint="minimize incident list")
         return said
 
-    return record_step(case.id, "opened", wants, house, now, create=True)
+    return record_step(case.id, "opened", wants, workspace, now, create=True)
 
 
 def _check_not_future(case: NewIncident, now: datetime) -> None:
@@ -305,7 +305,7 @@ def _check_not_future(case: NewIncident, now: datetime) -> None:
         raise ConfigurationError("an incident does not end, and is not known, after now", hint=hint)
 
 
-def declare_incident(name: str, house: Workspace, now: datetime) -> Incident:
+def declare_incident(name: str, workspace: Workspace, now: datetime) -> Incident:
     """Declares an incident: from now on 72 hours are left to give notice. Raises ConfigurationError where that was done."""
 
     def wants(found: Incident | None) -> Mapping[str, Any]:
@@ -313,20 +313,20 @@ def declare_incident(name: str, house: Workspace, now: datetime) -> Incident:
             raise ConfigurationError("this incident was declared before")
         return {}
 
-    return record_step(name, "declared", wants, house, now)
+    return record_step(name, "declared", wants, workspace, now)
 
 
-def record_measure(name: str, what: StatementKind, text: str, house: Workspace, now: datetime) -> Incident:
+def record_measure(name: str, what: StatementKind, text: str, workspace: Workspace, now: datetime) -> Incident:
     """Takes down a measure, an action that tenants should take, or a consequence: notices say it."""
 
     def wants(found: Incident | None) -> Mapping[str, Any]:
         require_open(found)
         return {"what": what, "text": text}
 
-    return record_step(name, "measured", wants, house, now)
+    return record_step(name, "measured", wants, workspace, now)
 
 
-def request_exemption(name: str, tenant: str, why: str, house: Workspace, now: datetime) -> Incident:
+def request_exemption(name: str, tenant: str, reason: str, workspace: Workspace, now: datetime) -> Incident:
     """Asks that a tenant is not told; it counts once somebody else agreed.
 
     Raises ConfigurationError for one that is not affected.
@@ -335,19 +335,19 @@ def request_exemption(name: str, tenant: str, why: str, house: Workspace, now: d
     def wants(found: Incident | None) -> Mapping[str, Any]:
         if tenant not in require_open(found).tenants_to_notify:
             raise ConfigurationError("no notice is needed for this tenant", hint=f"minimize incident show {name}")
-        if not why.strip():
+        if not reason.strip():
             raise ConfigurationError("an exception has a reason")
-        return {"tenant_id": tenant, "reason": why}
+        return {"tenant_id": tenant, "reason": reason}
 
-    return record_step(name, "exempt_asked", wants, house, now)
+    return record_step(name, "exempt_asked", wants, workspace, now)
 
 
-def approve_exemption(name: str, tenant: str, house: Workspace, now: datetime) -> Incident:
+def approve_exemption(name: str, tenant: str, workspace: Workspace, now: datetime) -> Incident:
     """Agrees that a tenant is not told.
 
     Raises RefusedError (K021) for whoever asked for it, ConfigurationError where nobody did.
     """
-    mine = acting_accounts(house)
+    mine = acting_accounts(workspace)
 
     def wants(found: Incident | None) -> Mapping[str, Any]:
         asked = require_open(found).exemption_request(tenant)
@@ -357,40 +357,40 @@ def approve_exemption(name: str, tenant: str, house: Workspace, now: datetime) -
             raise step_refusal("same_person", "the exception is refused")
         return {"tenant_id": tenant, "reason": step_body(asked)["reason"], "asked_by": asked.by}
 
-    return record_step(name, "exempted", wants, house, now)
+    return record_step(name, "exempted", wants, workspace, now)
 
 
-def close_incident(name: str, as_: IncidentClass, why: str, house: Workspace, now: datetime) -> Incident:
+def close_incident(name: str, as_: IncidentClass, reason: str, workspace: Workspace, now: datetime) -> Incident:
     """Closes an incident as what it was.
 
     Raises RefusedError: who is to be told was not yet (K022); a false positive that was declared is called one by whoever
     declared it (K021). Raises ConfigurationError without a reason, or without a scope where it is reportable.
     """
-    mine = acting_accounts(house)
+    mine = acting_accounts(workspace)
 
     def wants(found: Incident | None) -> Mapping[str, Any]:
         this = require_open(found)
-        if not why.strip():
+        if not reason.strip():
             raise ConfigurationError("whoever closes an incident says why")
         if as_ == "customer_reportable" and (this.scope is None or this.declared_at is None):
             raise ConfigurationError("a reportable incident is scoped and declared first")
         _check_closing(this, as_, mine)
-        return {"class": as_, "reason": why}
+        return {"class": as_, "reason": reason}
 
-    return record_step(name, "closed", wants, house, now)
+    return record_step(name, "closed", wants, workspace, now)
 
 
-def _check_closing(this: Incident, as_: IncidentClass, mine: frozenset[str]) -> None:
-    declared = next((each.by for each in this.steps if each.step == "declared"), None)
+def _check_closing(incident: Incident, as_: IncidentClass, mine: frozenset[str]) -> None:
+    declared = next((each.by for each in incident.steps if each.step == "declared"), None)
     if as_ == "false_positive":
         if declared in mine:
             raise step_refusal("same_person", "it stays open")
-    elif declared is not None and this.pending:
-        raise step_refusal("untold", "it stays open", tenants=len(this.pending))
+    elif declared is not None and incident.pending:
+        raise step_refusal("untold", "it stays open", tenants=len(incident.pending))
 
 
 def record_step(
-    name: str, verb: str, wants: StepBody, house: Workspace, now: datetime, *, create: bool = False
+    name: str, verb: str, wants: StepBody, workspace: Workspace, now: datetime, *, create: bool = False
 ) -> Incident:
     """Records one step, and tells the audit log of it; of one that is refused, too.
 
@@ -399,14 +399,14 @@ def record_step(
     from minimize.ledger.audit_log import append_event
     from minimize.ledger.incidents import IncidentStep, record_incident_step
 
-    actor, keys = current_actor(), house.keyring()
+    actor, keys = current_actor(), workspace.keyring()
 
     def meant(before: Sequence[IncidentStep]) -> tuple[IncidentStep, AuditEvent]:
         said = body_text(wants(group_steps(before).get(name)))
         return IncidentStep(name, verb, actor.user or "", said, now), step_event(name, verb, said, actor, now)
 
     refusal: RefusedError | None = None
-    with house.open_ledger(create=create) as ledger:
+    with workspace.open_ledger(create=create) as ledger:
         try:
             return group_steps(record_incident_step(ledger, meant, keys))[name]
         except RefusedError as error:
@@ -416,9 +416,9 @@ def record_step(
     raise refusal
 
 
-def step_event(name: str, verb: str, said: str, actor: Actor, now: datetime) -> AuditEvent:
+def step_event(name: str, verb: str, text: str, actor: Actor, now: datetime) -> AuditEvent:
     """What the audit log is told of a step: which, and the digest of what it says."""
-    digest = f"sha256:{hashlib.sha256(said.encode()).hexdigest()}"
+    digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
     return AuditEvent(
         component=COMPONENT,
         category="incidents",
@@ -448,23 +448,23 @@ def require_open(found: Incident | None) -> Incident:
     return found
 
 
-def acting_accounts(house: Workspace) -> frozenset[str]:
+def acting_accounts(workspace: Workspace) -> frozenset[str]:
     """The accounts of whoever acts here."""
-    user, access = current_actor().user or "", configured_access(house)
+    user, access = current_actor().user or "", configured_access(workspace)
     return frozenset({user} if access is None else {user, *access.accounts(user)})
 
 
-def load_incidents(house: Workspace) -> dict[str, Incident]:
+def load_incidents(workspace: Workspace) -> dict[str, Incident]:
     """Every incident, in the order in which they were opened. Raises LedgerError."""
     from minimize.ledger.incidents import read_incident_steps as steps
 
-    with house.open_ledger() as ledger:
+    with workspace.open_ledger() as ledger:
         return group_steps(steps(ledger))
 
 
-def load_incident(name: str, house: Workspace) -> Incident:
+def load_incident(name: str, workspace: Workspace) -> Incident:
     """One incident. Raises ConfigurationError, LedgerError."""
-    found = load_incidents(house).get(name)
+    found = load_incidents(workspace).get(name)
     if found is None:
         raise ConfigurationError("there is no incident of this name", hint="minimize incident list")
     return found

@@ -164,10 +164,10 @@ class OpenedFile:
         found = found.filter(pc.is_in(found["tenant"], pa.array([*columns], pa.string())))
         return ExposedInventory(self.exposed, found, persons.space, columns)
 
-    def _needed(self, pointers: dict[str, Pointer], wanted: list[str]) -> frozenset[str]:
+    def _needed(self, pointers: dict[str, Pointer], columns: list[str]) -> frozenset[str]:
         """The columns that are read: what was exposed, and what tells whose it is and when it happened."""
         telling = (self.policy.tenant, self.policy.subject, self.policy.time)
-        return frozenset([*wanted, *(pointers[key].top for key in telling if key is not None and key in pointers)])
+        return frozenset([*columns, *(pointers[key].top for key in telling if key is not None and key in pointers)])
 
     def _only(self, names: list[str], batch: pa.RecordBatch) -> pa.RecordBatch:
         """The records that have a value in one of these columns, where not all columns were exposed."""
@@ -264,14 +264,14 @@ def _group_counts(rows: pa.Table) -> pa.Table:
 
 
 def _filled_columns(
-    batch: pa.RecordBatch, tenants: pa.Array, wanted: dict[str, ExposedColumn]
+    batch: pa.RecordBatch, tenants: pa.Array, columns: dict[str, ExposedColumn]
 ) -> Iterator[tuple[str | None, ExposedColumn]]:
     """The columns that have a value for a tenant. The loop runs over distinct tenants."""
-    flags = {f"{place}": batch.column(name).is_valid() for place, name in enumerate(wanted)}
+    flags = {f"{place}": batch.column(name).is_valid() for place, name in enumerate(columns)}
     if not flags:
         return
     table = pa.table({"tenant": tenants, **flags}).group_by("tenant").aggregate([(name, "any") for name in flags])
-    for place, column in enumerate(wanted.values()):
+    for place, column in enumerate(columns.values()):
         some = table.filter(table[f"{place}_any"])["tenant"].to_pylist()
         yield from ((tenant, column) for tenant in some)
 
@@ -324,11 +324,11 @@ class RecordedInventory:
         return self.by_receipt[gone.run_id].get(reach.file.path)
 
     def _counted(
-        self, reach: ExposedFile, schema: pa.Schema, held: tuple[TenantContent, ...]
+        self, reach: ExposedFile, schema: pa.Schema, contents: tuple[TenantContent, ...]
     ) -> ExposedInventory | None:
         folders = {parse_partition_folder(part)[0] for part in PurePosixPath(reach.file.path).parts[:-1] if "=" in part}
         columns = columns_of_file(reach, schema, frozenset(schema.names) - folders, self.known_keys)
-        some = [each for each in held if each.tenant is None or each.tenant in reach.tenants] if columns else []
+        some = [each for each in contents if each.tenant is None or each.tenant in reach.tenants] if columns else []
         lines = [(each.tenant, None, each.rows, each.since, each.until) for each in some]
         persons = pa.Table.from_pylist(
             [dict(zip(PERSON_COUNTS.names, line, strict=True)) for line in lines], PERSON_COUNTS
@@ -348,12 +348,12 @@ def _with_time_bounds(reach: ExposedFile, taken: RemovedFileInventory) -> tuple[
     return tuple(_with_bounds(reach, each, clock) for each in taken.held)
 
 
-def _with_bounds(reach: ExposedFile, held: TenantContent, clock: EventTimeBounds | None) -> TenantContent:
+def _with_bounds(reach: ExposedFile, content: TenantContent, clock: EventTimeBounds | None) -> TenantContent:
     if clock is None:
         since, until = batch_date_bounds(reach)
-        return replace(held, since=since, until=until)
-    since = None if held.since is None else held.since - clock.slack
-    return replace(held, since=since, until=None if held.until is None else held.until + clock.width)
+        return replace(content, since=since, until=until)
+    since = None if content.since is None else content.since - clock.slack
+    return replace(content, since=since, until=None if content.until is None else content.until + clock.width)
 
 
 def _tenant_of_folder(reach: ExposedFile) -> Iterator[TenantContent]:

@@ -198,15 +198,15 @@ def ledger_events(address: Address, keys: Keyring, given: Sequence[RetentionEven
 
 
 def _ledger_keys(
-    given: RetentionEvent, secrets: Mapping[int, bytes]
+    event: RetentionEvent, secrets: Mapping[int, bytes]
 ) -> Iterator[tuple[str, EventKind, datetime, str | None]]:
     """The names that an event which is given would have in the ledger; tokens of another field are others."""
-    said, subject = (given.tenant, given.kind, given.occurred_at), given.subject
+    said, subject = (event.tenant, event.kind, event.occurred_at), event.subject
     if subject is None:
         yield (*said, None)
     else:
         for number, secret in secrets.items():
-            yield from ((*said, token) for token in token_forms(secret, number, given.tenant, subject))
+            yield from ((*said, token) for token in token_forms(secret, number, event.tenant, subject))
 
 
 def effective_events(rows: Iterable[LifecycleEvent]) -> Iterator[RetentionEvent]:

@@ -90,41 +90,42 @@ class RemovalContext:
 
 def recompute_date(
     written: WritingRun,
-    given: ResolvedRun,
+    resolved: ResolvedRun,
     on: str | None,
     names: Collection[str],
-    known: RemovalContext,
+    removal: RemovalContext,
     releases: PublishedReleases,
-    asked: RewriteRequest,
+    request: RewriteRequest,
 ) -> Iterator[RecomputedAggregate]:
     """Those of these aggregates that can be made anew without the records that events took.
 
     Takes the receipt that wrote the date, and a run that finds its source. Nothing if pipeline or keys are others now, if no row
     changes, or if other records are left than in the output: then there were events that are not known here.
     """
-    then = original_job(written, given, on)
+    then = original_job(written, resolved, on)
     if then is None:
         return
     before, source = then
     left = FilteredSource(
-        source, remaining_filter(written.policy, known.events, source, given.keys, partial(known.event_reach, on=on))
+        source,
+        remaining_filter(written.policy, removal.events, source, resolved.keys, partial(removal.event_reach, on=on)),
     )
     wanted = [name for name in names if before.plan.aggregates[name].late is None]
     if wanted:
         outcome = local.run(replace(before, plan=only_aggregates(before, wanted)), left, None, DiscardingQuarantine())
-        if accepted_records(outcome) != known.records_left(on):
+        if accepted_records(outcome) != removal.records_left(on):
             return
-        definitions = {name: definition_of_today(before.plan, name, asked) for name in wanted}
-        found = guard_aggregates(definitions, outcome.aggregates, releases, on, asked.as_of)
+        definitions = {name: definition_of_today(before.plan, name, request) for name in wanted}
+        found = guard_aggregates(definitions, outcome.aggregates, releases, on, request.as_of)
         for name, each in found.items():
             if not each.is_unchanged:
                 yield RecomputedAggregate(name, on, before.output_schema(name), each, releases)
 
 
-def definition_of_today(plan: Plan, name: str, asked: RewriteRequest) -> AggregateDefinition:
+def definition_of_today(plan: Plan, name: str, request: RewriteRequest) -> AggregateDefinition:
     """The definition of an aggregate, with its retention of today."""
     found = plan.aggregates[name].definition
-    retention = None if found.retention is None else found.retention.with_span(asked.retention_of(name))
+    retention = None if found.retention is None else found.retention.with_span(request.retention_of(name))
     return replace(found, retention=retention)
 
 
@@ -133,24 +134,24 @@ def accepted_records(outcome: BatchOutcome) -> int:
     return outcome.read - outcome.rejects.total() - sum(outcome.counts.gated.values()) - outcome.counts.deduplicated
 
 
-def original_job(written: WritingRun, given: ResolvedRun, on: str | None) -> tuple[Job, Source] | None:
+def original_job(written: WritingRun, resolved: ResolvedRun, on: str | None) -> tuple[Job, Source] | None:
     """The job that a receipt tells of, over the source of a date; None where pipeline or keys are others now."""
-    if written.receipt.files.get(PIPELINE_FILE) != given.pipeline.digest:
+    if written.receipt.files.get(PIPELINE_FILE) != resolved.pipeline.digest:
         return None
-    job, source = _rebuild_job(written, given, on)
-    used = {f"{name}/{given.keys.version_of(name)}" for name in job.plan.keys}
+    job, source = _rebuild_job(written, resolved, on)
+    used = {f"{name}/{resolved.keys.version_of(name)}" for name in job.plan.keys}
     return (job, source) if used <= set(written.receipt.keys) else None
 
 
-def _rebuild_job(written: WritingRun, given: ResolvedRun, on: str | None) -> tuple[Job, Source]:
+def _rebuild_job(written: WritingRun, resolved: ResolvedRun, on: str | None) -> tuple[Job, Source]:
     """The job that a receipt tells of, over the same source: policy and settings of then."""
     day, receipt = parse_batch_date(on), written.receipt
-    then = given.pipeline.model_copy(update={"policy": written.policy})
-    found = replace(given.found, files={day: given.found.files[day]})
-    source = open_sources(then, found, given.shown, given.subject_acts.erased.fields, at=receipt.at)[day]
+    then = resolved.pipeline.model_copy(update={"policy": written.policy})
+    found = replace(resolved.found, files={day: resolved.found.files[day]})
+    source = open_sources(then, found, resolved.shown, resolved.subject_acts.erased.fields, at=receipt.at)[day]
     plan = examine(written.policy, source.schema, purpose=receipt.purpose, pipeline=then).require_sound()
     return Job(
-        plan, receipt.at, given.keys, sketch_key=derive_sketch_key(given.keys), **given.job_inputs(receipt.at)
+        plan, receipt.at, resolved.keys, sketch_key=derive_sketch_key(resolved.keys), **resolved.job_inputs(receipt.at)
     ), source
 
 
@@ -331,7 +332,7 @@ class LateEventDay:
 
 
 def recompute_late_day(
-    written: WritingRun, batches: Mapping[date, ResolvedRun], name: str, on: date, known: RemovalContext
+    written: WritingRun, batches: Mapping[date, ResolvedRun], name: str, on: date, removal: RemovalContext
 ) -> tuple[Job, AggregateResult] | None:
     """An event day made anew without the records that events took, and the job that published it; None where that cannot be.
 
@@ -344,7 +345,7 @@ def recompute_late_day(
     keys = next(iter(batches.values())).keys
     day = LateEventDay(name, on, next(iter(found.values()))[0], {when: source for when, (_, source) in found.items()})
     result = day.recompute(
-        day.sources_without(known.events, written.policy, keys, known.event_reach), known.records_left
+        day.sources_without(removal.events, written.policy, keys, removal.event_reach), removal.records_left
     )
     return None if result is None else (day.job, result)
 

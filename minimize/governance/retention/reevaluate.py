@@ -107,8 +107,8 @@ class FileSettings:
             return lambda times: pa.repeat(pa.scalar(False), len(times))
         return lambda times: seen.feature_on(switch, tenants, subjects, times)
 
-    def _look_up(self, ask: SettingLookup, instants: Moments) -> Bools:
-        return np.asarray(ask(pa.array(instants).cast(TIMESTAMP)).to_numpy(zero_copy_only=False), np.bool_)
+    def _look_up(self, lookup: SettingLookup, instants: Moments) -> Bools:
+        return np.asarray(lookup(pa.array(instants).cast(TIMESTAMP)).to_numpy(zero_copy_only=False), np.bool_)
 
 
 def _setting_rows(
@@ -221,8 +221,8 @@ def is_newly_shown(then: Field | None, today: Field) -> bool:
     return then is None or is_dropped(then)
 
 
-def _steps_of(way: Treatment) -> tuple[TechniqueStep, ...]:
-    return () if way == DROP or isinstance(way, str) else way
+def _steps_of(treatment: Treatment) -> tuple[TechniqueStep, ...]:
+    return () if treatment == DROP or isinstance(treatment, str) else treatment
 
 
 def _is_keep(steps: Sequence[TechniqueStep]) -> bool:

@@ -330,12 +330,12 @@ def _releasing_chains(field: Field) -> list[tuple[TechniqueStep, ...]]:
     return [way for way in ways if not isinstance(way, str)]
 
 
-def _is_keep_chain(way: Sequence[TechniqueStep]) -> bool:
-    return all(isinstance(step, Keep) for step in way)
+def _is_keep_chain(chain: Sequence[TechniqueStep]) -> bool:
+    return all(isinstance(step, Keep) for step in chain)
 
 
-def _needs_only_value(way: Sequence[TechniqueStep]) -> bool:
+def _needs_only_value(chain: Sequence[TechniqueStep]) -> bool:
     """Whether a chain needs nothing but the value."""
     return all(
-        isinstance(step, Technique) and not step.reads() | step.key_names and not step.needs_time for step in way
+        isinstance(step, Technique) and not step.reads() | step.key_names and not step.needs_time for step in chain
     )

@@ -322,23 +322,23 @@ def retract(output: LocationLike, *, yes: bool = False, **asked: Any) -> Retract
     return call_redacted(lambda: made.execute(found))
 
 
-def _resolve_retraction(folder: Location, want: RetractionOptions) -> ResolvedRetraction:
+def _resolve_retraction(folder: Location, options: RetractionOptions) -> ResolvedRetraction:
     chain = load_receipts(folder)
     if not chain:
         raise OutputError("nothing was published here yet", hint="`minimize run` does")
-    job = find_pipeline(folder, chain[-1], want.pipeline)
+    job = find_pipeline(folder, chain[-1], options.pipeline)
     check_same_sender(job, chain)
-    check_output_ledger(folder, job.folder, want.ledger)
-    keyring = find_keyring(want.keys, job.folder)
+    check_output_ledger(folder, job.folder, options.ledger)
+    keyring = find_keyring(options.keys, job.folder)
     if keyring is None:
         raise KeyringError("no keyring, and every change signs its receipt", hint="--keys FILE or MINIMIZE_KEYS")
-    now, origin = parse_time(want.at) or datetime.now(UTC), chain[-1].origin or RunOrigin()
-    said = want.settings if want.settings is not None else origin_settings(folder, origin)
-    rows = load_pipeline_settings(said, job, keyring, folder, want.ledger)
-    source = want.input or written_at(folder, origin.input)
-    consents = load_subject_acts(job, keyring, folder, want.ledger).consents
-    unaffected = UnaffectedDates(job, folder, chain, now, source, said, rows, consents, keyring, want.ledger).dates()
-    standing = rerunnable_dates(job, folder, chain, now, source, said, keyring, want.ledger, without=unaffected)
+    now, origin = parse_time(options.at) or datetime.now(UTC), chain[-1].origin or RunOrigin()
+    said = options.settings if options.settings is not None else origin_settings(folder, origin)
+    rows = load_pipeline_settings(said, job, keyring, folder, options.ledger)
+    source = options.input or written_at(folder, origin.input)
+    consents = load_subject_acts(job, keyring, folder, options.ledger).consents
+    unaffected = UnaffectedDates(job, folder, chain, now, source, said, rows, consents, keyring, options.ledger).dates()
+    standing = rerunnable_dates(job, folder, chain, now, source, said, keyring, options.ledger, without=unaffected)
     return ResolvedRetraction(
         RewriteRequest(folder, job.policy, now, keyring),
         job,
@@ -346,7 +346,7 @@ def _resolve_retraction(folder: Location, want: RetractionOptions) -> ResolvedRe
         consent_periods(job, consents, now),
         chain,
         standing,
-        want.at is not None,
-        want.ledger,
+        options.at is not None,
+        options.ledger,
         unaffected,
     )

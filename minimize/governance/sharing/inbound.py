@@ -55,16 +55,18 @@ TENANT_FIELD: Final = "tenant_id"
 
 
 def receive_dates(
-    job: Pipeline, recipient: str, function: str, wanted: DateSelection, instead: RunOverrides, **options: Any
+    job: Pipeline, recipient: str, function: str, dates: DateSelection, overrides: RunOverrides, **options: Any
 ) -> RunResult:
     """Runs the dates that are wanted of a pipeline that receives from a third party. Takes and raises what `run_dates` does.
 
     Raises ConfigurationError for a pipeline that receives something else, and AccessDenied (3) for a caller who may not.
     """
     check_source(job, recipient, function)
-    house = Workspace(instead.ledger, None if instead.output is None else str(instead.output), job, instead.keys)
+    house = Workspace(
+        overrides.ledger, None if overrides.output is None else str(overrides.output), job, overrides.keys
+    )
     require_permission("share/receive", house, datetime.now(UTC), about=recipient)
-    return run_dates(job, wanted, instead, **options)
+    return run_dates(job, dates, overrides, **options)
 
 
 def check_source(job: Pipeline, recipient: str, function: str) -> None:

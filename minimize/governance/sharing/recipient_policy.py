@@ -96,10 +96,12 @@ class RecipientPolicy:
         secrets = {key: self.policy.fields[key].model_copy(update={"do": (Keep(),)}) for key in self.secrets}
         return self.policy.model_copy(update={"fields": {**self.policy.fields, **secrets}})
 
-    def withheld_reasons(self, wanted: Collection[str] | None) -> Iterator[RefusalReason]:
+    def withheld_reasons(self, columns: Collection[str] | None) -> Iterator[RefusalReason]:
         """Why the fields that were asked for by name, or all of them, do not leave."""
         named = (
-            self.decisions if wanted is None else {key: self.decisions[key] for key in wanted if key in self.decisions}
+            self.decisions
+            if columns is None
+            else {key: self.decisions[key] for key in columns if key in self.decisions}
         )
         by_rule: dict[str, list[FieldDecision]] = {}
         for fate in named.values():
@@ -113,7 +115,7 @@ def compose_policy(
     entry: InputPolicy,
     function: Function,
     recipient: Recipient,
-    wanted: Collection[str] | None,
+    columns: Collection[str] | None,
     *,
     connected: bool = False,
 ) -> RecipientPolicy:
@@ -124,11 +126,11 @@ def compose_policy(
     policy, manifest = entry.policy, function.shared
     released = entry.columns is not None
     asked = _FieldDecider(
-        function, recipient.contract, wanted, entry.undecidable, connected=connected, released=released
+        function, recipient.contract, columns, entry.undecidable, connected=connected, released=released
     )
     keys = dict.fromkeys([*policy.fields, *manifest, *function.passing])
     fates = {key: asked.decide(key, policy.fields.get(key)) for key in keys}
-    fates |= {key: _outside_manifest(key, function) for key in wanted or () if key not in fates}
+    fates |= {key: _outside_manifest(key, function) for key in columns or () if key not in fates}
     fields = {
         key: _shared_field(field, manifest[key], recipient.recipient, entry.linking_keys.get(key))
         if fates[key].form is not None and key in manifest
@@ -236,11 +238,11 @@ PER_DATE = "top"
 
 
 def declare_forms(
-    policy: Policy, function: Function, recipient: Recipient, made: RecipientPolicy, entry: InputPolicy
+    policy: Policy, function: Function, recipient: Recipient, composed: RecipientPolicy, entry: InputPolicy
 ) -> dict[str, DeclaredColumn]:
     """By key what the fields that leave were declared to be; secrets that pass through are what they are."""
-    whole = made if entry.aggregated else compose_policy(InputPolicy(policy, {}), function, recipient, None)
-    keys = [key for key in made.sent_fields if key not in made.secrets]
+    whole = composed if entry.aggregated else compose_policy(InputPolicy(policy, {}), function, recipient, None)
+    keys = [key for key in composed.sent_fields if key not in composed.secrets]
     skipped = () if entry.columns is None else (PER_DATE,)
     return {key: _declare_form(whole.policy.fields[key], skipped) for key in keys}
 

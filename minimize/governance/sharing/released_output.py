@@ -132,9 +132,9 @@ class InputPolicy:
     columns: Mapping[str, ColumnMetadata] | None = None
     aggregated: bool = False
 
-    def records_model(self, asked: RecordsModel | None) -> RecordsModel:
+    def records_model(self, records: RecordsModel | None) -> RecordsModel:
         """What the pipeline says of records: duplicates are gone after a run, and its condition is asked again."""
-        said = (asked or RecordsModel()).model_copy(update={"must_be": None, "partition_by": ()})
+        said = (records or RecordsModel()).model_copy(update={"must_be": None, "partition_by": ()})
         if self.columns is None:
             return said
         if self.aggregated:
@@ -202,10 +202,10 @@ def column_metadata(schema: pa.Schema, column: str, behind: str = "") -> ColumnM
     return {word: metadata.get(f"minimize:{word}{behind}", "") for word in ("technique", "leaves", "category", "key")}
 
 
-def _released_field(field: Field, kind: pa.DataType, told: Mapping[str, str]) -> Field:
+def _released_field(field: Field, kind: pa.DataType, metadata: Mapping[str, str]) -> Field:
     changes = {
         "type": policy_type(kind),
-        "role": _released_role(field.role, told["category"]),
+        "role": _released_role(field.role, metadata["category"]),
         "from_": (),
         "in_aggregates": (),
         "optional": True,
@@ -223,13 +223,13 @@ def policy_type(kind: pa.DataType) -> str:
     return f"decimal({kind.precision},{kind.scale})" if pa.types.is_decimal(kind) else str(type_family(kind))
 
 
-def _techniques(told: Mapping[str, str]) -> list[str]:
-    return told["technique"].split(",")
+def _techniques(metadata: Mapping[str, str]) -> list[str]:
+    return metadata["technique"].split(",")
 
 
-def last_key_name(told: Mapping[str, str]) -> str:
+def last_key_name(metadata: Mapping[str, str]) -> str:
     """The name of the key that a column was made with last."""
-    return told["key"].split(",")[-1].partition("/")[0]
+    return metadata["key"].split(",")[-1].partition("/")[0]
 
 
 _SETTING_KEYS: Final = ("tenant_id", "subject", "setting", "holder")
@@ -279,15 +279,15 @@ def _subject_rows(table: pa.Table) -> pa.Table:
 
 
 def _subject_pseudonyms(
-    table: pa.Table, policy: Policy, told: ColumnMetadata, keys: Keyring, at: datetime
+    table: pa.Table, policy: Policy, metadata: ColumnMetadata, keys: Keyring, at: datetime
 ) -> pa.Array | None:
     """The subjects of settings as the data has them; None where that cannot be worked out."""
     field = policy.fields[policy.subject or ""]
     step = field.do[0] if len(field.do) == 1 and not field.cases else None
     if not isinstance(step, Pseudonymize) or step.rotate is not None or step.per not in (None, policy.tenant):
         return None
-    name, _, version = told["key"].partition("/")
-    if told["technique"] != step.name or name != step.key or not version.isdigit():
+    name, _, version = metadata["key"].partition("/")
+    if metadata["technique"] != step.name or name != step.key or not version.isdigit():
         return None
     own = _subject_rows(table)
     columns = {} if step.per is None else {step.per: own["tenant_id"].combine_chunks()}

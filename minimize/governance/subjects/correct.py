@@ -189,7 +189,7 @@ class Correction:
 def correct_subject(
     subject: DataSubject,
     values: ValuesByField,
-    house: Workspace,
+    workspace: Workspace,
     now: datetime,
     *,
     named: Sequence[LocationLike] = (),
@@ -203,8 +203,10 @@ def correct_subject(
     """
     if subject.id is None or subject.tenant is None or subject.field is not None:
         raise ConfigurationError("a correction is about one subject of one tenant", hint="give one ID and --tenant T")
-    with house.open_ledger(create=yes) as ledger:
-        made = _CorrectionRun(ledger, house, house.keyring(), subject, values, now, find_outputs(ledger, named)[0])
+    with workspace.open_ledger(create=yes) as ledger:
+        made = _CorrectionRun(
+            ledger, workspace, workspace.keyring(), subject, values, now, find_outputs(ledger, named)[0]
+        )
         made.check()
         found = Correction(made.plans(), made.notices())
         return made.execute(found) if yes else found

@@ -138,10 +138,10 @@ def missing_keys(pipeline: Pipeline, known: Sequence[str], reason: str = "") -> 
                 yield subject.finding("L012", message, field=field, hint=f"minimize keys add FILE {name}")
 
 
-def remaining_form(way: Treatment) -> str:
+def remaining_form(treatment: Treatment) -> str:
     """What a chain leaves of a value: the least that any of its steps does."""
     order = ("nothing", "linkable", "guessable", "reversible", "everything")
-    left_by: list[str] = ["nothing"] if isinstance(way, str) else [_remains_of_step(step) for step in way]
+    left_by: list[str] = ["nothing"] if isinstance(treatment, str) else [_remains_of_step(step) for step in treatment]
     return min(left_by, key=order.index)
 
 

@@ -63,11 +63,11 @@ def read_by_arrow(
     rows: Positions,
     bound: BoundRequest,
     root: FieldNode,
-    told: ParserOptions,
+    options: ParserOptions,
     inferred: InferredColumns | None = None,
 ) -> Iterator[tuple[Chunk, Positions]]:
     """Chunks of those of the lines that are beyond doubt, each with their indices. Raises TooMany."""
-    for table, held in parse_tables(lines, rows, told, inferred):
+    for table, held in parse_tables(lines, rows, options, inferred):
         records, sure = typed_records(table_as_batch(table), root)
         extra = tuple(undeclared_paths(records.schema, bound.request))
         for place in forbidden_places(records.schema, bound.request):
@@ -77,9 +77,9 @@ def read_by_arrow(
         yield replace(bound, undeclared=extra).chunk(certain_records(records, sure), places, unit="byte"), held
 
 
-def certain_records(records: pa.RecordBatch, sure: BoolMask) -> pa.RecordBatch:
+def certain_records(records: pa.RecordBatch, certain: BoolMask) -> pa.RecordBatch:
     """The records beyond doubt."""
-    return records if sure.all() else records.filter(pa.array(sure))
+    return records if certain.all() else records.filter(pa.array(certain))
 
 
 def explicit_schema(root: FieldNode) -> pa.Schema:

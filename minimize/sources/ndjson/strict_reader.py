@@ -533,8 +533,8 @@ class ChunkBuilder:
         else:
             self._keep(position, record, build_value(record, self._root, self._type), True)
 
-    def _keep(self, position: int, record: Mapping[str, Any], held: Any, extra: bool) -> None:
-        self._records.append(held)
+    def _keep(self, position: int, record: Mapping[str, Any], value: Any, extra: bool) -> None:
+        self._records.append(value)
         self._places.append(position)
         if extra:
             self._extra.add_record(record)
