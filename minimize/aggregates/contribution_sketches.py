@@ -229,7 +229,7 @@ class ContributionSketches:
                 for figure, sums in zip(each.figures, each.sums, strict=True):
                     self._add(keys + figure, sums[some])
             if len(rows) < len(placed):
-                left = each.where(~placed) if len(rows) else each
+                left = each.select(~placed) if len(rows) else each
                 self._waiting.append(left)
                 self._rows += len(left.groups)
 
@@ -267,7 +267,7 @@ class _WaitingRows:
         groups, buckets = (np.concatenate([getattr(each, name) for each in parts]) for name in ("groups", "buckets"))
         return cls(groups, buckets, parts[0].figures, np.concatenate([each.sums for each in parts], axis=1))
 
-    def where(self, rows: npt.NDArray[np.bool_]) -> _WaitingRows:
+    def select(self, rows: npt.NDArray[np.bool_]) -> _WaitingRows:
         """Some of them."""
         return _WaitingRows(self.groups[rows], self.buckets[rows], self.figures, self.sums[:, rows])
 

@@ -55,5 +55,7 @@ class MeanTally:
         """The mean of each group, null where it has no value."""
         totals, counts = self._sums.totals(groups), self._counts.select(groups).tolist()
         # A loop over groups: one division of whole numbers beyond 64 bits rounds once.
-        means = [total.over(count * self._unit) if count else None for total, count in zip(totals, counts, strict=True)]
+        means = [
+            total.divide_by(count * self._unit) if count else None for total, count in zip(totals, counts, strict=True)
+        ]
         return pa.array(means, pa.float64())

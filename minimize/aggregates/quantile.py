@@ -90,7 +90,7 @@ class ValueCounts:
             codes = self._book_of(other._book.values.type).codes(other._book.values)
             self._counts.merge(other._counts, groups, codes)
         if other.spilled is not None:
-            self.spilled = SpilledValueCounts.merged(self.spilled, other.spilled, groups)
+            self.spilled = SpilledValueCounts.from_merge(self.spilled, other.spilled, groups)
         return codes
 
     @property
@@ -154,7 +154,7 @@ class QuantileTally:
         it."""
         found, terms = self._quantiles(groups), self._terms
         enough = self._subjects.supported(groups, found, self._counts.values, exact=not terms.generalized)
-        return self._closed(pc.if_else(pa.array(enough), found, pa.nulls(len(groups), found.type)))
+        return self._cast_values(pc.if_else(pa.array(enough), found, pa.nulls(len(groups), found.type)))
 
     def _quantiles(self, groups: Codes) -> pa.Array:
         if self._counts.spilled is not None:
@@ -163,7 +163,7 @@ class QuantileTally:
         chosen = _ranks_at_share(rows, ranks, counts, self._q, len(groups))
         return values.take(pa.array(np.maximum(chosen, 0), mask=chosen < 0))
 
-    def _closed(self, values: pa.Array) -> pa.Array:
+    def _cast_values(self, values: pa.Array) -> pa.Array:
         if pa.types.is_floating(values.type):
             values = pc.if_else(pc.is_inf(values), pa.nulls(len(values), values.type), values)
         return values.cast(self._counts.type, safe=False)  # a failing cast would say which value it was

@@ -117,7 +117,7 @@ class SpilledValueCounts:
         self._add(groups, to_ordered_words(values), counts)
 
     @classmethod
-    def merged(cls, mine: Self | None, other: Self, groups: Codes) -> Self:
+    def from_merge(cls, mine: Self | None, other: Self, groups: Codes) -> Self:
         """Both, or other ones alone; `groups[i]` is our code for their group i."""
         ours = cls(other._aside, other._type) if mine is None else mine
         for rows in other._counts.settle():

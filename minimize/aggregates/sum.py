@@ -59,7 +59,7 @@ class SumTally:
 
 def _total_as(total: ExactTotal, type_: pa.DataType) -> int | float | Decimal | None:
     if pa.types.is_floating(type_):
-        return total.over(1)
+        return total.divide_by(1)
     if pa.types.is_decimal(type_):
         if abs(total.integer) >= 10**type_.precision:
             return None

@@ -266,7 +266,7 @@ class AggregateTally:
         self._undecided.merge(other._undecided, groups, self._large_groups_in_memory)
         for each, tally in other._measures.items():
             self._measures[each].merge(tally, groups, subjects)
-        self._make_room()
+        self._spill_excess()
 
     def settle(self) -> AggregateResult:
         """The table of the groups that stand, ordered by their keys, nulls last."""
@@ -338,9 +338,9 @@ class AggregateTally:
         for batch in self._gathered.take():
             for part in split_batch(batch, self._definition, _ROWS_AT_ONCE):
                 self._observe(part)
-                self._make_room()
+                self._spill_excess()
 
-    def _make_room(self) -> None:
+    def _spill_excess(self) -> None:
         """Sets aside what grows with subjects and values, where there is more of it than memory for it."""
         held = sum(tally.nbytes for tally in self._retiring())
         if self._shelf.is_full(held + self._subjects.nbytes):
@@ -477,4 +477,4 @@ def _field_rows(seen: BatchViews, field: MeasuredField) -> _FieldRows:
     there = valid_values(values)
     if there is None:
         return _FieldRows(view, values)
-    return _FieldRows(view.where(there), values.filter(pa.array(there)), there if view is seen.rows else None)
+    return _FieldRows(view.select(there), values.filter(pa.array(there)), there if view is seen.rows else None)

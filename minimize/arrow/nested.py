@@ -140,7 +140,7 @@ class _Assembler:
     records: pa.RecordBatch
     released: Mapping[Pointer, pa.Array]
     closed: Mapping[Pointer, pa.BooleanArray]
-    hollow: Mapping[Pointer, pa.BooleanArray]
+    gated_lists: Mapping[Pointer, pa.BooleanArray]
     keyed: frozenset[tuple[PointerPart, ...]]
     secret: bytes = field(repr=False)
 
@@ -179,7 +179,7 @@ class _Assembler:
             inner, keys = _BuiltColumn(inner.values.take(order), touched), None if keys is None else keys.take(order)
         kept = _remaining_elements(inner)
         counts = np.bincount(slots if kept is None else slots[kept], minlength=len(source))
-        hollow = _as_bools(self.hollow.get(below))
+        hollow = _as_bools(self.gated_lists.get(below))
         null = _null_mask(source)
         if kept is not None:
             null = null | ((counts == 0) & (np.bincount(slots, minlength=len(source)) > 0))

@@ -33,13 +33,13 @@ class ConsentHistory:
     """Acts as columns, in the order of recording; times in microseconds since 1970 (UTC), `tenants` as places in `known`."""
 
     acts: tuple[ConsentAct, ...]
-    known: tuple[str, ...]
+    tenant_names: tuple[str, ...]
     tenants: npt.NDArray[np.int64]
     valid_from: Microseconds
     recorded_at: Microseconds
     expires_at: Microseconds
     ends: npt.NDArray[np.bool_]
-    asks: npt.NDArray[np.bool_]
+    are_requests: npt.NDArray[np.bool_]
 
     @classmethod
     def from_acts(cls, acts: Sequence[ConsentAct], *, fold: bool = False) -> ConsentHistory:
@@ -66,28 +66,30 @@ class ConsentHistory:
         or ends also ends all that was recorded before it, even what was to be valid from a later time. What was recorded before
         is told by the ledger's order and by no clock.
         """
-        began = self._seen(run) & (self.valid_from <= self._own(when))
-        latest = self._last(began & ~self.asks, self.valid_from)
+        began = self._recorded_by(run) & (self.valid_from <= self._own(when))
+        latest = self._last(began & ~self.are_requests, self.valid_from)
         ending = self._last(began & self.ends)
         return np.maximum(latest, ending)
 
     def requested(self, when: datetime | Microseconds, run: datetime) -> npt.NDArray[np.int64]:
         """Of each known tenant the latest request."""
-        return self._last(self._seen(run) & self.asks & (self.valid_from <= self._own(when)), self.valid_from)
+        return self._last(
+            self._recorded_by(run) & self.are_requests & (self.valid_from <= self._own(when)), self.valid_from
+        )
 
     def upcoming(self, when: datetime | Microseconds, run: datetime) -> npt.NDArray[np.int64]:
         """Of each known tenant a consent that is known of, and valid from a later time only."""
-        later = self._seen(run) & ~self.asks & ~self.ends & (self.valid_from > self._own(when))
+        later = self._recorded_by(run) & ~self.are_requests & ~self.ends & (self.valid_from > self._own(when))
         return self._last(later, self.valid_from)
 
     def changes(self, run: datetime) -> Microseconds:
         """Of each known tenant the instants at which what decides may change, ascending, a row each; `NEVER` fills the rest."""
-        seen = self._seen(run) & ~self.asks
+        seen = self._recorded_by(run) & ~self.are_requests
         tenants = np.concatenate([self.tenants[seen], self.tenants[seen]])
         instants = np.concatenate([self.valid_from[seen], self.expires_at[seen]])
         pairs = np.unique(np.stack([tenants, instants])[:, instants != NEVER], axis=1)
-        counts = np.bincount(pairs[0], minlength=len(self.known))
-        found = np.full((len(self.known), max(counts.max(initial=0), 1)), NEVER, np.int64)
+        counts = np.bincount(pairs[0], minlength=len(self.tenant_names))
+        found = np.full((len(self.tenant_names), max(counts.max(initial=0), 1)), NEVER, np.int64)
         found[pairs[0], np.arange(pairs.shape[1]) - (np.cumsum(counts) - counts)[pairs[0]]] = pairs[1]
         return found
 
@@ -95,14 +97,14 @@ class ConsentHistory:
         """The time of each act's tenant."""
         return utc_microseconds(when) if isinstance(when, datetime) else when[self.tenants]
 
-    def _seen(self, run: datetime) -> npt.NDArray[np.bool_]:
+    def _recorded_by(self, run: datetime) -> npt.NDArray[np.bool_]:
         return self.recorded_at <= utc_microseconds(run)
 
     def _last(self, candidates: npt.NDArray[np.bool_], times: Microseconds | None = None) -> npt.NDArray[np.int64]:
         """Of each known tenant the last of some acts: by these times, among equals (or without) as they were recorded."""
         order = np.flatnonzero(candidates)
         order = order if times is None else order[np.argsort(times[order], kind="stable")]
-        last = np.full(len(self.known), NO_ACT, np.int64)
+        last = np.full(len(self.tenant_names), NO_ACT, np.int64)
         last[self.tenants[order]] = order  # of several, the last one stays
         return last
 
@@ -121,11 +123,11 @@ NOT_ASKED: ConsentDecision = (None, "none")
 class ConsentAnswer:
     """Whether each row's tenant agreed: decided once a tenant, spread over the rows.
 
-    known      the tenants that were decided about, with a last decision for all others (null, too)
+    tenant_names      the tenants that were decided about, with a last decision for all others (null, too)
     places     of each row the place of its tenant's decision
     """
 
-    known: tuple[str, ...]
+    tenant_names: tuple[str, ...]
     decisions: tuple[ConsentDecision, ...]
     places: pa.Array
 
@@ -234,7 +236,10 @@ class EffectiveConsents:
         covering = TermsCoverage(history, wanted, fields)
         decisions = [covering.decisions_at(when, self.run) for when in self.times]
         return spread_decisions(
-            history.known, [_first_without_consent(each) for each in zip(*decisions, strict=True)], NOT_ASKED, tenants
+            history.tenant_names,
+            [_first_without_consent(each) for each in zip(*decisions, strict=True)],
+            NOT_ASKED,
+            tenants,
         )
 
     @property
@@ -281,7 +286,7 @@ class TermsCoverage:
     def _lack(self, terms: str) -> str | None:
         """The same terms were agreed to by many tenants: each is compared once."""
         if terms not in self._lacks:
-            self._lacks[terms] = parse_terms(terms).lacks(self._wanted, self._fields)
+            self._lacks[terms] = parse_terms(terms).coverage_gap(self._wanted, self._fields)
         return self._lacks[terms]
 
 

@@ -75,11 +75,11 @@ class ConsentTerms:
         """What is the same for the same terms."""
         return f"sha256:{hashlib.sha256(self.text.encode()).hexdigest()}"
 
-    def lacks(self, terms: ConsentTerms, fields: Collection[str]) -> str | None:
+    def coverage_gap(self, terms: ConsentTerms, fields: Collection[str]) -> str | None:
         """Why an agreement to these terms does not cover others, for some of their fields; None where it does.
 
         >>> agreed = ConsentTerms("outbound", "agent", "operations", 1, {"model": "keep"})
-        >>> agreed.lacks(ConsentTerms("outbound", "agent", "operations", 2, {"model": "keep"}), ["model"])
+        >>> agreed.coverage_gap(ConsentTerms("outbound", "agent", "operations", 2, {"model": "keep"}), ["model"])
         'other_text'
         """
         if self.standing != terms.standing:

@@ -126,7 +126,7 @@ class RemoteJob(Generic[T]):
             aside=shared_memory_budget(keys, None),
             settings=_open_settings(self.job.settings, keys),
             erased=None if self.job.erased is None or keys is None else self.job.erased.with_keys(keys),
-            corrected=None if self.job.corrected is None or keys is None else self.job.corrected.opened(keys),
+            corrected=None if self.job.corrected is None or keys is None else self.job.corrected.unlock(keys),
         )
 
 

@@ -215,12 +215,12 @@ class ConsentStatus:
 
     act: ConsentAct
     holds: bool | None = None
-    why: str | None = None
+    reason: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The act as `consent show --json` prints it."""
         said = consent_act_json(self.act)
-        return said if self.holds is None else {**said, "valid": self.holds, "why": self.why}
+        return said if self.holds is None else {**said, "valid": self.holds, "why": self.reason}
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,7 +352,7 @@ def _consent_statuses(
 ) -> list[ConsentStatus]:
     """What decides for each tenant; a request where there is nothing else."""
     history = seen.consents.history(name, function)
-    tenants = pa.array(history.known, pa.string())
+    tenants = pa.array(history.tenant_names, pa.string())
     reasons = (
         ["no_function"] * len(tenants)
         if recipient is None

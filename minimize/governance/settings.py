@@ -320,20 +320,20 @@ class SettingExplanation:
     event: SettingDecision
     run: SettingDecision
     file: str | None
-    stranger: UnknownTenant | None = None
+    unknown_tenant: UnknownTenant | None = None
     """The tenant, where no row names it at all."""
     per_subject: bool = False
     """Whether the tenant's setting and the subject's own must both be on."""
 
     @property
-    def collected(self) -> bool:
+    def is_collected(self) -> bool:
         """Whether it is."""
         return self.event.holds and self.run.holds
 
     def as_json(self) -> dict[str, Any]:
         """The answer as `settings why --json` prints it."""
-        head = {"tenant": self.tenant, "setting": self.setting, "collected": self.collected, "settings": self.file}
-        head |= unknown_tenant_json(self.stranger) | ({"per_subject": True} if self.per_subject else {})
+        head = {"tenant": self.tenant, "setting": self.setting, "collected": self.is_collected, "settings": self.file}
+        head |= unknown_tenant_json(self.unknown_tenant) | ({"per_subject": True} if self.per_subject else {})
         return {**head, "event": self.event.as_json(), "run": self.run.as_json()}
 
 

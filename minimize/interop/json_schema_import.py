@@ -265,7 +265,7 @@ class SchemaMerger:
     def _own(self, schema: dict[str, Any], place: SchemaPlace, *, certain: bool) -> None:
         """What the keywords of one schema say. What is required in an alternative alone is not."""
         self._types(schema, place)
-        self._below(schema, place)
+        self._merge_below(schema, place)
         if certain:
             place.required |= {name for name in as_list(schema.get("required")) if isinstance(name, str)}
         place.about = place.about or as_text(schema.get("description")) or as_text(schema.get("title"))
@@ -284,7 +284,7 @@ class SchemaMerger:
         place.nullable |= "null" in types
         place.types |= types - {"null"}
 
-    def _below(self, schema: dict[str, Any], place: SchemaPlace) -> None:
+    def _merge_below(self, schema: dict[str, Any], place: SchemaPlace) -> None:
         for name, below in as_mapping(schema.get("properties")).items():
             place.below.setdefault(name, []).append(below)
         more = schema.get("additionalProperties")

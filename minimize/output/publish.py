@@ -190,7 +190,7 @@ class Staging:
         A file that a receipt put there and that is lost is among them, so that a run of its date mends the output. Indexes and
         sketches are removed with their files and are not.
         """
-        there = {path for path in self._there() if not is_companion(path)}
+        there = {path for path in self._existing_files() if not is_companion(path)}
         return tuple(sorted(there | paths_in_force_below(self.output.receipts(), self._partitions)))
 
     def keep_file(self, file: ReceiptFile) -> None:
@@ -221,11 +221,11 @@ class Staging:
         not list what was staged or does not follow the receipt before it, or where the system does not let it write; with the
         code E208 where everything is decided, so that the next command does the rest.
         """
-        intent = with_output_errors(self._decided, receipt, attachments or {})
+        intent = with_output_errors(self._build_intent, receipt, attachments or {})
         self._published = True
         steps.finish_publication(self.output.folder, intent, self.output.exchange)
 
-    def _decided(self, receipt: Receipt, attachments: Mapping[str, bytes]) -> Intent:
+    def _build_intent(self, receipt: Receipt, attachments: Mapping[str, bytes]) -> Intent:
         remove_attempts(self.root)
         staged = {path: self._staged(path) for path in sorted(self._partitions)}
         swaps = {path: files for path, files in staged.items() if files}
@@ -267,7 +267,7 @@ class Staging:
         kept = {file.removeprefix(f"{path}/") for file in self._kept if file.startswith(f"{path}/")}
         return tuple(sorted(kept.union(list_data_files(self.root / path))))
 
-    def _there(self) -> tuple[str, ...]:
+    def _existing_files(self) -> tuple[str, ...]:
         folders = ((path, self.output.folder / path) for path in self._partitions)
         return tuple(
             f"{path}/{file}" for path, folder in folders if folder.is_dir() for file in list_data_files(folder)
@@ -289,7 +289,7 @@ class Staging:
         if (receipt.run_id, receipt.sequence - 1, receipt.previous) != (self.run_id, *head):
             raise OutputError("the receipt does not follow the one before it")
         staged = {f"{path}/{file}" for path, files in swaps.items() for file in files}
-        there = set(self._there())
+        there = set(self._existing_files())
         told = [file for each in receipt.outputs.values() for file in files_with_companions(each)] + [
             *receipt.quarantine.files
         ]

@@ -108,7 +108,7 @@ class ParquetSink:
 
     def close(self) -> Sequence[WrittenFile]:
         """Finishes the files and says what they hold, by path. Raises OutputError where the system does not let it write."""
-        return with_output_errors(self._closed, but=_PASSED_ERRORS)
+        return with_output_errors(self._close_files, but=_PASSED_ERRORS)
 
     def _take(self, batch: pa.RecordBatch) -> None:
         if batch.num_rows == 0:
@@ -118,7 +118,7 @@ class ParquetSink:
         while self._is_full():
             self._flush(max(self._waiting, key=lambda folder: self._waiting[folder].rows))
 
-    def _closed(self) -> Sequence[WrittenFile]:
+    def _close_files(self) -> Sequence[WrittenFile]:
         for folder in [*self._waiting]:
             self._flush(folder)
         if self._empty and not self._written and not self._open:
@@ -162,11 +162,11 @@ class ParquetSink:
         if file is None:
             if len(self._open) >= self._shape.open:
                 self._finish(next(iter(self._open)))
-            file = self._opened(folder)
+            file = self._open_file(folder)
         self._open[folder] = file
         return file
 
-    def _opened(self, folder: str) -> _ParquetFile:
+    def _open_file(self, folder: str) -> _ParquetFile:
         count = self._counts[folder] = self._counts.get(folder, 0) + 1
         name = self._stem if count == 1 else f"{self._stem}-{count - 1}"
         path = "/".join(part for part in (self._folder, folder, f"{name}.parquet") if part)

@@ -44,7 +44,7 @@ class PolicyChecks:
     scope: DeclaredNames
     root: YamlNode
 
-    def all(self) -> None:
+    def check_all(self) -> None:
         """Every check, in turn."""
         self.spellings()
         self.shadows()
@@ -160,7 +160,7 @@ class PolicyReader:
             Policy, root, self.scope.faults, MappingShape("a policy", self.readers(), given, stand_ins, hidden=hidden)
         )
         if policy is not None:
-            PolicyChecks(policy, self.scope, root).all()
+            PolicyChecks(policy, self.scope, root).check_all()
         return policy
 
     def readers(self) -> dict[str, Any]:

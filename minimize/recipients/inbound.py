@@ -90,7 +90,7 @@ class _InboundCheck:
         return key in (policy.tenant, policy.time)
 
     @property
-    def hidden(self) -> frozenset[Pointer]:
+    def discarded_fields(self) -> frozenset[Pointer]:
         """The fields of which nothing may be kept: those that the manifest drops or passes through, and an added record."""
         message, record = self.message, self.policy.record
         added = set() if record in (None, self.policy.tenant, self.policy.time) else {Pointer.parse(record)}
@@ -200,7 +200,7 @@ def _is_as_strict(step: TechniqueStep, manifest: TechniqueStep) -> bool:
 
 def _check_reads(check: _InboundCheck) -> Iterator[Finding]:
     """What would show something of a field of which nothing may be kept."""
-    policy, hidden, message = check.policy, check.hidden, check.message
+    policy, hidden, message = check.policy, check.discarded_fields, check.message
     for field in policy.fields.values():
         shared = message.get(field.pointer)
         manifest = set() if shared is None else {key for step in shared.chain for key in step.reads()}

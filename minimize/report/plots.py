@@ -59,7 +59,7 @@ class Picture:
     """A picture for a page: what it shows in words, and its SVG for wide and for narrow screens."""
 
     title: str
-    says: str
+    caption: str
     wide: str
     narrow: str
 
@@ -178,7 +178,8 @@ class Canvas:
         said = _TEXT_MARK.sub(lambda found: escape(self.words[int(found[1])]), " ".join(coloured.split()))
         box = f"0 0 {self.width:g} {self.height:g}"
         told = f"<title>{escape(title)}</title><desc>{escape(caption)}</desc>"
-        return f'<svg class="{kind}" role="img" aria-label="{escape(title)}. {escape(caption)}" viewBox="{box}">{told}{said}</svg>'
+        label = f"{escape(title)}. {escape(caption)}"
+        return f'<svg class="{kind}" role="img" aria-label="{label}" viewBox="{box}">{told}{said}</svg>'
 
     def _above(self) -> int:
         """What is drawn later lies above."""

@@ -78,7 +78,7 @@ def recipient_entry(recipient: Recipient) -> RecipientEntry:
     """The entry of one third party."""
     ways = {"outbound": "goes there", "inbound": "comes from there"}
     functions = (f"{each.name} ({each.purpose}, {ways[each.direction]})" for each in recipient.functions.values())
-    fields = dict.fromkeys(key for each in recipient.outbound for key in (*each.shared, *each.passing))
+    fields = dict.fromkeys(key for each in recipient.outbound for key in (*each.shared, *each.pass_through_fields))
     return RecipientEntry(
         name=recipient.recipient,
         standing=recipient.standing,

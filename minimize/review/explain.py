@@ -182,7 +182,7 @@ class PlanExplanation:
         decided = False
         for number, branch in enumerate(self.field.branches, 1):
             when = (
-                branch.when if self.for_tenant is None or branch.when is None else self.for_tenant.decided(branch.when)
+                branch.when if self.for_tenant is None or branch.when is None else self.for_tenant.simplify(branch.when)
             )
             never, decided = decided or when is False, decided or when in (None, True)
             name = "form" if len(self.field.branches) == 1 else "otherwise" if branch.when is None else f"case {number}"
@@ -235,7 +235,7 @@ class PlanExplanation:
         found = f"collected if {condition_text(condition)}"
         if self.for_tenant is None:
             return self._step(what, found, "depends")
-        decided, rows = self.for_tenant.decided(condition), tuple(self._rows(self.for_tenant, condition))
+        decided, rows = self.for_tenant.simplify(condition), tuple(self._rows(self.for_tenant, condition))
         if isinstance(decided, bool):
             told = f"{found}: it is {'so' if decided else 'not so'}"
             return self._step(what, told, "passes" if decided else "stops", rows)

@@ -338,7 +338,7 @@ def try_fixtures(
     when = parse_time(at, "at") or latest_event_time(job, fixtures.files) or now
     people = SubjectActs(consents=_fixture_consents(job, fixtures.consents, when))
     trying = _FixtureRun(job, when, trial_keyring(job.policy, now), _fixture_settings(job, fixtures, settings), people)
-    return FixtureResults(when, *trying.all(fixtures))
+    return FixtureResults(when, *trying.run_all(fixtures))
 
 
 def _fixture_settings(job: Pipeline, fixtures: Fixtures, given: Any) -> SettingsRows | None:
@@ -382,11 +382,11 @@ class _FixtureRun:
     settings: SettingsRows | None
     people: SubjectActs
 
-    def all(self, fixtures: Fixtures) -> tuple[int, int, tuple[FixtureFailure, ...]]:
+    def run_all(self, fixtures: Fixtures) -> tuple[int, int, tuple[FixtureFailure, ...]]:
         """How many records were tried, how many rows compared, and everything that is not as fixtures say."""
-        trial = self.over(fixtures.passing)
+        trial = self.start_trial(fixtures.passing)
         passed = list(trial.tried())
-        failed = [(each, list(self.over((each.path,)).tried())) for each in fixtures.failing]
+        failed = [(each, list(self.start_trial((each.path,)).tried())) for each in fixtures.failing]
         failures = [*map(_unreleased_failure, (each for each in passed if each.outcome != "leaves"))]
         failures += [failure for each, tried in failed for failure in _released_failures(each, tried)]
         rows = 0
@@ -395,7 +395,7 @@ class _FixtureRun:
             rows, failures = rows + count, [*failures, *differing]
         return len(passed) + sum(len(tried) for _, tried in failed), rows, tuple(failures)
 
-    def over(self, files: Sequence[Path]) -> Trial:
+    def start_trial(self, files: Sequence[Path]) -> Trial:
         """A trial over some files."""
         return Trial.of(self.job, files, self.at, self.settings, self.keys, people=self.people)
 

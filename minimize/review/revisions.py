@@ -35,7 +35,7 @@ class ComparedSide:
     root: Path | None = None
     prefix: str = ""
 
-    def shown(self, path: Path) -> str:
+    def display_path(self, path: Path) -> str:
         """What a file is called: as it was given, or by its revision and its place in the repository."""
         return str(path) if self.root is None else f"{self.prefix}{path.relative_to(self.root).as_posix()}"
 

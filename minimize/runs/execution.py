@@ -42,13 +42,13 @@ class ProgressCounter:
     """How far a run is."""
 
     of: int
-    tell: ProgressCallback
+    report: ProgressCallback
     done: int = 0
 
     def advance(self) -> None:
         """One more file is done."""
         self.done += 1
-        self.tell(self.done, self.of)
+        self.report(self.done, self.of)
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,11 +157,11 @@ class Erasures:
         index = TokenIndex(self.subjects, folding)
         pairs = SubjectPairs.from_columns(tenants, subjects, index)
         until = np.full(len(tenants), NEVER, np.int64)
-        found = np.array([self._until(*pair, index) for pair in pairs.names], np.int64)
+        found = np.array([self._erased_until(*pair, index) for pair in pairs.names], np.int64)
         until[pairs.rows] = found[pairs.places] if len(found) else NEVER
         return until
 
-    def _until(self, tenant: str, subject: str, index: TokenIndex) -> int:
+    def _erased_until(self, tenant: str, subject: str, index: TokenIndex) -> int:
         known = self._known.get((tenant, subject, index.folding))
         if known is None:
             found = index.find(self.secrets, tenant, subject)
@@ -213,7 +213,7 @@ class RecordedErasures:
         return cls(tuple(read_lifecycle_events(ledger)), keys, tuple(listed))
 
     @property
-    def all(self) -> tuple[LifecycleEvent, ...]:
+    def events(self) -> tuple[LifecycleEvent, ...]:
         """The rows of the ledger, after the erasures of the list that it does not know."""
         return merge_erasures(self.rows, self.listed)
 
@@ -225,7 +225,7 @@ class RecordedErasures:
         Takes how far event times may lie in the future, and when each file of the input was first read, as receipts tell.
         Raises KeyringError without a key that their tokens were made with.
         """
-        seen = {row.id: row for row in self.all if row.recorded_at <= when and row.kind in ERASURE_EVENTS}
+        seen = {row.id: row for row in self.events if row.recorded_at <= when and row.kind in ERASURE_EVENTS}
         standing = (row for row in seen.values() if row.state == "recorded" and row.at <= when)
         found = Erasures.from_tombstones((_make_tombstone(row, future) for row in standing), self.keys)
         latest = {name: epoch_microseconds(read + future) for name, read in files.items()}
@@ -234,7 +234,7 @@ class RecordedErasures:
     @property
     def fields(self) -> frozenset[str]:
         """The fields, other than a policy's subject, by which somebody is named who is gone."""
-        return frozenset(row.field for row in self.all if row.field is not None and row.kind in ERASURE_EVENTS)
+        return frozenset(row.field for row in self.events if row.field is not None and row.kind in ERASURE_EVENTS)
 
 
 log = logging.getLogger("minimize")

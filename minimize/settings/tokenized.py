@@ -57,14 +57,14 @@ class TokenizedSettings:
         self, switch: FeatureSwitch, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
     ) -> pa.BooleanArray:
         """Per record whether the feature was on at its time and is on now; see `Settings`."""
-        each = self._veiled(tenants, subjects)
+        each = self._tokenize_subjects(tenants, subjects)
         return reduce(pc.and_, (self.seen.feature_on(switch, tenants, own, times) for own in each))
 
     def level_at_least(
         self, level: str, levels: Sequence[str], tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
     ) -> pa.BooleanArray:
         """Per record whether the level was reached at its time and is now; see `Settings`."""
-        each = self._veiled(tenants, subjects)
+        each = self._tokenize_subjects(tenants, subjects)
         return reduce(pc.and_, (self.seen.level_at_least(level, levels, tenants, own, times) for own in each))
 
     def deciding_rows(
@@ -93,7 +93,7 @@ class TokenizedSettings:
         found = {token_version(token) for tokens in self.tokens.values() for token in tokens}
         return {version for version in found if version is not None}
 
-    def _veiled(self, tenants: pa.Array, subjects: pa.Array | None) -> list[pa.Array | None]:
+    def _tokenize_subjects(self, tenants: pa.Array, subjects: pa.Array | None) -> list[pa.Array | None]:
         """The subjects as tokens, where they have a setting of their own; null stays null.
 
         One column, and more where a subject has several tokens: a value is collected if each of them says so.

@@ -249,10 +249,10 @@ class MemorySourceFactory:
         taken = read_memory(data, self._named)
         if self._never or self._pointed:
             taken = replace(taken, faults=_frame_faults(data, self._never, self._pointed))
-        bound = self._bound(taken.schema)
+        bound = self._bind(taken.schema)
         return MemorySource(bound.schema, (MemoryPart(bound, taken),), taken.is_rereadable)
 
-    def _bound(self, schema: pa.Schema) -> BoundRequest:
+    def _bind(self, schema: pa.Schema) -> BoundRequest:
         last = self._last
         if last is not None and schema.equals(last[0]):
             return last[1]

@@ -117,7 +117,7 @@ class ParquetPart(FileBackedPart):
         partitions = self._partitions(foot.schema)
         for batch in self._batches(opened, foot, group, look):
             records = _append_partitions(batch, partitions)
-            known = [fault.over(records.num_rows) for fault in look.settled]
+            known = [fault.cover_rows(records.num_rows) for fault in look.settled]
             named = {
                 pointer: _with_subjects(
                     carried, foot.is_single_valued(pointer), records, self.bound.request.subject, foot.rows(group)
@@ -165,7 +165,7 @@ class _WholeGroupFault:
 
     fault: FaultMask
 
-    def over(self, rows: int) -> FaultMask:
+    def cover_rows(self, rows: int) -> FaultMask:
         return replace(self.fault, mask=np.ones(rows, bool))
 
 

@@ -174,9 +174,9 @@ class ObservedValues:
         if record != self._last or not self.records:
             self.records, self._last = self.records + 1, record
         if isinstance(value, Mapping):
-            self._below("struct", value.items(), record)
+            self._observe_children("struct", value.items(), record)
         elif isinstance(value, list):
-            self._below("list", ((STAR, item) for item in value), record)
+            self._observe_children("list", ((STAR, item) for item in value), record)
         else:
             self._count(_value_type(value))
 
@@ -222,7 +222,7 @@ class ObservedValues:
         for word, count in other.words.items():
             self._count(word, count)
         for part, below in other.below.items():
-            if part in self.below or self._has_room():
+            if part in self.below or self._has_capacity():
                 self.below.setdefault(part, ObservedValues()).merge(below)
 
     @property
@@ -230,7 +230,7 @@ class ObservedValues:
         names = [part for part in self.below if isinstance(part, str)]
         return self.is_map or len(names) > MAX_STRUCT_KEYS or not all(_NAME.fullmatch(name) for name in names)
 
-    def _has_room(self) -> bool:
+    def _has_capacity(self) -> bool:
         """Whether another name can be looked at, in place of those that one record alone has if there are too many."""
         if len(self.below) >= MAX_OBSERVED_KEYS:
             self.below = {part: seen for part, seen in self.below.items() if part is STAR or seen.records > 1}
@@ -244,10 +244,10 @@ class ObservedValues:
     def _count(self, word: str, count: int = 1) -> None:
         self.words[word] = self.words.get(word, 0) + count
 
-    def _below(self, word: str, items: Any, record: int) -> None:
+    def _observe_children(self, word: str, items: Any, record: int) -> None:
         self._count(word)
         for part, item in items:
-            if part in self.below or self._has_room():
+            if part in self.below or self._has_capacity():
                 self.below.setdefault(part, ObservedValues()).observe(item, record)
 
 

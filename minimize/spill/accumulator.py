@@ -171,9 +171,9 @@ class Accumulator:
         self._held.append(rows)
         self._size += rows.nbytes
         self._waiting += len(rows)
-        if self._size > self._room():
+        if self._size > self._free_bytes():
             self._compact()
-            if self._size > self._room() // 2:
+            if self._size > self._free_bytes() // 2:
                 self._spill()
         elif self._waiting > 2 * self._settled:
             self._compact()
@@ -189,7 +189,7 @@ class Accumulator:
 
     def copy(self) -> Accumulator:
         """The same rows, to go on by themselves. Nothing changes rows in place, and what is set aside is shared."""
-        other = self._alike(self._depth)
+        other = self._new_partition(self._depth)
         other._held, other._size = list(self._held), self._size
         other._waiting, other._settled = self._waiting, self._settled
         other._spilled = {part: list(pieces) for part, pieces in self._spilled.items()}
@@ -206,15 +206,15 @@ class Accumulator:
             yield from self._partition(part).settle()
 
     def _partition(self, part: int) -> Accumulator:
-        inner = self._alike(self._depth + 1)
+        inner = self._new_partition(self._depth + 1)
         for vault, piece in self._spilled.get(part, ()):
             inner.add(HashedRows.from_bytes(vault.get(piece), self._width))
         return inner
 
-    def _alike(self, depth: int) -> Accumulator:
+    def _new_partition(self, depth: int) -> Accumulator:
         return Accumulator(self.aside, self._width, self._summed, keys=self._keys, by=self._by, depth=depth)
 
-    def _room(self) -> float:
+    def _free_bytes(self) -> float:
         share = self._share.bytes
         return float("inf") if share is None or self._depth > _MAX_DEPTH else max(share // _MERGE_FACTOR, _MIN_BYTES)
 

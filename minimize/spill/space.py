@@ -157,7 +157,7 @@ class SpillFile:
 
     def get(self, piece: SpilledPiece) -> bytes:
         """The bytes of a piece."""
-        return b"".join(self._opened(piece, *chunk) for chunk in piece.chunks())
+        return b"".join(self._decrypt(piece, *chunk) for chunk in piece.chunks())
 
     def _reserved(self, size: int, label: bytes) -> SpilledPiece:
         """A place that nobody else writes to, and numbers that nobody else seals with."""
@@ -184,7 +184,7 @@ class SpillFile:
         assert self._cipher is not None
         return self._cipher.encrypt(_nonce(number), plain, label)
 
-    def _opened(self, piece: SpilledPiece, number: int, offset: int, size: int) -> bytes:
+    def _decrypt(self, piece: SpilledPiece, number: int, offset: int, size: int) -> bytes:
         from cryptography.exceptions import InvalidTag
 
         assert self._cipher is not None

@@ -185,7 +185,7 @@ class Gate:
         facts, counts = self._records(facts, batch.source)
         return Batch(
             raw=canonicalize_ids(facts.raw, self.gates.folded, fold=True),
-            closed=dict(self._closed(facts)),
+            closed=dict(self._closed_masks(facts)),
             cases=dict(self._cases(facts)),
             gated_lists=dict(self._gated_list_masks(facts)),
             released=batch.released,
@@ -220,10 +220,10 @@ class Gate:
         for condition in self.gates.conditions:
             yield "condition", holds(condition, facts, RECORD_PLACE)
 
-    def _closed(self, facts: BatchFacts) -> Iterator[tuple[str, pa.BooleanArray]]:
+    def _closed_masks(self, facts: BatchFacts) -> Iterator[tuple[str, pa.BooleanArray]]:
         """Per field that somebody reads the values that must not pass; nothing for a field with none."""
         for gated in self.gates.gated:
-            closed = facts.closed(gated.key, gated.place, gated.settings)
+            closed = facts.closed_mask(gated.key, gated.place, gated.settings)
             if closed is not None:
                 yield gated.key, closed
 

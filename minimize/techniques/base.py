@@ -199,7 +199,7 @@ def _apply_to_few(
 ) -> TechniqueResult:
     """The same for few rows: looking each up is cheaper than finding the distinct ones."""
     given = to_python(values)
-    results = recall.each(given, of)
+    results = recall.map_values(given, of)
     lost = results.count(None) - given.count(None)
     failed = (
         [result is None and value is not None for result, value in zip(results, given, strict=True)] if lost else []

@@ -46,7 +46,7 @@ class Clip(Technique):
     max: Number | None = Field(None)
 
     @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def _check_bounds(self) -> Self:
         if self.min is None and self.max is None:
             raise ValueError("clip takes min, max or both")
         if self.min is not None and self.max is not None and self.min > self.max:

@@ -109,7 +109,7 @@ def apply_per_scope(
         for value, scope in zip(given, scopes, strict=True)
     ]
     lost = [one is None and value is not None for one, value in zip(asked, given, strict=True)]
-    results = pa.array(recall.each(asked, of), pa.string())
+    results = pa.array(recall.map_values(asked, of), pa.string())
     return TechniqueResult(results, pa.array(lost, pa.bool_()) if any(lost) else None)
 
 

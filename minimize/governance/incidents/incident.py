@@ -44,25 +44,25 @@ class Incident:
         return self.steps[0].incident
 
     @property
-    def opened(self) -> Mapping[str, Any]:
+    def opening(self) -> Mapping[str, Any]:
         """What was said when it was opened."""
         return step_body(self.steps[0])
 
     @property
     def title(self) -> str:
         """What it is about."""
-        return str(self.opened["title"])
+        return str(self.opening["title"])
 
     @property
     def exposure(self) -> Exposure:
         """What was exposed."""
-        return Exposure.parse(self.opened["exposed"])
+        return Exposure.parse(self.opening["exposed"])
 
     @property
     def window(self) -> tuple[datetime, datetime]:
         """From when to when it happened; where no end is said, until it was known."""
-        since, until = self.opened["happened"]
-        return datetime.fromisoformat(since), datetime.fromisoformat(until or self.opened["known_at"])
+        since, until = self.opening["happened"]
+        return datetime.fromisoformat(since), datetime.fromisoformat(until or self.opening["known_at"])
 
     @property
     def scope(self) -> Mapping[str, Any] | None:
@@ -77,19 +77,19 @@ class Incident:
         return None if found is None else found.recorded_at
 
     @property
-    def due(self) -> datetime | None:
+    def notice_deadline(self) -> datetime | None:
         """By when notice must have been given; None as long as it is not declared."""
         return None if self.declared_at is None else self.declared_at + NOTICE_DEADLINE
 
     @property
-    def closed(self) -> IncidentStep | None:
+    def closing_step(self) -> IncidentStep | None:
         """The step that closed it."""
         return self._last_step("closed")
 
     @property
     def state(self) -> IncidentState:
         """How far it is."""
-        if self.closed is not None:
+        if self.closing_step is not None:
             return "closed"
         return "declared" if self.declared_at is not None else "open" if self.scope is None else "scoped"
 
@@ -147,7 +147,7 @@ class Incident:
 
     def is_overdue(self, now: datetime) -> bool:
         """Whether somebody should have been told by now, or it is not even known who."""
-        late = self.due is not None and self.due < now and self.closed is None
+        late = self.notice_deadline is not None and self.notice_deadline < now and self.closing_step is None
         return late and (self.scope is None or bool(self.pending))
 
     def statements(self, what: StatementKind) -> tuple[str, ...]:
@@ -156,7 +156,7 @@ class Incident:
 
     def as_json(self, now: datetime) -> dict[str, Any]:
         """The incident as `incident show --json` prints it."""
-        opened, closed = self.opened, self.closed
+        opened, closed = self.opening, self.closing_step
         return {
             "incident": self.id,
             "title": self.title,
@@ -167,7 +167,7 @@ class Incident:
             "known_at": opened["known_at"],
             "exposed": list(opened["exposed"]),
             "declared_at": None if self.declared_at is None else time_text(self.declared_at),
-            "due": None if self.due is None else time_text(self.due),
+            "due": None if self.notice_deadline is None else time_text(self.notice_deadline),
             "overdue": self.is_overdue(now),
             "pending": list(self.pending),
             "notices": {each: [dict(one) for one in self.notices(each)] for each in self.affected},
@@ -257,18 +257,18 @@ StepBody = Callable[[Incident | None], Mapping[str, Any]]
 class NewIncident:
     """What is said of an incident when it is opened.
 
-    happened  from when, and to when, where that is known
+    period  from when, and to when, where that is known
     """
 
     id: str
     title: str
-    happened: tuple[datetime, datetime | None]
+    period: tuple[datetime, datetime | None]
     known_at: datetime
     exposed: Sequence[str]
 
     def as_json(self) -> dict[str, Any]:
         """What the ledger keeps of it. Raises ConfigurationError for what cannot be so."""
-        since, until = self.happened
+        since, until = self.period
         if not self.exposed or not self.id or not self.title:
             raise ConfigurationError("an incident has a name, a title and something that was exposed")
         if (until is not None and until < since) or self.known_at < since:
@@ -300,7 +300,7 @@ def open_incident(case: NewIncident, workspace: Workspace, now: datetime) -> Inc
 
 def _check_not_future(case: NewIncident, now: datetime) -> None:
     """Raises ConfigurationError for an incident that becomes known, or ends, after now, as far as two clocks may differ."""
-    if max(case.known_at, case.happened[1] or case.known_at) > now + CLOCK_SKEW:
+    if max(case.known_at, case.period[1] or case.known_at) > now + CLOCK_SKEW:
         hint = "--to and --known are not after now"
         raise ConfigurationError("an incident does not end, and is not known, after now", hint=hint)
 
@@ -443,7 +443,7 @@ def require_open(found: Incident | None) -> Incident:
     """The incident, if it is there and open. Raises ConfigurationError."""
     if found is None:
         raise ConfigurationError("there is no incident of this name", hint="minimize incident list")
-    if found.closed is not None:
+    if found.closing_step is not None:
         raise ConfigurationError("this incident is closed", hint="open another one that names it")
     return found
 

@@ -117,14 +117,14 @@ class FileCounter:
         """What a file holds of what was exposed."""
         lost = ""
         try:
-            return self._counted(reach)
+            return self._count_file(reach)
         except (OutputError, KeyringError, PolicyError) as error:
             lost = error.code
         except OSError:
             lost = "it is gone"
         return UnreadableFile(reach, lost)
 
-    def _counted(self, reach: ExposedFile) -> ExposedInventory:
+    def _count_file(self, reach: ExposedFile) -> ExposedInventory:
         stored = open_stored_file(
             reach.output.folder, reach.file.path, find_kms(self.keys, local_path(reach.output.folder))
         )
@@ -150,7 +150,11 @@ class OpenedFile:
             else PersonIdentifiers()
         )
         wanted = self._exposed_columns()
-        names = None if self.exposed.columns is None and not self.exposed.keyed else self._needed(pointers, [*wanted])
+        names = (
+            None
+            if self.exposed.columns is None and not self.exposed.keyed
+            else self._columns_to_read(pointers, [*wanted])
+        )
         parts, there = [PERSON_COUNTS.empty_table()], dict[str | None, set[ExposedColumn]]()
         for batch in map(partial(self._only, [*wanted]), self.stored.batches(columns=names)):
             tenants = self._tenants(batch, pointers)
@@ -164,7 +168,7 @@ class OpenedFile:
         found = found.filter(pc.is_in(found["tenant"], pa.array([*columns], pa.string())))
         return ExposedInventory(self.exposed, found, persons.space, columns)
 
-    def _needed(self, pointers: dict[str, Pointer], columns: list[str]) -> frozenset[str]:
+    def _columns_to_read(self, pointers: dict[str, Pointer], columns: list[str]) -> frozenset[str]:
         """The columns that are read: what was exposed, and what tells whose it is and when it happened."""
         telling = (self.policy.tenant, self.policy.subject, self.policy.time)
         return frozenset([*columns, *(pointers[key].top for key in telling if key is not None and key in pointers)])
@@ -306,12 +310,12 @@ class RecordedInventory:
         with suppress(MinimizeError, OSError):
             taken = self._recorded(reach)
             if taken is not None:
-                return replace(lost, tenants_by="record"), self._counted(
+                return replace(lost, tenants_by="record"), self._count_contents(
                     reach, taken.schema, _with_time_bounds(reach, taken)
                 )
             held = tuple(_tenant_of_folder(reach))
             if held:
-                return replace(lost, tenants_by="folder"), self._counted(reach, _file_schema(reach), held)
+                return replace(lost, tenants_by="folder"), self._count_contents(reach, _file_schema(reach), held)
         return lost, None
 
     def _recorded(self, reach: ExposedFile) -> RemovedFileInventory | None:
@@ -323,7 +327,7 @@ class RecordedInventory:
             self.by_receipt[gone.run_id] = dict(read_inventory(reach.output.folder, gone, self.keys))
         return self.by_receipt[gone.run_id].get(reach.file.path)
 
-    def _counted(
+    def _count_contents(
         self, reach: ExposedFile, schema: pa.Schema, contents: tuple[TenantContent, ...]
     ) -> ExposedInventory | None:
         folders = {parse_partition_folder(part)[0] for part in PurePosixPath(reach.file.path).parts[:-1] if "=" in part}
@@ -345,7 +349,7 @@ def _removes(receipt: Receipt, path: str) -> bool:
 def _with_time_bounds(reach: ExposedFile, taken: RemovedFileInventory) -> tuple[TenantContent, ...]:
     """The same, with instants between which the records happened: by how precise their times were, else the batch date."""
     clock = EventTimeBounds.for_policy(reach.written_by.policy, taken.schema) if reach.name == "records" else None
-    return tuple(_with_bounds(reach, each, clock) for each in taken.held)
+    return tuple(_with_bounds(reach, each, clock) for each in taken.contents)
 
 
 def _with_bounds(reach: ExposedFile, content: TenantContent, clock: EventTimeBounds | None) -> TenantContent:

@@ -90,7 +90,7 @@ class Notice:
     @property
     def nature(self) -> str:
         """What happened."""
-        kinds = dict.fromkeys(each.partition(":")[0] for each in self.incident.opened["exposed"])
+        kinds = dict.fromkeys(each.partition(":")[0] for each in self.incident.opening["exposed"])
         return " ".join(NATURE[kind] for kind in kinds)
 
     @property
@@ -119,7 +119,7 @@ class Notice:
 
     def sections(self) -> Iterator[NoticeSection]:
         """The parts, in the order in which they are read."""
-        body = self.incident.opened
+        body = self.incident.opening
         since, until = body["happened"]
         ended = f" It ended at {minute_text(until)}." if until else ""
         yield NoticeSection("What happened", (self.incident.title, self.nature))
@@ -212,8 +212,8 @@ def article33(notice: Notice) -> dict[str, Any]:
         "phase": notice.version,
         "a": {
             "nature": notice.nature,
-            "happened": {"from": notice.incident.opened["happened"][0], "to": notice.incident.opened["happened"][1]},
-            "known_at": notice.incident.opened["known_at"],
+            "happened": {"from": notice.incident.opening["happened"][0], "to": notice.incident.opening["happened"][1]},
+            "known_at": notice.incident.opening["known_at"],
             "categories_of_data_subjects": ["persons and devices of the tenant"],
             "approximate_number_of_data_subjects": None if many is None else many["count"],
             "number_is_exact": many is not None and many["exact"],

@@ -186,9 +186,9 @@ class PersonCounter:
     def counts(self) -> dict[str, PersonCount]:
         """How many persons of each tenant."""
         found: dict[str, list[PersonCount]] = {}
-        for tenant, some in self._each():
+        for tenant, some in self._counts_by_tenant():
             found.setdefault(tenant, []).append(some)
-        return {tenant: self._all(tenant, each) for tenant, each in found.items()}
+        return {tenant: self._total(tenant, each) for tenant, each in found.items()}
 
     def _add(
         self, space: IdentifierSpace | None, persons: pa.Table, place: str, *, certain: bool, most: Mapping[str, int]
@@ -211,7 +211,7 @@ class PersonCounter:
         else:
             known[read[0]] = read[1]
 
-    def _each(self) -> Iterator[tuple[str, PersonCount]]:
+    def _counts_by_tenant(self) -> Iterator[tuple[str, PersonCount]]:
         for space, tables in self.spaces.items():
             once = pa.concat_tables(tables).group_by(["tenant", "person"]).aggregate([("sure", "any")])
             by = once.group_by("tenant").aggregate([("person", "count"), ("sure_any", "all")])
@@ -220,7 +220,7 @@ class PersonCounter:
         for tenant, places in self.nameless.items():
             yield tenant, PersonCount(sum(places.values()), False)
 
-    def _all(self, tenant: str, each: list[PersonCount]) -> PersonCount:
+    def _total(self, tenant: str, each: list[PersonCount]) -> PersonCount:
         """Over several spaces one person may be counted twice."""
         count, cap = sum(one.count for one in each), self.capped.get(tenant)
         if cap is not None:

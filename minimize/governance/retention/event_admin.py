@@ -437,9 +437,9 @@ class _TenantSearch:
         by, reading = receipts_by_path(chain), PolicyCache(job.policy.purposes)
         for file in files:
             if (output_and_date(file.path)[1] or "") == newest:
-                yield self._in(file, WritingRun(self.place, by[file.path], reading))
+                yield self._tenants_in_file(file, WritingRun(self.place, by[file.path], reading))
 
-    def _in(self, file: ReceiptFile, written: WritingRun) -> set[str] | None:
+    def _tenants_in_file(self, file: ReceiptFile, written: WritingRun) -> set[str] | None:
         """The tenants of one file."""
         stored, policy = (
             open_stored_file(self.place, file.path, find_kms(self.keys, local_path(self.place))),

@@ -98,7 +98,7 @@ class IdentifierColumn:
         if not all(self._is_known(chain) for chain in chains):
             return None
         once = [chain for place, chain in enumerate(chains) if chain not in chains[:place]]  # some cannot be hashed
-        return tuple(way for chain in once for way in self._applied(chain))
+        return tuple(way for chain in once for way in self._applied_chains(chain))
 
     @cached_property
     def chain_names(self) -> frozenset[str] | None:
@@ -139,7 +139,7 @@ class IdentifierColumn:
     def _is_known(self, chain: Sequence[TechniqueStep]) -> bool:
         return not any(step.reads() - {self.policy.tenant} or not isinstance(step, Technique) for step in chain)
 
-    def _applied(self, chain: Sequence[TechniqueStep]) -> Iterator[AppliedChain]:
+    def _applied_chains(self, chain: Sequence[TechniqueStep]) -> Iterator[AppliedChain]:
         steps = tuple(step for step in chain if isinstance(step, Technique))
         for time in self.times if any(step.needs_time for step in steps) else (_ANY_TIME,):
             yield AppliedChain(steps, time)

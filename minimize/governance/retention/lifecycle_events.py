@@ -65,7 +65,7 @@ class RetentionEvent:
     named_by: str | None = None
 
     @property
-    def due(self) -> datetime:
+    def deadline(self) -> datetime:
         """By when its data must be gone."""
         return self.occurred_at + REMOVAL_DEADLINES[self.kind]
 

@@ -386,31 +386,31 @@ class AggregateRecomputation:
         if source is not None:
             last, given = source
             yield from recompute_date(
-                self._written(last), given, on, names, self._before(), self._releases, self.request
+                self._writing_run(last), given, on, names, self._removal_context(), self._releases, self.request
             )
 
     def _of_day(self, day: str, behind: Mapping[str, frozenset[str]]) -> Iterator[RecomputedAggregate]:
         """The aggregates of one event day, each with the batches that it was counted from."""
-        made = {name: found for name, batches in behind.items() if (found := self._counted(name, day, batches))}
+        made = {name: found for name, batches in behind.items() if (found := self._recompute_day(name, day, batches))}
         definitions = {name: definition_of_today(job.plan, name, self.request) for name, (job, _) in made.items()}
         results = {name: result for name, (_, result) in made.items()}
         for name, each in guard_aggregates(definitions, results, self._releases, day, self.request.as_of).items():
             if not each.is_unchanged:
                 yield RecomputedAggregate(name, day, made[name][0].output_schema(name), each, self._releases)
 
-    def _counted(self, name: str, day: str, batches: frozenset[str]) -> tuple[Job, AggregateResult] | None:
+    def _recompute_day(self, name: str, day: str, batches: frozenset[str]) -> tuple[Job, AggregateResult] | None:
         files = self._files(name, day)
         found = {when: self._source(when) for when in sorted(batches)}
         there = {date.fromisoformat(when): each[1] for when, each in found.items() if each is not None}
         if not files or len(there) < len(batches):
             return None
-        written = self._written(receipts_by_path(self.chain)[files[0].path])
-        return recompute_late_day(written, there, name, date.fromisoformat(day), self._before())
+        written = self._writing_run(receipts_by_path(self.chain)[files[0].path])
+        return recompute_late_day(written, there, name, date.fromisoformat(day), self._removal_context())
 
     def _is_due(self, name: str, on: str | None) -> bool:
         return any((each.name, each.date) == (name, on) for each in self.plan.due)
 
-    def _before(self) -> RemovalContext:
+    def _removal_context(self) -> RemovalContext:
         return RemovalContext(
             (*self.request.past_events, *self.request.earlier_events), self.request.event_reach, self._records_left
         )
@@ -430,5 +430,5 @@ class AggregateRecomputation:
         asked = self.request
         return find_source(self.pipeline, asked.output, self.chain, on, asked.as_of, asked.keys, self.ledger)
 
-    def _written(self, receipt: Receipt) -> WritingRun:
+    def _writing_run(self, receipt: Receipt) -> WritingRun:
         return WritingRun(self.request.output, receipt, self.policies)

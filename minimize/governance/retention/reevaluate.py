@@ -301,9 +301,11 @@ class PolicyReevaluation:
                 yield key, pc.cast(plain, values.type)
 
     def _certainty(self, batch: pa.RecordBatch, place: Pointer) -> ConditionCertainty:
-        return ConditionCertainty(batch, self.then, dict(self.pointers), place, lambda atom: self._now(atom, batch))
+        return ConditionCertainty(
+            batch, self.then, dict(self.pointers), place, lambda atom: self._holds_now(atom, batch)
+        )
 
-    def _now(self, atom: Atom, batch: pa.RecordBatch) -> Bools | None:
+    def _holds_now(self, atom: Atom, batch: pa.RecordBatch) -> Bools | None:
         if not isinstance(atom, FeatureOn | LevelAtLeast):
             return None
         on = self.settings.is_on(atom, batch)

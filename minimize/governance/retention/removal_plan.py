@@ -221,7 +221,7 @@ def count_due(judging: BatchJudge, stored: StoredFile, columns: Collection[str] 
     total = BatchCounts()
     for batch in stored.batches(columns=columns):
         verdict = judging(batch)
-        total += verdict_counts(batch, verdict, verdict.remaining(batch.num_rows), judging.pointers)
+        total += verdict_counts(batch, verdict, verdict.remaining_rows(batch.num_rows), judging.pointers)
     return total
 
 
@@ -433,8 +433,8 @@ def open_deadlines(
     for event in events:
         files, unsure = concerned.get(event, 0), plan.uncertain.get(event, 0)
         if files or unsure or event.occurred_at > at:
-            late = event.due < at and event.occurred_at <= at
-            found.append(OpenDeadline(event.kind, event.due, files, event.tenant, late, unsure))
+            late = event.deadline < at and event.occurred_at <= at
+            found.append(OpenDeadline(event.kind, event.deadline, files, event.tenant, late, unsure))
     return sorted(found, key=lambda each: each.deadline)
 
 

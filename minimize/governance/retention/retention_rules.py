@@ -211,7 +211,7 @@ class ConditionCertainty:
         if now is not None:
             return self.spread(now)
         if isinstance(atom, TimeWithin):
-            return self.spread(self._within(atom))
+            return self.spread(self._certainly_within(atom))
         pointer = self.pointers.get(atom.field) if isinstance(atom, FieldEquals) else None
         if not isinstance(atom, FieldEquals) or pointer is None or not shows_original(self.policy.fields[atom.field]):
             return self._everywhere(False)
@@ -223,7 +223,7 @@ class ConditionCertainty:
             return self._everywhere(False)
         return np.asarray(found.to_numpy(zero_copy_only=False), np.bool_)
 
-    def _within(self, atom: TimeWithin) -> Bools:
+    def _certainly_within(self, atom: TimeWithin) -> Bools:
         """Per record whether even the oldest time that may be meant is within the age of even the newest other one."""
         keys = (atom.field, atom.reference)
         fields = [self.policy.fields[key] for key in keys if key in self.pointers and key in self.policy.fields]

@@ -215,7 +215,7 @@ class ResolvedRetraction:
         if wrong:
             message = "the policy became finer, and what was made coarser cannot be made finer again"
             raise RefusedError(message, findings=list(dict.fromkeys(wrong)), hint="run dates anew whose source stands")
-        due = [each for each in (self._due(written, file) for written, file in files) if each.is_due]
+        due = [each for each in (self._due_file(written, file) for written, file in files) if each.is_due]
         touched = {each.date for each in due}
         due += [
             DueFile(file, written, FileInstructions(written.policy, RetentionRules(), self.request.as_of))
@@ -238,18 +238,18 @@ class ResolvedRetraction:
         return run_resolved(each.run, how)
 
     def _files(self) -> Iterator[tuple[WritingRun, ReceiptFile]]:
-        return self._written(files_in_force(self.chain).get(RECORDS, ()))
+        return self._writing_runs(files_in_force(self.chain).get(RECORDS, ()))
 
     def _aggregates(self) -> Iterator[tuple[WritingRun, ReceiptFile]]:
-        return self._written(
+        return self._writing_runs(
             file for name, files in files_in_force(self.chain).items() if name != RECORDS for file in files
         )
 
-    def _written(self, files: Iterable[ReceiptFile]) -> Iterator[tuple[WritingRun, ReceiptFile]]:
+    def _writing_runs(self, files: Iterable[ReceiptFile]) -> Iterator[tuple[WritingRun, ReceiptFile]]:
         by, reading = receipts_by_path(self.chain), PolicyCache(self.pipeline.policy.purposes)
         yield from ((WritingRun(self.request.output, by[file.path], reading), file) for file in files)
 
-    def _due(self, written: WritingRun, file: ReceiptFile) -> DueFile:
+    def _due_file(self, written: WritingRun, file: ReceiptFile) -> DueFile:
         stored = open_stored_file(self.request.output, file.path, self.request.kms)
         again = self._reevaluation(written, stored)
         counts = count_due(again, stored, None)

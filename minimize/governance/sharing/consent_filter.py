@@ -112,7 +112,7 @@ class TenantFilter:
         """Rows by tenant, whatever was decided."""
         return sum(self.rows.values(), Counter())
 
-    def held_back(self) -> dict[str, tuple[int, int]]:
+    def withheld_counts(self) -> dict[str, tuple[int, int]]:
         """Per reason how many tenants, and rows, do not leave."""
         found: dict[str, tuple[int, int]] = {}
         for name, rows in sorted(self.rows_by_tenant().items()):

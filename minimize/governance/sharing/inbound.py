@@ -125,9 +125,9 @@ def receive(
             "no keyring, and the audit log is told of what is received", hint="--keys FILE or MINIMIZE_KEYS"
         )
     found = asked.party.manifest
-    whole = as_rereadable(data) if connector is not None and found.passing else data
+    whole = as_rereadable(data) if connector is not None and found.pass_through_fields else data
     bound, source = asked.bind(whole, settings, ledger, now)
-    given = bound.through(source, whole, when, asked.periods)
+    given = bound.run_source(source, whole, when, asked.periods)
     account = bound.last
     if account is not None and asked.lacks_consent(account, whole, when, now):
         raise asked.refuse(asked.consent_reasons(whole, when, now, account.read), now)
@@ -135,7 +135,7 @@ def receive(
         {} if account is None or not account.complete else {"rows": account.returned} | _consent_counts(account.gated)
     )
     record_event(asked.ledger, asked.keys, asked.event(counts, now))
-    if connector is not None and found.passing:
+    if connector is not None and found.pass_through_fields:
         call_connector(connector, asked.secrets(whole, settings, ledger, when))
     return given
 
@@ -224,7 +224,7 @@ class _InboundRequest:
 
     def secrets(self, data: Any, settings: Any, ledger: PathOrText | None, when: datetime) -> pa.Table:
         """The secrets that pass through, of the records that are kept, without anything beside them."""
-        passing = () if self.party.manifest is None else self.party.manifest.passing
+        passing = () if self.party.manifest is None else self.party.manifest.pass_through_fields
         there = read_memory(data, passing).schema.names
         names = [name for name in passing if name in there]
         secret = {

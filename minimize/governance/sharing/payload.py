@@ -80,7 +80,7 @@ class SubjectTokens:
 class SeenDictionary:
     """Which entries of a dictionary were seen, from batch to batch as long as it only grows; another begins anew."""
 
-    known: pa.Array | None = field(default=None, repr=False)
+    last_dictionary: pa.Array | None = field(default=None, repr=False)
     marks: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_), repr=False)
 
     def new_rows(self, column: pa.DictionaryArray) -> npt.NDArray[np.int64]:
@@ -94,9 +94,9 @@ class SeenDictionary:
 
     def _align(self, entries: pa.Array) -> None:
         """Takes in the dictionary of the next batch."""
-        known = known_entries(self.known, entries)
+        known = known_entries(self.last_dictionary, entries)
         self.marks = np.append(self.marks[:known], np.zeros(len(entries) - known, np.bool_))
-        self.known = entries
+        self.last_dictionary = entries
 
 
 def disclosure_token(keys: Keyring, tenant: str, subject: str, version: int | None = None) -> str:

@@ -66,12 +66,12 @@ class FieldDecision:
 
     key: str
     form: str | None
-    why: str
+    reason: str
     rule: str | None = None
 
     def as_json(self) -> dict[str, str | None]:
         """The fate as a JSON object."""
-        return {"form": self.form, "why": self.why, "rule": self.rule}
+        return {"form": self.form, "why": self.reason, "rule": self.rule}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class RecipientPolicy:
             if fate.rule is not None and fate.rule != "not_asked":
                 by_rule.setdefault(fate.rule, []).append(fate)
         for rule, fates in by_rule.items():
-            yield rule_reason(rule, fates[0].why, fields=[fate.key for fate in fates])
+            yield rule_reason(rule, fates[0].reason, fields=[fate.key for fate in fates])
 
 
 def compose_policy(
@@ -128,7 +128,7 @@ def compose_policy(
     asked = _FieldDecider(
         function, recipient.contract, columns, entry.undecidable, connected=connected, released=released
     )
-    keys = dict.fromkeys([*policy.fields, *manifest, *function.passing])
+    keys = dict.fromkeys([*policy.fields, *manifest, *function.pass_through_fields])
     fates = {key: asked.decide(key, policy.fields.get(key)) for key in keys}
     fates |= {key: _outside_manifest(key, function) for key in columns or () if key not in fates}
     fields = {
@@ -140,8 +140,10 @@ def compose_policy(
     own = policy.model_copy(update={"fields": fields})
     for key, fate in fates.items():
         if fate.form is not None and key in manifest:
-            fates[key] = FieldDecision(key, "; ".join(_form_texts(own.fields[key])), fate.why)
-    return RecipientPolicy(own, fates, tuple(key for key in function.passing if fates[key].form is not None))
+            fates[key] = FieldDecision(key, "; ".join(_form_texts(own.fields[key])), fate.reason)
+    return RecipientPolicy(
+        own, fates, tuple(key for key in function.pass_through_fields if fates[key].form is not None)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ class _FieldDecider:
 
     def decide(self, key: str, field: Field | None) -> FieldDecision:
         """Whether a field leaves, and by which rule it stays where it does not."""
-        function, passes = self.function, key in self.function.passing
+        function, passes = self.function, key in self.function.pass_through_fields
         if key not in function.shared and not passes:
             return _outside_manifest(key, function)
         if field is None:
@@ -275,7 +277,9 @@ class EligibleFunction:
 
     def sends(self, key: str) -> bool:
         """Whether a field, or a secret through a connector, is sent for it."""
-        return self.function.aggregate is None and (key in self.function.shared or key in self.function.passing)
+        return self.function.aggregate is None and (
+            key in self.function.shared or key in self.function.pass_through_fields
+        )
 
 
 def eligible_functions(

@@ -232,7 +232,7 @@ def delete_subjects(
 
 @dataclass(frozen=True)
 class _DeletionRun:
-    house: Workspace
+    workspace: Workspace
     ledger: Ledger
     keys: Keyring = field(repr=False)
     now: datetime
@@ -273,7 +273,7 @@ class _DeletionRun:
         for output in self.outputs:
             check_open_ledger(self.ledger, output.chain)
         steps = [self._request(each, plan.recalls[each]) for each in plan.subjects]
-        record_steps(self.ledger, self.house, [each for each in steps if each.asked_at == self.now], self.now)
+        record_steps(self.ledger, self.workspace, [each for each in steps if each.asked_at == self.now], self.now)
         self._record_events(plan.subjects)
         made: list[Receipt] = []
         wrong: MinimizeError | None = None
@@ -293,10 +293,10 @@ class _DeletionRun:
         }
         if wrong is not None:
             failed = [next_step(step, "failed", self.now, error=wrong.code, **body[step]) for step in steps]
-            record_steps(self.ledger, self.house, failed, self.now)
+            record_steps(self.ledger, self.workspace, failed, self.now)
             raise wrong
         done = [next_step(step, "done", self.now, **body[step]) for step in steps]
-        record_steps(self.ledger, self.house, done, self.now)
+        record_steps(self.ledger, self.workspace, done, self.now)
         return replace(plan, receipts=tuple(made), requests=tuple(each.id[:REQUEST_ID_LENGTH] for each in steps))
 
     def _carried_out(self, output: SearchableOutput, deletion: Deletion) -> Iterator[Receipt]:
@@ -305,7 +305,7 @@ class _DeletionRun:
         expiry, job = self._expiry(replace(output, chain=chain), [self._event(each) for each in deletion.subjects])
         same = len(chain) == len(output.chain)
         plan = deletion.plans.get(str(output.folder), RemovalPlan(self.now)) if same else call_redacted(expiry.plan)
-        carrying = PlanExecution(expiry.request, job, at_given=False, ledger=self.house.ledger, kind="delete")
+        carrying = PlanExecution(expiry.request, job, at_given=False, ledger=self.workspace.ledger, kind="delete")
         for each in split_plan(plan):
             yield from call_redacted(partial(carrying.execute, each))
 
@@ -349,7 +349,7 @@ class _DeletionRun:
     def _record_events(self, subjects: Sequence[DataSubject]) -> None:
         """Puts down that they are gone, so that no run brings them back."""
         wishes = [NewEvent(str(each.tenant), ERASURE_KIND, each.id, self._reach(each), each.field) for each in subjects]
-        add_events(wishes, replace(self.house, keys=self.keys), self.now)
+        add_events(wishes, replace(self.workspace, keys=self.keys), self.now)
 
     def _store_lists(self) -> None:
         """Stores the erasures with every output. Raises OutputError: a request is not done before."""

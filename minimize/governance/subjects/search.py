@@ -123,7 +123,9 @@ class FileSearch:
             range(self.stored.file.metadata.num_row_groups) if affected.tenant_forms or affected.subject_forms else ()
         )
         return [
-            group for group in groups if any(map(self._any(affected), self.stored.batches([group], columns=columns)))
+            group
+            for group in groups
+            if any(map(self._any_affected(affected), self.stored.batches([group], columns=columns)))
         ]
 
     def absent_tenants(self, tenants: Sequence[str]) -> list[str]:
@@ -156,7 +158,7 @@ class FileSearch:
         places = [None if each is None else each.pointer for each in (named, by)]
         return AffectedSubjects(places[0], places[1], subject_forms=own)
 
-    def _any(self, affected: AffectedSubjects) -> Callable[[pa.RecordBatch], bool]:
+    def _any_affected(self, affected: AffectedSubjects) -> Callable[[pa.RecordBatch], bool]:
         return lambda batch: bool(affected.affects(batch, np.zeros(batch.num_rows, np.int64)).any())
 
     def _only(self, batch: pa.RecordBatch, affected: AffectedSubjects) -> pa.RecordBatch:
@@ -280,13 +282,13 @@ class SubjectSearch:
         """The same, with every file that was looked at."""
         for output in outputs:
             for written, file in output.files():
-                yield self._in(output, written, file)
+                yield self._search_file(output, written, file)
 
-    def _in(self, output: SearchableOutput, written: WritingRun, file: ReceiptFile) -> SearchedFile:
+    def _search_file(self, output: SearchableOutput, written: WritingRun, file: ReceiptFile) -> SearchedFile:
         if self._is_of_other_tenant(written, file):
             return SearchedFile(None)
         keys = self._fields(written)
-        looked = [self._by(key, output, written, file) for key in keys]
+        looked = [self._search_by_key(key, output, written, file) for key in keys]
         held = next(
             (each for each in looked if isinstance(each.found, SubjectRecords)),
             looked[0] if looked else SearchedFile(None),
@@ -315,12 +317,14 @@ class SubjectSearch:
         for output in outputs:
             for written, file in output.files():
                 for key in self._fields(written):
-                    found = self._opened(key, output, written, file)
+                    found = self._open_search(key, output, written, file)
                     if isinstance(found, UnsearchableFile):
                         yield found
 
-    def _by(self, key: str, output: SearchableOutput, written: WritingRun, file: ReceiptFile) -> SearchedFile:
-        opened = self._opened(key, output, written, file)
+    def _search_by_key(
+        self, key: str, output: SearchableOutput, written: WritingRun, file: ReceiptFile
+    ) -> SearchedFile:
+        opened = self._open_search(key, output, written, file)
         if isinstance(opened, UnsearchableFile):
             return SearchedFile(opened)
         look, whose = opened
@@ -330,7 +334,7 @@ class SubjectSearch:
         held = None if not rows.num_rows else SubjectRecords(output, written, file, key, rows, *look.span(rows))
         return SearchedFile(held, groups, groups if there is None else len(there))
 
-    def _opened(
+    def _open_search(
         self, key: str, output: SearchableOutput, written: WritingRun, file: ReceiptFile
     ) -> tuple[FileSearch, AffectedSubjects] | UnsearchableFile:
         stored = unless_shredded(lambda: open_stored_file(output.folder, file.path, self._kms(output)))

@@ -55,8 +55,8 @@ class ParserOptions:
 
     types: pa.Schema
     other: Literal["infer", "ignore", "error"] = "infer"
-    few: int = MIN_SPLIT_BYTES
-    look: int = PARSE_BYTES
+    min_split_bytes: int = MIN_SPLIT_BYTES
+    block_bytes: int = PARSE_BYTES
     names: frozenset[str] = field(init=False)
     """The keys that have a type, at whatever place."""
     numbers: str | None = field(init=False)
@@ -129,7 +129,9 @@ def parse_tables(
     held: pa.Table | None = None
     taken = rows[:0]
     for table, some in (
-        one for piece in split_pieces(lines, rows, options.look) for one in _parse_piece(lines, piece, options, known)
+        one
+        for piece in split_pieces(lines, rows, options.block_bytes)
+        for one in _parse_piece(lines, piece, options, known)
     ):
         wide = (len(taken) + len(some)) * known.columns > MAX_INFERRED_CELLS
         if wide and known.columns > MIN_INFERRED_COLUMNS:
@@ -297,7 +299,7 @@ def _odd_numbers(lines: ScannedLines, rows: Positions, options: ParserOptions) -
 
 
 def _parse_halves(lines: ScannedLines, rows: Positions, options: ParserOptions) -> Iterator[tuple[pa.Table, Positions]]:
-    if len(rows) < 2 or int(lines.ends[rows[-1]] - lines.starts[rows[0]]) <= options.few:
+    if len(rows) < 2 or int(lines.ends[rows[-1]] - lines.starts[rows[0]]) <= options.min_split_bytes:
         return
     middle = len(rows) // 2
     for half in (rows[:middle], rows[middle:]):

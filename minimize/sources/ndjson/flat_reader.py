@@ -139,7 +139,7 @@ class KeyTexts:
         """The texts of those lines."""
         return LineSelection.from_mask(mask, list(map(len, self.pieces))).concat_pieces(self.pieces)
 
-    def filled(self, there: BoolMask, selection: LineSelection | None = None) -> pa.StringArray:
+    def fill(self, there: BoolMask, selection: LineSelection | None = None) -> pa.StringArray:
         """The texts, null where nothing is there; of lines that are kept, or of all."""
         texts = pa.concat_arrays(self.pieces) if selection is None else selection.concat_pieces(self.pieces)
         there = there if selection is None else there[selection.mask]
@@ -168,7 +168,7 @@ class TypedColumn:
     def select(self, certain: LineSelection) -> pa.Array:
         """The values of those lines."""
         if self.found is None:
-            return self.values.filled(self.there, certain)
+            return self.values.fill(self.there, certain)
         return self.found if certain.mask.all() else self.found.filter(pa.array(certain.mask))
 
 
@@ -187,14 +187,14 @@ class ColumnReader:
             self._no_null(values, values.present)
             return None
         word = node.declared.type if node is not None and node.declared is not None else None
-        if word == "string" and node is not None and node.needed:
+        if word == "string" and node is not None and node.is_read:
             self._no_null(values, values.bare)
             return TypedColumn(values, values.quoted)
         return TypedColumn(values, values.present, self._read(values, word))
 
     def _read(self, values: KeyTexts, word: str | None) -> pa.Array:
         if word is None:
-            return self._anything(values)
+            return self._has_any_value(values)
         if word == "boolean":
             return self._boolean(values)
         if word in _NUMBERS or type_family(word) == "decimal":
@@ -213,7 +213,7 @@ class ColumnReader:
         if odd.any():
             self._doubt(odd & ~values.equals(odd & ~values.quoted, "null"))
 
-    def _anything(self, values: KeyTexts) -> pa.Array:
+    def _has_any_value(self, values: KeyTexts) -> pa.Array:
         """True where there is a value of whatever kind."""
         words = values.equals(values.bare, "true") | values.equals(values.bare, "false")
         there, left = values.quoted | words, values.bare & ~words
@@ -245,7 +245,7 @@ class ColumnReader:
         return pa.array(held, mask=~there)
 
     def _typed(self, values: KeyTexts, there: BoolMask, word: str) -> pa.Array:
-        found, bad = parse_texts(values.filled(there), word)
+        found, bad = parse_texts(values.fill(there), word)
         self._doubt(bad)
         return found
 

@@ -221,7 +221,7 @@ def cut_lines(lines: ScannedLines, rows: Positions, fit: BoolMask, order: KeyOrd
         return None
     walk = _LineWalk.before(lines, rows, len(order.lead))
     values = [walk.past(literal) for literal in order.literals]
-    good = walk.done() & fit[rows]
+    good = walk.finished_lines() & fit[rows]
     some = slice(None) if good.all() else good.nonzero()[0]
     held = rows[some]
     spans = np.empty((len(values), len(held), 2), np.int32)
@@ -317,10 +317,10 @@ class _LineWalk:
             ends = np.maximum(starts, ends)
             short &= quoted
         if many and short.any():
-            ends[short] = self._beyond(starts[short] + (WINDOW_MARKS - skip), self.close[rows][short])
+            ends[short] = self._next_quote(starts[short] + (WINDOW_MARKS - skip), self.close[rows][short])
         return quoted, starts + quoted, ends
 
-    def _beyond(self, places: Positions, close: Positions) -> Positions:
+    def _next_quote(self, places: Positions, close: Positions) -> Positions:
         """Where the next quote is from each place on; where the line is closed before there is one."""
         ends, left = close.copy(), np.arange(len(places))
         while len(left := left[places[left] < close[left]]) > _FEW_TEXTS:
@@ -334,7 +334,7 @@ class _LineWalk:
             ends[row] = close[row] if place < 0 else place + self.ahead
         return ends
 
-    def done(self) -> BoolMask:
+    def finished_lines(self) -> BoolMask:
         """The lines whose end the walk has come to."""
         done: BoolMask = self.at == self.close
         return done

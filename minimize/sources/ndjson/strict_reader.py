@@ -482,7 +482,7 @@ class ChunkBuilder:
             record = parse_line(line)
         if record is None:
             self._reject(position, JsonFault("malformed"))
-        elif not self._taken(position, record):
+        elif not self._accept_record(position, record):
             self._judge(position, record)
 
     def add_too_large(self, position: int) -> ChunkBuilder:
@@ -508,7 +508,7 @@ class ChunkBuilder:
     def _reject(self, position: int, found: JsonFault) -> None:
         self._rejects.append(Reject(position, "byte", found.field, found.code))
 
-    def _taken(self, position: int, record: Mapping[str, Any]) -> bool:
+    def _accept_record(self, position: int, record: Mapping[str, Any]) -> bool:
         """Keeps a record that is beyond doubt; False, and nothing is kept, where there is any."""
         seen: UndeclaredFlag = []
         try:
