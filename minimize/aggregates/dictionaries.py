@@ -135,9 +135,9 @@ class CombinationDictionary:
 class _CombinationStep:
     """The columns that are in one integer, behind the code of those before."""
 
-    def __init__(self, bits: Sequence[int], seen: IntegerTable | IntegerDictionary) -> None:
+    def __init__(self, bits: Sequence[int], codes: IntegerTable | IntegerDictionary) -> None:
         self.bits = bits
-        self.seen = seen
+        self.seen = codes
 
     def encode(self, before: Codes, columns: Sequence[Codes], size: int) -> Codes:
         """The codes, given those of the columns before and how many of these there are."""

@@ -84,10 +84,10 @@ _GROUP_FACTORS = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
 class SpilledPairs:
     """Distinct pairs of a group and a hash; of the bits beside equal pairs those stay that all have."""
 
-    def __init__(self, aside: SpillSpace, bits: int) -> None:
-        self._aside = aside
+    def __init__(self, space: SpillSpace, bits: int) -> None:
+        self._aside = space
         self._bits = bits
-        self._pairs = Accumulator(aside, width=4, summed=1, by=np.bitwise_and)
+        self._pairs = Accumulator(space, width=4, summed=1, by=np.bitwise_and)
         self._counts: Codes | None = None
 
     def add(self, groups: Codes, hashes: HashWords, bits: Codes | None = None) -> None:
@@ -207,11 +207,11 @@ class DistinctPairs:
         if other._beyond is not None:
             self._beyond = SpilledPairs.from_merge(self._beyond, other._beyond, groups)
 
-    def spill(self, aside: SpillSpace, hashes: HashWords) -> None:
+    def spill(self, space: SpillSpace, hashes: HashWords) -> None:
         """Sets all pairs aside; `hashes[i]` stands for code i, which may mean something else from now on."""
         keys = self.settle()
         if len(keys):
-            self._beyond = self._beyond or SpilledPairs(aside, MASK_BITS)
+            self._beyond = self._beyond or SpilledPairs(space, MASK_BITS)
             for some in _split_keys(keys):
                 pairs = some >> MASK_BITS
                 codes, bits = pairs & ((1 << _CODE_BITS) - 1), some & ((1 << MASK_BITS) - 1)
@@ -347,13 +347,13 @@ class CellCounts:
         if other._beyond is not None:
             self._beyond = SpilledPairs.from_merge(self._beyond, other._beyond, cells)
 
-    def spill(self, aside: SpillSpace, subjects: HashWords) -> None:
+    def spill(self, space: SpillSpace, subjects: HashWords) -> None:
         """Keeps no more than the rows of each cell; its subjects, by their hashes, are set aside."""
         cells, columns, counts = self._cells.settle()
         if len(cells):
             self._rows.weigh(cells, counts[:, 0].astype(np.float64))
             known = columns > 0
-            self._beyond = self._beyond or SpilledPairs(aside, bits=0)
+            self._beyond = self._beyond or SpilledPairs(space, bits=0)
             self._beyond.add(cells[known], subjects[columns[known] - 1])
             self._cells = CellSums()
 
@@ -433,10 +433,10 @@ class Contributors:
         """How many subjects some groups have at least: those in memory."""
         return self._everyone.distinct_in_memory(groups)
 
-    def spill(self, aside: SpillSpace, subjects: HashWords) -> None:
+    def spill(self, space: SpillSpace, subjects: HashWords) -> None:
         """Sets all subjects aside, by their hashes."""
         for pairs in (self._everyone, *self._apart.values()):
-            pairs.spill(aside, subjects)
+            pairs.spill(space, subjects)
 
     def _pairs_of(self, field: MeasuredField) -> DistinctPairs:
         if field not in self._apart:

@@ -67,7 +67,7 @@ class EventDayTally:
         definition: AggregateDefinition,
         lateness: LateWindow,
         reach: EventDays,
-        aside: SpillSpace | None = None,
+        space: SpillSpace | None = None,
         subjects: SubjectDictionary | None = None,
         groups: Mapping[date, GroupDictionary] | None = None,
         hasher: ValueHasher | None = None,
@@ -77,7 +77,7 @@ class EventDayTally:
         self.before = self.after = 0
         books = groups or {}
         self.days = {
-            day: AggregateTally(definition, aside, subjects, books.get(day), hasher) for day in sorted(reach.tallied)
+            day: AggregateTally(definition, space, subjects, books.get(day), hasher) for day in sorted(reach.tallied)
         }
 
     def observe(self, batch: Batch) -> None:

@@ -21,7 +21,7 @@ class Mean(Measure):
     about: ClassVar[str] = "the exact mean, rounded once"
     of: str
 
-    def gives(self, type_: pa.DataType | None) -> pa.DataType:
+    def output_type(self, type_: pa.DataType | None) -> pa.DataType:
         """Always double. Raises MeasureRefused."""
         require_type(type_, "numbers", is_number)
         return pa.float64()

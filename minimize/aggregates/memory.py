@@ -58,10 +58,10 @@ _MIN_BYTES: Final = 1 << 12
 class SpillState:
     """A tally's part of the budget; whether anything was set aside; and the groups that stood by then, which is for good."""
 
-    def __init__(self, aside: SpillSpace) -> None:
-        self.aside = aside
+    def __init__(self, space: SpillSpace) -> None:
+        self.aside = space
         self.used = False
-        self._share = aside.budget.share()
+        self._share = space.budget.share()
         self._stood = np.zeros(0, np.bool_)
 
     def __getstate__(self) -> dict[str, Any]:

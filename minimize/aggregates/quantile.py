@@ -35,13 +35,13 @@ class Quantile(Measure):
     of: str
     q: float = Field(ge=0, le=1)
 
-    def gives(self, type_: pa.DataType | None) -> pa.DataType:
+    def output_type(self, type_: pa.DataType | None) -> pa.DataType:
         """The field's type. Raises MeasureRefused."""
         return require_type(type_, _TAKES, is_ordered)
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
-        return QuantileTally(ValueCounts(self.gives(type_)), ValueSubjects(terms.below), self.q, terms)
+        return QuantileTally(ValueCounts(self.output_type(type_)), ValueSubjects(terms.below), self.q, terms)
 
     @property
     def shared_measure(self) -> Measure:
@@ -67,13 +67,13 @@ class ValueCounts:
         """Bytes that could be set aside."""
         return self._counts.nbytes + (0 if self._book is None else self._book.nbytes)
 
-    def spill(self, aside: SpillSpace) -> None:
+    def spill(self, space: SpillSpace) -> None:
         """Sets all values and their counts aside, in the order of the values."""
         if self._book is None or not len(self._book):
             return
         groups, codes, counts = self._counts.settle()
         values = self._book.values
-        self.spilled = self.spilled or SpilledValueCounts(aside, values.type)
+        self.spilled = self.spilled or SpilledValueCounts(space, values.type)
         self.spilled.add(groups, values.take(pa.array(codes)), counts[:, 0])
         self._book, self._counts = ValueDictionary(values.type), CellSums()
 
@@ -139,10 +139,10 @@ class QuantileTally:
         """Bytes that could be set aside."""
         return self._counts.nbytes + self._subjects.nbytes
 
-    def spill(self, aside: SpillSpace, subjects: HashWords) -> None:
+    def spill(self, space: SpillSpace, subjects: HashWords) -> None:
         """Sets the values and their subjects aside."""
-        self._subjects.spill(aside, self._counts.values, subjects)
-        self._counts.spill(aside)
+        self._subjects.spill(space, self._counts.values, subjects)
+        self._counts.spill(space)
 
     def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
         """Takes another tally in."""

@@ -70,11 +70,11 @@ class PendingRecords:
         """Bytes that could be set aside."""
         return int(self._records.nbytes + self._groups.nbytes)
 
-    def spill(self, aside: SpillSpace, subjects: HashWords) -> None:
+    def spill(self, space: SpillSpace, subjects: HashWords) -> None:
         """Sets all pairs aside; records that come are others."""
         if len(self._records):
             records = (self._records + self._gone).astype(np.uint64) * _RECORD_FACTOR
-            self._put(aside, np.column_stack([records, self._groups.astype(np.uint64)]))
+            self._put(space, np.column_stack([records, self._groups.astype(np.uint64)]))
         self._gone += self._next
         self._records = self._groups = np.empty(0, np.int64)
         self._next = 0
@@ -104,8 +104,8 @@ class PendingRecords:
         parts = () if self._beyond is None else self._beyond.settle()
         return len(np.unique(self._records)) + sum(_count_lost(rows, large) for rows in parts)
 
-    def _put(self, aside: SpillSpace, words: HashWords) -> None:
-        self._beyond = self._beyond or Accumulator(aside, width=2)
+    def _put(self, space: SpillSpace, words: HashWords) -> None:
+        self._beyond = self._beyond or Accumulator(space, width=2)
         self._beyond.add(HashedRows(words))
 
     def _forget(self, large: npt.NDArray[np.bool_]) -> None:
@@ -207,7 +207,7 @@ class AggregateTally:
     def __init__(
         self,
         definition: AggregateDefinition,
-        aside: SpillSpace | None = None,
+        space: SpillSpace | None = None,
         subjects: SubjectDictionary | None = None,
         groups: GroupDictionary | None = None,
         hasher: ValueHasher | None = None,
@@ -228,7 +228,7 @@ class AggregateTally:
         self._measures = {each: each.measure.start(each.plain, definition.terms_of(each)) for each in tallied}
         self._undecided = PendingRecords()
         self._outside = 0
-        self._shelf = SpillState(SpillSpace(None) if aside is None else aside)
+        self._shelf = SpillState(SpillSpace(None) if space is None else space)
         self._hasher = hasher
         measured = [each for each in dict.fromkeys(definition.measures.values()) if not self._is_counted(each)]
         fields = (_measured_field(each) for each in measured if not publishes_cells(each))
@@ -467,14 +467,14 @@ class _FieldRows:
     there: npt.NDArray[np.bool_] | None = None
 
 
-def _field_rows(seen: BatchViews, field: MeasuredField) -> _FieldRows:
+def _field_rows(views: BatchViews, field: MeasuredField) -> _FieldRows:
     key, by_rank = field
-    batch = seen.batch
+    batch = views.batch
     leaves = batch.measured if key in batch.measured else batch.released
     leaves = batch.ranks if by_rank and key in batch.ranks else leaves
-    view = seen.view_for(innermost_list(key))
+    view = views.view_for(innermost_list(key))
     values = view.values(leaves[key])
     there = valid_values(values)
     if there is None:
         return _FieldRows(view, values)
-    return _FieldRows(view.select(there), values.filter(pa.array(there)), there if view is seen.rows else None)
+    return _FieldRows(view.select(there), values.filter(pa.array(there)), there if view is views.rows else None)

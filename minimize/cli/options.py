@@ -57,11 +57,11 @@ def quiet(command: F) -> F:
     """Adds `--quiet` to a command."""
 
     @wraps(command)
-    def held(*arguments: Any, quiet: bool, **words: Any) -> Any:
+    def run_quietly(*arguments: Any, quiet: bool, **words: Any) -> Any:
         return _run_silently(lambda: command(*arguments, **words)) if quiet else command(*arguments, **words)
 
     text = "Print nothing, and log nothing, if it exits with 0."
-    return click.option("--quiet", is_flag=True, help=text)(held)  # type: ignore[return-value]
+    return click.option("--quiet", is_flag=True, help=text)(run_quietly)  # type: ignore[return-value]
 
 
 def _run_silently(command: Callable[[], Any]) -> Any:

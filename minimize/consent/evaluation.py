@@ -168,21 +168,21 @@ class ConsentAnswer:
 
 
 def spread_decisions(
-    known: Sequence[str], decisions: Sequence[ConsentDecision], others: ConsentDecision, tenants: pa.Array
+    tenant_names: Sequence[str], decisions: Sequence[ConsentDecision], others: ConsentDecision, tenants: pa.Array
 ) -> ConsentAnswer:
     """The answer for a column of tenants, from the decisions about those that are known."""
     asked = canonical_column(tenants.combine_chunks() if isinstance(tenants, pa.ChunkedArray) else tenants)
     if pa.types.is_dictionary(asked.type):
-        words = _tenant_positions(known, asked.dictionary)
-        places = pc.fill_null(words.take(asked.indices), len(known))
+        words = _tenant_positions(tenant_names, asked.dictionary)
+        places = pc.fill_null(words.take(asked.indices), len(tenant_names))
     else:
-        places = _tenant_positions(known, asked)
-    return ConsentAnswer(tuple(known), (*decisions, others), places)
+        places = _tenant_positions(tenant_names, asked)
+    return ConsentAnswer(tuple(tenant_names), (*decisions, others), places)
 
 
-def _tenant_positions(known: Sequence[str], tenants: pa.Array) -> pa.Array:
+def _tenant_positions(tenant_names: Sequence[str], tenants: pa.Array) -> pa.Array:
     texts = tenants if pa.types.is_string(tenants.type) else tenants.cast(pa.string())
-    return pc.fill_null(pc.index_in(texts, pa.array(known, pa.string())), len(known))
+    return pc.fill_null(pc.index_in(texts, pa.array(tenant_names, pa.string())), len(tenant_names))
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def settle_stages(job: Job, shares: ReadShares) -> tuple[Stage, ...]:
     if not deduplicates(job.plan):
         return (gate, generalize_stage(job, _settle_tops_alone(job, shares)))
     duplicates = tally_shares(
-        lambda: DeduplicateTally.from_plan(job.plan, job.row_key, job.aside), (gate,), shares(None)
+        lambda: DeduplicateTally.from_plan(job.plan, job.row_key, job.space), (gate,), shares(None)
     ).settle()
     return (gate, duplicates, generalize_stage(job, _settle_tops(job, (gate, duplicates), shares(None))))
 
@@ -145,7 +145,7 @@ def aggregate_tallies(job: Job, known: SharedDictionaries) -> dict[str, Aggregat
     return {
         name: AggregateTally(
             aggregate.definition,
-            job.aside,
+            job.space,
             known.subjects_of(aggregate.definition),
             known.groups[name],
             job.sketch_hasher,
@@ -161,7 +161,7 @@ def event_day_tallies(job: Job, known: SharedDictionaries) -> dict[str, EventDay
             aggregate.definition,
             aggregate.late,
             job.event_days[name],
-            job.aside,
+            job.space,
             known.subjects_of(aggregate.definition),
             known.days[name],
             job.sketch_hasher,
@@ -236,13 +236,13 @@ def until_tally_stage(job: Job) -> GeneralizeFields:
 def _settle_tops(job: Job, stages: tuple[Stage, ...], shares: Sequence[Iterable[Batch]]) -> dict[str, Technique]:
     said = empty_top_values(job)
     return tally_shares(
-        lambda: TopTallies(job.plan, job.aside, said), (*stages, until_tally_stage(job)), shares
+        lambda: TopTallies(job.plan, job.space, said), (*stages, until_tally_stage(job)), shares
     ).settle()
 
 
 def empty_top_values(job: Job) -> dict[str, SeenPairs]:
     """What subjects have said of each field with a `top`: nothing yet."""
-    return {key: SeenPairs(job.aside.budget) for key in _top_steps(job.plan)}
+    return {key: SeenPairs(job.space.budget) for key in _top_steps(job.plan)}
 
 
 def _settle_tops_alone(job: Job, shares: ReadShares) -> dict[str, Technique]:

@@ -348,18 +348,21 @@ def _load_recipient(folder: os.PathLike[str], name: str) -> Recipient | None:
 
 
 def _consent_statuses(
-    seen: EffectiveConsents, recipient: Recipient | None, name: str, function: str
+    consents: EffectiveConsents, recipient: Recipient | None, name: str, function: str
 ) -> list[ConsentStatus]:
     """What decides for each tenant; a request where there is nothing else."""
-    history = seen.consents.history(name, function)
+    history = consents.consents.history(name, function)
     tenants = pa.array(history.tenant_names, pa.string())
     reasons = (
         ["no_function"] * len(tenants)
         if recipient is None
-        else seen.evaluate(recipient, function, tenants).reasons.to_pylist()
+        else consents.evaluate(recipient, function, tenants).reasons.to_pylist()
     )
-    found = history.deciding(seen.run, seen.run).tolist()
-    asked, ahead = history.requested(seen.run, seen.run).tolist(), history.upcoming(seen.run, seen.run).tolist()
+    found = history.deciding(consents.run, consents.run).tolist()
+    asked, ahead = (
+        history.requested(consents.run, consents.run).tolist(),
+        history.upcoming(consents.run, consents.run).tolist(),
+    )
     places = [
         next((place for place in each if place != NO_ACT), NO_ACT) for each in zip(found, ahead, asked, strict=True)
     ]
@@ -370,17 +373,17 @@ def _consent_statuses(
     ]
 
 
-def _deciding_act_at(seen: EffectiveConsents, recipient: str, function: str, when: datetime) -> ConsentAct | None:
-    return _deciding_act(seen.consents.history(recipient, function), when, seen.run)
+def _deciding_act_at(consents: EffectiveConsents, recipient: str, function: str, when: datetime) -> ConsentAct | None:
+    return _deciding_act(consents.consents.history(recipient, function), when, consents.run)
 
 
-def _acts_recorded_later(seen: EffectiveConsents, recipient: str, function: str) -> Iterator[ConsentAct]:
+def _acts_recorded_later(consents: EffectiveConsents, recipient: str, function: str) -> Iterator[ConsentAct]:
     """The acts that decide by all that is recorded today, and were recorded after the time of the run."""
-    history = seen.consents.history(recipient, function)
-    today = max((act.recorded_at for act in history.acts), default=seen.run)
-    acts = [_deciding_act(history, when, today) for when in seen.times]
+    history = consents.consents.history(recipient, function)
+    today = max((act.recorded_at for act in history.acts), default=consents.run)
+    acts = [_deciding_act(history, when, today) for when in consents.times]
     for act in {act.id: act for act in acts if act is not None}.values():
-        if act.recorded_at > seen.run:
+        if act.recorded_at > consents.run:
             yield act
 
 

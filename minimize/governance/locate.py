@@ -211,13 +211,17 @@ def _check_effect(
         raise RefusedError(f"the settings of this device do not turn `{FEATURE}` on", hint=hint)
 
 
-def _refuse_opt_out(seen: ExplainableSettings, whose: str, tenant: str, device: str | None, now: datetime) -> None:
+def _refuse_opt_out(
+    effective: ExplainableSettings, subject_name: str, tenant: str, device: str | None, now: datetime
+) -> None:
     """Raises RefusedError if another holder than the one of locate actions has turned the feature off; names the holder."""
-    rows = seen.deciding_rows(tenant, FEATURE, now, device)
+    rows = effective.deciding_rows(tenant, FEATURE, now, device)
     holders = sorted({row.holder for row in rows if row.value != "on"} - {HOLDER})
     if holders:
         subject = "" if device is None else " --subject DEVICE"
-        message = f"the holder `{'`, `'.join(holders)}` has turned `{FEATURE}` off for {whose}, and any opt-out wins"
+        message = (
+            f"the holder `{'`, `'.join(holders)}` has turned `{FEATURE}` off for {subject_name}, and any opt-out wins"
+        )
         raise RefusedError(
             message, hint=f"minimize settings why TENANT {FEATURE} TIME{subject} --settings ledger --pipeline PIPELINE"
         )

@@ -240,9 +240,9 @@ def export_settings(file: PathLike, workspace: Workspace) -> int:
     return write_private_file(Path(file), fill)
 
 
-def _known_tokens(given: SettingsRows, rows: Sequence[RecordedSetting]) -> dict[str, set[str]]:
+def _known_tokens(unresolved: SettingsRows, rows: Sequence[RecordedSetting]) -> dict[str, set[str]]:
     """Per tenant the tokens that stand in the ledger, or are brought."""
-    pairs = given.table.select(["tenant_id", "subject"]).to_pylist()
+    pairs = unresolved.table.select(["tenant_id", "subject"]).to_pylist()
     brought = [
         (pair["tenant_id"], pair["subject"]) for pair in pairs if token_version(pair["subject"] or "") is not None
     ]
@@ -252,17 +252,17 @@ def _known_tokens(given: SettingsRows, rows: Sequence[RecordedSetting]) -> dict[
     return known
 
 
-def _with_tokens(rows: SettingsRows, known: Mapping[str, set[str]], keys: Keyring) -> list[RecordedSetting]:
+def _with_tokens(rows: SettingsRows, known_tokens: Mapping[str, set[str]], keys: Keyring) -> list[RecordedSetting]:
     """The rows with subjects as tokens; each subject is looked up once."""
     from minimize.ledger.settings import RecordedSetting
 
-    secrets = token_secrets(keys, token_versions(token for tokens in known.values() for token in tokens))
+    secrets = token_secrets(keys, token_versions(token for tokens in known_tokens.values() for token in tokens))
 
     @cache
     def token(tenant: str, subject: str) -> str:
         if token_version(subject) is not None:
             return subject
-        found = find_known_token(secrets, tenant, subject, known.get(tenant, ()))
+        found = find_known_token(secrets, tenant, subject, known_tokens.get(tenant, ()))
         return subject_token(keys, tenant, subject) if found is None else found
 
     return [
@@ -391,17 +391,17 @@ class _SettingQuestion:
             )
         return cls(name, switch)
 
-    def holds(self, seen: ExplainableSettings, when: datetime, tenant: str, subject: str | None) -> bool:
-        then, tenants = seen.as_of(epoch_microseconds(when)), pa.array([tenant], pa.string())
+    def holds(self, effective: ExplainableSettings, when: datetime, tenant: str, subject: str | None) -> bool:
+        then, tenants = effective.as_of(epoch_microseconds(when)), pa.array([tenant], pa.string())
         subjects = None if subject is None else pa.array([subject], pa.string())
         if self.levels:
             return bool(then.level_at_least(self.name, self.levels, tenants, subjects, None)[0].as_py())
         return bool(then.feature_on(self.switch, tenants, subjects, None)[0].as_py())
 
     def deciding_rows(
-        self, seen: ExplainableSettings, when: datetime, tenant: str, subject: str | None
+        self, effective: ExplainableSettings, when: datetime, tenant: str, subject: str | None
     ) -> tuple[SettingRow, ...]:
-        return seen.deciding_rows(tenant, LEVEL_SETTING if self.levels else self.name, when, subject, self.levels)
+        return effective.deciding_rows(tenant, LEVEL_SETTING if self.levels else self.name, when, subject, self.levels)
 
 
 def _load_rows(workspace: Workspace, settings: Any) -> SettingsRows:

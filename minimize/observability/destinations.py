@@ -215,8 +215,8 @@ def find_destinations(
     )
 
 
-def _stated_path(what: str, given: str | PathLike[str] | None, env: Mapping[str, str], folder: Path) -> str | None:
-    said = os.fspath(given) if given is not None else env.get(f"MINIMIZE_{what.upper()}")
+def _stated_path(what: str, location: str | PathLike[str] | None, env: Mapping[str, str], folder: Path) -> str | None:
+    said = os.fspath(location) if location is not None else env.get(f"MINIMIZE_{what.upper()}")
     if said:
         return said
     house = find_config(folder)

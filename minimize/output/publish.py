@@ -123,10 +123,10 @@ class Staging:
     run_id: str
     _partitions: list[str] = field(default_factory=list)
     _sinks: list[ParquetSink] = field(default_factory=list)
-    _kept: set[str] = field(default_factory=set)
+    _kept_paths: set[str] = field(default_factory=set)
     kept_sketches: list[CompanionFile] = field(default_factory=list)
     """Sketches whose files this run removes, for its receipt."""
-    _published: bool = False
+    _is_published: bool = False
 
     @property
     def run(self) -> Location:
@@ -212,7 +212,7 @@ class Staging:
         if isinstance(location, Path) and isinstance(new, Path):
             with_output_errors(link_file, location, new)
         else:
-            self._kept.add(path)
+            self._kept_paths.add(path)
 
     def publish(self, receipt: Receipt, attachments: Mapping[str, bytes] | None = None) -> None:
         """Publishes what is staged, all of it or (before the commit point) nothing.
@@ -222,7 +222,7 @@ class Staging:
         code E208 where everything is decided, so that the next command does the rest.
         """
         intent = with_output_errors(self._build_intent, receipt, attachments or {})
-        self._published = True
+        self._is_published = True
         steps.finish_publication(self.output.folder, intent, self.output.exchange)
 
     def _build_intent(self, receipt: Receipt, attachments: Mapping[str, bytes]) -> Intent:
@@ -247,7 +247,7 @@ class Staging:
 
     def discard(self) -> None:
         """Undoes what was staged, or leaves it to the next command where the system does not let it. Nothing once published."""
-        if not self._published:
+        if not self._is_published:
             for sink in self._sinks:
                 sink.abandon()
             with suppress(OSError, OutputError):
@@ -264,7 +264,7 @@ class Staging:
 
     def _staged(self, path: str) -> tuple[str, ...]:
         """The files that a partition is to hold, by their path within it."""
-        kept = {file.removeprefix(f"{path}/") for file in self._kept if file.startswith(f"{path}/")}
+        kept = {file.removeprefix(f"{path}/") for file in self._kept_paths if file.startswith(f"{path}/")}
         return tuple(sorted(kept.union(list_data_files(self.root / path))))
 
     def _existing_files(self) -> tuple[str, ...]:

@@ -148,11 +148,11 @@ HashedSearch = Callable[[int], tuple[IndexKey, HashPrefixes]]
 
 def _hashed_search(values: list[SubjectValue], keys: Subkeys) -> HashedSearch:
     @cache
-    def known(version: int) -> tuple[IndexKey, HashPrefixes]:
+    def hashed_values(version: int) -> tuple[IndexKey, HashPrefixes]:
         lens = IndexKey.from_keys(keys, version)
         return lens, lens.prefixes_of(values)
 
-    return known
+    return hashed_values
 
 
 def _candidate_groups(output: Place_, file: ReceiptFile, search: HashedSearch) -> tuple[int, ...]:

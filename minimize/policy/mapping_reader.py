@@ -75,11 +75,11 @@ class DeclaredNames:
         return self.word(node, what, lambda text, line, own: self.key_of(text, line, f"`{what}`", own), key)
 
     def _declared_name(
-        self, noun: str, name: str, known: tuple[str, ...], line: int | None, key: str | None
+        self, noun: str, name: str, declared: tuple[str, ...], line: int | None, key: str | None
     ) -> str | None:
-        if name in known or self.keys is None:
+        if name in declared or self.keys is None:
             return name
-        hint = did_you_mean(name, known) or f"declare it under `{noun}s:`"
+        hint = did_you_mean(name, declared) or f"declare it under `{noun}s:`"
         self.faults.add("P010", f"the {noun} `{name}` is not declared", line=line, key=key, hint=hint)
         return None
 

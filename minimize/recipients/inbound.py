@@ -173,10 +173,10 @@ def _check_field(check: _InboundCheck, field: Field, shared: SharedField) -> Ite
 
 
 def _steps_after_manifest(
-    way: Sequence[TechniqueStep], manifest: Sequence[TechniqueStep]
+    manifest_chain: Sequence[TechniqueStep], manifest: Sequence[TechniqueStep]
 ) -> list[TechniqueStep] | None:
     """The steps after those of the manifest; None for a chain that does not begin with them. Keeping does nothing."""
-    own, first = ([step for step in chain if step.name != "keep"] for chain in (way, manifest))
+    own, first = ([step for step in chain if step.name != "keep"] for chain in (manifest_chain, manifest))
     begins = len(own) >= len(first) and all(map(_is_as_strict, own, first))
     return own[len(first) :] if begins else None
 

@@ -150,7 +150,7 @@ class SharedFieldReader:
                 return
             refused = None
             try:
-                type_ = step.gives(type_)
+                type_ = step.output_type(type_)
             except UnsupportedType as error:
                 refused = error.takes
             if refused is not None:
@@ -172,7 +172,7 @@ def _chain_type(chain: tuple[TechniqueStep, ...], word: str) -> pa.DataType | No
     type_ = arrow_type(word)
     try:
         for step in chain:
-            type_ = step.gives(type_)
+            type_ = step.output_type(type_)
     except UnsupportedType:
         return None
     return type_

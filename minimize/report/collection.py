@@ -80,12 +80,12 @@ def _switch_description(policy: Policy, name: str) -> str:
     return "this level or a higher one" if feature is None else feature.about
 
 
-def _tenants_turned_on(policy: Policy, seen: ExplainableSettings, name: str, tenants: pa.Array) -> Bools:
+def _tenants_turned_on(policy: Policy, effective: ExplainableSettings, name: str, tenants: pa.Array) -> Bools:
     switch = policy.switch(name)
     if switch is not None:
-        found = seen.feature_on(switch.of_tenants, tenants, None, None)
+        found = effective.feature_on(switch.of_tenants, tenants, None, None)
     else:
-        found = seen.level_at_least(name.removeprefix("level "), policy.levels, tenants, None, None)
+        found = effective.level_at_least(name.removeprefix("level "), policy.levels, tenants, None, None)
     return np.asarray(found.to_numpy(zero_copy_only=False), np.bool_)
 
 

@@ -17,7 +17,7 @@ from minimize.policy.describe import condition_text, step_text
 from minimize.policy.model import Field, Policy, Treatment
 from minimize.receipts import FieldReceipt, Receipt, files_in_force
 from minimize.report.context import ReportContext
-from minimize.report.distinct_values import DAMAGED, NO_KEY, DistinctValues, tally_records, tally_source
+from minimize.report.distinct_values import DAMAGED, NO_KEY, DistinctCounter, tally_records, tally_source
 from minimize.report.facts import FieldFacts, PrecisionLoss
 from minimize.report.rounded_counts import ROUNDING_STEP, RoundedCount
 from minimize.report.row_flow import current_runs, hides_rows, sum_counts
@@ -212,14 +212,14 @@ def field_facts(context: ReportContext) -> tuple[FieldFacts, ...]:
     return tuple(_facts_by_field(policy, newest, said, tallies, _source_tallies(context, kept)))
 
 
-def _source_tallies(context: ReportContext, keys: Sequence[str]) -> Mapping[str, DistinctValues]:
+def _source_tallies(context: ReportContext, keys: Sequence[str]) -> Mapping[str, DistinctCounter]:
     """What came in, where somebody asks for it and the source still stands."""
     if not context.request.source:
         return {}
     return context.attempt("distinct values that came in", lambda: tally_source(context, keys)) or {}
 
 
-def _unreadable_fields(tallies: Mapping[str, DistinctValues]) -> dict[str, list[str]]:
+def _unreadable_fields(tallies: Mapping[str, DistinctCounter]) -> dict[str, list[str]]:
     """The fields that could not be read, by why."""
     found: dict[str, list[str]] = {}
     for key, tally in tallies.items():
@@ -241,8 +241,8 @@ def _facts_by_field(
     policy: Policy,
     newest: Receipt,
     receipts: Sequence[Mapping[str, FieldReceipt]],
-    tallies: Mapping[str, DistinctValues],
-    came: Mapping[str, DistinctValues],
+    tallies: Mapping[str, DistinctCounter],
+    came: Mapping[str, DistinctCounter],
 ) -> Iterator[FieldFacts]:
     for key, field in policy.fields.items():
         mine = [each[key] for each in receipts if key in each]
@@ -254,7 +254,7 @@ def _facts_by_field(
 
 
 def _kept_field(
-    field: Field, receipts: Sequence[FieldReceipt], distinct: DistinctValues, came: DistinctValues | None
+    field: Field, receipts: Sequence[FieldReceipt], distinct: DistinctCounter, came: DistinctCounter | None
 ) -> FieldFacts:
     counted = [each for each in receipts if each.values is not None]
     fates = sum_counts(

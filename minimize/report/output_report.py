@@ -244,12 +244,12 @@ def _collect_facts(context: ReportContext) -> ReportFacts:
 
 
 def _deferred_rows(context: ReportContext, name: str) -> int | None:
-    def counted() -> int:
+    def count_deferred() -> int:
         if context.keys is None:
             raise KeyringError("no keyring")
         return PublishedReleases.from_receipts(context.output, context.chain, context.keys, context.kms).deferred(name)
 
-    return context.attempt(f"how many rows of {name} are deferred", counted)
+    return context.attempt(f"how many rows of {name} are deferred", count_deferred)
 
 
 def _policy_of_receipt(context: ReportContext, receipt: Receipt) -> Policy | None:

@@ -223,20 +223,20 @@ def changes_of_declared(comparison: DriftComparison) -> Iterator[DriftChange]:
             yield from _changes_of_field(field, comparison)
 
 
-def undeclared_paths(policy: Policy, seen: ArrivedData) -> dict[Pointer, tuple[bool, UndeclaredCount]]:
+def undeclared_paths(policy: Policy, arrived_data: ArrivedData) -> dict[Pointer, tuple[bool, UndeclaredCount]]:
     """What nobody declared, by its path as it may be shown: whether that is all of it, and who carries it."""
     known = declared_prefixes(field.pointer for field in policy.fields.values())
     found: dict[Pointer, tuple[bool, UndeclaredCount]] = {}
-    for pointer, carried in seen.undeclared.items():
+    for pointer, carried in arrived_data.undeclared.items():
         shown = mask_undeclared(pointer, carried, known)
         whole, before = found.get(shown, (True, UndeclaredCount(0)))
         found[shown] = (whole and shown == pointer, before + carried)
     return found
 
 
-def arrived_type(seen: ArrivedData, pointer: Pointer) -> str | None:
+def arrived_type(arrived_data: ArrivedData, pointer: Pointer) -> str | None:
     """The policy's word for what stands at a path, where it is one thing and the files say it."""
-    words = set(seen.types_at(pointer)) if seen.kind != "csv" else set[str]()
+    words = set(arrived_data.types_at(pointer)) if arrived_data.kind != "csv" else set[str]()
     if words == {"integer", "double"}:
         return "double"
     if len(words) > 1 and words <= TEXT_LIKE_TYPES:
@@ -304,18 +304,22 @@ def _absence(field: Field, comparison: DriftComparison) -> DriftChange:
     )
 
 
-def _unlisted_change(field: Field, seen: ArrivedData, listed: UnlistedValues) -> DriftChange:
+def _unlisted_change(field: Field, arrived_data: ArrivedData, listed: UnlistedValues) -> DriftChange:
     count = len(listed.values)
-    message = f"values that are not listed: {count:,}, in {listed.records:,} of {seen.records:,} records"
+    message = f"values that are not listed: {count:,}, in {listed.records:,} of {arrived_data.records:,} records"
     edit = f"  # {field.key}: list what is new, or say what the rest becomes (`otherwise`)"
     change = DriftChange("unlisted", field.pointer, "warning", message, listed.records, field.key, values=count)
     return replace(change, line=field.line, edit=edit)
 
 
-def _affected_text(field: Field, seen: ArrivedData) -> str:
+def _affected_text(field: Field, arrived_data: ArrivedData) -> str:
     """Who is concerned, with the verb: whole files, or so many records."""
-    refused = seen.refused[field.key]
-    return f"{refused:,} of {seen.records:,} records have" if refused else f"{seen.retyped[field.key]} file(s) have"
+    refused = arrived_data.refused[field.key]
+    return (
+        f"{refused:,} of {arrived_data.records:,} records have"
+        if refused
+        else f"{arrived_data.retyped[field.key]} file(s) have"
+    )
 
 
 def _severity(field: Field, comparison: DriftComparison) -> Severity:
@@ -328,17 +332,17 @@ def _severity(field: Field, comparison: DriftComparison) -> Severity:
     )
 
 
-def _nesting_difference(field: Field, seen: ArrivedData) -> tuple[int, str, str] | None:
+def _nesting_difference(field: Field, arrived_data: ArrivedData) -> tuple[int, str, str] | None:
     """The first place on the way to a field that is no such container as its path says: how deep, what was said, what it is."""
     parts = field.pointer.parts
     for depth in range(1, len(parts)):
         fine = ("list", "map") if parts[depth] is STAR else ("struct", "map")
-        other = [word for word in seen.types_at(Pointer(parts[:depth])) if word not in fine]
+        other = [word for word in arrived_data.types_at(Pointer(parts[:depth])) if word not in fine]
         if other:
             return depth, fine[0], other[0]
     nests = [
         word
-        for word in seen.types_at(field.pointer)
+        for word in arrived_data.types_at(field.pointer)
         if word in CONTAINER_TYPES and word not in _interchangeable_types(field.type)
     ]
     return (len(parts), field.type, nests[0]) if nests else None
@@ -360,10 +364,10 @@ def _nesting_edit(field: Field, depth: int, was: str, is_: str) -> str:
     return f"  {key_text(place)}: {{type: {field.type}}}  # was {field.key}; keep the rest of it"
 
 
-def _undeclared_type(field: Field, seen: ArrivedData) -> str | None:
+def _undeclared_type(field: Field, arrived_data: ArrivedData) -> str | None:
     """The type of the values that are not as declared, where the first records show one."""
     fine = {"double": {"double", "integer"}, "string": TEXT_LIKE_TYPES}.get(field.type, {field.type})
-    others = [word for word in seen.types_at(field.pointer) if word not in fine]
+    others = [word for word in arrived_data.types_at(field.pointer) if word not in fine]
     return others[0] if others else None
 
 

@@ -341,9 +341,9 @@ def try_fixtures(
     return FixtureResults(when, *trying.run_all(fixtures))
 
 
-def _fixture_settings(job: Pipeline, fixtures: Fixtures, given: Any) -> SettingsRows | None:
+def _fixture_settings(job: Pipeline, fixtures: Fixtures, path: Any) -> SettingsRows | None:
     """The settings that count; a ledger is not asked, for its subjects are told by keys that a test does not have."""
-    own = fixtures.settings if given is None else given
+    own = fixtures.settings if path is None else path
     if own is not None:
         return load_settings(own).with_folding(job.policy.folding)
     return None if job.settings == LEDGER_SETTINGS else load_pipeline_settings(None, job)

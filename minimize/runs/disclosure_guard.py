@@ -124,7 +124,7 @@ class PublishedReleases:
         rows = hash_rows(there, table.num_rows, self.hasher)
         unknown = rows[history.last_releases(rows) < 0]
         return FormerRelease(
-            table, rows, history.append(ReleaseHistory.from_release(unknown, definition.below, {}, known=False))
+            table, rows, history.append(ReleaseHistory.from_release(unknown, definition.below, {}, is_complete=False))
         )
 
     def deferred(self, name: str) -> int:

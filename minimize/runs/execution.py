@@ -133,7 +133,7 @@ def process_dates(
         row_key=derive_row_key(given.keys),
         sketch_key=derive_sketch_key(given.keys),
         memos=empty_memos(plan),
-        aside=SpillSpace(given.memory),
+        space=SpillSpace(given.memory),
         **given.job_inputs(given.at),
     )
     done = ProcessedDates()
@@ -142,7 +142,7 @@ def process_dates(
     encryption = output_encryption(plan, "records", given.kms) if "records" in plan.outputs else None
     for day, source in with_progress(given.sources, count_passes(plan), progress).items():
         _remove_dropped_outputs(staging, chain, set(plan.outputs), date_text(day))
-        each = replace(job, event_days=late.reach(day), aside=job.aside.with_own_file())
+        each = replace(job, event_days=late.reach(day), space=job.space.with_own_file())
         try:
             outcome = _process_date(each, source, date_text(day), staging, move, done.files, releases, encryption)
             check_source_unchanged(source)

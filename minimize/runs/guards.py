@@ -233,11 +233,11 @@ def _covers_date(receipt: Receipt, when: BatchDate) -> bool:
 def reference_clock(ledger: Ledger, output: Location, started: datetime) -> ReferenceClock:
     """The clock of the ledger's server, else of the output's object store, as it was when the run started."""
 
-    def asked() -> datetime | None:
+    def read_clock() -> datetime | None:
         found = _server_time(ledger) or _store_time(output)
         return None if found is None else found - (datetime.now(UTC) - started)
 
-    return asked
+    return read_clock
 
 
 def _server_time(ledger: Ledger) -> datetime | None:

@@ -155,7 +155,7 @@ log = logging.getLogger("minimize")
 class LateAggregate:
     """One aggregate that waits: what earlier receipts say of it, the days that this run closes, and the rows it saw.
 
-    seen     per batch what its rows came to
+    tallies     per batch what its rows came to
     results  per event day that is published its table
     guarded  the same, as the disclosure guard leaves it
     """
@@ -164,7 +164,7 @@ class LateAggregate:
     late: LateWindow
     published_days: PublishedDays
     windows: tuple[EventDayWindow, ...]
-    seen: dict[date, EventDayTally] = field(default_factory=dict)
+    tallies: dict[date, EventDayTally] = field(default_factory=dict)
     results: dict[date, AggregateResult] = field(default_factory=dict)
     guarded: dict[date, GuardedAggregate] = field(default_factory=dict)
 
@@ -180,7 +180,7 @@ class LateAggregate:
     def settle(self) -> None:
         """Settles every day that is complete. A day for which no batch has a row is left out."""
         for window in self.closing:
-            tallies = [self.seen[when].days[window.day] for when in window.batches]
+            tallies = [self.tallies[when].days[window.day] for when in window.batches]
             if window.day not in window.batches and not sum(self._rows(window).values()):
                 continue
             first, *others = tallies
@@ -204,30 +204,30 @@ class LateAggregate:
             rows_past=sum(result.rows_past for result in self.results.values()) or None,
             deferred=sum(result.deferred for result in self.results.values()),
             too_late=sum(self._too_late(when) for when in run),
-            too_early=sum(self.seen[when].after for when in run),
-            event_days={when.isoformat(): _day_counts(self.seen[when].rows) for when in run},
+            too_early=sum(self.tallies[when].after for when in run),
+            event_days={when.isoformat(): _day_counts(self.tallies[when].rows) for when in run},
             days={window.day.isoformat(): _day_counts(self._rows(window)) for window in self._published_windows()},
             unpublished=open_ or None,
         )
 
     def outside(self, run: Sequence[date]) -> int:
         """How many rows of these batches can count in no event day."""
-        return sum(self.seen[when].before + self.seen[when].after for when in run)
+        return sum(self.tallies[when].before + self.tallies[when].after for when in run)
 
     def _published_windows(self) -> list[EventDayWindow]:
         return [window for window in self.closing if window.day in self.results]
 
     def _rows(self, window: EventDayWindow) -> dict[date, int]:
-        return {when: self.seen[when].rows[window.day] for when in window.batches}
+        return {when: self.tallies[when].rows[window.day] for when in window.batches}
 
     def _too_late(self, when: date) -> int:
         """Rows of days that no longer wait, and rows more than there were when their day was published."""
-        rows = self.seen[when].rows
+        rows = self.tallies[when].rows
         known = {
             day: self.published_days.published[day].get(when, 0)
             for day in rows.keys() & self.published_days.published.keys()
         }
-        return self.seen[when].before + sum(max(0, rows[day] - count) for day, count in known.items())
+        return self.tallies[when].before + sum(max(0, rows[day] - count) for day, count in known.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +266,7 @@ class LateAggregates:
         """Takes in what the rows of a batch came to."""
         for waiting in self.waiting:
             if batch is not None:
-                waiting.seen[batch] = tallies[waiting.name]
+                waiting.tallies[batch] = tallies[waiting.name]
 
     def read_other_batches(self, job: Job, move: Any) -> None:
         """Reads the batches of the windows that are not run now."""

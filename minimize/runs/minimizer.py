@@ -263,7 +263,7 @@ class Minimizer:
             self.keys,
             None if self.settings is None else self.settings.effective_at(when),
             memos=self.memos,
-            aside=SpillSpace(self.memory),
+            space=SpillSpace(self.memory),
             bound=self.bound.stages,
             erased=self._erased(when),
             consents=consents,

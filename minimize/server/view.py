@@ -156,7 +156,7 @@ def bind_view(
 def _viewed_type(facts: OutputSnapshot, name: str, view: Sequence[Technique]) -> pa.DataType:
     """The type of a column as it is seen."""
     try:
-        return reduce(lambda kind, step: step.gives(kind), view, facts.schema.field(name).type)
+        return reduce(lambda kind, step: step.output_type(kind), view, facts.schema.field(name).type)
     except UnsupportedType:
         pass
     raise column_error("a view that this column cannot have")

@@ -84,7 +84,7 @@ class Erasures:
     named_by: str | None = None
     others: Mapping[str, Erasures] = field(default_factory=dict, repr=False)
     files: Mapping[str, int] = field(default_factory=dict, repr=False)
-    _known: dict[tuple[str, str, CaseFolding], int] = field(default_factory=dict, repr=False)
+    _time_cache: dict[tuple[str, str, CaseFolding], int] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_tombstones(cls, stones: Iterable[Tombstone], keys: Keyring | None = None) -> Erasures | None:
@@ -114,7 +114,7 @@ class Erasures:
         """The same with the keys that subjects are told by. Raises KeyringError."""
         others = {name: each.with_keys(keys) for name, each in self.others.items()}
         secrets = token_secrets(keys, self._versions, self.named_by)
-        return replace(self, secrets=secrets, others=others, _known={})
+        return replace(self, secrets=secrets, others=others, _time_cache={})
 
     def erased_mask(
         self, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None, folding: CaseFolding = NO_FOLDING
@@ -139,7 +139,7 @@ class Erasures:
     def __getstate__(self) -> dict[str, Any]:
         """For other processes: no key, and nobody."""
         told = {"tenants": self.tenants, "subjects": self.subjects, "named_by": self.named_by, "others": self.others}
-        return {**told, "files": self.files, "secrets": {}, "_known": {}}
+        return {**told, "files": self.files, "secrets": {}, "_time_cache": {}}
 
     def _until_of_tenants(self, tenants: pa.Array, folding: CaseFolding) -> Moments:
         known: dict[str, int] = {}
@@ -162,13 +162,13 @@ class Erasures:
         return until
 
     def _erased_until(self, tenant: str, subject: str, index: TokenIndex) -> int:
-        known = self._known.get((tenant, subject, index.folding))
+        known = self._time_cache.get((tenant, subject, index.folding))
         if known is None:
             found = index.find(self.secrets, tenant, subject)
             known = max((self.subjects[name][token] for name, token in found), default=NEVER)
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[tenant, subject, index.folding] = known
+            if len(self._time_cache) >= _REMEMBERED:
+                self._time_cache.clear()
+            self._time_cache[tenant, subject, index.folding] = known
         return known
 
 

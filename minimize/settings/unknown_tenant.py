@@ -48,9 +48,9 @@ def find_unknown_tenant(tenant: str, rows: SettingsRows | None, folder: Path | N
     return unknown_among(tenant, known, where, frozenset() if of_ledger and has_access_file(folder) else known)
 
 
-def unknown_among(tenant: str, known: frozenset[str], where: str, names: frozenset[str]) -> UnknownTenant | None:
+def unknown_among(tenant: str, tenants: frozenset[str], where: str, names: frozenset[str]) -> UnknownTenant | None:
     """The tenant, where it is none of those that are known; `names` are the names that may be told."""
-    return None if canonical_text(tenant) in known else UnknownTenant(tenant, where, similar_names(tenant, names))
+    return None if canonical_text(tenant) in tenants else UnknownTenant(tenant, where, similar_names(tenant, names))
 
 
 def settings_tenants(rows: SettingsRows) -> frozenset[str]:

@@ -311,8 +311,8 @@ def _next_line_start(file: BinaryIO, stream: ByteStream, at: int) -> int:
 class _LimitedStream:
     """So many bytes of a stream; of a file that is near, whole lines at a time, so that none has to be put together."""
 
-    def __init__(self, stream: ByteStream, left: int, near: BinaryIO | None = None) -> None:
-        self._stream, self._left, self._near = stream, left, near
+    def __init__(self, stream: ByteStream, left: int, raw: BinaryIO | None = None) -> None:
+        self._stream, self._left, self._near = stream, left, raw
 
     def read(self, size: int, /) -> bytes:
         size = min(size, self._left)

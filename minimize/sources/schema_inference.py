@@ -100,14 +100,14 @@ def observe_file(part: FilePart, kind: str) -> ObservedValues:
     return seen
 
 
-def _observe_type(seen: ObservedValues, type_: pa.DataType) -> None:
+def _observe_type(observed: ObservedValues, type_: pa.DataType) -> None:
     kind = storage_type(type_)
     below = dict(nested_fields(kind))
     word = type_word(kind)
     if word is not None and not pa.types.is_null(kind):
-        seen.words[word] = 1
+        observed.words[word] = 1
     for part, field_ in below.items():
-        _observe_type(seen.below.setdefault(part, ObservedValues()), field_.type)
+        _observe_type(observed.below.setdefault(part, ObservedValues()), field_.type)
 
 
 def _schema_fields(schema: pa.Schema) -> DiscoveredFields:
@@ -142,12 +142,12 @@ def _csv_fields(part: FilePart) -> DiscoveredFields:
     return [(name, "string") for name in read_header(part)[0] if name]
 
 
-def _observe_lines(seen: ObservedValues, part: FilePart) -> None:
+def _observe_lines(observed: ObservedValues, part: FilePart) -> None:
     with open_stream(part.path, part.name) as stream:
         every = (line for block in line_blocks(stream) for _, line in nonblank_lines(block))
         for line in islice(every, SAMPLED_LINES):
             with suppress(MalformedLine):
-                seen.observe(parse_line(line), seen.records + 1)
+                observed.observe(parse_line(line), observed.records + 1)
 
 
 _FIELD_READERS = {"csv": _csv_fields, "parquet": _parquet_fields}

@@ -104,19 +104,19 @@ def _equals_previous(words: HashWords, order: RowIndices, keys: int) -> npt.NDAr
     return same
 
 
-def find_hashes(hashes: HashWords, known: HashWords) -> RowIndices:
+def find_hashes(hashes: HashWords, stored_hashes: HashWords) -> RowIndices:
     """Where each hash stands among distinct ones that are in order; -1 where it does not.
 
     >>> known = np.array([[1, 5], [1, 7], [2, 5]], np.uint64)
     >>> find_hashes(np.array([[1, 7], [2, 7]], np.uint64), known).tolist()
     [1, -1]
     """
-    if not len(known):
+    if not len(stored_hashes):
         return np.full(len(hashes), -1)
-    places = np.searchsorted(known[:, 0], hashes[:, 0])
+    places = np.searchsorted(stored_hashes[:, 0], hashes[:, 0])
     while True:
-        at = known[np.minimum(places, len(known) - 1)]
-        alike = (places < len(known)) & (at[:, 0] == hashes[:, 0])
+        at = stored_hashes[np.minimum(places, len(stored_hashes) - 1)]
+        alike = (places < len(stored_hashes)) & (at[:, 0] == hashes[:, 0])
         other = alike & (at[:, 1] != hashes[:, 1])
         if not other.any():
             return np.where(alike, places, -1)
@@ -140,15 +140,15 @@ class Accumulator:
     """
 
     def __init__(
-        self, aside: SpillSpace, width: int, summed: int = 0, *, keys: int = 2, by: np.ufunc = np.add, depth: int = 0
+        self, space: SpillSpace, width: int, summed: int = 0, *, keys: int = 2, by: np.ufunc = np.add, depth: int = 0
     ) -> None:
-        self.aside = aside
+        self.aside = space
         self._width = width
         self._summed = summed
         self._keys = keys
         self._by = by
         self._depth = depth
-        self._share = aside.budget.share()
+        self._share = space.budget.share()
         self._held: list[HashedRows] = []
         self._size = self._waiting = self._settled = 0
         self._spilled: dict[int, list[tuple[SpillFile, SpilledPiece]]] = {}

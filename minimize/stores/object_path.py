@@ -26,12 +26,12 @@ class ObjectUpload:
 
     def write(self, data: Any) -> int:
         """Takes bytes in, all of them."""
-        self.bucket.call(lambda _: self.file.write(data), again=False)
+        self.bucket.call(lambda _: self.file.write(data), retry=False)
         return len(data)
 
     def close(self) -> None:
         """Makes it an object."""
-        self.bucket.call(lambda _: self.file.close(), again=False)
+        self.bucket.call(lambda _: self.file.close(), retry=False)
 
 
 STREAM_BUFFER: Final = 8 << 20

@@ -39,9 +39,9 @@ class Age(Technique):
     unit: Literal["days", "months", "years"]
     at: str = RUN
 
-    def gives(self, type_: pa.DataType) -> pa.DataType:
+    def output_type(self, type_: pa.DataType) -> pa.DataType:
         """int32. Raises TypeRefused for what is no time."""
-        super().gives(type_)
+        super().output_type(type_)
         return pa.int32()
 
     def reads(self) -> frozenset[str]:

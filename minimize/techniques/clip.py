@@ -53,9 +53,9 @@ class Clip(Technique):
             raise ValueError("clip: min is above max")
         return self
 
-    def gives(self, type_: pa.DataType) -> pa.DataType:
+    def output_type(self, type_: pa.DataType) -> pa.DataType:
         """The same type. Raises TypeRefused also where the type cannot hold a bound."""
-        given = super().gives(type_)
+        given = super().output_type(type_)
         if not all(can_hold(bound, given) for bound in (self.min, self.max) if bound is not None):
             raise UnsupportedType(tuple(word for word in self.takes if word != type_family(given)))
         return given

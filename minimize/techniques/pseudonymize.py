@@ -152,9 +152,9 @@ class Pseudonymize(Technique):
     link: str | None = Field(None, min_length=1)
     fold: bool = False
 
-    def gives(self, type_: pa.DataType) -> pa.DataType:
+    def output_type(self, type_: pa.DataType) -> pa.DataType:
         """Text. Raises TypeRefused for what has no canonical form."""
-        super().gives(type_)
+        super().output_type(type_)
         return pa.string()
 
     def reads(self) -> frozenset[str]:
@@ -284,9 +284,9 @@ class SinglePseudonyms:
     def _keyed(self) -> HmacState:
         return HmacState.from_key(self._key)
 
-    def __call__(self, asked: ScopedValue) -> str:
+    def __call__(self, scoped: ScopedValue) -> str:
         """The pseudonym of what is asked for: key version, value, scope."""
-        _, value, *scope = asked
+        _, value, *scope = scoped
         return self._technique.single_pseudonym(value, scope, self._keyed, self._context)
 
 

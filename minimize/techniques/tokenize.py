@@ -57,9 +57,9 @@ class Tokenize(Technique):
     key: str = Field(min_length=1)
     per: str | None = Field(None, min_length=1)
 
-    def gives(self, type_: pa.DataType) -> pa.DataType:
+    def output_type(self, type_: pa.DataType) -> pa.DataType:
         """Text. Raises TypeRefused for what is no text."""
-        super().gives(type_)
+        super().output_type(type_)
         return pa.string()
 
     def reads(self) -> frozenset[str]:

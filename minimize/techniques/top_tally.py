@@ -163,16 +163,16 @@ class TopTally:
     """
 
     def __init__(
-        self, key: str, pointer: Pointer, subject: Pointer, top: Top, aside: SpillSpace, pairs: SeenPairs | None = None
+        self, key: str, pointer: Pointer, subject: Pointer, top: Top, space: SpillSpace, pairs: SeenPairs | None = None
     ) -> None:
         self._key = key
         self._pointer = pointer
         self._subject = subject
         self._top = top
-        self._aside = aside
-        self._mark = aside.hasher.mark
-        self._pairs = Accumulator(aside, width=4)
-        self._names = Accumulator(aside, width=2)
+        self._aside = space
+        self._mark = space.hasher.mark
+        self._pairs = Accumulator(space, width=4)
+        self._names = Accumulator(space, width=2)
         self._said = pairs
         self._lately: tuple[RecentHashes, RecentHashes] | None = None
 

@@ -56,9 +56,9 @@ class TruncateIp(Technique):
     v6: int = Field(48, ge=0, lt=128)
     as_: Literal["address", "network"] = Field("address", alias="as")
 
-    def gives(self, type_: pa.DataType) -> pa.DataType:
+    def output_type(self, type_: pa.DataType) -> pa.DataType:
         """Text. Raises TypeRefused for what is no text."""
-        super().gives(type_)
+        super().output_type(type_)
         return pa.string()
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:

@@ -141,14 +141,14 @@ def _unknown_entries(output: Path, names: set[str]) -> Iterator[Finding]:
             yield new_finding("V014", "no receipt put this file here", file=name)
 
 
-def _unknown_files(output: Path, root: Path, known: set[str]) -> Iterator[Finding]:
+def _unknown_files(output: Path, root: Path, expected: set[str]) -> Iterator[Finding]:
     for folder, folders, names in sorted(os.walk(root)):
         links = [name for name in folders if (Path(folder) / name).is_symlink()]
         for name in sorted([*names, *links]):
             path = (Path(folder) / name).relative_to(output).as_posix()
             if name == SUCCESS and _is_empty(output / path):
                 continue
-            if path not in known and not ERASURES.fullmatch(path):
+            if path not in expected and not ERASURES.fullmatch(path):
                 yield new_finding("V014", "no receipt put this file in force", file=path)
 
 
@@ -286,19 +286,19 @@ def check_quarantine(evidence: Evidence) -> Iterator[Finding]:
         yield from _quarantine_balance(in_force, run, counted.get(run.place, Counter()))
 
 
-def _quarantine_findings(standing: EvidenceFile, file: pq.ParquetFile) -> Iterator[Finding]:
-    place = standing.file.path
+def _quarantine_findings(quarantine_file: EvidenceFile, file: pq.ParquetFile) -> Iterator[Finding]:
+    place = quarantine_file.file.path
     schema = file.schema_arrow
     if [(field.name, field.type) for field in schema] != [*_QUARANTINE_COLUMNS]:
         yield new_finding("V050", "the columns are not the six of a quarantine", file=place)
         return
     table = file.read()
     for column, allowed in (
-        ("run_id", {standing.run.receipt.run_id}),
-        ("source", {each.path for each in standing.run.receipt.inputs}),
+        ("run_id", {quarantine_file.run.receipt.run_id}),
+        ("source", {each.path for each in quarantine_file.run.receipt.inputs}),
         ("unit", {"byte", "row"}),
         ("code", _QUARANTINE_CODES),
-        ("field", {None, *_declared_pointers(standing.run)}),
+        ("field", {None, *_declared_pointers(quarantine_file.run)}),
     ):
         strange = sum(value not in allowed for value in set(table[column].to_pylist()))
         if strange:

@@ -324,7 +324,7 @@ class _PartitionCheck:
         """What is wrong with these files."""
         if self.run.is_first:  # what was rare is decided once, among all rows of a date
             kept = self.policy.subject in set(ids_shown_as_is(self.policy))
-            self.rare = {view.pointer: RareValues(step, kept=kept) for view, step in top_fields(self.policy)}
+            self.rare = {view.pointer: RareValues(step, is_kept=kept) for view, step in top_fields(self.policy)}
         for standing in files:
             schema, file = read_schema(self.evidence, standing), open_file(self.evidence, standing)
             if schema is not None:

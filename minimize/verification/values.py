@@ -265,8 +265,8 @@ class RareValues:
     Takes whether subjects are shown as they are: then they are counted by their canonical form.
     """
 
-    def __init__(self, step: StepView, *, kept: bool = False) -> None:
-        self._kept = kept
+    def __init__(self, step: StepView, *, is_kept: bool = False) -> None:
+        self._kept = is_kept
         self._other = str(step.parameters.get("other", "other"))
         self._at_least = int(step.parameters.get("at_least", 10))
         self._pairs: pa.Table | None = None

@@ -136,7 +136,7 @@ class _AccessLint:
 def _view_takes_type(view: RoleView, type_: pa.DataType) -> bool:
     try:
         for step in view:
-            type_ = step.gives(type_)
+            type_ = step.output_type(type_)
     except UnsupportedType:
         return False
     return True

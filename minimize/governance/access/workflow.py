@@ -165,7 +165,7 @@ def request_grant(grant: NewGrant, workspace: Workspace, at: datetime, *, break_
     check_new_grant(grant)
     name, mine = str(uuid4()), access.accounts(actor.user or "")
 
-    def meant(grants: Grants) -> tuple[GrantAct, GrantRequest]:
+    def build_act(grants: Grants) -> tuple[GrantAct, GrantRequest]:
         if break_glass and any(each.review(at) == "overdue" for each in grants.all_grants if each.requester in mine):
             raise AccessDenied("the request is refused", reasons=[reason("unreviewed", hint="minimize access review")])
         asked = resolve_grant_request(
@@ -177,7 +177,7 @@ def request_grant(grant: NewGrant, workspace: Workspace, at: datetime, *, break_
         ), asked
 
     verb = "break_glass" if break_glass else "request"
-    return _record_act(verb, name, meant, workspace, actor, at, grant_request_from(grant, access.grants.default))
+    return _record_act(verb, name, build_act, workspace, actor, at, grant_request_from(grant, access.grants.default))
 
 
 def answer_grant(verb: GrantVerb, grant: str, workspace: Workspace, at: datetime, *, note: str = "") -> Grant:
@@ -190,7 +190,7 @@ def answer_grant(verb: GrantVerb, grant: str, workspace: Workspace, at: datetime
     access, actor = required_access(workspace), current_actor()
     holding = EffectiveAccess(access, account_of_actor(actor), at)
 
-    def meant(grants: Grants) -> tuple[GrantAct, GrantRequest]:
+    def build_act(grants: Grants) -> tuple[GrantAct, GrantRequest]:
         found = grants.find(grant)
         if found is None:
             raise PolicyError(f"there is no grant `{grant}`", hint="minimize access list")
@@ -209,7 +209,7 @@ def answer_grant(verb: GrantVerb, grant: str, workspace: Workspace, at: datetime
             }
         return _grant_act(found.id, _STATE_BY_VERB[verb], actor, at, said), found.request
 
-    return _record_act(verb, grant, meant, workspace, actor, at)
+    return _record_act(verb, grant, build_act, workspace, actor, at)
 
 
 def expire_grants(workspace: Workspace, at: datetime) -> list[Grant]:
@@ -222,7 +222,7 @@ def expire_grants(workspace: Workspace, at: datetime) -> list[Grant]:
     keys, actor = workspace.keyring(), current_actor()
     over: list[Grant] = []
 
-    def meant(acts: Sequence[GrantAct]) -> Any:
+    def build_act(acts: Sequence[GrantAct]) -> Any:
         over[:] = [
             each
             for each in Grants(tuple(acts)).all_grants
@@ -232,7 +232,7 @@ def expire_grants(workspace: Workspace, at: datetime) -> list[Grant]:
         return new, [grant_event("expire", actor, at, each.id, each.request) for each in over]
 
     with workspace.open_ledger() as ledger:
-        record_grant_acts(ledger, meant, keys, keys)
+        record_grant_acts(ledger, build_act, keys, keys)
     return over
 
 

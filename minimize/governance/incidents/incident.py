@@ -290,12 +290,12 @@ def open_incident(case: NewIncident, workspace: Workspace, now: datetime) -> Inc
     said = case.as_json()
     _check_not_future(case, now)
 
-    def wants(found: Incident | None) -> Mapping[str, Any]:
+    def body_of(found: Incident | None) -> Mapping[str, Any]:
         if found is not None:
             raise ConfigurationError("there is an incident of this name", hint="minimize incident list")
         return said
 
-    return record_step(case.id, "opened", wants, workspace, now, create=True)
+    return record_step(case.id, "opened", body_of, workspace, now, create=True)
 
 
 def _check_not_future(case: NewIncident, now: datetime) -> None:
@@ -308,22 +308,22 @@ def _check_not_future(case: NewIncident, now: datetime) -> None:
 def declare_incident(name: str, workspace: Workspace, now: datetime) -> Incident:
     """Declares an incident: from now on 72 hours are left to give notice. Raises ConfigurationError where that was done."""
 
-    def wants(found: Incident | None) -> Mapping[str, Any]:
+    def body_of(found: Incident | None) -> Mapping[str, Any]:
         if require_open(found).declared_at is not None:
             raise ConfigurationError("this incident was declared before")
         return {}
 
-    return record_step(name, "declared", wants, workspace, now)
+    return record_step(name, "declared", body_of, workspace, now)
 
 
 def record_measure(name: str, what: StatementKind, text: str, workspace: Workspace, now: datetime) -> Incident:
     """Takes down a measure, an action that tenants should take, or a consequence: notices say it."""
 
-    def wants(found: Incident | None) -> Mapping[str, Any]:
+    def body_of(found: Incident | None) -> Mapping[str, Any]:
         require_open(found)
         return {"what": what, "text": text}
 
-    return record_step(name, "measured", wants, workspace, now)
+    return record_step(name, "measured", body_of, workspace, now)
 
 
 def request_exemption(name: str, tenant: str, reason: str, workspace: Workspace, now: datetime) -> Incident:
@@ -332,14 +332,14 @@ def request_exemption(name: str, tenant: str, reason: str, workspace: Workspace,
     Raises ConfigurationError for one that is not affected.
     """
 
-    def wants(found: Incident | None) -> Mapping[str, Any]:
+    def body_of(found: Incident | None) -> Mapping[str, Any]:
         if tenant not in require_open(found).tenants_to_notify:
             raise ConfigurationError("no notice is needed for this tenant", hint=f"minimize incident show {name}")
         if not reason.strip():
             raise ConfigurationError("an exception has a reason")
         return {"tenant_id": tenant, "reason": reason}
 
-    return record_step(name, "exempt_asked", wants, workspace, now)
+    return record_step(name, "exempt_asked", body_of, workspace, now)
 
 
 def approve_exemption(name: str, tenant: str, workspace: Workspace, now: datetime) -> Incident:
@@ -349,7 +349,7 @@ def approve_exemption(name: str, tenant: str, workspace: Workspace, now: datetim
     """
     mine = acting_accounts(workspace)
 
-    def wants(found: Incident | None) -> Mapping[str, Any]:
+    def body_of(found: Incident | None) -> Mapping[str, Any]:
         asked = require_open(found).exemption_request(tenant)
         if asked is None:
             raise ConfigurationError("nobody asked for an exception for this tenant", hint="minimize incident exempt")
@@ -357,7 +357,7 @@ def approve_exemption(name: str, tenant: str, workspace: Workspace, now: datetim
             raise step_refusal("same_person", "the exception is refused")
         return {"tenant_id": tenant, "reason": step_body(asked)["reason"], "asked_by": asked.by}
 
-    return record_step(name, "exempted", wants, workspace, now)
+    return record_step(name, "exempted", body_of, workspace, now)
 
 
 def close_incident(name: str, as_: IncidentClass, reason: str, workspace: Workspace, now: datetime) -> Incident:
@@ -368,7 +368,7 @@ def close_incident(name: str, as_: IncidentClass, reason: str, workspace: Worksp
     """
     mine = acting_accounts(workspace)
 
-    def wants(found: Incident | None) -> Mapping[str, Any]:
+    def body_of(found: Incident | None) -> Mapping[str, Any]:
         this = require_open(found)
         if not reason.strip():
             raise ConfigurationError("whoever closes an incident says why")
@@ -377,7 +377,7 @@ def close_incident(name: str, as_: IncidentClass, reason: str, workspace: Worksp
         _check_closing(this, as_, mine)
         return {"class": as_, "reason": reason}
 
-    return record_step(name, "closed", wants, workspace, now)
+    return record_step(name, "closed", body_of, workspace, now)
 
 
 def _check_closing(incident: Incident, as_: IncidentClass, mine: frozenset[str]) -> None:
@@ -390,25 +390,25 @@ def _check_closing(incident: Incident, as_: IncidentClass, mine: frozenset[str])
 
 
 def record_step(
-    name: str, verb: str, wants: StepBody, workspace: Workspace, now: datetime, *, create: bool = False
+    name: str, verb: str, step_body_of: StepBody, workspace: Workspace, now: datetime, *, create: bool = False
 ) -> Incident:
     """Records one step, and tells the audit log of it; of one that is refused, too.
 
-    Raises what `wants` raises, LedgerError, KeyringError.
+    Raises what `step_body_of` raises, LedgerError, KeyringError.
     """
     from minimize.ledger.audit_log import append_event
     from minimize.ledger.incidents import IncidentStep, record_incident_step
 
     actor, keys = current_actor(), workspace.keyring()
 
-    def meant(before: Sequence[IncidentStep]) -> tuple[IncidentStep, AuditEvent]:
-        said = body_text(wants(group_steps(before).get(name)))
+    def build_step(before: Sequence[IncidentStep]) -> tuple[IncidentStep, AuditEvent]:
+        said = body_text(step_body_of(group_steps(before).get(name)))
         return IncidentStep(name, verb, actor.user or "", said, now), step_event(name, verb, said, actor, now)
 
     refusal: RefusedError | None = None
     with workspace.open_ledger(create=create) as ledger:
         try:
-            return group_steps(record_incident_step(ledger, meant, keys))[name]
+            return group_steps(record_incident_step(ledger, build_step, keys))[name]
         except RefusedError as error:
             refusal = error
         event = refusal_event(name, verb, refusal, actor, now)

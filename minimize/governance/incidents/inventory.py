@@ -245,15 +245,15 @@ def batch_date_bounds(reach: ExposedFile) -> tuple[int | None, int | None]:
 
 
 def columns_of_file(
-    reach: ExposedFile, whole: pa.Schema, inside: frozenset[str], known: frozenset[str]
+    reach: ExposedFile, whole: pa.Schema, inside: frozenset[str], key_names: frozenset[str]
 ) -> dict[str, ExposedColumn]:
     """The columns of a file that were exposed. Takes which of them stand in it, and not in its folders' names; known keys."""
-    masters, telling = reach.file.keys or (), CompromisedKeys(known, is_decrypted=reach.read is not None)
+    masters, telling = reach.file.keys or (), CompromisedKeys(key_names, is_decrypted=reach.read is not None)
     return {
         each.name: telling.column(each, masters, folder=each.name not in inside)
         for each in whole
         if (reach.columns is None or each.name in reach.columns)
-        and (not reach.keyed or uses_keys(each, masters, known))
+        and (not reach.keyed or uses_keys(each, masters, key_names))
     }
 
 

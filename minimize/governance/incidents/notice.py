@@ -299,20 +299,20 @@ def draft_notices(
     listed = {tenant: contacts.for_tenant(tenant) for tenant in notices}
     digests = _write_drafts(folder, notices, listed)
 
-    def wants(found: Incident | None) -> Mapping[str, Any]:
+    def body_of(found: Incident | None) -> Mapping[str, Any]:
         if require_open(found).draft_count + 1 != version:
             raise ConfigurationError("somebody else drafted notices meanwhile", hint="do it again")
         told = {tenant: {"digest": digest, "to": _contact_role(listed[tenant])} for tenant, digest in digests.items()}
         return {"version": version, "tenants": told}
 
-    done = record_step(name, "drafted", wants, workspace, now)
+    done = record_step(name, "drafted", body_of, workspace, now)
     return DraftedNotices(done, folder, version, tuple(notices), tuple(each for each in listed if not listed[each]))
 
 
 def record_notices_sent(name: str, workspace: Workspace, now: datetime, *, only: Sequence[str] = ()) -> Incident:
     """Takes down that the last notices were sent. Raises ConfigurationError where none was drafted for one of the tenants."""
 
-    def wants(found: Incident | None) -> Mapping[str, Any]:
+    def body_of(found: Incident | None) -> Mapping[str, Any]:
         this = require_open(found)
         drafted = {each: this.notices(each) for each in only or this.affected}
         last = {each: notices[-1]["version"] for each, notices in drafted.items() if notices}
@@ -320,7 +320,7 @@ def record_notices_sent(name: str, workspace: Workspace, now: datetime, *, only:
             raise ConfigurationError("nothing was drafted yet", hint=f"minimize incident notice {name} --to DIR")
         return {"tenants": last}
 
-    return record_step(name, "given", wants, workspace, now)
+    return record_step(name, "given", body_of, workspace, now)
 
 
 def _tenants_to_notify(incident: Incident, only: Sequence[str]) -> list[Mapping[str, Any]]:

@@ -396,11 +396,11 @@ def scope_incident(name: str, workspace: Workspace, now: datetime, *, named_: Se
     this = require_open(load_incident(name, workspace))
     found = exposure_scope(this.exposure, this.window, workspace, now, named=named_)
 
-    def wants(now_there: Incident | None) -> Mapping[str, Any]:
+    def body_of(now_there: Incident | None) -> Mapping[str, Any]:
         require_open(now_there)
         return {"scope": found.as_json()}
 
-    return record_step(name, "scoped", wants, workspace, now)
+    return record_step(name, "scoped", body_of, workspace, now)
 
 
 def exposure_scope(

@@ -317,7 +317,7 @@ def reachable_outputs(ledger: Ledger, workspace: Workspace) -> Callable[[], Iter
     """The outputs that the ledger has seen from this machine, and that of the pipeline."""
     from minimize.ledger.runs import output_locations
 
-    def found() -> Iterable[Location]:
+    def find_outputs() -> Iterable[Location]:
         seen = [each.folder for each in ledger.read(output_locations) if each.is_here or "://" in each.folder]
         job = workspace.loaded_pipeline
         own = (
@@ -331,7 +331,7 @@ def reachable_outputs(ledger: Ledger, workspace: Workspace) -> Callable[[], Iter
         }
         return every.values()
 
-    return found
+    return find_outputs
 
 
 def _known_or_new_token(

@@ -288,9 +288,9 @@ def expire(
     return ExpiryResult(plan, call_redacted(lambda: carrying.execute(plan)))
 
 
-def open_items(output: LocationLike, **asked: Any) -> list[OpenDeadline]:
+def open_items(output: LocationLike, **options: Any) -> list[OpenDeadline]:
     """What is due in an output or will be after events, and by when. Takes and raises what `expire` does."""
-    made, plan = call_redacted(lambda: resolve_expiry(output, **asked).with_plan(asked.get("ledger")))
+    made, plan = call_redacted(lambda: resolve_expiry(output, **options).with_plan(options.get("ledger")))
     return call_redacted(lambda: made.open_deadlines(plan))
 
 

@@ -200,11 +200,11 @@ def lookup_columns(
 ) -> tuple[LookupColumn | None, LookupColumn | None]:
     """By which columns of a file tenants and subjects (or who is named `by` a field) are found; None where it has none."""
 
-    def named(key: str | None) -> LookupColumn | None:
+    def column_of(key: str | None) -> LookupColumn | None:
         there = key is not None and key in rules.pointers
         return lookup_column(policy, str(key), rules.pointers[str(key)], clock, stored, keys) if there else None
 
-    return named(policy.tenant), named(policy.subject if by is None else by)
+    return column_of(policy.tenant), column_of(policy.subject if by is None else by)
 
 
 def lookup_column(

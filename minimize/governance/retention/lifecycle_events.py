@@ -179,7 +179,9 @@ def _check_columns(names: Set[str], there: Iterable[str]) -> None:
 FormTokens = dict[str, tuple[str, ...]]
 
 
-def ledger_events(address: Address, keys: Keyring, given: Sequence[RetentionEvent] = ()) -> tuple[RetentionEvent, ...]:
+def ledger_events(
+    address: Address, keys: Keyring, retention_events: Sequence[RetentionEvent] = ()
+) -> tuple[RetentionEvent, ...]:
     """The events of a ledger that count, without those that are given as well; none where there is no ledger.
 
     Raises LedgerError, and KeyringError where a token is of a version of the key that is not there.
@@ -192,8 +194,10 @@ def ledger_events(address: Address, keys: Keyring, given: Sequence[RetentionEven
     with open_ledger(address) as ledger:
         events = list(effective_events(read_lifecycle_events(ledger)))
     versions = token_versions(each.token for each in events if each.token is not None)
-    secrets = {name: token_secrets(keys, versions, name) for name in {None, *(each.named_by for each in given)}}
-    known = {name for each in given for name in _ledger_keys(each, secrets[each.named_by])}
+    secrets = {
+        name: token_secrets(keys, versions, name) for name in {None, *(each.named_by for each in retention_events)}
+    }
+    known = {name for each in retention_events for name in _ledger_keys(each, secrets[each.named_by])}
     return tuple(each for each in events if (each.tenant, each.kind, each.occurred_at, each.token) not in known)
 
 

@@ -200,12 +200,12 @@ def remaining_filter(
     by = {name: [each for each in erasing if each.named_by == name] for name in names}
     going = [_affected_in_source(policy, name, mine, source, keys, until) for name, mine in by.items()]
 
-    def left(batch: pa.RecordBatch) -> Bools:
+    def remaining_records(batch: pa.RecordBatch) -> Bools:
         oldest = _released_starts(policy, batch)
         concerned = [np.zeros(batch.num_rows, np.bool_), *(whose.affects(batch, oldest) for whose in going)]
         return np.asarray(~np.logical_or.reduce(concerned), np.bool_)
 
-    return left
+    return remaining_records
 
 
 def _affected_in_source(

@@ -236,7 +236,7 @@ def _can_follow(steps: Sequence[TechniqueStep], type_: pa.DataType) -> bool:
         for step in steps:
             if not isinstance(step, Technique) or step.reads() | step.key_names or step.needs_time:
                 return False
-            given = step.gives(given)
+            given = step.output_type(given)
     except UnsupportedType:
         return False
     return bool(given == type_)
@@ -276,7 +276,7 @@ class PolicyReevaluation:
             stays = self.consents(batch)
             gone["consent"] = ~stays
         for condition in self.records:
-            holds = self._certainty(batch, WHOLE_RECORD).holds(condition, known=False)
+            holds = self._certainty(batch, WHOLE_RECORD).holds(condition, held_when_written=False)
             reason = "setting" if isinstance(condition, FeatureOn | LevelAtLeast) else "condition"
             gone[reason] = gone.get(reason, np.zeros(batch.num_rows, np.bool_)) | (stays & ~holds)
             stays &= holds
@@ -288,7 +288,7 @@ class PolicyReevaluation:
                 yield key, np.ones(len(leaf(batch, self.pointers[key]).values), np.bool_)
                 continue
             sure = self._certainty(batch, self.pointers[key])
-            holding = [sure.holds(each, known=False) for each in current_conditions(key, self.today)]
+            holding = [sure.holds(each, held_when_written=False) for each in current_conditions(key, self.today)]
             if holding and not np.logical_and.reduce(holding).all():
                 yield key, ~np.logical_and.reduce(holding)
 

@@ -182,17 +182,20 @@ class ConditionCertainty:
     place: Pointer
     changed: ChangedFacts
 
-    def holds(self, condition: Condition, known: bool = True) -> Bools:
-        """One truth per value at the place. `known` says that the condition did hold when the value was written."""
-        if known and not any(self.changed(atom) is not None for atom in atoms(condition)):
+    def holds(self, condition: Condition, held_when_written: bool = True) -> Bools:
+        """One truth per value at the place. `held_when_written` says that the condition did hold when the value was written."""
+        if held_when_written and not any(self.changed(atom) is not None for atom in atoms(condition)):
             return self._everywhere(True)
         match condition:
             case AllOf(of):
                 return np.asarray(
-                    np.logical_and.reduce([self._everywhere(True), *(self.holds(part, known) for part in of)]), np.bool_
+                    np.logical_and.reduce(
+                        [self._everywhere(True), *(self.holds(part, held_when_written) for part in of)]
+                    ),
+                    np.bool_,
                 )
             case AnyOf(of):
-                alone = known and len(of) == 1
+                alone = held_when_written and len(of) == 1
                 return np.asarray(
                     np.logical_or.reduce([self._everywhere(False), *(self.holds(part, alone) for part in of)]), np.bool_
                 )

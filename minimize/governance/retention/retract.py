@@ -302,7 +302,7 @@ class RetractionOptions:
     ledger: PathLike_ | None = None
 
 
-def retract(output: LocationLike, *, yes: bool = False, **asked: Any) -> Retraction:
+def retract(output: LocationLike, *, yes: bool = False, **options: Any) -> Retraction:
     """Applies today's policy, settings and consents to what stands in an output; without `yes` only the plan is made.
 
     Takes the output folder; what stands in for what its receipts name, the time as of which it counts (aware; now), keyring and
@@ -311,7 +311,7 @@ def retract(output: LocationLike, *, yes: bool = False, **asked: Any) -> Retract
     Raises what `run` raises, and RefusedError (3) if the policy became finer and the source of a date is no longer there; then
     nothing is changed.
     """
-    made = call_redacted(lambda: _resolve_retraction(parse_output_location(output), RetractionOptions(**asked)))
+    made = call_redacted(lambda: _resolve_retraction(parse_output_location(output), RetractionOptions(**options)))
     found = call_redacted(made.plan)
     if not yes or found.is_empty:
         return found

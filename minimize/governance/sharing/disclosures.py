@@ -196,7 +196,7 @@ def tenant_shares(
 
 
 def build_disclosure(
-    asked: ResolvedShare,
+    resolved: ResolvedShare,
     function: Function,
     composed: RecipientPolicy,
     stats: PayloadStats,
@@ -210,23 +210,27 @@ def build_disclosure(
     """The act, as it is signed. Takes the names of the keys that its pseudonyms were made with."""
     from minimize.ledger.disclosures import Disclosure
 
-    contract = asked.recipient.contract
+    contract = resolved.recipient.contract
     kept = None if contract is None else contract.retention
     due = None if kept is None else now + kept
     body = {
         "disclosure": str(uuid4()),
-        "at": time_text(asked.share_time),
+        "at": time_text(resolved.share_time),
         "recorded_at": time_text(now),
-        "recipient": asked.recipient.recipient,
-        "standing": asked.recipient.standing,
+        "recipient": resolved.recipient.recipient,
+        "standing": resolved.recipient.standing,
         "function": function.name,
         "purpose": function.purpose,
         "text_version": function.text_version,
-        "manifest": asked.recipient.digest,
+        "manifest": resolved.recipient.digest,
         "contract": None if contract is None else contract.reference,
-        "policy": {"name": asked.policy.policy, "version": asked.policy.version, "digest": asked.policy.digest},
+        "policy": {
+            "name": resolved.policy.policy,
+            "version": resolved.policy.version,
+            "digest": resolved.policy.digest,
+        },
         "fields": {key: composed.decisions[key].form for key in composed.sent_fields},
-        "keys": [f"{name}/{RecipientKeys(asked.keys).version_of(name)}" for name in sorted(keys)],
+        "keys": [f"{name}/{RecipientKeys(resolved.keys).version_of(name)}" for name in sorted(keys)],
         "category": category,
         "rows": stats.rows,
         "tenants": {share.tenant_id: _tenant_body(share) for share in shares},
@@ -238,7 +242,7 @@ def build_disclosure(
     return Disclosure(
         disclosure=str(body["disclosure"]),
         recorded_at=now,
-        recipient=asked.recipient.recipient,
+        recipient=resolved.recipient.recipient,
         function=function.name,
         rows=stats.rows,
         digest=stats.fingerprint.digest,

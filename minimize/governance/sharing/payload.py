@@ -195,7 +195,7 @@ def payload_context(
         None if planned.settings is None else planned.settings.effective_at(share.share_time),
         row_key=derive_row_key(share.keys),
         memos=empty_memos(whole),
-        aside=SpillSpace(find_budget(share.folder)),
+        space=SpillSpace(find_budget(share.folder)),
         bound=None if deduplicates(whole) else bound.stages,
         erased=erasures.effective_at(share.share_time, whole.policy.future),
         consents=consented,
@@ -306,7 +306,7 @@ def _count_rows(stats: PayloadStats, batch: Batch, plan: Plan, mask: Mask | None
     stats.subject_tokens.take(TenantCodes.from_column(tenants), subjects)
 
 
-def _rows_with_new_subjects(batch: Batch, plan: Plan, seen: SeenDictionary) -> pa.Array | None:
+def _rows_with_new_subjects(batch: Batch, plan: Plan, dictionary: SeenDictionary) -> pa.Array | None:
     """The rows whose subjects are all that are new, where its released pseudonyms tell: they are one for each, and tenant."""
     policy = plan.policy
     released, steps = batch.released.get(policy.subject or ""), plan.fields[policy.subject or ""].branches[0].steps
@@ -315,7 +315,7 @@ def _rows_with_new_subjects(batch: Batch, plan: Plan, seen: SeenDictionary) -> p
     tells = tells and all(isinstance(step, Pseudonymize) for step in steps or ())
     if not tells or len(plan.fields[policy.subject or ""].branches) > 1 or released is None:
         return None
-    return pa.array(seen.new_rows(released)) if pa.types.is_dictionary(released.type) else None
+    return pa.array(dictionary.new_rows(released)) if pa.types.is_dictionary(released.type) else None
 
 
 def _filter_values(values: pa.Array, mask: Mask | None) -> pa.Array:

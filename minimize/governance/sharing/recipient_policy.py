@@ -283,7 +283,7 @@ class EligibleFunction:
 
 
 def eligible_functions(
-    job: Pipeline, known: Recipients, on: date, recipients: Sequence[Recipient] | None = None
+    job: Pipeline, all_recipients: Recipients, on: date, recipients: Sequence[Recipient] | None = None
 ) -> Iterator[EligibleFunction]:
     """The functions that a pipeline can feed on a day, by recipient.
 
@@ -291,9 +291,9 @@ def eligible_functions(
     The contract is in force and the recipient is listed if it is an agent; the purpose is the function's and the policy
     lists it; and every field that is not optional is released by the policy, or is a secret that passes through.
     """
-    for recipient in map(known.load, known.names()) if recipients is None else recipients:
+    for recipient in map(all_recipients.load, all_recipients.names()) if recipients is None else recipients:
         for function in recipient.outbound:
-            party = Party(known, recipient, function.name, "outbound", (on,))
+            party = Party(all_recipients, recipient, function.name, "outbound", (on,))
             if not any(party.objections(function.requires)) and _is_eligible(job, recipient, function):
                 yield EligibleFunction(recipient.recipient, function)
 

@@ -58,7 +58,7 @@ from minimize.verification import check_aggregate
 NEVER: Condition = AnyOf(())
 
 
-def reduce_condition(condition: Condition, held: Collection[str]) -> Condition | None:
+def reduce_condition(condition: Condition, columns: Collection[str]) -> Condition | None:
     """The condition without what reads fields that are not held as they came in; None where it can never be said to hold.
 
     >>> from minimize.policy.condition import FieldEquals
@@ -66,23 +66,23 @@ def reduce_condition(condition: Condition, held: Collection[str]) -> Condition |
     AnyOf(parts=(FieldEquals(field='owner', values=('corporate',)),))
     """
     if not isinstance(condition, AllOf | AnyOf):
-        return condition if set(fields_of_atom(condition)) <= set(held) else None
-    found = [reduce_condition(part, held) for part in condition.parts]
+        return condition if set(fields_of_atom(condition)) <= set(columns) else None
+    found = [reduce_condition(part, columns) for part in condition.parts]
     parts = tuple(part for part in found if part is not None)
     if isinstance(condition, AllOf):
         return AllOf(parts) if len(parts) == len(found) else None
     return AnyOf(parts) if parts else None
 
 
-def reevaluate_field(field: Field, held: Collection[str]) -> Field | None:
+def reevaluate_field(field: Field, columns: Collection[str]) -> Field | None:
     """A field whose values a run has released, with its gate and its cases; None where nobody can tell any more.
 
     A case that let something through lets the released value through, one that drops it drops it.
     """
-    gate = None if field.collect_if is None else reduce_condition(field.collect_if, held)
-    if (field.collect_if is not None and gate is None) or not all(_is_decidable(case, held) for case in field.cases):
+    gate = None if field.collect_if is None else reduce_condition(field.collect_if, columns)
+    if (field.collect_if is not None and gate is None) or not all(_is_decidable(case, columns) for case in field.cases):
         return None
-    cases = tuple(_decidable_cases(field, held))
+    cases = tuple(_decidable_cases(field, columns))
     last = _keep_or_drop(field.otherwise if field.cases else field.do)
     if last == DROP and not cases:
         return None if field.cases else field.model_copy(update={"collect_if": gate, "do": DROP})
@@ -91,15 +91,15 @@ def reevaluate_field(field: Field, held: Collection[str]) -> Field | None:
     return field.model_copy(update={"collect_if": gate, "cases": cases, "do": DROP, "otherwise": last})
 
 
-def _is_decidable(case: FieldCase, held: Collection[str]) -> bool:
+def _is_decidable(case: FieldCase, columns: Collection[str]) -> bool:
     """Whether it can be told where a case that drops decides."""
-    return case.do != DROP or set(fields_read_by_condition(case.when)) <= set(held)
+    return case.do != DROP or set(fields_read_by_condition(case.when)) <= set(columns)
 
 
-def _decidable_cases(field: Field, held: Collection[str]) -> Iterator[FieldCase]:
+def _decidable_cases(field: Field, columns: Collection[str]) -> Iterator[FieldCase]:
     """The cases that can still be told."""
     for case in field.cases:
-        when = reduce_condition(case.when, held)
+        when = reduce_condition(case.when, columns)
         if when is not None:
             yield FieldCase(when=when, do=_keep_or_drop(case.do))
 
@@ -213,9 +213,9 @@ def _released_field(field: Field, kind: pa.DataType, metadata: Mapping[str, str]
     return field.model_copy(update=changes)
 
 
-def _released_role(role: Role, told: str) -> Role:
+def _released_role(role: Role, recorded_role: str) -> Role:
     """An identifier that is only a pseudonym by now is no identifier; what is identified stays so."""
-    return "quasi" if role == "identifier" and told == "pseudonymized" else role
+    return "quasi" if role == "identifier" and recorded_role == "pseudonymized" else role
 
 
 def policy_type(kind: pa.DataType) -> str:

@@ -94,25 +94,25 @@ class InferredColumns:
 
     def __init__(self) -> None:
         self.columns = 0
-        self._told: ParserOptions | None = None
+        self._options: ParserOptions | None = None
 
     def options_for(self, rows: int) -> ParserOptions | None:
         """What Arrow's parser is told to expect of so many lines, and nothing else; None if it must infer."""
-        return self._told if rows * self.columns <= MAX_INFERRED_CELLS else None
+        return self._options if rows * self.columns <= MAX_INFERRED_CELLS else None
 
     def add(self, table: pa.Table, options: ParserOptions) -> None:
         """Takes in the columns of a table. They are forgotten where they contradict each other."""
-        known = self._told
+        known = self._options
         types = None
         with suppress(pa.ArrowException):
             schemas = [_times_as_text(table.schema), *([] if known is None else [known.types])]
             types = pa.unify_schemas(schemas, promote_options="permissive")
-        self._told = None if types is None else replace(options, types=types, other="error")
+        self._options = None if types is None else replace(options, types=types, other="error")
         self.columns = 0 if types is None else sum(1 for _ in _nested_columns(pa.struct(list(types))))
 
     def forget(self) -> None:
         """Begins anew."""
-        self.columns, self._told = 0, None
+        self.columns, self._options = 0, None
 
 
 def parse_tables(

@@ -168,14 +168,14 @@ class KeyOrder:
         return (self.lead, self.colon) == (other.lead, other.colon) and all(key in keys for key in other.keys)
 
 
-def learn_order(lines: Iterable[bytes], known: KeyOrder | None = None) -> KeyOrder | None:
+def learn_order(lines: Iterable[bytes], former: KeyOrder | None = None) -> KeyOrder | None:
     """What is known with what these lines add; None where nothing is known and most of them are in no common order."""
     orders = [KeyOrder.from_line(line) for line in lines]
-    found, start = [order for order in orders if order is not None], known
+    found, start = [order for order in orders if order is not None], former
     for order in found:
-        known = order if known is None else known.merge(order)
-    agreeing = sum(known.covers(order) for order in found) if known is not None else 0
-    return known if start is not None or agreeing * 2 > len(orders) else None
+        former = order if former is None else former.merge(order)
+    agreeing = sum(former.covers(order) for order in found) if former is not None else 0
+    return former if start is not None or agreeing * 2 > len(orders) else None
 
 
 def _is_uniform(keys: tuple[bytes, ...], leads: set[bytes], colons: set[bytes]) -> bool:
