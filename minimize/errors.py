@@ -222,11 +222,11 @@ class StoppedError(MinimizeError):
 class RedactedErrors:
     """A block that no unexpected error leaves, because such an error can carry values. A MinimizeError replaces it.
 
-    `instead` makes that error. By default it names the type of the unexpected error and the place in this library.
+    `replacement` makes that error. By default it names the type of the unexpected error and the place in this library.
     """
 
-    def __init__(self, instead: Callable[[Exception], MinimizeError] | None = None) -> None:
-        self._instead = unexpected_error if instead is None else instead
+    def __init__(self, replacement: Callable[[Exception], MinimizeError] | None = None) -> None:
+        self._instead = unexpected_error if replacement is None else replacement
 
     def __enter__(self) -> Self:
         return self
@@ -244,9 +244,9 @@ class RedactedErrors:
             del error, trace  # or they would stay in a frame of the new error's traceback
 
 
-def call_redacted(work: Callable[[], T], instead: Callable[[Exception], MinimizeError] | None = None) -> T:
+def call_redacted(work: Callable[[], T], replacement: Callable[[Exception], MinimizeError] | None = None) -> T:
     """Returns what the work returns. Errors leave it as they leave a block of `RedactedErrors`."""
-    with RedactedErrors(instead):
+    with RedactedErrors(replacement):
         return work()
 
 

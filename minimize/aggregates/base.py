@@ -81,7 +81,7 @@ class SpillableTally(Protocol):
         """Bytes that could be set aside."""
         ...
 
-    def spill(self, aside: SpillSpace, subjects: HashWords) -> None:
+    def spill(self, space: SpillSpace, subjects: HashWords) -> None:
         """Sets them aside. Takes the hash of each code of a subject; the codes may mean something else from now on.
 
         Before a tally settles in which something was set aside, the rest must be, too.
@@ -100,7 +100,7 @@ class Measure(BaseModel):
     """Whether values in open bins take part, by their rank."""
     of: str | None = None
 
-    def gives(self, type_: pa.DataType | None) -> pa.DataType:
+    def output_type(self, type_: pa.DataType | None) -> pa.DataType:
         """The type of its column, for the (plain) type of the field it is over. Raises MeasureRefused."""
         raise MeasureRefused("nothing")
 

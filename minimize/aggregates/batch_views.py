@@ -138,7 +138,7 @@ class RowView:
         """A leaf's values, one per row."""
         return values if self.places is None else values.take(pa.array(self.places))
 
-    def where(self, rows: npt.NDArray[np.bool_]) -> RowView:
+    def select(self, rows: npt.NDArray[np.bool_]) -> RowView:
         """Some of the rows; `places` then no longer tells values, which the caller has taken."""
         kept = np.flatnonzero(rows)
         return RowView(self.groups.take(kept), self.subjects.take(kept))

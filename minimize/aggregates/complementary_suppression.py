@@ -361,7 +361,7 @@ def _suppress_crossing(one: PublishedTable, other: PublishedTable) -> None:
         for figure in figures:
             for whole, each, places in ((one, other, codes), (other, one, codes[::-1])):
                 if _overlaps(each, whole):
-                    each.unsuppressed &= ~_rows_leaving_few(whole, each, figure, places, groups, below)
+                    each.unsuppressed &= ~_rows_with_few_others(whole, each, figure, places, groups, below)
             buckets = min(each.sketches[figure].shape[1] for each in (one, other))
             sums = [
                 sum_sketches(
@@ -384,7 +384,7 @@ def _suppress_crossing(one: PublishedTable, other: PublishedTable) -> None:
             table.unsuppressed[chosen[np.argmin(table.subjects[chosen])]] = False
 
 
-def _rows_leaving_few(
+def _rows_with_few_others(
     whole: PublishedTable,
     parts: PublishedTable,
     figure: FigureKind,

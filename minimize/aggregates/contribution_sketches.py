@@ -95,12 +95,12 @@ class ContributionSketches:
     most groups are too small to be published, and need no sketch. Memory is bounded: what does not fit goes to `aside`.
     """
 
-    def __init__(self, figures: int, below: int, aside: SpillSpace) -> None:
+    def __init__(self, figures: int, below: int, space: SpillSpace) -> None:
         self._figures = figures
         self._buckets = bucket_count(below)
         self._width = figures * self._buckets
         self._below = max(below, 1)
-        self._aside = aside
+        self._aside = space
         self._limit = max(_MAX_DENSE_ENTRIES // self._buckets, 1)
         self._slots = np.empty(0, np.int64)
         self._groups = np.empty(0, np.int64)
@@ -229,7 +229,7 @@ class ContributionSketches:
                 for figure, sums in zip(each.figures, each.sums, strict=True):
                     self._add(keys + figure, sums[some])
             if len(rows) < len(placed):
-                left = each.where(~placed) if len(rows) else each
+                left = each.select(~placed) if len(rows) else each
                 self._waiting.append(left)
                 self._rows += len(left.groups)
 
@@ -267,7 +267,7 @@ class _WaitingRows:
         groups, buckets = (np.concatenate([getattr(each, name) for each in parts]) for name in ("groups", "buckets"))
         return cls(groups, buckets, parts[0].figures, np.concatenate([each.sums for each in parts], axis=1))
 
-    def where(self, rows: npt.NDArray[np.bool_]) -> _WaitingRows:
+    def select(self, rows: npt.NDArray[np.bool_]) -> _WaitingRows:
         """Some of them."""
         return _WaitingRows(self.groups[rows], self.buckets[rows], self.figures, self.sums[:, rows])
 
@@ -342,13 +342,13 @@ def share_sides(measured: BoundMeasure) -> tuple[str, str]:
 class CellSketches:
     """Sketches of the rows of each group that are in a cell of one measure."""
 
-    def __init__(self, measured: BoundMeasure, below: int, aside: SpillSpace) -> None:
+    def __init__(self, measured: BoundMeasure, below: int, space: SpillSpace) -> None:
         self.measured = measured
         self._below = below
         self._named = None if isinstance(measured.measure, Histogram) else share_sides(measured)
         self._values = ValueDictionary(pa.string())
         self._cells = CombinationDictionary(2)
-        self._sketches = ContributionSketches(1, below, aside)
+        self._sketches = ContributionSketches(1, below, space)
 
     @property
     def field(self) -> tuple[str, bool]:

@@ -20,7 +20,7 @@ class Count(Measure):
     about: ClassVar[str] = "the number of rows"
     of: None = None
 
-    def gives(self, type_: pa.DataType | None) -> pa.DataType:
+    def output_type(self, type_: pa.DataType | None) -> pa.DataType:
         """Always int64."""
         return pa.int64()
 

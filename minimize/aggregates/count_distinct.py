@@ -22,7 +22,7 @@ class CountDistinct(Measure):
     about: ClassVar[str] = "the number of distinct values"
     of: str
 
-    def gives(self, type_: pa.DataType | None) -> pa.DataType:
+    def output_type(self, type_: pa.DataType | None) -> pa.DataType:
         """Always int64. Raises MeasureRefused for nested fields."""
         require_type(type_, "every type that is not nested", is_scalar)
         return pa.int64()
@@ -45,9 +45,9 @@ class CountDistinctTally:
         """Bytes that could be set aside."""
         return self._seen.nbytes + self._values.nbytes
 
-    def spill(self, aside: SpillSpace, subjects: HashWords) -> None:
+    def spill(self, space: SpillSpace, subjects: HashWords) -> None:
         """Keeps no value: their hashes are set aside."""
-        self._seen.spill(aside, aside.hasher(self._values.values))
+        self._seen.spill(space, space.hasher(self._values.values))
         self._values = ValueDictionary(self._values.values.type)
 
     def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:

@@ -165,11 +165,11 @@ class AggregateDefinition:
     def schema(self) -> pa.Schema:
         """The table's schema: the group's names, then the measures'. Raises MeasureRefused."""
         keys = [(name, stored_type(key.type)) for name, key in self.keys.items()]
-        return pa.schema(keys + [(name, self.gives(each)) for name, each in self.measures.items()])
+        return pa.schema(keys + [(name, self.measure_type(each)) for name, each in self.measures.items()])
 
-    def gives(self, measured: BoundMeasure) -> pa.DataType:
+    def measure_type(self, measured: BoundMeasure) -> pa.DataType:
         """The type of a measure's column. Raises MeasureRefused."""
-        return pa.int64() if self.counts_subjects(measured) else measured.measure.gives(measured.plain)
+        return pa.int64() if self.counts_subjects(measured) else measured.measure.output_type(measured.plain)
 
     def counts_subjects(self, measured: BoundMeasure) -> bool:
         """Whether a measure is over the field that the aggregate counts by: then subjects are counted as given."""
@@ -217,7 +217,7 @@ def _list_faults(definition: AggregateDefinition) -> Iterator[_FaultParts]:
 def _measure_faults(definition: AggregateDefinition) -> Iterator[_FaultParts]:
     for name, each in definition.measures.items():
         try:
-            definition.gives(each)
+            definition.measure_type(each)
         except MeasureRefused as error:
             refused = error.takes
             yield (

@@ -135,9 +135,9 @@ class CombinationDictionary:
 class _CombinationStep:
     """The columns that are in one integer, behind the code of those before."""
 
-    def __init__(self, bits: Sequence[int], seen: IntegerTable | IntegerDictionary) -> None:
+    def __init__(self, bits: Sequence[int], codes: IntegerTable | IntegerDictionary) -> None:
         self.bits = bits
-        self.seen = seen
+        self.seen = codes
 
     def encode(self, before: Codes, columns: Sequence[Codes], size: int) -> Codes:
         """The codes, given those of the columns before and how many of these there are."""
@@ -340,8 +340,8 @@ class SubjectDictionary:
     def encode(self, subjects: pa.Array) -> Codes:
         """The code of each subject, new codes for new ones; plain or dictionary-encoded."""
         if not pa.types.is_dictionary(subjects.type):
-            return self._bound(subjects.type).codes(subjects)
-        entries = np.append(self._bound(subjects.type).codes(subjects.dictionary), -1)
+            return self._bind(subjects.type).codes(subjects)
+        entries = np.append(self._bind(subjects.type).codes(subjects.dictionary), -1)
         places: Codes = subjects.indices.fill_null(len(entries) - 1).to_numpy()
         return entries.take(places)
 
@@ -352,7 +352,7 @@ class SubjectDictionary:
         theirs = other.values
         return np.empty(0, np.int64) if theirs is None else self.encode(theirs)
 
-    def _bound(self, type_: pa.DataType) -> _TextSubjects | _OtherSubjects:
+    def _bind(self, type_: pa.DataType) -> _TextSubjects | _OtherSubjects:
         with self._lock:
             if self._book is None:
                 plain = stored_type(type_)

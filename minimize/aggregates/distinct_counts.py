@@ -84,10 +84,10 @@ _GROUP_FACTORS = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
 class SpilledPairs:
     """Distinct pairs of a group and a hash; of the bits beside equal pairs those stay that all have."""
 
-    def __init__(self, aside: SpillSpace, bits: int) -> None:
-        self._aside = aside
+    def __init__(self, space: SpillSpace, bits: int) -> None:
+        self._aside = space
         self._bits = bits
-        self._pairs = Accumulator(aside, width=4, summed=1, by=np.bitwise_and)
+        self._pairs = Accumulator(space, width=4, summed=1, by=np.bitwise_and)
         self._counts: Codes | None = None
 
     def add(self, groups: Codes, hashes: HashWords, bits: Codes | None = None) -> None:
@@ -104,7 +104,7 @@ class SpilledPairs:
         return other
 
     @classmethod
-    def merged(cls, mine: Self | None, other: Self, groups: Codes) -> Self:
+    def from_merge(cls, mine: Self | None, other: Self, groups: Codes) -> Self:
         """Both, or other ones alone; `groups[i]` is our code for their group i."""
         ours = cls(other._aside, other._bits) if mine is None else mine
         for rows in other._pairs.settle():
@@ -127,12 +127,12 @@ class SpilledPairs:
     def distinct(self, groups: Codes, bit: int | None = None) -> Codes:
         """How many distinct hashes some groups have, or have in a pair that lacks the bit."""
         if self._counts is None:
-            self._counts = self._counted()
+            self._counts = self._count_bits()
         column = self._counts[:, 0 if bit is None else bit + 1]
         reach = int(groups.max(initial=-1)) + 1
         return np.append(column, np.zeros(max(0, reach - len(column)), np.int64))[groups]
 
-    def _counted(self) -> Codes:
+    def _count_bits(self) -> Codes:
         """Per group the pairs, and for each bit those that lack it: one look at all of them."""
         counts = np.zeros((0, self._bits + 1), np.int64)
         for rows in self._pairs.settle():
@@ -205,13 +205,13 @@ class DistinctPairs:
                 theirs, low = pairs >> _CODE_BITS, pairs & ((1 << _CODE_BITS) - 1)
                 self._put(unique_codes(_pack_pairs(groups[theirs], codes[low], some & ((1 << MASK_BITS) - 1))))
         if other._beyond is not None:
-            self._beyond = SpilledPairs.merged(self._beyond, other._beyond, groups)
+            self._beyond = SpilledPairs.from_merge(self._beyond, other._beyond, groups)
 
-    def spill(self, aside: SpillSpace, hashes: HashWords) -> None:
+    def spill(self, space: SpillSpace, hashes: HashWords) -> None:
         """Sets all pairs aside; `hashes[i]` stands for code i, which may mean something else from now on."""
         keys = self.settle()
         if len(keys):
-            self._beyond = self._beyond or SpilledPairs(aside, MASK_BITS)
+            self._beyond = self._beyond or SpilledPairs(space, MASK_BITS)
             for some in _split_keys(keys):
                 pairs = some >> MASK_BITS
                 codes, bits = pairs & ((1 << _CODE_BITS) - 1), some & ((1 << MASK_BITS) - 1)
@@ -345,15 +345,15 @@ class CellCounts:
         self._cells.merge(other._cells, cells, np.append(0, subjects + 1))
         self._rows.merge(other._rows, cells)
         if other._beyond is not None:
-            self._beyond = SpilledPairs.merged(self._beyond, other._beyond, cells)
+            self._beyond = SpilledPairs.from_merge(self._beyond, other._beyond, cells)
 
-    def spill(self, aside: SpillSpace, subjects: HashWords) -> None:
+    def spill(self, space: SpillSpace, subjects: HashWords) -> None:
         """Keeps no more than the rows of each cell; its subjects, by their hashes, are set aside."""
         cells, columns, counts = self._cells.settle()
         if len(cells):
             self._rows.weigh(cells, counts[:, 0].astype(np.float64))
             known = columns > 0
-            self._beyond = self._beyond or SpilledPairs(aside, bits=0)
+            self._beyond = self._beyond or SpilledPairs(space, bits=0)
             self._beyond.add(cells[known], subjects[columns[known] - 1])
             self._cells = CellSums()
 
@@ -412,7 +412,7 @@ class Contributors:
                 bit = lacks.astype(np.int64) << self._bits[field]
                 bits = bit if bits is None else bits | bit
             else:
-                views[field] = rows.where(~lacks)
+                views[field] = rows.select(~lacks)
         for field in {**self._apart, **views}:
             _add_view(self._pairs_of(field), views.get(field, rows))
         _add_view(self._everyone, rows, bits)
@@ -433,10 +433,10 @@ class Contributors:
         """How many subjects some groups have at least: those in memory."""
         return self._everyone.distinct_in_memory(groups)
 
-    def spill(self, aside: SpillSpace, subjects: HashWords) -> None:
+    def spill(self, space: SpillSpace, subjects: HashWords) -> None:
         """Sets all subjects aside, by their hashes."""
         for pairs in (self._everyone, *self._apart.values()):
-            pairs.spill(aside, subjects)
+            pairs.spill(space, subjects)
 
     def _pairs_of(self, field: MeasuredField) -> DistinctPairs:
         if field not in self._apart:

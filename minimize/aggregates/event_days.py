@@ -39,9 +39,9 @@ class LateWindow:
     day_of: Callable[[pa.Array], pa.Array] = field(compare=False)
     early: int = 2
 
-    def event_days(self, batch: date, wanted: frozenset[date] = frozenset()) -> EventDays:
+    def event_days(self, batch: date, days: frozenset[date] = frozenset()) -> EventDays:
         """The event days that wait for a batch, and those of them that are tallied."""
-        return EventDays(batch - timedelta(self.days), batch + timedelta(self.early), wanted)
+        return EventDays(batch - timedelta(self.days), batch + timedelta(self.early), days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,8 @@ class EventDayTally:
         definition: AggregateDefinition,
         lateness: LateWindow,
         reach: EventDays,
-        aside: SpillSpace | None = None,
-        roster: SubjectDictionary | None = None,
+        space: SpillSpace | None = None,
+        subjects: SubjectDictionary | None = None,
         groups: Mapping[date, GroupDictionary] | None = None,
         hasher: ValueHasher | None = None,
     ) -> None:
@@ -77,7 +77,7 @@ class EventDayTally:
         self.before = self.after = 0
         books = groups or {}
         self.days = {
-            day: AggregateTally(definition, aside, roster, books.get(day), hasher) for day in sorted(reach.tallied)
+            day: AggregateTally(definition, space, subjects, books.get(day), hasher) for day in sorted(reach.tallied)
         }
 
     def observe(self, batch: Batch) -> None:

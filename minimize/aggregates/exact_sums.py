@@ -116,7 +116,7 @@ class DenseCounts:
             return True
         height = max(int(rows.max()) + 1, self._height)
         width = max(1 << int(columns.max()).bit_length(), self._counts.shape[1])
-        if not self._has_room(height, width, len(rows)):
+        if not self._fits(height, width, len(rows)):
             return False
         self._height = height
         self._reach(width)
@@ -129,7 +129,7 @@ class DenseCounts:
     def merge(self, other: Self) -> bool:
         """Adds counts of the same codes, or says that there is no room for them."""
         height, width = max(self._height, other._height), max(self._counts.shape[1], other._counts.shape[1])
-        if not self._has_room(height, width, other._seen):
+        if not self._fits(height, width, other._seen):
             return False
         self._height = height
         self._reach(width)
@@ -146,7 +146,7 @@ class DenseCounts:
         self._seen = self._height = 0
         return rows, columns, counts
 
-    def _has_room(self, height: int, width: int, rows: int) -> bool:
+    def _fits(self, height: int, width: int, rows: int) -> bool:
         seen = self._seen + rows
         return seen < _MAX_ROWS and height * width <= min(_MAX_MATRIX_CELLS, _MIN_MATRIX_CELLS + _CELLS_PER_ROW * seen)
 
@@ -319,7 +319,7 @@ class ExactTotal:
         """The sum of integers (or of a decimal's unscaled integers)."""
         return self.units << self.exponent if self.exponent >= 0 else self.units >> -self.exponent
 
-    def over(self, count: int) -> float:
+    def divide_by(self, count: int) -> float:
         """The sum divided by a count, rounded once."""
         if self.special is not None:
             return self.special

@@ -29,7 +29,7 @@ class Histogram(Measure):
     about: ClassVar[str] = "each value and its number of rows; small cells are one cell without value and count"
     of: str
 
-    def gives(self, type_: pa.DataType | None) -> pa.DataType:
+    def output_type(self, type_: pa.DataType | None) -> pa.DataType:
         """A list of structs of value and count. Raises MeasureRefused."""
         kind = require_type(type_, _TAKES, is_scalar)
         return pa.list_(pa.struct([("value", kind), ("count", pa.int64())]))
@@ -54,9 +54,9 @@ class HistogramTally:
         """Bytes that could be set aside."""
         return self._rows.nbytes
 
-    def spill(self, aside: SpillSpace, subjects: HashWords) -> None:
+    def spill(self, space: SpillSpace, subjects: HashWords) -> None:
         """Sets the subjects of all cells aside, by their hashes."""
-        self._rows.spill(aside, subjects)
+        self._rows.spill(space, subjects)
 
     def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
         """Takes rows in."""

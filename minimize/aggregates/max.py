@@ -22,10 +22,10 @@ class Max(Measure):
     about: ClassVar[str] = "the largest released value"
     of: str
 
-    def gives(self, type_: pa.DataType | None) -> pa.DataType:
+    def output_type(self, type_: pa.DataType | None) -> pa.DataType:
         """The field's type. Raises MeasureRefused."""
         return require_type(type_, _TAKES, is_ordered)
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
-        return ExtremeTally(self.gives(type_), "max")
+        return ExtremeTally(self.output_type(type_), "max")

@@ -21,7 +21,7 @@ class Mean(Measure):
     about: ClassVar[str] = "the exact mean, rounded once"
     of: str
 
-    def gives(self, type_: pa.DataType | None) -> pa.DataType:
+    def output_type(self, type_: pa.DataType | None) -> pa.DataType:
         """Always double. Raises MeasureRefused."""
         require_type(type_, "numbers", is_number)
         return pa.float64()
@@ -55,5 +55,7 @@ class MeanTally:
         """The mean of each group, null where it has no value."""
         totals, counts = self._sums.totals(groups), self._counts.select(groups).tolist()
         # A loop over groups: one division of whole numbers beyond 64 bits rounds once.
-        means = [total.over(count * self._unit) if count else None for total, count in zip(totals, counts, strict=True)]
+        means = [
+            total.divide_by(count * self._unit) if count else None for total, count in zip(totals, counts, strict=True)
+        ]
         return pa.array(means, pa.float64())

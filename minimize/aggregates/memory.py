@@ -58,10 +58,10 @@ _MIN_BYTES: Final = 1 << 12
 class SpillState:
     """A tally's part of the budget; whether anything was set aside; and the groups that stood by then, which is for good."""
 
-    def __init__(self, aside: SpillSpace) -> None:
-        self.aside = aside
+    def __init__(self, space: SpillSpace) -> None:
+        self.aside = space
         self.used = False
-        self._share = aside.budget.share()
+        self._share = space.budget.share()
         self._stood = np.zeros(0, np.bool_)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -71,19 +71,19 @@ class SpillState:
         self.__dict__.update(state)
         self._share = self.aside.budget.share()
 
-    def is_full(self, held: int) -> bool:
+    def is_full(self, size: int) -> bool:
         """Whether so many bytes are too many: setting them aside, a little at a time, takes some more."""
         share = self._share.bytes
-        return share is not None and held > max(share * 4 // 5, _MIN_BYTES)
+        return share is not None and size > max(share * 4 // 5, _MIN_BYTES)
 
     def hashes(self, subjects: pa.Array) -> HashWords:
         """What stands for each subject in what is set aside."""
         self.used = True
         return self.aside.hasher(subjects)
 
-    def remember_large_groups(self, standing: npt.NDArray[np.bool_]) -> None:
+    def remember_large_groups(self, large: npt.NDArray[np.bool_]) -> None:
         """Takes note of the groups that stand."""
-        self._stood = standing
+        self._stood = large
 
     def remembered_large_groups(self, groups: int) -> npt.NDArray[np.bool_]:
         """Which of the first groups stood when something was set aside."""

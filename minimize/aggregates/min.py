@@ -22,10 +22,10 @@ class Min(Measure):
     about: ClassVar[str] = "the smallest released value"
     of: str
 
-    def gives(self, type_: pa.DataType | None) -> pa.DataType:
+    def output_type(self, type_: pa.DataType | None) -> pa.DataType:
         """The field's type. Raises MeasureRefused."""
         return require_type(type_, _TAKES, is_ordered)
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
-        return ExtremeTally(self.gives(type_), "min")
+        return ExtremeTally(self.output_type(type_), "min")

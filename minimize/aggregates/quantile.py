@@ -35,13 +35,13 @@ class Quantile(Measure):
     of: str
     q: float = Field(ge=0, le=1)
 
-    def gives(self, type_: pa.DataType | None) -> pa.DataType:
+    def output_type(self, type_: pa.DataType | None) -> pa.DataType:
         """The field's type. Raises MeasureRefused."""
         return require_type(type_, _TAKES, is_ordered)
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
-        return QuantileTally(ValueCounts(self.gives(type_)), ValueSubjects(terms.below), self.q, terms)
+        return QuantileTally(ValueCounts(self.output_type(type_)), ValueSubjects(terms.below), self.q, terms)
 
     @property
     def shared_measure(self) -> Measure:
@@ -67,13 +67,13 @@ class ValueCounts:
         """Bytes that could be set aside."""
         return self._counts.nbytes + (0 if self._book is None else self._book.nbytes)
 
-    def spill(self, aside: SpillSpace) -> None:
+    def spill(self, space: SpillSpace) -> None:
         """Sets all values and their counts aside, in the order of the values."""
         if self._book is None or not len(self._book):
             return
         groups, codes, counts = self._counts.settle()
         values = self._book.values
-        self.spilled = self.spilled or SpilledValueCounts(aside, values.type)
+        self.spilled = self.spilled or SpilledValueCounts(space, values.type)
         self.spilled.add(groups, values.take(pa.array(codes)), counts[:, 0])
         self._book, self._counts = ValueDictionary(values.type), CellSums()
 
@@ -90,7 +90,7 @@ class ValueCounts:
             codes = self._book_of(other._book.values.type).codes(other._book.values)
             self._counts.merge(other._counts, groups, codes)
         if other.spilled is not None:
-            self.spilled = SpilledValueCounts.merged(self.spilled, other.spilled, groups)
+            self.spilled = SpilledValueCounts.from_merge(self.spilled, other.spilled, groups)
         return codes
 
     @property
@@ -139,10 +139,10 @@ class QuantileTally:
         """Bytes that could be set aside."""
         return self._counts.nbytes + self._subjects.nbytes
 
-    def spill(self, aside: SpillSpace, subjects: HashWords) -> None:
+    def spill(self, space: SpillSpace, subjects: HashWords) -> None:
         """Sets the values and their subjects aside."""
-        self._subjects.spill(aside, self._counts.values, subjects)
-        self._counts.spill(aside)
+        self._subjects.spill(space, self._counts.values, subjects)
+        self._counts.spill(space)
 
     def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
         """Takes another tally in."""
@@ -154,7 +154,7 @@ class QuantileTally:
         it."""
         found, terms = self._quantiles(groups), self._terms
         enough = self._subjects.supported(groups, found, self._counts.values, exact=not terms.generalized)
-        return self._closed(pc.if_else(pa.array(enough), found, pa.nulls(len(groups), found.type)))
+        return self._cast_values(pc.if_else(pa.array(enough), found, pa.nulls(len(groups), found.type)))
 
     def _quantiles(self, groups: Codes) -> pa.Array:
         if self._counts.spilled is not None:
@@ -163,7 +163,7 @@ class QuantileTally:
         chosen = _ranks_at_share(rows, ranks, counts, self._q, len(groups))
         return values.take(pa.array(np.maximum(chosen, 0), mask=chosen < 0))
 
-    def _closed(self, values: pa.Array) -> pa.Array:
+    def _cast_values(self, values: pa.Array) -> pa.Array:
         if pa.types.is_floating(values.type):
             values = pc.if_else(pc.is_inf(values), pa.nulls(len(values), values.type), values)
         return values.cast(self._counts.type, safe=False)  # a failing cast would say which value it was

@@ -105,19 +105,19 @@ _VALUE_BITS: Final = np.uint64(52)
 class SpilledValueCounts:
     """How often each value stands in each group. Takes the type of the values."""
 
-    def __init__(self, aside: SpillSpace, type_: pa.DataType) -> None:
-        self._aside = aside
+    def __init__(self, space: SpillSpace, type_: pa.DataType) -> None:
+        self._aside = space
         self._type = type_
         self._width = word_count(type_)
         self._totals = GroupSums()
-        self._counts = Accumulator(aside, width=self._width + 3, summed=1, keys=self._width + 2)
+        self._counts = Accumulator(space, width=self._width + 3, summed=1, keys=self._width + 2)
 
     def add(self, groups: Codes, values: pa.Array, counts: Codes) -> None:
         """Takes equally long columns in."""
         self._add(groups, to_ordered_words(values), counts)
 
     @classmethod
-    def merged(cls, mine: Self | None, other: Self, groups: Codes) -> Self:
+    def from_merge(cls, mine: Self | None, other: Self, groups: Codes) -> Self:
         """Both, or other ones alone; `groups[i]` is our code for their group i."""
         ours = cls(other._aside, other._type) if mine is None else mine
         for rows in other._counts.settle():
@@ -125,11 +125,11 @@ class SpilledValueCounts:
             ours._add(groups[theirs], rows.words[:, 1:-2], rows.words[:, -1].astype(np.int64))
         return ours
 
-    def values_at(self, wanted: Callable[[Codes], Codes], groups: Codes) -> pa.Array:
-        """The value of each group at the count that `wanted` gives for the group's total; null for no values."""
+    def values_at(self, ranks_of: Callable[[Codes], Codes], groups: Codes) -> pa.Array:
+        """The value of each group at the count that `ranks_of` gives for the group's total; null for no values."""
         totals = self._totals.select(groups)
         aims = np.zeros(int(groups.max(initial=-1)) + 1, np.int64)
-        aims[groups] = np.where(totals > 0, wanted(totals), 0)
+        aims[groups] = np.where(totals > 0, ranks_of(totals), 0)
         found = np.zeros((len(aims), self._width), np.uint64)
         running = np.zeros(len(aims), np.int64)
         for rows in self._counts.settle():
@@ -216,10 +216,10 @@ class ValueSubjects:
             self._beyond = self._beyond or _SpilledSubjectValues(other._beyond.aside, other._beyond.width)
             self._beyond.merge(other._beyond, groups)
 
-    def spill(self, aside: SpillSpace, values: pa.Array, subjects: HashWords) -> None:
+    def spill(self, space: SpillSpace, values: pa.Array, subjects: HashWords) -> None:
         """Sets everything aside. Takes the value, and the hash of the subject, of each code."""
         self._fold()
-        self._beyond = self._beyond or _SpilledSubjectValues(aside, word_count(values.type))
+        self._beyond = self._beyond or _SpilledSubjectValues(space, word_count(values.type))
         words = to_ordered_words(values)
         owners, codes = self._cells.columns()
         for cells, some in self._pairs.rows():
@@ -387,8 +387,8 @@ def _distinct_subject_values(keys: Codes, subject_bits: int, rank_bits: int) -> 
 class _GroupResults:
     """The result of each group, to compare values with."""
 
-    def __init__(self, known: Mask, words: HashWords) -> None:
-        self.has_result = known
+    def __init__(self, valid: Mask, words: HashWords) -> None:
+        self.has_result = valid
         self._words = words
 
     @classmethod
@@ -419,10 +419,10 @@ class _GroupResults:
 class _SpilledSubjectValues:
     """The same beyond the budget: subjects by their hashes, values as ordered words."""
 
-    def __init__(self, aside: SpillSpace, width: int) -> None:
-        self.aside = aside
+    def __init__(self, space: SpillSpace, width: int) -> None:
+        self.aside = space
         self.width = width
-        self._rows = Accumulator(aside, width=5 + width)
+        self._rows = Accumulator(space, width=5 + width)
 
     def add(self, groups: Codes, values: HashWords, subjects: HashWords) -> None:
         """Takes rows in: the group, the value and the subject's hash of each."""

@@ -85,16 +85,16 @@ class ReleaseHistory:
         below: int,
         figures: Mapping[FigureKind, FigureRows],
         *,
-        known: bool = True,
+        is_complete: bool = True,
         meanings: Mapping[str, str] | None = None,
     ) -> Self:
         """One release of some rows."""
-        return cls(rows, np.full(len(rows), below), np.full(len(rows), known), figures, meanings or {})
+        return cls(rows, np.full(len(rows), below), np.full(len(rows), is_complete), figures, meanings or {})
 
     def forget_subjects(self) -> ReleaseHistory:
         """The same releases as ones of unknown subjects, for example because other subjects are counted now."""
         places = self.last_releases(np.unique(self.rows))
-        return ReleaseHistory.from_release(self.rows[places], int(self.below.max(initial=0)), {}, known=False)
+        return ReleaseHistory.from_release(self.rows[places], int(self.below.max(initial=0)), {}, is_complete=False)
 
     def __len__(self) -> int:
         return len(self.rows)

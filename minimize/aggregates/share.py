@@ -36,7 +36,7 @@ class Share(Measure):
     def _several(cls, value: object) -> object:
         return (value,) if isinstance(value, bool | int | float | str) else value
 
-    def gives(self, type_: pa.DataType | None) -> pa.DataType:
+    def output_type(self, type_: pa.DataType | None) -> pa.DataType:
         """Always double. Raises MeasureRefused for another type, and where a named value is of another type than the field."""
         self._values(require_type(type_, _TAKES, _is_nameable))
         return pa.float64()
@@ -65,10 +65,10 @@ class ShareTally:
         """Bytes that could be set aside."""
         return self._having.nbytes + self._others.nbytes
 
-    def spill(self, aside: SpillSpace, subjects: HashWords) -> None:
+    def spill(self, space: SpillSpace, subjects: HashWords) -> None:
         """Sets the subjects of both sides aside, by their hashes."""
-        self._having.spill(aside, subjects)
-        self._others.spill(aside, subjects)
+        self._having.spill(space, subjects)
+        self._others.spill(space, subjects)
 
     def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
         """Takes rows in."""

@@ -22,7 +22,7 @@ class Sum(Measure):
     about: ClassVar[str] = "the exact sum"
     of: str
 
-    def gives(self, type_: pa.DataType | None) -> pa.DataType:
+    def output_type(self, type_: pa.DataType | None) -> pa.DataType:
         """int64, double or decimal. Raises MeasureRefused."""
         kind = require_type(type_, "numbers", is_number)
         if pa.types.is_decimal256(kind):
@@ -33,14 +33,14 @@ class Sum(Measure):
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
-        return SumTally(self.gives(type_))
+        return SumTally(self.output_type(type_))
 
 
 class SumTally:
     """Exact sums per group."""
 
-    def __init__(self, gives: pa.DataType) -> None:
-        self._gives = gives
+    def __init__(self, output_type: pa.DataType) -> None:
+        self._gives = output_type
         self._sums = ExactSums()
 
     def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
@@ -59,7 +59,7 @@ class SumTally:
 
 def _total_as(total: ExactTotal, type_: pa.DataType) -> int | float | Decimal | None:
     if pa.types.is_floating(type_):
-        return total.over(1)
+        return total.divide_by(1)
     if pa.types.is_decimal(type_):
         if abs(total.integer) >= 10**type_.precision:
             return None

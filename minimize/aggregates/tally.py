@@ -70,27 +70,27 @@ class PendingRecords:
         """Bytes that could be set aside."""
         return int(self._records.nbytes + self._groups.nbytes)
 
-    def spill(self, aside: SpillSpace, subjects: HashWords) -> None:
+    def spill(self, space: SpillSpace, subjects: HashWords) -> None:
         """Sets all pairs aside; records that come are others."""
         if len(self._records):
             records = (self._records + self._gone).astype(np.uint64) * _RECORD_FACTOR
-            self._put(aside, np.column_stack([records, self._groups.astype(np.uint64)]))
+            self._put(space, np.column_stack([records, self._groups.astype(np.uint64)]))
         self._gone += self._next
         self._records = self._groups = np.empty(0, np.int64)
         self._next = 0
 
-    def add(self, records: Codes, groups: Codes, standing: LargeGroups) -> None:
+    def add(self, records: Codes, groups: Codes, large_groups: LargeGroups) -> None:
         """Takes the records of a batch in, each once per group."""
         self._records = np.concatenate([self._records, records + self._next])
         self._groups = np.concatenate([self._groups, groups])
         self._next = int(self._records.max(initial=self._next - 1)) + 1
         if len(self._records) > self._limit:
-            self._forget(standing())
+            self._forget(large_groups())
             self._limit = max(_MIN_PENDING, 2 * len(self._records))
 
-    def merge(self, other: Self, groups: Codes, standing: LargeGroups) -> None:
+    def merge(self, other: Self, groups: Codes, large_groups: LargeGroups) -> None:
         """Takes others in; `groups[i]` is our code for their group i."""
-        self.add(other._records, groups[other._groups], standing)
+        self.add(other._records, groups[other._groups], large_groups)
         if other._beyond is not None:
             for rows in other._beyond.settle():
                 records = rows.words[:, 0] + np.uint64(self._gone * int(_RECORD_FACTOR) % (1 << 64))
@@ -98,32 +98,32 @@ class PendingRecords:
                 self._put(other._beyond.aside, np.column_stack([records, ours.astype(np.uint64)]))
         self._gone += other._gone
 
-    def count_lost(self, standing: npt.NDArray[np.bool_]) -> int:
+    def count_lost(self, large: npt.NDArray[np.bool_]) -> int:
         """How many records are in no group that stands."""
-        self._forget(standing)
+        self._forget(large)
         parts = () if self._beyond is None else self._beyond.settle()
-        return len(np.unique(self._records)) + sum(_count_lost(rows, standing) for rows in parts)
+        return len(np.unique(self._records)) + sum(_count_lost(rows, large) for rows in parts)
 
-    def _put(self, aside: SpillSpace, words: HashWords) -> None:
-        self._beyond = self._beyond or Accumulator(aside, width=2)
+    def _put(self, space: SpillSpace, words: HashWords) -> None:
+        self._beyond = self._beyond or Accumulator(space, width=2)
         self._beyond.add(HashedRows(words))
 
-    def _forget(self, standing: npt.NDArray[np.bool_]) -> None:
+    def _forget(self, large: npt.NDArray[np.bool_]) -> None:
         decided = np.zeros(self._next, np.bool_)
-        decided[self._records[standing[self._groups]]] = True
+        decided[self._records[large[self._groups]]] = True
         left = ~decided[self._records]
         self._groups = self._groups[left]
         self._records = np.unique(self._records[left], return_inverse=True)[1].astype(np.int64)
         self._next = int(self._records.max(initial=-1)) + 1
 
 
-def _count_lost(rows: HashedRows, standing: npt.NDArray[np.bool_]) -> int:
+def _count_lost(rows: HashedRows, large: npt.NDArray[np.bool_]) -> int:
     """How many records of a part are in no group that stands. The pairs of a record are in one part, side by side."""
     if not len(rows):
         return 0
     records, groups = rows.words[:, 0], rows.words[:, 1].astype(np.int64)
     starts = np.flatnonzero(np.append(True, records[1:] != records[:-1]))
-    return int((~np.logical_or.reduceat(standing[groups], starts)).sum())
+    return int((~np.logical_or.reduceat(large[groups], starts)).sum())
 
 
 log = logging.getLogger("minimize")
@@ -183,14 +183,14 @@ class AggregateResult:
         """The same with none of its groups."""
         return self.select_rows(self.table, np.zeros(self.table.num_rows, np.bool_), 0)
 
-    def select_rows(self, table: pa.Table, kept: npt.NDArray[np.bool_], deferred: int) -> AggregateResult:
+    def select_rows(self, table: pa.Table, mask: npt.NDArray[np.bool_], deferred: int) -> AggregateResult:
         """The same with another table of the same groups, some of its rows alone, and without what is not published.
 
         The others count as suppressed. A record of a withheld group below a list still counts as one that is in the table.
         """
-        withheld, rows = int((~kept).sum()), int(self.rows[~kept].sum())
+        withheld, rows = int((~mask).sum()), int(self.rows[~mask].sum())
         return AggregateResult(
-            table.filter(pa.array(kept)) if withheld else table,
+            table.filter(pa.array(mask)) if withheld else table,
             self.rows_seen,
             self.rows_suppressed + rows,
             self.groups_suppressed + withheld,
@@ -207,8 +207,8 @@ class AggregateTally:
     def __init__(
         self,
         definition: AggregateDefinition,
-        aside: SpillSpace | None = None,
-        roster: SubjectDictionary | None = None,
+        space: SpillSpace | None = None,
+        subjects: SubjectDictionary | None = None,
         groups: GroupDictionary | None = None,
         hasher: ValueHasher | None = None,
     ) -> None:
@@ -220,7 +220,7 @@ class AggregateTally:
         self._definition = definition
         self._gathered = BatchBuffer(definition)
         self._groups = GroupDictionary.for_definition(definition) if groups is None else groups
-        self._subjects = (SubjectDictionary() if roster is None else roster).acquire()
+        self._subjects = (SubjectDictionary() if subjects is None else subjects).acquire()
         self._rows = CountTally(MeasureTerms())
         self._contributors = Contributors(_record_fields(definition))
         tallied = [_tally_measure(each) for each in definition.measures.values() if not self._is_counted(each)]
@@ -228,7 +228,7 @@ class AggregateTally:
         self._measures = {each: each.measure.start(each.plain, definition.terms_of(each)) for each in tallied}
         self._undecided = PendingRecords()
         self._outside = 0
-        self._shelf = SpillState(SpillSpace(None) if aside is None else aside)
+        self._shelf = SpillState(SpillSpace(None) if space is None else space)
         self._hasher = hasher
         measured = [each for each in dict.fromkeys(definition.measures.values()) if not self._is_counted(each)]
         fields = (_measured_field(each) for each in measured if not publishes_cells(each))
@@ -266,7 +266,7 @@ class AggregateTally:
         self._undecided.merge(other._undecided, groups, self._large_groups_in_memory)
         for each, tally in other._measures.items():
             self._measures[each].merge(tally, groups, subjects)
-        self._make_room()
+        self._spill_excess()
 
     def settle(self) -> AggregateResult:
         """The table of the groups that stand, ordered by their keys, nulls last."""
@@ -338,9 +338,9 @@ class AggregateTally:
         for batch in self._gathered.take():
             for part in split_batch(batch, self._definition, _ROWS_AT_ONCE):
                 self._observe(part)
-                self._make_room()
+                self._spill_excess()
 
-    def _make_room(self) -> None:
+    def _spill_excess(self) -> None:
         """Sets aside what grows with subjects and values, where there is more of it than memory for it."""
         held = sum(tally.nbytes for tally in self._retiring())
         if self._shelf.is_full(held + self._subjects.nbytes):
@@ -467,14 +467,14 @@ class _FieldRows:
     there: npt.NDArray[np.bool_] | None = None
 
 
-def _field_rows(seen: BatchViews, field: MeasuredField) -> _FieldRows:
+def _field_rows(views: BatchViews, field: MeasuredField) -> _FieldRows:
     key, by_rank = field
-    batch = seen.batch
+    batch = views.batch
     leaves = batch.measured if key in batch.measured else batch.released
     leaves = batch.ranks if by_rank and key in batch.ranks else leaves
-    view = seen.view_for(innermost_list(key))
+    view = views.view_for(innermost_list(key))
     values = view.values(leaves[key])
     there = valid_values(values)
     if there is None:
         return _FieldRows(view, values)
-    return _FieldRows(view.where(there), values.filter(pa.array(there)), there if view is seen.rows else None)
+    return _FieldRows(view.select(there), values.filter(pa.array(there)), there if view is views.rows else None)

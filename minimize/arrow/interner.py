@@ -116,9 +116,9 @@ class TextInterner:
                 codes[rows] = self._learn_rows(keys.take(rows, axis=0), hashes[rows], known)
         return codes
 
-    def _learn_rows(self, keys: Words, hashes: Hashes, known: int) -> Int32Codes:
+    def _learn_rows(self, keys: Words, hashes: Hashes, size: int) -> Int32Codes:
         """The codes of rows that had none when so many codes were known; new ones, unless somebody else gave them by now."""
-        codes = np.full(len(keys), -1, np.int32) if self._size == known else self._table.find(keys, hashes)
+        codes = np.full(len(keys), -1, np.int32) if self._size == size else self._table.find(keys, hashes)
         rows = np.flatnonzero(codes < 0)
         if len(rows):
             keys, hashes = keys.take(rows, axis=0), hashes[rows]
@@ -240,12 +240,12 @@ def _find_tags(slots: Hashes, hashes: Hashes, at: Ints) -> Int32Codes:
     return entries.astype(np.uint32).view(np.int32)
 
 
-def _differing_rows(known: Words, codes: Int32Codes, keys: Words) -> Ints:
+def _differing_rows(learned: Words, codes: Int32Codes, keys: Words) -> Ints:
     """The rows that have a code whose words are not theirs. A text with more words than are known has another length."""
-    if not len(known):
+    if not len(learned):
         return np.empty(0, np.int64)
-    width = min(known.shape[1], keys.shape[1])
-    other = known.take(codes, axis=0, mode="wrap")[:, :width] != keys[:, :width]
+    width = min(learned.shape[1], keys.shape[1])
+    other = learned.take(codes, axis=0, mode="wrap")[:, :width] != keys[:, :width]
     rows = np.flatnonzero(other) // width
     return _unique_rows(rows[codes[rows] >= 0])
 

@@ -101,14 +101,14 @@ def assemble(
     records: pa.RecordBatch,
     released: Mapping[Pointer, pa.Array],
     closed: Mapping[Pointer, pa.BooleanArray],
-    hollow: Mapping[Pointer, pa.BooleanArray],
+    gated_lists: Mapping[Pointer, pa.BooleanArray],
     schema: pa.Schema,
     secret: bytes = b"",
 ) -> pa.RecordBatch:
     """The released leaves as nested columns of this schema, in the shape of the source, kept leaves only.
 
     An element in which a leaf is closed and nothing is left is removed; a list from which gating took everything is null; an
-    empty list where `hollow` (by the list's pointer, ending in a star) is true is null; a struct without a non-null leaf
+    empty list where `gated_lists` (by the list's pointer, ending in a star) is true is null; a struct without a non-null leaf
     is null, so that gated and absent look alike.
 
     A map whose keys leave in another form is a list of {key, value}, one whose keys do not leave a list of its values. Either
@@ -119,7 +119,7 @@ def assemble(
     stays so. Plain columns are not copied. Raises KeyError where the schema names a leaf that was not released.
     """
     keyed = frozenset(parts for field in schema for parts in key_value_lists(field))
-    shape = _Assembler(records, released, closed, hollow, keyed, secret or _PROCESS_SECRET)
+    shape = _Assembler(records, released, closed, gated_lists, keyed, secret or _PROCESS_SECRET)
     columns = [shape.build(field.type, Pointer((field.name,)), records.num_rows).values for field in schema]
     fields = [field.with_type(column.type) for field, column in zip(schema, columns, strict=True)]
     return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields, metadata=schema.metadata))
@@ -140,7 +140,7 @@ class _Assembler:
     records: pa.RecordBatch
     released: Mapping[Pointer, pa.Array]
     closed: Mapping[Pointer, pa.BooleanArray]
-    hollow: Mapping[Pointer, pa.BooleanArray]
+    gated_lists: Mapping[Pointer, pa.BooleanArray]
     keyed: frozenset[tuple[PointerPart, ...]]
     secret: bytes = field(repr=False)
 
@@ -179,7 +179,7 @@ class _Assembler:
             inner, keys = _BuiltColumn(inner.values.take(order), touched), None if keys is None else keys.take(order)
         kept = _remaining_elements(inner)
         counts = np.bincount(slots if kept is None else slots[kept], minlength=len(source))
-        hollow = _as_bools(self.hollow.get(below))
+        hollow = _as_bools(self.gated_lists.get(below))
         null = _null_mask(source)
         if kept is not None:
             null = null | ((counts == 0) & (np.bincount(slots, minlength=len(source)) > 0))
@@ -338,8 +338,8 @@ def _remaining_elements(inner: _BuiltColumn) -> Bools | None:
     return ~gone if gone.any() else None
 
 
-def _filtered(values: pa.Array | None, kept: Bools | None) -> pa.Array | None:
-    return values if values is None or kept is None else values.filter(pa.array(kept))
+def _filtered(values: pa.Array | None, mask: Bools | None) -> pa.Array | None:
+    return values if values is None or mask is None else values.filter(pa.array(mask))
 
 
 def _null_mask(values: pa.Array) -> Bools:

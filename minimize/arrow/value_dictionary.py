@@ -169,7 +169,7 @@ class DigestIndex:
 
     def _add(self, high: Words, low: Words) -> Codes:
         """Enters digests that are not known; for each the first row that has the same one."""
-        self._make_room(len(high))
+        self._grow(len(high))
         rows = np.arange(len(high), dtype=np.int64)
         left, places = rows, self._places(high)
         firsts = rows.copy()
@@ -190,7 +190,7 @@ class DigestIndex:
         self._digests[:, codes] = high[mine], low[mine]
         return firsts
 
-    def _make_room(self, more: int) -> None:
+    def _grow(self, more: int) -> None:
         needed = self._known + more
         if needed > self._digests.shape[1]:
             size = max(2 * self._digests.shape[1], 1 << (needed - 1).bit_length())

@@ -232,7 +232,7 @@ def _overruled_text(over: ConsentAct) -> str:
 def _consent_line(one: ConsentStatus) -> str:
     if one.holds is None:
         return f"{_act_text(one.act)}, recorded {one.act.recorded_at:%Y-%m-%dT%H:%M:%SZ}"
-    word = "valid" if one.why is None else f"no consent: {NO_CONSENT_REASONS[one.why]}"
+    word = "valid" if one.reason is None else f"no consent: {NO_CONSENT_REASONS[one.reason]}"
     return f"{_act_text(one.act)}: {word}"
 
 

@@ -42,7 +42,11 @@ if TYPE_CHECKING:
 
 def incident_line(found: Incident, now: datetime) -> str:
     """An incident on one line."""
-    due = "" if found.due is None else f", notice by {found.due:%Y-%m-%dT%H:%MZ}, {len(found.pending)} to be told"
+    due = (
+        ""
+        if found.notice_deadline is None
+        else f", notice by {found.notice_deadline:%Y-%m-%dT%H:%MZ}, {len(found.pending)} to be told"
+    )
     late = " OVERDUE" if found.is_overdue(now) else ""
     return single_line(
         f"{found.id}  {found.title}: {found.state}, {count_noun(len(found.affected), 'tenant')}{due}{late}"

@@ -115,7 +115,7 @@ def _recipient_page_json(found: Recipient) -> dict[str, Any]:
     parts = [
         {
             "function": one.title,
-            "said": list(one.said),
+            "said": list(one.paragraphs),
             "fields": [
                 {
                     **dict(zip(FIELD_HEADINGS, line, strict=True)),

@@ -166,10 +166,10 @@ def export_command(file: str, as_json: bool, **places: Any) -> None:
 
 
 def _explanation_text(found: SettingExplanation) -> str:
-    word = "collected" if found.collected else "not collected"
+    word = "collected" if found.is_collected else "not collected"
     source = f" (settings: {found.file})" if found.file else ""
     head = f"{found.setting} of {single_line(found.tenant)}: {word}{source}"
-    notes = [] if found.stranger is None else [single_line(str(found.stranger))]
+    notes = [] if found.unknown_tenant is None else [single_line(str(found.unknown_tenant))]
     notes += [_PER_SUBJECT] if found.per_subject else []
     return "\n".join(
         [head, *notes, *_moment_lines("when it happened", found.event), *_moment_lines("when the run is", found.run)]

@@ -34,13 +34,13 @@ class ConsentHistory:
     """Acts as columns, in the order of recording; times in microseconds since 1970 (UTC), `tenants` as places in `known`."""
 
     acts: tuple[ConsentAct, ...]
-    known: tuple[str, ...]
+    tenant_names: tuple[str, ...]
     tenants: npt.NDArray[np.int64]
     valid_from: Microseconds
     recorded_at: Microseconds
     expires_at: Microseconds
     ends: npt.NDArray[np.bool_]
-    asks: npt.NDArray[np.bool_]
+    are_requests: npt.NDArray[np.bool_]
 
     @classmethod
     def from_acts(cls, acts: Sequence[ConsentAct], *, fold: bool = False) -> ConsentHistory:
@@ -67,28 +67,30 @@ class ConsentHistory:
         or ends also ends all that was recorded before it, even what was to be valid from a later time. What was recorded before
         is told by the ledger's order and by no clock.
         """
-        began = self._seen(run) & (self.valid_from <= self._own(when))
-        latest = self._last(began & ~self.asks, self.valid_from)
+        began = self._recorded_by(run) & (self.valid_from <= self._own(when))
+        latest = self._last(began & ~self.are_requests, self.valid_from)
         ending = self._last(began & self.ends)
         return np.maximum(latest, ending)
 
     def requested(self, when: datetime | Microseconds, run: datetime) -> npt.NDArray[np.int64]:
         """Of each known tenant the latest request."""
-        return self._last(self._seen(run) & self.asks & (self.valid_from <= self._own(when)), self.valid_from)
+        return self._last(
+            self._recorded_by(run) & self.are_requests & (self.valid_from <= self._own(when)), self.valid_from
+        )
 
     def upcoming(self, when: datetime | Microseconds, run: datetime) -> npt.NDArray[np.int64]:
         """Of each known tenant a consent that is known of, and valid from a later time only."""
-        later = self._seen(run) & ~self.asks & ~self.ends & (self.valid_from > self._own(when))
+        later = self._recorded_by(run) & ~self.are_requests & ~self.ends & (self.valid_from > self._own(when))
         return self._last(later, self.valid_from)
 
     def changes(self, run: datetime) -> Microseconds:
         """Of each known tenant the instants at which what decides may change, ascending, a row each; `NEVER` fills the rest."""
-        seen = self._seen(run) & ~self.asks
+        seen = self._recorded_by(run) & ~self.are_requests
         tenants = np.concatenate([self.tenants[seen], self.tenants[seen]])
         instants = np.concatenate([self.valid_from[seen], self.expires_at[seen]])
         pairs = np.unique(np.stack([tenants, instants])[:, instants != NEVER], axis=1)
-        counts = np.bincount(pairs[0], minlength=len(self.known))
-        found = np.full((len(self.known), max(counts.max(initial=0), 1)), NEVER, np.int64)
+        counts = np.bincount(pairs[0], minlength=len(self.tenant_names))
+        found = np.full((len(self.tenant_names), max(counts.max(initial=0), 1)), NEVER, np.int64)
         found[pairs[0], np.arange(pairs.shape[1]) - (np.cumsum(counts) - counts)[pairs[0]]] = pairs[1]
         return found
 
@@ -96,14 +98,14 @@ class ConsentHistory:
         """The time of each act's tenant."""
         return utc_microseconds(when) if isinstance(when, datetime) else when[self.tenants]
 
-    def _seen(self, run: datetime) -> npt.NDArray[np.bool_]:
+    def _recorded_by(self, run: datetime) -> npt.NDArray[np.bool_]:
         return self.recorded_at <= utc_microseconds(run)
 
-    def _last(self, among: npt.NDArray[np.bool_], times: Microseconds | None = None) -> npt.NDArray[np.int64]:
+    def _last(self, candidates: npt.NDArray[np.bool_], times: Microseconds | None = None) -> npt.NDArray[np.int64]:
         """Of each known tenant the last of some acts: by these times, among equals (or without) as they were recorded."""
-        order = np.flatnonzero(among)
+        order = np.flatnonzero(candidates)
         order = order if times is None else order[np.argsort(times[order], kind="stable")]
-        last = np.full(len(self.known), NO_ACT, np.int64)
+        last = np.full(len(self.tenant_names), NO_ACT, np.int64)
         last[self.tenants[order]] = order  # of several, the last one stays
         return last
 
@@ -122,11 +124,11 @@ NOT_ASKED: ConsentDecision = (None, "none")
 class ConsentAnswer:
     """Whether each row's tenant agreed: decided once a tenant, spread over the rows.
 
-    known      the tenants that were decided about, with a last decision for all others (null, too)
+    tenant_names      the tenants that were decided about, with a last decision for all others (null, too)
     places     of each row the place of its tenant's decision
     """
 
-    known: tuple[str, ...]
+    tenant_names: tuple[str, ...]
     decisions: tuple[ConsentDecision, ...]
     places: pa.Array
 
@@ -167,21 +169,21 @@ class ConsentAnswer:
 
 
 def spread_decisions(
-    known: Sequence[str], decisions: Sequence[ConsentDecision], others: ConsentDecision, tenants: pa.Array
+    tenant_names: Sequence[str], decisions: Sequence[ConsentDecision], others: ConsentDecision, tenants: pa.Array
 ) -> ConsentAnswer:
     """The answer for a column of tenants, from the decisions about those that are known."""
     asked = canonical_column(tenants.combine_chunks() if isinstance(tenants, pa.ChunkedArray) else tenants)
     if pa.types.is_dictionary(asked.type):
-        words = _tenant_positions(known, asked.dictionary)
-        places = pc.fill_null(words.take(asked.indices), len(known))
+        words = _tenant_positions(tenant_names, asked.dictionary)
+        places = pc.fill_null(words.take(asked.indices), len(tenant_names))
     else:
-        places = _tenant_positions(known, asked)
-    return ConsentAnswer(tuple(known), (*decisions, others), places)
+        places = _tenant_positions(tenant_names, asked)
+    return ConsentAnswer(tuple(tenant_names), (*decisions, others), places)
 
 
-def _tenant_positions(known: Sequence[str], asked: pa.Array) -> pa.Array:
-    texts = asked if pa.types.is_string(asked.type) else asked.cast(pa.string())
-    return pc.fill_null(pc.index_in(texts, pa.array(known, pa.string())), len(known))
+def _tenant_positions(tenant_names: Sequence[str], tenants: pa.Array) -> pa.Array:
+    texts = tenants if pa.types.is_string(tenants.type) else tenants.cast(pa.string())
+    return pc.fill_null(pc.index_in(texts, pa.array(tenant_names, pa.string())), len(tenant_names))
 
 
 @dataclass(frozen=True)
@@ -235,7 +237,10 @@ class EffectiveConsents:
         covering = TermsCoverage(history, wanted, fields)
         decisions = [covering.decisions_at(when, self.run) for when in self.times]
         return spread_decisions(
-            history.known, [_first_without_consent(each) for each in zip(*decisions, strict=True)], NOT_ASKED, tenants
+            history.tenant_names,
+            [_first_without_consent(each) for each in zip(*decisions, strict=True)],
+            NOT_ASKED,
+            tenants,
         )
 
     @property
@@ -252,9 +257,9 @@ def load_consents(ledger: Ledger, *, recipient: str | None = None) -> Consents:
 class TermsCoverage:
     """Which deciding acts cover the terms that are wanted, for some fields or for all."""
 
-    def __init__(self, history: ConsentHistory, wanted: ConsentTerms, fields: Sequence[str] | None = None) -> None:
-        self._history, self._wanted = history, wanted
-        self._fields = tuple(wanted.forms if fields is None else fields)
+    def __init__(self, history: ConsentHistory, terms: ConsentTerms, fields: Sequence[str] | None = None) -> None:
+        self._history, self._wanted = history, terms
+        self._fields = tuple(terms.forms if fields is None else fields)
         self._lacks: dict[str, str | None] = {}
 
     def decisions_at(self, when: datetime | Microseconds, run: datetime) -> list[ConsentDecision]:
@@ -280,7 +285,7 @@ class TermsCoverage:
     def _lack(self, terms: str) -> str | None:
         """The same terms were agreed to by many tenants: each is compared once."""
         if terms not in self._lacks:
-            self._lacks[terms] = parse_terms(terms).lacks(self._wanted, self._fields)
+            self._lacks[terms] = parse_terms(terms).coverage_gap(self._wanted, self._fields)
         return self._lacks[terms]
 
 

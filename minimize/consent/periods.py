@@ -71,12 +71,12 @@ class ConsentPeriods:
         for column in reversed(range(len(covered) - 1)):  # what follows without a gap belongs to the same period
             ends[:, column] = np.where(covered[column + 1], ends[:, column + 1], ends[:, column])
         ends = np.where(covered.T, ends, starts)
-        tenants = tuple(name for name, holds in zip(history.known, now.tolist(), strict=True) if holds)
+        tenants = tuple(name for name, holds in zip(history.tenant_names, now.tolist(), strict=True) if holds)
         return cls(tenants, starts[now], ends[now], fold, digest)
 
     def intersect(self, other: Self) -> Self:
         """What is covered by these periods and by others, of tenants that both have."""
-        places = [(own, other._known.get(name, -1)) for own, name in enumerate(self.tenants)]
+        places = [(own, other._tenant_places.get(name, -1)) for own, name in enumerate(self.tenants)]
         shared = [(own, place) for own, place in places if place >= 0]
         ours, theirs = np.array(shared, np.int64).reshape(-1, 2).T
         shape = (
@@ -90,7 +90,7 @@ class ConsentPeriods:
             self, tenants=tenants, starts=starts, ends=ends, digest=_combine_digests(self.digest, other.digest)
         )
 
-    def agreed(self, tenants: pa.Array, times: pa.Array | None) -> pa.BooleanArray:
+    def consent_mask(self, tenants: pa.Array, times: pa.Array | None) -> pa.BooleanArray:
         """Per record whether the tenant's consent held at the event time, and holds at the run's; never null.
 
         Takes tenants (encoded or not) and event times, equally long; without times only the run's time decides.
@@ -100,14 +100,14 @@ class ConsentPeriods:
         if times is None:
             return pa.array(places >= 0)
         when, there = column_microseconds(times), valid_mask(times)
-        found = self._within(places, when, when)
+        found = self._period_mask(places, when, when)
         return pa.array(found if there is None else found & there)
 
     def agreed_throughout(self, tenants: pa.Array, first: Microseconds, last: Microseconds) -> Bools:
         """Per record whether the consent held from one instant to another, without a gap, and holds at the run's time."""
-        return self._within(self._places(tenants), first, last)
+        return self._period_mask(self._places(tenants), first, last)
 
-    def _within(self, places: Microseconds, first: Microseconds, last: Microseconds) -> Bools:
+    def _period_mask(self, places: Microseconds, first: Microseconds, last: Microseconds) -> Bools:
         found = np.zeros(len(places), np.bool_)
         if len(self.tenants):
             for starts, ends in zip(self.starts.T, self.ends.T, strict=True):  # a few periods a tenant
@@ -118,11 +118,11 @@ class ConsentPeriods:
         """Where each record's tenant is among those that agreed; -1 for nowhere. Looks each distinct tenant up once."""
         own = encode_column(tenants)
         forms: Sequence[str] = canonical_texts(own.dictionary)
-        each = [self._known.get(canonical_text(form, fold=True) if self.fold else form, -1) for form in forms]
+        each = [self._tenant_places.get(canonical_text(form, fold=True) if self.fold else form, -1) for form in forms]
         return np.array([*each, -1], np.int64)[code_numbers(own.indices)]
 
     @cached_property
-    def _known(self) -> dict[str, int]:
+    def _tenant_places(self) -> dict[str, int]:
         return {name: place for place, name in enumerate(self.tenants)}
 
 
@@ -137,7 +137,7 @@ def _combine_digests(*digests: str) -> str:
 
 
 def _periods_digest(
-    consents: Consents, recipient: str, function: str, wanted: ConsentTerms | None, run: datetime
+    consents: Consents, recipient: str, function: str, terms: ConsentTerms | None, run: datetime
 ) -> str:
     seen = [
         act.id
@@ -145,5 +145,5 @@ def _periods_digest(
         if (act.recipient, act.function) == (recipient, function)
         and utc_microseconds(act.recorded_at) <= utc_microseconds(run)
     ]
-    said = {"terms": None if wanted is None else wanted.digest, "acts": seen}
+    said = {"terms": None if terms is None else terms.digest, "acts": seen}
     return f"sha256:{hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()}"

@@ -75,20 +75,20 @@ class ConsentTerms:
         """What is the same for the same terms."""
         return f"sha256:{hashlib.sha256(self.text.encode()).hexdigest()}"
 
-    def lacks(self, wanted: ConsentTerms, fields: Collection[str]) -> str | None:
+    def coverage_gap(self, terms: ConsentTerms, fields: Collection[str]) -> str | None:
         """Why an agreement to these terms does not cover others, for some of their fields; None where it does.
 
         >>> agreed = ConsentTerms("outbound", "agent", "operations", 1, {"model": "keep"})
-        >>> agreed.lacks(ConsentTerms("outbound", "agent", "operations", 2, {"model": "keep"}), ["model"])
+        >>> agreed.coverage_gap(ConsentTerms("outbound", "agent", "operations", 2, {"model": "keep"}), ["model"])
         'other_text'
         """
-        if self.standing != wanted.standing:
+        if self.standing != terms.standing:
             return "other_standing"
-        if (self.purpose, self.direction) != (wanted.purpose, wanted.direction):
+        if (self.purpose, self.direction) != (terms.purpose, terms.direction):
             return "other_purpose"
-        if self.text_version != wanted.text_version:
+        if self.text_version != terms.text_version:
             return "other_text"
-        agreed = all(field in wanted.forms and self.forms.get(field) == wanted.forms[field] for field in fields)
+        agreed = all(field in terms.forms and self.forms.get(field) == terms.forms[field] for field in fields)
         return None if agreed else "other_fields"
 
 
@@ -125,5 +125,5 @@ def _step_form(step: TechniqueStep) -> dict[str, Any]:
     return {step.name: {**parameters, "digest": step.digest} if isinstance(step, Generalize) else parameters}
 
 
-def _canonical_json(said: Any) -> str:
-    return json.dumps(said, sort_keys=True, separators=(",", ":"))
+def _canonical_json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))

@@ -55,7 +55,7 @@ class Job:
     bound    the stages' part that depends on the plan alone, where somebody has worked it out before
     row_key  secret bytes for the last tie between rows that agree in everything else
     sketch_key  secret bytes for contribution sketches; without them none are made
-    aside    the memory that tallies may take, and where they put what does not fit
+    space    the memory that tallies may take, and where they put what does not fit
     erased   whose records must not come back; None for nobody's
     corrected  values that people put right; None for none
     consents  when tenants agreed to what a third party sends; None for records of our own, or where nobody agreed
@@ -69,7 +69,7 @@ class Job:
     sketch_key: bytes = field(default=b"", repr=False)
     memos: Mapping[str, TechniqueCache] = field(default_factory=dict, repr=False)
     event_days: Mapping[str, EventDays] = field(default_factory=dict)
-    aside: SpillSpace = field(default_factory=SpillSpace, repr=False)
+    space: SpillSpace = field(default_factory=SpillSpace, repr=False)
     bound: BoundPlan | None = field(default=None, repr=False)
     erased: Erasures | None = field(default=None, repr=False)
     corrected: Corrections | None = field(default=None, repr=False)

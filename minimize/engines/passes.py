@@ -105,7 +105,7 @@ def settle_stages(job: Job, shares: ReadShares) -> tuple[Stage, ...]:
     stages: tuple[Stage, ...] = (job.gate,)
     if deduplicates(job.plan):
         duplicates = tally_shares(
-            lambda: DeduplicateTally.from_plan(job.plan, job.row_key, job.aside), stages, shares(None)
+            lambda: DeduplicateTally.from_plan(job.plan, job.row_key, job.space), stages, shares(None)
         )
         stages = (*stages, duplicates.settle())
     if not _top_steps(job.plan):
@@ -116,7 +116,7 @@ def settle_stages(job: Job, shares: ReadShares) -> tuple[Stage, ...]:
         before, read = (counted.gate,), fields_read_for(counted.plan.policy, counted.plan.fields, counted.plan.pipeline)
     seen = empty_top_values(counted)
     tops = tally_shares(
-        lambda: TopTallies(counted.plan, counted.aside, seen), (*before, until_tally_stage(counted)), shares(read)
+        lambda: TopTallies(counted.plan, counted.space, seen), (*before, until_tally_stage(counted)), shares(read)
     )
     return (*stages, generalize_stage(job, tops.settle()))
 
@@ -165,7 +165,7 @@ def aggregate_tallies(job: Job, known: SharedDictionaries) -> dict[str, Aggregat
     return {
         name: AggregateTally(
             aggregate.definition,
-            job.aside,
+            job.space,
             known.subjects_of(aggregate.definition),
             known.groups[name],
             job.sketch_hasher,
@@ -181,7 +181,7 @@ def event_day_tallies(job: Job, known: SharedDictionaries) -> dict[str, EventDay
             aggregate.definition,
             aggregate.late,
             job.event_days[name],
-            job.aside,
+            job.space,
             known.subjects_of(aggregate.definition),
             known.days[name],
             job.sketch_hasher,
@@ -255,7 +255,7 @@ def until_tally_stage(job: Job) -> GeneralizeFields:
 
 def empty_top_values(job: Job) -> dict[str, SeenPairs]:
     """What subjects have said of each field with a `top`: nothing yet."""
-    return {key: SeenPairs(job.aside.budget) for key in _top_steps(job.plan)}
+    return {key: SeenPairs(job.space.budget) for key in _top_steps(job.plan)}
 
 
 def top_fields_job(job: Job) -> Job:

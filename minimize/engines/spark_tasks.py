@@ -123,10 +123,10 @@ class RemoteJob(Generic[T]):
             keys=keys,
             row_key=derive_row_key(keys),
             sketch_key=derive_sketch_key(keys),
-            aside=shared_memory_budget(keys, None),
+            space=shared_memory_budget(keys, None),
             settings=_open_settings(self.job.settings, keys),
             erased=None if self.job.erased is None or keys is None else self.job.erased.with_keys(keys),
-            corrected=None if self.job.corrected is None or keys is None else self.job.corrected.opened(keys),
+            corrected=None if self.job.corrected is None or keys is None else self.job.corrected.unlock(keys),
         )
 
 
@@ -211,7 +211,7 @@ def tally_tops(job: Job, load: ShareInput, attempt: str) -> TopTallies:
     """The tallies of a share for every field with a `top`."""
     mine = top_fields_job(job) if load.survivors is None else job
     stages = (*_stages_before(mine, load), until_tally_stage(mine))
-    tallies = TopTallies(mine.plan, job.aside, empty_top_values(mine))
+    tallies = TopTallies(mine.plan, job.space, empty_top_values(mine))
     for batch in read_batches(load.parts):
         tallies.observe(run_stages(stages, batch))
     return tallies
@@ -288,12 +288,12 @@ def shared_memory_budget(keys: Keyring | None, memory: int | None) -> SpillSpace
 def settle_tops(job: Job, tallies: Iterable[TopTallies]) -> dict[str, Technique]:
     """What the tallies of all shares settle into."""
     keys = job.keys if isinstance(job.keys, Keyring) else None
-    return merge_tops(replace(job, aside=shared_memory_budget(keys, job.aside.budget.total)), tallies).settle()
+    return merge_tops(replace(job, space=shared_memory_budget(keys, job.space.budget.total)), tallies).settle()
 
 
 def merge_tops(job: Job, tallies: Iterable[TopTallies]) -> TopTallies:
     """The tallies of several shares as one."""
-    all_ = TopTallies(top_fields_job(job).plan, job.aside, {})
+    all_ = TopTallies(top_fields_job(job).plan, job.space, {})
     for each in tallies:
         all_.merge(each)
     return all_

@@ -58,8 +58,8 @@ class NewConsent:
 
 def record_consent(
     verb: ConsentVerb,
-    wish: NewConsent,
-    house: Workspace,
+    consent: NewConsent,
+    workspace: Workspace,
     now: datetime,
     *,
     recipients: PathLike | None = None,
@@ -73,17 +73,17 @@ def record_consent(
     Raises PolicyError for a recipient, function or text that is not there or times that cannot be, LedgerError, KeyringError,
     and what `allowed` raises.
     """
-    wish = replace(wish, tenant=canonical_text(wish.tenant))
-    _check_consent(verb, wish, now)
-    keys = house.keyring()
-    terms = _load_terms(wish, house, recipients) if verb in _NEEDS_RECIPIENT_FILE else None
-    with house.open_ledger(create=True) as ledger:
+    consent = replace(consent, tenant=canonical_text(consent.tenant))
+    _check_consent(verb, consent, now)
+    keys = workspace.keyring()
+    terms = _load_terms(consent, workspace, recipients) if verb in _NEEDS_RECIPIENT_FILE else None
+    with workspace.open_ledger(create=True) as ledger:
         before = ledger_api.consents.read_consent_acts(
-            ledger, tenant=wish.tenant, recipient=wish.recipient, function=wish.function
+            ledger, tenant=consent.tenant, recipient=consent.recipient, function=consent.function
         )
-        found = terms or (parse_terms(before[-1].terms) if before else _load_terms(wish, house, recipients))
+        found = terms or (parse_terms(before[-1].terms) if before else _load_terms(consent, workspace, recipients))
         actor = current_actor()
-        new = _new_act(verb, wish, found, before, actor, now)
+        new = _new_act(verb, consent, found, before, actor, now)
         if allowed is not None:
             allowed(actor, _consent_resource(new, before))
         return ledger_api.consents.record_consent_acts(
@@ -91,13 +91,15 @@ def record_consent(
         )[0]
 
 
-def mark_expired_consents(house: Workspace, now: datetime, *, also: RecallPlanner | None = None) -> list[ConsentAct]:
+def mark_expired_consents(
+    workspace: Workspace, now: datetime, *, also: RecallPlanner | None = None
+) -> list[ConsentAct]:
     """Marks as expired what has run out by now and was not followed by anything; it held no longer anyway.
 
     Takes what is written with it. Gives the acts. Raises LedgerError, KeyringError.
     """
-    keys, actor = house.keyring(), current_actor()
-    with house.open_ledger() as ledger:
+    keys, actor = workspace.keyring(), current_actor()
+    with workspace.open_ledger() as ledger:
         over = [last for last in _last_acts(ledger_api.consents.read_consent_acts(ledger)) if _has_expired(last, now)]
         new = [_expiry_act(last, actor, now) for last in over]
         events = [
@@ -107,42 +109,40 @@ def mark_expired_consents(house: Workspace, now: datetime, *, also: RecallPlanne
         return ledger_api.consents.record_consent_acts(ledger, new, events, keys, also) if new else []
 
 
-def _load_terms(wish: NewConsent, house: Workspace, folder: PathLike | None) -> ConsentTerms:
-    known = load_recipients(find_recipients(folder, start=house.folder))
-    terms = current_terms(known.load(wish.recipient), wish.function)
-    if wish.text_version not in (None, terms.text_version):
+def _load_terms(consent: NewConsent, workspace: Workspace, folder: PathLike | None) -> ConsentTerms:
+    known = load_recipients(find_recipients(folder, start=workspace.folder))
+    terms = current_terms(known.load(consent.recipient), consent.function)
+    if consent.text_version not in (None, terms.text_version):
         hint = "show the tenant the text as it is now"
-        message = (
-            f"text {wish.text_version} of {wish.function} is not the one that counts: that is {terms.text_version}"
-        )
+        message = f"text {consent.text_version} of {consent.function} is not the one that counts: that is {terms.text_version}"
         raise PolicyError(message, hint=hint)
     return terms
 
 
-def _check_consent(verb: ConsentVerb, wish: NewConsent, now: datetime) -> None:
-    if not all((wish.tenant, wish.recipient, wish.function)):
+def _check_consent(verb: ConsentVerb, consent: NewConsent, now: datetime) -> None:
+    if not all((consent.tenant, consent.recipient, consent.function)):
         raise PolicyError("a consent is of a tenant, to a function of a recipient", hint="name all three")
-    if wish.expires_at is not None and verb != "give":
+    if consent.expires_at is not None and verb != "give":
         raise PolicyError("only what is given can expire", hint="leave the expiry out")
-    if wish.expires_at is not None and wish.expires_at <= (wish.valid_from or now):
+    if consent.expires_at is not None and consent.expires_at <= (consent.valid_from or now):
         raise PolicyError("it would expire before it begins", hint="name a later time")
 
 
-def find_overruling_act(given: ConsentAct, house: Workspace) -> ConsentAct | None:
+def find_overruling_act(act: ConsentAct, workspace: Workspace) -> ConsentAct | None:
     """The refusal, withdrawal or expiry that is valid from a later time than a consent that was just given; None for none."""
-    if given.state not in VALID_STATES:
+    if act.state not in VALID_STATES:
         return None
-    with house.open_ledger() as ledger:
+    with workspace.open_ledger() as ledger:
         acts = ledger_api.consents.read_consent_acts(
-            ledger, tenant=given.tenant_id, recipient=given.recipient, function=given.function
+            ledger, tenant=act.tenant_id, recipient=act.recipient, function=act.function
         )
-    later = [each for each in acts if each.state in ENDING_STATES and given.valid_from < each.valid_from]
+    later = [each for each in acts if each.state in ENDING_STATES and act.valid_from < each.valid_from]
     return max(later, key=lambda each: each.valid_from, default=None)
 
 
-def ends_nothing(ending: ConsentAct, house: Workspace) -> bool:
+def ends_nothing(ending: ConsentAct, workspace: Workspace) -> bool:
     """Whether the ledger has no consent that a refusal or withdrawal could end. A refusal may also answer a request."""
-    with house.open_ledger() as ledger:
+    with workspace.open_ledger() as ledger:
         acts = ledger_api.consents.read_consent_acts(
             ledger, tenant=ending.tenant_id, recipient=ending.recipient, function=ending.function
         )
@@ -151,13 +151,18 @@ def ends_nothing(ending: ConsentAct, house: Workspace) -> bool:
 
 
 def _new_act(
-    verb: ConsentVerb, wish: NewConsent, terms: ConsentTerms, before: Sequence[ConsentAct], actor: Actor, now: datetime
+    verb: ConsentVerb,
+    consent: NewConsent,
+    terms: ConsentTerms,
+    before: Sequence[ConsentAct],
+    actor: Actor,
+    now: datetime,
 ) -> ConsentAct:
     again = verb == "give" and any(each.state in VALID_STATES for each in before)
     state = "renewed" if again else _STATE_AFTER[verb]
-    whose = (wish.tenant, wish.recipient, wish.function)
+    whose = (consent.tenant, consent.recipient, consent.function)
     return ledger_api.consents.ConsentAct(
-        *whose, state, terms.text, actor.user or "", wish.valid_from or now, wish.expires_at, now
+        *whose, state, terms.text, actor.user or "", consent.valid_from or now, consent.expires_at, now
     )
 
 
@@ -207,12 +212,12 @@ class ConsentStatus:
 
     act: ConsentAct
     holds: bool | None = None
-    why: str | None = None
+    reason: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The act as `consent show --json` prints it."""
         said = consent_act_json(self.act)
-        return said if self.holds is None else {**said, "valid": self.holds, "why": self.why}
+        return said if self.holds is None else {**said, "valid": self.holds, "why": self.reason}
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +258,7 @@ class ConsentExplanation:
 
 
 def list_consents(
-    house: Workspace,
+    workspace: Workspace,
     now: datetime,
     *,
     tenant: str | None = None,
@@ -266,10 +271,10 @@ def list_consents(
 
     Of one tenant, recipient or function, where it is named. A recipient whose file is gone or has faults has no consent.
     """
-    consents = _load_consents(house, tenant, recipient, function)
+    consents = _load_consents(workspace, tenant, recipient, function)
     if history:
         return [ConsentStatus(act) for act in consents.acts]
-    folder, seen = find_recipients(recipients, start=house.folder), consents.effective_at(now)
+    folder, seen = find_recipients(recipients, start=workspace.folder), consents.effective_at(now)
     pairs = dict.fromkeys((act.recipient, act.function) for act in consents.acts)
     known = {name: _load_recipient(folder, name) for name in dict.fromkeys(name for name, _ in pairs)}
     return [each for name, of in pairs for each in _consent_statuses(seen, known[name], name, of)]
@@ -279,7 +284,7 @@ def explain_consent(
     tenant: str,
     recipient: str,
     function: str,
-    house: Workspace,
+    workspace: Workspace,
     *,
     run: datetime,
     event: datetime | None = None,
@@ -289,8 +294,8 @@ def explain_consent(
 
     Raises PolicyError for a recipient that is not there; a function that it does not have is no error, but no consent.
     """
-    found = load_recipients(find_recipients(recipients, start=house.folder)).load(recipient)
-    seen = _load_consents(house, tenant, recipient, function).effective_at(run, event)
+    found = load_recipients(find_recipients(recipients, start=workspace.folder)).load(recipient)
+    seen = _load_consents(workspace, tenant, recipient, function).effective_at(run, event)
     reason = seen.evaluate(found, function, pa.array([tenant], pa.string())).reasons[0].as_py()
     return ConsentExplanation(
         tenant,
@@ -323,8 +328,8 @@ def consent_act_json(act: ConsentAct) -> dict[str, Any]:
     }
 
 
-def _load_consents(house: Workspace, tenant: str | None, recipient: str | None, function: str | None) -> Consents:
-    with house.open_ledger() as ledger:
+def _load_consents(workspace: Workspace, tenant: str | None, recipient: str | None, function: str | None) -> Consents:
+    with workspace.open_ledger() as ledger:
         return Consents(
             tuple(
                 ledger_api.consents.read_consent_acts(
@@ -342,18 +347,21 @@ def _load_recipient(folder: os.PathLike[str], name: str) -> Recipient | None:
 
 
 def _consent_statuses(
-    seen: EffectiveConsents, recipient: Recipient | None, name: str, function: str
+    consents: EffectiveConsents, recipient: Recipient | None, name: str, function: str
 ) -> list[ConsentStatus]:
     """What decides for each tenant; a request where there is nothing else."""
-    history = seen.consents.history(name, function)
-    tenants = pa.array(history.known, pa.string())
+    history = consents.consents.history(name, function)
+    tenants = pa.array(history.tenant_names, pa.string())
     reasons = (
         ["no_function"] * len(tenants)
         if recipient is None
-        else seen.evaluate(recipient, function, tenants).reasons.to_pylist()
+        else consents.evaluate(recipient, function, tenants).reasons.to_pylist()
     )
-    found = history.deciding(seen.run, seen.run).tolist()
-    asked, ahead = history.requested(seen.run, seen.run).tolist(), history.upcoming(seen.run, seen.run).tolist()
+    found = history.deciding(consents.run, consents.run).tolist()
+    asked, ahead = (
+        history.requested(consents.run, consents.run).tolist(),
+        history.upcoming(consents.run, consents.run).tolist(),
+    )
     places = [
         next((place for place in each if place != NO_ACT), NO_ACT) for each in zip(found, ahead, asked, strict=True)
     ]
@@ -364,17 +372,17 @@ def _consent_statuses(
     ]
 
 
-def _deciding_act_at(seen: EffectiveConsents, recipient: str, function: str, when: datetime) -> ConsentAct | None:
-    return _deciding_act(seen.consents.history(recipient, function), when, seen.run)
+def _deciding_act_at(consents: EffectiveConsents, recipient: str, function: str, when: datetime) -> ConsentAct | None:
+    return _deciding_act(consents.consents.history(recipient, function), when, consents.run)
 
 
-def _acts_recorded_later(seen: EffectiveConsents, recipient: str, function: str) -> Iterator[ConsentAct]:
+def _acts_recorded_later(consents: EffectiveConsents, recipient: str, function: str) -> Iterator[ConsentAct]:
     """The acts that decide by all that is recorded today, and were recorded after the time of the run."""
-    history = seen.consents.history(recipient, function)
-    today = max((act.recorded_at for act in history.acts), default=seen.run)
-    acts = [_deciding_act(history, when, today) for when in seen.times]
+    history = consents.consents.history(recipient, function)
+    today = max((act.recorded_at for act in history.acts), default=consents.run)
+    acts = [_deciding_act(history, when, today) for when in consents.times]
     for act in {act.id: act for act in acts if act is not None}.values():
-        if act.recorded_at > seen.run:
+        if act.recorded_at > consents.run:
             yield act
 
 

@@ -83,7 +83,7 @@ class ShreddingResult:
 
 
 def shred_keys(
-    house: Workspace,
+    workspace: Workspace,
     now: datetime,
     *,
     key: str | None = None,
@@ -97,19 +97,19 @@ def shred_keys(
     that the ledger knows. The log is told before it is done. Raises KeyringError, LedgerError (2), AccessDenied (3), and
     RefusedError (3) for the `subject` key.
     """
-    require_permission("keys/shred", house, now, tenant=tenant)
-    custody = key_lifecycle(house.keyring(), house.folder, now=now)
+    require_permission("keys/shred", workspace, now, tenant=tenant)
+    custody = key_lifecycle(workspace.keyring(), workspace.folder, now=now)
     masters = _chosen_versions(custody, key, tenant)
-    found = [*_unreadable_partitions({each.id for each in masters}, *_known_outputs(house, outputs))]
+    found = [*_unreadable_partitions({each.id for each in masters}, *_known_outputs(workspace, outputs))]
     missed = tuple(each for each in found if isinstance(each, str))
     lost = tuple(each for each in found if isinstance(each, UnreadablePartition))
-    looked = len(_known_outputs(house, outputs)) - len(missed)
+    looked = len(_known_outputs(workspace, outputs)) - len(missed)
     if not yes:
         return ShreddingResult(masters, lost, looked, missed)
     for each in masters:
         files = sum(one.files for one in lost)
         record_key_event(
-            house,
+            workspace,
             "shred",
             [each],
             now,
@@ -143,9 +143,9 @@ def _chosen_versions(custody: KeyLifecycle, key: str | None, tenant: str | None)
     return tuple(found)
 
 
-def _known_outputs(house: Workspace, outputs: Iterable[LocationLike]) -> list[LocationLike]:
+def _known_outputs(workspace: Workspace, outputs: Iterable[LocationLike]) -> list[LocationLike]:
     """The outputs that the ledger has seen from this machine, and those that are named."""
-    with house.open_ledger(create=True) as ledger:
+    with workspace.open_ledger(create=True) as ledger:
         seen = [
             each.folder
             for each in ledger.read(ledger_api.runs.output_locations)

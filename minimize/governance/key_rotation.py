@@ -45,7 +45,7 @@ from minimize.stores import Location, LocationLike, local_path, parse_output_loc
 
 
 def record_key_event(
-    house: Workspace, operation: str, masters: Iterable[MasterKey], now: datetime, *changes: PropertyChange
+    workspace: Workspace, operation: str, masters: Iterable[MasterKey], now: datetime, *changes: PropertyChange
 ) -> None:
     """Tells the log what is done with versions of master keys. Raises LedgerError, KeyringError."""
     event = AuditEvent(
@@ -57,8 +57,8 @@ def record_key_event(
         time=now,
         resources=tuple(Resource(each.id, "master key", f"keys/{each.id}", changes) for each in masters),
     )
-    keys = house.keyring()
-    with house.open_ledger(create=True) as ledger:
+    keys = workspace.keyring()
+    with workspace.open_ledger(create=True) as ledger:
         ledger.write(lambda connection: ledger_api.audit_log.append_event(connection, event, keys))
 
 
@@ -145,7 +145,7 @@ def _unchanged(batch: Batch) -> Batch:
 
 
 def _rotation_receipt(
-    chain: Sequence[Receipt], wrote: Receipt, done: RewriteResult, how: RunContext, attachments: Mapping[str, bytes]
+    chain: Sequence[Receipt], wrote: Receipt, done: RewriteResult, context: RunContext, attachments: Mapping[str, bytes]
 ) -> Receipt:
     """What is told: as of the time of the run that wrote the rows, for nothing else was decided about them since."""
     written = [each for files in done.written.values() for each in files]
@@ -162,8 +162,8 @@ def _rotation_receipt(
         engine="local",
         at=wrote.at,
         at_given=wrote.at_given,
-        started=how.started,
-        finished=max(how.started, datetime.now(UTC)),
+        started=context.started,
+        finished=max(context.started, datetime.now(UTC)),
         dates=tuple(sorted({on for each in written if (on := output_and_date(each.path)[1]) is not None})),
         policy=wrote.policy,
         plan=wrote.plan,
@@ -205,7 +205,7 @@ class KeyRotation:
 
 
 def rotate_keys(
-    house: Workspace,
+    workspace: Workspace,
     now: datetime,
     *,
     names: Sequence[str] = (),
@@ -218,14 +218,16 @@ def rotate_keys(
     files are rewritten under the newest versions; `new=False` rewrites alone. Raises KeyringError, LedgerError, OutputError (2),
     AccessDenied (3).
     """
-    require_permission("keys/rotate", house, now)
-    keyring = house.keyring()
-    custody = key_lifecycle(keyring, house.folder, now=now)
+    require_permission("keys/rotate", workspace, now)
+    keyring = workspace.keyring()
+    custody = key_lifecycle(keyring, workspace.folder, now=now)
     chosen = _chosen_names(custody, names) if new else ()
     for name in chosen:
-        record_key_event(house, "rotate", [_next_version(custody, name)], now, PropertyChange("state", None, "current"))
+        record_key_event(
+            workspace, "rotate", [_next_version(custody, name)], now, PropertyChange("state", None, "current")
+        )
         custody.rotate(name)
-    rewritten = [each for output in outputs for each in call_redacted(partial(_rewrite_output, output, house, now))]
+    rewritten = [each for output in outputs for each in call_redacted(partial(_rewrite_output, output, workspace, now))]
     return KeyRotation(tuple(_newest_version(custody, name) for name in chosen), tuple(rewritten))
 
 
@@ -246,11 +248,11 @@ def _next_version(custody: KeyLifecycle, name: str) -> MasterKey:
     return MasterKey(name, _newest_version(custody, name).version + 1)
 
 
-def _rewrite_output(output: LocationLike, house: Workspace, now: datetime) -> tuple[Receipt, ...]:
+def _rewrite_output(output: LocationLike, workspace: Workspace, now: datetime) -> tuple[Receipt, ...]:
     folder = parse_output_location(output)
     chain = load_receipts(folder)
     if not chain:
         return ()
     return KeyRotationRewrite(
-        folder, find_pipeline(folder, chain[-1], None), house.keyring(), now, house.ledger
+        folder, find_pipeline(folder, chain[-1], None), workspace.keyring(), now, workspace.ledger
     ).execute()

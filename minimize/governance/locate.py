@@ -54,7 +54,7 @@ class LocateAction:
 
 
 def start_locate(
-    device: str, tenant: str, house: Workspace, now: datetime, *, span: timedelta = LONGEST_ACTION
+    device: str, tenant: str, workspace: Workspace, now: datetime, *, span: timedelta = LONGEST_ACTION
 ) -> LocateAction:
     """Turns `location` on for a device of a tenant from now on, and off when the span is over; both are recorded at once.
 
@@ -66,10 +66,10 @@ def start_locate(
     """
     if not timedelta() < span <= LONGEST_ACTION:
         raise RefusedError("a device is located for 24 hours at most", hint="choose a shorter time")
-    job, switch = _check_pipeline(house.loaded_pipeline)
+    job, switch = _check_pipeline(workspace.loaded_pipeline)
     tenant, device = _canonical_names(tenant, device)
-    keys, end = house.keyring(), now + span
-    with house.open_ledger(create=True) as ledger:
+    keys, end = workspace.keyring(), now + span
+    with workspace.open_ledger(create=True) as ledger:
         rows = ledger_api.settings.read_settings(ledger)
         known = list(_device_tokens(rows, keys, tenant, device, job.policy.folding))
         tokens = known or [(tenant, subject_token(keys, tenant, device))]
@@ -82,16 +82,18 @@ def start_locate(
     return LocateAction(*tokens[0], now, end)
 
 
-def end_locate(device: str, tenant: str, house: Workspace, now: datetime) -> bool:
+def end_locate(device: str, tenant: str, workspace: Workspace, now: datetime) -> bool:
     """Turns `location` off for a device from now on. Gives whether it was located, or was to be located later.
 
     Without a pipeline ids that differ in case alone are taken for one device. Raises PolicyError for blank names, LedgerError,
     KeyringError.
     """
     tenant, device = _canonical_names(tenant, device)
-    folding = CaseFolding(subject=True) if house.loaded_pipeline is None else house.loaded_pipeline.policy.folding
-    keys = house.keyring()
-    with house.open_ledger() as ledger:
+    folding = (
+        CaseFolding(subject=True) if workspace.loaded_pipeline is None else workspace.loaded_pipeline.policy.folding
+    )
+    keys = workspace.keyring()
+    with workspace.open_ledger() as ledger:
         rows = ledger_api.settings.read_settings(ledger)
         tokens = list(_device_tokens(rows, keys, tenant, device, folding))
         new = [each for name, token in tokens for each in _ending_rows(rows, name, token, now)]
@@ -103,19 +105,19 @@ def end_locate(device: str, tenant: str, house: Workspace, now: datetime) -> boo
     return bool(new)
 
 
-def list_locate_actions(house: Workspace, now: datetime, *, tenant: str | None = None) -> list[LocateAction]:
+def list_locate_actions(workspace: Workspace, now: datetime, *, tenant: str | None = None) -> list[LocateAction]:
     """The devices that are located now, of all tenants or of one. Devices are tokens."""
     tenant = canonical_id(tenant)
-    with house.open_ledger() as ledger:
+    with workspace.open_ledger() as ledger:
         rows = ledger_api.settings.read_settings(ledger)
     pairs = dict.fromkeys((row.tenant_id, row.subject) for row in rows if row.setting == FEATURE and row.subject)
     found = (_current_action(rows, name, str(token), now) for name, token in pairs if tenant in (None, name))
     return sorted((each for each in found if each is not None), key=lambda each: (each.tenant, each.since, each.device))
 
 
-def position_conditions(house: Workspace) -> dict[str, str]:
+def position_conditions(workspace: Workspace) -> dict[str, str]:
     """The policy's conditions, in words, of each field that the pipeline releases of a device that is located."""
-    job = house.loaded_pipeline
+    job = workspace.loaded_pipeline
     if job is None:
         return {}
     fields = [field for field in _location_fields(job.policy) if can_leave(field, job.purpose)]
@@ -205,13 +207,17 @@ def _check_effect(
         raise RefusedError(f"the settings of this device do not turn `{FEATURE}` on", hint=hint)
 
 
-def _refuse_opt_out(seen: ExplainableSettings, whose: str, tenant: str, device: str | None, now: datetime) -> None:
+def _refuse_opt_out(
+    effective: ExplainableSettings, subject_name: str, tenant: str, device: str | None, now: datetime
+) -> None:
     """Raises RefusedError if another holder than the one of locate actions has turned the feature off; names the holder."""
-    rows = seen.deciding_rows(tenant, FEATURE, now, device)
+    rows = effective.deciding_rows(tenant, FEATURE, now, device)
     holders = sorted({row.holder for row in rows if row.value != "on"} - {HOLDER})
     if holders:
         subject = "" if device is None else " --subject DEVICE"
-        message = f"the holder `{'`, `'.join(holders)}` has turned `{FEATURE}` off for {whose}, and any opt-out wins"
+        message = (
+            f"the holder `{'`, `'.join(holders)}` has turned `{FEATURE}` off for {subject_name}, and any opt-out wins"
+        )
         raise RefusedError(
             message, hint=f"minimize settings why TENANT {FEATURE} TIME{subject} --settings ledger --pipeline PIPELINE"
         )

@@ -126,7 +126,7 @@ def rewrite_files(
         for number, file in enumerate(chosen):
             watch = None if file.index is None or keys is None else _indexer_like(output, file, keys)
             each = stage.stage_for(file) if isinstance(stage, StagePerFile) else stage
-            done += _FileRewrite(staging, file, number, watch, kms, shown).through(each)
+            done += _FileRewrite(staging, file, number, watch, kms, shown).apply_stage(each)
         done += RewriteResult() if also is None else also(staging)
         made = receipt(done)
         staging.publish(made, attachments)
@@ -181,9 +181,9 @@ class _FileRewrite:
     kms: Kms | None
     shown: ObserverFactory
 
-    def through(self, stage: Stage) -> RewriteResult:
+    def apply_stage(self, stage: Stage) -> RewriteResult:
         """What the stage leaves of it, staged."""
-        stored, counts, read = self._stored(), BatchCounts(), 0
+        stored, counts, read = self._open_stored(), BatchCounts(), 0
         sink, showing = self._sink(stored.schema), self.shown(stored)
         for batch in stored.batches():
             if showing is not None:
@@ -194,9 +194,9 @@ class _FileRewrite:
             del batch, result  # or they would stay in memory while the next ones are read
         if showing is not None:
             showing.close()
-        return self._told(tuple(sink.close()), RewriteResult(read=read, counts=counts))
+        return self._complete_result(tuple(sink.close()), RewriteResult(read=read, counts=counts))
 
-    def _stored(self) -> StoredFile:
+    def _open_stored(self) -> StoredFile:
         also = [] if self.watch is None else [self.watch.subject.top]
         return open_stored_file(self.staging.output.folder, self.file.path, self.kms, encoded=True, also=also)
 
@@ -205,7 +205,7 @@ class _FileRewrite:
         folder = str(PurePosixPath(self.file.path).parent)
         return self.staging.sink_in(folder, self.number, schema, empty=False, encryption=encryption, watch=self.watch)
 
-    def _told(self, written: tuple[WrittenFile, ...], done: RewriteResult) -> RewriteResult:
+    def _complete_result(self, written: tuple[WrittenFile, ...], done: RewriteResult) -> RewriteResult:
         gone = (FileRef(self.file.path, self.file.digest),)
         if not written:
             return replace(done, removes=gone)

@@ -66,9 +66,9 @@ def check_subject(subject: str | None) -> None:
         raise missing_name_error("a subject has a name", "leave the subject out where the whole tenant is meant")
 
 
-def not_in_policy_error(job: Pipeline, message: str, *known: Any) -> PolicyError:
+def not_in_policy_error(job: Pipeline, message: str, *declared: Any) -> PolicyError:
     """The error of a word that the pipeline's policy does not know; the hint says which it has."""
-    names = ", ".join(name for group in known for name in group)
+    names = ", ".join(name for group in declared for name in group)
     return unknown_name_error(message, f"it has {names}" if names else "it has none", str(job.policy.path))
 
 
@@ -92,23 +92,25 @@ class NewSetting:
     valid_from: datetime | None = None
 
 
-def set_setting(wish: NewSetting, house: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None) -> str:
+def set_setting(
+    setting: NewSetting, workspace: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None
+) -> str:
     """Records a setting, and tells the audit log of it.
 
     Gives what was in force by the same holder before, `nothing` where that said nothing. Raises PolicyError for words that the
     pipeline's policy does not know, LedgerError, KeyringError, and what `allowed` raises. Raises RefusedError for a subject's
     own `on` of a feature that the pipeline's policy decides `per_subject`: `locate start` has a permission of its own.
     """
-    check_setting(wish.tenant, wish.setting, wish.value, wish.holder, house.loaded_pipeline)
-    check_subject(wish.subject)
-    _check_own_on(wish, house.loaded_pipeline)
-    wish = replace(wish, tenant=canonical_text(wish.tenant))
-    keys = house.keyring()
-    with house.open_ledger(create=True) as ledger:
+    check_setting(setting.tenant, setting.setting, setting.value, setting.holder, workspace.loaded_pipeline)
+    check_subject(setting.subject)
+    _check_own_on(setting, workspace.loaded_pipeline)
+    setting = replace(setting, tenant=canonical_text(setting.tenant))
+    keys = workspace.keyring()
+    with workspace.open_ledger(create=True) as ledger:
         rows = ledger_api.settings.read_settings(ledger)
-        token = None if wish.subject is None else find_or_make_token(rows, keys, wish.tenant, wish.subject)
+        token = None if setting.subject is None else find_or_make_token(rows, keys, setting.tenant, setting.subject)
         row = ledger_api.settings.RecordedSetting(
-            wish.tenant, token, wish.setting, wish.value, wish.holder, wish.valid_from or now, now
+            setting.tenant, token, setting.setting, setting.value, setting.holder, setting.valid_from or now, now
         )
         before = _previous_value(rows, row)
         resource = _setting_resource(row, before)
@@ -116,8 +118,8 @@ def set_setting(wish: NewSetting, house: Workspace, now: datetime, *, allowed: A
         if allowed is not None:
             allowed(actor, resource)
         ledger_api.settings.record_settings(ledger, [row], settings_event("set", actor, now, resource), keys)
-    if house.loaded_pipeline is not None:
-        warn_if_not_read(house.loaded_pipeline)
+    if workspace.loaded_pipeline is not None:
+        warn_if_not_read(workspace.loaded_pipeline)
     return before or "nothing"
 
 
@@ -130,14 +132,14 @@ def warn_if_not_read(job: Pipeline) -> None:
 
 
 def list_settings(
-    house: Workspace, now: datetime, *, tenant: str | None = None, setting: str | None = None, history: bool = False
+    workspace: Workspace, now: datetime, *, tenant: str | None = None, setting: str | None = None, history: bool = False
 ) -> list[SettingRow]:
     """The settings in force (of the rows of each tenant, subject, setting and holder the one that counts now), or all rows.
 
     Those of one tenant, or one setting, where they are named. Subjects are tokens.
     """
     tenant = canonical_id(tenant)
-    with house.open_ledger() as ledger:
+    with workspace.open_ledger() as ledger:
         rows = ledger_api.settings.read_settings(ledger)
     mine = [row for row in rows if tenant in (None, row.tenant_id) and setting in (None, row.setting)]
     chosen = sorted(mine if history else _rows_in_force(mine, now), key=lambda row: (_setting_key(row), row.valid_from))
@@ -168,12 +170,12 @@ def settings_event(operation: str, actor: Actor, now: datetime, resource: Resour
     )
 
 
-def _check_own_on(wish: NewSetting, job: Pipeline | None) -> None:
+def _check_own_on(setting: NewSetting, job: Pipeline | None) -> None:
     """Raises RefusedError for a subject's own `on` of a feature that is `per_subject`."""
-    switch = None if job is None else job.policy.switch(wish.setting)
-    if switch is not None and switch.per_subject and wish.subject is not None and wish.value == "on":
-        message = f"`{wish.setting}` is `per_subject`: `settings set` does not turn it on for one subject"
-        is_location = wish.setting == LOCATION_FEATURE
+    switch = None if job is None else job.policy.switch(setting.setting)
+    if switch is not None and switch.per_subject and setting.subject is not None and setting.value == "on":
+        message = f"`{setting.setting}` is `per_subject`: `settings set` does not turn it on for one subject"
+        is_location = setting.setting == LOCATION_FEATURE
         raise RefusedError(message, hint="minimize locate start" if is_location else "minimize settings import FILE")
 
 
@@ -201,28 +203,28 @@ def _setting_resource(row: RecordedSetting, before: str | None) -> Resource:
     return Resource(row.setting, "setting", place, (PropertyChange(row.holder, before, row.value), said))
 
 
-def import_settings(file: PathLike, house: Workspace, now: datetime) -> int:
+def import_settings(file: PathLike, workspace: Workspace, now: datetime) -> int:
     """Brings the rows of a settings file (CSV, Parquet) into the ledger; those that are there already are passed over.
 
     Gives how many were new. Subjects become tokens. Raises PolicyError with every faulty row, those recorded in the future too.
     """
     given = read_file(Path(file), tokens=True)
-    keys = house.keyring()
+    keys = workspace.keyring()
     _check_recorded_at(given, now)
     resource = Resource("import", "settings", "settings/import", (PropertyChange("digest", None, given.digest),))
-    with house.open_ledger(create=True) as ledger:
+    with workspace.open_ledger(create=True) as ledger:
         rows = _with_tokens(given, _known_tokens(given, ledger_api.settings.read_settings(ledger)), keys)
         return ledger_api.settings.record_settings(
             ledger, rows, settings_event("import", current_actor(), now, resource), keys
         )[0]
 
 
-def export_settings(file: PathLike, house: Workspace) -> int:
+def export_settings(file: PathLike, workspace: Workspace) -> int:
     """Writes every row of the ledger to a new CSV file that only its owner can read; subjects stay tokens. Gives how many.
 
     Raises OutputError where the file is there.
     """
-    with house.open_ledger() as ledger:
+    with workspace.open_ledger() as ledger:
         rows = ledger_api.settings.read_settings(ledger)
 
     def fill(out: TextIO) -> int:
@@ -234,9 +236,9 @@ def export_settings(file: PathLike, house: Workspace) -> int:
     return write_private_file(Path(file), fill)
 
 
-def _known_tokens(given: SettingsRows, rows: Sequence[RecordedSetting]) -> dict[str, set[str]]:
+def _known_tokens(unresolved: SettingsRows, rows: Sequence[RecordedSetting]) -> dict[str, set[str]]:
     """Per tenant the tokens that stand in the ledger, or are brought."""
-    pairs = given.table.select(["tenant_id", "subject"]).to_pylist()
+    pairs = unresolved.table.select(["tenant_id", "subject"]).to_pylist()
     brought = [
         (pair["tenant_id"], pair["subject"]) for pair in pairs if token_version(pair["subject"] or "") is not None
     ]
@@ -246,31 +248,31 @@ def _known_tokens(given: SettingsRows, rows: Sequence[RecordedSetting]) -> dict[
     return known
 
 
-def _with_tokens(given: SettingsRows, known: Mapping[str, set[str]], keys: Keyring) -> list[RecordedSetting]:
+def _with_tokens(rows: SettingsRows, known_tokens: Mapping[str, set[str]], keys: Keyring) -> list[RecordedSetting]:
     """The rows with subjects as tokens; each subject is looked up once."""
-    secrets = token_secrets(keys, token_versions(token for tokens in known.values() for token in tokens))
+    secrets = token_secrets(keys, token_versions(token for tokens in known_tokens.values() for token in tokens))
 
     @cache
     def token(tenant: str, subject: str) -> str:
         if token_version(subject) is not None:
             return subject
-        found = find_known_token(secrets, tenant, subject, known.get(tenant, ()))
+        found = find_known_token(secrets, tenant, subject, known_tokens.get(tenant, ()))
         return subject_token(keys, tenant, subject) if found is None else found
 
     return [
         ledger_api.settings.RecordedSetting(
             **row | {"subject": None if row["subject"] is None else token(row["tenant_id"], row["subject"])}
         )
-        for row in given.table.to_pylist()
+        for row in rows.table.to_pylist()
     ]
 
 
-def _check_recorded_at(given: SettingsRows, now: datetime) -> None:
-    times = given.table["recorded_at"].to_pylist()
-    lines = given.lines if given.lines is not None else range(1, len(times) + 1)
+def _check_recorded_at(rows: SettingsRows, now: datetime) -> None:
+    times = rows.table["recorded_at"].to_pylist()
+    lines = rows.lines if rows.lines is not None else range(1, len(times) + 1)
     late = [line for time, line in zip(times, lines, strict=True) if time > now]
     if late:
-        raise future_rows_error(late, given.file)
+        raise future_rows_error(late, rows.file)
 
 
 def _csv_row(row: RecordedSetting) -> tuple[str, ...]:
@@ -312,20 +314,20 @@ class SettingExplanation:
     event: SettingDecision
     run: SettingDecision
     file: str | None
-    stranger: UnknownTenant | None = None
+    unknown_tenant: UnknownTenant | None = None
     """The tenant, where no row names it at all."""
     per_subject: bool = False
     """Whether the tenant's setting and the subject's own must both be on."""
 
     @property
-    def collected(self) -> bool:
+    def is_collected(self) -> bool:
         """Whether it is."""
         return self.event.holds and self.run.holds
 
     def as_json(self) -> dict[str, Any]:
         """The answer as `settings why --json` prints it."""
-        head = {"tenant": self.tenant, "setting": self.setting, "collected": self.collected, "settings": self.file}
-        head |= unknown_tenant_json(self.stranger) | ({"per_subject": True} if self.per_subject else {})
+        head = {"tenant": self.tenant, "setting": self.setting, "collected": self.is_collected, "settings": self.file}
+        head |= unknown_tenant_json(self.unknown_tenant) | ({"per_subject": True} if self.per_subject else {})
         return {**head, "event": self.event.as_json(), "run": self.run.as_json()}
 
 
@@ -333,7 +335,7 @@ def explain_setting(
     tenant: str,
     setting: str,
     event: datetime,
-    house: Workspace,
+    workspace: Workspace,
     *,
     run: datetime,
     subject: str | None = None,
@@ -345,8 +347,8 @@ def explain_setting(
     pipeline's, else the ledger's. Levels, and who may turn a feature on, are the policy's: they need the pipeline.
     Raises PolicyError for a name that the policy does not know.
     """
-    rows = _load_rows(house, settings)
-    job = house.loaded_pipeline
+    rows = _load_rows(workspace, settings)
+    job = workspace.loaded_pipeline
     question = _SettingQuestion.for_setting(setting, job)
     seen = rows.effective_at(run)
     then, now = (
@@ -358,7 +360,7 @@ def explain_setting(
         )
         for when in (event, run)
     )
-    whose = find_unknown_tenant(tenant, rows, house.folder)
+    whose = find_unknown_tenant(tenant, rows, workspace.folder)
     return SettingExplanation(tenant, setting, then, now, rows.file, whose, question.switch.per_subject)
 
 
@@ -383,27 +385,27 @@ class _SettingQuestion:
             )
         return cls(name, switch)
 
-    def holds(self, seen: ExplainableSettings, when: datetime, tenant: str, subject: str | None) -> bool:
-        then, tenants = seen.as_of(epoch_microseconds(when)), pa.array([tenant], pa.string())
+    def holds(self, effective: ExplainableSettings, when: datetime, tenant: str, subject: str | None) -> bool:
+        then, tenants = effective.as_of(epoch_microseconds(when)), pa.array([tenant], pa.string())
         subjects = None if subject is None else pa.array([subject], pa.string())
         if self.levels:
             return bool(then.level_at_least(self.name, self.levels, tenants, subjects, None)[0].as_py())
         return bool(then.feature_on(self.switch, tenants, subjects, None)[0].as_py())
 
     def deciding_rows(
-        self, seen: ExplainableSettings, when: datetime, tenant: str, subject: str | None
+        self, effective: ExplainableSettings, when: datetime, tenant: str, subject: str | None
     ) -> tuple[SettingRow, ...]:
-        return seen.deciding_rows(tenant, LEVEL_SETTING if self.levels else self.name, when, subject, self.levels)
+        return effective.deciding_rows(tenant, LEVEL_SETTING if self.levels else self.name, when, subject, self.levels)
 
 
-def _load_rows(house: Workspace, settings: Any) -> SettingsRows:
+def _load_rows(workspace: Workspace, settings: Any) -> SettingsRows:
     """The settings that are asked about."""
-    job, folder = house.loaded_pipeline, house.folder
+    job, folder = workspace.loaded_pipeline, workspace.folder
     said = settings if settings is not None else None if job is None else job.settings
-    if house.ledger is None and said is not None and said != LEDGER_SETTINGS:
+    if workspace.ledger is None and said is not None and said != LEDGER_SETTINGS:
         found = load_settings(said) if settings is not None else load_pipeline_settings(None, job) if job else None
         rows = load_settings(None) if found is None else found
     else:
-        with house.open_ledger() as ledger:
-            rows = load_ledger_settings(ledger, find_keyring(house.keys, folder))
+        with workspace.open_ledger() as ledger:
+            rows = load_ledger_settings(ledger, find_keyring(workspace.keys, folder))
     return rows if job is None else rows.with_folding(job.policy.folding)

@@ -90,15 +90,15 @@ def _proposals(described: DescribedDataset, columns: Mapping[Pointer, DescribedC
     return found
 
 
-def _combined_proposal(column: DescribedColumn, seen: FieldEvidence) -> Proposal:
+def _combined_proposal(column: DescribedColumn, evidence: FieldEvidence) -> Proposal:
     """The proposal that the field's own rule makes, as far as the document does not say better."""
-    found = propose_for_field(seen)
+    found = propose_for_field(evidence)
     said = (*((column.reason,) if column.reason else ()), *found.reasons)
     do = found.do if column.do is None else column.do
     if column.role in _DROPPED_ROLES:
         do = DROP
     elif column.role == "identifier" and "pseudonymize" not in do:
-        do = DROP if column.do is None else pseudonymize_text(seen)
+        do = DROP if column.do is None else pseudonymize_text(evidence)
     return replace(found, role=column.role or found.role, do=do, reasons=said)
 
 
@@ -148,7 +148,7 @@ def import_into(
 
 
 @redact_errors
-def export_document(kind: str, asked: ExportRequest) -> str:
+def export_document(kind: str, request: ExportRequest) -> str:
     """A document of another format.
 
     Takes a word of `EXPORTS`, and what it is of. Raises ConfigurationError, PolicyError, RefusedError.
@@ -156,4 +156,4 @@ def export_document(kind: str, asked: ExportRequest) -> str:
     if kind not in EXPORTS:
         raise ConfigurationError("there is no such format to export", hint=did_you_mean(kind, EXPORTS))
     write: DocumentWriter = load_object(FORMATS[kind].writes or "")
-    return write(asked)
+    return write(request)

@@ -100,11 +100,11 @@ Body = dict[str, Any]
 _ORGANIZATION: Final = "default_organization"
 
 
-def write_fideslang(asked: ExportRequest) -> str:
+def write_fideslang(request: ExportRequest) -> str:
     """The manifest's text. Raises ConfigurationError where there is no such output."""
-    if asked.name == SOURCE_NAME:
+    if request.name == SOURCE_NAME:
         raise ConfigurationError("fideslang is told of outputs", hint="leave --of out, or name an output")
-    return document_text(fideslang_manifest(requested_plan(asked), asked.name), asked.as_json)
+    return document_text(fideslang_manifest(requested_plan(request), request.name), request.as_json)
 
 
 def fideslang_manifest(plan: Plan, name: str | None = None) -> Body:
@@ -167,7 +167,7 @@ def _fides_field(
     name: str,
     type_: pa.DataType,
     path: tuple[str, ...],
-    said: Mapping[tuple[str, ...], ColumnMeaning],
+    meanings: Mapping[tuple[str, ...], ColumnMeaning],
     aggregated: bool,
 ) -> Body:
     """A column; a list is told by what it holds, and a name without points, which stand for nesting."""
@@ -178,10 +178,10 @@ def _fides_field(
     if pa.types.is_struct(kind):
         inner = (kind.field(at) for at in range(kind.num_fields))
         below = _with_unique_names(
-            _fides_field(each.name, each.type, (*here, each.name), said, aggregated) for each in inner
+            _fides_field(each.name, each.type, (*here, each.name), meanings, aggregated) for each in inner
         )
         return body | {"fides_meta": {"data_type": f"object{suffix}"}, "fields": below}
-    meaning = said.get(here) or said.get(path)
+    meaning = meanings.get(here) or meanings.get(path)
     body |= {"description": f"{meaning.text}: {meaning.form}"} if meaning else {}
     category = data_category(name, meaning, aggregated)
     return body | {"data_categories": [category], "fides_meta": {"data_type": f"{_fides_type(kind)}{suffix}"}}

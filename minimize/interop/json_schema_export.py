@@ -29,10 +29,14 @@ _WORDS: Final[Mapping[str, SchemaDocument]] = {
 }
 
 
-def write_json_schema(asked: ExportRequest) -> str:
+def write_json_schema(request: ExportRequest) -> str:
     """The schema's text. Raises ConfigurationError where there is no such output."""
-    name = asked.name or "records"
-    body = source_schema(requested_policy(asked)) if name == SOURCE_NAME else output_schema(requested_plan(asked), name)
+    name = request.name or "records"
+    body = (
+        source_schema(requested_policy(request))
+        if name == SOURCE_NAME
+        else output_schema(requested_plan(request), name)
+    )
     return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -231,12 +231,12 @@ class SchemaMerger:
         """What these schemas, which all are about one place, say together."""
         place = SchemaPlace()
         for schema in schemas:
-            self._take(schema, place, sure=True)
+            self._take(schema, place, certain=True)
         if not place.types:
             place.types = set(_implied_types(place))
         return place
 
-    def _take(self, schema: Any, place: SchemaPlace, *, sure: bool) -> None:
+    def _take(self, schema: Any, place: SchemaPlace, *, certain: bool) -> None:
         self.visited += 1
         if self.visited > MOST_SCHEMAS:
             raise ConfigurationError("the schema is too large, or refers to itself without end")
@@ -245,14 +245,14 @@ class SchemaMerger:
         place.through.add(id(schema))
         ref = schema.get("$ref", schema.get("$dynamicRef"))
         if isinstance(ref, str):
-            self._take(self.references.resolve(ref, schema), place, sure=sure)
+            self._take(self.references.resolve(ref, schema), place, certain=certain)
             if self.dialect.alone:
                 return
-        self._own(schema, place, sure=sure)
+        self._own(schema, place, certain=certain)
         for part in as_list(schema.get("allOf")):
-            self._take(part, place, sure=sure)
+            self._take(part, place, certain=certain)
         for part in self._perhaps(schema):
-            self._take(part, place, sure=False)
+            self._take(part, place, certain=False)
 
     def _perhaps(self, schema: dict[str, Any]) -> Iterator[Any]:
         """What may count, or may not."""
@@ -262,11 +262,11 @@ class SchemaMerger:
             yield from (schema[keyword] for keyword in _BRANCHES if keyword in schema)
             yield from as_mapping(schema.get("dependentSchemas")).values()
 
-    def _own(self, schema: dict[str, Any], place: SchemaPlace, *, sure: bool) -> None:
+    def _own(self, schema: dict[str, Any], place: SchemaPlace, *, certain: bool) -> None:
         """What the keywords of one schema say. What is required in an alternative alone is not."""
         self._types(schema, place)
-        self._below(schema, place)
-        if sure:
+        self._merge_below(schema, place)
+        if certain:
             place.required |= {name for name in as_list(schema.get("required")) if isinstance(name, str)}
         place.about = place.about or as_text(schema.get("description")) or as_text(schema.get("title"))
         place.formats |= {as_text(schema.get("format"))} - {""}
@@ -284,7 +284,7 @@ class SchemaMerger:
         place.nullable |= "null" in types
         place.types |= types - {"null"}
 
-    def _below(self, schema: dict[str, Any], place: SchemaPlace) -> None:
+    def _merge_below(self, schema: dict[str, Any], place: SchemaPlace) -> None:
         for name, below in as_mapping(schema.get("properties")).items():
             place.below.setdefault(name, []).append(below)
         more = schema.get("additionalProperties")
@@ -327,7 +327,7 @@ def read_json_schema(document: Any, choice: str | None = None) -> DescribedDatas
     place = walk.gatherer.place([document])
     if "array" in place.types and place.items:
         place = walk.gatherer.place(place.items)
-    walk.properties(place, (), sure=True, circle=(frozenset(place.core),))
+    walk.properties(place, (), certain=True, circle=(frozenset(place.core),))
     if not walk.columns:
         raise ConfigurationError("the schema describes no fields", hint="it wants `properties`")
     title = as_text(document.get("title")) or as_text(document.get(dialect.id)).rstrip("/").rpartition("/")[2]
@@ -346,7 +346,9 @@ class _FieldCollector:
     never: list[Pointer] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
 
-    def properties(self, place: SchemaPlace, parts: Parts, *, sure: bool, circle: tuple[frozenset[int], ...]) -> None:
+    def properties(
+        self, place: SchemaPlace, parts: Parts, *, certain: bool, circle: tuple[frozenset[int], ...]
+    ) -> None:
         """The fields of an object."""
         for name, schemas in place.below.items():
             here = (*parts, name)
@@ -356,21 +358,21 @@ class _FieldCollector:
                 self.never.append(Pointer(here))
             else:
                 below = self.gatherer.place(schemas)
-                self.take(below, here, sure=sure and name in place.required and not below.nullable, circle=circle)
+                self.take(below, here, certain=certain and name in place.required and not below.nullable, circle=circle)
 
-    def take(self, place: SchemaPlace, parts: Parts, *, sure: bool, circle: tuple[frozenset[int], ...]) -> None:
+    def take(self, place: SchemaPlace, parts: Parts, *, certain: bool, circle: tuple[frozenset[int], ...]) -> None:
         """What stands at one place: a leaf, or what is below."""
         if place.core and place.core in circle:
             self.left_out[str(Pointer(parts))] = "it holds itself"
         elif len(place.types) > 1 and place.types != {"integer", "number"}:
             self.left_out[str(Pointer(parts))] = "it may be of several types"
         elif "object" in place.types and place.below:
-            self.properties(place, parts, sure=sure, circle=(*circle, frozenset(place.core)))
+            self.properties(place, parts, certain=certain, circle=(*circle, frozenset(place.core)))
         elif "array" in place.types and place.items and len(parts) < MAX_PARTS:
             below = self.gatherer.place(place.items)
-            self.take(below, (*parts, STAR), sure=False, circle=(*circle, frozenset(place.core)))
+            self.take(below, (*parts, STAR), certain=False, circle=(*circle, frozenset(place.core)))
         else:
-            self.leaf(place, parts, sure=sure)
+            self.leaf(place, parts, certain=certain)
             if "object" in place.types and len(parts) < MAX_PARTS:
                 self.values(place, (*parts, STAR), circle=(*circle, frozenset(place.core)))
 
@@ -378,9 +380,9 @@ class _FieldCollector:
         """What stands in a map: the fields of objects; other values are the map's own."""
         below = self.gatherer.place(place.values)
         if below.types == {"object"} and below.below:
-            self.take(below, parts, sure=False, circle=circle)
+            self.take(below, parts, certain=False, circle=circle)
 
-    def leaf(self, place: SchemaPlace, parts: Parts, *, sure: bool) -> None:
+    def leaf(self, place: SchemaPlace, parts: Parts, *, certain: bool) -> None:
         """A field, where a policy has a word for its type."""
         pointer, word = Pointer(parts), _policy_type(place)
         if word is None:
@@ -388,7 +390,7 @@ class _FieldCollector:
             return
         kind, why = kind_by_format(place.formats, place.patterns)
         role, unit = _stated_role(place), as_text(place.own.get("unit"))
-        self.columns.append(DescribedColumn(pointer, word, role, place.about, unit, sure, kind, reason=why))
+        self.columns.append(DescribedColumn(pointer, word, role, place.about, unit, certain, kind, reason=why))
 
 
 def _policy_type(place: SchemaPlace) -> str | None:

@@ -92,27 +92,27 @@ SOURCE_NAME = "source"
 _PIPELINE_FILE = "pipeline.yaml"
 
 
-def requested_policy(asked: ExportRequest) -> Policy:
+def requested_policy(request: ExportRequest) -> Policy:
     """The policy: of a pipeline's folder or file, or the file itself. Raises PolicyError."""
-    path = Path(asked.path)
+    path = Path(request.path)
     if path.is_dir():
         return load_pipeline(path).policy if (path / _PIPELINE_FILE).exists() else load_policy(path)
     return load_pipeline(path).policy if path.name == _PIPELINE_FILE else load_policy(path)
 
 
-def has_pipeline(asked: ExportRequest) -> bool:
+def has_pipeline(request: ExportRequest) -> bool:
     """Whether there is a pipeline, so that outputs can be told of."""
-    path = Path(asked.path)
+    path = Path(request.path)
     return (path / _PIPELINE_FILE).exists() or path.name == _PIPELINE_FILE
 
 
-def requested_plan(asked: ExportRequest) -> Plan:
+def requested_plan(request: ExportRequest) -> Plan:
     """The plan of a pipeline. Raises ConfigurationError or PolicyError where there is none, else what `run` raises at first."""
-    if not has_pipeline(asked):
-        requested_policy(asked)  # what is no policy, either, is told for what it is
+    if not has_pipeline(request):
+        requested_policy(request)  # what is no policy, either, is told for what it is
         hint = f"a policy alone has no outputs: say `--of {SOURCE_NAME}`"
         raise ConfigurationError("this is no pipeline", hint=hint)
-    return plan_for(asked.path)
+    return plan_for(request.path)
 
 
 def find_output_plan(plan: Plan, name: str) -> OutputPlan:

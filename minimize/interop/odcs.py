@@ -101,24 +101,24 @@ _UNITS: Final[Mapping[str, tuple[str, int]]] = MappingProxyType(
 )
 
 
-def policy_type(said: Mapping[str, Any]) -> str | None:
+def policy_type(document: Mapping[str, Any]) -> str | None:
     """The policy's type of a property that is no object and no array; None for one that a policy has no word for."""
-    own = custom_values(said).get("Type")
-    logical = as_text(said.get("logicalType"))
+    own = custom_values(document).get("Type")
+    logical = as_text(document.get("logicalType"))
     if isinstance(own, str) and own:
         return own
     if logical:
         return POLICY_TYPES.get(logical)
-    physical = as_text(said.get("physicalType")).lower()
+    physical = as_text(document.get("physicalType")).lower()
     decimal = re.fullmatch(r"(?:decimal|numeric|number)\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)", physical)
     if decimal:
         return f"decimal({int(decimal[1])},{int(decimal[2] or 0)})"
     return next((word for pattern, word in _PHYSICAL.items() if re.fullmatch(pattern, physical)), None)
 
 
-def custom_values(said: Mapping[str, Any]) -> dict[str, Any]:
+def custom_values(document: Mapping[str, Any]) -> dict[str, Any]:
     """Our own properties of a contract, an object or a property, without what their names begin with."""
-    found = (as_mapping(each) for each in as_list(said.get("customProperties")))
+    found = (as_mapping(each) for each in as_list(document.get("customProperties")))
     return {
         as_text(each.get("property")).removeprefix(PROPERTY_PREFIX): each.get("value")
         for each in found
@@ -198,40 +198,40 @@ class _PropertyCollector:
     columns: list[DescribedColumn] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
 
-    def properties(self, said: Mapping[str, Any], above: Parts, *, sure: bool = True) -> None:
+    def properties(self, document: Mapping[str, Any], above: Parts, *, certain: bool = True) -> None:
         """The properties of an object."""
-        for each in map(as_mapping, as_list(said.get("properties"))):
+        for each in map(as_mapping, as_list(document.get("properties"))):
             name = each.get("name")
             parts = (*above, name) if isinstance(name, str) else above
             if not isinstance(name, str) or not parts[0] or len(parts) > MAX_PARTS:
                 self.left_out["/".join(map(str, parts))[:100]] = "no field can have this name"
             else:
-                self.take(each, parts, sure=sure and each.get("required") is True)
+                self.take(each, parts, certain=certain and each.get("required") is True)
 
-    def take(self, said: Mapping[str, Any], parts: Parts, *, sure: bool) -> None:
+    def take(self, document: Mapping[str, Any], parts: Parts, *, certain: bool) -> None:
         """A property: a leaf, or what is below."""
-        logical, items = as_text(said.get("logicalType")), as_mapping(said.get("items"))
-        if as_list(said.get("properties")) and logical in ("", "object"):
-            self.properties(said, parts, sure=sure)
+        logical, items = as_text(document.get("logicalType")), as_mapping(document.get("items"))
+        if as_list(document.get("properties")) and logical in ("", "object"):
+            self.properties(document, parts, certain=certain)
         elif logical == "array" and items and len(parts) < MAX_PARTS:
-            self.take({"description": said.get("description"), **items}, (*parts, STAR), sure=False)
+            self.take({"description": document.get("description"), **items}, (*parts, STAR), certain=False)
         else:
-            self.leaf(said, parts, sure=sure)
+            self.leaf(document, parts, certain=certain)
 
-    def leaf(self, said: Mapping[str, Any], parts: Parts, *, sure: bool) -> None:
+    def leaf(self, document: Mapping[str, Any], parts: Parts, *, certain: bool) -> None:
         """A field, where a policy has a word for its type."""
-        pointer, word = Pointer(parts), policy_type(said)
-        word = {"array": "list", "object": "map"}.get(as_text(said.get("logicalType")), "") or word
+        pointer, word = Pointer(parts), policy_type(document)
+        word = {"array": "list", "object": "map"}.get(as_text(document.get("logicalType")), "") or word
         if word is None:
             self.left_out[str(pointer)] = "its type is not known"
             return
-        options = as_mapping(said.get("logicalTypeOptions"))
-        formats = {as_text(options.get("format")).lower(), as_text(said.get("physicalType")).lower()}
+        options = as_mapping(document.get("logicalTypeOptions"))
+        formats = {as_text(options.get("format")).lower(), as_text(document.get("physicalType")).lower()}
         kind, by_format = kind_by_format(formats, {as_text(options.get("pattern"))})
-        role, why = _contract_role(said)
-        about = as_text(said.get("description")) or as_text(said.get("businessName"))
-        unit = as_text(custom_values(said).get("Unit"))
-        self.columns.append(DescribedColumn(pointer, word, role, about, unit, sure, kind, reason=why or by_format))
+        role, why = _contract_role(document)
+        about = as_text(document.get("description")) or as_text(document.get("businessName"))
+        unit = as_text(custom_values(document).get("Unit"))
+        self.columns.append(DescribedColumn(pointer, word, role, about, unit, certain, kind, reason=why or by_format))
 
 
 def _chosen_object(contract: Mapping[str, Any], choice: str | None) -> Mapping[str, Any]:
@@ -247,13 +247,13 @@ def _chosen_object(contract: Mapping[str, Any], choice: str | None) -> Mapping[s
     return objects[choice]
 
 
-def _contract_role(said: Mapping[str, Any]) -> tuple[Role | None, str]:
+def _contract_role(document: Mapping[str, Any]) -> tuple[Role | None, str]:
     """The role that the contract gives away, and by what."""
-    given = custom_values(said).get("Role")
+    given = custom_values(document).get("Role")
     known = next((role for role in get_args(Role) if role == given), None)
     if known is not None:
         return known, ""
-    word = re.sub(r"[^a-z]", "", as_text(said.get("classification")).lower())
+    word = re.sub(r"[^a-z]", "", as_text(document.get("classification")).lower())
     found = CLASSIFICATION_ROLES.get(word)
     return (found, f"the contract classifies it as `{word}`") if found else (None, "")
 
@@ -266,9 +266,9 @@ def _contract_owner(contract: Mapping[str, Any]) -> str:
     return next((as_text(each.get("username")) for each in owners if as_text(each.get("username"))), "")
 
 
-def _contract_version(said: str) -> int:
+def _contract_version(text: str) -> int:
     """The first part of a version, from 1 on."""
-    found = re.match(r"v?(\d{1,9})", said)
+    found = re.match(r"v?(\d{1,9})", text)
     return max(1, int(found[1])) if found else 1
 
 
@@ -311,11 +311,11 @@ def _contract_remarks(contract: Mapping[str, Any], object_: Mapping[str, Any]) -
 Body = dict[str, Any]
 
 
-def write_contract(asked: ExportRequest) -> str:
+def write_contract(request: ExportRequest) -> str:
     """The contract's text. Raises ConfigurationError where there is no such output."""
-    if asked.name == SOURCE_NAME or (asked.name is None and not has_pipeline(asked)):
-        return document_text(source_contract(requested_policy(asked)), asked.as_json)
-    return document_text(output_contract(requested_plan(asked), asked.name), asked.as_json)
+    if request.name == SOURCE_NAME or (request.name is None and not has_pipeline(request)):
+        return document_text(source_contract(requested_policy(request)), request.as_json)
+    return document_text(output_contract(requested_plan(request), request.name), request.as_json)
 
 
 def source_contract(policy: Policy) -> Body:
@@ -429,17 +429,19 @@ def _granularity(plan: Plan, name: str) -> str:
     return f"One row for each {', '.join(model.group_by)}; groups of fewer than {below} subjects are absent"
 
 
-def _column_property(type_: pa.DataType, path: tuple[str, ...], said: Mapping[tuple[str, ...], ColumnMeaning]) -> Body:
+def _column_property(
+    type_: pa.DataType, path: tuple[str, ...], meanings: Mapping[tuple[str, ...], ColumnMeaning]
+) -> Body:
     body: Body = {}
     if pa.types.is_struct(type_):
         inner = [type_.field(at) for at in range(type_.num_fields)]
-        below = [{"name": each.name, **_column_property(each.type, (*path, each.name), said)} for each in inner]
+        below = [{"name": each.name, **_column_property(each.type, (*path, each.name), meanings)} for each in inner]
         body = {"logicalType": "object", "properties": below}
     elif pa.types.is_list(type_) or pa.types.is_large_list(type_):
-        body = {"logicalType": "array", "items": _column_property(type_.value_type, (*path, "*"), said)}
+        body = {"logicalType": "array", "items": _column_property(type_.value_type, (*path, "*"), meanings)}
     else:
         body = {"logicalType": _logical_type(type_), "physicalType": str(type_)}
-    return body | (_meaning_properties(said[path]) if path in said else {})
+    return body | (_meaning_properties(meanings[path]) if path in meanings else {})
 
 
 def _meaning_properties(meaning: ColumnMeaning) -> Body:

@@ -28,15 +28,15 @@ from minimize.stores import Location, local_copy, parse_location
 _RUN_KINDS: Final = ("run", "replay")
 
 
-def write_openlineage(asked: ExportRequest) -> str:
+def write_openlineage(request: ExportRequest) -> str:
     """The events of all runs of an output, one a line. Raises ConfigurationError, OutputError."""
-    output = parse_location(asked.path)
+    output = parse_location(request.path)
     if not has_runs(output):
         raise ConfigurationError(
             "this is no output folder", hint="lineage is told from receipts: name what a run wrote"
         )
     made = [receipt for receipt in read_receipts(output) if reads_source(receipt)]
-    events = [event for receipt in made for event in events_of(output, receipt, asked.pipeline)]
+    events = [event for receipt in made for event in events_of(output, receipt, request.pipeline)]
     return "".join(json.dumps(event, ensure_ascii=False, separators=(",", ":")) + "\n" for event in events)
 
 

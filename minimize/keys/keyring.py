@@ -370,9 +370,9 @@ def _create_file(target: Path, content: bytes) -> None:
     sync_folder(target.parent)
 
 
-def _link_file(beside: Path, target: Path, content: bytes) -> None:
+def _link_file(source: Path, target: Path, content: bytes) -> None:
     try:
-        file_operations.link(beside, target)
+        file_operations.link(source, target)
     except FileExistsError:
         raise
     except OSError:  # a file system without links

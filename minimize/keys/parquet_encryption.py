@@ -62,9 +62,9 @@ def encryption_properties(kms: Kms, footer: MasterKey, columns: Mapping[MasterKe
         factory.remove_cache_entries_for_all_tokens()
 
 
-def decryption_properties(kms: Kms, known: UnwrappedKeys) -> Any:
+def decryption_properties(kms: Kms, unwrapped: UnwrappedKeys) -> Any:
     """The `FileDecryptionProperties` of one file."""
-    factory = arrow.CryptoFactory(_kms_client_factory(kms, known))
+    factory = arrow.CryptoFactory(_kms_client_factory(kms, unwrapped))
     return factory.file_decryption_properties(arrow.KmsConnectionConfig(), arrow.DecryptionConfiguration())
 
 
@@ -76,14 +76,14 @@ def dataset_decryption_config(kms: Kms) -> Any:
     return ParquetDecryptionConfig(factory, arrow.KmsConnectionConfig(), arrow.DecryptionConfiguration())
 
 
-def _kms_client_factory(kms: Kms, known: UnwrappedKeys) -> Callable[[Any], Any]:
+def _kms_client_factory(kms: Kms, unwrapped: UnwrappedKeys) -> Callable[[Any], Any]:
     """Makes a client each time that pyarrow wants one; as a type of its own, for pyarrow has no types to inherit from."""
 
     def wrap_key(_: Any, key: bytes, master: str) -> str:
         return kms.wrap(bytes(key), MasterKey.parse(master))
 
     def unwrap_key(_: Any, wrapped: str, master: str) -> bytes:
-        found = known.get((master, wrapped))
+        found = unwrapped.get((master, wrapped))
         return kms.unwrap(wrapped, MasterKey.parse(master)) if found is None else found
 
     client = type("Client", (arrow.KmsClient,), {"wrap_key": wrap_key, "unwrap_key": unwrap_key})
@@ -276,12 +276,14 @@ def dataset_format(kms: Kms) -> Any:
 
 
 def _open_decrypted(
-    place: Location, kms: Kms, known: _Unwrapped, read_dictionary: Sequence[str] | None, shown: str
+    place: Location, kms: Kms, unwrapped: _Unwrapped, read_dictionary: Sequence[str] | None, shown: str
 ) -> pq.ParquetFile:
     """The footer's own key is asked for here."""
 
     try:
-        return open_parquet_file(place, read_dictionary=read_dictionary, decryption=decryption_properties(kms, known))
+        return open_parquet_file(
+            place, read_dictionary=read_dictionary, decryption=decryption_properties(kms, unwrapped)
+        )
     except KeyringError as error:
         reason, code = error.message, error.code
     message = f"{shown} is encrypted, and its signature cannot be checked: {reason}"
@@ -289,12 +291,12 @@ def _open_decrypted(
 
 
 def _unwrap_keys(
-    kms: Kms | None, material: EncryptedColumns, wanted: Mapping[str, Sequence[str]]
+    kms: Kms | None, material: EncryptedColumns, key_names: Mapping[str, Sequence[str]]
 ) -> tuple[_Unwrapped, list[KeyFault]]:
     """The keys of a file, unwrapped; and, for each master key that is not to be had, why, with the columns under it."""
     known: _Unwrapped = {}
     faults = []
-    for master, columns in wanted.items():
+    for master, columns in key_names.items():
         try:
             each = MasterKey.parse(master)
             known |= {(master, key): _require_kms(kms).unwrap(key, each) for key in material.wrapped[master]}

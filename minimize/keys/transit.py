@@ -165,10 +165,10 @@ class TransitKms:
         return (TransitKms, (self.url, self.mount, self.now))
 
 
-def _key_infos(name: str, said: dict[str, Any]) -> list[KeyInfo]:
+def _key_infos(name: str, document: dict[str, Any]) -> list[KeyInfo]:
     """The versions of a key as the server tells them; of those below the least that is there it tells nothing more."""
-    least, latest = max(int(said.get("min_available_version") or 0), 1), int(said.get("latest_version") or 0)
-    made = {int(number): datetime.fromtimestamp(int(at), UTC) for number, at in said.get("keys", {}).items()}
+    least, latest = max(int(document.get("min_available_version") or 0), 1), int(document.get("latest_version") or 0)
+    made = {int(number): datetime.fromtimestamp(int(at), UTC) for number, at in document.get("keys", {}).items()}
     gone = [KeyInfo(name, number, UNKNOWN_TIME, UNKNOWN_TIME) for number in range(1, least)]
     return [*gone, *(KeyInfo(name, number, made.get(number, UNKNOWN_TIME)) for number in range(least, latest + 1))]
 

@@ -126,15 +126,15 @@ GrantActBuilder = Callable[[Sequence[GrantAct]], tuple[Sequence[GrantAct], Seque
 """From all acts that there are to those that are to be recorded, and what the audit log is told. It may raise."""
 
 
-def record_grant_acts(ledger: Ledger, meant: GrantActBuilder, signer: Signer, verifier: Verifier) -> list[GrantAct]:
+def record_grant_acts(ledger: Ledger, build_act: GrantActBuilder, signer: Signer, verifier: Verifier) -> list[GrantAct]:
     """Records acts and tells the audit log of them, all or none; nobody else records between the look and the act.
 
-    Gives the acts that were recorded. Raises LedgerError for an act that was not signed by us, and what `meant` raises.
+    Gives the acts that were recorded. Raises LedgerError for an act that was not signed by us, and what `build_act` raises.
     """
 
     def work(connection: Connection) -> list[GrantAct]:
         lock_ledger(connection)
-        acts, events = meant(_select_grant_acts(connection, verifier))
+        acts, events = build_act(_select_grant_acts(connection, verifier))
         for act in acts:
             key, signature = signer.sign(act.signed_bytes)
             values = {column.name: getattr(act, column.name) for column in _GRANT_COLUMNS}

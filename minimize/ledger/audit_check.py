@@ -66,20 +66,24 @@ def check_log(connection: Connection, verifier: Verifier) -> Iterator[Finding]:
         before = entry.head
 
 
-def check_external_head(connection: Connection, kept: ExternalHead) -> Iterator[Finding]:
+def check_external_head(connection: Connection, external_head: ExternalHead) -> Iterator[Finding]:
     """H006, H007, H014: the log beside a head that was kept."""
-    entry, checkpoint = find_entry(connection, kept.head.sequence), last_checkpoint(connection)
-    if kept.head == EMPTY_LOG or (checkpoint is not None and kept.head == checkpoint.head):
+    entry, checkpoint = find_entry(connection, external_head.head.sequence), last_checkpoint(connection)
+    if external_head.head == EMPTY_LOG or (checkpoint is not None and external_head.head == checkpoint.head):
         return
-    if is_truncated(kept.head, checkpoint):
-        yield audit_finding("H014", f"names entry {kept.head.sequence}, which is gone after its year", file=kept.place)
+    if is_truncated(external_head.head, checkpoint):
+        yield audit_finding(
+            "H014", f"names entry {external_head.head.sequence}, which is gone after its year", file=external_head.place
+        )
     elif entry is None:
         ends = log_head(connection).sequence
-        message = f"the log has {ends} entries, and entry {kept.head.sequence} is named here"
+        message = f"the log has {ends} entries, and entry {external_head.head.sequence} is named here"
         hint = "it was cut short, or restored from an older copy"
-        yield audit_finding("H006", message, file=kept.place, hint=hint)
-    elif entry.digest != kept.head.digest:
-        yield audit_finding("H007", f"names another entry {kept.head.sequence} than the log has", file=kept.place)
+        yield audit_finding("H006", message, file=external_head.place, hint=hint)
+    elif entry.digest != external_head.head.digest:
+        yield audit_finding(
+            "H007", f"names another entry {external_head.head.sequence} than the log has", file=external_head.place
+        )
 
 
 def check_receipts(
@@ -214,34 +218,37 @@ class AuditCheckResult:
         return said if gone is None else {**said, "checkpoint": {"sequence": gone.sequence, "head": gone.digest}}
 
 
-def find_entries(ledger: Ledger, wanted: EntryFilter, last: int | None = None) -> list[LogEntry]:
+def find_entries(ledger: Ledger, filter_: EntryFilter, last: int | None = None) -> list[LogEntry]:
     """The entries that are wanted, oldest first; the last so many of them where a number is given."""
 
     def work(connection: Connection) -> list[LogEntry]:
-        return list(read_entries(connection, wanted)) if last is None else latest_entries(connection, wanted, last)
+        return list(read_entries(connection, filter_)) if last is None else latest_entries(connection, filter_, last)
 
     return ledger.read(work)
 
 
 def check_whole_log(
-    ledger: Ledger, verifier: Verifier, kept: ExternalHead | None = None, receipts: Sequence[tuple[str, Receipt]] = ()
+    ledger: Ledger,
+    verifier: Verifier,
+    external_head: ExternalHead | None = None,
+    receipts: Sequence[tuple[str, Receipt]] = (),
 ) -> AuditCheckResult:
     """The whole log checked: by itself, beside a head that was kept, and beside receipts, each with its place."""
 
     def work(connection: Connection) -> AuditCheckResult:
         findings = [*check_log(connection, verifier), *check_settings_digest(connection, setting_digests(connection))]
-        findings += [] if kept is None else check_external_head(connection, kept)
+        findings += [] if external_head is None else check_external_head(connection, external_head)
         findings += check_receipts(connection, receipts, verifier)
-        if kept is None and not any(receipt.audit is not None for _, receipt in receipts):
+        if external_head is None and not any(receipt.audit is not None for _, receipt in receipts):
             findings.append(unanchored_finding())
         return AuditCheckResult(log_head(connection), tuple(findings), last_checkpoint(connection))
 
     return ledger.read(work)
 
 
-def export_entries(ledger: Ledger, wanted: EntryFilter, out: TextIO) -> int:
+def export_entries(ledger: Ledger, filter_: EntryFilter, out: TextIO) -> int:
     """Writes the entries that are wanted, one JSON object a line; gives how many."""
-    return ledger.read(lambda connection: _write_entries(read_entries(connection, wanted), out))
+    return ledger.read(lambda connection: _write_entries(read_entries(connection, filter_), out))
 
 
 def entry_json(entry: LogEntry) -> dict[str, Any]:

@@ -108,7 +108,7 @@ RECEIVE_OPERATION: Final = "receive"
 def received_event(
     recipient: str,
     function: str,
-    said: Mapping[str, PlainValue],
+    document: Mapping[str, PlainValue],
     *,
     actor: Actor,
     now: datetime,
@@ -116,7 +116,7 @@ def received_event(
     result: EventResult = "success",
 ) -> AuditEvent:
     """The event that says what a third party sent by a function: counts and digests, and no value."""
-    changes = tuple(PropertyChange(name, None, new) for name, new in said.items())
+    changes = tuple(PropertyChange(name, None, new) for name, new in document.items())
     return AuditEvent(
         component="sharing",
         category="sharing",

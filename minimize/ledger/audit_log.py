@@ -146,17 +146,17 @@ def find_entry(connection: Connection, sequence: int) -> LogEntry | None:
     return None if row is None else entry_from_row(row)
 
 
-def read_entries(connection: Connection, wanted: EntryFilter = ALL_ENTRIES) -> Iterator[LogEntry]:
+def read_entries(connection: Connection, filter_: EntryFilter = ALL_ENTRIES) -> Iterator[LogEntry]:
     """The entries that are wanted, oldest first, a page at a time."""
     after = 0
-    while page := connection.execute(_entry_query(wanted).where(AUDIT_LOG.c.sequence > after).limit(PAGE_SIZE)).all():
+    while page := connection.execute(_entry_query(filter_).where(AUDIT_LOG.c.sequence > after).limit(PAGE_SIZE)).all():
         yield from map(entry_from_row, page)
         after = page[-1].sequence
 
 
-def latest_entries(connection: Connection, wanted: EntryFilter, count: int) -> list[LogEntry]:
+def latest_entries(connection: Connection, filter_: EntryFilter, count: int) -> list[LogEntry]:
     """The last so many of the entries that are wanted, oldest first."""
-    newest = _entry_query(wanted).order_by(None).order_by(AUDIT_LOG.c.sequence.desc()).limit(count)
+    newest = _entry_query(filter_).order_by(None).order_by(AUDIT_LOG.c.sequence.desc()).limit(count)
     return [entry_from_row(row) for row in reversed(connection.execute(newest).all())]
 
 
@@ -184,14 +184,14 @@ def entry_from_row(row: Row[Any]) -> LogEntry:
     return LogEntry(row.sequence, row.previous, row.event, row.digest, row.key, row.signature)
 
 
-def _entry_query(wanted: EntryFilter) -> Select[Any]:
+def _entry_query(filter_: EntryFilter) -> Select[Any]:
     found = select(*_ENTRY_COLUMNS).order_by(AUDIT_LOG.c.sequence)
     for name in ("activity", "operation", "result", "actor", "resource", "correlation"):
-        if getattr(wanted, name) is not None:
-            found = found.where(AUDIT_LOG.c[name] == getattr(wanted, name))
-    if wanted.since is not None:
-        found = found.where(AUDIT_LOG.c.time >= wanted.since)
-    return found if wanted.until is None else found.where(AUDIT_LOG.c.time < wanted.until)
+        if getattr(filter_, name) is not None:
+            found = found.where(AUDIT_LOG.c[name] == getattr(filter_, name))
+    if filter_.since is not None:
+        found = found.where(AUDIT_LOG.c.time >= filter_.since)
+    return found if filter_.until is None else found.where(AUDIT_LOG.c.time < filter_.until)
 
 
 CHECKPOINT_FORMAT: Final = 1

@@ -136,22 +136,22 @@ def _repeated_events(connection: Connection, last: LogHead, actor: Actor, at: da
             yield _repeat_event(entry_event(entry), actor, at)
 
 
-def _repeat_event(said: dict[str, Any], actor: Actor, at: datetime) -> AuditEvent:
+def _repeat_event(document: dict[str, Any], actor: Actor, at: datetime) -> AuditEvent:
     """The same told once more, by whoever truncates."""
     resources = tuple(
         Resource(
             each["name"], each["type"], each["id"], tuple(PropertyChange(**one) for one in each["changed_properties"])
         )
-        for each in said["resources"]
+        for each in document["resources"]
     )
     return AuditEvent(
-        component=said["component"],
-        category=said["category"],
-        activity=said["activity"],
+        component=document["component"],
+        category=document["category"],
+        activity=document["activity"],
         operation=REBUILD,
         actor=actor,
         time=at,
-        correlation_id=said["correlation_id"],
+        correlation_id=document["correlation_id"],
         resources=resources,
     )
 

@@ -199,10 +199,10 @@ def read_recalls(ledger: Ledger, recipient: str | None = None) -> list[RecallSte
     return ledger.read(lambda connection: _select_steps(connection, asked))
 
 
-def _select_steps(connection: Connection, asked: Select[Any]) -> list[RecallStep]:
+def _select_steps(connection: Connection, query: Select[Any]) -> list[RecallStep]:
     return [
         RecallStep(**{name: value for name, value in row._mapping.items() if name != "id"})
-        for row in connection.execute(asked)
+        for row in connection.execute(query)
     ]
 
 

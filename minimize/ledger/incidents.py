@@ -34,16 +34,16 @@ IncidentStepBuilder = Callable[[Sequence[IncidentStep]], tuple[IncidentStep, Aud
 """From all steps that there are to the one that is to be recorded, and what the audit log is told. It may raise."""
 
 
-def record_incident_step(ledger: Ledger, meant: IncidentStepBuilder, signer: Signer) -> list[IncidentStep]:
+def record_incident_step(ledger: Ledger, build_step: IncidentStepBuilder, signer: Signer) -> list[IncidentStep]:
     """Records a step and tells the audit log of it, both or neither; nobody else records between the look and the act.
 
-    Gives all steps that there are then. Raises what `meant` raises.
+    Gives all steps that there are then. Raises what `build_step` raises.
     """
 
     def work(connection: Connection) -> list[IncidentStep]:
         lock_ledger(connection)
         before = _select_steps(connection)
-        step, event = meant(before)
+        step, event = build_step(before)
         connection.execute(insert(INCIDENTS).values(**{column.name: getattr(step, column.name) for column in _COLUMNS}))
         append_event(connection, event, signer)
         return [*before, step]

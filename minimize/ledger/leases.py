@@ -284,11 +284,11 @@ class RunSession:
 
     def head(self) -> AuditHead:
         """The log's head, for the receipt. Raises LedgerError (E207) where the lease was lost meanwhile."""
-        return self.ledger.write(self._kept)
+        return self.ledger.write(self._log_head)
 
     def record_published(self, receipt: Receipt) -> None:
         """Tells of the receipt, indexes it, and lets the lease go."""
-        self.ledger.write(partial(self._published, receipt=receipt))
+        self.ledger.write(partial(self._record_published, receipt=receipt))
 
     def record_failed(self, result: EventResult, code: str) -> None:
         """Tells that nothing was published, and lets the lease go."""
@@ -305,18 +305,18 @@ class RunSession:
             state = PropertyChange("state", None, found.state)
             append_event(connection, _run_event(self.run, self.clock, "disagree", state, result="failure"), self.signer)
         for receipt in found.unrecorded:
-            self._tell(connection, RECOVER, receipt)
+            self._append_events(connection, RECOVER, receipt)
 
-    def _kept(self, connection: Connection) -> AuditHead:
+    def _log_head(self, connection: Connection) -> AuditHead:
         renew_lease(connection, self.lease, self.clock.now())
         found = log_head(connection)
         return AuditHead(found.sequence, str(found.digest), ledger_identity(connection))
 
-    def _published(self, connection: Connection, receipt: Receipt) -> None:
+    def _record_published(self, connection: Connection, receipt: Receipt) -> None:
         lock_ledger(connection)
         index_receipts(connection, self.run.output, [receipt])
         release_lease(connection, self.lease)
-        self._tell(connection, PUBLISH, receipt)
+        self._append_events(connection, PUBLISH, receipt)
 
     def _failed(self, connection: Connection, result: EventResult, code: str) -> None:
         release_lease(connection, self.lease)
@@ -326,7 +326,7 @@ class RunSession:
             self.signer,
         )
 
-    def _tell(self, connection: Connection, operation: str, receipt: Receipt) -> None:
+    def _append_events(self, connection: Connection, operation: str, receipt: Receipt) -> None:
         for event in publication_events(
             operation, self.run.output, receipt, actor=self.run.actor, now=self.clock.now()
         ):

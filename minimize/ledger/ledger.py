@@ -44,7 +44,7 @@ class Ledger:
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """What the work finds. Raises LedgerError in place of the database's errors, and what the work raises."""
-        return self._done(work, writes=False)
+        return self._run_with_retries(work, writes=False)
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """What the work gives, once its changes are kept.
@@ -52,7 +52,7 @@ class Ledger:
         Work may be done again where the server went away before it was kept, so it changes nothing but the ledger.
         Raises LedgerError in place of the database's errors, and what the work raises.
         """
-        return self._done(work, writes=True)
+        return self._run_with_retries(work, writes=True)
 
     def close(self) -> None:
         """Lets go of all connections."""
@@ -69,7 +69,7 @@ class Ledger:
     def __repr__(self) -> str:
         return f"Ledger({str(self.address)!r})"
 
-    def _done(self, work: Callable[[Connection], T], *, writes: bool) -> T:
+    def _run_with_retries(self, work: Callable[[Connection], T], *, writes: bool) -> T:
         until = time.monotonic() + self._patience
         while True:
             given, trouble, again = self._tried(work, writes)

@@ -43,9 +43,9 @@ class ApiToken:
     state: TokenState = "issued"
 
 
-def issue_token(ledger: Ledger, made: ApiToken, by: str, event: AuditEvent, signer: Signer) -> None:
+def issue_token(ledger: Ledger, token: ApiToken, by: str, event: AuditEvent, signer: Signer) -> None:
     """Records a new token."""
-    ledger.write(lambda connection: _insert_token_act(connection, made, made.issued_at, by, event, signer))
+    ledger.write(lambda connection: _insert_token_act(connection, token, token.issued_at, by, event, signer))
 
 
 def end_token(
@@ -90,9 +90,9 @@ def _last_state(acts: list[ApiToken]) -> ApiToken:
 
 
 def _insert_token_act(
-    connection: Connection, made: ApiToken, now: datetime, by: str, event: AuditEvent, signer: Signer
+    connection: Connection, token: ApiToken, now: datetime, by: str, event: AuditEvent, signer: Signer
 ) -> None:
-    said = {name: getattr(made, name) for name in ApiToken.__slots__}
+    said = {name: getattr(token, name) for name in ApiToken.__slots__}
     connection.execute(insert(API_TOKENS).values(recorded_at=now, by=by, **said))
     append_event(connection, event, signer)
 
@@ -194,14 +194,14 @@ def _insert_read_state(connection: Connection, event: AuditEvent, state: str, no
     connection.execute(insert(READS).values(**row))
 
 
-def _event_from_json(said: Mapping[str, Any]) -> AuditEvent:
+def _event_from_json(document: Mapping[str, Any]) -> AuditEvent:
     """The event of its JSON object."""
-    parts = {**said, "time": datetime.fromisoformat(said["time"])}
-    parts["actor"] = Actor(**{**said["actor"], "permissions": tuple(said["actor"]["permissions"])})
-    parts["resources"] = tuple(_resource_from_json(each) for each in said["resources"])
+    parts = {**document, "time": datetime.fromisoformat(document["time"])}
+    parts["actor"] = Actor(**{**document["actor"], "permissions": tuple(document["actor"]["permissions"])})
+    parts["resources"] = tuple(_resource_from_json(each) for each in document["resources"])
     return AuditEvent(**parts)
 
 
-def _resource_from_json(said: Mapping[str, Any]) -> Resource:
-    changes = tuple(PropertyChange(**each) for each in said["changed_properties"])
-    return Resource(said["name"], said["type"], said["id"], changes)
+def _resource_from_json(document: Mapping[str, Any]) -> Resource:
+    changes = tuple(PropertyChange(**each) for each in document["changed_properties"])
+    return Resource(document["name"], document["type"], document["id"], changes)

@@ -36,13 +36,13 @@ def subject_token(
     return make_token(keys.subkey(SUBJECT_KEY, token_purpose(field), which), which, tenant, subject)
 
 
-def find_known_token(secrets: Mapping[int, bytes], tenant: str, subject: str, known: Collection[str]) -> str | None:
+def find_known_token(secrets: Mapping[int, bytes], tenant: str, subject: str, tokens: Collection[str]) -> str | None:
     """The token under which a subject is known already, whatever version of the key it was made with; None where it is not.
 
     Takes the secrets of the versions that occur (see `token_secrets`, `token_versions`), and the tokens of the tenant's subjects.
     """
     made = (token for version, secret in secrets.items() for token in token_forms(secret, version, tenant, subject))
-    return next((token for token in made if token in known), None)
+    return next((token for token in made if token in tokens), None)
 
 
 def make_token(secret: bytes, version: int, tenant: str, subject: str) -> str:

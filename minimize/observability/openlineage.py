@@ -46,7 +46,7 @@ def column_lineage(plan: Plan, name: str, source: Mapping[str, str]) -> dict[str
 
 def _record_columns(plan: Plan) -> Iterator[tuple[str, list[InputUse]]]:
     for field in plan.fields.values():
-        if field.gives is not None:
+        if field.output_type is not None:
             yield field.key, [*_direct_inputs(field), *_condition_inputs(plan.policy, field)]
 
 
@@ -219,14 +219,14 @@ ROW_COUNTS: Final = ("read", "written", "gated", "quarantined", "suppressed", "d
 
 
 def _run_event(
-    kind: str, about: RunDescription, at: datetime, said: Mapping[str, Any], inputs: list[Any], outputs: list[Any]
+    kind: str, about: RunDescription, at: datetime, document: Mapping[str, Any], inputs: list[Any], outputs: list[Any]
 ) -> dict[str, Any]:
     return {
         "eventType": kind,
         "eventTime": time_text(at),
         "producer": about.producer,
         "schemaURL": SPEC,
-        "run": {"runId": run_uuid(about.run_id), "facets": _run_facets(about, said)},
+        "run": {"runId": run_uuid(about.run_id), "facets": _run_facets(about, document)},
         "job": {
             "namespace": about.namespace,
             "name": about.job.pipeline,
@@ -240,7 +240,7 @@ def _run_event(
 _JOB_TYPE: Final = {"processingType": "BATCH", "integration": "MINIMIZE", "jobType": "JOB"}
 
 
-def _run_facets(about: RunDescription, said: Mapping[str, Any]) -> dict[str, Any]:
+def _run_facets(about: RunDescription, document: Mapping[str, Any]) -> dict[str, Any]:
     policy = about.job.policy
     own = {
         "_producer": about.producer,
@@ -250,7 +250,7 @@ def _run_facets(about: RunDescription, said: Mapping[str, Any]) -> dict[str, Any
         "purpose": about.job.purpose,
         "dates": list(about.dates),
         "policy": {"name": policy.policy, "version": policy.version, "digest": policy.digest},
-        **said,
+        **document,
     }
     engine = {"version": installed_version("minimize"), "name": f"minimize ({about.engine})"}
     facets = {"processing_engine": _facet(about, "ProcessingEngineRunFacet", engine), "minimize": own}
@@ -307,9 +307,9 @@ def _output_counts(receipt: Receipt) -> list[tuple[str, dict[str, int]]]:
     return [(name, {"rowCount": output.rows, "fileCount": len(output.files)}) for name, output in outputs]
 
 
-def _facet(about: RunDescription, kind: str, said: Mapping[str, Any]) -> dict[str, Any]:
+def _facet(about: RunDescription, kind: str, document: Mapping[str, Any]) -> dict[str, Any]:
     url = f"{FACET_BASE}{FACET_VERSIONS[kind]}/{kind}.json#/$defs/{kind}"
-    return {"_producer": about.producer, "_schemaURL": url, **said}
+    return {"_producer": about.producer, "_schemaURL": url, **document}
 
 
 def name_dataset(place: Location) -> dict[str, str]:

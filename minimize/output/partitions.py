@@ -151,16 +151,16 @@ class PartitionablePart(WrappingPart):
 
     def read(self) -> Iterator[Chunk]:
         """The part's chunks."""
-        return map(self._without, self.part.read())
+        return map(self._drop_other_partitions, self.part.read())
 
     def read_positions(self, positions: Sequence[int]) -> Iterator[Chunk]:
         """Chunks with at least the records at these positions."""
         return map(
-            self._without,
+            self._drop_other_partitions,
             self.part.read_positions(positions) if isinstance(self.part, SeekablePart) else self.part.read(),
         )
 
-    def _without(self, chunk: Chunk) -> Chunk:
+    def _drop_other_partitions(self, chunk: Chunk) -> Chunk:
         bad = np.zeros(chunk.records.num_rows, bool)
         fields: dict[int, str] = {}
         for key in self.keys:

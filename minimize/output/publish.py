@@ -123,10 +123,10 @@ class Staging:
     run_id: str
     _partitions: list[str] = field(default_factory=list)
     _sinks: list[ParquetSink] = field(default_factory=list)
-    _kept: set[str] = field(default_factory=set)
+    _kept_paths: set[str] = field(default_factory=set)
     kept_sketches: list[CompanionFile] = field(default_factory=list)
     """Sketches whose files this run removes, for its receipt."""
-    _published: bool = False
+    _is_published: bool = False
 
     @property
     def run(self) -> Location:
@@ -190,7 +190,7 @@ class Staging:
         A file that a receipt put there and that is lost is among them, so that a run of its date mends the output. Indexes and
         sketches are removed with their files and are not.
         """
-        there = {path for path in self._there() if not is_companion(path)}
+        there = {path for path in self._existing_files() if not is_companion(path)}
         return tuple(sorted(there | paths_in_force_below(self.output.receipts(), self._partitions)))
 
     def keep_file(self, file: ReceiptFile) -> None:
@@ -207,12 +207,12 @@ class Staging:
         if file_exists(standing):
             self._keep(standing, self.root / sketches.path, sketches.path)
 
-    def _keep(self, standing: Location, new: Location, path: str) -> None:
+    def _keep(self, location: Location, new: Location, path: str) -> None:
         """On disk as a link, for a partition is swapped whole; in a bucket it stays where it is."""
-        if isinstance(standing, Path) and isinstance(new, Path):
-            with_output_errors(link_file, standing, new)
+        if isinstance(location, Path) and isinstance(new, Path):
+            with_output_errors(link_file, location, new)
         else:
-            self._kept.add(path)
+            self._kept_paths.add(path)
 
     def publish(self, receipt: Receipt, attachments: Mapping[str, bytes] | None = None) -> None:
         """Publishes what is staged, all of it or (before the commit point) nothing.
@@ -221,11 +221,11 @@ class Staging:
         not list what was staged or does not follow the receipt before it, or where the system does not let it write; with the
         code E208 where everything is decided, so that the next command does the rest.
         """
-        intent = with_output_errors(self._decided, receipt, attachments or {})
-        self._published = True
+        intent = with_output_errors(self._build_intent, receipt, attachments or {})
+        self._is_published = True
         steps.finish_publication(self.output.folder, intent, self.output.exchange)
 
-    def _decided(self, receipt: Receipt, attachments: Mapping[str, bytes]) -> Intent:
+    def _build_intent(self, receipt: Receipt, attachments: Mapping[str, bytes]) -> Intent:
         remove_attempts(self.root)
         staged = {path: self._staged(path) for path in sorted(self._partitions)}
         swaps = {path: files for path, files in staged.items() if files}
@@ -247,7 +247,7 @@ class Staging:
 
     def discard(self) -> None:
         """Undoes what was staged, or leaves it to the next command where the system does not let it. Nothing once published."""
-        if not self._published:
+        if not self._is_published:
             for sink in self._sinks:
                 sink.abandon()
             with suppress(OSError, OutputError):
@@ -264,10 +264,10 @@ class Staging:
 
     def _staged(self, path: str) -> tuple[str, ...]:
         """The files that a partition is to hold, by their path within it."""
-        kept = {file.removeprefix(f"{path}/") for file in self._kept if file.startswith(f"{path}/")}
+        kept = {file.removeprefix(f"{path}/") for file in self._kept_paths if file.startswith(f"{path}/")}
         return tuple(sorted(kept.union(list_data_files(self.root / path))))
 
-    def _there(self) -> tuple[str, ...]:
+    def _existing_files(self) -> tuple[str, ...]:
         folders = ((path, self.output.folder / path) for path in self._partitions)
         return tuple(
             f"{path}/{file}" for path, folder in folders if folder.is_dir() for file in list_data_files(folder)
@@ -289,7 +289,7 @@ class Staging:
         if (receipt.run_id, receipt.sequence - 1, receipt.previous) != (self.run_id, *head):
             raise OutputError("the receipt does not follow the one before it")
         staged = {f"{path}/{file}" for path, files in swaps.items() for file in files}
-        there = set(self._there())
+        there = set(self._existing_files())
         told = [file for each in receipt.outputs.values() for file in files_with_companions(each)] + [
             *receipt.quarantine.files
         ]

@@ -25,8 +25,8 @@ QUARANTINE_SCHEMA: Final = pa.schema(
 class QuarantineWriter:
     """Writes rejects of a run's parts to a sink of `QUARANTINE_SCHEMA`. A byte position counts in the decompressed stream."""
 
-    def __init__(self, sink: Sink, run_id: str, elsewhere: WorkerFiles | None = None) -> None:
-        self._sink, self._run_id, self._elsewhere = sink, run_id, elsewhere
+    def __init__(self, sink: Sink, run_id: str, worker_files: WorkerFiles | None = None) -> None:
+        self._sink, self._run_id, self._elsewhere = sink, run_id, worker_files
         self._by_code: dict[str, int] = {}
         self._taken: list[WrittenFile] = []
 

@@ -229,10 +229,10 @@ def _read_in_force(
 
 
 def _open_files(
-    output: Location, wanted: Sequence[ReceiptFile], kms: Kms | None, without: bool
+    output: Location, files: Sequence[ReceiptFile], kms: Kms | None, without: bool
 ) -> dict[ReceiptFile, StoredFile]:
     """The files; `without`: those that can be read. Raises KeyringError where the keys of one, or of all, were destroyed."""
-    looked = {file: unless_shredded(partial(open_stored_file, output, file.path, kms)) for file in wanted}
+    looked = {file: unless_shredded(partial(open_stored_file, output, file.path, kms)) for file in files}
     found = {file: each for file, each in looked.items() if each is not None}
     lost = [file.path for file, each in looked.items() if each is None]
     if lost and without and found:

@@ -108,7 +108,7 @@ class ParquetSink:
 
     def close(self) -> Sequence[WrittenFile]:
         """Finishes the files and says what they hold, by path. Raises OutputError where the system does not let it write."""
-        return with_output_errors(self._closed, but=_PASSED_ERRORS)
+        return with_output_errors(self._close_files, but=_PASSED_ERRORS)
 
     def _take(self, batch: pa.RecordBatch) -> None:
         if batch.num_rows == 0:
@@ -118,7 +118,7 @@ class ParquetSink:
         while self._is_full():
             self._flush(max(self._waiting, key=lambda folder: self._waiting[folder].rows))
 
-    def _closed(self) -> Sequence[WrittenFile]:
+    def _close_files(self) -> Sequence[WrittenFile]:
         for folder in [*self._waiting]:
             self._flush(folder)
         if self._empty and not self._written and not self._open:
@@ -162,11 +162,11 @@ class ParquetSink:
         if file is None:
             if len(self._open) >= self._shape.open:
                 self._finish(next(iter(self._open)))
-            file = self._opened(folder)
+            file = self._open_file(folder)
         self._open[folder] = file
         return file
 
-    def _opened(self, folder: str) -> _ParquetFile:
+    def _open_file(self, folder: str) -> _ParquetFile:
         count = self._counts[folder] = self._counts.get(folder, 0) + 1
         name = self._stem if count == 1 else f"{self._stem}-{count - 1}"
         path = "/".join(part for part in (self._folder, folder, f"{name}.parquet") if part)
@@ -197,9 +197,9 @@ class _ParquetFile:
         metadata: dict[bytes, bytes],
         level: int,
         keyed: FileEncryption | None,
-        beside: CompanionWriter | None,
+        companion: CompanionWriter | None,
     ) -> None:
-        self._beside, self._keys = beside, () if keyed is None else keyed.keys
+        self._beside, self._keys = companion, () if keyed is None else keyed.keys
         self._path, self._full, self._rows, self._metadata = path, root / path, 0, metadata
         self._file = HashingFile(self._full)
         self._writer = pq.ParquetWriter(
@@ -280,16 +280,16 @@ def _is_text_type(type_: pa.DataType) -> bool:
     return any(test(type_) for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary))
 
 
-def _fit_column(column: pa.Array, wanted: pa.Field) -> pa.Array:
-    if column.type == wanted.type:
+def _fit_column(column: pa.Array, field: pa.Field) -> pa.Array:
+    if column.type == field.type:
         return column
     fitted = (
-        _convert_column(column, wanted.type)
-        if _without_dictionaries(column.type) == _without_dictionaries(wanted.type)
+        _convert_column(column, field.type)
+        if _without_dictionaries(column.type) == _without_dictionaries(field.type)
         else None
     )
     if fitted is None:
-        raise SchemaError(f"the column {wanted.name} comes in another type than its output has")
+        raise SchemaError(f"the column {field.name} comes in another type than its output has")
     return fitted
 
 

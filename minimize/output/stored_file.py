@@ -63,7 +63,7 @@ class StoredFile:
 
     def column(self, name: str, group: int) -> Iterator[pa.RecordBatch]:
         """One column of one row group, in bounded batches."""
-        rows = self.file.iter_batches(self._most(group), row_groups=[group], columns=[name])
+        rows = self.file.iter_batches(self._batch_rows(group), row_groups=[group], columns=[name])
         while (batch := _next_batch(rows, self.path)) is not None:
             yield batch
 
@@ -73,9 +73,9 @@ class StoredFile:
             yield groups, BATCH_ROWS
             return
         every = range(self.file.metadata.num_row_groups) if groups is None else groups
-        yield from (([group], self._most(group)) for group in every)
+        yield from (([group], self._batch_rows(group)) for group in every)
 
-    def _most(self, group: int) -> int:
+    def _batch_rows(self, group: int) -> int:
         if not self.coded:
             return BATCH_ROWS
         about = self.file.metadata.row_group(group)

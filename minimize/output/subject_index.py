@@ -159,7 +159,7 @@ class IndexSection:
         """Takes in the next row group's prefixes, ascending, each once."""
         bit = np.uint64(1 << self.groups)
         places = np.searchsorted(self.prefixes, prefixes)
-        known = self._at(places) == prefixes
+        known = self._prefixes_at(places) == prefixes
         known &= places < len(self.prefixes)
         self.masks[places[known]] |= bit
         fresh = ~known
@@ -169,7 +169,7 @@ class IndexSection:
     def groups_of(self, prefixes: HashPrefixes) -> list[int]:
         """The row groups that have any of these, by their number in the file."""
         places = np.searchsorted(self.prefixes, prefixes)
-        known = (places < len(self.prefixes)) & (self._at(places) == prefixes)
+        known = (places < len(self.prefixes)) & (self._prefixes_at(places) == prefixes)
         mask = int(np.bitwise_or.reduce(self.masks[places[known]], initial=np.uint64(0)))
         return [self.first + number for number in range(self.groups) if mask >> number & 1]
 
@@ -186,7 +186,7 @@ class IndexSection:
         self.prefixes, self.masks = np.empty(len(new), np.uint64), np.full(len(new), bit)
         self.prefixes[at], self.prefixes[old], self.masks[old] = prefixes, had, masks
 
-    def _at(self, places: npt.NDArray[np.intp]) -> HashPrefixes:
+    def _prefixes_at(self, places: npt.NDArray[np.intp]) -> HashPrefixes:
         """The prefixes at these places; at the one behind the last, any."""
         if not len(self.prefixes):
             return np.zeros(len(places), np.uint64)
@@ -350,7 +350,7 @@ class IndexWriter:
         contents = IndexContents(
             str(self.indexer.subject), tuple(self._extents), np.concatenate([_NO_PREFIXES, *self._fences])
         )
-        lens, file = self.indexer.lens, self._opened()
+        lens, file = self.indexer.lens, self._open()
         sealed = lens.seal.seal(contents.to_bytes(), *contents_associated_data(written.path, written.digest))
         file.write(sealed + TAIL.pack(len(sealed), lens.version, MAGIC))
         file.close()
@@ -368,13 +368,13 @@ class IndexWriter:
         if not section.groups:
             return
         for block, content in enumerate(section_blocks(section)):
-            self._opened().write(self.indexer.lens.seal.seal(content, *block_associated_data(self.path, number, block)))
+            self._open().write(self.indexer.lens.seal.seal(content, *block_associated_data(self.path, number, block)))
         extent = SectionExtent(section.first, section.groups, len(section.prefixes))
         self._extents.append(extent)
         self._fences.append(section.prefixes[::BLOCK_ENTRIES])
         self._section = section.next()
 
-    def _opened(self) -> HashingFile:
+    def _open(self) -> HashingFile:
         if self._file is None:
             full = self.root / index_path(self.path)
             self._file = HashingFile(full)

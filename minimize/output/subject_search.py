@@ -148,17 +148,17 @@ HashedSearch = Callable[[int], tuple[IndexKey, HashPrefixes]]
 
 def _hashed_search(values: list[SubjectValue], keys: Subkeys) -> HashedSearch:
     @cache
-    def known(version: int) -> tuple[IndexKey, HashPrefixes]:
+    def hashed_values(version: int) -> tuple[IndexKey, HashPrefixes]:
         lens = IndexKey.from_keys(keys, version)
         return lens, lens.prefixes_of(values)
 
-    return known
+    return hashed_values
 
 
-def _candidate_groups(output: Place_, file: ReceiptFile, known: HashedSearch) -> tuple[int, ...]:
+def _candidate_groups(output: Place_, file: ReceiptFile, search: HashedSearch) -> tuple[int, ...]:
     with open_index_file(output, file) as handle:
-        index = read_index(handle, file, lambda version: known(version)[0])
-        return index.groups_of(known(index.lens.version)[1])
+        index = read_index(handle, file, lambda version: search(version)[0])
+        return index.groups_of(search(index.lens.version)[1])
 
 
 def subject_rows(
@@ -199,26 +199,26 @@ def _fits_integer(value: SubjectValue, type_: pa.DataType) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and info.min <= value <= info.max
 
 
-def _groups_with_subject(stored: StoredFile, subject: Pointer, wanted: pa.Array) -> list[int]:
+def _groups_with_subject(stored: StoredFile, subject: Pointer, values: pa.Array) -> list[int]:
     """The row groups that hold any of the values."""
     groups = range(stored.file.metadata.num_row_groups)
     if subject.top not in stored.schema.names:
         return [*groups]
-    return [group for group in groups if _has_subject(stored.column(subject.top, group), subject, wanted)]
+    return [group for group in groups if _has_subject(stored.column(subject.top, group), subject, values)]
 
 
-def _has_subject(batches: Iterator[pa.RecordBatch], subject: Pointer, wanted: pa.Array) -> bool:
-    return any(_subject_mask(batch, subject, wanted).any() for batch in batches)
+def _has_subject(batches: Iterator[pa.RecordBatch], subject: Pointer, values: pa.Array) -> bool:
+    return any(_subject_mask(batch, subject, values).any() for batch in batches)
 
 
-def _keep_subject_rows(batch: pa.RecordBatch, subject: Pointer, wanted: pa.Array) -> pa.RecordBatch:
-    return batch.filter(pa.array(_subject_mask(batch, subject, wanted)))
+def _keep_subject_rows(batch: pa.RecordBatch, subject: Pointer, values: pa.Array) -> pa.RecordBatch:
+    return batch.filter(pa.array(_subject_mask(batch, subject, values)))
 
 
-def _subject_mask(batch: pa.RecordBatch, subject: Pointer, wanted: pa.Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _subject_mask(batch: pa.RecordBatch, subject: Pointer, values: pa.Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Which rows are about one of the values; of a list, any element."""
     found = leaf(batch, subject)
-    hits = pc.is_in(found.values, value_set=wanted).to_numpy(zero_copy_only=False)
+    hits = pc.is_in(found.values, value_set=values).to_numpy(zero_copy_only=False)
     if STAR not in subject.parts:
         return np.asarray(hits, np.bool_)
     mask = np.zeros(batch.num_rows, np.bool_)

@@ -42,7 +42,7 @@ def plan_field(
         pointer=field.pointer,
         inputs=inputs,
         takes=takes,
-        gives=gives,
+        output_type=gives,
         measured=measured,
         action=_field_action(field, branches, released),
         technique=_technique_names(branches),
@@ -93,7 +93,7 @@ def _chain_type(
 ) -> pa.DataType:
     for step in steps:
         try:
-            type_ = step.gives(type_)
+            type_ = step.output_type(type_)
         except UnsupportedType as refused:
             message = f"`{step.name}` does not take {type_}"
             faults.append(field_fault(policy, field, "P101", message, f"it takes {', '.join(refused.takes)}"))
@@ -185,14 +185,14 @@ def add_map_keys(fields: Mapping[str, FieldPlan], source: pa.Schema) -> dict[str
 
 
 def _drop_unused_keys(field: FieldPlan, fields: Mapping[str, FieldPlan]) -> FieldPlan:
-    if not field.pointer.is_keys or field.gives is None:
+    if not field.pointer.is_keys or field.output_type is None:
         return field
     star = field.pointer.stars[-1]
-    if any(other.gives is not None and other.pointer.within(star) for other in fields.values()):
+    if any(other.output_type is not None and other.pointer.within(star) for other in fields.values()):
         return field
     return replace(
         field,
-        gives=None,
+        output_type=None,
         action="drop",
         technique=("drop",),
         explanation="no value of the map leaves",
@@ -205,7 +205,7 @@ def _drop_unused_keys(field: FieldPlan, fields: Mapping[str, FieldPlan]) -> Fiel
 def _map_keys(fields: Mapping[str, FieldPlan], source: pa.Schema) -> Iterator[Pointer]:
     """The keys of the maps that released fields stand in."""
     for field in fields.values():
-        for star in field.pointer.stars if field.gives is not None and not field.field.from_ else ():
+        for star in field.pointer.stars if field.output_type is not None and not field.field.from_ else ():
             container = Pointer(star.parts[:-1])
             if pa.types.is_map(leaf_type(source, container)):
                 yield container.keys
@@ -217,7 +217,7 @@ def _dropped_keys(keys: Pointer) -> FieldPlan:
         pointer=keys,
         inputs=(keys,),
         takes=pa.null(),
-        gives=None,
+        output_type=None,
         measured=None,
         action="drop",
         technique=("drop",),

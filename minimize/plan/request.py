@@ -160,11 +160,13 @@ def declared_prefixes(declared: Iterable[Pointer]) -> set[tuple[PointerPart, ...
     return {pointer.parts[:length] for pointer in declared for length in range(1, len(pointer.parts) + 1)}
 
 
-def mask_undeclared(pointer: Pointer, carried: UndeclaredCount, known: set[tuple[PointerPart, ...]]) -> Pointer:
-    """The path with a star for each part that may be a value; `known` are the parts that the policy says itself."""
+def mask_undeclared(
+    pointer: Pointer, carried: UndeclaredCount, declared_parts: set[tuple[PointerPart, ...]]
+) -> Pointer:
+    """The path with a star for each part that may be a value; `declared_parts` are the parts that the policy says itself."""
     parts: list[PointerPart] = []
     for index, part in enumerate(pointer.parts):
-        declared = pointer.parts[: index + 1] in known
+        declared = pointer.parts[: index + 1] in declared_parts
         parts.append(part if declared or not isinstance(part, str) or _is_plausible_name(part, carried) else STAR)
     return Pointer(tuple(parts))
 

@@ -43,14 +43,14 @@ class TenantPlan:
         """The field as it is for this tenant; `whole` says why no record is collected."""
         if field.action == "drop":
             return field
-        closed = [*whole, *self.closed(field)]
+        closed = [*whole, *self.closed_reasons(field)]
         if closed:
             why = f"{' and '.join(closed)} for this tenant at {self.at:%Y-%m-%dT%H:%M:%SZ}"
             return replace(field, action="drop", technique=("drop",), explanation=why, leaves=None)
-        left = "; ".join(self.remaining(field))
+        left = "; ".join(self.remaining_conditions(field))
         return replace(field, explanation=left) if left else field
 
-    def closed(self, field: FieldPlan) -> Iterator[str]:
+    def closed_reasons(self, field: FieldPlan) -> Iterator[str]:
         """Why no value of the field is collected."""
         closed = [why for key in (field.key, *field.field.from_) for why in self.shut(key)]
         yield from dict.fromkeys(closed)
@@ -60,27 +60,27 @@ class TenantPlan:
     def shut(self, key: str) -> Iterator[str]:
         """Why the gate of a field is closed to all of this tenant's values."""
         field = self.plan.policy.fields[key]
-        yield from self.off(field.feature, field.level)
-        if field.collect_if is not None and self.decided(field.collect_if) is False:
+        yield from self.settings_off(field.feature, field.level)
+        if field.collect_if is not None and self.simplify(field.collect_if) is False:
             yield f"it is not so that {condition_text(field.collect_if)}"
 
     def closed_records(self) -> Iterator[str]:
         """Why no record is collected."""
         records: RecordsGate = self.plan.policy.records
-        yield from self.off(records.feature, records.level)
+        yield from self.settings_off(records.feature, records.level)
         pipeline = None if self.plan.pipeline is None else self.plan.pipeline.records
         for condition in (records.collect_if, None if pipeline is None else pipeline.collect_if):
-            if condition is not None and self.decided(condition) is False:
+            if condition is not None and self.simplify(condition) is False:
                 yield f"no record is collected: it is not so that {condition_text(condition)}"
 
-    def off(self, feature: str | None, level: str | None) -> Iterator[str]:
+    def settings_off(self, feature: str | None, level: str | None) -> Iterator[str]:
         """What of a feature and a level is not on."""
         if feature is not None and not self.is_on(feature):
-            yield f"feature {feature} is off{self.who(feature)}"
+            yield f"feature {feature} is off{self.setting_lines(feature)}"
         if level is not None and not self.reaches(level):
-            yield f"level is below {level}{self.who('level')}"
+            yield f"level is below {level}{self.setting_lines('level')}"
 
-    def remaining(self, field: FieldPlan) -> Iterator[str]:
+    def remaining_conditions(self, field: FieldPlan) -> Iterator[str]:
         """What is still asked of each value, where settings have decided a part of it; nothing where they have not."""
         if field.field.collect_if is None and not field.field.cases:
             return
@@ -89,7 +89,7 @@ class TenantPlan:
             yield f"feature {field.field.feature} is on for this tenant{also}"
         if field.field.level is not None:
             yield f"level is {field.field.level} or higher for this tenant"
-        condition = None if field.field.collect_if is None else self.decided(field.field.collect_if)
+        condition = None if field.field.collect_if is None else self.simplify(field.field.collect_if)
         if isinstance(condition, bool):
             yield "collected"
         elif condition is not None:
@@ -104,13 +104,13 @@ class TenantPlan:
     def branches(self, field: FieldPlan) -> Iterator[CaseBranch]:
         """The cases that can still be taken."""
         for branch in field.branches or case_branches(field.field):
-            when = None if branch.when is None else self.decided(branch.when)
+            when = None if branch.when is None else self.simplify(branch.when)
             if when is not False:
                 yield CaseBranch(None if when is True else when, branch.steps)
             if when in (True, None):
                 return
 
-    def decided(self, condition: Condition) -> Condition | bool:
+    def simplify(self, condition: Condition) -> Condition | bool:
         """What is left of a condition once its features and levels are known."""
         match condition:
             case FeatureOn(name):
@@ -120,9 +120,9 @@ class TenantPlan:
             case FieldEquals() | TimeWithin():
                 return condition
             case AllOf(of):
-                return _join_conditions(AllOf, [self.decided(part) for part in of], neutral=True)
+                return _join_conditions(AllOf, [self.simplify(part) for part in of], neutral=True)
             case AnyOf(of):
-                return _join_conditions(AnyOf, [self.decided(part) for part in of], neutral=False)
+                return _join_conditions(AnyOf, [self.simplify(part) for part in of], neutral=False)
 
     def is_on(self, feature: str) -> bool:
         """Whether a value may be collected as far as the feature goes, for some subject at least."""
@@ -153,7 +153,7 @@ class TenantPlan:
             return ()
         return self.settings.deciding_rows(self.name, setting, self.at, levels=self.plan.policy.levels)
 
-    def who(self, setting: str) -> str:
+    def setting_lines(self, setting: str) -> str:
         """Which lines of the settings say so, if any do."""
         lines = sorted(row.line for row in self.rows(setting) if row.value != "on" and row.line is not None)
         return f" (settings, line {', '.join(map(str, lines))})" if lines else ""

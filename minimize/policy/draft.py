@@ -137,9 +137,9 @@ def _write_all_or_none(target: Path, files: Mapping[Path, str]) -> None:
         raise
 
 
-def source_pattern(given: str | PathLike[str]) -> str:
+def source_pattern(location: str | PathLike[str]) -> str:
     """The source path of a pipeline over this data: of a folder the files that end like its first, by date where it is so."""
-    data = absolute_location(parse_location(given))
+    data = absolute_location(parse_location(location))
     found = find_files(location_text(data), Path.cwd())
     first = next((path for path in found.files.get(None, ()) if format_by_name(path)), None)
     if first is None or not data.is_dir():

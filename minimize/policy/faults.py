@@ -47,13 +47,13 @@ class FaultList:
         self.found.append(Finding(code, message, "error", hint, self.file, line, key))
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, names: Iterable[str]) -> str:
     """A hint for a word that is not known: the nearest one, those that have it as a part, or the whole list where it is short.
 
     >>> did_you_mean("id", ["event_id", "device_id", "/apps/*/name"])
     'did you mean `event_id` or `device_id`?'
     """
-    words = sorted(set(known))
+    words = sorted(set(names))
     meant = did_you_mean_any(_similar_words(word, words))
     if meant:
         return meant

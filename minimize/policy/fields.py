@@ -242,14 +242,14 @@ def generalize_steps(fields: Iterable[Field]) -> tuple[Generalize, ...]:
 
 
 def read_purposes(
-    node: YamlNode, scope: DeclaredNames, house: tuple[str, ...], key: str | None = None
+    node: YamlNode, scope: DeclaredNames, configured_purposes: tuple[str, ...], key: str | None = None
 ) -> tuple[str, ...] | None:
     """A list of purposes, all of which may be had."""
     if not node.items or not all(isinstance(item.value, str) for item in node.items):
         scope.faults.add("P006", "`purposes` wants a list of purposes", line=node.line, key=key)
         return None
     names = [(str(item.value), item.line) for item in node.items]
-    good = [name for name, line in names if check_purpose(name, house, scope.faults, line, key)]
+    good = [name for name, line in names if check_purpose(name, configured_purposes, scope.faults, line, key)]
     return tuple(good) if len(good) == len(names) else None
 
 
@@ -363,11 +363,11 @@ _PRECISION_PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
 """By technique the parameters that say how much is left, and nothing else."""
 
 
-def _precision(word: str, given: Mapping[str, Any]) -> list[int]:
+def _precision(word: str, parameters: Mapping[str, Any]) -> list[int]:
     """How much is left, the more the finer."""
     if word == "truncate_time":
-        return [-_TIME_UNITS.index(given["to"])]
-    return [given[name] or 0 for name in _PRECISION_PARAMETERS.get(word, ())]
+        return [-_TIME_UNITS.index(parameters["to"])]
+    return [parameters[name] or 0 for name in _PRECISION_PARAMETERS.get(word, ())]
 
 
 def _is_derivable(word: str, then: Mapping[str, Any], today: Mapping[str, Any]) -> bool:

@@ -139,13 +139,13 @@ def _output_description(folder: Path) -> str | None:
     return f" of the pipeline {chain[-1].pipeline}" if chain else None
 
 
-def _is_other_kind(root: YamlNode, is_: str, wanted: str, faults: FaultList) -> bool:
+def _is_other_kind(root: YamlNode, is_: str, expected: str, faults: FaultList) -> bool:
     """Whether the file is the other of the two; that is the only fault then."""
     has_fields, has_name = "fields" in root.entries, "pipeline" in root.entries
     mistaken = (has_fields, has_name) == ((True, False) if is_ == "policy" else (False, True))
     if mistaken:
-        hint = f"name the {wanted}.yaml, or the folder of both"
-        faults.add("P005", f"this is a {is_}, and a {wanted} is wanted", line=1, hint=hint)
+        hint = f"name the {expected}.yaml, or the folder of both"
+        faults.add("P005", f"this is a {is_}, and a {expected} is wanted", line=1, hint=hint)
     return mistaken
 
 
@@ -161,16 +161,18 @@ def _read_policy(file: Path, purposes: tuple[str, ...], faults: FaultList) -> _R
 
 
 def _pipeline(
-    opened: _OpenedFile, file: Path, house: tuple[str, ...], faults: FaultList, demanded: EncryptBy
+    opened: _OpenedFile, file: Path, configured_purposes: tuple[str, ...], faults: FaultList, demanded: EncryptBy
 ) -> Pipeline | None:
     named = opened.root.get("policy")
     if named is None or not isinstance(named.value, str):
         policy, scope = None, DeclaredNames(faults, file.parent, None, {})
     else:
-        read = _read_policy(_file_in_folder(normalize_path(file.parent / named.value), "policy.yaml"), house, faults)
+        read = _read_policy(
+            _file_in_folder(normalize_path(file.parent / named.value), "policy.yaml"), configured_purposes, faults
+        )
         policy, scope = read.policy, read.scope
     given = {"path": file, "digest": opened.digest, "demanded": demanded}
-    return PipelineReader.over(policy, scope, faults, house)(opened.root, given)
+    return PipelineReader.over(policy, scope, faults, configured_purposes)(opened.root, given)
 
 
 def _sorted_findings(findings: Sequence[Finding]) -> list[Finding]:
@@ -179,9 +181,9 @@ def _sorted_findings(findings: Sequence[Finding]) -> list[Finding]:
     return sorted(dict.fromkeys(findings), key=lambda finding: (files[finding.file], finding.line or 0))
 
 
-def _require_sound(thing: T | None, findings: Sequence[Finding], noun: str) -> T:
+def _require_sound(value: T | None, findings: Sequence[Finding], noun: str) -> T:
     unique = _sorted_findings(findings)
-    if thing is None or unique:
+    if value is None or unique:
         count = len(unique)
         raise PolicyError(f"the {noun} has {count} fault{'' if count == 1 else 's'}", findings=unique)
-    return thing
+    return value

@@ -61,12 +61,12 @@ class DeclaredNames:
         self,
         node: YamlNode,
         what: str,
-        look: Callable[[str, int | None, str | None], str | None],
+        read: Callable[[str, int | None, str | None], str | None],
         key: str | None = None,
     ) -> str | None:
         """One name, looked up; a fault for what is no word."""
         if isinstance(node.value, str):
-            return look(node.value, node.line, key)
+            return read(node.value, node.line, key)
         self.faults.add("P006", f"`{what}` wants one name", line=node.line, key=key)
         return None
 
@@ -75,11 +75,11 @@ class DeclaredNames:
         return self.word(node, what, lambda text, line, own: self.key_of(text, line, f"`{what}`", own), key)
 
     def _declared_name(
-        self, noun: str, name: str, known: tuple[str, ...], line: int | None, key: str | None
+        self, noun: str, name: str, declared: tuple[str, ...], line: int | None, key: str | None
     ) -> str | None:
-        if name in known or self.keys is None:
+        if name in declared or self.keys is None:
             return name
-        hint = did_you_mean(name, known) or f"declare it under `{noun}s:`"
+        hint = did_you_mean(name, declared) or f"declare it under `{noun}s:`"
         self.faults.add("P010", f"the {noun} `{name}` is not declared", line=line, key=key, hint=hint)
         return None
 
@@ -175,20 +175,20 @@ def _known_keys(kind: type[BaseModel], shape: MappingShape) -> dict[str, str]:
     return {back.get(name, alias): alias for name, alias in names.items()}
 
 
-def _read_values(known: Mapping[str, str], node: YamlNode, faults: FaultList, shape: MappingShape) -> dict[str, Any]:
+def _read_values(keys: Mapping[str, str], node: YamlNode, faults: FaultList, shape: MappingShape) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for word, below in node.entries.items():
-        if word not in known:
-            hint = did_you_mean(word, known)
+        if word not in keys:
+            hint = did_you_mean(word, keys)
             faults.add("P004", f"{shape.what} has no key `{word}`", line=below.line, key=shape.key, hint=hint)
         elif shape.parameters:
-            values[known[word]] = below.to_data()
+            values[keys[word]] = below.to_data()
         elif below.value is None:
             hint = "give it a value, or leave the key out"
             faults.add("P006", f"`{word}` is empty", line=below.line, key=shape.key, hint=hint)
         else:
             value = shape.readers[word](below) if word in shape.readers else below.to_data()
-            values |= {} if value is None else {known[word]: value}
+            values |= {} if value is None else {keys[word]: value}
     return values
 
 
@@ -242,7 +242,7 @@ def _is_present(node: YamlNode, path: Sequence[Any]) -> bool:
     return len(path) == 1 and str(path[0]) in node.entries
 
 
-def _fault_text(error: Mapping[str, Any], name: str, said: str, shape: MappingShape) -> tuple[str, str, str]:
+def _fault_text(error: Mapping[str, Any], name: str, text: str, shape: MappingShape) -> tuple[str, str, str]:
     if error["type"] == "missing":
         return "P013" if shape.parameters else "P005", f"{shape.what} wants `{name}`", ""
     if error["type"] == "extra_forbidden":
@@ -253,7 +253,7 @@ def _fault_text(error: Mapping[str, Any], name: str, said: str, shape: MappingSh
         return (
             shape.code if shape.parameters else "P007",
             f"{about}: this word is not known",
-            did_you_mean(said, expected),
+            did_you_mean(text, expected),
         )
     message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     return shape.code, f"{about}: {message}", ""

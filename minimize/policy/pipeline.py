@@ -142,9 +142,9 @@ class Pipeline(FrozenModel):
         """The folder that relative paths start from."""
         return Path() if self.path is None else self.path.parent
 
-    def target(self, instead: LocationLike | None = None) -> Location:
+    def target(self, output: LocationLike | None = None) -> Location:
         """Where the output stands: as written, or what stands in for it. Raises OutputError for a URI that cannot be one."""
-        return parse_output_location(self.output, self.folder) if instead is None else parse_output_location(instead)
+        return parse_output_location(self.output, self.folder) if output is None else parse_output_location(output)
 
     def line_of(self, *path: str) -> int | None:
         """Where a key stands in the file, or the nearest one above it."""

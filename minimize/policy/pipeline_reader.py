@@ -281,20 +281,20 @@ class PipelineReader:
 
     @classmethod
     def over(
-        cls, policy: Policy | None, scope: DeclaredNames, faults: FaultList, house: tuple[str, ...]
+        cls, policy: Policy | None, scope: DeclaredNames, faults: FaultList, configured_purposes: tuple[str, ...]
     ) -> PipelineReader:
         """A reader whose faults stand in the pipeline's list, whatever list the policy's went to."""
-        return cls(policy, replace(scope, faults=faults), house)
+        return cls(policy, replace(scope, faults=faults), configured_purposes)
 
-    def __call__(self, root: YamlNode, given: dict[str, Any]) -> Pipeline | None:
+    def __call__(self, root: YamlNode, values: dict[str, Any]) -> Pipeline | None:
         """The pipeline, with stand-ins where there are faults."""
         said = root.entries.get("records")
         wants_none = "aggregates" in root.entries if said is None else said.value is False
         stand_ins = {"pipeline": "", "purpose": "", "output": "", "source": SourceModel(path="", format="ndjson")}
         policy = UNREADABLE_POLICY if self.policy is None else self.policy
-        given = given | {"lines": dict(root.key_lines()), "policy": policy}
+        values = values | {"lines": dict(root.key_lines()), "policy": policy}
         hidden = frozenset({"path", "digest", "lines", "demanded"})
-        shape = MappingShape("a pipeline", self.readers(policy), given, stand_ins | given, hidden=hidden)
+        shape = MappingShape("a pipeline", self.readers(policy), values, stand_ins | values, hidden=hidden)
         pipeline = read_mapping(Pipeline, root, self.scope.faults, shape)
         self.named_policy(root)
         if pipeline is None:

@@ -44,7 +44,7 @@ class PolicyChecks:
     scope: DeclaredNames
     root: YamlNode
 
-    def all(self) -> None:
+    def check_all(self) -> None:
         """Every check, in turn."""
         self.spellings()
         self.shadows()
@@ -160,7 +160,7 @@ class PolicyReader:
             Policy, root, self.scope.faults, MappingShape("a policy", self.readers(), given, stand_ins, hidden=hidden)
         )
         if policy is not None:
-            PolicyChecks(policy, self.scope, root).all()
+            PolicyChecks(policy, self.scope, root).check_all()
         return policy
 
     def readers(self) -> dict[str, Any]:
@@ -286,8 +286,8 @@ def read_name(node: YamlNode, what: str, scope: DeclaredNames) -> str | None:
 
 
 def read_policy(
-    root: YamlNode, folder: Path, faults: FaultList, house: tuple[str, ...], given: dict[str, Any]
+    root: YamlNode, folder: Path, faults: FaultList, configured_purposes: tuple[str, ...], values: dict[str, Any]
 ) -> tuple[Policy | None, DeclaredNames]:
     """A policy and its names from nodes; what is wrong stands in `faults`."""
     scope = declared_names(root, folder, faults)
-    return PolicyReader(scope, house, given)(root), scope
+    return PolicyReader(scope, configured_purposes, values)(root), scope

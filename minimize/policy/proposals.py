@@ -92,15 +92,15 @@ class ProposalRule:
     because: str
 
 
-def pseudonymize_text(seen: FieldEvidence) -> str:
+def pseudonymize_text(evidence: FieldEvidence) -> str:
     """A pseudonym, per tenant where there is one; dropped where it cannot be had.
 
     >>> from minimize.arrow.pointers import Pointer
     >>> pseudonymize_text(FieldEvidence(Pointer.parse("imei"), "string", per="tenant_id"))
     '{pseudonymize: {key: pseudonyms, per: tenant_id}}'
     """
-    per = f", per: {seen.per}" if seen.per else ""
-    return f"{{pseudonymize: {{key: {PSEUDONYM_KEY}{per}}}}}" if seen.can_be_keyed else DROP
+    per = f", per: {evidence.per}" if evidence.per else ""
+    return f"{{pseudonymize: {{key: {PSEUDONYM_KEY}{per}}}}}" if evidence.can_be_keyed else DROP
 
 
 def _is_of_kind(*kinds: str) -> Callable[[FieldEvidence], bool]:
@@ -116,36 +116,38 @@ def _has_words(pattern: str, *types: str) -> Callable[[FieldEvidence], bool]:
     return lambda seen: seen.has_words(pattern) and (not types or seen.type in types)
 
 
-def _is_tenant(seen: FieldEvidence) -> bool:
-    return seen.part == "tenant" and seen.kind in (None, "uuid", "hash", "opaque")
+def _is_tenant(evidence: FieldEvidence) -> bool:
+    return evidence.part == "tenant" and evidence.kind in (None, "uuid", "hash", "opaque")
 
 
-def _is_person(seen: FieldEvidence) -> bool:
-    return seen.suggested_role == "identifier" and (seen.has_words("name|passport|ssn|plate") or not seen.can_be_keyed)
+def _is_person(evidence: FieldEvidence) -> bool:
+    return evidence.suggested_role == "identifier" and (
+        evidence.has_words("name|passport|ssn|plate") or not evidence.can_be_keyed
+    )
 
 
-def _is_prose(seen: FieldEvidence) -> bool:
-    if seen.suggested_role in ("free_text", "identifier"):
-        return seen.suggested_role == "free_text"
-    return seen.kind is None and (seen.summary.is_prose or seen.summary.personal)
+def _is_prose(evidence: FieldEvidence) -> bool:
+    if evidence.suggested_role in ("free_text", "identifier"):
+        return evidence.suggested_role == "free_text"
+    return evidence.kind is None and (evidence.summary.is_prose or evidence.summary.personal)
 
 
-def _is_random(seen: FieldEvidence) -> bool:
+def _is_random(evidence: FieldEvidence) -> bool:
     """Values made so that no two things have the same: UUIDs, hashes, random identifiers."""
-    return seen.kind in ("uuid", "hash", "opaque")
+    return evidence.kind in ("uuid", "hash", "opaque")
 
 
-def _is_coordinate(seen: FieldEvidence) -> bool:
-    return seen.type == "double" and seen.has_words("lat|latitude|lon|lng|long|longitude")
+def _is_coordinate(evidence: FieldEvidence) -> bool:
+    return evidence.type == "double" and evidence.has_words("lat|latitude|lon|lng|long|longitude")
 
 
-def _is_group(seen: FieldEvidence) -> bool:
+def _is_group(evidence: FieldEvidence) -> bool:
     """Few values, and no name that would make them somebody's."""
-    return seen.summary.is_few and seen.certain_role is None
+    return evidence.summary.is_few and evidence.certain_role is None
 
 
-def _is_flag(seen: FieldEvidence) -> bool:
-    return seen.type == "boolean" and seen.certain_role is None
+def _is_flag(evidence: FieldEvidence) -> bool:
+    return evidence.type == "boolean" and evidence.certain_role is None
 
 
 _BIRTH: Final = "birth|dob|birthday|birthdate"
@@ -322,7 +324,7 @@ class Proposal:
 
 def propose_treatments(
     leaves: Mapping[Pointer, str],
-    looks: Mapping[Pointer, ValueSummary],
+    summaries: Mapping[Pointer, ValueSummary],
     parts: Mapping[str, Pointer],
     types: Mapping[Pointer, str],
 ) -> dict[Pointer, Proposal]:
@@ -336,44 +338,46 @@ def propose_treatments(
     found: dict[Pointer, Proposal] = {}
     for pointer, type_ in leaves.items():
         per = None if tenant in (None, pointer) else key_text(tenant)
-        look = looks.get(pointer)
+        look = summaries.get(pointer)
         read = types.get(pointer, type_)
         seen = FieldEvidence(pointer, read, look or ValueSummary(0), words.get(pointer), per, look is not None)
         found[pointer] = replace(propose_for_field(seen), type=None if read == type_ else read)
     return found
 
 
-def infer_types(leaves: Mapping[Pointer, str], looks: Mapping[Pointer, ValueSummary], kind: str) -> dict[Pointer, str]:
+def infer_types(
+    leaves: Mapping[Pointer, str], summaries: Mapping[Pointer, ValueSummary], kind: str
+) -> dict[Pointer, str]:
     """The types that the values of fields read as, as far as a source of this format reads text as such.
 
     CSV holds nothing but text. In NDJSON a time is a text, and a number or boolean as text is none; Parquet has types.
     """
     readable = {"csv": ("boolean", "integer", "double", "date", "timestamp"), "ndjson": ("date", "timestamp")}
     found = dict(leaves)
-    for pointer, look in looks.items():
+    for pointer, look in summaries.items():
         reads = [word for word in look.reads if word in readable.get(kind, ())]
         if leaves[pointer] == "string" and reads and look.kind not in ("imei", "card", "phone", "postal_code"):
             found[pointer] = reads[0]
     return found
 
 
-def propose_for_field(seen: FieldEvidence) -> Proposal:
+def propose_for_field(evidence: FieldEvidence) -> Proposal:
     """The proposal of the first rule that applies."""
-    rule = next(rule for rule in PROPOSAL_RULES if rule.applies(seen))
-    do = rule.do if isinstance(rule.do, str) else rule.do(seen)
-    reasons = (rule.because, *_reasons_by_name(seen), *_reasons_by_values(seen))
+    rule = next(rule for rule in PROPOSAL_RULES if rule.applies(evidence))
+    do = rule.do if isinstance(rule.do, str) else rule.do(evidence)
+    reasons = (rule.because, *_reasons_by_name(evidence), *_reasons_by_values(evidence))
     return Proposal(rule.role, do, reasons)
 
 
-def _reasons_by_name(seen: FieldEvidence) -> tuple[str, ...]:
-    if seen.part is not None:
-        return (f"by its name the {seen.part}",)
-    return () if seen.suggested_role is None else (f"its name suggests `{seen.suggested_role}`",)
+def _reasons_by_name(evidence: FieldEvidence) -> tuple[str, ...]:
+    if evidence.part is not None:
+        return (f"by its name the {evidence.part}",)
+    return () if evidence.suggested_role is None else (f"its name suggests `{evidence.suggested_role}`",)
 
 
-def _reasons_by_values(seen: FieldEvidence) -> tuple[str, ...]:
-    look, said = seen.summary, []
-    if not seen.was_read or look.is_empty:
+def _reasons_by_values(evidence: FieldEvidence) -> tuple[str, ...]:
+    look, said = evidence.summary, []
+    if not evidence.was_read or look.is_empty:
         return ()
     if look.kind is not None:
         said.append(f"{_share_text(look.kinds[look.kind])} look like {KIND_NAMES[look.kind]}")

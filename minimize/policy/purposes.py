@@ -36,14 +36,14 @@ def is_refused_purpose(purpose: str) -> bool:
 
 
 def check_purpose(
-    purpose: str, house: Iterable[str], faults: FaultList, line: int | None, key: str | None = None
+    purpose: str, allowed_purposes: Iterable[str], faults: FaultList, line: int | None, key: str | None = None
 ) -> bool:
     """Whether a purpose may be had; takes down a fault where not."""
     if is_refused_purpose(purpose):
         hint = "profiling, advertising, marketing and sale are refused, by whatever name"
         faults.add("P009", f"the purpose `{purpose}` is refused", line=line, key=key, hint=hint)
         return False
-    known = (*PURPOSES, *house)
+    known = (*PURPOSES, *allowed_purposes)
     if purpose not in known:
         hint = did_you_mean(purpose, known) or "a house adds its own under `purposes:` in minimize.yaml"
         faults.add("P008", f"the purpose `{purpose}` is not known", line=line, key=key, hint=hint)

@@ -113,7 +113,7 @@ def certain_role(pointer: Pointer) -> Role | None:
     >>> certain_role(Pointer.parse("/device/wifiMacAddress")), certain_role(Pointer.parse("battery"))
     ('identifier', None)
     """
-    name = _telling_words(pointer)
+    name = _significant_words(pointer)
     if _MEASURED.search(name):
         return None
     return "identifier" if _ALONE.fullmatch(name) else _matching_role(name, _SURE)
@@ -125,7 +125,7 @@ def contact_kind(pointer: Pointer) -> str | None:
     >>> [contact_kind(Pointer.parse(key)) for key in ("/contact/email", "server_ip", "app_name")]
     ['an e-mail address', 'an IP address', None]
     """
-    name = _telling_words(pointer)
+    name = _significant_words(pointer)
     if _MEASURED.search(name):
         return None
     if _ADDRESS.fullmatch(name):
@@ -135,7 +135,7 @@ def contact_kind(pointer: Pointer) -> str | None:
 
 def suggested_role(pointer: Pointer) -> Role | None:
     """The role that a name suggests, sure or not."""
-    return certain_role(pointer) or _matching_role(_telling_words(pointer), _PERHAPS)
+    return certain_role(pointer) or _matching_role(_significant_words(pointer), _PERHAPS)
 
 
 def is_coordinate_name(pointer: Pointer) -> bool:
@@ -144,7 +144,7 @@ def is_coordinate_name(pointer: Pointer) -> bool:
     >>> is_coordinate_name(Pointer.parse("/place/latitude")), is_coordinate_name(Pointer.parse("latency"))
     (True, False)
     """
-    return _COORDINATE.search(_telling_words(pointer)) is not None
+    return _COORDINATE.search(_significant_words(pointer)) is not None
 
 
 def presumed_role(field: Field) -> Role:
@@ -154,7 +154,7 @@ def presumed_role(field: Field) -> Role:
     return "identifier"
 
 
-def _telling_words(pointer: Pointer) -> str:
+def _significant_words(pointer: Pointer) -> str:
     """The words of the last part; of a part that only refers (`id`, `value`) with those of the part above."""
     parts = [words_of_name(part) for part in pointer.parts if isinstance(part, str)]
     last = parts[-1] if parts else []

@@ -289,11 +289,11 @@ def _scalars(leaves: Mapping[Pointer, str]) -> list[Pointer]:
     return [pointer for pointer, word in leaves.items() if word not in CONTAINER_TYPES]
 
 
-def _read_first_records(path: Location, root: Location, asked: SourceRequest) -> list[pa.RecordBatch]:
+def _read_first_records(path: Location, root: Location, request: SourceRequest) -> list[pa.RecordBatch]:
     """The first records of one file."""
     batches: list[pa.RecordBatch] = []
     with suppress(SchemaError, SourceError):
-        source = FORMATS[format_by_name(path)]([path], root, asked)
+        source = FORMATS[format_by_name(path)]([path], root, request)
         left = SAMPLED_LINES
         for chunk in islice(source.parts[0].read(), SAMPLED_LINES):
             batches.append(chunk.records.slice(0, left))

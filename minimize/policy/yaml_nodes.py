@@ -199,18 +199,18 @@ class _NodeBuilder:
     """One walk over a composed document; `seen` holds what an alias would repeat."""
 
     faults: FaultList
-    seen: set[int]
+    visited: set[int]
 
     def node(self, raw: Any, line: int, depth: int = 0) -> YamlNode:
         if depth > DEEPEST_NESTING:
             self.faults.add("P003", f"nothing stands deeper than {DEEPEST_NESTING} levels", line=line)
             return YamlNode(None, line)
-        if id(raw) in self.seen or raw.anchor is not None:
+        if id(raw) in self.visited or raw.anchor is not None:
             self.faults.add(
                 "P003", "anchors and aliases are not allowed", line=line, hint="write it out where it counts"
             )
             return YamlNode(None, line)
-        self.seen.add(id(raw))
+        self.visited.add(id(raw))
         if isinstance(raw, MappingNode):
             return YamlNode(self.entries(raw, depth + 1), line)
         if isinstance(raw, SequenceNode):

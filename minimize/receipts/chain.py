@@ -173,10 +173,10 @@ def check_voids(receipts: Iterable[Receipt]) -> Iterator[Finding]:
         known[receipt.run_id] = receipt.kind
 
 
-def _void_fault(receipt: Receipt, known: dict[str, str]) -> str:
+def _void_fault(receipt: Receipt, kinds_by_run: dict[str, str]) -> str:
     if receipt.kind != VOID_KIND or receipt.voids is None or not receipt.reason:
         return "declares a run void without being a void receipt with a run and a reason"
-    if known.get(receipt.voids) not in VOIDABLE_KINDS:
+    if kinds_by_run.get(receipt.voids) not in VOIDABLE_KINDS:
         return f"declares {receipt.voids} void, which no earlier receipt that counts is"
     if receipt.outputs or receipt.replaces or receipt.removes or receipt.quarantine.files:
         return "is a void receipt and changes files"

@@ -90,7 +90,7 @@ class _InboundCheck:
         return key in (policy.tenant, policy.time)
 
     @property
-    def hidden(self) -> frozenset[Pointer]:
+    def discarded_fields(self) -> frozenset[Pointer]:
         """The fields of which nothing may be kept: those that the manifest drops or passes through, and an added record."""
         message, record = self.message, self.policy.record
         added = set() if record in (None, self.policy.tenant, self.policy.time) else {Pointer.parse(record)}
@@ -102,81 +102,81 @@ class _InboundCheck:
         return {Pointer.parse(key): each for key, each in self.function.fields.items()}
 
 
-def _check_head(asked: _InboundCheck) -> Iterator[Finding]:
-    policy, function, job = asked.policy, asked.function, asked.pipeline
+def _check_head(check: _InboundCheck) -> Iterator[Finding]:
+    policy, function, job = check.policy, check.function, check.pipeline
     if policy.tenant is None:
         hint = "say `tenant: FIELD`"
-        yield asked.finding("T030", "the policy names no tenant, so that nobody's consent can be asked for", hint)
-    yield from _check_event_time(asked)
+        yield check.finding("T030", "the policy names no tenant, so that nobody's consent can be asked for", hint)
+    yield from _check_event_time(check)
     if job is None:
         return
     if policy.time is None:
         hint = "say `time: FIELD`, such as the time at which the message arrived"
-        yield asked.finding("T031", "the policy names no event time, and consent is asked as of it", hint)
+        yield check.finding("T031", "the policy names no event time, and consent is asked as of it", hint)
     if job.purpose != function.purpose:
         file, line = None if job.path is None else str(job.path), job.line_of("purpose")
         message = f"{function.name} is for {function.purpose}, and the pipeline's purpose is {job.purpose}"
         yield Finding("T037", message, "error", f"purpose: {function.purpose}", file, line)
 
 
-def _check_event_time(asked: _InboundCheck) -> Iterator[Finding]:
+def _check_event_time(check: _InboundCheck) -> Iterator[Finding]:
     """Consent is asked as of the event time, so the transport says it, to the moment."""
-    field = asked.policy.fields.get(asked.policy.time or "")
+    field = check.policy.fields.get(check.policy.time or "")
     if field is None:
         return
     hint = "say `time: FIELD`, a timestamp that the transport adds, such as when the message arrived"
-    if field.pointer in asked.message:
-        yield asked.finding(
+    if field.pointer in check.message:
+        yield check.finding(
             "T031", "the event time is a field of the message, so the sender can choose it", hint, field
         )
     if field.type != "timestamp":
-        yield asked.finding(
+        yield check.finding(
             "T031", f"the event time is a {field.type}, and consent is asked as of a moment", hint, field
         )
 
 
-def _check_fields(asked: _InboundCheck) -> Iterator[Finding]:
-    message = asked.message
-    for field in asked.policy.fields.values():
+def _check_fields(check: _InboundCheck) -> Iterator[Finding]:
+    message = check.message
+    for field in check.policy.fields.values():
         shared = message.get(field.pointer)
         if field.from_:
             hint = "a case with a condition can tell what another field says"
-            yield asked.finding("T036", "a received field is not derived from others", hint, field)
+            yield check.finding("T036", "a received field is not derived from others", hint, field)
         elif shared is not None:
-            yield from _check_field(asked, field, shared)
-        elif not asked.is_added(field):
+            yield from _check_field(check, field, shared)
+        elif not check.is_added(field):
             rest = (
                 "say `do: drop`"
-                if field.key == asked.policy.record
+                if field.key == check.policy.record
                 else "remove it: fields without an entry are dropped"
             )
-            hint = did_you_mean(field.key, asked.function.fields) or rest
-            yield asked.finding("T032", f"{asked.function.name} does not have this field", hint, field)
+            hint = did_you_mean(field.key, check.function.fields) or rest
+            yield check.finding("T032", f"{check.function.name} does not have this field", hint, field)
 
 
-def _check_field(asked: _InboundCheck, field: Field, shared: SharedField) -> Iterator[Finding]:
+def _check_field(check: _InboundCheck, field: Field, shared: SharedField) -> Iterator[Finding]:
     if shared.role not in ("plain", field.role):
         message = f"the manifest says that it is {shared.role}, and the policy that it is {field.role}"
-        yield asked.finding("T035", message, f"role: {shared.role}", field)
+        yield check.finding("T035", message, f"role: {shared.role}", field)
     chains = [way for way in (*treatments_of(field), field.in_aggregates) if not isinstance(way, str) and way]
     if not shared.chain:
         if chains:
-            yield asked.finding("T033", "the manifest drops it", "say `do: drop`", field)
+            yield check.finding("T033", "the manifest drops it", "say `do: drop`", field)
         return
     rest = [_steps_after_manifest(way, () if isinstance(shared.form, str) else shared.form) for way in chains]
     if None in rest:
         hint = f"the manifest has it as {treatment_text(shared.form)}; more steps may follow"
-        yield asked.finding("T034", "it is kept in another form than the manifest's", hint, field)
+        yield check.finding("T034", "it is kept in another form than the manifest's", hint, field)
     elif shared.values and not all(_gives_only(steps, shared.values) for steps in rest if steps is not None):
         hint = f"say `map: {{values: …}}` with {', '.join(shared.values)}"
-        yield asked.finding("T034", "it may keep other values than the manifest lists", hint, field)
+        yield check.finding("T034", "it may keep other values than the manifest lists", hint, field)
 
 
 def _steps_after_manifest(
-    way: Sequence[TechniqueStep], manifest: Sequence[TechniqueStep]
+    manifest_chain: Sequence[TechniqueStep], manifest: Sequence[TechniqueStep]
 ) -> list[TechniqueStep] | None:
     """The steps after those of the manifest; None for a chain that does not begin with them. Keeping does nothing."""
-    own, first = ([step for step in chain if step.name != "keep"] for chain in (way, manifest))
+    own, first = ([step for step in chain if step.name != "keep"] for chain in (manifest_chain, manifest))
     begins = len(own) >= len(first) and all(map(_is_as_strict, own, first))
     return own[len(first) :] if begins else None
 
@@ -198,9 +198,9 @@ def _is_as_strict(step: TechniqueStep, manifest: TechniqueStep) -> bool:
     return step == manifest
 
 
-def _check_reads(asked: _InboundCheck) -> Iterator[Finding]:
+def _check_reads(check: _InboundCheck) -> Iterator[Finding]:
     """What would show something of a field of which nothing may be kept."""
-    policy, hidden, message = asked.policy, asked.hidden, asked.message
+    policy, hidden, message = check.policy, check.discarded_fields, check.message
     for field in policy.fields.values():
         shared = message.get(field.pointer)
         manifest = set() if shared is None else {key for step in shared.chain for key in step.reads()}
@@ -208,11 +208,11 @@ def _check_reads(asked: _InboundCheck) -> Iterator[Finding]:
         steps = ((f"`{name}`", key) for name, key in fields_read_by_steps(field) if key not in manifest)
         for reader, key in dict.fromkeys((*conditions, *steps)):
             if Pointer.parse(key) in hidden:
-                yield asked.finding("T033", _disclosure_message(f"its {reader}", key), _READ_HINT, field)
+                yield check.finding("T033", _disclosure_message(f"its {reader}", key), _READ_HINT, field)
     for key in dict.fromkeys(fields_read_by_condition(policy.records.collect_if)):
         if Pointer.parse(key) in hidden:
-            yield asked.finding("T033", _disclosure_message("`records.collect_if`", key), _READ_HINT)
-    yield from () if asked.pipeline is None else _check_pipeline_reads(asked.pipeline, hidden)
+            yield check.finding("T033", _disclosure_message("`records.collect_if`", key), _READ_HINT)
+    yield from () if check.pipeline is None else _check_pipeline_reads(check.pipeline, hidden)
 
 
 def _check_pipeline_reads(job: Pipeline, hidden: Collection[Pointer]) -> Iterator[Finding]:

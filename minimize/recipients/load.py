@@ -203,13 +203,13 @@ def load_recipients(folder: PathLike) -> Recipients:
     return Recipients(place, load_subprocessors(place / SUBPROCESSORS_FILE))
 
 
-def find_recipients(given: PathLike | None = None, *, start: PathLike | None = None) -> Path:
+def find_recipients(path: PathLike | None = None, *, start: PathLike | None = None) -> Path:
     """The folder of recipients that counts.
 
     Takes what a flag gave, else `recipients:` of the nearest `minimize.yaml` upwards from a folder, else `recipients/` beside
     that file, else beside the folder. Raises PolicyError, which says where it was looked for.
     """
-    places = list(_candidate_folders(given, start))
+    places = list(_candidate_folders(path, start))
     found = next((place for place in places if place.is_dir()), None)
     if found is None:
         hint = f"looked for {', '.join(map(str, places))}"

@@ -113,7 +113,7 @@ class Function(FrozenModel):
         return {key: field for key, field in self.fields.items() if field.chain}
 
     @property
-    def passing(self) -> tuple[str, ...]:
+    def pass_through_fields(self) -> tuple[str, ...]:
         """The secrets that only pass through."""
         return tuple(key for key, field in self.fields.items() if field.passes)
 

@@ -94,7 +94,7 @@ class FunctionSection:
     """One function for readers: what is to be said above its table, and the lines of the table with the field of each."""
 
     title: str
-    said: tuple[str, ...]
+    paragraphs: tuple[str, ...]
     lines: tuple[FieldRow, ...]
     fields: tuple[SharedField, ...]
 
@@ -105,7 +105,7 @@ def recipient_markdown(recipient: Recipient) -> str:
     for section in function_sections(recipient):
         parts += [
             f"## {_escape_markdown(section.title)}",
-            *map(_escape_markdown, section.said),
+            *map(_escape_markdown, section.paragraphs),
             _markdown_table(FIELD_HEADINGS, section.lines),
         ]
     return "\n\n".join(parts) + "\n"
@@ -276,7 +276,7 @@ def recipient_html(recipient: Recipient) -> str:
     for section in function_sections(recipient):
         body += [
             f"<h2>{escape(section.title)}</h2>",
-            *_html_paragraphs(section.said),
+            *_html_paragraphs(section.paragraphs),
             *_html_table(FIELD_HEADINGS, section.lines),
         ]
     return _html_page(recipient.recipient, LIST_STYLE, body)

@@ -150,7 +150,7 @@ class SharedFieldReader:
                 return
             refused = None
             try:
-                type_ = step.gives(type_)
+                type_ = step.output_type(type_)
             except UnsupportedType as error:
                 refused = error.takes
             if refused is not None:
@@ -172,7 +172,7 @@ def _chain_type(chain: tuple[TechniqueStep, ...], word: str) -> pa.DataType | No
     type_ = arrow_type(word)
     try:
         for step in chain:
-            type_ = step.gives(type_)
+            type_ = step.output_type(type_)
     except UnsupportedType:
         return None
     return type_
@@ -194,8 +194,8 @@ class RecipientReader:
     """Reads one recipient; `house` are the purposes that the house adds, `given` what only the loader knows."""
 
     scope: DeclaredNames
-    house: tuple[str, ...]
-    given: dict[str, Any]
+    configured_purposes: tuple[str, ...]
+    preset: dict[str, Any]
 
     def __call__(self, root: YamlNode) -> Recipient | None:
         """The recipient, with stand-ins where there are faults; None where there is nothing to stand on."""
@@ -205,7 +205,7 @@ class RecipientReader:
             "functions": self.functions,
         }
         stand_ins = {"recipient": "", "standing": "independent", "functions": {}}
-        shape = MappingShape("a recipient", readers, self.given, stand_ins, hidden=frozenset({"path", "digest"}))
+        shape = MappingShape("a recipient", readers, self.preset, stand_ins, hidden=frozenset({"path", "digest"}))
         found = read_mapping(Recipient, root, self.scope.faults, shape)
         if found is not None:
             self.check(found, root)
@@ -258,7 +258,7 @@ class RecipientReader:
 
     def check_aggregate(self, found: Function, node: YamlNode) -> None:
         """What is about groups goes out, is aggregated, and has no secrets."""
-        if found.direction == "inbound" or found.must_be not in (None, "aggregated") or found.passing:
+        if found.direction == "inbound" or found.must_be not in (None, "aggregated") or found.pass_through_fields:
             hint = "`direction: outbound`, `must_be: aggregated`, and no `pass_through`"
             message = f"`{found.name}` is about an aggregate, and not like one"
             self.scope.faults.add("T007", message, line=node.line, hint=hint)
@@ -266,7 +266,7 @@ class RecipientReader:
     def purpose(self, node: YamlNode) -> str | None:
         """A purpose that may be had."""
         word = str(node.value) if node.is_scalar else ""
-        return word if check_purpose(word, self.house, self.scope.faults, node.line) else None
+        return word if check_purpose(word, self.configured_purposes, self.scope.faults, node.line) else None
 
     def version(self, node: YamlNode) -> int | None:
         """A whole number from 1."""

@@ -178,10 +178,10 @@ def find_party(
     return Party(known, who, function, direction, tuple(dict.fromkeys(when.date() for when in whens)))
 
 
-def purpose_reasons(asked: str | None, function: Function, listed: Sequence[str]) -> Iterator[RefusalReason]:
+def purpose_reasons(purpose: str | None, function: Function, listed: Sequence[str]) -> Iterator[RefusalReason]:
     """Whether the purpose is the function's, and one of the policy's."""
-    if asked is not None and asked != function.purpose:
-        yield rule_reason("purpose", f"{function.name} is for {function.purpose}, and not for {asked}")
+    if purpose is not None and purpose != function.purpose:
+        yield rule_reason("purpose", f"{function.name} is for {function.purpose}, and not for {purpose}")
     if function.purpose not in listed:
         hint = f"it lists {', '.join(listed)}"
         yield rule_reason("purpose", f"the policy does not list the purpose {function.purpose}", hint=hint)

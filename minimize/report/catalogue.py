@@ -189,21 +189,21 @@ def pipelines_in(paths: Sequence[str], on: date) -> list[DocumentedPipeline]:
     return sorted(whole, key=lambda each: (each.pipeline.pipeline, each.pipeline.purpose))
 
 
-def recipients_of(known: Iterable[DocumentedPipeline]) -> tuple[Recipient, ...]:
+def recipients_of(pipelines: Iterable[DocumentedPipeline]) -> tuple[Recipient, ...]:
     """The recipients of the house that these pipelines belong to, by name; none where it has no folder of them."""
-    found = [every.load(name) for every in _recipient_folders(known) for name in every.names()]
+    found = [every.load(name) for every in _recipient_folders(pipelines) for name in every.names()]
     return tuple(sorted(found, key=lambda each: each.recipient))
 
 
-def subprocessors_of(known: Iterable[DocumentedPipeline]) -> tuple[Subprocessor, ...]:
+def subprocessors_of(pipelines: Iterable[DocumentedPipeline]) -> tuple[Subprocessor, ...]:
     """The entries of the lists of subprocessors next to these recipients, by name and first day."""
-    found = [entry for every in _recipient_folders(known) for entry in every.subprocessors.entries]
+    found = [entry for every in _recipient_folders(pipelines) for entry in every.subprocessors.entries]
     return tuple(sorted(found, key=lambda each: (each.name, each.from_)))
 
 
-def stated_processing(known: Sequence[DocumentedPipeline]) -> dict[str, str]:
+def stated_processing(pipelines: Sequence[DocumentedPipeline]) -> dict[str, str]:
     """What the house states of its processing. Raises PolicyError where it says something else there."""
-    config = load_config(known[0].pipeline.folder)
+    config = load_config(pipelines[0].pipeline.folder)
     if config.is_faulty("processing") or not set(config.processing) <= set(STATED_KEYS):
         hint = f"texts under some of {', '.join(STATED_KEYS)}"
         raise PolicyError(f"`processing:` cannot be read from {config.path}", hint=hint)
@@ -239,9 +239,9 @@ def _fed_functions(
     return tuple(eligible_functions(each.pipeline, known, on, recipients))
 
 
-def _recipient_folders(known: Iterable[DocumentedPipeline]) -> list[Recipients]:
+def _recipient_folders(pipelines: Iterable[DocumentedPipeline]) -> list[Recipients]:
     folders: dict[Path, None] = {}
-    for each in known:
+    for each in pipelines:
         folder = _recipient_folder(each.pipeline.folder)
         folders |= {} if folder is None else {folder.resolve(): None}
     return [load_recipients(folder) for folder in folders]
@@ -258,9 +258,9 @@ ABSENT = "absent"
 UNLIMITED = "no limit is stated"
 
 
-def dataset_entry(known: DocumentedPipeline) -> DatasetEntry:
+def dataset_entry(pipeline: DocumentedPipeline) -> DatasetEntry:
     """The entry of one pipeline."""
-    plan, job = known.plan, known.pipeline
+    plan, job = pipeline.plan, pipeline.pipeline
     policy = plan.policy
     return DatasetEntry(
         name=job.pipeline,
@@ -272,7 +272,7 @@ def dataset_entry(known: DocumentedPipeline) -> DatasetEntry:
         kept=UNLIMITED if policy.retention is None else duration_text(policy.retention),
         features=tuple(_feature_text(plan, name) for name in policy.features),
         never=tuple(each.forbidden_text for each in policy.never),
-        fields=tuple(_field_entry(plan, field, known.fed) for field in plan.fields.values()),
+        fields=tuple(_field_entry(plan, field, pipeline.fed) for field in plan.fields.values()),
         outputs=tuple(_output_entry(plan, name) for name in plan.outputs),
     )
 
@@ -301,14 +301,14 @@ def _field_entry(plan: Plan, field: FieldPlan, fed: Sequence[EligibleFunction]) 
         leaves=field.leaves or "",
         purposes=declared.purposes or plan.policy.purposes,
         collected="; ".join(gate_texts(plan.policy, declared)),
-        kept="" if field.gives is None and field.measured is None else retention_of_field(plan, field),
+        kept="" if field.output_type is None and field.measured is None else retention_of_field(plan, field),
         outputs=tuple(name for name in plan.outputs if field.key in _input_fields(plan, name)),
         recipients=tuple(str(each) for each in fed if each.sends(field.key)),
     )
 
 
 def _released_forms(field: FieldPlan) -> Iterator[str]:
-    yield ABSENT if field.gives is None else describe_form(field)
+    yield ABSENT if field.output_type is None else describe_form(field)
     if field.field.in_aggregates and field.measured is not None:
         yield f"in aggregates {treatment_text(field.field.in_aggregates)}"
 

@@ -28,28 +28,28 @@ MOST_GROUPS: Final = 12
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def collection_facts(standing: ReportContext) -> CollectionFacts | None:
+def collection_facts(context: ReportContext) -> CollectionFacts | None:
     """The map; None where the policy asks no settings, or nothing names any. Raises PolicyError, LedgerError, KeyringError."""
-    job = standing.pipeline
+    job = context.pipeline
     if job is None:
         return None
     policy = job.policy
-    rows = output_settings(standing)
+    rows = output_settings(context)
     if not (policy.features or policy.levels[1:]) or rows is None or not rows.table.num_rows:
         return None
-    return collection_of_settings(policy, rows, standing.request.at)
+    return collection_of_settings(policy, rows, context.request.at)
 
 
-def output_settings(standing: ReportContext) -> SettingsRows | None:
+def output_settings(context: ReportContext) -> SettingsRows | None:
     """The settings that the output's runs ask: what was given, else what the last receipt or the pipeline names."""
-    job, origin = standing.pipeline, standing.newest.origin
+    job, origin = context.pipeline, context.newest.origin
     if job is None:
         return None
-    written = None if origin is None else origin_place(standing.output, origin.settings)
-    said = standing.request.settings if standing.request.settings is not None else written
-    if origin is not None and origin.settings == "ledger" and standing.request.settings is None:
+    written = None if origin is None else origin_place(context.output, origin.settings)
+    said = context.request.settings if context.request.settings is not None else written
+    if origin is not None and origin.settings == "ledger" and context.request.settings is None:
         said = "ledger"
-    return load_pipeline_settings(said, job, standing.keys, standing.output, standing.request.ledger)
+    return load_pipeline_settings(said, job, context.keys, context.output, context.request.ledger)
 
 
 def collection_of_settings(policy: Policy, rows: SettingsRows, at: datetime) -> CollectionFacts:
@@ -80,12 +80,12 @@ def _switch_description(policy: Policy, name: str) -> str:
     return "this level or a higher one" if feature is None else feature.about
 
 
-def _tenants_turned_on(policy: Policy, seen: ExplainableSettings, name: str, tenants: pa.Array) -> Bools:
+def _tenants_turned_on(policy: Policy, effective: ExplainableSettings, name: str, tenants: pa.Array) -> Bools:
     switch = policy.switch(name)
     if switch is not None:
-        found = seen.feature_on(switch.of_tenants, tenants, None, None)
+        found = effective.feature_on(switch.of_tenants, tenants, None, None)
     else:
-        found = seen.level_at_least(name.removeprefix("level "), policy.levels, tenants, None, None)
+        found = effective.level_at_least(name.removeprefix("level "), policy.levels, tenants, None, None)
     return np.asarray(found.to_numpy(zero_copy_only=False), np.bool_)
 
 

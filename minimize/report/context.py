@@ -101,13 +101,13 @@ class ReportContext:
             self.hide(what, hidden_reason(error))
         return None
 
-    def hide(self, what: str, why: str) -> None:
+    def hide(self, what: str, reason: str) -> None:
         """Says that a part is not shown."""
-        if HiddenPart(what, why) not in self.hidden:
-            self.hidden.append(HiddenPart(what, why))
+        if HiddenPart(what, reason) not in self.hidden:
+            self.hidden.append(HiddenPart(what, reason))
 
 
-def open_report(output: LocationLike, asked: ReportRequest) -> ReportContext:
+def open_report(output: LocationLike, request: ReportRequest) -> ReportContext:
     """An output, found and checked: its receipts must hold together where a key is there.
 
     Raises OutputError where there are no receipts or one is damaged, ConfigurationError for a pipeline that was named and is
@@ -118,14 +118,14 @@ def open_report(output: LocationLike, asked: ReportRequest) -> ReportContext:
     if not chain:
         raise OutputError("nothing was published here yet", hint="`minimize run` does")
     hidden: list[HiddenPart] = []
-    job = _find_pipeline(folder, chain, asked, hidden)
-    keys = find_keyring(asked.keys, local_path(folder) if job is None else job.folder)
+    job = _find_pipeline(folder, chain, request, hidden)
+    keys = find_keyring(request.keys, local_path(folder) if job is None else job.folder)
     if keys is None:
         hidden.append(HiddenPart("whether the receipts are genuine", "no keyring is named here"))
     else:
         _check_receipts(chain, keys)
     return ReportContext(
-        folder, asked, chain, job, keys, hidden, PolicyCache(() if job is None else job.policy.purposes)
+        folder, request, chain, job, keys, hidden, PolicyCache(() if job is None else job.policy.purposes)
     )
 
 
@@ -140,12 +140,12 @@ def hidden_reason(error: MinimizeError) -> str:
 
 
 def _find_pipeline(
-    folder: Location, chain: tuple[Receipt, ...], asked: ReportRequest, hidden: list[HiddenPart]
+    folder: Location, chain: tuple[Receipt, ...], request: ReportRequest, hidden: list[HiddenPart]
 ) -> Pipeline | None:
     try:
-        return find_pipeline(folder, chain[-1], asked.pipeline)
+        return find_pipeline(folder, chain[-1], request.pipeline)
     except ConfigurationError as error:
-        if asked.pipeline is not None:
+        if request.pipeline is not None:
             raise
         why = hidden_reason(error)
     hidden.append(HiddenPart("what today's pipeline and policy say", why))

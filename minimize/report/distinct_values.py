@@ -40,7 +40,7 @@ DAMAGED: Final = "files of it are missing or damaged"
 
 
 @dataclass
-class DistinctValues:
+class DistinctCounter:
     """The distinct values of one field, as far as files were read; `reason` says why they cannot be counted."""
 
     pointer: Pointer
@@ -81,15 +81,15 @@ class DistinctValues:
         self.size = sum(map(len, self.values))
 
 
-TalliesByColumn = dict[str, list[DistinctValues]]
+TalliesByColumn = dict[str, list[DistinctCounter]]
 """The tallies of what stands in each top-level column."""
 
 
 def tally_records(
     output: Location, files: Sequence[ReceiptFile], keys: Iterable[str], kms: Kms | None
-) -> dict[str, DistinctValues]:
+) -> dict[str, DistinctCounter]:
     """Per field the tally over all files; a column that cannot be read says why."""
-    tallies = {key: DistinctValues(Pointer.parse(key)) for key in keys}
+    tallies = {key: DistinctCounter(Pointer.parse(key)) for key in keys}
     for file in files:
         for columns in _columns_by_key(output, file.path, _tallies_by_column(tallies)):
             _tally_file(output, file.path, columns, kms)
@@ -119,7 +119,7 @@ def _tally_file(output: Location, path: str, columns: TalliesByColumn, kms: Kms 
         tally.reason = why
 
 
-def _tally_columns(found: StoredFile, name: str, tallies: Sequence[DistinctValues]) -> None:
+def _tally_columns(found: StoredFile, name: str, tallies: Sequence[DistinctCounter]) -> None:
     if name in found.whole.names:
         for batch in found.batches(columns=[name]):
             for tally in tallies:
@@ -135,7 +135,7 @@ def _open_file(output: Location, path: str, columns: Iterable[str], kms: Kms | N
     return as_stored_file(path, file)
 
 
-def _tallies_by_column(tallies: Mapping[str, DistinctValues]) -> TalliesByColumn:
+def _tallies_by_column(tallies: Mapping[str, DistinctCounter]) -> TalliesByColumn:
     found: TalliesByColumn = {}
     for tally in tallies.values():
         if not tally.reason and not tally.full:
@@ -165,17 +165,17 @@ def _struct_text(values: pa.StructArray) -> pa.Array | None:
     return pc.binary_join_element_wise(*(part.cast(pa.string()) for part in parts), "\x1f")
 
 
-def tally_source(standing: ReportContext, keys: Collection[str]) -> dict[str, DistinctValues]:
+def tally_source(context: ReportContext, keys: Collection[str]) -> dict[str, DistinctCounter]:
     """Per field the tally of what came in, over all records that could be read, gated ones among them; nothing is kept of them.
 
     Raises ConfigurationError where the pipeline is not known here, SourceError where a file is not what its receipt tells.
     """
-    job = standing.pipeline
+    job = context.pipeline
     if job is None:
         raise SourceError("the source is not known here", hint="--pipeline PIPELINE")
     known = [key for key in keys if _is_read_today(job, key)]
-    tallies = {key: DistinctValues(Pointer.parse(key)) for key in known}
-    for source in list(_sources_by_date(standing, job)):  # all of them are looked at before one is read
+    tallies = {key: DistinctCounter(Pointer.parse(key)) for key in known}
+    for source in list(_sources_by_date(context, job)):  # all of them are looked at before one is read
         for part in source.only(known).parts:
             for chunk in part.read():
                 for tally in tallies.values():
@@ -189,16 +189,16 @@ def _is_read_today(job: Pipeline, key: str) -> bool:
     return field is not None and not field.from_ and can_leave(field, job.purpose)
 
 
-def _sources_by_date(standing: ReportContext, job: Pipeline) -> Iterator[Source]:
+def _sources_by_date(context: ReportContext, job: Pipeline) -> Iterator[Source]:
     """The source of each batch date, as its last run read it."""
-    for day, before in last_inputs(standing.chain, path_mask(job, standing.keys)).items():
+    for day, before in last_inputs(context.chain, path_mask(job, context.keys)).items():
         if before:
-            yield _bind_source(standing, job, day, before)
+            yield _bind_source(context, job, day, before)
 
 
-def _bind_source(standing: ReportContext, job: Pipeline, day: BatchDate, before: Mapping[str, str]) -> Source:
-    origin, shown = standing.newest.origin, path_mask(job, standing.keys)
-    found = find_input_files(job, None if origin is None else origin_place(standing.output, origin.input), day)
+def _bind_source(context: ReportContext, job: Pipeline, day: BatchDate, before: Mapping[str, str]) -> Source:
+    origin, shown = context.newest.origin, path_mask(job, context.keys)
+    found = find_input_files(job, None if origin is None else origin_place(context.output, origin.input), day)
     files = found.files.get(day, ())
     if file_digests(files, found.root, shown) != before:
         raise SourceError("the source is not what the receipts tell any more")

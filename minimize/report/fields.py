@@ -17,7 +17,7 @@ from minimize.policy.describe import condition_text, step_text
 from minimize.policy.model import Field, Policy, Treatment
 from minimize.receipts import FieldReceipt, Receipt, files_in_force
 from minimize.report.context import ReportContext
-from minimize.report.distinct_values import DAMAGED, NO_KEY, DistinctValues, tally_records, tally_source
+from minimize.report.distinct_values import DAMAGED, NO_KEY, DistinctCounter, tally_records, tally_source
 from minimize.report.facts import FieldFacts, PrecisionLoss
 from minimize.report.rounded_counts import ROUNDING_STEP, RoundedCount
 from minimize.report.row_flow import current_runs, hides_rows, sum_counts
@@ -199,27 +199,27 @@ _NOTHING_LEFT: Final = PrecisionLoss(None, "nothing of it is left: all that it t
 _NOT_COUNTED: Final = "receipts do not tell"
 
 
-def field_facts(standing: ReportContext) -> tuple[FieldFacts, ...]:
+def field_facts(context: ReportContext) -> tuple[FieldFacts, ...]:
     """The fields of the policy of the last run. Raises PolicyError, OutputError where that cannot be read."""
-    newest = standing.newest
-    policy = standing.policy_of(newest)
-    said = [each.fields for each in current_runs(standing.chain) if not hides_rows(each)]
+    newest = context.newest
+    policy = context.policy_of(newest)
+    said = [each.fields for each in current_runs(context.chain) if not hides_rows(each)]
     kept = [key for key, each in newest.fields.items() if each.did != "drop" and key in policy.fields]
-    files = files_in_force(standing.chain).get(RECORDS_OUTPUT, [])
-    tallies = tally_records(standing.output, files, kept, standing.kms)
+    files = files_in_force(context.chain).get(RECORDS_OUTPUT, [])
+    tallies = tally_records(context.output, files, kept, context.kms)
     for why, keys in _unreadable_fields(tallies).items():
-        standing.hide(f"distinct values of {len(keys)} fields", why)
-    return tuple(_facts_by_field(policy, newest, said, tallies, _source_tallies(standing, kept)))
+        context.hide(f"distinct values of {len(keys)} fields", why)
+    return tuple(_facts_by_field(policy, newest, said, tallies, _source_tallies(context, kept)))
 
 
-def _source_tallies(standing: ReportContext, keys: Sequence[str]) -> Mapping[str, DistinctValues]:
+def _source_tallies(context: ReportContext, keys: Sequence[str]) -> Mapping[str, DistinctCounter]:
     """What came in, where somebody asks for it and the source still stands."""
-    if not standing.request.source:
+    if not context.request.source:
         return {}
-    return standing.attempt("distinct values that came in", lambda: tally_source(standing, keys)) or {}
+    return context.attempt("distinct values that came in", lambda: tally_source(context, keys)) or {}
 
 
-def _unreadable_fields(tallies: Mapping[str, DistinctValues]) -> dict[str, list[str]]:
+def _unreadable_fields(tallies: Mapping[str, DistinctCounter]) -> dict[str, list[str]]:
     """The fields that could not be read, by why."""
     found: dict[str, list[str]] = {}
     for key, tally in tallies.items():
@@ -240,12 +240,12 @@ def undeclared_counts(receipts: Sequence[Receipt]) -> dict[str, RoundedCount]:
 def _facts_by_field(
     policy: Policy,
     newest: Receipt,
-    said: Sequence[Mapping[str, FieldReceipt]],
-    tallies: Mapping[str, DistinctValues],
-    came: Mapping[str, DistinctValues],
+    receipts: Sequence[Mapping[str, FieldReceipt]],
+    tallies: Mapping[str, DistinctCounter],
+    came: Mapping[str, DistinctCounter],
 ) -> Iterator[FieldFacts]:
     for key, field in policy.fields.items():
-        mine = [each[key] for each in said if key in each]
+        mine = [each[key] for each in receipts if key in each]
         yield (
             _kept_field(field, mine, tallies[key], came.get(key))
             if key in tallies
@@ -254,15 +254,15 @@ def _facts_by_field(
 
 
 def _kept_field(
-    field: Field, said: Sequence[FieldReceipt], stands: DistinctValues, came: DistinctValues | None
+    field: Field, receipts: Sequence[FieldReceipt], distinct: DistinctCounter, came: DistinctCounter | None
 ) -> FieldFacts:
-    counted = [each for each in said if each.values is not None]
+    counted = [each for each in receipts if each.values is not None]
     fates = sum_counts(
         {words: RoundedCount.rounded(getattr(each, name)) for name, words in _LOSS_REASONS.items()} for each in counted
     )
     changed = RoundedCount.total(RoundedCount.rounded(each.changed) for each in counted)
     same = RoundedCount.total(RoundedCount.rounded(_unchanged_values(each)) for each in counted)
-    after, after_how = stands.count()
+    after, after_how = distinct.count()
     before, before_how = _distinct_before(field, after) if came is None else came.count()
     return FieldFacts(
         field.key,

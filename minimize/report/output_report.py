@@ -209,52 +209,48 @@ def create_report(
     return OutputReport(_collect_facts(open_report(output, asked)))
 
 
-def _collect_facts(standing: ReportContext) -> ReportFacts:
-    chain, newest = standing.chain, standing.newest
+def _collect_facts(context: ReportContext) -> ReportFacts:
+    chain, newest = context.chain, context.newest
     if any(hides_rows(each) for each in current_runs(chain)):
-        standing.hide(
+        context.hide(
             "how many rows were read and written", "with an aggregate's counts they would tell of small groups"
         )
     runs = tuple(run_facts(chain))
-    sharing = standing.attempt("sharing", lambda: sharing_facts(standing))
-    collection = standing.attempt("what tenants have turned on", lambda: collection_facts(standing))
-    fields = standing.attempt("fields", lambda: field_facts(standing)) or ()
-    retention = standing.attempt("retention", lambda: retention_facts(standing)) or RetentionFacts("", {}, (), None, ())
+    sharing = context.attempt("sharing", lambda: sharing_facts(context))
+    collection = context.attempt("what tenants have turned on", lambda: collection_facts(context))
+    fields = context.attempt("fields", lambda: field_facts(context)) or ()
+    retention = context.attempt("retention", lambda: retention_facts(context)) or RetentionFacts("", {}, (), None, ())
     return ReportFacts(
         pipeline=newest.pipeline,
         purposes=tuple(sorted({each.purpose for each in filter(reads_source, chain)})),
-        at=standing.request.at,
+        at=context.request.at,
         dates=tuple(sorted({on for each in current_runs(chain) for on in each.dates})),
         receipts=len(chain),
         signatures="not checked: no keyring is named here"
-        if standing.keys is None
+        if context.keys is None
         else "checked, and they hold together",
         flow=total_flow([row_flow(each) for each in current_runs(chain)]),
         removals=tuple(removal_facts(chain)),
-        outputs=tuple(output_facts(chain, partial(_deferred_rows, standing))),
+        outputs=tuple(output_facts(chain, partial(_deferred_rows, context))),
         fields=fields,
         undeclared=undeclared_counts(chain),
         collection=collection,
         retention=retention,
         sharing=sharing,
         runs=runs,
-        policies=tuple(policy_facts(chain, partial(_policy_of_receipt, standing))),
-        hidden=tuple(standing.hidden),
+        policies=tuple(policy_facts(chain, partial(_policy_of_receipt, context))),
+        hidden=tuple(context.hidden),
     )
 
 
-def _deferred_rows(standing: ReportContext, name: str) -> int | None:
-    def counted() -> int:
-        if standing.keys is None:
+def _deferred_rows(context: ReportContext, name: str) -> int | None:
+    def count_deferred() -> int:
+        if context.keys is None:
             raise KeyringError("no keyring")
-        return PublishedReleases.from_receipts(standing.output, standing.chain, standing.keys, standing.kms).deferred(
-            name
-        )
+        return PublishedReleases.from_receipts(context.output, context.chain, context.keys, context.kms).deferred(name)
 
-    return standing.attempt(f"how many rows of {name} are deferred", counted)
+    return context.attempt(f"how many rows of {name} are deferred", count_deferred)
 
 
-def _policy_of_receipt(standing: ReportContext, receipt: Receipt) -> Policy | None:
-    return standing.attempt(
-        f"policy {receipt.policy.name} {receipt.policy.version}", lambda: standing.policy_of(receipt)
-    )
+def _policy_of_receipt(context: ReportContext, receipt: Receipt) -> Policy | None:
+    return context.attempt(f"policy {receipt.policy.name} {receipt.policy.version}", lambda: context.policy_of(receipt))

@@ -59,7 +59,7 @@ class Picture:
     """A picture for a page: what it shows in words, and its SVG for wide and for narrow screens."""
 
     title: str
-    says: str
+    caption: str
     wide: str
     narrow: str
 
@@ -165,7 +165,7 @@ class Canvas:
             zorder=self._above(),
         )
 
-    def svg(self, kind: Literal["wide", "narrow"], title: str, says: str) -> str:
+    def svg(self, kind: Literal["wide", "narrow"], title: str, caption: str) -> str:
         """The picture as SVG, its colours the page's and its words in place."""
         from matplotlib import rc_context
 
@@ -177,8 +177,9 @@ class Canvas:
         coloured = _COLOUR_MARK.sub(lambda found: f"var(--{_ROLE_OF_MARK[found[0]]})", _FONT_STYLE.sub("", body))
         said = _TEXT_MARK.sub(lambda found: escape(self.words[int(found[1])]), " ".join(coloured.split()))
         box = f"0 0 {self.width:g} {self.height:g}"
-        told = f"<title>{escape(title)}</title><desc>{escape(says)}</desc>"
-        return f'<svg class="{kind}" role="img" aria-label="{escape(title)}. {escape(says)}" viewBox="{box}">{told}{said}</svg>'
+        told = f"<title>{escape(title)}</title><desc>{escape(caption)}</desc>"
+        label = f"{escape(title)}. {escape(caption)}"
+        return f'<svg class="{kind}" role="img" aria-label="{label}" viewBox="{box}">{told}{said}</svg>'
 
     def _above(self) -> int:
         """What is drawn later lies above."""
@@ -223,7 +224,7 @@ def precision_picture(fields: Sequence[FieldFacts]) -> Picture | None:
     return Picture(_PRECISION_TITLE, said, _draw_precision(shown, "wide", said), _draw_precision(shown, "narrow", said))
 
 
-def _draw_precision(fields: Sequence[FieldFacts], kind: Literal["wide", "narrow"], says: str) -> str:
+def _draw_precision(fields: Sequence[FieldFacts], kind: Literal["wide", "narrow"], caption: str) -> str:
     width, left, letters = (720.0, 210.0, 26) if kind == "wide" else (340.0, 132.0, 16)
     canvas = Canvas(width, _PRECISION_ROW * len(fields) + 8)
     room = width - left - 70
@@ -234,7 +235,7 @@ def _draw_precision(fields: Sequence[FieldFacts], kind: Literal["wide", "narrow"
         long = room * (each.bits.number or 0) / most
         canvas.box(left, y - 7, max(2.0, long), 13, "accent", 0.85)
         canvas.text(left + long + 8, y, str(each.bits).replace("at least ", "≥ "), "soft", 11)
-    return canvas.svg(kind, _PRECISION_TITLE, says)
+    return canvas.svg(kind, _PRECISION_TITLE, caption)
 
 
 _COLLECTION_TITLE: Final = "Tenants that have a feature on, over time"
@@ -253,7 +254,7 @@ def collection_picture(collection: CollectionFacts) -> Picture:
     )
 
 
-def _draw_collection(collection: CollectionFacts, kind: Literal["wide", "narrow"], says: str) -> str:
+def _draw_collection(collection: CollectionFacts, kind: Literal["wide", "narrow"], caption: str) -> str:
     width, left, letters = (720.0, 170.0, 21) if kind == "wide" else (340.0, 112.0, 13)
     canvas = Canvas(width, _COLLECTION_ROW * len(collection.on) + 26)
     cell = (width - left - 74) / len(collection.moments)
@@ -266,7 +267,7 @@ def _draw_collection(collection: CollectionFacts, kind: Literal["wide", "narrow"
                 canvas.box(left + at * cell, y - 11, cell - 1, 22, "accent", 0.18 + 0.82 * number / collection.tenants)
         canvas.text(width - 66, y, f"{numbers[-1]:,} of {collection.tenants:,}", "soft", 11)
     _draw_time_axis(canvas, collection, left, cell, kind)
-    return canvas.svg(kind, _COLLECTION_TITLE, says)
+    return canvas.svg(kind, _COLLECTION_TITLE, caption)
 
 
 def _draw_time_axis(canvas: Canvas, collection: CollectionFacts, left: float, cell: float, kind: str) -> None:
@@ -292,7 +293,7 @@ def flow_picture(flow: RowFlow) -> Picture | None:
     return Picture(_FLOW_TITLE, says, _draw_flow(flow, "wide", says), _draw_flow(flow, "narrow", says))
 
 
-def _draw_flow(flow: RowFlow, kind: Literal["wide", "narrow"], says: str) -> str:
+def _draw_flow(flow: RowFlow, kind: Literal["wide", "narrow"], caption: str) -> str:
     parts = [(name, count) for name, count in flow.parts.items() if count]
     total = sum(_bar_size(count) for _, count in parts)
     heights = [max(_LEAST_HEIGHT, _FLOW_HEIGHT * _bar_size(count) / total) for _, count in parts]
@@ -311,7 +312,7 @@ def _draw_flow(flow: RowFlow, kind: Literal["wide", "narrow"], says: str) -> str
         canvas.text(right + 24, middle - 8, f"{name} {count}{share}", bold=True)
         canvas.text(right + 24, middle + 9, _reasons_text(flow, name, kind == "wide"), "soft", 11)
         left, top = left + height, top + slot
-    return canvas.svg(kind, _FLOW_TITLE, says)
+    return canvas.svg(kind, _FLOW_TITLE, caption)
 
 
 def _bar_size(count: RoundedCount) -> float:
@@ -361,7 +362,7 @@ def retention_picture(retention: RetentionFacts, at: datetime) -> Picture | None
 
 
 def _draw_retention(
-    partitions: Sequence[PartitionFacts], at: datetime, kind: Literal["wide", "narrow"], says: str
+    partitions: Sequence[PartitionFacts], at: datetime, kind: Literal["wide", "narrow"], caption: str
 ) -> str:
     width, left = (720.0, 96.0) if kind == "wide" else (340.0, 84.0)
     canvas = Canvas(width, _RETENTION_ROW * len(partitions) + 52)
@@ -385,7 +386,7 @@ def _draw_retention(
         canvas.text(x(gone_by) + 6, y, _STATE_WORDS.get(each.state) or f"{gone_by:%m-%d}", "soft", 11)
     canvas.line(x(at), 20, x(at), canvas.height - 20, "ink", 1.2, dash=True)
     canvas.text(x(at), 10, "now", "ink", 11, "center")
-    return canvas.svg(kind, _RETENTION_TITLE, says)
+    return canvas.svg(kind, _RETENTION_TITLE, caption)
 
 
 def _start_of_date(partition: PartitionFacts) -> datetime:
@@ -409,7 +410,7 @@ def runs_picture(runs: Sequence[RunFacts]) -> Picture | None:
     return Picture(_RUNS_TITLE, says, _draw_runs(shown, "wide", says), _draw_runs(shown, "narrow", says))
 
 
-def _draw_runs(runs: Sequence[RunFacts], kind: Literal["wide", "narrow"], says: str) -> str:
+def _draw_runs(runs: Sequence[RunFacts], kind: Literal["wide", "narrow"], caption: str) -> str:
     width, left = (720.0, 62.0) if kind == "wide" else (340.0, 52.0)
     canvas = Canvas(width, _RUNS_TOP + _RUNS_HEIGHT + 28)
     most = _round_up(max(each.flow.read.value for each in runs))
@@ -426,7 +427,7 @@ def _draw_runs(runs: Sequence[RunFacts], kind: Literal["wide", "narrow"], says: 
             left + (place + 0.5) * step, _RUNS_TOP + _RUNS_HEIGHT + 15, _run_label(runs[place]), "soft", 11, "center"
         )
     _draw_legend(canvas, runs, left, kind)
-    return canvas.svg(kind, _RUNS_TITLE, says)
+    return canvas.svg(kind, _RUNS_TITLE, caption)
 
 
 def _draw_bar(canvas: Canvas, run: RunFacts, x: float, width: float, most: int) -> None:

@@ -39,38 +39,38 @@ _ROLE_NAMES = {
 
 
 def processing_record(
-    known: Sequence[DocumentedPipeline],
+    pipelines: Sequence[DocumentedPipeline],
     recipients: Sequence[Recipient],
-    house: dict[str, str],
+    processing: dict[str, str],
     listed: Sequence[Subprocessor] = (),
 ) -> ProcessingRecord:
     """The whole record. Takes the entries of the list of subprocessors, too."""
-    missing = [about for word, about in _REQUIRED_STATEMENTS.items() if not house.get(word)]
+    missing = [about for word, about in _REQUIRED_STATEMENTS.items() if not processing.get(word)]
     missing += [
-        f"{each.pipeline.pipeline}: for how long it is kept" for each in known if each.plan.policy.retention is None
+        f"{each.pipeline.pipeline}: for how long it is kept" for each in pipelines if each.plan.policy.retention is None
     ]
     return ProcessingRecord(
-        house=tuple((word, house[word]) for word in STATED_KEYS if word in house),
-        activities=tuple(map(activity_entry, known)),
+        house=tuple((word, processing[word]) for word in STATED_KEYS if word in processing),
+        activities=tuple(map(activity_entry, pipelines)),
         recipients=tuple(map(recipient_entry, recipients)),
         subprocessors=tuple(listed),
         missing=tuple(missing),
     )
 
 
-def activity_entry(known: DocumentedPipeline) -> ActivityEntry:
+def activity_entry(pipeline: DocumentedPipeline) -> ActivityEntry:
     """The entry of one pipeline."""
-    plan = known.plan
+    plan = pipeline.plan
     return ActivityEntry(
-        name=known.pipeline.pipeline,
+        name=pipeline.pipeline.pipeline,
         owner=plan.policy.owner,
-        purposes=(known.pipeline.purpose,),
+        purposes=(pipeline.pipeline.purpose,),
         subjects=_subjects_text(plan),
         data=tuple(_data_categories(plan)),
-        recipients=tuple(map(str, known.fed)),
+        recipients=tuple(map(str, pipeline.fed)),
         limits=tuple(_time_limits(plan)),
-        measures=(*_consent_measure(known.pipeline.source), *_security_measures(plan)),
-        ran=_publications(known),
+        measures=(*_consent_measure(pipeline.pipeline.source), *_security_measures(plan)),
+        ran=_publications(pipeline),
     )
 
 
@@ -78,7 +78,7 @@ def recipient_entry(recipient: Recipient) -> RecipientEntry:
     """The entry of one third party."""
     ways = {"outbound": "goes there", "inbound": "comes from there"}
     functions = (f"{each.name} ({each.purpose}, {ways[each.direction]})" for each in recipient.functions.values())
-    fields = dict.fromkeys(key for each in recipient.outbound for key in (*each.shared, *each.passing))
+    fields = dict.fromkeys(key for each in recipient.outbound for key in (*each.shared, *each.pass_through_fields))
     return RecipientEntry(
         name=recipient.recipient,
         standing=recipient.standing,
@@ -99,7 +99,7 @@ def _subjects_text(plan: Plan) -> str:
 
 def _data_categories(plan: Plan) -> Iterator[str]:
     """What leaves, by role: the fields and what is left of them."""
-    leaving = [field for field in plan.fields.values() if field.gives is not None]
+    leaving = [field for field in plan.fields.values() if field.output_type is not None]
     for role, about in _ROLE_NAMES.items():
         fields = [_field_text(field) for field in leaving if field.field.role == role]
         if fields:
@@ -122,7 +122,7 @@ def _time_limits(plan: Plan) -> Iterator[str]:
     policy = plan.policy
     yield UNLIMITED if policy.retention is None else f"{duration_text(policy.retention)} from the time of the event"
     for name, feature in policy.features.items():
-        used = any(field.field.feature == name and field.gives is not None for field in plan.fields.values())
+        used = any(field.field.feature == name and field.output_type is not None for field in plan.fields.values())
         if feature.retention is not None and used:
             yield f"{name}: {duration_text(feature.retention)}"
     for name, span in plan.own_retentions.items():
@@ -130,7 +130,7 @@ def _time_limits(plan: Plan) -> Iterator[str]:
     shorter = [
         field.key
         for field in plan.fields.values()
-        if field.gives is not None and retention_of_field(plan, field) == UNLIMITED
+        if field.output_type is not None and retention_of_field(plan, field) == UNLIMITED
     ]
     if shorter and policy.retention is not None:
         yield f"without a limit: {', '.join(shorter)}"
@@ -144,9 +144,9 @@ def _consent_measure(source: SourceModel) -> Iterator[str]:
 
 def _security_measures(plan: Plan) -> Iterator[str]:
     """Art. 30(1)(g), 32: what is done technically, as the plan enforces it."""
-    dropped = sum(field.gives is None for field in plan.fields.values())
+    dropped = sum(field.output_type is None for field in plan.fields.values())
     yield f"minimization: of {len(plan.fields)} declared fields {dropped} are dropped; what is not declared is never read"
-    used = Counter(word for field in plan.fields.values() if field.gives is not None for word in field.technique)
+    used = Counter(word for field in plan.fields.values() if field.output_type is not None for word in field.technique)
     coarse = ", ".join(sorted(word for word in used if word not in ("keep", "pseudonymize", "tokenize")))
     if used["pseudonymize"]:
         yield "pseudonymization: keyed hashes (HMAC-SHA-256); the keys are kept apart"
@@ -173,19 +173,19 @@ def _contract_text(recipient: Recipient) -> str:
     return f"{contract.reference}, from {contract.from_}{until}{held}{permits}"
 
 
-def _publications(known: DocumentedPipeline) -> PublicationEntry | None:
+def _publications(pipeline: DocumentedPipeline) -> PublicationEntry | None:
     """What receipts tell; the last of them says whether it followed the policy of today."""
-    if not known.receipts:
+    if not pipeline.receipts:
         return None
-    first, last = known.receipts[0], known.receipts[-1]
-    kinds = Counter(each.kind for each in known.receipts)
-    days = sorted(day for each in known.receipts for day in each.dates)
+    first, last = pipeline.receipts[0], pipeline.receipts[-1]
+    kinds = Counter(each.kind for each in pipeline.receipts)
+    days = sorted(day for each in pipeline.receipts for day in each.dates)
     return PublicationEntry(
-        receipts=len(known.receipts),
+        receipts=len(pipeline.receipts),
         kinds=tuple(f"{kind} {count}" for kind, count in sorted(kinds.items())),
         first=time_text(first.finished),
         last=time_text(last.finished),
         dates=f"{days[0]} to {days[-1]}" if days else "",
         policy=f"{last.policy.name} version {last.policy.version}",
-        as_today=last.policy.digest == known.pipeline.policy.digest,
+        as_today=last.policy.digest == pipeline.pipeline.policy.digest,
     )

@@ -20,28 +20,28 @@ SOON_DUE: Final = timedelta(days=7)
 _AGE_EVENT: Final = "retention"
 
 
-def retention_facts(standing: ReportContext) -> RetentionFacts:
+def retention_facts(context: ReportContext) -> RetentionFacts:
     """The retention of an output as it stands. Raises PolicyError, OutputError where no policy can be read."""
-    policy = standing.policy_of(standing.newest) if standing.pipeline is None else standing.pipeline.policy
-    found = None if standing.pipeline is None else standing.attempt("what is overdue", lambda: _due_now(standing))
+    policy = context.policy_of(context.newest) if context.pipeline is None else context.pipeline.policy
+    found = None if context.pipeline is None else context.attempt("what is overdue", lambda: _due_now(context))
     due, events = (None, ()) if found is None else found
     features = {
         name: duration_text(each.retention) for name, each in policy.features.items() if each.retention is not None
     }
     whole = "" if policy.retention is None else duration_text(policy.retention)
-    spans = {} if standing.pipeline is None else standing.pipeline.own_retentions
-    partitions = tuple(_partition_facts(standing, policy, spans))
+    spans = {} if context.pipeline is None else context.pipeline.own_retentions
+    partitions = tuple(_partition_facts(context, policy, spans))
     aggregates = {name: duration_text(span) for name, span in spans.items()}
     return RetentionFacts(whole, features, partitions, due, events, aggregates)
 
 
 def _partition_facts(
-    standing: ReportContext, policy: Policy, spans: Mapping[str, timedelta]
+    context: ReportContext, policy: Policy, spans: Mapping[str, timedelta]
 ) -> Iterator[PartitionFacts]:
     """The dates that hold something, the oldest first, and when the first output of each is due."""
     rows: dict[str, RoundedCount] = {}
     ends: dict[str, list[datetime | None]] = {}
-    for name, files in files_in_force(standing.chain).items():
+    for name, files in files_in_force(context.chain).items():
         for file in files:
             on = output_and_date(file.path)[1]
             if on is not None:
@@ -49,7 +49,7 @@ def _partition_facts(
                 ends.setdefault(on, []).append(_due_time(on, spans.get(name, policy.retention)))
     for on, count in sorted(rows.items()):
         gone_by = min((each for each in ends[on] if each is not None), default=None)
-        yield PartitionFacts(on, count, gone_by, _partition_state(gone_by, standing.request.at))
+        yield PartitionFacts(on, count, gone_by, _partition_state(gone_by, context.request.at))
 
 
 def _due_time(on: str, retention: timedelta | None) -> datetime | None:
@@ -65,11 +65,11 @@ def _partition_state(gone_by: datetime | None, at: datetime) -> PartitionState:
     return "overdue" if gone_by <= at else "soon" if gone_by <= at + SOON_DUE else "kept"
 
 
-def _due_now(standing: ReportContext) -> tuple[tuple[DueRemoval, ...], tuple[OpenEvents, ...]]:
+def _due_now(context: ReportContext) -> tuple[tuple[DueRemoval, ...], tuple[OpenEvents, ...]]:
     """What an expiry at this time would take out, and which events are open. Raises as `expire` does."""
-    asked = standing.request
+    asked = context.request
     expiry = resolve_expiry(
-        standing.output, at=asked.at, pipeline=asked.pipeline, keys=standing.keys, ledger=asked.ledger
+        context.output, at=asked.at, pipeline=asked.pipeline, keys=context.keys, ledger=asked.ledger
     )
     plan = expiry.plan()
     return tuple(_due_removals(plan)), tuple(_events_by_kind(_open_events(expiry, plan)))

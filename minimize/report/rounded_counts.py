@@ -58,7 +58,7 @@ class RoundedCount:
         if self.hidden:
             return "not shown"
         if self.is_few:
-            return f"fewer than {self.bound}"
+            return f"fewer than {self.upper_bound}"
         return f"{self.value:,}{' or more' if self.is_open else ''}"
 
     @property
@@ -69,10 +69,10 @@ class RoundedCount:
     @property
     def is_open(self) -> bool:
         """Whether small parts that are left out of the value can come to a twentieth of it or more."""
-        return not self.is_few and (self.bound - 1) * 20 >= self.value > 0
+        return not self.is_few and (self.upper_bound - 1) * 20 >= self.value > 0
 
     @property
-    def bound(self) -> int:
+    def upper_bound(self) -> int:
         """What it is fewer than, where it is few: each small part is at most one less than the step."""
         return self.few * (ROUNDING_STEP - 1) + 1
 

@@ -42,41 +42,41 @@ class SharingHistory:
         )
 
 
-def sharing_facts(standing: ReportContext) -> tuple[RecipientFacts, ...] | None:
+def sharing_facts(context: ReportContext) -> tuple[RecipientFacts, ...] | None:
     """The recipients of the house; None where it has none. Raises PolicyError where their list has faults."""
-    folder = _recipients_folder(standing)
+    folder = _recipients_folder(context)
     if folder is None:
         return None
-    book = standing.attempt("what was shared, and who agreed", lambda: _sharing_history(standing, folder))
-    return tuple(_recipient_facts(standing, folder, book))
+    book = context.attempt("what was shared, and who agreed", lambda: _sharing_history(context, folder))
+    return tuple(_recipient_facts(context, folder, book))
 
 
-def _recipients_folder(standing: ReportContext) -> Recipients | None:
+def _recipients_folder(context: ReportContext) -> Recipients | None:
     try:
-        place = find_recipients(standing.request.recipients, start=standing.workspace.folder)
+        place = find_recipients(context.request.recipients, start=context.workspace.folder)
     except PolicyError:
-        if standing.request.recipients is not None:
+        if context.request.recipients is not None:
             raise
         return None
     return load_recipients(place)
 
 
-def _sharing_history(standing: ReportContext, folder: Recipients) -> SharingHistory:
+def _sharing_history(context: ReportContext, folder: Recipients) -> SharingHistory:
     """Acts of sharing under this output's policy alone; consents and recalls are of the whole house."""
-    house, at, name = standing.workspace, standing.request.at, standing.newest.policy.name
-    with house.open_ledger() as ledger:
+    workspace, at, name = context.workspace, context.request.at, context.newest.policy.name
+    with workspace.open_ledger() as ledger:
         acts = [each for each in read_disclosures(ledger) if each.body["policy"]["name"] == name]
     mine = {each.disclosure for each in acts}
-    recalls = [each for each in list_recalls(house, folder, at, all_=True) if each.disclosure in mine]
-    return SharingHistory(tuple(acts), tuple(list_consents(house, at, recipients=folder.folder)), tuple(recalls))
+    recalls = [each for each in list_recalls(workspace, folder, at, all_=True) if each.disclosure in mine]
+    return SharingHistory(tuple(acts), tuple(list_consents(workspace, at, recipients=folder.folder)), tuple(recalls))
 
 
 def _recipient_facts(
-    standing: ReportContext, folder: Recipients, book: SharingHistory | None
+    context: ReportContext, folder: Recipients, book: SharingHistory | None
 ) -> Iterator[RecipientFacts]:
-    on = standing.request.at.date()
+    on = context.request.at.date()
     for name in folder.names():
-        found = standing.attempt(f"what goes to {name}", partial(folder.load, name))
+        found = context.attempt(f"what goes to {name}", partial(folder.load, name))
         if found is not None:
             functions = tuple(_function_facts(found, each, book) for each in (*found.outbound, *found.inbound))
             may_act = folder.is_listed(found, on) and (found.contract is not None and found.contract.holds(on))

@@ -227,9 +227,9 @@ def _plan_faults(policy: Policy, purpose: str) -> tuple[Finding, ...]:
     return examine(policy, declared_schema(request(policy, purpose)), purpose=purpose).faults
 
 
-def _approver_name(house: Workspace, by: str | None, actor: Actor) -> str:
+def _approver_name(workspace: Workspace, by: str | None, actor: Actor) -> str:
     """In whose name. Raises AccessDenied for another person's where an access file says who is who."""
-    access, user = configured_access(house), actor.user or ""
+    access, user = configured_access(workspace), actor.user or ""
     if access is not None and by is not None and by not in (access.person(user), *access.accounts(user)):
         about = "whoever acts approves in no other name"
         raise AccessDenied(f"{user} may not do this", reasons=[reason("nobody", about=about)])
@@ -272,16 +272,16 @@ def _approval_event(policy: Policy, approved: PolicyApproval, actor: Actor, at: 
     )
 
 
-def _write_and_record(house: ApprovalWorkspace, event: AuditEvent, work: Callable[[], None]) -> None:
+def _write_and_record(workspace: ApprovalWorkspace, event: AuditEvent, work: Callable[[], None]) -> None:
     """The work, and the audit log told of it, or neither; without a ledger the work alone."""
-    if not house.has_ledger:
+    if not workspace.has_ledger:
         work()
         return
-    keys = house.keyring()
+    keys = workspace.keyring()
 
     def both(connection: Any) -> None:
         ledger_api.audit_log.append_event(connection, event, keys)
         work()
 
-    with house.open_ledger(create=True) as ledger:
+    with workspace.open_ledger(create=True) as ledger:
         ledger.write(both)

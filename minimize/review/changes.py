@@ -104,9 +104,9 @@ def ranked_comparison(words: Sequence[Any]) -> Comparison:
     return compared
 
 
-def names_or_all(names: Collection[Any], everything: Collection[Any]) -> Collection[Any]:
+def names_or_all(names: Collection[Any], available: Collection[Any]) -> Collection[Any]:
     """The names; all there are where none is said."""
-    return names or everything
+    return names or available
 
 
 def grade_parts(comparisons: Mapping[str, Comparison], old: Mapping[str, Any], new: Mapping[str, Any]) -> Grade:

@@ -96,20 +96,20 @@ def configuration_changes(old: ConfigurationFile, new: ConfigurationFile, file: 
             )
 
 
-def _access_file(house: ConfigurationFile) -> str | None:
+def _access_file(configuration: ConfigurationFile) -> str | None:
     """The access file that is named; without one nobody is asked."""
-    node = house.root.get("access")
+    node = configuration.root.get("access")
     named = node.get("file") if node is not None and node.is_mapping else node
     return None if named is None else str(named.value)
 
 
-def _entry_text(house: ConfigurationFile, key: str) -> str:
-    node = house.root.get(key)
+def _entry_text(configuration: ConfigurationFile, key: str) -> str:
+    node = configuration.root.get(key)
     return "nothing" if node is None else str(node.to_data())
 
 
-def _entry_line(house: ConfigurationFile, key: str) -> int | None:
-    node = house.root.get(key)
+def _entry_line(configuration: ConfigurationFile, key: str) -> int | None:
+    node = configuration.root.get(key)
     return None if node is None else node.line
 
 
@@ -141,10 +141,10 @@ def find_compared_files(side: ComparedSide) -> dict[str, ComparedFile]:
     for path in _files_at(side.place):
         for kind, file in _file_kinds(path):
             key = Path(os.path.relpath(file, start)).as_posix()
-            found.setdefault(key if side.place.is_dir() else kind, ComparedFile(kind, file, side.shown(file)))
+            found.setdefault(key if side.place.is_dir() else kind, ComparedFile(kind, file, side.display_path(file)))
     if not found:
         hint = "a policy, a pipeline, a recipient, an access file, minimize.yaml, or a folder of these"
-        raise ConfigurationError(f"nothing to compare in {side.shown(side.place)}", hint=hint)
+        raise ConfigurationError(f"nothing to compare in {side.display_path(side.place)}", hint=hint)
     return found
 
 
@@ -258,8 +258,8 @@ def _no_path_error(old: str, new: str) -> ConfigurationError:
     return ConfigurationError(f"`{unknown}` is neither a path that is there nor a revision of git", hint=hint)
 
 
-def _open_compared_side(text: str, beside: str | None) -> AbstractContextManager[ComparedSide]:
-    return open_side(beside) if not text and beside else open_side(text, beside)
+def _open_compared_side(text: str, other_name: str | None) -> AbstractContextManager[ComparedSide]:
+    return open_side(other_name) if not text and other_name else open_side(text, other_name)
 
 
 def compare_sides(old: ComparedSide, new: ComparedSide) -> ChangeReport:
@@ -279,28 +279,28 @@ def compare_sides(old: ComparedSide, new: ComparedSide) -> ChangeReport:
 class _FileContent:
     """One file of a side, and what it says."""
 
-    thing: ComparedFile
-    says: Any
+    file: ComparedFile
+    content: Any
 
 
-def _read_file(thing: ComparedFile, side: ComparedSide, faults: list[Finding]) -> _FileContent:
-    says, found = thing.read()
+def _read_file(file: ComparedFile, side: ComparedSide, faults: list[Finding]) -> _FileContent:
+    says, found = file.read()
     faults.extend(replace(each, file=None if each.file is None else _shown_file(side, each.file)) for each in found)
-    return _FileContent(thing, says)
+    return _FileContent(file, says)
 
 
 def _shown_file(side: ComparedSide, file: str) -> str:
-    return side.shown(Path(file)) if side.root is None or Path(file).is_relative_to(side.root) else file
+    return side.display_path(Path(file)) if side.root is None or Path(file).is_relative_to(side.root) else file
 
 
 def _file_changes(old: _FileContent | None, new: _FileContent | None) -> Iterator[GradedChange]:
-    kinds = {each.thing.kind for each in (old, new) if each is not None}
+    kinds = {each.file.kind for each in (old, new) if each is not None}
     kind = next(iter(kinds))
     if len(kinds) == 1 and old is not None and new is not None:
-        yield from COMPARISONS[kind](old.says, new.says, old.thing.shown, new.thing.shown)
+        yield from COMPARISONS[kind](old.content, new.content, old.file.shown, new.file.shown)
     elif len(kinds) == 1 and kind in EMPTY_CONTENT:
         was, now = (
-            (each.says, each.thing.shown) if each is not None else (EMPTY_CONTENT[kind], None) for each in (old, new)
+            (each.content, each.file.shown) if each is not None else (EMPTY_CONTENT[kind], None) for each in (old, new)
         )
         yield from COMPARISONS[kind](was[0], now[0], was[1], now[1] or was[1])
     else:
@@ -311,9 +311,9 @@ def _file_changes(old: _FileContent | None, new: _FileContent | None) -> Iterato
 def _whole_file_change(found: _FileContent | None, word: Literal["gone", "new"]) -> Iterator[GradedChange]:
     """A file that came or went: without an access file nobody is asked, all others let something leave."""
     if found is not None:
-        tightens = (word == "new") == (found.thing.kind == "access")
+        tightens = (word == "new") == (found.file.kind == "access")
         grade: Grade = "tightens" if tightens else "loosens"
-        yield GradedChange("J001", grade, f"{word}: {FILE_NOUNS[found.thing.kind]}", found.thing.shown)
+        yield GradedChange("J001", grade, f"{word}: {FILE_NOUNS[found.file.kind]}", found.file.shown)
 
 
 def _compare_policies(old: Any, new: Any, was: str | None, now: str | None) -> Iterator[GradedChange]:

@@ -216,27 +216,27 @@ class DriftComparison:
         return "error" if key in self.needed or key in self.must else "warning"
 
 
-def changes_of_declared(beside: DriftComparison) -> Iterator[DriftChange]:
+def changes_of_declared(comparison: DriftComparison) -> Iterator[DriftChange]:
     """What drifted of the declared fields, in the policy's order."""
-    for field in beside.policy.fields.values():
-        if not field.from_ and not field.pointer.is_keys and beside.arrived.records:
-            yield from _changes_of_field(field, beside)
+    for field in comparison.policy.fields.values():
+        if not field.from_ and not field.pointer.is_keys and comparison.arrived.records:
+            yield from _changes_of_field(field, comparison)
 
 
-def undeclared_paths(policy: Policy, seen: ArrivedData) -> dict[Pointer, tuple[bool, UndeclaredCount]]:
+def undeclared_paths(policy: Policy, arrived_data: ArrivedData) -> dict[Pointer, tuple[bool, UndeclaredCount]]:
     """What nobody declared, by its path as it may be shown: whether that is all of it, and who carries it."""
     known = declared_prefixes(field.pointer for field in policy.fields.values())
     found: dict[Pointer, tuple[bool, UndeclaredCount]] = {}
-    for pointer, carried in seen.undeclared.items():
+    for pointer, carried in arrived_data.undeclared.items():
         shown = mask_undeclared(pointer, carried, known)
         whole, before = found.get(shown, (True, UndeclaredCount(0)))
         found[shown] = (whole and shown == pointer, before + carried)
     return found
 
 
-def arrived_type(seen: ArrivedData, pointer: Pointer) -> str | None:
+def arrived_type(arrived_data: ArrivedData, pointer: Pointer) -> str | None:
     """The policy's word for what stands at a path, where it is one thing and the files say it."""
-    words = set(seen.types_at(pointer)) if seen.kind != "csv" else set[str]()
+    words = set(arrived_data.types_at(pointer)) if arrived_data.kind != "csv" else set[str]()
     if words == {"integer", "double"}:
         return "double"
     if len(words) > 1 and words <= TEXT_LIKE_TYPES:
@@ -244,22 +244,22 @@ def arrived_type(seen: ArrivedData, pointer: Pointer) -> str | None:
     return words.pop() if len(words) == 1 else None
 
 
-def _changes_of_field(field: Field, beside: DriftComparison) -> Iterator[DriftChange]:
-    seen = beside.arrived
+def _changes_of_field(field: Field, comparison: DriftComparison) -> Iterator[DriftChange]:
+    seen = comparison.arrived
     bent = _nesting_difference(field, seen)
     if seen.refused[field.key] or (seen.retyped[field.key] and (bent or seen.types_at(field.pointer))):
-        yield _type_change(field, beside) if bent is None else _nesting_change(field, beside, *bent)
-    elif beside.is_gone(field) and (
-        beside.counted.get(field.key) or field.key in beside.must or seen.absent[field.key]
+        yield _type_change(field, comparison) if bent is None else _nesting_change(field, comparison, *bent)
+    elif comparison.is_gone(field) and (
+        comparison.counted.get(field.key) or field.key in comparison.must or seen.absent[field.key]
     ):
-        yield _absence(field, beside)
+        yield _absence(field, comparison)
     listed = seen.unlisted.get(field.key)
     if listed is not None and listed.values:
         yield _unlisted_change(field, seen, listed)
 
 
-def _type_change(field: Field, beside: DriftComparison) -> DriftChange:
-    word = _undeclared_type(field, beside.arrived)
+def _type_change(field: Field, comparison: DriftComparison) -> DriftChange:
+    word = _undeclared_type(field, comparison.arrived)
     edit = (
         ""
         if word is None
@@ -268,9 +268,9 @@ def _type_change(field: Field, beside: DriftComparison) -> DriftChange:
     return DriftChange(
         "retyped",
         field.pointer,
-        _severity(field, beside),
-        f"{_affected_text(field, beside.arrived)} another type than the policy says",
-        beside.arrived.refused[field.key],
+        _severity(field, comparison),
+        f"{_affected_text(field, comparison.arrived)} another type than the policy says",
+        comparison.arrived.refused[field.key],
         field.key,
         was=field.type,
         is_=word,
@@ -279,13 +279,13 @@ def _type_change(field: Field, beside: DriftComparison) -> DriftChange:
     )
 
 
-def _nesting_change(field: Field, beside: DriftComparison, depth: int, was: str, is_: str) -> DriftChange:
+def _nesting_change(field: Field, comparison: DriftComparison, depth: int, was: str, is_: str) -> DriftChange:
     return DriftChange(
         "nested",
         field.pointer,
-        _severity(field, beside),
-        f"{_affected_text(field, beside.arrived)} it nested otherwise",
-        beside.arrived.refused[field.key],
+        _severity(field, comparison),
+        f"{_affected_text(field, comparison.arrived)} it nested otherwise",
+        comparison.arrived.refused[field.key],
         field.key,
         was=was,
         is_=is_,
@@ -294,47 +294,55 @@ def _nesting_change(field: Field, beside: DriftComparison, depth: int, was: str,
     )
 
 
-def _absence(field: Field, beside: DriftComparison) -> DriftChange:
-    absent = beside.arrived.absent[field.key]
+def _absence(field: Field, comparison: DriftComparison) -> DriftChange:
+    absent = comparison.arrived.absent[field.key]
     message = "no record carries it" + (f", and files lack the column: {absent}" if absent else "")
     edit = f"  # {field.key}: it does not arrive; say `optional: true`, or take it out"
-    severity: Severity = "error" if absent else beside.matters(field.key)
+    severity: Severity = "error" if absent else comparison.matters(field.key)
     return DriftChange(
         "gone", field.pointer, severity, message, 0, field.key, was=field.type, line=field.line, edit=edit
     )
 
 
-def _unlisted_change(field: Field, seen: ArrivedData, listed: UnlistedValues) -> DriftChange:
+def _unlisted_change(field: Field, arrived_data: ArrivedData, listed: UnlistedValues) -> DriftChange:
     count = len(listed.values)
-    message = f"values that are not listed: {count:,}, in {listed.records:,} of {seen.records:,} records"
+    message = f"values that are not listed: {count:,}, in {listed.records:,} of {arrived_data.records:,} records"
     edit = f"  # {field.key}: list what is new, or say what the rest becomes (`otherwise`)"
     change = DriftChange("unlisted", field.pointer, "warning", message, listed.records, field.key, values=count)
     return replace(change, line=field.line, edit=edit)
 
 
-def _affected_text(field: Field, seen: ArrivedData) -> str:
+def _affected_text(field: Field, arrived_data: ArrivedData) -> str:
     """Who is concerned, with the verb: whole files, or so many records."""
-    refused = seen.refused[field.key]
-    return f"{refused:,} of {seen.records:,} records have" if refused else f"{seen.retyped[field.key]} file(s) have"
+    refused = arrived_data.refused[field.key]
+    return (
+        f"{refused:,} of {arrived_data.records:,} records have"
+        if refused
+        else f"{arrived_data.retyped[field.key]} file(s) have"
+    )
 
 
-def _severity(field: Field, beside: DriftComparison) -> Severity:
+def _severity(field: Field, comparison: DriftComparison) -> Severity:
     """A file of another type stops a run; records are refused one by one."""
-    whole = bool(beside.arrived.retyped[field.key])
-    return "error" if whole or beside.arrived.refused[field.key] / beside.arrived.records > beside.limit else "warning"
+    whole = bool(comparison.arrived.retyped[field.key])
+    return (
+        "error"
+        if whole or comparison.arrived.refused[field.key] / comparison.arrived.records > comparison.limit
+        else "warning"
+    )
 
 
-def _nesting_difference(field: Field, seen: ArrivedData) -> tuple[int, str, str] | None:
+def _nesting_difference(field: Field, arrived_data: ArrivedData) -> tuple[int, str, str] | None:
     """The first place on the way to a field that is no such container as its path says: how deep, what was said, what it is."""
     parts = field.pointer.parts
     for depth in range(1, len(parts)):
         fine = ("list", "map") if parts[depth] is STAR else ("struct", "map")
-        other = [word for word in seen.types_at(Pointer(parts[:depth])) if word not in fine]
+        other = [word for word in arrived_data.types_at(Pointer(parts[:depth])) if word not in fine]
         if other:
             return depth, fine[0], other[0]
     nests = [
         word
-        for word in seen.types_at(field.pointer)
+        for word in arrived_data.types_at(field.pointer)
         if word in CONTAINER_TYPES and word not in _interchangeable_types(field.type)
     ]
     return (len(parts), field.type, nests[0]) if nests else None
@@ -356,10 +364,10 @@ def _nesting_edit(field: Field, depth: int, was: str, is_: str) -> str:
     return f"  {key_text(place)}: {{type: {field.type}}}  # was {field.key}; keep the rest of it"
 
 
-def _undeclared_type(field: Field, seen: ArrivedData) -> str | None:
+def _undeclared_type(field: Field, arrived_data: ArrivedData) -> str | None:
     """The type of the values that are not as declared, where the first records show one."""
     fine = {"double": {"double", "integer"}, "string": TEXT_LIKE_TYPES}.get(field.type, {field.type})
-    others = [word for word in seen.types_at(field.pointer) if word not in fine]
+    others = [word for word in arrived_data.types_at(field.pointer) if word not in fine]
     return others[0] if others else None
 
 
@@ -423,41 +431,41 @@ def _drift_report(
     )
 
 
-def _all_changes(beside: DriftComparison) -> Iterator[DriftChange]:
+def _all_changes(comparison: DriftComparison) -> Iterator[DriftChange]:
     """Renames in place of what is gone and what is new; then the rest of what is declared, then the rest of what is new."""
-    new = list(_new_fields(beside))
-    arriving = (each for each in beside.policy.fields.values() if not each.from_ and not each.pointer.is_keys)
+    new = list(_new_fields(comparison))
+    arriving = (each for each in comparison.policy.fields.values() if not each.from_ and not each.pointer.is_keys)
     fields = [(each.key, each.pointer, each.type) for each in arriving]
     named = [change for change in new if change.edit]
-    pairs = pair_renames(fields, named, lambda key: beside.is_gone(beside.policy.fields[key]))
+    pairs = pair_renames(fields, named, lambda key: comparison.is_gone(comparison.policy.fields[key]))
     for key, change in pairs.items():
-        yield _as_rename(beside, key, change)
-    yield from (change for change in changes_of_declared(beside) if not (change.kind == "gone" and change.key in pairs))
+        yield _as_rename(comparison, key, change)
+    yield from (
+        change for change in changes_of_declared(comparison) if not (change.kind == "gone" and change.key in pairs)
+    )
     taken = {change.path for change in pairs.values()}
     yield from (change for change in new if change.path not in taken)
 
 
-def _new_fields(beside: DriftComparison) -> Iterator[DriftChange]:
+def _new_fields(comparison: DriftComparison) -> Iterator[DriftChange]:
     for path, (whole, carried) in sorted(
-        undeclared_paths(beside.policy, beside.arrived).items(), key=lambda each: str(each[0])
+        undeclared_paths(comparison.policy, comparison.arrived).items(), key=lambda each: str(each[0])
     ):
-        word = arrived_type(beside.arrived, path) if whole else None
-        message = f"nobody declared it: dropped from {carried.records:,} of {beside.arrived.records:,} records"
+        word = arrived_type(comparison.arrived, path) if whole else None
+        message = f"nobody declared it: dropped from {carried.records:,} of {comparison.arrived.records:,} records"
         if not whole:
-            message = (
-                f"names that are not shown: dropped {carried.records:,} times from {beside.arrived.records:,} records"
-            )
+            message = f"names that are not shown: dropped {carried.records:,} times from {comparison.arrived.records:,} records"
         edit = field_line(path, word or "string").rstrip("\n") if whole else ""
         yield DriftChange("new", path, "warning", message, carried.records, is_=word, edit=edit)
 
 
-def _as_rename(beside: DriftComparison, key: str, change: DriftChange) -> DriftChange:
-    field = beside.policy.fields[key]
+def _as_rename(comparison: DriftComparison, key: str, change: DriftChange) -> DriftChange:
+    field = comparison.policy.fields[key]
     body = change.edit.partition("  #")[0]
     return replace(
         change,
         kind="renamed",
-        severity=beside.matters(key),
+        severity=comparison.matters(key),
         message=f"stands where {key} stood, which no record carries",
         key=key,
         before=key,

@@ -184,24 +184,24 @@ def _lenient_request(request: SourceRequest) -> SourceRequest:
 
 
 def _read_repeatedly(
-    seen: ArrivedData, request: SourceRequest, lists: Mapping[str, frozenset[str]], bind: SourceBinding
+    arrived_data: ArrivedData, request: SourceRequest, lists: Mapping[str, frozenset[str]], bind: SourceBinding
 ) -> None:
     """Reads a file as often as it takes: a field that does not fit is taken note of, and left out to see behind it."""
     while True:
-        source, request = _bind_fitting_fields(bind, request, seen)
+        source, request = _bind_fitting_fields(bind, request, arrived_data)
         found = ArrivedData()
         for part in source.parts:
             for chunk in part.read():
                 found.add_chunk(chunk, request, lists)
         if not found.refused:
-            seen.add(found)
+            arrived_data.add(found)
             return
-        seen.refused.update(found.refused)
+        arrived_data.refused.update(found.refused)
         request = _without_fields(request, found.refused)
 
 
 def _bind_fitting_fields(
-    bind: SourceBinding, request: SourceRequest, seen: ArrivedData
+    bind: SourceBinding, request: SourceRequest, arrived_data: ArrivedData
 ) -> tuple[Source, SourceRequest]:
     """The file bound to as much of the request as fits, and that; what does not is taken note of."""
     while True:
@@ -214,7 +214,7 @@ def _bind_fitting_fields(
                 raise
         if source is not None:
             return source, request
-        seen.retyped.update(misfits)
+        arrived_data.retyped.update(misfits)
         request = _without_fields(request, misfits)
 
 

@@ -176,13 +176,13 @@ class PlanExplanation:
 
     def forms(self) -> Iterator[ExplanationStep]:
         """What becomes of a value: the cases, of which the first that matches decides, or the one way."""
-        if self.field.gives is None:
+        if self.field.output_type is None:
             yield self._step("form", self.field.explanation, "stops")
             return
         decided = False
         for number, branch in enumerate(self.field.branches, 1):
             when = (
-                branch.when if self.for_tenant is None or branch.when is None else self.for_tenant.decided(branch.when)
+                branch.when if self.for_tenant is None or branch.when is None else self.for_tenant.simplify(branch.when)
             )
             never, decided = decided or when is False, decided or when in (None, True)
             name = "form" if len(self.field.branches) == 1 else "otherwise" if branch.when is None else f"case {number}"
@@ -235,17 +235,17 @@ class PlanExplanation:
         found = f"collected if {condition_text(condition)}"
         if self.for_tenant is None:
             return self._step(what, found, "depends")
-        decided, rows = self.for_tenant.decided(condition), tuple(self._rows(self.for_tenant, condition))
+        decided, rows = self.for_tenant.simplify(condition), tuple(self._rows(self.for_tenant, condition))
         if isinstance(decided, bool):
             told = f"{found}: it is {'so' if decided else 'not so'}"
             return self._step(what, told, "passes" if decided else "stops", rows)
         left = "" if decided == condition else f"; left to ask: {condition_text(decided)}"
         return self._step(what, found + left, "depends", rows)
 
-    def _rows(self, asked: TenantPlan, condition: Condition) -> Iterator[SettingRow]:
+    def _rows(self, tenant_plan: TenantPlan, condition: Condition) -> Iterator[SettingRow]:
         for atom in atoms(condition):
             if isinstance(atom, FeatureOn | LevelAtLeast):
-                yield from asked.rows("level" if isinstance(atom, LevelAtLeast) else atom.name)
+                yield from tenant_plan.rows("level" if isinstance(atom, LevelAtLeast) else atom.name)
 
     def _step(
         self, what: str, found: str, verdict: StepVerdict = "says", rows: tuple[SettingRow, ...] = ()
@@ -284,18 +284,18 @@ class RecordExplanation:
         """What became of it, in a word or two."""
         if self.tried.outcome != "leaves" or self.tried.behind is None:
             return f"record {self.tried.outcome}"
-        if self.field.gives is None:
+        if self.field.output_type is None:
             return "dropped"
         return values_outcome(self.tried.behind.counts.fields.get(self.key, FieldCounts()))
 
     def steps(self) -> Iterator[ExplanationStep]:
         """The way of the record, then that of the field's values."""
         yield self.whole()
-        if self.tried.raw is not None and self.field.gives is not None:
+        if self.tried.raw is not None and self.field.output_type is not None:
             facts = BatchFacts(self.tried.raw, self.trial.job.plan.policy, self.trial.job.settings, self.trial.job.at)
             for key in (self.key, *self.field.field.from_):
                 yield from self.gates(facts, key)
-        if self.tried.behind is not None and self.field.gives is not None:
+        if self.tried.behind is not None and self.field.output_type is not None:
             yield from self.cases(self.tried.behind)
             yield self.values(self.tried.behind)
 

@@ -339,12 +339,12 @@ def try_fixtures(
     when = parse_time(at, "at") or latest_event_time(job, fixtures.files) or now
     people = SubjectActs(consents=_fixture_consents(job, fixtures.consents, when))
     trying = _FixtureRun(job, when, trial_keyring(job.policy, now), _fixture_settings(job, fixtures, settings), people)
-    return FixtureResults(when, *trying.all(fixtures))
+    return FixtureResults(when, *trying.run_all(fixtures))
 
 
-def _fixture_settings(job: Pipeline, fixtures: Fixtures, given: Any) -> SettingsRows | None:
+def _fixture_settings(job: Pipeline, fixtures: Fixtures, path: Any) -> SettingsRows | None:
     """The settings that count; a ledger is not asked, for its subjects are told by keys that a test does not have."""
-    own = fixtures.settings if given is None else given
+    own = fixtures.settings if path is None else path
     if own is not None:
         return load_settings(own).with_folding(job.policy.folding)
     return None if job.settings == LEDGER_SETTINGS else load_pipeline_settings(None, job)
@@ -381,11 +381,11 @@ class _FixtureRun:
     settings: SettingsRows | None
     people: SubjectActs
 
-    def all(self, fixtures: Fixtures) -> tuple[int, int, tuple[FixtureFailure, ...]]:
+    def run_all(self, fixtures: Fixtures) -> tuple[int, int, tuple[FixtureFailure, ...]]:
         """How many records were tried, how many rows compared, and everything that is not as fixtures say."""
-        trial = self.over(fixtures.passing)
+        trial = self.start_trial(fixtures.passing)
         passed = list(trial.tried())
-        failed = [(each, list(self.over((each.path,)).tried())) for each in fixtures.failing]
+        failed = [(each, list(self.start_trial((each.path,)).tried())) for each in fixtures.failing]
         failures = [*map(_unreleased_failure, (each for each in passed if each.outcome != "leaves"))]
         failures += [failure for each, tried in failed for failure in _released_failures(each, tried)]
         rows = 0
@@ -394,7 +394,7 @@ class _FixtureRun:
             rows, failures = rows + count, [*failures, *differing]
         return len(passed) + sum(len(tried) for _, tried in failed), rows, tuple(failures)
 
-    def over(self, files: Sequence[Path]) -> Trial:
+    def start_trial(self, files: Sequence[Path]) -> Trial:
         """A trial over some files."""
         return Trial.of(self.job, files, self.at, self.settings, self.keys, people=self.people)
 

@@ -88,8 +88,8 @@ def group_keys_grade(old: Mapping[str, GroupKeyModel], new: Mapping[str, GroupKe
     )
 
 
-def _added_and_removed(gone: Collection[str], come: Collection[str]) -> list[Grade]:
-    found: list[Grade] = ["tightens" for _ in gone]
+def _added_and_removed(removed: Collection[str], come: Collection[str]) -> list[Grade]:
+    found: list[Grade] = ["tightens" for _ in removed]
     found.extend("loosens" for _ in come)
     return found
 

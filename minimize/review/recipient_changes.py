@@ -65,9 +65,9 @@ def _listed_period(each: Subprocessor) -> str:
 
 
 def _part_changes(
-    told: list[RecipientPart], file: str | None, line: int | None = None, about: str | None = None
+    parts: list[RecipientPart], file: str | None, line: int | None = None, about: str | None = None
 ) -> Iterator[GradedChange]:
-    for code, key, before, after, grade in told:
+    for code, key, before, after, grade in parts:
         if before != after or grade != "neutral":
             yield GradedChange(code, grade, f"{key}: {change_text(before, after)}", file, line, about)
 

@@ -35,7 +35,7 @@ class ComparedSide:
     root: Path | None = None
     prefix: str = ""
 
-    def shown(self, path: Path) -> str:
+    def display_path(self, path: Path) -> str:
         """What a file is called: as it was given, or by its revision and its place in the repository."""
         return str(path) if self.root is None else f"{self.prefix}{path.relative_to(self.root).as_posix()}"
 
@@ -64,7 +64,7 @@ class GitRepository:
     def contents(self, commit: str, names: Sequence[str]) -> dict[str, bytes]:
         """The bytes of files of a commit."""
         asked = "".join(f"{commit}:{name}\n" for name in names).encode()
-        answer, found = _run_git(self.root, "cat-file", "--batch", given=asked) or b"", {}
+        answer, found = _run_git(self.root, "cat-file", "--batch", content=asked) or b"", {}
         for name in names:
             head, _, rest = answer.partition(b"\n")
             size = int(head.split()[-1]) if b" blob " in head else -1
@@ -76,20 +76,20 @@ class GitRepository:
 
 
 @contextmanager
-def open_side(text: str, beside: str | None = None) -> Iterator[ComparedSide]:
+def open_side(text: str, other_name: str | None = None) -> Iterator[ComparedSide]:
     """A side, as it was written: a path, `REVISION:PATH`, or a revision, of which the path beside it is meant.
 
     Raises ConfigurationError for what is none of these.
     """
-    if beside is None and Path(text).exists():
+    if other_name is None and Path(text).exists():
         yield ComparedSide(Path(text))
         return
     revision, colon, path = text.partition(":")
-    if not revision or (not colon and beside is None):
+    if not revision or (not colon and other_name is None):
         raise _missing_path_error(text)
-    repository = _find_repository(Path.cwd() if colon else Path(beside or "."))
+    repository = _find_repository(Path.cwd() if colon else Path(other_name or "."))
     commit = repository.commit(revision)
-    name = _repository_path(path, repository) if colon else _path_in_repository(Path(beside or "."), repository)
+    name = _repository_path(path, repository) if colon else _path_in_repository(Path(other_name or "."), repository)
     with TemporaryDirectory(prefix="minimize-") as folder:
         root = Path(folder).resolve()
         _extract_files(repository, commit, name, root)
@@ -182,13 +182,13 @@ def _named_values(node: YamlNode) -> Iterator[str]:
         yield from _named_values(below)
 
 
-def _run_git(folder: Path, *words: str, given: bytes | None = None) -> bytes | None:
+def _run_git(folder: Path, *words: str, content: bytes | None = None) -> bytes | None:
     """What git says; None where it says no. Raises ConfigurationError where there is no git."""
     program = shutil.which("git")
     if program is None:
         raise ConfigurationError("there is no `git` here", hint="install it, or compare two paths")
     environment = {**os.environ, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}
     done = subprocess.run(
-        [program, "-C", str(folder), *words], input=given, capture_output=True, check=False, env=environment
+        [program, "-C", str(folder), *words], input=content, capture_output=True, check=False, env=environment
     )
     return done.stdout if done.returncode == 0 else None

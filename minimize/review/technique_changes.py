@@ -171,9 +171,9 @@ def _step_grade(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Gr
     return grade_parts(PARAMETER_COMPARISONS.get(name, {}), old, new)
 
 
-def _is_labeled(given: Mapping[str, Any]) -> bool:
+def _is_labeled(parameters: Mapping[str, Any]) -> bool:
     """Whether bins say on which side a value is out of them; numbers are null on either."""
-    return bool(given["as_"] == "label")
+    return bool(parameters["as_"] == "label")
 
 
 def _grade_by_leaves(old: tuple[TechniqueStep, ...], new: tuple[TechniqueStep, ...], roles: Collection[Role]) -> Grade:

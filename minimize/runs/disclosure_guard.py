@@ -76,7 +76,7 @@ class PublishedReleases:
 
     output: Location
     files: Mapping[tuple[str, str | None], Sequence[ReceiptFile]] = field(repr=False)
-    kept: Mapping[tuple[str, str | None], FileRef] = field(repr=False)
+    sketch_files: Mapping[tuple[str, str | None], FileRef] = field(repr=False)
     keys: Keyring = field(repr=False)
     kms: Kms | None = None
 
@@ -105,7 +105,7 @@ class PublishedReleases:
         nothing = np.empty(0, np.uint64)
         files = self.files.get((name, date), ())
         if not files:
-            kept = self.kept.get((name, date))
+            kept = self.sketch_files.get((name, date))
             return FormerRelease(None, nothing, self._history(kept, name, date), is_lost=kept is not None)
         history = self._history(files[0].sketches, name, date)
         try:
@@ -124,7 +124,7 @@ class PublishedReleases:
         rows = hash_rows(there, table.num_rows, self.hasher)
         unknown = rows[history.last_releases(rows) < 0]
         return FormerRelease(
-            table, rows, history.append(ReleaseHistory.from_release(unknown, definition.below, {}, known=False))
+            table, rows, history.append(ReleaseHistory.from_release(unknown, definition.below, {}, is_complete=False))
         )
 
     def deferred(self, name: str) -> int:
@@ -132,7 +132,9 @@ class PublishedReleases:
 
         Raises OutputError if sketches are lost, KeyringError without the subject key.
         """
-        histories = [self._opened(every[0].sketches, *place) for place, every in self.files.items() if place[0] == name]
+        histories = [
+            self._open_history(every[0].sketches, *place) for place, every in self.files.items() if place[0] == name
+        ]
         if any(each is None for each in histories):
             raise OutputError(f"the sketches of {name} are lost")
         return sum(each.deferred for each in histories if each is not None)
@@ -150,14 +152,14 @@ class PublishedReleases:
         return f"{SUBJECT_KEY}/{version}\n".encode() + body
 
     def _history(self, sketches: FileRef | None, name: str, date: str | None) -> ReleaseHistory:
-        history = self._opened(sketches, name, date)
+        history = self._open_history(sketches, name, date)
         if history is not None:
             return history
         message = "the sketches of %s%s are lost: rows that changed keep their figures, and no other rows are published"
         log.warning(message, name, f" of {date}" if date else "", extra={"code": "W034"})
         return replace(ReleaseHistory.empty(), is_lost=True)
 
-    def _opened(self, sketches: FileRef | None, name: str, date: str | None) -> ReleaseHistory | None:
+    def _open_history(self, sketches: FileRef | None, name: str, date: str | None) -> ReleaseHistory | None:
         """The releases that are sealed in sketches; None if these are lost."""
         if sketches is None:
             return ReleaseHistory.empty()
@@ -317,7 +319,7 @@ class _NewRelease:
         return cls(result, former, definition, rows, places, decision, figures, ~decision.allowed & (places >= 0))
 
     def __post_init__(self) -> None:
-        self.published = self._published()
+        self.published = self._published_table()
 
     def with_former(self, more: RowMask) -> _NewRelease:
         """The same, but that some more rows keep the figures that are in force."""
@@ -329,7 +331,7 @@ class _NewRelease:
         return self.decision.allowed & ~self.retained
 
     @property
-    def taken(self) -> RowMask:
+    def publishable_rows(self) -> RowMask:
         """The rows that are published unless other tables speak against it."""
         return self.decision.allowed | self.retained
 
@@ -339,7 +341,7 @@ class _NewRelease:
         changed = self.fresh & ~self.decision.is_same & (self.places >= 0)
         return np.asarray(changed & ~self.published.unsuppressed, np.bool_)
 
-    def _published(self) -> PublishedTable:
+    def _published_table(self) -> PublishedTable:
         table, known, sketches = self.result.table, np.ones(len(self.rows), np.bool_), self.result.sketches
         if self.retained.any():
             history, retained = self.former.history, self.retained
@@ -353,7 +355,7 @@ class _NewRelease:
             table,
             self.result.subjects,
             sketches,
-            self.taken.copy(),
+            self.publishable_rows.copy(),
             known,
             self.retained,
             self.result.sketches,
@@ -376,7 +378,7 @@ class _NewRelease:
         before = 0 if self.former.table is None else self.former.table.num_rows
         standing = (self.decision.is_same | self.retained) & (self.places >= 0)
         is_unchanged = bool(standing[self.published.unsuppressed].all()) and result.table.num_rows == before
-        withheld = int((self.taken & ~self.published.unsuppressed).sum())
+        withheld = int((self.publishable_rows & ~self.published.unsuppressed).sum())
         return GuardedAggregate(result, history, withheld, is_unchanged)
 
 

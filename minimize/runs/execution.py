@@ -43,13 +43,13 @@ class ProgressCounter:
     """How far a run is."""
 
     of: int
-    tell: ProgressCallback
+    report: ProgressCallback
     done: int = 0
 
     def advance(self) -> None:
         """One more file is done."""
         self.done += 1
-        self.tell(self.done, self.of)
+        self.report(self.done, self.of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def process_dates(
         row_key=derive_row_key(given.keys),
         sketch_key=derive_sketch_key(given.keys),
         memos=empty_memos(plan),
-        aside=SpillSpace(given.memory),
+        space=SpillSpace(given.memory),
         **given.job_inputs(given.at),
     )
     done = ProcessedDates()
@@ -143,7 +143,7 @@ def process_dates(
     encryption = output_encryption(plan, "records", given.kms) if "records" in plan.outputs else None
     for day, source in with_progress(given.sources, count_passes(plan), progress).items():
         _remove_dropped_outputs(staging, chain, set(plan.outputs), date_text(day))
-        each = replace(job, event_days=late.reach(day), aside=job.aside.with_own_file())
+        each = replace(job, event_days=late.reach(day), space=job.space.with_own_file())
         quarantine = staging.quarantine(date_text(day))
         sinks = _RecordSinks(each, date_text(day), staging, releases.keys, encryption)
         try:

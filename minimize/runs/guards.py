@@ -127,7 +127,7 @@ class KeptRows:
     """Rows of one date: how many were read, and how many of these neither quarantine nor retention took."""
 
     read: int
-    kept: int
+    retained: int
 
     @classmethod
     def from_outcome(cls, outcome: BatchOutcome) -> KeptRows:
@@ -202,14 +202,14 @@ def _check_date(
         message = f"only {now.read:,} rows were read, after {before.read:,} at its last receipt ({last.run_id})"
         hint = f"bring back what is missing; {_ALLOW_HINT}"
         return SkippedDate(when, "fewer_rows", SHRINK_CODE, message, hint)
-    if 2 * now.kept >= before.kept or given.plan.digest != last.plan.digest:
+    if 2 * now.retained >= before.retained or given.plan.digest != last.plan.digest:
         return None
     doubt = time_doubt(given.at, chain, clock)
     if not doubt:
         return None
     message = (
-        f"quarantine and retention would leave {now.kept:,} of {now.read:,} rows, after {before.kept:,} at its last receipt "
-        f"({last.run_id}), and the run's time is {doubt}"
+        f"quarantine and retention would leave {now.retained:,} of {now.read:,} rows, after {before.retained:,} "
+        f"at its last receipt ({last.run_id}), and the run's time is {doubt}"
     )
     hint = f"is the clock right? `minimize runs void RUN` takes back a run by a wrong clock; {_ALLOW_HINT}"
     return SkippedDate(when, "implausible_time", SHRINK_CODE, message, hint)
@@ -233,11 +233,11 @@ def _covers_date(receipt: Receipt, when: BatchDate) -> bool:
 def reference_clock(ledger: Ledger, output: Location, started: datetime) -> ReferenceClock:
     """The clock of the ledger's server, else of the output's object store, as it was when the run started."""
 
-    def asked() -> datetime | None:
+    def read_clock() -> datetime | None:
         found = _server_time(ledger) or _store_time(output)
         return None if found is None else found - (datetime.now(UTC) - started)
 
-    return asked
+    return read_clock
 
 
 def _server_time(ledger: Ledger) -> datetime | None:

@@ -120,7 +120,7 @@ def preview_rows(
         keyring,
         None if known is None else known.effective_at(when),
         row_key=derive_row_key(keyring),
-        aside=SpillSpace(find_budget(plan.pipeline.folder)),
+        space=SpillSpace(find_budget(plan.pipeline.folder)),
         erased=people.erased.effective_at(when, plan.policy.future),
         corrected=find_corrections(people.corrected, plan.policy, when, keyring),
         consents=consent_periods(plan.pipeline, people.consents, when, now),

@@ -70,7 +70,7 @@ class PublishedDays:
 class ClosingWindows:
     """What a run closes: looks at the receipts so far and at the files that are there."""
 
-    given: ResolvedRun
+    resolved: ResolvedRun
     chain: Sequence[Receipt]
     before: Mapping[BatchDate, Mapping[str, str]]
 
@@ -82,21 +82,21 @@ class ClosingWindows:
     def windows(self, name: str, late: LateWindow) -> tuple[EventDayWindow, ...]:
         """The event days of an aggregate that this run decides about, with what stands against each."""
         told = PublishedDays.from_receipts(effective_receipts(self.chain), name)
-        due = {day for batch in self.batches for day in self._due(batch, late.days)} - told.published.keys()
+        due = {day for batch in self.batches for day in self._due_days(batch, late.days)} - told.published.keys()
         again = [window for window in self._windows(name, told, late, told.open - due) if not window.wrong]
         return (*self._windows(name, told, late, due), *again)
 
     @property
     def batches(self) -> list[date]:
         """The batch dates of this run."""
-        return [when for when in self.given.sources if when is not None]
+        return [when for when in self.resolved.sources if when is not None]
 
-    def _due(self, batch: date, days: int) -> Iterator[date]:
+    def _due_days(self, batch: date, days: int) -> Iterator[date]:
         """The event days whose windows end with this batch, or ended since the batch before it."""
-        before = max((when for when in self._known() if when < batch), default=batch - timedelta(1))
+        before = max((when for when in self._known_dates() if when < batch), default=batch - timedelta(1))
         return (batch - timedelta(days + back) for back in range((batch - before).days))
 
-    def _known(self) -> set[date]:
+    def _known_dates(self) -> set[date]:
         return {when for when in (*self.before, *self.batches) if when is not None}
 
     def _windows(
@@ -113,16 +113,16 @@ class ClosingWindows:
 
     def _may_hold(self, when: date, day: date, told: PublishedDays) -> bool:
         """Batches before the day hold rows of it only where clocks ran ahead, which their receipts tell."""
-        return when >= day or when in self.given.sources or bool(told.spread.get(when, {}).get(day))
+        return when >= day or when in self.resolved.sources or bool(told.spread.get(when, {}).get(day))
 
     def _is_there(self, when: date) -> bool:
-        return bool(self.given.found.files.get(when))
+        return bool(self.resolved.found.files.get(when))
 
     def _fault(self, when: date) -> str:
         """What is wrong with a batch that is not run now: its files are not those of its receipt."""
-        if when in self.given.sources:
+        if when in self.resolved.sources:
             return ""
-        reason = next((each.reason for each in self.given.skipped if each.day == when), None)
+        reason = next((each.reason for each in self.resolved.skipped if each.day == when), None)
         if reason is not None:
             return f"{when}: {reason}"
         before = self.before.get(when)
@@ -130,8 +130,8 @@ class ClosingWindows:
         return "" if state == "same" else f"{when}: {state}"
 
     def _arrival(self, when: date, before: Mapping[str, str]) -> Arrival:
-        found = self.given.found
-        return compare_files(file_digests(found.files.get(when, ()), found.root, self.given.shown), before)
+        found = self.resolved.found
+        return compare_files(file_digests(found.files.get(when, ()), found.root, self.resolved.shown), before)
 
 
 def _receipt_outputs(chain: Sequence[Receipt], name: str) -> Iterator[WrittenOutput]:
@@ -155,7 +155,7 @@ log = logging.getLogger("minimize")
 class LateAggregate:
     """One aggregate that waits: what earlier receipts say of it, the days that this run closes, and the rows it saw.
 
-    seen     per batch what its rows came to
+    tallies     per batch what its rows came to
     results  per event day that is published its table
     guarded  the same, as the disclosure guard leaves it
     """
@@ -164,7 +164,7 @@ class LateAggregate:
     late: LateWindow
     published_days: PublishedDays
     windows: tuple[EventDayWindow, ...]
-    seen: dict[date, EventDayTally] = field(default_factory=dict)
+    tallies: dict[date, EventDayTally] = field(default_factory=dict)
     results: dict[date, AggregateResult] = field(default_factory=dict)
     guarded: dict[date, GuardedAggregate] = field(default_factory=dict)
 
@@ -180,7 +180,7 @@ class LateAggregate:
     def settle(self) -> None:
         """Settles every day that is complete. A day for which no batch has a row is left out."""
         for window in self.closing:
-            tallies = [self.seen[when].days[window.day] for when in window.batches]
+            tallies = [self.tallies[when].days[window.day] for when in window.batches]
             if window.day not in window.batches and not sum(self._rows(window).values()):
                 continue
             first, *others = tallies
@@ -204,38 +204,38 @@ class LateAggregate:
             rows_past=sum(result.rows_past for result in self.results.values()) or None,
             deferred=sum(result.deferred for result in self.results.values()),
             too_late=sum(self._too_late(when) for when in run),
-            too_early=sum(self.seen[when].after for when in run),
-            event_days={when.isoformat(): _day_counts(self.seen[when].rows) for when in run},
-            days={window.day.isoformat(): _day_counts(self._rows(window)) for window in self._published()},
+            too_early=sum(self.tallies[when].after for when in run),
+            event_days={when.isoformat(): _day_counts(self.tallies[when].rows) for when in run},
+            days={window.day.isoformat(): _day_counts(self._rows(window)) for window in self._published_windows()},
             unpublished=open_ or None,
         )
 
     def outside(self, run: Sequence[date]) -> int:
         """How many rows of these batches can count in no event day."""
-        return sum(self.seen[when].before + self.seen[when].after for when in run)
+        return sum(self.tallies[when].before + self.tallies[when].after for when in run)
 
-    def _published(self) -> list[EventDayWindow]:
+    def _published_windows(self) -> list[EventDayWindow]:
         return [window for window in self.closing if window.day in self.results]
 
     def _rows(self, window: EventDayWindow) -> dict[date, int]:
-        return {when: self.seen[when].rows[window.day] for when in window.batches}
+        return {when: self.tallies[when].rows[window.day] for when in window.batches}
 
     def _too_late(self, when: date) -> int:
         """Rows of days that no longer wait, and rows more than there were when their day was published."""
-        rows = self.seen[when].rows
+        rows = self.tallies[when].rows
         known = {
             day: self.published_days.published[day].get(when, 0)
             for day in rows.keys() & self.published_days.published.keys()
         }
-        return self.seen[when].before + sum(max(0, rows[day] - count) for day, count in known.items())
+        return self.tallies[when].before + sum(max(0, rows[day] - count) for day, count in known.items())
 
 
 @dataclass(frozen=True, slots=True)
 class LateAggregates:
     """All aggregates of a run that wait."""
 
-    given: ResolvedRun
-    each: tuple[LateAggregate, ...]
+    resolved: ResolvedRun
+    waiting: tuple[LateAggregate, ...]
 
     @classmethod
     def from_receipts(cls, given: ResolvedRun, chain: Sequence[Receipt]) -> LateAggregates:
@@ -260,21 +260,21 @@ class LateAggregates:
 
     def reach(self, batch: date | None) -> dict[str, EventDays]:
         """Per aggregate the event days that wait for a batch."""
-        return {} if batch is None else {waiting.name: waiting.reach(batch) for waiting in self.each}
+        return {} if batch is None else {waiting.name: waiting.reach(batch) for waiting in self.waiting}
 
     def take(self, batch: date | None, tallies: Mapping[str, EventDayTally]) -> None:
         """Takes in what the rows of a batch came to."""
-        for waiting in self.each:
+        for waiting in self.waiting:
             if batch is not None:
-                waiting.seen[batch] = tallies[waiting.name]
+                waiting.tallies[batch] = tallies[waiting.name]
 
     def read_other_batches(self, job: Job, move: Any) -> None:
         """Reads the batches of the windows that are not run now."""
-        days = {when for waiting in self.each for window in waiting.closing for when in window.batches}
-        others = sorted(days - set(self.given.sources))
-        found = replace(self.given.found, files={when: self.given.found.files[when] for when in others})
-        fields = self.given.subject_acts.erased.fields
-        sources = open_sources(self.given.pipeline, found, self.given.shown, fields, at=self.given.at)
+        days = {when for waiting in self.waiting for window in waiting.closing for when in window.batches}
+        others = sorted(days - set(self.resolved.sources))
+        found = replace(self.resolved.found, files={when: self.resolved.found.files[when] for when in others})
+        fields = self.resolved.subject_acts.erased.fields
+        sources = open_sources(self.resolved.pipeline, found, self.resolved.shown, fields, at=self.resolved.at)
         plan = _late_plan(job.plan)
         for when, source in sources.items():
             narrow = source if deduplicates(plan) else source.only(_fields_to_read(plan))
@@ -287,27 +287,27 @@ class LateAggregates:
         self, job: Job, staging: Staging, releases: PublishedReleases
     ) -> Iterator[tuple[str, Iterator[WrittenFile]]]:
         """Settles, guards and writes all event days that are complete: the files of each aggregate."""
-        for waiting in self.each:
+        for waiting in self.waiting:
             waiting.settle()
-        definitions = {waiting.name: job.plan.aggregates[waiting.name].definition for waiting in self.each}
-        for day in sorted({day for waiting in self.each for day in waiting.results}):
-            there = {waiting.name: waiting for waiting in self.each if day in waiting.results}
+        definitions = {waiting.name: job.plan.aggregates[waiting.name].definition for waiting in self.waiting}
+        for day in sorted({day for waiting in self.waiting for day in waiting.results}):
+            there = {waiting.name: waiting for waiting in self.waiting if day in waiting.results}
             results = {name: waiting.results[day] for name, waiting in there.items()}
             for name, each in guard_aggregates(definitions, results, releases, day.isoformat(), job.at).items():
                 there[name].guarded[day] = each
                 there[name].results[day] = each.result
-        for waiting in self.each:
+        for waiting in self.waiting:
             yield waiting.name, waiting.write(job, staging, releases)
 
     def outside(self, name: str) -> int:
         """How many rows of this run can count in no event day of an aggregate."""
-        run = [when for when in self.given.sources if when is not None]
-        return next(waiting.outside(run) for waiting in self.each if waiting.name == name)
+        run = [when for when in self.resolved.sources if when is not None]
+        return next(waiting.outside(run) for waiting in self.waiting if waiting.name == name)
 
     def account(self, outputs: Mapping[str, WrittenOutput]) -> dict[str, WrittenOutput]:
         """The outputs of the receipt, with what became of event days."""
-        run = [when for when in self.given.sources if when is not None]
-        told = {waiting.name: waiting.account(outputs[waiting.name], run) for waiting in self.each}
+        run = [when for when in self.resolved.sources if when is not None]
+        told = {waiting.name: waiting.account(outputs[waiting.name], run) for waiting in self.waiting}
         return {**outputs, **told}
 
 

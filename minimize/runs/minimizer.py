@@ -176,7 +176,7 @@ def apply(
     Raises PolicyError, SchemaError, KeyringError, LedgerError, RefusedError, all before the first record is read.
     """
     bound, source = bind_to_data(_load_policy(policy), data, purpose, settings, keys, ledger)
-    released = bound.through(source, data, at)
+    released = bound.run_source(source, data, at)
     return (released, bound.last) if account else released
 
 
@@ -243,9 +243,9 @@ class Minimizer:
         Takes columns in any order; any kind of string stands for another, encoded or not, and a column that holds nothing
         for any type. Raises SchemaError for another schema, LedgerError if the erasure list cannot be read.
         """
-        return self.through(match_prepared_schema(self.bound.source(batch), self.plan.source), batch, at)
+        return self.run_source(match_prepared_schema(self.bound.source(batch), self.plan.source), batch, at)
 
-    def through(
+    def run_source(
         self, source: MemorySource, data: Any, at: datetime | str | None, consents: ConsentPeriods | None = None
     ) -> Any:
         """What comes of a source, in the kind of `data`. With consents, only what tenants agreed to."""
@@ -263,7 +263,7 @@ class Minimizer:
             self.keys,
             None if self.settings is None else self.settings.effective_at(when),
             memos=self.memos,
-            aside=SpillSpace(self.memory),
+            space=SpillSpace(self.memory),
             bound=self.bound.stages,
             erased=self._erased(when),
             consents=consents,

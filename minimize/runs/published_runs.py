@@ -238,12 +238,12 @@ def void_run(
     if keyring is None:
         raise KeyringError("no keyring found; one is needed to sign the receipt", hint="--keys FILE or MINIMIZE_KEYS")
 
-    def decided(_: Ledger, opened: OpenOutput, chain: Sequence[Receipt]) -> OutputDecision:
+    def decide(_: Ledger, opened: OpenOutput, chain: Sequence[Receipt]) -> OutputDecision:
         about = find_voidable(chain, found.run_id)
         records = {"dates": about.dates, "voids": about.run_id, "reason": reason.strip()}
         return OutputDecision(about, _stored_attachments(opened, about), records)
 
-    signed = record_decision("void", DecidedOutput(job, folder, keyring), ledger, decided)
+    signed = record_decision("void", DecidedOutput(job, folder, keyring), ledger, decide)
     assert signed is not None
     log.info("the run %s is void", found.run_id, extra={"code": "I005", "run_id": signed.run_id})
     return signed

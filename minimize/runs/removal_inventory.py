@@ -61,7 +61,7 @@ class RemovedFileInventory:
     """What one file held, and its columns."""
 
     schema: pa.Schema
-    held: tuple[TenantContent, ...]
+    contents: tuple[TenantContent, ...]
 
 
 def removal_inventory(
@@ -84,7 +84,7 @@ class RemovalInventory:
     output: Location
     keys: Keyring = field(repr=False)
     files: Mapping[str, tuple[Receipt, ReceiptFile]] = field(default_factory=dict)
-    _told: dict[str, RemovedFileInventory] = field(default_factory=dict, repr=False)
+    _inventories: dict[str, RemovedFileInventory] = field(default_factory=dict, repr=False)
     _policies: dict[bytes, list[str]] = field(default_factory=dict, repr=False)
     """By the bytes of a policy what it calls them: mostly all files have one policy, and to read it takes longer than a file."""
 
@@ -98,21 +98,21 @@ class RemovalInventory:
     def __call__(self, stored: StoredFile) -> _InventoryBuilder | None:
         """What every batch of a file is to be shown to, where something is to be told of it."""
         with suppress(OSError, LookupError):
-            return _InventoryBuilder.of(stored, self._keys(stored.path), self._told)
+            return _InventoryBuilder.of(stored, self._keys(stored.path), self._inventories)
         return None
 
     def attachments(self) -> dict[str, bytes]:
         """What is to stand beside the receipt; files that were not shown are read."""
-        for path in self.files.keys() - self._told.keys():
+        for path in self.files.keys() - self._inventories.keys():
             with suppress(OSError, OutputError, KeyringError):
                 self._read(path)
-        found = {path: self._told[path] for path in self.files if path in self._told}
+        found = {path: self._inventories[path] for path in self.files if path in self._inventories}
         return {INVENTORY_FILE: _seal_inventory(found, self.keys)} if found else {}
 
     def _read(self, path: str) -> None:
         kms = find_kms(self.keys, local_path(self.output))
         stored = open_stored_file(self.output, path, kms)
-        showing = _InventoryBuilder.of(stored, self._keys(path), self._told)
+        showing = _InventoryBuilder.of(stored, self._keys(path), self._inventories)
         again = with_dictionaries(stored, self.output, kms, showing.names)
         for batch in again.batches(columns=showing.names) if showing.names else ():
             showing(batch)
@@ -146,10 +146,10 @@ class _InventoryBuilder:
     """One file. Memory grows with the number of its rows, a few bytes each, and with that of persons."""
 
     stored: StoredFile
-    whose: pa.Field | None
-    who: pa.Field | None
-    when: pa.Field | None
-    told: dict[str, RemovedFileInventory] = field(repr=False)
+    tenant_field: pa.Field | None
+    subject_field: pa.Field | None
+    time_field: pa.Field | None
+    inventories: dict[str, RemovedFileInventory] = field(repr=False)
     batches: list[_BatchCodes] = field(default_factory=list, repr=False)
 
     @classmethod
@@ -162,18 +162,18 @@ class _InventoryBuilder:
     @property
     def names(self) -> list[str]:
         """The columns that tell."""
-        return [each.name for each in (self.whose, self.who, self.when) if each is not None]
+        return [each.name for each in (self.tenant_field, self.subject_field, self.time_field) if each is not None]
 
     def __call__(self, batch: pa.RecordBatch) -> None:
         """Takes a batch in."""
         if self.names:
-            self.batches.append(_BatchCodes.of(batch, self.whose, self.who, self.when))
+            self.batches.append(_BatchCodes.of(batch, self.tenant_field, self.subject_field, self.time_field))
 
     def close(self) -> None:
         """Puts down what the file held, every batch of which was shown."""
         whole = (TenantContent(None, self.stored.file.metadata.num_rows, None, None, None),)
-        held = tuple(_tenant_contents(self.batches, named=self.who is not None)) if self.names else whole
-        self.told[self.stored.path] = RemovedFileInventory(self.stored.whole, held)
+        held = tuple(_tenant_contents(self.batches, named=self.subject_field is not None)) if self.names else whole
+        self.inventories[self.stored.path] = RemovedFileInventory(self.stored.whole, held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +263,7 @@ def _seal_inventory(found: Mapping[str, RemovedFileInventory], keys: Keyring) ->
     files = {
         path: [
             schemas.index(_schema_text(each.schema)),
-            [[one.tenant, one.rows, one.persons, one.since, one.until] for one in each.held],
+            [[one.tenant, one.rows, one.persons, one.since, one.until] for one in each.contents],
         ]
         for path, each in found.items()
     }

@@ -327,7 +327,7 @@ def _with_first_read_times(given: ResolvedRun, folder: OpenOutput) -> ResolvedRu
     """The same with when each file was first read, if somebody was erased."""
     return (
         replace(given, first_read=first_read_times(folder.receipts(), given.shown))
-        if given.subject_acts.erased.all
+        if given.subject_acts.erased.events
         else given
     )
 

@@ -116,14 +116,14 @@ def generate(
     for day in days:
         _empty_folder(folder / day.isoformat())
 
-    def written(part: Slice) -> Path:
+    def write_part(part: Slice) -> Path:
         path = folder / part.day.isoformat() / f"part-{part.start // PART_ROWS:05}.{format}"
         random = np.random.default_rng([seed, number, part.day.toordinal(), part.start])
         WRITERS[format](SampleFile(dataset.records(part, random), dataset.faults, part.sequence, random), path)
         return path
 
     with ThreadPoolExecutor(WORKERS) as pool:
-        paths = list(pool.map(written, _slices_of_days(rows, days)))
+        paths = list(pool.map(write_part, _slices_of_days(rows, days)))
     return [*paths, _write_settings(dataset, days, folder, seed)]
 
 

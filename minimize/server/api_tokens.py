@@ -123,19 +123,19 @@ def _is_authentic(keys: Keyring, found: ApiToken | None, secret: str) -> bool:
     return hmac.compare_digest(_token_digest(keys, kept, secret, version).encode(), kept.digest.encode())
 
 
-def _token_digest(keys: Keyring, made: ApiToken, secret: str, version: int) -> str:
-    times = (utc_text(made.issued_at), utc_text(made.expires_at))
-    body = json.dumps([made.token, secret, made.user, made.once, *times]).encode()
+def _token_digest(keys: Keyring, token: ApiToken, secret: str, version: int) -> str:
+    times = (utc_text(token.issued_at), utc_text(token.expires_at))
+    body = json.dumps([token.token, secret, token.user, token.once, *times]).encode()
     return (
         f"{DIGEST_KEY}/{version}:{hmac.digest(keys.subkey(DIGEST_KEY, DIGEST_PURPOSE, version), body, 'sha256').hex()}"
     )
 
 
-def _token_event(operation: str, made: ApiToken, actor: Actor, now: datetime) -> AuditEvent:
+def _token_event(operation: str, token: ApiToken, actor: Actor, now: datetime) -> AuditEvent:
     changes = (
-        PropertyChange("user", None, made.user),
-        PropertyChange("once", None, made.once),
-        PropertyChange("expires_at", None, utc_text(made.expires_at)),
+        PropertyChange("user", None, token.user),
+        PropertyChange("once", None, token.once),
+        PropertyChange("expires_at", None, utc_text(token.expires_at)),
     )
     return AuditEvent(
         component="door",
@@ -144,7 +144,7 @@ def _token_event(operation: str, made: ApiToken, actor: Actor, now: datetime) ->
         operation=operation,
         actor=actor,
         time=now,
-        resources=(Resource(made.token, "token", f"tokens/{made.token}", changes),),
+        resources=(Resource(token.token, "token", f"tokens/{token.token}", changes),),
     )
 
 
@@ -166,33 +166,33 @@ class TokenInfo:
 
 
 def issue_api_token(
-    house: Workspace, user: str, now: datetime, *, lasts: timedelta | None = None, once: bool = False
+    workspace: Workspace, user: str, now: datetime, *, lasts: timedelta | None = None, once: bool = False
 ) -> tuple[str, TokenInfo]:
     """Makes a token for an account; gives its text, which nobody can have again, and how it is listed.
 
     Raises AccessDenied without `token/make`, ConfigurationError for a name or time that cannot be, LedgerError, KeyringError.
     """
-    require_permission("token/make", house, now, about=user)
-    with house.open_ledger(create=True) as ledger:
-        text, made = create_token(ledger, house.keyring(), user, now, lasts=lasts or DEFAULT_LIFETIME, once=once)
+    require_permission("token/make", workspace, now, about=user)
+    with workspace.open_ledger(create=True) as ledger:
+        text, made = create_token(ledger, workspace.keyring(), user, now, lasts=lasts or DEFAULT_LIFETIME, once=once)
     return text, TokenInfo(made.token, made.user, made.once, made.issued_at, made.expires_at, made.state)
 
 
-def revoke_api_token(house: Workspace, token: str, now: datetime) -> None:
+def revoke_api_token(workspace: Workspace, token: str, now: datetime) -> None:
     """Ends a token, by its name; reads that it began end with it.
 
     Raises AccessDenied without `token/revoke`, ConfigurationError where there is none of that name, or it was revoked before.
     """
-    require_permission("token/revoke", house, now, about=token)
-    with house.open_ledger() as ledger:
-        if not revoke_token(ledger, house.keyring(), token, now):
+    require_permission("token/revoke", workspace, now, about=token)
+    with workspace.open_ledger() as ledger:
+        if not revoke_token(ledger, workspace.keyring(), token, now):
             raise ConfigurationError("no token of that name is in force", hint="minimize access token list")
 
 
-def list_api_tokens(house: Workspace, now: datetime) -> list[TokenInfo]:
+def list_api_tokens(workspace: Workspace, now: datetime) -> list[TokenInfo]:
     """Every token, in the order in which they were made, with its state: issued, spent, revoked or expired."""
-    require_permission("roles/read", house, now, about="tokens")
-    with house.open_ledger() as ledger:
+    require_permission("roles/read", workspace, now, about="tokens")
+    with workspace.open_ledger() as ledger:
         found = ledger_api.server_access.read_tokens(ledger)
     return [
         TokenInfo(

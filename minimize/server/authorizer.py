@@ -73,15 +73,15 @@ def reidentify_event(
     caller: Caller,
     decision: AccessDecision,
     now: datetime,
-    asked: int,
-    given: Sequence[str],
+    count: int,
+    values: Sequence[str],
     *,
     ended: str | None = None,
 ) -> AuditEvent:
     """Tokens turned back: how many were asked for, and each that was given, by a keyed digest that names its value."""
     told = decision_event(decision, actor=caller.actor(decision.roles))
-    counted = _with_changes(told, {"tokens": asked, "values": len(given), "ended": ended})
-    each = tuple(Resource(name, "value", f"values/{name}") for name in given)
+    counted = _with_changes(told, {"tokens": count, "values": len(values), "ended": ended})
+    each = tuple(Resource(name, "value", f"values/{name}") for name in values)
     result: EventResult = "failure" if ended else told.result
     return replace(counted, component=SERVER_COMPONENT, time=now, result=result, resources=(*counted.resources, *each))
 
@@ -192,8 +192,10 @@ RECHECK_INTERVAL: Final = timedelta(milliseconds=500)
 class Reauthorization:
     """One read's decision, and how it is made again."""
 
-    def __init__(self, first: AccessDecision, again: Callable[[datetime], AccessDecision | None], clock: Clock) -> None:
-        self._first, self._decide, self._clock = first, again, clock
+    def __init__(
+        self, first: AccessDecision, decide_again: Callable[[datetime], AccessDecision | None], clock: Clock
+    ) -> None:
+        self._first, self._decide, self._clock = first, decide_again, clock
         self._checked_at = first.decided_at
 
     def check(self) -> None:

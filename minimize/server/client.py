@@ -20,7 +20,7 @@ from minimize.server.tls import LOOPBACK
 class Transport(Protocol):
     """How a request gets to a door."""
 
-    def stream(self, ask: ReadRequest) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    def stream(self, request: ReadRequest) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         """The schema and the batches of a read. Raises MinimizeError, also from the batches."""
         ...
 
@@ -39,8 +39,8 @@ class DatasetReader:
     Takes the way to the door, and the dataset that is meant where none is named.
     """
 
-    def __init__(self, way: Transport, dataset: str | None = None) -> None:
-        self._transport, self._dataset = way, dataset
+    def __init__(self, transport: Transport, dataset: str | None = None) -> None:
+        self._transport, self._dataset = transport, dataset
 
     def read(
         self,
@@ -175,9 +175,9 @@ class FlightTransport:
         headers = [(b"authorization", f"Bearer {token}".encode())]
         self._options = flight.FlightCallOptions(timeout=timeout, headers=headers)
 
-    def stream(self, ask: ReadRequest) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    def stream(self, request: ReadRequest) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         """The schema and the batches of a read."""
-        reader = self._get(ask.as_json())
+        reader = self._get(request.as_json())
         return _translate_errors(lambda: reader.schema), _stream_batches(reader)
 
     def reidentify(self, reversal: ReidentifyRequest) -> pa.Table:

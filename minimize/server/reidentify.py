@@ -113,19 +113,19 @@ def _unchanged_column(schema: pa.Schema, key: str) -> str | None:
     return next((each.name for each in schema if wanted.items() <= (each.metadata or {}).items()), None)
 
 
-def _with_per_column(wanted: ReadView, per: str) -> ReadView:
+def _with_per_column(view: ReadView, per: str) -> ReadView:
     """The same rows, with the column that their tokens are particular to: it stays here."""
-    field = wanted.released.field(per)
-    return replace(wanted, shown=(*wanted.shown, per), schema=wanted.schema.append(field))
+    field = view.released.field(per)
+    return replace(view, shown=(*view.shown, per), schema=view.schema.append(field))
 
 
 def _reverse_batch(
-    batch: pa.RecordBatch, column: str, sealed: TokenizedColumn, keys: Keyring, wanted: ReadView
+    batch: pa.RecordBatch, column: str, sealed: TokenizedColumn, keys: Keyring, view: ReadView
 ) -> dict[str, str]:
     tokens = batch.column(column)
     plain = tokens.cast(pa.string())
     beside = {} if sealed.per is None else {sealed.technique.per or "": batch.column(sealed.per)}
-    context = Context(sealed.field, wanted.decided_at, keys, beside)
+    context = Context(sealed.field, view.decided_at, keys, beside)
     values = sealed.technique.detokenize(plain, context, sealed.version).values
     pairs = zip(plain.to_pylist(), values.to_pylist(), strict=True)
     return {token: value for token, value in pairs if token is not None and value is not None}

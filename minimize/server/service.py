@@ -125,16 +125,20 @@ class DataAccessService:
         """Tells the audit log of reads that a process which is gone left without an end; gives how many. Raises LedgerError."""
         return ledger_api.server_access.end_lost_reads(self._ledger, self._clock(), self._keys)
 
-    def read(self, caller: Caller, ask: ReadRequest) -> ResponseStream:
+    def read(self, caller: Caller, read_request: ReadRequest) -> ResponseStream:
         """What an account may see of what it asks for; the read is begun with this.
 
         Raises RefusedError and ConfigurationError with a code of the door (B…), once the audit log was told; and what goes wrong
         inside.
         """
         request = AuthorizationRequest(
-            UserAccount(caller.user), ask.dataset, ask.named_columns, ask.purpose, ask.incident
+            UserAccount(caller.user),
+            read_request.dataset,
+            read_request.named_columns,
+            read_request.purpose,
+            read_request.incident,
         )
-        return self._audited(caller, request, lambda: self._start_read(caller, ask, request))
+        return self._audited(caller, request, lambda: self._start_read(caller, read_request, request))
 
     def reidentify(self, caller: Caller, reversal: ReidentifyRequest) -> pa.Table:
         """What tokens of a column stand for, in the order in which they were asked; null for one that stands in no row in scope.
@@ -149,15 +153,15 @@ class DataAccessService:
         """Tells the audit log of a request that was not understood."""
         self._record_event(refused_event(caller, "-", self._clock(), error.code, "dataset/read"))
 
-    def _start_read(self, caller: Caller, ask: ReadRequest, request: AuthorizationRequest) -> ResponseStream:
+    def _start_read(self, caller: Caller, read_request: ReadRequest, request: AuthorizationRequest) -> ResponseStream:
         with ExitStack() as stack:
-            opened = self._open_snapshot(stack, ask.dataset)
-            decision = self._authorize(caller, request, opened.snapshot, ask.where)
-            seen = bind_view(opened.snapshot, decision, ask.columns, ask.where, decision.decided_at)
-            if not ask.mixed_keys:
+            opened = self._open_snapshot(stack, read_request.dataset)
+            decision = self._authorize(caller, request, opened.snapshot, read_request.where)
+            seen = bind_view(opened.snapshot, decision, read_request.columns, read_request.where, decision.decided_at)
+            if not read_request.mixed_keys:
                 check_joinable(opened.snapshot, seen)
             standing = self._reauthorization(caller, request, decision, opened.snapshot)
-            flow = ReadStream(caller, ask, decision, seen, standing, self._ledger, self._keys, self._clock)
+            flow = ReadStream(caller, read_request, decision, seen, standing, self._ledger, self._keys, self._clock)
             batches = flow.batches(opened, stack.pop_all())
         return ResponseStream(seen.schema, chain([next(batches)], batches), batches)
 
@@ -189,12 +193,12 @@ class DataAccessService:
     def _reauthorization(
         self, caller: Caller, request: AuthorizationRequest, decision: AccessDecision, facts: OutputSnapshot
     ) -> Reauthorization:
-        def again(now: datetime) -> AccessDecision | None:
+        def decide_again(now: datetime) -> AccessDecision | None:
             if caller.token is not None and not may_continue(self._ledger, caller.token, now):
                 return None
             return self._authorizer.decide(request, facts, now)
 
-        return Reauthorization(decision, again, self._clock)
+        return Reauthorization(decision, decide_again, self._clock)
 
     def _audited(self, caller: Caller, request: AuthorizationRequest, work: Callable[[], T]) -> T:
         """What the work gives. What it raises is told, unless its decision was."""
@@ -242,12 +246,12 @@ def open(
 class LocalTransport:
     """A way that leaves no process."""
 
-    def __init__(self, door: DataAccessService, caller: Caller, ledger: Ledger) -> None:
-        self._service, self._caller, self._ledger = door, caller, ledger
+    def __init__(self, service: DataAccessService, caller: Caller, ledger: Ledger) -> None:
+        self._service, self._caller, self._ledger = service, caller, ledger
 
-    def stream(self, ask: ReadRequest) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    def stream(self, request: ReadRequest) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         """The schema and the batches of a read."""
-        found = self._service.read(self._caller, ask)
+        found = self._service.read(self._caller, request)
         return found.schema, (batch for batch in found.batches if batch.num_rows)
 
     def reidentify(self, reversal: ReidentifyRequest) -> pa.Table:

@@ -64,9 +64,9 @@ class ReadView:
         scope = [] if self.tenants.is_all or self.tenant is None else [self.tenant]
         return frozenset((*self.shown, *asked, *scope)) - {DATE_COLUMN}
 
-    def apply(self, given: pa.RecordBatch) -> pa.RecordBatch | None:
+    def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch | None:
         """The rows of a batch that may be seen, as they may be seen; None where there are none."""
-        rows = _filter_rows(given, combine_masks(self._released_masks(given)))
+        rows = _filter_rows(batch, combine_masks(self._released_masks(batch)))
         if not rows.num_rows:
             return None
         named = {each.column for each in self.view_conditions}
@@ -81,12 +81,12 @@ class ReadView:
         """No rows."""
         return pa.RecordBatch.from_arrays([_empty_array(each.type) for each in self.schema], schema=self.schema)
 
-    def _released_masks(self, given: pa.RecordBatch) -> Sequence[pa.BooleanArray]:
-        masks = [each.mask(self._released_column(given, each.column)) for each in self.released_conditions]
+    def _released_masks(self, batch: pa.RecordBatch) -> Sequence[pa.BooleanArray]:
+        masks = [each.mask(self._released_column(batch, each.column)) for each in self.released_conditions]
         return (
             masks
             if self.tenants.is_all or self.tenant is None
-            else [self._scope_mask(given.column(self.tenant)), *masks]
+            else [self._scope_mask(batch.column(self.tenant)), *masks]
         )
 
     def _scope_mask(self, column: pa.Array) -> pa.BooleanArray:
@@ -156,7 +156,7 @@ def bind_view(
 def _viewed_type(facts: OutputSnapshot, name: str, view: Sequence[Technique]) -> pa.DataType:
     """The type of a column as it is seen."""
     try:
-        return reduce(lambda kind, step: step.gives(kind), view, facts.schema.field(name).type)
+        return reduce(lambda kind, step: step.output_type(kind), view, facts.schema.field(name).type)
     except UnsupportedType:
         pass
     raise column_error("a view that this column cannot have")

@@ -23,13 +23,13 @@ _BYTE_TYPES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_s
 _LARGEST_INT64 = np.iinfo(np.int64).max
 
 
-def positions_among(values: pa.Array, known: pa.Array) -> Integers:
+def positions_among(values: pa.Array, entities: pa.Array) -> Integers:
     """Where each value stands among the known strings, -1 for nowhere. Integers are compared in decimal."""
     if pa.types.is_dictionary(values.type):
-        entries = np.append(positions_among(values.dictionary, known), -1)
+        entries = np.append(positions_among(values.dictionary, entities), -1)
         indices = pc.fill_null(values.indices.cast(pa.int64()), len(values.dictionary))
         return np.asarray(entries[indices.to_numpy()], np.int64)
-    found = pc.index_in(_as_strings(values), value_set=known, skip_nulls=True).fill_null(-1)
+    found = pc.index_in(_as_strings(values), value_set=entities, skip_nulls=True).fill_null(-1)
     return np.array(found.to_numpy(zero_copy_only=False), np.int64)
 
 

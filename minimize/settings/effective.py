@@ -41,7 +41,7 @@ class KnownEntities:
 class SettingsQuery:
     """The columns of a batch that decide; what is made of them is made when it is first wanted."""
 
-    known: KnownEntities
+    entities: KnownEntities
     tenants: pa.Array
     subjects: pa.Array | None
     times: pa.Array | None
@@ -58,16 +58,16 @@ class SettingsQuery:
     @cached_property
     def codes(self) -> Integers:
         """Per record the code of its tenant, -1 for one that settings do not name."""
-        return positions_among(self._tenants, self.known.tenants)
+        return positions_among(self._tenants, self.entities.tenants)
 
     @cached_property
     def pair_positions(self) -> Integers | None:
         """Per record the place of its pair of tenant and subject, -1 where it has no rows; None where no pair has."""
-        if self._subjects is None or not len(self.known.pairs):
+        if self._subjects is None or not len(self.entities.pairs):
             return None
-        wanted = pair_codes(self.codes, positions_among(self._subjects, self.known.subjects))
-        places = np.minimum(np.searchsorted(self.known.pairs, wanted), len(self.known.pairs) - 1)
-        return np.where(self.known.pairs[places] == wanted, places, -1)
+        wanted = pair_codes(self.codes, positions_among(self._subjects, self.entities.subjects))
+        places = np.minimum(np.searchsorted(self.entities.pairs, wanted), len(self.entities.pairs) - 1)
+        return np.where(self.entities.pairs[places] == wanted, places, -1)
 
     @cached_property
     def complete(self) -> Bools | None:
@@ -98,7 +98,7 @@ class SettingsQuery:
     def spread(self, truths: Bools) -> pa.BooleanArray:
         """What is true of each tenant by its code (of one that settings do not name: the last), for each record."""
         if pa.types.is_dictionary(self._tenants.type):
-            entries = np.append(truths[positions_among(self._tenants.dictionary, self.known.tenants)], False)
+            entries = np.append(truths[positions_among(self._tenants.dictionary, self.entities.tenants)], False)
             if entries[:-1].all() and self.complete is None:
                 return pa.repeat(pa.scalar(True), len(self.tenants))
             answer = entries[pc.fill_null(self._tenants.indices, -1).to_numpy(zero_copy_only=False)]
@@ -165,13 +165,13 @@ class _SettingHistory:
     subjects: Timeline
     truths: dict[tuple[_MaskQuestion, tuple[int, ...]], Bools] = field(default_factory=dict, compare=False)
 
-    def masks_at(self, asked: SettingsQuery, when: Integers) -> tuple[Integers, Integers]:
+    def masks_at(self, query: SettingsQuery, when: Integers) -> tuple[Integers, Integers]:
         """The masks in force: the tenant's, and the subject's own."""
         own = np.zeros(len(when), np.int64)
-        if asked.pair_positions is not None:
-            rows = np.flatnonzero(asked.pair_positions >= 0)
-            own[rows] = self.subjects.masks_at(asked.pair_positions[rows], when[rows])
-        return self.tenants.masks_at(asked.codes, when), own
+        if query.pair_positions is not None:
+            rows = np.flatnonzero(query.pair_positions >= 0)
+            own[rows] = self.subjects.masks_at(query.pair_positions[rows], when[rows])
+        return self.tenants.masks_at(query.codes, when), own
 
     def constant_truths(self, question: _MaskQuestion, count: int, times: Sequence[Bounds]) -> Bools | None:
         """Whether it holds in all these times, for each of so many tenants and for nobody; None where a tenant's changes."""
@@ -240,7 +240,7 @@ class EffectiveSettings:
         key = (switch.name, switch)
         history = self._history(key, lambda rows: self._feature_classes(rows, switch), own_runs_out=switch.per_subject)
         question = _MaskQuestion(per_subject=switch.per_subject)
-        return self._both(history, question, self._asked(tenants, subjects, times))
+        return self._holds_both(history, question, self._query(tenants, subjects, times))
 
     def level_at_least(
         self, level: str, levels: Sequence[str], tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
@@ -253,7 +253,7 @@ class EffectiveSettings:
         if wanted == 0:
             return pa.array(np.ones(len(tenants), np.bool_))
         history = self._history((LEVEL_SETTING, tuple(levels)), lambda rows: self._level_classes(rows, levels))
-        return self._both(history, _MaskQuestion(wanted), self._asked(tenants, subjects, times))
+        return self._holds_both(history, _MaskQuestion(wanted), self._query(tenants, subjects, times))
 
     def deciding_rows(
         self, tenant: str, setting: str, when: datetime, subject: str | None = None, levels: Sequence[str] = ()
@@ -315,25 +315,25 @@ class EffectiveSettings:
             )
         return self._histories[key]
 
-    def _asked(self, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None) -> SettingsQuery:
+    def _query(self, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None) -> SettingsQuery:
         """Who and when; of several questions about one batch the first has it made."""
         last = self._last
         if last is None or last.tenants is not tenants or last.subjects is not subjects or last.times is not times:
             self._last = last = SettingsQuery(self._known, tenants, subjects, times, self._folding)
         return last
 
-    def _both(self, history: _SettingHistory, question: _MaskQuestion, asked: SettingsQuery) -> pa.BooleanArray:
+    def _holds_both(self, history: _SettingHistory, question: _MaskQuestion, query: SettingsQuery) -> pa.BooleanArray:
         """Whether it holds at the run's time and, by itself, at the event's."""
-        if asked.pair_positions is None and (asked.times is None or asked.bounds is not None):
-            times = [(self._at, self._at), *(() if asked.bounds is None else (asked.bounds,))]
+        if query.pair_positions is None and (query.times is None or query.bounds is not None):
+            times = [(self._at, self._at), *(() if query.bounds is None else (query.bounds,))]
             truths = history.constant_truths(question, len(self._tenants), times)
             if truths is not None:
-                return asked.spread(truths)
-        now = np.broadcast_to(np.int64(self._at), asked.codes.shape)
-        whens = [when for when in (now, asked.moments) if when is not None]
-        answer = np.logical_and.reduce([question.holds(*history.masks_at(asked, when)) for when in whens])
-        answer = answer & (asked.codes >= 0)
-        return pa.array(answer if asked.complete is None else answer & asked.complete)
+                return query.spread(truths)
+        now = np.broadcast_to(np.int64(self._at), query.codes.shape)
+        whens = [when for when in (now, query.moments) if when is not None]
+        answer = np.logical_and.reduce([question.holds(*history.masks_at(query, when)) for when in whens])
+        answer = answer & (query.codes >= 0)
+        return pa.array(answer if query.complete is None else answer & query.complete)
 
 
 @dataclass(frozen=True, slots=True)

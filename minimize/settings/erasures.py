@@ -85,7 +85,7 @@ class Erasures:
     named_by: str | None = None
     others: Mapping[str, Erasures] = field(default_factory=dict, repr=False)
     files: Mapping[str, int] = field(default_factory=dict, repr=False)
-    _known: dict[tuple[str, str, CaseFolding], int] = field(default_factory=dict, repr=False)
+    _time_cache: dict[tuple[str, str, CaseFolding], int] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_tombstones(cls, stones: Iterable[Tombstone], keys: Keyring | None = None) -> Erasures | None:
@@ -115,7 +115,7 @@ class Erasures:
         """The same with the keys that subjects are told by. Raises KeyringError."""
         others = {name: each.with_keys(keys) for name, each in self.others.items()}
         secrets = token_secrets(keys, self._versions, self.named_by)
-        return replace(self, secrets=secrets, others=others, _known={})
+        return replace(self, secrets=secrets, others=others, _time_cache={})
 
     def erased_mask(
         self, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None, folding: CaseFolding = NO_FOLDING
@@ -140,7 +140,7 @@ class Erasures:
     def __getstate__(self) -> dict[str, Any]:
         """For other processes: no key, and nobody."""
         told = {"tenants": self.tenants, "subjects": self.subjects, "named_by": self.named_by, "others": self.others}
-        return {**told, "files": self.files, "secrets": {}, "_known": {}}
+        return {**told, "files": self.files, "secrets": {}, "_time_cache": {}}
 
     def _until_of_tenants(self, tenants: pa.Array, folding: CaseFolding) -> Moments:
         known: dict[str, int] = {}
@@ -158,18 +158,18 @@ class Erasures:
         index = TokenIndex(self.subjects, folding)
         pairs = SubjectPairs.from_columns(tenants, subjects, index)
         until = np.full(len(tenants), NEVER, np.int64)
-        found = np.array([self._until(*pair, index) for pair in pairs.names], np.int64)
+        found = np.array([self._erased_until(*pair, index) for pair in pairs.names], np.int64)
         until[pairs.rows] = found[pairs.places] if len(found) else NEVER
         return until
 
-    def _until(self, tenant: str, subject: str, index: TokenIndex) -> int:
-        known = self._known.get((tenant, subject, index.folding))
+    def _erased_until(self, tenant: str, subject: str, index: TokenIndex) -> int:
+        known = self._time_cache.get((tenant, subject, index.folding))
         if known is None:
             found = index.find(self.secrets, tenant, subject)
             known = max((self.subjects[name][token] for name, token in found), default=NEVER)
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[tenant, subject, index.folding] = known
+            if len(self._time_cache) >= _REMEMBERED:
+                self._time_cache.clear()
+            self._time_cache[tenant, subject, index.folding] = known
         return known
 
 
@@ -212,7 +212,7 @@ class RecordedErasures:
         return cls(tuple(ledger_api.lifecycle_events.read_lifecycle_events(ledger)), keys, tuple(listed))
 
     @property
-    def all(self) -> tuple[LifecycleEvent, ...]:
+    def events(self) -> tuple[LifecycleEvent, ...]:
         """The rows of the ledger, after the erasures of the list that it does not know."""
         return merge_erasures(self.rows, self.listed)
 
@@ -224,7 +224,7 @@ class RecordedErasures:
         Takes how far event times may lie in the future, and when each file of the input was first read, as receipts tell.
         Raises KeyringError without a key that their tokens were made with.
         """
-        seen = {row.id: row for row in self.all if row.recorded_at <= when and row.kind in ERASURE_EVENTS}
+        seen = {row.id: row for row in self.events if row.recorded_at <= when and row.kind in ERASURE_EVENTS}
         standing = (row for row in seen.values() if row.state == "recorded" and row.at <= when)
         found = Erasures.from_tombstones((_make_tombstone(row, future) for row in standing), self.keys)
         latest = {name: epoch_microseconds(read + future) for name, read in files.items()}
@@ -233,7 +233,7 @@ class RecordedErasures:
     @property
     def fields(self) -> frozenset[str]:
         """The fields, other than a policy's subject, by which somebody is named who is gone."""
-        return frozenset(row.field for row in self.all if row.field is not None and row.kind in ERASURE_EVENTS)
+        return frozenset(row.field for row in self.events if row.field is not None and row.kind in ERASURE_EVENTS)
 
 
 log = logging.getLogger("minimize")
@@ -310,10 +310,10 @@ def find_erasures(
 
 
 @cache  # a service that calls `apply` for each request would fill its log
-def warn_unknown_erasures(why: str) -> None:
+def warn_unknown_erasures(reason: str) -> None:
     """Logs, once per process and reason, that erasures are unknown."""
     log.warning(
-        "erasures are unknown, and records of erased subjects are not recognized: %s", why, extra={"code": "W044"}
+        "erasures are unknown, and records of erased subjects are not recognized: %s", reason, extra={"code": "W044"}
     )
 
 

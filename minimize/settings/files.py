@@ -55,27 +55,27 @@ class UncheckedSettings:
         return Finding(code, f"{where}{what}", hint=hint, file=self.file, line=line, field=field)
 
 
-def check_rows(given: UncheckedSettings) -> SettingsRows:
+def check_rows(unchecked: UncheckedSettings) -> SettingsRows:
     """The rows. Raises PolicyError with every fault."""
-    raise_faults(list(_column_faults(given)), given.file)
-    texts = {name: _text_column(given.table, name) for name in SETTINGS_SCHEMA.names if name not in _TIME_COLUMNS}
+    raise_faults(list(_column_faults(unchecked)), unchecked.file)
+    texts = {name: _text_column(unchecked.table, name) for name in SETTINGS_SCHEMA.names if name not in _TIME_COLUMNS}
     written = {name: texts[name] for name in _ID_COLUMNS}
     texts |= {name: canonical_column(ids) for name, ids in written.items()}
-    times = {name: _time_column(given.table[name].combine_chunks()) for name in _TIME_COLUMNS}
+    times = {name: _time_column(unchecked.table[name].combine_chunks()) for name in _TIME_COLUMNS}
     faults = [
-        *_missing_values(given, texts),
-        *_blank_subjects(given, written, texts),
-        *_missing_times(given, times),
-        *_token_subjects(given, texts),
+        *_missing_values(unchecked, texts),
+        *_blank_subjects(unchecked, written, texts),
+        *_missing_times(unchecked, times),
+        *_token_subjects(unchecked, texts),
     ]
-    raise_faults(sorted(faults, key=lambda fault: fault.line or 0), given.file)
+    raise_faults(sorted(faults, key=lambda fault: fault.line or 0), unchecked.file)
     texts["value"] = pc.fill_null(texts["value"], "")
     columns = {**texts, **{name: column.cast(pa.timestamp("us", "UTC")) for name, column in times.items()}}
     table = pa.table([columns[name] for name in SETTINGS_SCHEMA.names], schema=SETTINGS_SCHEMA)
     differing = {
         row for name in _ID_COLUMNS for row in _row_numbers(pc.not_equal(written[name], texts[name]).fill_null(False))
     }
-    return SettingsRows(table, given.lines, given.file, sorted(differing))
+    return SettingsRows(table, unchecked.lines, unchecked.file, sorted(differing))
 
 
 def raise_faults(faults: Sequence[Finding], file: str | None) -> None:
@@ -85,22 +85,22 @@ def raise_faults(faults: Sequence[Finding], file: str | None) -> None:
         raise PolicyError(f"{count} in the settings{'' if file is None else f' {file}'}", findings=faults)
 
 
-def _column_faults(given: UncheckedSettings) -> Iterator[Finding]:
-    names = given.table.column_names
+def _column_faults(unchecked: UncheckedSettings) -> Iterator[Finding]:
+    names = unchecked.table.column_names
     for name in SETTINGS_SCHEMA.names:
         if names.count(name) > 1 or (name not in names and name != "subject"):
-            yield given.fault("C002", f"settings have no column {name}, or several", field=name)
+            yield unchecked.fault("C002", f"settings have no column {name}, or several", field=name)
         elif (
             name in names
-            and not _is_column_empty(given, name)
-            and not _is_readable_type(name, _value_type(given.table[name].type))
+            and not _is_column_empty(unchecked, name)
+            and not _is_readable_type(name, _value_type(unchecked.table[name].type))
         ):
-            yield given.fault("C006", f"the column {name} is of a type that settings do not have", field=name)
+            yield unchecked.fault("C006", f"the column {name} is of a type that settings do not have", field=name)
 
 
-def _is_column_empty(given: UncheckedSettings, name: str) -> bool:
+def _is_column_empty(unchecked: UncheckedSettings, name: str) -> bool:
     """Whether nothing is said in the whole column, whatever its type: pandas reads it as numbers."""
-    return name not in _TIME_COLUMNS and given.table[name].null_count == given.table.num_rows
+    return name not in _TIME_COLUMNS and unchecked.table[name].null_count == unchecked.table.num_rows
 
 
 def _is_readable_type(name: str, type_: pa.DataType) -> bool:
@@ -138,37 +138,37 @@ def _parse_time(text: str) -> int | None:
         return None
 
 
-def _missing_values(given: UncheckedSettings, texts: dict[str, pa.Array]) -> Iterator[Finding]:
+def _missing_values(unchecked: UncheckedSettings, texts: dict[str, pa.Array]) -> Iterator[Finding]:
     for name in _REQUIRED_COLUMNS:
         for row in _row_numbers(pc.fill_null(pc.equal(texts[name], ""), True)):
-            yield given.fault("C003", f"{name} is empty", row, field=name)
+            yield unchecked.fault("C003", f"{name} is empty", row, field=name)
 
 
 def _blank_subjects(
-    given: UncheckedSettings, written: dict[str, pa.Array], texts: dict[str, pa.Array]
+    unchecked: UncheckedSettings, written: dict[str, pa.Array], texts: dict[str, pa.Array]
 ) -> Iterator[Finding]:
     """A subject of which nothing is left would be the whole tenant."""
     hint = "leave it empty for the whole tenant"
     blank = pc.and_(pc.not_equal(written["subject"], "").fill_null(False), texts["subject"].is_null())
     for row in _row_numbers(blank):
-        yield given.fault("C003", "the subject is blank", row, hint, "subject")
+        yield unchecked.fault("C003", "the subject is blank", row, hint, "subject")
 
 
-def _token_subjects(given: UncheckedSettings, texts: dict[str, pa.Array]) -> Iterator[Finding]:
+def _token_subjects(unchecked: UncheckedSettings, texts: dict[str, pa.Array]) -> Iterator[Finding]:
     """A subject's *off* that no record matches would be one that nobody obeys."""
-    if given.tokens:
+    if unchecked.tokens:
         return
     hint = "`minimize settings import` takes it into a ledger"
     for row in _row_numbers(pc.fill_null(pc.starts_with(texts["subject"], f"{SUBJECT_KEY}/"), False)):
         if token_version(texts["subject"][row].as_py()) is not None:
-            yield given.fault("C007", "the subject is a token of a ledger", row, hint, "subject")
+            yield unchecked.fault("C007", "the subject is a token of a ledger", row, hint, "subject")
 
 
-def _missing_times(given: UncheckedSettings, times: dict[str, pa.Array]) -> Iterator[Finding]:
+def _missing_times(unchecked: UncheckedSettings, times: dict[str, pa.Array]) -> Iterator[Finding]:
     for name in _TIME_COLUMNS:
         for row in _row_numbers(times[name].is_null()):
             hint = "write it like 2026-11-24T08:00:00+00:00"
-            yield given.fault("C004", f"{name} is no ISO 8601 time with an offset from UTC", row, hint, name)
+            yield unchecked.fault("C004", f"{name} is no ISO 8601 time with an offset from UTC", row, hint, name)
 
 
 def _row_numbers(where: pa.Array) -> list[int]:

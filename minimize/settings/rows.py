@@ -56,7 +56,7 @@ class SettingsRows:
     def effective_at(self, run_at: datetime) -> ExplainableSettings:
         """The settings as a run at this time sees them: rows that were recorded later are not there."""
         if epoch_microseconds(run_at) >= self._last:
-            return self._everything.as_of(epoch_microseconds(run_at))
+            return self._all_effective.as_of(epoch_microseconds(run_at))
         moment = pa.scalar(epoch_microseconds(run_at), pa.int64()).cast(pa.timestamp("us", "UTC"))
         seen = pc.less_equal(self.table["recorded_at"], moment)
         table = self.table.filter(seen)
@@ -72,7 +72,7 @@ class SettingsRows:
         return epoch_microseconds(_EPOCH) if last is None else epoch_microseconds(last)
 
     @cached_property
-    def _everything(self) -> EffectiveSettings:
+    def _all_effective(self) -> EffectiveSettings:
         lines = None if self.lines is None else pa.array(self.lines, pa.int64())
         return EffectiveSettings(self.table.combine_chunks(), self._last, self.digest, lines, self.folding)
 

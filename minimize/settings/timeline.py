@@ -88,12 +88,12 @@ class Timeline:
             return np.zeros(len(entities), np.int64)
         first, last = moments.min(), moments.max()
         everyone = np.arange(entities.max(initial=-1) + 1)
-        masks = np.append(self._at(everyone, np.full(len(everyone), first)), 0)[entities]
+        masks = np.append(self._values_at(everyone, np.full(len(everyone), first)), 0)[entities]
         changing = np.append(self._changing(everyone, first, last), False)
         if not changing.any():
             return masks
         rows = np.flatnonzero(changing[entities])
-        masks[rows] = self._at(entities[rows], moments[rows])
+        masks[rows] = self._values_at(entities[rows], moments[rows])
         return masks
 
     def period(self, moment: int) -> int:
@@ -107,9 +107,9 @@ class Timeline:
             return np.zeros(count + 1, np.int64)
         if self._changing(everyone, first, last).any():
             return None
-        return np.append(self._at(everyone, np.full(count, first)), 0)
+        return np.append(self._values_at(everyone, np.full(count, first)), 0)
 
-    def _at(self, entities: Integers, moments: Integers) -> Integers:
+    def _values_at(self, entities: Integers, moments: Integers) -> Integers:
         width = len(self.moments) + 1
         asked = entities * width + np.searchsorted(self.moments, moments, side="right")
         place = np.searchsorted(self.slots, asked, side="right") - 1

@@ -38,52 +38,52 @@ _REMEMBERED: Final = 1_000_000
 class TokenizedSettings:
     """Settings as one run sees them, over tokens. Holds key bytes only in this process: a pickle has none (see `with_keys`)."""
 
-    seen: EffectiveSettings
+    effective: EffectiveSettings
     tokens: Mapping[str, frozenset[str]] = field(repr=False)
     """Per tenant the tokens that have a setting of their own."""
     secrets: Mapping[int, bytes] = field(default_factory=dict, repr=False)
     folding: CaseFolding = NO_FOLDING
-    _known: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict, repr=False)
+    _token_cache: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @property
     def digest(self) -> str:
         """`sha256:` over the rows that are seen, in a canonical order."""
-        return self.seen.digest
+        return self.effective.digest
 
     def as_of(self, at: int) -> TokenizedSettings:
         """The same rows as a run at another time sees them."""
-        return replace(self, seen=self.seen.as_of(at))
+        return replace(self, effective=self.effective.as_of(at))
 
     def feature_on(
         self, switch: FeatureSwitch, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
     ) -> pa.BooleanArray:
         """Per record whether the feature was on at its time and is on now; see `Settings`."""
-        each = self._veiled(tenants, subjects)
-        return reduce(pc.and_, (self.seen.feature_on(switch, tenants, own, times) for own in each))
+        each = self._tokenize_subjects(tenants, subjects)
+        return reduce(pc.and_, (self.effective.feature_on(switch, tenants, own, times) for own in each))
 
     def level_at_least(
         self, level: str, levels: Sequence[str], tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
     ) -> pa.BooleanArray:
         """Per record whether the level was reached at its time and is now; see `Settings`."""
-        each = self._veiled(tenants, subjects)
-        return reduce(pc.and_, (self.seen.level_at_least(level, levels, tenants, own, times) for own in each))
+        each = self._tokenize_subjects(tenants, subjects)
+        return reduce(pc.and_, (self.effective.level_at_least(level, levels, tenants, own, times) for own in each))
 
     def deciding_rows(
         self, tenant: str, setting: str, when: datetime, subject: str | None = None, levels: Sequence[str] = ()
     ) -> tuple[SettingRow, ...]:
         """The rows in force at a time; see `EffectiveSettings.deciding_rows`."""
         tokens = [None] if subject is None else self._tokens(tenant, subject)
-        found = (row for token in tokens for row in self.seen.deciding_rows(tenant, setting, when, token, levels))
+        found = (row for token in tokens for row in self.effective.deciding_rows(tenant, setting, when, token, levels))
         return tuple(dict.fromkeys(found))
 
     def with_keys(self, keys: Keyring) -> TokenizedSettings:
         """The same settings with the keys that subjects are told by, in another process. Raises KeyringError."""
-        return replace(self, secrets=token_secrets(keys, self._versions), _known={})
+        return replace(self, secrets=token_secrets(keys, self._versions), _token_cache={})
 
     def __getstate__(self) -> dict[str, Any]:
         """For other processes: no key, and nobody."""
-        told = {"seen": self.seen, "tokens": self.tokens, "folding": self.folding}
-        return {**told, "secrets": {}, "_known": {}}
+        told = {"effective": self.effective, "tokens": self.tokens, "folding": self.folding}
+        return {**told, "secrets": {}, "_token_cache": {}}
 
     @cached_property
     def _index(self) -> TokenIndex:
@@ -94,7 +94,7 @@ class TokenizedSettings:
         found = {token_version(token) for tokens in self.tokens.values() for token in tokens}
         return {version for version in found if version is not None}
 
-    def _veiled(self, tenants: pa.Array, subjects: pa.Array | None) -> list[pa.Array | None]:
+    def _tokenize_subjects(self, tenants: pa.Array, subjects: pa.Array | None) -> list[pa.Array | None]:
         """The subjects as tokens, where they have a setting of their own; null stays null.
 
         One column, and more where a subject has several tokens: a value is collected if each of them says so.
@@ -117,12 +117,12 @@ class TokenizedSettings:
         It is one (a change takes the token that is there), unless rows with tokens were brought in from another ledger, or
         ids that differ in case are one subject.
         """
-        known = self._known.get((tenant, subject))
+        known = self._token_cache.get((tenant, subject))
         if known is None:
             known = tuple(token for _, token in self._index.find(self.secrets, tenant, subject)) or (UNTOKENIZED,)
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[tenant, subject] = known
+            if len(self._token_cache) >= _REMEMBERED:
+                self._token_cache.clear()
+            self._token_cache[tenant, subject] = known
         return known
 
 

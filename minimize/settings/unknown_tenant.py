@@ -50,9 +50,9 @@ def find_unknown_tenant(tenant: str, rows: SettingsRows | None, folder: Path | N
     )
 
 
-def unknown_among(tenant: str, known: frozenset[str], where: str, told: frozenset[str]) -> UnknownTenant | None:
-    """The tenant, where it is none of those that are known; `told` are the names that may be told."""
-    return None if canonical_text(tenant) in known else UnknownTenant(tenant, where, similar_names(tenant, told))
+def unknown_among(tenant: str, tenants: frozenset[str], where: str, names: frozenset[str]) -> UnknownTenant | None:
+    """The tenant, where it is none of those that are known; `names` are the names that may be told."""
+    return None if canonical_text(tenant) in tenants else UnknownTenant(tenant, where, similar_names(tenant, names))
 
 
 def settings_tenants(rows: SettingsRows) -> frozenset[str]:
@@ -60,7 +60,7 @@ def settings_tenants(rows: SettingsRows) -> frozenset[str]:
     return frozenset(pc.unique(rows.table["tenant_id"].cast(pa.string())).to_pylist())
 
 
-def similar_names(word: str, known: Iterable[str]) -> tuple[str, ...]:
+def similar_names(word: str, names: Iterable[str]) -> tuple[str, ...]:
     """The names that look most like a word.
 
     >>> similar_names("contosso", {"contoso", "fabrikam"})
@@ -68,7 +68,7 @@ def similar_names(word: str, known: Iterable[str]) -> tuple[str, ...]:
     """
     from difflib import get_close_matches
 
-    folded = {name.lower(): name for name in sorted(known)}
+    folded = {name.lower(): name for name in sorted(names)}
     return tuple(folded[each] for each in get_close_matches(word.lower(), folded, _MAX_MATCHES, _MIN_SIMILARITY))
 
 

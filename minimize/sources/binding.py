@@ -135,14 +135,14 @@ def _type_findings(
 
 
 def _type_mismatch(
-    field: DeclaredField, pointer: Pointer, wanted: str, type_: pa.DataType, where: str | None
+    field: DeclaredField, pointer: Pointer, expected: str, type_: pa.DataType, where: str | None
 ) -> Finding:
-    message = f"{pointer} is declared as {wanted}, the source has {describe_type(type_)}"
-    return Finding("S002", message, file=where, field=field.key, hint=_type_hint(wanted, type_))
+    message = f"{pointer} is declared as {expected}, the source has {describe_type(type_)}"
+    return Finding("S002", message, file=where, field=field.key, hint=_type_hint(expected, type_))
 
 
-def _type_hint(wanted: str, type_: pa.DataType) -> str:
-    if wanted == "integer" and pa.types.is_floating(storage_type(type_)):
+def _type_hint(expected: str, type_: pa.DataType) -> str:
+    if expected == "integer" and pa.types.is_floating(storage_type(type_)):
         return "pandas makes doubles of integers with nulls: convert the column to Int64"
     return "correct the type in the policy, or the source"
 
@@ -209,7 +209,7 @@ class BoundRequest:
         self,
         records: pa.RecordBatch,
         positions: npt.NDArray[np.int64],
-        known: Sequence[FaultMask] = (),
+        faults: Sequence[FaultMask] = (),
         carry: Mapping[Pointer, UndeclaredCount] | None = None,
         unit: PositionUnit = "row",
     ) -> Chunk:
@@ -219,7 +219,7 @@ class BoundRequest:
         the reader knows it without looking.
         """
         kept = canonicalize_ids(project_columns(records, self.schema), self.request.ids)
-        found = first_faults(records, self.required, self.never, known, kept, self.request.ids)
+        found = first_faults(records, self.required, self.never, faults, kept, self.request.ids)
         good = np.ones(records.num_rows, bool)
         good[found.rows] = False
         if len(found.rows):

@@ -175,7 +175,7 @@ def read_error(name: str, error: BaseException) -> ConfigurationError:
     return damaged_file_error(name) if reason is None else store_error(name, reason)
 
 
-def replace_errors(things: Iterator[T], error: SourceError, name: str = "") -> Iterator[T]:
+def replace_errors(items: Iterator[T], error: SourceError, name: str = "") -> Iterator[T]:
     """The things of an iterator; where it fails, this error instead of its own, whose text may hold values.
 
     Takes the name of the file that is read, too, for the case that its store refuses.
@@ -186,7 +186,7 @@ def replace_errors(things: Iterator[T], error: SourceError, name: str = "") -> I
         is_full = False
         with suppress(Exception):
             try:
-                got = [*islice(things, 1)]
+                got = [*islice(items, 1)]
             except MemoryError:  # Arrow's own is one
                 is_full = True
             except (OSError, pa.ArrowException) as caught:
@@ -311,8 +311,8 @@ def _next_line_start(file: BinaryIO, stream: ByteStream, at: int) -> int:
 class _LimitedStream:
     """So many bytes of a stream; of a file that is near, whole lines at a time, so that none has to be put together."""
 
-    def __init__(self, stream: ByteStream, left: int, near: BinaryIO | None = None) -> None:
-        self._stream, self._left, self._near = stream, left, near
+    def __init__(self, stream: ByteStream, left: int, raw: BinaryIO | None = None) -> None:
+        self._stream, self._left, self._near = stream, left, raw
 
     def read(self, size: int, /) -> bytes:
         size = min(size, self._left)
@@ -357,9 +357,9 @@ def line_blocks(
     yield from _whole_lines(position, held, limit)
 
 
-def _join_bytes(held: bytes, data: bytes, end: int) -> bytes:
+def _join_bytes(buffered: bytes, data: bytes, end: int) -> bytes:
     """What was held and the beginning of the data, copied once."""
-    return b"".join((held, memoryview(data)[:end])) if held or end < len(data) else data
+    return b"".join((buffered, memoryview(data)[:end])) if buffered or end < len(data) else data
 
 
 def _whole_lines(position: int, data: bytes, limit: int) -> Iterator[LineBlock]:

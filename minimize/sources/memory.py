@@ -249,10 +249,10 @@ class MemorySourceFactory:
         taken = read_memory(data, self._named)
         if self._never or self._pointed:
             taken = replace(taken, faults=_frame_faults(data, self._never, self._pointed))
-        bound = self._bound(taken.schema)
+        bound = self._bind(taken.schema)
         return MemorySource(bound.schema, (MemoryPart(bound, taken),), taken.is_rereadable)
 
-    def _bound(self, schema: pa.Schema) -> BoundRequest:
+    def _bind(self, schema: pa.Schema) -> BoundRequest:
         last = self._last
         if last is not None and schema.equals(last[0]):
             return last[1]
@@ -441,10 +441,10 @@ def match_prepared_schema(source: MemorySource, schema: pa.Schema) -> MemorySour
     return MemorySource(schema, [CastPart(part, schema) for part in source.parts], source.is_rereadable)
 
 
-def _can_stand_for(given: pa.Schema, wanted: pa.Field) -> bool:
-    if wanted.name not in given.names:
+def _can_stand_for(schema: pa.Schema, field: pa.Field) -> bool:
+    if field.name not in schema.names:
         return False
-    one, other = storage_type(given.field(wanted.name).type), storage_type(wanted.type)
+    one, other = storage_type(schema.field(field.name).type), storage_type(field.type)
     return one == other or pa.types.is_null(one) or (_is_string_type(one) and _is_string_type(other))
 
 

@@ -117,7 +117,7 @@ class ParquetPart(FileBackedPart):
         partitions = self._partitions(foot.schema)
         for batch in self._batches(opened, foot, group, look):
             records = _append_partitions(batch, partitions)
-            known = [fault.over(records.num_rows) for fault in look.settled]
+            known = [fault.cover_rows(records.num_rows) for fault in look.settled]
             named = {
                 pointer: _with_subjects(
                     carried, foot.is_single_valued(pointer), records, self.bound.request.subject, foot.rows(group)
@@ -130,9 +130,9 @@ class ParquetPart(FileBackedPart):
             del batch, records, positions, known  # or they would stay in memory while the next ones are read
 
     def _batches(
-        self, opened: pq.ParquetFile, foot: ParquetFooter, group: int, look: _GroupChecks
+        self, opened: pq.ParquetFile, foot: ParquetFooter, group: int, checks: _GroupChecks
     ) -> Iterator[pa.RecordBatch]:
-        leaves = [*foot.needed_leaves(field_tree(self.bound.request)), *look.leaves]
+        leaves = [*foot.needed_leaves(field_tree(self.bound.request)), *checks.leaves]
         if not leaves:
             rows, most = foot.rows(group), self.bound.request.rows
             yield from (batch_without_columns(min(most, rows - at)) for at in range(0, rows, most))
@@ -165,7 +165,7 @@ class _WholeGroupFault:
 
     fault: FaultMask
 
-    def over(self, rows: int) -> FaultMask:
+    def cover_rows(self, rows: int) -> FaultMask:
         return replace(self.fault, mask=np.ones(rows, bool))
 
 
@@ -219,10 +219,10 @@ def _record_upper_bound(foot: ParquetFooter, group: int, pointer: Pointer, rows:
 
 
 def _with_subjects(
-    carry: UndeclaredCount, sure: bool, records: pa.RecordBatch, subject: Pointer | None, rows: int
+    carry: UndeclaredCount, certain: bool, records: pa.RecordBatch, subject: Pointer | None, rows: int
 ) -> UndeclaredCount:
     """The count with subjects, where at least as many are sure to carry it: each row that lacks it may take one away."""
-    values = None if subject is None or not sure else flat_values(records, subject)
+    values = None if subject is None or not certain else flat_values(records, subject)
     if values is None:
         return carry
     lacking = rows - carry.records

@@ -47,15 +47,15 @@ class ParquetFooter:
 
     def leaves_below(self, pointer: Pointer) -> list[int]:
         """The leaves at and below a path."""
-        return [leaf for kind, at in self._at(pointer) for leaf in range(at, at + leaf_count(kind))]
+        return [leaf for kind, at in self._leaves_at(pointer) for leaf in range(at, at + leaf_count(kind))]
 
     def shape_leaves(self, pointer: Pointer) -> list[int]:
         """The leaves that tell where a path is null: one for each place that it names."""
-        return [at for _, at in self._at(pointer)]
+        return [at for _, at in self._leaves_at(pointer)]
 
     def flat_leaf(self, pointer: Pointer) -> int | None:
         """The leaf that a path names itself, if it does and no list or map is above it."""
-        places = self._at(pointer)
+        places = self._leaves_at(pointer)
         if len(places) != 1 or any(True for _ in nested_fields(places[0][0])):
             return None
         leaf = places[0][1]
@@ -84,7 +84,7 @@ class ParquetFooter:
         values, size = sum(chunk.num_values for chunk in chunks), sum(chunk.total_uncompressed_size for chunk in chunks)
         return values > 0 and size / values <= most and all(chunk.has_dictionary_page for chunk in chunks)
 
-    def _at(self, pointer: Pointer) -> list[LeafPosition]:
+    def _leaves_at(self, pointer: Pointer) -> list[LeafPosition]:
         first, rest = pointer.parts[0], pointer.parts[1:]
         places = self.tops.get(first, ()) if isinstance(first, str) else chain(*self.tops.values())
         return [found for kind, at in places for found in _positions_at(kind, rest, at)]
@@ -110,7 +110,7 @@ def leaf_count(type_: pa.DataType) -> int:
 
 
 def _needed_leaves(type_: pa.DataType, node: FieldNode | None, at: int) -> list[int]:
-    if node is None or not node.needed:
+    if node is None or not node.is_read:
         return []
     kind = storage_type(type_)
     below = [

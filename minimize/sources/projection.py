@@ -35,10 +35,10 @@ class FieldNode:
     children: dict[PointerPart, FieldNode] = field(default_factory=dict)
 
     @property
-    def needed(self) -> bool:
+    def is_read(self) -> bool:
         """Whether somebody reads a value here or below."""
         return (self.declared is not None and self.declared.needed) or any(
-            child.needed for child in self.children.values()
+            child.is_read for child in self.children.values()
         )
 
     def child(self, part: PointerPart) -> FieldNode | None:
@@ -77,7 +77,7 @@ def nested_fields(type_: pa.DataType) -> Iterator[tuple[PointerPart, pa.Field]]:
 def prune_type(type_: pa.DataType, node: FieldNode) -> pa.DataType:
     """The type with its needed parts only, of a node that is needed. What the source lacks is added in the policy's type."""
     kind = plain_array_type(type_)
-    parts = {part: child for part, child in node.children.items() if child.needed}
+    parts = {part: child for part, child in node.children.items() if child.is_read}
     if pa.types.is_null(kind):
         return declared_type(node)
     if not parts:
@@ -95,7 +95,7 @@ def declared_type(node: FieldNode) -> pa.DataType:
 
     What stands under a star is a list, unless the container is a map.
     """
-    parts = {part: child for part, child in node.children.items() if child.needed}
+    parts = {part: child for part, child in node.children.items() if child.is_read}
     if not parts:
         return arrow_type(node.declared.type) if node.declared else pa.null()
     if STAR in parts:
@@ -107,8 +107,8 @@ def declared_type(node: FieldNode) -> pa.DataType:
 def prune_schema(schema: pa.Schema, root: FieldNode) -> pa.Schema:
     """The needed columns of a schema, in its order, then those that it may lack and lacks."""
     have: Mapping[str, pa.DataType] = {column.name: column.type for column in schema}
-    names = [name for name in have if (node := root.children.get(name)) is not None and node.needed]
-    names += [str(part) for part, node in root.children.items() if node.needed and part not in have]
+    names = [name for name in have if (node := root.children.get(name)) is not None and node.is_read]
+    names += [str(part) for part, node in root.children.items() if node.is_read and part not in have]
     return pa.schema([(name, prune_type(have.get(name, pa.null()), root.children[name])) for name in names])
 
 
@@ -201,9 +201,9 @@ def _narrow_struct(values: pa.StructArray, type_: pa.StructType) -> pa.Array:
     return pa.StructArray.from_arrays(children, fields=list(type_), mask=values.is_null())
 
 
-def _narrow_child(values: pa.StructArray, wanted: pa.Field) -> pa.Array:
-    index = values.type.get_field_index(wanted.name)
-    return pa.nulls(len(values), wanted.type) if index < 0 else narrow_array(values.field(index), wanted.type)
+def _narrow_child(values: pa.StructArray, field: pa.Field) -> pa.Array:
+    index = values.type.get_field_index(field.name)
+    return pa.nulls(len(values), field.type) if index < 0 else narrow_array(values.field(index), field.type)
 
 
 def _narrow_list(values: pa.Array, type_: pa.DataType) -> pa.Array:
@@ -227,10 +227,12 @@ def _narrow_map(values: pa.Array, type_: pa.MapType) -> pa.Array:
     return held if values.null_count == 0 else _map_with_nulls(held, values)
 
 
-def _map_with_nulls(held: pa.MapArray, values: pa.Array) -> pa.Array:
-    entries = pa.StructArray.from_arrays([held.keys, held.items], fields=[held.type.key_field, held.type.item_field])
+def _map_with_nulls(map_array: pa.MapArray, values: pa.Array) -> pa.Array:
+    entries = pa.StructArray.from_arrays(
+        [map_array.keys, map_array.items], fields=[map_array.type.key_field, map_array.type.item_field]
+    )
     return pa.Array.from_buffers(
-        held.type, len(held), [_validity_buffer(values), held.buffers()[1]], children=[entries]
+        map_array.type, len(map_array), [_validity_buffer(values), map_array.buffers()[1]], children=[entries]
     )
 
 

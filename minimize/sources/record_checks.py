@@ -254,7 +254,7 @@ def first_faults(
     records: pa.RecordBatch,
     required: Sequence[DeclaredField],
     never: Sequence[ForbiddenPlace],
-    known: Sequence[FaultMask] = (),
+    faults: Sequence[FaultMask] = (),
     canonical: pa.RecordBatch | None = None,
     ids: Collection[Pointer] = (),
 ) -> RecordFaults:
@@ -263,7 +263,7 @@ def first_faults(
     Takes the records with their ids in the canonical form, too: an id of which nothing is left is missing.
     """
     first: dict[int, tuple[RejectCode, str | None]] = {}
-    for fault in _all_faults(records, required, never, known, records if canonical is None else canonical, ids):
+    for fault in _all_faults(records, required, never, faults, records if canonical is None else canonical, ids):
         for row in np.flatnonzero(fault.mask).tolist():
             first.setdefault(row, (fault.code, fault.field))
     rows = sorted(first)
@@ -283,13 +283,13 @@ def _all_faults(
     records: pa.RecordBatch,
     required: Sequence[DeclaredField],
     never: Sequence[ForbiddenPlace],
-    known: Sequence[FaultMask],
+    faults: Sequence[FaultMask],
     canonical: pa.RecordBatch,
     ids: Collection[Pointer],
 ) -> Iterator[FaultMask]:
-    yield from (fault for fault in known if fault.code == "malformed")
+    yield from (fault for fault in faults if fault.code == "malformed")
     yield from (FaultMask("forbidden_field", place.rule, records_with_path(records, place.pointer)) for place in never)
-    yield from (fault for fault in known if fault.code != "malformed")
+    yield from (fault for fault in faults if fault.code != "malformed")
     for field in required:
         read = canonical if field.pointer in ids else records
         if not _has_no_nulls(read, field.pointer):

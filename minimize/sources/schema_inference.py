@@ -100,14 +100,14 @@ def observe_file(part: FilePart, kind: str) -> ObservedValues:
     return seen
 
 
-def _observe_type(seen: ObservedValues, type_: pa.DataType) -> None:
+def _observe_type(observed: ObservedValues, type_: pa.DataType) -> None:
     kind = storage_type(type_)
     below = dict(nested_fields(kind))
     word = type_word(kind)
     if word is not None and not pa.types.is_null(kind):
-        seen.words[word] = 1
+        observed.words[word] = 1
     for part, field_ in below.items():
-        _observe_type(seen.below.setdefault(part, ObservedValues()), field_.type)
+        _observe_type(observed.below.setdefault(part, ObservedValues()), field_.type)
 
 
 def _schema_fields(schema: pa.Schema) -> DiscoveredFields:
@@ -142,12 +142,12 @@ def _csv_fields(part: FilePart) -> DiscoveredFields:
     return [(name, "string") for name in read_header(part)[0] if name]
 
 
-def _observe_lines(seen: ObservedValues, part: FilePart) -> None:
+def _observe_lines(observed: ObservedValues, part: FilePart) -> None:
     with open_stream(part.path, part.name) as stream:
         every = (line for block in line_blocks(stream) for _, line in nonblank_lines(block))
         for line in islice(every, SAMPLED_LINES):
             with suppress(MalformedLine):
-                seen.observe(parse_line(line), seen.records + 1)
+                observed.observe(parse_line(line), observed.records + 1)
 
 
 _FIELD_READERS = {"csv": _csv_fields, "parquet": _parquet_fields}
@@ -174,9 +174,9 @@ class ObservedValues:
         if record != self._last or not self.records:
             self.records, self._last = self.records + 1, record
         if isinstance(value, Mapping):
-            self._below("struct", value.items(), record)
+            self._observe_children("struct", value.items(), record)
         elif isinstance(value, list):
-            self._below("list", ((STAR, item) for item in value), record)
+            self._observe_children("list", ((STAR, item) for item in value), record)
         else:
             self._count(_value_type(value))
 
@@ -222,7 +222,7 @@ class ObservedValues:
         for word, count in other.words.items():
             self._count(word, count)
         for part, below in other.below.items():
-            if part in self.below or self._has_room():
+            if part in self.below or self._has_capacity():
                 self.below.setdefault(part, ObservedValues()).merge(below)
 
     @property
@@ -230,7 +230,7 @@ class ObservedValues:
         names = [part for part in self.below if isinstance(part, str)]
         return self.is_map or len(names) > MAX_STRUCT_KEYS or not all(_NAME.fullmatch(name) for name in names)
 
-    def _has_room(self) -> bool:
+    def _has_capacity(self) -> bool:
         """Whether another name can be looked at, in place of those that one record alone has if there are too many."""
         if len(self.below) >= MAX_OBSERVED_KEYS:
             self.below = {part: seen for part, seen in self.below.items() if part is STAR or seen.records > 1}
@@ -244,10 +244,10 @@ class ObservedValues:
     def _count(self, word: str, count: int = 1) -> None:
         self.words[word] = self.words.get(word, 0) + count
 
-    def _below(self, word: str, items: Any, record: int) -> None:
+    def _observe_children(self, word: str, items: Any, record: int) -> None:
         self._count(word)
         for part, item in items:
-            if part in self.below or self._has_room():
+            if part in self.below or self._has_capacity():
                 self.below.setdefault(part, ObservedValues()).observe(item, record)
 
 

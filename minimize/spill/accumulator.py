@@ -104,19 +104,19 @@ def _equals_previous(words: HashWords, order: RowIndices, keys: int) -> npt.NDAr
     return same
 
 
-def find_hashes(hashes: HashWords, known: HashWords) -> RowIndices:
+def find_hashes(hashes: HashWords, stored_hashes: HashWords) -> RowIndices:
     """Where each hash stands among distinct ones that are in order; -1 where it does not.
 
     >>> known = np.array([[1, 5], [1, 7], [2, 5]], np.uint64)
     >>> find_hashes(np.array([[1, 7], [2, 7]], np.uint64), known).tolist()
     [1, -1]
     """
-    if not len(known):
+    if not len(stored_hashes):
         return np.full(len(hashes), -1)
-    places = np.searchsorted(known[:, 0], hashes[:, 0])
+    places = np.searchsorted(stored_hashes[:, 0], hashes[:, 0])
     while True:
-        at = known[np.minimum(places, len(known) - 1)]
-        alike = (places < len(known)) & (at[:, 0] == hashes[:, 0])
+        at = stored_hashes[np.minimum(places, len(stored_hashes) - 1)]
+        alike = (places < len(stored_hashes)) & (at[:, 0] == hashes[:, 0])
         other = alike & (at[:, 1] != hashes[:, 1])
         if not other.any():
             return np.where(alike, places, -1)
@@ -140,15 +140,15 @@ class Accumulator:
     """
 
     def __init__(
-        self, aside: SpillSpace, width: int, summed: int = 0, *, keys: int = 2, by: np.ufunc = np.add, depth: int = 0
+        self, space: SpillSpace, width: int, summed: int = 0, *, keys: int = 2, by: np.ufunc = np.add, depth: int = 0
     ) -> None:
-        self.aside = aside
+        self.aside = space
         self._width = width
         self._summed = summed
         self._keys = keys
         self._by = by
         self._depth = depth
-        self._share = aside.budget.share()
+        self._share = space.budget.share()
         self._held: list[HashedRows] = []
         self._size = self._waiting = self._settled = 0
         self._spilled: dict[int, list[tuple[SpillFile, SpilledPiece]]] = {}
@@ -171,9 +171,9 @@ class Accumulator:
         self._held.append(rows)
         self._size += rows.nbytes
         self._waiting += len(rows)
-        if self._size > self._room():
+        if self._size > self._free_bytes():
             self._compact()
-            if self._size > self._room() // 2:
+            if self._size > self._free_bytes() // 2:
                 self._spill()
         elif self._waiting > 2 * self._settled:
             self._compact()
@@ -189,7 +189,7 @@ class Accumulator:
 
     def copy(self) -> Accumulator:
         """The same rows, to go on by themselves. Nothing changes rows in place, and what is set aside is shared."""
-        other = self._alike(self._depth)
+        other = self._new_partition(self._depth)
         other._held, other._size = list(self._held), self._size
         other._waiting, other._settled = self._waiting, self._settled
         other._spilled = {part: list(pieces) for part, pieces in self._spilled.items()}
@@ -206,15 +206,15 @@ class Accumulator:
             yield from self._partition(part).settle()
 
     def _partition(self, part: int) -> Accumulator:
-        inner = self._alike(self._depth + 1)
+        inner = self._new_partition(self._depth + 1)
         for vault, piece in self._spilled.get(part, ()):
             inner.add(HashedRows.from_bytes(vault.get(piece), self._width))
         return inner
 
-    def _alike(self, depth: int) -> Accumulator:
+    def _new_partition(self, depth: int) -> Accumulator:
         return Accumulator(self.aside, self._width, self._summed, keys=self._keys, by=self._by, depth=depth)
 
-    def _room(self) -> float:
+    def _free_bytes(self) -> float:
         share = self._share.bytes
         return float("inf") if share is None or self._depth > _MAX_DEPTH else max(share // _MERGE_FACTOR, _MIN_BYTES)
 

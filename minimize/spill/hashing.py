@@ -39,7 +39,7 @@ class PackedValues:
         """The bytes of one value."""
         return self.content[self.offsets[row] : self.offsets[row + 1]].tobytes()
 
-    def without(self, rows: Offsets) -> PackedValues:
+    def clear_rows(self, rows: Offsets) -> PackedValues:
         """The values, those of some rows empty."""
         sizes = np.diff(self.offsets)
         kept = np.repeat(~np.isin(np.arange(len(sizes)), rows), sizes)
@@ -138,7 +138,7 @@ class ValueHasher:
             return self._tags(laid, b"short", domain)
         # A loop over long values only, each by a digest of its own.
         digests = [blake2b(laid.value(row), key=self.key, digest_size=32).digest() for row in long.tolist()]
-        found = self._tags(laid.without(long), b"short", domain)
+        found = self._tags(laid.clear_rows(long), b"short", domain)
         found[long] = self._tags(PackedValues.from_values(digests), b"long", domain)
         return found
 

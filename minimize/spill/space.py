@@ -158,7 +158,7 @@ class SpillFile:
 
     def get(self, piece: SpilledPiece) -> bytes:
         """The bytes of a piece."""
-        return b"".join(self._opened(piece, *chunk) for chunk in piece.chunks())
+        return b"".join(self._decrypt(piece, *chunk) for chunk in piece.chunks())
 
     def _reserved(self, size: int, label: bytes) -> SpilledPiece:
         """A place that nobody else writes to, and numbers that nobody else seals with."""
@@ -185,7 +185,7 @@ class SpillFile:
         assert self._cipher is not None
         return self._cipher.encrypt(_nonce(number), plain, label)
 
-    def _opened(self, piece: SpilledPiece, number: int, offset: int, size: int) -> bytes:
+    def _decrypt(self, piece: SpilledPiece, number: int, offset: int, size: int) -> bytes:
         from cryptography.exceptions import InvalidTag
 
         assert self._cipher is not None
@@ -208,10 +208,10 @@ class SpillFile:
         raise no_space_error(why)
 
 
-def no_space_error(why: str) -> ConfigurationError:
+def no_space_error(reason: str) -> ConfigurationError:
     """What to say where the temporary folder does not take what memory does not hold."""
     hint = "point TMPDIR at a disk with room, or raise MINIMIZE_MEMORY"
-    return ConfigurationError(f"the folder for temporary files does not take what is set aside: {why}", hint=hint)
+    return ConfigurationError(f"the folder for temporary files does not take what is set aside: {reason}", hint=hint)
 
 
 def _open_unnamed_file() -> int:

@@ -48,7 +48,7 @@ def run_branches(
     cases: pa.Int8Array | None,
     values: pa.Array,
     context: Context,
-    gives: pa.DataType,
+    output_type: pa.DataType,
 ) -> BranchResult:
     """Each value through the chain of the case that decides about it; None for a chain drops the value.
 
@@ -57,12 +57,12 @@ def run_branches(
     if cases is None or len(chains) == 1:
         chain = chains[-1]
         if chain is None:
-            return BranchResult(pa.nulls(len(values), gives), dropped=pa.repeat(pa.scalar(True), len(values)))
+            return BranchResult(pa.nulls(len(values), output_type), dropped=pa.repeat(pa.scalar(True), len(values)))
         treated = run_chain(chain, values, context)
         return BranchResult(treated.values, treated.untreated, None, treated.changed, treated.entries)
     parts = [_case_rows(cases, index, len(chains)) for index in range(len(chains))]
     treated_parts = [
-        TechniqueResult(pa.nulls(rows.size, gives)) if chain is None else _run_rows(chain, rows, values, context)
+        TechniqueResult(pa.nulls(rows.size, output_type)) if chain is None else _run_rows(chain, rows, values, context)
         for chain, rows in zip(chains, parts, strict=True)
     ]
     return _merge_parts(chains, parts, treated_parts)
@@ -143,16 +143,16 @@ def _any_mask(*masks: pa.BooleanArray | None) -> pa.BooleanArray | None:
     return reduce(pc.or_, found) if found else None
 
 
-def count_changes(values: pa.Array, out: BranchResult, among: pa.BooleanArray | None) -> int:
+def count_changes(values: pa.Array, out: BranchResult, among_rows: pa.BooleanArray | None) -> int:
     """How many of these values (of all where no mask is given) were changed: as the technique tells, or by comparing."""
     if values is out.values:
         return 0
     if out.changed is not None:
         return out.changed
-    if among is None and _are_plain_words(values, out.values):
+    if among_rows is None and _are_plain_words(values, out.values):
         return int(np.count_nonzero(_as_integers(values) != _as_integers(out.values)))
     mask = _changed_mask(values, out)
-    count: int = mask.true_count if among is None else pc.and_(mask, among).true_count
+    count: int = mask.true_count if among_rows is None else pc.and_(mask, among_rows).true_count
     return count
 
 

@@ -84,7 +84,7 @@ class Corrections:
     policy: Policy = field(repr=False)
     keys: Keyring | None = field(default=None, repr=False)
 
-    def opened(self, keys: Keyring) -> Corrections:
+    def unlock(self, keys: Keyring) -> Corrections:
         """The same with the keyring."""
         return replace(self, keys=keys)
 

@@ -244,7 +244,7 @@ _MIN_BYTES: Final = 1 << 16
 class DuplicateCandidates:
     """The records that may stay, one a group or a few, in a bounded part of memory and, beyond it, on disk."""
 
-    aside: SpillSpace
+    space: SpillSpace
     tables: list[pa.Table] = field(default_factory=list, repr=False)
     decided: int = 0
     pieces: dict[int, list[tuple[SpillFile, SpilledPiece]]] = field(default_factory=dict, repr=False)
@@ -278,7 +278,7 @@ class DuplicateCandidates:
             self.decided = self.tables[0].num_rows
 
     def _is_full(self) -> bool:
-        part = self.aside.budget.part()
+        part = self.space.budget.part()
         return part is not None and sum(table.nbytes for table in self.tables) > max(
             part // _WORKING_FACTOR, _MIN_BYTES
         )
@@ -290,8 +290,8 @@ class DuplicateCandidates:
             parts = digest_words(table["group"]).view(np.uint8)[::16] // (256 // PARTITIONS)
             edges = np.searchsorted(parts, np.arange(PARTITIONS + 1))
             for part in np.flatnonzero(np.diff(edges)).tolist():
-                piece = self.aside.spill_file.put(_write_table(table.slice(edges[part], edges[part + 1] - edges[part])))
-                self.pieces.setdefault(part, []).append((self.aside.spill_file, piece))
+                piece = self.space.spill_file.put(_write_table(table.slice(edges[part], edges[part + 1] - edges[part])))
+                self.pieces.setdefault(part, []).append((self.space.spill_file, piece))
         self.tables, self.decided = [], 0
 
 
@@ -315,13 +315,13 @@ class DeduplicateTally:
     candidates: DuplicateCandidates = field(repr=False)
 
     @classmethod
-    def from_plan(cls, plan: Plan, key: bytes, aside: SpillSpace | None = None) -> DeduplicateTally:
+    def from_plan(cls, plan: Plan, key: bytes, space: SpillSpace | None = None) -> DeduplicateTally:
         """An empty tally. Takes secret bytes for the keyed digests, and the run's space beside memory (no limit to that).
 
         Raises ConfigurationError (see `DuplicateRule.from_plan`).
         """
         return cls(
-            plan, DuplicateRule.from_plan(plan, key), DuplicateCandidates(SpillSpace(None) if aside is None else aside)
+            plan, DuplicateRule.from_plan(plan, key), DuplicateCandidates(SpillSpace(None) if space is None else space)
         )
 
     def observe(self, batch: Batch) -> None:
@@ -354,11 +354,11 @@ class DeduplicateRecords:
     rule: DuplicateRule
     winners: npt.NDArray[Any] = field(repr=False)
     counts: npt.NDArray[np.int64] = field(repr=False)
-    seen: npt.NDArray[np.int64] = field(init=False, repr=False)
+    occurrences: npt.NDArray[np.int64] = field(init=False, repr=False)
     lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.seen = np.zeros_like(self.counts)
+        self.occurrences = np.zeros_like(self.counts)
 
     def __call__(self, batch: Batch) -> Batch:
         """The batch with its duplicates gone and counted."""
@@ -378,7 +378,7 @@ class DeduplicateRecords:
         found[found] = self.winners[places[found]] == rows[found]
         places, equal = places[found], candidates["count"].to_numpy()[found]
         with self.lock:
-            due = -self.seen[places] % self.counts[places] < equal
-            self.seen[places] += equal
+            due = -self.occurrences[places] % self.counts[places] < equal
+            self.occurrences[places] += equal
         at: npt.NDArray[np.int64] = candidates["at"].to_numpy()[found][due]
         return at

@@ -47,17 +47,17 @@ class BatchFacts:
         """The raw values at a place; for `RECORD_PLACE` one (null) value per record."""
         if place == RECORD_PLACE:
             return Leaf(pa.nulls(self.raw.num_rows))
-        return self._once(("leaf", place), lambda: leaf(self.raw, place))
+        return self._cached(("leaf", place), lambda: leaf(self.raw, place))
 
     def setting(self, atom: FeatureOn | LevelAtLeast) -> pa.BooleanArray:
         """Per record: whether the level is set, or the feature is on and its retention has not passed."""
-        return self._once(
+        return self._cached(
             atom, lambda: self._level(atom.name) if isinstance(atom, LevelAtLeast) else self._feature(atom.name)
         )
 
     def opens(self, key: str, place: Pointer, mode: TruthMode) -> pa.BooleanArray:
         """Whether a field's gate is open, and the gates of all that it is made from."""
-        return self._once(("opens", key, place, mode), lambda: self._opens(self.policy.fields[key], place, mode))
+        return self._cached(("opens", key, place, mode), lambda: self._opens(self.policy.fields[key], place, mode))
 
     def expired(self, retention: timedelta | None) -> pa.BooleanArray:
         """Per record: whether it is as old as this, or has no event time to say so; never where there is no retention."""
@@ -88,7 +88,7 @@ class BatchFacts:
         tenants = self._tenants()
         if consents is None or tenants is None:
             return constant_truth(False, self, RECORD_PLACE)
-        return consents.agreed(tenants, self.times())
+        return consents.consent_mask(tenants, self.times())
 
     def _erased_by(
         self, name: str, erased: Erasures, tenants: pa.Array, times: pa.TimestampArray | None
@@ -113,20 +113,20 @@ class BatchFacts:
         times = None if retention is None else self.times()
         if retention is None or times is None or times.null_count:
             return retention is not None and self.raw.num_rows > 0
-        first = self._once("first", lambda: _earliest_time(times))
+        first = self._cached("first", lambda: _earliest_time(times))
         return first is not None and first <= self._limit(retention, times.type)
 
     def _limit(self, retention: timedelta, type_: pa.DataType) -> int:
         """The last event time, in the unit of the type, that is as old as this."""
         return ((self.at - retention - EPOCH) // timedelta(microseconds=1)) * UNITS_PER_SECOND[type_.unit] // 1_000_000
 
-    def closed(self, key: str, place: Pointer, gate: AllOf | None) -> pa.BooleanArray | None:
+    def closed_mask(self, key: str, place: Pointer, gate: AllOf | None) -> pa.BooleanArray | None:
         """Where a field's gate is closed; None for nowhere. Fields whose whole gate is the same settings share the answer."""
         if gate is None:
             return _closed_mask(self.opens(key, place, "is"))
         if place.stars or not gate.parts:
-            return self._once(("closed", gate, place), lambda: _closed_mask(evaluate(gate, self, place, "is")))
-        return self._once(
+            return self._cached(("closed", gate, place), lambda: _closed_mask(evaluate(gate, self, place, "is")))
+        return self._cached(
             ("closed", gate), lambda: _closed_mask(reduce(pc.and_, map(self.setting, _setting_atoms(gate))))
         )
 
@@ -134,7 +134,9 @@ class BatchFacts:
         """The event times; None where the policy has none."""
         if self.policy.time is None:
             return None
-        values = self._once("times", lambda: decode_dictionary(self.leaf(Pointer.parse(str(self.policy.time))).values))
+        values = self._cached(
+            "times", lambda: decode_dictionary(self.leaf(Pointer.parse(str(self.policy.time))).values)
+        )
         return values.cast(pa.timestamp("ms", "UTC")) if pa.types.is_date(values.type) else values
 
     def filter_records(self, keep: pa.BooleanArray) -> BatchFacts:
@@ -144,7 +146,7 @@ class BatchFacts:
         }
         return BatchFacts(self.raw.filter(keep), self.policy, self.settings, self.at, known)
 
-    def _once(self, key: Hashable, work: Callable[[], T]) -> T:
+    def _cached(self, key: Hashable, work: Callable[[], T]) -> T:
         if key not in self.cache:
             self.cache[key] = work()
         found: T = self.cache[key]

@@ -112,12 +112,12 @@ def _gated_fields(plan: Plan) -> Iterator[GatedField]:
 
 def _case_fields(plan: Plan) -> Iterator[tuple[str, tuple[Condition | None, ...], Pointer]]:
     for key, field in plan.fields.items():
-        if field.gives is not None and len(field.branches) > 1:
+        if field.output_type is not None and len(field.branches) > 1:
             yield key, tuple(branch.when for branch in field.branches), field_place(field)
 
 
 def _gated_lists(plan: Plan) -> Iterator[GatedList]:
-    fields = [field for field in plan.fields.values() if field.gives is not None]
+    fields = [field for field in plan.fields.values() if field.output_type is not None]
     for star in dict.fromkeys(star for field in fields for star in field.pointer.stars):
         below = [field for field in fields if field.pointer.within(star)]
         if all(_is_gated(plan, field.key) or len(field.branches) > 1 for field in below):
@@ -139,7 +139,7 @@ def fields_read(plan: Plan) -> Sequence[str]:
     """The fields whose values leave, are measured, or stand beside others that do (`per`, `at`, the event time)."""
     keys: dict[str, None] = {}
     for key, field in plan.fields.items():
-        if field.gives is None and field.measured is None:
+        if field.output_type is None and field.measured is None:
             continue
         steps = (*field.steps, *field.field.in_aggregates)
         keys |= dict.fromkeys([key, *(read for step in steps for read in sorted(step.reads()))])
@@ -185,7 +185,7 @@ class Gate:
         facts, counts = self._records(facts, batch.source)
         return Batch(
             raw=canonicalize_ids(facts.raw, self.gates.folded, fold=True),
-            closed=dict(self._closed(facts)),
+            closed=dict(self._closed_masks(facts)),
             cases=dict(self._cases(facts)),
             gated_lists=dict(self._gated_list_masks(facts)),
             released=batch.released,
@@ -220,10 +220,10 @@ class Gate:
         for condition in self.gates.conditions:
             yield "condition", holds(condition, facts, RECORD_PLACE)
 
-    def _closed(self, facts: BatchFacts) -> Iterator[tuple[str, pa.BooleanArray]]:
+    def _closed_masks(self, facts: BatchFacts) -> Iterator[tuple[str, pa.BooleanArray]]:
         """Per field that somebody reads the values that must not pass; nothing for a field with none."""
         for gated in self.gates.gated:
-            closed = facts.closed(gated.key, gated.place, gated.settings)
+            closed = facts.closed_mask(gated.key, gated.place, gated.settings)
             if closed is not None:
                 yield gated.key, closed
 
@@ -240,11 +240,11 @@ class Gate:
                 yield hollow.star, nothing
 
 
-def _nothing_collectable(hollow: GatedList, facts: BatchFacts) -> pa.BooleanArray:
-    nothing = constant_truth(True, facts, hollow.place)
-    for field_ in hollow.fields:
-        opens = facts.opens(field_.key, hollow.place, "could")
-        nothing = pc.and_not(nothing, pc.and_(opens, _could_leave(field_.branches, facts, hollow.place)))
+def _nothing_collectable(gated_list: GatedList, facts: BatchFacts) -> pa.BooleanArray:
+    nothing = constant_truth(True, facts, gated_list.place)
+    for field_ in gated_list.fields:
+        opens = facts.opens(field_.key, gated_list.place, "could")
+        nothing = pc.and_not(nothing, pc.and_(opens, _could_leave(field_.branches, facts, gated_list.place)))
     return nothing
 
 

@@ -48,9 +48,9 @@ class RankNumbers(Technique):
 
     bin: Bin | None = None
 
-    def gives(self, type_: pa.DataType) -> pa.DataType:
+    def output_type(self, type_: pa.DataType) -> pa.DataType:
         """A double."""
-        super().gives(type_)
+        super().output_type(type_)
         return pa.float64()
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
@@ -93,7 +93,7 @@ class BoundField:
 
     place      the raw leaf that has one value for each of the field
     chains     per branch the techniques, None to drop the value
-    gives      the type of the released leaf; None where none is released
+    output_type      the type of the released leaf; None where none is released
     measuring  the techniques of what aggregates see instead; None where they see what is released
     ranking    per branch the chain that gives numbers to rank by; None where nobody wants them
     reads      the fields that steps read beside this one
@@ -106,7 +106,7 @@ class BoundField:
     plan: FieldPlan
     place: Pointer
     chains: Chains
-    gives: pa.DataType | None
+    output_type: pa.DataType | None
     measuring: Sequence[Technique] | None
     ranking: Chains | None
     reads: tuple[str, ...]
@@ -127,7 +127,7 @@ class BoundField:
             plan=plan,
             place=field_place(plan),
             chains=chains,
-            gives=plan.gives,
+            output_type=plan.output_type,
             measuring=None if plan.measured is None else resolve_chain(plan.field.in_aggregates, None),
             ranking=[ranking_chain(chain) for chain in chains] if is_ranked else None,
             reads=tuple(sorted({key for step in steps for key in step.reads()})),
@@ -146,13 +146,13 @@ class BoundField:
         ]
         gives = plan.takes
         for step in next(chain for chain in chains if chain is not None):
-            gives = step.gives(gives)
+            gives = step.output_type(gives)
         used = [step for chain in chains for step in chain or ()]
         return cls(
             plan=plan,
             place=field_place(plan),
             chains=chains,
-            gives=gives,
+            output_type=gives,
             measuring=None,
             ranking=None,
             reads=tuple(sorted({key for step in used for key in step.reads()})),
@@ -172,9 +172,9 @@ class BoundField:
         values = mask_values(raw, closed)
         context = self._context(batch, at, keys, memos.get(key))
         measured = self._measured(values, cases, context)
-        if self.gives is None:
+        if self.output_type is None:
             return FieldResult(None, measured, None, count_outcomes(raw, values, closed, None))
-        out = run_branches(self.chains, cases, values, context, self.gives)
+        out = run_branches(self.chains, cases, values, context, self.output_type)
         ranks = None if self.ranking is None else self._ranks(self.ranking, values, cases, context)
         counts = count_outcomes(raw, values, closed, out, replaced=self.replaces) if self.counts else FieldCounts()
         return FieldResult(out.values, measured, ranks, counts)
@@ -183,7 +183,7 @@ class BoundField:
         """What aggregates see instead: nothing of what the deciding case drops in records that show the others."""
         if self.measuring is None:
             return None
-        dropped = None if self.gives is None else dropped_by_case(self.plan.branches, cases)
+        dropped = None if self.output_type is None else dropped_by_case(self.plan.branches, cases)
         return run_chain(self.measuring, mask_values(values, dropped), context).values
 
     def _ranks(self, ranking: Chains, values: pa.Array, cases: pa.Int8Array | None, context: Context) -> pa.Array:
@@ -275,7 +275,7 @@ def bind_fields(plan: Plan, settled: Mapping[str, Technique], ranks: Collection[
     return {
         key: BoundField.from_plan(each, settled.get(key), plan.policy.time, ranks)
         for key, each in plan.fields.items()
-        if each.gives is not None or each.measured is not None
+        if each.output_type is not None or each.measured is not None
     }
 
 

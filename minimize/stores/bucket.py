@@ -187,12 +187,12 @@ class Bucket:
         """Whether both are the same bucket, however it is reached."""
         return (self.scheme, self.authority) == (other.scheme, other.authority)
 
-    def call(self, work: Callable[[FileSystem], T], *, again: bool = True) -> T:
+    def call(self, work: Callable[[FileSystem], T], *, retry: bool = True) -> T:
         """What the work gives with the store. Where somebody holds what it is about it is tried again for a while, if it may be.
 
         Raises FileNotFoundError, and the fault where the store refuses, without its words.
         """
-        until = time.monotonic() + (_RETRY_SECONDS if again else 0)
+        until = time.monotonic() + (_RETRY_SECONDS if retry else 0)
         while (given := self._tried(work)) is LEASED and time.monotonic() < until:
             time.sleep(_RETRY_PAUSE)
         if isinstance(given, StoreRefusal):
@@ -213,15 +213,15 @@ class Bucket:
 
     def path(self, key: str) -> str:
         """A key as the store's file system knows it."""
-        return "/".join(part for part in (self._opened[1], key) if part)
+        return "/".join(part for part in (self._file_system[1], key) if part)
 
     @property
     def files(self) -> FileSystem:
         """The store, as pyarrow opens it; credentials are found in the environment or the instance."""
-        return self._opened[0]
+        return self._file_system[0]
 
     @cached_property
-    def _opened(self) -> tuple[FileSystem, str]:
+    def _file_system(self) -> tuple[FileSystem, str]:
         """The store, and what its paths begin with: the bucket, where that is not the path's first part."""
         from pyarrow.fs import FileSystem
 

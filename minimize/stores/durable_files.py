@@ -86,10 +86,10 @@ def _create_with_folders(path: Path) -> BinaryIO:
     return file_operations.create(path)
 
 
-def with_output_errors(work: Callable[..., T], *given: Any, but: tuple[type[OSError], ...] = ()) -> T:
+def with_output_errors(work: Callable[..., T], *arguments: Any, but: tuple[type[OSError], ...] = ()) -> T:
     """What the work gives. Raises OutputError where the system does not let it write, and the errors excepted as they are."""
     try:
-        return work(*given)
+        return work(*arguments)
     except but:
         raise
     except OSError as error:

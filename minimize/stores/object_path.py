@@ -26,12 +26,12 @@ class ObjectUpload:
 
     def write(self, data: Any) -> int:
         """Takes bytes in, all of them."""
-        self.bucket.call(lambda _: self.file.write(data), again=False)
+        self.bucket.call(lambda _: self.file.write(data), retry=False)
         return len(data)
 
     def close(self) -> None:
         """Makes it an object."""
-        self.bucket.call(lambda _: self.file.close(), again=False)
+        self.bucket.call(lambda _: self.file.close(), retry=False)
 
 
 STREAM_BUFFER: Final = 8 << 20
@@ -128,16 +128,16 @@ class ObjectPath:
 
     def modified_at(self) -> datetime | None:
         """When the object was changed last, by the clock of the store."""
-        found: datetime | None = self._done(lambda store, path: store.get_file_info([path])[0].mtime)
+        found: datetime | None = self._call(lambda store, path: store.get_file_info([path])[0].mtime)
         return found
 
     def open(self, mode: str = "rb", buffering: int = -1) -> Any:
         """The object, to be read from anywhere. Raises FileNotFoundError."""
-        return self._done(lambda store, path: store.open_input_file(path))
+        return self._call(lambda store, path: store.open_input_file(path))
 
     def stream(self, compression: str | None = None) -> Any:
         """The object, read from its start, decompressed. Raises FileNotFoundError."""
-        return self._done(lambda store, path: store.open_input_stream(path, compression, STREAM_BUFFER))
+        return self._call(lambda store, path: store.open_input_stream(path, compression, STREAM_BUFFER))
 
     def read_bytes(self) -> bytes:
         """All of it. Raises FileNotFoundError."""
@@ -155,12 +155,12 @@ class ObjectPath:
             with store.open_output_stream(path, compression=None, buffer_size=0) as file:
                 file.write(content)
 
-        self._done(put)
+        self._call(put)
 
     def upload(self) -> ObjectUpload:
         """Begins an object; it is there once what is given is closed."""
         return ObjectUpload(
-            self.bucket, self._done(lambda store, path: store.open_output_stream(path, compression=None))
+            self.bucket, self._call(lambda store, path: store.open_output_stream(path, compression=None))
         )
 
     def copy_to(self, place: ObjectPath, size: int) -> None:
@@ -175,12 +175,12 @@ class ObjectPath:
                 while data := source.read(STREAM_BUFFER):
                     target.write(data)
 
-        self._done(copied)
+        self._call(copied)
 
     def unlink(self) -> None:
         """Removes an object; one that is gone is no fault."""
         with suppress(FileNotFoundError):
-            self._done(lambda store, path: store.delete_file(path))
+            self._call(lambda store, path: store.delete_file(path))
 
     def remove_tree(self) -> None:
         """Removes everything below; that nothing is there is no fault."""
@@ -189,7 +189,7 @@ class ObjectPath:
                 place.unlink()
             return
         with suppress(FileNotFoundError):
-            self._done(lambda store, path: store.delete_dir(path))
+            self._call(lambda store, path: store.delete_dir(path))
 
     def sizes(self) -> dict[str, int]:
         """The objects below by their path within, with their stored bytes."""
@@ -220,13 +220,13 @@ class ObjectPath:
         from pyarrow.fs import FileSelector
 
         selected = partial(FileSelector, allow_not_found=True, recursive=recursive)
-        found: list[FileInfo] = self._done(lambda store, path: store.get_file_info(selected(path)))
+        found: list[FileInfo] = self._call(lambda store, path: store.get_file_info(selected(path)))
         return found
 
     def _kind(self) -> str:
-        return str(self._done(lambda store, path: store.get_file_info([path])[0].type.name))
+        return str(self._call(lambda store, path: store.get_file_info([path])[0].type.name))
 
-    def _done(self, work: Any) -> Any:
+    def _call(self, work: Any) -> Any:
         def on_path(store: FileSystem) -> Any:
             return work(store, self.bucket.path(self.key_text))
 

@@ -39,9 +39,9 @@ class Age(Technique):
     unit: Literal["days", "months", "years"]
     at: str = RUN
 
-    def gives(self, type_: pa.DataType) -> pa.DataType:
+    def output_type(self, type_: pa.DataType) -> pa.DataType:
         """int32. Raises TypeRefused for what is no time."""
-        super().gives(type_)
+        super().output_type(type_)
         return pa.int32()
 
     def reads(self) -> frozenset[str]:
@@ -55,7 +55,7 @@ class Age(Technique):
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The ages."""
-        until = self._until(values, context)
+        until = self._reference_time(values, context)
         by_day = pa.types.is_date(values.type) or pa.types.is_date(until.type)
         born, now = _seconds_and_rest(values, by_day=by_day), _seconds_and_rest(until, by_day=by_day)
         ages = (
@@ -68,7 +68,7 @@ class Age(Technique):
         given = pa.array(np.where(bad | missing, 0, ages).astype(np.int32), mask=bad | missing)
         return TechniqueResult(given, failure_mask(bad & ~missing))
 
-    def _until(self, values: pa.Array, context: Context) -> pa.Array:
+    def _reference_time(self, values: pa.Array, context: Context) -> pa.Array:
         if self.at == RUN:
             return pa.repeat(_time_scalar(context.at), len(values))
         until = decode_dictionary(context.columns[self.at])

@@ -116,7 +116,7 @@ class TechniqueStep(BaseModel):
     locates: ClassVar[bool] = False
     """Whether it gives a position."""
 
-    def gives(self, type_: pa.DataType) -> pa.DataType:
+    def output_type(self, type_: pa.DataType) -> pa.DataType:
         """The output type for an input type. Raises TypeRefused."""
         if type_family(type_) not in self.takes:
             raise UnsupportedType(self.takes)
@@ -176,40 +176,40 @@ def treat(technique: Technique, values: pa.Array, context: Context) -> Technique
 
 
 def apply_per_distinct(
-    values: pa.Array, of: Callable[[Any], Any], gives: pa.DataType, recall: ValueCache | None = None
+    values: pa.Array, of: Callable[[Any], Any], output_type: pa.DataType, recall: ValueCache | None = None
 ) -> TechniqueResult:
     """Applies a function to each distinct value (a Python loop, hence never over many rows); None is: could not be treated.
 
     With a `recall` a value that came before is not worked out again.
     """
     if len(values) <= FEW_ROWS:
-        return _apply_to_few(values, of, gives, ValueCache() if recall is None else recall)
+        return _apply_to_few(values, of, output_type, ValueCache() if recall is None else recall)
     found = distinct_values(values)
     if recall is None or len(found.values) <= FEW_ROWS:
-        results = _computed_values(found.values, of, gives)
+        results = _computed_values(found.values, of, output_type)
     else:
-        results = recall.compute_distinct(found.values, lambda words: _computed_values(words, of, gives))
+        results = recall.compute_distinct(found.values, lambda words: _computed_values(words, of, output_type))
     failed = pc.and_(results.is_null(), found.values.is_valid())
     untreated = pc.fill_null(failed.take(found.codes), False) if failed.true_count else None
     return TechniqueResult(take_values(results, found.codes), untreated)
 
 
 def _apply_to_few(
-    values: pa.Array, of: Callable[[Any], Any], gives: pa.DataType, recall: ValueCache
+    values: pa.Array, of: Callable[[Any], Any], output_type: pa.DataType, recall: ValueCache
 ) -> TechniqueResult:
     """The same for few rows: looking each up is cheaper than finding the distinct ones."""
     given = to_python(values)
-    results = recall.each(given, of)
+    results = recall.map_values(given, of)
     lost = results.count(None) - given.count(None)
     failed = (
         [result is None and value is not None for result, value in zip(results, given, strict=True)] if lost else []
     )
     changed = sum(map(ne, results, given)) - lost
-    return TechniqueResult(pa.array(results, gives), pa.array(failed, pa.bool_()) if lost else None, changed)
+    return TechniqueResult(pa.array(results, output_type), pa.array(failed, pa.bool_()) if lost else None, changed)
 
 
-def _computed_values(words: pa.Array, of: Callable[[Any], Any], gives: pa.DataType) -> pa.Array:
-    return pa.array([None if word is None else of(word) for word in to_python(words)], gives)
+def _computed_values(words: pa.Array, of: Callable[[Any], Any], output_type: pa.DataType) -> pa.Array:
+    return pa.array([None if word is None else of(word) for word in to_python(words)], output_type)
 
 
 def untreated_mask(failed: Sequence[bool], codes: pa.Array) -> pa.BooleanArray | None:

@@ -205,9 +205,9 @@ class Bin(Technique):
         """Whether some values fall into bins without a bound on one side."""
         return self.edges is not None
 
-    def gives(self, type_: pa.DataType) -> pa.DataType:
+    def output_type(self, type_: pa.DataType) -> pa.DataType:
         """The same type, double or text. Raises TypeRefused also where `lower` has bounds that the type cannot hold."""
-        given = super().gives(type_)
+        given = super().output_type(type_)
         if self.as_ != "lower":
             return pa.float64() if self.as_ == "middle" else pa.string()
         bounds = self.edges[:-1] if self.edges is not None else (self.width or Decimal(0), self.origin)
@@ -245,7 +245,7 @@ class Bin(Technique):
     def _table(self, takes: pa.DataType) -> pa.Array:
         """What each interval between edges gives for numbers of this type, and null for what is in none."""
         if takes not in self._tables:
-            given = self.gives(takes)
+            given = self.output_type(takes)
             intervals = map(self._intervals.interval, range(len(self.edges or ()) + 1))
             self._tables[takes] = pa.array([*(self._result(interval, given) for interval in intervals), None], given)
         return self._tables[takes]
@@ -256,7 +256,7 @@ class Bin(Technique):
 
     def _exact_result(self, values: pa.Array) -> TechniqueResult:
         """By the distinct intervals, each worked out exactly."""
-        given = self.gives(values.type)
+        given = self.output_type(values.type)
         bins, codes = _occurring_intervals(values, self._intervals)
         intervals = [None if index is None else self._intervals.interval(index) for index in bins]
         results = [None if interval is None else self._result(interval, given) for interval in intervals]
@@ -266,11 +266,11 @@ class Bin(Technique):
         ]
         return TechniqueResult(pa.array(results, given).take(codes), untreated_mask(failed, codes))
 
-    def _result(self, interval: Interval, given: pa.DataType) -> Any:
+    def _result(self, interval: Interval, type_: pa.DataType) -> Any:
         if self.as_ == "label":
             return str(interval)
         number = self._number(interval)
-        return None if number is None else as_number(number, given)
+        return None if number is None else as_number(number, type_)
 
     def _number(self, interval: Interval) -> Fraction | None:
         if interval.lower is None or interval.upper is None:

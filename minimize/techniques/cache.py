@@ -97,7 +97,7 @@ class ColumnCache:
         self._results: _TextResults | None = _TextResults()
 
     def __len__(self) -> int:
-        return 0 if self._results is None else len(self._results.known)
+        return 0 if self._results is None else len(self._results.texts)
 
     def __repr__(self) -> str:
         return f"ColumnCache(limit={self.limit})"
@@ -112,9 +112,9 @@ class ColumnCache:
             return None
         found = held.column(texts, compute)
         self._rows += len(texts)
-        if any(self._rows >= rows and len(held.known) > part * self._rows for rows, part in _TRIALS):
+        if any(self._rows >= rows and len(held.texts) > part * self._rows for rows, part in _TRIALS):
             self._results = None
-        elif len(held.known) > self.limit:
+        elif len(held.texts) > self.limit:
             self._results, self._rows = _TextResults(), 0
         return found
 
@@ -123,7 +123,7 @@ class ColumnCache:
 class _TextResults:
     """The texts with the place of their results, and in the lowest bit whether these differ; and the results."""
 
-    known: RowCache = field(default_factory=lambda: RowCache(pa.string()))
+    texts: RowCache = field(default_factory=lambda: RowCache(pa.string()))
     results: TextInterner = field(default_factory=lambda: TextInterner(pa.string()))
 
     def column(self, texts: pa.Array, compute: Callable[[pa.Array], pa.Array]) -> CachedColumn:
@@ -131,7 +131,7 @@ class _TextResults:
         if there is not None and not there.any():
             return CachedColumn(self._encoded(np.full(len(texts), -1, np.int32)), np.zeros(len(texts), np.bool_), 0)
         some = texts if there is None else texts.drop_null()
-        codes, rows = self.known.rows(some, np.zeros(len(some), np.int32), [b""], self._rows_of(compute))
+        codes, rows = self.texts.rows(some, np.zeros(len(some), np.int32), [b""], self._rows_of(compute))
         outcomes = rows.view(np.int32)[:, 0][codes]
         places = _expand_to_rows(outcomes >> 1, there)
         changed = int(np.count_nonzero(outcomes & 1))
@@ -188,7 +188,7 @@ class ValueCache:
         self._each: dict[Any, Any] = {None: None}
         self._words: tuple[pa.Array, pa.Array] | None = None
 
-    def each(self, values: Sequence[Any], of: Callable[[Any], Any]) -> list[Any]:
+    def map_values(self, values: Sequence[Any], of: Callable[[Any], Any]) -> list[Any]:
         """What each of a few values becomes; None for None."""
         known = self._each
         if len(known) > self.limit:
@@ -216,13 +216,13 @@ class ValueCache:
         new = pc.add(pc.cumulative_sum(fresh.cast(pa.int32())), len(known) - 1)
         return pa.concat_arrays([results, made]).take(pc.if_else(fresh, new, places))
 
-    def _learn(self, held: tuple[pa.Array, pa.Array] | None, words: pa.Array, made: pa.Array) -> None:
+    def _learn(self, entries: tuple[pa.Array, pa.Array] | None, words: pa.Array, result: pa.Array) -> None:
         there = words.is_valid()
-        words, made = words.filter(there), made.filter(there)
-        if held is not None and held[0].type == words.type and len(held[0]) + len(words) <= self.limit:
-            words, made = pa.concat_arrays([held[0], words]), pa.concat_arrays([held[1], made])
+        words, result = words.filter(there), result.filter(there)
+        if entries is not None and entries[0].type == words.type and len(entries[0]) + len(words) <= self.limit:
+            words, result = pa.concat_arrays([entries[0], words]), pa.concat_arrays([entries[1], result])
         if len(words) <= self.limit:
-            self._words = (words, made)
+            self._words = (words, result)
 
     def __len__(self) -> int:
         return len(self._each) - 1 + (0 if self._words is None else len(self._words[0]))

@@ -46,16 +46,16 @@ class Clip(Technique):
     max: Number | None = Field(None)
 
     @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def _check_bounds(self) -> Self:
         if self.min is None and self.max is None:
             raise ValueError("clip takes min, max or both")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError("clip: min is above max")
         return self
 
-    def gives(self, type_: pa.DataType) -> pa.DataType:
+    def output_type(self, type_: pa.DataType) -> pa.DataType:
         """The same type. Raises TypeRefused also where the type cannot hold a bound."""
-        given = super().gives(type_)
+        given = super().output_type(type_)
         if not all(can_hold(bound, given) for bound in (self.min, self.max) if bound is not None):
             raise UnsupportedType(tuple(word for word in self.takes if word != type_family(given)))
         return given

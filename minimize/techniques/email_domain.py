@@ -30,9 +30,9 @@ class EmailDomain(Technique):
     source: ClassVar[str] = "RFC 5321, RFC 5322"
     about: ClassVar[str] = "the domain of an e-mail address, in lower case"
 
-    def gives(self, type_: pa.DataType) -> pa.DataType:
+    def output_type(self, type_: pa.DataType) -> pa.DataType:
         """Text. Raises TypeRefused for what is no text."""
-        super().gives(type_)
+        super().output_type(type_)
         return pa.string()
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:

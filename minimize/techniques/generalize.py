@@ -244,9 +244,9 @@ class Generalize(Technique):
         """The labels of a level (of its own where none is given), and the root: what a released column may hold."""
         return self._read.labels(self.level if level is None else level)
 
-    def gives(self, type_: pa.DataType) -> pa.DataType:
+    def output_type(self, type_: pa.DataType) -> pa.DataType:
         """Text. Raises TypeRefused for other types than text and integer."""
-        super().gives(type_)
+        super().output_type(type_)
         return pa.string()
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:

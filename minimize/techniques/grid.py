@@ -101,9 +101,9 @@ class Grid(Technique):
 
     metres: float = Field(300.0, ge=10, le=1_000_000)
 
-    def gives(self, type_: pa.DataType) -> pa.DataType:
+    def output_type(self, type_: pa.DataType) -> pa.DataType:
         """Two doubles under the names of the inputs. Raises TypeRefused for what is no pair of numbers."""
-        given = super().gives(type_)
+        given = super().output_type(type_)
         require_position(given, self.takes)
         return pa.struct([pa.field(given.field(place).name, pa.float64()) for place in (0, 1)])
 
@@ -113,7 +113,7 @@ class Grid(Technique):
         centres = self._cells.centres(where.latitude, where.longitude)
         missing = ~where.good
         children = [pa.array(np.where(missing, 0.0, part), mask=missing) for part in centres]
-        given = self.gives(values.type)
+        given = self.output_type(values.type)
         return TechniqueResult(
             pa.StructArray.from_arrays(children, fields=list(given), mask=pa.array(missing)), failure_mask(where.bad)
         )

@@ -38,9 +38,9 @@ class H3(Technique):
 
     resolution: int = Field(ge=0, le=15)
 
-    def gives(self, type_: pa.DataType) -> pa.DataType:
+    def output_type(self, type_: pa.DataType) -> pa.DataType:
         """Text. Raises TypeRefused for what is no pair of numbers."""
-        require_position(super().gives(type_), self.takes)
+        require_position(super().output_type(type_), self.takes)
         if find_spec("h3") is None:
             raise ConfigurationError("`h3` needs the h3 package", hint="pip install 'minimize[h3]'")
         return pa.string()

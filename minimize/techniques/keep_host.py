@@ -32,9 +32,9 @@ class KeepHost(Technique):
     source: ClassVar[str] = "RFC 3986"
     about: ClassVar[str] = "the host of a URL, without user, port and path"
 
-    def gives(self, type_: pa.DataType) -> pa.DataType:
+    def output_type(self, type_: pa.DataType) -> pa.DataType:
         """Text. Raises TypeRefused for what is no text."""
-        super().gives(type_)
+        super().output_type(type_)
         return pa.string()
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:

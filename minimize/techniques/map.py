@@ -44,9 +44,9 @@ class Map(Technique):
     values: Mapping[MapWord, MapWord] = Field(min_length=1)
     otherwise: MapWord | None = None
 
-    def gives(self, type_: pa.DataType) -> pa.DataType:
+    def output_type(self, type_: pa.DataType) -> pa.DataType:
         """Text. Raises TypeRefused for other types than text, integer and boolean."""
-        super().gives(type_)
+        super().output_type(type_)
         return pa.string()
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:

@@ -78,11 +78,11 @@ def raw_integers(values: pa.Array) -> npt.NDArray[np.int64]:
 
 
 def result_from_doubles(
-    values: pa.Array, results: Doubles, sure: npt.NDArray[np.bool_], slowly: Callable[[pa.Array], TechniqueResult]
+    values: pa.Array, results: Doubles, certain: npt.NDArray[np.bool_], slowly: Callable[[pa.Array], TechniqueResult]
 ) -> TechniqueResult:
     """Results for 64-bit floats, where they are sure; the others are worked out slowly. What is null stays null."""
     null = null_mask(values) if values.null_count else None
-    rows = np.flatnonzero(~sure if null is None else ~(sure | null))
+    rows = np.flatnonzero(~certain if null is None else ~(certain | null))
     if not rows.size and null is None:
         changed = int(np.count_nonzero(results != raw_doubles(values)))
         return TechniqueResult(

@@ -28,9 +28,9 @@ class Presence(Technique):
     source: ClassVar[str] = "GDPR Art. 5(1)(c)"
     about: ClassVar[str] = "true where a value is"
 
-    def gives(self, type_: pa.DataType) -> pa.DataType:
+    def output_type(self, type_: pa.DataType) -> pa.DataType:
         """Boolean. Raises TypeRefused for a type that no policy names."""
-        super().gives(type_)
+        super().output_type(type_)
         return pa.bool_()
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:

@@ -87,21 +87,21 @@ ScopedValue = tuple[Any, ...]
 """What a result belongs to: the key, the value, and each part of its scope."""
 
 
-def are_few_rows(values: pa.Array, beside: Sequence[pa.Array]) -> bool:
+def are_few_rows(values: pa.Array, scope_columns: Sequence[pa.Array]) -> bool:
     """Whether these rows are few, and their values and scopes of types whose Python objects say everything."""
     return len(values) <= FEW_ROWS and all(
-        type_family(column.type) in _HASHABLE_FAMILIES for column in (values, *beside)
+        type_family(column.type) in _HASHABLE_FAMILIES for column in (values, *scope_columns)
     )
 
 
 def apply_per_scope(
-    values: pa.Array, beside: Sequence[pa.Array], key: Any, of: Callable[[ScopedValue], str], recall: ValueCache
+    values: pa.Array, scope_columns: Sequence[pa.Array], key: Any, of: Callable[[ScopedValue], str], recall: ValueCache
 ) -> TechniqueResult:
     """What each value becomes in its scope; a value cannot be treated where a part of its scope is null."""
     given = to_python(decode_dictionary(values))
     scopes = (
-        list(zip(*(to_python(decode_dictionary(column)) for column in beside), strict=True))
-        if beside
+        list(zip(*(to_python(decode_dictionary(column)) for column in scope_columns), strict=True))
+        if scope_columns
         else [()] * len(given)
     )
     asked = [
@@ -109,7 +109,7 @@ def apply_per_scope(
         for value, scope in zip(given, scopes, strict=True)
     ]
     lost = [one is None and value is not None for one, value in zip(asked, given, strict=True)]
-    results = pa.array(recall.each(asked, of), pa.string())
+    results = pa.array(recall.map_values(asked, of), pa.string())
     return TechniqueResult(results, pa.array(lost, pa.bool_()) if any(lost) else None)
 
 
@@ -152,9 +152,9 @@ class Pseudonymize(Technique):
     link: str | None = Field(None, min_length=1)
     fold: bool = False
 
-    def gives(self, type_: pa.DataType) -> pa.DataType:
+    def output_type(self, type_: pa.DataType) -> pa.DataType:
         """Text. Raises TypeRefused for what has no canonical form."""
-        super().gives(type_)
+        super().output_type(type_)
         return pa.string()
 
     def reads(self) -> frozenset[str]:
@@ -230,10 +230,14 @@ class Pseudonymize(Technique):
         per = [] if self.per is None else [context.columns[self.per]]
         return per if self.rotate is None else [*per, _event_periods(context, self.rotate)]
 
-    def _pseudonyms_of_few(self, values: pa.Array, beside: Sequence[pa.Array], context: Context) -> TechniqueResult:
+    def _pseudonyms_of_few(
+        self, values: pa.Array, scope_columns: Sequence[pa.Array], context: Context
+    ) -> TechniqueResult:
         """The pseudonyms of few rows, one by one."""
         version = required_keys(context).version_of(self.key)
-        return apply_per_scope(values, beside, version, SinglePseudonyms(self, context), context.value_cache(self))
+        return apply_per_scope(
+            values, scope_columns, version, SinglePseudonyms(self, context), context.value_cache(self)
+        )
 
     def _scope_parts(self, context: Context) -> tuple[ScopePart, ...]:
         per = () if self.per is None else (companion_part(context, self.per),)
@@ -280,9 +284,9 @@ class SinglePseudonyms:
     def _keyed(self) -> HmacState:
         return HmacState.from_key(self._key)
 
-    def __call__(self, asked: ScopedValue) -> str:
+    def __call__(self, scoped: ScopedValue) -> str:
         """The pseudonym of what is asked for: key version, value, scope."""
-        _, value, *scope = asked
+        _, value, *scope = scoped
         return self._technique.single_pseudonym(value, scope, self._keyed, self._context)
 
 

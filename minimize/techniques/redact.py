@@ -42,9 +42,9 @@ class Redact(Technique):
     patterns: tuple[PatternName, ...] = Field(ALL_PATTERNS, min_length=1)
     mark: str = Field(f"[{NAME_PLACEHOLDER}]", min_length=1, max_length=64)
 
-    def gives(self, type_: pa.DataType) -> pa.DataType:
+    def output_type(self, type_: pa.DataType) -> pa.DataType:
         """Text. Raises TypeRefused for what is no text."""
-        super().gives(type_)
+        super().output_type(type_)
         return pa.string()
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:

@@ -73,9 +73,9 @@ class Round(Technique):
     def _multiples(self) -> DecimalGrid:
         return DecimalGrid.from_decimals(self.to)
 
-    def gives(self, type_: pa.DataType) -> pa.DataType:
+    def output_type(self, type_: pa.DataType) -> pa.DataType:
         """The same type. Raises TypeRefused also where the type cannot hold the step."""
-        given = super().gives(type_)
+        given = super().output_type(type_)
         if not can_hold(self.to, given):
             raise UnsupportedType(tuple(word for word in self.takes if word != type_family(given)))
         return given

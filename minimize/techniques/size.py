@@ -29,9 +29,9 @@ class Size(Technique):
     source: ClassVar[str] = "GDPR Art. 5(1)(c)"
     about: ClassVar[str] = "the number of elements"
 
-    def gives(self, type_: pa.DataType) -> pa.DataType:
+    def output_type(self, type_: pa.DataType) -> pa.DataType:
         """int32. Raises TypeRefused for what is neither list nor map."""
-        super().gives(type_)
+        super().output_type(type_)
         return pa.int32()
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:

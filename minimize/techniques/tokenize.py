@@ -57,9 +57,9 @@ class Tokenize(Technique):
     key: str = Field(min_length=1)
     per: str | None = Field(None, min_length=1)
 
-    def gives(self, type_: pa.DataType) -> pa.DataType:
+    def output_type(self, type_: pa.DataType) -> pa.DataType:
         """Text. Raises TypeRefused for what is no text."""
-        super().gives(type_)
+        super().output_type(type_)
         return pa.string()
 
     def reads(self) -> frozenset[str]:
@@ -73,12 +73,12 @@ class Tokenize(Technique):
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The tokens. Raises KeyringError where the key is missing."""
-        found, words = self._each(values, context, _seal_value, None)
+        found, words = self._map_distinct(values, context, _seal_value, None)
         return TechniqueResult(take_values(words, found.codes), found.untreated)
 
     def apply_encoded(self, values: pa.DictionaryArray, context: Context) -> TechniqueResult:
         """The tokens of a dictionary's entries, dictionary-encoded."""
-        found, words = self._each(values, context, _seal_value, None)
+        found, words = self._map_distinct(values, context, _seal_value, None)
         return TechniqueResult(expand_entries(TechniqueResult(words), found.codes).values, found.untreated)
 
     def detokenize(self, tokens: pa.Array, context: Context, version: int | None = None) -> TechniqueResult:
@@ -86,13 +86,13 @@ class Tokenize(Technique):
 
         A token that was not made here, with this key and this `per`, cannot be treated. Raises KeyringError.
         """
-        found, words = self._each(tokens, context, _open_token, version)
+        found, words = self._map_distinct(tokens, context, _open_token, version)
         lost = words.is_null().to_pylist()
         values = take_values(words, found.codes)
         unopened = untreated_mask(lost, found.codes)
         return TechniqueResult(values, found.untreated if unopened is None else unopened)
 
-    def _each(
+    def _map_distinct(
         self,
         values: pa.Array,
         context: Context,

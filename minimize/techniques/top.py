@@ -31,9 +31,9 @@ class Top(TechniqueStep):
     other: str
     at_least: Annotated[int, Field(ge=1)] = 10
 
-    def gives(self, type_: pa.DataType) -> pa.DataType:
+    def output_type(self, type_: pa.DataType) -> pa.DataType:
         """Always string. Raises TypeRefused."""
-        super().gives(type_)
+        super().output_type(type_)
         return pa.string()
 
 
@@ -54,9 +54,9 @@ class TopValues(Technique):
     values: tuple[str, ...] = Field(repr=False)
     other: str
 
-    def gives(self, type_: pa.DataType) -> pa.DataType:
+    def output_type(self, type_: pa.DataType) -> pa.DataType:
         """Always string. Raises TypeRefused."""
-        super().gives(type_)
+        super().output_type(type_)
         return pa.string()
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:

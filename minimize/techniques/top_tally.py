@@ -65,17 +65,17 @@ class SeenPairs:
                 self._subjects, self._values = TextInterner(pa.string()), TextInterner(pa.string())
             return self._new(who + np.int32(1), what) if self._tells else None
 
-    def _new(self, who: Int32Codes, what: Int32Codes) -> RowIndices:
+    def _new(self, subjects: Int32Codes, what: Int32Codes) -> RowIndices:
         """Who has no subject is one by itself, too."""
         missing = len(self._subjects) + 1 - len(self._first)
         if missing > 0:
             self._first = np.concatenate([self._first, np.full(missing + len(self._first) // 2, -1, np.int32)])
-        first = self._first[who]
+        first = self._first[subjects]
         fresh = first < 0
         other = np.flatnonzero((first != what) & ~fresh)
-        self._first[who[fresh][::-1]] = what[fresh][::-1]  # of several rows the first one's, which is written last
+        self._first[subjects[fresh][::-1]] = what[fresh][::-1]  # of several rows the first one's, which is written last
         new = fresh
-        new[other[self._lately.unseen_rows(_pair_words(who[other], what[other]))]] = True
+        new[other[self._lately.unseen_rows(_pair_words(subjects[other], what[other]))]] = True
         return np.flatnonzero(new)
 
     def _is_full(self) -> bool:
@@ -84,16 +84,16 @@ class SeenPairs:
         return None not in sizes and held > sum(size or 0 for size in sizes)
 
 
-def _pair_words(who: Int32Codes, what: Int32Codes) -> npt.NDArray[Any]:
+def _pair_words(subjects: Int32Codes, what: Int32Codes) -> npt.NDArray[Any]:
     """Pairs of codes as words, none of them zero, of which the first is spread over all its bits."""
-    whole = ((who.astype(np.uint64) + np.uint64(1)) << np.uint64(32)) | what.astype(np.uint64)
+    whole = ((subjects.astype(np.uint64) + np.uint64(1)) << np.uint64(32)) | what.astype(np.uint64)
     return np.column_stack([whole * _HASH_MULTIPLIER, whole])
 
 
-def _text_codes(known: TextInterner, values: pa.Array) -> Int32Codes:
+def _text_codes(interner: TextInterner, values: pa.Array) -> Int32Codes:
     if not pa.types.is_dictionary(values.type):
-        return known.codes(values.cast(pa.string()))
-    codes = np.append(known.codes(values.dictionary.cast(pa.string())), np.int32(-1))
+        return interner.codes(values.cast(pa.string()))
+    codes = np.append(interner.codes(values.dictionary.cast(pa.string())), np.int32(-1))
     indices = values.indices.fill_null(len(codes) - 1) if values.indices.null_count else values.indices
     found: Int32Codes = codes[indices.to_numpy()]
     return found
@@ -163,17 +163,17 @@ class TopTally:
     """
 
     def __init__(
-        self, key: str, pointer: Pointer, subject: Pointer, top: Top, aside: SpillSpace, said: SeenPairs | None = None
+        self, key: str, pointer: Pointer, subject: Pointer, top: Top, space: SpillSpace, pairs: SeenPairs | None = None
     ) -> None:
         self._key = key
         self._pointer = pointer
         self._subject = subject
         self._top = top
-        self._aside = aside
-        self._mark = aside.hasher.mark
-        self._pairs = Accumulator(aside, width=4)
-        self._names = Accumulator(aside, width=2)
-        self._said = said
+        self._aside = space
+        self._mark = space.hasher.mark
+        self._pairs = Accumulator(space, width=4)
+        self._names = Accumulator(space, width=2)
+        self._said = pairs
         self._lately: tuple[RecentHashes, RecentHashes] | None = None
 
     def observe(self, batch: Batch) -> None:
@@ -214,12 +214,12 @@ class TopTally:
         kept = most_frequent(counts.settle(), self._names.settle(), self._top, other)
         return TopValues(values=self._with_enough_outside(kept), other=self._top.other)
 
-    def _with_enough_outside(self, kept: tuple[str, ...]) -> tuple[str, ...]:
+    def _with_enough_outside(self, values: tuple[str, ...]) -> tuple[str, ...]:
         """What is kept where `other` has enough subjects, or nothing in it."""
-        inside = HashedRows(self._aside.hasher(pa.array(kept, pa.string()), _VALUE_DOMAIN)).reduce().words
+        inside = HashedRows(self._aside.hasher(pa.array(values, pa.string()), _VALUE_DOMAIN)).reduce().words
         if has_enough_outside(self._pairs.settle(), inside, self._top.at_least):
-            return kept
-        return kept[:-1]  # it has `at_least` subjects of its own, so that `other` now has them, too
+            return values
+        return values[:-1]  # it has `at_least` subjects of its own, so that `other` now has them, too
 
     def __getstate__(self) -> dict[str, Any]:
         """For other processes: hashes and values, and nothing of what came lately."""

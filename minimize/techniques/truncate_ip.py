@@ -56,9 +56,9 @@ class TruncateIp(Technique):
     v6: int = Field(48, ge=0, lt=128)
     as_: Literal["address", "network"] = Field("address", alias="as")
 
-    def gives(self, type_: pa.DataType) -> pa.DataType:
+    def output_type(self, type_: pa.DataType) -> pa.DataType:
         """Text. Raises TypeRefused for what is no text."""
-        super().gives(type_)
+        super().output_type(type_)
         return pa.string()
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
@@ -90,7 +90,7 @@ class TruncateIp(Technique):
         words = self._suffixed(format_ipv4(networks.dictionary.to_numpy().astype(np.uint32)))
         if plain.all():
             return TechniqueResult(pa.DictionaryArray.from_arrays(networks.indices, words), changed=changed)
-        others = self._others(texts.filter(pa.array(~plain)), context.value_cache(self))
+        others = self._truncate_others(texts.filter(pa.array(~plain)), context.value_cache(self))
         codes = np.full(len(texts), -1)
         codes[plain] = networks.indices.filter(pa.array(plain)).to_numpy()
         codes[~plain] = pc.fill_null(pc.add(others.values.indices, len(words)), -1).to_numpy()
@@ -102,7 +102,7 @@ class TruncateIp(Technique):
             pa.DictionaryArray.from_arrays(encoded, both), failure_mask(lost), changed + (others.changed or 0)
         )
 
-    def _others(self, texts: pa.StringArray, recall: ValueCache) -> TechniqueResult:
+    def _truncate_others(self, texts: pa.StringArray, recall: ValueCache) -> TechniqueResult:
         """Everything but plain IPv4, by distinct text, dictionary-encoded."""
         found = distinct_values(texts)
         results = recall.compute_distinct(found.values, self._texts)

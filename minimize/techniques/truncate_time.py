@@ -48,9 +48,9 @@ class TruncateTime(Technique):
     to: CalendarUnit
     zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
 
-    def gives(self, type_: pa.DataType) -> pa.DataType:
+    def output_type(self, type_: pa.DataType) -> pa.DataType:
         """The same type. Raises TypeRefused also for a date and a unit that is finer than a day."""
-        given = super().gives(type_)
+        given = super().output_type(type_)
         if pa.types.is_date(given) and self.to in ("minute", "hour"):
             raise UnsupportedType(("timestamp",))
         return given

@@ -103,20 +103,20 @@ def _partition_findings(
 
 
 def _retention_findings(
-    table: pa.Table, defined: AggregateView, run: EvidenceRun, standing: EvidenceFile
+    table: pa.Table, defined: AggregateView, run: EvidenceRun, file: EvidenceFile
 ) -> Iterator[Finding]:
     policy, limits = run.policy, run.retention or run.policy
-    span = None if limits is None else run.spans.get(standing.name, limits.retention)
+    span = None if limits is None else run.spans.get(file.name, limits.retention)
     if policy is None or span is None or not table.num_rows:
         return
     written = to_nanoseconds(run.receipt.at)
     times = {column: unit for column, (pointer, unit) in defined.groups.items() if pointer == policy.time}
     found_in = [count_past_groups(table[column], unit, policy, written - span) for column, unit in times.items()]
     past = max([each for each in found_in if each is not None], default=0)
-    if not times and standing.date is not None:
-        past = table.num_rows if end_of_date(standing.date) <= written - span else 0
+    if not times and file.date is not None:
+        past = table.num_rows if end_of_date(file.date) <= written - span else 0
     if past:
-        yield new_finding("V046", f"{past} groups are past the retention of the aggregate", file=standing.root)
+        yield new_finding("V046", f"{past} groups are past the retention of the aggregate", file=file.root)
 
 
 def _aggregate_of_run(run: EvidenceRun, name: str, policy: PolicyView) -> AggregateView | None:

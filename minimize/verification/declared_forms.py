@@ -153,7 +153,7 @@ class _ColumnJudge:
     pointer: Pointer
     rules: Sequence[ValueRule]
     whole: ColumnRule | None
-    seen: set[Any] = field(default_factory=set, repr=False)
+    judged: set[Any] = field(default_factory=set, repr=False)
     texts: TextInterner | None = field(default=None, repr=False)
     good: pa.Array | None = field(default=None, repr=False)
     """The last dictionary of which every entry was good: of one that only grew the others are judged."""
@@ -184,11 +184,11 @@ class _ColumnJudge:
         return values if before == 0 else values.filter(pa.array(codes >= before))
 
     def _obeys_rule(self, value: Any) -> bool:
-        if value in self.seen:
+        if value in self.judged:
             return True
         good = any(rule(value) for rule in self.rules)
-        if good and len(self.seen) < MAX_REMEMBERED:
-            self.seen.add(value)
+        if good and len(self.judged) < MAX_REMEMBERED:
+            self.judged.add(value)
         return good
 
 

@@ -58,43 +58,43 @@ def check_files(evidence: Evidence) -> Iterator[Finding]:
         yield from _unknown_between_runs(evidence.output / RUNS)
 
 
-def open_file(evidence: Evidence, standing: EvidenceFile) -> pq.ParquetFile | None:
+def open_file(evidence: Evidence, file: EvidenceFile) -> pq.ParquetFile | None:
     """The file as Parquet, or None where it is not there or is none (which `check_files` reports), or where there is no key for
     it (which `check_encryption` reports)."""
-    if any(True for _ in _place_findings(standing)):
+    if any(True for _ in _place_findings(file)):
         return None
     try:
-        return open_parquet(evidence.output / standing.file.path, evidence.kms)
+        return open_parquet(evidence.output / file.file.path, evidence.kms)
     except (OSError, pa.ArrowException, KeyringError):
         return None
 
 
-def read_schema(evidence: Evidence, standing: EvidenceFile) -> pa.Schema | None:
+def read_schema(evidence: Evidence, file: EvidenceFile) -> pa.Schema | None:
     """What a file says of its columns, which needs no key; None where it is not there or is none."""
-    if any(True for _ in _place_findings(standing)):
+    if any(True for _ in _place_findings(file)):
         return None
     try:
-        return open_parquet_file(evidence.output / standing.file.path).schema_arrow
+        return open_parquet_file(evidence.output / file.file.path).schema_arrow
     except (OSError, pa.ArrowException):
         return None
 
 
-def _place_findings(standing: EvidenceFile) -> Iterator[Finding]:
-    path = PurePosixPath(standing.file.path)
-    receipt, where = standing.run.receipt, standing.file.path
-    if path.is_absolute() or ".." in path.parts or path.parts[0] != standing.name or len(path.parts) < 2:
-        yield new_finding("V016", f"a file outside {standing.name}", file=standing.run.place)
+def _place_findings(file: EvidenceFile) -> Iterator[Finding]:
+    path = PurePosixPath(file.file.path)
+    receipt, where = file.run.receipt, file.file.path
+    if path.is_absolute() or ".." in path.parts or path.parts[0] != file.name or len(path.parts) < 2:
+        yield new_finding("V016", f"a file outside {file.name}", file=file.run.place)
     elif path.stem != receipt.run_id and not path.stem.startswith(f"{receipt.run_id}-"):
         yield new_finding("V016", "the name does not carry the id of the run that wrote it", file=where)
-    elif standing.date is not None and not _is_date(standing.date):
+    elif file.date is not None and not _is_date(file.date):
         yield new_finding("V016", "the partition is no date", file=where)
-    elif standing.name in ("records", QUARANTINE) and receipt.dates and standing.date not in receipt.dates:
+    elif file.name in ("records", QUARANTINE) and receipt.dates and file.date not in receipt.dates:
         yield new_finding("V016", "the partition is no date of the run", file=where)
 
 
-def _file_findings(output: Location, standing: EvidenceFile) -> Iterator[Finding]:
-    path, place = output / standing.file.path, standing.file.path
-    yield from check_bytes(output, standing.file)
+def _file_findings(output: Location, file: EvidenceFile) -> Iterator[Finding]:
+    path, place = output / file.file.path, file.file.path
+    yield from check_bytes(output, file.file)
     if not path.is_file() or path.is_symlink():
         return
     try:
@@ -103,8 +103,8 @@ def _file_findings(output: Location, standing: EvidenceFile) -> Iterator[Finding
         rows = None
     if rows is None:
         yield new_finding("V017", "no Parquet file", file=place)
-    elif rows != standing.file.rows:
-        yield new_finding("V013", f"{rows} rows where the receipt says {standing.file.rows}", file=place)
+    elif rows != file.file.rows:
+        yield new_finding("V013", f"{rows} rows where the receipt says {file.file.rows}", file=place)
 
 
 def check_bytes(output: Location, file: ReceiptFile | FileRef) -> Iterator[Finding]:
@@ -121,34 +121,34 @@ def _presence_findings(output: Location, file: ReceiptFile | FileRef) -> Iterato
         yield new_finding("V011", "missing", file=file.path)
 
 
-def _unknown_objects(output: ObjectPath, known: set[str]) -> Iterator[Finding]:
+def _unknown_objects(output: ObjectPath, names: set[str]) -> Iterator[Finding]:
     """The same of a bucket: every object is a known file, an empty mark, the identity, or a run's own."""
     for path, size in sorted(output.sizes().items()):
         parts = PurePosixPath(path).parts
         marks = parts[-1] == SUCCESS and len(parts) > 1 and size == 0
         ours = path == f"{RUNS}/{IDENTITY}" or (parts[0] == RUNS and len(parts) > 2) or ERASURES.fullmatch(path)
-        if path not in known and not marks and not ours:
+        if path not in names and not marks and not ours:
             yield new_finding("V014", "no receipt put this file in force", file=path)
 
 
-def _unknown_entries(output: Path, known: set[str]) -> Iterator[Finding]:
+def _unknown_entries(output: Path, names: set[str]) -> Iterator[Finding]:
     for name in sorted(os.listdir(output)):
         path = output / name
         if path.is_dir() and not path.is_symlink():
             if name != RUNS:
-                yield from _unknown_files(output, path, known)
+                yield from _unknown_files(output, path, names)
         elif not name.startswith("ledger.db"):
             yield new_finding("V014", "no receipt put this file here", file=name)
 
 
-def _unknown_files(output: Path, root: Path, known: set[str]) -> Iterator[Finding]:
+def _unknown_files(output: Path, root: Path, expected: set[str]) -> Iterator[Finding]:
     for folder, folders, names in sorted(os.walk(root)):
         links = [name for name in folders if (Path(folder) / name).is_symlink()]
         for name in sorted([*names, *links]):
             path = (Path(folder) / name).relative_to(output).as_posix()
             if name == SUCCESS and _is_empty(output / path):
                 continue
-            if path not in known and not ERASURES.fullmatch(path):
+            if path not in expected and not ERASURES.fullmatch(path):
                 yield new_finding("V014", "no receipt put this file in force", file=path)
 
 
@@ -217,18 +217,18 @@ def check_encryption(evidence: Evidence) -> Iterator[Finding]:
         yield new_finding("V061", f"the encrypted columns of {count} files were not checked: {why}", hint=hint)
 
 
-def _key_findings(evidence: Evidence, standing: EvidenceFile, material: EncryptedColumns) -> Iterator[Finding]:
+def _key_findings(evidence: Evidence, file: EvidenceFile, material: EncryptedColumns) -> Iterator[Finding]:
     """The keys that the receipt names are those of the file, and cover every column that is not aggregated."""
-    place, rows = standing.file.path, standing.file.rows
-    said = {key for key in standing.file.keys or () if key.partition("/")[0] != FOOTER_KEY}
+    place, rows = file.file.path, file.file.rows
+    said = {key for key in file.file.keys or () if key.partition("/")[0] != FOOTER_KEY}
     there = set(material.masters.values())
     if not rows:  # without rows nothing is encrypted
         return
     if said != there:
         yield new_finding("V060", "it is encrypted under other keys than its receipt says", file=place)
-    elif not said and _requires_encryption(standing.run, standing.name):
+    elif not said and _requires_encryption(file.run, file.name):
         yield new_finding("V060", "it stands in the clear, and its pipeline says that it is encrypted", file=place)
-    for name in _non_aggregated_columns(evidence, standing) - material.masters.keys() if said else ():
+    for name in _non_aggregated_columns(evidence, file) - material.masters.keys() if said else ():
         yield new_finding("V060", "it stands in the clear beside columns that are encrypted", file=place, field=name)
 
 
@@ -239,10 +239,10 @@ def _requires_encryption(run: EvidenceRun, name: str) -> bool:
     return said == "by_category" or (isinstance(said, Mapping) and "by_category" in said)
 
 
-def _non_aggregated_columns(evidence: Evidence, standing: EvidenceFile) -> set[str]:
+def _non_aggregated_columns(evidence: Evidence, file: EvidenceFile) -> set[str]:
     """The columns of a file that are not aggregated."""
     try:
-        schema = open_parquet_file(evidence.output / standing.file.path).schema_arrow
+        schema = open_parquet_file(evidence.output / file.file.path).schema_arrow
     except (OSError, pa.ArrowException):
         return set()
     return {field.name for field in schema if (field.metadata or {}).get(CATEGORY_METADATA) != b"aggregated"}
@@ -286,19 +286,19 @@ def check_quarantine(evidence: Evidence) -> Iterator[Finding]:
         yield from _quarantine_balance(in_force, run, counted.get(run.place, Counter()))
 
 
-def _quarantine_findings(standing: EvidenceFile, file: pq.ParquetFile) -> Iterator[Finding]:
-    place = standing.file.path
+def _quarantine_findings(quarantine_file: EvidenceFile, file: pq.ParquetFile) -> Iterator[Finding]:
+    place = quarantine_file.file.path
     schema = file.schema_arrow
     if [(field.name, field.type) for field in schema] != [*_QUARANTINE_COLUMNS]:
         yield new_finding("V050", "the columns are not the six of a quarantine", file=place)
         return
     table = file.read()
     for column, allowed in (
-        ("run_id", {standing.run.receipt.run_id}),
-        ("source", {each.path for each in standing.run.receipt.inputs}),
+        ("run_id", {quarantine_file.run.receipt.run_id}),
+        ("source", {each.path for each in quarantine_file.run.receipt.inputs}),
         ("unit", {"byte", "row"}),
         ("code", _QUARANTINE_CODES),
-        ("field", {None, *_declared_pointers(standing.run)}),
+        ("field", {None, *_declared_pointers(quarantine_file.run)}),
     ):
         strange = sum(value not in allowed for value in set(table[column].to_pylist()))
         if strange:

@@ -79,39 +79,37 @@ def check_sketches(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
         yield new_finding("V019", message, hint="verify with the keyring")
 
 
-def _sketches_place_findings(standing: EvidenceFile, sketches: FileRef) -> Iterator[Finding]:
-    due = PurePosixPath("sketches", standing.file.path).with_suffix(".sealed")
-    if standing.name in ("records", QUARANTINE) or sketches.path != str(due):
-        yield new_finding(
-            "V016", "sketches that are not where the file of an aggregate has them", file=standing.run.place
-        )
+def _sketches_place_findings(file: EvidenceFile, sketches: FileRef) -> Iterator[Finding]:
+    due = PurePosixPath("sketches", file.file.path).with_suffix(".sealed")
+    if file.name in ("records", QUARANTINE) or sketches.path != str(due):
+        yield new_finding("V016", "sketches that are not where the file of an aggregate has them", file=file.run.place)
 
 
-def _open_sketches(standing: EvidenceFile, content: bytes, keys: Keyring) -> pa.Table | None:
+def _open_sketches(file: EvidenceFile, content: bytes, keys: Keyring) -> pa.Table | None:
     """The releases that sketches hold; None if they do not open as those of this aggregate and date."""
     head, _, body = content.partition(b"\n")
     try:
         version = int(head.removeprefix(b"subject/"))
         one, two = (keys.subkey("subject", f"sketches/{number}", version) for number in (1, 2))
-        opened = Sealer(one + two).open(body, b"sketches", standing.name.encode(), (standing.date or "").encode())
+        opened = Sealer(one + two).open(body, b"sketches", file.name.encode(), (file.date or "").encode())
         return None if opened is None else pa.ipc.open_stream(opened[8:]).read_all()
     except (ValueError, KeyringError, pa.ArrowException):
         return None
 
 
-def _index_place_findings(standing: EvidenceFile, index: FileRef) -> Iterator[Finding]:
-    due = PurePosixPath("index", *PurePosixPath(standing.file.path).parts[1:]).with_suffix(".index")
-    if standing.name != "records" or index.path != str(due):
-        yield new_finding("V016", "an index that does not stand where its file's does", file=standing.run.place)
+def _index_place_findings(file: EvidenceFile, index: FileRef) -> Iterator[Finding]:
+    due = PurePosixPath("index", *PurePosixPath(file.file.path).parts[1:]).with_suffix(".index")
+    if file.name != "records" or index.path != str(due):
+        yield new_finding("V016", "an index that does not stand where its file's does", file=file.run.place)
 
 
-def _content_findings(evidence: Evidence, standing: EvidenceFile, index: FileRef, keys: Keyring) -> Iterator[Finding]:
-    records = open_file(evidence, standing)
-    subject = None if standing.run.policy is None else standing.run.policy.subject
+def _content_findings(evidence: Evidence, file: EvidenceFile, index: FileRef, keys: Keyring) -> Iterator[Finding]:
+    records = open_file(evidence, file)
+    subject = None if file.run.policy is None else file.run.policy.subject
     if records is None or subject is None:
         return
     try:
-        told = _OpenedIndex(standing.file, (evidence.output / index.path).read_bytes(), keys)
+        told = _OpenedIndex(file.file, (evidence.output / index.path).read_bytes(), keys)
         wrong = told.differences(records, subject)
     except (IndexMismatch, KeyringError) as error:
         wrong = str(error)

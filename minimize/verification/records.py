@@ -324,7 +324,7 @@ class _PartitionCheck:
         """What is wrong with these files."""
         if self.run.is_first:  # what was rare is decided once, among all rows of a date
             kept = self.policy.subject in set(ids_shown_as_is(self.policy))
-            self.rare = {view.pointer: RareValues(step, kept=kept) for view, step in top_fields(self.policy)}
+            self.rare = {view.pointer: RareValues(step, is_kept=kept) for view, step in top_fields(self.policy)}
         for standing in files:
             schema, file = read_schema(self.evidence, standing), open_file(self.evidence, standing)
             if schema is not None:
@@ -337,9 +337,9 @@ class _PartitionCheck:
                 message = f"{each.count()} values of fewer subjects than `at_least`"
                 yield new_finding("V033", message, file=files[0].root, field=self.policy.fields[pointer].key)
 
-    def _schema(self, schema: pa.Schema, standing: EvidenceFile) -> Iterator[Finding]:
-        receipt, place = self.run.receipt, standing.file.path
-        yield from check_columns(schema, standing.hive, self.policy, receipt, place)
+    def _schema(self, schema: pa.Schema, file: EvidenceFile) -> Iterator[Finding]:
+        receipt, place = self.run.receipt, file.file.path
+        yield from check_columns(schema, file.hive, self.policy, receipt, place)
         yield from check_category(receipt.outputs[RECORDS].category, schema, self.policy, place)
         for pointer, type_ in self._leaves(schema).items():
             if pointer not in self.judges:

@@ -111,15 +111,15 @@ def _entry_holds(word: str, below: Any, shown: Mapping[Pointer, Any]) -> bool | 
     return any(_is_equal(value, wanted) for wanted in (below if isinstance(below, list) else [below]))
 
 
-def _time_within(value: Any, said: Mapping[str, Any], shown: Mapping[Pointer, Any]) -> bool | None:
+def _time_within(value: Any, document: Mapping[str, Any], shown: Mapping[Pointer, Any]) -> bool | None:
     """Whether a time is less than so long before another; both are nanoseconds, and compared to the microsecond."""
-    other = Pointer.parse(str(said["of"])) if "of" in said else None
+    other = Pointer.parse(str(document["of"])) if "of" in document else None
     if other is None or other not in shown:
         return None
     times = (value, shown[other])
     if any(not isinstance(each, int) for each in times):
         return False
-    count, unit = int(str(said["within"])[:-1]), str(said["within"])[-1]
+    count, unit = int(str(document["within"])[:-1]), str(document["within"])[-1]
     return bool(times[1] // 1_000 - times[0] // 1_000 < count * _SECONDS[unit] * 1_000_000)
 
 
@@ -133,12 +133,12 @@ def _any_of(parts: Iterable[bool | None]) -> bool | None:
     return True if True in found else None if None in found else False
 
 
-def _is_equal(value: Any, wanted: Any) -> bool:
-    if value is None or isinstance(value, bool) != isinstance(wanted, bool):
+def _is_equal(value: Any, expected: Any) -> bool:
+    if value is None or isinstance(value, bool) != isinstance(expected, bool):
         return False
-    if isinstance(value, Decimal) and isinstance(wanted, int | float):
-        return value == Decimal(repr(wanted))
-    return bool(value == wanted)
+    if isinstance(value, Decimal) and isinstance(expected, int | float):
+        return value == Decimal(repr(expected))
+    return bool(value == expected)
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -265,8 +265,8 @@ class RareValues:
     Takes whether subjects are shown as they are: then they are counted by their canonical form.
     """
 
-    def __init__(self, step: StepView, *, kept: bool = False) -> None:
-        self._kept = kept
+    def __init__(self, step: StepView, *, is_kept: bool = False) -> None:
+        self._kept = is_kept
         self._other = str(step.parameters.get("other", "other"))
         self._at_least = int(step.parameters.get("at_least", 10))
         self._pairs: pa.Table | None = None

@@ -125,8 +125,8 @@ def test_a_sum_and_a_mean_of_doubles_are_rounded_once_wherever_it_is_cut(values:
     array = pa.array(values, pa.float64())
     exact = sum(map(Fraction, values), Fraction())
     for batches in ((array,), (array[:cut], array[cut:]), (array[cut:], array[:cut])):
-        assert total(*batches).over(len(values)) == _rounded(exact / len(values))
-        assert total(*batches).over(1) == _rounded(exact)
+        assert total(*batches).divide_by(len(values)) == _rounded(exact / len(values))
+        assert total(*batches).divide_by(1) == _rounded(exact)
 
 
 @settings(max_examples=examples(50))
@@ -137,7 +137,7 @@ def test_sums_that_are_merged_are_those_of_all_values(ours: list[float], theirs:
     other.add(np.zeros(len(theirs), np.int64), pa.array(theirs, pa.float64()))
     one.merge(other, np.array([1]))
     exact = sum(map(Fraction, [*ours, *theirs]), Fraction())
-    assert one.totals(np.array([1]))[0].over(1) == _rounded(exact)
+    assert one.totals(np.array([1]))[0].divide_by(1) == _rounded(exact)
 
 
 @pytest.mark.parametrize("value", [1.7976931348623157e308, -5e-324, 0.1, -(2.0**62)])
@@ -145,7 +145,7 @@ def test_digits_are_handed_on_long_before_they_are_full(value: float) -> None:
     sums, times = ExactSums(), 1000
     for _ in range(times):
         sums.add(np.zeros(3, np.int64), pa.array([value, value, -value]))
-    assert sums.totals(np.arange(1))[0].over(times) == value
+    assert sums.totals(np.arange(1))[0].divide_by(times) == value
 
 
 def test_what_it_holds_grows_with_the_groups_only() -> None:
@@ -166,11 +166,11 @@ def _rounded(exact: Fraction) -> float:
 
 @pytest.mark.parametrize("values", [[0.1] * 10, [1e16, 1.0, -1e16], [5e-324, 5e-324]])
 def test_sums_are_those_of_fsum(values: list[float]) -> None:
-    assert total(pa.array(values)).over(1) == math.fsum(values)
+    assert total(pa.array(values)).divide_by(1) == math.fsum(values)
 
 
 def test_a_sum_may_pass_what_a_double_holds_on_its_way() -> None:
-    assert total(pa.array([1e308, 1e308, -1e308])).over(1) == 1e308
+    assert total(pa.array([1e308, 1e308, -1e308])).divide_by(1) == 1e308
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_a_sum_may_pass_what_a_double_holds_on_its_way() -> None:
     ],
 )
 def test_infinity_and_nan_count_as_they_do_in_floating_point(values: list[float], expected: float) -> None:
-    assert total(pa.array(values)).over(1) == pytest.approx(expected, nan_ok=True)
+    assert total(pa.array(values)).divide_by(1) == pytest.approx(expected, nan_ok=True)
 
 
 @pytest.mark.parametrize(

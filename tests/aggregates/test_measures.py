@@ -68,21 +68,21 @@ def test_an_unknown_word_is_no_measure() -> None:
 @pytest.mark.parametrize("type_", [pa.string(), pa.bool_(), pa.timestamp("us"), None])
 def test_only_numbers_are_added_up(word: str, type_: pa.DataType | None) -> None:
     with pytest.raises(MeasureRefused):
-        measure_from(word, "f").gives(type_)
+        measure_from(word, "f").output_type(type_)
 
 
 @pytest.mark.parametrize("word", ["min", "max"])
 def test_extremes_are_of_the_fields_type(word: str) -> None:
     for type_ in (*NUMBERS, pa.timestamp("ns", "UTC"), pa.date32()):
-        assert measure_from(word, "f").gives(type_) == type_
+        assert measure_from(word, "f").output_type(type_) == type_
     with pytest.raises(MeasureRefused):
-        measure_from(word, "f").gives(pa.string())
+        measure_from(word, "f").output_type(pa.string())
 
 
 @pytest.mark.parametrize("word", ["count_distinct", "histogram"])
 def test_nested_values_are_not_told_apart(word: str) -> None:
     with pytest.raises(MeasureRefused):
-        measure_from(word, "f").gives(pa.list_(pa.string()))
+        measure_from(word, "f").output_type(pa.list_(pa.string()))
 
 
 def test_a_sum_of_integers_that_does_not_fit_is_null_and_never_wraps() -> None:
@@ -144,7 +144,7 @@ def test_either_side_of_a_share_needs_enough_subjects() -> None:
 @pytest.mark.parametrize(("type_", "named"), [(pa.int64(), "1"), (pa.int64(), True), (pa.string(), 1), (pa.bool_(), 1)])
 def test_a_share_names_values_of_the_fields_own_type(type_: pa.DataType, named: Any) -> None:
     with pytest.raises(MeasureRefused):
-        measure_from("share", {"of": "f", "is": named}).gives(type_)
+        measure_from("share", {"of": "f", "is": named}).output_type(type_)
 
 
 def test_small_cells_of_a_histogram_are_one_cell_without_value_and_count() -> None:

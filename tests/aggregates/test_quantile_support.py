@@ -101,7 +101,7 @@ def test_parts_are_put_together_under_other_codes() -> None:
     ours, theirs = SpilledValueCounts(SpillSpace(0), pa.float64()), SpilledValueCounts(SpillSpace(0), pa.float64())
     ours.add(np.array([0, 1]), pa.array([2.5, -1.0]), np.array([1, 1]))
     theirs.add(np.array([0, 0, 1]), pa.array([3.5, 4.5, 0.5]), np.array([1, 1, 1]))
-    merged = SpilledValueCounts.merged(ours, theirs, np.array([1, 2]))
+    merged = SpilledValueCounts.from_merge(ours, theirs, np.array([1, 2]))
     assert merged.values_at(lambda totals: totals, np.array([0, 1, 2])).to_pylist() == [2.5, 4.5, 0.5]
     assert merged.values_at(lambda totals: np.minimum(totals, 1), np.array([0, 1, 2, 3])).to_pylist() == [
         2.5,

@@ -87,7 +87,7 @@ def test_a_figure_that_was_not_published_creates_no_relation() -> None:
 
 
 def test_a_release_without_sketches_is_followed_by_equal_figures_alone() -> None:
-    history = ReleaseHistory.from_release(ROWS, 10, {}, known=False)
+    history = ReleaseHistory.from_release(ROWS, 10, {}, is_complete=False)
     figures = sketch(people(0, 40), people(0, 12))
     decision = history.decide(ROWS, 10, figures, in_force=YES, is_equal=np.array([True, False]))
     assert decision.allowed.tolist() == [True, False]

@@ -28,7 +28,7 @@ def periods(*acts: ConsentAct, run: float = 0, **more: Any) -> ConsentPeriods:
 def holds(found: ConsentPeriods, tenant: str | None, *times: float) -> list[bool]:
     """Whether the tenant's consent covers events of these hours."""
     when = pa.array([hours(each) for each in times], MICROSECONDS)
-    agreed: list[bool] = found.agreed(pa.array([tenant] * len(times), pa.string()), when).to_pylist()
+    agreed: list[bool] = found.consent_mask(pa.array([tenant] * len(times), pa.string()), when).to_pylist()
     return agreed
 
 
@@ -53,7 +53,7 @@ def test_every_event_of_random_histories_is_judged_as_a_plain_reader_does() -> N
     found = periods(*(each for one in histories.values() for each in one), run=5)
     asked = [(tenant, dice.randint(-2, 28) / 4) for tenant in histories for _ in range(4)]
     tenants = pa.array([tenant for tenant, _ in asked])
-    agreed = found.agreed(tenants, pa.array([hours(when) for _, when in asked], MICROSECONDS)).to_pylist()
+    agreed = found.consent_mask(tenants, pa.array([hours(when) for _, when in asked], MICROSECONDS)).to_pylist()
     expected = [verdict(histories[tenant], TERMS, [hours(5), hours(when)], hours(5)) is None for tenant, when in asked]
     assert agreed == expected
     assert 100 < sum(expected) < len(expected) - 100
@@ -83,18 +83,18 @@ def test_an_act_that_is_recorded_after_the_run_is_not_known() -> None:
 def test_a_tenant_without_acts_and_a_record_without_a_tenant_or_a_time_are_not_covered() -> None:
     found = periods(act("given", -9))
     assert holds(found, "south", -1) == holds(found, None, -1) == [False]
-    assert found.agreed(pa.array(["north"]), pa.nulls(1, MICROSECONDS)).to_pylist() == [False]
+    assert found.consent_mask(pa.array(["north"]), pa.nulls(1, MICROSECONDS)).to_pylist() == [False]
 
 
 def test_without_event_times_the_time_of_the_run_decides() -> None:
     tenants = pa.array(["north", "south", None]).dictionary_encode()
-    assert periods(act("given", -9)).agreed(tenants, None).to_pylist() == [True, False, False]
+    assert periods(act("given", -9)).consent_mask(tenants, None).to_pylist() == [True, False, False]
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 def test_times_of_every_unit_are_compared(unit: str) -> None:
     when = pa.array([hours(-2), hours(0)], pa.timestamp(unit, "UTC"))
-    found = periods(act("given", -1), run=1).agreed(pa.array(["north", "north"]), when)
+    found = periods(act("given", -1), run=1).consent_mask(pa.array(["north", "north"]), when)
     assert found.to_pylist() == [False, True]
 
 
@@ -112,7 +112,7 @@ def test_with_folding_tenants_that_differ_in_case_are_one() -> None:
 
 def test_integers_name_tenants_too() -> None:
     found = periods(act("given", -9, tenant_id="17"))
-    assert found.agreed(pa.array([17, 18]), None).to_pylist() == [True, False]
+    assert found.consent_mask(pa.array([17, 18]), None).to_pylist() == [True, False]
 
 
 def test_other_terms_are_not_covered() -> None:

@@ -55,4 +55,4 @@ def test_an_agreement_to_groups_is_none_to_records() -> None:
     fields = {"events": {"type": "integer", "do": "keep"}}
     groups = current_terms(vendor(functions=sync(aggregate="fleet", fields=fields)), "sync")
     records = current_terms(vendor(functions=sync(fields=fields)), "sync")
-    assert groups.lacks(records, ["events"]) == records.lacks(groups, ["events"]) == "other_fields"
+    assert groups.coverage_gap(records, ["events"]) == records.coverage_gap(groups, ["events"]) == "other_fields"

@@ -167,7 +167,7 @@ def bound(
     """The technique and what it gives; None where it refuses, or is a step without apply."""
     step = TECHNIQUES[word].model_validate(parameters, context={"folder": folder})
     try:
-        given = step.gives(type_)
+        given = step.output_type(type_)
     except UnsupportedType:
         return None
     return (step, given) if isinstance(step, Technique) else None
@@ -216,7 +216,7 @@ def test_an_encoded_column_comes_out_as_a_plain_one_does(
     encoded = pa.DictionaryArray.from_arrays(places, values)
     treated = treat(technique, encoded, context())
     assert value_type(treated.values.type) == given
-    assert technique.gives(encoded.type) == given
+    assert technique.output_type(encoded.type) == given
     assert same(treated, technique.apply(values, context()))
     assert joined(*(treat(technique, encoded[rows], context(rows)) for rows in (slice(0, 3), slice(3, 10)))) == (
         listed(treated),

@@ -25,4 +25,4 @@ def unsealed(monkeypatch: pytest.MonkeyPatch) -> None:
         return os.pread(vault._file, size, offset)
 
     monkeypatch.setattr(SpillFile, "_seal", put)
-    monkeypatch.setattr(SpillFile, "_opened", get)
+    monkeypatch.setattr(SpillFile, "_decrypt", get)

@@ -117,7 +117,7 @@ def test_without_a_contract_the_list_says_so() -> None:
 def test_the_lines_of_google_are_grouped() -> None:
     (out, back) = function_sections(load_recipient(RECIPIENTS / "google.yaml"))
     assert sum(line[0].startswith("device data: ") for line in out.lines) == 11
-    assert out.said[-1] == "Must be there first: google_account."
+    assert out.paragraphs[-1] == "Must be there first: google_account."
     assert len(back.lines) == 7
 
 

@@ -30,7 +30,7 @@ def test_fields_keep_their_order() -> None:
 
 def test_what_is_shared_is_neither_dropped_nor_passing() -> None:
     function = vendor().functions["sync"]
-    assert (list(function.shared), function.passing) == (["app_id", "device_id"], ("token",))
+    assert (list(function.shared), function.pass_through_fields) == (["app_id", "device_id"], ("token",))
 
 
 def test_a_recipient_may_have_no_function_at_all() -> None:

@@ -42,7 +42,7 @@ def test_the_recipient_of_the_documentation_is_one() -> None:
     root = parse_yaml(block, FaultList())
     assert root is not None
     found = recipient_from(root.to_data())
-    assert (list(found.functions["app_sync"].shared), found.functions["app_sync"].passing) == (
+    assert (list(found.functions["app_sync"].shared), found.functions["app_sync"].pass_through_fields) == (
         ["app_id", "state", "bundle_size"],
         ("token",),
     )
@@ -91,7 +91,7 @@ def test_hardware_of_jamf_that_no_compliance_rule_reads_is_dropped() -> None:
 )
 def test_secrets_only_pass_through(name: str, function: str, secrets: tuple[str, ...]) -> None:
     found = shipped(name).functions[function]
-    assert found.passing == secrets
+    assert found.pass_through_fields == secrets
     assert not set(secrets) & set(found.shared)
 
 
@@ -99,7 +99,7 @@ def test_contracts_permit_what_goes_and_nothing_else() -> None:
     for name in ("apple", "google", "support_desk", "threat_defense"):
         recipient = shipped(name)
         assert recipient.contract is not None
-        going = {key for each in recipient.outbound for key in (*each.shared, *each.passing)}
+        going = {key for each in recipient.outbound for key in (*each.shared, *each.pass_through_fields)}
         assert set(recipient.contract.permitted_fields) == going
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from minimize.arrow.pointers import Pointer
 from minimize.report import distinct_values
-from minimize.report.distinct_values import DistinctValues
+from minimize.report.distinct_values import DistinctCounter
 from tests.project import BEFORE, DAY, Builds, Project, event, events, table
 from tests.report.telling import facts, field
 
@@ -80,7 +80,7 @@ ROWS = pa.record_batch(
 
 
 def counted(key: str) -> tuple[str, str]:
-    tally = DistinctValues(Pointer.parse(key))
+    tally = DistinctCounter(Pointer.parse(key))
     for start in (0, 2):
         tally.observe(ROWS.slice(start, 2))
     number, how = tally.count()
@@ -109,7 +109,7 @@ def test_a_column_that_is_not_there_has_no_values() -> None:
 
 def test_beyond_a_bound_nobody_counts_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(distinct_values, "MOST_DISTINCT", 5)
-    tally = DistinctValues(Pointer.parse("x"))
+    tally = DistinctCounter(Pointer.parse("x"))
     for start in (0, 4, 8):
         tally.observe(pa.record_batch({"x": list(range(start, start + 4))}))
     assert tally.count()[1].startswith("more than 5")

@@ -27,7 +27,7 @@ def _found(tmp_path_factory: pytest.TempPathFactory) -> ReportFacts:
 def says(found: ReportFacts, name: str) -> str:
     picture = draw_pictures(found)[name]
     assert picture is not None
-    return picture.says
+    return picture.caption
 
 
 def test_the_flow_says_what_became_of_the_rows(found: ReportFacts) -> None:

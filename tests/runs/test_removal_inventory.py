@@ -51,7 +51,7 @@ def _project(builds: Builds, tmp_path: Path) -> Project:
 
 def held(project: Project) -> dict[str, dict[str | None, TenantContent]]:
     found = read_inventory(project.out, load_receipts(project.out)[-1], Keyring.load(project.keys))
-    return {path.partition("/")[0]: {each.tenant: each for each in some.held} for path, some in found.items()}
+    return {path.partition("/")[0]: {each.tenant: each for each in some.contents} for path, some in found.items()}
 
 
 def test_of_each_tenant_records_persons_and_times_are_taken_down(project: Project) -> None:

@@ -401,8 +401,10 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> NdjsonReader:
 
 def same(lines: NdjsonReader, data: bytes) -> None:
     block = LineBlock(7, data)
-    assert meaning(replace(lines, few=64).chunk(block)) == meaning(lines.read_strictly(block))
-    assert meaning(replace(lines, few=64, look=40).chunk(block)) == meaning(lines.read_strictly(block))
+    assert meaning(replace(lines, min_split_bytes=64).chunk(block)) == meaning(lines.read_strictly(block))
+    assert meaning(replace(lines, min_split_bytes=64, block_bytes=40).chunk(block)) == meaning(
+        lines.read_strictly(block)
+    )
 
 
 @settings(max_examples=examples(250))

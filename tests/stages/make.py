@@ -81,8 +81,8 @@ def with_steps(plan: Plan, key: str, *steps: TechniqueStep) -> Plan:
     field = plan.fields[key]
     type_ = field.takes
     for step in steps:
-        type_ = step.gives(type_)
-    changed = replace(field, branches=(CaseBranch(None, steps),), gives=type_)
+        type_ = step.output_type(type_)
+    changed = replace(field, branches=(CaseBranch(None, steps),), output_type=type_)
     return replace(plan, fields={**plan.fields, key: changed})
 
 

@@ -345,4 +345,4 @@ def test_a_chain_that_drops_has_no_ranks() -> None:
 
 
 def test_ranks_are_doubles() -> None:
-    assert RankNumbers().gives(pa.int32()) == pa.float64()
+    assert RankNumbers().output_type(pa.int32()) == pa.float64()

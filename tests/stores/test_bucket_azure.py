@@ -148,5 +148,5 @@ def test_what_another_holds_for_ever_is_told_and_an_upload_is_not_tried_again(mo
     assert "contoso" not in str(caught.value)
     done.clear()
     with azure_access(), pytest.raises(SourceError, match="holds an object"):
-        at(OPEN).bucket.call(held(10**9, done), again=False)
+        at(OPEN).bucket.call(held(10**9, done), retry=False)
     assert len(done) == 1

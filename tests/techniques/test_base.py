@@ -34,7 +34,7 @@ def test_only_keep_leaves_everything() -> None:
 
 def test_a_refusal_names_what_is_taken() -> None:
     with pytest.raises(UnsupportedType, match="takes string"):
-        TruncateVersion(parts=1).gives(pa.int8())
+        TruncateVersion(parts=1).output_type(pa.int8())
 
 
 def test_a_dictionary_is_treated_by_entry_and_merged(context: Context) -> None:

@@ -81,9 +81,9 @@ def test_a_bound_below_the_type_cannot_be_treated(run: Run, untreated: Run) -> N
 def test_bounds_that_the_type_cannot_hold_are_refused() -> None:
     for bins in (binned(width=2.5), binned(edges=[0.5, 10])):
         with pytest.raises(UnsupportedType):
-            bins.gives(pa.int32())
-    assert binned(width=2.5, **{"as": "middle"}).gives(pa.int32()) == pa.float64()
-    assert binned(width=2.5, **{"as": "label"}).gives(pa.int32()) == pa.string()
+            bins.output_type(pa.int32())
+    assert binned(width=2.5, **{"as": "middle"}).output_type(pa.int32()) == pa.float64()
+    assert binned(width=2.5, **{"as": "label"}).output_type(pa.int32()) == pa.string()
 
 
 @pytest.mark.parametrize(

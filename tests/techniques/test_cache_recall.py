@@ -25,8 +25,8 @@ class Upper:
 
 def test_of_a_few_values_each_is_worked_out_once() -> None:
     recall, upper = ValueCache(), Upper()
-    assert recall.each(["a", None, "b", "a"], upper) == ["A", None, "B", "A"]
-    assert recall.each(["c", "a"], upper) == ["C", "A"]
+    assert recall.map_values(["a", None, "b", "a"], upper) == ["A", None, "B", "A"]
+    assert recall.map_values(["c", "a"], upper) == ["C", "A"]
     assert upper.asked == ["a", "b", "c"]
 
 
@@ -50,8 +50,8 @@ def test_it_forgets_rather_than_grow() -> None:
     recall.compute_distinct(pa.array(["c"]), upper.all)
     recall.compute_distinct(pa.array(["a", "c"]), upper.all)
     assert upper.asked == ["a", "b", "c", "a"]
-    recall.each(["a", "b", "c"], upper)
-    recall.each(["a"], upper)
+    recall.map_values(["a", "b", "c"], upper)
+    recall.map_values(["a"], upper)
     assert upper.asked[4:] == ["a", "b", "c", "a"]
 
 
@@ -70,7 +70,7 @@ def test_words_of_another_type_are_other_words() -> None:
 
 def test_values_neither_travel_nor_print() -> None:
     recall = ValueCache(limit=7)
-    recall.each(["secret"], Upper())
+    recall.map_values(["secret"], Upper())
     recall.compute_distinct(pa.array(["secret"]), Upper().all)
     assert b"secret" not in pickle.dumps(recall)
     assert "secret" not in repr(recall)

@@ -36,7 +36,7 @@ def test_nan_cannot_be_treated_and_infinity_takes_a_bound(run: Run, untreated: R
 def test_a_bound_that_the_type_cannot_hold_is_refused() -> None:
     for bound, type_ in ((0.5, pa.int8()), (200, pa.int8()), (-1, pa.uint8()), (0.001, pa.decimal128(5, 2))):
         with pytest.raises(UnsupportedType):
-            clip(min=bound).gives(type_)
+            clip(min=bound).output_type(type_)
 
 
 @pytest.mark.parametrize("bounds", [{}, {"min": 2, "max": 1}, {"min": "nan"}, {"min": None, "max": None}])

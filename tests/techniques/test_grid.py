@@ -96,7 +96,7 @@ def test_only_a_pair_of_numbers_is_taken() -> None:
     texts = pa.struct([("lat", pa.string()), ("lon", pa.string())])
     for type_ in (texts, pa.struct([("lat", pa.float64())]), pa.float64()):
         with pytest.raises(UnsupportedType):
-            Grid().gives(type_)
+            Grid().output_type(type_)
 
 
 @pytest.mark.parametrize("metres", [0, 1, -300, 10**7])

@@ -31,12 +31,12 @@ def test_nulls_and_positions_out_of_range(run: Run, untreated: Run) -> None:
 def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("minimize.techniques.h3.find_spec", lambda name: None)
     with pytest.raises(ConfigurationError, match="h3 package"):
-        H3(resolution=7).gives(PAIR)
+        H3(resolution=7).output_type(PAIR)
 
 
 def test_text_is_refused() -> None:
     with pytest.raises(UnsupportedType):
-        H3(resolution=7).gives(pa.string())
+        H3(resolution=7).output_type(pa.string())
 
 
 @given(st.lists(st.tuples(st.floats(-90, 90), st.floats(-180, 180)), max_size=5), st.integers(0, 15))

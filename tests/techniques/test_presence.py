@@ -35,4 +35,4 @@ def test_it_never_says_false(run: Run) -> None:
 
 def test_a_type_that_no_policy_names_is_refused() -> None:
     with pytest.raises(UnsupportedType):
-        Presence().gives(pa.null())
+        Presence().output_type(pa.null())

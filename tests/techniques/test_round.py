@@ -66,7 +66,7 @@ def test_a_step_that_the_type_cannot_hold_is_refused() -> None:
         (Decimal(1000), pa.int8()),
     ):
         with pytest.raises(UnsupportedType):
-            Round(to=step).gives(type_)
+            Round(to=step).output_type(type_)
 
 
 @pytest.mark.parametrize("step", [0, -1, "nan", "inf", 1e-12, "123456789012345.6", True])

@@ -25,9 +25,9 @@ def test_maps_become_their_number_of_keys(run: Run) -> None:
 
 
 def test_the_length_is_an_int32_and_text_has_none() -> None:
-    assert Size().gives(pa.large_list(pa.int8())) == pa.int32()
+    assert Size().output_type(pa.large_list(pa.int8())) == pa.int32()
     with pytest.raises(UnsupportedType):
-        Size().gives(pa.string())
+        Size().output_type(pa.string())
 
 
 @given(st.lists(st.none() | st.lists(st.integers(-9, 9))))

@@ -121,9 +121,9 @@ def test_values_below_a_list_count_for_the_subject_of_their_record() -> None:
 
 def test_only_strings_are_taken() -> None:
     top = Top(keep=1, other="other")
-    assert top.gives(pa.dictionary(pa.int32(), pa.string())) == pa.string()
+    assert top.output_type(pa.dictionary(pa.int32(), pa.string())) == pa.string()
     with pytest.raises(UnsupportedType):
-        top.gives(pa.int64())
+        top.output_type(pa.int64())
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_a_date64_that_is_not_a_whole_day_is_cut_like_any_other() -> None:
 
 def test_a_date_has_no_hours() -> None:
     with pytest.raises(UnsupportedType, match="takes timestamp"):
-        TruncateTime(to="hour").gives(pa.date32())
+        TruncateTime(to="hour").output_type(pa.date32())
 
 
 def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> datetime:

@@ -72,14 +72,14 @@ def identity(technique: Technique, values: pa.Array, context: Context) -> Techni
 
 def always(value: Any) -> Mutant:
     def mutant(technique: Technique, values: pa.Array, context: Context) -> TechniqueResult:
-        type_ = technique.gives(values.type)
+        type_ = technique.output_type(values.type)
         return TechniqueResult(pc.if_else(values.is_valid(), pa.scalar(value, type_), pa.scalar(None, type_)))
 
     return mutant
 
 
 def raw_position(technique: Technique, values: pa.Array, context: Context) -> TechniqueResult:
-    return TechniqueResult(values.cast(technique.gives(values.type)))
+    return TechniqueResult(values.cast(technique.output_type(values.type)))
 
 
 MUTANTS: dict[str, tuple[str, Mutant]] = {

@@ -74,11 +74,11 @@ _REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 
 
 def reason(
-    rule: str, fields: Collection[str] = (), *, about: str = "", hint: str = "", said: str = ""
+    rule: str, fields: Collection[str] = (), *, about: str = "", hint: str = "", text: str = ""
 ) -> RefusalReason:
-    """The reason of a rule, for these columns; `about` is the role or grant, `said` what is known beyond the rule's words."""
+    """The reason of a rule, for these columns; `about` is the role or grant, `text` what is known beyond the rule's words."""
     code, words = _REASONS[rule]
-    words = said or words
+    words = text or words
     return RefusalReason(rule, code, f"{words}: {about}" if about else words, fields=tuple(fields), hint=hint)
 
 
@@ -311,7 +311,7 @@ class EffectiveAccess:
 
 
 def decide_access(
-    access: AccessRules, grants: Grants, account: UserAccount, wanted: AccessRequest, at: datetime
+    access: AccessRules, grants: Grants, account: UserAccount, request: AccessRequest, at: datetime
 ) -> AccessDecision:
     """Whether an account may see data, and what of it.
 
@@ -319,7 +319,7 @@ def decide_access(
     not allowed is no error, but says why. Only the columns of the decision may be read, each through its view, and only rows of
     its tenants; columns by which rows are chosen are wanted, too.
     """
-    return _AccessEvaluation(EffectiveAccess(access, account, at), grants, wanted).decision()
+    return _AccessEvaluation(EffectiveAccess(access, account, at), grants, request).decision()
 
 
 def decide_permission(
@@ -357,10 +357,10 @@ class _AccessEvaluation:
 
     holding: EffectiveAccess
     grants: Grants
-    wanted: AccessRequest
+    request: AccessRequest
 
     def decision(self) -> AccessDecision:
-        wanted = self.wanted
+        wanted = self.request
         shut = self.reason_against_all()
         if shut is not None:
             return self.deny([shut], dict.fromkeys(column_names(wanted.columns), shut.rule))
@@ -378,7 +378,7 @@ class _AccessEvaluation:
 
     def reason_against_all(self) -> RefusalReason | None:
         """What keeps everything shut, whichever columns are wanted."""
-        holding, wanted = self.holding, self.wanted
+        holding, wanted = self.holding, self.request
         clashing = find_account_conflict(holding.access, holding.account)
         if clashing is not None:
             return reason("conflict", about=_role_pair_text(clashing))
@@ -394,7 +394,7 @@ class _AccessEvaluation:
 
     def usable_grants(self) -> tuple[list[Grant], list[RefusalReason]]:
         """The grants for the incident that open something now, and why others do not."""
-        holding, wanted = self.holding, self.wanted
+        holding, wanted = self.holding, self.request
         if wanted.incident is None:
             return [], []
         found = [
@@ -404,7 +404,7 @@ class _AccessEvaluation:
         ]
         troubles = {each.id: holding.rule_against_grant(each, wanted.purpose) for each in found}
         reasons = [
-            reason(rule, about=each.id, said=each.denial_text(holding.time) if rule == "not_granted" else "")
+            reason(rule, about=each.id, text=each.denial_text(holding.time) if rule == "not_granted" else "")
             for each in found
             if (rule := troubles[each.id]) is not None
         ]
@@ -413,14 +413,14 @@ class _AccessEvaluation:
 
     def is_grant_for_request(self, grant: Grant) -> bool:
         """Whether a grant is for what is wanted, and was asked for by then. Who may reverse tokens may read them."""
-        asked, wanted = grant.request, self.wanted
+        asked, wanted = grant.request, self.request
         fits = asked.operation == wanted.operation or (asked.operation, wanted.operation) == ("reidentify", "read")
         known = grant.state(self.holding.time) is not None
         return fits and known and same_dataset(asked.dataset, wanted.dataset)
 
     def entitlements(self, used: Sequence[Grant]) -> list[Entitlement]:
         """What opens columns: without an incident the roles; with one its grants, and roles for the tenants of those."""
-        holding, wanted = self.holding, self.wanted
+        holding, wanted = self.holding, self.request
         granted = [holding.grant_entitlement(each, wanted.purpose) for each in used]
         if wanted.operation == "reidentify":
             return granted
@@ -440,7 +440,7 @@ class _AccessEvaluation:
 
     def denied_tenants(self, column: DatasetColumn) -> TenantSet:
         """For whom a role denies it. Whoever may not read may not reverse, either."""
-        holding, wanted = self.holding, self.wanted
+        holding, wanted = self.holding, self.request
         names = (READ,) if wanted.operation == "read" else (READ, REIDENTIFY)
         return union_of_tenants(
             holding.denied_tenants(name, wanted.dataset, wanted.purpose, column.category) for name in names
@@ -448,18 +448,18 @@ class _AccessEvaluation:
 
     def withholding_rule(self, column: DatasetColumn, openings: Sequence[Entitlement]) -> str | None:
         """The rule that keeps a column; None where it is open for somebody."""
-        if column.purposes and self.wanted.purpose not in column.purposes:
+        if column.purposes and self.request.purpose not in column.purposes:
             return "other_purpose"
         found = [each for each in openings if each.covers(column.name, column.category)]
         opened = self.tenants_of_column(column, openings)
-        if not self.wanted.by_tenant and not opened.is_empty and not opened.is_all:
+        if not self.request.by_tenant and not opened.is_empty and not opened.is_all:
             return "not_by_tenant"
         if not opened.is_empty:
             view = self.view_of_column(column.name, opened)
-            return "views" if view is None or (view and self.wanted.operation == "reidentify") else None
+            return "views" if view is None or (view and self.request.operation == "reidentify") else None
         if found:
             return "denied"
-        if self.wanted.incident is not None:
+        if self.request.incident is not None:
             return "outside_grant"
         return "category" if openings else self.rule_without_entitlement()
 
@@ -471,7 +471,7 @@ class _AccessEvaluation:
 
     def view_of_column(self, column: str, tenants: TenantSet) -> RoleView | None:
         """The form in which a column is shown: of the views of all roles of the person that hold for these tenants."""
-        wanted = self.wanted
+        wanted = self.request
         return coarsest_view(
             view
             for assignment, role in self.holding.assignments_of_person
@@ -488,9 +488,9 @@ class _AccessEvaluation:
     ) -> AccessDecision:
         """The columns and tenants of which every column is open for every tenant."""
         against = _withheld_reasons(withheld)
-        if not opened or (withheld and not self.wanted.whole):
+        if not opened or (withheld and not self.request.whole):
             return self.deny(against, withheld)
-        tenants = (union_of_tenants if self.wanted.whole else common_tenants)(opened.values())
+        tenants = (union_of_tenants if self.request.whole else common_tenants)(opened.values())
         elsewhere = {name: "no_common_tenant" for name, each in opened.items() if not tenants <= each}
         columns = [name for name in opened if name not in elsewhere]
         if tenants.is_empty or not columns:
@@ -512,7 +512,7 @@ class _AccessEvaluation:
         against: Sequence[RefusalReason],
     ) -> AccessDecision:
         """What may be seen, by the roles and grants that open some of it."""
-        kinds = {column.name: column.category for column in self.wanted.columns}
+        kinds = {column.name: column.category for column in self.request.columns}
         useful = [
             each
             for each in openings
@@ -529,12 +529,12 @@ class _AccessEvaluation:
         return AccessDecision(
             True,
             self.holding.account,
-            f"dataset/{self.wanted.operation}",
+            f"dataset/{self.request.operation}",
             self.holding.time,
             tuple(reasons),
-            self.wanted.dataset,
-            self.wanted.purpose,
-            self.wanted.incident,
+            self.request.dataset,
+            self.request.purpose,
+            self.request.incident,
             tenants,
             tuple(columns),
             views,
@@ -548,7 +548,7 @@ class _AccessEvaluation:
 
     def deny(self, reasons: Sequence[RefusalReason], withheld: Mapping[str, str]) -> AccessDecision:
         """Nothing may be seen."""
-        wanted = self.wanted
+        wanted = self.request
         return AccessDecision(
             False,
             self.holding.account,

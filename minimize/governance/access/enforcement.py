@@ -64,20 +64,25 @@ def decision_event(
 
 
 def grant_event(
-    verb: str, actor: Actor, at: datetime, grant: str, asked: GrantRequest | None, reasons: Sequence[RefusalReason] = ()
+    verb: str,
+    actor: Actor,
+    at: datetime,
+    grant: str,
+    request: GrantRequest | None,
+    reasons: Sequence[RefusalReason] = (),
 ) -> AuditEvent:
     """An act about a grant; refused where there are reasons against it. Its justification stays in the grant."""
     said: dict[str, PlainValue] = {"reasons": _comma_list(each.code for each in reasons)}
-    if asked is not None:
+    if request is not None:
         said |= {
-            "incident": asked.incident,
-            "dataset": asked.dataset,
-            "operation": asked.operation,
-            "columns": _comma_list(asked.columns or ()),
-            "category": asked.category,
-            "tenants": _comma_list(asked.tenants),
-            "duration_s": int(asked.duration.total_seconds()),
-            "role": asked.role or None,
+            "incident": request.incident,
+            "dataset": request.dataset,
+            "operation": request.operation,
+            "columns": _comma_list(request.columns or ()),
+            "category": request.category,
+            "tenants": _comma_list(request.tenants),
+            "duration_s": int(request.duration.total_seconds()),
+            "role": request.role or None,
         }
     return AuditEvent(
         component=ACCESS_COMPONENT,
@@ -92,8 +97,8 @@ def grant_event(
     )
 
 
-def _property_changes(said: dict[str, PlainValue]) -> tuple[PropertyChange, ...]:
-    cut = {name: _shorten(value) if isinstance(value, str) else value for name, value in said.items()}
+def _property_changes(document: dict[str, PlainValue]) -> tuple[PropertyChange, ...]:
+    cut = {name: _shorten(value) if isinstance(value, str) else value for name, value in document.items()}
     return tuple(PropertyChange(name, None, value) for name, value in cut.items() if value is not None)
 
 
@@ -105,21 +110,25 @@ def _shorten(text: str) -> str:
     return text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}…"
 
 
-def configured_access(house: Workspace) -> AccessRules | None:
+def configured_access(workspace: Workspace) -> AccessRules | None:
     """What the access file of a house says; None where none is configured. Once one was adopted, the one that was adopted last.
 
     Raises PolicyError for a file that is not there or has faults; where one was adopted, LedgerError and KeyringError.
     """
-    return None if find_access_file(house.folder) is None else required_access(house)
+    return None if find_access_file(workspace.folder) is None else required_access(workspace)
 
 
-def required_access(house: Workspace) -> AccessRules:
+def required_access(workspace: Workspace) -> AccessRules:
     """The same, where nothing can be done without one. Raises PolicyError."""
-    access = load_access(required_access_file(house.folder))
-    if not house.address.exists:
+    access = load_access(required_access_file(workspace.folder))
+    if not workspace.address.exists:
         return access
-    with house.open_ledger() as ledger:
-        return access_in_force(access, ledger, house.keyring()) if ledger_api.access.count_adoptions(ledger) else access
+    with workspace.open_ledger() as ledger:
+        return (
+            access_in_force(access, ledger, workspace.keyring())
+            if ledger_api.access.count_adoptions(ledger)
+            else access
+        )
 
 
 def access_in_force(access: AccessRules, ledger: Ledger, verifier: Verifier) -> AccessRules:
@@ -145,7 +154,7 @@ def load_grants(ledger: Ledger, verifier: Verifier) -> Grants:
 
 def require_permission(
     permission: str,
-    house: Workspace,
+    workspace: Workspace,
     at: datetime,
     *,
     tenant: str | None = None,
@@ -158,13 +167,13 @@ def require_permission(
     them); `about` names it in the log. Gives the decision; None where no access file is configured, and nobody is asked.
     Raises AccessDenied, PolicyError for an access file that is not there or has faults, LedgerError, KeyringError.
     """
-    access = configured_access(house)
+    access = configured_access(workspace)
     if access is None:
         return None
     actor = current_actor()
     decision = decide_permission(access, account_of_actor(actor), permission, at, tenant=tenant, dataset=dataset)
-    event, keys = decision_event(decision, actor=actor, about=about or tenant), house.keyring()
-    with house.open_ledger(create=True) as ledger:
+    event, keys = decision_event(decision, actor=actor, about=about or tenant), workspace.keyring()
+    with workspace.open_ledger(create=True) as ledger:
         ledger.write(lambda connection: ledger_api.audit_log.append_event(connection, event, keys))
     if not decision.allowed:
         hint = f"minimize access why {actor.user} {permission}"

@@ -95,7 +95,7 @@ def _dataset_column(name: str, fields: Sequence[FieldPlan]) -> DatasetColumn:
 
 
 def _is_within_column(field: FieldPlan, column: str) -> bool:
-    return field.gives is not None and field.pointer.top == column
+    return field.output_type is not None and field.pointer.top == column
 
 
 def _released_group_fields(plan: Plan, output: str) -> set[str]:
@@ -126,24 +126,24 @@ class AccessExplanation:
         return {**self.decision.as_json(), "steps": [{"what": each.what, "found": each.found} for each in self.steps]}
 
 
-def recorded_grants(house: Workspace) -> Grants:
+def recorded_grants(workspace: Workspace) -> Grants:
     """All grants of a house's ledger. Raises LedgerError, KeyringError."""
-    keys = house.keyring()
-    with house.open_ledger() as ledger:
+    keys = workspace.keyring()
+    with workspace.open_ledger() as ledger:
         return load_grants(ledger, keys)
 
 
-def list_grants(house: Workspace, at: datetime, *, incident: str | None = None, over: bool = False) -> list[Grant]:
+def list_grants(workspace: Workspace, at: datetime, *, incident: str | None = None, over: bool = False) -> list[Grant]:
     """The grants that whoever acts here may see, as they stood at a time: their own, and those of tenants in their scope.
 
     Takes the incident, and whether those that are over are wanted, too; access that waits for its review is never over.
     Raises PolicyError, LedgerError, KeyringError.
     """
-    access, account = required_access(house), account_of_actor(current_actor())
+    access, account = required_access(workspace), account_of_actor(current_actor())
     scope = decide_permission(access, account, "grant/read", at).tenants
     return [
         each
-        for each in recorded_grants(house).all_grants
+        for each in recorded_grants(workspace).all_grants
         if (each.requester == account.user or each.tenants <= scope)
         and incident in (None, each.request.incident)
         and (each.state(at) in ("requested", "active") or over or each.review(at) in ("due", "overdue"))
@@ -152,7 +152,7 @@ def list_grants(house: Workspace, at: datetime, *, incident: str | None = None, 
 
 
 def explain_access(
-    house: Workspace,
+    workspace: Workspace,
     account: UserAccount,
     dataset: str,
     columns: Sequence[str] | None,
@@ -166,29 +166,29 @@ def explain_access(
 
     Raises PolicyError for a dataset or column that is not there, LedgerError, KeyringError.
     """
-    access, job = required_access(house), house.loaded_pipeline
+    access, job = required_access(workspace), workspace.loaded_pipeline
     pipeline = dataset.partition("/")[0]
     if job is None or job.pipeline != pipeline:
         raise PolicyError(f"there is no pipeline `{pipeline}` here", hint="say --pipeline")
     names = {"purpose": purpose, "incident": incident}
     wanted = plan_access_request(plan_for(job), dataset, columns, **names, operation=operation)
-    return explain_decision(access, Grants() if incident is None else recorded_grants(house), account, wanted, at)
+    return explain_decision(access, Grants() if incident is None else recorded_grants(workspace), account, wanted, at)
 
 
 def explain_permission(
-    house: Workspace, account: UserAccount, permission: str, at: datetime, *, tenant: str | None = None
+    workspace: Workspace, account: UserAccount, permission: str, at: datetime, *, tenant: str | None = None
 ) -> AccessExplanation:
     """Why an account may do something that shows no data, about a tenant or all of them, or not. Raises PolicyError."""
-    access = required_access(house)
+    access = required_access(workspace)
     decision = decide_permission(access, account, permission, at, tenant=tenant)
     return AccessExplanation(decision, tuple(_decision_steps(access, Grants(), account, decision)))
 
 
 def explain_decision(
-    access: AccessRules, grants: Grants, account: UserAccount, wanted: AccessRequest, at: datetime
+    access: AccessRules, grants: Grants, account: UserAccount, request: AccessRequest, at: datetime
 ) -> AccessExplanation:
     """The decision, and the steps to it."""
-    decision = decide_access(access, grants, account, wanted, at)
+    decision = decide_access(access, grants, account, request, at)
     return AccessExplanation(decision, tuple(_decision_steps(access, grants, account, decision)))
 
 
@@ -316,7 +316,7 @@ def _decision_text(decision: AccessDecision) -> str:
     return f"allowed: {', '.join(decision.columns)}{views}; tenants {decision.tenants}{until}"
 
 
-def unknown_columns(dataset: str, columns: Sequence[str], house: Workspace) -> dict[str, str]:
+def unknown_columns(dataset: str, columns: Sequence[str], workspace: Workspace) -> dict[str, str]:
     """The columns that a dataset does not have, by the plan of its pipeline, each with a hint.
 
     Nothing where the pipeline is not found: it is the house's, else those of the name behind outputs that the ledger has seen,
@@ -325,19 +325,19 @@ def unknown_columns(dataset: str, columns: Sequence[str], house: Workspace) -> d
     name, _, output = dataset.partition("/")
     every: set[str] = set()
     with suppress(MinimizeError, OSError):
-        for job in _pipelines_named(name, house):
+        for job in _pipelines_named(name, workspace):
             with suppress(MinimizeError, OSError):
                 every |= {column.name for column in dataset_columns(plan_for(job), output or RECORDS)}
     return {each: did_you_mean(each, every) for each in columns if each not in every} if every else {}
 
 
-def _pipelines_named(name: str, house: Workspace) -> Iterator[Pipeline]:
+def _pipelines_named(name: str, workspace: Workspace) -> Iterator[Pipeline]:
     """The pipelines of a name that are found."""
-    job = house.loaded_pipeline
+    job = workspace.loaded_pipeline
     if job is not None and job.pipeline == name:
         yield job
         return
-    with house.open_ledger() as ledger:
+    with workspace.open_ledger() as ledger:
         found = [
             each for each in ledger.read(ledger_api.runs.output_locations) if each.pipeline == name and each.is_here
         ]

@@ -56,19 +56,19 @@ class GrantRequest:
         }
 
     @classmethod
-    def from_json(cls, said: Mapping[str, Any]) -> GrantRequest:
+    def from_json(cls, document: Mapping[str, Any]) -> GrantRequest:
         """What the ledger kept."""
         return cls(
-            said["incident"],
-            said["justification"],
-            said["dataset"],
-            tuple(said["tenants"]),
-            timedelta(seconds=said["duration_s"]),
-            None if said["columns"] is None else tuple(said["columns"]),
-            said["category"],
-            said["operation"],
-            said["role"],
-            tuple(said["groups"]),
+            document["incident"],
+            document["justification"],
+            document["dataset"],
+            tuple(document["tenants"]),
+            timedelta(seconds=document["duration_s"]),
+            None if document["columns"] is None else tuple(document["columns"]),
+            document["category"],
+            document["operation"],
+            document["role"],
+            tuple(document["groups"]),
         )
 
 

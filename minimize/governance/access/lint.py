@@ -34,13 +34,13 @@ _ASSIGNMENTS_KEY: Final = re.compile(rb'^\s?"?assignments"?\s*:', re.MULTILINE)
 _WARNINGS: Final = frozenset({"U020", "U022", "U024", "U025", "U026"})
 
 
-def lint_access(file: str | os.PathLike[str] | None, house: Workspace) -> list[Finding]:
+def lint_access(file: str | os.PathLike[str] | None, workspace: Workspace) -> list[Finding]:
     """All faults and risky choices of an access file, else of the one that counts; worst first.
 
     With the house's pipeline its datasets, and the views on them, are held against its plan. Raises PolicyError where there is
     no file, or the pipeline has faults.
     """
-    place = Path(file) if file is not None else find_access_file(house.folder)
+    place = Path(file) if file is not None else find_access_file(workspace.folder)
     if place is None:
         raise PolicyError("no access file is configured", hint="name a file, or say `access:` in minimize.yaml")
     access, faults = examine_access(place)
@@ -48,8 +48,8 @@ def lint_access(file: str | os.PathLike[str] | None, house: Workspace) -> list[F
         return faults
     judged = _AccessLint(access)
     found = [*judged.unanswered_duties(), *judged.identified_access()]
-    if house.loaded_pipeline is not None:
-        found += judged.misfits_of_plan(house.loaded_pipeline.pipeline, plan_for(house.loaded_pipeline))
+    if workspace.loaded_pipeline is not None:
+        found += judged.misfits_of_plan(workspace.loaded_pipeline.pipeline, plan_for(workspace.loaded_pipeline))
     return sorted((*faults, *found), key=lambda one: (one.severity, one.line or 0, one.code))
 
 
@@ -136,7 +136,7 @@ class _AccessLint:
 def _view_takes_type(view: RoleView, type_: pa.DataType) -> bool:
     try:
         for step in view:
-            type_ = step.gives(type_)
+            type_ = step.output_type(type_)
     except UnsupportedType:
         return False
     return True

@@ -145,12 +145,12 @@ class RoleReader:
         self.fault("U004", f"the role `{self.name}` wants to copy a built-in role", said or node, f"copy: {hint}")
         return None
 
-    def merge_with_base(self, said: AccessRole, base: AccessRole, node: YamlNode) -> AccessRole:
+    def merge_with_base(self, role: AccessRole, base: AccessRole, node: YamlNode) -> AccessRole:
         """The role with what its base has."""
-        for extra in said.allow:
+        for extra in role.allow:
             self.check_extra(extra, base, node)
-        allow = tuple(dict.fromkeys((*base.allow, *said.allow)))
-        whole = said.model_copy(update={"allow": allow, "deny": tuple(dict.fromkeys((*base.deny, *said.deny)))})
+        allow = tuple(dict.fromkeys((*base.allow, *role.allow)))
+        whole = role.model_copy(update={"allow": allow, "deny": tuple(dict.fromkeys((*base.deny, *role.deny)))})
         clashing = find_conflict([whole])
         if clashing is not None:
             self.fault("U006", f"the role `{self.name}` holds what one person cannot do both", node)

@@ -72,54 +72,56 @@ class NewGrant:
     operation: AccessOperation = "read"
 
 
-def check_new_grant(wish: NewGrant) -> None:
+def check_new_grant(grant: NewGrant) -> None:
     """Raises PolicyError for a wish that says too little, or more than it needs."""
     wrong = {
-        "the incident that it is for": not wish.incident.strip(),
-        "why it is needed": not wish.justification.strip(),
-        "the dataset": not wish.dataset.strip("/ "),
-        "the tenants, by name": not all(map(canonical_text, wish.tenants)) or not wish.tenants or "all" in wish.tenants,
-        "columns, or the category up to which": (not wish.columns) == (wish.category is None),
-        "how long, in whole seconds": wish.duration is not None
-        and (wish.duration < _SECOND or wish.duration % _SECOND != timedelta(0)),
+        "the incident that it is for": not grant.incident.strip(),
+        "why it is needed": not grant.justification.strip(),
+        "the dataset": not grant.dataset.strip("/ "),
+        "the tenants, by name": not all(map(canonical_text, grant.tenants))
+        or not grant.tenants
+        or "all" in grant.tenants,
+        "columns, or the category up to which": (not grant.columns) == (grant.category is None),
+        "how long, in whole seconds": grant.duration is not None
+        and (grant.duration < _SECOND or grant.duration % _SECOND != timedelta(0)),
     }
     missing = [what for what, is_so in wrong.items() if is_so]
     if missing:
         raise PolicyError("the request must say " + "; ".join(missing), hint="as little as the incident needs")
 
 
-def resolve_grant_request(holding: EffectiveAccess, wish: NewGrant, *, break_glass: bool) -> GrantRequest:
+def resolve_grant_request(holding: EffectiveAccess, grant: NewGrant, *, break_glass: bool) -> GrantRequest:
     """What an account asks for, by the role that lets it. Raises AccessDenied where none does, or for so long."""
     rules = holding.access.grants
     longest = rules.break_glass.maximum if break_glass else rules.maximum
-    duration = wish.duration or min(rules.default, longest)
+    duration = grant.duration or min(rules.default, longest)
     if duration > longest:
         raise _request_denied("too_long", hint=f"at most {longest / _HOUR:g}h")
     if find_account_conflict(holding.access, holding.account) is not None:
         raise _request_denied("conflict")
     name = BREAK_GLASS if break_glass else REQUEST
-    found = next(_eligible_assignments(holding, wish, name), None)
+    found = next(_eligible_assignments(holding, grant, name), None)
     if found is None:
         held = any(role.has(name) for _, role in holding.access.assignments_of(holding.account))
         raise _request_denied("out_of_scope" if held else "nobody")
     assignment, role = found
     groups = set() if holding.account.user in assignment.users else holding.access.groups_of(holding.account)
-    return grant_request_from(wish, duration, role.name, tuple(sorted(groups & set(assignment.groups))))
+    return grant_request_from(grant, duration, role.name, tuple(sorted(groups & set(assignment.groups))))
 
 
 def grant_request_from(
-    wish: NewGrant, duration: timedelta, role: str = "", groups: tuple[str, ...] = ()
+    grant: NewGrant, duration: timedelta, role: str = "", groups: tuple[str, ...] = ()
 ) -> GrantRequest:
     """The wish as the ledger keeps it: each name once, and marks in place of what looks like somebody's in its words."""
     return GrantRequest(
-        wish.incident,
-        redact_text(wish.justification),
-        wish.dataset,
-        tuple(dict.fromkeys(map(canonical_text, wish.tenants))),
-        wish.duration or duration,
-        None if wish.columns is None else tuple(dict.fromkeys(wish.columns)),
-        wish.category,
-        wish.operation,
+        grant.incident,
+        redact_text(grant.justification),
+        grant.dataset,
+        tuple(dict.fromkeys(map(canonical_text, grant.tenants))),
+        grant.duration or duration,
+        None if grant.columns is None else tuple(dict.fromkeys(grant.columns)),
+        grant.category,
+        grant.operation,
         role,
         groups,
     )
@@ -135,13 +137,13 @@ def redact_text(text: str) -> str:
 
 
 def _eligible_assignments(
-    holding: EffectiveAccess, wish: NewGrant, name: str
+    holding: EffectiveAccess, grant: NewGrant, name: str
 ) -> Iterator[tuple[RoleAssignment, AccessRole]]:
     """The assignments by which all of the wish may be asked for."""
-    whose = TenantSet.from_names(*wish.tenants)
-    refused = holding.denied_tenants(name, wish.dataset, None, wish.category)
-    reversing = wish.operation == "read" or whose <= holding.allowed_tenants(REIDENTIFY, wish.dataset)
-    for assignment, role, _ in holding.allowing_assignments(name, wish.dataset, None, wish.category):
+    whose = TenantSet.from_names(*grant.tenants)
+    refused = holding.denied_tenants(name, grant.dataset, None, grant.category)
+    reversing = grant.operation == "read" or whose <= holding.allowed_tenants(REIDENTIFY, grant.dataset)
+    for assignment, role, _ in holding.allowing_assignments(name, grant.dataset, None, grant.category):
         if reversing and whose <= assignment.scope.tenants - refused:
             yield assignment, role
 
@@ -154,21 +156,21 @@ GrantVerb = Literal["approve", "deny", "revoke", "review"]
 _STATE_BY_VERB: Final = {"approve": "approved", "deny": "denied", "revoke": "revoked", "review": "reviewed"}
 
 
-def request_grant(wish: NewGrant, house: Workspace, at: datetime, *, break_glass: bool = False) -> Grant:
+def request_grant(grant: NewGrant, workspace: Workspace, at: datetime, *, break_glass: bool = False) -> Grant:
     """Asks for access for an incident, by whoever acts here (`MINIMIZE_ACTOR`); with `break_glass` takes it at once.
 
     Gives the grant. Raises PolicyError for a wish that says too little, AccessDenied for one that the account may not have,
     LedgerError, KeyringError. The audit log is told in either case.
     """
-    access, actor = required_access(house), current_actor()
-    check_new_grant(wish)
+    access, actor = required_access(workspace), current_actor()
+    check_new_grant(grant)
     name, mine = str(uuid4()), access.accounts(actor.user or "")
 
-    def meant(grants: Grants) -> tuple[GrantAct, GrantRequest]:
+    def build_act(grants: Grants) -> tuple[GrantAct, GrantRequest]:
         if break_glass and any(each.review(at) == "overdue" for each in grants.all_grants if each.requester in mine):
             raise AccessDenied("the request is refused", reasons=[reason("unreviewed", hint="minimize access review")])
         asked = resolve_grant_request(
-            EffectiveAccess(access, account_of_actor(actor), at), wish, break_glass=break_glass
+            EffectiveAccess(access, account_of_actor(actor), at), grant, break_glass=break_glass
         )
         state = "broke_glass" if break_glass else "requested"
         return _grant_act(
@@ -176,20 +178,20 @@ def request_grant(wish: NewGrant, house: Workspace, at: datetime, *, break_glass
         ), asked
 
     verb = "break_glass" if break_glass else "request"
-    return _record_act(verb, name, meant, house, actor, at, grant_request_from(wish, access.grants.default))
+    return _record_act(verb, name, build_act, workspace, actor, at, grant_request_from(grant, access.grants.default))
 
 
-def answer_grant(verb: GrantVerb, grant: str, house: Workspace, at: datetime, *, note: str = "") -> Grant:
+def answer_grant(verb: GrantVerb, grant: str, workspace: Workspace, at: datetime, *, note: str = "") -> Grant:
     """Approves, denies, revokes or reviews a grant, by whoever acts here.
 
     Takes the grant's name, or the start of it, and a note that goes with the act. To revoke one's own grant needs no permission.
     Gives the grant. Raises PolicyError for a grant that is not there, AccessDenied where the account may not or where it does not
     follow from how the grant stands, LedgerError, KeyringError. The audit log is told in either case.
     """
-    access, actor = required_access(house), current_actor()
+    access, actor = required_access(workspace), current_actor()
     holding = EffectiveAccess(access, account_of_actor(actor), at)
 
-    def meant(grants: Grants) -> tuple[GrantAct, GrantRequest]:
+    def build_act(grants: Grants) -> tuple[GrantAct, GrantRequest]:
         found = grants.find(grant)
         if found is None:
             raise PolicyError(f"there is no grant `{grant}`", hint="minimize access list")
@@ -208,18 +210,18 @@ def answer_grant(verb: GrantVerb, grant: str, house: Workspace, at: datetime, *,
             }
         return _grant_act(found.id, _STATE_BY_VERB[verb], actor, at, said), found.request
 
-    return _record_act(verb, grant, meant, house, actor, at)
+    return _record_act(verb, grant, build_act, workspace, actor, at)
 
 
-def expire_grants(house: Workspace, at: datetime) -> list[Grant]:
+def expire_grants(workspace: Workspace, at: datetime) -> list[Grant]:
     """Marks what has run out by now: requests that nobody answered, and access that is over. It opened nothing any more anyway.
 
     Gives the grants. Raises LedgerError, KeyringError.
     """
-    keys, actor = house.keyring(), current_actor()
+    keys, actor = workspace.keyring(), current_actor()
     over: list[Grant] = []
 
-    def meant(acts: Sequence[GrantAct]) -> Any:
+    def build_act(acts: Sequence[GrantAct]) -> Any:
         over[:] = [
             each
             for each in Grants(tuple(acts)).all_grants
@@ -228,8 +230,8 @@ def expire_grants(house: Workspace, at: datetime) -> list[Grant]:
         new = [_grant_act(each.id, "expired", actor, at, {}) for each in over]
         return new, [grant_event("expire", actor, at, each.id, each.request) for each in over]
 
-    with house.open_ledger() as ledger:
-        ledger_api.access.record_grant_acts(ledger, meant, keys, keys)
+    with workspace.open_ledger() as ledger:
+        ledger_api.access.record_grant_acts(ledger, build_act, keys, keys)
     return over
 
 
@@ -247,8 +249,8 @@ GrantActBuilder = Callable[[Grants], tuple["GrantAct", GrantRequest]]
 def _record_act(
     verb: str,
     name: str,
-    meant: GrantActBuilder,
-    house: Workspace,
+    build_act: GrantActBuilder,
+    workspace: Workspace,
     actor: Actor,
     at: datetime,
     wished: GrantRequest | None = None,
@@ -256,11 +258,11 @@ def _record_act(
     """The act recorded; or, where it is refused, the refusal told to the audit log, and raised."""
 
     def acts(before: Sequence[GrantAct]) -> Any:
-        new, asked = meant(Grants(tuple(before)))
+        new, asked = build_act(Grants(tuple(before)))
         return [new], [grant_event(verb, actor, at, new.grant, asked)]
 
-    keys = house.keyring()
-    with house.open_ledger(create=True) as ledger:
+    keys = workspace.keyring()
+    with workspace.open_ledger(create=True) as ledger:
         grant, asked = name, wished
         reasons: tuple[RefusalReason, ...] = ()
         try:
@@ -280,12 +282,12 @@ def _grant_act(grant: str, state: str, actor: Actor, at: datetime, body: dict[st
     return ledger_api.access.GrantAct(grant, state, actor.user or "", json.dumps(body), at)
 
 
-def _grant_deadlines(access: AccessRules, asked: GrantRequest, at: datetime, break_glass: bool) -> dict[str, str]:
+def _grant_deadlines(access: AccessRules, request: GrantRequest, at: datetime, break_glass: bool) -> dict[str, str]:
     """Until when it may be answered; or, where nobody is asked, how long it opens and until when it must be reviewed."""
     rules = access.grants
     if not break_glass:
         return {"answer_by": utc_text(at + rules.unanswered), "access": access.digest}
-    times = {"ends_at": at + asked.duration, "review_by": at + rules.break_glass.review_within}
+    times = {"ends_at": at + request.duration, "review_by": at + rules.break_glass.review_within}
     return {**{name: utc_text(time) for name, time in times.items()}, "access": access.digest}
 
 
@@ -346,17 +348,17 @@ class AccessChange:
         return {"digest": self.digest, "before": self.before, "comes": list(self.added), "goes": list(self.removed)}
 
 
-def adopt_access(house: Workspace, at: datetime, *, yes: bool = False) -> AccessChange:
+def adopt_access(workspace: Workspace, at: datetime, *, yes: bool = False) -> AccessChange:
     """Adopts the access file as it is now, by whoever acts here; without `yes` only says what that changes.
 
     Who adopts may assign roles under the file that counts until now (the first time: under the file itself), and gives nothing to
     their own person. Raises AccessDenied, PolicyError for a file with faults, LedgerError, KeyringError. The log is told in
     either case.
     """
-    file, keys, actor = required_access_file(house.folder), house.keyring(), current_actor()
+    file, keys, actor = required_access_file(workspace.folder), workspace.keyring(), current_actor()
     content = file.read_bytes()
     new = parse_access(content, file)
-    with house.open_ledger(create=True) as ledger:
+    with workspace.open_ledger(create=True) as ledger:
         counting, known = access_in_force(new, ledger, keys), ledger_api.access.last_adoption(ledger, keys)
         change = _access_change(None if known is None else counting, new, None if known is None else known.digest)
         if not yes or not change.is_needed:

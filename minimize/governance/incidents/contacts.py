@@ -56,13 +56,13 @@ def load_contacts(path: Path) -> Contacts:
     return Contacts(tuple(made))
 
 
-def find_contacts(given: str | Path | None, start: Path) -> Contacts:
+def find_contacts(path: str | Path | None, start: Path) -> Contacts:
     """The contacts of a file that was given, else of the one that `contacts:` of the house's file names; else there are none.
 
     Raises PolicyError.
     """
-    if given is not None:
-        return load_contacts(Path(given))
+    if path is not None:
+        return load_contacts(Path(path))
     config = load_config(start).checked("contacts", PolicyError)
     return Contacts() if config.contacts is None else load_contacts(config.folder / config.contacts)
 

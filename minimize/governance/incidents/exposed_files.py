@@ -131,9 +131,9 @@ def _named_tenant(event: Mapping[str, Any]) -> str | None:
 
 
 def _exposing_item(
-    event: Mapping[str, Any], wanted: list[ExposedItem], window: tuple[datetime, datetime]
+    event: Mapping[str, Any], items: list[ExposedItem], window: tuple[datetime, datetime]
 ) -> ExposedItem | None:
-    for each in wanted:
+    for each in items:
         if each.kind == "grant" and any(grant.startswith(each.name) for grant in _event_grants(event)):
             return each
         since, until = each.window or window
@@ -148,8 +148,8 @@ def _event_grants(event: Mapping[str, Any]) -> set[str]:
     return said - {""}
 
 
-def _check_grant_names(wanted: list[ExposedItem], grants: set[str]) -> None:
-    for each in wanted:
+def _check_grant_names(items: list[ExposedItem], grants: set[str]) -> None:
+    for each in items:
         meant = {grant for grant in grants if each.kind == "grant" and grant.startswith(each.name)}
         if len(meant) > 1 and each.name not in meant:
             raise ConfigurationError("more than one grant has a name that begins so", hint="name the whole of it")
@@ -272,19 +272,19 @@ def find_exposed_files(
             yield from _files_of_read(read, standing)
 
 
-def _files_by_item(exposure: Exposure, standing: FileHistory, window: TimeWindow) -> Iterator[ExposedFile]:
+def _files_by_item(exposure: Exposure, history: FileHistory, window: TimeWindow) -> Iterator[ExposedFile]:
     if not exposure.includes_files and not exposure.only_keys:
         return
-    output, columns = standing.output, exposure.names("column") or None
+    output, columns = history.output, exposure.names("column") or None
     dates, runs = exposure.names("date"), exposure.names("run")
     named, everywhere = _matching_items(exposure, output), not exposure.items_of("output") and not runs
-    for name, receipt, file in standing.files((_BEGINNING, max(window[1], output.chain[-1].finished))):
+    for name, receipt, file in history.files((_BEGINNING, max(window[1], output.chain[-1].finished))):
         via = [f"run:{receipt.run_id}"] if receipt.run_id in runs else []
-        if standing.was_in_force(receipt, file, window):
+        if history.was_in_force(receipt, file, window):
             via += [str(each) for each in named if each.detail in ("", name)]
             via += [", ".join(map(str, exposure.items))] if everywhere else []
         if via and (not dates or output_and_date(file.path)[1] in dates):
-            yield ExposedFile(output, standing.writing_run(file), file, name, via[0], columns, keyed=exposure.only_keys)
+            yield ExposedFile(output, history.writing_run(file), file, name, via[0], columns, keyed=exposure.only_keys)
 
 
 def _matching_items(exposure: Exposure, output: SearchableOutput) -> list[ExposedItem]:
@@ -302,13 +302,11 @@ def _is_same_output(path: str, mine: str | None) -> bool:
     return mine is not None and identity_of(parse_output_location(path)) == mine
 
 
-def _files_of_read(read: ExposedRead, standing: FileHistory) -> Iterator[ExposedFile]:
+def _files_of_read(read: ExposedRead, history: FileHistory) -> Iterator[ExposedFile]:
     """The files that stood when a read was made of their output."""
-    output = standing.output
+    output = history.output
     if not read.is_of(output.pipeline):
         return
-    for name, _, file in standing.files((read.started_at, read.started_at)):
+    for name, _, file in history.files((read.started_at, read.started_at)):
         if name == read.name:
-            yield ExposedFile(
-                output, standing.writing_run(file), file, name, read.via, read.columns, read.tenants, read
-            )
+            yield ExposedFile(output, history.writing_run(file), file, name, read.via, read.columns, read.tenants, read)

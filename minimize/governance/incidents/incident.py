@@ -43,25 +43,25 @@ class Incident:
         return self.steps[0].incident
 
     @property
-    def opened(self) -> Mapping[str, Any]:
+    def opening(self) -> Mapping[str, Any]:
         """What was said when it was opened."""
         return step_body(self.steps[0])
 
     @property
     def title(self) -> str:
         """What it is about."""
-        return str(self.opened["title"])
+        return str(self.opening["title"])
 
     @property
     def exposure(self) -> Exposure:
         """What was exposed."""
-        return Exposure.parse(self.opened["exposed"])
+        return Exposure.parse(self.opening["exposed"])
 
     @property
     def window(self) -> tuple[datetime, datetime]:
         """From when to when it happened; where no end is said, until it was known."""
-        since, until = self.opened["happened"]
-        return datetime.fromisoformat(since), datetime.fromisoformat(until or self.opened["known_at"])
+        since, until = self.opening["happened"]
+        return datetime.fromisoformat(since), datetime.fromisoformat(until or self.opening["known_at"])
 
     @property
     def scope(self) -> Mapping[str, Any] | None:
@@ -76,19 +76,19 @@ class Incident:
         return None if found is None else found.recorded_at
 
     @property
-    def due(self) -> datetime | None:
+    def notice_deadline(self) -> datetime | None:
         """By when notice must have been given; None as long as it is not declared."""
         return None if self.declared_at is None else self.declared_at + NOTICE_DEADLINE
 
     @property
-    def closed(self) -> IncidentStep | None:
+    def closing_step(self) -> IncidentStep | None:
         """The step that closed it."""
         return self._last_step("closed")
 
     @property
     def state(self) -> IncidentState:
         """How far it is."""
-        if self.closed is not None:
+        if self.closing_step is not None:
             return "closed"
         return "declared" if self.declared_at is not None else "open" if self.scope is None else "scoped"
 
@@ -146,7 +146,7 @@ class Incident:
 
     def is_overdue(self, now: datetime) -> bool:
         """Whether somebody should have been told by now, or it is not even known who."""
-        late = self.due is not None and self.due < now and self.closed is None
+        late = self.notice_deadline is not None and self.notice_deadline < now and self.closing_step is None
         return late and (self.scope is None or bool(self.pending))
 
     def statements(self, what: StatementKind) -> tuple[str, ...]:
@@ -155,7 +155,7 @@ class Incident:
 
     def as_json(self, now: datetime) -> dict[str, Any]:
         """The incident as `incident show --json` prints it."""
-        opened, closed = self.opened, self.closed
+        opened, closed = self.opening, self.closing_step
         return {
             "incident": self.id,
             "title": self.title,
@@ -166,7 +166,7 @@ class Incident:
             "known_at": opened["known_at"],
             "exposed": list(opened["exposed"]),
             "declared_at": None if self.declared_at is None else time_text(self.declared_at),
-            "due": None if self.due is None else time_text(self.due),
+            "due": None if self.notice_deadline is None else time_text(self.notice_deadline),
             "overdue": self.is_overdue(now),
             "pending": list(self.pending),
             "notices": {each: [dict(one) for one in self.notices(each)] for each in self.affected},
@@ -217,14 +217,14 @@ def _actor_and_time(step: IncidentStep) -> dict[str, str]:
     return {"by": step.by, "at": time_text(step.recorded_at)}
 
 
-def _notice_entry(draft: IncidentStep, given: IncidentStep | None, tenant: str) -> dict[str, Any]:
+def _notice_entry(draft: IncidentStep, step: IncidentStep | None, tenant: str) -> dict[str, Any]:
     body = step_body(draft)
     return {
         "version": body["version"],
         "drafted_at": time_text(draft.recorded_at),
         "digest": body["tenants"][tenant]["digest"],
         "to": body["tenants"][tenant]["to"],
-        "given_at": None if given is None else time_text(given.recorded_at),
+        "given_at": None if step is None else time_text(step.recorded_at),
     }
 
 
@@ -256,18 +256,18 @@ StepBody = Callable[[Incident | None], Mapping[str, Any]]
 class NewIncident:
     """What is said of an incident when it is opened.
 
-    happened  from when, and to when, where that is known
+    period  from when, and to when, where that is known
     """
 
     id: str
     title: str
-    happened: tuple[datetime, datetime | None]
+    period: tuple[datetime, datetime | None]
     known_at: datetime
     exposed: Sequence[str]
 
     def as_json(self) -> dict[str, Any]:
         """What the ledger keeps of it. Raises ConfigurationError for what cannot be so."""
-        since, until = self.happened
+        since, until = self.period
         if not self.exposed or not self.id or not self.title:
             raise ConfigurationError("an incident has a name, a title and something that was exposed")
         if (until is not None and until < since) or self.known_at < since:
@@ -281,7 +281,7 @@ class NewIncident:
         }
 
 
-def open_incident(case: NewIncident, house: Workspace, now: datetime) -> Incident:
+def open_incident(case: NewIncident, workspace: Workspace, now: datetime) -> Incident:
     """Opens an incident.
 
     Raises ConfigurationError where it says too little, or there is one of that name; LedgerError, KeyringError.
@@ -289,66 +289,66 @@ def open_incident(case: NewIncident, house: Workspace, now: datetime) -> Inciden
     said = case.as_json()
     _check_not_future(case, now)
 
-    def wants(found: Incident | None) -> Mapping[str, Any]:
+    def body_of(found: Incident | None) -> Mapping[str, Any]:
         if found is not None:
             raise ConfigurationError("there is an incident of this name", hint="minimize incident list")
         return said
 
-    return record_step(case.id, "opened", wants, house, now, create=True)
+    return record_step(case.id, "opened", body_of, workspace, now, create=True)
 
 
 def _check_not_future(case: NewIncident, now: datetime) -> None:
     """Raises ConfigurationError for an incident that becomes known, or ends, after now, as far as two clocks may differ."""
-    if max(case.known_at, case.happened[1] or case.known_at) > now + CLOCK_SKEW:
+    if max(case.known_at, case.period[1] or case.known_at) > now + CLOCK_SKEW:
         hint = "--to and --known are not after now"
         raise ConfigurationError("an incident does not end, and is not known, after now", hint=hint)
 
 
-def declare_incident(name: str, house: Workspace, now: datetime) -> Incident:
+def declare_incident(name: str, workspace: Workspace, now: datetime) -> Incident:
     """Declares an incident: from now on 72 hours are left to give notice. Raises ConfigurationError where that was done."""
 
-    def wants(found: Incident | None) -> Mapping[str, Any]:
+    def body_of(found: Incident | None) -> Mapping[str, Any]:
         if require_open(found).declared_at is not None:
             raise ConfigurationError("this incident was declared before")
         return {}
 
-    return record_step(name, "declared", wants, house, now)
+    return record_step(name, "declared", body_of, workspace, now)
 
 
-def record_measure(name: str, what: StatementKind, text: str, house: Workspace, now: datetime) -> Incident:
+def record_measure(name: str, what: StatementKind, text: str, workspace: Workspace, now: datetime) -> Incident:
     """Takes down a measure, an action that tenants should take, or a consequence: notices say it."""
 
-    def wants(found: Incident | None) -> Mapping[str, Any]:
+    def body_of(found: Incident | None) -> Mapping[str, Any]:
         require_open(found)
         return {"what": what, "text": text}
 
-    return record_step(name, "measured", wants, house, now)
+    return record_step(name, "measured", body_of, workspace, now)
 
 
-def request_exemption(name: str, tenant: str, why: str, house: Workspace, now: datetime) -> Incident:
+def request_exemption(name: str, tenant: str, reason: str, workspace: Workspace, now: datetime) -> Incident:
     """Asks that a tenant is not told; it counts once somebody else agreed.
 
     Raises ConfigurationError for one that is not affected.
     """
 
-    def wants(found: Incident | None) -> Mapping[str, Any]:
+    def body_of(found: Incident | None) -> Mapping[str, Any]:
         if tenant not in require_open(found).tenants_to_notify:
             raise ConfigurationError("no notice is needed for this tenant", hint=f"minimize incident show {name}")
-        if not why.strip():
+        if not reason.strip():
             raise ConfigurationError("an exception has a reason")
-        return {"tenant_id": tenant, "reason": why}
+        return {"tenant_id": tenant, "reason": reason}
 
-    return record_step(name, "exempt_asked", wants, house, now)
+    return record_step(name, "exempt_asked", body_of, workspace, now)
 
 
-def approve_exemption(name: str, tenant: str, house: Workspace, now: datetime) -> Incident:
+def approve_exemption(name: str, tenant: str, workspace: Workspace, now: datetime) -> Incident:
     """Agrees that a tenant is not told.
 
     Raises RefusedError (K021) for whoever asked for it, ConfigurationError where nobody did.
     """
-    mine = acting_accounts(house)
+    mine = acting_accounts(workspace)
 
-    def wants(found: Incident | None) -> Mapping[str, Any]:
+    def body_of(found: Incident | None) -> Mapping[str, Any]:
         asked = require_open(found).exemption_request(tenant)
         if asked is None:
             raise ConfigurationError("nobody asked for an exception for this tenant", hint="minimize incident exempt")
@@ -356,55 +356,55 @@ def approve_exemption(name: str, tenant: str, house: Workspace, now: datetime) -
             raise step_refusal("same_person", "the exception is refused")
         return {"tenant_id": tenant, "reason": step_body(asked)["reason"], "asked_by": asked.by}
 
-    return record_step(name, "exempted", wants, house, now)
+    return record_step(name, "exempted", body_of, workspace, now)
 
 
-def close_incident(name: str, as_: IncidentClass, why: str, house: Workspace, now: datetime) -> Incident:
+def close_incident(name: str, as_: IncidentClass, reason: str, workspace: Workspace, now: datetime) -> Incident:
     """Closes an incident as what it was.
 
     Raises RefusedError: who is to be told was not yet (K022); a false positive that was declared is called one by whoever
     declared it (K021). Raises ConfigurationError without a reason, or without a scope where it is reportable.
     """
-    mine = acting_accounts(house)
+    mine = acting_accounts(workspace)
 
-    def wants(found: Incident | None) -> Mapping[str, Any]:
+    def body_of(found: Incident | None) -> Mapping[str, Any]:
         this = require_open(found)
-        if not why.strip():
+        if not reason.strip():
             raise ConfigurationError("whoever closes an incident says why")
         if as_ == "customer_reportable" and (this.scope is None or this.declared_at is None):
             raise ConfigurationError("a reportable incident is scoped and declared first")
         _check_closing(this, as_, mine)
-        return {"class": as_, "reason": why}
+        return {"class": as_, "reason": reason}
 
-    return record_step(name, "closed", wants, house, now)
+    return record_step(name, "closed", body_of, workspace, now)
 
 
-def _check_closing(this: Incident, as_: IncidentClass, mine: frozenset[str]) -> None:
-    declared = next((each.by for each in this.steps if each.step == "declared"), None)
+def _check_closing(incident: Incident, as_: IncidentClass, mine: frozenset[str]) -> None:
+    declared = next((each.by for each in incident.steps if each.step == "declared"), None)
     if as_ == "false_positive":
         if declared in mine:
             raise step_refusal("same_person", "it stays open")
-    elif declared is not None and this.pending:
-        raise step_refusal("untold", "it stays open", tenants=len(this.pending))
+    elif declared is not None and incident.pending:
+        raise step_refusal("untold", "it stays open", tenants=len(incident.pending))
 
 
 def record_step(
-    name: str, verb: str, wants: StepBody, house: Workspace, now: datetime, *, create: bool = False
+    name: str, verb: str, step_body_of: StepBody, workspace: Workspace, now: datetime, *, create: bool = False
 ) -> Incident:
     """Records one step, and tells the audit log of it; of one that is refused, too.
 
-    Raises what `wants` raises, LedgerError, KeyringError.
+    Raises what `step_body_of` raises, LedgerError, KeyringError.
     """
-    actor, keys = current_actor(), house.keyring()
+    actor, keys = current_actor(), workspace.keyring()
 
-    def meant(before: Sequence[IncidentStep]) -> tuple[IncidentStep, AuditEvent]:
-        said = body_text(wants(group_steps(before).get(name)))
+    def build_step(before: Sequence[IncidentStep]) -> tuple[IncidentStep, AuditEvent]:
+        said = body_text(step_body_of(group_steps(before).get(name)))
         return IncidentStep(name, verb, actor.user or "", said, now), step_event(name, verb, said, actor, now)
 
     refusal: RefusedError | None = None
-    with house.open_ledger(create=create) as ledger:
+    with workspace.open_ledger(create=create) as ledger:
         try:
-            return group_steps(record_incident_step(ledger, meant, keys))[name]
+            return group_steps(record_incident_step(ledger, build_step, keys))[name]
         except RefusedError as error:
             refusal = error
         event = refusal_event(name, verb, refusal, actor, now)
@@ -412,9 +412,9 @@ def record_step(
     raise refusal
 
 
-def step_event(name: str, verb: str, said: str, actor: Actor, now: datetime) -> AuditEvent:
+def step_event(name: str, verb: str, text: str, actor: Actor, now: datetime) -> AuditEvent:
     """What the audit log is told of a step: which, and the digest of what it says."""
-    digest = f"sha256:{hashlib.sha256(said.encode()).hexdigest()}"
+    digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
     return AuditEvent(
         component=COMPONENT,
         category="incidents",
@@ -439,26 +439,26 @@ def require_open(found: Incident | None) -> Incident:
     """The incident, if it is there and open. Raises ConfigurationError."""
     if found is None:
         raise ConfigurationError("there is no incident of this name", hint="minimize incident list")
-    if found.closed is not None:
+    if found.closing_step is not None:
         raise ConfigurationError("this incident is closed", hint="open another one that names it")
     return found
 
 
-def acting_accounts(house: Workspace) -> frozenset[str]:
+def acting_accounts(workspace: Workspace) -> frozenset[str]:
     """The accounts of whoever acts here."""
-    user, access = current_actor().user or "", configured_access(house)
+    user, access = current_actor().user or "", configured_access(workspace)
     return frozenset({user} if access is None else {user, *access.accounts(user)})
 
 
-def load_incidents(house: Workspace) -> dict[str, Incident]:
+def load_incidents(workspace: Workspace) -> dict[str, Incident]:
     """Every incident, in the order in which they were opened. Raises LedgerError."""
-    with house.open_ledger() as ledger:
+    with workspace.open_ledger() as ledger:
         return group_steps(read_incident_steps(ledger))
 
 
-def load_incident(name: str, house: Workspace) -> Incident:
+def load_incident(name: str, workspace: Workspace) -> Incident:
     """One incident. Raises ConfigurationError, LedgerError."""
-    found = load_incidents(house).get(name)
+    found = load_incidents(workspace).get(name)
     if found is None:
         raise ConfigurationError("there is no incident of this name", hint="minimize incident list")
     return found

@@ -117,14 +117,14 @@ class FileCounter:
         """What a file holds of what was exposed."""
         lost = ""
         try:
-            return self._counted(reach)
+            return self._count_file(reach)
         except (OutputError, KeyringError, PolicyError) as error:
             lost = error.code
         except OSError:
             lost = "it is gone"
         return UnreadableFile(reach, lost)
 
-    def _counted(self, reach: ExposedFile) -> ExposedInventory:
+    def _count_file(self, reach: ExposedFile) -> ExposedInventory:
         stored = open_stored_file(
             reach.output.folder, reach.file.path, find_kms(self.keys, local_path(reach.output.folder))
         )
@@ -150,7 +150,11 @@ class OpenedFile:
             else PersonIdentifiers()
         )
         wanted = self._exposed_columns()
-        names = None if self.exposed.columns is None and not self.exposed.keyed else self._needed(pointers, [*wanted])
+        names = (
+            None
+            if self.exposed.columns is None and not self.exposed.keyed
+            else self._columns_to_read(pointers, [*wanted])
+        )
         parts, there = [PERSON_COUNTS.empty_table()], dict[str | None, set[ExposedColumn]]()
         for batch in map(partial(self._only, [*wanted]), self.stored.batches(columns=names)):
             tenants = self._tenants(batch, pointers)
@@ -164,10 +168,10 @@ class OpenedFile:
         found = found.filter(pc.is_in(found["tenant"], pa.array([*columns], pa.string())))
         return ExposedInventory(self.exposed, found, persons.space, columns)
 
-    def _needed(self, pointers: dict[str, Pointer], wanted: list[str]) -> frozenset[str]:
+    def _columns_to_read(self, pointers: dict[str, Pointer], columns: list[str]) -> frozenset[str]:
         """The columns that are read: what was exposed, and what tells whose it is and when it happened."""
         telling = (self.policy.tenant, self.policy.subject, self.policy.time)
-        return frozenset([*wanted, *(pointers[key].top for key in telling if key is not None and key in pointers)])
+        return frozenset([*columns, *(pointers[key].top for key in telling if key is not None and key in pointers)])
 
     def _only(self, names: list[str], batch: pa.RecordBatch) -> pa.RecordBatch:
         """The records that have a value in one of these columns, where not all columns were exposed."""
@@ -241,15 +245,15 @@ def batch_date_bounds(reach: ExposedFile) -> tuple[int | None, int | None]:
 
 
 def columns_of_file(
-    reach: ExposedFile, whole: pa.Schema, inside: frozenset[str], known: frozenset[str]
+    reach: ExposedFile, whole: pa.Schema, inside: frozenset[str], key_names: frozenset[str]
 ) -> dict[str, ExposedColumn]:
     """The columns of a file that were exposed. Takes which of them stand in it, and not in its folders' names; known keys."""
-    masters, telling = reach.file.keys or (), CompromisedKeys(known, is_decrypted=reach.read is not None)
+    masters, telling = reach.file.keys or (), CompromisedKeys(key_names, is_decrypted=reach.read is not None)
     return {
         each.name: telling.column(each, masters, folder=each.name not in inside)
         for each in whole
         if (reach.columns is None or each.name in reach.columns)
-        and (not reach.keyed or uses_keys(each, masters, known))
+        and (not reach.keyed or uses_keys(each, masters, key_names))
     }
 
 
@@ -264,14 +268,14 @@ def _group_counts(rows: pa.Table) -> pa.Table:
 
 
 def _filled_columns(
-    batch: pa.RecordBatch, tenants: pa.Array, wanted: dict[str, ExposedColumn]
+    batch: pa.RecordBatch, tenants: pa.Array, columns: dict[str, ExposedColumn]
 ) -> Iterator[tuple[str | None, ExposedColumn]]:
     """The columns that have a value for a tenant. The loop runs over distinct tenants."""
-    flags = {f"{place}": batch.column(name).is_valid() for place, name in enumerate(wanted)}
+    flags = {f"{place}": batch.column(name).is_valid() for place, name in enumerate(columns)}
     if not flags:
         return
     table = pa.table({"tenant": tenants, **flags}).group_by("tenant").aggregate([(name, "any") for name in flags])
-    for place, column in enumerate(wanted.values()):
+    for place, column in enumerate(columns.values()):
         some = table.filter(table[f"{place}_any"])["tenant"].to_pylist()
         yield from ((tenant, column) for tenant in some)
 
@@ -306,12 +310,12 @@ class RecordedInventory:
         with suppress(MinimizeError, OSError):
             taken = self._recorded(reach)
             if taken is not None:
-                return replace(lost, tenants_by="record"), self._counted(
+                return replace(lost, tenants_by="record"), self._count_contents(
                     reach, taken.schema, _with_time_bounds(reach, taken)
                 )
             held = tuple(_tenant_of_folder(reach))
             if held:
-                return replace(lost, tenants_by="folder"), self._counted(reach, _file_schema(reach), held)
+                return replace(lost, tenants_by="folder"), self._count_contents(reach, _file_schema(reach), held)
         return lost, None
 
     def _recorded(self, reach: ExposedFile) -> RemovedFileInventory | None:
@@ -323,12 +327,12 @@ class RecordedInventory:
             self.by_receipt[gone.run_id] = dict(read_inventory(reach.output.folder, gone, self.keys))
         return self.by_receipt[gone.run_id].get(reach.file.path)
 
-    def _counted(
-        self, reach: ExposedFile, schema: pa.Schema, held: tuple[TenantContent, ...]
+    def _count_contents(
+        self, reach: ExposedFile, schema: pa.Schema, contents: tuple[TenantContent, ...]
     ) -> ExposedInventory | None:
         folders = {parse_partition_folder(part)[0] for part in PurePosixPath(reach.file.path).parts[:-1] if "=" in part}
         columns = columns_of_file(reach, schema, frozenset(schema.names) - folders, self.known_keys)
-        some = [each for each in held if each.tenant is None or each.tenant in reach.tenants] if columns else []
+        some = [each for each in contents if each.tenant is None or each.tenant in reach.tenants] if columns else []
         lines = [(each.tenant, None, each.rows, each.since, each.until) for each in some]
         persons = pa.Table.from_pylist(
             [dict(zip(PERSON_COUNTS.names, line, strict=True)) for line in lines], PERSON_COUNTS
@@ -345,15 +349,15 @@ def _removes(receipt: Receipt, path: str) -> bool:
 def _with_time_bounds(reach: ExposedFile, taken: RemovedFileInventory) -> tuple[TenantContent, ...]:
     """The same, with instants between which the records happened: by how precise their times were, else the batch date."""
     clock = EventTimeBounds.for_policy(reach.written_by.policy, taken.schema) if reach.name == "records" else None
-    return tuple(_with_bounds(reach, each, clock) for each in taken.held)
+    return tuple(_with_bounds(reach, each, clock) for each in taken.contents)
 
 
-def _with_bounds(reach: ExposedFile, held: TenantContent, clock: EventTimeBounds | None) -> TenantContent:
+def _with_bounds(reach: ExposedFile, content: TenantContent, clock: EventTimeBounds | None) -> TenantContent:
     if clock is None:
         since, until = batch_date_bounds(reach)
-        return replace(held, since=since, until=until)
-    since = None if held.since is None else held.since - clock.slack
-    return replace(held, since=since, until=None if held.until is None else held.until + clock.width)
+        return replace(content, since=since, until=until)
+    since = None if content.since is None else content.since - clock.slack
+    return replace(content, since=since, until=None if content.until is None else content.until + clock.width)
 
 
 def _tenant_of_folder(reach: ExposedFile) -> Iterator[TenantContent]:

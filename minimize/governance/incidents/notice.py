@@ -90,7 +90,7 @@ class Notice:
     @property
     def nature(self) -> str:
         """What happened."""
-        kinds = dict.fromkeys(each.partition(":")[0] for each in self.incident.opened["exposed"])
+        kinds = dict.fromkeys(each.partition(":")[0] for each in self.incident.opening["exposed"])
         return " ".join(NATURE[kind] for kind in kinds)
 
     @property
@@ -119,7 +119,7 @@ class Notice:
 
     def sections(self) -> Iterator[NoticeSection]:
         """The parts, in the order in which they are read."""
-        body = self.incident.opened
+        body = self.incident.opening
         since, until = body["happened"]
         ended = f" It ended at {minute_text(until)}." if until else ""
         yield NoticeSection("What happened", (self.incident.title, self.nature))
@@ -212,8 +212,8 @@ def article33(notice: Notice) -> dict[str, Any]:
         "phase": notice.version,
         "a": {
             "nature": notice.nature,
-            "happened": {"from": notice.incident.opened["happened"][0], "to": notice.incident.opened["happened"][1]},
-            "known_at": notice.incident.opened["known_at"],
+            "happened": {"from": notice.incident.opening["happened"][0], "to": notice.incident.opening["happened"][1]},
+            "known_at": notice.incident.opening["known_at"],
             "categories_of_data_subjects": ["persons and devices of the tenant"],
             "approximate_number_of_data_subjects": None if many is None else many["count"],
             "number_is_exact": many is not None and many["exact"],
@@ -277,14 +277,21 @@ class DraftedNotices:
 
 
 def draft_notices(
-    name: str, to: Path, contact: str, contacts: Contacts, house: Workspace, now: datetime, *, only: Sequence[str] = ()
+    name: str,
+    to: Path,
+    contact: str,
+    contacts: Contacts,
+    workspace: Workspace,
+    now: datetime,
+    *,
+    only: Sequence[str] = (),
 ) -> DraftedNotices:
     """Drafts the next version of notices: for the tenants that have to be told, or for those of them that are named.
 
     Takes a folder (a new one is made in it for each version), whom tenants may ask, and their contacts. Raises
     ConfigurationError where nobody is to be told, OutputError, LedgerError, KeyringError.
     """
-    this = load_incident(name, house)
+    this = load_incident(name, workspace)
     tenants = _tenants_to_notify(require_open(this), only)
     version = this.draft_count + 1
     folder = to / f"{_file_name(name)}-v{version}"
@@ -292,20 +299,20 @@ def draft_notices(
     listed = {tenant: contacts.for_tenant(tenant) for tenant in notices}
     digests = _write_drafts(folder, notices, listed)
 
-    def wants(found: Incident | None) -> Mapping[str, Any]:
+    def body_of(found: Incident | None) -> Mapping[str, Any]:
         if require_open(found).draft_count + 1 != version:
             raise ConfigurationError("somebody else drafted notices meanwhile", hint="do it again")
         told = {tenant: {"digest": digest, "to": _contact_role(listed[tenant])} for tenant, digest in digests.items()}
         return {"version": version, "tenants": told}
 
-    done = record_step(name, "drafted", wants, house, now)
+    done = record_step(name, "drafted", body_of, workspace, now)
     return DraftedNotices(done, folder, version, tuple(notices), tuple(each for each in listed if not listed[each]))
 
 
-def record_notices_sent(name: str, house: Workspace, now: datetime, *, only: Sequence[str] = ()) -> Incident:
+def record_notices_sent(name: str, workspace: Workspace, now: datetime, *, only: Sequence[str] = ()) -> Incident:
     """Takes down that the last notices were sent. Raises ConfigurationError where none was drafted for one of the tenants."""
 
-    def wants(found: Incident | None) -> Mapping[str, Any]:
+    def body_of(found: Incident | None) -> Mapping[str, Any]:
         this = require_open(found)
         drafted = {each: this.notices(each) for each in only or this.affected}
         last = {each: notices[-1]["version"] for each, notices in drafted.items() if notices}
@@ -313,16 +320,18 @@ def record_notices_sent(name: str, house: Workspace, now: datetime, *, only: Seq
             raise ConfigurationError("nothing was drafted yet", hint=f"minimize incident notice {name} --to DIR")
         return {"tenants": last}
 
-    return record_step(name, "given", wants, house, now)
+    return record_step(name, "given", body_of, workspace, now)
 
 
-def _tenants_to_notify(this: Incident, only: Sequence[str]) -> list[Mapping[str, Any]]:
-    if this.scope is None:
-        raise ConfigurationError("nobody knows yet who is affected", hint=f"minimize incident scope {this.id}")
-    concerned = [each for each in this.tenants_to_notify if each not in this.exempt and (not only or each in only)]
+def _tenants_to_notify(incident: Incident, only: Sequence[str]) -> list[Mapping[str, Any]]:
+    if incident.scope is None:
+        raise ConfigurationError("nobody knows yet who is affected", hint=f"minimize incident scope {incident.id}")
+    concerned = [
+        each for each in incident.tenants_to_notify if each not in incident.exempt and (not only or each in only)
+    ]
     if not concerned or set(only) - set(concerned):
-        raise ConfigurationError("no notice is needed", hint=f"minimize incident show {this.id}")
-    return [each for each in this.scope["tenants"] if each["tenant_id"] in concerned]
+        raise ConfigurationError("no notice is needed", hint=f"minimize incident show {incident.id}")
+    return [each for each in incident.scope["tenants"] if each["tenant_id"] in concerned]
 
 
 def _write_drafts(
@@ -357,8 +366,8 @@ def _write_private(path: Path, text: str) -> None:
     write_private_file(path, lambda out: out.write(text))
 
 
-def _json_text(said: Any) -> str:
-    return json.dumps(said, indent=2, ensure_ascii=False) + "\n"
+def _json_text(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
 def _file_name(text: str) -> str:

@@ -173,29 +173,31 @@ class PersonCounter:
         reach = each.exposed
         if reach.name == "records":
             place = f"{reach.output.folder}/{reach.file.path}"
-            self._add(each.space, each.persons, place, sure=reach.read is None, most=each.person_limits)
+            self._add(each.space, each.persons, place, certain=reach.read is None, most=each.person_limits)
         for tenant in pc.unique(each.persons["tenant"]).to_pylist():
             if tenant is not None and reach.name == "records":
                 self._cap(tenant, None if reach.read is None else (str(reach.read.started_at), reach.read.rows))
 
     def add_copy(self, copy: DisclosedCopy) -> None:
         """Takes in what a recipient got."""
-        self._add(copy.space, copy.persons(), copy.act.disclosure, sure=True, most={})
+        self._add(copy.space, copy.persons(), copy.act.disclosure, certain=True, most={})
         self._cap(copy.tenant, None)
 
     def counts(self) -> dict[str, PersonCount]:
         """How many persons of each tenant."""
         found: dict[str, list[PersonCount]] = {}
-        for tenant, some in self._each():
+        for tenant, some in self._counts_by_tenant():
             found.setdefault(tenant, []).append(some)
-        return {tenant: self._all(tenant, each) for tenant, each in found.items()}
+        return {tenant: self._total(tenant, each) for tenant, each in found.items()}
 
     def _add(
-        self, space: IdentifierSpace | None, persons: pa.Table, place: str, *, sure: bool, most: Mapping[str, int]
+        self, space: IdentifierSpace | None, persons: pa.Table, place: str, *, certain: bool, most: Mapping[str, int]
     ) -> None:
         known = persons.filter(pc.and_(pc.is_valid(persons["tenant"]), pc.is_valid(persons["person"])))
         if space is not None and known.num_rows:
-            seen = pa.table([known["tenant"], known["person"], pa.repeat(sure, known.num_rows)], schema=_SEEN_PERSONS)
+            seen = pa.table(
+                [known["tenant"], known["person"], pa.repeat(certain, known.num_rows)], schema=_SEEN_PERSONS
+            )
             self.spaces.setdefault(space, []).append(seen)
         rest = persons.filter(pc.and_(pc.is_valid(persons["tenant"]), pc.is_null(persons["person"])))
         for line in rest.group_by("tenant").aggregate([("rows", "sum")]).to_pylist():
@@ -209,7 +211,7 @@ class PersonCounter:
         else:
             known[read[0]] = read[1]
 
-    def _each(self) -> Iterator[tuple[str, PersonCount]]:
+    def _counts_by_tenant(self) -> Iterator[tuple[str, PersonCount]]:
         for space, tables in self.spaces.items():
             once = pa.concat_tables(tables).group_by(["tenant", "person"]).aggregate([("sure", "any")])
             by = once.group_by("tenant").aggregate([("person", "count"), ("sure_any", "all")])
@@ -218,7 +220,7 @@ class PersonCounter:
         for tenant, places in self.nameless.items():
             yield tenant, PersonCount(sum(places.values()), False)
 
-    def _all(self, tenant: str, each: list[PersonCount]) -> PersonCount:
+    def _total(self, tenant: str, each: list[PersonCount]) -> PersonCount:
         """Over several spaces one person may be counted twice."""
         count, cap = sum(one.count for one in each), self.capped.get(tenant)
         if cap is not None:
@@ -250,14 +252,18 @@ class ExposureEvidence:
 
     @classmethod
     def gather(
-        cls, exposure: Exposure, window: tuple[datetime, datetime], house: Workspace, named: Sequence[LocationLike] = ()
+        cls,
+        exposure: Exposure,
+        window: tuple[datetime, datetime],
+        workspace: Workspace,
+        named: Sequence[LocationLike] = (),
     ) -> Self:
         """What there is of an exposure in a window, in outputs that are named, too.
 
         Raises LedgerError, KeyringError, OutputError.
         """
-        keys = house.keyring()
-        with house.open_ledger() as ledger:
+        keys = workspace.keyring()
+        with workspace.open_ledger() as ledger:
             known, missed = find_outputs(ledger, [*named, *_named_folders(exposure)])
             seen, acts = exposed_reads(ledger, exposure, window), reads_without_tenant(ledger, exposure, window)
             sent, out = exposed_disclosures(ledger, exposure, window), list(disclosed_copies(ledger, window))
@@ -289,14 +295,14 @@ def _named_folders(exposure: Exposure) -> list[str]:
     return [each.name for each in exposure.items_of("output") if parse_output_location(each.name).is_dir()]
 
 
-def unmatched_items(this: Incident, house: Workspace) -> tuple[ExposedItem, ...]:
+def unmatched_items(incident: Incident, workspace: Workspace) -> tuple[ExposedItem, ...]:
     """What an incident names and nothing matches, as far as receipts, disclosures and the audit log tell, without reading files.
 
     Where these cannot be asked, nothing is said: `scope` looks closer.
     """
     try:
-        ground = ExposureEvidence.gather(this.exposure, this.window, house)
-        return tuple(ItemMatcher(ground, ground.columns()).unmatched(this.exposure))
+        ground = ExposureEvidence.gather(incident.exposure, incident.window, workspace)
+        return tuple(ItemMatcher(ground, ground.columns()).unmatched(incident.exposure))
     except (MinimizeError, OSError):
         return ()
 
@@ -382,31 +388,31 @@ class IncidentScope:
         }
 
 
-def scope_incident(name: str, house: Workspace, now: datetime, *, named_: Sequence[LocationLike] = ()) -> Incident:
+def scope_incident(name: str, workspace: Workspace, now: datetime, *, named_: Sequence[LocationLike] = ()) -> Incident:
     """Works out how far an incident reaches, and records it.
 
     Raises ConfigurationError where it is closed; LedgerError, KeyringError.
     """
-    this = require_open(load_incident(name, house))
-    found = exposure_scope(this.exposure, this.window, house, now, named=named_)
+    this = require_open(load_incident(name, workspace))
+    found = exposure_scope(this.exposure, this.window, workspace, now, named=named_)
 
-    def wants(now_there: Incident | None) -> Mapping[str, Any]:
+    def body_of(now_there: Incident | None) -> Mapping[str, Any]:
         require_open(now_there)
         return {"scope": found.as_json()}
 
-    return record_step(name, "scoped", wants, house, now)
+    return record_step(name, "scoped", body_of, workspace, now)
 
 
 def exposure_scope(
     exposure: Exposure,
     window: tuple[datetime, datetime],
-    house: Workspace,
+    workspace: Workspace,
     now: datetime,
     *,
     named: Sequence[LocationLike] = (),
 ) -> IncidentScope:
     """How far something that was exposed in a window reaches. Raises LedgerError, KeyringError, OutputError."""
-    ground = ExposureEvidence.gather(exposure, window, house, named)
+    ground = ExposureEvidence.gather(exposure, window, workspace, named)
     counting = FileCounter(ground.keys, exposure.keys, ground.tenants)
     files = [counting.count(each) for each in ground.files]
     remembering = RecordedInventory(ground.keys, exposure.keys)

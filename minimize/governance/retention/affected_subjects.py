@@ -172,10 +172,10 @@ class AffectedSubjects:
         beside = batch.select([] if self.tenant is None else [self.tenant.top]).take(pa.array(rows))
         tenants = self._codes(beside, self.tenant, names)
         pairs, places = np.unique(np.stack([subjects[rows], tenants]), axis=1, return_inverse=True)
-        found = [self._until(values[subject], names, tenant) for subject, tenant in pairs.T.tolist()]
+        found = [self._last_time(values[subject], names, tenant) for subject, tenant in pairs.T.tolist()]
         return rows, np.array(found, np.int64)[places.reshape(-1)]
 
-    def _until(self, form: str, names: Sequence[str], tenant: int) -> int:
+    def _last_time(self, form: str, names: Sequence[str], tenant: int) -> int:
         of = names[tenant] if tenant != NO_MATCH else ""
         return max(self.subject_forms.get((form, None), UNKNOWN_TIME), self.subject_forms.get((form, of), UNKNOWN_TIME))
 

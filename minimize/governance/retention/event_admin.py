@@ -189,29 +189,31 @@ class EventEntry:
         )
 
 
-def add_event(wish: NewEvent, house: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None) -> EventEntry:
+def add_event(
+    event: NewEvent, workspace: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None
+) -> EventEntry:
     """Records an event, and tells the audit log of it; one that is there already is recorded again where more is known now.
 
     Its subject stands there as a token, beside tokens of the forms in which it stands in the outputs that the ledger knows (and
     that of the house's pipeline). Raises PolicyError, LedgerError, KeyringError, and what `allowed` raises.
     """
-    return add_events([wish], house, now, allowed=allowed)[0]
+    return add_events([event], workspace, now, allowed=allowed)[0]
 
 
 def add_events(
-    wishes: Sequence[NewEvent], house: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None
+    wishes: Sequence[NewEvent], workspace: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None
 ) -> tuple[EventEntry, ...]:
     """The same of several events, all or none: outputs are looked at once for all of them."""
     wishes = [replace(wish, tenant=canonical_text(wish.tenant), subject=canonical_id(wish.subject)) for wish in wishes]
     for wish in wishes:
         _check_event(wish)
-    keys, actor = house.keyring(), current_actor()
-    with house.open_ledger(create=True) as ledger:
+    keys, actor = workspace.keyring(), current_actor()
+    with workspace.open_ledger(create=True) as ledger:
         before = ledger_api.lifecycle_events.read_lifecycle_events(ledger)
-        told = _subject_forms(wishes, now, reachable_outputs(ledger, house), keys)
+        told = _subject_forms(wishes, now, reachable_outputs(ledger, workspace), keys)
         rows = [_event_row(wish, each, before, keys, now, actor) for wish, each in zip(wishes, told, strict=True)]
         new = _record_rows(ledger, rows, before, keys, actor, allowed)
-        _store_erasure_lists(ledger, reachable_outputs(ledger, house)(), keys)
+        _store_erasure_lists(ledger, reachable_outputs(ledger, workspace)(), keys)
     return tuple(EventEntry(row, fresh, each.unreachable) for row, fresh, each in zip(rows, new, told, strict=True))
 
 
@@ -228,12 +230,12 @@ def _store_erasure_lists(ledger: Ledger, outputs: Iterable[Location], keys: Keyr
             log.warning(message, location_text(output), code, extra={"code": "W030"})
 
 
-def _check_event(wish: NewEvent) -> None:
-    faults = [message for _, message in event_faults(wish.tenant or None, wish.subject, wish.kind)]
-    if wish.named_by is not None and (wish.subject is None or wish.kind == "became_personal"):
+def _check_event(event: NewEvent) -> None:
+    faults = [message for _, message in event_faults(event.tenant or None, event.subject, event.kind)]
+    if event.named_by is not None and (event.subject is None or event.kind == "became_personal"):
         faults.append(
             "a field says who is meant, and this event is about no one"
-            if wish.subject is None
+            if event.subject is None
             else PERSONAL_NEEDS_SUBJECT
         )
     if faults:
@@ -242,26 +244,30 @@ def _check_event(wish: NewEvent) -> None:
 
 
 def _event_row(
-    wish: NewEvent, told: SubjectForms, before: Sequence[LifecycleEvent], keys: Keyring, now: datetime, actor: Actor
+    event: NewEvent, forms: SubjectForms, before: Sequence[LifecycleEvent], keys: Keyring, now: datetime, actor: Actor
 ) -> LifecycleEvent:
     token = (
-        None if wish.subject is None else _known_or_new_token(before, keys, wish.tenant, wish.subject, wish.named_by)
+        None
+        if event.subject is None
+        else _known_or_new_token(before, keys, event.tenant, event.subject, event.named_by)
     )
-    at, who = wish.occurred_at or now, actor.user or ""
+    at, who = event.occurred_at or now, actor.user or ""
     row = ledger_api.lifecycle_events.LifecycleEvent(
-        wish.tenant, token, wish.kind, at, "recorded", "{}", now, who, field=wish.named_by
+        event.tenant, token, event.kind, at, "recorded", "{}", now, who, field=event.named_by
     )
-    return replace(row, forms=json.dumps({**_earlier_forms(before, row.id), **told.forms}, sort_keys=True))
+    return replace(row, forms=json.dumps({**_earlier_forms(before, row.id), **forms.forms}, sort_keys=True))
 
 
-def withdraw_event(name: str, house: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None) -> EventEntry:
+def withdraw_event(
+    name: str, workspace: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None
+) -> EventEntry:
     """Takes an event back, named by the beginning of its id: it was recorded wrongly, or is no longer so.
 
     What it took from outputs is gone. Raises ConfigurationError where no event, or more than one, has that name, and what
     `add_event` raises.
     """
-    keys, actor = house.keyring(), current_actor()
-    with house.open_ledger() as ledger:
+    keys, actor = workspace.keyring(), current_actor()
+    with workspace.open_ledger() as ledger:
         rows = ledger_api.lifecycle_events.read_lifecycle_events(ledger)
         named = [
             row
@@ -275,14 +281,14 @@ def withdraw_event(name: str, house: Workspace, now: datetime, *, allowed: Autho
             )
         row = replace(named[0], state="withdrawn", forms="{}", recorded_at=now, actor=actor.user or "")
         kept = EventEntry(row, _record_rows(ledger, [row], rows, keys, actor, allowed)[0])
-        _store_erasure_lists(ledger, reachable_outputs(ledger, house)(), keys)
+        _store_erasure_lists(ledger, reachable_outputs(ledger, workspace)(), keys)
         return kept
 
 
-def list_events(house: Workspace, *, tenant: str | None = None, history: bool = False) -> list[EventEntry]:
+def list_events(workspace: Workspace, *, tenant: str | None = None, history: bool = False) -> list[EventEntry]:
     """The events of the ledger that count, or every row; of one tenant where it is named. Raises LedgerError."""
     tenant = canonical_id(tenant)
-    with house.open_ledger() as ledger:
+    with workspace.open_ledger() as ledger:
         rows = ledger_api.lifecycle_events.read_lifecycle_events(ledger)
     if not history:
         rows = [row for row in ledger_api.lifecycle_events.last_rows(rows) if row.state == "recorded"]
@@ -305,7 +311,7 @@ def _subject_forms(
     return [told.get(place, SubjectForms({})) for place in range(len(wishes))]
 
 
-def reachable_outputs(ledger: Ledger, house: Workspace) -> Callable[[], Iterable[Location]]:
+def reachable_outputs(ledger: Ledger, workspace: Workspace) -> Callable[[], Iterable[Location]]:
     """The outputs that the ledger has seen from this machine, and that of the pipeline."""
 
     def found() -> Iterable[Location]:
@@ -314,8 +320,12 @@ def reachable_outputs(ledger: Ledger, house: Workspace) -> Callable[[], Iterable
             for each in ledger.read(ledger_api.runs.output_locations)
             if each.is_here or "://" in each.folder
         ]
-        job = house.loaded_pipeline
-        own = [] if house.output is None and job is None else [house.output or (None if job is None else job.target())]
+        job = workspace.loaded_pipeline
+        own = (
+            []
+            if workspace.output is None and job is None
+            else [workspace.output or (None if job is None else job.target())]
+        )
         every = {
             str(place): place
             for place in map(parse_output_location, (each for each in (*seen, *own) if each is not None))
@@ -381,17 +391,17 @@ def _removal_deadline(row: LifecycleEvent) -> Any:
     return {str(kind): within for kind, within in REMOVAL_DEADLINES.items()}[row.kind]
 
 
-def suggest_tenants(tenant: str, house: Workspace) -> tuple[str, ...] | None:
+def suggest_tenants(tenant: str, workspace: Workspace) -> tuple[str, ...] | None:
     """Names that are close to a tenant that nobody knows; None where somebody does, or nobody can tell.
 
     Asks the ledger, then of each output its folders' names, its pipeline's settings, and the records of its newest date. Where
     an output does not show tenants as they came in, or there is no ledger yet, nobody can tell. Raises KeyringError.
     """
-    keys = house.keyring()
+    keys = workspace.keyring()
     known, places = set[str](), list[Location]()
-    with suppress(LedgerError), house.open_ledger() as ledger:
+    with suppress(LedgerError), workspace.open_ledger() as ledger:
         known |= ledger_api.ledger.tenants_named(ledger)
-        places += [] if tenant in known else reachable_outputs(ledger, house)()
+        places += [] if tenant in known else reachable_outputs(ledger, workspace)()
     for place in places:
         for names in _TenantSearch(place, keys).names():
             if names is None:
@@ -427,9 +437,9 @@ class _TenantSearch:
         by, reading = receipts_by_path(chain), PolicyCache(job.policy.purposes)
         for file in files:
             if (output_and_date(file.path)[1] or "") == newest:
-                yield self._in(file, WritingRun(self.place, by[file.path], reading))
+                yield self._tenants_in_file(file, WritingRun(self.place, by[file.path], reading))
 
-    def _in(self, file: ReceiptFile, written: WritingRun) -> set[str] | None:
+    def _tenants_in_file(self, file: ReceiptFile, written: WritingRun) -> set[str] | None:
         """The tenants of one file."""
         stored, policy = (
             open_stored_file(self.place, file.path, find_kms(self.keys, local_path(self.place))),

@@ -200,11 +200,11 @@ class RemovalReceiptBuilder:
         return {name: said for name, said in found.items() if said}
 
 
-def _field_receipt(said: FieldReceipt, counts: FieldCounts | None) -> FieldReceipt:
-    if said.values is None:
-        return FieldReceipt(said.did, None)
+def _field_receipt(receipt: FieldReceipt, counts: FieldCounts | None) -> FieldReceipt:
+    if receipt.values is None:
+        return FieldReceipt(receipt.did, None)
     found = counts or FieldCounts()
-    return FieldReceipt(said.did, found.values, found.changed, found.gated)
+    return FieldReceipt(receipt.did, found.values, found.changed, found.gated)
 
 
 log = logging.getLogger("minimize")
@@ -299,9 +299,9 @@ def _rewrite_group(
     group: Sequence[DueFile],
     receipt: Callable[[RewriteResult], Receipt],
     attachments: Mapping[str, bytes],
-    asked: RewriteRequest,
-    made: Sequence[RecomputedAggregate],
-    going: RemovalInventory,
+    request: RewriteRequest,
+    recomputed: Sequence[RecomputedAggregate],
+    inventory: RemovalInventory,
 ) -> Receipt:
     orders = {each.file.path: each.judge for each in group}
     return rewrite_files(
@@ -312,18 +312,18 @@ def _rewrite_group(
         receipt,
         attachments,
         removes=[each.file.path for each in group if each.is_whole],
-        keys=asked.keys,
-        kms=asked.kms,
-        also=lambda staging: _stage_recomputed(staging, made),
-        shown=going,
+        keys=request.keys,
+        kms=request.kms,
+        also=lambda staging: _stage_recomputed(staging, recomputed),
+        shown=inventory,
     )
 
 
-def _stage_recomputed(staging: Staging, made: Sequence[RecomputedAggregate]) -> RewriteResult:
+def _stage_recomputed(staging: Staging, recomputed: Sequence[RecomputedAggregate]) -> RewriteResult:
     """Aggregates that were made anew, in place of those that stand."""
     known = {path: file.digest for path, file in files_in_force(staging.output.receipts()).items()}
     done = RewriteResult()
-    for each in made:
+    for each in recomputed:
         gone, written = each.stage(staging)
         done += RewriteResult({each.name: tuple(written)}, tuple(FileRef(path, known[path]) for path in gone))
     return done

@@ -67,7 +67,7 @@ _END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def identify_through_sources(
-    asked: RewriteRequest,
+    request: RewriteRequest,
     events: Iterable[RetentionEvent],
     files: WrittenFiles,
     job: Pipeline,
@@ -79,22 +79,22 @@ def identify_through_sources(
     Takes the events whose subject may stand in a file in a form that the ledger does not know, and the files of records.
     """
     found: dict[RetentionEvent, str] = {}
-    for on, mine in _events_by_date(asked, list(events), files).items():
+    for on, mine in _events_by_date(request, list(events), files).items():
         left = [event for event in mine if event not in found]
-        source = find_source(job, asked.output, chain, on, asked.as_of, asked.keys, ledger) if left else None
+        source = find_source(job, request.output, chain, on, request.as_of, request.keys, ledger) if left else None
         if source is not None:
-            found |= dict(_subjects_in_source(job.policy, source[1].sources[parse_batch_date(on)], left, asked.keys))
-    known = tuple(replace(each, subject=found.get(each, each.subject)) for each in asked.events)
-    return replace(asked, events=tuple(each if each.subject is None else replace(each, token=None) for each in known))
+            found |= dict(_subjects_in_source(job.policy, source[1].sources[parse_batch_date(on)], left, request.keys))
+    known = tuple(replace(each, subject=found.get(each, each.subject)) for each in request.events)
+    return replace(request, events=tuple(each if each.subject is None else replace(each, token=None) for each in known))
 
 
 def _events_by_date(
-    asked: RewriteRequest, events: Sequence[RetentionEvent], files: WrittenFiles
+    request: RewriteRequest, events: Sequence[RetentionEvent], files: WrittenFiles
 ) -> dict[str | None, list[RetentionEvent]]:
     """Per batch date the events whose subject the ledger knows in its files under older key versions alone."""
     found: dict[str | None, list[RetentionEvent]] = {}
     for written, file in files:
-        stored = unless_shredded(partial(open_stored_file, asked.output, file.path, asked.kms))
+        stored = unless_shredded(partial(open_stored_file, request.output, file.path, request.kms))
         if stored is None:
             continue
         policy, schema = written.policy, stored.whole
@@ -103,7 +103,7 @@ def _events_by_date(
                 RetentionRules(pointers=field_pointers(policy, schema)),
                 EventTimeBounds.for_policy(policy, schema),
             )
-            named = lookup_columns(policy, rules, clock, stored, asked.keys, event.named_by)[1]
+            named = lookup_columns(policy, rules, clock, stored, request.keys, event.named_by)[1]
             if (
                 named is not None
                 and isinstance(named.column, IdentifierColumn)
@@ -224,15 +224,15 @@ class ResolvedExpiry:
             {event: self._files_concerned(event, plan.due) for event in self.request.past_events},
         )
 
-    def _examined(self, asked: RewriteRequest) -> Iterator[tuple[ReceiptFile, DueFile | None]]:
+    def _examined(self, request: RewriteRequest) -> Iterator[tuple[ReceiptFile, DueFile | None]]:
         """Each file with what is due of it; None where its keys were destroyed, and its batch date is not past its retention."""
         for written, file in self.files_in_force():
-            due = unless_shredded(partial(find_due, asked, written, file))
-            yield file, find_due_unreadable(asked, written, file) if due is None else due
+            due = unless_shredded(partial(find_due, request, written, file))
+            yield file, find_due_unreadable(request, written, file) if due is None else due
         written_by = self._writers()
         for each in retained_sketches(self.chain):
             file = ReceiptFile(each.path, 0, each.digest)
-            due = find_due_unreadable(asked, written_by[each.of], file)
+            due = find_due_unreadable(request, written_by[each.of], file)
             if due is not None:
                 yield file, due
 
@@ -288,9 +288,9 @@ def expire(
     return ExpiryResult(plan, call_redacted(lambda: carrying.execute(plan)))
 
 
-def open_items(output: LocationLike, **asked: Any) -> list[OpenDeadline]:
+def open_items(output: LocationLike, **options: Any) -> list[OpenDeadline]:
     """What is due in an output or will be after events, and by when. Takes and raises what `expire` does."""
-    made, plan = call_redacted(lambda: resolve_expiry(output, **asked).with_plan(asked.get("ledger")))
+    made, plan = call_redacted(lambda: resolve_expiry(output, **options).with_plan(options.get("ledger")))
     return call_redacted(lambda: made.open_deadlines(plan))
 
 

@@ -122,12 +122,12 @@ class RewriteRequest:
 
 
 def _aggregate_instructions(
-    asked: RewriteRequest, written: WritingRun, name: str, born: int | None
+    request: RewriteRequest, written: WritingRun, name: str, born: int | None
 ) -> FileInstructions:
     """An aggregate's rows are as old as the oldest instant of their time's unit, else of their partition."""
-    rules = RetentionRules(age=asked.retention_of(name) if asked.by_age else None)
+    rules = RetentionRules(age=request.retention_of(name) if request.by_age else None)
     clock = EventTimeBounds.for_groups(written.policy, dict(_time_columns(written, name)))
-    return FileInstructions(written.policy, rules, asked.as_of, clock, born)
+    return FileInstructions(written.policy, rules, request.as_of, clock, born)
 
 
 def _time_columns(written: WritingRun, name: str) -> Iterator[tuple[str, str | None]]:
@@ -148,38 +148,38 @@ def _reaching_events(
 
 
 def _with_events(
-    orders: FileInstructions, stored: StoredFile, events: Sequence[RetentionEvent], asked: RewriteRequest
+    instructions: FileInstructions, stored: StoredFile, events: Sequence[RetentionEvent], request: RewriteRequest
 ) -> FileInstructions:
-    policy, pointers, keys = orders.policy, orders.rules.pointers, asked.keys
-    until = partial(asked.event_reach, on=output_and_date(stored.path)[1])
-    tenant, subject = lookup_columns(policy, orders.rules, orders.clock, stored, keys)
+    policy, pointers, keys = instructions.policy, instructions.rules.pointers, request.keys
+    until = partial(request.event_reach, on=output_and_date(stored.path)[1])
+    tenant, subject = lookup_columns(policy, instructions.rules, instructions.clock, stored, keys)
     plain = [event for event in events if event.named_by is None]
-    found = recognize_tokens(plain, tenant, subject, asked.batch_reader(stored), keys)
+    found = recognize_tokens(plain, tenant, subject, request.batch_reader(stored), keys)
     erasing = [event for event in plain if event.kind != "became_personal"]
     handing = [event for event in plain if event.kind == "became_personal"]
     owner = owner_field(policy)
     touched = {} if owner is None else dict(_treatments(policy, pointers, owner))
     return replace(
-        orders,
+        instructions,
         erased=AffectedSubjects.for_file(erasing, tenant, subject, found, until),
         reclassified=AffectedSubjects.for_file(handing, tenant, subject, found) if touched else AffectedSubjects(),
         treatments=touched,
-        erased_by_other_fields=tuple(_erased_by_other_fields(orders, stored, events, asked)),
+        erased_by_other_fields=tuple(_erased_by_other_fields(instructions, stored, events, request)),
         owner=owner if owner is not None and owner in pointers and shows_original(policy.fields[owner]) else None,
     )
 
 
 def _erased_by_other_fields(
-    orders: FileInstructions, stored: StoredFile, events: Sequence[RetentionEvent], asked: RewriteRequest
+    instructions: FileInstructions, stored: StoredFile, events: Sequence[RetentionEvent], request: RewriteRequest
 ) -> Iterator[AffectedSubjects]:
     """Those who are named by another field than the subject, field by field; nobody where a policy has no such field."""
-    policy, keys = orders.policy, asked.keys
+    policy, keys = instructions.policy, request.keys
     for name in sorted({event.named_by for event in events if event.named_by is not None} & policy.fields.keys()):
-        tenant, own = lookup_columns(policy, orders.rules, orders.clock, stored, keys, name)
+        tenant, own = lookup_columns(policy, instructions.rules, instructions.clock, stored, keys, name)
         mine = [event for event in events if event.named_by == name]
-        found = recognize_tokens(mine, tenant, own, asked.batch_reader(stored), keys)
+        found = recognize_tokens(mine, tenant, own, request.batch_reader(stored), keys)
         yield AffectedSubjects.for_file(
-            mine, tenant, own, found, partial(asked.event_reach, on=output_and_date(stored.path)[1])
+            mine, tenant, own, found, partial(request.event_reach, on=output_and_date(stored.path)[1])
         )
 
 
@@ -200,11 +200,11 @@ def lookup_columns(
 ) -> tuple[LookupColumn | None, LookupColumn | None]:
     """By which columns of a file tenants and subjects (or who is named `by` a field) are found; None where it has none."""
 
-    def named(key: str | None) -> LookupColumn | None:
+    def column_of(key: str | None) -> LookupColumn | None:
         there = key is not None and key in rules.pointers
         return lookup_column(policy, str(key), rules.pointers[str(key)], clock, stored, keys) if there else None
 
-    return named(policy.tenant), named(policy.subject if by is None else by)
+    return column_of(policy.tenant), column_of(policy.subject if by is None else by)
 
 
 def lookup_column(

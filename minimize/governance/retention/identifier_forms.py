@@ -98,38 +98,38 @@ class IdentifierColumn:
         if not all(self._is_known(chain) for chain in chains):
             return None
         once = [chain for place, chain in enumerate(chains) if chain not in chains[:place]]  # some cannot be hashed
-        return tuple(way for chain in once for way in self._applied(chain))
+        return tuple(way for chain in once for way in self._applied_chains(chain))
 
     @cached_property
     def chain_names(self) -> frozenset[str] | None:
         """The names of its ways; see `name_of`."""
         return None if self.chains is None else frozenset(map(self.chain_name, self.chains))
 
-    def chain_name(self, way: AppliedChain) -> str:
+    def chain_name(self, chain: AppliedChain) -> str:
         """What ways have in common that give the same value the same form; it tells nothing of keys or values.
 
         Steps and their parameters, the field they are particular to, key versions, and the periods that the time lies in.
         """
-        if all(isinstance(step, Keep) for step in way.steps):
+        if all(isinstance(step, Keep) for step in chain.steps):
             return AS_RECEIVED
-        steps = [[step.name, step.model_dump(mode="json")] for step in way.steps]
-        keys = sorted({f"{name}/{self.keys.version_of(name)}" for step in way.steps for name in step.key_names})
-        units = sorted({step.rotate for step in way.steps if isinstance(step, Pseudonymize) and step.rotate})
+        steps = [[step.name, step.model_dump(mode="json")] for step in chain.steps]
+        keys = sorted({f"{name}/{self.keys.version_of(name)}" for step in chain.steps for name in step.key_names})
+        units = sorted({step.rotate for step in chain.steps if isinstance(step, Pseudonymize) and step.rotate})
         periods = [
-            [unit, str(period_starts(pa.array([way.time], _TIMESTAMP), unit, "UTC")[0].as_py())] for unit in units
+            [unit, str(period_starts(pa.array([chain.time], _TIMESTAMP), unit, "UTC")[0].as_py())] for unit in units
         ]
         types = [self._type_of(self.key), self._type_of(self.policy.tenant)]
         said = json.dumps([self.key, types, self.policy.tenant, steps, keys, periods], sort_keys=True)
         return hashlib.sha256(said.encode()).hexdigest()[:32]
 
-    def forms_by_chain(self, way: AppliedChain, pairs: Sequence[tuple[str, str]]) -> list[str | None]:
+    def forms_by_chain(self, chain: AppliedChain, pairs: Sequence[tuple[str, str]]) -> list[str | None]:
         """The form that each value takes on one way; None where it cannot go it."""
         values = self._typed(self.key, [value for value, _ in pairs])
         tenant = self.policy.tenant
         columns = {} if tenant is None else {tenant: self._typed(tenant, [name for _, name in pairs])}
-        times = pa.repeat(pa.scalar(way.time, _TIMESTAMP), len(pairs))
-        context = Context(self.key, way.time, self.keys, columns, times)
-        for step in way.steps if len(pairs) else ():
+        times = pa.repeat(pa.scalar(chain.time, _TIMESTAMP), len(pairs))
+        context = Context(self.key, chain.time, self.keys, columns, times)
+        for step in chain.steps if len(pairs) else ():
             values = treat(step, values, replace(context, cache=None)).values
         return [
             form.decode() if isinstance(form, bytes) else None if form is None else str(form)
@@ -139,7 +139,7 @@ class IdentifierColumn:
     def _is_known(self, chain: Sequence[TechniqueStep]) -> bool:
         return not any(step.reads() - {self.policy.tenant} or not isinstance(step, Technique) for step in chain)
 
-    def _applied(self, chain: Sequence[TechniqueStep]) -> Iterator[AppliedChain]:
+    def _applied_chains(self, chain: Sequence[TechniqueStep]) -> Iterator[AppliedChain]:
         steps = tuple(step for step in chain if isinstance(step, Technique))
         for time in self.times if any(step.needs_time for step in steps) else (_ANY_TIME,):
             yield AppliedChain(steps, time)

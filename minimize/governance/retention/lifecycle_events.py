@@ -66,7 +66,7 @@ class RetentionEvent:
     named_by: str | None = None
 
     @property
-    def due(self) -> datetime:
+    def deadline(self) -> datetime:
         """By when its data must be gone."""
         return self.occurred_at + REMOVAL_DEADLINES[self.kind]
 
@@ -180,7 +180,9 @@ def _check_columns(names: Set[str], there: Iterable[str]) -> None:
 FormTokens = dict[str, tuple[str, ...]]
 
 
-def ledger_events(address: Address, keys: Keyring, given: Sequence[RetentionEvent] = ()) -> tuple[RetentionEvent, ...]:
+def ledger_events(
+    address: Address, keys: Keyring, retention_events: Sequence[RetentionEvent] = ()
+) -> tuple[RetentionEvent, ...]:
     """The events of a ledger that count, without those that are given as well; none where there is no ledger.
 
     Raises LedgerError, and KeyringError where a token is of a version of the key that is not there.
@@ -190,21 +192,23 @@ def ledger_events(address: Address, keys: Keyring, given: Sequence[RetentionEven
     with ledger_api.ledger.open_ledger(address) as ledger:
         events = list(effective_events(ledger_api.lifecycle_events.read_lifecycle_events(ledger)))
     versions = token_versions(each.token for each in events if each.token is not None)
-    secrets = {name: token_secrets(keys, versions, name) for name in {None, *(each.named_by for each in given)}}
-    known = {name for each in given for name in _ledger_keys(each, secrets[each.named_by])}
+    secrets = {
+        name: token_secrets(keys, versions, name) for name in {None, *(each.named_by for each in retention_events)}
+    }
+    known = {name for each in retention_events for name in _ledger_keys(each, secrets[each.named_by])}
     return tuple(each for each in events if (each.tenant, each.kind, each.occurred_at, each.token) not in known)
 
 
 def _ledger_keys(
-    given: RetentionEvent, secrets: Mapping[int, bytes]
+    event: RetentionEvent, secrets: Mapping[int, bytes]
 ) -> Iterator[tuple[str, EventKind, datetime, str | None]]:
     """The names that an event which is given would have in the ledger; tokens of another field are others."""
-    said, subject = (given.tenant, given.kind, given.occurred_at), given.subject
+    said, subject = (event.tenant, event.kind, event.occurred_at), event.subject
     if subject is None:
         yield (*said, None)
     else:
         for number, secret in secrets.items():
-            yield from ((*said, token) for token in token_forms(secret, number, given.tenant, subject))
+            yield from ((*said, token) for token in token_forms(secret, number, event.tenant, subject))
 
 
 def effective_events(rows: Iterable[LifecycleEvent]) -> Iterator[RetentionEvent]:

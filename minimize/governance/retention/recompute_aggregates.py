@@ -90,41 +90,42 @@ class RemovalContext:
 
 def recompute_date(
     written: WritingRun,
-    given: ResolvedRun,
+    resolved: ResolvedRun,
     on: str | None,
     names: Collection[str],
-    known: RemovalContext,
+    removal: RemovalContext,
     releases: PublishedReleases,
-    asked: RewriteRequest,
+    request: RewriteRequest,
 ) -> Iterator[RecomputedAggregate]:
     """Those of these aggregates that can be made anew without the records that events took.
 
     Takes the receipt that wrote the date, and a run that finds its source. Nothing if pipeline or keys are others now, if no row
     changes, or if other records are left than in the output: then there were events that are not known here.
     """
-    then = original_job(written, given, on)
+    then = original_job(written, resolved, on)
     if then is None:
         return
     before, source = then
     left = FilteredSource(
-        source, remaining_filter(written.policy, known.events, source, given.keys, partial(known.event_reach, on=on))
+        source,
+        remaining_filter(written.policy, removal.events, source, resolved.keys, partial(removal.event_reach, on=on)),
     )
     wanted = [name for name in names if before.plan.aggregates[name].late is None]
     if wanted:
         outcome = local.run(replace(before, plan=only_aggregates(before, wanted)), left, None, DiscardingQuarantine())
-        if accepted_records(outcome) != known.records_left(on):
+        if accepted_records(outcome) != removal.records_left(on):
             return
-        definitions = {name: definition_of_today(before.plan, name, asked) for name in wanted}
-        found = guard_aggregates(definitions, outcome.aggregates, releases, on, asked.as_of)
+        definitions = {name: definition_of_today(before.plan, name, request) for name in wanted}
+        found = guard_aggregates(definitions, outcome.aggregates, releases, on, request.as_of)
         for name, each in found.items():
             if not each.is_unchanged:
                 yield RecomputedAggregate(name, on, before.output_schema(name), each, releases)
 
 
-def definition_of_today(plan: Plan, name: str, asked: RewriteRequest) -> AggregateDefinition:
+def definition_of_today(plan: Plan, name: str, request: RewriteRequest) -> AggregateDefinition:
     """The definition of an aggregate, with its retention of today."""
     found = plan.aggregates[name].definition
-    retention = None if found.retention is None else found.retention.with_span(asked.retention_of(name))
+    retention = None if found.retention is None else found.retention.with_span(request.retention_of(name))
     return replace(found, retention=retention)
 
 
@@ -133,24 +134,24 @@ def accepted_records(outcome: BatchOutcome) -> int:
     return outcome.read - outcome.rejects.total() - sum(outcome.counts.gated.values()) - outcome.counts.deduplicated
 
 
-def original_job(written: WritingRun, given: ResolvedRun, on: str | None) -> tuple[Job, Source] | None:
+def original_job(written: WritingRun, resolved: ResolvedRun, on: str | None) -> tuple[Job, Source] | None:
     """The job that a receipt tells of, over the source of a date; None where pipeline or keys are others now."""
-    if written.receipt.files.get(PIPELINE_FILE) != given.pipeline.digest:
+    if written.receipt.files.get(PIPELINE_FILE) != resolved.pipeline.digest:
         return None
-    job, source = _rebuild_job(written, given, on)
-    used = {f"{name}/{given.keys.version_of(name)}" for name in job.plan.keys}
+    job, source = _rebuild_job(written, resolved, on)
+    used = {f"{name}/{resolved.keys.version_of(name)}" for name in job.plan.keys}
     return (job, source) if used <= set(written.receipt.keys) else None
 
 
-def _rebuild_job(written: WritingRun, given: ResolvedRun, on: str | None) -> tuple[Job, Source]:
+def _rebuild_job(written: WritingRun, resolved: ResolvedRun, on: str | None) -> tuple[Job, Source]:
     """The job that a receipt tells of, over the same source: policy and settings of then."""
     day, receipt = parse_batch_date(on), written.receipt
-    then = given.pipeline.model_copy(update={"policy": written.policy})
-    found = replace(given.found, files={day: given.found.files[day]})
-    source = open_sources(then, found, given.shown, given.subject_acts.erased.fields, at=receipt.at)[day]
+    then = resolved.pipeline.model_copy(update={"policy": written.policy})
+    found = replace(resolved.found, files={day: resolved.found.files[day]})
+    source = open_sources(then, found, resolved.shown, resolved.subject_acts.erased.fields, at=receipt.at)[day]
     plan = examine(written.policy, source.schema, purpose=receipt.purpose, pipeline=then).require_sound()
     return Job(
-        plan, receipt.at, given.keys, sketch_key=derive_sketch_key(given.keys), **given.job_inputs(receipt.at)
+        plan, receipt.at, resolved.keys, sketch_key=derive_sketch_key(resolved.keys), **resolved.job_inputs(receipt.at)
     ), source
 
 
@@ -199,12 +200,12 @@ def remaining_filter(
     by = {name: [each for each in erasing if each.named_by == name] for name in names}
     going = [_affected_in_source(policy, name, mine, source, keys, until) for name, mine in by.items()]
 
-    def left(batch: pa.RecordBatch) -> Bools:
+    def remaining_records(batch: pa.RecordBatch) -> Bools:
         oldest = _released_starts(policy, batch)
         concerned = [np.zeros(batch.num_rows, np.bool_), *(whose.affects(batch, oldest) for whose in going)]
         return np.asarray(~np.logical_or.reduce(concerned), np.bool_)
 
-    return left
+    return remaining_records
 
 
 def _affected_in_source(
@@ -331,7 +332,7 @@ class LateEventDay:
 
 
 def recompute_late_day(
-    written: WritingRun, batches: Mapping[date, ResolvedRun], name: str, on: date, known: RemovalContext
+    written: WritingRun, batches: Mapping[date, ResolvedRun], name: str, on: date, removal: RemovalContext
 ) -> tuple[Job, AggregateResult] | None:
     """An event day made anew without the records that events took, and the job that published it; None where that cannot be.
 
@@ -344,7 +345,7 @@ def recompute_late_day(
     keys = next(iter(batches.values())).keys
     day = LateEventDay(name, on, next(iter(found.values()))[0], {when: source for when, (_, source) in found.items()})
     result = day.recompute(
-        day.sources_without(known.events, written.policy, keys, known.event_reach), known.records_left
+        day.sources_without(removal.events, written.policy, keys, removal.event_reach), removal.records_left
     )
     return None if result is None else (day.job, result)
 
@@ -385,31 +386,31 @@ class AggregateRecomputation:
         if source is not None:
             last, given = source
             yield from recompute_date(
-                self._written(last), given, on, names, self._before(), self._releases, self.request
+                self._writing_run(last), given, on, names, self._removal_context(), self._releases, self.request
             )
 
     def _of_day(self, day: str, behind: Mapping[str, frozenset[str]]) -> Iterator[RecomputedAggregate]:
         """The aggregates of one event day, each with the batches that it was counted from."""
-        made = {name: found for name, batches in behind.items() if (found := self._counted(name, day, batches))}
+        made = {name: found for name, batches in behind.items() if (found := self._recompute_day(name, day, batches))}
         definitions = {name: definition_of_today(job.plan, name, self.request) for name, (job, _) in made.items()}
         results = {name: result for name, (_, result) in made.items()}
         for name, each in guard_aggregates(definitions, results, self._releases, day, self.request.as_of).items():
             if not each.is_unchanged:
                 yield RecomputedAggregate(name, day, made[name][0].output_schema(name), each, self._releases)
 
-    def _counted(self, name: str, day: str, batches: frozenset[str]) -> tuple[Job, AggregateResult] | None:
+    def _recompute_day(self, name: str, day: str, batches: frozenset[str]) -> tuple[Job, AggregateResult] | None:
         files = self._files(name, day)
         found = {when: self._source(when) for when in sorted(batches)}
         there = {date.fromisoformat(when): each[1] for when, each in found.items() if each is not None}
         if not files or len(there) < len(batches):
             return None
-        written = self._written(receipts_by_path(self.chain)[files[0].path])
-        return recompute_late_day(written, there, name, date.fromisoformat(day), self._before())
+        written = self._writing_run(receipts_by_path(self.chain)[files[0].path])
+        return recompute_late_day(written, there, name, date.fromisoformat(day), self._removal_context())
 
     def _is_due(self, name: str, on: str | None) -> bool:
         return any((each.name, each.date) == (name, on) for each in self.plan.due)
 
-    def _before(self) -> RemovalContext:
+    def _removal_context(self) -> RemovalContext:
         return RemovalContext(
             (*self.request.past_events, *self.request.earlier_events), self.request.event_reach, self._records_left
         )
@@ -429,5 +430,5 @@ class AggregateRecomputation:
         asked = self.request
         return find_source(self.pipeline, asked.output, self.chain, on, asked.as_of, asked.keys, self.ledger)
 
-    def _written(self, receipt: Receipt) -> WritingRun:
+    def _writing_run(self, receipt: Receipt) -> WritingRun:
         return WritingRun(self.request.output, receipt, self.policies)

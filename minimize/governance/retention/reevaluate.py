@@ -107,8 +107,8 @@ class FileSettings:
             return lambda times: pa.repeat(pa.scalar(False), len(times))
         return lambda times: seen.feature_on(switch, tenants, subjects, times)
 
-    def _look_up(self, ask: SettingLookup, instants: Moments) -> Bools:
-        return np.asarray(ask(pa.array(instants).cast(TIMESTAMP)).to_numpy(zero_copy_only=False), np.bool_)
+    def _look_up(self, lookup: SettingLookup, instants: Moments) -> Bools:
+        return np.asarray(lookup(pa.array(instants).cast(TIMESTAMP)).to_numpy(zero_copy_only=False), np.bool_)
 
 
 def _setting_rows(
@@ -221,8 +221,8 @@ def is_newly_shown(then: Field | None, today: Field) -> bool:
     return then is None or is_dropped(then)
 
 
-def _steps_of(way: Treatment) -> tuple[TechniqueStep, ...]:
-    return () if way == DROP or isinstance(way, str) else way
+def _steps_of(treatment: Treatment) -> tuple[TechniqueStep, ...]:
+    return () if treatment == DROP or isinstance(treatment, str) else treatment
 
 
 def _is_keep(steps: Sequence[TechniqueStep]) -> bool:
@@ -236,7 +236,7 @@ def _can_follow(steps: Sequence[TechniqueStep], type_: pa.DataType) -> bool:
         for step in steps:
             if not isinstance(step, Technique) or step.reads() | step.key_names or step.needs_time:
                 return False
-            given = step.gives(given)
+            given = step.output_type(given)
     except UnsupportedType:
         return False
     return bool(given == type_)
@@ -276,7 +276,7 @@ class PolicyReevaluation:
             stays = self.consents(batch)
             gone["consent"] = ~stays
         for condition in self.records:
-            holds = self._certainty(batch, WHOLE_RECORD).holds(condition, known=False)
+            holds = self._certainty(batch, WHOLE_RECORD).holds(condition, held_when_written=False)
             reason = "setting" if isinstance(condition, FeatureOn | LevelAtLeast) else "condition"
             gone[reason] = gone.get(reason, np.zeros(batch.num_rows, np.bool_)) | (stays & ~holds)
             stays &= holds
@@ -288,7 +288,7 @@ class PolicyReevaluation:
                 yield key, np.ones(len(leaf(batch, self.pointers[key]).values), np.bool_)
                 continue
             sure = self._certainty(batch, self.pointers[key])
-            holding = [sure.holds(each, known=False) for each in current_conditions(key, self.today)]
+            holding = [sure.holds(each, held_when_written=False) for each in current_conditions(key, self.today)]
             if holding and not np.logical_and.reduce(holding).all():
                 yield key, ~np.logical_and.reduce(holding)
 
@@ -301,9 +301,11 @@ class PolicyReevaluation:
                 yield key, pc.cast(plain, values.type)
 
     def _certainty(self, batch: pa.RecordBatch, place: Pointer) -> ConditionCertainty:
-        return ConditionCertainty(batch, self.then, dict(self.pointers), place, lambda atom: self._now(atom, batch))
+        return ConditionCertainty(
+            batch, self.then, dict(self.pointers), place, lambda atom: self._holds_now(atom, batch)
+        )
 
-    def _now(self, atom: Atom, batch: pa.RecordBatch) -> Bools | None:
+    def _holds_now(self, atom: Atom, batch: pa.RecordBatch) -> Bools | None:
         if not isinstance(atom, FeatureOn | LevelAtLeast):
             return None
         on = self.settings.is_on(atom, batch)

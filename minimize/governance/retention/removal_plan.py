@@ -32,30 +32,32 @@ TimeBounds = tuple[int, int]
 
 
 def count_by_statistics(
-    orders: FileInstructions, stored: StoredFile, bounds: TimeBounds | None
+    instructions: FileInstructions, stored: StoredFile, bounds: TimeBounds | None
 ) -> dict[str, int] | None:
     """How many values go, by field; None where the file must be read.
 
     Takes the oldest instants of the file, from the first to the last. They settle it where no event concerns the file, no record
     is due, and of each feature that is kept for less long all values are due or none.
     """
-    rules = orders.rules
-    if bounds is None or rules.records or _has_affected(orders):
+    rules = instructions.rules
+    if bounds is None or rules.records or _has_affected(instructions):
         return None
-    if rules.age is not None and bounds[0] <= age_limit(orders.as_of, rules.age):
+    if rules.age is not None and bounds[0] <= age_limit(instructions.as_of, rules.age):
         return None
     footer, found = ParquetFooter(stored.file.metadata, stored.schema), dict[str, int]()
     for rule in rules.fields:
-        count = _due_values(orders, rule, footer, bounds)
+        count = _due_values(instructions, rule, footer, bounds)
         if count is None:
             return None
         found |= {rule.key: count} if count else {}
     return found
 
 
-def _due_values(orders: FileInstructions, rule: FieldRule, footer: ParquetFooter, bounds: TimeBounds) -> int | None:
-    names = {name for each in rule.conditions for name in features_in(each)} & orders.rules.features.keys()
-    last = age_limit(orders.as_of, min(orders.rules.features[name] for name in names))
+def _due_values(
+    instructions: FileInstructions, rule: FieldRule, footer: ParquetFooter, bounds: TimeBounds
+) -> int | None:
+    names = {name for each in rule.conditions for name in features_in(each)} & instructions.rules.features.keys()
+    last = age_limit(instructions.as_of, min(instructions.rules.features[name] for name in names))
     if bounds[0] > last:
         return 0
     if bounds[1] > last or not all(map(_requires_all, rule.conditions)) or rule.pointer.top not in footer.schema.names:
@@ -72,8 +74,8 @@ def _requires_all(condition: Condition) -> bool:
     return not isinstance(condition, AnyOf)
 
 
-def _has_affected(orders: FileInstructions) -> bool:
-    return any(whose.tenant_forms or whose.subject_forms for whose in orders.all_affected)
+def _has_affected(instructions: FileInstructions) -> bool:
+    return any(whose.tenant_forms or whose.subject_forms for whose in instructions.all_affected)
 
 
 RECORDS: Final = "records"
@@ -147,69 +149,71 @@ class DueFile:
         return sum(self.gated.values())
 
 
-def find_due(asked: RewriteRequest, written: WritingRun, file: ReceiptFile) -> DueFile:
+def find_due(request: RewriteRequest, written: WritingRun, file: ReceiptFile) -> DueFile:
     """What of a file is due. Raises OutputError where it is damaged."""
-    if file.sketches is not None and not file.rows and (due := find_due_unreadable(asked, written, file)) is not None:
+    if file.sketches is not None and not file.rows and (due := find_due_unreadable(request, written, file)) is not None:
         return due  # an empty table has no times, but its sketches have a date
-    stored = open_stored_file(asked.output, file.path, asked.kms)
-    orders = asked.instructions(written, stored, output_and_date(file.path)[0])
+    stored = open_stored_file(request.output, file.path, request.kms)
+    orders = request.instructions(written, stored, output_and_date(file.path)[0])
     if _is_expired(orders, stored):
         return DueFile(file, written, orders, True, {"retention": file.rows})
-    if not _may_be_expired(orders, stored) and not _may_hold_affected(asked, orders, file):
+    if not _may_be_expired(orders, stored) and not _may_hold_affected(request, orders, file):
         return DueFile(file, written, orders)
     known = count_by_statistics(orders, stored, _event_bounds(orders, stored))
     if known is not None:
         return DueFile(file, written, orders, values=known)
     columns = deciding_columns(orders, stored.whole)
-    counts = count_due(orders, with_dictionaries(stored, asked.output, asked.kms, columns), columns)
+    counts = count_due(orders, with_dictionaries(stored, request.output, request.kms, columns), columns)
     values = {key: each.gated + each.changed for key, each in counts.fields.items() if each.gated + each.changed}
     whole = 0 < file.rows == sum(counts.gated.values())
     return DueFile(file, written, orders, whole, counts.gated, {} if whole else values)
 
 
-def find_due_unreadable(asked: RewriteRequest, written: WritingRun, file: ReceiptFile) -> DueFile | None:
+def find_due_unreadable(request: RewriteRequest, written: WritingRun, file: ReceiptFile) -> DueFile | None:
     """A file that cannot be read, its keys destroyed, or sketches: due once their batch date is past its retention; else None."""
-    orders = asked.instructions_unread(written, file.path)
+    orders = request.instructions_unread(written, file.path)
     age, born = orders.rules.age, orders.partition_start
     if age is None or born is None or born + DAY_MICROSECONDS > age_limit(orders.as_of, age):
         return None
     return DueFile(file, written, orders, True, {"retention": file.rows})
 
 
-def _is_expired(orders: FileInstructions, stored: StoredFile) -> bool:
+def _is_expired(instructions: FileInstructions, stored: StoredFile) -> bool:
     """Whether the youngest event is past its retention."""
-    bounds, age = _event_bounds(orders, stored), orders.rules.age
+    bounds, age = _event_bounds(instructions, stored), instructions.rules.age
     return (
         bounds is not None
         and age is not None
-        and bounds[1] <= age_limit(orders.as_of, age)
+        and bounds[1] <= age_limit(instructions.as_of, age)
         and stored.file.metadata.num_rows > 0
     )
 
 
-def _may_be_expired(orders: FileInstructions, stored: StoredFile) -> bool:
-    bounds, shortest = _event_bounds(orders, stored), orders.rules.shortest_age
-    if shortest is None or not orders.knows_times or not stored.file.metadata.num_rows:
+def _may_be_expired(instructions: FileInstructions, stored: StoredFile) -> bool:
+    bounds, shortest = _event_bounds(instructions, stored), instructions.rules.shortest_age
+    if shortest is None or not instructions.knows_times or not stored.file.metadata.num_rows:
         return False
-    return bounds is None or bounds[0] <= age_limit(orders.as_of, shortest)
+    return bounds is None or bounds[0] <= age_limit(instructions.as_of, shortest)
 
 
-def _event_bounds(orders: FileInstructions, stored: StoredFile) -> tuple[int, int] | None:
-    if orders.clock is not None:
-        return orders.clock.bounds(stored)
-    return None if orders.partition_start is None else (orders.partition_start, orders.partition_start)
+def _event_bounds(instructions: FileInstructions, stored: StoredFile) -> tuple[int, int] | None:
+    if instructions.clock is not None:
+        return instructions.clock.bounds(stored)
+    return (
+        None if instructions.partition_start is None else (instructions.partition_start, instructions.partition_start)
+    )
 
 
-def _may_hold_affected(asked: RewriteRequest, orders: FileInstructions, file: ReceiptFile) -> bool:
-    if any(whose.subject_forms for whose in orders.erased_by_other_fields):
+def _may_hold_affected(request: RewriteRequest, instructions: FileInstructions, file: ReceiptFile) -> bool:
+    if any(whose.subject_forms for whose in instructions.erased_by_other_fields):
         return True  # an index knows subjects alone
-    return any(_index_may_hold(asked, whose, file) for whose in (orders.erased, orders.reclassified))
+    return any(_index_may_hold(request, whose, file) for whose in (instructions.erased, instructions.reclassified))
 
 
-def _index_may_hold(asked: RewriteRequest, whose: AffectedSubjects, file: ReceiptFile) -> bool:
-    if whose.tenant_forms or not whose.subject_forms:
-        return bool(whose.tenant_forms)
-    return bool(find_candidate_files(asked.output, [file], whose.subject_values, asked.keys))
+def _index_may_hold(request: RewriteRequest, affected: AffectedSubjects, file: ReceiptFile) -> bool:
+    if affected.tenant_forms or not affected.subject_forms:
+        return bool(affected.tenant_forms)
+    return bool(find_candidate_files(request.output, [file], affected.subject_values, request.keys))
 
 
 def count_due(judging: BatchJudge, stored: StoredFile, columns: Collection[str] | None) -> BatchCounts:
@@ -217,32 +221,32 @@ def count_due(judging: BatchJudge, stored: StoredFile, columns: Collection[str] 
     total = BatchCounts()
     for batch in stored.batches(columns=columns):
         verdict = judging(batch)
-        total += verdict_counts(batch, verdict, verdict.remaining(batch.num_rows), judging.pointers)
+        total += verdict_counts(batch, verdict, verdict.remaining_rows(batch.num_rows), judging.pointers)
     return total
 
 
-def deciding_columns(orders: FileInstructions, schema: pa.Schema) -> list[str]:
+def deciding_columns(instructions: FileInstructions, schema: pa.Schema) -> list[str]:
     """The columns that decide what is due, and those that can be."""
-    pointers = orders.rules.pointers
-    keys = {rule.key for rule in orders.rules.fields} | set(_condition_fields(orders))
+    pointers = instructions.rules.pointers
+    keys = {rule.key for rule in instructions.rules.fields} | set(_condition_fields(instructions))
     found = {pointers[key].top for key in keys if key in pointers}
-    found |= set() if orders.clock is None else {orders.clock.pointer.top}
-    for whose in orders.all_affected:
+    found |= set() if instructions.clock is None else {instructions.clock.pointer.top}
+    for whose in instructions.all_affected:
         found |= {place.top for place in (whose.tenant, whose.subject) if place is not None}
     return [name for name in schema.names if name in found]
 
 
-def _condition_fields(orders: FileInstructions) -> Iterator[str]:
+def _condition_fields(instructions: FileInstructions) -> Iterator[str]:
     """Fields that conditions ask for, and those that change with the owner."""
     conditions: Sequence[Condition] = [
-        *orders.rules.records,
-        *(each for rule in orders.rules.fields for each in rule.conditions),
-        *(each for key in orders.treatments for each in written_conditions(orders.policy.fields[key])),
+        *instructions.rules.records,
+        *(each for rule in instructions.rules.fields for each in rule.conditions),
+        *(each for key in instructions.treatments for each in written_conditions(instructions.policy.fields[key])),
     ]
     yield from (field for each in conditions for field in fields_read_by_condition(each))
-    yield from orders.treatments
-    if orders.owner is not None:
-        yield orders.owner
+    yield from instructions.treatments
+    if instructions.owner is not None:
+        yield instructions.owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,8 +341,8 @@ class RemovalPlan:
         """The plan after it was carried out: what became of aggregates is in the receipts."""
         return self._text([])
 
-    def _text(self, kept: Sequence[str]) -> str:
-        return "\n".join([*map(str, self.partitions), *kept, *self._notes()]) or "nothing to do: nothing is due"
+    def _text(self, names: Sequence[str]) -> str:
+        return "\n".join([*map(str, self.partitions), *names, *self._notes()]) or "nothing to do: nothing is due"
 
     def _notes(self) -> Iterator[str]:
         if self.unreadable:
@@ -378,32 +382,32 @@ class OpenDeadline:
         return f"{self.kind}{whose}: by {time_text(self.deadline)}, {count_noun(self.files, 'file')}{unsure}{late}"
 
 
-def plan_removal(at: datetime, looked: Sequence[DueFile]) -> RemovalPlan:
+def plan_removal(at: datetime, due_files: Sequence[DueFile]) -> RemovalPlan:
     """The plan, by all files that were looked at."""
-    due = tuple(each for each in looked if each.is_due)
-    asked = [(each, each.judge) for each in looked if isinstance(each.judge, FileInstructions)]
+    due = tuple(each for each in due_files if each.is_due)
+    asked = [(each, each.judge) for each in due_files if isinstance(each.judge, FileInstructions)]
     untold = {
         _partition_name(each) for each, said in asked if not said.knows_times and said.rules.shortest_age is not None
     }
     lost = sum(len(whose.unfindable) for _, said in asked for whose in said.all_affected)
     unsure = Counter(event for _, said in asked for whose in said.all_affected for event in whose.uncertain)
     return RemovalPlan(
-        at, due, _aggregates_left(looked), tuple(sorted(untold)), lost, dict(unsure), dict(_late_days(looked))
+        at, due, _aggregates_left(due_files), tuple(sorted(untold)), lost, dict(unsure), dict(_late_days(due_files))
     )
 
 
-def _aggregates_left(looked: Sequence[DueFile]) -> dict[str, tuple[str, ...]]:
+def _aggregates_left(due_files: Sequence[DueFile]) -> dict[str, tuple[str, ...]]:
     """The aggregates of dates of which records go for another reason than their age, as far as they stay themselves."""
-    touched = {each.date for each in looked if each.name == RECORDS and each.is_changed}
+    touched = {each.date for each in due_files if each.name == RECORDS and each.is_changed}
     found: dict[str, set[str]] = {}
-    for each in looked:
+    for each in due_files:
         if each.name != RECORDS and source_dates(each.written_by, each.file) & touched and not each.is_whole:
             found.setdefault(each.name, set()).add(each.date or "")
     return {name: tuple(sorted(dates)) for name, dates in sorted(found.items())}
 
 
-def _late_days(looked: Sequence[DueFile]) -> Iterator[tuple[tuple[str, str], frozenset[str]]]:
-    for each in looked:
+def _late_days(due_files: Sequence[DueFile]) -> Iterator[tuple[tuple[str, str], frozenset[str]]]:
+    for each in due_files:
         days, on = each.written_by.receipt.outputs[each.name].days or {}, each.date or ""
         if on in days:
             yield (each.name, on), frozenset(days[on])
@@ -429,8 +433,8 @@ def open_deadlines(
     for event in events:
         files, unsure = concerned.get(event, 0), plan.uncertain.get(event, 0)
         if files or unsure or event.occurred_at > at:
-            late = event.due < at and event.occurred_at <= at
-            found.append(OpenDeadline(event.kind, event.due, files, event.tenant, late, unsure))
+            late = event.deadline < at and event.occurred_at <= at
+            found.append(OpenDeadline(event.kind, event.deadline, files, event.tenant, late, unsure))
     return sorted(found, key=lambda each: each.deadline)
 
 

@@ -182,17 +182,20 @@ class ConditionCertainty:
     place: Pointer
     changed: ChangedFacts
 
-    def holds(self, condition: Condition, known: bool = True) -> Bools:
-        """One truth per value at the place. `known` says that the condition did hold when the value was written."""
-        if known and not any(self.changed(atom) is not None for atom in atoms(condition)):
+    def holds(self, condition: Condition, held_when_written: bool = True) -> Bools:
+        """One truth per value at the place. `held_when_written` says that the condition did hold when the value was written."""
+        if held_when_written and not any(self.changed(atom) is not None for atom in atoms(condition)):
             return self._everywhere(True)
         match condition:
             case AllOf(of):
                 return np.asarray(
-                    np.logical_and.reduce([self._everywhere(True), *(self.holds(part, known) for part in of)]), np.bool_
+                    np.logical_and.reduce(
+                        [self._everywhere(True), *(self.holds(part, held_when_written) for part in of)]
+                    ),
+                    np.bool_,
                 )
             case AnyOf(of):
-                alone = known and len(of) == 1
+                alone = held_when_written and len(of) == 1
                 return np.asarray(
                     np.logical_or.reduce([self._everywhere(False), *(self.holds(part, alone) for part in of)]), np.bool_
                 )
@@ -211,7 +214,7 @@ class ConditionCertainty:
         if now is not None:
             return self.spread(now)
         if isinstance(atom, TimeWithin):
-            return self.spread(self._within(atom))
+            return self.spread(self._certainly_within(atom))
         pointer = self.pointers.get(atom.field) if isinstance(atom, FieldEquals) else None
         if not isinstance(atom, FieldEquals) or pointer is None or not shows_original(self.policy.fields[atom.field]):
             return self._everywhere(False)
@@ -223,7 +226,7 @@ class ConditionCertainty:
             return self._everywhere(False)
         return np.asarray(found.to_numpy(zero_copy_only=False), np.bool_)
 
-    def _within(self, atom: TimeWithin) -> Bools:
+    def _certainly_within(self, atom: TimeWithin) -> Bools:
         """Per record whether even the oldest time that may be meant is within the age of even the newest other one."""
         keys = (atom.field, atom.reference)
         fields = [self.policy.fields[key] for key in keys if key in self.pointers and key in self.policy.fields]
@@ -330,12 +333,12 @@ def _releasing_chains(field: Field) -> list[tuple[TechniqueStep, ...]]:
     return [way for way in ways if not isinstance(way, str)]
 
 
-def _is_keep_chain(way: Sequence[TechniqueStep]) -> bool:
-    return all(isinstance(step, Keep) for step in way)
+def _is_keep_chain(chain: Sequence[TechniqueStep]) -> bool:
+    return all(isinstance(step, Keep) for step in chain)
 
 
-def _needs_only_value(way: Sequence[TechniqueStep]) -> bool:
+def _needs_only_value(chain: Sequence[TechniqueStep]) -> bool:
     """Whether a chain needs nothing but the value."""
     return all(
-        isinstance(step, Technique) and not step.reads() | step.key_names and not step.needs_time for step in way
+        isinstance(step, Technique) and not step.reads() | step.key_names and not step.needs_time for step in chain
     )

@@ -215,7 +215,7 @@ class ResolvedRetraction:
         if wrong:
             message = "the policy became finer, and what was made coarser cannot be made finer again"
             raise RefusedError(message, findings=list(dict.fromkeys(wrong)), hint="run dates anew whose source stands")
-        due = [each for each in (self._due(written, file) for written, file in files) if each.is_due]
+        due = [each for each in (self._due_file(written, file) for written, file in files) if each.is_due]
         touched = {each.date for each in due}
         due += [
             DueFile(file, written, FileInstructions(written.policy, RetentionRules(), self.request.as_of))
@@ -238,18 +238,18 @@ class ResolvedRetraction:
         return run_resolved(each.run, how)
 
     def _files(self) -> Iterator[tuple[WritingRun, ReceiptFile]]:
-        return self._written(files_in_force(self.chain).get(RECORDS, ()))
+        return self._writing_runs(files_in_force(self.chain).get(RECORDS, ()))
 
     def _aggregates(self) -> Iterator[tuple[WritingRun, ReceiptFile]]:
-        return self._written(
+        return self._writing_runs(
             file for name, files in files_in_force(self.chain).items() if name != RECORDS for file in files
         )
 
-    def _written(self, files: Iterable[ReceiptFile]) -> Iterator[tuple[WritingRun, ReceiptFile]]:
+    def _writing_runs(self, files: Iterable[ReceiptFile]) -> Iterator[tuple[WritingRun, ReceiptFile]]:
         by, reading = receipts_by_path(self.chain), PolicyCache(self.pipeline.policy.purposes)
         yield from ((WritingRun(self.request.output, by[file.path], reading), file) for file in files)
 
-    def _due(self, written: WritingRun, file: ReceiptFile) -> DueFile:
+    def _due_file(self, written: WritingRun, file: ReceiptFile) -> DueFile:
         stored = open_stored_file(self.request.output, file.path, self.request.kms)
         again = self._reevaluation(written, stored)
         counts = count_due(again, stored, None)
@@ -302,7 +302,7 @@ class RetractionOptions:
     ledger: PathLike_ | None = None
 
 
-def retract(output: LocationLike, *, yes: bool = False, **asked: Any) -> Retraction:
+def retract(output: LocationLike, *, yes: bool = False, **options: Any) -> Retraction:
     """Applies today's policy, settings and consents to what stands in an output; without `yes` only the plan is made.
 
     Takes the output folder; what stands in for what its receipts name, the time as of which it counts (aware; now), keyring and
@@ -311,7 +311,7 @@ def retract(output: LocationLike, *, yes: bool = False, **asked: Any) -> Retract
     Raises what `run` raises, and RefusedError (3) if the policy became finer and the source of a date is no longer there; then
     nothing is changed.
     """
-    made = call_redacted(lambda: _resolve_retraction(parse_output_location(output), RetractionOptions(**asked)))
+    made = call_redacted(lambda: _resolve_retraction(parse_output_location(output), RetractionOptions(**options)))
     found = call_redacted(made.plan)
     if not yes or found.is_empty:
         return found
@@ -322,23 +322,23 @@ def retract(output: LocationLike, *, yes: bool = False, **asked: Any) -> Retract
     return call_redacted(lambda: made.execute(found))
 
 
-def _resolve_retraction(folder: Location, want: RetractionOptions) -> ResolvedRetraction:
+def _resolve_retraction(folder: Location, options: RetractionOptions) -> ResolvedRetraction:
     chain = load_receipts(folder)
     if not chain:
         raise OutputError("nothing was published here yet", hint="`minimize run` does")
-    job = find_pipeline(folder, chain[-1], want.pipeline)
+    job = find_pipeline(folder, chain[-1], options.pipeline)
     check_same_sender(job, chain)
-    check_output_ledger(folder, job.folder, want.ledger)
-    keyring = find_keyring(want.keys, job.folder)
+    check_output_ledger(folder, job.folder, options.ledger)
+    keyring = find_keyring(options.keys, job.folder)
     if keyring is None:
         raise KeyringError("no keyring, and every change signs its receipt", hint="--keys FILE or MINIMIZE_KEYS")
-    now, origin = parse_time(want.at) or datetime.now(UTC), chain[-1].origin or RunOrigin()
-    said = want.settings if want.settings is not None else origin_settings(folder, origin)
-    rows = load_pipeline_settings(said, job, keyring, folder, want.ledger)
-    source = want.input or written_at(folder, origin.input)
-    consents = load_subject_acts(job, keyring, folder, want.ledger).consents
-    unaffected = UnaffectedDates(job, folder, chain, now, source, said, rows, consents, keyring, want.ledger).dates()
-    standing = rerunnable_dates(job, folder, chain, now, source, said, keyring, want.ledger, without=unaffected)
+    now, origin = parse_time(options.at) or datetime.now(UTC), chain[-1].origin or RunOrigin()
+    said = options.settings if options.settings is not None else origin_settings(folder, origin)
+    rows = load_pipeline_settings(said, job, keyring, folder, options.ledger)
+    source = options.input or written_at(folder, origin.input)
+    consents = load_subject_acts(job, keyring, folder, options.ledger).consents
+    unaffected = UnaffectedDates(job, folder, chain, now, source, said, rows, consents, keyring, options.ledger).dates()
+    standing = rerunnable_dates(job, folder, chain, now, source, said, keyring, options.ledger, without=unaffected)
     return ResolvedRetraction(
         RewriteRequest(folder, job.policy, now, keyring),
         job,
@@ -346,7 +346,7 @@ def _resolve_retraction(folder: Location, want: RetractionOptions) -> ResolvedRe
         consent_periods(job, consents, now),
         chain,
         standing,
-        want.at is not None,
-        want.ledger,
+        options.at is not None,
+        options.ledger,
         unaffected,
     )

@@ -189,13 +189,13 @@ def last_reading_receipt(receipts: Sequence[Receipt]) -> Receipt | None:
     return reading[-1] if reading else None
 
 
-def _may_differ(given: ResolvedRun, last: Receipt) -> bool:
+def _may_differ(resolved: ResolvedRun, last: Receipt) -> bool:
     """Whether policy, settings or consents are others, or a setting or a consent changed with time alone."""
-    if given.plan.digest != last.plan.digest or policy_or_settings_changed(
-        given.plan.policy, given.settings, last, given.at
+    if resolved.plan.digest != last.plan.digest or policy_or_settings_changed(
+        resolved.plan.policy, resolved.settings, last, resolved.at
     ):
         return True
-    return consents_changed(given.pipeline, given.subject_acts.consents, last, given.at)
+    return consents_changed(resolved.pipeline, resolved.subject_acts.consents, last, resolved.at)
 
 
 def policy_or_settings_changed(policy: Policy, settings: SettingsRows | None, last: Receipt, at: datetime) -> bool:

@@ -51,7 +51,7 @@ class BatchVerdict:
     replacements: Mapping[str, pa.Array] = field(default_factory=dict, repr=False)
     emptied_records: Mapping[str, Bools] = field(default_factory=dict, repr=False)
 
-    def remaining(self, rows: int) -> Bools:
+    def remaining_rows(self, rows: int) -> Bools:
         """The records that stay."""
         return np.asarray(~np.logical_or.reduce([np.zeros(rows, np.bool_), *self.removed_records.values()]), np.bool_)
 
@@ -255,7 +255,7 @@ class ApplyVerdict:
     def __call__(self, batch: Batch) -> Batch:
         """The batch that may stand."""
         verdict = self.judge(batch.raw)
-        stays = verdict.remaining(batch.raw.num_rows)
+        stays = verdict.remaining_rows(batch.raw.num_rows)
         counts = verdict_counts(batch.raw, verdict, stays, self.judge.pointers)
         left = _RemainingBatch(batch.raw, verdict, stays, self.judge.pointers)
         return Batch(raw=left.raw, released=dict(left.columns()), counts=batch.counts + counts)
@@ -304,7 +304,7 @@ class _RemainingBatch:
     @property
     def raw(self) -> pa.RecordBatch:
         """The records that stay, as they were."""
-        return self._remaining(self.whole)
+        return self._filter_batch(self.whole)
 
     def columns(self) -> Iterator[tuple[str, pa.Array]]:
         """The columns of which something goes, by name."""
@@ -320,7 +320,7 @@ class _RemainingBatch:
         }
         released = {place: self._values(key, place) for key, place in keys.items()}
         made = assemble(self.whole, released, closed, dict(self._emptied_lists(keys)), schema)
-        yield from zip(made.schema.names, self._remaining(made).columns, strict=True)
+        yield from zip(made.schema.names, self._filter_batch(made).columns, strict=True)
 
     def _values(self, key: str, place: Pointer) -> pa.Array:
         values = self.verdict.replacements.get(key, leaf(self.whole, place).values)
@@ -336,5 +336,5 @@ class _RemainingBatch:
                 slots = row_indices(leaf(self.whole, Pointer(star.parts[:-1])), self.whole.num_rows)
                 yield star, pa.array(np.logical_and.reduce(masks)[slots])
 
-    def _remaining(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+    def _filter_batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         return batch if self.stays.all() else batch.filter(pa.array(self.stays))

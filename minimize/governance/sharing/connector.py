@@ -41,7 +41,7 @@ class PassThroughSecrets:
 
 def call_connector(connector: Connector, table: pa.Table) -> None:
     """Calls a connector. Raises ConfigurationError (E212) if it fails: only the recipient can say what arrived."""
-    call_redacted(lambda: connector(table), instead=_connector_failed)
+    call_redacted(lambda: connector(table), replacement=_connector_failed)
 
 
 def _connector_failed(error: Exception) -> ConfigurationError:

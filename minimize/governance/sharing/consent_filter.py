@@ -112,7 +112,7 @@ class TenantFilter:
         """Rows by tenant, whatever was decided."""
         return sum(self.rows.values(), Counter())
 
-    def held_back(self) -> dict[str, tuple[int, int]]:
+    def withheld_counts(self) -> dict[str, tuple[int, int]]:
         """Per reason how many tenants, and rows, do not leave."""
         found: dict[str, tuple[int, int]] = {}
         for name, rows in sorted(self.rows_by_tenant().items()):
@@ -214,10 +214,10 @@ class ConsentCheck:
         }
 
 
-def consent_check(asked: ResolvedShare, planned: SharePlan, consents: Consents) -> ConsentCheck:
+def consent_check(share: ResolvedShare, planned: SharePlan, consents: Consents) -> ConsentCheck:
     """Whom an act asks, about the fields that are to leave."""
     sent = () if planned.recipient_policy is None else planned.recipient_policy.sent_fields
-    return ConsentCheck(asked.recipient, asked.party.function, sent, consents, asked.moments)
+    return ConsentCheck(share.recipient, share.party.function, sent, consents, share.moments)
 
 
 SenderFunction = tuple[str, str]
@@ -234,28 +234,28 @@ def senders_of(data: Any) -> frozenset[SenderFunction]:
     return frozenset((each.received.recipient, each.received.function) for each in chain if each.received is not None)
 
 
-def receiving_consents(asked: ResolvedShare, sent: frozenset[SenderFunction], ledger: Ledger) -> ConsentPeriods | None:
+def receiving_consents(share: ResolvedShare, sent: frozenset[SenderFunction], ledger: Ledger) -> ConsentPeriods | None:
     """When tenants agreed to receive the records, whoever sent them; None for records of our own."""
-    found = list(_consent_periods(asked, sent, ledger))
+    found = list(_consent_periods(share, sent, ledger))
     return reduce(ConsentPeriods.intersect, found) if found else None
 
 
-def _consent_periods(asked: ResolvedShare, sent: frozenset[SenderFunction], ledger: Ledger) -> Iterator[ConsentPeriods]:
-    job = asked.job
-    own = None if job is None else consent_periods(job, load_consents(job, ledger), asked.share_time)
+def _consent_periods(share: ResolvedShare, sent: frozenset[SenderFunction], ledger: Ledger) -> Iterator[ConsentPeriods]:
+    job = share.job
+    own = None if job is None else consent_periods(job, load_consents(job, ledger), share.share_time)
     if own is not None:
         yield own
     named = None if job is None else (job.source.recipient, job.source.function)
     for name, function in sorted(sent - {named}):
         consents = Consents(tuple(read_consent_acts(ledger, recipient=name, function=function)))
-        fold = asked.policy.folding.tenant
-        yield ConsentPeriods.from_consents(consents, _sender(asked, name), function, asked.share_time, fold=fold)
+        fold = share.policy.folding.tenant
+        yield ConsentPeriods.from_consents(consents, _sender(share, name), function, share.share_time, fold=fold)
 
 
-def _sender(asked: ResolvedShare, name: str) -> Recipient:
-    if name == asked.recipient.recipient:
-        return asked.recipient
+def _sender(share: ResolvedShare, name: str) -> Recipient:
+    if name == share.recipient.recipient:
+        return share.recipient
     try:
-        return asked.party.recipients.load(name)
+        return share.party.recipients.load(name)
     except PolicyError:
         return absent_recipient(name)

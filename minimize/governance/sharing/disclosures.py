@@ -44,8 +44,8 @@ class ShareSummary:
     fields    by key what becomes of it; empty where the manifest does not know the function
     gated     by field the values that gates hold back, in rows that leave
     unparsable  by field the values that leave as null: they are not listed, or no technique could treat them
-    against   the rules by which nothing may leave
-    held      the rules that hold some rows back, with counts
+    refusal_reasons   the rules by which nothing may leave
+    withheld_reasons      the rules that hold some rows back, with counts
     category  of the payload; None where none could be planned
     """
 
@@ -58,18 +58,18 @@ class ShareSummary:
     fields: Mapping[str, FieldDecision] = field(default_factory=dict)
     gated: Mapping[str, int] = field(default_factory=dict)
     unparsable: Mapping[str, int] = field(default_factory=dict)
-    against: tuple[RefusalReason, ...] = ()
-    held: tuple[RefusalReason, ...] = ()
+    refusal_reasons: tuple[RefusalReason, ...] = ()
+    withheld_reasons: tuple[RefusalReason, ...] = ()
 
     @property
     def permitted(self) -> bool:
         """Whether anything may leave."""
-        return not self.against
+        return not self.refusal_reasons
 
     @property
     def reasons(self) -> tuple[RefusalReason, ...]:
         """Every rule that was met: those against all of it first, then those that hold some rows back."""
-        return (*self.against, *self.held)
+        return (*self.refusal_reasons, *self.withheld_reasons)
 
     def as_json(self) -> dict[str, Any]:
         """The account as `share send --json` prints it."""
@@ -84,8 +84,8 @@ class ShareSummary:
             "fields": {key: fate.as_json() for key, fate in self.fields.items()},
             "gated": dict(self.gated),
             "unparsable": dict(self.unparsable),
-            "against": [each.as_json() for each in self.against],
-            "held_back": [each.as_json() for each in self.held],
+            "against": [each.as_json() for each in self.refusal_reasons],
+            "held_back": [each.as_json() for each in self.withheld_reasons],
         }
 
     def __str__(self) -> str:
@@ -95,9 +95,9 @@ class ShareSummary:
             else "nothing may leave"
         )
         lines = [f"{self.recipient}, {self.function}: {verdict}"]
-        lines += [f"  against: {each.code} {each}" for each in self.against]
-        lines += [f"  held back: {each.code} {each}" for each in self.held]
-        lines += [f"  {key}: {fate.form or 'stays'} ({fate.why})" for key, fate in self.fields.items()]
+        lines += [f"  against: {each.code} {each}" for each in self.refusal_reasons]
+        lines += [f"  held back: {each.code} {each}" for each in self.withheld_reasons]
+        lines += [f"  {key}: {fate.form or 'stays'} ({fate.reason})" for key, fate in self.fields.items()]
         lines += [f"  {key}: {count_noun(count, 'value')} replaced by null" for key, count in self.unparsable.items()]
         return "\n".join(lines)
 
@@ -106,69 +106,69 @@ class ShareSummary:
 
 
 def summarize_payload(
-    asked: ResolvedShare, planned: SharePlan, made: PayloadStats, tenants: TenantFilter
+    share: ResolvedShare, planned: SharePlan, stats: PayloadStats, tenants: TenantFilter
 ) -> ShareSummary:
     """The account of what was made; where nothing is left, what held it back stands against it."""
-    held = (*reasons_of_tenants(asked, tenants), *_reasons_of_records(made, tenants, fold=_folds_tenants(planned)))
-    if made.rows or not held:
-        return summarize_share(asked, planned, made, held=held)
+    held = (*reasons_of_tenants(share, tenants), *_reasons_of_records(stats, tenants, fold=_folds_tenants(planned)))
+    if stats.rows or not held:
+        return summarize_share(share, planned, stats, reasons=held)
     return summarize_share(
-        asked, planned, made, against=(*held, rule_reason("nothing_left", "nothing is left to send"))
+        share, planned, stats, against=(*held, rule_reason("nothing_left", "nothing is left to send"))
     )
 
 
 def summarize_share(
-    asked: ResolvedShare,
+    share: ResolvedShare,
     planned: SharePlan,
-    made: PayloadStats | None = None,
+    stats: PayloadStats | None = None,
     *,
     against: tuple[RefusalReason, ...] = (),
-    held: tuple[RefusalReason, ...] = (),
+    reasons: tuple[RefusalReason, ...] = (),
 ) -> ShareSummary:
     """The account of an act, as far as it came."""
     plan, function, composed = planned.plan, planned.function, planned.recipient_policy
     return ShareSummary(
-        recipient=asked.recipient.recipient,
-        function=asked.party.function,
+        recipient=share.recipient.recipient,
+        function=share.party.function,
         purpose=None if function is None else function.purpose,
         category=None if plan is None else planned.category,
-        rows=0 if made is None else made.rows,
-        tenants={} if made is None else dict(sorted(made.tenants.items())),
+        rows=0 if stats is None else stats.rows,
+        tenants={} if stats is None else dict(sorted(stats.tenants.items())),
         fields={} if composed is None else composed.decisions,
-        gated={} if made is None else dict(made.gated_values),
-        unparsable={} if made is None else dict(made.unparsable),
-        against=(*planned.reasons_against, *against),
-        held=held,
+        gated={} if stats is None else dict(stats.gated_values),
+        unparsable={} if stats is None else dict(stats.unparsable),
+        refusal_reasons=(*planned.reasons_against, *against),
+        withheld_reasons=reasons,
     )
 
 
-def reasons_of_tenants(asked: ResolvedShare, tenants: TenantFilter) -> Iterator[RefusalReason]:
+def reasons_of_tenants(share: ResolvedShare, tenants: TenantFilter) -> Iterator[RefusalReason]:
     """Why the rows of some tenants stay."""
-    independent = asked.recipient.standing == "independent"
-    for word, (count, rows) in tenants.held_back().items():
+    independent = share.recipient.standing == "independent"
+    for word, (count, rows) in tenants.withheld_counts().items():
         yield tenant_reason(word, count, rows, independent=independent)
 
 
-def _reasons_of_records(made: PayloadStats, tenants: TenantFilter, *, fold: bool) -> Iterator[RefusalReason]:
+def _reasons_of_records(stats: PayloadStats, tenants: TenantFilter, *, fold: bool) -> Iterator[RefusalReason]:
     """What holds records back beside the consent of their tenants."""
-    closed = made.gated.total() + made.emptied_rows
+    closed = stats.gated.total() + stats.emptied_rows
     if closed:
         message = "collection settings, conditions, retention or an erasure hold them back"
         yield rule_reason(
-            "collection_off", message, tenants=_affected_tenants(made, tenants, closed, fold=fold), rows=closed
+            "collection_off", message, tenants=_affected_tenants(stats, tenants, closed, fold=fold), rows=closed
         )
-    if made.rejected:
+    if stats.rejected:
         message = "they lack what the policy requires, or hold what it forbids"
-        yield rule_reason("incomplete", message, rows=made.rejected.total())
+        yield rule_reason("incomplete", message, rows=stats.rejected.total())
 
 
-def _affected_tenants(made: PayloadStats, tenants: TenantFilter, closed: int, *, fold: bool) -> int | None:
+def _affected_tenants(stats: PayloadStats, tenants: TenantFilter, closed: int, *, fold: bool) -> int | None:
     """How many tenants agreed and have rows that are held back; None if rows that are incomplete hide the number."""
     agreed: Counter[str] = Counter()
     for name, rows in tenants.rows_by_tenant().items():
         if tenants.verdicts[name].consent is not None:
             agreed[canonical_text(name, fold=fold)] += rows
-    lacking = agreed - made.tenants
+    lacking = agreed - stats.tenants
     return len(lacking) if lacking.total() == closed else None
 
 
@@ -179,23 +179,25 @@ def _folds_tenants(planned: SharePlan) -> bool:
 SHARING_COMPONENT = "sharing"
 
 
-def tenant_shares(made: PayloadStats, verdicts: Mapping[str, TenantConsent], asked: ResolvedShare) -> list[TenantShare]:
+def tenant_shares(
+    stats: PayloadStats, verdicts: Mapping[str, TenantConsent], share: ResolvedShare
+) -> list[TenantShare]:
     """What was made of each tenant's records."""
-    tokens = made.subject_tokens.tokens_by_tenant(asked.keys) if asked.policy.subject is not None else {}
-    version = asked.keys.version_of(SUBJECT_KEY) if tokens else None
+    tokens = stats.subject_tokens.tokens_by_tenant(share.keys) if share.policy.subject is not None else {}
+    version = share.keys.version_of(SUBJECT_KEY) if tokens else None
     return [
         TenantShare(
             name, rows, verdicts[name].consent or "", version if name in tokens else None, tokens.get(name, b"")
         )
-        for name, rows in sorted(made.tenants.items())
+        for name, rows in sorted(stats.tenants.items())
     ]
 
 
 def build_disclosure(
-    asked: ResolvedShare,
+    resolved: ResolvedShare,
     function: Function,
     composed: RecipientPolicy,
-    made: PayloadStats,
+    stats: PayloadStats,
     shares: list[TenantShare],
     *,
     category: str,
@@ -204,27 +206,31 @@ def build_disclosure(
     now: datetime,
 ) -> Disclosure:
     """The act, as it is signed. Takes the names of the keys that its pseudonyms were made with."""
-    contract = asked.recipient.contract
+    contract = resolved.recipient.contract
     kept = None if contract is None else contract.retention
     due = None if kept is None else now + kept
     body = {
         "disclosure": str(uuid4()),
-        "at": time_text(asked.share_time),
+        "at": time_text(resolved.share_time),
         "recorded_at": time_text(now),
-        "recipient": asked.recipient.recipient,
-        "standing": asked.recipient.standing,
+        "recipient": resolved.recipient.recipient,
+        "standing": resolved.recipient.standing,
         "function": function.name,
         "purpose": function.purpose,
         "text_version": function.text_version,
-        "manifest": asked.recipient.digest,
+        "manifest": resolved.recipient.digest,
         "contract": None if contract is None else contract.reference,
-        "policy": {"name": asked.policy.policy, "version": asked.policy.version, "digest": asked.policy.digest},
+        "policy": {
+            "name": resolved.policy.policy,
+            "version": resolved.policy.version,
+            "digest": resolved.policy.digest,
+        },
         "fields": {key: composed.decisions[key].form for key in composed.sent_fields},
-        "keys": [f"{name}/{RecipientKeys(asked.keys).version_of(name)}" for name in sorted(keys)],
+        "keys": [f"{name}/{RecipientKeys(resolved.keys).version_of(name)}" for name in sorted(keys)],
         "category": category,
-        "rows": made.rows,
+        "rows": stats.rows,
         "tenants": {share.tenant_id: _tenant_body(share) for share in shares},
-        "digest": made.fingerprint.digest,
+        "digest": stats.fingerprint.digest,
         "file": None if file is None else dict(file),
         "retention_due": None if due is None else time_text(due),
         "subject_form": "as the data had it" if any(share.tokens for share in shares) else None,
@@ -232,10 +238,10 @@ def build_disclosure(
     return Disclosure(
         disclosure=str(body["disclosure"]),
         recorded_at=now,
-        recipient=asked.recipient.recipient,
+        recipient=resolved.recipient.recipient,
         function=function.name,
-        rows=made.rows,
-        digest=made.fingerprint.digest,
+        rows=stats.rows,
+        digest=stats.fingerprint.digest,
         retention_due=due,
         body=body,
     )
@@ -288,9 +294,9 @@ Clock = Callable[[], datetime]
 
 def commit_disclosure(
     ledger: Ledger,
-    asked: ResolvedShare,
+    share: ResolvedShare,
     planned: SharePlan,
-    made: PayloadStats,
+    stats: PayloadStats,
     tenants: TenantFilter,
     account: ShareSummary,
     file: Mapping[str, Any] | None,
@@ -300,36 +306,36 @@ def commit_disclosure(
     function, composed = planned.function, planned.recipient_policy
     if function is None or composed is None:
         raise payload_differs_error("it was not planned")
-    now, shares = clock(), tenant_shares(made, tenants.verdicts, asked)
+    now, shares = clock(), tenant_shares(stats, tenants.verdicts, share)
     keys = frozenset() if planned.plan is None else planned.plan.keys
     category = account.category or ""
-    act = build_disclosure(asked, function, composed, made, shares, category=category, keys=keys, file=file, now=now)
+    act = build_disclosure(share, function, composed, stats, shares, category=category, keys=keys, file=file, now=now)
     event = disclosure_event(act, now)
     try:
         record_disclosure(
-            ledger, act, shares, event, asked.keys, lambda _: _recheck_consents(ledger, asked, planned, made, clock())
+            ledger, act, shares, event, share.keys, lambda _: _recheck_consents(ledger, share, planned, stats, clock())
         )
     except NotPermitted as error:
         ended = error
     else:
         return act
-    raise refuse_share(asked, replace(account, against=ended.reasons), clock())
+    raise refuse_share(share, replace(account, refusal_reasons=ended.reasons), clock())
 
 
-def refuse_share(asked: ResolvedShare, account: ShareSummary, now: datetime) -> NotPermitted:
+def refuse_share(share: ResolvedShare, account: ShareSummary, now: datetime) -> NotPermitted:
     """The error, once the audit log was told; where it cannot be, the log says so."""
-    name, function = asked.recipient.recipient, asked.party.function
-    record_refusal(asked.ledger, asked.keys, refusal_event(name, function, account.reasons, now))
+    name, function = share.recipient.recipient, share.party.function
+    record_refusal(share.ledger, share.keys, refusal_event(name, function, account.reasons, now))
     return refusal_error(name, function, account.reasons)
 
 
 def _recheck_consents(
-    ledger: Ledger, asked: ResolvedShare, planned: SharePlan, made: PayloadStats, now: datetime
+    ledger: Ledger, share: ResolvedShare, planned: SharePlan, stats: PayloadStats, now: datetime
 ) -> None:
     """Raises NotPermitted where a tenant whose records are about to leave agrees no longer."""
-    asking = replace(consent_check(asked, planned, load_consents(ledger)), moments=(max(now, asked.share_time),))
-    ended = [name for name, verdict in asking(list(made.tenants)).items() if verdict.consent is None]
+    asking = replace(consent_check(share, planned, load_consents(ledger)), moments=(max(now, share.share_time),))
+    ended = [name for name, verdict in asking(list(stats.tenants)).items() if verdict.consent is None]
     if ended:
-        rows = sum(made.tenants[name] for name in ended)
+        rows = sum(stats.tenants[name] for name in ended)
         message = "consent ended while the payload was made"
         raise NotPermitted(message, reasons=[rule_reason("consent_ended", message, tenants=len(ended), rows=rows)])

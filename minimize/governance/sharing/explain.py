@@ -59,7 +59,7 @@ class ShareExplanation:
 def explain_share(
     recipient: str,
     function: str,
-    house: Workspace,
+    workspace: Workspace,
     recipients: Recipients,
     now: datetime,
     *,
@@ -70,50 +70,52 @@ def explain_share(
 
     Without a tenant nobody's consent is asked; with the house's pipeline the purpose is held against its policy.
     """
-    side = find_party(recipient, function, "outbound", recipients, house.folder, (now,))
-    manifest, contract, job = side.manifest, side.recipient.contract, house.loaded_pipeline
+    side = find_party(recipient, function, "outbound", recipients, workspace.folder, (now,))
+    manifest, contract, job = side.manifest, side.recipient.contract, workspace.loaded_pipeline
     against = [*side.objections(existing)]
     against += [] if manifest is None or job is None else purpose_reasons(None, manifest, job.policy.purposes)
     named = () if manifest is None else tuple(manifest.shared)
     fields = tuple(key for key in named if contract is not None and contract.permits(key))
     consent, unknown = None, None
     if tenant is not None and manifest is not None:
-        with house.open_ledger() as ledger:
-            unknown = _unknown_tenant(tenant, house, tenants_named(ledger))
+        with workspace.open_ledger() as ledger:
+            unknown = _unknown_tenant(tenant, workspace, tenants_named(ledger))
             verdict = ConsentCheck(side.recipient, function, fields, load_consents(ledger), (now,))([tenant])[tenant]
         consent, independent = verdict.consent, side.recipient.standing == "independent"
         against += [] if verdict.refusal is None else [tenant_reason(verdict.refusal, 1, None, independent=independent)]
     return ShareExplanation(recipient, function, tenant, fields, consent, tuple(against), unknown)
 
 
-def _unknown_tenant(tenant: str, house: Workspace, named: frozenset[str]) -> UnknownTenant | None:
+def _unknown_tenant(tenant: str, workspace: Workspace, named: frozenset[str]) -> UnknownTenant | None:
     """The tenant, where neither the ledger nor a settings file of the house's pipeline names it."""
-    rows, job = None, house.loaded_pipeline
+    rows, job = None, workspace.loaded_pipeline
     with suppress(PolicyError):
         rows = None if job is None or job.settings == LEDGER_SETTINGS else load_pipeline_settings(None, job)
     of_file, places = frozenset() if rows is None else settings_tenants(rows), ["the ledger"]
     places += [] if rows is None else [f"the settings {rows.file or ''}".rstrip()]
-    told = of_file if load_config(house.folder).has_access_file else of_file | named
+    told = of_file if load_config(workspace.folder).has_access_file else of_file | named
     return unknown_among(tenant, of_file | named, " or ".join(places), told)
 
 
-def list_disclosures(house: Workspace, *, recipient: str | None = None, tenant: str | None = None) -> list[Disclosure]:
+def list_disclosures(
+    workspace: Workspace, *, recipient: str | None = None, tenant: str | None = None
+) -> list[Disclosure]:
     """The disclosures, oldest first; those to one recipient, or of one tenant, where they are named."""
-    with house.open_ledger() as ledger:
+    with workspace.open_ledger() as ledger:
         found = read_disclosures(ledger, recipient=recipient)
     return [each for each in found if tenant is None or tenant in each.body["tenants"]]
 
 
-def find_disclosure(house: Workspace, name: str) -> Disclosure:
+def find_disclosure(workspace: Workspace, name: str) -> Disclosure:
     """One disclosure by its id. Raises ConfigurationError where there is none."""
-    with house.open_ledger() as ledger:
+    with workspace.open_ledger() as ledger:
         found = read_disclosures(ledger, disclosure=name)
     if not found:
         raise ConfigurationError("there is no disclosure of this id", hint="minimize share log")
     return found[0]
 
 
-def unsigned_disclosures(house: Workspace, found: Collection[Disclosure]) -> list[Disclosure]:
+def unsigned_disclosures(workspace: Workspace, found: Collection[Disclosure]) -> list[Disclosure]:
     """Those that no key of the keyring signed as they stand."""
-    keys = house.keyring()
+    keys = workspace.keyring()
     return [each for each in found if not each.is_signed(keys)]

@@ -77,7 +77,7 @@ class StagedExport:
     def finish(self) -> tuple[str, int]:
         """Brings the file to the disk; gives its digest and the rows that stand in it when it is read again."""
         self._writer.close()
-        return file_digest(self._file), self._read_again()
+        return file_digest(self._file), self._count_lines()
 
     def publish(self) -> Path:
         """Gives the file its name. Raises OutputError where something stands there by now."""
@@ -105,7 +105,7 @@ class StagedExport:
             return ParquetSink(self._folder, "", "payload", schema)
         return NdjsonExportWriter(self._file) if self.format == "ndjson" else CsvExportWriter(self._file, schema)
 
-    def _read_again(self) -> int:
+    def _count_lines(self) -> int:
         if self.format == "parquet":
             read = pq.read_metadata(self._file)
             return int(read.num_rows) if read.schema.to_arrow_schema().names == self._schema.names else -1

@@ -56,16 +56,18 @@ TENANT_FIELD: Final = "tenant_id"
 
 
 def receive_dates(
-    job: Pipeline, recipient: str, function: str, wanted: DateSelection, instead: RunOverrides, **options: Any
+    job: Pipeline, recipient: str, function: str, dates: DateSelection, overrides: RunOverrides, **options: Any
 ) -> RunResult:
     """Runs the dates that are wanted of a pipeline that receives from a third party. Takes and raises what `run_dates` does.
 
     Raises ConfigurationError for a pipeline that receives something else, and AccessDenied (3) for a caller who may not.
     """
     check_source(job, recipient, function)
-    house = Workspace(instead.ledger, None if instead.output is None else str(instead.output), job, instead.keys)
+    house = Workspace(
+        overrides.ledger, None if overrides.output is None else str(overrides.output), job, overrides.keys
+    )
     require_permission("share/receive", house, datetime.now(UTC), about=recipient)
-    return run_dates(job, wanted, instead, **options)
+    return run_dates(job, dates, overrides, **options)
 
 
 def check_source(job: Pipeline, recipient: str, function: str) -> None:
@@ -124,9 +126,9 @@ def receive(
             "no keyring, and the audit log is told of what is received", hint="--keys FILE or MINIMIZE_KEYS"
         )
     found = asked.party.manifest
-    whole = as_rereadable(data) if connector is not None and found.passing else data
+    whole = as_rereadable(data) if connector is not None and found.pass_through_fields else data
     bound, source = asked.bind(whole, settings, ledger, now)
-    given = bound.through(source, whole, when, asked.periods)
+    given = bound.run_source(source, whole, when, asked.periods)
     account = bound.last
     if account is not None and asked.lacks_consent(account, whole, when, now):
         raise asked.refuse(asked.consent_reasons(whole, when, now, account.read), now)
@@ -134,7 +136,7 @@ def receive(
         {} if account is None or not account.complete else {"rows": account.returned} | _consent_counts(account.gated)
     )
     record_event(asked.ledger, asked.keys, asked.event(counts, now))
-    if connector is not None and found.passing:
+    if connector is not None and found.pass_through_fields:
         call_connector(connector, asked.secrets(whole, settings, ledger, when))
     return given
 
@@ -223,7 +225,7 @@ class _InboundRequest:
 
     def secrets(self, data: Any, settings: Any, ledger: PathOrText | None, when: datetime) -> pa.Table:
         """The secrets that pass through, of the records that are kept, without anything beside them."""
-        passing = () if self.party.manifest is None else self.party.manifest.passing
+        passing = () if self.party.manifest is None else self.party.manifest.pass_through_fields
         there = read_memory(data, passing).schema.names
         names = [name for name in passing if name in there]
         secret = {

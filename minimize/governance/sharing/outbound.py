@@ -92,7 +92,7 @@ class ShareOperation:
         """What would leave, and why the rest would not."""
         plan = self._executable_plan()
         if plan is None:
-            return summarize_share(self.share, self.plan, held=self._reasons_of_consents())
+            return summarize_share(self.share, self.plan, reasons=self._reasons_of_consents())
         with self._ledger() as ledger:
             tenants = self._tenants(load_consents(ledger))
             made = make_payload(self._payload_context(ledger, plan, tenants), DiscardedPayload())
@@ -102,7 +102,7 @@ class ShareOperation:
         """The payload, recorded and handed over. Raises NotPermitted with every reason at once."""
         plan = self._executable_plan()
         if plan is None:
-            raise self._refusal(summarize_share(self.share, self.plan, held=self._reasons_of_consents()))
+            raise self._refusal(summarize_share(self.share, self.plan, reasons=self._reasons_of_consents()))
         with self._ledger() as ledger:
             tenants = self._tenants(load_consents(ledger))
             way = self._payload_context(ledger, plan, tenants)
@@ -129,9 +129,9 @@ class ShareOperation:
         return None if self.plan.reasons_against else self.plan.plan
 
     def _make_and_record(
-        self, ledger: Ledger, tenants: TenantFilter, way: PayloadContext, taker: PayloadSink
+        self, ledger: Ledger, tenants: TenantFilter, context: PayloadContext, taker: PayloadSink
     ) -> ShareOutcome:
-        made = make_payload(way, taker)
+        made = make_payload(context, taker)
         log_left_out(made.rejected)
         found = summarize_payload(self.share, self.plan, made, tenants)
         if not found.permitted:
@@ -139,8 +139,8 @@ class ShareOperation:
         file = _finish_file(taker, made) if isinstance(taker, StagedExport) else None
         _check_tenants(made, tenants)
         record = commit_disclosure(ledger, self.share, self.plan, made, tenants, found, file, self.clock)
-        if way.secrets is not None and self.share.connector is not None:
-            call_connector(self.share.connector, way.secrets.pop_table())
+        if context.secrets is not None and self.share.connector is not None:
+            call_connector(self.share.connector, context.secrets.pop_table())
         return ShareOutcome(None, found, record)
 
     def _reasons_of_consents(self) -> tuple[RefusalReason, ...]:
@@ -167,23 +167,23 @@ class ShareOperation:
         return open_ledger(self.share.ledger)
 
 
-def plan_operation(asked: ResolvedShare, given: Any, clock: Clock) -> ShareOperation:
+def plan_operation(share: ResolvedShare, arguments: Any, clock: Clock) -> ShareOperation:
     """An act, planned. Raises faults of configuration; refusals come later, all at once."""
-    return ShareOperation(asked, plan_share(asked, given), clock, senders_of(given))
+    return ShareOperation(share, plan_share(share, arguments), clock, senders_of(arguments))
 
 
-def _finish_file(file: StagedExport, made: PayloadStats) -> Mapping[str, Any]:
+def _finish_file(file: StagedExport, stats: PayloadStats) -> Mapping[str, Any]:
     digest, rows = file.finish()
-    if rows != made.rows:
+    if rows != stats.rows:
         raise payload_differs_error("its file does not hold the rows that were made")
     return {"name": file.path.name, "format": file.format, "digest": digest}
 
 
-def _check_tenants(made: PayloadStats, tenants: TenantFilter) -> None:
+def _check_tenants(stats: PayloadStats, tenants: TenantFilter) -> None:
     """Raises NotPermitted where what was made is not what was declared."""
-    if made.tenants.total() != made.rows:
+    if stats.tenants.total() != stats.rows:
         raise payload_differs_error("some of its records have no tenant")
-    if any(tenants.verdicts[name].consent is None for name in made.tenants):
+    if any(tenants.verdicts[name].consent is None for name in stats.tenants):
         raise payload_differs_error("it holds records of tenants that did not agree")
 
 

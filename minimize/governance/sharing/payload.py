@@ -80,7 +80,7 @@ class SubjectTokens:
 class SeenDictionary:
     """Which entries of a dictionary were seen, from batch to batch as long as it only grows; another begins anew."""
 
-    known: pa.Array | None = field(default=None, repr=False)
+    last_dictionary: pa.Array | None = field(default=None, repr=False)
     marks: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_), repr=False)
 
     def new_rows(self, column: pa.DictionaryArray) -> npt.NDArray[np.int64]:
@@ -94,9 +94,9 @@ class SeenDictionary:
 
     def _align(self, entries: pa.Array) -> None:
         """Takes in the dictionary of the next batch."""
-        known = known_entries(self.known, entries)
+        known = known_entries(self.last_dictionary, entries)
         self.marks = np.append(self.marks[:known], np.zeros(len(entries) - known, np.bool_))
-        self.known = entries
+        self.last_dictionary = entries
 
 
 def disclosure_token(keys: Keyring, tenant: str, subject: str, version: int | None = None) -> str:
@@ -172,12 +172,12 @@ class PayloadContext:
 
 
 def payload_context(
-    asked: ResolvedShare,
+    share: ResolvedShare,
     planned: SharePlan,
     plan: Plan,
     tenants: TenantFilter,
-    gone: RecordedErasures,
-    agreed: ConsentPeriods | None = None,
+    erasures: RecordedErasures,
+    consented: ConsentPeriods | None = None,
 ) -> PayloadContext:
     """What the payload of a planned act is made with.
 
@@ -186,19 +186,19 @@ def payload_context(
     """
     if planned.source is None:
         raise payload_differs_error("it was not planned")
-    keys, whole = RecipientKeys(asked.keys), planned.connector_plan or plan
+    keys, whole = RecipientKeys(share.keys), planned.connector_plan or plan
     bound = PreparedPolicy.from_plan(whole, keys)
     job = Job(
         whole,
-        asked.share_time,
+        share.share_time,
         keys,
-        None if planned.settings is None else planned.settings.effective_at(asked.share_time),
-        row_key=derive_row_key(asked.keys),
+        None if planned.settings is None else planned.settings.effective_at(share.share_time),
+        row_key=derive_row_key(share.keys),
         memos=empty_memos(whole),
-        aside=SpillSpace(find_budget(asked.folder)),
+        space=SpillSpace(find_budget(share.folder)),
         bound=None if deduplicates(whole) else bound.stages,
-        erased=gone.effective_at(asked.share_time, whole.policy.future),
-        consents=agreed,
+        erased=erasures.effective_at(share.share_time, whole.policy.future),
+        consents=consented,
     )
     source = ConsentedSource(planned.source, tenants)
     schema = bound.schema if planned.connector_plan is None else PreparedPolicy.from_plan(plan, keys).schema
@@ -242,28 +242,28 @@ class PayloadStats:
         return cls(schema, PayloadDigest(schema))
 
 
-def make_payload(way: PayloadContext, taker: PayloadSink) -> PayloadStats:
+def make_payload(context: PayloadContext, taker: PayloadSink) -> PayloadStats:
     """Makes the payload, and gives it to a taker. Raises NotPermitted where a batch is not what was declared."""
-    made, plan = PayloadStats.empty(way.schema), way.job.plan
+    made, plan = PayloadStats.empty(context.schema), context.job.plan
     for batch, columns in iterate_redacted(
-        release_batches(way.job, way.source, way.bound, RowTally(left_out=made.rejected))
+        release_batches(context.job, context.source, context.bound, RowTally(left_out=made.rejected))
     ):
         made.gated.update(batch.counts.gated)
-        closed, unparsable = _null_counts(batch, way)
+        closed, unparsable = _null_counts(batch, context)
         made.gated_values.update(closed)
         made.unparsable.update(unparsable)
         kept = _nonempty_rows(columns, plan)
         made.emptied_rows += 0 if kept is None else int(len(kept) - kept.sum())
         whole = columns if kept is None else columns.filter(pa.array(kept))
-        if not _has_planned_schema(whole, way.bound.schema):
+        if not _has_planned_schema(whole, context.bound.schema):
             raise payload_differs_error("its columns are not those of the plan")
         _count_rows(made, batch, plan, kept)
         made.rows += whole.num_rows
         left = whole
-        if way.secrets is not None:
-            way.secrets.take(whole)
-            left = without_secrets(whole, way.schema)
-        misshapen = way.forms.misshapen(left, _encoded_columns(batch))
+        if context.secrets is not None:
+            context.secrets.take(whole)
+            left = without_secrets(whole, context.schema)
+        misshapen = context.forms.misshapen(left, _encoded_columns(batch))
         if misshapen:
             raise payload_differs_error(f"{', '.join(misshapen)} does not have the form that was declared")
         made.fingerprint.update(left)
@@ -271,9 +271,9 @@ def make_payload(way: PayloadContext, taker: PayloadSink) -> PayloadStats:
     return made
 
 
-def _null_counts(batch: Batch, way: PayloadContext) -> tuple[dict[str, int], dict[str, int]]:
+def _null_counts(batch: Batch, context: PayloadContext) -> tuple[dict[str, int], dict[str, int]]:
     """By field the values that gates hold back, and those that no step could treat; of secrets not even that."""
-    secrets = frozenset() if way.secrets is None else way.secrets.keys
+    secrets = frozenset() if context.secrets is None else context.secrets.keys
     counts = {key: each for key, each in batch.counts.fields.items() if key not in secrets}
     gated = {key: each.gated for key, each in counts.items() if each.gated}
     return gated, {key: each.unparsable for key, each in counts.items() if each.unparsable}
@@ -289,24 +289,24 @@ def field_values(batch: pa.RecordBatch, key: str) -> pa.Array:
     return leaf(batch, Pointer.parse(key)).values
 
 
-def _count_rows(made: PayloadStats, batch: Batch, plan: Plan, kept: Mask | None) -> None:
+def _count_rows(stats: PayloadStats, batch: Batch, plan: Plan, mask: Mask | None) -> None:
     tenant, subject = plan.policy.tenant, plan.policy.subject
     if tenant is None:
         return
-    tenants = _filter_values(field_values(batch.raw, tenant), kept)
-    made.tenants.update(TenantCodes.from_column(tenants).counts())
+    tenants = _filter_values(field_values(batch.raw, tenant), mask)
+    stats.tenants.update(TenantCodes.from_column(tenants).counts())
     if subject is None:
         return
     subjects, rows = (
-        _filter_values(field_values(batch.raw, subject), kept),
-        _rows_with_new_subjects(batch, plan, made.seen_subjects) if kept is None else None,
+        _filter_values(field_values(batch.raw, subject), mask),
+        _rows_with_new_subjects(batch, plan, stats.seen_subjects) if mask is None else None,
     )
     if rows is not None:
         tenants, subjects = tenants.take(rows), subjects.take(rows)
-    made.subject_tokens.take(TenantCodes.from_column(tenants), subjects)
+    stats.subject_tokens.take(TenantCodes.from_column(tenants), subjects)
 
 
-def _rows_with_new_subjects(batch: Batch, plan: Plan, seen: SeenDictionary) -> pa.Array | None:
+def _rows_with_new_subjects(batch: Batch, plan: Plan, dictionary: SeenDictionary) -> pa.Array | None:
     """The rows whose subjects are all that are new, where its released pseudonyms tell: they are one for each, and tenant."""
     policy = plan.policy
     released, steps = batch.released.get(policy.subject or ""), plan.fields[policy.subject or ""].branches[0].steps
@@ -315,11 +315,11 @@ def _rows_with_new_subjects(batch: Batch, plan: Plan, seen: SeenDictionary) -> p
     tells = tells and all(isinstance(step, Pseudonymize) for step in steps or ())
     if not tells or len(plan.fields[policy.subject or ""].branches) > 1 or released is None:
         return None
-    return pa.array(seen.new_rows(released)) if pa.types.is_dictionary(released.type) else None
+    return pa.array(dictionary.new_rows(released)) if pa.types.is_dictionary(released.type) else None
 
 
-def _filter_values(values: pa.Array, kept: Mask | None) -> pa.Array:
-    return values if kept is None else values.filter(pa.array(kept))
+def _filter_values(values: pa.Array, mask: Mask | None) -> pa.Array:
+    return values if mask is None else values.filter(pa.array(mask))
 
 
 def _nonempty_rows(columns: pa.RecordBatch, plan: Plan) -> Mask | None:

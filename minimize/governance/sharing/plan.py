@@ -156,13 +156,13 @@ def resolve_share(
     )
 
 
-def open_source(data: Any, wanted: SourceRequest) -> RereadableSource:
+def open_source(data: Any, request: SourceRequest) -> RereadableSource:
     """The data as a source: a file by its ending, else data in memory. Raises SchemaError with the whole diff.
 
     Raises OutputError for an output folder in which no run has published.
     """
     if not isinstance(data, str | os.PathLike):
-        return memory_source(data, wanted)
+        return memory_source(data, request)
     path = Path(data)
     kinds = {".parquet": "parquet", ".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
     kind = next((kinds[ending] for ending in path.suffixes if ending in kinds), None)
@@ -172,7 +172,7 @@ def open_source(data: Any, wanted: SourceRequest) -> RereadableSource:
         )
     if kind is None or not path.is_file():
         raise ConfigurationError("the data's path is no file that can be read", hint="a .parquet, .ndjson or .csv file")
-    return RereadableFiles(FORMATS[kind]([path], path.parent, wanted))
+    return RereadableFiles(FORMATS[kind]([path], path.parent, request))
 
 
 def open_output(data: Any, keys: Keyring) -> Any:
@@ -275,28 +275,28 @@ class SharePlan:
         return "aggregated" if self.is_aggregate else self.plan.outputs["records"].category
 
 
-def plan_share(asked: ResolvedShare, given: Any) -> SharePlan:
+def plan_share(share: ResolvedShare, arguments: Any) -> SharePlan:
     """The plan of an act. Raises PolicyError, SchemaError and KeyringError: faults of configuration come before refusals."""
-    function = asked.party.manifest
-    data, start, against = _open_input(asked, function, given)
-    against = [*asked.party.objections(asked.existing), *against]
+    function = share.party.manifest
+    data, start, against = _open_input(share, function, arguments)
+    against = [*share.party.objections(share.existing), *against]
     if function is None:
         return SharePlan(data, start.policy, reasons_against=tuple(against))
     made = compose_policy(
-        start, function, asked.recipient, asked.requested_fields, connected=asked.connector is not None
+        start, function, share.recipient, share.requested_fields, connected=share.connector is not None
     )
-    wrong = [*purpose_reasons(asked.purpose, function, asked.policy.purposes)]
-    against += [*wrong, *_withheld_reasons(made, asked)]
+    wrong = [*purpose_reasons(share.purpose, function, share.policy.purposes)]
+    against += [*wrong, *_withheld_reasons(made, share)]
     if wrong or not made.sent_fields:
         return SharePlan(data, start.policy, function, made, reasons_against=tuple(against))
-    _check_technique_inputs(made, asked)
-    job = asked.records_pipeline(made, function, start.records_model(None if asked.job is None else asked.job.records))
-    source = open_source(data, request(made.connector_policy, function.purpose, job, asked.erasure_fields()))
+    _check_technique_inputs(made, share)
+    job = share.records_pipeline(made, function, start.records_model(None if share.job is None else share.job.records))
+    source = open_source(data, request(made.connector_policy, function.purpose, job, share.erasure_fields()))
     plan = bind(made.policy, source.schema, purpose=function.purpose, pipeline=job)
     joined = (
         bind(made.connector_policy, source.schema, purpose=function.purpose, pipeline=job) if made.secrets else None
     )
-    require_keys(plan, RecipientKeys(asked.keys))
+    require_keys(plan, RecipientKeys(share.keys))
     check_secrets(joined, made.secrets, source)
     done = SharePlan(
         data=data,
@@ -306,25 +306,25 @@ def plan_share(asked: ResolvedShare, given: Any) -> SharePlan:
         source=source,
         plan=plan,
         connector_plan=joined,
-        settings=settings_for_output(asked.settings, asked.policy, start, asked.keys, asked.share_time),
-        declared_forms=declare_forms(asked.policy, function, asked.recipient, made, start),
+        settings=settings_for_output(share.settings, share.policy, start, share.keys, share.share_time),
+        declared_forms=declare_forms(share.policy, function, share.recipient, made, start),
         is_aggregate=start.aggregated,
     )
-    return replace(done, reasons_against=(*against, *_category_reasons(done, plan, (asked.must_be, function.must_be))))
+    return replace(done, reasons_against=(*against, *_category_reasons(done, plan, (share.must_be, function.must_be))))
 
 
 def _open_input(
-    asked: ResolvedShare, function: Function | None, given: Any
+    share: ResolvedShare, function: Function | None, arguments: Any
 ) -> tuple[Any, InputPolicy, list[RefusalReason]]:
     """The data as it is read, the policy that it has, and what stands against an aggregate as it is."""
     if function is None or function.aggregate is None:
-        found = open_output(given, asked.keys)
-        data = found if asked.connector is None else as_rereadable(found)
-        return data, input_policy_for(asked.policy, _arrow_schema(data)), []
-    model = aggregate_model(asked.job, function.aggregate)
-    data = read_groups(given, function.aggregate, asked.keys)
-    reasons = [*reasons_against_aggregate(given, function.aggregate, model, asked.keys)]
-    return data, aggregate_policy(asked.policy, model, data.schema), reasons
+        found = open_output(arguments, share.keys)
+        data = found if share.connector is None else as_rereadable(found)
+        return data, input_policy_for(share.policy, _arrow_schema(data)), []
+    model = aggregate_model(share.job, function.aggregate)
+    data = read_groups(arguments, function.aggregate, share.keys)
+    reasons = [*reasons_against_aggregate(arguments, function.aggregate, model, share.keys)]
+    return data, aggregate_policy(share.policy, model, data.schema), reasons
 
 
 def tenant_column_source(planned_: SharePlan) -> RereadableSource:
@@ -335,13 +335,13 @@ def tenant_column_source(planned_: SharePlan) -> RereadableSource:
     return open_source(planned_.data, request(policy.model_copy(update=changes), None))
 
 
-def _withheld_reasons(made: RecipientPolicy, asked: ResolvedShare) -> Iterator[RefusalReason]:
+def _withheld_reasons(composed: RecipientPolicy, share: ResolvedShare) -> Iterator[RefusalReason]:
     """Fields that were asked for and stay; where nothing at all is left, everything that stays."""
-    if asked.requested_fields is not None:
-        yield from made.withheld_reasons(asked.requested_fields)
-    elif not made.sent_fields:
-        yield from made.withheld_reasons(None)
-    if not made.sent_fields:
+    if share.requested_fields is not None:
+        yield from composed.withheld_reasons(share.requested_fields)
+    elif not composed.sent_fields:
+        yield from composed.withheld_reasons(None)
+    if not composed.sent_fields:
         yield rule_reason("nothing_left", "no field is left that policy, manifest and contract all let out")
 
 
@@ -354,13 +354,13 @@ def _category_reasons(planned_: SharePlan, plan: Plan, limits: tuple[str | None,
         yield rule_reason("category", f"the payload is {found} and must be {limit}", fields=culprits)
 
 
-def _check_technique_inputs(made: RecipientPolicy, asked: ResolvedShare) -> None:
+def _check_technique_inputs(composed: RecipientPolicy, share: ResolvedShare) -> None:
     """What a step of the manifest reads beside its own value must be a field of the policy."""
-    fields = made.policy.fields
-    steps = ((key, step) for key in made.sent_fields for way in _technique_chains(fields[key]) for step in way)
+    fields = composed.policy.fields
+    steps = ((key, step) for key in composed.sent_fields for way in _technique_chains(fields[key]) for step in way)
     missing = sorted({(key, name) for key, step in steps for name in step.reads() if name not in fields})
     if missing:
-        file = None if asked.recipient.path is None else str(asked.recipient.path)
+        file = None if share.recipient.path is None else str(share.recipient.path)
         found = [
             Finding("P010", f"its technique reads `{name}`, which the policy does not name", field=key, file=file)
             for key, name in missing

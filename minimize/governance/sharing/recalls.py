@@ -210,26 +210,26 @@ def _is_consent_valid(act: ConsentAct, now: datetime) -> bool:
 
 
 def list_recalls(
-    house: Workspace, recipients: Recipients, now: datetime, *, recipient: str | None = None, all_: bool = False
+    workspace: Workspace, recipients: Recipients, now: datetime, *, recipient: str | None = None, all_: bool = False
 ) -> list[Recall]:
     """The recall list: what is due or requested, oldest first; with `all_` what was confirmed, too."""
-    with house.open_ledger() as ledger:
+    with workspace.open_ledger() as ledger:
         return find_recalls(ledger, recipients, now, recipient, all_=all_)
 
 
 def request_recalls(
-    house: Workspace, recipients: Recipients, now: datetime, *, recipient: str | None = None
+    workspace: Workspace, recipients: Recipients, now: datetime, *, recipient: str | None = None
 ) -> list[Recall]:
     """Takes down that a recipient, or each, is told to delete what is due; gives the list that it is told."""
-    with house.open_ledger() as ledger:
+    with workspace.open_ledger() as ledger:
         due = [each for each in find_recalls(ledger, recipients, now, recipient) if each.state == "due"]
         for name in dict.fromkeys(each.recipient for each in due):
-            _record_steps(ledger, house, [each for each in due if each.recipient == name], "requested", now)
+            _record_steps(ledger, workspace, [each for each in due if each.recipient == name], "requested", now)
         return [replace(each, state="requested", requested_at=now) for each in due]
 
 
 def confirm_recalls(
-    house: Workspace,
+    workspace: Workspace,
     recipients: Recipients,
     now: datetime,
     *,
@@ -241,7 +241,7 @@ def confirm_recalls(
 
     Raises ConfigurationError where nothing of that was requested.
     """
-    with house.open_ledger() as ledger:
+    with workspace.open_ledger() as ledger:
         asked = [
             each
             for each in find_recalls(ledger, recipients, now, recipient)
@@ -249,7 +249,7 @@ def confirm_recalls(
         ]
         if not asked:
             raise ConfigurationError("nothing of that was requested", hint="minimize share recall list")
-        _record_steps(ledger, house, asked, "confirmed", now)
+        _record_steps(ledger, workspace, asked, "confirmed", now)
         return [replace(each, state="confirmed", overdue=False) for each in asked]
 
 
@@ -267,7 +267,9 @@ def recall_event(recipient: str, state: RecallState, entries: int, actor: Actor,
     )
 
 
-def _record_steps(ledger: Ledger, house: Workspace, due: Sequence[Recall], state: RecallState, now: datetime) -> None:
+def _record_steps(
+    ledger: Ledger, workspace: Workspace, due: Sequence[Recall], state: RecallState, now: datetime
+) -> None:
     actor = current_actor()
     who, name = actor.user or "", due[0].recipient
     steps = [
@@ -275,7 +277,7 @@ def _record_steps(ledger: Ledger, house: Workspace, due: Sequence[Recall], state
         for each in due
     ]
     ledger_api.disclosures.record_recalls(
-        ledger, steps, recall_event(name, state, len(steps), actor, now), house.keyring()
+        ledger, steps, recall_event(name, state, len(steps), actor, now), workspace.keyring()
     )
 
 
@@ -294,8 +296,8 @@ class EndedConsents:
 
 
 def withdraw_and_recall(
-    wish: NewConsent,
-    house: Workspace,
+    consent: NewConsent,
+    workspace: Workspace,
     now: datetime,
     *,
     verb: Literal["withdraw", "refuse"] = "withdraw",
@@ -306,16 +308,16 @@ def withdraw_and_recall(
 
     A withdrawal that holds from a later time calls back when that time has come. Raises what `record_consent` raises.
     """
-    known = _find_recipient(wish.recipient, house, recipients)
+    known = _find_recipient(consent.recipient, workspace, recipients)
     calling = _RecallOnEnd(now, None if known is None else known.contract)
-    done = record_consent(verb, wish, house, now, recipients=recipients, allowed=allowed, also=calling)
+    done = record_consent(verb, consent, workspace, now, recipients=recipients, allowed=allowed, also=calling)
     return EndedConsents((done,), calling.recalls, "" if known is None else known.ending)
 
 
-def expire_and_recall(house: Workspace, now: datetime) -> EndedConsents:
+def expire_and_recall(workspace: Workspace, now: datetime) -> EndedConsents:
     """Marks as expired what has run out by now, and takes down that recipients are told to delete what they got by it."""
     calling = _RecallOnEnd(now, None)
-    return EndedConsents(mark_expired_consents(house, now, also=calling), calling.recalls)
+    return EndedConsents(mark_expired_consents(workspace, now, also=calling), calling.recalls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,9 +367,9 @@ def _disclosure_tenant(recall: Recall) -> tuple[str, str]:
     return recall.disclosure, recall.tenant
 
 
-def _find_recipient(name: str, house: Workspace, recipients: PathLike | None) -> Recipient | None:
+def _find_recipient(name: str, workspace: Workspace, recipients: PathLike | None) -> Recipient | None:
     """The recipient as its file has it; to withdraw needs no file."""
     try:
-        return load_recipients(find_recipients(recipients, start=house.folder)).load(name)
+        return load_recipients(find_recipients(recipients, start=workspace.folder)).load(name)
     except PolicyError:
         return None

@@ -66,12 +66,12 @@ class FieldDecision:
 
     key: str
     form: str | None
-    why: str
+    reason: str
     rule: str | None = None
 
     def as_json(self) -> dict[str, str | None]:
         """The fate as a JSON object."""
-        return {"form": self.form, "why": self.why, "rule": self.rule}
+        return {"form": self.form, "why": self.reason, "rule": self.rule}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,24 +96,26 @@ class RecipientPolicy:
         secrets = {key: self.policy.fields[key].model_copy(update={"do": (Keep(),)}) for key in self.secrets}
         return self.policy.model_copy(update={"fields": {**self.policy.fields, **secrets}})
 
-    def withheld_reasons(self, wanted: Collection[str] | None) -> Iterator[RefusalReason]:
+    def withheld_reasons(self, columns: Collection[str] | None) -> Iterator[RefusalReason]:
         """Why the fields that were asked for by name, or all of them, do not leave."""
         named = (
-            self.decisions if wanted is None else {key: self.decisions[key] for key in wanted if key in self.decisions}
+            self.decisions
+            if columns is None
+            else {key: self.decisions[key] for key in columns if key in self.decisions}
         )
         by_rule: dict[str, list[FieldDecision]] = {}
         for fate in named.values():
             if fate.rule is not None and fate.rule != "not_asked":
                 by_rule.setdefault(fate.rule, []).append(fate)
         for rule, fates in by_rule.items():
-            yield rule_reason(rule, fates[0].why, fields=[fate.key for fate in fates])
+            yield rule_reason(rule, fates[0].reason, fields=[fate.key for fate in fates])
 
 
 def compose_policy(
     entry: InputPolicy,
     function: Function,
     recipient: Recipient,
-    wanted: Collection[str] | None,
+    columns: Collection[str] | None,
     *,
     connected: bool = False,
 ) -> RecipientPolicy:
@@ -124,11 +126,11 @@ def compose_policy(
     policy, manifest = entry.policy, function.shared
     released = entry.columns is not None
     asked = _FieldDecider(
-        function, recipient.contract, wanted, entry.undecidable, connected=connected, released=released
+        function, recipient.contract, columns, entry.undecidable, connected=connected, released=released
     )
-    keys = dict.fromkeys([*policy.fields, *manifest, *function.passing])
+    keys = dict.fromkeys([*policy.fields, *manifest, *function.pass_through_fields])
     fates = {key: asked.decide(key, policy.fields.get(key)) for key in keys}
-    fates |= {key: _outside_manifest(key, function) for key in wanted or () if key not in fates}
+    fates |= {key: _outside_manifest(key, function) for key in columns or () if key not in fates}
     fields = {
         key: _shared_field(field, manifest[key], recipient.recipient, entry.linking_keys.get(key))
         if fates[key].form is not None and key in manifest
@@ -138,8 +140,10 @@ def compose_policy(
     own = policy.model_copy(update={"fields": fields})
     for key, fate in fates.items():
         if fate.form is not None and key in manifest:
-            fates[key] = FieldDecision(key, "; ".join(_form_texts(own.fields[key])), fate.why)
-    return RecipientPolicy(own, fates, tuple(key for key in function.passing if fates[key].form is not None))
+            fates[key] = FieldDecision(key, "; ".join(_form_texts(own.fields[key])), fate.reason)
+    return RecipientPolicy(
+        own, fates, tuple(key for key in function.pass_through_fields if fates[key].form is not None)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +160,7 @@ class _FieldDecider:
 
     def decide(self, key: str, field: Field | None) -> FieldDecision:
         """Whether a field leaves, and by which rule it stays where it does not."""
-        function, passes = self.function, key in self.function.passing
+        function, passes = self.function, key in self.function.pass_through_fields
         if key not in function.shared and not passes:
             return _outside_manifest(key, function)
         if field is None:
@@ -236,11 +240,11 @@ PER_DATE = "top"
 
 
 def declare_forms(
-    policy: Policy, function: Function, recipient: Recipient, made: RecipientPolicy, entry: InputPolicy
+    policy: Policy, function: Function, recipient: Recipient, composed: RecipientPolicy, entry: InputPolicy
 ) -> dict[str, DeclaredColumn]:
     """By key what the fields that leave were declared to be; secrets that pass through are what they are."""
-    whole = made if entry.aggregated else compose_policy(InputPolicy(policy, {}), function, recipient, None)
-    keys = [key for key in made.sent_fields if key not in made.secrets]
+    whole = composed if entry.aggregated else compose_policy(InputPolicy(policy, {}), function, recipient, None)
+    keys = [key for key in composed.sent_fields if key not in composed.secrets]
     skipped = () if entry.columns is None else (PER_DATE,)
     return {key: _declare_form(whole.policy.fields[key], skipped) for key in keys}
 
@@ -273,11 +277,13 @@ class EligibleFunction:
 
     def sends(self, key: str) -> bool:
         """Whether a field, or a secret through a connector, is sent for it."""
-        return self.function.aggregate is None and (key in self.function.shared or key in self.function.passing)
+        return self.function.aggregate is None and (
+            key in self.function.shared or key in self.function.pass_through_fields
+        )
 
 
 def eligible_functions(
-    job: Pipeline, known: Recipients, on: date, recipients: Sequence[Recipient] | None = None
+    job: Pipeline, all_recipients: Recipients, on: date, recipients: Sequence[Recipient] | None = None
 ) -> Iterator[EligibleFunction]:
     """The functions that a pipeline can feed on a day, by recipient.
 
@@ -285,9 +291,9 @@ def eligible_functions(
     The contract is in force and the recipient is listed if it is an agent; the purpose is the function's and the policy
     lists it; and every field that is not optional is released by the policy, or is a secret that passes through.
     """
-    for recipient in map(known.load, known.names()) if recipients is None else recipients:
+    for recipient in map(all_recipients.load, all_recipients.names()) if recipients is None else recipients:
         for function in recipient.outbound:
-            party = Party(known, recipient, function.name, "outbound", (on,))
+            party = Party(all_recipients, recipient, function.name, "outbound", (on,))
             if not any(party.objections(function.requires)) and _is_eligible(job, recipient, function):
                 yield EligibleFunction(recipient.recipient, function)
 

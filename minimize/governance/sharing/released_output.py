@@ -58,7 +58,7 @@ from minimize.verification import check_aggregate
 NEVER: Condition = AnyOf(())
 
 
-def reduce_condition(condition: Condition, held: Collection[str]) -> Condition | None:
+def reduce_condition(condition: Condition, columns: Collection[str]) -> Condition | None:
     """The condition without what reads fields that are not held as they came in; None where it can never be said to hold.
 
     >>> from minimize.policy.condition import FieldEquals
@@ -66,23 +66,23 @@ def reduce_condition(condition: Condition, held: Collection[str]) -> Condition |
     AnyOf(parts=(FieldEquals(field='owner', values=('corporate',)),))
     """
     if not isinstance(condition, AllOf | AnyOf):
-        return condition if set(fields_of_atom(condition)) <= set(held) else None
-    found = [reduce_condition(part, held) for part in condition.parts]
+        return condition if set(fields_of_atom(condition)) <= set(columns) else None
+    found = [reduce_condition(part, columns) for part in condition.parts]
     parts = tuple(part for part in found if part is not None)
     if isinstance(condition, AllOf):
         return AllOf(parts) if len(parts) == len(found) else None
     return AnyOf(parts) if parts else None
 
 
-def reevaluate_field(field: Field, held: Collection[str]) -> Field | None:
+def reevaluate_field(field: Field, columns: Collection[str]) -> Field | None:
     """A field whose values a run has released, with its gate and its cases; None where nobody can tell any more.
 
     A case that let something through lets the released value through, one that drops it drops it.
     """
-    gate = None if field.collect_if is None else reduce_condition(field.collect_if, held)
-    if (field.collect_if is not None and gate is None) or not all(_is_decidable(case, held) for case in field.cases):
+    gate = None if field.collect_if is None else reduce_condition(field.collect_if, columns)
+    if (field.collect_if is not None and gate is None) or not all(_is_decidable(case, columns) for case in field.cases):
         return None
-    cases = tuple(_decidable_cases(field, held))
+    cases = tuple(_decidable_cases(field, columns))
     last = _keep_or_drop(field.otherwise if field.cases else field.do)
     if last == DROP and not cases:
         return None if field.cases else field.model_copy(update={"collect_if": gate, "do": DROP})
@@ -91,15 +91,15 @@ def reevaluate_field(field: Field, held: Collection[str]) -> Field | None:
     return field.model_copy(update={"collect_if": gate, "cases": cases, "do": DROP, "otherwise": last})
 
 
-def _is_decidable(case: FieldCase, held: Collection[str]) -> bool:
+def _is_decidable(case: FieldCase, columns: Collection[str]) -> bool:
     """Whether it can be told where a case that drops decides."""
-    return case.do != DROP or set(fields_read_by_condition(case.when)) <= set(held)
+    return case.do != DROP or set(fields_read_by_condition(case.when)) <= set(columns)
 
 
-def _decidable_cases(field: Field, held: Collection[str]) -> Iterator[FieldCase]:
+def _decidable_cases(field: Field, columns: Collection[str]) -> Iterator[FieldCase]:
     """The cases that can still be told."""
     for case in field.cases:
-        when = reduce_condition(case.when, held)
+        when = reduce_condition(case.when, columns)
         if when is not None:
             yield FieldCase(when=when, do=_keep_or_drop(case.do))
 
@@ -132,9 +132,9 @@ class InputPolicy:
     columns: Mapping[str, ColumnMetadata] | None = None
     aggregated: bool = False
 
-    def records_model(self, asked: RecordsModel | None) -> RecordsModel:
+    def records_model(self, records: RecordsModel | None) -> RecordsModel:
         """What the pipeline says of records: duplicates are gone after a run, and its condition is asked again."""
-        said = (asked or RecordsModel()).model_copy(update={"must_be": None, "partition_by": ()})
+        said = (records or RecordsModel()).model_copy(update={"must_be": None, "partition_by": ()})
         if self.columns is None:
             return said
         if self.aggregated:
@@ -202,10 +202,10 @@ def column_metadata(schema: pa.Schema, column: str, behind: str = "") -> ColumnM
     return {word: metadata.get(f"minimize:{word}{behind}", "") for word in ("technique", "leaves", "category", "key")}
 
 
-def _released_field(field: Field, kind: pa.DataType, told: Mapping[str, str]) -> Field:
+def _released_field(field: Field, kind: pa.DataType, metadata: Mapping[str, str]) -> Field:
     changes = {
         "type": policy_type(kind),
-        "role": _released_role(field.role, told["category"]),
+        "role": _released_role(field.role, metadata["category"]),
         "from_": (),
         "in_aggregates": (),
         "optional": True,
@@ -213,9 +213,9 @@ def _released_field(field: Field, kind: pa.DataType, told: Mapping[str, str]) ->
     return field.model_copy(update=changes)
 
 
-def _released_role(role: Role, told: str) -> Role:
+def _released_role(role: Role, recorded_role: str) -> Role:
     """An identifier that is only a pseudonym by now is no identifier; what is identified stays so."""
-    return "quasi" if role == "identifier" and told == "pseudonymized" else role
+    return "quasi" if role == "identifier" and recorded_role == "pseudonymized" else role
 
 
 def policy_type(kind: pa.DataType) -> str:
@@ -223,13 +223,13 @@ def policy_type(kind: pa.DataType) -> str:
     return f"decimal({kind.precision},{kind.scale})" if pa.types.is_decimal(kind) else str(type_family(kind))
 
 
-def _techniques(told: Mapping[str, str]) -> list[str]:
-    return told["technique"].split(",")
+def _techniques(metadata: Mapping[str, str]) -> list[str]:
+    return metadata["technique"].split(",")
 
 
-def last_key_name(told: Mapping[str, str]) -> str:
+def last_key_name(metadata: Mapping[str, str]) -> str:
     """The name of the key that a column was made with last."""
-    return told["key"].split(",")[-1].partition("/")[0]
+    return metadata["key"].split(",")[-1].partition("/")[0]
 
 
 _SETTING_KEYS: Final = ("tenant_id", "subject", "setting", "holder")
@@ -279,15 +279,15 @@ def _subject_rows(table: pa.Table) -> pa.Table:
 
 
 def _subject_pseudonyms(
-    table: pa.Table, policy: Policy, told: ColumnMetadata, keys: Keyring, at: datetime
+    table: pa.Table, policy: Policy, metadata: ColumnMetadata, keys: Keyring, at: datetime
 ) -> pa.Array | None:
     """The subjects of settings as the data has them; None where that cannot be worked out."""
     field = policy.fields[policy.subject or ""]
     step = field.do[0] if len(field.do) == 1 and not field.cases else None
     if not isinstance(step, Pseudonymize) or step.rotate is not None or step.per not in (None, policy.tenant):
         return None
-    name, _, version = told["key"].partition("/")
-    if told["technique"] != step.name or name != step.key or not version.isdigit():
+    name, _, version = metadata["key"].partition("/")
+    if metadata["technique"] != step.name or name != step.key or not version.isdigit():
         return None
     own = _subject_rows(table)
     columns = {} if step.per is None else {step.per: own["tenant_id"].combine_chunks()}

@@ -192,7 +192,7 @@ class Correction:
 def correct_subject(
     subject: DataSubject,
     values: ValuesByField,
-    house: Workspace,
+    workspace: Workspace,
     now: datetime,
     *,
     named: Sequence[LocationLike] = (),
@@ -206,8 +206,10 @@ def correct_subject(
     """
     if subject.id is None or subject.tenant is None or subject.field is not None:
         raise ConfigurationError("a correction is about one subject of one tenant", hint="give one ID and --tenant T")
-    with house.open_ledger(create=yes) as ledger:
-        made = _CorrectionRun(ledger, house, house.keyring(), subject, values, now, find_outputs(ledger, named)[0])
+    with workspace.open_ledger(create=yes) as ledger:
+        made = _CorrectionRun(
+            ledger, workspace, workspace.keyring(), subject, values, now, find_outputs(ledger, named)[0]
+        )
         made.check()
         found = Correction(made.plans(), made.notices())
         return made.execute(found) if yes else found
@@ -216,7 +218,7 @@ def correct_subject(
 @dataclass(frozen=True)
 class _CorrectionRun:
     ledger: Ledger
-    house: Workspace
+    workspace: Workspace
     keys: Keyring = field(repr=False)
     subject: DataSubject
     values: ValuesByField = field(repr=False)
@@ -252,7 +254,7 @@ class _CorrectionRun:
         request = self._recorded()
         made = tuple(receipt for output in self.outputs for receipt in self._carried_out(output))
         step = next_step(request, "done", self.now, receipts=[each.run_id for each in made], recalls=found.notices)
-        record_steps(self.ledger, self.house, [step], self.now)
+        record_steps(self.ledger, self.workspace, [step], self.now)
         return replace(found, receipts=made, request=request.id[:REQUEST_ID_LENGTH])
 
     def _recorded(self) -> SubjectRequestStep:
@@ -278,7 +280,7 @@ class _CorrectionRun:
         request = SubjectRequestStep(
             CORRECTION_KIND, tenant, token, self.now, request_deadline(False, self.now), "open", "{}", self.now, who
         )
-        record_steps(self.ledger, self.house, [request], self.now)
+        record_steps(self.ledger, self.workspace, [request], self.now)
         return request
 
     def _due_files(self, output: SearchableOutput) -> Iterator[DueFile]:
@@ -296,7 +298,7 @@ class _CorrectionRun:
         job = self._job(output)
         asked = RewriteRequest(output.folder, job.policy, self.now, self.keys)
         plan = plan_removal(self.now, call_redacted(lambda: list(self._due_files(output))))
-        carrying = PlanExecution(asked, job, at_given=False, ledger=self.house.ledger, kind=CORRECTION_KIND)
+        carrying = PlanExecution(asked, job, at_given=False, ledger=self.workspace.ledger, kind=CORRECTION_KIND)
         return call_redacted(lambda: carrying.execute(plan)) if plan.due else ()
 
     def _job(self, output: SearchableOutput) -> Pipeline:

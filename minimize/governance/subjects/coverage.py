@@ -65,14 +65,16 @@ class Coverage:
         return tuple(each for each in self.targets if each.rule is None)
 
 
-def subject_coverage(house: Workspace, *, named: Iterable[LocationLike] = (), pipeline: str | None = None) -> Coverage:
+def subject_coverage(
+    workspace: Workspace, *, named: Iterable[LocationLike] = (), pipeline: str | None = None
+) -> Coverage:
     """Where people stand in the outputs that the ledger knows and in those that are named, and in what was handed over.
 
     Takes one pipeline's name, to look at nothing else. A ledger need not be there where outputs are named. Raises LedgerError,
     OutputError, PolicyError.
     """
     places = tuple(named)
-    with optional_ledger(house, needed=not places) as ledger:
+    with optional_ledger(workspace, needed=not places) as ledger:
         found, missed = find_outputs(ledger, places)
         mine = [each for each in found if pipeline in (None, each.pipeline)]
         told = () if ledger is None else load_disclosures(ledger)
@@ -120,10 +122,10 @@ def _is_released(written: WritingRun, key: str) -> bool:
     return said is None or said.did != "drop"
 
 
-def _disclosure_targets(told: DisclosedShares, found: Iterable[SearchableOutput]) -> Iterator[CoverageTarget]:
+def _disclosure_targets(shares: DisclosedShares, found: Iterable[SearchableOutput]) -> Iterator[CoverageTarget]:
     """What was handed over of the policies of these outputs: found by the tokens that stand beside the act."""
     policies = {each.job.policy.policy: each.job.policy for each in found if each.job is not None}
-    for act, share in told:
+    for act, share in shares:
         policy = policies.get(act.body["policy"]["name"])
         keys = frozenset() if policy is None else frozenset(identifying_fields(policy))
         covered = share.key_version is not None

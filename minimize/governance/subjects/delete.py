@@ -201,7 +201,7 @@ ERASURE_KIND: Final = "erasure"
 
 def delete_subjects(
     subjects: Sequence[DataSubject],
-    house: Workspace,
+    workspace: Workspace,
     now: datetime,
     *,
     named: Sequence[LocationLike] = (),
@@ -217,9 +217,9 @@ def delete_subjects(
     afterwards, or if an output of this machine cannot be reached, unless that is allowed because it is gone for good; and what
     `expire` raises: then the request stays open, and the same command goes on with it.
     """
-    with house.open_ledger(create=yes) as ledger:
+    with workspace.open_ledger(create=yes) as ledger:
         found = find_outputs(ledger, named)
-        made = _DeletionRun(house, ledger, house.keyring(), now, *found)
+        made = _DeletionRun(workspace, ledger, workspace.keyring(), now, *found)
         check_fields(subjects, found[0])
         if not unseen:
             check_tenants(subjects, found[0], made.keys, tenants_named(ledger))
@@ -231,7 +231,7 @@ def delete_subjects(
 
 @dataclass(frozen=True)
 class _DeletionRun:
-    house: Workspace
+    workspace: Workspace
     ledger: Ledger
     keys: Keyring = field(repr=False)
     now: datetime
@@ -256,13 +256,13 @@ class _DeletionRun:
             )
         yield from there
 
-    def plan(self, whose: Sequence[DataSubject]) -> Deletion:
+    def plan(self, subjects: Sequence[DataSubject]) -> Deletion:
         """What goes, who has to be told, and where nobody can be looked for."""
-        events = tuple(map(self._event, whose))
+        events = tuple(map(self._event, subjects))
         plans = {str(output.folder): self._expiry(output, events)[0].plan() for output in self.outputs}
         due = {name: plan for name, plan in plans.items() if plan.due}
-        blind, resumed = tuple(self._unsearchable(whose)), len(self.open_requests.keys() & set(whose))
-        return Deletion(tuple(whose), due, self._recalls(whose), blind, self.unreachable, resumed=resumed)
+        blind, resumed = tuple(self._unsearchable(subjects)), len(self.open_requests.keys() & set(subjects))
+        return Deletion(tuple(subjects), due, self._recalls(subjects), blind, self.unreachable, resumed=resumed)
 
     def execute(self, plan: Deletion, *, allow_unreached: bool = False) -> Deletion:
         """The deletion, carried out: recorded first, then output by output, then looked for once more.
@@ -272,7 +272,7 @@ class _DeletionRun:
         for output in self.outputs:
             check_open_ledger(self.ledger, output.chain)
         steps = [self._request(each, plan.recalls[each]) for each in plan.subjects]
-        record_steps(self.ledger, self.house, [each for each in steps if each.asked_at == self.now], self.now)
+        record_steps(self.ledger, self.workspace, [each for each in steps if each.asked_at == self.now], self.now)
         self._record_events(plan.subjects)
         made: list[Receipt] = []
         wrong: MinimizeError | None = None
@@ -292,34 +292,36 @@ class _DeletionRun:
         }
         if wrong is not None:
             failed = [next_step(step, "failed", self.now, error=wrong.code, **body[step]) for step in steps]
-            record_steps(self.ledger, self.house, failed, self.now)
+            record_steps(self.ledger, self.workspace, failed, self.now)
             raise wrong
         done = [next_step(step, "done", self.now, **body[step]) for step in steps]
-        record_steps(self.ledger, self.house, done, self.now)
+        record_steps(self.ledger, self.workspace, done, self.now)
         return replace(plan, receipts=tuple(made), requests=tuple(each.id[:REQUEST_ID_LENGTH] for each in steps))
 
-    def _carried_out(self, output: SearchableOutput, made: Deletion) -> Iterator[Receipt]:
+    def _carried_out(self, output: SearchableOutput, deletion: Deletion) -> Iterator[Receipt]:
         """What was planned, portion by portion; planned anew where something was published meanwhile."""
         chain = load_receipts(output.folder)
-        expiry, job = self._expiry(replace(output, chain=chain), [self._event(each) for each in made.subjects])
+        expiry, job = self._expiry(replace(output, chain=chain), [self._event(each) for each in deletion.subjects])
         same = len(chain) == len(output.chain)
-        plan = made.plans.get(str(output.folder), RemovalPlan(self.now)) if same else call_redacted(expiry.plan)
-        carrying = PlanExecution(expiry.request, job, at_given=False, ledger=self.house.ledger, kind="delete")
+        plan = deletion.plans.get(str(output.folder), RemovalPlan(self.now)) if same else call_redacted(expiry.plan)
+        carrying = PlanExecution(expiry.request, job, at_given=False, ledger=self.workspace.ledger, kind="delete")
         for each in split_plan(plan):
             yield from call_redacted(partial(carrying.execute, each))
 
-    def _check(self, whose: Sequence[DataSubject], made: Sequence[Receipt]) -> None:
+    def _check(self, subjects: Sequence[DataSubject], receipts: Sequence[Receipt]) -> None:
         """Raises CheckFailed where a record is left, or a dictionary of what was written anew knows somebody who has none."""
         now, events = (
             tuple(replace(each, chain=load_receipts(each.folder)) for each in self.outputs),
-            [*map(self._event, whose)],
+            [*map(self._event, subjects)],
         )
         left = {each.file.path for output in now for each in self._expiry(output, events)[0].plan().due}
-        new = [file.path for each in made for one in each.outputs.values() for file in one.files]
-        left |= set(files_with_leftovers(now, new, self.keys, {each.field for each in whose if each.field is not None}))
+        new = [file.path for each in receipts for one in each.outputs.values() for file in one.files]
+        left |= set(
+            files_with_leftovers(now, new, self.keys, {each.field for each in subjects if each.field is not None})
+        )
         left |= {
             held.file.path
-            for each in whose
+            for each in subjects
             for held in self._search(each).find(now)
             if self._is_part_of_request(held, each)
         }
@@ -336,17 +338,17 @@ class _DeletionRun:
                 f"{len(missed)} outputs that the ledger knows were not reached: {', '.join(missed)}", hint=hint
             )
 
-    def _is_part_of_request(self, held: SearchOutcome, subject: DataSubject) -> bool:
+    def _is_part_of_request(self, outcome: SearchOutcome, subject: DataSubject) -> bool:
         """Whether records that a search found are part of the request; what was collected of the subject since is not."""
-        if not isinstance(held, SubjectRecords):
+        if not isinstance(outcome, SubjectRecords):
             return False
-        asked = self._expiry(held.output, ())[0].request
-        return held.since is None or held.since <= asked.event_reach(self._event(subject), held.date)
+        asked = self._expiry(outcome.output, ())[0].request
+        return outcome.since is None or outcome.since <= asked.event_reach(self._event(subject), outcome.date)
 
-    def _record_events(self, whose: Sequence[DataSubject]) -> None:
+    def _record_events(self, subjects: Sequence[DataSubject]) -> None:
         """Puts down that they are gone, so that no run brings them back."""
-        wishes = [NewEvent(str(each.tenant), ERASURE_KIND, each.id, self._reach(each), each.field) for each in whose]
-        add_events(wishes, replace(self.house, keys=self.keys), self.now)
+        wishes = [NewEvent(str(each.tenant), ERASURE_KIND, each.id, self._reach(each), each.field) for each in subjects]
+        add_events(wishes, replace(self.workspace, keys=self.keys), self.now)
 
     def _store_lists(self) -> None:
         """Stores the erasures with every output. Raises OutputError: a request is not done before."""
@@ -392,25 +394,25 @@ class _DeletionRun:
             str(subject.tenant), ERASURE_KIND, self._reach(subject), subject.id, named_by=subject.field
         )
 
-    def _recalls(self, whose: Sequence[DataSubject]) -> dict[DataSubject, RecallsByRecipient]:
+    def _recalls(self, subjects: Sequence[DataSubject]) -> dict[DataSubject, RecallsByRecipient]:
         """Per subject and recipient the disclosures that name it, in the form that came in, or one that an output has."""
         told = load_disclosures(self.ledger)
-        forms = self._forms(whose) if told else {}
+        forms = self._forms(subjects) if told else {}
         return {
             each: disclosures_by_recipient(disclosures_of(told, each, (), self.keys, forms.get(each, ())))
-            for each in whose
+            for each in subjects
         }
 
-    def _forms(self, whose: Sequence[DataSubject]) -> dict[DataSubject, frozenset[str]]:
-        sought = ((each, list(self._search(each).find(self.outputs))) for each in whose)
+    def _forms(self, subjects: Sequence[DataSubject]) -> dict[DataSubject, frozenset[str]]:
+        sought = ((each, list(self._search(each).find(self.outputs))) for each in subjects)
         return {
             each: frozenset(form for one in found if isinstance(one, SubjectRecords) for form in one.subjects)
             for each, found in sought
         }
 
-    def _unsearchable(self, whose: Sequence[DataSubject]) -> Iterator[UnsearchableFile]:
+    def _unsearchable(self, subjects: Sequence[DataSubject]) -> Iterator[UnsearchableFile]:
         """The files in which none of them can be looked for."""
-        firsts = {(each.is_tenant, each.field): each for each in reversed(whose)}
+        firsts = {(each.is_tenant, each.field): each for each in reversed(subjects)}
         blind = (one for each in firsts.values() for one in self._search(each).unsearchable(self.outputs))
         yield from {(one.output.folder, one.file.path, one.reason): one for one in blind}.values()
 
@@ -438,7 +440,7 @@ class _DeletionRun:
 def restrict_subjects(
     subjects: Sequence[DataSubject],
     folder: Path,
-    house: Workspace,
+    workspace: Workspace,
     now: datetime,
     *,
     named: Sequence[LocationLike] = (),
@@ -450,6 +452,6 @@ def restrict_subjects(
 
     Takes and raises what `export_subjects` and `delete_subjects` do; nothing is deleted where the export failed.
     """
-    found = view_subjects(subjects, house, now, named=named)
-    exported = export_subjects(found, folder, house, formats=formats, redact=redact)
-    return exported, delete_subjects(subjects, house, now, named=named, yes=True, unseen=unseen)
+    found = view_subjects(subjects, workspace, now, named=named)
+    exported = export_subjects(found, folder, workspace, formats=formats, redact=redact)
+    return exported, delete_subjects(subjects, workspace, now, named=named, yes=True, unseen=unseen)

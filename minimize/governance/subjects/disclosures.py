@@ -54,7 +54,7 @@ def load_disclosures(ledger: Ledger) -> DisclosedShares:
 
 
 def disclosures_of(
-    told: DisclosedShares, subject: DataSubject, tenants: Iterable[str], keys: Keyring, forms: Collection[str] = ()
+    shares: DisclosedShares, subject: DataSubject, tenants: Iterable[str], keys: Keyring, forms: Collection[str] = ()
 ) -> Iterator[SubjectDisclosure]:
     """The acts of sharing that name the subject, oldest first; of a whole tenant all of its own.
 
@@ -63,7 +63,7 @@ def disclosures_of(
     """
     names = frozenset(tenants) if subject.tenant is None else frozenset({subject.tenant})
     itself = exact_and_folded(subject.id) if subject.id is not None and subject.field is None else ()
-    for act, share in told:
+    for act, share in shares:
         if share.tenant_id in names and (
             subject.is_tenant or any(_names_subject(share, each, keys) for each in (*itself, *forms))
         ):

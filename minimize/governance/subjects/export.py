@@ -48,7 +48,7 @@ class SubjectExport:
 def export_subjects(
     found: Sequence[SubjectView],
     folder: Path,
-    house: Workspace,
+    workspace: Workspace,
     *,
     formats: Collection[str] = EXPORT_FORMATS,
     redact: Collection[str] = (),
@@ -67,7 +67,7 @@ def export_subjects(
     try:
         with write_new_folder(folder, "export") as work:
             done = [
-                _export_in_folder(view, work / name, house, formats, frozenset(redact))
+                _export_in_folder(view, work / name, workspace, formats, frozenset(redact))
                 for view, name in zip(found, names, strict=True)
             ]
         return tuple(replace(each, folder=folder / name) for each, name in zip(done, names, strict=True))
@@ -77,21 +77,21 @@ def export_subjects(
 
 
 def _export_in_folder(
-    view: SubjectView, folder: Path, house: Workspace, formats: Collection[str], redact: frozenset[str]
+    view: SubjectView, folder: Path, workspace: Workspace, formats: Collection[str], redact: frozenset[str]
 ) -> SubjectExport:
     make_folder(folder, private=True)
-    return _write_export(view, folder, house, formats, redact)
+    return _write_export(view, folder, workspace, formats, redact)
 
 
 def _write_export(
-    view: SubjectView, folder: Path, house: Workspace, formats: Collection[str], redact: frozenset[str]
+    view: SubjectView, folder: Path, workspace: Workspace, formats: Collection[str], redact: frozenset[str]
 ) -> SubjectExport:
     names = [*_write_records(view, folder, formats, redact)]
     body = json.dumps(_redacted_view(view, redact), indent=2, ensure_ascii=False, default=json_default)
     write_private_file(folder / "view.json", lambda out: out.write(body + "\n"))
     page = view_page([view], redacted=redact)
     write_private_file(folder / "view.html", lambda out: out.write(page))
-    entries = _write_audit_entries(view, folder, house)
+    entries = _write_audit_entries(view, folder, workspace)
     names += ["view.json", "view.html", *(["audit.ndjson"] if entries is not None else [])]
     digests = {name: file_digest(folder / name) for name in names}
     return SubjectExport(folder, digests, view.rows, entries or 0)
@@ -123,9 +123,9 @@ def _write_records(view: SubjectView, folder: Path, formats: Collection[str], re
             yield name
 
 
-def _tables_by_pipeline(held: Sequence[SubjectRecords]) -> Iterator[tuple[str, pa.Table]]:
+def _tables_by_pipeline(records: Sequence[SubjectRecords]) -> Iterator[tuple[str, pa.Table]]:
     groups: dict[tuple[str, str], list[pa.Table]] = {}
-    for each in held:
+    for each in records:
         schema = each.rows.schema.remove_metadata()
         groups.setdefault((each.written_by.receipt.pipeline, str(schema)), []).append(
             each.rows.replace_schema_metadata(None)
@@ -145,9 +145,9 @@ def _nested_as_json(table: pa.Table) -> pa.Table:
     return table
 
 
-def _write_audit_entries(view: SubjectView, folder: Path, house: Workspace) -> int | None:
+def _write_audit_entries(view: SubjectView, folder: Path, workspace: Workspace) -> int | None:
     """The entries of the audit log in which the subject is the actor; None without a ledger."""
-    with optional_ledger(house, needed=False) as ledger:
+    with optional_ledger(workspace, needed=False) as ledger:
         if ledger is None or view.subject.id is None:
             return None
         entries = find_entries(ledger, EntryFilter(actor=view.subject.id))

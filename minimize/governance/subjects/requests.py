@@ -177,7 +177,7 @@ def request_statuses(ledger: Ledger, *, tenant: str | None = None) -> list[Reque
 
 
 def open_requests(
-    ledger: Ledger, keys: Keyring, kind: str, whose: Iterable[DataSubject]
+    ledger: Ledger, keys: Keyring, kind: str, subjects: Iterable[DataSubject]
 ) -> dict[DataSubject, SubjectRequestStep]:
     """The requests of these subjects that are open or failed, so that they are gone on with."""
     open_ = [
@@ -186,14 +186,14 @@ def open_requests(
         if each.last.state in ("open", "failed") and each.last.kind == kind
     ]
     known = {(each.tenant_id, each.subject): each for each in open_}
-    found = ((each, known.get((str(each.tenant), _recorded_token(each, keys, open_)))) for each in whose if open_)
+    found = ((each, known.get((str(each.tenant), _recorded_token(each, keys, open_)))) for each in subjects if open_)
     return {each: request for each, request in found if request is not None}
 
 
-def _recorded_token(subject: DataSubject, keys: Keyring, among: Iterable[SubjectRequestStep]) -> str | None:
+def _recorded_token(subject: DataSubject, keys: Keyring, steps: Iterable[SubjectRequestStep]) -> str | None:
     """The token that one of these requests has of a subject."""
     tenant = str(subject.tenant)
-    tokens = {each.subject for each in among if each.tenant_id == tenant and each.subject is not None}
+    tokens = {each.subject for each in steps if each.tenant_id == tenant and each.subject is not None}
     if subject.id is None:
         return None
     return (
@@ -208,7 +208,7 @@ def next_step(step: SubjectRequestStep, state: RequestState, now: datetime, **bo
     )
 
 
-def record_steps(ledger: Ledger, house: Workspace, steps: Sequence[SubjectRequestStep], now: datetime) -> None:
+def record_steps(ledger: Ledger, workspace: Workspace, steps: Sequence[SubjectRequestStep], now: datetime) -> None:
     """Records steps of requests, all of one kind, and tells the audit log of them."""
     if not steps:
         return
@@ -232,12 +232,12 @@ def record_steps(ledger: Ledger, house: Workspace, steps: Sequence[SubjectReques
         time=now,
         resources=resources,
     )
-    ledger_api.subject_requests.record_request_steps(ledger, steps, event, house.keyring())
+    ledger_api.subject_requests.record_request_steps(ledger, steps, event, workspace.keyring())
 
 
-def confirm_deletion(name: str, recipient: str, house: Workspace, now: datetime) -> RequestStatus:
+def confirm_deletion(name: str, recipient: str, workspace: Workspace, now: datetime) -> RequestStatus:
     """Takes down that a recipient has deleted what a request was about. Raises ConfigurationError where it was not told."""
-    with house.open_ledger() as ledger:
+    with workspace.open_ledger() as ledger:
         named = [
             each
             for each in request_statuses(ledger)
@@ -247,5 +247,5 @@ def confirm_deletion(name: str, recipient: str, house: Workspace, now: datetime)
             raise ConfigurationError("no request has that name", hint="`minimize subject status` shows them")
         if recipient not in named[0].recipients:
             raise ConfigurationError(f"{recipient} was told nothing by this request", hint="minimize subject status")
-        record_steps(ledger, house, [next_step(named[0].last, "confirmed", now, recipient=recipient)], now)
+        record_steps(ledger, workspace, [next_step(named[0].last, "confirmed", now, recipient=recipient)], now)
         return next(each for each in request_statuses(ledger) if each.last.id == named[0].last.id)

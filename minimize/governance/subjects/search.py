@@ -90,9 +90,9 @@ class FileSearch:
             return f"{self.key} has another form for each tenant, and no tenant is known"
         return ""
 
-    def possible_tenants(self, subject: DataSubject, known: Collection[str]) -> list[str]:
+    def possible_tenants(self, subject: DataSubject, tenants: Collection[str]) -> list[str]:
         """The tenants that he may be of: his own, those that the file shows, else those that are known."""
-        return [subject.tenant] if subject.tenant is not None else sorted(self._tenants_in_file(known))
+        return [subject.tenant] if subject.tenant is not None else sorted(self._tenants_in_file(tenants))
 
     def affected(self, subject: DataSubject, tenants: Sequence[str]) -> AffectedSubjects:
         """The forms of the subject, with those of the tenants that he may be of."""
@@ -103,24 +103,30 @@ class FileSearch:
             events, self._lookup(self.policy.tenant), None if subject.is_tenant else self._lookup(self.key)
         )
 
-    def row_groups(self, whose: AffectedSubjects, file: ReceiptFile) -> Sequence[int] | None:
+    def row_groups(self, affected: AffectedSubjects, file: ReceiptFile) -> Sequence[int] | None:
         """The row groups that may hold any of his records, as an index tells; None for all of them."""
-        if self.key != self.policy.subject or not whose.subject_forms:
+        if self.key != self.policy.subject or not affected.subject_forms:
             return None
-        places = find_candidate_files(self.folder, [file], whose.subject_values, self.keys)
+        places = find_candidate_files(self.folder, [file], affected.subject_values, self.keys)
         return places[0].groups if places else ()
 
-    def rows(self, whose: AffectedSubjects, groups: Sequence[int] | None) -> pa.Table:
+    def rows(self, affected: AffectedSubjects, groups: Sequence[int] | None) -> pa.Table:
         """The records that are about him, of these row groups; None for all."""
-        there = self.groups_with_records(whose) if groups is None else groups
-        batches = (self._only(batch, whose) for batch in self.stored.batches(there)) if there else ()
+        there = self.groups_with_records(affected) if groups is None else groups
+        batches = (self._only(batch, affected) for batch in self.stored.batches(there)) if there else ()
         return pa.Table.from_batches(batches, self.stored.whole)
 
-    def groups_with_records(self, whose: AffectedSubjects) -> list[int]:
+    def groups_with_records(self, affected: AffectedSubjects) -> list[int]:
         """The row groups that hold any of his records, by the columns alone that tell whose they are."""
-        columns = sorted({place.top for place in (whose.tenant, whose.subject) if place is not None})
-        groups = range(self.stored.file.metadata.num_row_groups) if whose.tenant_forms or whose.subject_forms else ()
-        return [group for group in groups if any(map(self._any(whose), self.stored.batches([group], columns=columns)))]
+        columns = sorted({place.top for place in (affected.tenant, affected.subject) if place is not None})
+        groups = (
+            range(self.stored.file.metadata.num_row_groups) if affected.tenant_forms or affected.subject_forms else ()
+        )
+        return [
+            group
+            for group in groups
+            if any(map(self._any_affected(affected), self.stored.batches([group], columns=columns)))
+        ]
 
     def absent_tenants(self, tenants: Sequence[str]) -> list[str]:
         """Those of some tenants of which no record is there, by the column of tenants alone."""
@@ -152,21 +158,21 @@ class FileSearch:
         places = [None if each is None else each.pointer for each in (named, by)]
         return AffectedSubjects(places[0], places[1], subject_forms=own)
 
-    def _any(self, whose: AffectedSubjects) -> Callable[[pa.RecordBatch], bool]:
-        return lambda batch: bool(whose.affects(batch, np.zeros(batch.num_rows, np.int64)).any())
+    def _any_affected(self, affected: AffectedSubjects) -> Callable[[pa.RecordBatch], bool]:
+        return lambda batch: bool(affected.affects(batch, np.zeros(batch.num_rows, np.int64)).any())
 
-    def _only(self, batch: pa.RecordBatch, whose: AffectedSubjects) -> pa.RecordBatch:
-        return batch.filter(pa.array(whose.affects(batch, np.zeros(batch.num_rows, np.int64))))
+    def _only(self, batch: pa.RecordBatch, affected: AffectedSubjects) -> pa.RecordBatch:
+        return batch.filter(pa.array(affected.affects(batch, np.zeros(batch.num_rows, np.int64))))
 
     def _lookup(self, key: str | None) -> LookupColumn | None:
         if key is None or key not in self.pointers:
             return None
         return lookup_column(self.policy, key, self.pointers[key], self.clock, self.stored, self.keys)
 
-    def _tenants_in_file(self, known: Collection[str]) -> frozenset[str]:
+    def _tenants_in_file(self, tenants: Collection[str]) -> frozenset[str]:
         pointer = self.pointers.get(self.policy.tenant or "")
         if pointer is None or not keeps_original(self.policy.fields[str(self.policy.tenant)]):
-            return frozenset(known)
+            return frozenset(tenants)
         batches = with_dictionaries(self.stored, self.folder, self._kms, [pointer.top]).batches(columns=[pointer.top])
         names = (_plain(pc.unique(leaf(batch, pointer).values)).cast(pa.string()) for batch in batches)
         return frozenset(name for each in names for name in each.to_pylist() if name is not None)
@@ -276,13 +282,13 @@ class SubjectSearch:
         """The same, with every file that was looked at."""
         for output in outputs:
             for written, file in output.files():
-                yield self._in(output, written, file)
+                yield self._search_file(output, written, file)
 
-    def _in(self, output: SearchableOutput, written: WritingRun, file: ReceiptFile) -> SearchedFile:
+    def _search_file(self, output: SearchableOutput, written: WritingRun, file: ReceiptFile) -> SearchedFile:
         if self._is_of_other_tenant(written, file):
             return SearchedFile(None)
         keys = self._fields(written)
-        looked = [self._by(key, output, written, file) for key in keys]
+        looked = [self._search_by_key(key, output, written, file) for key in keys]
         held = next(
             (each for each in looked if isinstance(each.found, SubjectRecords)),
             looked[0] if looked else SearchedFile(None),
@@ -311,12 +317,14 @@ class SubjectSearch:
         for output in outputs:
             for written, file in output.files():
                 for key in self._fields(written):
-                    found = self._opened(key, output, written, file)
+                    found = self._open_search(key, output, written, file)
                     if isinstance(found, UnsearchableFile):
                         yield found
 
-    def _by(self, key: str, output: SearchableOutput, written: WritingRun, file: ReceiptFile) -> SearchedFile:
-        opened = self._opened(key, output, written, file)
+    def _search_by_key(
+        self, key: str, output: SearchableOutput, written: WritingRun, file: ReceiptFile
+    ) -> SearchedFile:
+        opened = self._open_search(key, output, written, file)
         if isinstance(opened, UnsearchableFile):
             return SearchedFile(opened)
         look, whose = opened
@@ -326,7 +334,7 @@ class SubjectSearch:
         held = None if not rows.num_rows else SubjectRecords(output, written, file, key, rows, *look.span(rows))
         return SearchedFile(held, groups, groups if there is None else len(there))
 
-    def _opened(
+    def _open_search(
         self, key: str, output: SearchableOutput, written: WritingRun, file: ReceiptFile
     ) -> tuple[FileSearch, AffectedSubjects] | UnsearchableFile:
         stored = unless_shredded(lambda: open_stored_file(output.folder, file.path, self._kms(output)))
@@ -347,13 +355,13 @@ class SubjectSearch:
 
 
 def linked_records(
-    held: Sequence[SubjectRecords], outputs: Iterable[SearchableOutput], keys: Keyring
+    records: Sequence[SubjectRecords], outputs: Iterable[SearchableOutput], keys: Keyring
 ) -> list[SubjectRecords]:
     """What stands about the subjects beside somebody, in files in which he himself was not found."""
-    known = {(str(each.output.folder), each.file.path) for each in held}
+    known = {(str(each.output.folder), each.file.path) for each in records}
     pairs = {
         (form, tenant)
-        for each in held
+        for each in records
         if each.key != each.written_by.policy.subject
         for form, tenant in _linked_subjects(each)
     }
@@ -372,9 +380,9 @@ def linked_records(
     ]
 
 
-def _linked_subjects(held: SubjectRecords) -> set[tuple[str, str | None]]:
+def _linked_subjects(records: SubjectRecords) -> set[tuple[str, str | None]]:
     """The forms of the subjects beside him, each under the tenants that the file shows."""
-    return {(form, tenant) for form in held.subjects for tenant in held.tenants or {None}}
+    return {(form, tenant) for form in records.subjects for tenant in records.tenants or {None}}
 
 
 def check_fields(subjects: Iterable[DataSubject], outputs: Iterable[SearchableOutput]) -> None:
@@ -389,10 +397,10 @@ def check_fields(subjects: Iterable[DataSubject], outputs: Iterable[SearchableOu
 
 
 def check_tenants(
-    subjects: Iterable[DataSubject], outputs: Sequence[SearchableOutput], keys: Keyring, known: Collection[str]
+    subjects: Iterable[DataSubject], outputs: Sequence[SearchableOutput], keys: Keyring, tenants: Collection[str]
 ) -> None:
     """Raises ConfigurationError for tenants that nothing names: neither the ledger nor an output that shows tenants."""
-    wanted = dict.fromkeys(each.tenant for each in subjects if each.tenant is not None and each.tenant not in known)
+    wanted = dict.fromkeys(each.tenant for each in subjects if each.tenant is not None and each.tenant not in tenants)
     unknown = absent_tenants(wanted, outputs, keys)
     if unknown:
         raise ConfigurationError(
@@ -416,26 +424,26 @@ def absent_tenants(tenants: Iterable[str], outputs: Iterable[SearchableOutput], 
     return left
 
 
-def identify_form(held: SubjectRecords, keys: Keyring) -> Iterator[DataSubject]:
+def identify_form(records: SubjectRecords, keys: Keyring) -> Iterator[DataSubject]:
     """Whoever stands behind a form that was found: what came in, where it was kept, or where the keyring opens a token of it."""
-    policy = held.written_by.policy
-    values = _original_values(held, policy, keys)
-    pointer = field_pointers(policy, held.rows.schema).get(policy.tenant or "")
+    policy = records.written_by.policy
+    values = _original_values(records, policy, keys)
+    pointer = field_pointers(policy, records.rows.schema).get(policy.tenant or "")
     shows = policy.tenant is not None and keeps_original(policy.fields[policy.tenant]) and pointer is not None
     if values is None or not shows or pointer is None:
         return
-    tenants = held.rows[pointer.top].to_pylist()
-    field = None if held.key == policy.subject else held.key
+    tenants = records.rows[pointer.top].to_pylist()
+    field = None if records.key == policy.subject else records.key
     pairs = dict.fromkeys(zip(values.to_pylist(), tenants, strict=True))
     yield from (DataSubject(str(id_), str(tenant), field) for id_, tenant in pairs if None not in (id_, tenant))
 
 
-def _original_values(held: SubjectRecords, policy: Policy, keys: Keyring) -> pa.Array | None:
+def _original_values(records: SubjectRecords, policy: Policy, keys: Keyring) -> pa.Array | None:
     """Per record what came in; None where nobody can tell."""
-    pointer, field_ = field_pointers(policy, held.rows.schema)[held.key], policy.fields[held.key]
+    pointer, field_ = field_pointers(policy, records.rows.schema)[records.key], policy.fields[records.key]
     if not pointer.is_flat:
         return None
-    values = held.rows[pointer.top].combine_chunks()
+    values = records.rows[pointer.top].combine_chunks()
     if keeps_original(field_):
         return values
     chains = [way for way in treatments_of(field_) if not isinstance(way, str)]
@@ -443,9 +451,9 @@ def _original_values(held: SubjectRecords, policy: Policy, keys: Keyring) -> pa.
     if not isinstance(step, Tokenize) or step.reads() - {policy.tenant}:
         return None
     tenant = policy.tenant
-    columns = {} if tenant is None else {tenant: held.rows[tenant].combine_chunks()} if step.reads() else {}
+    columns = {} if tenant is None else {tenant: records.rows[tenant].combine_chunks()} if step.reads() else {}
     context = Context(
-        held.key, datetime.fromtimestamp(0, UTC), pinned_keyring(keys, held.rows.schema, pointer), columns
+        records.key, datetime.fromtimestamp(0, UTC), pinned_keyring(keys, records.rows.schema, pointer), columns
     )
     return step.detokenize(values, context).values
 

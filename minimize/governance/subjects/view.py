@@ -107,7 +107,7 @@ class SubjectView:
 
 def view_subjects(
     subjects: Sequence[DataSubject],
-    house: Workspace,
+    workspace: Workspace,
     at: datetime,
     *,
     named: Sequence[LocationLike] = (),
@@ -119,8 +119,8 @@ def view_subjects(
     records of their devices in files that do not tell whose they are. Raises KeyringError, LedgerError, OutputError, and
     ConfigurationError for a field that no policy has.
     """
-    keys = house.keyring()
-    with optional_ledger(house, needed=not named) as ledger:
+    keys = workspace.keyring()
+    with optional_ledger(workspace, needed=not named) as ledger:
         found, missed = find_outputs(ledger, named)
         check_fields(subjects, found)
         looking = _ViewBuilder(found, missed, ledger, at, keys, tenants_named(ledger), linked)
@@ -152,11 +152,11 @@ def records_summary(each: SubjectRecords, rows: int = 0) -> dict[str, Any]:
 
 
 @contextmanager
-def optional_ledger(house: Workspace, *, needed: bool) -> Iterator[Ledger | None]:
+def optional_ledger(workspace: Workspace, *, needed: bool) -> Iterator[Ledger | None]:
     """The ledger, open; None where there is none and none is needed. Raises LedgerError."""
     found: Ledger | None = None
-    with suppress(*(() if needed or house.ledger is not None else (LedgerError,))):
-        found = house.open_ledger()
+    with suppress(*(() if needed or workspace.ledger is not None else (LedgerError,))):
+        found = workspace.open_ledger()
     try:
         yield found
     finally:
@@ -195,17 +195,17 @@ class _ViewBuilder:
             self._erasures(subject, held),
         )
 
-    def _erasures(self, subject: DataSubject, held: Sequence[SubjectRecords]) -> tuple[SubjectRequestStep, ...]:
+    def _erasures(self, subject: DataSubject, records: Sequence[SubjectRecords]) -> tuple[SubjectRequestStep, ...]:
         """The requests to delete him that are not done."""
         if self.ledger is None or subject.is_form:
             return ()
-        tenants = [subject.tenant] if subject.tenant is not None else sorted(self._tenants(subject, held))
+        tenants = [subject.tenant] if subject.tenant is not None else sorted(self._tenants(subject, records))
         whose = [replace(subject, tenant=tenant) for tenant in tenants]
         return tuple(open_requests(self.ledger, self.keys, "delete", whose).values())
 
-    def _tenants(self, subject: DataSubject, held: Sequence[SubjectRecords]) -> frozenset[str]:
+    def _tenants(self, subject: DataSubject, records: Sequence[SubjectRecords]) -> frozenset[str]:
         """The tenants whose disclosures may name him."""
-        return self.tenants.union(*(each.tenants for each in held)) if subject.tenant is None else frozenset()
+        return self.tenants.union(*(each.tenants for each in records)) if subject.tenant is None else frozenset()
 
     def _is_unseen(self, subject: DataSubject) -> bool:
         tenant = subject.tenant

@@ -128,20 +128,20 @@ def check_pseudonyms(subject: LintSubject) -> Iterator[Finding]:
                 yield subject.finding("L011", f"`{step.name}` is per `{per}`, not per tenant", field=field, hint=hint)
 
 
-def missing_keys(pipeline: Pipeline, known: Sequence[str], reason: str = "") -> Iterator[Finding]:
+def missing_keys(pipeline: Pipeline, known_names: Sequence[str], reason: str = "") -> Iterator[Finding]:
     """L012: keys that fields name and a keyring lacks; `reason` says why it has none at all."""
     subject = LintSubject(pipeline.policy, pipeline)
     for field in subject.fields:
         for name in dict.fromkeys(name for step in steps_of(field) for name in step.key_names):
-            if name not in known:
+            if name not in known_names:
                 message = reason or f"the keyring has no key `{name}`"
                 yield subject.finding("L012", message, field=field, hint=f"minimize keys add FILE {name}")
 
 
-def remaining_form(way: Treatment) -> str:
+def remaining_form(treatment: Treatment) -> str:
     """What a chain leaves of a value: the least that any of its steps does."""
     order = ("nothing", "linkable", "guessable", "reversible", "everything")
-    left_by: list[str] = ["nothing"] if isinstance(way, str) else [_remains_of_step(step) for step in way]
+    left_by: list[str] = ["nothing"] if isinstance(treatment, str) else [_leaves_of_step(step) for step in treatment]
     return min(left_by, key=order.index)
 
 
@@ -151,7 +151,7 @@ def _own_and_input_roles(subject: LintSubject, field: Field) -> Iterator[Role]:
     yield from dict.fromkeys([field.role, *(found.role for found in inputs if found is not None)])
 
 
-def _remains_of_step(step: TechniqueStep) -> str:
+def _leaves_of_step(step: TechniqueStep) -> str:
     return step.leaves
 
 

@@ -143,8 +143,8 @@ def _is_bounded(field: Field) -> bool:
     return all(_generalizes(way) for way in aggregate_treatments(field))
 
 
-def _generalizes(way: tuple[TechniqueStep, ...]) -> bool:
-    return remaining_form(way) != "everything"
+def _generalizes(chain: tuple[TechniqueStep, ...]) -> bool:
+    return remaining_form(chain) != "everything"
 
 
 def check_index(subject: LintSubject) -> Iterator[Finding]:

@@ -125,7 +125,7 @@ class NdjsonPart(FileBackedPart):
                 yield from self._line(position)
             return
         wanted = sorted(positions)
-        with self._opened() as (stream, start):
+        with self._open_stream() as (stream, start):
             for block in line_blocks(stream, start=start):
                 yield from map(self.lines.read_line, lines_at(block, wanted))
 
@@ -138,7 +138,7 @@ class NdjsonPart(FileBackedPart):
                 yield from map(self.lines.read_line, lines_at(block, [position]))
 
     def _chunks(self) -> Iterator[Chunk]:
-        with self._opened() as (stream, start), closing(self._blocks(stream, start)) as some:
+        with self._open_stream() as (stream, start), closing(self._blocks(stream, start)) as some:
             yield from map(self.lines.chunk, some)
 
     def _blocks(self, stream: ByteStream, start: int) -> Generator[LineBlock, None, None]:
@@ -147,7 +147,7 @@ class NdjsonPart(FileBackedPart):
         yield from found if is_uncompressed(self.file.path) else prefetch(found)
 
     @contextmanager
-    def _opened(self) -> Iterator[tuple[ByteStream, int]]:
+    def _open_stream(self) -> Iterator[tuple[ByteStream, int]]:
         if self.span is not None:
             with open_span(self.file.path, self.file.name, self.span) as found:
                 yield found
@@ -162,8 +162,8 @@ class NdjsonReader:
 
     bound: BoundRequest
     root: FieldNode
-    few: int = MIN_SPLIT_BYTES
-    look: int = PARSE_BYTES
+    min_split_bytes: int = MIN_SPLIT_BYTES
+    block_bytes: int = PARSE_BYTES
     parser_options: ParserOptions = field(init=False)
     key_order: KnownKeyOrder = field(default_factory=KnownKeyOrder)
     inferred: InferredColumns = field(default_factory=InferredColumns)
@@ -173,7 +173,11 @@ class NdjsonReader:
     def __post_init__(self) -> None:
         """Prepares what Arrow's parser is told."""
         object.__setattr__(
-            self, "parser_options", ParserOptions(explicit_schema(self.root), few=self.few, look=self.look)
+            self,
+            "parser_options",
+            ParserOptions(
+                explicit_schema(self.root), min_split_bytes=self.min_split_bytes, block_bytes=self.block_bytes
+            ),
         )
         object.__setattr__(self, "needs_python", needs_python(self.root))
 
@@ -186,7 +190,7 @@ class NdjsonReader:
         left = _remaining_lines(found, len(lines.starts))
         if len(left) > MAX_SINGLE_LINES or len(left) * MAX_SINGLE_LINES > len(lines.starts):
             rest = mark_deep_lines(lines.select(left) if found else lines)
-            found += [(chunk, left[rows]) for chunk, rows in self._sure(rest)]
+            found += [(chunk, left[rows]) for chunk, rows in self._certain_chunks(rest)]
             left = _remaining_lines(found, len(lines.starts))
         chunks = [chunk for chunk, _ in found]
         if len(left) or not found:
@@ -208,7 +212,7 @@ class NdjsonReader:
                 gathered.add_line(position, line)
         return gathered.chunk()
 
-    def _sure(self, lines: ScannedLines) -> list[tuple[Chunk, Positions]]:
+    def _certain_chunks(self, lines: ScannedLines) -> list[tuple[Chunk, Positions]]:
         """Chunks of lines beyond doubt, each with the indices of its lines: those of its records and of its rejects."""
         rows = np.flatnonzero(~lines.odd)
         slow = (

@@ -55,8 +55,8 @@ class ParserOptions:
 
     types: pa.Schema
     other: Literal["infer", "ignore", "error"] = "infer"
-    few: int = MIN_SPLIT_BYTES
-    look: int = PARSE_BYTES
+    min_split_bytes: int = MIN_SPLIT_BYTES
+    block_bytes: int = PARSE_BYTES
     names: frozenset[str] = field(init=False)
     """The keys that have a type, at whatever place."""
     numbers: str | None = field(init=False)
@@ -94,42 +94,44 @@ class InferredColumns:
 
     def __init__(self) -> None:
         self.columns = 0
-        self._told: ParserOptions | None = None
+        self._options: ParserOptions | None = None
 
     def options_for(self, rows: int) -> ParserOptions | None:
         """What Arrow's parser is told to expect of so many lines, and nothing else; None if it must infer."""
-        return self._told if rows * self.columns <= MAX_INFERRED_CELLS else None
+        return self._options if rows * self.columns <= MAX_INFERRED_CELLS else None
 
-    def add(self, table: pa.Table, told: ParserOptions) -> None:
+    def add(self, table: pa.Table, options: ParserOptions) -> None:
         """Takes in the columns of a table. They are forgotten where they contradict each other."""
-        known = self._told
+        known = self._options
         types = None
         with suppress(pa.ArrowException):
             schemas = [_times_as_text(table.schema), *([] if known is None else [known.types])]
             types = pa.unify_schemas(schemas, promote_options="permissive")
-        self._told = None if types is None else replace(told, types=types, other="error")
+        self._options = None if types is None else replace(options, types=types, other="error")
         self.columns = 0 if types is None else sum(1 for _ in _nested_columns(pa.struct(list(types))))
 
     def forget(self) -> None:
         """Begins anew."""
-        self.columns, self._told = 0, None
+        self.columns, self._options = 0, None
 
 
 def parse_tables(
-    lines: ScannedLines, rows: Positions, told: ParserOptions, inferred: InferredColumns | None = None
+    lines: ScannedLines, rows: Positions, options: ParserOptions, inferred: InferredColumns | None = None
 ) -> Iterator[tuple[pa.Table, Positions]]:
     """These lines as tables, each with the lines that are its rows. Raises TooMany, also where most lines have keys of their own.
 
     They are parsed a piece at a time, so that a line that is refused costs its piece a second look; pieces of the same columns
     are one table. Takes what is known of the columns where they are to be inferred.
     """
-    if told.decimals.names:
+    if options.decimals.names:
         rows = np.setdiff1d(rows, lines.lines_matching(NO_DECIMAL, rows), assume_unique=True)
     known = InferredColumns() if inferred is None else inferred
     held: pa.Table | None = None
     taken = rows[:0]
     for table, some in (
-        one for piece in split_pieces(lines, rows, told.look) for one in _parse_piece(lines, piece, told, known)
+        one
+        for piece in split_pieces(lines, rows, options.block_bytes)
+        for one in _parse_piece(lines, piece, options, known)
     ):
         wide = (len(taken) + len(some)) * known.columns > MAX_INFERRED_CELLS
         if wide and known.columns > MIN_INFERRED_COLUMNS:
@@ -144,11 +146,11 @@ def parse_tables(
 
 
 def _parse_piece(
-    lines: ScannedLines, rows: Positions, told: ParserOptions, inferred: InferredColumns
+    lines: ScannedLines, rows: Positions, options: ParserOptions, inferred: InferredColumns
 ) -> Iterator[tuple[pa.Table, Positions]]:
     """A piece as tables: at once if it has the columns that are known, else halved, until a few lines have others."""
-    if told.other == "ignore":
-        yield from _parse_without_refused(lines, rows, told)
+    if options.other == "ignore":
+        yield from _parse_without_refused(lines, rows, options)
         return
     left = [rows]
     while left:
@@ -165,8 +167,8 @@ def _parse_piece(
             at = max(few, len(some) // 2) if few and inferred.columns else few
             left += [some[max(at, 1) :], some[:at]]
         else:
-            for table, held in _parse_without_refused(lines, some, told):
-                inferred.add(table, told)
+            for table, held in _parse_without_refused(lines, some, options):
+                inferred.add(table, options)
                 yield table, held
 
 
@@ -213,25 +215,25 @@ def _concat_two(one: pa.Table, other: pa.Table) -> pa.Table | None:
 
 
 def _parse_without_refused(
-    lines: ScannedLines, rows: Positions, told: ParserOptions
+    lines: ScannedLines, rows: Positions, options: ParserOptions
 ) -> Iterator[tuple[pa.Table, Positions]]:
-    table, stop = _try_parse(lines.text(rows), len(rows), told)
+    table, stop = _try_parse(lines.text(rows), len(rows), options)
     tries, most = MAX_TRIES, len(rows) // REFUSED_SHARE + 1
-    bad = _odd_numbers(lines, rows, told) if table is None else rows[:0]
+    bad = _odd_numbers(lines, rows, options) if table is None else rows[:0]
     while table is None and (stop is not None or len(bad)):
         if stop is not None:
             bad = np.union1d(
-                bad, _refused_lines(lines, np.setdiff1d(rows[stop.row :], bad, assume_unique=True), stop, told, most)
+                bad, _refused_lines(lines, np.setdiff1d(rows[stop.row :], bad, assume_unique=True), stop, options, most)
             )
         tries, most = tries - 1, most - len(bad)
         if not tries or most < 0:
             raise TooManyRefused
         rows, bad = np.setdiff1d(rows, bad, assume_unique=True), rows[:0]
-        table, stop = _try_parse(lines.text(rows), len(rows), told) if len(rows) else (None, None)
+        table, stop = _try_parse(lines.text(rows), len(rows), options) if len(rows) else (None, None)
     if table is not None:
         yield table, rows
     else:
-        yield from _parse_halves(lines, rows, told)
+        yield from _parse_halves(lines, rows, options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,10 +244,10 @@ class _ParserStop:
     key: str | None
 
 
-def _try_parse(data: memoryview, rows: int, told: ParserOptions) -> tuple[pa.Table | None, _ParserStop | None]:
+def _try_parse(data: memoryview, rows: int, options: ParserOptions) -> tuple[pa.Table | None, _ParserStop | None]:
     """A table with so many rows, one for each line; or where Arrow stopped, if it says so."""
     try:
-        table = told.read(data)
+        table = options.read(data)
     except pa.ArrowException as error:
         return None, _parser_stop(str(error), rows)
     return (table, None) if table.num_rows == rows else (None, None)
@@ -259,7 +261,7 @@ def _parser_stop(message: str, rows: int) -> _ParserStop | None:
 
 
 def _refused_lines(
-    lines: ScannedLines, rows: Positions, stop: _ParserStop, told: ParserOptions, most: int
+    lines: ScannedLines, rows: Positions, stop: _ParserStop, options: ParserOptions, most: int
 ) -> Positions:
     """The lines that Arrow refuses, as far as it says which, and those that have a key whose values are of several kinds.
 
@@ -272,12 +274,12 @@ def _refused_lines(
     after: _ParserStop | None = stop
     while after is not None and len(bad) <= most and at < len(rows):
         bad, rows = np.append(bad, rows[at]), rows[at + 1 :]
-        if after.key is not None and after.key not in told.names:
+        if after.key is not None and after.key not in options.names:
             mixed = np.intersect1d(_lines_with_mixed_key(lines, after.key), rows, assume_unique=True)
             bad, rows = np.append(bad, mixed), np.setdiff1d(rows, mixed, assume_unique=True)
             lines.blanked(text, mixed, start)
         rest = memoryview(text)[int(lines.starts[rows[0]]) - start :] if len(rows) else memoryview(b"")
-        after = _try_parse(rest, len(rows), told)[1] if len(rows) else None
+        after = _try_parse(rest, len(rows), options)[1] if len(rows) else None
         rest.release()
         at = 0 if after is None else after.row
     return np.unique(bad)
@@ -291,17 +293,17 @@ def _lines_with_mixed_key(lines: ScannedLines, key: str) -> Positions:
     return found
 
 
-def _odd_numbers(lines: ScannedLines, rows: Positions, told: ParserOptions) -> Positions:
+def _odd_numbers(lines: ScannedLines, rows: Positions, options: ParserOptions) -> Positions:
     """Those of the lines that may hold a number which does not fit: Arrow does not say their rows."""
-    return rows[:0] if told.numbers is None else lines.lines_matching(told.numbers, rows)
+    return rows[:0] if options.numbers is None else lines.lines_matching(options.numbers, rows)
 
 
-def _parse_halves(lines: ScannedLines, rows: Positions, told: ParserOptions) -> Iterator[tuple[pa.Table, Positions]]:
-    if len(rows) < 2 or int(lines.ends[rows[-1]] - lines.starts[rows[0]]) <= told.few:
+def _parse_halves(lines: ScannedLines, rows: Positions, options: ParserOptions) -> Iterator[tuple[pa.Table, Positions]]:
+    if len(rows) < 2 or int(lines.ends[rows[-1]] - lines.starts[rows[0]]) <= options.min_split_bytes:
         return
     middle = len(rows) // 2
     for half in (rows[:middle], rows[middle:]):
-        yield from _parse_without_refused(lines, half, told)
+        yield from _parse_without_refused(lines, half, options)
 
 
 def _misfit_pattern(leaves: Iterable[tuple[str, pa.DataType]]) -> str | None:

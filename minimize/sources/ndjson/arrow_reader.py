@@ -63,11 +63,11 @@ def read_by_arrow(
     rows: Positions,
     bound: BoundRequest,
     root: FieldNode,
-    told: ParserOptions,
+    options: ParserOptions,
     inferred: InferredColumns | None = None,
 ) -> Iterator[tuple[Chunk, Positions]]:
     """Chunks of those of the lines that are beyond doubt, each with their indices. Raises TooMany."""
-    for table, held in parse_tables(lines, rows, told, inferred):
+    for table, held in parse_tables(lines, rows, options, inferred):
         records, sure = typed_records(table_as_batch(table), root)
         extra = tuple(undeclared_paths(records.schema, bound.request))
         for place in forbidden_places(records.schema, bound.request):
@@ -77,9 +77,9 @@ def read_by_arrow(
         yield replace(bound, undeclared=extra).chunk(certain_records(records, sure), places, unit="byte"), held
 
 
-def certain_records(records: pa.RecordBatch, sure: BoolMask) -> pa.RecordBatch:
+def certain_records(records: pa.RecordBatch, certain: BoolMask) -> pa.RecordBatch:
     """The records beyond doubt."""
-    return records if sure.all() else records.filter(pa.array(sure))
+    return records if certain.all() else records.filter(pa.array(certain))
 
 
 def explicit_schema(root: FieldNode) -> pa.Schema:
@@ -162,7 +162,7 @@ class UncertainRows:
                 self.check_finite(values.field(index))
         elif is_list_type(values.type):
             inner, lengths = list_elements(values)
-            self._within(lengths).check_finite(inner)
+            self._expand_to(lengths).check_finite(inner)
         return values
 
     def _mark(self, bad: BoolMask) -> None:
@@ -189,10 +189,10 @@ class UncertainRows:
 
     def _list(self, values: pa.Array, node: FieldNode) -> pa.Array:
         inner, lengths = list_elements(values)
-        below = self._within(lengths).value(inner, node.children[STAR])
+        below = self._expand_to(lengths).value(inner, node.children[STAR])
         return pa.ListArray.from_arrays(list_offsets(lengths, pa.int32()), below, mask=values.is_null())
 
-    def _within(self, lengths: pa.Array) -> UncertainRows:
+    def _expand_to(self, lengths: pa.Array) -> UncertainRows:
         """The same rows, for the elements of lists."""
         rows = np.arange(len(lengths)) if self.owners is None else self.owners
         return replace(self, owners=np.repeat(rows, np.asarray(lengths)))
@@ -258,7 +258,7 @@ def python_columns(root: FieldNode) -> frozenset[str]:
 
 def needs_python(node: FieldNode) -> bool:
     """Whether at this node or below the items of a map are read, or how many there are, or a decimal that Arrow cannot read."""
-    here = node.mapped and (bool(node.children) or node.needed)
+    here = node.mapped and (bool(node.children) or node.is_read)
     return here or _exceeds_arrow_scale(node) or any(map(needs_python, node.children.values()))
 
 

@@ -139,10 +139,10 @@ class KeyTexts:
         """The texts of those lines."""
         return LineSelection.from_mask(mask, list(map(len, self.pieces))).concat_pieces(self.pieces)
 
-    def filled(self, there: BoolMask, kept: LineSelection | None = None) -> pa.StringArray:
+    def fill(self, there: BoolMask, selection: LineSelection | None = None) -> pa.StringArray:
         """The texts, null where nothing is there; of lines that are kept, or of all."""
-        texts = pa.concat_arrays(self.pieces) if kept is None else kept.concat_pieces(self.pieces)
-        there = there if kept is None else there[kept.mask]
+        texts = pa.concat_arrays(self.pieces) if selection is None else selection.concat_pieces(self.pieces)
+        there = there if selection is None else there[selection.mask]
         if there.all():
             return texts
         valid = pa.array(there).buffers()[1]
@@ -165,11 +165,11 @@ class TypedColumn:
     there: BoolMask
     found: pa.Array | None = None
 
-    def select(self, sure: LineSelection) -> pa.Array:
+    def select(self, certain: LineSelection) -> pa.Array:
         """The values of those lines."""
         if self.found is None:
-            return self.values.filled(self.there, sure)
-        return self.found if sure.mask.all() else self.found.filter(pa.array(sure.mask))
+            return self.values.fill(self.there, certain)
+        return self.found if certain.mask.all() else self.found.filter(pa.array(certain.mask))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,14 +187,14 @@ class ColumnReader:
             self._no_null(values, values.present)
             return None
         word = node.declared.type if node is not None and node.declared is not None else None
-        if word == "string" and node is not None and node.needed:
+        if word == "string" and node is not None and node.is_read:
             self._no_null(values, values.bare)
             return TypedColumn(values, values.quoted)
         return TypedColumn(values, values.present, self._read(values, word))
 
     def _read(self, values: KeyTexts, word: str | None) -> pa.Array:
         if word is None:
-            return self._anything(values)
+            return self._has_any_value(values)
         if word == "boolean":
             return self._boolean(values)
         if word in _NUMBERS or type_family(word) == "decimal":
@@ -213,7 +213,7 @@ class ColumnReader:
         if odd.any():
             self._doubt(odd & ~values.equals(odd & ~values.quoted, "null"))
 
-    def _anything(self, values: KeyTexts) -> pa.Array:
+    def _has_any_value(self, values: KeyTexts) -> pa.Array:
         """True where there is a value of whatever kind."""
         words = values.equals(values.bare, "true") | values.equals(values.bare, "false")
         there, left = values.quoted | words, values.bare & ~words
@@ -245,7 +245,7 @@ class ColumnReader:
         return pa.array(held, mask=~there)
 
     def _typed(self, values: KeyTexts, there: BoolMask, word: str) -> pa.Array:
-        found, bad = parse_texts(values.filled(there), word)
+        found, bad = parse_texts(values.fill(there), word)
         self._doubt(bad)
         return found
 
@@ -285,10 +285,10 @@ class KnownKeyOrder:
 
 
 def read_flat(
-    lines: ScannedLines, bound: BoundRequest, root: FieldNode, known: KnownKeyOrder
+    lines: ScannedLines, bound: BoundRequest, root: FieldNode, key_order: KnownKeyOrder
 ) -> list[tuple[Chunk, Positions]]:
     """Chunks of those of the lines that are beyond doubt, each with their indices."""
-    found = known.cut_block(lines)
+    found = key_order.cut_block(lines)
     if found is None:
         return []
     order, cuts = found
@@ -309,8 +309,8 @@ def read_flat(
     return [(replace(bound, undeclared=extra).chunk(records, lines.file_positions(held), unit="byte"), held)]
 
 
-def _selected_records(columns: Mapping[str, TypedColumn], sure: LineSelection) -> pa.RecordBatch:
+def _selected_records(columns: Mapping[str, TypedColumn], certain: LineSelection) -> pa.RecordBatch:
     """The columns, of the lines beyond doubt."""
     if not columns:
-        return batch_without_columns(int(np.count_nonzero(sure.mask)))
-    return pa.RecordBatch.from_arrays([column.select(sure) for column in columns.values()], names=[*columns])
+        return batch_without_columns(int(np.count_nonzero(certain.mask)))
+    return pa.RecordBatch.from_arrays([column.select(certain) for column in columns.values()], names=[*columns])

@@ -168,14 +168,14 @@ class KeyOrder:
         return (self.lead, self.colon) == (other.lead, other.colon) and all(key in keys for key in other.keys)
 
 
-def learn_order(lines: Iterable[bytes], known: KeyOrder | None = None) -> KeyOrder | None:
+def learn_order(lines: Iterable[bytes], former: KeyOrder | None = None) -> KeyOrder | None:
     """What is known with what these lines add; None where nothing is known and most of them are in no common order."""
     orders = [KeyOrder.from_line(line) for line in lines]
-    found, start = [order for order in orders if order is not None], known
+    found, start = [order for order in orders if order is not None], former
     for order in found:
-        known = order if known is None else known.merge(order)
-    agreeing = sum(known.covers(order) for order in found) if known is not None else 0
-    return known if start is not None or agreeing * 2 > len(orders) else None
+        former = order if former is None else former.merge(order)
+    agreeing = sum(former.covers(order) for order in found) if former is not None else 0
+    return former if start is not None or agreeing * 2 > len(orders) else None
 
 
 def _is_uniform(keys: tuple[bytes, ...], leads: set[bytes], colons: set[bytes]) -> bool:
@@ -221,7 +221,7 @@ def cut_lines(lines: ScannedLines, rows: Positions, fit: BoolMask, order: KeyOrd
         return None
     walk = _LineWalk.before(lines, rows, len(order.lead))
     values = [walk.past(literal) for literal in order.literals]
-    good = walk.done() & fit[rows]
+    good = walk.finished_lines() & fit[rows]
     some = slice(None) if good.all() else good.nonzero()[0]
     held = rows[some]
     spans = np.empty((len(values), len(held), 2), np.int32)
@@ -317,10 +317,10 @@ class _LineWalk:
             ends = np.maximum(starts, ends)
             short &= quoted
         if many and short.any():
-            ends[short] = self._beyond(starts[short] + (WINDOW_MARKS - skip), self.close[rows][short])
+            ends[short] = self._next_quote(starts[short] + (WINDOW_MARKS - skip), self.close[rows][short])
         return quoted, starts + quoted, ends
 
-    def _beyond(self, places: Positions, close: Positions) -> Positions:
+    def _next_quote(self, places: Positions, close: Positions) -> Positions:
         """Where the next quote is from each place on; where the line is closed before there is one."""
         ends, left = close.copy(), np.arange(len(places))
         while len(left := left[places[left] < close[left]]) > _FEW_TEXTS:
@@ -334,7 +334,7 @@ class _LineWalk:
             ends[row] = close[row] if place < 0 else place + self.ahead
         return ends
 
-    def done(self) -> BoolMask:
+    def finished_lines(self) -> BoolMask:
         """The lines whose end the walk has come to."""
         done: BoolMask = self.at == self.close
         return done

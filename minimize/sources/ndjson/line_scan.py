@@ -163,9 +163,9 @@ def _byte_positions(marks: npt.NDArray[np.uint8], mark: int) -> Positions:
     return _positions_where(marks, lambda some: some == mark)
 
 
-def _positions_where(marks: npt.NDArray[np.uint8], told: Callable[[npt.NDArray[np.uint8]], BoolMask]) -> Positions:
+def _positions_where(marks: npt.NDArray[np.uint8], test: Callable[[npt.NDArray[np.uint8]], BoolMask]) -> Positions:
     """Looks in windows, so that no array in between is large: fresh memory costs more than looking."""
-    found = [told(marks[at : at + SCAN_BYTES]).nonzero()[0] + at for at in range(0, len(marks), SCAN_BYTES)]
+    found = [test(marks[at : at + SCAN_BYTES]).nonzero()[0] + at for at in range(0, len(marks), SCAN_BYTES)]
     return np.concatenate([np.zeros(0, np.int64), *found])
 
 

@@ -343,14 +343,14 @@ def _is_consistent(node: FieldNode) -> bool:
     return single and (node.declared is None or node.declared.type in words)
 
 
-def _refuse_value(value: Any, seen: UndeclaredFlag) -> Any:
+def _refuse_value(value: Any, undeclared: UndeclaredFlag) -> Any:
     raise ValueMismatch
 
 
 def _leaf_reader(word: str) -> ReadValue:
     convert = value_converter(word)
 
-    def read(value: Any, seen: UndeclaredFlag) -> Any:
+    def read(value: Any, undeclared: UndeclaredFlag) -> Any:
         found = convert(value, word)
         if found is None:
             raise ValueMismatch
@@ -369,7 +369,7 @@ def _container_reader(node: FieldNode) -> ReadValue:
     }
     kind, empty = CONTAINER_CLASSES[word], hollow[word]
 
-    def read(value: Any, seen: UndeclaredFlag) -> Any:
+    def read(value: Any, undeclared: UndeclaredFlag) -> Any:
         if type(value) is not kind:
             raise ValueMismatch
         return empty(value)
@@ -385,15 +385,15 @@ def _struct_reader(node: FieldNode, type_: pa.StructType | None) -> ReadValue:
         for name, child in node.children.items()
     ]
 
-    def read(value: Any, seen: UndeclaredFlag) -> Any:
+    def read(value: Any, undeclared: UndeclaredFlag) -> Any:
         if type(value) is not dict:
             raise ValueMismatch
         if not names.issuperset(value):
-            seen.append(None)
+            undeclared.append(None)
         held = {}
         for name, part, keep in parts:
             item = value.get(name)
-            found = None if item is None else part(item, seen)
+            found = None if item is None else part(item, undeclared)
             if keep:
                 held[name] = found
         return held
@@ -404,10 +404,10 @@ def _struct_reader(node: FieldNode, type_: pa.StructType | None) -> ReadValue:
 def _list_reader(node: FieldNode, type_: pa.ListType | None) -> ReadValue:
     part = value_reader(node.children[STAR], None if type_ is None else type_.value_type)
 
-    def read(value: Any, seen: UndeclaredFlag) -> Any:
+    def read(value: Any, undeclared: UndeclaredFlag) -> Any:
         if type(value) is not list:
             raise ValueMismatch
-        return [None if item is None else part(item, seen) for item in value]
+        return [None if item is None else part(item, undeclared) for item in value]
 
     return read
 
@@ -416,10 +416,10 @@ def _map_reader(node: FieldNode, type_: pa.MapType | None) -> ReadValue:
     hollow = type_ is None or pa.types.is_null(type_.item_type)
     part = value_reader(node.children[STAR], None if type_ is None or hollow else type_.item_type)
 
-    def read(value: Any, seen: UndeclaredFlag) -> Any:
+    def read(value: Any, undeclared: UndeclaredFlag) -> Any:
         if type(value) is not dict:
             raise ValueMismatch
-        items = ((key, None if item is None else part(item, seen)) for key, item in value.items())
+        items = ((key, None if item is None else part(item, undeclared)) for key, item in value.items())
         return [("", None) if hollow else one for one in items]
 
     return read
@@ -482,7 +482,7 @@ class ChunkBuilder:
             record = parse_line(line)
         if record is None:
             self._reject(position, JsonFault("malformed"))
-        elif not self._taken(position, record):
+        elif not self._accept_record(position, record):
             self._judge(position, record)
 
     def add_too_large(self, position: int) -> ChunkBuilder:
@@ -508,7 +508,7 @@ class ChunkBuilder:
     def _reject(self, position: int, found: JsonFault) -> None:
         self._rejects.append(Reject(position, "byte", found.field, found.code))
 
-    def _taken(self, position: int, record: Mapping[str, Any]) -> bool:
+    def _accept_record(self, position: int, record: Mapping[str, Any]) -> bool:
         """Keeps a record that is beyond doubt; False, and nothing is kept, where there is any."""
         seen: UndeclaredFlag = []
         try:
@@ -533,8 +533,8 @@ class ChunkBuilder:
         else:
             self._keep(position, record, build_value(record, self._root, self._type), True)
 
-    def _keep(self, position: int, record: Mapping[str, Any], held: Any, extra: bool) -> None:
-        self._records.append(held)
+    def _keep(self, position: int, record: Mapping[str, Any], value: Any, extra: bool) -> None:
+        self._records.append(value)
         self._places.append(position)
         if extra:
             self._extra.add_record(record)

@@ -53,7 +53,7 @@ __all__ = [
 ]
 
 
-def any_value(given: Parameters, place: ColumnContext) -> ValueRule:
+def any_value(parameters: Parameters, place: ColumnContext) -> ValueRule:
     """Every value: `keep`, and `shift_dates`, of which only the receipt's counts tell."""
     return _accept
 

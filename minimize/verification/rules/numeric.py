@@ -24,15 +24,15 @@ _CLOSED_LABEL: Final = re.compile(rf"\[({_NUMBER}), ({_NUMBER})\)")
 _OPEN_LABEL: Final = re.compile(rf"(<|>=) ({_NUMBER})")
 
 
-def multiples(given: Parameters, place: ColumnContext) -> ValueRule:
+def multiples(parameters: Parameters, place: ColumnContext) -> ValueRule:
     """Whole multiples of `to`, as closely as the type can hold them, and no negative zero."""
-    step = exact_fraction(given["to"])
+    step = exact_fraction(parameters["to"])
     return lambda value: _is_special(value) or _is_step(value, step, Fraction(0), place.type)
 
 
-def bounded_values(given: Parameters, place: ColumnContext) -> ValueRule:
+def bounded_values(parameters: Parameters, place: ColumnContext) -> ValueRule:
     """Within the bounds."""
-    low, high = given.get("min"), given.get("max")
+    low, high = parameters.get("min"), parameters.get("max")
 
     def obeys(value: Any) -> bool:
         if isinstance(value, Decimal) and value.is_nan():
@@ -42,12 +42,14 @@ def bounded_values(given: Parameters, place: ColumnContext) -> ValueRule:
     return obeys
 
 
-def bin_values(given: Parameters, place: ColumnContext) -> ValueRule:
+def bin_values(parameters: Parameters, place: ColumnContext) -> ValueRule:
     """Lower edges, middles or labels of bins."""
-    form = given.get("as", "lower")
-    if "edges" in given:
-        return _bins_of_edges([exact_fraction(edge) for edge in given["edges"]], form, place.type)
-    return _bins_of_width(exact_fraction(given["width"]), exact_fraction(given.get("origin", 0)), form, place.type)
+    form = parameters.get("as", "lower")
+    if "edges" in parameters:
+        return _bins_of_edges([exact_fraction(edge) for edge in parameters["edges"]], form, place.type)
+    return _bins_of_width(
+        exact_fraction(parameters["width"]), exact_fraction(parameters.get("origin", 0)), form, place.type
+    )
 
 
 def _bins_of_width(width: Fraction, origin: Fraction, form: str, type_: pa.DataType) -> ValueRule:
@@ -121,9 +123,9 @@ _ROUNDING_DEGREES: Final = 1e-6
 _Doubles = npt.NDArray[np.float64]
 
 
-def h3_cells(given: Parameters, place: ColumnContext) -> ValueRule:
+def h3_cells(parameters: Parameters, place: ColumnContext) -> ValueRule:
     """Cells of this resolution, by the layout of the index: mode, resolution, base cell, digits."""
-    resolution = int(given["resolution"])
+    resolution = int(parameters["resolution"])
     form = re.compile(r"[1-9a-f][0-9a-f]{14}")
     return lambda value: form.fullmatch(value) is not None and _is_cell(int(value, 16), resolution)
 
@@ -140,9 +142,9 @@ def _is_cell(index: int, resolution: int) -> bool:
     return all(digit < 7 for digit in digits[:resolution]) and all(digit == 7 for digit in digits[resolution:])
 
 
-def grid_centres(given: Parameters, place: ColumnContext) -> ValueRule:
+def grid_centres(parameters: Parameters, place: ColumnContext) -> ValueRule:
     """Centres of equal-area cells: of a band of latitude, and of one of the equal pieces that the band is cut into."""
-    centres, counts = _bands(float(given.get("metres", 300)))
+    centres, counts = _bands(float(parameters.get("metres", 300)))
 
     def obeys(value: Any) -> bool:
         latitude, longitude = (math.nan if part is None else float(part) for part in value)
@@ -193,10 +195,10 @@ _MAX_YEARS_UNTIL_RUN, _MAX_YEARS_BETWEEN = 2_100, 9_999
 """Years: of what began in year 1 until a run, and between any two days of the calendar."""
 
 
-def time_starts(given: Parameters, place: ColumnContext) -> ValueRule:
+def time_starts(parameters: Parameters, place: ColumnContext) -> ValueRule:
     """Times at which a unit begins: the moment before belongs to another one. Dates have no zone."""
-    zone: tzinfo = UTC if pa.types.is_date(place.type) else ZoneInfo(str(given.get("zone", "UTC")))
-    return unit_starts(str(given["to"]), zone)
+    zone: tzinfo = UTC if pa.types.is_date(place.type) else ZoneInfo(str(parameters.get("zone", "UTC")))
+    return unit_starts(str(parameters["to"]), zone)
 
 
 def unit_starts(unit: str, zone: tzinfo) -> ValueRule:
@@ -217,10 +219,10 @@ def unit_starts(unit: str, zone: tzinfo) -> ValueRule:
     return obeys
 
 
-def ages(given: Parameters, place: ColumnContext) -> ValueRule:
+def ages(parameters: Parameters, place: ColumnContext) -> ValueRule:
     """Completed units: not below zero, and not beyond what the calendar gives."""
-    years = _MAX_YEARS_UNTIL_RUN if given.get("at", "run") == "run" else _MAX_YEARS_BETWEEN
-    oldest = years * _UNITS_PER_YEAR[str(given["unit"])]
+    years = _MAX_YEARS_UNTIL_RUN if parameters.get("at", "run") == "run" else _MAX_YEARS_BETWEEN
+    oldest = years * _UNITS_PER_YEAR[str(parameters["unit"])]
     return lambda value: 0 <= value <= oldest
 
 

@@ -22,7 +22,7 @@ _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}
 _HEX_DIGITS: Final = re.compile(r"[0-9a-fA-F]+")
 
 
-def pseudonyms(given: Parameters, place: ColumnContext) -> ValueRule:
+def pseudonyms(parameters: Parameters, place: ColumnContext) -> ValueRule:
     """Lower-case base32, at least 26 characters, all of equal length."""
     lengths: set[int] = set()
 
@@ -33,15 +33,15 @@ def pseudonyms(given: Parameters, place: ColumnContext) -> ValueRule:
     return obeys
 
 
-def tokens(given: Parameters, place: ColumnContext) -> ValueRule:
+def tokens(parameters: Parameters, place: ColumnContext) -> ValueRule:
     """At least 16 bytes in base32 or base64; no UUID and no plain hexadecimal digits, which are values."""
     return lambda value: bool(_TOKEN.fullmatch(value)) and not (_UUID.fullmatch(value) or _HEX_DIGITS.fullmatch(value))
 
 
-def networks(given: Parameters, place: ColumnContext) -> ValueRule:
+def networks(parameters: Parameters, place: ColumnContext) -> ValueRule:
     """Addresses whose host bits are zero, in their canonical text; with `as: network` the prefix behind them."""
-    lengths = {4: int(given.get("v4", 24)), 6: int(given.get("v6", 48))}
-    wants_prefix = given.get("as", "address") == "network"
+    lengths = {4: int(parameters.get("v4", 24)), 6: int(parameters.get("v6", 48))}
+    wants_prefix = parameters.get("as", "address") == "network"
 
     def obeys(value: Any) -> bool:
         text, slash, prefix = value.partition("/")
@@ -57,19 +57,19 @@ def networks(given: Parameters, place: ColumnContext) -> ValueRule:
     return obeys
 
 
-def versions(given: Parameters, place: ColumnContext) -> ValueRule:
+def versions(parameters: Parameters, place: ColumnContext) -> ValueRule:
     """No more than so many numbers with dots between them."""
-    pattern = re.compile(rf"\d+(?:\.\d+){{0,{int(given['parts']) - 1}}}", re.ASCII)
+    pattern = re.compile(rf"\d+(?:\.\d+){{0,{int(parameters['parts']) - 1}}}", re.ASCII)
     return lambda value: pattern.fullmatch(value) is not None
 
 
-def hosts(given: Parameters, place: ColumnContext) -> ValueRule:
+def hosts(parameters: Parameters, place: ColumnContext) -> ValueRule:
     """A host alone: no scheme, user, port, path or query."""
     pattern = re.compile(r"[^\s/:@?#\\\[\]]+")
     return lambda value: pattern.fullmatch(value) is not None or _parse_address(value.strip("[]")) is not None
 
 
-def email_domains(given: Parameters, place: ColumnContext) -> ValueRule:
+def email_domains(parameters: Parameters, place: ColumnContext) -> ValueRule:
     """A domain alone, in lower case: nothing of what stood before the at sign."""
     pattern = re.compile(r"[^\s@,;:<>()\"/]+")
     return lambda value: pattern.fullmatch(value) is not None and value == value.lower()
@@ -82,9 +82,9 @@ def _parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address |
         return None
 
 
-def redacted_texts(given: Parameters, place: ColumnContext) -> ValueRule:
+def redacted_texts(parameters: Parameters, place: ColumnContext) -> ValueRule:
     """None of the patterns' plain forms."""
-    patterns = given.get("patterns") or tuple(_REDACTED_FORMS)
+    patterns = parameters.get("patterns") or tuple(_REDACTED_FORMS)
     forms = {**_REDACTED_FORMS, **_LATER_FORMS}
     searches = [forms[name] for name in patterns if name in forms]
     return lambda value: not any(found(value) for found in searches)
@@ -137,25 +137,25 @@ _LATER_FORMS: Final[Mapping[str, Callable[[Any], bool]]] = MappingProxyType(
 MARK: Final = "****"
 
 
-def masked_texts(given: Parameters, place: ColumnContext) -> ValueRule:
+def masked_texts(parameters: Parameters, place: ColumnContext) -> ValueRule:
     """The mark, and beside it no more characters than are kept."""
-    if "keep_first" in given:
-        first = int(given["keep_first"])
+    if "keep_first" in parameters:
+        first = int(parameters["keep_first"])
         return lambda value: value.endswith(MARK) and len(value) <= len(MARK) + first
-    last = int(given["keep_last"])
+    last = int(parameters["keep_last"])
     return lambda value: value.startswith(MARK) and len(value) <= len(MARK) + last
 
 
-def mapped_words(given: Parameters, place: ColumnContext) -> ValueRule:
+def mapped_words(parameters: Parameters, place: ColumnContext) -> ValueRule:
     """One of the values that the policy lists."""
-    listed = [*given["values"].values(), given.get("otherwise")]
+    listed = [*parameters["values"].values(), parameters.get("otherwise")]
     allowed = frozenset(form for each in listed if each is not None for form in _written_forms(each))
     return lambda value: value in allowed
 
 
-def top_values(given: Parameters, place: ColumnContext) -> ValueRule:
+def top_values(parameters: Parameters, place: ColumnContext) -> ValueRule:
     """No more distinct values than are kept, beside the other."""
-    keep, other = int(given["keep"]), str(given.get("other", "other"))
+    keep, other = int(parameters["keep"]), str(parameters.get("other", "other"))
     seen: set[str] = set()
 
     def obeys(value: Any) -> bool:
@@ -165,20 +165,20 @@ def top_values(given: Parameters, place: ColumnContext) -> ValueRule:
     return obeys
 
 
-def hierarchy_labels(given: Parameters, place: ColumnContext) -> ValueRule:
+def hierarchy_labels(parameters: Parameters, place: ColumnContext) -> ValueRule:
     """Labels of the hierarchy's level, or its root."""
-    rows = list(_hierarchy_rows(str(given["hierarchy"]), place))
-    level = int(given["level"])
+    rows = list(_hierarchy_rows(str(parameters["hierarchy"]), place))
+    level = int(parameters["level"])
     allowed = frozenset(label for row in rows for label in (row[min(level, len(row) - 1)], row[-1]))
     return lambda value: value in allowed
 
 
-def presence_flags(given: Parameters, place: ColumnContext) -> ValueRule:
+def presence_flags(parameters: Parameters, place: ColumnContext) -> ValueRule:
     """True, and never false."""
     return lambda value: value is True
 
 
-def sizes(given: Parameters, place: ColumnContext) -> ValueRule:
+def sizes(parameters: Parameters, place: ColumnContext) -> ValueRule:
     """A number of elements."""
     return lambda value: value >= 0
 

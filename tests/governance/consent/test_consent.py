@@ -160,7 +160,7 @@ SOUTH = replace(WISH, tenant="south")
 
 
 def told(configuration: Workspace, at: float, **asked: Any) -> list[tuple[str, str, str | None]]:
-    return [(one.act.tenant_id, one.act.state, one.why) for one in list_consents(configuration, hours(at), **asked)]
+    return [(one.act.tenant_id, one.act.state, one.reason) for one in list_consents(configuration, hours(at), **asked)]
 
 
 def test_what_decides_is_shown_for_each_tenant(home: Workspace) -> None:

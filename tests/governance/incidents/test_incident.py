@@ -100,9 +100,9 @@ def test_what_is_not_known_or_over_yet_is_not_said_to_be(places: Places, changes
 
 
 def test_the_clock_starts_when_it_is_declared(places: Places, scoped: Incident) -> None:
-    assert scoped.due is None
+    assert scoped.notice_deadline is None
     found = declare_incident("INC-1", places, NOW)
-    assert found.due == NOW + timedelta(hours=72)
+    assert found.notice_deadline == NOW + timedelta(hours=72)
     assert not found.is_overdue(NOW + timedelta(hours=72))
     assert found.is_overdue(NOW + timedelta(hours=72, seconds=1))
     with pytest.raises(ConfigurationError, match="declared before"):

@@ -41,7 +41,7 @@ def test_an_event_that_stands_twice_counts_once() -> None:
 )
 def test_each_kind_has_its_time_limit(kind: Any, days: int) -> None:
     event = RetentionEvent("north", kind, datetime(2026, 5, 1, tzinfo=UTC))
-    assert (event.due - event.occurred_at).days == days == REMOVAL_DEADLINES[event.kind].days
+    assert (event.deadline - event.occurred_at).days == days == REMOVAL_DEADLINES[event.kind].days
 
 
 @pytest.mark.parametrize(

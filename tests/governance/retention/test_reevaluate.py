@@ -58,7 +58,7 @@ def test_what_would_be_collected_today_stays(day: Daily) -> None:
     day.policy(features=FEATURES)
     found, batch = verdict(day)
     assert "place" not in found.removed_values
-    assert found.remaining(batch.num_rows).all()
+    assert found.remaining_rows(batch.num_rows).all()
 
 
 def test_a_value_whose_feature_was_switched_off_goes(day: Daily) -> None:
@@ -91,7 +91,7 @@ def test_whole_records_go_whose_condition_does_not_hold_today(day: Daily) -> Non
     made, batch = again(day, "east,,location,off,admin,2025-06-01T00:00:00Z,2025-06-01T00:00:00Z\n")
     found = replace(made, records=(FeatureOn("location"),))(batch)
     assert found.removed_records["setting"].tolist() == pc.equal(batch["tenant_id"], "east").to_pylist()
-    assert int(np.sum(found.remaining(batch.num_rows))) == 8
+    assert int(np.sum(found.remaining_rows(batch.num_rows))) == 8
 
 
 HOUR = timedelta(hours=1)

@@ -78,9 +78,9 @@ def test_only_a_value_that_is_kept_as_it_came_in_shows_anything() -> None:
 
 def test_condition_on_whole_record_reads_what_the_file_shows() -> None:
     whole = ConditionCertainty(BATCH, POLICY, field_pointers(POLICY, BATCH.schema), Pointer(()), lambda atom: None)
-    assert whole.holds(AnyOf((MODEL, OLD)), known=False).tolist() == [True, False]
-    assert whole.holds(FieldEquals("phone", ("****1234",)), known=False).tolist() == [False, False]
-    assert whole.holds(FieldEquals("/apps/*/kind", ("work",)), known=False).tolist() == [False, False]
+    assert whole.holds(AnyOf((MODEL, OLD)), held_when_written=False).tolist() == [True, False]
+    assert whole.holds(FieldEquals("phone", ("****1234",)), held_when_written=False).tolist() == [False, False]
+    assert whole.holds(FieldEquals("/apps/*/kind", ("work",)), held_when_written=False).tolist() == [False, False]
 
 
 def within(hours: float, field: str = "seen", place: str = "") -> list[bool]:
@@ -96,7 +96,7 @@ def within(hours: float, field: str = "seen", place: str = "") -> list[bool]:
         lambda _: None,
     )
     condition = TimeWithin(field, timedelta(hours=hours), "time")
-    return list(sure.holds(condition, known=False).tolist())
+    return list(sure.holds(condition, held_when_written=False).tolist())
 
 
 def test_a_time_that_was_made_coarser_is_surely_within_an_age_if_all_it_may_mean_is() -> None:

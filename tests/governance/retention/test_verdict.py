@@ -30,14 +30,14 @@ def verdict(project: Daily, at: Any, *events: RetentionEvent) -> tuple[BatchVerd
 
 def test_nothing_goes_where_nothing_is_due(day: Daily) -> None:
     found, rows = verdict(day, RAN)
-    assert found.remaining(len(rows)).all()
+    assert found.remaining_rows(len(rows)).all()
     assert found.removed_values == found.replacements == {}
 
 
 def test_values_of_a_feature_go_by_the_start_of_their_hour(day: Daily) -> None:
     found, rows = verdict(day, RAN + HOUR)
     assert found.removed_values["place"].tolist() == [row["event_time"].hour == 1 for row in rows]
-    assert found.remaining(len(rows)).all()
+    assert found.remaining_rows(len(rows)).all()
 
 
 def test_a_record_that_is_due_for_two_reasons_counts_for_its_age(day: Daily) -> None:
@@ -63,8 +63,8 @@ def test_on_a_device_that_became_personal_values_go_or_come_into_another_form(da
 
 def test_a_record_stays_unless_a_reason_takes_it() -> None:
     gone = {"retention": np.array([True, False, False]), "erased": np.array([False, False, True])}
-    assert BatchVerdict(gone).remaining(3).tolist() == [False, True, False]
-    assert BatchVerdict().remaining(2).all()
+    assert BatchVerdict(gone).remaining_rows(3).tolist() == [False, True, False]
+    assert BatchVerdict().remaining_rows(2).all()
 
 
 RAW = pa.record_batch(

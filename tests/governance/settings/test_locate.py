@@ -32,7 +32,7 @@ def _book(home: Project) -> Workspace:
 
 
 def collected(book: Workspace, at: datetime, device: str = "d1", run: datetime | None = None) -> bool:
-    return explain_setting("north", "location", at, book, run=run or at, subject=device).collected
+    return explain_setting("north", "location", at, book, run=run or at, subject=device).is_collected
 
 
 def hours(book: Workspace, now: datetime) -> list[tuple[float, float | None]]:

@@ -78,7 +78,7 @@ def test_a_change_after_the_key_was_rotated_counts(book: Workspace, home: Projec
     answer = explain_setting("north", "location", NOW, book, run=NOW + timedelta(hours=2), subject="d1")
     assert (answer.event.holds, answer.run.holds) == (True, False)
     set_setting(mine, book, NOW + timedelta(hours=3))
-    assert explain_setting("north", "location", NOW, book, run=NOW + timedelta(hours=4), subject="d1").collected
+    assert explain_setting("north", "location", NOW, book, run=NOW + timedelta(hours=4), subject="d1").is_collected
 
 
 def test_where_a_token_of_the_tenant_cannot_be_told_nothing_is_changed(
@@ -158,18 +158,18 @@ def _files(home: Project) -> Workspace:
 
 def test_it_holds_for_the_event_and_not_for_the_run(files: Workspace) -> None:
     found = explain_setting("north", "location", EVENT, files, run=RUN)
-    assert (found.event.holds, found.run.holds, found.collected) == (True, False, False)
+    assert (found.event.holds, found.run.holds, found.is_collected) == (True, False, False)
     assert [(row.value, row.line) for row in found.event.rows] == [("on", 2)]
     assert [(row.value, row.line) for row in found.run.rows] == [("off", 3)]
 
 
 def test_a_run_before_the_change_was_recorded_collects(files: Workspace) -> None:
-    assert explain_setting("north", "location", EVENT, files, run=datetime(2026, 11, 21, tzinfo=UTC)).collected
+    assert explain_setting("north", "location", EVENT, files, run=datetime(2026, 11, 21, tzinfo=UTC)).is_collected
 
 
 def test_the_subjects_own_row_decides_for_it(files: Workspace) -> None:
     found = explain_setting("north", "location", EVENT, files, run=datetime(2026, 11, 21, tzinfo=UTC), subject="d3")
-    assert not found.collected
+    assert not found.is_collected
     assert [row.value for row in found.event.rows] == ["on", "off"]
     assert [row["subject"] for row in found.as_json()["event"]["rows"]] == [None, "the subject"]
 
@@ -183,14 +183,14 @@ def test_a_per_subject_feature_is_explained_by_the_rows_of_tenant_and_subject(ho
     whole, own = (
         explain_setting("north", "location", EVENT, project, run=run, subject=subject) for subject in (None, "d3")
     )
-    assert (whole.collected, own.collected) == (False, True)
+    assert (whole.is_collected, own.is_collected) == (False, True)
     assert [row["subject"] for row in own.as_json()["event"]["rows"]] == [None, "the subject"]
     assert whole.as_json()["per_subject"] is True
 
 
 def test_where_nobody_said_anything_it_is_off(files: Workspace) -> None:
     found = explain_setting("south", "location", EVENT, files, run=RUN)
-    assert (found.collected, found.event.rows) == (False, ())
+    assert (found.is_collected, found.event.rows) == (False, ())
 
 
 def test_a_name_that_the_policy_does_not_know_is_a_fault(files: Workspace) -> None:
@@ -204,18 +204,18 @@ def test_levels_are_those_of_the_policy(home: Project) -> None:
     row = "north,,level,basic,admin,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z\n"
     (home.folder / "settings.csv").write_text(SETTINGS + row)
     project = Workspace(pipeline=home.folder, keys=home.keys)
-    assert explain_setting("north", "basic", EVENT, project, run=RUN).collected
-    assert not explain_setting("north", "full", EVENT, project, run=RUN).collected
-    assert explain_setting("south", "required", EVENT, project, run=RUN).collected
+    assert explain_setting("north", "basic", EVENT, project, run=RUN).is_collected
+    assert not explain_setting("north", "full", EVENT, project, run=RUN).is_collected
+    assert explain_setting("south", "required", EVENT, project, run=RUN).is_collected
 
 
 def test_the_ledger_answers_where_the_pipeline_asks_it(home: Project) -> None:
     project = Workspace(pipeline=home.folder, keys=home.keys)
     for wish in (NewSetting("north", "location", "on"), NewSetting("north", "location", "off", "user", subject="d3")):
         set_setting(wish, project, datetime(2026, 11, 1, tzinfo=UTC))
-    assert explain_setting("north", "location", EVENT, project, run=RUN).collected
+    assert explain_setting("north", "location", EVENT, project, run=RUN).is_collected
     found = explain_setting("north", "location", EVENT, project, run=RUN, subject="d3")
-    assert not found.collected
+    assert not found.is_collected
     assert [row.holder for row in found.run.rows] == ["admin", "user"]
 
 

@@ -55,7 +55,7 @@ def test_a_part_that_is_read_twice_counts_once() -> None:
     for _ in range(2):
         values(source(tenants))
     assert tenants.rows_by_tenant() == {"n": 2, "s": 1, "w": 1}
-    assert tenants.held_back() == {"none": (1, 1)}
+    assert tenants.withheld_counts() == {"none": (1, 1)}
 
 
 def test_a_pass_that_needs_fewer_fields_gets_no_more_of_them() -> None:
@@ -112,7 +112,7 @@ def test_of_any_mix_of_tenants_each_record_leaves_by_its_own_tenant_s_consent(
     agreed = {name for name in "abcd" if _reads(acts, name) is None}
     assert given_ == [number for number, name in enumerate(whose) if name in agreed]
     held = {name for name in whose if name is not None} - agreed
-    assert sum(count for count, _ in tenants.held_back().values()) == len(held)
+    assert sum(count for count, _ in tenants.withheld_counts().values()) == len(held)
 
 
 def _reads(acts: Sequence[ConsentAct], name: str) -> str | None:

@@ -148,7 +148,7 @@ def test_a_technique_that_does_nothing_is_found_out(sender: Sender, monkeypatch:
 
 
 def test_a_file_of_fewer_rows_than_were_made_stops_it(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(StagedExport, "_read_again", lambda _: 2)
+    monkeypatch.setattr(StagedExport, "_count_lines", lambda _: 2)
     with pytest.raises(NotPermitted) as caught:
         sender.share(to=sender.folder / "payload.parquet")
     assert rules(caught) == ["differs"]

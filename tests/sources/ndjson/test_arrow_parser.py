@@ -23,7 +23,7 @@ TYPES = pa.schema([("n", pa.int64()), ("s", pa.string()), ("d", pa.decimal128(6,
 
 def parsed(lines: list[bytes], told: ParserOptions | None = None) -> list[int]:
     scanned = scan_lines(LineBlock(0, b"\n".join(lines)))
-    found = list(parse_tables(scanned, np.arange(len(lines)), told or ParserOptions(TYPES, few=1)))
+    found = list(parse_tables(scanned, np.arange(len(lines)), told or ParserOptions(TYPES, min_split_bytes=1)))
     assert all(table.num_rows == len(rows) for table, rows in found)
     return sorted(row for _, rows in found for row in rows.tolist())
 
@@ -74,7 +74,7 @@ def test_no_lines_are_no_tables() -> None:
 def test_pieces_are_one_table_in_order_whatever_columns_each_of_them_has() -> None:
     lines = [b'{"n":1}', b'{"n":2,"u":1}', b'{"n":3,"v":{"k":1}}', b'{"n":4,"v":{"j":null}}', b'{"n":5,"u":null}']
     ((table, rows),) = parse_tables(
-        scan_lines(LineBlock(0, b"\n".join(lines))), np.arange(5), ParserOptions(TYPES, look=8)
+        scan_lines(LineBlock(0, b"\n".join(lines))), np.arange(5), ParserOptions(TYPES, block_bytes=8)
     )
     assert rows.tolist() == [0, 1, 2, 3, 4]
     assert table["n"].to_pylist() == [1, 2, 3, 4, 5]
@@ -83,13 +83,17 @@ def test_pieces_are_one_table_in_order_whatever_columns_each_of_them_has() -> No
 
 def test_pieces_whose_undeclared_values_have_nothing_in_common_are_tables_of_their_own() -> None:
     lines = [b'{"n":1,"u":1}', b'{"n":2,"u":"x"}', b'{"n":3,"u":"y"}']
-    found = list(parse_tables(scan_lines(LineBlock(0, b"\n".join(lines))), np.arange(3), ParserOptions(TYPES, look=8)))
+    found = list(
+        parse_tables(scan_lines(LineBlock(0, b"\n".join(lines))), np.arange(3), ParserOptions(TYPES, block_bytes=8))
+    )
     assert [rows.tolist() for _, rows in found] == [[0], [1, 2]]
 
 
 def test_a_line_that_is_refused_is_looked_for_in_its_piece_alone() -> None:
     lines = with_bad({7: b'{"n":"x"}', 21: b'{"n":1.5}', 22: b'{"n":'}, 60)
-    assert parsed(lines, ParserOptions(TYPES, few=1, look=100)) == [row for row in range(60) if row not in (7, 21, 22)]
+    assert parsed(lines, ParserOptions(TYPES, min_split_bytes=1, block_bytes=100)) == [
+        row for row in range(60) if row not in (7, 21, 22)
+    ]
 
 
 def inferring(lines: list[bytes], inferred: InferredColumns) -> list[pa.Table]:
