@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from minimize.consent.terms import ENDING_STATES, VALID_STATES, ConsentTerms, current_terms, parse_terms
 from minimize.identifiers import canonical_column, canonical_text
-from minimize.ledger import api as ledger_api
+from minimize.ledger import api
 from minimize.recipients import Recipient
 
 if TYPE_CHECKING:
@@ -251,7 +251,7 @@ class EffectiveConsents:
 
 def load_consents(ledger: Ledger, *, recipient: str | None = None) -> Consents:
     """The consents of an open ledger, of one recipient where it is named. Raises LedgerError."""
-    return Consents(tuple(ledger_api.consents.read_consent_acts(ledger, recipient=recipient)))
+    return Consents(tuple(api.consents.read_consent_acts(ledger, recipient=recipient)))
 
 
 class TermsCoverage:

@@ -16,8 +16,7 @@ from minimize.governance.workspace import Workspace
 from minimize.keys import MasterKey
 from minimize.keys.discovery import key_lifecycle
 from minimize.keys.master_keys import KeyLifecycle, master_key_name
-from minimize.ledger import PropertyChange
-from minimize.ledger import api as ledger_api
+from minimize.ledger import PropertyChange, api
 from minimize.ledger.subject_tokens import SUBJECT_KEY
 from minimize.output.paths import output_and_date
 from minimize.output.reader import load_receipts
@@ -146,11 +145,7 @@ def _chosen_versions(custody: KeyLifecycle, key: str | None, tenant: str | None)
 def _known_outputs(workspace: Workspace, outputs: Iterable[LocationLike]) -> list[LocationLike]:
     """The outputs that the ledger has seen from this machine, and those that are named."""
     with workspace.open_ledger(create=True) as ledger:
-        seen = [
-            each.folder
-            for each in ledger.read(ledger_api.runs.output_locations)
-            if each.is_here or "://" in each.folder
-        ]
+        seen = [each.folder for each in ledger.read(api.runs.output_locations) if each.is_here or "://" in each.folder]
     every = {str(parse_output_location(each)): each for each in (*seen, *outputs)}
     return [*every.values()]
 

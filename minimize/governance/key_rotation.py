@@ -26,8 +26,7 @@ from minimize.keys.discovery import key_lifecycle
 from minimize.keys.keyring import KEY_DESTROYED
 from minimize.keys.master_keys import KeyLifecycle, is_master_key, key_state
 from minimize.keys.parquet_encryption import open_parquet
-from minimize.ledger import AuditEvent, PropertyChange, Resource, current_actor
-from minimize.ledger import api as ledger_api
+from minimize.ledger import AuditEvent, PropertyChange, Resource, api, current_actor
 from minimize.observability.destinations import Destinations
 from minimize.output.paths import output_and_date
 from minimize.output.publish import RECORDS, open_output
@@ -59,7 +58,7 @@ def record_key_event(
     )
     keys = workspace.keyring()
     with workspace.open_ledger(create=True) as ledger:
-        ledger.write(lambda connection: ledger_api.audit_log.append_event(connection, event, keys))
+        ledger.write(lambda connection: api.audit_log.append_event(connection, event, keys))
 
 
 log = logging.getLogger("minimize")

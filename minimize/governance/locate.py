@@ -14,8 +14,7 @@ from minimize.governance.settings import LOCATION_FEATURE, check_subject, settin
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_id, canonical_text
 from minimize.keys import Keyring
-from minimize.ledger import AuditEvent, PropertyChange, Resource, current_actor
-from minimize.ledger import api as ledger_api
+from minimize.ledger import AuditEvent, PropertyChange, Resource, api, current_actor
 from minimize.ledger.subject_tokens import TokenIndex, subject_token, token_secrets, token_versions
 from minimize.plan.request import can_leave
 from minimize.policy.condition import Condition, FeatureOn, atoms
@@ -70,12 +69,12 @@ def start_locate(
     tenant, device = _canonical_names(tenant, device)
     keys, end = workspace.keyring(), now + span
     with workspace.open_ledger(create=True) as ledger:
-        rows = ledger_api.settings.read_settings(ledger)
+        rows = api.settings.read_settings(ledger)
         known = list(_device_tokens(rows, keys, tenant, device, job.policy.folding))
         tokens = known or [(tenant, subject_token(keys, tenant, device))]
         new = [each for name, token in tokens for each in _action_rows(rows, name, token, now, end)]
         _check_effect([*rows, *new], switch, tenant, device, keys, job.policy.folding, now)
-        ledger_api.settings.record_settings(
+        api.settings.record_settings(
             ledger, new, _locate_event("locate", now, tokens, PropertyChange("until", None, time_text(end))), keys
         )
     warn_if_not_read(job)
@@ -94,12 +93,12 @@ def end_locate(device: str, tenant: str, workspace: Workspace, now: datetime) ->
     )
     keys = workspace.keyring()
     with workspace.open_ledger() as ledger:
-        rows = ledger_api.settings.read_settings(ledger)
+        rows = api.settings.read_settings(ledger)
         tokens = list(_device_tokens(rows, keys, tenant, device, folding))
         new = [each for name, token in tokens for each in _ending_rows(rows, name, token, now)]
         if new:
             located = [(each.tenant_id, str(each.subject)) for each in new]
-            ledger_api.settings.record_settings(
+            api.settings.record_settings(
                 ledger, new, _locate_event("end_locate", now, list(dict.fromkeys(located))), keys
             )
     return bool(new)
@@ -109,7 +108,7 @@ def list_locate_actions(workspace: Workspace, now: datetime, *, tenant: str | No
     """The devices that are located now, of all tenants or of one. Devices are tokens."""
     tenant = canonical_id(tenant)
     with workspace.open_ledger() as ledger:
-        rows = ledger_api.settings.read_settings(ledger)
+        rows = api.settings.read_settings(ledger)
     pairs = dict.fromkeys((row.tenant_id, row.subject) for row in rows if row.setting == FEATURE and row.subject)
     found = (_current_action(rows, name, str(token), now) for name, token in pairs if tenant in (None, name))
     return sorted((each for each in found if each is not None), key=lambda each: (each.tenant, each.since, each.device))
@@ -322,7 +321,7 @@ def _last_value(values: Mapping[datetime, str], now: datetime) -> str | None:
 
 
 def _setting_row(tenant: str, token: str, value: str, valid_from: datetime, now: datetime) -> RecordedSetting:
-    return ledger_api.settings.RecordedSetting(tenant, token, FEATURE, value, HOLDER, valid_from, now)
+    return api.settings.RecordedSetting(tenant, token, FEATURE, value, HOLDER, valid_from, now)
 
 
 def _locate_event(

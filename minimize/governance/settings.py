@@ -17,8 +17,7 @@ from minimize.errors import PolicyError, RefusedError
 from minimize.governance.workspace import PathLike, Workspace
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.keys import Keyring, find_keyring
-from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor
-from minimize.ledger import api as ledger_api
+from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor
 from minimize.ledger.subject_tokens import find_known_token, subject_token, token_secrets, token_version, token_versions
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import time_text
@@ -107,9 +106,9 @@ def set_setting(
     setting = replace(setting, tenant=canonical_text(setting.tenant))
     keys = workspace.keyring()
     with workspace.open_ledger(create=True) as ledger:
-        rows = ledger_api.settings.read_settings(ledger)
+        rows = api.settings.read_settings(ledger)
         token = None if setting.subject is None else find_or_make_token(rows, keys, setting.tenant, setting.subject)
-        row = ledger_api.settings.RecordedSetting(
+        row = api.settings.RecordedSetting(
             setting.tenant, token, setting.setting, setting.value, setting.holder, setting.valid_from or now, now
         )
         before = _previous_value(rows, row)
@@ -117,7 +116,7 @@ def set_setting(
         actor = current_actor()
         if allowed is not None:
             allowed(actor, resource)
-        ledger_api.settings.record_settings(ledger, [row], settings_event("set", actor, now, resource), keys)
+        api.settings.record_settings(ledger, [row], settings_event("set", actor, now, resource), keys)
     if workspace.loaded_pipeline is not None:
         warn_if_not_read(workspace.loaded_pipeline)
     return before or "nothing"
@@ -140,7 +139,7 @@ def list_settings(
     """
     tenant = canonical_id(tenant)
     with workspace.open_ledger() as ledger:
-        rows = ledger_api.settings.read_settings(ledger)
+        rows = api.settings.read_settings(ledger)
     mine = [row for row in rows if tenant in (None, row.tenant_id) and setting in (None, row.setting)]
     chosen = sorted(mine if history else _rows_in_force(mine, now), key=lambda row: (_setting_key(row), row.valid_from))
     return [SettingRow(**asdict(row), line=None) for row in chosen]
@@ -213,8 +212,8 @@ def import_settings(file: PathLike, workspace: Workspace, now: datetime) -> int:
     _check_recorded_at(given, now)
     resource = Resource("import", "settings", "settings/import", (PropertyChange("digest", None, given.digest),))
     with workspace.open_ledger(create=True) as ledger:
-        rows = _with_tokens(given, _known_tokens(given, ledger_api.settings.read_settings(ledger)), keys)
-        return ledger_api.settings.record_settings(
+        rows = _with_tokens(given, _known_tokens(given, api.settings.read_settings(ledger)), keys)
+        return api.settings.record_settings(
             ledger, rows, settings_event("import", current_actor(), now, resource), keys
         )[0]
 
@@ -225,7 +224,7 @@ def export_settings(file: PathLike, workspace: Workspace) -> int:
     Raises OutputError where the file is there.
     """
     with workspace.open_ledger() as ledger:
-        rows = ledger_api.settings.read_settings(ledger)
+        rows = api.settings.read_settings(ledger)
 
     def fill(out: TextIO) -> int:
         writer = csv.writer(out)
@@ -260,7 +259,7 @@ def _with_tokens(rows: SettingsRows, known_tokens: Mapping[str, set[str]], keys:
         return subject_token(keys, tenant, subject) if found is None else found
 
     return [
-        ledger_api.settings.RecordedSetting(
+        api.settings.RecordedSetting(
             **row | {"subject": None if row["subject"] is None else token(row["tenant_id"], row["subject"])}
         )
         for row in rows.table.to_pylist()

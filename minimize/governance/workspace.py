@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from minimize.errors import KeyringError
 from minimize.keys import Keyring, find_keyring
-from minimize.ledger import Address, find_ledger
-from minimize.ledger import api as ledger_api
+from minimize.ledger import Address, api, find_ledger
 from minimize.policy.pipeline import Pipeline
 from minimize.runs.resolve import pipeline_from
 from minimize.stores import local_path
@@ -57,4 +56,4 @@ class Workspace:
 
     def open_ledger(self, *, create: bool = False) -> Ledger:
         """The ledger, open. Raises LedgerError."""
-        return ledger_api.ledger.open_ledger(self.address, create=create)
+        return api.ledger.open_ledger(self.address, create=create)

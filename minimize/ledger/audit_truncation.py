@@ -16,8 +16,8 @@ from sqlalchemy import Connection, delete, func, select
 from minimize.ledger.anchor import PUBLICATION_OPERATIONS, REBUILD
 from minimize.ledger.audit_check import entry_json
 from minimize.ledger.audit_event import Actor, AuditEvent, PropertyChange, Resource, utc_text
-from minimize.ledger.audit_log import AUDIT_ACTIVITY as ACTIVITY
 from minimize.ledger.audit_log import (
+    AUDIT_ACTIVITY,
     PAGE_SIZE,
     TRUNCATE_OPERATION,
     Checkpoint,
@@ -160,7 +160,7 @@ def _truncation_event(checkpoint: Checkpoint, actor: Actor) -> AuditEvent:
     return AuditEvent(
         component="ledger",
         category="configuration",
-        activity=ACTIVITY,
+        activity=AUDIT_ACTIVITY,
         operation=TRUNCATE_OPERATION,
         actor=actor,
         time=checkpoint.recorded_at,

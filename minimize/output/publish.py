@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from minimize.errors import OutputError
 from minimize.failpoints import fail_point
-from minimize.output import recovery as steps
+from minimize.output import recovery
 from minimize.output.folder import INTENT, RECEIPT, RUNS, SKETCHES, SUCCESS, is_companion, read_receipts, sketches_path
 from minimize.output.lock import check_bucket, hold_lock, is_locked, make_output_folder
 from minimize.output.paths import check_apart, check_partition, is_run_id
@@ -71,7 +71,7 @@ def open_output(
     folder = folder if isinstance(folder, ObjectPath) else Path(os.path.abspath(folder))
     check_apart(folder, source)
     with _exclusive_access(folder, lease, create):
-        with_output_errors(steps.recover_output, folder, exchange)
+        with_output_errors(recovery.recover_output, folder, exchange)
         yield OpenOutput(folder, exchange, lease if isinstance(folder, ObjectPath) else None)
 
 
@@ -223,7 +223,7 @@ class Staging:
         """
         intent = with_output_errors(self._build_intent, receipt, attachments or {})
         self._is_published = True
-        steps.finish_publication(self.output.folder, intent, self.output.exchange)
+        recovery.finish_publication(self.output.folder, intent, self.output.exchange)
 
     def _build_intent(self, receipt: Receipt, attachments: Mapping[str, bytes]) -> Intent:
         remove_attempts(self.root)
@@ -252,7 +252,7 @@ class Staging:
                 sink.abandon()
             with suppress(OSError, OutputError):
                 if self.run.exists():
-                    steps.roll_back(self.run)
+                    recovery.roll_back(self.run)
 
     def __enter__(self) -> Self:
         return self

@@ -15,8 +15,7 @@ from minimize.output import reader
 from minimize.output.folder import RUNS
 from minimize.output.reader import Dates, SubjectSelection
 from minimize.output.subject_index import SubjectValue
-from minimize.output.subject_search import CandidateFile
-from minimize.output.subject_search import find_candidate_files as places
+from minimize.output.subject_search import CandidateFile, find_candidate_files
 from minimize.receipts import ReceiptFile
 from minimize.stores import Location, LocationLike, local_path, parse_output_location
 
@@ -68,7 +67,9 @@ def find_subjects(
     open it. Raises OutputError for an index that is damaged, KeyringError where its key version is missing.
     """
     folder, wanted = parse_output_location(output), _as_list(subjects)
-    return places(folder, reader.files_in_force(folder, "records", dates), wanted, _optional_keyring(keys, folder))
+    return find_candidate_files(
+        folder, reader.files_in_force(folder, "records", dates), wanted, _optional_keyring(keys, folder)
+    )
 
 
 def _optional_keyring(keys: Any, output: Location) -> Keyring | None:

@@ -23,8 +23,7 @@ from minimize.errors import KeyringError, LedgerError, OutputError
 from minimize.keys import Kms
 from minimize.keys.keyring import KEY_DESTROYED
 from minimize.keys.parquet_encryption import unless_shredded
-from minimize.ledger import api as ledger_api
-from minimize.ledger import find_ledger
+from minimize.ledger import api, find_ledger
 from minimize.output.folder import ensure_identity, has_runs, has_unfinished_publication, published_runs, read_receipts
 from minimize.output.lock import is_locked
 from minimize.output.paths import output_and_date
@@ -72,17 +71,17 @@ def _try_recover_bucket(output: ObjectPath) -> bool:
 
 @contextmanager
 def _recovery_lease(output: ObjectPath) -> Iterator[Callable[[], object]]:
-    clock, pace = ledger_api.leases.LeaseClock(), ledger_api.leases.LeaseTiming()
-    with ledger_api.ledger.open_ledger(find_ledger()) as ledger:
+    clock, pace = api.leases.LeaseClock(), api.leases.LeaseTiming()
+    with api.ledger.open_ledger(find_ledger()) as ledger:
         run_id = new_run_id(clock.now())
-        lease = ledger_api.leases.take_lease(
+        lease = api.leases.take_lease(
             ledger, ensure_identity(output), run_id, lambda connection, lease: None, pace=pace, clock=clock
         )
-        with ledger_api.leases.Heartbeat(ledger, lease, pace, clock):
+        with api.leases.Heartbeat(ledger, lease, pace, clock):
             try:
-                yield lambda: ledger.write(partial(ledger_api.leases.renew_lease, lease=lease, now=clock.now()))
+                yield lambda: ledger.write(partial(api.leases.renew_lease, lease=lease, now=clock.now()))
             finally:
-                ledger.write(partial(ledger_api.leases.release_lease, lease=lease))
+                ledger.write(partial(api.leases.release_lease, lease=lease))
 
 
 log = logging.getLogger("minimize")

@@ -17,8 +17,7 @@ from minimize.aggregates.definition import AggregateDefinition
 from minimize.aggregates.event_days import LateWindow
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding
-from minimize.html_tables import html_fragment, html_paragraph
-from minimize.html_tables import html_table as tabled
+from minimize.html_tables import html_fragment, html_paragraph, html_table
 from minimize.keys.parquet_encryption import OPEN_CATEGORY, column_category, has_unusable_name
 from minimize.policy.condition import Condition
 from minimize.policy.describe import duration_text
@@ -293,9 +292,9 @@ def plan_html(plan: Plan) -> str:
     outputs = [(name, output.category, ", ".join(output.schema.names)) for name, output in plan.outputs.items()]
     return html_fragment(
         html_paragraph(title),
-        tabled("fields", _FIELD_HEADINGS, map(_field_cells, plan.fields.values())),
-        tabled("outputs", ("output", "category", "columns"), outputs),
-        tabled("what a value (or a record) reveals by being there", ("field", "reveals"), plan.reveals.items()),
+        html_table("fields", _FIELD_HEADINGS, map(_field_cells, plan.fields.values())),
+        html_table("outputs", ("output", "category", "columns"), outputs),
+        html_table("what a value (or a record) reveals by being there", ("field", "reveals"), plan.reveals.items()),
         html_paragraph(f"records: {index}" if index else ""),
         *map(html_paragraph, encrypted),
         *map(html_paragraph, kept),

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from minimize.governance.access.model import AccessRole, AccessRules, AccessScope, Permission, RoleAssignment, covers
-from minimize.plan.category import CATEGORY_ORDER as CATEGORIES
+from minimize.plan.category import CATEGORY_ORDER
 from minimize.policy.describe import duration_text
 from minimize.review.changes import (
     Grade,
@@ -22,7 +22,7 @@ from minimize.review.changes import (
 from minimize.review.technique_changes import chain_grade
 from minimize.techniques import TechniqueStep
 
-_EVERY_CATEGORY: Final = len(CATEGORIES)
+_EVERY_CATEGORY: Final = len(CATEGORY_ORDER)
 _NO_CATEGORY: Final = -1
 RoleViews = Mapping[tuple[str, str], tuple[TechniqueStep, ...]]
 
@@ -69,7 +69,7 @@ def _category_ranks(permissions: Iterable[Permission], *, denied: bool = False) 
     """By operation how much of the categories it is about."""
     ranks: dict[str, int] = {}
     for each in permissions:
-        rank = _EVERY_CATEGORY if each.category is None else CATEGORIES.index(each.category)
+        rank = _EVERY_CATEGORY if each.category is None else CATEGORY_ORDER.index(each.category)
         rank = _EVERY_CATEGORY - 1 - rank if denied and each.category is not None else rank
         ranks[each.name] = max(rank, ranks.get(each.name, _NO_CATEGORY))
     return ranks

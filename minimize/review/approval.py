@@ -25,8 +25,7 @@ from minimize.governance.access.enforcement import configured_access, require_pe
 from minimize.governance.access.model import APPROVE_POLICY
 from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring
-from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor, find_ledger
-from minimize.ledger import api as ledger_api
+from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor, find_ledger
 from minimize.plan import request
 from minimize.plan.bind import examine
 from minimize.policy.approval import APPROVED_KEY, approval_digest, approval_state, content_digest
@@ -280,7 +279,7 @@ def _write_and_record(workspace: ApprovalWorkspace, event: AuditEvent, work: Cal
     keys = workspace.keyring()
 
     def both(connection: Any) -> None:
-        ledger_api.audit_log.append_event(connection, event, keys)
+        api.audit_log.append_event(connection, event, keys)
         work()
 
     with workspace.open_ledger(create=True) as ledger:

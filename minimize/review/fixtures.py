@@ -31,7 +31,7 @@ from minimize.consent import Consents, current_terms
 from minimize.consent.terms import DPV_STATES
 from minimize.errors import ConfigurationError, redact_errors
 from minimize.keys import Keyring
-from minimize.ledger import api as ledger_api
+from minimize.ledger import api
 from minimize.plan import Plan
 from minimize.policy.faults import did_you_mean
 from minimize.policy.pipeline import Pipeline
@@ -359,7 +359,7 @@ def _fixture_consents(job: Pipeline, file: Path | None, at: datetime) -> Consent
         current_terms(sender.party.recipient, sender.party.function).text,
         ("tenant_id", "state", "valid_from"),
     )
-    acts = list[ledger_api.consents.ConsentAct]()
+    acts = list[api.consents.ConsentAct]()
     for row in read_expected_rows(file):
         tenant, state, since = (str(row.get(name) or "") for name in columns)
         if state not in DPV_STATES or not tenant or not since:
@@ -367,7 +367,7 @@ def _fixture_consents(job: Pipeline, file: Path | None, at: datetime) -> Consent
             raise ConfigurationError(f"{file} has a row that is no consent", hint=hint)
         whose = (tenant, sender.name, sender.party.function)
         valid_from = parse_time(since, f"a valid_from of {file}") or at
-        acts.append(ledger_api.consents.ConsentAct(*whose, state, terms, "", valid_from, None, valid_from))
+        acts.append(api.consents.ConsentAct(*whose, state, terms, "", valid_from, None, valid_from))
     return Consents(tuple(acts))
 
 

@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from minimize.errors import Finding, MinimizeError, redact_errors
-from minimize.governance.access.lint import is_access_file
-from minimize.governance.access.lint import lint_access as of_access
+from minimize.governance.access.lint import is_access_file, lint_access
 from minimize.governance.subjects import subject_coverage
 from minimize.governance.workspace import Workspace
 from minimize.output.folder import has_runs
 from minimize.policy import lint as rules
 from minimize.policy.load import examine_policy, load_pipeline
-from minimize.recipients.lint import is_recipient_path
-from minimize.recipients.lint import lint_recipients as of_recipient
+from minimize.recipients.lint import is_recipient_path, lint_recipients
 from minimize.runs.inspection import lint as of_pipeline
 
 _FIELDS: Final = re.compile(rb"^[\"']?fields[\"']?\s*:", re.MULTILINE)
@@ -33,9 +31,9 @@ def lint_path(path: str | os.PathLike[str], *, on: date, keys: Any = None) -> li
     """
     place = Path(path)
     if is_recipient_path(place):
-        return of_recipient(place, on)
+        return lint_recipients(place, on)
     if is_access_file(place):
-        return of_access(place, Workspace())
+        return lint_access(place, Workspace())
     if is_policy_file(place):
         return lint_policy_file(place)
     if place.is_dir() and not (place / PIPELINE_FILE).exists() and (below := list(_files_below(place))):

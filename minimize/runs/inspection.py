@@ -22,7 +22,7 @@ from minimize.errors import ConfigurationError, Finding, KeyringError, LedgerErr
 from minimize.keys import find_keyring
 from minimize.plan import Plan, request
 from minimize.plan.bind import ExaminedPlan, examine
-from minimize.plan.tenant import plan_for_tenant as for_tenant
+from minimize.plan.tenant import plan_for_tenant
 from minimize.policy import lint as rules
 from minimize.policy.lint.fields import is_below_full, may_identify
 from minimize.policy.load import examine_pipeline
@@ -77,7 +77,7 @@ def effective_plan(plan: Plan, tenant: str, *, at: datetime | str | None = None,
     """The plan as it is for one tenant at one time: what is gated is either open or dropped, and says why."""
     rows = plan_settings(plan, settings)
     when = parse_time(at, "at") or datetime.now(UTC)
-    return for_tenant(plan, None if rows is None else rows.effective_at(when), tenant, when)
+    return plan_for_tenant(plan, None if rows is None else rows.effective_at(when), tenant, when)
 
 
 def plan_settings(plan: Plan, settings: Any = None, *, keys: Any = None) -> SettingsRows | None:

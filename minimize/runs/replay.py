@@ -34,7 +34,7 @@ from minimize.runs.runner import attempt_run, check_engine, no_progress
 from minimize.sources.base import Source, accepted_positions
 from minimize.sources.file_discovery import split_pattern
 from minimize.stores import Location, LocationLike, parse_output_location
-from minimize.times import parse_date as day_named
+from minimize.times import parse_date
 
 QuarantineGroup = tuple[str, str | None, str]
 """Code, field, file."""
@@ -215,7 +215,7 @@ def recheck_quarantine(output: LocationLike, *, date: date | str | None = None, 
     chain = load_receipts(folder)
     if chain:
         check_output_ledger(folder, find_pipeline(folder, chain[-1], want.pipeline).folder, want.ledger)
-    standing = quarantined_dates(folder, None if date is None else day_named(date).isoformat())
+    standing = quarantined_dates(folder, None if date is None else parse_date(date).isoformat())
     found = [(each, _resolve_date(folder, each, want)) for each in standing]
     refused = [finding for each, given in found for finding in source_differences(each, _date_source(each, given))]
     if refused:

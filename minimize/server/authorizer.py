@@ -25,8 +25,7 @@ from minimize.governance.access import (
 )
 from minimize.governance.access.enforcement import access_in_force, decision_event, load_grants
 from minimize.keys import Keyring
-from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource
-from minimize.ledger import api as ledger_api
+from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api
 from minimize.ledger.audit_event import EventResult, PlainValue
 from minimize.output.reader import DATE_COLUMN
 from minimize.server.errors import AUTHORIZATION_ENDED, column_error, error_for
@@ -137,7 +136,7 @@ class Authorizer:
 
         Raises PolicyError where it has faults or is gone, LedgerError: then nobody may anything.
         """
-        stamp = (*_file_stamp(self._path), ledger_api.access.count_adoptions(self._ledger))
+        stamp = (*_file_stamp(self._path), api.access.count_adoptions(self._ledger))
         with self._lock:
             if self._access is None or self._access[0] != stamp:
                 self._access = (stamp, access_in_force(load_access(self._path), self._ledger, self._keys))
@@ -145,7 +144,7 @@ class Authorizer:
 
     def grants(self) -> Grants:
         """What the ledger has of grants now. Raises LedgerError."""
-        newest = ledger_api.access.last_grant_act(self._ledger)
+        newest = api.access.last_grant_act(self._ledger)
         with self._lock:
             if self._grants is None or self._grants[0] != newest:
                 self._grants = (newest, load_grants(self._ledger, self._keys))

@@ -21,8 +21,7 @@ from pyarrow import flight
 
 from minimize.errors import ConfigurationError, MinimizeError, RefusedError, call_redacted
 from minimize.keys import Keyring
-from minimize.ledger import api as ledger_api
-from minimize.ledger import find_ledger
+from minimize.ledger import api, find_ledger
 from minimize.server.api_tokens import TokenBearer, authenticate
 from minimize.server.authorizer import Caller, Clock
 from minimize.server.errors import (
@@ -287,7 +286,7 @@ def running_server(
     start, output = local_path(places[0]), next(iter(datasets.values()))
     ring, rules = required_keyring(keys, start), server_access_file(access, start)
     _raise_file_limit()
-    with ledger_api.ledger.open_ledger(find_ledger(ledger, start=start, output=output), create=True) as book:
+    with api.ledger.open_ledger(find_ledger(ledger, start=start, output=output), create=True) as book:
         door = DataAccessService(datasets, rules, book, ring, utc_now)
         door.check()
         lost = door.end_lost_reads()

@@ -19,8 +19,7 @@ import pyarrow as pa
 from minimize.errors import ConfigurationError, KeyringError, MinimizeError, OutputError, call_redacted
 from minimize.governance.access import AccessDecision, UserAccount, find_access_file
 from minimize.keys import Keyring, find_keyring, find_kms
-from minimize.ledger import AuditEvent, current_actor, find_ledger
-from minimize.ledger import api as ledger_api
+from minimize.ledger import AuditEvent, api, current_actor, find_ledger
 from minimize.output.folder import read_receipts
 from minimize.runs.resolve import pipeline_from
 from minimize.server.api_tokens import may_continue
@@ -123,7 +122,7 @@ class DataAccessService:
 
     def end_lost_reads(self) -> int:
         """Tells the audit log of reads that a process which is gone left without an end; gives how many. Raises LedgerError."""
-        return ledger_api.server_access.end_lost_reads(self._ledger, self._clock(), self._keys)
+        return api.server_access.end_lost_reads(self._ledger, self._clock(), self._keys)
 
     def read(self, caller: Caller, read_request: ReadRequest) -> ResponseStream:
         """What an account may see of what it asks for; the read is begun with this.
@@ -212,7 +211,7 @@ class DataAccessService:
         raise ended
 
     def _record_event(self, event: AuditEvent) -> None:
-        ledger_api.server_access.record_read_event(self._ledger, event, self._keys)
+        api.server_access.record_read_event(self._ledger, event, self._keys)
 
 
 PathLike = str | os.PathLike[str]
@@ -237,7 +236,7 @@ def open(
     start = local_path(path)
     ring, rules = required_keyring(keys, start), server_access_file(access, start)
     (name, output), *_ = datasets.items()
-    book = ledger_api.ledger.open_ledger(find_ledger(ledger, start=start, output=output), create=True)
+    book = api.ledger.open_ledger(find_ledger(ledger, start=start, output=output), create=True)
     door = DataAccessService(datasets, rules, book, ring, clock or utc_now)
     door.end_lost_reads()
     return DatasetReader(LocalTransport(door, Caller(user or current_actor().user or ""), book), name)

@@ -22,8 +22,7 @@ from minimize.errors import MinimizeError, OutputError, iterate_redacted
 from minimize.governance.access import AccessDecision
 from minimize.keys import Keyring
 from minimize.keys.parquet_encryption import unless_shredded
-from minimize.ledger import AuditEvent
-from minimize.ledger import api as ledger_api
+from minimize.ledger import AuditEvent, api
 from minimize.ledger.audit_event import PlainValue
 from minimize.output.partitions import parse_partition_folder
 from minimize.output.paths import output_and_date
@@ -85,7 +84,7 @@ class ReadStream:
         """
         most = sum(file.rows for file in opened.snapshot.files)
         unended = self._event(f"at most {most}", ended="lost")
-        ledger_api.server_access.begin_read(self.ledger, unended, unended.time)
+        api.server_access.begin_read(self.ledger, unended, unended.time)
         rows, ended = 0, CLIENT_LEFT
         with stack:
             try:
@@ -101,7 +100,7 @@ class ReadStream:
                 raise
             finally:
                 told = replace(self._event(rows, ended=ended or None), id=unended.id)
-                ledger_api.server_access.finish_read(self.ledger, told, told.time, self.keys)
+                api.server_access.finish_read(self.ledger, told, told.time, self.keys)
 
     def _event(self, rows: PlainValue, ended: str | None) -> AuditEvent:
         return read_event(self.caller, self.decision, self.request.where, self.clock(), rows=rows, ended=ended)

@@ -26,8 +26,7 @@ import pyarrow as pa
 from minimize.errors import LedgerError
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_text
 from minimize.keys import Keyring
-from minimize.ledger import Address, find_ledger
-from minimize.ledger import api as ledger_api
+from minimize.ledger import Address, api, find_ledger
 from minimize.ledger.address import LEDGER_VARIABLE
 from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_versions
 from minimize.settings.columns import (
@@ -209,7 +208,7 @@ class RecordedErasures:
     @classmethod
     def from_ledger(cls, ledger: Ledger, keys: Keyring | None = None, listed: Iterable[LifecycleEvent] = ()) -> Self:
         """What an open ledger tells."""
-        return cls(tuple(ledger_api.lifecycle_events.read_lifecycle_events(ledger)), keys, tuple(listed))
+        return cls(tuple(api.lifecycle_events.read_lifecycle_events(ledger)), keys, tuple(listed))
 
     @property
     def events(self) -> tuple[LifecycleEvent, ...]:
@@ -333,5 +332,5 @@ def find_named_ledger(ledger: str | os.PathLike[str] | None, folder: Path | None
 
 
 def _read_erasures(address: Address, keys: Keyring | None) -> RecordedErasures:
-    with ledger_api.ledger.open_ledger(address) as book:
+    with api.ledger.open_ledger(address) as book:
         return RecordedErasures.from_ledger(book, keys)

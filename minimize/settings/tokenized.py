@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from minimize.errors import KeyringError
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_column
 from minimize.keys import Keyring
-from minimize.ledger import api as ledger_api
+from minimize.ledger import api
 from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_version
 from minimize.settings.columns import SubjectPairs, check_token_keys
 from minimize.settings.effective import EffectiveSettings, ExplainableSettings, SettingRow
@@ -128,7 +128,7 @@ class TokenizedSettings:
 
 def load_ledger_settings(ledger: Ledger, keys: Keyring | None) -> LedgerRows:
     """The rows of an open ledger. Raises LedgerError, and KeyringError where a subject's token is of a key that is not there."""
-    return ledger_rows(ledger_api.settings.read_settings(ledger), keys, str(ledger.address))
+    return ledger_rows(api.settings.read_settings(ledger), keys, str(ledger.address))
 
 
 def ledger_rows(rows: Sequence[RecordedSetting], keys: Keyring | None, place: str) -> LedgerRows:

@@ -19,7 +19,7 @@ import pyarrow as pa
 from minimize.arrow.hashing import known_entries
 from minimize.arrow.interner import TextInterner
 from minimize.arrow.pointers import Pointer
-from minimize.stores import Location as Folder
+from minimize.stores import Location
 from minimize.verification.nested_values import comparable_values, distinct_rows, leaf_values
 from minimize.verification.policy_reading import StepView
 from minimize.verification.rules import ColumnContext, RuleUnavailable, ValueRule, chain_rule
@@ -108,7 +108,7 @@ class DeclaredColumn:
     """What a column was declared to be: the chains of which one has made each value, and where their files are."""
 
     chains: tuple[tuple[StepView, ...], ...]
-    folder: Folder
+    folder: Location
 
 
 @dataclass(slots=True)

@@ -16,8 +16,7 @@ from minimize.governance.access.load import find_access_file, load_access, parse
 from minimize.governance.access.model import AccessRules, UserAccount
 from minimize.governance.workspace import Workspace
 from minimize.keys import Verifier
-from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor
-from minimize.ledger import api as ledger_api
+from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor
 from minimize.ledger.audit_event import PlainValue
 
 if TYPE_CHECKING:
@@ -124,11 +123,7 @@ def required_access(workspace: Workspace) -> AccessRules:
     if not workspace.address.exists:
         return access
     with workspace.open_ledger() as ledger:
-        return (
-            access_in_force(access, ledger, workspace.keyring())
-            if ledger_api.access.count_adoptions(ledger)
-            else access
-        )
+        return access_in_force(access, ledger, workspace.keyring()) if api.access.count_adoptions(ledger) else access
 
 
 def access_in_force(access: AccessRules, ledger: Ledger, verifier: Verifier) -> AccessRules:
@@ -136,7 +131,7 @@ def access_in_force(access: AccessRules, ledger: Ledger, verifier: Verifier) -> 
 
     Raises LedgerError for an adoption that is not signed by a key that the verifier knows.
     """
-    adopted = ledger_api.access.last_adoption(ledger, verifier)
+    adopted = api.access.last_adoption(ledger, verifier)
     if adopted is None or adopted.digest == access.digest:
         return access
     return parse_access(adopted.content.encode(), access.path or "access.yaml")
@@ -149,7 +144,7 @@ def account_of_actor(actor: Actor) -> UserAccount:
 
 def load_grants(ledger: Ledger, verifier: Verifier) -> Grants:
     """The grants of an open ledger. Raises LedgerError, also where an act is not signed by a key that the verifier knows."""
-    return Grants(tuple(ledger_api.access.read_grant_acts(ledger, verifier)))
+    return Grants(tuple(api.access.read_grant_acts(ledger, verifier)))
 
 
 def require_permission(
@@ -174,7 +169,7 @@ def require_permission(
     decision = decide_permission(access, account_of_actor(actor), permission, at, tenant=tenant, dataset=dataset)
     event, keys = decision_event(decision, actor=actor, about=about or tenant), workspace.keyring()
     with workspace.open_ledger(create=True) as ledger:
-        ledger.write(lambda connection: ledger_api.audit_log.append_event(connection, event, keys))
+        ledger.write(lambda connection: api.audit_log.append_event(connection, event, keys))
     if not decision.allowed:
         hint = f"minimize access why {actor.user} {permission}"
         raise AccessDenied(f"{actor.user} may not do this", reasons=decision.reasons, hint=hint)

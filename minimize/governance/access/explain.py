@@ -28,8 +28,7 @@ from minimize.governance.access.model import (
     highest_or_none,
 )
 from minimize.governance.workspace import Workspace
-from minimize.ledger import api as ledger_api
-from minimize.ledger import current_actor
+from minimize.ledger import api, current_actor
 from minimize.output.reader import load_receipts
 from minimize.plan import Plan
 from minimize.plan.category import highest_category
@@ -338,9 +337,7 @@ def _pipelines_named(name: str, workspace: Workspace) -> Iterator[Pipeline]:
         yield job
         return
     with workspace.open_ledger() as ledger:
-        found = [
-            each for each in ledger.read(ledger_api.runs.output_locations) if each.pipeline == name and each.is_here
-        ]
+        found = [each for each in ledger.read(api.runs.output_locations) if each.pipeline == name and each.is_here]
     for each in found:
         folder = parse_output_location(each.folder)
         chain = load_receipts(folder)

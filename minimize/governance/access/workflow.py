@@ -41,8 +41,7 @@ from minimize.governance.access.model import (
 from minimize.governance.access.roles import find_account_conflict
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_text
-from minimize.ledger import Actor, current_actor
-from minimize.ledger import api as ledger_api
+from minimize.ledger import Actor, api, current_actor
 from minimize.ledger.audit_event import utc_text
 from minimize.plan.model import Category
 from minimize.techniques.redact import Redact
@@ -231,7 +230,7 @@ def expire_grants(workspace: Workspace, at: datetime) -> list[Grant]:
         return new, [grant_event("expire", actor, at, each.id, each.request) for each in over]
 
     with workspace.open_ledger() as ledger:
-        ledger_api.access.record_grant_acts(ledger, build_act, keys, keys)
+        api.access.record_grant_acts(ledger, build_act, keys, keys)
     return over
 
 
@@ -266,7 +265,7 @@ def _record_act(
         grant, asked = name, wished
         reasons: tuple[RefusalReason, ...] = ()
         try:
-            (done,) = ledger_api.access.record_grant_acts(ledger, acts, keys, keys)
+            (done,) = api.access.record_grant_acts(ledger, acts, keys, keys)
         except _GrantActRefused as refused:
             grant, asked, reasons = refused.grant.id, refused.grant.request, (refused.reason,)
         except AccessDenied as error:
@@ -274,12 +273,12 @@ def _record_act(
         if not reasons:
             return next(each for each in load_grants(ledger, keys).all_grants if each.id == done.grant)
         event = grant_event(verb, actor, at, grant, asked, reasons)
-        ledger.write(lambda connection: ledger_api.audit_log.append_event(connection, event, keys))
+        ledger.write(lambda connection: api.audit_log.append_event(connection, event, keys))
     raise AccessDenied(f"{actor.user} may not {verb.replace('_', ' ')} this", reasons=reasons)
 
 
 def _grant_act(grant: str, state: str, actor: Actor, at: datetime, body: dict[str, Any]) -> GrantAct:
-    return ledger_api.access.GrantAct(grant, state, actor.user or "", json.dumps(body), at)
+    return api.access.GrantAct(grant, state, actor.user or "", json.dumps(body), at)
 
 
 def _grant_deadlines(access: AccessRules, request: GrantRequest, at: datetime, break_glass: bool) -> dict[str, str]:
@@ -359,7 +358,7 @@ def adopt_access(workspace: Workspace, at: datetime, *, yes: bool = False) -> Ac
     content = file.read_bytes()
     new = parse_access(content, file)
     with workspace.open_ledger(create=True) as ledger:
-        counting, known = access_in_force(new, ledger, keys), ledger_api.access.last_adoption(ledger, keys)
+        counting, known = access_in_force(new, ledger, keys), api.access.last_adoption(ledger, keys)
         change = _access_change(None if known is None else counting, new, None if known is None else known.digest)
         if not yes or not change.is_needed:
             return change
@@ -369,12 +368,12 @@ def adopt_access(workspace: Workspace, at: datetime, *, yes: bool = False) -> Ac
             decision.reasons if not decision.allowed else (), counting, new, account_of_actor(actor)
         )
         if not against:
-            adoption = ledger_api.access.AccessAdoption(content.decode(), actor.user or "", at)
-            if not ledger_api.access.record_adoption(ledger, adoption, change.before, event, keys):
+            adoption = api.access.AccessAdoption(content.decode(), actor.user or "", at)
+            if not api.access.record_adoption(ledger, adoption, change.before, event, keys):
                 raise LedgerError("somebody else adopted a file in the meantime", hint="look at it, and adopt again")
             return change
         refused = replace(event, result="refused")
-        ledger.write(lambda connection: ledger_api.audit_log.append_event(connection, refused, keys))
+        ledger.write(lambda connection: api.audit_log.append_event(connection, refused, keys))
     raise AccessDenied(f"{actor.user} may not adopt this file", reasons=against, hint=f"it takes `{ASSIGN}`")
 
 

@@ -37,8 +37,7 @@ from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_column, canonical_id, canonical_text
 from minimize.keys import Keyring, find_kms
 from minimize.keys.parquet_encryption import unless_shredded
-from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor
-from minimize.ledger import api as ledger_api
+from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor
 from minimize.ledger.subject_tokens import find_known_token, subject_token, token_secrets, token_versions
 from minimize.output.folder import has_runs
 from minimize.output.partitions import parse_partition_folder
@@ -209,7 +208,7 @@ def add_events(
         _check_event(wish)
     keys, actor = workspace.keyring(), current_actor()
     with workspace.open_ledger(create=True) as ledger:
-        before = ledger_api.lifecycle_events.read_lifecycle_events(ledger)
+        before = api.lifecycle_events.read_lifecycle_events(ledger)
         told = _subject_forms(wishes, now, reachable_outputs(ledger, workspace), keys)
         rows = [_event_row(wish, each, before, keys, now, actor) for wish, each in zip(wishes, told, strict=True)]
         new = _record_rows(ledger, rows, before, keys, actor, allowed)
@@ -219,7 +218,7 @@ def add_events(
 
 def _store_erasure_lists(ledger: Ledger, outputs: Iterable[Location], keys: Keyring) -> None:
     """Stores the erasures of the ledger with every output that is known here. The next run of one that cannot be written does."""
-    rows = ledger_api.lifecycle_events.read_lifecycle_events(ledger)
+    rows = api.lifecycle_events.read_lifecycle_events(ledger)
     for output in outputs:
         try:
             if has_runs(output):
@@ -252,7 +251,7 @@ def _event_row(
         else _known_or_new_token(before, keys, event.tenant, event.subject, event.named_by)
     )
     at, who = event.occurred_at or now, actor.user or ""
-    row = ledger_api.lifecycle_events.LifecycleEvent(
+    row = api.lifecycle_events.LifecycleEvent(
         event.tenant, token, event.kind, at, "recorded", "{}", now, who, field=event.named_by
     )
     return replace(row, forms=json.dumps({**_earlier_forms(before, row.id), **forms.forms}, sort_keys=True))
@@ -268,10 +267,10 @@ def withdraw_event(
     """
     keys, actor = workspace.keyring(), current_actor()
     with workspace.open_ledger() as ledger:
-        rows = ledger_api.lifecycle_events.read_lifecycle_events(ledger)
+        rows = api.lifecycle_events.read_lifecycle_events(ledger)
         named = [
             row
-            for row in ledger_api.lifecycle_events.last_rows(rows)
+            for row in api.lifecycle_events.last_rows(rows)
             if len(name) >= EVENT_ID_LENGTH and row.id.startswith(name)
         ]
         if len(named) != 1:
@@ -289,9 +288,9 @@ def list_events(workspace: Workspace, *, tenant: str | None = None, history: boo
     """The events of the ledger that count, or every row; of one tenant where it is named. Raises LedgerError."""
     tenant = canonical_id(tenant)
     with workspace.open_ledger() as ledger:
-        rows = ledger_api.lifecycle_events.read_lifecycle_events(ledger)
+        rows = api.lifecycle_events.read_lifecycle_events(ledger)
     if not history:
-        rows = [row for row in ledger_api.lifecycle_events.last_rows(rows) if row.state == "recorded"]
+        rows = [row for row in api.lifecycle_events.last_rows(rows) if row.state == "recorded"]
     return [EventEntry(row) for row in rows if tenant in (None, row.tenant_id)]
 
 
@@ -315,11 +314,7 @@ def reachable_outputs(ledger: Ledger, workspace: Workspace) -> Callable[[], Iter
     """The outputs that the ledger has seen from this machine, and that of the pipeline."""
 
     def found() -> Iterable[Location]:
-        seen = [
-            each.folder
-            for each in ledger.read(ledger_api.runs.output_locations)
-            if each.is_here or "://" in each.folder
-        ]
+        seen = [each.folder for each in ledger.read(api.runs.output_locations) if each.is_here or "://" in each.folder]
         job = workspace.loaded_pipeline
         own = (
             []
@@ -365,7 +360,7 @@ def _record_rows(
     if not rows:
         return []
     event = _audit_event(rows[0], actor, tuple(resources))
-    return ledger_api.lifecycle_events.record_lifecycle_events(ledger, rows, event, keys)
+    return api.lifecycle_events.record_lifecycle_events(ledger, rows, event, keys)
 
 
 def _event_resource(row: LifecycleEvent, before: str | None) -> Resource:
@@ -400,7 +395,7 @@ def suggest_tenants(tenant: str, workspace: Workspace) -> tuple[str, ...] | None
     keys = workspace.keyring()
     known, places = set[str](), list[Location]()
     with suppress(LedgerError), workspace.open_ledger() as ledger:
-        known |= ledger_api.ledger.tenants_named(ledger)
+        known |= api.ledger.tenants_named(ledger)
         places += [] if tenant in known else reachable_outputs(ledger, workspace)()
     for place in places:
         for names in _TenantSearch(place, keys).names():

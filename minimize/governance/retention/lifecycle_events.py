@@ -21,8 +21,7 @@ import pyarrow.parquet as pq
 from minimize.errors import ConfigurationError, Finding, PolicyError
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.keys import Keyring
-from minimize.ledger import Address
-from minimize.ledger import api as ledger_api
+from minimize.ledger import Address, api
 from minimize.ledger.subject_tokens import token_forms, token_secrets, token_versions
 from minimize.times import parse_time
 
@@ -189,8 +188,8 @@ def ledger_events(
     """
     if not address.exists:
         return ()
-    with ledger_api.ledger.open_ledger(address) as ledger:
-        events = list(effective_events(ledger_api.lifecycle_events.read_lifecycle_events(ledger)))
+    with api.ledger.open_ledger(address) as ledger:
+        events = list(effective_events(api.lifecycle_events.read_lifecycle_events(ledger)))
     versions = token_versions(each.token for each in events if each.token is not None)
     secrets = {
         name: token_secrets(keys, versions, name) for name in {None, *(each.named_by for each in retention_events)}

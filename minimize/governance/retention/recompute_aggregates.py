@@ -40,8 +40,7 @@ from minimize.receipts import Receipt, ReceiptFile, files_in_force
 from minimize.runs.disclosure_guard import GuardedAggregate, PublishedReleases, guard_aggregates
 from minimize.runs.resolve import ResolvedRun, open_sources, parse_batch_date
 from minimize.settings.columns import column_microseconds
-from minimize.sources.base import Chunk, Source, SourcePart
-from minimize.sources.base import WrittenFile as File
+from minimize.sources.base import Chunk, Source, SourcePart, WrittenFile
 from minimize.sources.files import WrappingPart
 from minimize.techniques.periods import period_starts
 from minimize.techniques.truncate_time import TruncateTime
@@ -67,7 +66,7 @@ class RecomputedAggregate:
     guarded: GuardedAggregate = field(repr=False)
     releases: PublishedReleases = field(repr=False)
 
-    def stage(self, staging: Staging) -> tuple[list[str], list[File]]:
+    def stage(self, staging: Staging) -> tuple[list[str], list[WrittenFile]]:
         """Stages it in place of what is in force: the paths that it replaces, and the new files."""
         place = f"{staging.reserve_partition(self.name, self.date)}/"
         gone = [path for path in staging.current_files() if path.startswith(place)]

@@ -59,8 +59,7 @@ from minimize.receipts import Receipt, ReceiptFile, RunOrigin, files_in_force
 from minimize.runs.batch_dates import DateSelection
 from minimize.runs.erasures import load_subject_acts
 from minimize.runs.ledger_check import check_output_ledger
-from minimize.runs.provenance import find_pipeline, load_pipeline_settings, origin_settings
-from minimize.runs.provenance import origin_place as written_at
+from minimize.runs.provenance import find_pipeline, load_pipeline_settings, origin_place, origin_settings
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.resolve import resolve_run
 from minimize.runs.runner import no_progress, run_resolved
@@ -335,7 +334,7 @@ def _resolve_retraction(folder: Location, options: RetractionOptions) -> Resolve
     now, origin = parse_time(options.at) or datetime.now(UTC), chain[-1].origin or RunOrigin()
     said = options.settings if options.settings is not None else origin_settings(folder, origin)
     rows = load_pipeline_settings(said, job, keyring, folder, options.ledger)
-    source = options.input or written_at(folder, origin.input)
+    source = options.input or origin_place(folder, origin.input)
     consents = load_subject_acts(job, keyring, folder, options.ledger).consents
     unaffected = UnaffectedDates(job, folder, chain, now, source, said, rows, consents, keyring, options.ledger).dates()
     standing = rerunnable_dates(job, folder, chain, now, source, said, keyring, options.ledger, without=unaffected)

@@ -17,8 +17,7 @@ from minimize.errors import ConfigurationError, PolicyError
 from minimize.governance.consent import NewConsent, PathLike, mark_expired_consents, record_consent
 from minimize.governance.settings import AuthorizeChange
 from minimize.governance.workspace import Workspace
-from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor
-from minimize.ledger import api as ledger_api
+from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor
 from minimize.receipts import time_text
 from minimize.recipients import Contract, Recipient, Recipients, find_recipients, load_recipients
 
@@ -137,7 +136,7 @@ def find_recalls(
     looking = _RecallSearch(ledger, recipients, consents, now, {each.id: each for each in consents.acts})
     each = [
         one
-        for act in ledger_api.disclosures.read_disclosures(ledger, recipient=recipient)
+        for act in api.disclosures.read_disclosures(ledger, recipient=recipient)
         for one in looking.recalls_of_disclosure(act, steps)
     ]
     return [one for one in each if all_ or one.state != "confirmed"]
@@ -145,7 +144,7 @@ def find_recalls(
 
 def _recorded_steps(ledger: Ledger, recipient: str | None) -> dict[DisclosureTenant, list[RecallStep]]:
     steps: dict[DisclosureTenant, list[RecallStep]] = {}
-    for step in ledger_api.disclosures.read_recalls(ledger, recipient):
+    for step in api.disclosures.read_recalls(ledger, recipient):
         steps.setdefault((step.disclosure, step.tenant_id), []).append(step)
     return steps
 
@@ -165,7 +164,7 @@ class _RecallSearch:
         """What of an act has to go, or was told to."""
         contract = self._contract(act.recipient)
         whole, ended = self._cause_for_all(act, contract), self._ended_consents(act)
-        for share in ledger_api.disclosures.read_tenant_shares(self.ledger, act.disclosure):
+        for share in api.disclosures.read_tenant_shares(self.ledger, act.disclosure):
             taken = steps.get((act.disclosure, share.tenant_id), [])
             cause = taken[0].cause if taken else ended.get(share.tenant_id) or self._expiry_cause(share) or whole
             if cause is not None:
@@ -273,10 +272,9 @@ def _record_steps(
     actor = current_actor()
     who, name = actor.user or "", due[0].recipient
     steps = [
-        ledger_api.disclosures.RecallStep(each.disclosure, each.tenant, name, each.cause, state, now, who)
-        for each in due
+        api.disclosures.RecallStep(each.disclosure, each.tenant, name, each.cause, state, now, who) for each in due
     ]
-    ledger_api.disclosures.record_recalls(
+    api.disclosures.record_recalls(
         ledger, steps, recall_event(name, state, len(steps), actor, now), workspace.keyring()
     )
 
@@ -331,27 +329,25 @@ class _RecallOnEnd:
     def __call__(self, ledger: Ledger, acts: Sequence[ConsentAct]) -> Iterator[RecallBatch]:
         """What is called back, by recipient."""
         actor = current_actor()
-        told = {(step.disclosure, step.tenant_id) for step in ledger_api.disclosures.read_recalls(ledger)}
+        told = {(step.disclosure, step.tenant_id) for step in api.disclosures.read_recalls(ledger)}
         self.recalls[:] = [
             each for act in acts for each in self._recalls_of_act(ledger, act) if _disclosure_tenant(each) not in told
         ]
         for name in dict.fromkeys(each.recipient for each in self.recalls):
             steps = [
-                ledger_api.disclosures.RecallStep(
+                api.disclosures.RecallStep(
                     each.disclosure, each.tenant, name, each.cause, "requested", self.now, actor.user or ""
                 )
                 for each in self.recalls
                 if each.recipient == name
             ]
-            yield ledger_api.disclosures.RecallBatch(
-                steps, recall_event(name, "requested", len(steps), actor, self.now)
-            )
+            yield api.disclosures.RecallBatch(steps, recall_event(name, "requested", len(steps), actor, self.now))
 
     def _recalls_of_act(self, ledger: Ledger, ending: ConsentAct) -> Iterator[Recall]:
         """What is in the ledger by now was sent before, whatever the clocks said."""
-        for sent in ledger_api.disclosures.read_disclosures(ledger, recipient=ending.recipient):
+        for sent in api.disclosures.read_disclosures(ledger, recipient=ending.recipient):
             if sent.function == ending.function and ending.state in ENDING_STATES and ending.valid_from <= self.now:
-                for share in ledger_api.disclosures.read_tenant_shares(ledger, sent.disclosure, ending.tenant_id):
+                for share in api.disclosures.read_tenant_shares(ledger, sent.disclosure, ending.tenant_id):
                     yield build_recall(
                         sent,
                         share,

@@ -14,8 +14,7 @@ from minimize.governance.retention.lifecycle_events import read_rows
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.keys import Keyring
-from minimize.ledger import AuditEvent, PropertyChange, Resource, current_actor
-from minimize.ledger import api as ledger_api
+from minimize.ledger import AuditEvent, PropertyChange, Resource, api, current_actor
 from minimize.ledger.subject_tokens import find_known_token, token_secrets, token_versions
 from minimize.receipts import time_text
 
@@ -160,7 +159,7 @@ def request_statuses(ledger: Ledger, *, tenant: str | None = None) -> list[Reque
     """Every request, in the order in which they came; of one tenant where it is named."""
     last: dict[str, SubjectRequestStep] = {}
     told: dict[str, dict[str, dict[str, Any]]] = {}
-    for step in ledger_api.subject_requests.read_request_steps(ledger):
+    for step in api.subject_requests.read_request_steps(ledger):
         body = json.loads(step.body)
         mine = told.setdefault(step.id, {})
         if step.state == "confirmed":
@@ -232,7 +231,7 @@ def record_steps(ledger: Ledger, workspace: Workspace, steps: Sequence[SubjectRe
         time=now,
         resources=resources,
     )
-    ledger_api.subject_requests.record_request_steps(ledger, steps, event, workspace.keyring())
+    api.subject_requests.record_request_steps(ledger, steps, event, workspace.keyring())
 
 
 def confirm_deletion(name: str, recipient: str, workspace: Workspace, now: datetime) -> RequestStatus:

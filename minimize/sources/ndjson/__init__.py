@@ -40,10 +40,10 @@ from minimize.sources.files import (
     is_uncompressed,
     line_blocks,
     lines_at,
+    nonblank_lines,
     open_span,
     open_stream,
 )
-from minimize.sources.files import nonblank_lines as every_line
 from minimize.sources.ndjson.arrow_parser import (
     MIN_SPLIT_BYTES,
     PARSE_BYTES,
@@ -203,7 +203,7 @@ class NdjsonReader:
 
     def read_strictly(self, block: LineBlock) -> Chunk:
         """A block as a chunk, line by line."""
-        return self._strictly(every_line(block))
+        return self._strictly(nonblank_lines(block))
 
     def _strictly(self, some: Iterable[tuple[int, bytes]]) -> Chunk:
         gathered = ChunkBuilder(self.bound, self.root)
@@ -262,7 +262,7 @@ def _first_records(parts: Sequence[FilePart]) -> Iterator[dict[str, Any]]:
     """The records that parse among the first lines of each file."""
     for part in parts:
         with open_stream(part.path, part.name) as stream:
-            every = (line for block in line_blocks(stream, 1 << 20) for _, line in every_line(block))
+            every = (line for block in line_blocks(stream, 1 << 20) for _, line in nonblank_lines(block))
             for line in islice(every, PEEKED_LINES):
                 with suppress(MalformedLine):
                     yield parse_line(line)
