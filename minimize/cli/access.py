@@ -172,7 +172,7 @@ def _add_answer_command(verb: GrantVerb, about: str) -> None:
     @click.option("--note", default="", metavar="TEXT", help="A note that goes with it.")
     @options.workspace
     @options.as_json
-    def answered(grant: str, note: str, as_json: bool, **places: Any) -> None:
+    def answer_command(grant: str, note: str, as_json: bool, **places: Any) -> None:
         now = utc_now()
         _print_grant(answer_grant(verb, grant, command_workspace(places), now, note=note), now, as_json)
 

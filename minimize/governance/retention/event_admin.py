@@ -313,7 +313,7 @@ def _subject_forms(
 def reachable_outputs(ledger: Ledger, workspace: Workspace) -> Callable[[], Iterable[Location]]:
     """The outputs that the ledger has seen from this machine, and that of the pipeline."""
 
-    def found() -> Iterable[Location]:
+    def find_outputs() -> Iterable[Location]:
         seen = [each.folder for each in ledger.read(api.runs.output_locations) if each.is_here or "://" in each.folder]
         job = workspace.loaded_pipeline
         own = (
@@ -327,7 +327,7 @@ def reachable_outputs(ledger: Ledger, workspace: Workspace) -> Callable[[], Iter
         }
         return every.values()
 
-    return found
+    return find_outputs
 
 
 def _known_or_new_token(
