@@ -95,7 +95,7 @@ def test_a_pickle_holds_neither_key_nor_value(keys: Keyring, plan: Plan) -> None
     there = pickle.loads(sent)
     with pytest.raises(KeyringError):
         there(RAW)
-    assert there.opened(keys)(RAW)["phone"].to_pylist()[0] == "CANARY-4711"
+    assert there.unlock(keys)(RAW)["phone"].to_pylist()[0] == "CANARY-4711"
 
 
 def test_a_seal_opens_for_its_subject_and_field_alone(keys: Keyring, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_an_incident_is_opened_once(places: Places) -> None:
     [
         {"exposed": []},
         {"title": ""},
-        {"happened": (NOW, NOW - timedelta(1))},
+        {"period": (NOW, NOW - timedelta(1))},
         {"known_at": NOW - timedelta(days=2)},
         {"exposed": ["all"]},
     ],
@@ -89,7 +89,7 @@ def test_clocks_may_differ_by_minutes(places: Places, ahead: timedelta) -> None:
     "changes",
     [
         {"known_at": NOW + timedelta(minutes=5, seconds=1)},
-        {"happened": (NOW - timedelta(days=1), NOW + timedelta(days=1))},
+        {"period": (NOW - timedelta(days=1), NOW + timedelta(days=1))},
     ],
 )
 def test_what_is_not_known_or_over_yet_is_not_said_to_be(places: Places, changes: dict[str, Any]) -> None:
