@@ -197,7 +197,7 @@ def test_nothing_leaves_that_could_not_be_recorded(sender: Sender, monkeypatch: 
     def fails(*_: object) -> None:
         raise LedgerError("the ledger is locked")
 
-    monkeypatch.setattr("minimize.ledger.disclosures.record_disclosure", fails)
+    monkeypatch.setattr("minimize.governance.sharing.disclosures.record_disclosure", fails)
     with pytest.raises(LedgerError, match="locked"):
         sender.share(to=sender.folder / "payload.parquet")
     assert not (sender.folder / "payload.parquet").exists()
