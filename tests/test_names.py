@@ -75,6 +75,8 @@ EXCEPTIONS = {
     ("field", "report/catalogue.py", "standing"): "key of `docs --json`",
     ("field", "report/catalogue.py", "house"): "key of `docs --json`",
     ("field", "report/catalogue.py", "kept"): "key of `docs --json`",
+    ("field", "plan/model.py", "gives"): "attribute of the plan that `plan_for` returns",
+    ("field", "plan/model.py", "why"): "attribute of the plan that `plan_for` returns, and key of `plan --json`",
     ("field", "report/facts.py", "how"): "key of `report --json`",
     ("field", "report/facts.py", "why"): "key of `report --json`",
     ("field", "report/facts.py", "standing"): "key of `report --json`",

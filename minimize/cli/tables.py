@@ -118,7 +118,7 @@ def _fields(plan: Plan) -> Table:
 
 def _cells(field: FieldPlan) -> tuple[Text, ...]:
     action = Text(field.action, _COLOURS[field.action])
-    return (Text(field.key), Text(field.field.role), action, Text(field.leaves or ""), Text(field.explanation))
+    return (Text(field.key), Text(field.field.role), action, Text(field.leaves or ""), Text(field.why))
 
 
 def _outputs(plan: Plan) -> Iterator[RenderableType]:

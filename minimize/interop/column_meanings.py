@@ -52,7 +52,7 @@ def treatments_text(field: FieldPlan) -> str:
 
 def _record_columns(plan: Plan) -> Iterator[tuple[tuple[str, ...], ColumnMeaning]]:
     for field in plan.fields.values():
-        if field.output_type is None:
+        if field.gives is None:
             continue
         path = tuple(part if isinstance(part, str) else part.value for part in field.pointer.parts)
         about = field.field.about or field.key

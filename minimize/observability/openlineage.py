@@ -46,7 +46,7 @@ def column_lineage(plan: Plan, name: str, source: Mapping[str, str]) -> dict[str
 
 def _record_columns(plan: Plan) -> Iterator[tuple[str, list[InputUse]]]:
     for field in plan.fields.values():
-        if field.output_type is not None:
+        if field.gives is not None:
             yield field.key, [*_direct_inputs(field), *_condition_inputs(plan.policy, field)]
 
 

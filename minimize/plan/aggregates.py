@@ -91,7 +91,7 @@ def _group_retention(
         return None
     records = policy.retention if policy.retention != span else None
     found = group_time_key(policy, {label: key.to for label, key in model.group_by.items() if key.field == policy.time})
-    if found is None or not pa.types.is_temporal(stored_type(fields[str(policy.time)].output_type)):
+    if found is None or not pa.types.is_temporal(stored_type(fields[str(policy.time)].gives)):
         return GroupRetention(span, records)
     return GroupRetention(span, records, *found)
 
@@ -100,7 +100,7 @@ def _group_key(key: GroupKeyModel, field: FieldPlan) -> GroupKey:
     """A time that is released by a zone's clock is grouped by the same clock."""
     zone = _release_zone(field)
     cut = None if key.to is None or zone == "UTC" else partial(period_starts, unit=key.to, zone=zone)
-    return GroupKey(key.field, field.output_type, key.to, cut)
+    return GroupKey(key.field, field.gives, key.to, cut)
 
 
 def _release_zone(field: FieldPlan) -> str:
@@ -134,7 +134,7 @@ def _bound_measure(measure: Measure, fields: Mapping[str, FieldPlan]) -> BoundMe
 
 def _measured_type(measure: Measure, fields: Mapping[str, FieldPlan]) -> object:
     field = fields.get(measure.of or "")
-    return None if field is None else field.measured or field.output_type
+    return None if field is None else field.measured or field.gives
 
 
 def _aggregate_faults(
@@ -156,11 +156,7 @@ def _late_faults(pipeline: Pipeline, name: str, fields: Mapping[str, FieldPlan])
     key = pipeline.policy.time
     field = fields.get(key or "")
     unit = None if field is None else released_unit(field)
-    if (
-        field is None
-        or field.output_type is None
-        or (unit is not None and TIME_UNITS.index(unit) > TIME_UNITS.index("day"))
-    ):
+    if field is None or field.gives is None or (unit is not None and TIME_UNITS.index(unit) > TIME_UNITS.index("day")):
         hint = "release the event time at a day or finer, or leave `late` out"
         yield _aggregate_fault(
             pipeline, name, "P115", f"`late` counts in days, to which {key} is not released", hint, key, "late"
@@ -171,7 +167,7 @@ def _key_faults(
     pipeline: Pipeline, name: str, label: str, key: GroupKeyModel, fields: Mapping[str, FieldPlan]
 ) -> Iterator[Finding]:
     field = fields.get(key.field)
-    if field is None or field.output_type is None:
+    if field is None or field.gives is None:
         hint = "group keys are always the released form: release the field, or group by another"
         yield _aggregate_fault(
             pipeline,
@@ -202,7 +198,7 @@ def _measure_faults(
     if measure.of is None or (measure.name == "count_distinct" and measure.of == subject):
         return
     field = fields.get(measure.of)
-    if field is None or (field.output_type is None and field.measured is None):
+    if field is None or (field.gives is None and field.measured is None):
         hint = "release the field, or give it `in_aggregates`"
         yield _aggregate_fault(
             pipeline, name, "P113", f"{label}: {measure.of} is not there for aggregates", hint, measure.of, "measures"

@@ -130,7 +130,7 @@ def _reveals(policy: Policy, pipeline: Pipeline | None, fields: Mapping[str, Fie
     whole = [policy.records.collect_if, None if records is None else records.collect_if]
     found = {RECORDS: [condition for condition in whole if condition is not None]}
     for key, field in fields.items():
-        if field.output_type is not None:
+        if field.gives is not None:
             gates = [] if field.field.collect_if is None else [field.field.collect_if]
             found[key] = [*gates, *(branch.when for branch in field.branches if branch.when is not None)]
     return {

@@ -34,7 +34,7 @@ def gate_faults(plan: Plan) -> Iterator[Finding]:
     yield from gate_cycles(plan.policy)
     yield from _record_condition_faults(plan)
     for field in plan.fields.values():
-        if field.output_type is not None or field.measured is not None:
+        if field.gives is not None or field.measured is not None:
             yield from _field_faults(plan.policy, field)
 
 
@@ -173,7 +173,7 @@ def _partition_refusals(plan: Plan) -> Iterator[Finding]:
         return
     for key in plan.pipeline.records.partition_by:
         field = plan.fields.get(key)
-        if field is None or field.field.role != "plain" or field.output_type is None:
+        if field is None or field.field.role != "plain" or field.gives is None:
             hint = "a partition's value stands in every path: only released fields of role plain"
             yield _refusal(plan, "R002", "it cannot be partitioned by", hint, key, at=("records", "partition_by"))
 

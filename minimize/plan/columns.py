@@ -23,7 +23,7 @@ ColumnMetadata = Mapping[str, str]
 
 def records_schema(source: pa.Schema, fields: Sequence[FieldPlan], policy: Policy) -> pa.Schema:
     """The released fields as columns, with metadata that says what was done to each."""
-    released = [field for field in fields if field.output_type is not None and _has_place(field)]
+    released = [field for field in fields if field.gives is not None and _has_place(field)]
     columns = []
     for top in dict.fromkeys(field.pointer.top for field in released):
         below = [field for field in released if field.pointer.top == top]
@@ -89,7 +89,7 @@ def _rebuild_type(type_: pa.DataType, leaves: Mapping[tuple[PointerPart, ...], p
 def _leaf_type(field: FieldPlan) -> pa.DataType | None:
     """The type of a released leaf; that of a map's keys, if they leave in another form, within a struct."""
     changed = field.pointer.is_keys and field.technique != ("keep",)
-    return pa.struct([("key", field.output_type)]) if changed else field.output_type
+    return pa.struct([("key", field.gives)]) if changed else field.gives
 
 
 def _map_type(keys: pa.DataType | None, value: pa.DataType) -> pa.DataType:
@@ -175,10 +175,10 @@ def columns_markdown(plan: Plan) -> str:
 
 def _record_rows(plan: Plan) -> Iterator[str]:
     for field in plan.fields.values():
-        if field.output_type is not None:
+        if field.gives is not None:
             yield _table_row(
                 field.key,
-                str(field.output_type),
+                str(field.gives),
                 _field_meaning(field),
                 describe_form(field),
                 "; ".join(_field_nulls(plan, field)),
@@ -244,7 +244,7 @@ def _field_nulls(plan: Plan, field: FieldPlan) -> Iterator[str]:
 
 def _has_open_bins(field: FieldPlan) -> bool:
     """Whether open bins are null in it; as labels they are not."""
-    return any(map(has_open_ends, field.steps)) and not pa.types.is_string(field.output_type)
+    return any(map(has_open_ends, field.steps)) and not pa.types.is_string(field.gives)
 
 
 def _table_row(*cells: str) -> str:

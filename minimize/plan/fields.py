@@ -42,11 +42,11 @@ def plan_field(
         pointer=field.pointer,
         inputs=inputs,
         takes=takes,
-        output_type=gives,
+        gives=gives,
         measured=measured,
         action=_field_action(field, branches, released),
         technique=_technique_names(branches),
-        explanation="; ".join(_explanations(policy, field, only_for, released)),
+        why="; ".join(_explanations(policy, field, only_for, released)),
         leaves=leaves,
         category=None
         if leaves is None
@@ -185,17 +185,17 @@ def add_map_keys(fields: Mapping[str, FieldPlan], source: pa.Schema) -> dict[str
 
 
 def _drop_unused_keys(field: FieldPlan, fields: Mapping[str, FieldPlan]) -> FieldPlan:
-    if not field.pointer.is_keys or field.output_type is None:
+    if not field.pointer.is_keys or field.gives is None:
         return field
     star = field.pointer.stars[-1]
-    if any(other.output_type is not None and other.pointer.within(star) for other in fields.values()):
+    if any(other.gives is not None and other.pointer.within(star) for other in fields.values()):
         return field
     return replace(
         field,
-        output_type=None,
+        gives=None,
         action="drop",
         technique=("drop",),
-        explanation="no value of the map leaves",
+        why="no value of the map leaves",
         leaves=None,
         category=None,
         branches=(CaseBranch(None, None),),
@@ -205,7 +205,7 @@ def _drop_unused_keys(field: FieldPlan, fields: Mapping[str, FieldPlan]) -> Fiel
 def _map_keys(fields: Mapping[str, FieldPlan], source: pa.Schema) -> Iterator[Pointer]:
     """The keys of the maps that released fields stand in."""
     for field in fields.values():
-        for star in field.pointer.stars if field.output_type is not None and not field.field.from_ else ():
+        for star in field.pointer.stars if field.gives is not None and not field.field.from_ else ():
             container = Pointer(star.parts[:-1])
             if pa.types.is_map(leaf_type(source, container)):
                 yield container.keys
@@ -217,11 +217,11 @@ def _dropped_keys(keys: Pointer) -> FieldPlan:
         pointer=keys,
         inputs=(keys,),
         takes=pa.null(),
-        output_type=None,
+        gives=None,
         measured=None,
         action="drop",
         technique=("drop",),
-        explanation="keys of a map are dropped unless the policy says `keys:`",
+        why="keys of a map are dropped unless the policy says `keys:`",
         leaves=None,
         category=None,
         branches=(CaseBranch(None, None),),

@@ -43,7 +43,7 @@ class FieldPlan:
 
     inputs    the raw leaves it is made from: itself, or those of `from`
     takes     the type of its leaf as it comes in (a struct of the inputs for `from`)
-    output_type     the type of its leaf as it leaves; None when it is absent from the output
+    gives     the type of its leaf as it leaves; None when it is absent from the output
     measured  the type that aggregates see instead, of a field with `in_aggregates`
     branches  in order, the first whose condition holds decides; the last has no condition
     """
@@ -52,11 +52,11 @@ class FieldPlan:
     pointer: Pointer
     inputs: tuple[Pointer, ...]
     takes: pa.DataType
-    output_type: pa.DataType | None
+    gives: pa.DataType | None
     measured: pa.DataType | None
     action: FieldAction
     technique: tuple[str, ...]
-    explanation: str
+    why: str
     leaves: Leaves | None
     category: Category | None
     branches: tuple[CaseBranch, ...]
@@ -82,11 +82,11 @@ class FieldPlan:
         return {
             "action": self.action,
             "technique": words,
-            "why": self.explanation,
+            "why": self.why,
             "leaves": self.leaves,
             "category": self.category,
             "role": self.field.role,
-            "type": None if self.output_type is None else str(self.output_type),
+            "type": None if self.gives is None else str(self.gives),
         }
 
 
@@ -267,16 +267,16 @@ def _index_obstacle(plan: Plan) -> str:
         return "the pipeline says so"
     if field is None:
         return "the policy names no subject"
-    if field.output_type is None:
+    if field.gives is None:
         return f"{field.key} is not released"
     if field.key in records.partition_by:
         return f"the records of each {field.key} stand in a folder of their own"
-    return "" if _is_indexable(field) else f"{field.key} is released as {field.output_type}"
+    return "" if _is_indexable(field) else f"{field.key} is released as {field.gives}"
 
 
 def _is_indexable(field: FieldPlan) -> bool:
     tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_integer, pa.types.is_binary)
-    return any(test(field.output_type) for test in (*tests, pa.types.is_large_binary))
+    return any(test(field.gives) for test in (*tests, pa.types.is_large_binary))
 
 
 _FIELD_HEADINGS = ("field", "role", "action", "technique", "leaves", "category", "what happens, and why")
@@ -311,5 +311,5 @@ def _field_cells(field: FieldPlan) -> Sequence[str]:
         technique,
         field.leaves or "",
         field.category or "",
-        field.explanation,
+        field.why,
     )

@@ -46,9 +46,9 @@ class TenantPlan:
         closed = [*whole, *self.closed_reasons(field)]
         if closed:
             why = f"{' and '.join(closed)} for this tenant at {self.at:%Y-%m-%dT%H:%M:%SZ}"
-            return replace(field, action="drop", technique=("drop",), explanation=why, leaves=None)
+            return replace(field, action="drop", technique=("drop",), why=why, leaves=None)
         left = "; ".join(self.remaining_conditions(field))
-        return replace(field, explanation=left) if left else field
+        return replace(field, why=left) if left else field
 
     def closed_reasons(self, field: FieldPlan) -> Iterator[str]:
         """Why no value of the field is collected."""

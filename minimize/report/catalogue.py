@@ -301,14 +301,14 @@ def _field_entry(plan: Plan, field: FieldPlan, fed: Sequence[EligibleFunction]) 
         leaves=field.leaves or "",
         purposes=declared.purposes or plan.policy.purposes,
         collected="; ".join(gate_texts(plan.policy, declared)),
-        kept="" if field.output_type is None and field.measured is None else retention_of_field(plan, field),
+        kept="" if field.gives is None and field.measured is None else retention_of_field(plan, field),
         outputs=tuple(name for name in plan.outputs if field.key in _input_fields(plan, name)),
         recipients=tuple(str(each) for each in fed if each.sends(field.key)),
     )
 
 
 def _released_forms(field: FieldPlan) -> Iterator[str]:
-    yield ABSENT if field.output_type is None else describe_form(field)
+    yield ABSENT if field.gives is None else describe_form(field)
     if field.field.in_aggregates and field.measured is not None:
         yield f"in aggregates {treatment_text(field.field.in_aggregates)}"
 

@@ -99,7 +99,7 @@ def _subjects_text(plan: Plan) -> str:
 
 def _data_categories(plan: Plan) -> Iterator[str]:
     """What leaves, by role: the fields and what is left of them."""
-    leaving = [field for field in plan.fields.values() if field.output_type is not None]
+    leaving = [field for field in plan.fields.values() if field.gives is not None]
     for role, about in _ROLE_NAMES.items():
         fields = [_field_text(field) for field in leaving if field.field.role == role]
         if fields:
@@ -122,7 +122,7 @@ def _time_limits(plan: Plan) -> Iterator[str]:
     policy = plan.policy
     yield UNLIMITED if policy.retention is None else f"{duration_text(policy.retention)} from the time of the event"
     for name, feature in policy.features.items():
-        used = any(field.field.feature == name and field.output_type is not None for field in plan.fields.values())
+        used = any(field.field.feature == name and field.gives is not None for field in plan.fields.values())
         if feature.retention is not None and used:
             yield f"{name}: {duration_text(feature.retention)}"
     for name, span in plan.own_retentions.items():
@@ -130,7 +130,7 @@ def _time_limits(plan: Plan) -> Iterator[str]:
     shorter = [
         field.key
         for field in plan.fields.values()
-        if field.output_type is not None and retention_of_field(plan, field) == UNLIMITED
+        if field.gives is not None and retention_of_field(plan, field) == UNLIMITED
     ]
     if shorter and policy.retention is not None:
         yield f"without a limit: {', '.join(shorter)}"
@@ -144,9 +144,9 @@ def _consent_measure(source: SourceModel) -> Iterator[str]:
 
 def _security_measures(plan: Plan) -> Iterator[str]:
     """Art. 30(1)(g), 32: what is done technically, as the plan enforces it."""
-    dropped = sum(field.output_type is None for field in plan.fields.values())
+    dropped = sum(field.gives is None for field in plan.fields.values())
     yield f"minimization: of {len(plan.fields)} declared fields {dropped} are dropped; what is not declared is never read"
-    used = Counter(word for field in plan.fields.values() if field.output_type is not None for word in field.technique)
+    used = Counter(word for field in plan.fields.values() if field.gives is not None for word in field.technique)
     coarse = ", ".join(sorted(word for word in used if word not in ("keep", "pseudonymize", "tokenize")))
     if used["pseudonymize"]:
         yield "pseudonymization: keyed hashes (HMAC-SHA-256); the keys are kept apart"

@@ -176,8 +176,8 @@ class PlanExplanation:
 
     def forms(self) -> Iterator[ExplanationStep]:
         """What becomes of a value: the cases, of which the first that matches decides, or the one way."""
-        if self.field.output_type is None:
-            yield self._step("form", self.field.explanation, "stops")
+        if self.field.gives is None:
+            yield self._step("form", self.field.why, "stops")
             return
         decided = False
         for number, branch in enumerate(self.field.branches, 1):
@@ -284,18 +284,18 @@ class RecordExplanation:
         """What became of it, in a word or two."""
         if self.tried.outcome != "leaves" or self.tried.behind is None:
             return f"record {self.tried.outcome}"
-        if self.field.output_type is None:
+        if self.field.gives is None:
             return "dropped"
         return values_outcome(self.tried.behind.counts.fields.get(self.key, FieldCounts()))
 
     def steps(self) -> Iterator[ExplanationStep]:
         """The way of the record, then that of the field's values."""
         yield self.whole()
-        if self.tried.raw is not None and self.field.output_type is not None:
+        if self.tried.raw is not None and self.field.gives is not None:
             facts = BatchFacts(self.tried.raw, self.trial.job.plan.policy, self.trial.job.settings, self.trial.job.at)
             for key in (self.key, *self.field.field.from_):
                 yield from self.gates(facts, key)
-        if self.tried.behind is not None and self.field.output_type is not None:
+        if self.tried.behind is not None and self.field.gives is not None:
             yield from self.cases(self.tried.behind)
             yield self.values(self.tried.behind)
 
@@ -467,15 +467,13 @@ def explain(
     ]
     if tenant is None:
         steps = (*PlanExplanation(plan, key).steps(), *refused)
-        return FieldExplanation(
-            job.pipeline, key, _plan_outcome(plan.fields[key], steps), plan.fields[key].explanation, steps
-        )
+        return FieldExplanation(job.pipeline, key, _plan_outcome(plan.fields[key], steps), plan.fields[key].why, steps)
     seen = None if rows is None else rows.effective_at(when)
     found = plan_for_tenant(plan, seen, tenant, when).fields[key]
     steps = (*PlanExplanation(plan, key, TenantPlan(plan, seen, tenant, when)).steps(), *refused)
     whose = find_unknown_tenant(tenant, rows, job.folder)
     return FieldExplanation(
-        job.pipeline, key, _plan_outcome(found, steps), found.explanation, steps, tenant, when, unknown_tenant=whose
+        job.pipeline, key, _plan_outcome(found, steps), found.why, steps, tenant, when, unknown_tenant=whose
     )
 
 

@@ -128,7 +128,7 @@ def software_versions() -> dict[str, str]:
 
 def _field_receipt(field: FieldPlan, counts: FieldCounts | None) -> FieldReceipt:
     did = field.technique[0] if len(field.technique) == 1 else field.technique
-    if field.output_type is None and field.measured is None:
+    if field.gives is None and field.measured is None:
         return FieldReceipt(did, None)
     found = counts or FieldCounts()
     return FieldReceipt(did, found.values, found.changed, found.gated, found.unparsable, found.dropped)

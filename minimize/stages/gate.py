@@ -112,12 +112,12 @@ def _gated_fields(plan: Plan) -> Iterator[GatedField]:
 
 def _case_fields(plan: Plan) -> Iterator[tuple[str, tuple[Condition | None, ...], Pointer]]:
     for key, field in plan.fields.items():
-        if field.output_type is not None and len(field.branches) > 1:
+        if field.gives is not None and len(field.branches) > 1:
             yield key, tuple(branch.when for branch in field.branches), field_place(field)
 
 
 def _gated_lists(plan: Plan) -> Iterator[GatedList]:
-    fields = [field for field in plan.fields.values() if field.output_type is not None]
+    fields = [field for field in plan.fields.values() if field.gives is not None]
     for star in dict.fromkeys(star for field in fields for star in field.pointer.stars):
         below = [field for field in fields if field.pointer.within(star)]
         if all(_is_gated(plan, field.key) or len(field.branches) > 1 for field in below):
@@ -139,7 +139,7 @@ def fields_read(plan: Plan) -> Sequence[str]:
     """The fields whose values leave, are measured, or stand beside others that do (`per`, `at`, the event time)."""
     keys: dict[str, None] = {}
     for key, field in plan.fields.items():
-        if field.output_type is None and field.measured is None:
+        if field.gives is None and field.measured is None:
             continue
         steps = (*field.steps, *field.field.in_aggregates)
         keys |= dict.fromkeys([key, *(read for step in steps for read in sorted(step.reads()))])

@@ -127,7 +127,7 @@ class BoundField:
             plan=plan,
             place=field_place(plan),
             chains=chains,
-            output_type=plan.output_type,
+            output_type=plan.gives,
             measuring=None if plan.measured is None else resolve_chain(plan.field.in_aggregates, None),
             ranking=[ranking_chain(chain) for chain in chains] if is_ranked else None,
             reads=tuple(sorted({key for step in steps for key in step.reads()})),
@@ -275,7 +275,7 @@ def bind_fields(plan: Plan, settled: Mapping[str, Technique], ranks: Collection[
     return {
         key: BoundField.from_plan(each, settled.get(key), plan.policy.time, ranks)
         for key, each in plan.fields.items()
-        if each.output_type is not None or each.measured is not None
+        if each.gives is not None or each.measured is not None
     }
 
 

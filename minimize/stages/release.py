@@ -72,8 +72,6 @@ class Release:
 
 def _flat_keys(plan: Plan, schema: pa.Schema) -> tuple[str, ...]:
     keys = {
-        each.pointer.top: key
-        for key, each in plan.fields.items()
-        if each.output_type is not None and each.pointer.is_flat
+        each.pointer.top: key for key, each in plan.fields.items() if each.gives is not None and each.pointer.is_flat
     }
     return tuple(keys[name] for name in schema.names) if set(schema.names) <= set(keys) else ()

@@ -299,7 +299,7 @@ def test_what_is_made_from_a_field_is_for_no_more_purposes_than_that(purpose: st
     made = plan(POSITION | {"cell": {"from": ["lat", "lon"], "do": {"grid": {}}}}, purpose=purpose)
     assert made.fields["cell"].action == action
     assert ("cell" in made.outputs["records"].schema.names) == (action != "drop")
-    assert (made.fields["cell"].explanation == "only for customer_support") == (action == "drop")
+    assert (made.fields["cell"].why == "only for customer_support") == (action == "drop")
 
 
 def test_a_derived_field_inside_a_column_is_a_fault() -> None:

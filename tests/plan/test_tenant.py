@@ -40,7 +40,7 @@ BOTH = {"collect_if": {"owner_type": "corporate", "feature": "inventory"}}
 def test_what_is_off_is_dropped() -> None:
     off = field({"feature": "inventory"})
     assert (off.action, off.technique, off.leaves) == ("drop", ("drop",), None)
-    assert off.explanation == "feature inventory is off for this tenant at 2026-11-25T00:00:00Z"
+    assert off.why == "feature inventory is off for this tenant at 2026-11-25T00:00:00Z"
 
 
 def test_what_is_on_is_still_a_gate() -> None:
@@ -63,7 +63,7 @@ def test_what_is_on_is_still_a_gate() -> None:
 def test_a_condition_asks_only_what_settings_leave_open(
     body: dict[str, Any], settings: list[tuple[str, str]], why: str
 ) -> None:
-    assert field(body, *settings).explanation == why
+    assert field(body, *settings).why == why
 
 
 @pytest.mark.parametrize("body", [BOTH, {"collect_if": {"level": "full"}}])
@@ -77,14 +77,14 @@ def test_a_case_that_cannot_be_taken_is_gone() -> None:
         {"if": {"owner_type": "a"}, "do": {"mask": {"keep_last": 1}}},
     ]
     made = plan({"x": {"type": "string", "cases": cases}}, features=FEATURES)
-    said = plan_for_tenant(made, None, "t", AT).fields["x"].explanation
+    said = plan_for_tenant(made, None, "t", AT).fields["x"].why
     assert said == "if owner_type is a: mask (keep_last 1); otherwise drop"
 
 
 def test_a_case_that_always_holds_is_the_last() -> None:
     cases = [{"if": {"level": "required"}, "do": "keep"}, {"if": {"owner_type": "a"}, "do": {"mask": {"keep_last": 1}}}]
     made = plan({"x": {"type": "string", "cases": cases}}, levels=LEVELS)
-    assert plan_for_tenant(made, None, "t", AT).fields["x"].explanation == "otherwise keep"
+    assert plan_for_tenant(made, None, "t", AT).fields["x"].why == "otherwise keep"
 
 
 def test_what_only_subjects_turn_on_is_open_until_somebody_turns_it_off() -> None:
@@ -94,16 +94,14 @@ def test_what_only_subjects_turn_on_is_open_until_somebody_turns_it_off() -> Non
 
 def test_a_per_subject_feature_that_is_on_for_the_tenant_is_still_asked_of_each_subject() -> None:
     gated = field({"feature": "location"}, ("location", "on"))
-    assert (gated.action, gated.explanation) == (
+    assert (gated.action, gated.why) == (
         "gate",
         "collected where feature location is on for the tenant and for the subject itself; keep",
     )
     condition = field({"collect_if": {"feature": "location", "managed": "yes"}}, ("location", "on"))
-    assert condition.explanation == "collected if feature location is on and managed is yes; keep"
+    assert condition.why == "collected if feature location is on and managed is yes; keep"
     left = field({"feature": "location", "collect_if": {"managed": "yes"}}, ("location", "on"))
-    assert left.explanation.startswith(
-        "feature location is on for this tenant, and must be on for the subject itself; "
-    )
+    assert left.why.startswith("feature location is on for this tenant, and must be on for the subject itself; ")
 
 
 def test_a_per_subject_feature_that_is_off_for_the_tenant_is_off() -> None:
@@ -117,7 +115,7 @@ def test_the_settings_of_one_subject_are_not_the_tenants() -> None:
 
 def test_where_no_record_is_collected_no_field_is() -> None:
     whole = field({}, records={"feature": "inventory"})
-    assert (whole.action, whole.explanation.startswith("feature inventory is off")) == ("drop", True)
+    assert (whole.action, whole.why.startswith("feature inventory is off")) == ("drop", True)
     assert field({}, ("inventory", "on"), records={"feature": "inventory"}).action == "keep"
 
 
@@ -130,4 +128,4 @@ def test_what_a_field_is_made_from_gates_it_too() -> None:
     inputs = {key: {"type": "double", "role": "quasi", "feature": "inventory", "do": "drop"} for key in ("lat", "lon")}
     made = plan({**inputs, "x": {"from": ["lat", "lon"], "do": {"grid": {"metres": 1000}}}}, features=FEATURES)
     off = plan_for_tenant(made, None, "t", AT).fields["x"]
-    assert (off.action, off.explanation) == ("drop", "feature inventory is off for this tenant at 2026-11-25T00:00:00Z")
+    assert (off.action, off.why) == ("drop", "feature inventory is off for this tenant at 2026-11-25T00:00:00Z")

@@ -114,7 +114,7 @@ def test_the_effective_plan_drops_what_is_off_and_says_why(project: Project) -> 
     plan = plan_for(project.folder)
     south = effective_plan(plan, "south", at=WHEN).fields["latitude"]
     assert (south.action, south.technique, south.leaves) == ("drop", ("drop",), None)
-    assert south.explanation == "feature location is off for this tenant at 2026-11-25T00:00:00Z"
+    assert south.why == "feature location is off for this tenant at 2026-11-25T00:00:00Z"
     assert effective_plan(plan, "north", at=WHEN).fields["latitude"].action != "drop"
 
 

@@ -82,7 +82,7 @@ def with_steps(plan: Plan, key: str, *steps: TechniqueStep) -> Plan:
     type_ = field.takes
     for step in steps:
         type_ = step.output_type(type_)
-    changed = replace(field, branches=(CaseBranch(None, steps),), output_type=type_)
+    changed = replace(field, branches=(CaseBranch(None, steps),), gives=type_)
     return replace(plan, fields={**plan.fields, key: changed})
 
 

@@ -94,7 +94,7 @@ def _dataset_column(name: str, fields: Sequence[FieldPlan]) -> DatasetColumn:
 
 
 def _is_within_column(field: FieldPlan, column: str) -> bool:
-    return field.output_type is not None and field.pointer.top == column
+    return field.gives is not None and field.pointer.top == column
 
 
 def _released_group_fields(plan: Plan, output: str) -> set[str]:

@@ -73,9 +73,7 @@ def test_the_columns_of_records_have_the_category_of_the_plan(plan: Plan) -> Non
 
 
 def test_nested_fields_make_one_column_as_telling_as_the_most_telling_of_them(plan: Plan) -> None:
-    below = [
-        each.category for each in plan.fields.values() if each.pointer.top == "apps" and each.output_type is not None
-    ]
+    below = [each.category for each in plan.fields.values() if each.pointer.top == "apps" and each.gives is not None]
     (apps,) = [column for column in dataset_columns(plan) if column.name == "apps"]
     assert len(below) > 1
     assert apps.category in below
