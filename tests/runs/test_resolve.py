@@ -260,7 +260,7 @@ def test_a_name_that_an_earlier_version_recorded_is_shown_as_today() -> None:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def masked_project(tmp_path: Path) -> Project:
     one = new_project(tmp_path)
     one.policy({"storage": {"type": "integer", "do": "drop"}})
     one.pipeline(aggregates=None)
@@ -269,21 +269,21 @@ def project(tmp_path: Path) -> Project:
     return one
 
 
-def test_receipts_and_quarantine_name_the_pattern_and_not_the_file(project: Project) -> None:
-    receipt = project.run()
+def test_receipts_and_quarantine_name_the_pattern_and_not_the_file(masked_project: Project) -> None:
+    receipt = masked_project.run()
     assert all(each.path.startswith(f"{DAY}/[email]#") for each in receipt.inputs)
     assert len({each.path for each in receipt.inputs}) == 2
-    written = [path.read_bytes() for path in project.out.rglob("*") if path.is_file()]
+    written = [path.read_bytes() for path in masked_project.out.rglob("*") if path.is_file()]
     assert not any(b"ann@example" in each or b"bob@example" in each for each in written)
 
 
-def test_pending_knows_the_files_again_by_the_hash(project: Project) -> None:
-    project.run()
-    assert project.run(pending=True, at=LATER).sequence == 0
+def test_pending_knows_the_files_again_by_the_hash(masked_project: Project) -> None:
+    masked_project.run()
+    assert masked_project.run(pending=True, at=LATER).sequence == 0
 
 
-def test_replay_finds_the_quarantined_records_by_the_hash(project: Project) -> None:
-    assert project.run().rows.quarantined == 5
-    project.policy({"storage": {"type": "string", "do": "drop"}})
-    (found,) = recheck_quarantine(project.out, at=LATER, keys=project.keys)
+def test_replay_finds_the_quarantined_records_by_the_hash(masked_project: Project) -> None:
+    assert masked_project.run().rows.quarantined == 5
+    masked_project.policy({"storage": {"type": "string", "do": "drop"}})
+    (found,) = recheck_quarantine(masked_project.out, at=LATER, keys=masked_project.keys)
     assert found.rows == 5

@@ -348,7 +348,7 @@ def test_files_whose_events_are_all_later_are_not_read_for_it(ran: Daily, spied:
     assert len(minimize.read(ran.out)) == 10
 
 
-@pytest.fixture(name="project")
+@pytest.fixture(name="strangers_project")
 def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     enter(tmp_path, monkeypatch)
     project = new_project(tmp_path, ("device", "user"))
@@ -356,34 +356,42 @@ def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     return project
 
 
-def ran(project: Project) -> Places:
-    project.records(events(20))
-    project.run()
-    return Places(output=project.out, pipeline=project.folder, keys=project.keys)
+def ran(strangers_project: Project) -> Places:
+    strangers_project.records(events(20))
+    strangers_project.run()
+    return Places(output=strangers_project.out, pipeline=strangers_project.folder, keys=strangers_project.keys)
 
 
-def test_records_know_their_tenants(project: Project) -> None:
-    places = ran(project)
+def test_records_know_their_tenants(strangers_project: Project) -> None:
+    places = ran(strangers_project)
     assert suggest_tenants("south", places) is None
     assert suggest_tenants("sooth", places) == ("south",)
     assert suggest_tenants("contoso", places) == ()
 
 
-def test_folders_and_the_ledger_know_tenants(project: Project) -> None:
-    project.pipeline(aggregates=None, settings=None, records={"partition_by": ["tenant_id"]})
-    places = ran(project)
+def test_folders_and_the_ledger_know_tenants(strangers_project: Project) -> None:
+    strangers_project.pipeline(aggregates=None, settings=None, records={"partition_by": ["tenant_id"]})
+    places = ran(strangers_project)
     assert suggest_tenants("south", places) is None
     set_setting(NewSetting("contoso", "location", "on", "admin"), places, AT)
     assert suggest_tenants("contoso", places) is None
     assert suggest_tenants("Contosso", places) == ("contoso",)
 
 
-def test_where_tenants_do_not_stand_as_they_came_nobody_can_tell(project: Project) -> None:
-    project.policy({"tenant_id": {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "user"}}}})
-    assert suggest_tenants("contoso", ran(project)) is None
+def test_where_tenants_do_not_stand_as_they_came_nobody_can_tell(strangers_project: Project) -> None:
+    strangers_project.policy(
+        {"tenant_id": {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "user"}}}}
+    )
+    assert suggest_tenants("contoso", ran(strangers_project)) is None
 
 
-def test_where_nothing_names_a_tenant_there_is_nothing_to_compare_with(project: Project) -> None:
-    project.records([])
-    project.run()
-    assert suggest_tenants("contoso", Places(output=project.out, pipeline=project.folder, keys=project.keys)) is None
+def test_where_nothing_names_a_tenant_there_is_nothing_to_compare_with(strangers_project: Project) -> None:
+    strangers_project.records([])
+    strangers_project.run()
+    assert (
+        suggest_tenants(
+            "contoso",
+            Places(output=strangers_project.out, pipeline=strangers_project.folder, keys=strangers_project.keys),
+        )
+        is None
+    )
