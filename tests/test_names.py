@@ -75,6 +75,12 @@ EXCEPTIONS = {
     ("field", "report/catalogue.py", "standing"): "key of `docs --json`",
     ("field", "report/catalogue.py", "house"): "key of `docs --json`",
     ("field", "report/catalogue.py", "kept"): "key of `docs --json`",
+    ("field", "governance/sharing/disclosures.py", "held"): "attribute of the summary that `share` returns",
+    (
+        "field",
+        "governance/sharing/recipient_policy.py",
+        "why",
+    ): "attribute of what `share` returns, and key of its JSON",
     ("field", "plan/model.py", "gives"): "attribute of the plan that `plan_for` returns",
     ("field", "plan/model.py", "why"): "attribute of the plan that `plan_for` returns, and key of `plan --json`",
     ("field", "report/facts.py", "how"): "key of `report --json`",

@@ -37,7 +37,7 @@ class Store:
     def output(self) -> ObjectPath:
         """An output in the bucket."""
         bucket = Bucket("s3", NAME)
-        vars(bucket)["_opened"] = PyFileSystem(self), NAME
+        vars(bucket)["_file_system"] = PyFileSystem(self), NAME
         return ObjectPath(bucket, PurePosixPath("out"))
 
     def put(self, key: str, content: bytes) -> None:

@@ -44,8 +44,8 @@ class ShareSummary:
     fields    by key what becomes of it; empty where the manifest does not know the function
     gated     by field the values that gates hold back, in rows that leave
     unparsable  by field the values that leave as null: they are not listed, or no technique could treat them
-    refusal_reasons   the rules by which nothing may leave
-    withheld_reasons      the rules that hold some rows back, with counts
+    against   the rules by which nothing may leave
+    held      the rules that hold some rows back, with counts
     category  of the payload; None where none could be planned
     """
 
@@ -58,18 +58,18 @@ class ShareSummary:
     fields: Mapping[str, FieldDecision] = field(default_factory=dict)
     gated: Mapping[str, int] = field(default_factory=dict)
     unparsable: Mapping[str, int] = field(default_factory=dict)
-    refusal_reasons: tuple[RefusalReason, ...] = ()
-    withheld_reasons: tuple[RefusalReason, ...] = ()
+    against: tuple[RefusalReason, ...] = ()
+    held: tuple[RefusalReason, ...] = ()
 
     @property
     def permitted(self) -> bool:
         """Whether anything may leave."""
-        return not self.refusal_reasons
+        return not self.against
 
     @property
     def reasons(self) -> tuple[RefusalReason, ...]:
         """Every rule that was met: those against all of it first, then those that hold some rows back."""
-        return (*self.refusal_reasons, *self.withheld_reasons)
+        return (*self.against, *self.held)
 
     def as_json(self) -> dict[str, Any]:
         """The account as `share send --json` prints it."""
@@ -84,8 +84,8 @@ class ShareSummary:
             "fields": {key: fate.as_json() for key, fate in self.fields.items()},
             "gated": dict(self.gated),
             "unparsable": dict(self.unparsable),
-            "against": [each.as_json() for each in self.refusal_reasons],
-            "held_back": [each.as_json() for each in self.withheld_reasons],
+            "against": [each.as_json() for each in self.against],
+            "held_back": [each.as_json() for each in self.held],
         }
 
     def __str__(self) -> str:
@@ -95,9 +95,9 @@ class ShareSummary:
             else "nothing may leave"
         )
         lines = [f"{self.recipient}, {self.function}: {verdict}"]
-        lines += [f"  against: {each.code} {each}" for each in self.refusal_reasons]
-        lines += [f"  held back: {each.code} {each}" for each in self.withheld_reasons]
-        lines += [f"  {key}: {fate.form or 'stays'} ({fate.reason})" for key, fate in self.fields.items()]
+        lines += [f"  against: {each.code} {each}" for each in self.against]
+        lines += [f"  held back: {each.code} {each}" for each in self.held]
+        lines += [f"  {key}: {fate.form or 'stays'} ({fate.why})" for key, fate in self.fields.items()]
         lines += [f"  {key}: {count_noun(count, 'value')} replaced by null" for key, count in self.unparsable.items()]
         return "\n".join(lines)
 
@@ -137,8 +137,8 @@ def summarize_share(
         fields={} if composed is None else composed.decisions,
         gated={} if stats is None else dict(stats.gated_values),
         unparsable={} if stats is None else dict(stats.unparsable),
-        refusal_reasons=(*planned.reasons_against, *against),
-        withheld_reasons=reasons,
+        against=(*planned.reasons_against, *against),
+        held=reasons,
     )
 
 
@@ -319,7 +319,7 @@ def commit_disclosure(
         ended = error
     else:
         return act
-    raise refuse_share(share, replace(account, refusal_reasons=ended.reasons), clock())
+    raise refuse_share(share, replace(account, against=ended.reasons), clock())
 
 
 def refuse_share(share: ResolvedShare, account: ShareSummary, now: datetime) -> NotPermitted:

@@ -66,12 +66,12 @@ class FieldDecision:
 
     key: str
     form: str | None
-    reason: str
+    why: str
     rule: str | None = None
 
     def as_json(self) -> dict[str, str | None]:
         """The fate as a JSON object."""
-        return {"form": self.form, "why": self.reason, "rule": self.rule}
+        return {"form": self.form, "why": self.why, "rule": self.rule}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class RecipientPolicy:
             if fate.rule is not None and fate.rule != "not_asked":
                 by_rule.setdefault(fate.rule, []).append(fate)
         for rule, fates in by_rule.items():
-            yield rule_reason(rule, fates[0].reason, fields=[fate.key for fate in fates])
+            yield rule_reason(rule, fates[0].why, fields=[fate.key for fate in fates])
 
 
 def compose_policy(
@@ -140,7 +140,7 @@ def compose_policy(
     own = policy.model_copy(update={"fields": fields})
     for key, fate in fates.items():
         if fate.form is not None and key in manifest:
-            fates[key] = FieldDecision(key, "; ".join(_form_texts(own.fields[key])), fate.reason)
+            fates[key] = FieldDecision(key, "; ".join(_form_texts(own.fields[key])), fate.why)
     return RecipientPolicy(
         own, fates, tuple(key for key in function.pass_through_fields if fates[key].form is not None)
     )

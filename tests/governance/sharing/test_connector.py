@@ -110,7 +110,7 @@ def test_a_secret_is_held_to_contract_and_consent(sender: Sender, path: str, val
 def test_what_the_policy_does_not_call_a_secret_does_not_pass(sender: Sender) -> None:
     able = connected(sender)
     plain = able.with_(policy_=changed(able.policy_, "fields.newPassword", {"type": "string", "do": "keep"}))
-    assert plain.dry(DATA, connector=print).fields["newPassword"].explanation == "the policy does not call it a secret"
+    assert plain.dry(DATA, connector=print).fields["newPassword"].why == "the policy does not call it a secret"
 
 
 def test_the_record_says_that_it_passed_and_its_digest_is_of_the_rest(sender: Sender) -> None:

@@ -118,5 +118,5 @@ def test_a_field_that_the_output_lacks_is_said_to_be_missing_there(home: Project
         changed(OUTPUT_VENDOR, "functions.sync.fields.serial", "keep"), "functions.sync.fields.Token", secret
     )
     fates = sender_of(home, vendor).share(home.out, clock=AT, dry_run=True).fields
-    assert fates["serial"].explanation == "the output does not hold it"
-    assert fates["Token"].explanation == "the output does not hold it; secrets are read from the source"
+    assert fates["serial"].why == "the output does not hold it"
+    assert fates["Token"].why == "the output does not hold it; secrets are read from the source"
