@@ -56,10 +56,10 @@ def crashes(postgres: Server) -> None:
 def at(monkeypatch: pytest.MonkeyPatch, stage: str, act: Callable[[], None]) -> None:
     """Does something once, at a stage of a run."""
     owner, name = {
-        "first look": (session, "_identity"),
-        "everything is written": (runner, "check_quarantine"),
+        "first look": (session, "_output_identity"),
+        "everything is written": (runner, "check_quarantine_limit"),
         "publication": (Staging, "publish"),
-        "telling": (runner, "told"),
+        "telling": (runner, "record_published"),
     }[stage]
     before, done = getattr(owner, name), list[bool]()
 
