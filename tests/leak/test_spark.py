@@ -37,9 +37,9 @@ RUN = """
 import sys, minimize
 from importlib import import_module
 engine = import_module("minimize.engines.spark")
-engine.FEW = 2
+engine.RESULTS_AT_ONCE = 2
 if "unsafe" in sys.argv:
-    engine.check_safe, engine.SAFE = (lambda *told: None), {}
+    engine.check_encryption, engine.SAFE_SETTINGS = (lambda *told: None), {}
 minimize.run(sys.argv[1], engine="spark", at=sys.argv[2], output=sys.argv[3])
 """
 
