@@ -33,9 +33,9 @@ SCRIPT = """
 import sys, minimize
 from importlib import import_module
 engine = import_module("minimize.engines.spark")
-engine.FEW = 2
+engine.RESULTS_AT_ONCE = 2
 minimize.run(sys.argv[1], engine="spark", at=sys.argv[2], output=sys.argv[3], keys=sys.argv[4])
-print("master", engine.context().master)
+print("master", engine.spark_context().master)
 """
 
 

@@ -36,7 +36,7 @@ def calls(name: str) -> Iterator[tuple[Path, ast.Call]]:
 @pytest.mark.slow
 def test_one_place_alone_calls_fsync() -> None:
     found = [(path, name) for name in SYNCS - {"sync"} for path, _ in calls(name)]
-    assert found == [(Path("file_operations.py"), "fsync")]
+    assert found == [(Path("stores/file_operations.py"), "fsync")]
 
 
 def test_every_sync_says_what_is_synced_by_a_name_that_is_a_fail_point() -> None:
