@@ -90,7 +90,7 @@ def test_what_is_larger_than_a_store_copies_in_one_step_goes_this_way(
     bucket.put("a.gz", b"0123456789")
     limits = {"abfs": AZURE_COPY_LIMIT, "gs": None, "s3": 5 << 30}
     assert bucket.at("a.gz").bucket.copy_limit == limits[bucket.at().bucket.scheme]
-    monkeypatch.setattr("minimize.stores.bucket.Bucket.once", property(lambda _: 4))
+    monkeypatch.setattr("minimize.stores.bucket.Bucket.copy_limit", property(lambda _: 4))
     bucket.at("a.gz").copy_to(bucket.at("b/c.gz"), 10)
     assert bucket.get("b/c.gz") == b"0123456789"
 
