@@ -221,7 +221,7 @@ def test_a_class_name_is_defined_once() -> None:
 
 
 def test_a_folder_has_no_module_and_no_folder_of_the_same_name() -> None:
-    doubled = [file for file in PACKAGE.rglob("*.py") if file.with_suffix("").is_dir()]
+    doubled = [file for file in PACKAGE.rglob("*.py") if any(file.with_suffix("").glob("*.py"))]
     assert not doubled
 
 
