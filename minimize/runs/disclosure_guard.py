@@ -2,7 +2,7 @@
 
 Earlier releases are the tables in force and the encrypted contribution sketches stored with them. The guard compares the
 tables of one date in one run with each other and with all earlier releases of their rows: see
-`minimize/aggregates/release_history.py` and `minimize/aggregates/related_tables.py` for what is withheld or deferred.
+`minimize/aggregates/release_history.py` and `minimize/aggregates/complementary_suppression.py` for what is withheld or deferred.
 """
 
 from __future__ import annotations

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -33,31 +32,10 @@ from minimize.server.filter import BoundCondition, date_matches, folder_matches,
 from minimize.server.request import ReadRequest
 from minimize.server.snapshot import OpenSnapshot, OutputSnapshot
 from minimize.server.view import ReadView
+from minimize.sources.prefetch import prefetch
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
-
-T = TypeVar("T")
-
-
-def prefetch(items: Iterator[T]) -> Iterator[T]:
-    """The same items in their order, and what they raise; no more than one is made before it is asked for.
-
-    >>> [*prefetch(iter("abc"))]
-    ['a', 'b', 'c']
-    """
-    with ThreadPoolExecutor(1, "ahead") as thread:
-        coming = thread.submit(_next_item, items)
-        while found := coming.result():
-            coming = thread.submit(_next_item, items)
-            yield found[0]
-
-
-def _next_item(items: Iterator[T]) -> tuple[T] | None:
-    for item in items:
-        return (item,)
-    return None
-
 
 log = logging.getLogger("minimize")
 CLIENT_LEFT = "left"

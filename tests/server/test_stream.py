@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from minimize.server.stream import prefetch
+from minimize.sources.prefetch import prefetch
 
 
 def test_one_is_made_before_it_is_asked_for_and_no_more() -> None:
@@ -43,7 +43,7 @@ def test_whoever_goes_away_leaves_no_thread() -> None:
     before = {*threading.enumerate()}
     coming = prefetch(iter(range(1000)))
     next(coming)
-    (thread,) = [each for each in {*threading.enumerate()} - before if each.name.startswith("ahead")]
+    (thread,) = [each for each in {*threading.enumerate()} - before if each.name.startswith("minimize-ahead")]
     del coming
     thread.join(30)
     assert not thread.is_alive()
