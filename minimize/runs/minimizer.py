@@ -208,22 +208,19 @@ class RereadableSource(Source, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, repr=False)
 class Minimizer:
     """A policy bound to a schema, settings, keys and an erasure list; call it with a batch."""
 
     plan: Plan
     settings: SettingsRows | None
     keys: Keyring | None
+    bound: PreparedPolicy = field(repr=False)
     memos: Mapping[str, TechniqueCache] = field(default_factory=dict, repr=False)
     memory: int = DEFAULT_MEMORY
     erasures: LedgerErasures | None = field(default=None, repr=False)
     also: frozenset[str] = field(default=frozenset(), repr=False)
-    bound: PreparedPolicy = field(init=False, repr=False)
     _thread: threading.local = field(init=False, repr=False, default_factory=threading.local)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "bound", PreparedPolicy.from_plan(self.plan, self.keys, self.also))
 
     def __repr__(self) -> str:
         return f"Minimizer({self.plan!r})"
@@ -396,7 +393,17 @@ def bind_to_data(
     check_approval(policy, folder)
     require_keys(plan, keyring)
     rows = None if settings is None else load_settings(settings).with_folding(policy.folding)
-    return Minimizer(plan, rows, keyring, empty_memos(plan), find_budget(folder), erasures, also), source
+    minimizer = Minimizer(
+        plan=plan,
+        settings=rows,
+        keys=keyring,
+        bound=PreparedPolicy.from_plan(plan, keyring, also),
+        memos=empty_memos(plan),
+        memory=find_budget(folder),
+        erasures=erasures,
+        also=also,
+    )
+    return minimizer, source
 
 
 def _subject_naming_fields(policy: Policy) -> frozenset[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 
 import pyarrow as pa
@@ -19,18 +20,17 @@ SMALL_VALUE_BYTES = 4.0
 """Uncompressed bytes a value, up to which a chunk of strings is worth reading as a dictionary."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ParquetFooter:
     """The metadata of a file, and its schema as Arrow. Leaves are numbered as the file numbers its columns."""
 
     metadata: pq.FileMetaData
     schema: pa.Schema
-    tops: Mapping[str, tuple[LeafPosition, ...]] = field(init=False, repr=False, compare=False)
-    """Where each column of the schema stands: a file of ten thousand columns is walked once, not once a path."""
 
-    def __post_init__(self) -> None:
-        """Looks where the columns stand."""
-        object.__setattr__(self, "tops", _top_level_positions(self.schema))
+    @cached_property
+    def tops(self) -> Mapping[str, tuple[LeafPosition, ...]]:
+        """The position of each column of the schema. A file of ten thousand columns is walked once, not once per path."""
+        return _top_level_positions(self.schema)
 
     @property
     def groups(self) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from datetime import datetime, timedelta
+from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -148,7 +149,7 @@ def fields_read(plan: Plan) -> Sequence[str]:
     return list(keys)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Gate:
     """Takes out the records that must not be collected, and marks the values that must not.
 
@@ -173,10 +174,14 @@ class Gate:
     erased: Erasures | None = dataclass_field(default=None, repr=False)
     corrected: Corrections | None = dataclass_field(default=None, repr=False)
     consents: ConsentPeriods | None = dataclass_field(default=None, repr=False)
-    gates: GateRules = dataclass_field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "gates", self.bound or GateRules.from_plan(self.plan))
+        _ = self.gates  # refuses a plan whose gates cannot be worked out before the first batch
+
+    @cached_property
+    def gates(self) -> GateRules:
+        """The rules of the plan's gates."""
+        return self.bound or GateRules.from_plan(self.plan)
 
     def __call__(self, batch: Batch) -> Batch:
         """The batch with gated records gone and gated values marked."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import ClassVar
 
 import pyarrow as pa
@@ -216,7 +217,7 @@ def _keeps_values(chain: Sequence[Technique] | None) -> bool:
 BoundFields = Mapping[str, BoundField]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class GeneralizeFields:
     """Takes a gated batch; gives it with `released`, `measured`, `ranks` and the counts of each field.
 
@@ -241,16 +242,16 @@ class GeneralizeFields:
     until_tally: bool = False
     memos: Mapping[str, TechniqueCache] = field(default_factory=dict, repr=False)
     bound: BoundFields | None = field(default=None, repr=False)
-    fields: BoundFields = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.bound is None:
-            found = (
-                _bind_until_tally(self.plan) if self.until_tally else bind_fields(self.plan, self.settled, self.ranks)
-            )
-            object.__setattr__(self, "fields", found)
-        else:
-            object.__setattr__(self, "fields", self.bound)
+        _ = self.fields  # refuses a tally that has not settled before the first batch
+
+    @cached_property
+    def fields(self) -> BoundFields:
+        """The fields with their chains of techniques."""
+        if self.bound is not None:
+            return self.bound
+        return _bind_until_tally(self.plan) if self.until_tally else bind_fields(self.plan, self.settled, self.ranks)
 
     def __call__(self, batch: Batch) -> Batch:
         """The batch with what may leave it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +17,7 @@ from minimize.plan.model import Plan
 from minimize.stages.chains import dropped_by_case
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Release:
     """The way out of the pipeline for records.
 
@@ -28,11 +29,11 @@ class Release:
     name: str = "records"
     schema: pa.Schema | None = None
     secret: bytes = field(default=b"", repr=False)
-    flat: tuple[str, ...] = field(init=False, repr=False)
-    """The keys of the columns in their order, where nothing is nested; else none."""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "flat", _flat_keys(self.plan, self._schema))
+    @cached_property
+    def flat(self) -> tuple[str, ...]:
+        """The keys of the columns in their order if nothing is nested; otherwise none."""
+        return _flat_keys(self.plan, self._schema)
 
     @property
     def _schema(self) -> pa.Schema:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -156,7 +157,7 @@ class NdjsonPart(FileBackedPart):
                 yield stream, 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NdjsonReader:
     """A way from blocks of lines to chunks: fast where it can be, strict where it must."""
 
@@ -164,22 +165,20 @@ class NdjsonReader:
     root: FieldNode
     min_split_bytes: int = MIN_SPLIT_BYTES
     block_bytes: int = PARSE_BYTES
-    parser_options: ParserOptions = field(init=False)
     key_order: KnownKeyOrder = field(default_factory=KnownKeyOrder)
     inferred: InferredColumns = field(default_factory=InferredColumns)
-    needs_python: bool = field(init=False)
-    """Whether something must be read by hand."""
 
-    def __post_init__(self) -> None:
-        """Prepares what Arrow's parser is told."""
-        object.__setattr__(
-            self,
-            "parser_options",
-            ParserOptions(
-                explicit_schema(self.root), min_split_bytes=self.min_split_bytes, block_bytes=self.block_bytes
-            ),
+    @cached_property
+    def parser_options(self) -> ParserOptions:
+        """The options of Arrow's parser."""
+        return ParserOptions(
+            explicit_schema(self.root), min_split_bytes=self.min_split_bytes, block_bytes=self.block_bytes
         )
-        object.__setattr__(self, "needs_python", needs_python(self.root))
+
+    @cached_property
+    def needs_python(self) -> bool:
+        """Whether Arrow's parser cannot read some of the requested parts."""
+        return needs_python(self.root)
 
     def chunk(self, block: LineBlock) -> Chunk:
         """A block as a chunk."""

@@ -13,7 +13,8 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -49,7 +50,7 @@ class TooManyRefused(Exception):
     """So much was refused that another way is better; says nothing of what it was."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ParserOptions:
     """What Arrow's parser is told: the declared types, and what to do about anything else."""
 
@@ -57,19 +58,25 @@ class ParserOptions:
     other: Literal["infer", "ignore", "error"] = "infer"
     min_split_bytes: int = MIN_SPLIT_BYTES
     block_bytes: int = PARSE_BYTES
-    names: frozenset[str] = field(init=False)
-    """The keys that have a type, at whatever place."""
-    numbers: str | None = field(init=False)
-    """A whole number's key before a number that is none, or is a long one."""
-    decimals: pa.Schema = field(init=False)
-    """The decimals alone, as the numbers that they must be: Arrow reads a decimal from a string, too."""
 
-    def __post_init__(self) -> None:
-        """Prepares the looks for numbers that do not fit, and for decimals that are none."""
-        leaves = list(_typed_keys(pa.struct(list(self.types))))
-        object.__setattr__(self, "names", frozenset(name for name, _ in leaves))
-        object.__setattr__(self, "numbers", _misfit_pattern(leaves))
-        object.__setattr__(self, "decimals", pa.schema(_decimal_fields(self.types)))
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The keys that have a type, at any depth."""
+        return frozenset(name for name, _ in self._leaves)
+
+    @cached_property
+    def numbers(self) -> str | None:
+        """A pattern that finds the key of a whole number before a value that is no whole number, or is a long one."""
+        return _misfit_pattern(self._leaves)
+
+    @cached_property
+    def decimals(self) -> pa.Schema:
+        """The decimals alone, typed as numbers: Arrow also reads a decimal from a string."""
+        return pa.schema(_decimal_fields(self.types))
+
+    @cached_property
+    def _leaves(self) -> list[tuple[str, pa.DataType]]:
+        return list(_typed_keys(pa.struct(list(self.types))))
 
     def read(self, data: memoryview) -> pa.Table:
         """The lines as a table. Raises ArrowException. What Arrow infers for `[null, "x"]` is not valid, hence the check."""

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -115,7 +116,7 @@ _MEMBER = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class KeyOrder:
     """Keys in their order, the text before a key that is not a line's first, and the text behind it.
 
@@ -126,13 +127,12 @@ class KeyOrder:
     keys: tuple[bytes, ...]
     lead: bytes
     colon: bytes
-    literals: tuple[ByteLiteral, ...] = field(init=False, repr=False, compare=False)
-    """All that stands before each key's value."""
 
-    def __post_init__(self) -> None:
-        """Prepares what is looked for."""
+    @cached_property
+    def literals(self) -> tuple[ByteLiteral, ...]:
+        """The text before the value of each key."""
         texts = (self.lead + b'"' + key + b'"' + self.colon for key in self.keys)
-        object.__setattr__(self, "literals", tuple(map(ByteLiteral.from_bytes, texts)))
+        return tuple(map(ByteLiteral.from_bytes, texts))
 
     @classmethod
     def from_line(cls, line: bytes) -> KeyOrder | None:
