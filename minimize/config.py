@@ -105,9 +105,9 @@ def _no_entries() -> Mapping[Any, Any]:
     return MappingProxyType({})
 
 
-def _key(read: Callable[[_RawEntry], Any], wanted: str, hint: str = "") -> dict[str, Any]:
+def _key(read: Callable[[_RawEntry], Any], expected: str, hint: str = "") -> dict[str, Any]:
     """What is known of a key besides its type and default: its reader, what it must be, and how to write it."""
-    return {"read": read, "wanted": wanted, "hint": hint}
+    return {"read": read, "wanted": expected, "hint": hint}
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,5 +245,5 @@ def _key_entries(values: Mapping[Any, Any], node: Any) -> dict[str, _RawEntry]:
     return {key: _RawEntry(values.get(key), *place) for key, place in lines.items()}
 
 
-def _unknown_keys(entries: Mapping[str, _RawEntry], known: tuple[str, ...]) -> tuple[ConfigEntry, ...]:
-    return tuple(ConfigEntry(key, entry.line) for key, entry in entries.items() if key not in known)
+def _unknown_keys(entries: Mapping[str, _RawEntry], allowed: tuple[str, ...]) -> tuple[ConfigEntry, ...]:
+    return tuple(ConfigEntry(key, entry.line) for key, entry in entries.items() if key not in allowed)

@@ -91,42 +91,6 @@ EXCEPTIONS = {
 }
 """Established names, by kind, module and name, with the reason for which they stay."""
 
-PENDING_PARAMETERS = frozenset(
-    {
-        "cli/access.py",
-        "cli/recipient.py",
-        "cli/report.py",
-        "cli/retention.py",
-        "cli/run.py",
-        "cli/share.py",
-        "config.py",
-        "engines/passes.py",
-        "engines/spark.py",
-        "engines/spark_tasks.py",
-        "observability/destinations.py",
-        "policy/faults.py",
-        "recipients/load.py",
-        "runs/audit_log.py",
-        "runs/backfill.py",
-        "runs/batch_dates.py",
-        "runs/erasures.py",
-        "runs/execution.py",
-        "runs/guards.py",
-        "runs/late_aggregates.py",
-        "runs/minimizer.py",
-        "runs/published_runs.py",
-        "runs/receipt_builder.py",
-        "runs/removal_inventory.py",
-        "runs/replay.py",
-        "runs/resolve.py",
-        "runs/runner.py",
-        "runs/sender.py",
-        "runs/session.py",
-        "runs/verify.py",
-    }
-)
-"""Modules whose parameters are still to be renamed. The list only gets shorter."""
-
 
 class Name(NamedTuple):
     """One name that a module defines."""
@@ -200,13 +164,8 @@ def test_modules_classes_functions_methods_and_fields_are_named_by_what_they_are
 
 
 def test_parameters_are_named_by_what_they_hold() -> None:
-    faults = [name for name in _faults("parameter") if name.path not in PENDING_PARAMETERS]
+    faults = list(_faults("parameter"))
     assert not faults, "\n".join(map(str, faults))
-
-
-def test_the_list_of_modules_with_pending_parameters_has_no_finished_module() -> None:
-    finished = PENDING_PARAMETERS - {name.path for name in _faults("parameter")}
-    assert not finished, f"remove these from PENDING_PARAMETERS: {sorted(finished)}"
 
 
 def test_an_exception_is_still_needed() -> None:

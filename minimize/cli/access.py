@@ -93,9 +93,9 @@ def _token_lifetime(text: str | None) -> timedelta | None:
     return found
 
 
-def _token_line(made: TokenInfo) -> str:
-    once = ", once" if made.once else ""
-    return f"{made.token}  {made.user}  {made.state}  until {made.expires_at:%Y-%m-%dT%H:%M:%SZ}{once}"
+def _token_line(token: TokenInfo) -> str:
+    once = ", once" if token.once else ""
+    return f"{token.token}  {token.user}  {token.state}  until {token.expires_at:%Y-%m-%dT%H:%M:%SZ}{once}"
 
 
 log = logging.getLogger("minimize")
@@ -235,22 +235,22 @@ def why_command(
     reidentify: bool,
     at: str | None,
     as_json: bool,
-    **asked: Any,
+    **arguments: Any,
 ) -> int:
     """Say whether USER may see DATASET, and which columns of whom in what form, step by step. Exit 3 where not.
 
     Its columns are the plan's: say --pipeline. In place of DATASET, a permission such as settings/set says what USER wants to do.
     """
-    wanted = {name: asked.pop(name) for name in ("purpose", "incident")}
-    account, when, tenant = UserAccount(user, frozenset(groups)), parse_time(at) or utc_now(), asked.pop("tenant")
+    wanted = {name: arguments.pop(name) for name in ("purpose", "incident")}
+    account, when, tenant = UserAccount(user, frozenset(groups)), parse_time(at) or utc_now(), arguments.pop("tenant")
     if dataset in PERMISSIONS:
-        found = explain_permission(command_workspace(asked), account, dataset, when, tenant=tenant)
-    elif asked["pipeline"] is None:
+        found = explain_permission(command_workspace(arguments), account, dataset, when, tenant=tenant)
+    elif arguments["pipeline"] is None:
         raise click.UsageError("say --pipeline")
     else:
         operation: Any = "reidentify" if reidentify else "read"
         found = explain_access(
-            command_workspace(asked), account, dataset, fields or None, when, **wanted, operation=operation
+            command_workspace(arguments), account, dataset, fields or None, when, **wanted, operation=operation
         )
     options.print_result(found.as_json(), as_json, "\n".join(single_line(str(step)) for step in found.steps))
     return 0 if found.decision.allowed else 3
@@ -301,15 +301,17 @@ def _print_grant(grant: Grant, now: datetime, as_json: bool) -> None:
 
 
 def _grant_line(grant: Grant, at: datetime) -> str:
-    asked, ends = grant.request, grant.ends_at(at)
-    what = ", ".join(asked.columns or (f"up to {asked.category}",))
+    request, ends = grant.request, grant.ends_at(at)
+    what = ", ".join(request.columns or (f"up to {request.category}",))
     times = f", until {ends:%Y-%m-%dT%H:%M:%SZ}" if ends else ""
     if ends is None and grant.answer_by is not None and grant.state(at) == "requested":
         times = f", answer by {grant.answer_by:%Y-%m-%dT%H:%M:%SZ}"
     glass = f"  BREAK-GLASS, review {grant.review(at)}" if grant.is_break_glass else ""
-    reverse = " (reidentify)" if asked.operation == "reidentify" else ""
-    whose = f"{grant.requester}  {asked.incident}  {asked.dataset}{reverse}: {what} of {', '.join(asked.tenants)}"
-    return single_line(f"{grant.id}  {grant.state(at)}{times}  {whose}{glass}")
+    reverse = " (reidentify)" if request.operation == "reidentify" else ""
+    concerns = (
+        f"{grant.requester}  {request.incident}  {request.dataset}{reverse}: {what} of {', '.join(request.tenants)}"
+    )
+    return single_line(f"{grant.id}  {grant.state(at)}{times}  {concerns}{glass}")
 
 
 def _grant_duration(text: str | None) -> timedelta | None:

@@ -96,13 +96,13 @@ def _count_rows(functions: tuple[Function, ...]) -> int:
     return sum(len(function.rows) for function in functions)
 
 
-def _recipient_json(known: Recipients, found: Recipient) -> dict[str, Any]:
+def _recipient_json(recipients: Recipients, found: Recipient) -> dict[str, Any]:
     today = utc_now().date()
     contract = found.contract
     return {
         "recipient": found.recipient,
         "standing": found.standing,
-        "listed": known.is_listed(found, today),
+        "listed": recipients.is_listed(found, today),
         "contract": None if contract is None else contract.reference,
         "in_force": contract is not None and contract.permits_transmission and contract.holds(today),
         "functions": list(found.functions),

@@ -26,12 +26,12 @@ from minimize.report.documentation import catalogue_page, collect_documentation,
 @options.only_ledger
 @options.keys
 @options.as_json
-def report_command(output: str, html: str | None, as_json: bool, **asked: Any) -> None:
+def report_command(output: str, html: str | None, as_json: bool, **arguments: Any) -> None:
     """Tell what OUTPUT came from, what became of it, for how long it stands and who got it.
 
     Counts are rounded, and no value of a record is told. What cannot be had here is left out, and the report says so.
     """
-    found = create_report(output, **asked)
+    found = create_report(output, **arguments)
     if html is not None:
         Path(html).write_text(found.html(), encoding="utf-8")
     options.print_result(found.as_json(), as_json, found.summary(line_width()))

@@ -103,8 +103,8 @@ def list_events_command(tenant: str | None, history: bool, as_json: bool, **plac
     )
 
 
-def _event_line(kept: EventEntry) -> str:
-    return single_line(str(kept))
+def _event_line(event: EventEntry) -> str:
+    return single_line(str(event))
 
 
 @click.command()

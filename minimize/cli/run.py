@@ -183,7 +183,7 @@ def receive_command(
 
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False))
-@click.option("--look", is_flag=True, help="Only say what is done and what is due; run nothing.")
+@click.option("--look", "dry_run", is_flag=True, help="Only say what is done and what is due; run nothing.")
 @options.engine
 @options.pipeline_overrides
 @options.observability
@@ -193,7 +193,7 @@ def receive_command(
 @options.as_json
 def backfill_command(
     file: str,
-    look: bool,
+    dry_run: bool,
     engine: str,
     input_: str | None,
     settings: str | None,
@@ -217,7 +217,7 @@ def backfill_command(
         done = run_backfill(
             file,
             engine=engine,
-            only_look=look,
+            only_look=dry_run,
             progress=advanced,
             allow_shrink=allow_shrink,
             input=input_,
@@ -228,7 +228,7 @@ def backfill_command(
             lineage=lineage,
             metrics=metrics,
         )
-    click.echo(json.dumps(done.as_json(), indent=2) if as_json else _backfill_text(done, look))
+    click.echo(json.dumps(done.as_json(), indent=2) if as_json else _backfill_text(done, dry_run))
     exceeded = [told for receipt in done.receipts if (told := quarantine_exceeded(receipt, done.pipeline))]
     undone = [told for receipt in done.receipts if (told := unfinished_parts(receipt))]
     for told in exceeded:
@@ -241,14 +241,14 @@ def backfill_command(
     return worst_exit_code([*codes, *(each.exit_code for each in done.failures)])
 
 
-def _backfill_text(done: BackfillResult, look: bool) -> str:
+def _backfill_text(done: BackfillResult, dry_run: bool) -> str:
     counts = Counter(done.dates.values())
-    ahead = f"{counts['due']} due" if look else f"{len(done.receipts)} run now"
+    ahead = f"{counts['due']} due" if dry_run else f"{len(done.receipts)} run now"
     lines = [
         f"backfill {done.backfill.backfill} of {done.pipeline.pipeline}: "
         f"{ahead}, {counts['done']} done before, {counts['no input']} without input"
     ]
-    if look:
+    if dry_run:
         return "\n".join([*lines, *(f"  {day}  {state}" for day, state in done.dates.items())])
     lines += [f"{count_noun(len(done.failures), 'date')} left alone"] if done.failures else []
     if not done.receipts:

@@ -108,13 +108,13 @@ def confirm_recalls_command(
     recall_lists.print_recalls(found, as_json)
 
 
-def _has_shared(house: Workspace) -> bool:
-    with house.open_ledger() as ledger:
+def _has_shared(workspace: Workspace) -> bool:
+    with workspace.open_ledger() as ledger:
         return bool(read_disclosures(ledger))
 
 
-def _load_recipients(recipients: str | None, house: Workspace) -> Recipients:
-    return load_recipients(find_recipients(recipients, start=house.folder))
+def _load_recipients(recipients: str | None, workspace: Workspace) -> Recipients:
+    return load_recipients(find_recipients(recipients, start=workspace.folder))
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -169,12 +169,12 @@ def send_command(
     ledger: str | None,
     recipients: str | None,
     settings: str | None,
-    **asked: Any,
+    **arguments: Any,
 ) -> None:
     """Send what may go to RECIPIENT for FUNCTION into a new file, and record it. Exit 3 where nothing may."""
     if to is None and not dry_run:
         raise click.UsageError("say --to FILE, or --dry-run")
-    if not dry_run and _is_past(asked.get("at")):
+    if not dry_run and _is_past(arguments.get("at")):
         raise click.UsageError("an --at in the past goes with --dry-run alone: what is sent is sent as of now")
     places = ShareArguments(policy, pipeline, settings, keys, ledger, recipients)
     wanted = fields or None
@@ -186,7 +186,7 @@ def send_command(
         dry=dry_run,
         fields=wanted,
         existing=having,
-        **asked,
+        **arguments,
     )
     if dry_run or to is None:
         account = found.preview()
@@ -200,8 +200,8 @@ def send_command(
 
 
 def _is_past(at: str | None) -> bool:
-    asked = parse_time(at)
-    return asked is not None and asked < utc_now()
+    moment = parse_time(at)
+    return moment is not None and moment < utc_now()
 
 
 @share_group.command("log")

@@ -159,22 +159,22 @@ def empty_dictionaries(job: Job) -> SharedDictionaries:
     return SharedDictionaries(rosters, books, days)
 
 
-def aggregate_tallies(job: Job, known: SharedDictionaries) -> dict[str, AggregateTally]:
+def aggregate_tallies(job: Job, dictionaries: SharedDictionaries) -> dict[str, AggregateTally]:
     """An empty tally for each aggregate that is complete with its batch."""
     complete = {name: aggregate for name, aggregate in job.plan.aggregates.items() if aggregate.late is None}
     return {
         name: AggregateTally(
             aggregate.definition,
             job.space,
-            known.subjects_of(aggregate.definition),
-            known.groups[name],
+            dictionaries.subjects_of(aggregate.definition),
+            dictionaries.groups[name],
             job.sketch_hasher,
         )
         for name, aggregate in complete.items()
     }
 
 
-def event_day_tallies(job: Job, known: SharedDictionaries) -> dict[str, EventDayTally]:
+def event_day_tallies(job: Job, dictionaries: SharedDictionaries) -> dict[str, EventDayTally]:
     """An empty tally for each aggregate that waits for late rows."""
     return {
         name: EventDayTally(
@@ -182,8 +182,8 @@ def event_day_tallies(job: Job, known: SharedDictionaries) -> dict[str, EventDay
             aggregate.late,
             job.event_days[name],
             job.space,
-            known.subjects_of(aggregate.definition),
-            known.days[name],
+            dictionaries.subjects_of(aggregate.definition),
+            dictionaries.days[name],
             job.sketch_hasher,
         )
         for name, aggregate in job.plan.aggregates.items()
@@ -226,10 +226,10 @@ def _top_steps(plan: Plan) -> dict[str, Top]:
 class TopTallies:
     """The tallies of all fields with a `top`, as one; by field, what those of one process may share."""
 
-    def __init__(self, plan: Plan, aside: SpillSpace, said: Mapping[str, SeenPairs]) -> None:
+    def __init__(self, plan: Plan, space: SpillSpace, seen_pairs: Mapping[str, SeenPairs]) -> None:
         subject = Pointer.parse(plan.policy.subject or "_")
         self._each = {
-            key: TopTally(key, plan.fields[key].pointer, subject, top, aside, said.get(key))
+            key: TopTally(key, plan.fields[key].pointer, subject, top, space, seen_pairs.get(key))
             for key, top in _top_steps(plan).items()
         }
 

@@ -287,8 +287,8 @@ class SparkCluster:
     def _run_tasks(self, errand: RemoteJob[Any], loads: Sequence[ShareInput]) -> Any:
         return self.context.parallelize(loads, len(loads)).mapPartitions(partial(_run_task, errand))
 
-    def _collect_results(self, told: Any, source: Source) -> list[Any]:
-        results = [each.result for _, each in sorted(self._collect(told), key=lambda pair: pair[1].number)]
+    def _collect_results(self, rows: Any, source: Source) -> list[Any]:
+        results = [each.result for _, each in sorted(self._collect(rows), key=lambda pair: pair[1].number)]
         for result in results:
             if isinstance(result, MinimizeError):
                 raise result
@@ -296,10 +296,10 @@ class SparkCluster:
             getattr(part, "was_read", _do_nothing)()
         return results
 
-    def _collect(self, told: Any) -> list[tuple[int, TaskResult[Any]]]:
+    def _collect(self, rows: Any) -> list[tuple[int, TaskResult[Any]]]:
         try:
             with _suppress_warnings():
-                found: list[tuple[int, TaskResult[Any]]] = told.collect()
+                found: list[tuple[int, TaskResult[Any]]] = rows.collect()
                 return found
         except _spark_exceptions() as error:
             text = str(error)
@@ -321,10 +321,10 @@ def _run_task(errand: RemoteJob[Any], loads: Iterator[ShareInput]) -> Iterator[t
 
 
 def _merge_group(
-    errand: RemoteJob[T], gather: MergeResults[T], group: int, told: Iterator[tuple[int, TaskResult[T]]]
+    errand: RemoteJob[T], gather: MergeResults[T], group: int, results: Iterator[tuple[int, TaskResult[T]]]
 ) -> Iterator[tuple[int, TaskResult[T]]]:
     """On an executor: puts together what came of a group of shares."""
-    yield group, merge_results(errand, gather, (each for _, each in told))
+    yield group, merge_results(errand, gather, (each for _, each in results))
 
 
 def attempt_number() -> int:

@@ -145,12 +145,12 @@ def run_task(errand: RemoteJob[Any], load: ShareInput, attempt: str) -> Any:
     return _run_safely(lambda: errand.work(errand.open_job(), load, attempt))
 
 
-def merge_results(errand: RemoteJob[T], gather: MergeResults[T], told: Iterable[TaskResult[T]]) -> TaskResult[T]:
+def merge_results(errand: RemoteJob[T], gather: MergeResults[T], results: Iterable[TaskResult[T]]) -> TaskResult[T]:
     """What came of several shares as one; where some failed, what was wrong with the first of them."""
     numbers, wrong = list[int](), list[TaskResult[T]]()
 
     def good() -> Iterator[T]:
-        for each in told:
+        for each in results:
             numbers.append(each.number)
             if isinstance(each.result, MinimizeError):
                 wrong.append(each)

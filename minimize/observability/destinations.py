@@ -216,9 +216,9 @@ def find_destinations(
 
 
 def _stated_path(
-    key: Literal["lineage", "metrics"], given: str | PathLike[str] | None, env: Mapping[str, str], folder: Path
+    key: Literal["lineage", "metrics"], option: str | PathLike[str] | None, env: Mapping[str, str], folder: Path
 ) -> str | None:
-    stated = os.fspath(given) if given is not None else env.get(f"MINIMIZE_{key.upper()}")
+    stated = os.fspath(option) if option is not None else env.get(f"MINIMIZE_{key.upper()}")
     if stated:
         return stated
     config = load_config(folder).checked(key, ConfigurationError)

@@ -70,12 +70,12 @@ def did_you_mean_any(words: Sequence[str]) -> str:
     return f"did you mean {', '.join(others)}{' or ' if others else ''}{last}?" if last else ""
 
 
-def _similar_words(word: str, known: Sequence[str]) -> list[str]:
+def _similar_words(word: str, candidates: Sequence[str]) -> list[str]:
     """The one that is written nearly so; else up to three of which the word, or its last step, is a part."""
     import re
     from difflib import SequenceMatcher, get_close_matches
 
-    folded = {candidate.lower(): candidate for candidate in known}
+    folded = {candidate.lower(): candidate for candidate in candidates}
     close = get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
     step = re.split("[/.]", word.lower())[-1]
     having = [each for each in folded if step in re.findall(r"\w+", each) or step in re.findall(r"[^\W_]+", each)]

@@ -222,10 +222,10 @@ def recipient_files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.glob("*.yaml") if file.name != SUBPROCESSORS_FILE and file.is_file())
 
 
-def _candidate_folders(given: PathLike | None, start: PathLike | None) -> Iterator[Path]:
+def _candidate_folders(folder: PathLike | None, start: PathLike | None) -> Iterator[Path]:
     config = load_config(start).checked("recipients", PolicyError)
-    if given:
-        yield Path(given)
+    if folder:
+        yield Path(folder)
     elif config.path is not None:
         yield config.folder / (config.recipients or RECIPIENTS_FOLDER)
     else:

@@ -36,13 +36,13 @@ def open_existing_ledger(ledger: PathLike | None, output: LocationLike | None = 
 
 
 def log_entries(
-    ledger: PathLike | None, wanted: EntryFilter, *, output: LocationLike | None = None, last: int | None = None
+    ledger: PathLike | None, entry_filter: EntryFilter, *, output: LocationLike | None = None, last: int | None = None
 ) -> list[LogEntry]:
     """The entries that are wanted, oldest first; the last so many of them where a number is given. Raises LedgerError."""
     from minimize.ledger.audit_check import find_entries
 
     with open_existing_ledger(ledger, output) as book:
-        return find_entries(book, wanted, last)
+        return find_entries(book, entry_filter, last)
 
 
 def check_audit(
@@ -79,7 +79,7 @@ def check_audit(
 
 
 def export_audit(
-    ledger: PathLike | None, file: Path, wanted: EntryFilter, *, output: LocationLike | None = None
+    ledger: PathLike | None, file: Path, entry_filter: EntryFilter, *, output: LocationLike | None = None
 ) -> int:
     """Writes entries to a new file that only its owner can read, one JSON object a line; gives how many.
 
@@ -88,7 +88,7 @@ def export_audit(
     from minimize.ledger.audit_check import export_entries
 
     with open_existing_ledger(ledger, output) as book:
-        return write_private_file(file, lambda out: export_entries(book, wanted, out))
+        return write_private_file(file, lambda out: export_entries(book, entry_filter, out))
 
 
 def truncate_audit(

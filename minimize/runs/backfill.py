@@ -75,7 +75,7 @@ def run_backfill(
     only_look: bool = False,
     progress: ProgressCallback | None = None,
     allow_shrink: bool = False,
-    **instead: Any,
+    **options: Any,
 ) -> BackfillResult:
     """Runs the dates of a backfill file that are not done yet, one by one; says which of them could not be run.
 
@@ -84,14 +84,14 @@ def run_backfill(
     Raises PolicyError for faults of the file, and what `run` raises about more than a date: then the dates before stand, and the
     rest is due.
     """
-    name, asked, given = check_engine(engine), load_backfill(Path(file)), RunOverrides(**instead)
-    job = pipeline_from(asked.pipeline_path)
-    target = job.target(given.output)
-    check_output_ledger(target, job.folder, given.ledger)
+    name, plan, overrides = check_engine(engine), load_backfill(Path(file)), RunOverrides(**options)
+    job = pipeline_from(plan.pipeline_path)
+    target = job.target(overrides.output)
+    check_output_ledger(target, job.folder, overrides.ledger)
     chain = load_receipts(target) if (target / RUNS).is_dir() else ()
-    policies = dict(_former_policies(asked, job, chain, target))
-    states = _date_states(asked, job, chain, given)
-    found = BackfillResult(asked, job, states)
+    policies = dict(_former_policies(plan, job, chain, target))
+    states = _date_states(plan, job, chain, overrides)
+    found = BackfillResult(plan, job, states)
     if only_look:
         return found
     due = [day for day, state in states.items() if state == "due"]
@@ -101,69 +101,69 @@ def run_backfill(
     failures: list[SkippedDate] = []
     for day in due:
         receipt, failed = _run_date(
-            asked, policies.get(day, job), day, given, name, progress or no_progress, allow_shrink
+            plan, policies.get(day, job), day, overrides, name, progress or no_progress, allow_shrink
         )
         made += [] if receipt is None else [receipt]
         failures += failed
-    return BackfillResult(asked, job, states, made, failures)
+    return BackfillResult(plan, job, states, made, failures)
 
 
 def _run_date(
-    asked: Backfill,
+    plan: Backfill,
     job: Pipeline,
     day: date,
-    instead: RunOverrides,
+    overrides: RunOverrides,
     engine: str,
     progress: ProgressCallback,
     allow_shrink: bool,
 ) -> tuple[Receipt | None, Sequence[SkippedDate]]:
     """The receipt of a date; else why it was left alone."""
-    target = job.target(instead.output)
-    where = find_destinations(job.folder, target, job.pipeline, instead.lineage, instead.metrics)
-    how = RunContext("run", engine, datetime.now(UTC), progress, where, asked, instead.ledger, allow_shrink)
+    target = job.target(overrides.output)
+    where = find_destinations(job.folder, target, job.pipeline, overrides.lineage, overrides.metrics)
+    context = RunContext("run", engine, datetime.now(UTC), progress, where, plan, overrides.ledger, allow_shrink)
     try:
-        with observe_refusal(job, target, how):
-            given = instead.resolve(job, DateSelection(day))
+        with observe_refusal(job, target, context):
+            resolved = overrides.resolve(job, DateSelection(day))
     except SourceError as error:
         return None, [SkippedDate.unreadable(day, error)]
-    done, skipped = attempt_run(given, how)
+    done, skipped = attempt_run(resolved, context)
     return None if done is None else done.receipt, skipped
 
 
 def _date_states(
-    asked: Backfill, job: Pipeline, chain: Sequence[Receipt], instead: RunOverrides
+    plan: Backfill, job: Pipeline, chain: Sequence[Receipt], overrides: RunOverrides
 ) -> dict[date, BackfillState]:
     """What is left to do of each date."""
-    found = find_input_files(job, instead.input, None)
+    found = find_input_files(job, overrides.input, None)
     if not found.has_dates:
         raise ConfigurationError("a backfill names dates, and the source has no {date}", hint="run it whole")
     wanted: dict[BatchDate, Sequence[Location]] = {
-        when: files for when, files in found.files.items() if when in asked.run_dates
+        when: files for when, files in found.files.items() if when in plan.run_dates
     }
-    shown = path_mask(job, find_keyring(instead.keys, job.folder))
+    shown = path_mask(job, find_keyring(overrides.keys, job.folder))
     arrived = arrivals(replace(found, files=wanted), chain, shown)
     last = _last_receipts(chain)
     states: dict[date, BackfillState] = {}
-    for day in asked.run_dates:
-        ran = day in last and last[day].backfill is not None and last[day].backfill == asked.ref
+    for day in plan.run_dates:
+        ran = day in last and last[day].backfill is not None and last[day].backfill == plan.ref
         same = day in arrived and arrived[day].state == "same"
         states[day] = "no input" if not wanted.get(day) else "done" if ran and same else "due"
     return states
 
 
 def _former_policies(
-    asked: Backfill, job: Pipeline, chain: Sequence[Receipt], target: Location
+    plan: Backfill, job: Pipeline, chain: Sequence[Receipt], target: Location
 ) -> Iterator[tuple[date, Pipeline]]:
     """For each date the pipeline with the policy of that date's last receipt, where that is asked."""
-    if asked.policy == "now":
+    if plan.policy == "now":
         return
-    purposes, last = configured_purposes(job.folder, FaultList()), _last_receipts(chain, asked)
-    missing = [day for day in asked.run_dates if day not in last]
+    purposes, last = configured_purposes(job.folder, FaultList()), _last_receipts(chain, plan)
+    missing = [day for day in plan.run_dates if day not in last]
     if missing:
         hint = "take these dates out, or say `policy: now`"
         findings = [Finding("P019", f"{day} never ran: it has no policy of then", hint=hint) for day in missing]
         raise PolicyError("some dates have no policy of then", findings=findings)
-    for day in asked.run_dates:
+    for day in plan.run_dates:
         yield day, job.model_copy(update={"policy": _stored_policy(last[day], target, purposes)})
 
 

@@ -91,11 +91,11 @@ class DateSelection:
         return (self.since or dt.date.min) <= when <= (self.until or dt.date.max)
 
 
-def check_run_time(asked: dt.datetime | None, now: dt.datetime, apart: bool) -> None:
+def check_run_time(at: dt.datetime | None, now: dt.datetime, apart: bool) -> None:
     """A run as of another time than now wants an output named for it (`apart`). Raises RefusedError."""
-    if asked is None or apart or now <= asked <= now + CLOCK_SKEW:
+    if at is None or apart or now <= at <= now + CLOCK_SKEW:
         return
-    if asked < now:
+    if at < now:
         hint = "give --output DIR: a run as of an earlier time does not replace what stands"
         raise RefusedError("--at lies before now", hint=hint)
     hint = "give --output DIR: before that time no other run of its dates could follow"

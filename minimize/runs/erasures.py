@@ -265,13 +265,13 @@ def first_read_times(chain: Iterable[Receipt], shown: NameMask) -> dict[str, dat
     return found
 
 
-def check_acts_unchanged(ledger: Ledger, job: Pipeline, known: SubjectActs) -> None:
+def check_acts_unchanged(ledger: Ledger, job: Pipeline, acts: SubjectActs) -> None:
     """Raises LedgerError where the ledger was told of somebody since the run began: what was made may hold him."""
-    now = _read_subject_acts(ledger, job, known.erased.keys)
-    if (now.erased.rows, now.corrected) != (known.erased.rows, known.corrected):
+    now = _read_subject_acts(ledger, job, acts.erased.keys)
+    if (now.erased.rows, now.corrected) != (acts.erased.rows, acts.corrected):
         message = "the ledger was told of people who are gone, or of corrections, while the run went on; nothing was published"
         raise LedgerError(message, hint="run it again")
-    if (now.consents or NO_CONSENTS).acts != (known.consents or NO_CONSENTS).acts:
+    if (now.consents or NO_CONSENTS).acts != (acts.consents or NO_CONSENTS).acts:
         raise LedgerError("consents were recorded while the run went on; nothing was published", hint="run it again")
 
 

@@ -103,10 +103,10 @@ def _unwatched_part(part: SourcePart) -> SourcePart:
     return part
 
 
-def with_progress(sources: Mapping[K, Source], passes: int, tell: ProgressCallback) -> dict[K, ProgressSource]:
+def with_progress(sources: Mapping[K, Source], passes: int, report: ProgressCallback) -> dict[K, ProgressSource]:
     """The same sources; each file that is read to its end is told, in each of so many passes."""
-    bar = ProgressCounter(passes * sum(len(source.parts) for source in sources.values()), tell)
-    tell(0, bar.of)
+    bar = ProgressCounter(passes * sum(len(source.parts) for source in sources.values()), report)
+    report(0, bar.of)
     return {key: ProgressSource(source, bar) for key, source in sources.items()}
 
 
@@ -123,25 +123,25 @@ class ProcessedDates:
 
 
 def process_dates(
-    given: ResolvedRun, staging: Staging, move: Any, late: LateAggregates, progress: ProgressCallback
+    resolved: ResolvedRun, staging: Staging, move: Any, late: LateAggregates, progress: ProgressCallback
 ) -> ProcessedDates:
     """Moves every batch date."""
-    plan = given.plan
+    plan = resolved.plan
     job = Job(
         plan,
-        given.at,
-        given.keys,
-        row_key=derive_row_key(given.keys),
-        sketch_key=derive_sketch_key(given.keys),
+        resolved.at,
+        resolved.keys,
+        row_key=derive_row_key(resolved.keys),
+        sketch_key=derive_sketch_key(resolved.keys),
         memos=empty_memos(plan),
-        space=SpillSpace(given.memory),
-        **given.job_inputs(given.at),
+        space=SpillSpace(resolved.memory),
+        **resolved.job_inputs(resolved.at),
     )
     done = ProcessedDates()
     chain = staging.output.receipts()
-    releases = PublishedReleases.from_receipts(staging.output.folder, chain, given.keys, given.kms)
-    encryption = output_encryption(plan, "records", given.kms) if "records" in plan.outputs else None
-    for day, source in with_progress(given.sources, count_passes(plan), progress).items():
+    releases = PublishedReleases.from_receipts(staging.output.folder, chain, resolved.keys, resolved.kms)
+    encryption = output_encryption(plan, "records", resolved.kms) if "records" in plan.outputs else None
+    for day, source in with_progress(resolved.sources, count_passes(plan), progress).items():
         _remove_dropped_outputs(staging, chain, set(plan.outputs), date_text(day))
         each = replace(job, event_days=late.reach(day), space=job.space.with_own_file())
         quarantine = staging.quarantine(date_text(day))

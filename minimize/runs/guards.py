@@ -61,26 +61,26 @@ def exit_code(receipt: Receipt, pipeline: Pipeline, skipped: Iterable[SkippedDat
     return worst_exit_code(codes)
 
 
-def check_same_pipeline(given: ResolvedRun, folder: OpenOutput) -> None:
+def check_same_pipeline(resolved: ResolvedRun, folder: OpenOutput) -> None:
     """No pipeline takes the place of another's dates. Raises OutputError."""
-    chain, mine = folder.receipts(), given.pipeline.pipeline
+    chain, mine = folder.receipts(), resolved.pipeline.pipeline
     if chain and chain[-1].pipeline != mine:
         hint = "write to another folder: --output DIR, or `output:` of the pipeline"
         raise OutputError(f"the output is one of the pipeline {chain[-1].pipeline}, and this is {mine}", hint=hint)
 
 
-def dates_with_later_receipt(given: ResolvedRun, chain: Sequence[Receipt]) -> list[SkippedDate]:
+def dates_with_later_receipt(resolved: ResolvedRun, chain: Sequence[Receipt]) -> list[SkippedDate]:
     """The dates that have a receipt as of a later time: a run as of an earlier one would undo what was gated since."""
-    void = f"`minimize runs void RUN --output {location_text(given.output)}`"
+    void = f"`minimize runs void RUN --output {location_text(resolved.output)}`"
     hint = f"give a later --at, or write to another folder; {void} takes back a run by a wrong clock"
-    if not given.at_given:
+    if not resolved.at_given:
         hint = (
             "did the clock go back? it goes on by itself once the clock is past that time, or with a later --at; "
             f"{void} takes back a run by a clock that was ahead"
         )
-    later = [receipt for receipt in effective_receipts(chain) if receipt.at > given.at]
+    later = [receipt for receipt in effective_receipts(chain) if receipt.at > resolved.at]
     found = []
-    for when in given.sources:
+    for when in resolved.sources:
         of = [each for each in later if when is None or not each.dates or date_text(when) in each.dates]
         if of:
             message = f"a receipt of these dates is as of a later time ({of[-1].run_id})"
@@ -153,7 +153,7 @@ class KeptRows:
 
 
 def check_shrink(
-    given: ResolvedRun, outcomes: Mapping[BatchDate, BatchOutcome], chain: Sequence[Receipt], clock: ReferenceClock
+    resolved: ResolvedRun, outcomes: Mapping[BatchDate, BatchOutcome], chain: Sequence[Receipt], clock: ReferenceClock
 ) -> list[SkippedDate]:
     """The dates that the guard does not let pass. Asks the clock only if rows were lost to quarantine or retention."""
     found = []
@@ -163,9 +163,9 @@ def check_shrink(
             None,
         )
         skipped = (
-            _check_first_run(given, when, outcome, chain, clock)
+            _check_first_run(resolved, when, outcome, chain, clock)
             if last is None
-            else _check_date(given, when, KeptRows.from_outcome(outcome), last, chain, clock)
+            else _check_date(resolved, when, KeptRows.from_outcome(outcome), last, chain, clock)
         )
         if skipped is not None:
             found.append(skipped)
@@ -181,13 +181,13 @@ def check_expiry_time(at: datetime, chain: Sequence[Receipt], clock: ReferenceCl
 
 
 def _check_first_run(
-    given: ResolvedRun, when: BatchDate, outcome: BatchOutcome, chain: Sequence[Receipt], clock: ReferenceClock
+    resolved: ResolvedRun, when: BatchDate, outcome: BatchOutcome, chain: Sequence[Receipt], clock: ReferenceClock
 ) -> SkippedDate | None:
     """A date that has no receipt yet: nothing is lost by waiting, and a wrong clock would publish it without its rows."""
     gone = outcome.counts.gated.get("retention", 0)
     if not gone or 2 * gone < outcome.read:
         return None
-    doubt = time_doubt(given.at, chain, clock)
+    doubt = time_doubt(resolved.at, chain, clock)
     if not doubt:
         return None
     message = f"retention would take {gone:,} of {outcome.read:,} rows of a date without a receipt, and the run's time is {doubt}"
@@ -195,16 +195,21 @@ def _check_first_run(
 
 
 def _check_date(
-    given: ResolvedRun, when: BatchDate, now: KeptRows, last: Receipt, chain: Sequence[Receipt], clock: ReferenceClock
+    resolved: ResolvedRun,
+    when: BatchDate,
+    now: KeptRows,
+    last: Receipt,
+    chain: Sequence[Receipt],
+    clock: ReferenceClock,
 ) -> SkippedDate | None:
     before = KeptRows.at_receipt(last, when)
     if 2 * now.read < before.read:
         message = f"only {now.read:,} rows were read, after {before.read:,} at its last receipt ({last.run_id})"
         hint = f"bring back what is missing; {_ALLOW_HINT}"
         return SkippedDate(when, "fewer_rows", SHRINK_CODE, message, hint)
-    if 2 * now.retained >= before.retained or given.plan.digest != last.plan.digest:
+    if 2 * now.retained >= before.retained or resolved.plan.digest != last.plan.digest:
         return None
-    doubt = time_doubt(given.at, chain, clock)
+    doubt = time_doubt(resolved.at, chain, clock)
     if not doubt:
         return None
     message = (

@@ -75,16 +75,16 @@ class ClosingWindows:
     before: Mapping[BatchDate, Mapping[str, str]]
 
     @classmethod
-    def from_receipts(cls, given: ResolvedRun, chain: Sequence[Receipt]) -> ClosingWindows:
+    def from_receipts(cls, resolved: ResolvedRun, chain: Sequence[Receipt]) -> ClosingWindows:
         """What a run closes after these receipts."""
-        return cls(given, chain, last_inputs(chain, given.shown))
+        return cls(resolved, chain, last_inputs(chain, resolved.shown))
 
     def windows(self, name: str, late: LateWindow) -> tuple[EventDayWindow, ...]:
         """The event days of an aggregate that this run decides about, with what stands against each."""
-        told = PublishedDays.from_receipts(effective_receipts(self.chain), name)
-        due = {day for batch in self.batches for day in self._due_days(batch, late.days)} - told.published.keys()
-        again = [window for window in self._windows(name, told, late, told.open - due) if not window.wrong]
-        return (*self._windows(name, told, late, due), *again)
+        published = PublishedDays.from_receipts(effective_receipts(self.chain), name)
+        due = {day for batch in self.batches for day in self._due_days(batch, late.days)} - published.published.keys()
+        again = [window for window in self._windows(name, published, late, published.open - due) if not window.wrong]
+        return (*self._windows(name, published, late, due), *again)
 
     @property
     def batches(self) -> list[date]:
@@ -100,10 +100,10 @@ class ClosingWindows:
         return {when for when in (*self.before, *self.batches) if when is not None}
 
     def _windows(
-        self, name: str, told: PublishedDays, late: LateWindow, due: set[date] | frozenset[date]
+        self, name: str, published: PublishedDays, late: LateWindow, due: set[date] | frozenset[date]
     ) -> Iterator[EventDayWindow]:
         for day in sorted(due):
-            batches = [when for when in self._around(day, late) if self._may_hold(when, day, told)]
+            batches = [when for when in self._around(day, late) if self._may_hold(when, day, published)]
             faults = (self._fault(when) for when in batches)
             wrong = next((fault for fault in faults if fault), "")
             yield EventDayWindow(name, day, tuple(when for when in batches if self._is_there(when)), wrong)
@@ -111,9 +111,9 @@ class ClosingWindows:
     def _around(self, day: date, late: LateWindow) -> list[date]:
         return [day + timedelta(offset) for offset in range(-late.early, late.days + 1)]
 
-    def _may_hold(self, when: date, day: date, told: PublishedDays) -> bool:
+    def _may_hold(self, when: date, day: date, published: PublishedDays) -> bool:
         """Batches before the day hold rows of it only where clocks ran ahead, which their receipts tell."""
-        return when >= day or when in self.resolved.sources or bool(told.spread.get(when, {}).get(day))
+        return when >= day or when in self.resolved.sources or bool(published.spread.get(when, {}).get(day))
 
     def _is_there(self, when: date) -> bool:
         return bool(self.resolved.found.files.get(when))
@@ -238,9 +238,9 @@ class LateAggregates:
     waiting: tuple[LateAggregate, ...]
 
     @classmethod
-    def from_receipts(cls, given: ResolvedRun, chain: Sequence[Receipt]) -> LateAggregates:
+    def from_receipts(cls, resolved: ResolvedRun, chain: Sequence[Receipt]) -> LateAggregates:
         """What this run closes. Says of a day that cannot be published why."""
-        closing = ClosingWindows.from_receipts(given, chain)
+        closing = ClosingWindows.from_receipts(resolved, chain)
         each = tuple(
             LateAggregate(
                 name,
@@ -248,7 +248,7 @@ class LateAggregates:
                 PublishedDays.from_receipts(effective_receipts(chain), name),
                 closing.windows(name, plan.late),
             )
-            for name, plan in given.plan.aggregates.items()
+            for name, plan in resolved.plan.aggregates.items()
             if plan.late is not None
         )
         for waiting in each:
@@ -256,7 +256,7 @@ class LateAggregates:
                 if window.wrong:
                     message = "%s: the event day %s is not published: its batch %s since it ran"
                     log.warning(message, waiting.name, window.day, window.wrong, extra={"code": "W011"})
-        return cls(given, each)
+        return cls(resolved, each)
 
     def reach(self, batch: date | None) -> dict[str, EventDays]:
         """Per aggregate the event days that wait for a batch."""
@@ -307,8 +307,8 @@ class LateAggregates:
     def account(self, outputs: Mapping[str, WrittenOutput]) -> dict[str, WrittenOutput]:
         """The outputs of the receipt, with what became of event days."""
         run = [when for when in self.resolved.sources if when is not None]
-        told = {waiting.name: waiting.account(outputs[waiting.name], run) for waiting in self.waiting}
-        return {**outputs, **told}
+        published = {waiting.name: waiting.account(outputs[waiting.name], run) for waiting in self.waiting}
+        return {**outputs, **published}
 
 
 def _late_plan(plan: Plan) -> Plan:

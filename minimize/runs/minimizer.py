@@ -342,12 +342,12 @@ def _without_subject_fields(plan: Plan, also: frozenset[str]) -> Plan:
     return replace(plan, policy=policy.model_copy(update={"fields": fields})) if also else plan
 
 
-def _gated_batches(job: Job, source: Source, plan: Plan, seen: RowTally) -> Iterator[pa.RecordBatch]:
+def _gated_batches(job: Job, source: Source, plan: Plan, counts: RowTally) -> Iterator[pa.RecordBatch]:
     """The records that may be collected, for a spill."""
     gate = job.gate
-    for records in _good_records(source, seen):
+    for records in _good_records(source, counts):
         batch = gate(Batch(records))
-        seen.gated.update(batch.counts.gated)
+        counts.gated.update(batch.counts.gated)
         yield mask_closed_values(batch, plan)
 
 
@@ -359,9 +359,9 @@ def _good_records(source: Source, tally: RowTally) -> Iterator[pa.RecordBatch]:
             yield chunk.records
 
 
-def _count_spilled(records: Iterator[pa.RecordBatch], seen: RowTally, tally: RowTally) -> Iterator[pa.RecordBatch]:
+def _count_spilled(records: Iterator[pa.RecordBatch], counts: RowTally, tally: RowTally) -> Iterator[pa.RecordBatch]:
     """The records of a spill, with what was counted when it was written."""
-    tally.add(seen)
+    tally.add(counts)
     return records
 
 

@@ -167,9 +167,9 @@ def record_decision(
     kind: ReceiptKind, changing: DecidedOutput, ledger: str | OsPathLike[str] | None, decide: DecideOutput
 ) -> Receipt | None:
     """Publishes the signed receipt of a decision; None if there is nothing to record. Raises OutputError, LedgerError."""
-    how = RunContext(kind, "local", datetime.now(UTC), no_progress, Destinations(None, None), ledger=ledger)
+    context = RunContext(kind, "local", datetime.now(UTC), no_progress, Destinations(None, None), ledger=ledger)
     with (
-        run_session(changing, how) as booking,
+        run_session(changing, context) as booking,
         open_output(changing.output, create=False, lease=booking.head) as output,
     ):
         chain = output.receipts()
@@ -179,24 +179,24 @@ def record_decision(
             return None
         record_missed_receipts(booking, chain)
         with output.begin(booking.run_id) as staging:
-            receipt = _decision_receipt(decision, chain[-1], how, run_id=booking.run_id, audit=booking.head())
+            receipt = _decision_receipt(decision, chain[-1], context, run_id=booking.run_id, audit=booking.head())
             signed = receipt.with_signature(changing.keys)
             staging.publish(signed, decision.attachments)
         record_published(booking, signed)
         return signed
 
 
-def _decision_receipt(decision: OutputDecision, last: Receipt, how: RunContext, **more: Any) -> Receipt:
+def _decision_receipt(decision: OutputDecision, last: Receipt, context: RunContext, **more: Any) -> Receipt:
     return Receipt(
-        kind=how.kind,
+        kind=context.kind,
         sequence=last.sequence + 1,
         previous=last.digest,
         pipeline=decision.about.pipeline,
         purpose=decision.about.purpose,
-        engine=how.engine,
-        at=how.started,
-        started=how.started,
-        finished=max(how.started, datetime.now(UTC)),
+        engine=context.engine,
+        at=context.started,
+        started=context.started,
+        finished=max(context.started, datetime.now(UTC)),
         policy=decision.about.policy,
         plan=decision.about.plan,
         versions=receipt_builder.software_versions(),

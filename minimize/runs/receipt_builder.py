@@ -82,14 +82,14 @@ def field_receipts(plan: Plan, counts: BatchCounts) -> dict[str, FieldReceipt]:
     return {key: _field_receipt(field, counts.fields.get(key)) for key, field in declared.items()}
 
 
-def input_receipts(given: ResolvedRun, outcomes: Mapping[BatchDate, BatchOutcome]) -> tuple[InputFile, ...]:
+def input_receipts(resolved: ResolvedRun, outcomes: Mapping[BatchDate, BatchOutcome]) -> tuple[InputFile, ...]:
     """The files that were read."""
-    several = len(given.sources) > 1
+    several = len(resolved.sources) > 1
     return tuple(
         InputFile(
             part.name, part.digest, outcomes[day].rows_by_part[part.name], day.isoformat() if day and several else None
         )
-        for day, source in given.sources.items()
+        for day, source in resolved.sources.items()
         for part in source.parts
     )
 
@@ -115,9 +115,9 @@ def quarantine_receipt(outcomes: Iterable[BatchOutcome], files: Iterable[Written
     return QuarantineEntry(by_code.total(), dict(sorted(by_code.items())), output_files(files))
 
 
-def key_ids(given: ResolvedRun, files: Mapping[str, Sequence[WrittenFile]]) -> tuple[str, ...]:
+def key_ids(resolved: ResolvedRun, files: Mapping[str, Sequence[WrittenFile]]) -> tuple[str, ...]:
     """The keys that were used, as `name/version`: those of techniques, then those that files are encrypted under."""
-    techniques = (f"{name}/{given.keys.version_of(name)}" for name in sorted(given.plan.keys))
+    techniques = (f"{name}/{resolved.keys.version_of(name)}" for name in sorted(resolved.plan.keys))
     return (*techniques, *sorted(master_keys_of(each for written in files.values() for each in written)))
 
 
@@ -184,26 +184,26 @@ class RunContext:
 
 
 def build_receipt(
-    given: ResolvedRun,
+    resolved: ResolvedRun,
     staging: Staging,
     outcomes: Mapping[BatchDate, BatchOutcome],
     late: LateAggregates,
     files: Mapping[str, Sequence[WrittenFile]],
     attachments: Mapping[str, bytes],
-    how: RunContext,
+    context: RunContext,
 ) -> Receipt:
     """The receipt of what is staged, not signed yet."""
     chain = staging.output.receipts()
-    plan, found = given.plan, list(outcomes.values())
+    plan, found = resolved.plan, list(outcomes.values())
     counts = total_counts(found)
-    inputs = input_receipts(given, outcomes)
-    _log_lost_files(given, chain, inputs, outcomes)
+    inputs = input_receipts(resolved, outcomes)
+    _log_lost_files(resolved, chain, inputs, outcomes)
     return replace(
-        _receipt_head(given, how, staging.run_id, chain[-1].sequence + 1 if chain else 1),
+        _receipt_head(resolved, context, staging.run_id, chain[-1].sequence + 1 if chain else 1),
         previous=chain[-1].digest if chain else None,
         dates=tuple(day.isoformat() for day in outcomes if day is not None),
-        settings=None if given.settings is None else DigestRef(given.settings.digest),
-        keys=key_ids(given, files),
+        settings=None if resolved.settings is None else DigestRef(resolved.settings.digest),
+        keys=key_ids(resolved, files),
         versions=software_versions(),
         inputs=inputs,
         rows=row_counts(plan, found, late),
@@ -215,61 +215,61 @@ def build_receipt(
         kept_sketches=tuple(staging.kept_sketches) or None,
         quarantine=quarantine_receipt(found, files.get("quarantine", ())),
         stays=_unchanged_tables(outcomes),
-        backfill=None if how.backfill is None else how.backfill.ref,
-        origin=given.origin,
-        received=_received_from(given),
+        backfill=None if context.backfill is None else context.backfill.ref,
+        origin=resolved.origin,
+        received=_received_from(resolved),
         files={name: sha256_text(content) for name, content in attachments.items()},
     )
 
 
-def _received_from(given: ResolvedRun) -> ReceivedFrom | None:
-    periods = given.consents(given.at)
-    return None if given.sender is None or periods is None else given.sender.received(periods)
+def _received_from(resolved: ResolvedRun) -> ReceivedFrom | None:
+    periods = resolved.consents(resolved.at)
+    return None if resolved.sender is None or periods is None else resolved.sender.received(periods)
 
 
-def empty_receipt(given: ResolvedRun, how: RunContext) -> Receipt:
+def empty_receipt(resolved: ResolvedRun, context: RunContext) -> Receipt:
     """The receipt of a run that had nothing to do; it is not published."""
-    if not given.skipped:
-        log.warning("%s", given.input_description, extra={"code": "I002"})
-    return _receipt_head(given, how, new_run_id(how.started), UNPUBLISHED_SEQUENCE)
+    if not resolved.skipped:
+        log.warning("%s", resolved.input_description, extra={"code": "I002"})
+    return _receipt_head(resolved, context, new_run_id(context.started), UNPUBLISHED_SEQUENCE)
 
 
-def _receipt_head(given: ResolvedRun, how: RunContext, run_id: str, sequence: int) -> Receipt:
+def _receipt_head(resolved: ResolvedRun, context: RunContext, run_id: str, sequence: int) -> Receipt:
     """What is known of a run before anything is read."""
-    policy = given.plan.policy
+    policy = resolved.plan.policy
     return Receipt(
-        kind=how.kind,
+        kind=context.kind,
         run_id=run_id,
         sequence=sequence,
-        pipeline=given.pipeline.pipeline,
-        purpose=given.pipeline.purpose,
-        engine=how.engine,
-        at=given.at,
-        at_given=given.at_given,
-        started=how.started,
-        finished=max(how.started, datetime.now(UTC)),  # a clock may go back
+        pipeline=resolved.pipeline.pipeline,
+        purpose=resolved.pipeline.purpose,
+        engine=context.engine,
+        at=resolved.at,
+        at_given=resolved.at_given,
+        started=context.started,
+        finished=max(context.started, datetime.now(UTC)),  # a clock may go back
         policy=policy_reference(policy),
-        plan=DigestRef(given.plan.digest),
-        skipped=_log_skipped_dates(given),
-        from_="source" if how.kind == "retract" else None,
+        plan=DigestRef(resolved.plan.digest),
+        skipped=_log_skipped_dates(resolved),
+        from_="source" if context.kind == "retract" else None,
     )
 
 
-def _log_skipped_dates(given: ResolvedRun) -> dict[str, str] | None:
+def _log_skipped_dates(resolved: ResolvedRun) -> dict[str, str] | None:
     """The dates that are left alone, by reason; the log says why."""
-    for each in given.skipped:
+    for each in resolved.skipped:
         log.warning("%s", each.log_message, extra={"code": each.log_code, "data": each.as_json()})
-    return {each.date: each.reason for each in given.skipped} or None
+    return {each.date: each.reason for each in resolved.skipped} or None
 
 
 def _log_lost_files(
-    given: ResolvedRun,
+    resolved: ResolvedRun,
     chain: Sequence[Receipt],
     inputs: Sequence[InputFile],
     outcomes: Mapping[BatchDate, BatchOutcome],
 ) -> None:
     """Says which of these dates were read from files before that are gone."""
-    before, read = last_inputs(chain, given.shown), {each.path for each in inputs}
+    before, read = last_inputs(chain, resolved.shown), {each.path for each in inputs}
     for when in outcomes:
         lost = len(before.get(when, {}).keys() - read)
         if lost:

@@ -153,11 +153,11 @@ class _InventoryBuilder:
     batches: list[_BatchCodes] = field(default_factory=list, repr=False)
 
     @classmethod
-    def of(cls, stored: StoredFile, keys: Sequence[str], told: dict[str, RemovedFileInventory]) -> Self:
+    def of(cls, stored: StoredFile, keys: Sequence[str], inventories: dict[str, RemovedFileInventory]) -> Self:
         """Takes what the policy of the file calls its tenant, its subject and its time, and where to put what it held."""
         tenant, subject, time = (_field_column(stored.whole, key) for key in keys)
         whose = tenant if _has_technique(tenant, frozenset({"keep"})) else None
-        return cls(stored, whose, subject if _has_technique(subject, _PERSON_TECHNIQUES) else None, time, told)
+        return cls(stored, whose, subject if _has_technique(subject, _PERSON_TECHNIQUES) else None, time, inventories)
 
     @property
     def names(self) -> list[str]:

@@ -91,22 +91,22 @@ def _read_date(output: Location, day: str | None, paths: list[str], writers: Map
     return QuarantinedDate(day, writers[paths[0]], places)
 
 
-def source_differences(held: QuarantinedDate, source: Source | None) -> Iterator[Finding]:
+def source_differences(quarantined: QuarantinedDate, source: Source | None) -> Iterator[Finding]:
     """What of the inputs of a date is not as its receipt has it: R011 for another digest, R012 for a file that is gone."""
     now = {} if source is None else {part.name: part for part in source.parts}
-    for each in held.receipt.inputs:
+    for each in quarantined.receipt.inputs:
         if each.path in now:
             if now[each.path].digest != each.digest:
                 message = f"has the digest {now[each.path].digest}, and had {each.digest}"
                 yield Finding("R011", message, hint="a changed source is run, not replayed", file=each.path)
-        elif each.path in held.places or _belongs_to_date(each, held):
+        elif each.path in quarantined.places or _belongs_to_date(each, quarantined):
             message = f"is gone; its digest was {each.digest}"
             yield Finding("R012", message, hint="restore it, or run what is left", file=each.path)
 
 
-def _belongs_to_date(file: InputFile, held: QuarantinedDate) -> bool:
+def _belongs_to_date(file: InputFile, quarantined: QuarantinedDate) -> bool:
     """Whether a file belongs to the date: its receipt says so, or says nothing of it."""
-    return file.date in (None, held.day)
+    return file.date in (None, quarantined.day)
 
 
 AnyPath = str | PathLike[str]
@@ -173,7 +173,7 @@ def replay(
     lineage: AnyPath | None = None,
     metrics: AnyPath | None = None,
     allow_shrink: bool = False,
-    **asked: Any,
+    **options: Any,
 ) -> ReplayResult:
     """Looks at the quarantined records of an output again, and runs each date of which one passes now anew, whole.
 
@@ -184,7 +184,7 @@ def replay(
     then nothing is run.
     """
     name = check_engine(engine)
-    found = recheck_quarantine(output, date=date, **asked)
+    found = recheck_quarantine(output, date=date, **options)
     receipts: list[Receipt] = []
     pipelines: list[Pipeline] = []
     failures: list[SkippedDate] = []
@@ -194,9 +194,9 @@ def replay(
         if each.rows:
             job = each.resolved.pipeline
             where = find_destinations(job.folder, each.resolved.output, job.pipeline, lineage, metrics)
-            ledger, started = asked.get("ledger"), datetime.now(UTC)
-            how = RunContext("replay", name, started, progress or no_progress, where, None, ledger, allow_shrink)
-            done, skipped = attempt_run(each.resolved, how)
+            ledger, started = options.get("ledger"), datetime.now(UTC)
+            context = RunContext("replay", name, started, progress or no_progress, where, None, ledger, allow_shrink)
+            done, skipped = attempt_run(each.resolved, context)
             failures += skipped
             if done is not None:
                 receipts.append(done.receipt)
@@ -206,49 +206,56 @@ def replay(
     return ReplayResult(found, receipts, tuple(pipelines), tuple(failures))
 
 
-def recheck_quarantine(output: LocationLike, *, date: date | str | None = None, **asked: Any) -> list[RecheckedDate]:
+def recheck_quarantine(
+    output: LocationLike, *, date: date | str | None = None, **overrides: Any
+) -> list[RecheckedDate]:
     """The quarantined records of an output under today's policy, read by position from the source and nothing else of it.
 
     Takes and raises what `replay` does.
     """
-    want, folder = ReplayOptions(**asked), parse_output_location(output)
+    options, folder = ReplayOptions(**overrides), parse_output_location(output)
     chain = load_receipts(folder)
     if chain:
-        check_output_ledger(folder, find_pipeline(folder, chain[-1], want.pipeline).folder, want.ledger)
+        check_output_ledger(folder, find_pipeline(folder, chain[-1], options.pipeline).folder, options.ledger)
     standing = quarantined_dates(folder, None if date is None else parse_date(date).isoformat())
-    found = [(each, _resolve_date(folder, each, want)) for each in standing]
-    refused = [finding for each, given in found for finding in source_differences(each, _date_source(each, given))]
+    found = [(each, _resolve_date(folder, each, options)) for each in standing]
+    refused = [
+        finding for each, resolved in found for finding in source_differences(each, _date_source(each, resolved))
+    ]
     if refused:
         raise _changed_source_error(refused)
-    bound = [(each, given) for each, given in found if given is not None]
-    return [RecheckedDate(each, given, call_redacted(partial(_passing_records, each, given))) for each, given in bound]
+    bound = [(each, resolved) for each, resolved in found if resolved is not None]
+    return [
+        RecheckedDate(each, resolved, call_redacted(partial(_passing_records, each, resolved)))
+        for each, resolved in bound
+    ]
 
 
-def _resolve_date(output: Location, each: QuarantinedDate, want: ReplayOptions) -> ResolvedRun | None:
+def _resolve_date(output: Location, each: QuarantinedDate, options: ReplayOptions) -> ResolvedRun | None:
     """What a run of the date would do; None where the place that its source was read from is gone."""
     origin = each.receipt.origin or RunOrigin()
-    source = want.input or origin_place(output, origin.input)
-    checked = isinstance(source, Path) or (isinstance(source, str) and not want.input)
+    source = options.input or origin_place(output, origin.input)
+    checked = isinstance(source, Path) or (isinstance(source, str) and not options.input)
     if checked and not split_pattern(str(source), Path())[0].exists():
         return None
     return resolve_run(
-        find_pipeline(output, each.receipt, want.pipeline),
-        wanted=DateSelection.from_options(each.day),
-        at=want.at,
+        find_pipeline(output, each.receipt, options.pipeline),
+        selection=DateSelection.from_options(each.day),
+        at=options.at,
         input=source,
-        settings=want.settings if want.settings is not None else origin_settings(output, origin),
+        settings=options.settings if options.settings is not None else origin_settings(output, origin),
         output=output,
-        keys=want.keys,
-        ledger=want.ledger,
+        keys=options.keys,
+        ledger=options.ledger,
     )
 
 
-def _date_source(each: QuarantinedDate, given: ResolvedRun | None) -> Source | None:
-    return None if given is None else given.sources.get(parse_batch_date(each.day))
+def _date_source(each: QuarantinedDate, resolved: ResolvedRun | None) -> Source | None:
+    return None if resolved is None else resolved.sources.get(parse_batch_date(each.day))
 
 
-def _passing_records(each: QuarantinedDate, given: ResolvedRun) -> dict[str, frozenset[int]]:
-    source = _date_source(each, given)
+def _passing_records(each: QuarantinedDate, resolved: ResolvedRun) -> dict[str, frozenset[int]]:
+    source = _date_source(each, resolved)
     parts = {part.name: part for part in (() if source is None else source.parts)}
     return {name: accepted_positions(parts[name], places) for name, places in each.places.items()}
 

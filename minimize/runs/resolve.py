@@ -101,7 +101,7 @@ def check_master_keys(plan: Plan, kms: Kms) -> None:
             encryption.check()
 
 
-def audit_created_keys(booking: RunSession, keyring: Keyring, since: datetime) -> None:
+def audit_created_keys(session: RunSession, keyring: Keyring, since: datetime) -> None:
     """Tells the audit log of master keys that the run has made in the keyring, because its files wanted them."""
     from minimize.ledger.audit_log import append_event
 
@@ -116,11 +116,11 @@ def audit_created_keys(booking: RunSession, keyring: Keyring, since: datetime) -
         operation="make",
         actor=current_actor(),
         time=since,
-        correlation_id=booking.run_id,
+        correlation_id=session.run_id,
         resources=tuple(Resource(each, "master key", f"keys/{each}") for each in made),
     )
     try:
-        booking.ledger.write(lambda connection: append_event(connection, event, keyring))
+        session.ledger.write(lambda connection: append_event(connection, event, keyring))
     except LedgerError as error:
         log.warning(
             "master keys were made, and the ledger could not be told: %s", error.message, extra={"code": "W016"}
@@ -248,7 +248,7 @@ class ResolvedRun:
 def resolve_run(
     pipeline: Pipeline | str | PathLike[str],
     *,
-    wanted: DateSelection,
+    selection: DateSelection,
     at: datetime | str | None,
     input: str | PathLike[str] | None,
     settings: Any,
@@ -257,34 +257,34 @@ def resolve_run(
     ledger: str | PathLike[str] | None = None,
     recipients: str | PathLike[str] | None = None,
     having: Collection[str] = (),
-    again: bool = False,
+    rerun: bool = False,
 ) -> ResolvedRun:
     """Everything checked and bound, nothing read. Raises what is wrong: configuration first, then refusals.
 
-    With `again` records are read once more that were received before: whether the third party may send them is not asked.
+    With `rerun` records are read once more that were received before: whether the third party may send them is not asked.
     """
     job = pipeline_from(pipeline)
     now, asked = datetime.now(UTC), parse_time(at, "at")
     keyring = _require_keyring(keys, job)
-    sender = find_sender(job, asked or now, now=now, recipients=recipients, having=having, again=again)
-    if sender is not None and not again:
+    sender = find_sender(job, asked or now, now=now, recipients=recipients, having=having, rerun=rerun)
+    if sender is not None and not rerun:
         sender.check(job)
     memory = find_budget(job.folder)
     target = job.target(output)
     rows = load_pipeline_settings(settings, job, keyring, target, ledger)
-    every, shown = find_input_files(job, input, wanted.only), path_mask(job, keyring)
-    found = select_dates(every, wanted)
-    chain = load_receipts(target) if (wanted.pending or not any(found.files.values())) and has_runs(target) else ()
-    arrived = arrivals(found, chain, shown) if wanted.pending else {}
+    every, shown = find_input_files(job, input, selection.only), path_mask(job, keyring)
+    found = select_dates(every, selection)
+    chain = load_receipts(target) if (selection.pending or not any(found.files.values())) and has_runs(target) else ()
+    arrived = arrivals(found, chain, shown) if selection.pending else {}
     people = load_subject_acts(job, keyring, target, ledger)
-    wants = pending_only(found, arrived) if wanted.pending else found
+    wants = pending_only(found, arrived) if selection.pending else found
     sources, unreadable = open_readable_sources(job, wants, shown, people.erased.fields, at=asked or now)
     skipped = [*missing_source(job, input, chain), *unreadable]
-    looked_at = _describe_input(job, input, wanted)
+    looked_at = _describe_input(job, input, selection)
     if not (skipped and skipped[0].reason == "no_source"):
-        skipped += [each for each in lost_dates(arrived, chain) if each.day in wanted]
-        skipped += _date_without_files(wanted, sources, looked_at) if not skipped else []
-    if unreadable and not sources and not wanted.pending:
+        skipped += [each for each in lost_dates(arrived, chain) if each.day in selection]
+        skipped += _date_without_files(selection, sources, looked_at) if not skipped else []
+    if unreadable and not sources and not selection.pending:
         raise error_for(unreadable)
     examined = examine_sources(job, sources)
     plan = examined.require_sound()
@@ -292,7 +292,7 @@ def resolve_run(
     for name in sorted(plan.keys):
         keyring.bytes_of(name)
     examined.require_allowed()
-    if sender is not None and not again:
+    if sender is not None and not rerun:
         sender.check_permitted(find_ledger(ledger, start=job.folder, output=target), keyring, now)
     check_run_time(asked, now, output is not None)
     kms = find_kms(keyring, job.folder, now=now)
@@ -318,13 +318,13 @@ def resolve_run(
         memory=memory,
         input_description=looked_at,
         skipped=tuple(sorted(skipped, key=lambda each: each.date)),
-        pending=wanted.pending,
+        pending=selection.pending,
     )
 
 
-def _describe_input(job: Pipeline, input: str | PathLike[str] | None, wanted: DateSelection) -> str:
-    path, of = job.source.path if input is None else str(input), wanted.description
-    if wanted.pending:
+def _describe_input(job: Pipeline, input: str | PathLike[str] | None, selection: DateSelection) -> str:
+    path, of = job.source.path if input is None else str(input), selection.description
+    if selection.pending:
         return f"nothing arrived since the last run in {path}{of and f', {of}'}"
     return f"no file {of and f'{of} '}matches {path}"
 
@@ -340,11 +340,11 @@ def pipeline_from(pipeline: Pipeline | str | PathLike[str]) -> Pipeline:
     return load_pipeline(Path(pipeline))
 
 
-def select_dates(found: SourceFiles, wanted: DateSelection) -> SourceFiles:
+def select_dates(found: SourceFiles, selection: DateSelection) -> SourceFiles:
     """The files of the dates that are wanted. Raises ConfigurationError where a date was named and the source has none."""
-    if wanted.by_date and not found.has_dates:
+    if selection.by_date and not found.has_dates:
         raise ConfigurationError("a date was given, and the source has no {date}", hint="leave --date out")
-    return replace(found, files={when: files for when, files in found.files.items() if when in wanted})
+    return replace(found, files={when: files for when, files in found.files.items() if when in selection})
 
 
 def pending_only(found: SourceFiles, arrived: Mapping[BatchDate, Arrival]) -> SourceFiles:
@@ -401,17 +401,19 @@ def open_readable_sources(
 
 
 def _date_without_files(
-    wanted: DateSelection, sources: Mapping[BatchDate, Source], looked_at: str
+    selection: DateSelection, sources: Mapping[BatchDate, Source], looked_at: str
 ) -> list[SkippedDate]:
     """That a date was asked for and has no files."""
-    if wanted.only is None or sources:
+    if selection.only is None or sources:
         return []
-    return [SkippedDate(wanted.only, "no_files", "E100", looked_at, "did they arrive, and is it the right date?")]
+    return [SkippedDate(selection.only, "no_files", "E100", looked_at, "did they arrive, and is it the right date?")]
 
 
-def missing_source(job: Pipeline, instead: str | PathLike[str] | None, chain: Sequence[Receipt]) -> list[SkippedDate]:
+def missing_source(
+    job: Pipeline, replacement: str | PathLike[str] | None, chain: Sequence[Receipt]
+) -> list[SkippedDate]:
     """That the folder of the source is gone, from which this output was made before."""
-    path, base = (job.source.path, job.folder) if instead is None else (str(instead), Path.cwd())
+    path, base = (job.source.path, job.folder) if replacement is None else (str(replacement), Path.cwd())
     root = split_pattern(path, base)[0]
     if isinstance(root, ObjectPath) or root.exists() or not any(map(reads_source, chain)):
         return []
@@ -425,17 +427,17 @@ def path_mask(job: Pipeline, keyring: Keyring | None) -> PathMask:
     return PathMask(key, frozenset(name for name, field in job.policy.fields.items() if field.role == "plain"))
 
 
-def find_input_files(job: Pipeline, instead: str | PathLike[str] | None, only: BatchDate) -> SourceFiles:
+def find_input_files(job: Pipeline, replacement: str | PathLike[str] | None, only: BatchDate) -> SourceFiles:
     """The files of the pipeline's source, or of what stands in for it.
 
     What stands in for it is a pattern, a file, or a folder: laid out as the source's root is, else all that lies in it. Where
     the source has `{date}`, a path that says none is one batch, whose date is given.
     """
-    if instead is None:
+    if replacement is None:
         return find_files(job.source.path, job.folder)
-    if not isinstance(instead, str | PathLike):
+    if not isinstance(replacement, str | PathLike):
         raise ConfigurationError("the input is not a path", hint="`minimize.apply` takes data in memory")
-    path, rest = str(instead), split_pattern(job.source.path, job.folder)[1]
+    path, rest = str(replacement), split_pattern(job.source.path, job.folder)[1]
     if not path:
         raise ConfigurationError("the input has no path", hint="name a file, a folder or a pattern")
     root, wild = split_pattern(path, Path.cwd())

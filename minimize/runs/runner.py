@@ -94,15 +94,15 @@ def _hierarchy_files(pipeline: Pipeline) -> dict[str, bytes]:
     return files
 
 
-def create_observer(given: ResolvedRun, how: RunContext, run_id: str) -> Observer:
+def create_observer(resolved: ResolvedRun, context: RunContext, run_id: str) -> Observer:
     """Who watches a run that was resolved."""
-    dates = tuple(text for day in given.sources if (text := date_text(day)) is not None)
-    about = _describe_run(given.pipeline, given.output, how, run_id)
-    return Observer(replace(about, plan=given.plan, dates=dates, source=given.root), how.places)
+    dates = tuple(text for day in resolved.sources if (text := date_text(day)) is not None)
+    about = _describe_run(resolved.pipeline, resolved.output, context, run_id)
+    return Observer(replace(about, plan=resolved.plan, dates=dates, source=resolved.root), context.places)
 
 
 @contextmanager
-def observe_refusal(job: Pipeline, output: Location, how: RunContext) -> Iterator[None]:
+def observe_refusal(job: Pipeline, output: Location, context: RunContext) -> Iterator[None]:
     """A run that is not resolved yet: where that is refused, it is told as a run that failed.
 
     Where there is no output yet, nothing is put beside it.
@@ -110,10 +110,12 @@ def observe_refusal(job: Pipeline, output: Location, how: RunContext) -> Iterato
     try:
         yield
     except MinimizeError as error:
-        early = isinstance(output, Path) and how.places.lineage == default_lineage_path(output) and not output.is_dir()
-        places = replace(how.places, lineage=None) if early else how.places
-        observer = Observer(_describe_run(job, output, how, new_run_id(how.started)), places)
-        observer.record_start(how.started)
+        early = (
+            isinstance(output, Path) and context.places.lineage == default_lineage_path(output) and not output.is_dir()
+        )
+        places = replace(context.places, lineage=None) if early else context.places
+        observer = Observer(_describe_run(job, output, context, new_run_id(context.started)), places)
+        observer.record_start(context.started)
         observer.record_failure(datetime.now(UTC), error)
         raise
 
@@ -134,9 +136,9 @@ def log_figures(receipt: Receipt) -> dict[str, Any]:
     }
 
 
-def _describe_run(job: Pipeline, output: Location, how: RunContext, run_id: str) -> RunDescription:
+def _describe_run(job: Pipeline, output: Location, context: RunContext, run_id: str) -> RunDescription:
     namespace = os.environ.get("OPENLINEAGE_NAMESPACE") or "minimize"
-    return RunDescription(run_id, how.kind, how.engine, job, output, namespace)
+    return RunDescription(run_id, context.kind, context.engine, job, output, namespace)
 
 
 log = logging.getLogger("minimize")
@@ -159,11 +161,11 @@ class RunOverrides:
     recipients: str | PathLike[str] | None = None
     having: tuple[str, ...] = ()
 
-    def resolve(self, job: Pipeline, wanted: DateSelection, at: datetime | str | None = None) -> ResolvedRun:
+    def resolve(self, job: Pipeline, selection: DateSelection, at: datetime | str | None = None) -> ResolvedRun:
         """What a run of these dates is asked, with these places in place of the pipeline's. Raises what `resolve_run` raises."""
         return resolve_run(
             job,
-            wanted=wanted,
+            selection=selection,
             at=at,
             input=self.input,
             settings=self.settings,
@@ -222,16 +224,16 @@ def run(
     date is left: SourceError for files that cannot be read, RefusedError, CheckFailed (1) of the shrink guard, StoppedError (4)
     above `quarantine.stop_above`.
     """
-    instead = RunOverrides(input, settings, output, keys, ledger, lineage, metrics)
-    wanted = DateSelection.from_options(date, since, until, pending=pending)
+    overrides = RunOverrides(input, settings, output, keys, ledger, lineage, metrics)
+    selection = DateSelection.from_options(date, since, until, pending=pending)
     options: dict[str, Any] = {"at": at, "engine": engine, "progress": progress, "allow_shrink": allow_shrink}
-    return run_dates(pipeline, wanted, instead, **options).receipt
+    return run_dates(pipeline, selection, overrides, **options).receipt
 
 
 def run_dates(
     pipeline: Pipeline | str | PathLike[str],
-    wanted: DateSelection,
-    instead: RunOverrides,
+    selection: DateSelection,
+    overrides: RunOverrides,
     *,
     at: datetime | str | None = None,
     engine: str = "local",
@@ -240,69 +242,72 @@ def run_dates(
 ) -> RunResult:
     """Runs the dates that are wanted. Raises what `run` raises."""
     job = pipeline_from(pipeline)
-    target = job.target(instead.output)
-    where = find_destinations(job.folder, target, job.pipeline, instead.lineage, instead.metrics)
-    how = RunContext(
+    target = job.target(overrides.output)
+    where = find_destinations(job.folder, target, job.pipeline, overrides.lineage, overrides.metrics)
+    context = RunContext(
         "run",
         check_engine(engine),
         datetime.now(UTC),
         progress or no_progress,
         where,
         None,
-        instead.ledger,
+        overrides.ledger,
         allow_shrink,
     )
-    with observe_refusal(job, target, how):
-        check_output_ledger(target, job.folder, instead.ledger)
-        given = instead.resolve(job, wanted, at)
-    if not given.is_empty:
-        check_approval(given.pipeline.policy, given.pipeline.folder)
-    done, skipped = attempt_run(given, how)
-    return done or _empty_result(given, how, skipped)
+    with observe_refusal(job, target, context):
+        check_output_ledger(target, job.folder, overrides.ledger)
+        resolved = overrides.resolve(job, selection, at)
+    if not resolved.is_empty:
+        check_approval(resolved.pipeline.policy, resolved.pipeline.folder)
+    done, skipped = attempt_run(resolved, context)
+    return done or _empty_result(resolved, context, skipped)
 
 
-def run_resolved(given: ResolvedRun, how: RunContext) -> Receipt:
+def run_resolved(resolved: ResolvedRun, context: RunContext) -> Receipt:
     """Runs what was resolved. Returns and raises what `run` does."""
-    done, skipped = attempt_run(given, how)
-    return (done or _empty_result(given, how, skipped)).receipt
+    done, skipped = attempt_run(resolved, context)
+    return (done or _empty_result(resolved, context, skipped)).receipt
 
 
-def _empty_result(given: ResolvedRun, how: RunContext, skipped: tuple[SkippedDate, ...]) -> RunResult:
+def _empty_result(resolved: ResolvedRun, context: RunContext, skipped: tuple[SkippedDate, ...]) -> RunResult:
     """The result of a run that skipped all of its dates. Raises their error, unless pending dates may remain pending."""
-    if not given.pending or not _may_be_pending(skipped):
+    if not resolved.pending or not _may_be_pending(skipped):
         raise error_for(skipped)
-    return RunResult(empty_receipt(replace(given, sources={}, skipped=skipped), how), skipped)
+    return RunResult(empty_receipt(replace(resolved, sources={}, skipped=skipped), context), skipped)
 
 
-def attempt_run(given: ResolvedRun, how: RunContext) -> tuple[RunResult | None, tuple[SkippedDate, ...]]:
+def attempt_run(resolved: ResolvedRun, context: RunContext) -> tuple[RunResult | None, tuple[SkippedDate, ...]]:
     """Runs what was resolved. If no date is left, returns the skipped dates with their reasons instead of a result.
 
     Raises errors that concern more than single dates.
     """
-    if given.is_empty:
-        receipt, observer = empty_receipt(given, how), create_observer(given, how, "")
-        (observer.record_incomplete if given.skipped else observer.record_idle)(receipt.finished)
-        return RunResult(receipt, given.skipped), ()
+    if resolved.is_empty:
+        receipt, observer = empty_receipt(resolved, context), create_observer(resolved, context, "")
+        (observer.record_incomplete if resolved.skipped else observer.record_idle)(receipt.finished)
+        return RunResult(receipt, resolved.skipped), ()
     all_: list[SkippedDate] = []
     try:
         with (
             RedactedErrors(),
-            run_session(given, how) as booking,
-            open_output(given.output, source=given.fence, lease=booking.head) as folder,
+            run_session(resolved, context) as session,
+            open_output(resolved.output, source=resolved.fence, lease=session.head) as folder,
         ):
-            record_missed_receipts(booking, folder.receipts())
-            check_erasure_list(folder.receipts(), given.output, given.keys)
-            check_same_pipeline(given, folder)
-            check_same_sender(given.pipeline, folder.receipts())
-            given = _without_skipped(given, dates_with_later_receipt(given, folder.receipts()), all_)
-            if given.sender is not None:
-                warn_without_consents(given.subject_acts.consents, given.sender)
-            with observe_run(create_observer(given, how, booking.run_id), how.started) as observer, RedactedErrors():
-                done = _publish_dates(_with_first_read_times(given, folder), folder, how, booking, all_)
-            audit_created_keys(booking, given.keys, how.started)
+            record_missed_receipts(session, folder.receipts())
+            check_erasure_list(folder.receipts(), resolved.output, resolved.keys)
+            check_same_pipeline(resolved, folder)
+            check_same_sender(resolved.pipeline, folder.receipts())
+            resolved = _without_skipped(resolved, dates_with_later_receipt(resolved, folder.receipts()), all_)
+            if resolved.sender is not None:
+                warn_without_consents(resolved.subject_acts.consents, resolved.sender)
+            with (
+                observe_run(create_observer(resolved, context, session.run_id), context.started) as observer,
+                RedactedErrors(),
+            ):
+                done = _publish_dates(_with_first_read_times(resolved, folder), folder, context, session, all_)
+            audit_created_keys(session, resolved.keys, context.started)
             observer.record_published(done.receipt)
-            if given.sender is not None:
-                warn_of_gated_rows(given.subject_acts.consents, given.sender, done.receipt)
+            if resolved.sender is not None:
+                warn_of_gated_rows(resolved.subject_acts.consents, resolved.sender, done.receipt)
             return done, ()
     except MinimizeError:
         if not all_:
@@ -323,18 +328,18 @@ def check_engine(name: str) -> str:
     return name
 
 
-def _with_first_read_times(given: ResolvedRun, folder: OpenOutput) -> ResolvedRun:
+def _with_first_read_times(resolved: ResolvedRun, folder: OpenOutput) -> ResolvedRun:
     """The same with when each file was first read, if somebody was erased."""
     return (
-        replace(given, first_read=first_read_times(folder.receipts(), given.shown))
-        if given.subject_acts.erased.events
-        else given
+        replace(resolved, first_read=first_read_times(folder.receipts(), resolved.shown))
+        if resolved.subject_acts.erased.events
+        else resolved
     )
 
 
-def _without_skipped(given: ResolvedRun, skipped: Sequence[SkippedDate], all_: list[SkippedDate]) -> ResolvedRun:
+def _without_skipped(resolved: ResolvedRun, skipped: Sequence[SkippedDate], all_: list[SkippedDate]) -> ResolvedRun:
     """The run without some dates. If no other is left, adds all that are skipped to `all_`, and raises their error."""
-    rest = given.without_dates(skipped)
+    rest = resolved.without_dates(skipped)
     if not rest.sources:
         all_.extend(rest.skipped)
         raise error_for(all_)
@@ -342,49 +347,49 @@ def _without_skipped(given: ResolvedRun, skipped: Sequence[SkippedDate], all_: l
 
 
 def _publish_dates(
-    given: ResolvedRun, folder: OpenOutput, how: RunContext, booking: RunSession, all_: list[SkippedDate]
+    resolved: ResolvedRun, folder: OpenOutput, context: RunContext, session: RunSession, all_: list[SkippedDate]
 ) -> RunResult:
     """Publishes all dates but those that are left alone, which are known once all were read; the others are then moved anew."""
-    late = LateAggregates.from_receipts(given, folder.receipts())
-    with folder.begin(booking.run_id) as staging:
-        done = process_dates(given, staging, ENGINES[how.engine], late, how.progress)
-        stopped = check_quarantine_limit(given.pipeline, done.outcomes)
+    late = LateAggregates.from_receipts(resolved, folder.receipts())
+    with folder.begin(session.run_id) as staging:
+        done = process_dates(resolved, staging, ENGINES[context.engine], late, context.progress)
+        stopped = check_quarantine_limit(resolved.pipeline, done.outcomes)
         rest = {when: each for when, each in done.outcomes.items() if when not in {bad.day for bad in stopped}}
-        skipped = [*done.unreadable, *stopped, *_check_shrink_guard(given, rest, staging, how, booking)]
+        skipped = [*done.unreadable, *stopped, *_check_shrink_guard(resolved, rest, staging, context, session)]
         if not skipped:
-            manifest = None if given.sender is None else given.sender.party.recipient
-            attachments = receipt_attachments(given.pipeline, given.plan, how.backfill, manifest)
-            attachments |= removal_inventory(folder.folder, folder.receipts(), staging.current_files(), given.keys)
-            receipt = build_receipt(given, staging, done.outcomes, late, done.files, attachments, how)
-            return RunResult(_sign_and_publish(receipt, given, staging, attachments, booking), given.skipped)
-    if stopped and not given.pending:
+            manifest = None if resolved.sender is None else resolved.sender.party.recipient
+            attachments = receipt_attachments(resolved.pipeline, resolved.plan, context.backfill, manifest)
+            attachments |= removal_inventory(folder.folder, folder.receipts(), staging.current_files(), resolved.keys)
+            receipt = build_receipt(resolved, staging, done.outcomes, late, done.files, attachments, context)
+            return RunResult(_sign_and_publish(receipt, resolved, staging, attachments, session), resolved.skipped)
+    if stopped and not resolved.pending:
         all_.extend(skipped)
         raise error_for(skipped)
-    return _publish_dates(_without_skipped(given, skipped, all_), folder, how, booking, all_)
+    return _publish_dates(_without_skipped(resolved, skipped, all_), folder, context, session, all_)
 
 
 def _check_shrink_guard(
-    given: ResolvedRun,
+    resolved: ResolvedRun,
     outcomes: Mapping[BatchDate, BatchOutcome],
     staging: Staging,
-    how: RunContext,
-    booking: RunSession,
+    context: RunContext,
+    session: RunSession,
 ) -> list[SkippedDate]:
     """The dates that the shrink guard does not let pass. It is for runs and replays."""
-    if how.allow_shrink or how.kind not in READING_KINDS:
+    if context.allow_shrink or context.kind not in READING_KINDS:
         return []
-    clock = reference_clock(booking.ledger, staging.output.folder, how.started)
-    return check_shrink(given, outcomes, staging.output.receipts(), clock)
+    clock = reference_clock(session.ledger, staging.output.folder, context.started)
+    return check_shrink(resolved, outcomes, staging.output.receipts(), clock)
 
 
 def _sign_and_publish(
-    receipt: Receipt, given: ResolvedRun, staging: Staging, attachments: Mapping[str, bytes], booking: RunSession
+    receipt: Receipt, resolved: ResolvedRun, staging: Staging, attachments: Mapping[str, bytes], session: RunSession
 ) -> Receipt:
-    check_acts_unchanged(booking.ledger, given.pipeline, given.subject_acts)
-    erasures = store_erasures(given.output, given.subject_acts.erased.rows, given.keys)
-    signed = replace(receipt, audit=booking.head(), erasures=erasures).with_signature(given.keys)
+    check_acts_unchanged(session.ledger, resolved.pipeline, resolved.subject_acts)
+    erasures = store_erasures(resolved.output, resolved.subject_acts.erased.rows, resolved.keys)
+    signed = replace(receipt, audit=session.head(), erasures=erasures).with_signature(resolved.keys)
     staging.publish(signed, attachments)
-    record_published(booking, signed)
+    record_published(session, signed)
     data = log_figures(signed)
     log.info("published %d rows", signed.rows.written, extra={"code": "I001", "run_id": signed.run_id, "data": data})
     return signed

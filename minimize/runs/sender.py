@@ -83,13 +83,13 @@ def find_sender(
     now: datetime | None = None,
     recipients: Recipients | str | PathLike[str] | None = None,
     having: Collection[str] = (),
-    again: bool = False,
+    rerun: bool = False,
 ) -> Sender | None:
     """Who sends the records of a pipeline; None for records of our own.
 
     Takes the time of the run, and now, where contract and list must hold then, too; the folder of recipients, and prerequisites
     that are met beside those that the pipeline names.
-    Raises PolicyError for a third party that there is not; with `again`, one that is gone has no function instead.
+    Raises PolicyError for a third party that there is not; with `rerun`, one that is gone has no function instead.
     """
     name, function = job.source.recipient, job.source.function
     if name is None or function is None:
@@ -99,7 +99,7 @@ def find_sender(
     try:
         return Sender(find_party(name, function, "inbound", recipients, job.folder, whens), met)
     except PolicyError:
-        if not again:
+        if not rerun:
             raise
     return Sender(Party(Recipients.empty(), absent_recipient(name), function, "inbound", ()))
 
@@ -169,7 +169,7 @@ def consent_periods(
     job: Pipeline, consents: Consents | None, at: datetime, now: datetime | None = None
 ) -> ConsentPeriods | None:
     """When tenants agreed to what a pipeline receives, for a look at its records; None for records of our own."""
-    sender = find_sender(job, at, again=True)
+    sender = find_sender(job, at, rerun=True)
     return None if sender is None else sender.periods(consents or NO_CONSENTS, job.policy, at, now)
 
 

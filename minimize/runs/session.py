@@ -73,7 +73,7 @@ class DecidedOutput:
 
 
 @contextmanager
-def run_session(given: OutputChange, how: RunContext) -> Iterator[RunSession]:
+def run_session(change: OutputChange, context: RunContext) -> Iterator[RunSession]:
     """The run in the ledger, while its block lasts. A ledger is made if there is none and no receipt of the output names one.
 
     Raises LedgerError if it cannot be used (E206), or another run holds the output (E207), and RefusedError (E303) if it is not
@@ -82,41 +82,43 @@ def run_session(given: OutputChange, how: RunContext) -> Iterator[RunSession]:
     from minimize.ledger.leases import LeaseClock, LeaseTiming, SessionRun, start_session
     from minimize.ledger.ledger import open_ledger
 
-    folder = resolve_output(given.output)
-    check_apart(folder, given.fence)
+    folder = resolve_output(change.output)
+    check_apart(folder, change.fence)
     check_free(folder)
-    address = find_ledger(how.ledger, start=given.pipeline.folder, output=folder)
-    if how.kind != "adopt":
-        check_output_ledger(folder, given.pipeline.folder, how.ledger)
+    address = find_ledger(context.ledger, start=change.pipeline.folder, output=folder)
+    if context.kind != "adopt":
+        check_output_ledger(folder, change.pipeline.folder, context.ledger)
     with open_ledger(address, create=True) as ledger:
         make_output_folder(folder)
-        name, output = given.pipeline.pipeline, _output_identity(ledger, folder, given.pipeline.pipeline)
-        run = SessionRun(new_run_id(how.started), how.kind, name, output, location_text(folder), current_actor())
-        booking = start_session(ledger, run, given.keys, pace=LeaseTiming(), clock=LeaseClock())
-        with booking.heartbeat():
+        name, output = change.pipeline.pipeline, _output_identity(ledger, folder, change.pipeline.pipeline)
+        run = SessionRun(
+            new_run_id(context.started), context.kind, name, output, location_text(folder), current_actor()
+        )
+        session = start_session(ledger, run, change.keys, pace=LeaseTiming(), clock=LeaseClock())
+        with session.heartbeat():
             try:
-                yield booking
+                yield session
             except BaseException as error:
-                _record_failure(booking, error)
+                _record_failure(session, error)
                 raise
 
 
-def record_missed_receipts(booking: RunSession, chain: Sequence[Receipt]) -> None:
+def record_missed_receipts(session: RunSession, chain: Sequence[Receipt]) -> None:
     """What a crash left untold is told now; where receipts and log disagree, that is said and told, too."""
     if [receipt.sequence for receipt in chain] != [*range(1, len(chain) + 1)]:
         message = "receipts of this output are missing, or stand there twice: `minimize verify` says where"
-        log.warning(message, extra={"code": "W025", "run_id": booking.run_id})
-    if booking.run.kind != "adopt":
-        check_open_ledger(booking.ledger, chain)
-    state = booking.catch_up(chain).state
+        log.warning(message, extra={"code": "W025", "run_id": session.run_id})
+    if session.run.kind != "adopt":
+        check_open_ledger(session.ledger, chain)
+    state = session.catch_up(chain).state
     if state in _DISAGREEMENTS:
-        log.warning(_DISAGREEMENTS[state], extra={"code": "W017", "run_id": booking.run_id})
+        log.warning(_DISAGREEMENTS[state], extra={"code": "W017", "run_id": session.run_id})
 
 
-def record_published(booking: RunSession, receipt: Receipt) -> None:
+def record_published(session: RunSession, receipt: Receipt) -> None:
     """Tells the ledger of what was published; where it cannot be told, that is said, and the next run does it."""
     try:
-        booking.record_published(receipt)
+        session.record_published(receipt)
     except LedgerError as error:
         message = "published, and the ledger could not be told: %s; the next run of this output tells it"
         log.warning(message, error.message, extra={"code": "W016", "run_id": receipt.run_id})
@@ -151,7 +153,7 @@ def is_same_folder(one: Location, other: Location) -> bool:
     return is_within(one, other) and is_within(other, one)
 
 
-def _record_failure(booking: RunSession, error: BaseException) -> None:
+def _record_failure(session: RunSession, error: BaseException) -> None:
     code = error.code if isinstance(error, MinimizeError) else INTERNAL_ERROR
     with contextlib.suppress(LedgerError):
-        booking.record_failed("refused" if isinstance(error, RefusedError) else "failure", code)
+        session.record_failed("refused" if isinstance(error, RefusedError) else "failure", code)

@@ -49,12 +49,12 @@ def check_anchor(
         chain = ()
     if not chain:  # which is an error already
         return findings
-    said = _compare_with_ledger(address, output, chain, verifier, given=ledger is not None)
+    said = _compare_with_ledger(address, output, chain, verifier, is_required=ledger is not None)
     return [finding for finding in findings if finding.code != NOT_ANCHORED] + said
 
 
 def _compare_with_ledger(
-    address: Address, output: Location, chain: tuple[Receipt, ...], verifier: Verifier, *, given: bool
+    address: Address, output: Location, chain: tuple[Receipt, ...], verifier: Verifier, *, is_required: bool
 ) -> list[Finding]:
     from minimize.ledger.ledger import open_ledger
 
@@ -62,7 +62,7 @@ def _compare_with_ledger(
         with open_ledger(address) as ledger:
             return _compare_open_ledger(ledger, output, chain, verifier)
     except LedgerError as error:
-        if given:
+        if is_required:
             raise
         message = f"the end of the chain is not anchored: {error.message}"
     return [new_finding(NOT_ANCHORED, message, hint="see to the ledger, and verify again")]
@@ -98,17 +98,20 @@ def _compare_open_ledger(
     )
 
 
-def _agreement_findings(ledger: Ledger, stands: LogAgreement, count: int) -> list[Finding]:
-    if stands.state == "told":
+def _agreement_findings(ledger: Ledger, agreement: LogAgreement, count: int) -> list[Finding]:
+    if agreement.state == "told":
         return []
-    if stands.state == "cut" and stands.anchor is not None:
-        message = f"the ledger tells of receipt {stands.anchor.sequence}, and it is not among the {count} that are here"
+    if agreement.state == "cut" and agreement.anchor is not None:
+        message = (
+            f"the ledger tells of receipt {agreement.anchor.sequence}, and it is not among the {count} that are here"
+        )
         return [new_finding("V009", message, file="runs", hint="put back what was removed from its end")]
-    if stands.state == "other":
+    if agreement.state == "other":
         message = "receipts name entries of an audit log that the ledger does not have"
         return [new_finding("V009", message, hint=f"is {ledger.address} the output's ledger, and not an older copy?")]
-    if stands.state == "behind":
-        message = f"the ledger does not tell of the last {len(stands.unrecorded)} receipts yet, so that the end is not anchored"
+    if agreement.state == "behind":
+        missing = len(agreement.unrecorded)
+        message = f"the ledger does not tell of the last {missing} receipts yet, so that the end is not anchored"
         return [new_finding(NOT_ANCHORED, message, hint="the next run of this output tells it of them")]
     return [_unknown_output(ledger)]
 

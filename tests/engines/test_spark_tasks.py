@@ -68,7 +68,9 @@ def _given(tmp_path: Path) -> ResolvedRun:
 
 def resolved(project: Project) -> ResolvedRun:
     nobody: dict[str, Any] = {"input": None, "settings": None}
-    return resolve_run(project.folder, wanted=DateSelection(), at=AT, output=project.out, keys=project.keys, **nobody)
+    return resolve_run(
+        project.folder, selection=DateSelection(), at=AT, output=project.out, keys=project.keys, **nobody
+    )
 
 
 def job_of(given_: ResolvedRun) -> Job:

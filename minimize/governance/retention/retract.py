@@ -119,14 +119,14 @@ class UnaffectedDates:
         last = last_reading_receipt(self._receipts[on])
         given = resolve_run(
             self.job,
-            wanted=DateSelection.from_options(on),
+            selection=DateSelection.from_options(on),
             at=self.as_of,
             input=self.source,
             settings=self.settings_source,
             output=self.folder,
             keys=self.keys,
             ledger=self.ledger,
-            again=True,
+            rerun=True,
         )
         return last is None or given.is_empty or given.plan.digest != last.plan.digest
 

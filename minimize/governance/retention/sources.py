@@ -57,14 +57,14 @@ def rerunnable_dates(
     for on in UnchangedSources(job, chain, source, keys).dates(without):
         given = resolve_run(
             job,
-            wanted=DateSelection.from_options(on),
+            selection=DateSelection.from_options(on),
             at=at,
             input=source,
             settings=settings,
             output=folder,
             keys=keys,
             ledger=ledger,
-            again=True,
+            rerun=True,
         )
         last = last_reading_receipt(dates[on])
         if not given.is_empty and last is not None:
@@ -91,14 +91,14 @@ def find_source(
         return None
     given = resolve_run(
         job,
-        wanted=DateSelection.from_options(on),
+        selection=DateSelection.from_options(on),
         at=at,
         input=source,
         settings=origin_settings(folder, origin),
         output=folder,
         keys=keys,
         ledger=ledger,
-        again=True,
+        rerun=True,
     )
     return None if given.is_empty else (last, given)
 
