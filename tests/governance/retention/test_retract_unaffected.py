@@ -146,7 +146,7 @@ def work(project: Daily, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
         return open_stored_file(*arguments)
 
     def resolves(*arguments: Any, **named: Any) -> ResolvedRun:
-        asked.append(named["wanted"])
+        asked.append(named["selection"])
         return resolve_run(*arguments, **named)
 
     with monkeypatch.context() as patch:
