@@ -14,13 +14,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
+from minimize.arrow.codes import Codes
 from minimize.spill import HashWords, SpillSpace
-
-Codes = npt.NDArray[np.int64]
 
 
 class MeasureRefused(Exception):

@@ -13,11 +13,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.aggregates.base import Codes
 from minimize.aggregates.definition import AggregateDefinition
 from minimize.aggregates.dictionaries import GroupDictionary
 from minimize.arrow.batch import Batch
-from minimize.arrow.codes import pack_codes, unpack_codes
+from minimize.arrow.codes import Codes, pack_codes, unpack_codes
 from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.value_dictionary import stored_type

@@ -23,7 +23,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.aggregates.base import Codes, MeasureTally
+from minimize.aggregates.base import MeasureTally
 from minimize.aggregates.contribution_sketches import (
     Entries,
     FigureKind,
@@ -38,6 +38,7 @@ from minimize.aggregates.definition import TIME_UNITS, AggregateDefinition, Boun
 from minimize.aggregates.dictionaries import truncate_times
 from minimize.aggregates.histogram import Histogram, HistogramTally
 from minimize.aggregates.share import Share, ShareTally
+from minimize.arrow.codes import Codes
 
 Mask = npt.NDArray[np.bool_]
 ShareValue = bool | int | float | str

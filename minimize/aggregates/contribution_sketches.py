@@ -24,13 +24,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.aggregates.base import Codes
 from minimize.aggregates.definition import BoundMeasure
 from minimize.aggregates.dictionaries import CombinationDictionary
 from minimize.aggregates.histogram import Histogram
 from minimize.aggregates.memory import Arena
 from minimize.aggregates.share import Share
-from minimize.arrow.codes import is_identity
+from minimize.arrow.codes import Codes, is_identity
 from minimize.arrow.value_dictionary import ValueDictionary
 from minimize.spill import Accumulator, HashedRows, HashWords, SpillSpace, ValueHasher
 

@@ -6,8 +6,9 @@ from typing import ClassVar, Self
 
 import pyarrow as pa
 
-from minimize.aggregates.base import Codes, Measure, MeasureTally, MeasureTerms
+from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms
 from minimize.aggregates.exact_sums import GroupSums
+from minimize.arrow.codes import Codes
 
 
 class Count(Measure):

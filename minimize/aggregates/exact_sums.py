@@ -19,8 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from minimize.aggregates.base import Codes
-from minimize.arrow.codes import is_identity, pack_codes, unpack_codes
+from minimize.arrow.codes import Codes, is_identity, pack_codes, unpack_codes
 
 
 class GroupSums:

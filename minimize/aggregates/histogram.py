@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.aggregates.base import Codes, Measure, MeasureTally, MeasureTerms, is_scalar, require_type
+from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms, is_scalar, require_type
 from minimize.aggregates.distinct_counts import CellCounts
-from minimize.arrow.codes import pack_codes, unpack_codes
+from minimize.arrow.codes import Codes, pack_codes, unpack_codes
 from minimize.arrow.value_dictionary import ValueDictionary
 from minimize.spill import HashWords, SpillSpace
 

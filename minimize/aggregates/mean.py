@@ -6,8 +6,9 @@ from typing import ClassVar, Self
 
 import pyarrow as pa
 
-from minimize.aggregates.base import Codes, Measure, MeasureTally, MeasureTerms, is_number, require_type
+from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms, is_number, require_type
 from minimize.aggregates.exact_sums import ExactSums, GroupSums
+from minimize.arrow.codes import Codes
 
 
 class Mean(Measure):

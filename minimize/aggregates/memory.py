@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from minimize.aggregates.base import Codes
-from minimize.spill import HashWords, SpillSpace
+from minimize.arrow.codes import Codes
+from minimize.spill.hashing import HashWords
+from minimize.spill.space import SpillSpace
 
 _BLOCK_BYTES: Final = 36 << 20
 """Bytes of a block: from 32 MiB on the C library asks the system for memory, and gives it back. Only what is used takes place."""

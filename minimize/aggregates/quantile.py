@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from minimize.aggregates.base import Codes, Measure, MeasureTally, MeasureTerms, is_ordered, require_type
+from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms, is_ordered, require_type
 from minimize.aggregates.exact_sums import CellSums
 from minimize.aggregates.quantile_support import SpilledValueCounts, ValueSubjects
+from minimize.arrow.codes import Codes
 from minimize.arrow.value_dictionary import ValueDictionary
 from minimize.spill import HashWords, SpillSpace
 

@@ -15,12 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from minimize.aggregates.base import Codes
 from minimize.aggregates.dictionaries import CombinationDictionary
 from minimize.aggregates.distinct_counts import DistinctPairs, SpilledPairs
 from minimize.aggregates.exact_sums import GroupSums
 from minimize.aggregates.memory import Arena
-from minimize.arrow.codes import is_identity, run_starts
+from minimize.arrow.codes import Codes, is_identity, run_starts
 from minimize.spill import Accumulator, HashedRows, HashWords, SpillSpace
 
 _SIGN_BIT: Final = np.uint64(1 << 63)

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from minimize.aggregates.base import Codes
 from minimize.aggregates.contribution_sketches import Entries, FigureKind, count_differing, fold_sketches
+from minimize.arrow.codes import Codes
 from minimize.spill import HashWords, ValueHasher
 
 Mask = npt.NDArray[np.bool_]

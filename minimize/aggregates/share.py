@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, field_validator
 
-from minimize.aggregates.base import Codes, Measure, MeasureRefused, MeasureTally, MeasureTerms, require_type
+from minimize.aggregates.base import Measure, MeasureRefused, MeasureTally, MeasureTerms, require_type
 from minimize.aggregates.distinct_counts import CellCounts
+from minimize.arrow.codes import Codes
 from minimize.spill import HashWords, SpillSpace
 
 ShareScalar = bool | int | float | str

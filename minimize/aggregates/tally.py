@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.aggregates.base import Codes, MeasureTally, MeasureTerms, SpillableTally
+from minimize.aggregates.base import MeasureTally, MeasureTerms, SpillableTally
 from minimize.aggregates.batch_views import BatchBuffer, BatchViews, RowView, group_batch, split_batch, valid_values
 from minimize.aggregates.complementary_suppression import additional_measures, suppressed_measures
 from minimize.aggregates.contribution_sketches import (
@@ -41,6 +41,7 @@ from minimize.aggregates.dictionaries import GroupDictionary, SubjectDictionary
 from minimize.aggregates.distinct_counts import Contributors, MeasuredField
 from minimize.aggregates.memory import SpillState
 from minimize.arrow.batch import Batch
+from minimize.arrow.codes import Codes
 from minimize.arrow.nested import leaf
 from minimize.errors import PolicyError
 from minimize.identifiers import canonical_column

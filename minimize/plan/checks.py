@@ -12,6 +12,7 @@ from minimize.aggregates.share import Share
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding, PolicyError
 from minimize.plan import category
+from minimize.plan.fields import field_fault
 from minimize.plan.model import AggregatePlan, FieldPlan, Plan, encryption_refusals
 from minimize.policy.condition import fields_read_by_condition
 from minimize.policy.faults import did_you_mean
@@ -42,7 +43,7 @@ def gate_cycles(policy: Policy) -> Iterator[Finding]:
     """One finding per field whose gate depends on itself, however far around."""
     for key, field in policy.fields.items():
         if key in _gate_dependencies(policy, key):
-            yield _gate_fault(policy, field, "P120", "its gate depends on itself", "a condition reads other fields")
+            yield field_fault(policy, field, "P120", "its gate depends on itself", "a condition reads other fields")
 
 
 def _gate_dependencies(policy: Policy, key: str) -> set[str]:
@@ -73,15 +74,15 @@ def _field_faults(policy: Policy, field: FieldPlan) -> Iterator[Finding]:
     for key in dict.fromkeys(key for step in steps for key in sorted(step.reads())):
         yield from _unreachable_field(policy, field.field, key, place, "its technique")
     if any(pointer.stars != place.stars[: len(pointer.stars)] for pointer in field.inputs):
-        yield _gate_fault(
+        yield field_fault(
             policy, field.field, "P122", "it is made from fields of different lists", "name fields of one list"
         )
     elif field.pointer.stars != place.stars:
-        yield _gate_fault(
+        yield field_fault(
             policy, field.field, "P122", "it stands in another list than its inputs", f"name it below {place}"
         )
     if len(field.branches) > MAX_CASES:
-        yield _gate_fault(
+        yield field_fault(
             policy, field.field, "P123", f"it has more than {MAX_CASES} cases", "use `map` or `generalize`"
         )
 
@@ -90,18 +91,12 @@ def _unreachable_field(policy: Policy, field: Field | None, key: str, place: Poi
     read = policy.fields.get(key)
     if read is None:
         hint = did_you_mean(key, policy.fields)
-        yield _gate_fault(policy, field, "P121", f"{what} reads `{key}`, which is not declared", hint)
+        yield field_fault(policy, field, "P121", f"{what} reads `{key}`, which is not declared", hint)
     elif read.from_:
-        yield _gate_fault(policy, field, "P121", f"{what} reads `{key}`, which is derived", "read what it is made from")
+        yield field_fault(policy, field, "P121", f"{what} reads `{key}`, which is derived", "read what it is made from")
     elif read.pointer.stars != place.stars[: len(read.pointer.stars)]:
         hint = "only fields of the record or of the same list element can be read"
-        yield _gate_fault(policy, field, "P121", f"{what} reads `{key}`, which stands in another list", hint)
-
-
-def _gate_fault(policy: Policy, field: Field | None, code: str, message: str, hint: str = "") -> Finding:
-    file = None if policy.path is None else str(policy.path)
-    key, line = (None, None) if field is None else (field.key, field.line)
-    return Finding(code, message, hint=hint, file=file, line=line, field=key)
+        yield field_fault(policy, field, "P121", f"{what} reads `{key}`, which stands in another list", hint)
 
 
 def plan_refusals(plan: Plan) -> Iterator[Finding]:

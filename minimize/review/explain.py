@@ -5,7 +5,7 @@ The steps of a plan are those that `plan --tenant` shows. The steps of a record 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
@@ -93,12 +93,6 @@ def setting_row_text(row: SettingRow) -> str:
 
 def _row_owner(row: SettingRow) -> str:
     return "the tenant" if row.subject is None else "the subject"
-
-
-def worst_verdict(verdicts: Iterable[StepVerdict]) -> StepVerdict:
-    """What several come to: one that stops decides, then one that depends."""
-    order: tuple[StepVerdict, ...] = ("stops", "depends", "passes", "says")
-    return min(verdicts, key=order.index, default="says")
 
 
 @dataclass(frozen=True, slots=True)

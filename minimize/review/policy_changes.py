@@ -159,10 +159,6 @@ def _gate_text(field: Field) -> str:
     return f"collected if {' and '.join(parts)}" if parts else "collected always"
 
 
-def _inputs_text(field: Field) -> str:
-    return f"made from {', '.join(field.from_) or 'itself'}"
-
-
 def _description_text(field: Field) -> str:
     marks = [word for word in ("required", "optional") if getattr(field, word)]
     return ", ".join([*marks, *(text for text in (field.about, field.unit) if text)]) or "no words"

@@ -276,7 +276,7 @@ def _dates_with_rows(chain: Sequence[Receipt]) -> set[BatchDate]:
     """The batch dates of which rows are in force, in the records if there are any."""
     standing = files_in_force(chain)
     files = standing.get("records") or [each for name in standing for each in standing[name]]
-    return {_parse_batch_date(output_and_date(file.path)[1]) for file in files if file.rows}
+    return {parse_batch_date(output_and_date(file.path)[1]) for file in files if file.rows}
 
 
 def compare_files(now: Mapping[str, str], before: Mapping[str, str] | None) -> Arrival:
@@ -320,7 +320,7 @@ def reads_source(receipt: Receipt) -> bool:
 
 def receipt_dates(receipt: Receipt) -> tuple[BatchDate, ...]:
     """The batch dates of a receipt."""
-    return tuple(map(_parse_batch_date, receipt.dates)) or (None,)
+    return tuple(map(parse_batch_date, receipt.dates)) or (None,)
 
 
 def file_digests(files: Sequence[Location], root: Location, shown: NameMask | None) -> dict[str, str]:
@@ -332,13 +332,14 @@ def file_digests(files: Sequence[Location], root: Location, shown: NameMask | No
 def _inputs_by_date(receipt: Receipt) -> Iterator[tuple[BatchDate, Mapping[str, str]]]:
     if len(receipt.dates) < 2:
         yield (
-            _parse_batch_date(receipt.dates[0] if receipt.dates else None),
+            parse_batch_date(receipt.dates[0] if receipt.dates else None),
             {each.path: each.digest for each in receipt.inputs},
         )
         return
     for name in receipt.dates:
-        yield _parse_batch_date(name), {each.path: each.digest for each in receipt.inputs if each.date == name}
+        yield parse_batch_date(name), {each.path: each.digest for each in receipt.inputs if each.date == name}
 
 
-def _parse_batch_date(name: str | None) -> BatchDate:
-    return None if name is None else parse_date(name)
+def parse_batch_date(text: str | None) -> BatchDate:
+    """The batch date of a folder's name; None where there is none."""
+    return None if text is None else parse_date(text)

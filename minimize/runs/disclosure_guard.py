@@ -18,12 +18,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.aggregates.base import Codes
 from minimize.aggregates.complementary_suppression import PublishedTable, shown_figures, suppress_related
 from minimize.aggregates.contribution_sketches import Entries, FigureKind, fold_sketches
 from minimize.aggregates.definition import SUBJECTS_MEANING, AggregateDefinition, GroupKey
 from minimize.aggregates.release_history import FigureRows, ReleaseDecision, ReleaseHistory, hash_rows
 from minimize.aggregates.tally import AggregateResult
+from minimize.arrow.codes import Codes
 from minimize.engines.base import derive_sketch_key
 from minimize.errors import KeyringError, OutputError
 from minimize.keys import Keyring, Kms

@@ -24,12 +24,12 @@ from minimize.output.stored_file import open_stored_file
 from minimize.policy.approval import check_approval
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import InputFile, Receipt, RunOrigin, quarantine_files_in_force
-from minimize.runs.batch_dates import DateSelection, SkippedDate, error_for
+from minimize.runs.batch_dates import DateSelection, SkippedDate, error_for, parse_batch_date
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.ledger_check import check_output_ledger
 from minimize.runs.provenance import find_pipeline, origin_place, origin_settings
 from minimize.runs.receipt_builder import RunContext
-from minimize.runs.resolve import ResolvedRun, parse_batch_date, resolve_run
+from minimize.runs.resolve import ResolvedRun, resolve_run
 from minimize.runs.runner import attempt_run, check_engine, no_progress
 from minimize.sources.base import Source, accepted_positions
 from minimize.sources.file_discovery import split_pattern

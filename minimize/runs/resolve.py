@@ -76,7 +76,7 @@ from minimize.stores import Location, LocationLike, ObjectPath, location_options
 from minimize.techniques import value_type
 from minimize.techniques.patterns import find_pattern
 from minimize.techniques.redact import ALL_PATTERNS
-from minimize.times import parse_date, parse_time
+from minimize.times import parse_time
 
 if TYPE_CHECKING:
     from minimize.ledger.leases import RunSession
@@ -463,11 +463,6 @@ def _as_one_batch(found: SourceFiles, only: BatchDate) -> SourceFiles:
 def date_text(day: BatchDate) -> str | None:
     """A batch date as folders name it."""
     return None if day is None else day.isoformat()
-
-
-def parse_batch_date(text: str | None) -> BatchDate:
-    """The batch date of a folder's name; None where there is none."""
-    return None if text is None else parse_date(text)
 
 
 def sort_dates(days: Iterable[BatchDate]) -> list[BatchDate]:

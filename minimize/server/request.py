@@ -21,7 +21,6 @@ from minimize.errors import MinimizeError
 from minimize.server.errors import malformed_error
 
 RECORDS_OUTPUT: Final = "records"
-LONGEST_NAME: Final = 256
 _DATASET_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,127}(?:/[A-Za-z_][A-Za-z0-9_-]{0,127})?")
 _NAME: Final = re.compile(r"[^\x00-\x1f\x7f]{1,256}")
 

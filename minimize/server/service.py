@@ -81,7 +81,6 @@ def publishing_pipeline(output: Location) -> str:
     return said[-1].pipeline
 
 
-Datasets = Mapping[str, Location]
 """By name."""
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.codes import Codes
 from minimize.errors import KeyringError
 from minimize.identifiers import canonical_text
 from minimize.settings.timeline import Bools, Integers
@@ -81,9 +82,6 @@ def _as_strings(values: pa.Array) -> pa.Array:
     if any(test(kind) for test in _BYTE_TYPES):
         return values.cast(options=pc.CastOptions(pa.string(), allow_invalid_utf8=True))
     return values.cast(pa.string()) if any(test(kind) for test in _NAME_TYPES) else pa.nulls(len(values), pa.string())
-
-
-Codes = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import reduce
@@ -393,11 +393,6 @@ def covers(name: str, dataset: str) -> bool:
 def same_dataset(one: str, other: str) -> bool:
     """Whether two names are of one dataset; a pipeline's name alone is that of its records."""
     return _pipeline_and_output(one) == _pipeline_and_output(other)
-
-
-def are_columns_named(columns: Collection[str], named: Collection[str]) -> bool:
-    """Whether all columns are among those that are named."""
-    return set(columns) <= set(named)
 
 
 def _pipeline_and_output(name: str) -> tuple[str, str]:

@@ -12,10 +12,10 @@ from types import MappingProxyType
 from typing import Final, Protocol, Self
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.codes import Codes
 from minimize.arrow.dictionaries import merge_equal_entries
 from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
@@ -34,7 +34,6 @@ from minimize.ledger.subject_tokens import (
 from minimize.settings.columns import positions_among
 from minimize.settings.rows import epoch_microseconds
 
-Codes = npt.NDArray[np.int64]
 NO_MATCH = -1
 
 

@@ -54,9 +54,9 @@ from minimize.output.stored_file import open_stored_file
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, ReceiptFile, files_in_force, retained_sketches
+from minimize.runs.batch_dates import parse_batch_date
 from minimize.runs.ledger_check import check_output_ledger
 from minimize.runs.provenance import find_pipeline
-from minimize.runs.resolve import parse_batch_date
 from minimize.settings.erasures import Erasures, Tombstone
 from minimize.sources.base import Source
 from minimize.stores import LocationLike, parse_output_location

@@ -37,8 +37,9 @@ from minimize.policy.fields import treatments_of
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, ReceiptFile, files_in_force
+from minimize.runs.batch_dates import parse_batch_date
 from minimize.runs.disclosure_guard import GuardedAggregate, PublishedReleases, guard_aggregates
-from minimize.runs.resolve import ResolvedRun, open_sources, parse_batch_date
+from minimize.runs.resolve import ResolvedRun, open_sources
 from minimize.settings.columns import column_microseconds
 from minimize.sources.base import Chunk, Source, SourcePart, WrittenFile
 from minimize.sources.files import WrappingPart

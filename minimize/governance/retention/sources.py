@@ -16,9 +16,9 @@ from minimize.keys import Keyring
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, RunOrigin
-from minimize.runs.batch_dates import READING_KINDS, DateSelection, file_digests, last_inputs
+from minimize.runs.batch_dates import READING_KINDS, DateSelection, file_digests, last_inputs, parse_batch_date
 from minimize.runs.provenance import origin_place, origin_settings
-from minimize.runs.resolve import ResolvedRun, find_input_files, parse_batch_date, path_mask, resolve_run
+from minimize.runs.resolve import ResolvedRun, find_input_files, path_mask, resolve_run
 from minimize.runs.sender import consents_changed
 from minimize.settings import SettingsRows
 from minimize.sources.file_discovery import SourceFiles
