@@ -26,8 +26,8 @@ from minimize.governance.sharing.outbound import plan_operation
 from minimize.governance.sharing.plan import ShareArguments, resolve_share
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
-from minimize.ledger.consents import ConsentAct, record_consent_acts
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.sharing import ConsentAct, record_consent_acts
 from minimize.policy.load import load_policy
 from minimize.policy.model import Policy
 from minimize.recipients import Recipient, Recipients, Subprocessors, recipient_from

@@ -16,8 +16,8 @@ from statistics import median
 import pyarrow.parquet as pq
 
 import minimize
+from minimize.governance.published_outputs import find_outputs
 from minimize.governance.subjects import DataSubject
-from minimize.governance.subjects.outputs import find_outputs
 from minimize.governance.subjects.search import SubjectSearch
 from minimize.keys import Keyring
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from minimize.aggregates import measure_from
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, GroupKey
-from minimize.aggregates.release_history import ReleaseHistory
+from minimize.aggregates.difference_rule import ReleaseHistory
 from minimize.aggregates.tally import AggregateTally
 from minimize.arrow.batch import Batch
 from minimize.arrow.pointers import Pointer

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from minimize.policy.describe import duration_text
 from minimize.policy.load import load_pipeline
-from minimize.policy.pipeline import Pipeline
+from minimize.policy.model import Pipeline
 
 HERE = Path(__file__).parent
 PAGE = HERE / "guide" / "datasets.md"

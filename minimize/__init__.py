@@ -27,7 +27,7 @@ Layers, top down; each imports only what is listed below it:
     stores                                folders on disk and prefixes in object stores
     config · identifiers · html_tables · times
     errors · failpoints
-    os_errors · registry · text
+    registry · text
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from minimize.errors import MinimizeError, VerificationError
     from minimize.governance.sharing import receive, share
     from minimize.keys import Keyring
-    from minimize.output.read_api import files, read
+    from minimize.output.reader import files, read
     from minimize.policy.load import load_pipeline, load_policy
     from minimize.policy.model import Policy
     from minimize.receipts import Receipt
@@ -86,14 +86,14 @@ _HOMES = {
     "VerificationError": "minimize.errors.VerificationError",
     "apply": "minimize.runs.minimizer.apply",
     "connect": "minimize.server.connect",
-    "files": "minimize.output.read_api.files",
+    "files": "minimize.output.reader.files",
     "lint": "minimize.runs.inspection.lint",
     "load_pipeline": "minimize.policy.load.load_pipeline",
     "load_policy": "minimize.policy.load.load_policy",
     "open": "minimize.server.open",
     "plan_for": "minimize.runs.inspection.plan_for",
     "prepare": "minimize.runs.minimizer.prepare",
-    "read": "minimize.output.read_api.read",
+    "read": "minimize.output.reader.read",
     "receive": "minimize.governance.sharing.receive",
     "run": "minimize.runs.run",
     "share": "minimize.governance.sharing.share",

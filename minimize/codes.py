@@ -1,12 +1,4 @@
-"""All stable codes of findings, errors, log lines and quarantined records, with one line about each.
-
-The letter says where a code comes from: `P` faults of policy and pipeline files and of their plan, `L` lint's risky
-choices, `R` refusals, `C` collection settings, `S` a source that does not fit, `A` aggregates that cannot be computed, `V`
-verification, `H` the audit log, `T` third parties, `N` what may not be shared with them, `G` lifecycle events, `Q` requests
-of data subjects, `K` incidents and contacts, `U` the access file and decisions by it, `E` errors as a whole, `D` drift, `B`
-the server, `J` graded changes of a policy, `F` fixtures, `I` and `W` the log. No code changes its meaning, and none is used
-again.
-"""
+"""All stable codes of findings, errors, log lines and quarantined records, with one line about each."""
 
 from __future__ import annotations
 
@@ -14,15 +6,82 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from minimize.governance.access.codes import CODES as ACCESS
-from minimize.governance.incidents.codes import CODES as INCIDENTS
-from minimize.ledger.codes import CODES as LEDGER
+from minimize.governance.access.lint import CODES as ACCESS
+from minimize.governance.incidents.notification import CODES as INCIDENTS
+from minimize.ledger.audit_event import AUDIT_CODES as LEDGER
 from minimize.policy.faults import FAULTS
 from minimize.policy.lint import LINT_RULES
-from minimize.recipients.codes import CODES as RECIPIENTS
-from minimize.review.codes import CODES as REVIEW
-from minimize.server.codes import CODES as SERVER
-from minimize.verification.findings import CODES as VERIFICATION
+from minimize.review.changes import CODES as REVIEW
+from minimize.server.errors import CODES as SERVER
+from minimize.verification.evidence import CODES as VERIFICATION
+
+_RECIPIENTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "T001": "an agent without an entry on the list of subprocessors",
+        "T002": "an independent with an entry on the list of subprocessors",
+        "T003": "something passes through that is no secret",
+        "T004": "a technique for what is shared that must see everything first",
+        "T005": "a contract or an entry that ends before it begins",
+        "T006": "a recipient in a file of another name",
+        "T007": "a function about an aggregate that comes in, may be more than aggregated, or passes secrets",
+        "T008": "a list of values for a secret, or for a field that does not leave as text",
+        "T010": "a recipient without a contract, or to which data goes and whose contract permits no transmission",
+        "T011": "a contract that is not in force",
+        "T012": "a field that goes out, and that the contract does not permit",
+        "T013": "a contract that permits a field which no function sends",
+        "T014": "a contract that says nothing of how long the recipient keeps what it got",
+        "T015": "an agent that is not on the list of subprocessors",
+        "T016": "two entries of one name on the list of subprocessors whose days overlap",
+        "T020": "an identifier that leaves as it is, or so that it can be guessed",
+        "T021": "free text that leaves as it is",
+        "T022": "a function without a text that tenants could agree to",
+        "T023": "a field of which nobody says what it is for",
+        "T024": "an example that is not of its field's type, or none of its values",
+        "T030": "a pipeline that receives from a third party, and whose policy names no tenant",
+        "T031": "a pipeline that receives from a third party, and whose event time is missing, no timestamp, or of the sender",
+        "T032": "a field that the inbound function does not have",
+        "T033": "a field that the manifest of the inbound function drops, and that is kept, or read by something else",
+        "T034": "a field that is kept in another form than the manifest of the inbound function has",
+        "T035": "a field of another role than the manifest of the inbound function has",
+        "T036": "a received field that is derived from others",
+        "T037": "a pipeline of another purpose than the inbound function",
+        "T038": "a source that names a third party or an inbound function that there is not",
+        "T039": "a prerequisite of the inbound function that the pipeline does not name as met",
+        "N001": "a recipient whose manifest is empty: nothing is shared with it",
+        "N002": "a function that the manifest does not have",
+        "N003": "a function of the other direction",
+        "N004": "a field that the manifest's function does not have",
+        "N010": "a recipient without a contract",
+        "N011": "a contract that is not in force",
+        "N012": "a contract that permits no transmission",
+        "N013": "a field that the contract does not permit",
+        "N014": "an agent that is not on the list of subprocessors",
+        "N015": "something that a function requires, such as an account, and that is not there",
+        "N016": "a secret that only passes through a connector, and none was given",
+        "N017": "records that name no tenant, so that no consent can be asked for",
+        "N020": "a purpose that the policy does not list, or that the function is not for",
+        "N021": "a field that the policy does not release for the purpose",
+        "N022": "a field of an output whose condition reads what the output no longer holds",
+        "N030": "tenants without a consent",
+        "N031": "tenants that refused",
+        "N032": "tenants that withdrew their consent",
+        "N033": "tenants whose consent has expired",
+        "N034": "tenants whose consent does not hold yet",
+        "N035": "tenants that agreed to another text",
+        "N036": "tenants that agreed to another purpose",
+        "N037": "tenants that agreed when the recipient stood otherwise to us",
+        "N038": "tenants that agreed to other fields, or to another form of them",
+        "N039": "tenants whose administrator never explicitly agreed to an independent recipient",
+        "N040": "records that collection settings, conditions, retention or an erasure hold back",
+        "N041": "records without a tenant, or that lack what the policy requires",
+        "N042": "nothing is left to send",
+        "N050": "a payload whose category is above what it must be",
+        "N051": "a payload that is not what was declared",
+        "N052": "tenants whose consent ended while the payload was made",
+        "N053": "an aggregate that was published under a lower threshold than today's",
+    }
+)
+
 
 _PLAN: Final = {
     "P100": "a purpose that the policy does not list",
@@ -197,7 +256,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         **LEDGER,
         **ACCESS,
         **_ERRORS,
-        **RECIPIENTS,
+        **_RECIPIENTS,
         **INCIDENTS,
         **SERVER,
         **REVIEW,

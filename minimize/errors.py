@@ -1,29 +1,10 @@
-"""The error tree: what can be refused or found wrong.
-
-    MinimizeError                    code, message, hint, findings; exit code
-    ├── CheckFailed             1    a check failed
-    │   └── VerificationError        an output does not match its receipts and policies
-    ├── ConfigurationError      2    usage or configuration
-    │   ├── PolicyError              faults in policy, pipeline or settings files, all at once
-    │   ├── SchemaError              policy and data disagree; the diff is in the findings
-    │   ├── SourceError              input that cannot be read (a damaged file)
-    │   ├── KeyringError             a keyring that is missing, open to others or lacks a key
-    │   ├── OutputError              an output folder that cannot be used
-    │   ├── LedgerError              a ledger that cannot be used, or an output that another run holds
-    │   └── OutOfMemoryError         more memory was needed than the machine, container or executor gives
-    ├── RefusedError            3    refused by policy, consent or grant
-    │   ├── NotPermitted             nothing may leave for a third party; `.reasons` says why
-    │   └── AccessDenied             no role or grant of the actor allows it; `.reasons` says why
-    └── StoppedError            4    quarantine above `stop_above`; nothing was published
-
-A message names file, field, rule, count and a hint. It never carries a value.
-"""
+"""The error tree: what can be refused or found wrong; messages and hints for errors of the operating system."""
 
 from __future__ import annotations
 
 import errno
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import wraps
 from inspect import signature
@@ -31,8 +12,44 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, ClassVar, Final, Literal, ParamSpec, Self, TypeVar
 
-from minimize.os_errors import describe_os_error
 from minimize.text import count_noun
+
+_FREE_SPACE_HINT: Final = "make room, and run again"
+_PERMISSION_HINT: Final = "see who owns it, and who may write there"
+_OS_MESSAGES: Final[Mapping[int, tuple[str, str]]] = {
+    errno.ENOSPC: ("the disk is full", _FREE_SPACE_HINT),
+    errno.EDQUOT: ("the quota is used up", _FREE_SPACE_HINT),
+    errno.EFBIG: ("a file grows larger than it may", "see `ulimit -f`, and what the file system allows"),
+    errno.EROFS: ("the file system is read-only", "mount it for writing, or name another folder"),
+    errno.EACCES: ("permission is denied", _PERMISSION_HINT),
+    errno.EPERM: ("permission is denied", _PERMISSION_HINT),
+    errno.EIO: ("the disk fails", "see the system's log; is the disk sound?"),
+    errno.ENOENT: ("something is gone", "is another program at work there?"),
+    errno.ESTALE: ("something is gone", "is the network's file system up?"),
+    errno.EEXIST: ("something is in the way", "is another program at work there?"),
+    errno.ENOTDIR: ("a file stands where a folder should", "move it away"),
+    errno.EISDIR: ("a folder stands where a file should", "move it away"),
+    errno.EMFILE: ("too many files are open", "see `ulimit -n`"),
+    errno.ENFILE: ("too many files are open", "see the system's log"),
+    errno.ENAMETOOLONG: ("a name is too long", "choose shorter names"),
+    errno.ENOMEM: ("memory is used up", "give it more, or lower MINIMIZE_MEMORY"),
+}
+
+
+def describe_os_error(error: OSError) -> tuple[str, str]:
+    """What happened, and a hint.
+
+    >>> describe_os_error(OSError(errno.ENOSPC, "No space left on device", "/srv/out/date=2026-11-24"))
+    ('the disk is full (ENOSPC)', 'make room, and run again')
+    """
+    what, hint = _OS_MESSAGES.get(error.errno or 0, ("the system refuses", "see the system's log"))
+    return f"{what} ({errno_name(error)})", hint
+
+
+def errno_name(error: OSError) -> str:
+    """The name of its number."""
+    return errno.errorcode.get(error.errno or 0, "unknown error")
+
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from minimize.cli import access, audit, consent, retention, run, share, verify
+from minimize.cli import access, audit, consent, retention, run, share
 from tests.governance.sharing.sender import Sender
 
 SCRIPT = Path(__file__).parents[1] / "docs" / "schedules" / "nightly.sh"
@@ -23,7 +23,7 @@ STEPS = {
     "access expire": access.access_group,
     "share recall request": share.share_group,
     "audit truncate": audit.audit_group,
-    "verify": verify.verify_command,
+    "verify": run.verify_command,
 }
 
 

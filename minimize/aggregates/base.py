@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
-from minimize.arrow.codes import Codes
+from minimize.arrow.dictionaries import Codes
 from minimize.spill import HashWords, SpillSpace
 
 

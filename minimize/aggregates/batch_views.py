@@ -1,6 +1,6 @@
-"""Rows of a batch as an aggregate sees them: small batches combined to large ones, and records or list elements in groups.
+"""Rows of a batch as an aggregate sees them.
 
-The cost of a batch grows with what the aggregate has seen before, so that small batches are combined first.
+Small batches combined to large ones, records selected, records or list elements in groups.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from minimize.aggregates.definition import AggregateDefinition
 from minimize.aggregates.dictionaries import GroupDictionary
 from minimize.arrow.batch import Batch
-from minimize.arrow.codes import Codes, pack_codes, unpack_codes
+from minimize.arrow.dictionaries import Codes, pack_codes, unpack_codes
 from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.value_dictionary import stored_type
@@ -217,3 +217,27 @@ def _open_elements(definition: AggregateDefinition, batch: Batch, elements: int)
         if key.star is not None:
             left |= True if closed is None else ~closed.to_numpy(zero_copy_only=False)
     return left
+
+
+def select_records(batch: Batch, mask: npt.NDArray[np.bool_]) -> Batch:
+    """Some of the records of a batch, by a mask over them."""
+
+    def rows(leaves: Mapping[str, pa.Array]) -> dict[str, pa.Array]:
+        return {
+            key: values.filter(pa.array(_selected_elements(batch.raw, key, mask))) for key, values in leaves.items()
+        }
+
+    return Batch(
+        batch.raw.filter(pa.array(mask)),
+        closed=rows(batch.closed),
+        cases=rows(batch.cases),
+        released=rows(batch.released),
+        measured=rows(batch.measured),
+        ranks=rows(batch.ranks),
+    )
+
+
+def _selected_elements(raw: pa.RecordBatch, key: str, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The mask over the values of a field: each has that of its record."""
+    pointer = Pointer.parse(key)
+    return mask[row_indices(leaf(raw, pointer), raw.num_rows)] if pointer.stars else mask

@@ -1,13 +1,6 @@
-"""Complementary suppression: figures of one table, and rows of several tables, that disclose small groups by difference.
+"""Complementary suppression between the tables of one run.
 
-Within one group: a histogram with hidden cells and the mean of the same field, whose difference is the hidden cells' mean;
-and several shares of one field, whose sums and differences are the shares of the parts into which they cut its values. It
-makes no difference whether one table publishes the figures or several tables of the same groups.
-
-Between tables: two tables are related if they share a kind of figure. If the keys of one refine the keys of the other, each
-coarser group is compared with its cover: the published finer rows below it. Otherwise the totals of both tables are
-compared, for each value of the keys that they share. What is left of a figure after such a subtraction must rest on no
-subject or on at least `below`.
+Rows that disclose small groups by difference from coarser or crossing tables.
 """
 
 from __future__ import annotations
@@ -19,11 +12,9 @@ from itertools import combinations, product
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.aggregates.base import MeasureTally
 from minimize.aggregates.contribution_sketches import (
     Entries,
     FigureKind,
@@ -36,105 +27,9 @@ from minimize.aggregates.contribution_sketches import (
 )
 from minimize.aggregates.definition import TIME_UNITS, AggregateDefinition, BoundMeasure, GroupKey, TimeUnit
 from minimize.aggregates.dictionaries import truncate_times
-from minimize.aggregates.histogram import Histogram, HistogramTally
-from minimize.aggregates.share import Share, ShareTally
-from minimize.arrow.codes import Codes
-
-Mask = npt.NDArray[np.bool_]
-ShareValue = bool | int | float | str
-_SPLITTING_MEASURES = ("share",)
-"""Measures that split the hidden cells: each part would have to be large enough by itself."""
-_WHOLE_MEASURES = ("sum", "mean", "quantile", "count_distinct")
-"""Measures over all values, hidden ones included."""
-
-
-def additional_measures(definition: AggregateDefinition) -> Iterator[BoundMeasure]:
-    """Measures that are tallied but not published by the table: the parts that shares cut out, and what others publish."""
-    for shares in _related_shares(definition).values():
-        yield from _share_parts(shares)
-        yield _make_share(shares[0], _named_values(shares))
-    fields = {each.measure.of for each in definition.measures.values()}
-    yield from (
-        each
-        for each in definition.related_measures
-        if isinstance(each.measure, Histogram) and each.measure.of in fields
-    )
-
-
-def suppressed_measures(
-    definition: AggregateDefinition, tallies: Mapping[BoundMeasure, MeasureTally], groups: Codes
-) -> Iterator[tuple[BoundMeasure, Mask]]:
-    """Measures that become null in some of these groups, each with a mask over the groups."""
-    below = max(definition.below, definition.related_below, 1)
-    for shares in _related_shares(definition).values():
-        small = np.zeros(len(groups), np.bool_)
-        for part in _share_parts(shares):
-            small |= _groups_with_few(tallies[part], groups, below)
-        small |= _groups_with_few(
-            tallies[_make_share(shares[0], _named_values(shares))], groups, below, complement=True
-        )
-        yield from ((each, small) for each in shares[1:])
-    for histogram in dict.fromkeys([*definition.measures.values(), *definition.related_measures]):
-        tally = tallies.get(histogram)
-        if isinstance(tally, HistogramTally):
-            hidden = tally.hidden_subjects(groups)
-            for each in definition.measures.values():
-                if each.measure.of == histogram.measure.of and each.measure.name in (
-                    *_SPLITTING_MEASURES,
-                    *_WHOLE_MEASURES,
-                ):
-                    yield each, (hidden > 0) & ((hidden < below) | (each.measure.name in _SPLITTING_MEASURES))
-
-
-def _groups_with_few(tally: MeasureTally, groups: Codes, below: int, *, complement: bool = False) -> Mask:
-    """The groups in which a few subjects have one of a share's values, or another one."""
-    assert isinstance(tally, ShareTally)
-    subjects = tally.subjects(groups)[complement]
-    return np.asarray((subjects > 0) & (subjects < below), np.bool_)
-
-
-def _related_shares(definition: AggregateDefinition) -> dict[str, list[BoundMeasure]]:
-    """By field the shares of it that are published of the same groups, if there are several; that of the fewest values first."""
-    every = [
-        each
-        for each in (*definition.measures.values(), *definition.related_measures)
-        if isinstance(each.measure, Share)
-    ]
-    found: dict[str, list[BoundMeasure]] = {}
-    for each in sorted(
-        dict.fromkeys(every), key=lambda each: (len(_share_values(each)), repr(sorted(map(repr, _share_values(each)))))
-    ):
-        found.setdefault(each.measure.of or "", []).append(each)
-    own = {*definition.measures.values()}
-    several = (
-        len({_share_values(each) for each in shares}) > 1 and own.intersection(shares) for shares in found.values()
-    )
-    return {of: shares for (of, shares), chosen in zip(found.items(), several, strict=True) if chosen}
-
-
-def _share_parts(shares: Sequence[BoundMeasure]) -> list[BoundMeasure]:
-    """The parts into which shares cut the values that they name."""
-    by: dict[tuple[bool, ...], list[ShareValue]] = {}
-    for value in _named_values(shares):
-        by.setdefault(tuple(value in _share_values(each) for each in shares), []).append(value)
-    return [_make_share(shares[0], values) for values in by.values()]
-
-
-def _named_values(shares: Sequence[BoundMeasure]) -> list[ShareValue]:
-    """All values that shares name."""
-    return sorted(
-        frozenset[ShareValue]().union(*map(_share_values, shares)), key=lambda value: (type(value).__name__, value)
-    )
-
-
-def _make_share(like: BoundMeasure, values: Sequence[ShareValue]) -> BoundMeasure:
-    return BoundMeasure(Share(of=like.measure.of or "", is_=tuple(values)), like.type, like.generalized)
-
-
-def _share_values(share: BoundMeasure) -> frozenset[ShareValue]:
-    assert isinstance(share.measure, Share)
-    return frozenset(share.measure.is_)
-
+from minimize.aggregates.histogram import Histogram
+from minimize.aggregates.suppression import Mask
+from minimize.arrow.dictionaries import Codes
 
 _ROWS_AT_ONCE: Final = 1 << 14
 """Rows that are compared at once."""

@@ -27,11 +27,11 @@ import pyarrow.compute as pc
 from minimize.aggregates.definition import BoundMeasure
 from minimize.aggregates.dictionaries import CombinationDictionary
 from minimize.aggregates.histogram import Histogram
-from minimize.aggregates.memory import Arena
 from minimize.aggregates.share import Share
-from minimize.arrow.codes import Codes, is_identity
+from minimize.arrow.dictionaries import Codes, is_identity
 from minimize.arrow.value_dictionary import ValueDictionary
 from minimize.spill import Accumulator, HashedRows, HashWords, SpillSpace, ValueHasher
+from minimize.spill.memory_budget import Arena
 
 Entries = npt.NDArray[np.uint32]
 """Sketches of some groups: one row per group, one column per bucket."""

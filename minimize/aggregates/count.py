@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms
 from minimize.aggregates.exact_sums import GroupSums
-from minimize.arrow.codes import Codes
+from minimize.arrow.dictionaries import Codes
 
 
 class Count(Measure):

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms, is_scalar, require_type
 from minimize.aggregates.distinct_counts import DistinctPairs
-from minimize.arrow.codes import Codes
+from minimize.arrow.dictionaries import Codes
 from minimize.arrow.value_dictionary import ValueDictionary
 from minimize.spill import HashWords, SpillSpace
 

@@ -1,4 +1,7 @@
-"""Definition of an aggregate by names and types: group keys, measures, threshold, retention; and its faults."""
+"""Definition of an aggregate by names and types.
+
+Group keys, measures, threshold, retention, the wait for late rows; and its faults.
+"""
 
 from __future__ import annotations
 
@@ -232,3 +235,32 @@ def innermost_list(key: str) -> Pointer | None:
     """The innermost list that a field's key stands in."""
     stars = Pointer.parse(key).stars
     return stars[-1] if stars else None
+
+
+@dataclass(frozen=True, slots=True)
+class LateWindow:
+    """How long an aggregate waits.
+
+    days   how many days after the event day its last batch is
+    time   the key of the event time, as it is released
+    day_of     gives for released times the day that their clock shows (date32)
+    early  how many days an event may lie ahead of the batch that brings it
+    """
+
+    days: int
+    time: str
+    day_of: Callable[[pa.Array], pa.Array] = field(compare=False)
+    early: int = 2
+
+    def event_days(self, batch: date, days: frozenset[date] = frozenset()) -> EventDays:
+        """The event days that wait for a batch, and those of them that are tallied."""
+        return EventDays(batch - timedelta(self.days), batch + timedelta(self.early), days)
+
+
+@dataclass(frozen=True, slots=True)
+class EventDays:
+    """The first and the last event day that wait for the rows of a batch; `wanted` are the ones to be tallied."""
+
+    first: date
+    last: date
+    tallied: frozenset[date] = frozenset()

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.aggregates.definition import AggregateDefinition, GroupKey, TimeUnit
-from minimize.arrow.codes import Codes, IntegerDictionary, OrderedIntegers, run_starts
+from minimize.arrow.dictionaries import Codes, IntegerDictionary, OrderedIntegers, run_starts
 from minimize.arrow.interner import TextInterner
 from minimize.arrow.value_dictionary import ValueDictionary, stored_type
 from minimize.spill import HashWords, ValueHasher

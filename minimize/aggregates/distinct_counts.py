@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from minimize.aggregates.batch_views import RowView
 from minimize.aggregates.exact_sums import CellSums, GroupSums
-from minimize.arrow.codes import Codes, is_identity, pack_codes, run_starts, unique_codes, unpack_codes
+from minimize.arrow.dictionaries import Codes, is_identity, pack_codes, run_starts, unique_codes, unpack_codes
 from minimize.spill import Accumulator, HashedRows, HashWords, SpillSpace
 
 MASK_BITS: Final = 4

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from minimize.arrow.codes import Codes, is_identity, pack_codes, unpack_codes
+from minimize.arrow.dictionaries import Codes, is_identity, pack_codes, unpack_codes
 
 
 class GroupSums:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.codes import Codes
+from minimize.arrow.dictionaries import Codes
 
 ExtremeSide = Literal["min", "max"]
 

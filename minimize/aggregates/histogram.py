@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms, is_scalar, require_type
 from minimize.aggregates.distinct_counts import CellCounts
-from minimize.arrow.codes import Codes, pack_codes, unpack_codes
+from minimize.arrow.dictionaries import Codes, pack_codes, unpack_codes
 from minimize.arrow.value_dictionary import ValueDictionary
 from minimize.spill import HashWords, SpillSpace
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms, is_number, require_type
 from minimize.aggregates.exact_sums import ExactSums, GroupSums
-from minimize.arrow.codes import Codes
+from minimize.arrow.dictionaries import Codes
 
 
 class Mean(Measure):

@@ -14,7 +14,7 @@ from pydantic import Field
 from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms, is_ordered, require_type
 from minimize.aggregates.exact_sums import CellSums
 from minimize.aggregates.quantile_support import SpilledValueCounts, ValueSubjects
-from minimize.arrow.codes import Codes
+from minimize.arrow.dictionaries import Codes
 from minimize.arrow.value_dictionary import ValueDictionary
 from minimize.spill import HashWords, SpillSpace
 

@@ -18,9 +18,9 @@ import pyarrow as pa
 from minimize.aggregates.dictionaries import CombinationDictionary
 from minimize.aggregates.distinct_counts import DistinctPairs, SpilledPairs
 from minimize.aggregates.exact_sums import GroupSums
-from minimize.aggregates.memory import Arena
-from minimize.arrow.codes import Codes, is_identity, run_starts
+from minimize.arrow.dictionaries import Codes, is_identity, run_starts
 from minimize.spill import Accumulator, HashedRows, HashWords, SpillSpace
+from minimize.spill.memory_budget import Arena
 
 _SIGN_BIT: Final = np.uint64(1 << 63)
 _EXACT_DOUBLE: Final = 1 << 52

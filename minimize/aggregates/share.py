@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 
 from minimize.aggregates.base import Measure, MeasureRefused, MeasureTally, MeasureTerms, require_type
 from minimize.aggregates.distinct_counts import CellCounts
-from minimize.arrow.codes import Codes
+from minimize.arrow.dictionaries import Codes
 from minimize.spill import HashWords, SpillSpace
 
 ShareScalar = bool | int | float | str

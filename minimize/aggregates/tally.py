@@ -1,18 +1,17 @@
-"""Tally of one aggregate: batches in, one table out, small groups absent; with the records that may still be suppressed.
+"""Tally of one aggregate.
 
-The result depends neither on how the records were cut into batches nor on their order.
-
-With a key below a list a record is in several groups, and it is lost only if all of them are absent. A group that has enough
-subjects keeps them, so that a record in it need not be remembered.
+Batches in, one table out, small groups absent; and tallies by event day, for an aggregate that waits for late rows.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
-from typing import Any, Self
+from datetime import date
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +19,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.aggregates.base import MeasureTally, MeasureTerms, SpillableTally
-from minimize.aggregates.batch_views import BatchBuffer, BatchViews, RowView, group_batch, split_batch, valid_values
-from minimize.aggregates.complementary_suppression import additional_measures, suppressed_measures
+from minimize.aggregates.batch_views import (
+    BatchBuffer,
+    BatchViews,
+    RowView,
+    group_batch,
+    select_records,
+    split_batch,
+    valid_values,
+)
 from minimize.aggregates.contribution_sketches import (
     CellSketches,
     ContributionSketches,
@@ -34,98 +40,21 @@ from minimize.aggregates.count import Count, CountTally
 from minimize.aggregates.definition import (
     AggregateDefinition,
     BoundMeasure,
+    EventDays,
+    LateWindow,
     definition_faults,
     innermost_list,
 )
 from minimize.aggregates.dictionaries import GroupDictionary, SubjectDictionary
 from minimize.aggregates.distinct_counts import Contributors, MeasuredField
-from minimize.aggregates.memory import SpillState
+from minimize.aggregates.suppression import PendingRecords, additional_measures, suppressed_measures
 from minimize.arrow.batch import Batch
-from minimize.arrow.codes import Codes
+from minimize.arrow.dictionaries import Codes
 from minimize.arrow.nested import leaf
 from minimize.errors import PolicyError
 from minimize.identifiers import canonical_column
-from minimize.spill import Accumulator, HashedRows, HashWords, SpillSpace, ValueHasher
-
-LargeGroups = Callable[[], npt.NDArray[np.bool_]]
-"""Whether each group has enough subjects by now."""
-
-_MIN_PENDING = 1 << 18
-_RECORD_FACTOR = np.uint64(0x9E3779B97F4A7C15)
-"""An odd number: records times it differ, and spread over all partitions."""
-
-
-class PendingRecords:
-    """Pairs of a record (a number of its own) and a group that is still too small."""
-
-    def __init__(self) -> None:
-        self._records: Codes = np.empty(0, np.int64)
-        self._groups: Codes = np.empty(0, np.int64)
-        self._next = 0
-        self._limit = _MIN_PENDING
-        self._gone = 0
-        self._beyond: Accumulator | None = None
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that could be set aside."""
-        return int(self._records.nbytes + self._groups.nbytes)
-
-    def spill(self, space: SpillSpace, subjects: HashWords) -> None:
-        """Sets all pairs aside; records that come are others."""
-        if len(self._records):
-            records = (self._records + self._gone).astype(np.uint64) * _RECORD_FACTOR
-            self._put(space, np.column_stack([records, self._groups.astype(np.uint64)]))
-        self._gone += self._next
-        self._records = self._groups = np.empty(0, np.int64)
-        self._next = 0
-
-    def add(self, records: Codes, groups: Codes, large_groups: LargeGroups) -> None:
-        """Takes the records of a batch in, each once per group."""
-        self._records = np.concatenate([self._records, records + self._next])
-        self._groups = np.concatenate([self._groups, groups])
-        self._next = int(self._records.max(initial=self._next - 1)) + 1
-        if len(self._records) > self._limit:
-            self._forget(large_groups())
-            self._limit = max(_MIN_PENDING, 2 * len(self._records))
-
-    def merge(self, other: Self, groups: Codes, large_groups: LargeGroups) -> None:
-        """Takes others in; `groups[i]` is our code for their group i."""
-        self.add(other._records, groups[other._groups], large_groups)
-        if other._beyond is not None:
-            for rows in other._beyond.settle():
-                records = rows.words[:, 0] + np.uint64(self._gone * int(_RECORD_FACTOR) % (1 << 64))
-                ours = groups[rows.words[:, 1].astype(np.int64)]
-                self._put(other._beyond.aside, np.column_stack([records, ours.astype(np.uint64)]))
-        self._gone += other._gone
-
-    def count_lost(self, large: npt.NDArray[np.bool_]) -> int:
-        """How many records are in no group that stands."""
-        self._forget(large)
-        parts = () if self._beyond is None else self._beyond.settle()
-        return len(np.unique(self._records)) + sum(_count_lost(rows, large) for rows in parts)
-
-    def _put(self, space: SpillSpace, words: HashWords) -> None:
-        self._beyond = self._beyond or Accumulator(space, width=2)
-        self._beyond.add(HashedRows(words))
-
-    def _forget(self, large: npt.NDArray[np.bool_]) -> None:
-        decided = np.zeros(self._next, np.bool_)
-        decided[self._records[large[self._groups]]] = True
-        left = ~decided[self._records]
-        self._groups = self._groups[left]
-        self._records = np.unique(self._records[left], return_inverse=True)[1].astype(np.int64)
-        self._next = int(self._records.max(initial=-1)) + 1
-
-
-def _count_lost(rows: HashedRows, large: npt.NDArray[np.bool_]) -> int:
-    """How many records of a part are in no group that stands. The pairs of a record are in one part, side by side."""
-    if not len(rows):
-        return 0
-    records, groups = rows.words[:, 0], rows.words[:, 1].astype(np.int64)
-    starts = np.flatnonzero(np.append(True, records[1:] != records[:-1]))
-    return int((~np.logical_or.reduceat(large[groups], starts)).sum())
-
+from minimize.spill import HashWords, SpillSpace, ValueHasher
+from minimize.spill.memory_budget import SpillState
 
 log = logging.getLogger("minimize")
 _ROWS_AT_ONCE = 1 << 18
@@ -479,3 +408,72 @@ def _field_rows(views: BatchViews, field: MeasuredField) -> _FieldRows:
     if there is None:
         return _FieldRows(view, values)
     return _FieldRows(view.select(there), values.filter(pa.array(there)), there if view is views.rows else None)
+
+
+_EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
+_NO_DAY: Final = np.iinfo(np.int32).min
+
+
+class EventDayTally:
+    """Counts the rows of one batch by event day, and tallies those of the wanted days.
+
+    rows    per event day within reach the rows that it has
+    before  rows of days that no longer wait, and rows without a day
+    after   rows of days that lie too far ahead
+    days    the tally of each wanted day
+    """
+
+    def __init__(
+        self,
+        definition: AggregateDefinition,
+        lateness: LateWindow,
+        reach: EventDays,
+        space: SpillSpace | None = None,
+        subjects: SubjectDictionary | None = None,
+        groups: Mapping[date, GroupDictionary] | None = None,
+        hasher: ValueHasher | None = None,
+    ) -> None:
+        self._lateness, self._reach = lateness, reach
+        self.rows: Counter[date] = Counter()
+        self.before = self.after = 0
+        books = groups or {}
+        self.days = {
+            day: AggregateTally(definition, space, subjects, books.get(day), hasher) for day in sorted(reach.tallied)
+        }
+
+    def observe(self, batch: Batch) -> None:
+        """Takes one batch in, after its values were released."""
+        numbers = _day_numbers(self._lateness.day_of(batch.released[self._lateness.time]))
+        first, last = _day_number(self._reach.first), _day_number(self._reach.last)
+        self.before += int((numbers < first).sum())
+        self.after += int((numbers > last).sum())
+        inside = numbers[(numbers >= first) & (numbers <= last)]
+        for offset in np.flatnonzero(np.bincount(inside - first)).tolist() if inside.size else ():
+            self._observe(batch, numbers == first + offset, _date_of(first + offset))
+
+    def merge(self, other: Self) -> None:
+        """Takes in what another tally of the same batch has seen."""
+        self.rows.update(other.rows)
+        self.before += other.before
+        self.after += other.after
+        for day, tally in other.days.items():
+            self.days[day].merge(tally)
+
+    def _observe(self, batch: Batch, mask: npt.NDArray[np.bool_], day: date) -> None:
+        self.rows[day] += int(mask.sum())
+        if day in self.days:
+            self.days[day].observe(batch if mask.all() else select_records(batch, mask))
+
+
+def _day_numbers(days: pa.Array) -> npt.NDArray[np.int32]:
+    """Days as integers; what has none is before all others."""
+    filled = days.cast(pa.int32()).fill_null(_NO_DAY)
+    return np.asarray(filled.to_numpy(zero_copy_only=False), np.int32)
+
+
+def _day_number(day: date) -> int:
+    return day.toordinal() - _EPOCH_DAY
+
+
+def _date_of(number: int) -> date:
+    return date.fromordinal(number + _EPOCH_DAY)

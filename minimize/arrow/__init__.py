@@ -3,8 +3,7 @@
 pointers          JSON Pointers to (nested) columns
 nested            leaves of nested columns: take them out, spread masks, assemble them again
 scrub             columns without hidden bytes, before data leaves the process
-dictionaries      dictionary-encoded columns: distinct values, codes, combinations of columns
-codes             arithmetic on integer codes; codes of integers
+dictionaries      dictionary-encoded columns and integer codes: distinct values, new entries, combinations of columns
 value_dictionary  codes of values that stay the same from batch to batch
 interner          codes of texts that stay the same from batch to batch
 hashing           texts as machine words, hashed and compared for whole columns

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.codes import Codes
+from minimize.arrow.dictionaries import Codes
 
 Words = npt.NDArray[np.uint64]
 

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from minimize.cli import options
-from minimize.cli.options import TIME, quiet
+from minimize.cli.options import TIME, command_workspace, quiet, utc_now
 from minimize.cli.printing import print_lint_findings, single_line
 from minimize.cli.tables import print_matrix
-from minimize.cli.workspace import command_workspace, utc_now
 from minimize.errors import ConfigurationError
 from minimize.governance.access import UserAccount
 from minimize.governance.access.enforcement import required_access

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minimize.cli import options
-from minimize.cli.authorization import authorize
-from minimize.cli.options import quiet
+from minimize.cli.options import authorize, quiet, utc_now
 from minimize.cli.printing import print_findings, single_line
-from minimize.cli.workspace import utc_now
 from minimize.ledger.audit_check import entry_json
 from minimize.ledger.audit_log import EntryFilter
 from minimize.runs.audit_log import check_audit, export_audit, log_entries, truncate_audit

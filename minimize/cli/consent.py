@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import click
 
-from minimize.cli import options, recall_lists
-from minimize.cli.authorization import authorize
-from minimize.cli.options import TIME, quiet
-from minimize.cli.printing import single_line
-from minimize.cli.workspace import command_workspace, utc_now
+from minimize.cli import options
+from minimize.cli.options import TIME, authorize, command_workspace, list_file_option, quiet, utc_now
+from minimize.cli.printing import recall_line, recalls_json, single_line
 from minimize.consent.terms import NO_CONSENT_REASONS
 from minimize.governance.consent import (
     NewConsent,
@@ -24,11 +22,12 @@ from minimize.governance.consent import (
     record_consent,
 )
 from minimize.governance.sharing import expire_and_recall, withdraw_and_recall
+from minimize.governance.sharing.recalls import open_recall_list
 from minimize.times import parse_time
 
 if TYPE_CHECKING:
     from minimize.governance.consent import ConsentExplanation, ConsentStatus, ConsentVerb
-    from minimize.ledger.consents import ConsentAct
+    from minimize.ledger.sharing import ConsentAct
 
 log = logging.getLogger("minimize")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -79,7 +78,7 @@ def give_command(**words: Any) -> None:
 @consent_group.command("refuse")
 @_consent_arguments
 @_FROM
-@recall_lists.list_file_option
+@list_file_option
 def refuse_command(**words: Any) -> None:
     """Record that TENANT refused. Whatever consent stands is over, and RECIPIENT is told to delete what it got by it."""
     _end_consent("refuse", **words)
@@ -88,7 +87,7 @@ def refuse_command(**words: Any) -> None:
 @consent_group.command("withdraw")
 @_consent_arguments
 @_FROM
-@recall_lists.list_file_option
+@list_file_option
 def withdraw_command(**words: Any) -> None:
     """Record that TENANT withdrew its consent: nothing is shared any more, and RECIPIENT is told to delete what it got.
 
@@ -107,8 +106,8 @@ def expire_command(as_json: bool, **places: Any) -> None:
     authorize("consent/expire", places)
     ended = expire_and_recall(command_workspace(places), utc_now())
     body = {"expired": [consent_act_json(act) for act in ended.acts]}
-    body |= {"recalls": recall_lists.recalls_json(ended.recalls)} if ended.recalls else {}
-    lines = [f"{len(ended.acts)} consent(s) marked as expired", *map(recall_lists.recall_line, ended.recalls)]
+    body |= {"recalls": recalls_json(ended.recalls)} if ended.recalls else {}
+    lines = [f"{len(ended.acts)} consent(s) marked as expired", *map(recall_line, ended.recalls)]
     lines += [RETRACT_HINT] if ended.is_received else []
     options.print_result(body, as_json, "\n".join(lines))
 
@@ -200,20 +199,20 @@ def _end_consent(
     wish = NewConsent(tenant, recipient, function, None, parse_time(valid_from))
     authorize(f"consent/{verb}", places, tenant)
     house = command_workspace(places)
-    with recall_lists.recall_list_writer(to, recipient) as hand:
+    with open_recall_list(to, recipient) as hand:
         done = withdraw_and_recall(wish, house, utc_now(), verb=verb, recipients=recipients)
         hand(done.recalls)
     if ends_nothing(done.acts[0], house):
         message = "no consent of this tenant to %s of %s is recorded: is the tenant spelled correctly?"
         log.warning(message, single_line(function), single_line(recipient), extra={"code": "W047"})
-    body = {**consent_act_json(done.acts[0]), "recalls": recall_lists.recalls_json(done.recalls), "ending": done.ending}
+    body = {**consent_act_json(done.acts[0]), "recalls": recalls_json(done.recalls), "ending": done.ending}
     body |= {"received": True} if done.is_received else {}
     ending = [f"and by hand: {done.ending}"] if done.ending else []
     received = [RETRACT_HINT] if done.is_received else []
     options.print_result(
         body,
         as_json,
-        "\n".join([_act_text(done.acts[0]), *map(recall_lists.recall_line, done.recalls), *received, *ending]),
+        "\n".join([_act_text(done.acts[0]), *map(recall_line, done.recalls), *received, *ending]),
     )
 
 

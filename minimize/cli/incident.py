@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minimize.cli import options
-from minimize.cli.authorization import authorize
-from minimize.cli.options import TIME
+from minimize.cli.options import TIME, authorize, command_workspace, utc_now
 from minimize.cli.printing import print_lint_findings, single_line
-from minimize.cli.workspace import command_workspace, utc_now
 from minimize.errors import ConfigurationError
 from minimize.governance.incidents import (
     NewIncident,

@@ -10,8 +10,8 @@ import click
 from minimize.cli import options
 from minimize.interop import EXPORTS, FORMATS, IMPORTS
 from minimize.interop.convert import export_document, import_into, import_policy
-from minimize.interop.model import ExportRequest
-from minimize.interop.schema_validation import validate_records
+from minimize.interop.documents import ExportRequest
+from minimize.interop.json_schema import validate_records
 
 
 @click.command(name="import")

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minimize.cli import options
-from minimize.cli.authorization import authorize
+from minimize.cli.options import authorize, utc_now
 from minimize.cli.printing import line_width
-from minimize.cli.workspace import utc_now
 
 # Each command imports what it calls when it runs, so that help and completion are shown without importing Arrow.
 if TYPE_CHECKING:
@@ -123,7 +122,7 @@ def shred_command(
     as_json: bool,
 ) -> None:
     """Destroy a version of a master key (KEY: encrypt.pseudonymized/1), and with it all that is encrypted under it."""
-    from minimize.governance.crypto_shredding import shred_keys
+    from minimize.governance.key_rotation import shred_keys
 
     key, *file = reversed(words) if tenant is None and words else (None, *words)
     if len(file) > 1:

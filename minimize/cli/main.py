@@ -1,4 +1,4 @@
-"""The `minimize` command: examples shown in `--help`, the table of commands, and their import on demand."""
+"""The `minimize` command: examples of `--help`, commands and their import on demand, `completion`, entry point."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import click
+from click.shell_completion import get_completion_class
 
 from minimize.cli.startup import LOG_FORMATS, configure_log, dedicated_process, exit_status
 from minimize.registry import load_object
@@ -211,7 +212,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "minimize.cli.run.backfill_command",
         "Run the dates that a file names anew, under the policy of now or then.",
     ),
-    "verify": ("minimize.cli.verify.verify_command", "Re-check an output against its receipts and their policies."),
+    "verify": ("minimize.cli.run.verify_command", "Re-check an output against its receipts and their policies."),
     "report": (
         "minimize.cli.report.report_command",
         "What came in and went out, for people: a page, JSON, or a few lines.",
@@ -274,9 +275,9 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "minimize.cli.review.try_fixtures_command",
         "A pipeline over the fixtures beside it: what must leave, what must not.",
     ),
-    "policy": ("minimize.cli.review.policy_group", "Approve a policy as it is."),
+    "policy": ("minimize.cli.policy.policy_group", "Approve a policy as it is."),
     "completion": (
-        "minimize.cli.completion.completion_command",
+        "minimize.cli.main.completion_command",
         "The script that has a shell complete commands, options and files.",
     ),
     "sample": ("minimize.cli.sample.sample_command", "Generated sample data."),
@@ -355,3 +356,18 @@ def main() -> None:
     with exit_status() as status:
         status.set_result(group.main(standalone_mode=False, color=status.color, obj=status))
     sys.exit(status.code)
+
+
+COMPLETION_VARIABLE = "_MINIMIZE_COMPLETE"
+"""What the shell's script sets to be told what fits."""
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion_command(ctx: click.Context, shell: str) -> None:
+    """The script that has SHELL complete commands, options and files, for its start-up file."""
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise click.UsageError(f"{shell} is not known to click")
+    click.echo(kind(ctx.find_root().command, {}, "minimize", COMPLETION_VARIABLE).source())

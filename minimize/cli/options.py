@@ -1,15 +1,16 @@
-"""Options that several commands share: their types (time, date, identifier, path), `--quiet`, `--json`, `--keys` and others.
+"""Shared options and their types, and what follows from them: workspace, time and authorization of a command.
 
-A text that is no time or date is refused, and the error names the option. `--quiet` prints nothing if a command succeeds,
-and everything that it would have printed if it fails.
+A text that is no time or date is refused, and the error names the option. `--quiet` prints nothing if a command
+succeeds, and everything that it would have printed if it fails.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 from click.types import StringParamType
@@ -17,6 +18,9 @@ from click.types import StringParamType
 from minimize.cli.startup import LOG_FORMATS, ExitStatus, configure_log
 from minimize.engines import ENGINES
 from minimize.times import parse_date, parse_time
+
+if TYPE_CHECKING:
+    from minimize.governance.workspace import Workspace
 
 
 class TimeParameter(StringParamType):
@@ -213,3 +217,39 @@ def audit_filters(command: F) -> F:
         kind = TIME if name in ("since", "until") else None
         command = click.option(f"--{name}", type=kind, metavar=name.upper(), help=about)(command)
     return command
+
+
+def list_file_option(command: F) -> F:
+    """`--to FILE`: the list that the recipient is given."""
+    text = "The list for the recipient, a new JSON file."
+    return click.option("--to", type=click.Path(dir_okay=False), metavar="FILE", help=text)(command)
+
+
+_WORKSPACE_OPTIONS: Final = ("ledger", "output", "pipeline", "keys")
+
+
+def command_workspace(options: Mapping[str, Any]) -> Workspace:
+    """The workspace that a command's options name. Other options are ignored."""
+    from minimize.governance.workspace import Workspace  # late: `--help` of a command needs no Arrow
+
+    return Workspace(**{name: options.get(name) for name in _WORKSPACE_OPTIONS})
+
+
+def utc_now() -> datetime:
+    """The time at which a command runs."""
+    return datetime.now(UTC)
+
+
+def authorize(permission: str, places: Mapping[str, Any], tenant: str | None = None) -> None:
+    """Lets them pass, or raises AccessDenied (exit 3); the audit log is told in either case.
+
+    Takes the permission, where the house's things are (`ledger`, `output`, `pipeline`, `keys`), and the tenant that it is about:
+    what is about none concerns all.
+    """
+    from minimize.config import load_config
+
+    if not load_config(places.get("pipeline")).has_access_file:  # most have none, and then nothing more is imported
+        return
+    from minimize.governance.access.enforcement import require_permission
+
+    require_permission(permission, command_workspace(places), utc_now(), tenant=tenant)

@@ -1,4 +1,4 @@
-"""Text output: line width, escaping of control characters, findings, the progress bar."""
+"""Text output: line width, escaping of control characters, findings, recall lists, the progress bar."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from minimize.cli import options
 from minimize.errors import Finding
+from minimize.text import count_noun
+
+if TYPE_CHECKING:
+    from minimize.governance.sharing import Recall
 
 MIN_WIDTH, DEFAULT_WIDTH, MAX_WIDTH = 60, 100, 120
 
@@ -79,3 +84,22 @@ def progress_bar() -> Iterator[AdvanceProgress]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("minimizing", total=None)
         yield lambda done, of: bar.update(task, completed=done, total=of)
+
+
+def recalls_json(found: Sequence[Recall]) -> list[dict[str, Any]]:
+    """The entries as JSON objects."""
+    return [each.as_json() for each in found]
+
+
+def recall_line(each: Recall) -> str:
+    """An entry on one line."""
+    late = "  OVERDUE" if each.overdue else ""
+    counts = f"{count_noun(each.rows, 'row')}, {count_noun(len(each.subjects), 'subject')}"
+    return f"{each.recipient}  {each.tenant}  {each.cause}  {each.state}  {counts}  {each.disclosure}{late}"
+
+
+def print_recalls(found: Sequence[Recall], as_json: bool) -> None:
+    """Prints a list."""
+    options.print_result(
+        {"recalls": recalls_json(found)}, as_json, "\n".join(map(recall_line, found)) or "nothing has to go"
+    )

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minimize.cli import options
+from minimize.cli.options import utc_now
 from minimize.cli.printing import print_lint_findings, single_line
-from minimize.cli.workspace import utc_now
 from minimize.recipients import find_recipients, lint_recipients, load_recipients
 from minimize.recipients.pages import (
     FIELD_HEADINGS,

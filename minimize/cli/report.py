@@ -8,11 +8,11 @@ from typing import Any
 import click
 
 from minimize.cli import options
-from minimize.cli.options import TIME
+from minimize.cli.options import TIME, utc_now
 from minimize.cli.printing import line_width
-from minimize.cli.workspace import utc_now
 from minimize.report import create_report
-from minimize.report.documentation import catalogue_page, collect_documentation, record_page, write_documentation
+from minimize.report.catalogue import catalogue_page
+from minimize.report.documentation import collect_documentation, record_page, write_documentation
 
 
 @click.command()

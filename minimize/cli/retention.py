@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minimize.cli import options
-from minimize.cli.authorization import authorize
-from minimize.cli.options import TIME, quiet
+from minimize.cli.options import TIME, authorize, command_workspace, quiet, utc_now
 from minimize.cli.printing import line_width, single_line
-from minimize.cli.workspace import command_workspace, utc_now
 from minimize.governance.retention.event_admin import NewEvent, add_event, list_events, suggest_tenants, withdraw_event
 from minimize.governance.retention.expire import expire, open_items
 from minimize.governance.retention.retract import retract

@@ -1,25 +1,22 @@
-"""Commands for reviewers: `diff`, `explain`, `test` (fixtures of a pipeline), `policy approve`."""
+"""Commands for reviewers: `diff`, `explain`, `test` (fixtures of a pipeline)."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
 from minimize.cli import options
-from minimize.cli.options import TIME
+from minimize.cli.options import TIME, utc_now
 from minimize.cli.printing import single_line
 from minimize.cli.tables import print_matrix
-from minimize.cli.workspace import utc_now
-from minimize.review.approval import approve
 from minimize.review.changes import changes_markdown, headline
 from minimize.review.diff import diff
 from minimize.review.explain import explain
 from minimize.review.fixtures import try_fixtures
 
 if TYPE_CHECKING:
-    from minimize.review.approval import ApprovalResult
     from minimize.review.changes import ChangeReport
     from minimize.review.explain import FieldExplanation
     from minimize.review.fixtures import FixtureFailure, FixtureResults
@@ -145,40 +142,3 @@ def _failure_line(each: FixtureFailure, show: bool) -> str:
     field = f" {single_line(each.field)}:" if each.field else ""
     values = f" ({each.expected!r} was expected, {each.found!r} leaves)" if show and each.code == "F006" else ""
     return f"{place}: {each.code}{field} {each.message}{single_line(values)}"
-
-
-@click.group(name="policy")
-def policy_group() -> None:
-    """Approve a policy as it is."""
-
-
-@policy_group.command("approve")
-@click.argument("policy", type=click.Path())
-@click.option("--by", metavar="NAME", help="Who approves; else MINIMIZE_ACTOR, else the system's user.")
-@options.only_ledger
-@options.keys
-@options.as_json
-def approve_command(policy: str, by: str | None, ledger: str | None, keys: str | None, as_json: bool) -> None:
-    """Write into POLICY that it is approved as it is: `approved: {by, on, digest}`.
-
-    The digest is of what the policy says, hierarchies included; comments and layout may change afterwards. A policy in which
-    `minimize lint` finds an error is not approved. Who is taken as the approver, and where that name comes from, is printed.
-    """
-    done = approve(policy, by=by, ledger=ledger, keys=keys)
-    options.print_result(done.as_json(), as_json, _approval_text(done))
-
-
-def _approval_text(done: ApprovalResult) -> str:
-    name, whence = f"{done.policy} version {done.version}", f"who approves is taken from {_NAME_SOURCES[done.named]}"
-    if not done.changed:
-        said = f"{name} is approved already, by {done.approved.by} on {done.approved.on}; nothing was changed"
-        return f"{said}\n{whence}"
-    log = "the audit log was told" if done.recorded else "no ledger is named, so the audit log was not told"
-    return f"{name} approved by {done.approved.by} on {done.approved.on}, in {done.file}; {log}\n{whence}"
-
-
-_NAME_SOURCES: Final = {
-    "--by": "--by",
-    "MINIMIZE_ACTOR": "MINIMIZE_ACTOR",
-    "system": "the system's user: neither --by nor MINIMIZE_ACTOR names anybody",
-}

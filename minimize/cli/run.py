@@ -1,4 +1,7 @@
-"""Commands that run a pipeline: `run`, `receive`, `backfill`, `replay`. They print the receipts and give the exit code."""
+"""Commands that run a pipeline and check the result: `run`, `receive`, `backfill`, `replay`, `verify`.
+
+They print receipts or findings and give the exit code.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,15 @@ import click
 
 from minimize.cli import options
 from minimize.cli.options import DATE, TIME, quiet
-from minimize.cli.printing import line_width, progress_bar
+from minimize.cli.printing import line_width, print_findings, progress_bar
 from minimize.cli.startup import SKIPPED_EXIT_CODE
 from minimize.text import count_noun
 
 if TYPE_CHECKING:
-    from minimize.policy.pipeline import Pipeline
+    from minimize.policy.model import Pipeline
     from minimize.receipts import Receipt
     from minimize.runs.backfill import BackfillResult
-    from minimize.runs.replay import ReplayResult
+    from minimize.runs.quarantine_replay import ReplayResult
     from minimize.runs.runner import RunResult
     from minimize.stores import Location
 
@@ -296,7 +299,7 @@ def replay_command(
     """
     from minimize.runs.batch_dates import worst_exit_code
     from minimize.runs.guards import quarantine_exceeded, unfinished_parts
-    from minimize.runs.replay import replay
+    from minimize.runs.quarantine_replay import replay
 
     with progress_bar() as advanced:
         done = replay(
@@ -341,3 +344,36 @@ def _replay_text(done: ReplayResult) -> str:
     if not done.receipts:
         return "\n".join([*lines, *([] if done.failures else ["nothing to do: none of them would leave quarantine"])])
     return "\n".join([*lines, *(receipt.summary(line_width()) for receipt in done.receipts)])
+
+
+@click.command()
+@click.argument("output", type=click.Path(file_okay=False))
+@options.keys
+@click.option("--public-key", type=click.Path(dir_okay=False), metavar="FILE", help="A public key (PEM) instead.")
+@click.option(
+    "--from-receipt",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="Check what receipt N and later ones wrote; what was not checked is said (V070).",
+)
+@options.only_ledger
+@quiet
+@options.as_json
+def verify_command(
+    output: str, keys: str | None, public_key: str | None, from_receipt: int, ledger: str | None, as_json: bool
+) -> int:
+    """Re-check the set in force of OUTPUT against the chain of receipts and the policies they carry.
+
+    The ledger, where there is one, says where the chain ends.
+    """
+    from minimize.runs.verify import check_output, verified_extent  # it imports Arrow, which `--help` does without
+
+    findings = check_output(output, keys=keys, public_key=public_key, ledger=ledger, from_receipt=from_receipt)
+    failed = any(finding.severity == "error" for finding in findings)
+    if as_json:
+        click.echo(json.dumps({"ok": not failed, "findings": [finding.as_json() for finding in findings]}, indent=2))
+    else:
+        print_findings(findings)
+        click.echo("not verified" if failed else f"verified: {verified_extent(output, from_receipt)}")
+    return 1 if failed else 0

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minimize.cli import options
-from minimize.cli.options import DATE
+from minimize.cli.options import DATE, utc_now
 from minimize.cli.printing import line_width
 from minimize.cli.tables import print_counts
-from minimize.cli.workspace import utc_now
 from minimize.governance.ledger_adoption import adopt_ledger
 from minimize.runs.published_runs import list_runs, rebuild_index, run_json, show_run, void_run
-from minimize.runs.replay import count_groups, quarantined_dates, recheck_quarantine
+from minimize.runs.quarantine_replay import count_groups, quarantined_dates, recheck_quarantine
 from minimize.stores import parse_output_location
 from minimize.text import count_noun
 from minimize.text import count_noun as numbered

@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from minimize.cli import options
-from minimize.cli.authorization import authorize
-from minimize.cli.options import TIME
+from minimize.cli.options import TIME, authorize, command_workspace, utc_now
 from minimize.cli.printing import single_line
-from minimize.cli.workspace import command_workspace, utc_now
 from minimize.governance.locate import end_locate, list_locate_actions, position_conditions, start_locate
 from minimize.governance.settings import (
     NewSetting,

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from minimize.cli import options, recall_lists
-from minimize.cli.authorization import authorize
-from minimize.cli.options import TIME, quiet
-from minimize.cli.printing import single_line
-from minimize.cli.workspace import command_workspace, utc_now
+from minimize.cli import options
+from minimize.cli.options import TIME, authorize, command_workspace, list_file_option, quiet, utc_now
+from minimize.cli.printing import print_recalls, single_line
 from minimize.governance.sharing import (
     confirm_recalls,
     explain_share,
@@ -25,15 +23,16 @@ from minimize.governance.sharing import (
 )
 from minimize.governance.sharing.outbound import prepare_share
 from minimize.governance.sharing.plan import ShareArguments
+from minimize.governance.sharing.recalls import open_recall_list
 from minimize.governance.workspace import Workspace
-from minimize.ledger.disclosures import read_disclosures
+from minimize.ledger.sharing import read_disclosures
 from minimize.recipients import find_recipients, load_recipients
-from minimize.runs.resolve import pipeline_from
+from minimize.runs.inputs import pipeline_from
 from minimize.text import count_noun
 from minimize.times import parse_time
 
 if TYPE_CHECKING:
-    from minimize.ledger.disclosures import Disclosure
+    from minimize.ledger.sharing import Disclosure
     from minimize.recipients import Recipients
 
 
@@ -59,13 +58,13 @@ def list_recalls_command(
     """List what has to go. Exit 1 where the recipient was not told yet, or has not confirmed in time."""
     house = command_workspace(places)
     found = list_recalls(house, _load_recipients(recipients, house), utc_now(), recipient=recipient, all_=all_)
-    recall_lists.print_recalls([each for each in found if each.is_late or not late], as_json)
+    print_recalls([each for each in found if each.is_late or not late], as_json)
     raise click.exceptions.Exit(1 if any(each.is_late for each in found) else 0)
 
 
 @recall_group.command("request")
 @click.argument("recipient", required=False)
-@recall_lists.list_file_option
+@list_file_option
 @options.recipients
 @options.workspace
 @quiet
@@ -80,14 +79,14 @@ def request_recalls_command(
     house = command_workspace(places)
     authorize("share/recall", places)
     needed = recipient is not None or recipients is not None or _has_shared(house)
-    with recall_lists.recall_list_writer(to, recipient) as hand:
+    with open_recall_list(to, recipient) as hand:
         found = (
             request_recalls(house, _load_recipients(recipients, house), utc_now(), recipient=recipient)
             if needed
             else []
         )
         hand(found)
-    recall_lists.print_recalls(found, as_json)
+    print_recalls(found, as_json)
 
 
 @recall_group.command("confirm")
@@ -105,7 +104,7 @@ def confirm_recalls_command(
     authorize("share/recall", places, tenant)
     known = _load_recipients(recipients, house)
     found = confirm_recalls(house, known, utc_now(), recipient=recipient, disclosure=disclosure, tenant=tenant)
-    recall_lists.print_recalls(found, as_json)
+    print_recalls(found, as_json)
 
 
 def _has_shared(workspace: Workspace) -> bool:

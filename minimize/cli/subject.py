@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from minimize.cli import options
-from minimize.cli.authorization import authorize
-from minimize.cli.workspace import command_workspace, utc_now
+from minimize.cli.options import authorize, command_workspace, utc_now
 from minimize.governance.subjects import (
     DataSubject,
     collect_subjects,

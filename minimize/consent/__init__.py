@@ -1,14 +1,12 @@
 """Consents of tenants over time: their terms, and who agreed to them, for whole columns of tenants.
 
 terms.py       what a consent covers, and the states of a consent
-evaluation.py  which acts decide, and whether a consent holds for a recipient's function as its file is now
-periods.py     the same for a run, row by row: the periods in which the consent of a tenant covers a function
+evaluation.py  which acts decide, and whether a consent holds for a recipient's function as its file is now; for a run, row by row
 """
 
 from __future__ import annotations
 
-from minimize.consent.evaluation import ConsentAnswer, Consents, EffectiveConsents, load_consents
-from minimize.consent.periods import ConsentPeriods
+from minimize.consent.evaluation import ConsentAnswer, ConsentPeriods, Consents, EffectiveConsents, load_consents
 from minimize.consent.terms import ConsentTerms, current_terms
 
 __all__ = [

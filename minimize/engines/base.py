@@ -11,17 +11,17 @@ from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
 
-from minimize.aggregates.event_days import EventDays, EventDayTally
-from minimize.aggregates.tally import AggregateResult
+from minimize.aggregates.definition import EventDays
+from minimize.aggregates.tally import AggregateResult, EventDayTally
 from minimize.arrow.batch import BatchCounts
 from minimize.arrow.pointers import Pointer
-from minimize.consent.periods import ConsentPeriods
+from minimize.consent.evaluation import ConsentPeriods
 from minimize.keys import Keyring
-from minimize.output.worker_files import WorkerFiles
+from minimize.output.sink import WorkerFiles
 from minimize.plan import Plan
 from minimize.plan.columns import add_key_versions
 from minimize.settings.erasures import Erasures
-from minimize.settings.model import Settings
+from minimize.settings.evaluation import Settings
 from minimize.sources.base import Chunk, Reject, Sink, Source, UndeclaredCount, WrittenFile, merge_undeclared
 from minimize.spill import SpillSpace, ValueHasher
 from minimize.stages.chains import is_tally_step

@@ -15,8 +15,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from minimize.aggregates.event_days import EventDayTally
-from minimize.aggregates.tally import AggregateTally
+from minimize.aggregates.tally import AggregateTally, EventDayTally
 from minimize.arrow.batch import Batch, Stage
 from minimize.arrow.dictionaries import decode_dictionary
 from minimize.arrow.hashing import text_offsets

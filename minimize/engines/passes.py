@@ -20,8 +20,7 @@ from typing import Any, TypeVar
 
 from minimize.aggregates.definition import AggregateDefinition
 from minimize.aggregates.dictionaries import GroupDictionary, SubjectDictionary
-from minimize.aggregates.event_days import EventDayTally
-from minimize.aggregates.tally import AggregateTally
+from minimize.aggregates.tally import AggregateTally, EventDayTally
 from minimize.arrow.batch import Batch, Stage, Tally
 from minimize.arrow.pointers import Pointer
 from minimize.engines.base import BoundPlan, Job

@@ -34,8 +34,8 @@ from minimize.engines.passes import (
 from minimize.errors import INTERNAL_ERROR, ConfigurationError, MinimizeError, call_redacted
 from minimize.keys import Keyring
 from minimize.output.quarantine import QuarantineWriter
-from minimize.output.worker_files import WorkerFiles
-from minimize.settings.model import Settings
+from minimize.output.sink import WorkerFiles
+from minimize.settings.evaluation import Settings
 from minimize.settings.tokenized import TokenizedSettings
 from minimize.sources.base import Sink, WrittenFile
 from minimize.spill import SpillSpace

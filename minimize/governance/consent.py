@@ -29,7 +29,7 @@ from minimize.receipts import time_text
 from minimize.recipients import Recipient, find_recipients, load_recipients
 
 if TYPE_CHECKING:
-    from minimize.ledger.consents import ConsentAct, RecallPlanner
+    from minimize.ledger.sharing import ConsentAct, RecallPlanner
 
 PathLike = str | os.PathLike[str]
 ConsentVerb = Literal["request", "give", "refuse", "withdraw"]
@@ -77,7 +77,7 @@ def record_consent(
     keys = workspace.keyring()
     terms = _load_terms(consent, workspace, recipients) if verb in _NEEDS_RECIPIENT_FILE else None
     with workspace.open_ledger(create=True) as ledger:
-        before = api.consents.read_consent_acts(
+        before = api.sharing.read_consent_acts(
             ledger, tenant=consent.tenant, recipient=consent.recipient, function=consent.function
         )
         found = terms or (parse_terms(before[-1].terms) if before else _load_terms(consent, workspace, recipients))
@@ -85,7 +85,7 @@ def record_consent(
         new = _new_act(verb, consent, found, before, actor, now)
         if allowed is not None:
             allowed(actor, _consent_resource(new, before))
-        return api.consents.record_consent_acts(
+        return api.sharing.record_consent_acts(
             ledger, [new], [_consent_event(verb, actor, now, _consent_resource(new, before))], keys, also
         )[0]
 
@@ -99,13 +99,13 @@ def mark_expired_consents(
     """
     keys, actor = workspace.keyring(), current_actor()
     with workspace.open_ledger() as ledger:
-        over = [last for last in _last_acts(api.consents.read_consent_acts(ledger)) if _has_expired(last, now)]
+        over = [last for last in _last_acts(api.sharing.read_consent_acts(ledger)) if _has_expired(last, now)]
         new = [_expiry_act(last, actor, now) for last in over]
         events = [
             _consent_event("expire", actor, now, _consent_resource(each, [last]))
             for each, last in zip(new, over, strict=True)
         ]
-        return api.consents.record_consent_acts(ledger, new, events, keys, also) if new else []
+        return api.sharing.record_consent_acts(ledger, new, events, keys, also) if new else []
 
 
 def _load_terms(consent: NewConsent, workspace: Workspace, folder: PathLike | None) -> ConsentTerms:
@@ -132,7 +132,7 @@ def find_overruling_act(act: ConsentAct, workspace: Workspace) -> ConsentAct | N
     if act.state not in VALID_STATES:
         return None
     with workspace.open_ledger() as ledger:
-        acts = api.consents.read_consent_acts(
+        acts = api.sharing.read_consent_acts(
             ledger, tenant=act.tenant_id, recipient=act.recipient, function=act.function
         )
     later = [each for each in acts if each.state in ENDING_STATES and act.valid_from < each.valid_from]
@@ -142,7 +142,7 @@ def find_overruling_act(act: ConsentAct, workspace: Workspace) -> ConsentAct | N
 def ends_nothing(ending: ConsentAct, workspace: Workspace) -> bool:
     """Whether the ledger has no consent that a refusal or withdrawal could end. A refusal may also answer a request."""
     with workspace.open_ledger() as ledger:
-        acts = api.consents.read_consent_acts(
+        acts = api.sharing.read_consent_acts(
             ledger, tenant=ending.tenant_id, recipient=ending.recipient, function=ending.function
         )
     answered = {*VALID_STATES, "requested"} if ending.state == "refused" else VALID_STATES
@@ -160,7 +160,7 @@ def _new_act(
     again = verb == "give" and any(each.state in VALID_STATES for each in before)
     state = "renewed" if again else _STATE_AFTER[verb]
     whose = (consent.tenant, consent.recipient, consent.function)
-    return api.consents.ConsentAct(
+    return api.sharing.ConsentAct(
         *whose, state, terms.text, actor.user or "", consent.valid_from or now, consent.expires_at, now
     )
 
@@ -331,7 +331,7 @@ def _load_consents(workspace: Workspace, tenant: str | None, recipient: str | No
     with workspace.open_ledger() as ledger:
         return Consents(
             tuple(
-                api.consents.read_consent_acts(
+                api.sharing.read_consent_acts(
                     ledger, tenant=canonical_id(tenant), recipient=recipient, function=function
                 )
             )

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 from minimize.errors import ConfigurationError, KeyringError, OutputError, RefusedError
 from minimize.governance.access.enforcement import require_permission
-from minimize.governance.output_file import WritingRun
+from minimize.governance.published_outputs import WritingRun
 from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring, find_keyring
 from minimize.output.publish import OpenOutput
 from minimize.output.reader import load_receipts
 from minimize.receipts import LedgerAdoption, Receipt
-from minimize.runs.erasures import erasure_list_digest, is_erasure_list_lost, stored_erasures
-from minimize.runs.ledger_check import last_receipt_with_ledger, ledger_disagreement
-from minimize.runs.provenance import find_pipeline
+from minimize.runs.erasure_list import erasure_list_digest, is_erasure_list_lost, stored_erasures
+from minimize.runs.guards import last_receipt_with_ledger, ledger_disagreement
+from minimize.runs.inputs import find_pipeline
 from minimize.runs.published_runs import OutputDecision, record_decision
 from minimize.runs.session import DecidedOutput
 from minimize.stores import LocationLike, parse_output_location

@@ -19,18 +19,17 @@ from minimize.ledger.subject_tokens import TokenIndex, subject_token, token_secr
 from minimize.plan.request import can_leave
 from minimize.policy.condition import Condition, FeatureOn, atoms
 from minimize.policy.describe import condition_text, gate_texts
-from minimize.policy.model import Field, Policy, RecordsGate
-from minimize.policy.pipeline import Pipeline
+from minimize.policy.model import Field, Pipeline, Policy, RecordsGate
 from minimize.receipts import time_text
-from minimize.runs.provenance import LEDGER_SETTINGS
+from minimize.runs.inputs import LEDGER_SETTINGS
 from minimize.settings import FeatureSwitch
+from minimize.settings.evaluation import OWN_ON_LIMIT
 from minimize.settings.files import missing_name_error
-from minimize.settings.model import OWN_ON_LIMIT
 from minimize.settings.tokenized import ledger_rows
 
 if TYPE_CHECKING:
     from minimize.ledger.settings import RecordedSetting
-    from minimize.settings.effective import ExplainableSettings
+    from minimize.settings.evaluation import ExplainableSettings
 
 FEATURE: Final = LOCATION_FEATURE
 HOLDER: Final = "admin"

@@ -1,27 +1,32 @@
-"""Rewrite of published files: selected files go through a stage and are published in their place, with a receipt.
+"""Rewrite of published files.
 
-Expiry, correction, deletion and key rotation are rewrites with different stages. Files of a partition that the rewrite
-does not touch are linked into the new partition, so that a partition changes in one step. A file of which no row
-remains is removed, and so is its partition if it was the last one.
+The verdict on a batch, the stage that applies and counts it, and the publication of the new files with a receipt. Expiry,
+retraction, correction, deletion and key rotation are rewrites; they differ in their verdict or stage. Files of a partition
+that the rewrite does not touch are linked into the new partition, so that a partition changes in one step. A file of which
+no row remains is removed, and so is its partition if it was the last one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from minimize.arrow.batch import Batch, BatchCounts, Stage
+from minimize.arrow.batch import Batch, BatchCounts, FieldCounts, Stage
+from minimize.arrow.nested import assemble, leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.scrub import scrub
 from minimize.errors import OutputError
+from minimize.governance.event_times import Bools
 from minimize.keys import Kms
 from minimize.keys.parquet_encryption import OutputEncryption, RewriteEncryption
 from minimize.keys.parquet_footer import read_encrypted_columns
-from minimize.output.paths import output_and_date
+from minimize.output.folder import output_and_date
 from minimize.output.publish import OpenOutput, Staging
 from minimize.output.sink import ParquetSink
 from minimize.output.stored_file import StoredFile, open_stored_file
@@ -36,8 +41,149 @@ from minimize.receipts import (
     retained_sketches,
 )
 from minimize.sources.base import WrittenFile
+from minimize.stages.raw_values import mask_values
 from minimize.stores import Location
 from minimize.stores.durable_files import file_digest, file_exists
+
+
+@dataclass(frozen=True, slots=True)
+class BatchVerdict:
+    """What must go of a batch.
+
+    removed_records     per reason the records that go, each counted once
+    removed_values   per key of a field the values that go, in records that stay or not
+    replacements  per key the values in the form that they must have
+    emptied_records   per key whose values can all go the records in which they do
+    """
+
+    removed_records: Mapping[str, Bools] = field(default_factory=dict, repr=False)
+    removed_values: Mapping[str, Bools] = field(default_factory=dict, repr=False)
+    replacements: Mapping[str, pa.Array] = field(default_factory=dict, repr=False)
+    emptied_records: Mapping[str, Bools] = field(default_factory=dict, repr=False)
+
+    def remaining_rows(self, rows: int) -> Bools:
+        """The records that stay."""
+        return np.asarray(~np.logical_or.reduce([np.zeros(rows, np.bool_), *self.removed_records.values()]), np.bool_)
+
+
+class BatchJudge(Protocol):
+    """Says of each batch of a file what must go; knows where the file's fields stand."""
+
+    @property
+    def pointers(self) -> Mapping[str, Pointer]:
+        """Where the fields of the file stand, by key."""
+        ...
+
+    def __call__(self, batch: pa.RecordBatch) -> BatchVerdict:
+        """The verdict on one batch."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyVerdict:
+    """Takes a batch of a file's columns; gives it without what its orders take away.
+
+    Counts whole records by reason and, per field, values that stood in records that stay: those that went as `gated`, those
+    that came into another form as `changed`.
+    """
+
+    judge: BatchJudge
+
+    def __call__(self, batch: Batch) -> Batch:
+        """The batch that may stand."""
+        verdict = self.judge(batch.raw)
+        stays = verdict.remaining_rows(batch.raw.num_rows)
+        counts = verdict_counts(batch.raw, verdict, stays, self.judge.pointers)
+        left = _RemainingBatch(batch.raw, verdict, stays, self.judge.pointers)
+        return Batch(raw=left.raw, released=dict(left.columns()), counts=batch.counts + counts)
+
+
+def verdict_counts(
+    raw: pa.RecordBatch, verdict: BatchVerdict, stays: Bools, pointers: Mapping[str, Pointer]
+) -> BatchCounts:
+    """What a verdict takes away of a batch: records by reason, and values by field."""
+    gated = {reason: int(mask.sum()) for reason, mask in verdict.removed_records.items() if mask.any()}
+    there = {key: place for key, place in pointers.items() if place.top in raw.schema.names}
+    left = int(stays.sum())
+    fields = {key: _field_counts(raw, verdict, stays, left, key, place) for key, place in there.items()}
+    return BatchCounts(gated=gated, fields=fields)
+
+
+def _field_counts(
+    raw: pa.RecordBatch, verdict: BatchVerdict, stays: Bools, left: int, key: str, place: Pointer
+) -> FieldCounts:
+    found = leaf(raw, place)
+    if key not in verdict.removed_values and key not in verdict.replacements:
+        if left == raw.num_rows:
+            return FieldCounts(len(found.values) - found.values.null_count)
+        if not found.parents and not found.values.null_count:
+            return FieldCounts(left)
+    standing = found.values.is_valid().to_numpy(zero_copy_only=False)
+    if left < raw.num_rows:
+        standing = standing & stays[row_indices(found, raw.num_rows)]
+    closed = verdict.removed_values.get(key, np.zeros(len(standing), np.bool_))
+    changed = 0
+    if key in verdict.replacements:
+        same = (
+            pc.equal(without_dictionary(found.values), verdict.replacements[key])
+            .fill_null(False)
+            .to_numpy(zero_copy_only=False)
+        )
+        changed = int((standing & ~closed & ~same).sum())
+    return FieldCounts(int(standing.sum()), changed, int((standing & closed).sum()))
+
+
+@dataclass(frozen=True)
+class _RemainingBatch:
+    """What is left of a batch; only columns of which something goes are made anew."""
+
+    whole: pa.RecordBatch = field(repr=False)
+    verdict: BatchVerdict = field(repr=False)
+    stays: Bools = field(repr=False)
+    pointers: Mapping[str, Pointer]
+
+    @property
+    def raw(self) -> pa.RecordBatch:
+        """The records that stay, as they were."""
+        return self._filter_batch(self.whole)
+
+    def columns(self) -> Iterator[tuple[str, pa.Array]]:
+        """The columns of which something goes, by name."""
+        touched = {self.pointers[key].top for key in (*self.verdict.removed_values, *self.verdict.replacements)}
+        schema = pa.schema([each for each in self.whole.schema if each.name in touched])
+        if not len(schema):
+            return
+        keys = {key: place for key, place in self.pointers.items() if place.top in touched}
+        closed = {
+            place: pa.array(self.verdict.removed_values[key])
+            for key, place in keys.items()
+            if key in self.verdict.removed_values
+        }
+        released = {place: self._values(key, place) for key, place in keys.items()}
+        made = assemble(self.whole, released, closed, dict(self._emptied_lists(keys)), schema)
+        yield from zip(made.schema.names, self._filter_batch(made).columns, strict=True)
+
+    def _values(self, key: str, place: Pointer) -> pa.Array:
+        values = self.verdict.replacements.get(key, leaf(self.whole, place).values)
+        closed = self.verdict.removed_values.get(key)
+        return values if closed is None else mask_values(values, pa.array(closed))
+
+    def _emptied_lists(self, keys: Mapping[str, Pointer]) -> Iterator[tuple[Pointer, pa.BooleanArray]]:
+        """Lists of which every leaf can go: where it does, even an empty one must not show."""
+        for star in dict.fromkeys(star for place in keys.values() for star in place.stars):
+            below = [self.verdict.emptied_records.get(key) for key, place in keys.items() if place.within(star)]
+            masks = [mask for mask in below if mask is not None]
+            if len(masks) == len(below):
+                slots = row_indices(leaf(self.whole, Pointer(star.parts[:-1])), self.whole.num_rows)
+                yield star, pa.array(np.logical_and.reduce(masks)[slots])
+
+    def _filter_batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        return batch if self.stays.all() else batch.filter(pa.array(self.stays))
+
+
+def without_dictionary(values: pa.Array) -> pa.Array:
+    """The values of a column that may be dictionary-encoded."""
+    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,9 @@ from minimize.identifiers import canonical_id, canonical_text
 from minimize.keys import Keyring, find_keyring
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor
 from minimize.ledger.subject_tokens import find_known_token, subject_token, token_secrets, token_version, token_versions
-from minimize.policy.pipeline import Pipeline
+from minimize.policy.model import Pipeline
 from minimize.receipts import time_text
-from minimize.runs.provenance import LEDGER_SETTINGS, load_pipeline_settings
+from minimize.runs.inputs import LEDGER_SETTINGS, load_pipeline_settings
 from minimize.settings import (
     SETTINGS_SCHEMA,
     ExplainableSettings,
@@ -30,7 +30,7 @@ from minimize.settings import (
     SettingsRows,
     load_settings,
 )
-from minimize.settings.effective import LEVEL_SETTING
+from minimize.settings.evaluation import LEVEL_SETTING
 from minimize.settings.files import future_rows_error, missing_name_error, read_file, unknown_name_error
 from minimize.settings.rows import epoch_microseconds
 from minimize.settings.tokenized import load_ledger_settings

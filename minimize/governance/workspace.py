@@ -1,17 +1,22 @@
-"""Workspace of an administrative command: the ledger, an output, a pipeline and the keyring, each found when it is needed."""
+"""Workspace of an administrative command.
+
+The ledger, an output, a pipeline and the keyring, each found when it is needed; a ledger that may be absent.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minimize.errors import KeyringError
+from minimize.errors import KeyringError, LedgerError
 from minimize.keys import Keyring, find_keyring
 from minimize.ledger import Address, api, find_ledger
-from minimize.policy.pipeline import Pipeline
-from minimize.runs.resolve import pipeline_from
+from minimize.policy.model import Pipeline
+from minimize.runs.inputs import pipeline_from
 from minimize.stores import local_path
 
 if TYPE_CHECKING:
@@ -57,3 +62,16 @@ class Workspace:
     def open_ledger(self, *, create: bool = False) -> Ledger:
         """The ledger, open. Raises LedgerError."""
         return api.ledger.open_ledger(self.address, create=create)
+
+
+@contextmanager
+def optional_ledger(workspace: Workspace, *, needed: bool) -> Iterator[Ledger | None]:
+    """The ledger, open; None where there is none and none is needed. Raises LedgerError."""
+    found: Ledger | None = None
+    with suppress(*(() if needed or workspace.ledger is not None else (LedgerError,))):
+        found = workspace.open_ledger()
+    try:
+        yield found
+    finally:
+        if found is not None:
+            found.close()

@@ -29,8 +29,8 @@ FORMATS: Final[Mapping[str, ExchangeFormat]] = MappingProxyType(
     {
         "jsonschema": ExchangeFormat(
             "JSON Schema, draft 4 to 2020-12",
-            "minimize.interop.json_schema_import.read_json_schema",
-            "minimize.interop.json_schema_export.write_json_schema",
+            "minimize.interop.json_schema.read_json_schema",
+            "minimize.interop.json_schema.write_json_schema",
         ),
         "odcs": ExchangeFormat(
             "Open Data Contract Standard 3.1",

@@ -7,8 +7,7 @@ from typing import Any, Final
 
 from minimize.arrow.pointers import MAX_PARTS, Pointer
 from minimize.errors import ConfigurationError
-from minimize.interop.documents import as_list, as_mapping
-from minimize.interop.model import DescribedColumn, DescribedDataset
+from minimize.interop.documents import DescribedColumn, DescribedDataset, as_list, as_mapping
 from minimize.policy.faults import did_you_mean
 from minimize.policy.proposals import PSEUDONYM_KEY
 from minimize.policy.value_readers import UNKEYED_HASHES

@@ -12,21 +12,29 @@ from typing import Final
 from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError, redact_errors
 from minimize.interop import EXPORTS, FORMATS, IMPORTS
-from minimize.interop.documents import read_document
-from minimize.interop.model import DescribedColumn, DescribedDataset, DocumentReader, DocumentWriter, ExportRequest
-from minimize.policy.draft import SCHEMA_FOLDER, pipeline_text, source_pattern, write_new_files
-from minimize.policy.draft_text import (
+from minimize.interop.documents import (
+    DescribedColumn,
+    DescribedDataset,
+    DocumentReader,
+    DocumentWriter,
+    ExportRequest,
+    read_document,
+)
+from minimize.policy.draft import (
+    SCHEMA_FOLDER,
     can_be_declared,
     guess_record_fields,
     head_line,
-    key_text,
-    quote_yaml,
+    pipeline_text,
+    source_pattern,
     type_text,
     valid_name,
+    write_new_files,
 )
 from minimize.policy.faults import did_you_mean
 from minimize.policy.proposals import DROP, FieldEvidence, Proposal, propose_for_field, pseudonymize_text
 from minimize.policy.value_kinds import ValueSummary
+from minimize.policy.yaml_nodes import key_text, quote_yaml
 from minimize.registry import load_object
 
 _DROPPED_ROLES: Final = frozenset({"secret", "free_text", "sensitive"})

@@ -11,8 +11,7 @@ import pyarrow as pa
 
 from minimize.errors import ConfigurationError
 from minimize.interop.column_meanings import ColumnMeaning, column_meanings
-from minimize.interop.documents import document_text
-from minimize.interop.model import SOURCE_NAME, ExportRequest, find_output_plan, requested_plan
+from minimize.interop.documents import SOURCE_NAME, ExportRequest, document_text, find_output_plan, requested_plan
 from minimize.plan import Plan
 from minimize.policy.describe import duration_text
 

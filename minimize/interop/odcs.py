@@ -17,12 +17,15 @@ import pyarrow as pa
 from minimize.arrow.pointers import MAX_PARTS, STAR, Pointer, PointerPart
 from minimize.errors import ConfigurationError
 from minimize.interop.column_meanings import ColumnMeaning, FieldTree, column_meanings, field_tree
-from minimize.interop.documents import as_list, as_mapping, as_text, document_text
-from minimize.interop.model import (
+from minimize.interop.documents import (
     SOURCE_NAME,
     DescribedColumn,
     DescribedDataset,
     ExportRequest,
+    as_list,
+    as_mapping,
+    as_text,
+    document_text,
     find_output_plan,
     has_pipeline,
     kind_by_format,

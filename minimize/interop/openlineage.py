@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from minimize.errors import ConfigurationError, OutputError
-from minimize.interop.model import ExportRequest
+from minimize.interop.documents import ExportRequest
 from minimize.observability.openlineage import RunDescription, complete_event, start_event
 from minimize.output.folder import RUNS, has_runs, read_receipts
 from minimize.plan import request
 from minimize.plan.bind import examine
 from minimize.policy.faults import FaultList
-from minimize.policy.pipeline import Pipeline
+from minimize.policy.model import Pipeline
 from minimize.policy.pipeline_reader import PipelineReader
 from minimize.policy.policy_reader import read_policy
 from minimize.policy.yaml_nodes import YamlNode, parse_yaml
 from minimize.receipts import Receipt, sha256_text
-from minimize.runs.provenance import find_pipeline, origin_place
+from minimize.runs.inputs import find_pipeline, origin_place
 from minimize.sources import declared_schema
 from minimize.sources.file_discovery import split_pattern
 from minimize.stores import Location, local_copy, parse_location

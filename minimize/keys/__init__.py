@@ -1,8 +1,7 @@
 """Keys: keyring file, master keys and key services, signatures, ciphers, encryption of Parquet columns.
 
 keyring             keys by name and version, in a file that only its owner can read
-signing             subkeys by purpose, Ed25519 signatures
-ciphers             AES-CMAC of many messages, AES-SIV
+cryptography        subkeys by purpose, Ed25519 signatures, AES-CMAC of many messages, AES-SIV
 master_keys         master keys, which wrap the keys of files; those of a keyring file
 transit             master keys in Vault's or OpenBao's Transit engine
 discovery           which keyring and which key service apply
@@ -12,10 +11,10 @@ parquet_encryption  columns of Parquet files under the keys of their categories
 
 from __future__ import annotations
 
+from minimize.keys.cryptography import PublicKeys, Verifier
 from minimize.keys.discovery import KeysLike, find_keyring, find_kms
 from minimize.keys.keyring import KeyInfo, Keyring, add_key, new_keyring
 from minimize.keys.master_keys import Kms, MasterKey
-from minimize.keys.signing import PublicKeys, Verifier
 
 __all__ = [
     "KeyInfo",

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, Self
 
 from minimize.errors import KeyringError
-from minimize.keys.signing import derive_subkey, is_valid_signature, public_pem, sign_content
+from minimize.keys.cryptography import derive_subkey, is_valid_signature, public_pem, sign_content
 from minimize.stores import file_operations
 from minimize.stores.file_operations import sync, sync_folder
 

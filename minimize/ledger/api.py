@@ -16,40 +16,32 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from minimize.ledger import (
         access,
-        anchor,
         audit_check,
         audit_log,
         audit_truncation,
-        consents,
         database,
-        disclosures,
         incidents,
         leases,
         ledger,
-        lifecycle_events,
         runs,
-        server_access,
         settings,
-        subject_requests,
+        sharing,
+        subjects,
     )
 
 __all__ = [
     "access",
-    "anchor",
     "audit_check",
     "audit_log",
     "audit_truncation",
-    "consents",
     "database",
-    "disclosures",
     "incidents",
     "leases",
     "ledger",
-    "lifecycle_events",
     "runs",
-    "server_access",
     "settings",
-    "subject_requests",
+    "sharing",
+    "subjects",
 ]
 
 _MODULES: Final = frozenset(__all__)

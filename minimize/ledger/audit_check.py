@@ -11,8 +11,7 @@ from sqlalchemy import Connection, Row, select
 
 from minimize.errors import Finding, VerificationError
 from minimize.keys import Verifier
-from minimize.ledger.anchor import REBUILD
-from minimize.ledger.audit_event import utc_text
+from minimize.ledger.audit_event import audit_finding, utc_text
 from minimize.ledger.audit_log import (
     EMPTY_LOG,
     PAGE_SIZE,
@@ -33,8 +32,8 @@ from minimize.ledger.audit_log import (
     log_head,
     read_entries,
 )
-from minimize.ledger.codes import audit_finding
 from minimize.ledger.ledger import Ledger
+from minimize.ledger.runs import REBUILD
 from minimize.ledger.settings import check_settings_digest, setting_digests
 from minimize.ledger.tables import AUDIT_LOG
 from minimize.receipts import Receipt, canonical_json

@@ -19,8 +19,7 @@ from sqlalchemy import Connection, Row, Select, insert, select
 from minimize.errors import Finding
 from minimize.failpoints import fail_point
 from minimize.keys import Verifier
-from minimize.ledger.audit_event import AuditEvent, PropertyChange, Resource, utc_text
-from minimize.ledger.codes import audit_finding
+from minimize.ledger.audit_event import AuditEvent, PropertyChange, Resource, audit_finding, utc_text
 from minimize.ledger.database import lock_ledger
 from minimize.ledger.tables import AUDIT_LOG, CHECKPOINTS
 from minimize.receipts import canonical_json, sha256_text

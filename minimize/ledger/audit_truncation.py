@@ -13,7 +13,6 @@ from typing import Any, TextIO
 
 from sqlalchemy import Connection, delete, func, select
 
-from minimize.ledger.anchor import PUBLICATION_OPERATIONS, REBUILD
 from minimize.ledger.audit_check import entry_json
 from minimize.ledger.audit_event import Actor, AuditEvent, PropertyChange, Resource, utc_text
 from minimize.ledger.audit_log import (
@@ -33,6 +32,7 @@ from minimize.ledger.audit_log import (
 )
 from minimize.ledger.database import lock_ledger
 from minimize.ledger.ledger import Ledger
+from minimize.ledger.runs import PUBLICATION_OPERATIONS, REBUILD
 from minimize.ledger.tables import AUDIT_LOG
 
 

@@ -22,14 +22,21 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from minimize.errors import LedgerError
 from minimize.failpoints import fail_point
-from minimize.ledger.anchor import PUBLISH, RECOVER, LogAgreement, compare_receipts, publication_events
 from minimize.ledger.audit_event import Actor, AuditEvent, EventResult, PropertyChange, Resource
 from minimize.ledger.audit_log import EntrySigner, append_event, log_head
 from minimize.ledger.database import lock_ledger
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.migrations import ledger_identity
 from minimize.ledger.process import ProcessIdentity
-from minimize.ledger.runs import index_receipts, record_location
+from minimize.ledger.runs import (
+    PUBLISH,
+    RECOVER,
+    LogAgreement,
+    compare_receipts,
+    index_receipts,
+    publication_events,
+    record_location,
+)
 from minimize.ledger.tables import LEASES
 from minimize.receipts import AuditHead, Receipt, ReceiptKind, time_text
 

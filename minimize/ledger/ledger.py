@@ -14,13 +14,17 @@ from sqlalchemy.exc import DBAPIError
 from minimize.errors import LedgerError
 from minimize.failpoints import fail_point
 from minimize.ledger.address import Address
-from minimize.ledger.database import WRITES, database_error, is_connection_lost, ledger_engine, lock_ledger
-from minimize.ledger.file import (
+from minimize.ledger.database import (
+    WRITES,
     FileIdentity,
     check_file,
     check_same_file,
     create_file,
+    database_error,
     file_identity,
+    is_connection_lost,
+    ledger_engine,
+    lock_ledger,
     migration_backup,
     recover_migration,
 )

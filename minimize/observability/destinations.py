@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 
 from minimize.config import load_config
 from minimize.errors import ConfigurationError
-from minimize.spill.space import parse_size
+from minimize.spill.memory_budget import parse_size
 from minimize.stores import Location
 
 log = logging.getLogger("minimize")

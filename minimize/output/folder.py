@@ -1,8 +1,6 @@
-"""An output folder: the names of its files, its receipts, its identity.
+"""An output folder.
 
-The receipts are the record of what was published. The identity is a random name stored in the folder: it stays the
-same if the folder is moved or mounted elsewhere. Companion files (the index of records, the sketches of an aggregate)
-are published and removed together with a file of an output.
+Rules for its name and place, its files, receipts and identity, and the lock that admits one process at a time.
 """
 
 from __future__ import annotations
@@ -11,15 +9,19 @@ import fcntl
 import hashlib
 import re
 import secrets
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import date
+from io import FileIO
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from minimize.errors import OutputError
-from minimize.os_errors import describe_os_error
-from minimize.output.subject_index import INDEX_FOLDER
+from minimize.errors import OutputError, describe_os_error
+from minimize.output.subject_index import INDEX_FOLDER, INDEX_SUFFIX
 from minimize.receipts import Receipt
-from minimize.stores import Location, ObjectPath, file_operations
-from minimize.stores.durable_files import with_output_errors
+from minimize.stores import Location, ObjectPath, file_operations, is_within
+from minimize.stores.durable_files import make_folder, with_output_errors
 from minimize.stores.file_operations import path_exists, sync, sync_folder
 
 RUNS: Final = "runs"
@@ -154,3 +156,190 @@ def sketches_path(path: str) -> str:
     'sketches/fleet/date=2026-11-24/run-0.sealed'
     """
     return str(PurePosixPath(SKETCHES, path).with_suffix(SKETCHES_SUFFIX))
+
+
+def list_data_files(folder: Location) -> tuple[str, ...]:
+    """The files below a folder, by their path within it, `_SUCCESS` left out."""
+    if isinstance(folder, ObjectPath):
+        found: Iterable[str] = folder.sizes()
+    else:
+        found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    return tuple(sorted(path for path in found if path.rpartition("/")[2] != SUCCESS))
+
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,127}")
+_RUN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,127}")
+LEDGER_PREFIX: Final = "ledger.db"
+"""What the files of a ledger begin with that an output folder may hold."""
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def check_apart(folder: Location, source: Location | None) -> None:
+    """Raises OutputError where output folder and source lie within each other."""
+    if source is None:
+        return
+    if is_within(folder, source):
+        raise OutputError("the output folder lies inside the source", hint="write to a folder beside it")
+    if is_within(source, folder):
+        raise OutputError("the source lies inside the output folder", hint="write to a folder beside it")
+
+
+def check_folder(folder: Location) -> None:
+    """Raises OutputError where a file stands in the place of the output folder."""
+    if folder.exists() and not folder.is_dir():
+        raise OutputError("the output is a file", hint="name a folder")
+
+
+def check_free(folder: Location) -> None:
+    """Raises OutputError where a folder that no run has written to holds files: they are somebody else's, and stay untouched."""
+    check_folder(folder)
+    if not folder.exists() or identity_of(folder) is not None or published_runs(folder):
+        return
+    foreign = sum(not path.name.startswith(LEDGER_PREFIX) and _contains_files(path) for path in folder.iterdir())
+    if foreign:
+        hint = "write to another folder: --output DIR, or `output:` of the pipeline"
+        raise OutputError(f"the output folder holds files, and no run has written to it: {foreign}", hint=hint)
+
+
+def _contains_files(path: Location) -> bool:
+    """Whether this is a file, or there is one below it."""
+    if isinstance(path, Path) and path.is_symlink():
+        return True
+    return any(not below.is_dir() for below in path.rglob("*")) if path.is_dir() else True
+
+
+def check_partition(folder: Location, name: str, on: str | None) -> None:
+    """Whether an output of this name and date may be written to this output folder.
+
+    Raises OutputError where `name` cannot be an output or `on` a date, or the output's folder is a link, holds what no run wrote,
+    or undated data that a dated partition would stand beside.
+    """
+    if not _NAME.fullmatch(name.removeprefix(f"{SKETCHES}/")) or name == RUNS or (on is not None and not is_date(on)):
+        raise OutputError("an output is named like a column, its date as YYYY-MM-DD")
+    root = folder / name
+    if root.is_symlink() or root.parent.is_symlink():
+        raise OutputError(f"{name} is a link", hint="put a folder in its place, or write to another folder")
+    if root.parent.exists() and not root.parent.is_dir():
+        raise OutputError(f"{root.parent.name} is a file", hint="move it away, or write to another folder")
+    if root.exists() and not root.is_dir():
+        raise OutputError(f"{name} is a file", hint="move it away, or write to another folder")
+    files = list_data_files(root) if root.is_dir() else ()
+    runs = published_runs(folder)
+    suffix = INDEX_SUFFIX if name == INDEX_FOLDER else SKETCHES_SUFFIX if is_companion(f"{name}/") else ".parquet"
+    foreign = sum(not _is_published_file(path, runs, suffix) for path in files)
+    if foreign:
+        hint = "move them away, or write to another folder"
+        raise OutputError(f"{name}/ holds files that no run wrote: {foreign}", hint=hint)
+    if on is not None and any(not path.startswith("date=") for path in files):
+        raise OutputError(f"{name}/ holds data without a date", hint="write dated outputs to another folder")
+
+
+def is_run_id(text: str) -> bool:
+    """Whether this can name a run's folder and files."""
+    return bool(_RUN_ID.fullmatch(text))
+
+
+def is_date(text: str) -> bool:
+    """Whether this is a date as folders name it.
+
+    >>> is_date("2026-11-24"), is_date("2026-11-31"), is_date("20261124")
+    (True, False, False)
+    """
+    try:
+        return bool(_DATE.fullmatch(text)) and bool(date.fromisoformat(text))
+    except ValueError:
+        return False
+
+
+def output_and_date(path: str) -> tuple[str, str | None]:
+    """The output and the date that a file belongs to; sketches belong to those of their aggregate.
+
+    >>> output_and_date("records/date=2026-11-24/tenant_id=7/run-0.parquet"), output_and_date("records/run-0.parquet")
+    (('records', '2026-11-24'), ('records', None))
+    """
+    name, first = PurePosixPath(path.removeprefix(f"{SKETCHES}/")).parts[:2]
+    return name, first.removeprefix("date=") if first.startswith("date=") else None
+
+
+def _is_published_file(path: str, runs: frozenset[str], suffix: str) -> bool:
+    """Whether a file is named as those of a run that was published."""
+    name = PurePosixPath(path)
+    return name.suffix == suffix and any(name.stem == run or name.stem.startswith(f"{run}-") for run in runs)
+
+
+LOCK_FILE: Final = ".lock"
+PAUSE_S: Final = 0.01
+TRIES: Final = 25
+
+
+@contextmanager
+def hold_lock(folder: Path, *, create: bool) -> Iterator[None]:
+    """Holds the lock of an output folder. Raises OutputError where it is not there (`create=False`), or another holds it."""
+    with _open_lock_file(folder, create) as file:
+        take_lock(file.fileno())
+        yield
+
+
+def make_output_folder(folder: Location) -> None:
+    """Makes an output folder where there is none. Raises OutputError where it cannot be made, or its bucket is missing."""
+    check_folder(folder)
+    if isinstance(folder, ObjectPath):
+        check_bucket(folder)
+    else:
+        with_output_errors(_make_on_disk, folder)
+
+
+def check_bucket(folder: ObjectPath) -> None:
+    """Raises OutputError where the bucket is not there."""
+    if not folder.has_bucket():
+        raise OutputError(
+            f"{folder.bucket} is not there", hint="make the bucket, or see that its name and region are right"
+        )
+
+
+def _make_on_disk(folder: Path) -> None:
+    if not (folder / RUNS).exists():
+        make_folder(folder.parent)
+        file_operations.make_folder(folder, private=True)
+        with suppress(PermissionError):  # its parent belongs to others, who made the folder
+            sync_folder(folder.parent)
+        make_folder(folder / RUNS)
+
+
+def _open_lock_file(folder: Path, create: bool) -> FileIO:
+    if not create and not (folder / RUNS).is_dir():
+        raise OutputError("there is no output folder here", hint="`minimize run` makes one")
+    make_output_folder(folder)
+    return with_output_errors(file_operations.open_or_create, folder / RUNS / LOCK_FILE)
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process has an output folder open for writing."""
+    try:
+        with (folder / RUNS / LOCK_FILE).open() as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def take_lock(handle: int) -> None:
+    """Takes the lock of an open file. Raises OutputError where another process has it, or the file system knows none.
+
+    It is tried for a moment: whoever asks `is_locked` holds it for as long as the question takes.
+    """
+    for _ in range(TRIES):
+        if with_output_errors(_try_lock, handle):
+            return
+        time.sleep(PAUSE_S)
+    raise OutputError("another process is writing to this output folder", hint="wait until it is done")
+
+
+def _try_lock(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

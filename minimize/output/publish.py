@@ -26,14 +26,28 @@ import pyarrow as pa
 from minimize.errors import OutputError
 from minimize.failpoints import fail_point
 from minimize.output import recovery
-from minimize.output.folder import INTENT, RECEIPT, RUNS, SKETCHES, SUCCESS, is_companion, read_receipts, sketches_path
-from minimize.output.lock import check_bucket, hold_lock, is_locked, make_output_folder
-from minimize.output.paths import check_apart, check_partition, is_run_id
+from minimize.output.folder import (
+    INTENT,
+    RECEIPT,
+    RUNS,
+    SKETCHES,
+    SUCCESS,
+    check_apart,
+    check_bucket,
+    check_partition,
+    hold_lock,
+    is_companion,
+    is_locked,
+    is_run_id,
+    list_data_files,
+    make_output_folder,
+    read_receipts,
+    sketches_path,
+)
 from minimize.output.quarantine import QUARANTINE_SCHEMA, QuarantineWriter
-from minimize.output.recovery import REPLACED, STAGING, FolderExchange, Intent, exchange_folders, list_data_files
-from minimize.output.sink import ParquetSink
+from minimize.output.recovery import REPLACED, STAGING, FolderExchange, Intent, exchange_folders
+from minimize.output.sink import ParquetSink, WorkerFiles, remove_attempts
 from minimize.output.subject_index import INDEX_FOLDER
-from minimize.output.worker_files import WorkerFiles, remove_attempts
 from minimize.receipts import CompanionFile, FileRef, Receipt, ReceiptFile, files_with_companions, paths_in_force_below
 from minimize.sources.base import WrittenFile
 from minimize.stores import Location, ObjectPath, file_operations

@@ -7,7 +7,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from minimize.output.worker_files import WorkerFiles
+from minimize.output.sink import WorkerFiles
 from minimize.sources.base import Reject, Sink, WrittenFile
 
 QUARANTINE_SCHEMA: Final = pa.schema(

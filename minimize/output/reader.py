@@ -1,7 +1,6 @@
-"""Reader of an output folder: its receipts, the files in force, and their rows.
+"""Reader of an output.
 
-A publication that a crash interrupted is recovered first: on disk under the folder's lock, in a bucket under the
-ledger's lease on the output, because a bucket cannot be locked.
+`read`, `files` and `find_subjects`; then recovery before reading, receipts, the files in force, and their rows.
 """
 
 from __future__ import annotations
@@ -13,27 +12,133 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
+from os import PathLike
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 
 from minimize.arrow.pointers import Pointer
-from minimize.errors import KeyringError, LedgerError, OutputError
-from minimize.keys import Kms
+from minimize.errors import KeyringError, LedgerError, OutputError, redact_errors
+from minimize.keys import Keyring, Kms, find_keyring, find_kms
 from minimize.keys.keyring import KEY_DESTROYED
 from minimize.keys.parquet_encryption import unless_shredded
 from minimize.ledger import api, find_ledger
-from minimize.output.folder import ensure_identity, has_runs, has_unfinished_publication, published_runs, read_receipts
-from minimize.output.lock import is_locked
-from minimize.output.paths import output_and_date
+from minimize.output.folder import (
+    RUNS,
+    ensure_identity,
+    has_runs,
+    has_unfinished_publication,
+    is_locked,
+    output_and_date,
+    published_runs,
+    read_receipts,
+)
 from minimize.output.publish import QUARANTINE, RECORDS, open_output
 from minimize.output.stored_file import StoredFile, open_stored_file
 from minimize.output.subject_index import SubjectValue, Subkeys
-from minimize.output.subject_search import find_candidate_files, subject_rows
+from minimize.output.subject_search import CandidateFile, find_candidate_files, subject_rows
 from minimize.receipts import Receipt, ReceiptFile, new_run_id, quarantine_files_in_force
 from minimize.receipts import files_in_force as receipts_files_in_force
-from minimize.stores import Location, ObjectPath
+from minimize.stores import Location, LocationLike, ObjectPath, local_path, parse_output_location
+
+AnyPath = str | PathLike[str]
+
+
+@redact_errors
+def read(
+    output: LocationLike,
+    name: str = "records",
+    *,
+    dates: Dates = None,
+    keys: Any = None,
+    mixed_keys: bool = False,
+    subjects: Collection[SubjectValue] | SubjectValue | None = None,
+    without_destroyed: bool = False,
+) -> pa.Table:
+    """The rows of an output that are in force, with `date` (date32) last where it is partitioned by date.
+
+    Takes the output folder, the output's name, batch dates (all where none is given), and the keyring. `subjects` is a
+    released value of the subject's column, or several (pseudonyms, where it has those: every candidate, of every key version,
+    period and `per`); then only their records are given, and with the keyring the indexes say which row groups to read.
+    What is encrypted wants the keyring, too, or whoever keeps the master keys (`minimize.keys.Kms`).
+    Refuses, as KeyringError, what it cannot open, naming file, columns and key; and, as OutputError, to mix two versions of a
+    key, whose pseudonyms do not join; `mixed_keys=True` reads them all. Files whose keys were destroyed are refused, too;
+    `without_destroyed=True` reads the others, and a warning counts what was left out.
+    """
+    folder = parse_output_location(output)
+    wanted = None
+    if subjects is not None:
+        wanted = SubjectSelection(_as_list(subjects), _optional_keyring(keys, folder), _subject_pointers(folder))
+    kms = find_kms(keys, local_path(folder))
+    options: Any = {"mixed_keys": mixed_keys, "subjects": wanted, "without_destroyed": without_destroyed}
+    return read_output(folder, name, dates, kms=kms, **options)
+
+
+@redact_errors
+def files(output: LocationLike, name: str = "records", *, dates: Dates = None) -> list[str]:
+    """The paths of the same files, for DuckDB, Polars or Spark. Raises OutputError where there is no such output."""
+    return file_paths(parse_output_location(output), name, dates)
+
+
+def find_subjects(
+    output: LocationLike, subjects: Collection[SubjectValue] | SubjectValue, *, dates: Dates = None, keys: Any = None
+) -> list[CandidateFile]:
+    """The files of records that may hold these released values of the subject's column, and which of their row groups.
+
+    None is missed; a row group may be named in vain. `groups` is None where a file has no index, or no keyring is there to
+    open it. Raises OutputError for an index that is damaged, KeyringError where its key version is missing.
+    """
+    folder, wanted = parse_output_location(output), _as_list(subjects)
+    return find_candidate_files(
+        folder, files_in_force(folder, "records", dates), wanted, _optional_keyring(keys, folder)
+    )
+
+
+def _optional_keyring(keys: Any, output: Location) -> Keyring | None:
+    """The keyring, found where no more is given than who keeps master keys."""
+    named = keys if isinstance(keys, Keyring | str | PathLike) else None
+    return find_keyring(named, local_path(output))
+
+
+def _as_list(subjects: Collection[SubjectValue] | SubjectValue) -> list[SubjectValue]:
+    """A value that stands alone is one value: the letters of a pseudonym would find nobody, and nobody would notice."""
+    return [subjects] if isinstance(subjects, str | int | bytes) else [*subjects]
+
+
+def _subject_pointers(output: Location) -> Callable[[ReceiptFile], Pointer]:
+    """Where each file of records has its subject, by the policy that its run carries."""
+    known: dict[str, Pointer | None] = {}
+    runs = {
+        file.path: receipt.run_id
+        for receipt in load_receipts(output)
+        if "records" in receipt.outputs
+        for file in receipt.outputs["records"].files
+    }
+
+    def pointer(file: ReceiptFile) -> Pointer:
+        run = runs[file.path]
+        if run not in known:
+            known[run] = _policy_subject(output / RUNS / run / "policy.yaml")
+        found = known[run]
+        if found is None:
+            raise OutputError(f"the policy of {RUNS}/{run} names no subject", hint="nothing can be found by it")
+        return found
+
+    return pointer
+
+
+def _policy_subject(policy: Location) -> Pointer | None:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        said = YAML(typ="safe", pure=True).load(policy.read_bytes())
+    except (YAMLError, OSError, ValueError):
+        said = None
+    named = said.get("subject") if isinstance(said, dict) else None
+    return None if named is None else Pointer.parse(str(named))
+
 
 BUCKET_WAIT_S: Final = 0.25
 BUCKET_WAITS: Final = 20

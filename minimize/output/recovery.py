@@ -1,21 +1,4 @@
-"""Commit record and crash recovery of a publication, on disk and in an object store.
-
-Under `runs/<run id>/` a publication has `staging/`, a twin of the output folder with the new partitions; `intent.json`
-from the commit point on; `receipt.json` when it is done; and `replaced/` for what was moved aside. If `intent.json`
-exists, the next command completes the publication. If neither it nor a receipt exists, the command removes the run's
-folder. Every step is idempotent.
-
-A process that was killed may leave names that no fsync brought to the disk, and the next process cannot see which.
-Therefore it syncs the folders that a step relies on, also if nothing is left to change in them.
-
-Whether a partition was swapped already is decided by its files: names contain the run id and are never reused, so a
-partition that has the files of the commit record is the new one.
-
-On disk two folders are exchanged in one step if the system has one (Linux `renameat2`), else by two renames. An object
-store has no such step: `_SUCCESS` is removed first and written last. In between the new objects are put next to the
-old ones, under names that no run used before, and then the old ones are deleted. A reader that lists the partition
-meanwhile may see both.
-"""
+"""Commit record and crash recovery of a publication, on disk and in an object store."""
 
 from __future__ import annotations
 
@@ -26,10 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from minimize.errors import UNFINISHED_PUBLICATION, OutputError
+from minimize.errors import UNFINISHED_PUBLICATION, OutputError, describe_os_error
 from minimize.failpoints import fail_point
-from minimize.os_errors import describe_os_error
-from minimize.output.folder import INTENT, RECEIPT, RUNS, SUCCESS, is_companion
+from minimize.output.folder import INTENT, RECEIPT, RUNS, SUCCESS, is_companion, list_data_files
 from minimize.stores import Location, ObjectPath, file_operations
 from minimize.stores.durable_files import file_exists, make_folder, remove_tree, write_file
 from minimize.stores.file_operations import sync_folder
@@ -140,15 +122,6 @@ class Intent:
         except (ValueError, KeyError, TypeError, AttributeError):
             place = f"{RUNS}/{run.name}/{INTENT}"
         raise OutputError(f"{place} cannot be read", hint="restore it from a backup; nothing was changed")
-
-
-def list_data_files(folder: Location) -> tuple[str, ...]:
-    """The files below a folder, by their path within it, `_SUCCESS` left out."""
-    if isinstance(folder, ObjectPath):
-        found: Iterable[str] = folder.sizes()
-    else:
-        found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
-    return tuple(sorted(path for path in found if path.rpartition("/")[2] != SUCCESS))
 
 
 def recover_output(output: Location, exchange: FolderExchange) -> None:

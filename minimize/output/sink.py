@@ -1,7 +1,6 @@
-"""Parquet files of released batches, with digests taken while writing, and their entries in a receipt.
+"""Sinks: Parquet files of released batches.
 
-Files are compressed with zstd and have row groups of half a million rows or more. Columns that come as dictionaries
-are written as dictionaries.
+Digests are taken while a file is written. Then the files that worker processes write, and the entries of files in a receipt.
 """
 
 from __future__ import annotations
@@ -11,20 +10,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from inspect import signature
+from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from minimize.arrow.pointers import Pointer
 from minimize.arrow.scrub import scrub
 from minimize.errors import SchemaError
 from minimize.failpoints import fail_point
 from minimize.keys.parquet_encryption import FileEncryption, OutputEncryption
 from minimize.output.partitions import check_partition_key, null_partition, split_by_partition
+from minimize.output.subject_index import SubjectIndexer, Subkeys
 from minimize.receipts import CompanionFile, ReceiptFile
 from minimize.sources.base import CompanionFactory, CompanionWriter, WrittenFile
-from minimize.stores import Location
-from minimize.stores.durable_files import HashingFile, with_output_errors
+from minimize.stores import Location, ObjectPath, file_operations
+from minimize.stores.durable_files import HashingFile, move_file, remove_tree, with_output_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,3 +338,74 @@ def sketch_files(written: Iterable[WrittenFile]) -> tuple[CompanionFile, ...] | 
 def master_keys_of(written: Iterable[WrittenFile]) -> frozenset[str]:
     """The master keys that they are encrypted under."""
     return frozenset(key for each in written for key in each.keys)
+
+
+ATTEMPTS_FOLDER: Final = "attempts"
+"""The folder below staging in which attempts write. It is gone before anything is published: who comes too late fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFiles:
+    """One partition of a run, for processes that see the same file system; it can be pickled.
+
+    root    where the run stages its files
+    folder  of the partition, relative to the root
+    subject  the path of the column by which the files are indexed; None where they are not
+    encryption  how they are encrypted; master keys are opened where the files are written
+    """
+
+    root: Location
+    folder: str
+    run_id: str
+    schema: pa.Schema
+    partition_by: tuple[str, ...] = ()
+    subject: Pointer | None = None
+    encryption: OutputEncryption | None = None
+
+    def prepare(self) -> WorkerFiles:
+        """Itself, ready for attempts."""
+        with_output_errors(_make_attempt_folder, self.root / ATTEMPTS_FOLDER)
+        return self
+
+    def sink(self, attempt: str, keys: Subkeys | None = None) -> ParquetSink:
+        """A sink for one attempt, whose name no other attempt has. Without rows it leaves no file, without keys no index."""
+        root = self.root / ATTEMPTS_FOLDER / attempt
+        _make_attempt_folder(root)
+        stem = f"{self.run_id}-{attempt}"
+        watch = None if keys is None or self.subject is None else SubjectIndexer.from_keys(keys, self.subject)
+        return ParquetSink(
+            root,
+            self.folder,
+            stem,
+            self.schema,
+            partition_by=self.partition_by,
+            empty=False,
+            encryption=self.encryption,
+            watch=watch,
+        )
+
+    def adopt(self, attempt: str, reported: Iterable[WrittenFile]) -> Sequence[WrittenFile]:
+        """Stages the files that an attempt reported."""
+        adopted = [*reported]
+        for name in [
+            name for file in adopted for name in (file.path, *(() if file.index is None else (file.index.path,)))
+        ]:
+            fail_point("adopt.before")
+            with_output_errors(move_file, self.root / ATTEMPTS_FOLDER / attempt / name, self.root / name)
+            fail_point("adopt.after")
+        return adopted
+
+
+def _make_attempt_folder(folder: Location) -> None:
+    if isinstance(folder, Path):
+        file_operations.make_folder(folder)
+
+
+def remove_attempts(root: Location) -> None:
+    """Removes what was not adopted. Attempts that still run find their folder gone; what they write yet is in no file."""
+    attempts, gone = root / ATTEMPTS_FOLDER, root / f"{ATTEMPTS_FOLDER}-gone"
+    if isinstance(attempts, ObjectPath):
+        remove_tree(attempts)
+    elif isinstance(gone, Path) and attempts.exists():
+        file_operations.rename(attempts, gone)
+        remove_tree(gone)

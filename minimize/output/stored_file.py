@@ -17,7 +17,7 @@ from minimize.keys import Kms
 from minimize.keys.parquet_encryption import open_parquet
 from minimize.output.partitions import parse_partition_folder
 from minimize.output.sink import FULL_SCHEMA_KEY
-from minimize.sources.parquet_footer import SMALL_VALUE_BYTES, ParquetFooter
+from minimize.sources.parquet import SMALL_VALUE_BYTES, ParquetFooter
 from minimize.stores import Location
 
 BATCH_ROWS = 1 << 17

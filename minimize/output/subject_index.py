@@ -35,7 +35,7 @@ import pyarrow.compute as pc
 from minimize.arrow.nested import leaf, leaf_type
 from minimize.arrow.pointers import Pointer
 from minimize.failpoints import fail_point
-from minimize.keys.ciphers import SEAL_BYTES, Cmac, Sealer
+from minimize.keys.cryptography import SEAL_BYTES, Cmac, Sealer
 from minimize.receipts import FileRef
 from minimize.sources.base import WrittenFile
 from minimize.stores import Location

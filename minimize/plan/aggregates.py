@@ -17,15 +17,15 @@ from minimize.aggregates.definition import (
     BoundMeasure,
     GroupKey,
     GroupRetention,
+    LateWindow,
     definition_faults,
 )
-from minimize.aggregates.event_days import LateWindow
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.value_dictionary import stored_type
 from minimize.errors import Finding
 from minimize.plan.model import AggregatePlan, FieldPlan
 from minimize.policy.fields import group_time_key, is_raw_in_aggregates
-from minimize.policy.pipeline import AggregateModel, GroupKeyModel, Pipeline
+from minimize.policy.model import AggregateModel, GroupKeyModel, Pipeline
 from minimize.techniques.base import TechniqueStep
 from minimize.techniques.periods import local_days, period_starts
 from minimize.techniques.truncate_time import TruncateTime

@@ -1,23 +1,83 @@
-"""Checks of a plan without data: faults of gates (exit 2), and what the policy or its promise forbids (exit 3).
+"""Checks of a plan without data.
 
-Gates are checked before the first byte is read: for cycles, and for reading what cannot be read at a place.
+Types of a chain from step to step, faults of gates (exit 2), and what the policy or its promise forbids (exit 3).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
+import pyarrow as pa
+
 from minimize.aggregates.share import Share
+from minimize.arrow.nested import leaf_type
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding, PolicyError
 from minimize.plan import category
-from minimize.plan.fields import field_fault
-from minimize.plan.model import AggregatePlan, FieldPlan, Plan, encryption_refusals
+from minimize.plan.model import AggregatePlan, CaseBranch, FieldPlan, Plan, case_branches, encryption_refusals
 from minimize.policy.condition import fields_read_by_condition
 from minimize.policy.faults import did_you_mean
-from minimize.policy.model import Field, Policy
-from minimize.policy.pipeline import Pipeline
+from minimize.policy.model import Field, Pipeline, Policy
+from minimize.techniques import TechniqueStep, UnsupportedType, value_type
+
+
+def input_type(field: Field, inputs: Sequence[Pointer], source: pa.Schema) -> pa.DataType:
+    """The type that a field's chain of techniques takes."""
+    if not field.from_:
+        return value_type(leaf_type(source, field.pointer))
+    children = [(key, value_type(leaf_type(source, pointer))) for key, pointer in zip(field.from_, inputs, strict=True)]
+    return pa.struct(children)
+
+
+def output_type(
+    policy: Policy, field: Field, takes: pa.DataType, branches: Sequence[CaseBranch], faults: list[Finding]
+) -> pa.DataType:
+    """The type of a released field. Adds a fault if the cases give different types."""
+    types = [chain_type(policy, field, takes, branch.steps, faults) for branch in branches if branch.steps is not None]
+    if len(set(types)) > 1:
+        names = ", ".join(sorted({str(type_) for type_ in types}))
+        faults.append(
+            field_fault(policy, field, "P102", f"its cases give different types: {names}", "all cases give one type")
+        )
+    return types[0]
+
+
+def chain_type(
+    policy: Policy, field: Field, type_: pa.DataType, steps: Sequence[TechniqueStep], faults: list[Finding]
+) -> pa.DataType:
+    """The type after a chain of techniques. Adds a fault for a step that does not take the type before it."""
+    for step in steps:
+        try:
+            type_ = step.output_type(type_)
+        except UnsupportedType as refused:
+            message = f"`{step.name}` does not take {type_}"
+            faults.append(field_fault(policy, field, "P101", message, f"it takes {', '.join(refused.takes)}"))
+            break
+    return type_
+
+
+def misplaced_techniques(policy: Policy, field: Field) -> Iterator[Finding]:
+    """Faults of techniques that a field may not have, or not at this place."""
+    tops = [step for branch in case_branches(field) for step in branch.steps or () if step.name == "top"]
+    if len(tops) > 1:
+        yield field_fault(policy, field, "P103", "it has more than one `top`", "one field, one `top`")
+    if tops and policy.subject is None:
+        yield field_fault(
+            policy, field, "P104", "`top` counts subjects, and the policy names none", "say `subject: FIELD`"
+        )
+    if any(step.name == "top" for step in field.in_aggregates):
+        yield field_fault(policy, field, "P105", "`top` cannot stand in `in_aggregates`", "put it under `do`")
+    if field.from_ and not field.pointer.is_flat:
+        yield field_fault(policy, field, "P106", "a derived field cannot be nested", "give it a plain name")
+
+
+def field_fault(policy: Policy, field: Field | None, code: str, message: str, hint: str = "") -> Finding:
+    """A fault of a field, with the place where the policy names it."""
+    file = None if policy.path is None else str(policy.path)
+    key, line = (None, None) if field is None else (field.key, field.line)
+    return Finding(code, message, hint=hint, file=file, line=line, field=key)
+
 
 MAX_CASES = 127
 _RECORD_PLACE = Pointer(())

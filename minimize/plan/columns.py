@@ -15,8 +15,7 @@ from minimize.arrow.pointers import KEYS, STAR, PointerPart
 from minimize.plan.aggregates import has_open_ends
 from minimize.plan.model import FieldPlan, OutputPlan, Plan, describe_encryption
 from minimize.policy.describe import condition_text, duration_text, step_text
-from minimize.policy.model import Policy
-from minimize.policy.pipeline import AggregateModel
+from minimize.policy.model import AggregateModel, Policy
 
 ColumnMetadata = Mapping[str, str]
 

@@ -1,7 +1,6 @@
-"""Model of a plan: fields, aggregates, outputs; how outputs are encrypted, whether records are indexed, and HTML tables.
+"""Model of a plan.
 
-A plan has, per field, its treatment and an explanation, and per output its category and schema. It knows neither key bytes
-nor settings nor rows; engines bind those.
+Fields and their cases, aggregates, outputs; how outputs are encrypted, whether records are indexed, the plan as HTML.
 """
 
 from __future__ import annotations
@@ -13,16 +12,14 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from minimize.aggregates.definition import AggregateDefinition
-from minimize.aggregates.event_days import LateWindow
+from minimize.aggregates.definition import AggregateDefinition, LateWindow
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding
 from minimize.html_tables import html_fragment, html_paragraph, html_table
 from minimize.keys.parquet_encryption import OPEN_CATEGORY, column_category, has_unusable_name
 from minimize.policy.condition import Condition
 from minimize.policy.describe import duration_text
-from minimize.policy.model import Field, Policy
-from minimize.policy.pipeline import AggregateModel, EncryptModel, Pipeline
+from minimize.policy.model import AggregateModel, EncryptModel, Field, Pipeline, Policy, Treatment
 from minimize.techniques import Leaves, TechniqueStep
 
 FieldAction = Literal["keep", "drop", "gate", "generalize"]
@@ -313,3 +310,17 @@ def _field_cells(field: FieldPlan) -> Sequence[str]:
         field.category or "",
         field.why,
     )
+
+
+def case_branches(field: Field) -> tuple[CaseBranch, ...]:
+    """The cases in order, then what happens otherwise; one unconditional branch for a field without cases."""
+    if not field.cases:
+        return (CaseBranch(None, _chain_steps(field.do)),)
+    return (
+        *(CaseBranch(case.when, _chain_steps(case.do)) for case in field.cases),
+        CaseBranch(None, _chain_steps(field.otherwise)),
+    )
+
+
+def _chain_steps(do: Treatment) -> tuple[TechniqueStep, ...] | None:
+    return None if do == "drop" else do

@@ -8,12 +8,11 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from minimize.plan.fields import case_branches
-from minimize.plan.model import CaseBranch, FieldPlan, Plan
+from minimize.plan.model import CaseBranch, FieldPlan, Plan, case_branches
 from minimize.policy.condition import AllOf, AnyOf, Condition, FeatureOn, FieldEquals, LevelAtLeast, TimeWithin
 from minimize.policy.describe import condition_text, treatment_text
 from minimize.policy.model import RecordsGate
-from minimize.settings.effective import ExplainableSettings, SettingRow
+from minimize.settings.evaluation import ExplainableSettings, SettingRow
 
 USER_HOLDER = ("user",)
 """The holders of a feature that each subject turns on alone."""

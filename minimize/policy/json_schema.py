@@ -15,8 +15,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from minimize.aggregates import MEASURES
 from minimize.policy.approval import APPROVAL_PATTERNS
 from minimize.policy.fields import FIELD_TYPES
-from minimize.policy.model import Holder, Role
-from minimize.policy.pipeline import CategoryName, EncryptBy
+from minimize.policy.model import CategoryName, EncryptBy, Holder, Role
 from minimize.policy.pipeline_reader import RESERVED_OUTPUT_NAMES, TIME_UNITS
 from minimize.policy.policy_reader import NAME_PATTERN
 from minimize.policy.value_readers import DURATION_PATTERN, main_parameter

@@ -15,8 +15,7 @@ from minimize.policy.approval import configured_approval
 from minimize.policy.faults import FaultList
 from minimize.policy.fields import generalize_steps
 from minimize.policy.mapping_reader import DeclaredNames
-from minimize.policy.model import Policy
-from minimize.policy.pipeline import EncryptBy, Pipeline
+from minimize.policy.model import EncryptBy, Pipeline, Policy
 from minimize.policy.pipeline_reader import UNREADABLE_POLICY, PipelineReader, configured_encryption
 from minimize.policy.policy_reader import read_policy
 from minimize.policy.purposes import configured_purposes

@@ -12,16 +12,15 @@ from typing import Any, Final, get_args
 from minimize.aggregates import MEASURES, Measure
 from minimize.config import ACCESS_KEYS, load_config
 from minimize.policy.faults import FaultList, did_you_mean
-from minimize.policy.fields import read_duration
 from minimize.policy.mapping_reader import DeclaredNames, MappingShape, NodeReaders, read_mapping
-from minimize.policy.model import Policy
-from minimize.policy.pipeline import (
+from minimize.policy.model import (
     AggregateModel,
     DeduplicateModel,
     EncryptBy,
     EncryptModel,
     GroupKeyModel,
     Pipeline,
+    Policy,
     QuarantineModel,
     RecordsModel,
     RoundModel,
@@ -31,7 +30,7 @@ from minimize.policy.pipeline import (
 )
 from minimize.policy.policy_reader import NAME_PATTERN, read_name
 from minimize.policy.purposes import check_purpose
-from minimize.policy.value_readers import ConditionReader
+from minimize.policy.value_readers import ConditionReader, read_duration
 from minimize.policy.yaml_nodes import YamlNode
 from minimize.stores import location_error
 

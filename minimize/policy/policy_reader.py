@@ -1,4 +1,4 @@
-"""Read a policy file: the checks between its parts, then the reader of head, features, fields and approval."""
+"""Read a policy file: one field, the checks between its parts, then the reader of head, features, fields and approval."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 from minimize.arrow.pointers import Pointer
 from minimize.policy.approval import APPROVAL_PATTERNS, content_digest
-from minimize.policy.faults import FaultList
+from minimize.policy.faults import FaultList, did_you_mean
 from minimize.policy.fields import (
-    FieldReader,
+    DECIMAL_PATTERN,
+    FIELD_TYPES,
+    MAX_DECIMAL_DIGITS,
     is_dropped,
     overlapping_fields,
-    read_duration,
-    read_purposes,
     steps_of,
     treatments_of,
 )
@@ -29,9 +29,166 @@ from minimize.policy.mapping_reader import (
     forbidden_pointer,
     read_mapping,
 )
-from minimize.policy.model import FeatureModel, Field, Policy, PolicyApproval, RecordsGate
-from minimize.policy.value_readers import ConditionReader
+from minimize.policy.model import DROP, FeatureModel, Field, FieldCase, Policy, PolicyApproval, RecordsGate
+from minimize.policy.purposes import read_purposes
+from minimize.policy.value_readers import ConditionReader, TechniqueReader, read_duration
 from minimize.policy.yaml_nodes import YamlNode
+from minimize.techniques import TechniqueStep
+
+
+@dataclass(frozen=True, slots=True)
+class FieldReader:
+    """Reads one field. `added_purposes` are those that the configuration adds."""
+
+    scope: DeclaredNames
+    key: str
+    added_purposes: tuple[str, ...] = ()
+
+    def __call__(self, node: YamlNode) -> Field | None:
+        """The field; None where no field could be made of it."""
+        pointer = field_pointer(self.key)
+        if pointer is not None and pointer.is_keys:
+            self.fault("P015", f"`{self.key}` are the keys of a map", node.line, "say `keys:` in the entry of the map")
+            return None
+        if pointer is None:
+            hint = "a column's name, or a JSON Pointer such as /apps/*/name; `~0` is a tilde, `~1` a slash, `~2` a star"
+            self.fault("P015", f"`{self.key}` is neither a column nor a pointer", node.line, hint)
+            return None
+        if pointer.top == "date":
+            self.fault("P015", "`date` is the name of the partition", node.line, "rename the field at its source")
+        field = read_mapping(Field, node, self.scope.faults, self.shape(node))
+        if field is not None and node.is_mapping:
+            self.check(field, node)
+        return field
+
+    def shape(self, node: YamlNode) -> MappingShape:
+        """How the mapping of a field is read."""
+        steps = TechniqueReader(self.scope, self.key)
+        readers: NodeReaders = {
+            "type": lambda below: self.type_(below, node),
+            "do": steps.treatment,
+            "otherwise": steps.treatment,
+            "keys": steps.treatment,
+            "in_aggregates": steps.chain,
+            "cases": self.cases,
+            "collect_if": ConditionReader(self.scope, self.key),
+            "feature": lambda below: self.scope.word(below, "feature", self.scope.feature, self.key),
+            "level": lambda below: self.scope.word(below, "level", self.scope.level, self.key),
+            "purposes": self.purposes,
+            "from": self.inputs,
+        }
+        given = {"key": self.key, "line": node.line} | ({"type": "struct"} if node.get("from") else {})
+        hidden = frozenset({"key", "line"})
+        return MappingShape(
+            "a field", readers, given, {"type": "string"} | given, {"from": "from_"}, hidden=hidden, key=self.key
+        )
+
+    def type_(self, node: YamlNode, field: YamlNode) -> str | None:
+        """The policy's word for a type."""
+        text = str(node.value)
+        digits = re.fullmatch(DECIMAL_PATTERN, text)
+        if digits:
+            return self.decimal(int(digits[1]), int(digits[2]), node.line)
+        if text in FIELD_TYPES and text != "decimal":
+            return text
+        torn = text.startswith("decimal(") and any(key.endswith(")") for key in field.entries)
+        hint = 'quote it: type: "decimal(10,2)"' if torn or text == "decimal" else did_you_mean(text, FIELD_TYPES)
+        self.fault("P007", f"`{text}` is no type", node.line, hint)
+        return None
+
+    def decimal(self, digits: int, scale: int, line: int | None) -> str | None:
+        """The word for a decimal of so many digits, of which so many stand after the point."""
+        if 1 <= digits <= MAX_DECIMAL_DIGITS and scale <= digits:
+            return f"decimal({digits},{scale})"
+        hint = f"decimal(p,s) has 1 to {MAX_DECIMAL_DIGITS} digits, and s is at most p"
+        self.fault("P006", f"decimal({digits},{scale}) is no decimal", line, hint)
+        return None
+
+    def cases(self, node: YamlNode) -> tuple[FieldCase, ...] | None:
+        """The cases, in order."""
+        if not node.items:
+            self.fault("P006", "`cases` wants a list of {if: …, do: …}", node.line)
+            return None
+        found = [read_mapping(FieldCase, item, self.scope.faults, self.case_shape()) for item in node.items]
+        good = tuple(case for case in found if case is not None)
+        return good if len(good) == len(found) else None
+
+    def case_shape(self) -> MappingShape:
+        """How the mapping of a case is read."""
+        readers: NodeReaders = {
+            "if": ConditionReader(self.scope, self.key),
+            "do": TechniqueReader(self.scope, self.key).treatment,
+        }
+        return MappingShape("a case", readers, aliases={"if": "when"}, key=self.key)
+
+    def purposes(self, node: YamlNode) -> tuple[str, ...] | None:
+        """The purposes for which the field may be had."""
+        return read_purposes(node, self.scope, self.added_purposes, self.key)
+
+    def inputs(self, node: YamlNode) -> tuple[str, ...] | None:
+        """The fields from which this one is derived."""
+        own = field_pointer(self.key)
+        found = [self.scope.key_of(str(item.value), item.line, "`from`", self.key) for item in node.items]
+        good = tuple(key for key in found if key is not None)
+        if not node.items:
+            self.fault("P006", "`from` wants a list of fields", node.line)
+        if len(set(good)) < len(good):
+            self.fault("P018", "`from` names a field twice", node.line)
+        for key in good:
+            pointer = field_pointer(key)
+            if own is not None and pointer is not None and pointer.stars != own.stars:
+                self.fault("P018", f"`{key}` and the field that is made from it stand in different lists", node.line)
+        return good if good and len(good) == len(found) else None
+
+    def check(self, field: Field, node: YamlNode) -> None:
+        """What must hold between the parts of one field."""
+        if node.get("cases") and node.get("do"):
+            hint = "`otherwise` says what becomes of the rest"
+            self.fault("P018", "a field has `do` or `cases`, not both", node.entries["do"].line, hint)
+        if node.get("otherwise") and not node.get("cases"):
+            line = node.entries["otherwise"].line
+            self.fault("P018", "`otherwise` belongs to `cases`", line, "say `do`, or add `cases`")
+        if field.role == "secret" and not (is_dropped(field) and not field.in_aggregates):
+            self.fault("P014", "a secret may only be dropped", node.line, "say `do: drop`")
+        self.check_keys(field, node)
+        for step in (*steps_of(field), *(field.keys if isinstance(field.keys, tuple) else ())):
+            self.check_reads(step, node.line)
+
+    def check_keys(self, field: Field, node: YamlNode) -> None:
+        """Keys belong to a map, and leave with the values that stand in it."""
+        line = node.entries["keys"].line if node.get("keys") else node.line
+        if field.keys is not None and field.type != "map":
+            self.fault("P018", "`keys` belongs to a map", line, "say `type: map`, or leave it out")
+        if field.keys not in (None, DROP):
+            if field.role == "secret":
+                self.fault("P014", "a secret may only be dropped", line, "say `keys: drop`")
+            if field.is_gated or field.cases:
+                hint = "write `feature`, `level`, `collect_if` and `cases` at the fields below the map"
+                self.fault("P018", "the keys of a map leave with its values and have no gate of their own", line, hint)
+            if isinstance(field.keys, tuple) and any(step.name == "top" for step in field.keys):
+                self.fault("P018", "`top` does not take the keys of a map", line)
+
+    def check_reads(self, step: TechniqueStep, line: int | None) -> None:
+        """What a step reads beside its own value must be declared, as it is spelled there, and within reach."""
+        own = field_pointer(self.key)
+        for text in sorted(step.reads()):
+            key = self.scope.key_of(text, line, f"`{step.name}`", self.key)
+            pointer = field_pointer(text)
+            if key is not None and key != text:
+                self.fault(
+                    "P010", f"`{step.name}` names `{text}`, which is declared as `{key}`", line, f"write `{key}`"
+                )
+            word = self.scope.types.get(key or "")
+            if step.reads_only and word in FIELD_TYPES and word not in step.reads_only:
+                hint = f"it takes {', '.join(step.reads_only)}"
+                self.fault("P018", f"`{step.name}` reads `{text}`, which is {word}", line, hint)
+            if own is not None and pointer is not None and pointer.stars != own.stars[: len(pointer.stars)]:
+                self.fault("P018", f"`{step.name}` reads `{text}`, which stands in another list", line)
+
+    def fault(self, code: str, message: str, line: int | None, hint: str = "") -> None:
+        """Takes down a fault of this field."""
+        self.scope.faults.add(code, message, line=line, key=self.key, hint=hint)
+
 
 CONTAINER_TYPES = ("list", "struct", "map")
 

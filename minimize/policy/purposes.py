@@ -1,4 +1,4 @@
-"""Purposes: the closed list, additions of the configuration, and the purposes that are always refused."""
+"""Purposes: the closed list, additions of the configuration, the purposes that are always refused, and reading a list of them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from minimize.config import CONFIG_KEYS, Config, load_config
 from minimize.policy.faults import FaultList, did_you_mean
+from minimize.policy.mapping_reader import DeclaredNames
 from minimize.policy.yaml_nodes import YamlNode, parse_yaml, require_utf8
 
 PURPOSES = ("customer_support", "service_maintenance", "operations", "quality_and_security")
@@ -71,3 +72,15 @@ def config_nodes(config: Config, faults: FaultList) -> YamlNode | None:
     """The nodes of `minimize.yaml`, which follows the YAML rules of policies; None (and a fault) if it cannot be read."""
     content = require_utf8(config.content, faults)
     return None if content is None else parse_yaml(content.decode("utf-8-sig"), faults)
+
+
+def read_purposes(
+    node: YamlNode, scope: DeclaredNames, configured_purposes: tuple[str, ...], key: str | None = None
+) -> tuple[str, ...] | None:
+    """A list of purposes, all of which may be had."""
+    if not node.items or not all(isinstance(item.value, str) for item in node.items):
+        scope.faults.add("P006", "`purposes` wants a list of purposes", line=node.line, key=key)
+        return None
+    names = [(str(item.value), item.line) for item in node.items]
+    good = [name for name, line in names if check_purpose(name, configured_purposes, scope.faults, line, key)]
+    return tuple(good) if len(good) == len(names) else None

@@ -251,3 +251,12 @@ def main_parameter(kind: type[BaseModel]) -> str | None:
 
 def _parameter_names(kind: type[BaseModel]) -> list[str]:
     return [info.alias or name for name, info in kind.model_fields.items()]
+
+
+def read_duration(node: YamlNode, scope: DeclaredNames, word: str, key: str | None = None) -> timedelta | None:
+    """A positive length of time."""
+    found = parse_duration(node.value)
+    if found is None:
+        hint = "a whole number and a unit: 45s, 15m, 24h, 30d, 2w"
+        scope.faults.add("P006", f"`{word}` wants a length of time", line=node.line, key=key, hint=hint)
+    return found

@@ -1,12 +1,9 @@
-"""YAML 1.2 files as nodes with line numbers, and hints for files that do not exist.
-
-`on` and `off` stay strings, keys are always text, times stay text. Anchors, aliases, merge keys and tags are refused: a
-policy must be readable where it is written. A duplicate key is a fault; the first one counts.
-"""
+"""YAML 1.2 files as nodes with line numbers, keys quoted for YAML, and hints for files that do not exist."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -17,6 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
+from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding
 from minimize.policy.faults import FaultList, did_you_mean_any
 from minimize.techniques.redact import has_hit
@@ -303,3 +301,30 @@ def _subfolders_with_file(file: Path) -> Sequence[Path]:
 
 
 _FILE_NAMES: Final = ("pipeline.yaml", "policy.yaml")
+
+
+_YAML_CONSTANTS = ("null", "true", "false")
+"""Words that YAML reads as something else."""
+
+
+def key_text(pointer: Pointer) -> str:
+    """The field's key: a plain column by its name, quoted where YAML would read something else."""
+    plain = pointer.is_flat and not pointer.top.startswith("/")
+    text = pointer.top if plain else str(pointer)
+    safe = re.fullmatch(r"[A-Za-z_/][A-Za-z0-9_/*.~-]*", text) and text.lower() not in _YAML_CONSTANTS
+    return text if safe else quote_yaml(text)
+
+
+def quote_yaml(text: str) -> str:
+    r"""A text as YAML reads it back, whatever stands in it, on one line.
+
+    >>> quote_yaml('say "so"\n')
+    '"say \\"so\\"\\U0000000a"'
+    """
+    return f'"{"".join(map(_escape_char, text))}"'
+
+
+def _escape_char(char: str) -> str:
+    if char in '"\\':
+        return f"\\{char}"
+    return char if char.isprintable() else f"\\U{ord(char):08x}"

@@ -7,8 +7,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Literal
 
-from minimize.policy.model import DROP, FrozenModel, Role, Treatment
-from minimize.policy.pipeline import CategoryName
+from minimize.policy.model import DROP, CategoryName, FrozenModel, Role, Treatment
 from minimize.techniques import TechniqueStep
 
 Standing = Literal["agent", "independent"]

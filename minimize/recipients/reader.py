@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from minimize.arrow.pointers import Pointer
 from minimize.policy.faults import did_you_mean
-from minimize.policy.fields import DECIMAL_PATTERN, FIELD_TYPES, overlapping_fields, read_duration
+from minimize.policy.fields import DECIMAL_PATTERN, FIELD_TYPES, overlapping_fields
 from minimize.policy.mapping_reader import (
     DeclaredNames,
     MappingShape,
@@ -26,7 +26,7 @@ from minimize.policy.mapping_reader import (
 )
 from minimize.policy.policy_reader import NAME_PATTERN, read_name
 from minimize.policy.purposes import check_purpose
-from minimize.policy.value_readers import TechniqueReader
+from minimize.policy.value_readers import TechniqueReader, read_duration
 from minimize.policy.yaml_nodes import YamlNode
 from minimize.recipients.model import PASSTHROUGH, Contract, Function, Recipient, SharedField
 from minimize.sources.types import arrow_type

@@ -17,8 +17,7 @@ from minimize.policy.json_schema import (
     string_schema,
     techniques_schema,
 )
-from minimize.policy.model import Role
-from minimize.policy.pipeline import CategoryName
+from minimize.policy.model import CategoryName, Role
 from minimize.policy.policy_reader import NAME_PATTERN
 from minimize.policy.value_readers import DURATION_PATTERN
 from minimize.recipients.model import PASSTHROUGH, Direction, Standing

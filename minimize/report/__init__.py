@@ -1,7 +1,7 @@
 """Reports for people: where an output came from, what happened to it, and who may see it.
 
 Counts are rounded, and no value appears. `output_report` is the entry: it collects the facts of each section and shows
-them as a page, as text or as JSON. `plots` draws the pictures. `catalogue`, `processing_record` and `documentation` make
+them as a page, as text or as JSON. `plots` draws the pictures. `catalogue` and `documentation` make
 the data catalogue and the record of processing (GDPR Art. 30).
 """
 

@@ -1,15 +1,13 @@
-"""Data catalogue: the entries, the documented pipelines with plans, receipts and recipients, and an entry per dataset.
-
-All is read from what is enforced. A contract counts only on days on which it is in force. No value of a record is read.
-"""
+"""Data catalogue: pipelines with plans, receipts and recipients, an entry per dataset, the Markdown page."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from minimize.config import load_config
 from minimize.errors import ConfigurationError, PolicyError
@@ -22,7 +20,7 @@ from minimize.plan.columns import describe_form
 from minimize.plan.model import FieldPlan, describe_encryption
 from minimize.policy.describe import duration_text, gate_texts, treatment_text
 from minimize.policy.load import load_pipeline
-from minimize.policy.pipeline import Pipeline, SourceModel
+from minimize.policy.model import Pipeline, SourceModel
 from minimize.receipts import Receipt
 from minimize.recipients import Recipient, Recipients, Subprocessor, find_recipients, load_recipients
 from minimize.sources import declared_schema
@@ -81,76 +79,6 @@ class DatasetEntry:
     never: tuple[str, ...]
     fields: tuple[FieldEntry, ...]
     outputs: tuple[OutputEntry, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RecipientEntry:
-    """One third party: how it stands to us, what it gets and gives, and what is agreed."""
-
-    name: str
-    standing: str
-    about: str
-    functions: tuple[str, ...]
-    fields: tuple[str, ...]
-    contract: str
-
-
-@dataclass(frozen=True, slots=True)
-class PublicationEntry:
-    """What the receipts of an output tell: how many changes of which kind, over which dates, under which policy the last."""
-
-    receipts: int
-    kinds: tuple[str, ...]
-    first: str
-    last: str
-    dates: str
-    policy: str
-    as_today: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ActivityEntry:
-    """One processing activity, by the letters of GDPR Art. 30(1): b purposes, c subjects and data, d recipients, f limits,
-    g measures; and what receipts tell of it. `ran` is None where nothing was published yet.
-    """
-
-    name: str
-    owner: str
-    purposes: tuple[str, ...]
-    subjects: str
-    data: tuple[str, ...]
-    recipients: tuple[str, ...]
-    limits: tuple[str, ...]
-    measures: tuple[str, ...]
-    ran: PublicationEntry | None
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessingRecord:
-    """The record of processing: who answers (a), where data goes (e), each activity, and what is not stated yet.
-
-    house  what `processing:` of `minimize.yaml` says, by its words
-    """
-
-    house: tuple[tuple[str, str], ...]
-    activities: tuple[ActivityEntry, ...]
-    recipients: tuple[RecipientEntry, ...]
-    subprocessors: tuple[Subprocessor, ...]
-    missing: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Documentation:
-    """Both documents."""
-
-    catalogue: tuple[DatasetEntry, ...]
-    record: ProcessingRecord
-
-    def as_json(self) -> dict[str, Any]:
-        """Both as JSON."""
-        record = asdict(self.record) | {"house": dict(self.record.house)}
-        record["subprocessors"] = [each.as_json() for each in self.record.subprocessors]
-        return {"catalogue": [asdict(each) for each in self.catalogue], "processing": record}
 
 
 PIPELINE_FILE: Final = "pipeline.yaml"
@@ -333,3 +261,85 @@ def _output_entry(plan: Plan, name: str) -> OutputEntry:
     output = plan.outputs[name]
     columns = tuple(".".join(path) for path in column_meanings(plan, name))
     return OutputEntry(name, output.category, columns, describe_encryption(plan, name), below)
+
+
+_MARKDOWN_SIGNS: Final = re.compile(r"[\\|`*\[\]<>#~!&$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+"""What Markdown would not show as it is; an underscore within a word is one."""
+ORIGIN_NOTE: Final = "From the policies that are enforced, by `minimize docs`."
+_FIELD_HEADINGS: Final = (
+    "field",
+    "meaning",
+    "role",
+    "before",
+    "after",
+    "leaves",
+    "category",
+    "purposes",
+    "collected if",
+    "kept",
+    "outputs",
+    "recipients",
+)
+
+
+def catalogue_page(datasets: Sequence[DatasetEntry]) -> str:
+    """The data catalogue.
+
+    >>> print(catalogue_page(()), end="")
+    # Data catalogue
+    <BLANKLINE>
+    From the policies that are enforced, by `minimize docs`. Recipients are those whose functions the pipeline can feed.
+    """
+    parts = ["# Data catalogue", f"{ORIGIN_NOTE} Recipients are those whose functions the pipeline can feed."]
+    for each in datasets:
+        parts += [f"## {escape_markdown(each.name)}", *_dataset_parts(each)]
+    return "\n\n".join(parts) + "\n"
+
+
+def escape_markdown(text: str) -> str:
+    r"""Text as Markdown shows it, on one line.
+
+    >>> print(escape_markdown("a|b\n# c <i>"))
+    a\|b \# c \<i\>
+    """
+    plain = "".join(char if char.isprintable() else " " for char in text)
+    return _MARKDOWN_SIGNS.sub(r"\\\g<0>", " ".join(plain.split()))
+
+
+def _dataset_parts(each: DatasetEntry) -> Iterator[str]:
+    yield markdown_list(
+        f"**{head}:** {escape_markdown(text)}"
+        for head, text in (
+            ("Policy", f"{each.policy}, version {each.version}"),
+            ("Owner", each.owner or "nobody is named"),
+            ("Purpose", each.purpose),
+            ("Source", each.source),
+            ("Kept", each.kept),
+            ("Features", " · ".join(each.features)),
+            ("Must not arrive", ", ".join(each.never)),
+        )
+        if text
+    )
+    yield markdown_table(_FIELD_HEADINGS, map(_field_cells, each.fields))
+    yield markdown_table(("output", "category", "columns", "encrypted", "left out"), map(_output_cells, each.outputs))
+
+
+def _field_cells(each: FieldEntry) -> tuple[str, ...]:
+    meaning = f"{each.meaning} ({each.unit})" if each.unit else each.meaning
+    words = (", ".join(each.purposes), each.collected, each.kept, ", ".join(each.outputs), ", ".join(each.recipients))
+    return (each.key, meaning, each.role, each.before, each.after, each.leaves, each.category, *words)
+
+
+def _output_cells(each: OutputEntry) -> tuple[str, ...]:
+    return each.name, each.category, ", ".join(each.columns), each.encrypted, each.suppressed
+
+
+def markdown_list(items: Iterable[str]) -> str:
+    """A bullet list."""
+    return "\n".join(f"- {item}" for item in items)
+
+
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table with escaped cells."""
+    cells = [heads, ("---",) * len(heads), *(tuple(map(escape_markdown, row)) for row in rows)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells)

@@ -19,15 +19,14 @@ from minimize.errors import (
     SchemaError,
     SourceError,
 )
-from minimize.governance.output_file import PolicyCache, WritingRun
+from minimize.governance.published_outputs import PolicyCache, WritingRun
 from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring, Kms, find_keyring, find_kms
 from minimize.output.reader import load_receipts
-from minimize.policy.model import Policy
-from minimize.policy.pipeline import Pipeline
+from minimize.policy.model import Pipeline, Policy
 from minimize.receipts import Receipt, check_chain, check_file_history
 from minimize.report.facts import HiddenPart
-from minimize.runs.provenance import find_pipeline
+from minimize.runs.inputs import find_pipeline
 from minimize.stores import Location, LocationLike, local_path, parse_output_location
 
 PathText = str | PathLike[str]

@@ -21,13 +21,12 @@ from minimize.keys.parquet_footer import read_encrypted_columns
 from minimize.output.stored_file import StoredFile, as_stored_file
 from minimize.plan import request
 from minimize.plan.request import can_leave
-from minimize.policy.pipeline import Pipeline
+from minimize.policy.model import Pipeline
 from minimize.receipts import ReceiptFile
 from minimize.report.context import ReportContext
-from minimize.report.rounded_counts import RoundedCount
+from minimize.report.facts import RoundedCount
 from minimize.runs.batch_dates import BatchDate, file_digests, last_inputs
-from minimize.runs.provenance import origin_place
-from minimize.runs.resolve import find_input_files, path_mask
+from minimize.runs.inputs import find_input_files, origin_place, path_mask
 from minimize.sources import FORMATS
 from minimize.sources.base import Source
 from minimize.stores import Location

@@ -1,55 +1,286 @@
-"""Documentation (`minimize docs`): data catalogue and record of processing, as Markdown and as JSON.
+"""Documentation (`minimize docs`): the record of processing activities (GDPR Art. 30(1)), and all documents.
 
-All text from files is escaped: no cell ends early, and nothing becomes markup.
+The record has one entry per pipeline, made from what is enforced. Documents are written as Markdown and as JSON.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import date
 from os import PathLike
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from minimize.errors import redact_errors
-from minimize.recipients import Subprocessor
+from minimize.plan import Plan
+from minimize.plan.model import CaseBranch, FieldPlan, describe_encryption
+from minimize.policy.describe import duration_text
+from minimize.policy.model import SourceModel
+from minimize.receipts import time_text
+from minimize.recipients import Recipient, Subprocessor
 from minimize.report.catalogue import (
-    ActivityEntry,
+    ORIGIN_NOTE,
+    STATED_KEYS,
+    UNLIMITED,
     DatasetEntry,
-    Documentation,
-    FieldEntry,
-    OutputEntry,
-    ProcessingRecord,
-    RecipientEntry,
+    DocumentedPipeline,
+    catalogue_page,
     dataset_entry,
+    escape_markdown,
+    markdown_list,
+    markdown_table,
     pipelines_in,
     recipients_of,
+    retention_of_field,
     stated_processing,
     subprocessors_of,
 )
-from minimize.report.processing_record import processing_record
 from minimize.stores import durable_files
 
-_MARKDOWN_SIGNS: Final = re.compile(r"[\\|`*\[\]<>#~!&$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
-"""What Markdown would not show as it is; an underscore within a word is one."""
-_ORIGIN: Final = "From the policies that are enforced, by `minimize docs`."
-_FIELD_HEADS: Final = (
-    "field",
-    "meaning",
-    "role",
-    "before",
-    "after",
-    "leaves",
-    "category",
-    "purposes",
-    "collected if",
-    "kept",
-    "outputs",
-    "recipients",
-)
-_STATED_HEADS: Final = {
+
+@dataclass(frozen=True, slots=True)
+class RecipientEntry:
+    """One third party: how it stands to us, what it gets and gives, and what is agreed."""
+
+    name: str
+    standing: str
+    about: str
+    functions: tuple[str, ...]
+    fields: tuple[str, ...]
+    contract: str
+
+
+@dataclass(frozen=True, slots=True)
+class PublicationEntry:
+    """What the receipts of an output tell: how many changes of which kind, over which dates, under which policy the last."""
+
+    receipts: int
+    kinds: tuple[str, ...]
+    first: str
+    last: str
+    dates: str
+    policy: str
+    as_today: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityEntry:
+    """One processing activity, by the letters of GDPR Art. 30(1): b purposes, c subjects and data, d recipients, f limits,
+    g measures; and what receipts tell of it. `ran` is None where nothing was published yet.
+    """
+
+    name: str
+    owner: str
+    purposes: tuple[str, ...]
+    subjects: str
+    data: tuple[str, ...]
+    recipients: tuple[str, ...]
+    limits: tuple[str, ...]
+    measures: tuple[str, ...]
+    ran: PublicationEntry | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessingRecord:
+    """The record of processing: who answers (a), where data goes (e), each activity, and what is not stated yet.
+
+    house  what `processing:` of `minimize.yaml` says, by its words
+    """
+
+    house: tuple[tuple[str, str], ...]
+    activities: tuple[ActivityEntry, ...]
+    recipients: tuple[RecipientEntry, ...]
+    subprocessors: tuple[Subprocessor, ...]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Documentation:
+    """Both documents."""
+
+    catalogue: tuple[DatasetEntry, ...]
+    record: ProcessingRecord
+
+    def as_json(self) -> dict[str, Any]:
+        """Both as JSON."""
+        record = asdict(self.record) | {"house": dict(self.record.house)}
+        record["subprocessors"] = [each.as_json() for each in self.record.subprocessors]
+        return {"catalogue": [asdict(each) for each in self.catalogue], "processing": record}
+
+
+_REQUIRED_STATEMENTS = {
+    "controller": "Art. 30(1)(a): the controller",
+    "contact": "Art. 30(1)(a): how to reach the controller",
+    "dpo": "Art. 30(1)(a): the data protection officer, where there is one",
+    "subjects": "Art. 30(1)(c): what the data subjects are to the house",
+    "transfers": "Art. 30(1)(e): transfers to third countries, or that there are none",
+}
+_ROLE_NAMES = {
+    "identifier": "identifiers",
+    "quasi": "what helps to tell who somebody is",
+    "sensitive": "sensitive data",
+    "free_text": "free text",
+    "plain": "other data",
+}
+
+
+def processing_record(
+    pipelines: Sequence[DocumentedPipeline],
+    recipients: Sequence[Recipient],
+    processing: dict[str, str],
+    listed: Sequence[Subprocessor] = (),
+) -> ProcessingRecord:
+    """The whole record. Takes the entries of the list of subprocessors, too."""
+    missing = [about for word, about in _REQUIRED_STATEMENTS.items() if not processing.get(word)]
+    missing += [
+        f"{each.pipeline.pipeline}: for how long it is kept" for each in pipelines if each.plan.policy.retention is None
+    ]
+    return ProcessingRecord(
+        house=tuple((word, processing[word]) for word in STATED_KEYS if word in processing),
+        activities=tuple(map(activity_entry, pipelines)),
+        recipients=tuple(map(recipient_entry, recipients)),
+        subprocessors=tuple(listed),
+        missing=tuple(missing),
+    )
+
+
+def activity_entry(pipeline: DocumentedPipeline) -> ActivityEntry:
+    """The entry of one pipeline."""
+    plan = pipeline.plan
+    return ActivityEntry(
+        name=pipeline.pipeline.pipeline,
+        owner=plan.policy.owner,
+        purposes=(pipeline.pipeline.purpose,),
+        subjects=_subjects_text(plan),
+        data=tuple(_data_categories(plan)),
+        recipients=tuple(map(str, pipeline.fed)),
+        limits=tuple(_time_limits(plan)),
+        measures=(*_consent_measure(pipeline.pipeline.source), *_security_measures(plan)),
+        ran=_publications(pipeline),
+    )
+
+
+def recipient_entry(recipient: Recipient) -> RecipientEntry:
+    """The entry of one third party."""
+    ways = {"outbound": "goes there", "inbound": "comes from there"}
+    functions = (f"{each.name} ({each.purpose}, {ways[each.direction]})" for each in recipient.functions.values())
+    fields = dict.fromkeys(key for each in recipient.outbound for key in (*each.shared, *each.pass_through_fields))
+    return RecipientEntry(
+        name=recipient.recipient,
+        standing=recipient.standing,
+        about=recipient.about,
+        functions=tuple(functions),
+        fields=tuple(fields),
+        contract=_contract_text(recipient),
+    )
+
+
+def _subjects_text(plan: Plan) -> str:
+    key = plan.policy.subject
+    if key is None:
+        return "the policy names none"
+    about = plan.policy.fields[key].about
+    return f"whoever {key} stands for" + (f" ({about})" if about else "")
+
+
+def _data_categories(plan: Plan) -> Iterator[str]:
+    """What leaves, by role: the fields and what is left of them."""
+    leaving = [field for field in plan.fields.values() if field.gives is not None]
+    for role, about in _ROLE_NAMES.items():
+        fields = [_field_text(field) for field in leaving if field.field.role == role]
+        if fields:
+            yield f"{about}: {', '.join(fields)}"
+
+
+def _field_text(field: FieldPlan) -> str:
+    ways = list(dict.fromkeys(map(_branch_text, field.branches)))
+    return field.key if ways == ["kept as it is"] else f"{field.key} ({' or '.join(ways)})"
+
+
+def _branch_text(branch: CaseBranch) -> str:
+    """What one case does."""
+    if branch.steps is None:
+        return "dropped"
+    return " → ".join(step.name for step in branch.steps if step.name != "keep") or "kept as it is"
+
+
+def _time_limits(plan: Plan) -> Iterator[str]:
+    policy = plan.policy
+    yield UNLIMITED if policy.retention is None else f"{duration_text(policy.retention)} from the time of the event"
+    for name, feature in policy.features.items():
+        used = any(field.field.feature == name and field.gives is not None for field in plan.fields.values())
+        if feature.retention is not None and used:
+            yield f"{name}: {duration_text(feature.retention)}"
+    for name, span in plan.own_retentions.items():
+        yield f"{name}: {duration_text(span)}"
+    shorter = [
+        field.key
+        for field in plan.fields.values()
+        if field.gives is not None and retention_of_field(plan, field) == UNLIMITED
+    ]
+    if shorter and policy.retention is not None:
+        yield f"without a limit: {', '.join(shorter)}"
+
+
+def _consent_measure(source: SourceModel) -> Iterator[str]:
+    if source.is_received:
+        sender = f"{source.recipient} ({source.function})"
+        yield f"consent: a record from {sender} is kept only if its tenant agreed when it arrived and when it is processed"
+
+
+def _security_measures(plan: Plan) -> Iterator[str]:
+    """Art. 30(1)(g), 32: what is done technically, as the plan enforces it."""
+    dropped = sum(field.gives is None for field in plan.fields.values())
+    yield f"minimization: of {len(plan.fields)} declared fields {dropped} are dropped; what is not declared is never read"
+    used = Counter(word for field in plan.fields.values() if field.gives is not None for word in field.technique)
+    coarse = ", ".join(sorted(word for word in used if word not in ("keep", "pseudonymize", "tokenize")))
+    if used["pseudonymize"]:
+        yield "pseudonymization: keyed hashes (HMAC-SHA-256); the keys are kept apart"
+    if used["tokenize"]:
+        yield "tokenization: reversible with the keyring alone (AES-SIV)"
+    if coarse:
+        yield f"generalization: {coarse}"
+    for name, aggregate in plan.aggregates.items():
+        yield f"{name}: groups of fewer than {aggregate.model.suppress.below} subjects are left out"
+    for name in plan.outputs:
+        words = describe_encryption(plan, name)
+        if words:
+            yield f"{name}: {words}"
+    yield "accountability: signed, chained receipts of every change; `minimize verify` re-checks what stands"
+
+
+def _contract_text(recipient: Recipient) -> str:
+    contract = recipient.contract
+    if contract is None:
+        return "none"
+    until = f" until {contract.until}" if contract.until else ""
+    held = f"; it may keep what it got for {duration_text(contract.retention)}" if contract.retention else ""
+    permits = "" if contract.permits_transmission else "; permits no transmission"
+    return f"{contract.reference}, from {contract.from_}{until}{held}{permits}"
+
+
+def _publications(pipeline: DocumentedPipeline) -> PublicationEntry | None:
+    """What receipts tell; the last of them says whether it followed the policy of today."""
+    if not pipeline.receipts:
+        return None
+    first, last = pipeline.receipts[0], pipeline.receipts[-1]
+    kinds = Counter(each.kind for each in pipeline.receipts)
+    days = sorted(day for each in pipeline.receipts for day in each.dates)
+    return PublicationEntry(
+        receipts=len(pipeline.receipts),
+        kinds=tuple(f"{kind} {count}" for kind, count in sorted(kinds.items())),
+        first=time_text(first.finished),
+        last=time_text(last.finished),
+        dates=f"{days[0]} to {days[-1]}" if days else "",
+        policy=f"{last.policy.name} version {last.policy.version}",
+        as_today=last.policy.digest == pipeline.pipeline.policy.digest,
+    )
+
+
+_STATEMENT_HEADINGS: Final = {
     "controller": "Controller",
     "contact": "Contact",
     "representative": "Representative",
@@ -60,84 +291,34 @@ _STATED_HEADS: Final = {
 }
 
 
-def catalogue_page(datasets: Sequence[DatasetEntry]) -> str:
-    """The data catalogue.
-
-    >>> print(catalogue_page(()), end="")
-    # Data catalogue
-    <BLANKLINE>
-    From the policies that are enforced, by `minimize docs`. Recipients are those whose functions the pipeline can feed.
-    """
-    parts = ["# Data catalogue", f"{_ORIGIN} Recipients are those whose functions the pipeline can feed."]
-    for each in datasets:
-        parts += [f"## {escape_markdown(each.name)}", *_dataset_parts(each)]
-    return "\n\n".join(parts) + "\n"
-
-
 def record_page(record: ProcessingRecord) -> str:
     """The record of processing activities."""
-    parts = ["# Record of processing activities", f"GDPR Art. 30(1). {_ORIGIN}"]
-    parts.append(_markdown_list(f"**{_STATED_HEADS[word]}:** {escape_markdown(text)}" for word, text in record.house))
+    parts = ["# Record of processing activities", f"GDPR Art. 30(1). {ORIGIN_NOTE}"]
+    parts.append(
+        markdown_list(f"**{_STATEMENT_HEADINGS[word]}:** {escape_markdown(text)}" for word, text in record.house)
+    )
     if record.missing:
-        parts += ["## Not stated yet", _markdown_list(map(escape_markdown, record.missing))]
+        parts += ["## Not stated yet", markdown_list(map(escape_markdown, record.missing))]
     for each in record.activities:
-        parts += [f"## {escape_markdown(each.name)}", _markdown_list(_activity_lines(each))]
+        parts += [f"## {escape_markdown(each.name)}", markdown_list(_activity_lines(each))]
     if record.recipients:
-        parts += ["## Recipients", _markdown_table(_RECIPIENT_HEADS, map(_recipient_cells, record.recipients))]
+        parts += ["## Recipients", markdown_table(_RECIPIENT_HEADINGS, map(_recipient_cells, record.recipients))]
     if record.subprocessors:
         parts += [
             "## Subprocessors",
-            _markdown_table(_SUBPROCESSOR_HEADS, map(_subprocessor_cells, record.subprocessors)),
+            markdown_table(_SUBPROCESSOR_HEADINGS, map(_subprocessor_cells, record.subprocessors)),
         ]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def escape_markdown(text: str) -> str:
-    r"""Text as Markdown shows it, on one line.
-
-    >>> print(escape_markdown("a|b\n# c <i>"))
-    a\|b \# c \<i\>
-    """
-    plain = "".join(char if char.isprintable() else " " for char in text)
-    return _MARKDOWN_SIGNS.sub(r"\\\g<0>", " ".join(plain.split()))
-
-
-def _dataset_parts(each: DatasetEntry) -> Iterator[str]:
-    yield _markdown_list(
-        f"**{head}:** {escape_markdown(text)}"
-        for head, text in (
-            ("Policy", f"{each.policy}, version {each.version}"),
-            ("Owner", each.owner or "nobody is named"),
-            ("Purpose", each.purpose),
-            ("Source", each.source),
-            ("Kept", each.kept),
-            ("Features", " · ".join(each.features)),
-            ("Must not arrive", ", ".join(each.never)),
-        )
-        if text
-    )
-    yield _markdown_table(_FIELD_HEADS, map(_field_cells, each.fields))
-    yield _markdown_table(("output", "category", "columns", "encrypted", "left out"), map(_output_cells, each.outputs))
-
-
-def _field_cells(each: FieldEntry) -> tuple[str, ...]:
-    meaning = f"{each.meaning} ({each.unit})" if each.unit else each.meaning
-    words = (", ".join(each.purposes), each.collected, each.kept, ", ".join(each.outputs), ", ".join(each.recipients))
-    return (each.key, meaning, each.role, each.before, each.after, each.leaves, each.category, *words)
-
-
-def _output_cells(each: OutputEntry) -> tuple[str, ...]:
-    return each.name, each.category, ", ".join(each.columns), each.encrypted, each.suppressed
-
-
-_RECIPIENT_HEADS: Final = ("recipient", "standing", "about", "functions", "fields", "contract")
+_RECIPIENT_HEADINGS: Final = ("recipient", "standing", "about", "functions", "fields", "contract")
 
 
 def _recipient_cells(each: RecipientEntry) -> tuple[str, ...]:
     return each.name, each.standing, each.about, ", ".join(each.functions), ", ".join(each.fields), each.contract
 
 
-_SUBPROCESSOR_HEADS: Final = ("name", "from", "until", "what it does")
+_SUBPROCESSOR_HEADINGS: Final = ("name", "from", "until", "what it does")
 
 
 def _subprocessor_cells(each: Subprocessor) -> tuple[str, ...]:
@@ -168,15 +349,6 @@ def _publication_texts(each: ActivityEntry) -> Iterator[str]:
     if ran.dates:
         yield f"dates {ran.dates}"
     yield f"the last under {ran.policy}" + ("" if ran.as_today else ", which has changed since")
-
-
-def _markdown_list(items: Iterable[str]) -> str:
-    return "\n".join(f"- {item}" for item in items)
-
-
-def _markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    cells = [heads, ("---",) * len(heads), *(tuple(map(escape_markdown, row)) for row in rows)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
 
 
 @redact_errors

@@ -18,8 +18,7 @@ from minimize.policy.model import Field, Policy, Treatment
 from minimize.receipts import FieldReceipt, Receipt, files_in_force
 from minimize.report.context import ReportContext
 from minimize.report.distinct_values import DAMAGED, NO_KEY, DistinctCounter, tally_records, tally_source
-from minimize.report.facts import FieldFacts, PrecisionLoss
-from minimize.report.rounded_counts import ROUNDING_STEP, RoundedCount
+from minimize.report.facts import ROUNDING_STEP, FieldFacts, PrecisionLoss, RoundedCount
 from minimize.report.row_flow import current_runs, hides_rows, sum_counts
 from minimize.techniques import TechniqueStep
 

@@ -16,12 +16,9 @@ from minimize.keys import Keyring
 from minimize.policy.model import Policy
 from minimize.receipts import Receipt
 from minimize.recipients.pages import PAGE_STYLE
-from minimize.report.collection import collection_facts
 from minimize.report.context import ReportContext, ReportRequest, open_report, reads_source
-from minimize.report.facts import ReportFacts, RetentionFacts
+from minimize.report.facts import ReportFacts, RetentionFacts, percent_text
 from minimize.report.fields import field_facts, undeclared_counts
-from minimize.report.retention import retention_facts
-from minimize.report.rounded_counts import percent_text
 from minimize.report.row_flow import (
     current_runs,
     hides_rows,
@@ -32,7 +29,7 @@ from minimize.report.row_flow import (
     run_facts,
     total_flow,
 )
-from minimize.report.sharing import sharing_facts
+from minimize.report.sections import collection_facts, retention_facts, sharing_facts
 from minimize.runs.disclosure_guard import PublishedReleases
 from minimize.stores import LocationLike
 from minimize.text import count_noun

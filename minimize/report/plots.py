@@ -21,10 +21,11 @@ from minimize.report.facts import (
     PartitionFacts,
     ReportFacts,
     RetentionFacts,
+    RoundedCount,
     RowFlow,
     RunFacts,
+    percent_text,
 )
-from minimize.report.rounded_counts import RoundedCount, percent_text
 
 ColourRole = Literal[
     "ink", "soft", "line", "head", "page", "written", "gated", "quarantined", "suppressed", "deduplicated", "accent"

@@ -11,8 +11,15 @@ from itertools import chain, groupby
 from minimize.policy.model import Policy
 from minimize.receipts import Receipt, files_in_force
 from minimize.report.context import reads_source
-from minimize.report.facts import ApprovalAnswer, OutputFacts, PolicyFacts, RemovalFacts, RowFlow, RunFacts
-from minimize.report.rounded_counts import RoundedCount
+from minimize.report.facts import (
+    ApprovalAnswer,
+    OutputFacts,
+    PolicyFacts,
+    RemovalFacts,
+    RoundedCount,
+    RowFlow,
+    RunFacts,
+)
 
 
 def approval_answer(receipts: Sequence[Receipt], policy: Policy | None) -> ApprovalAnswer:

@@ -1,123 +1,67 @@
-"""Graded changes: how a change of a value is graded, how it is written, the report of all changes, Markdown.
-
-Values that cannot be compared are graded as loosened, so that a reviewer looks at them. If a change from old to new
-tightens, the change from new to old loosens.
-"""
+"""Graded changes: stable codes (`J`; `F` for fixtures), the text of a change, the report, Markdown."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
-from typing import Any, Final, Literal
+from types import MappingProxyType
+from typing import Any, Final
 
 from minimize.policy.describe import duration_text
+from minimize.review.grades import GRADE_ORDER, Grade, join_grades
 
-Grade = Literal["tightens", "loosens", "neutral"]
-Comparison = Callable[[Any, Any], Grade]
-"""Takes what was and what is, gives the grade of the change."""
-ORDER: Final[tuple[Grade, ...]] = ("loosens", "tightens", "neutral")
-
-
-def join_grades(grades: Iterable[Grade]) -> Grade:
-    """The grade of several changes at once: one that loosens decides, then one that tightens.
-
-    >>> join_grades(["neutral", "tightens"]), join_grades(["tightens", "loosens"]), join_grades([])
-    ('tightens', 'loosens', 'neutral')
-    """
-    return min(grades, key=ORDER.index, default="neutral")
-
-
-def change_loosens(old: Any, new: Any) -> Grade:
-    """Any difference loosens: there is no order in it."""
-    return "neutral" if old == new else "loosens"
-
-
-def change_is_neutral(old: Any, new: Any) -> Grade:
-    """No difference matters."""
-    return "neutral"
-
-
-def lower_tightens(old: Any, new: Any) -> Grade:
-    """Less tightens. None is no limit, above every number.
-
-    >>> lower_tightens(24, 16), lower_tightens(16, None), lower_tightens(None, None)
-    ('tightens', 'loosens', 'neutral')
-    """
-    if old == new:
-        return "neutral"
-    return "tightens" if old is None or (new is not None and new < old) else "loosens"
-
-
-def higher_tightens(old: Any, new: Any) -> Grade:
-    """More tightens. None is no limit, below every number.
-
-    >>> higher_tightens(10, 20), higher_tightens(20, None)
-    ('tightens', 'loosens')
-    """
-    if old == new:
-        return "neutral"
-    return "tightens" if old is None or (new is not None and new > old) else "loosens"
-
-
-def fewer_tightens(old: Collection[Any], new: Collection[Any]) -> Grade:
-    """To have only some of them tightens.
-
-    >>> fewer_tightens({1, 2}, {1}), fewer_tightens({1}, {2})
-    ('tightens', 'loosens')
-    """
-    before, after = set(old), set(new)
-    return "neutral" if before == after else "tightens" if after < before else "loosens"
-
-
-def more_tightens(old: Collection[Any], new: Collection[Any]) -> Grade:
-    """To have others beside them tightens."""
-    before, after = set(old), set(new)
-    return "neutral" if before == after else "tightens" if after > before else "loosens"
-
-
-def setting_tightens(old: Any, new: Any) -> Grade:
-    """To say it, where nothing was said, tightens; to say another loosens."""
-    if old == new:
-        return "neutral"
-    return "tightens" if old is None else "loosens"
-
-
-def unsetting_tightens(old: Any, new: Any) -> Grade:
-    """To say it no longer tightens; to say another loosens."""
-    if old == new:
-        return "neutral"
-    return "tightens" if new is None else "loosens"
-
-
-def ranked_comparison(words: Sequence[Any]) -> Comparison:
-    """By their place in an order, from the tightest to the loosest; what has no place in it loosens."""
-
-    def compared(old: Any, new: Any) -> Grade:
-        if old == new:
-            return "neutral"
-        if old not in words or new not in words:
-            return "loosens"
-        return "tightens" if words.index(new) < words.index(old) else "loosens"
-
-    return compared
-
-
-def names_or_all(names: Collection[Any], available: Collection[Any]) -> Collection[Any]:
-    """The names; all there are where none is said."""
-    return names or available
-
-
-def grade_parts(comparisons: Mapping[str, Comparison], old: Mapping[str, Any], new: Mapping[str, Any]) -> Grade:
-    """Parts by name, each by its comparison; a part that has none loosens where it differs."""
-    return join_grades(comparisons.get(name, change_loosens)(old.get(name), new.get(name)) for name in {**old, **new})
-
-
-CATEGORY_ORDER: Final = ("aggregated", "pseudonymized", "identified", None)
-"""What an output may be at most, from the least; None is no promise."""
-ENCRYPTION_ORDER: Final = ("by_category", "none")
-"""From the one that protects."""
+CODES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "J001": "a file that came or went",
+        "J010": "a field that came or went",
+        "J011": "the form of a field: technique, parameters, cases, dropped or kept",
+        "J012": "the gate of a field: feature, level, `collect_if`",
+        "J013": "the purposes of a field",
+        "J014": "the type of a field",
+        "J015": "the role of a field",
+        "J016": "what aggregates see of a field",
+        "J017": "the fields that another is made from",
+        "J020": "the retention of a policy",
+        "J021": "the purposes of a policy",
+        "J022": "a feature: that it is there, who may turn it on, how long its values stay",
+        "J023": "the levels of a policy",
+        "J024": "what must not arrive",
+        "J025": "which fields are tenant, subject, time, record",
+        "J026": "when a whole record is collected",
+        "J027": "the approval of a policy",
+        "J029": "words, names and versions, which change nothing of what leaves",
+        "J030": "the purpose of a pipeline",
+        "J031": "where a pipeline reads and writes, who sends its records, and whose settings count",
+        "J032": "an output that came or went",
+        "J033": "the most that an output may be",
+        "J034": "encryption at rest",
+        "J035": "which records are written, and of which duplicates",
+        "J036": "the groups of an aggregate",
+        "J037": "the measures of an aggregate",
+        "J038": "the suppression and rounding of an aggregate",
+        "J039": "how much may be in quarantine",
+        "J040": "the retention of an aggregate",
+        "J050": "what the house says: purposes, approval, encryption, places",
+        "J060": "who a recipient is to us, and the list of subprocessors",
+        "J061": "the contract with a recipient",
+        "J062": "a function of a recipient: that it is there, its purpose and direction",
+        "J063": "a field that goes to a recipient, or its form",
+        "J064": "the most that goes to a recipient may be",
+        "J065": "the text that tenants agree to",
+        "J070": "a role: what it allows and denies, and its views",
+        "J071": "who has a role, and where",
+        "J072": "how long grants last, and which roles conflict",
+        "J073": "which accounts are one person's, and who is in a group",
+        "F001": "a record of a fixture does not leave, and must",
+        "F002": "a record of a fixture leaves, and must not",
+        "F003": "a record of a fixture does not leave, for another reason than it says",
+        "F004": "more or fewer rows leave than a fixture expects",
+        "F005": "a column that a fixture does not expect, or that it expects and is not there",
+        "F006": "another value than a fixture expects",
+    }
+)
 
 
 def change_text(before: str, after: str) -> str:
@@ -188,7 +132,7 @@ class ChangeReport:
     def counts(self) -> dict[Grade, int]:
         """How many of each grade."""
         counted = Counter(change.grade for change in self.changes)
-        return {grade: counted[grade] for grade in ORDER}
+        return {grade: counted[grade] for grade in GRADE_ORDER}
 
     @property
     def not_allowed(self) -> tuple[GradedChange, ...]:
@@ -214,7 +158,9 @@ def collect_changes(changes: Iterable[GradedChange]) -> ChangeReport:
     """Each change once; those that loosen first, then by file and line."""
     unique = dict.fromkeys(changes)
     return ChangeReport(
-        tuple(sorted(unique, key=lambda each: (ORDER.index(each.grade), each.file or "", each.line or 0, each.code)))
+        tuple(
+            sorted(unique, key=lambda each: (GRADE_ORDER.index(each.grade), each.file or "", each.line or 0, each.code))
+        )
     )
 
 
@@ -239,7 +185,7 @@ def changes_markdown(changes: ChangeReport) -> str:
 
 def _markdown_lines(changes: ChangeReport) -> Iterator[str]:
     yield f"### Policy review: {headline(changes)}"
-    for grade in ORDER:
+    for grade in GRADE_ORDER:
         of = [change for change in changes.changes if change.grade == grade]
         if of:
             yield from ("", "| | code | about | change | where |", "|---|---|---|---|---|")

@@ -20,13 +20,13 @@ from minimize.keys import find_keyring
 from minimize.output.folder import has_runs
 from minimize.output.reader import load_receipts
 from minimize.plan.request import declared_prefixes, mask_undeclared, needed_fields, request
-from minimize.policy.draft_text import field_line, key_text
-from minimize.policy.model import Field, Policy
-from minimize.policy.pipeline import Pipeline
+from minimize.policy.draft import field_line
+from minimize.policy.model import Field, Pipeline, Policy
+from minimize.policy.yaml_nodes import key_text
 from minimize.receipts import Receipt
 from minimize.review.drift_observation import ArrivedData, UnlistedValues, listed_values, observe_files
-from minimize.runs.batch_dates import READING_KINDS, BatchDate, DateSelection
-from minimize.runs.resolve import date_text, find_input_files, path_mask, pipeline_from, select_dates
+from minimize.runs.batch_dates import READING_KINDS, BatchDate, DateSelection, date_text, select_dates
+from minimize.runs.inputs import find_input_files, path_mask, pipeline_from
 from minimize.sources.base import UndeclaredCount
 from minimize.sources.file_discovery import SourceFiles
 from minimize.stores import Location

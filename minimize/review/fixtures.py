@@ -34,12 +34,10 @@ from minimize.keys import Keyring
 from minimize.ledger import api
 from minimize.plan import Plan
 from minimize.policy.faults import did_you_mean
-from minimize.policy.pipeline import Pipeline
+from minimize.policy.model import Pipeline
 from minimize.receipts import time_text
 from minimize.review.trial import Trial, TriedRecord, latest_event_time, trial_keyring
-from minimize.runs.erasures import SubjectActs
-from minimize.runs.provenance import LEDGER_SETTINGS, load_pipeline_settings
-from minimize.runs.resolve import pipeline_from
+from minimize.runs.inputs import LEDGER_SETTINGS, SubjectActs, load_pipeline_settings, pipeline_from
 from minimize.runs.sender import find_sender
 from minimize.settings import SettingsRows, load_settings
 from minimize.times import parse_time
@@ -359,7 +357,7 @@ def _fixture_consents(job: Pipeline, file: Path | None, at: datetime) -> Consent
         current_terms(sender.party.recipient, sender.party.function).text,
         ("tenant_id", "state", "valid_from"),
     )
-    acts = list[api.consents.ConsentAct]()
+    acts = list[api.sharing.ConsentAct]()
     for row in read_expected_rows(file):
         tenant, state, since = (str(row.get(name) or "") for name in columns)
         if state not in DPV_STATES or not tenant or not since:
@@ -367,7 +365,7 @@ def _fixture_consents(job: Pipeline, file: Path | None, at: datetime) -> Consent
             raise ConfigurationError(f"{file} has a row that is no consent", hint=hint)
         whose = (tenant, sender.name, sender.party.function)
         valid_from = parse_time(since, f"a valid_from of {file}") or at
-        acts.append(api.consents.ConsentAct(*whose, state, terms, "", valid_from, None, valid_from))
+        acts.append(api.sharing.ConsentAct(*whose, state, terms, "", valid_from, None, valid_from))
     return Consents(tuple(acts))
 
 

@@ -9,24 +9,21 @@ from typing import Any, Final
 
 from minimize.aggregates import Measure
 from minimize.policy.describe import condition_text, duration_text
-from minimize.policy.pipeline import AggregateModel, DeduplicateModel, GroupKeyModel, Pipeline, RecordsModel
-from minimize.review.changes import (
-    CATEGORY_ORDER,
+from minimize.policy.model import AggregateModel, DeduplicateModel, GroupKeyModel, Pipeline, RecordsModel
+from minimize.review.changes import GradedChange, change_text, list_text, retention_text, value_text
+from minimize.review.grades import (
+    CATEGORY_LIMITS,
     ENCRYPTION_ORDER,
     Grade,
-    GradedChange,
     change_loosens,
-    change_text,
+    condition_grade,
     higher_tightens,
     join_grades,
-    list_text,
     lower_tightens,
     ranked_comparison,
-    retention_text,
     setting_tightens,
-    value_text,
+    time_unit_grade,
 )
-from minimize.review.technique_changes import condition_grade, time_unit_grade
 
 _NAMED_PARAMETERS: Final = ("name", "of")
 
@@ -58,7 +55,7 @@ def _aggregate_parts(
         "J033",
         "must_be",
         (value_text(old.must_be), value_text(new.must_be)),
-        ranked_comparison(CATEGORY_ORDER)(old.must_be, new.must_be),
+        ranked_comparison(CATEGORY_LIMITS)(old.must_be, new.must_be),
     )
     encrypt = (old.encrypt or was.demanded, new.encrypt or now.demanded)
     yield "J034", "encrypt", encrypt, ranked_comparison(ENCRYPTION_ORDER)(*encrypt)
@@ -222,7 +219,7 @@ def _records_parts(
         ("records", "must_be"),
         value_text(old.must_be),
         value_text(new.must_be),
-        ranked_comparison(CATEGORY_ORDER)(old.must_be, new.must_be),
+        ranked_comparison(CATEGORY_LIMITS)(old.must_be, new.must_be),
     )
     levels = now.policy.levels if was.policy.levels == now.policy.levels else ()
     yield PipelinePart(

@@ -10,21 +10,20 @@ from minimize.policy.approval import approval_state
 from minimize.policy.describe import condition_text, treatment_text
 from minimize.policy.fields import is_dropped
 from minimize.policy.model import FeatureModel, Field, Policy, RecordsGate, Role
-from minimize.review.changes import (
+from minimize.review.changes import GradedChange, change_text, list_text, retention_text
+from minimize.review.grades import (
     Grade,
-    GradedChange,
+    aggregate_input_grade,
+    cases_grade,
     change_loosens,
-    change_text,
+    condition_grade,
     fewer_tightens,
     join_grades,
-    list_text,
     lower_tightens,
     names_or_all,
     ranked_comparison,
-    retention_text,
     setting_tightens,
 )
-from minimize.review.technique_changes import aggregate_input_grade, cases_grade, condition_grade
 
 ROLE_ORDER: Final[tuple[Role, ...]] = ("secret", "identifier", "free_text", "sensitive", "quasi", "plain")
 """From the one that is guarded most."""

@@ -8,22 +8,18 @@ from typing import Final
 from minimize.policy.describe import treatment_text
 from minimize.recipients.load import Subprocessor, Subprocessors
 from minimize.recipients.model import Contract, Function, Recipient, SharedField
-from minimize.review.changes import (
-    CATEGORY_ORDER,
+from minimize.review.changes import GradedChange, change_text, list_text, retention_text, value_text
+from minimize.review.grades import (
+    CATEGORY_LIMITS,
     Grade,
-    GradedChange,
+    chain_grade,
     change_loosens,
-    change_text,
     fewer_tightens,
     join_grades,
-    list_text,
     lower_tightens,
     ranked_comparison,
-    retention_text,
-    value_text,
 )
 from minimize.review.policy_changes import ROLE_ORDER
-from minimize.review.technique_changes import chain_grade
 
 _STANDING_ORDER: Final = ("agent", "independent")
 """Who acts for us alone, then who acts for itself, too."""
@@ -164,7 +160,7 @@ def _function_parts(old: Function, new: Function) -> list[RecipientPart]:
             "must_be",
             value_text(old.must_be),
             value_text(new.must_be),
-            ranked_comparison(CATEGORY_ORDER)(old.must_be, new.must_be),
+            ranked_comparison(CATEGORY_LIMITS)(old.must_be, new.must_be),
         ),
         ("J065", "text", f"version {old.text_version}", f"version {new.text_version}", text),
     ]

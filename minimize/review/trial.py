@@ -1,7 +1,6 @@
-"""Trial of single records in memory: line numbers of a file, and the stages of a run applied record by record.
+"""Trial of single records in memory, and the steps that explain the outcome of one record.
 
-Plan, source and stages are those of a run; nothing is written. What needs all records first (duplicates, the most frequent
-values) sees the files of the trial.
+Finds the lines of a file and applies the stages of a run record by record.
 """
 
 from __future__ import annotations
@@ -14,32 +13,237 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.batch import Batch, BatchCounts, Stage
+from minimize.arrow.batch import Batch, BatchCounts, FieldCounts, Stage
 from minimize.arrow.interchange import decode_batch
+from minimize.arrow.pointers import Pointer
 from minimize.engines.base import Job, derive_row_key
 from minimize.engines.local import share_batches
 from minimize.engines.passes import aggregate_tallies, empty_dictionaries, run_stages, settle_stages
 from minimize.keys import Keyring, new_keyring
 from minimize.plan import request
 from minimize.plan.bind import bind
+from minimize.plan.model import FieldPlan
+from minimize.policy.condition import Condition, FeatureOn, LevelAtLeast, atoms
+from minimize.policy.describe import condition_text, treatment_text
 from minimize.policy.fields import steps_of
-from minimize.policy.model import Policy
-from minimize.policy.pipeline import Pipeline
-from minimize.runs.erasures import SubjectActs
+from minimize.policy.model import Pipeline, Policy
+from minimize.receipts import time_text
+from minimize.runs.inputs import SubjectActs
 from minimize.runs.sender import consent_periods
-from minimize.settings import SettingsRows
+from minimize.settings import SettingRow, SettingsRows
+from minimize.settings.evaluation import LEVEL_SETTING, ExplainableSettings
 from minimize.sources import FORMATS
 from minimize.sources.base import Source, SourcePart
 from minimize.sources.files import open_stream
+from minimize.stages.conditions import BatchFacts, field_gate, holds
 from minimize.stages.corrections import find_corrections
-from minimize.stages.facts import BatchFacts
 from minimize.stages.future_time import reject_future
+from minimize.stages.raw_values import field_place
 from minimize.stages.release import Release
+
+StepVerdict = Literal["passes", "stops", "depends", "says"]
+"""It lets the value pass; it stops it; it depends on each record; it says something and decides nothing."""
+VERDICT_SIGNS: Final = {"passes": "✓", "stops": "✗", "depends": "?", "says": "·"}
+
+
+@dataclass(frozen=True, slots=True)
+class ExplanationStep:
+    """A rule or a row and what it comes to.
+
+    rows  the rows of settings that decide, without whose they are
+    """
+
+    what: str
+    found: str
+    verdict: StepVerdict = "says"
+    file: str | None = None
+    line: int | None = None
+    rows: tuple[SettingRow, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The step as `explain --json` prints it."""
+        said = {"what": self.what, "found": self.found, "verdict": self.verdict, "file": self.file, "line": self.line}
+        return {**said, "rows": [setting_row_json(row) for row in self.rows]}
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.file, self.line) if part is not None)
+        head = f"{VERDICT_SIGNS[self.verdict]} {self.what}: {self.found}" + (f"  ({place})" if place else "")
+        return "\n".join([head, *(f"    {setting_row_text(row)}" for row in self.rows)])
+
+
+def setting_row_json(row: SettingRow) -> dict[str, Any]:
+    """A row of settings, without the name of whose it is."""
+    return {
+        "of": _row_owner(row),
+        "setting": row.setting,
+        "value": row.value,
+        "holder": row.holder,
+        "valid_from": time_text(row.valid_from),
+        "recorded_at": time_text(row.recorded_at),
+        "line": row.line,
+    }
+
+
+def setting_row_text(row: SettingRow) -> str:
+    """A row of settings, as people read it."""
+    place = f" (line {row.line} of the settings)" if row.line is not None else ""
+    when = f"from {time_text(row.valid_from)} on, recorded {time_text(row.recorded_at)}"
+    return f"{row.setting} {row.value}, said by {row.holder} for {_row_owner(row)}, {when}{place}"
+
+
+def _row_owner(row: SettingRow) -> str:
+    return "the tenant" if row.subject is None else "the subject"
+
+
+RECORD_REASONS: Final = {
+    "erased": "it is of somebody of whom the ledger tells that they are gone",
+    "consent": "no consent of its tenant covers what the third party sent, then and now",
+    "retention": "it is past its retention",
+    "setting": "a setting that gates whole records is off",
+    "condition": "a condition on whole records does not hold",
+    "deduplicated": "another record of the same day stands for it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RecordExplanation:
+    """One field of one record that was tried."""
+
+    trial: Trial
+    tried: TriedRecord
+    key: str
+    settings: ExplainableSettings | None
+
+    @property
+    def field(self) -> FieldPlan:
+        """The field in the plan."""
+        return self.trial.job.plan.fields[self.key]
+
+    def outcome(self) -> str:
+        """What became of it, in a word or two."""
+        if self.tried.outcome != "leaves" or self.tried.behind is None:
+            return f"record {self.tried.outcome}"
+        if self.field.gives is None:
+            return "dropped"
+        return values_outcome(self.tried.behind.counts.fields.get(self.key, FieldCounts()))
+
+    def steps(self) -> Iterator[ExplanationStep]:
+        """The way of the record, then that of the field's values."""
+        yield self.whole()
+        if self.tried.raw is not None and self.field.gives is not None:
+            facts = BatchFacts(self.tried.raw, self.trial.job.plan.policy, self.trial.job.settings, self.trial.job.at)
+            for key in (self.key, *self.field.field.from_):
+                yield from self.gates(facts, key)
+        if self.tried.behind is not None and self.field.gives is not None:
+            yield from self.cases(self.tried.behind)
+            yield self.values(self.tried.behind)
+
+    def whole(self) -> ExplanationStep:
+        """What became of the record as a whole."""
+        if self.tried.outcome == "quarantined":
+            where = f" at {self.tried.path}" if self.tried.path else ""
+            return ExplanationStep("record", f"quarantined: {self.tried.reason}{where}", "stops")
+        if self.tried.outcome == "leaves":
+            return ExplanationStep("record", "it leaves", "passes")
+        return ExplanationStep(
+            "record", f"{self.tried.outcome}: {RECORD_REASONS.get(str(self.tried.reason), self.tried.reason)}", "stops"
+        )
+
+    def gates(self, facts: BatchFacts, key: str) -> Iterator[ExplanationStep]:
+        """Each part of a field's gate, by the stage's own answer."""
+        what = "gate" if key == self.key else f"gate of {key}"
+        for part in field_gate(self.trial.job.plan.policy.fields[key]).parts:
+            found = holds(part, facts, field_place(self.field))
+            yield ExplanationStep(
+                what, f"{condition_text(part)}: {_share_text(found)}", _mask_verdict(found), rows=self.rows(part)
+            )
+
+    def rows(self, part: Condition) -> tuple[SettingRow, ...]:
+        """The rows of settings in force when the event happened and when the run does."""
+        raw, policy = self.tried.raw, self.trial.job.plan.policy
+        if self.settings is None or raw is None:
+            return ()
+        facts = BatchFacts(raw, policy, None, self.trial.job.at)
+        tenant, subject = (_leaf_text(facts, name) for name in (policy.tenant, policy.subject))
+        asked = [
+            LEVEL_SETTING if isinstance(atom, LevelAtLeast) else atom.name
+            for atom in atoms(part)
+            if isinstance(atom, FeatureOn | LevelAtLeast)
+        ]
+        if tenant is None:
+            return ()
+        found = (
+            self.settings.deciding_rows(tenant, setting, when, subject, policy.levels)
+            for setting in asked
+            for when in self._times(facts)
+        )
+        return tuple(dict.fromkeys(row for rows in found for row in rows))
+
+    def _times(self, facts: BatchFacts) -> list[datetime]:
+        times = facts.times()
+        event = None if times is None else times.cast(pa.timestamp("us", "UTC"), safe=False)[0].as_py()
+        return [self.trial.job.at] if event is None else [event, self.trial.job.at]
+
+    def cases(self, behind: Batch) -> Iterator[ExplanationStep]:
+        """Which case decides, for each of its values."""
+        found = behind.cases.get(self.key)
+        if found is None:
+            return
+        last = len(self.field.branches) - 1
+        for index in dict.fromkeys(each if each >= 0 else last for each in found.to_pylist()):
+            branch = self.field.branches[index]
+            name = "otherwise" if branch.when is None else f"case {index + 1} matches"
+            verdict: StepVerdict = "stops" if branch.steps is None else "passes"
+            yield ExplanationStep("case", f"{name}: {treatment_text(branch.steps or 'drop')}", verdict)
+
+    def values(self, behind: Batch) -> ExplanationStep:
+        """What became of its values, in counts."""
+        counts = behind.counts.fields.get(self.key, FieldCounts())
+        left = counts.values - counts.gated - counts.dropped - counts.unparsable
+        parts = {
+            "gated": counts.gated,
+            "dropped by its case": counts.dropped,
+            "could not be treated": counts.unparsable,
+            "made coarser": counts.changed,
+            "as it came in": left - counts.changed,
+        }
+        told = ", ".join(f"{number} {name}" for name, number in parts.items() if number)
+        return ExplanationStep("values", told or "the record has no value here", "passes" if left else "stops")
+
+
+def values_outcome(counts: FieldCounts) -> str:
+    """What became of a field's values, where all went one way; else `mixed`."""
+    if not counts.values:
+        return "no value"
+    kinds = {
+        "gated": counts.gated,
+        "dropped": counts.dropped,
+        "unparsable": counts.unparsable,
+        "generalized": counts.changed,
+        "kept": counts.values - counts.gated - counts.dropped - counts.unparsable - counts.changed,
+    }
+    return next((name for name, number in kinds.items() if number == counts.values), "mixed")
+
+
+def _share_text(found: pa.BooleanArray) -> str:
+    if len(found) == 1:
+        return "it is so" if found.true_count else "it is not so"
+    return f"it is so for {found.true_count} of {len(found)} elements"
+
+
+def _mask_verdict(found: pa.BooleanArray) -> StepVerdict:
+    return "stops" if not found.true_count else "passes" if found.true_count == len(found) else "depends"
+
+
+def _leaf_text(facts: BatchFacts, name: str | None) -> str | None:
+    value = None if name is None else facts.leaf(Pointer.parse(name)).values[0].as_py()
+    return None if value is None else str(value)
+
 
 BOM: Final = b"\xef\xbb\xbf"
 BLANK: Final = b" \t\r\n"

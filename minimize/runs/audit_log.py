@@ -1,4 +1,4 @@
-"""The audit log: read, check, export and truncate it."""
+"""The audit log: entries listed, checked, exported and truncated."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 from minimize.errors import ConfigurationError, Finding, KeyringError, OutputError
 from minimize.keys import Keyring, PublicKeys, find_keyring
 from minimize.ledger import current_actor, find_ledger
+from minimize.ledger.audit_event import audit_finding
 from minimize.ledger.audit_log import EMPTY_LOG, LogHead
-from minimize.ledger.codes import audit_finding
 from minimize.receipts import Receipt
 from minimize.stores import Location, LocationLike, local_path, parse_output_location, relative_path
 from minimize.stores.durable_files import write_private_file

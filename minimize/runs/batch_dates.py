@@ -1,13 +1,14 @@
-"""Batch dates of a run: which are selected, which have new input since their last receipt, and which are skipped.
+"""Batch dates of a run.
 
-Whether input is new is decided by the digests of the files.
+As text, in order, which are selected, which have new input since their last receipt, and which are skipped.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any, Final, Literal, Self
 
 from minimize.errors import (
@@ -19,8 +20,9 @@ from minimize.errors import (
     SourceError,
     StoppedError,
 )
-from minimize.output.paths import output_and_date
+from minimize.output.folder import output_and_date
 from minimize.receipts import Receipt, files_in_force
+from minimize.sources.base import Source
 from minimize.sources.file_discovery import NameMask, SourceFiles, displayed_name
 from minimize.sources.files import FilePart
 from minimize.stores import Location
@@ -343,3 +345,35 @@ def _inputs_by_date(receipt: Receipt) -> Iterator[tuple[BatchDate, Mapping[str, 
 def parse_batch_date(text: str | None) -> BatchDate:
     """The batch date of a folder's name; None where there is none."""
     return None if text is None else parse_date(text)
+
+
+def date_text(day: BatchDate) -> str | None:
+    """A batch date as folders name it."""
+    return None if day is None else day.isoformat()
+
+
+def sort_dates(days: Iterable[BatchDate]) -> list[BatchDate]:
+    """Batch dates in order; the one of a source without dates stands alone."""
+    return sorted(days, key=lambda each: each or date.min)
+
+
+def select_dates(found: SourceFiles, selection: DateSelection) -> SourceFiles:
+    """The files of the dates that are wanted. Raises ConfigurationError where a date was named and the source has none."""
+    if selection.by_date and not found.has_dates:
+        raise ConfigurationError("a date was given, and the source has no {date}", hint="leave --date out")
+    return replace(found, files={when: files for when, files in found.files.items() if when in selection})
+
+
+def pending_only(found: SourceFiles, arrived: Mapping[BatchDate, Arrival]) -> SourceFiles:
+    """The files of the dates that are pending."""
+    days = {when for when, each in arrived.items() if each.state in PENDING_STATES}
+    return replace(found, files={when: files for when, files in found.files.items() if when in days})
+
+
+def date_without_files(
+    selection: DateSelection, sources: Mapping[BatchDate, Source], looked_at: str
+) -> list[SkippedDate]:
+    """That a date was asked for and has no files."""
+    if selection.only is None or sources:
+        return []
+    return [SkippedDate(selection.only, "no_files", "E100", looked_at, "did they arrive, and is it the right date?")]

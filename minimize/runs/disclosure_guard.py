@@ -2,7 +2,7 @@
 
 Earlier releases are the tables in force and the encrypted contribution sketches stored with them. The guard compares the
 tables of one date in one run with each other and with all earlier releases of their rows: see
-`minimize/aggregates/release_history.py` and `minimize/aggregates/complementary_suppression.py` for what is withheld or deferred.
+`minimize/aggregates/difference_rule.py` and `minimize/aggregates/complementary_suppression.py` for what is withheld or deferred.
 """
 
 from __future__ import annotations
@@ -21,16 +21,15 @@ import pyarrow.compute as pc
 from minimize.aggregates.complementary_suppression import PublishedTable, shown_figures, suppress_related
 from minimize.aggregates.contribution_sketches import Entries, FigureKind, fold_sketches
 from minimize.aggregates.definition import SUBJECTS_MEANING, AggregateDefinition, GroupKey
-from minimize.aggregates.release_history import FigureRows, ReleaseDecision, ReleaseHistory, hash_rows
+from minimize.aggregates.difference_rule import FigureRows, ReleaseDecision, ReleaseHistory, hash_rows
 from minimize.aggregates.tally import AggregateResult
-from minimize.arrow.codes import Codes
+from minimize.arrow.dictionaries import Codes
 from minimize.engines.base import derive_sketch_key
 from minimize.errors import KeyringError, OutputError
 from minimize.keys import Keyring, Kms
-from minimize.keys.ciphers import Sealer
+from minimize.keys.cryptography import Sealer
 from minimize.ledger.subject_tokens import SUBJECT_KEY
-from minimize.output.folder import SKETCHES
-from minimize.output.paths import output_and_date
+from minimize.output.folder import SKETCHES, output_and_date
 from minimize.output.publish import Staging
 from minimize.output.stored_file import open_stored_file
 from minimize.receipts import FileRef, Receipt, ReceiptFile, files_in_force, retained_sketches, sha256_text

@@ -16,18 +16,17 @@ from minimize.engines.base import BatchOutcome, Job, derive_row_key, derive_sket
 from minimize.engines.passes import count_passes
 from minimize.errors import SourceError
 from minimize.keys.parquet_encryption import OutputEncryption
-from minimize.output.paths import output_and_date
+from minimize.output.folder import output_and_date
 from minimize.output.publish import Staging
 from minimize.output.quarantine import QuarantineWriter
-from minimize.output.sink import ParquetSink
+from minimize.output.sink import ParquetSink, WorkerFiles
 from minimize.output.subject_index import SubjectIndexer, Subkeys
-from minimize.output.worker_files import WorkerFiles
 from minimize.plan.model import plan_subject_index
 from minimize.receipts import CompanionFile, Receipt, files_in_force
-from minimize.runs.batch_dates import BatchDate, SkippedDate
+from minimize.runs.batch_dates import BatchDate, SkippedDate, date_text
 from minimize.runs.disclosure_guard import PublishedReleases, guard_aggregates
 from minimize.runs.late_aggregates import LateAggregates
-from minimize.runs.resolve import ResolvedRun, date_text, output_encryption
+from minimize.runs.resolve import ResolvedRun, output_encryption
 from minimize.sources.base import Chunk, Source, SourcePart, WrittenFile
 from minimize.sources.files import WrappingPart
 from minimize.spill import SpillSpace

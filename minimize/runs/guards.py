@@ -1,10 +1,6 @@
-"""Guards of a run, and its exit code: another pipeline's output, later receipts, too much in quarantine, shrinking dates.
+"""Guards of a run, and its exit code.
 
-The shrink guard skips a date if fewer than half of the rows of its last receipt are read. It also skips it if quarantine or
-retention explains the loss of more than half, the plan is unchanged (a comment in the policy changes none), and the run's
-time is implausible: a clock that is ahead empties dates. A date without a receipt is skipped if retention removes half or
-more of its rows at an implausible time. An expiry at an implausible time is refused. Rows gated by settings, conditions or
-erasure are no loss.
+Another pipeline's output, another ledger, later receipts, too much quarantine, fewer rows, a doubtful clock.
 """
 
 from __future__ import annotations
@@ -12,23 +8,81 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from minimize.engines.base import BatchOutcome
 from minimize.errors import OutputError, RefusedError, StoppedError
-from minimize.output.folder import RUNS
-from minimize.output.paths import output_and_date
+from minimize.ledger import Address, find_ledger
+from minimize.output.folder import RUNS, has_runs, output_and_date, read_receipts
 from minimize.output.publish import RECORDS, OpenOutput
-from minimize.policy.pipeline import Pipeline
+from minimize.policy.model import Pipeline
 from minimize.receipts import Receipt
 from minimize.receipts.chain import VOIDABLE_KINDS, effective_receipts
-from minimize.runs.batch_dates import CLOCK_SKEW, BatchDate, SkippedDate, reads_source, worst_exit_code
-from minimize.runs.resolve import ResolvedRun, date_text
+from minimize.runs.batch_dates import CLOCK_SKEW, BatchDate, SkippedDate, date_text, reads_source, worst_exit_code
+from minimize.runs.resolve import ResolvedRun
 from minimize.stores import Location, ObjectPath, location_text
 from minimize.text import count_noun
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
+
+WRONG_LEDGER: Final = "E303"
+_HINT: Final = (
+    "name the ledger that the output was written with (--ledger, MINIMIZE_LEDGER, `ledger:` of minimize.yaml), or, if it is"
+    " lost, record that another takes its place: minimize runs adopt-ledger OUTPUT --reason TEXT"
+)
+
+
+def check_output_ledger(output: Location, start: Path, ledger: str | PathLike[str] | None) -> None:
+    """Raises RefusedError (E303) if the ledger that is found for an output is not the one that its receipts name.
+
+    Takes the output folder, the folder of its pipeline, and the ledger that was given.
+    """
+    if has_runs(output):
+        check_ledger(find_ledger(ledger, start=start, output=output), read_receipts(output))
+
+
+def check_ledger(address: Address, chain: Sequence[Receipt]) -> None:
+    """Raises RefusedError (E303) if the ledger at an address is not the one that the last receipt of an output names.
+
+    It is not if it is missing, if it is another or a new one, or if it lacks the audit head that the receipt names, as an older
+    copy does. Receipts of older versions name no ledger; an output that has only such receipts accepts any.
+    """
+    from minimize.ledger.ledger import open_ledger
+
+    receipt = last_receipt_with_ledger(chain)
+    if receipt is None:
+        return
+    if not address.exists:
+        message = f"there is no ledger: looked for {address} ({address.named_by}), and receipts of this output name one"
+        raise RefusedError(message, code=WRONG_LEDGER, hint=_HINT)
+    with open_ledger(address) as ledger:
+        check_open_ledger(ledger, chain)
+
+
+def check_open_ledger(ledger: Ledger, chain: Sequence[Receipt]) -> None:
+    """The same for a ledger that is open."""
+    wrong = ledger_disagreement(ledger, chain)
+    if wrong:
+        place = f"{ledger.address} ({ledger.address.named_by})"
+        raise RefusedError(f"the ledger {place} {wrong}", code=WRONG_LEDGER, hint=_HINT)
+
+
+def ledger_disagreement(ledger: Ledger, chain: Sequence[Receipt]) -> str:
+    """How a ledger differs from the one that the receipts of an output name, in words; nothing if it does not."""
+    from minimize.ledger.runs import ledger_difference
+
+    receipt = last_receipt_with_ledger(chain)
+    return "" if receipt is None else ledger.read(partial(ledger_difference, receipt=receipt))
+
+
+def last_receipt_with_ledger(chain: Sequence[Receipt]) -> Receipt | None:
+    """The last receipt that names its ledger."""
+    return next((each for each in reversed(chain) if each.audit is not None and each.audit.ledger is not None), None)
+
 
 _DRIFT_HINT: Final = "`minimize drift` says what changed at the source; what stood before still stands"
 

@@ -26,15 +26,23 @@ from minimize.plan.tenant import plan_for_tenant
 from minimize.policy import lint as rules
 from minimize.policy.lint.fields import is_below_full, may_identify
 from minimize.policy.load import examine_pipeline
-from minimize.policy.pipeline import Pipeline
+from minimize.policy.model import Pipeline
 from minimize.policy.proposals import KIND_NAMES
 from minimize.policy.roles import EMAIL_KIND
 from minimize.policy.value_kinds import IDENTIFYING_KINDS, ValueSummary, summarize_source
 from minimize.recipients import inbound
-from minimize.runs.erasures import SubjectActs, load_subject_acts
+from minimize.runs.inputs import (
+    LEDGER_SETTINGS,
+    SubjectActs,
+    examine_sources,
+    find_input_files,
+    load_pipeline_settings,
+    load_subject_acts,
+    open_sources,
+    path_mask,
+    pipeline_from,
+)
 from minimize.runs.minimizer import require_keys
-from minimize.runs.provenance import LEDGER_SETTINGS, load_pipeline_settings
-from minimize.runs.resolve import examine_sources, find_input_files, open_sources, path_mask, pipeline_from
 from minimize.runs.sender import consent_periods, find_sender
 from minimize.settings import SettingsRows
 from minimize.sources import declared_schema

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
-from minimize.aggregates.event_days import EventDays, EventDayTally, LateWindow
-from minimize.aggregates.tally import AggregateResult
+from minimize.aggregates.definition import EventDays, LateWindow
+from minimize.aggregates.tally import AggregateResult, EventDayTally
 from minimize.engines.base import DiscardingQuarantine, Job
 from minimize.engines.passes import deduplicates
 from minimize.output.publish import Staging
@@ -23,7 +23,8 @@ from minimize.receipts import Receipt, WrittenOutput
 from minimize.receipts.chain import effective_receipts
 from minimize.runs.batch_dates import Arrival, BatchDate, compare_files, file_digests, last_inputs
 from minimize.runs.disclosure_guard import GuardedAggregate, PublishedReleases, guard_aggregates
-from minimize.runs.resolve import ResolvedRun, open_sources
+from minimize.runs.inputs import open_sources
+from minimize.runs.resolve import ResolvedRun
 from minimize.sources.base import WrittenFile
 
 

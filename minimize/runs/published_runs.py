@@ -24,7 +24,7 @@ from minimize.receipts import Receipt, ReceiptKind, check_chain, sha256_text
 from minimize.receipts.chain import VOIDABLE_KINDS, void_run_ids
 from minimize.runs import receipt_builder
 from minimize.runs.audit_log import open_existing_ledger
-from minimize.runs.provenance import find_pipeline
+from minimize.runs.inputs import find_pipeline
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.runner import no_progress
 from minimize.runs.session import DecidedOutput, record_missed_receipts, record_published, resolve_output, run_session

@@ -34,15 +34,15 @@ from minimize.receipts import (
     new_run_id,
     sha256_text,
 )
-from minimize.runs.batch_dates import BatchDate, last_inputs
+from minimize.runs.batch_dates import BatchDate, date_text, last_inputs
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.late_aggregates import LateAggregates
-from minimize.runs.resolve import ResolvedRun, date_text
+from minimize.runs.resolve import ResolvedRun
 from minimize.sources.base import WrittenFile, merge_undeclared
 from minimize.text import installed_version
 
 if TYPE_CHECKING:
-    from minimize.policy.backfill import Backfill
+    from minimize.runs.backfill import Backfill
 
 VERSIONED_PACKAGES = ("minimize", "pyarrow", "numpy")
 

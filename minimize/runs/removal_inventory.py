@@ -20,10 +20,9 @@ import pyarrow.compute as pc
 
 from minimize.errors import KeyringError, OutputError
 from minimize.keys import Keyring, find_kms
-from minimize.keys.ciphers import Sealer
+from minimize.keys.cryptography import Sealer
 from minimize.ledger.subject_tokens import SUBJECT_KEY
-from minimize.output.folder import RUNS
-from minimize.output.paths import output_and_date
+from minimize.output.folder import RUNS, output_and_date
 from minimize.output.publish import QUARANTINE
 from minimize.output.stored_file import StoredFile, open_stored_file, with_dictionaries
 from minimize.policy.faults import FaultList

@@ -28,24 +28,25 @@ from minimize.plan import Plan
 from minimize.plan.columns import columns_markdown
 from minimize.policy.approval import check_approval
 from minimize.policy.load import hierarchy_files
-from minimize.policy.pipeline import Pipeline
+from minimize.policy.model import Pipeline
 from minimize.receipts import Receipt, new_run_id
 from minimize.recipients import Recipient
-from minimize.runs.batch_dates import READING_KINDS, BatchDate, DateSelection, SkippedDate, error_for
-from minimize.runs.erasures import check_acts_unchanged, check_erasure_list, first_read_times, store_erasures
+from minimize.runs.batch_dates import READING_KINDS, BatchDate, DateSelection, SkippedDate, date_text, error_for
+from minimize.runs.erasure_list import check_erasure_list, store_erasures
 from minimize.runs.execution import ProgressCallback, process_dates
 from minimize.runs.guards import (
+    check_output_ledger,
     check_quarantine_limit,
     check_same_pipeline,
     check_shrink,
     dates_with_later_receipt,
     reference_clock,
 )
+from minimize.runs.inputs import check_acts_unchanged, first_read_times, pipeline_from
 from minimize.runs.late_aggregates import LateAggregates
-from minimize.runs.ledger_check import check_output_ledger
 from minimize.runs.receipt_builder import RunContext, build_receipt, empty_receipt
 from minimize.runs.removal_inventory import removal_inventory
-from minimize.runs.resolve import ResolvedRun, audit_created_keys, date_text, pipeline_from, resolve_run
+from minimize.runs.resolve import ResolvedRun, audit_created_keys, resolve_run
 from minimize.runs.sender import check_same_sender, warn_of_gated_rows, warn_without_consents
 from minimize.runs.session import record_missed_receipts, record_published, run_session
 from minimize.stores import Location, LocationLike
@@ -53,7 +54,7 @@ from minimize.stores.durable_files import file_digest
 
 if TYPE_CHECKING:
     from minimize.ledger.leases import RunSession
-    from minimize.policy.backfill import Backfill
+    from minimize.runs.backfill import Backfill
 
 
 def receipt_attachments(

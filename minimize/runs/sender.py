@@ -18,8 +18,7 @@ from minimize.errors import Finding, LedgerError, NotPermitted, PolicyError, Ref
 from minimize.keys import Keyring
 from minimize.ledger import Address, AuditEvent, current_actor
 from minimize.ledger.audit_event import received_event
-from minimize.policy.model import Policy
-from minimize.policy.pipeline import Pipeline
+from minimize.policy.model import Pipeline, Policy
 from minimize.receipts import Receipt, ReceivedFrom
 from minimize.recipients import Recipient, Recipients, inbound
 from minimize.recipients.rules import Party, find_party
@@ -158,7 +157,7 @@ def _append_event(address: Address, keys: Keyring, event: AuditEvent) -> None:
 
 def load_consents(job: Pipeline, ledger: Ledger) -> Consents | None:
     """What an open ledger has about the consents that a pipeline asks for; None for records of our own."""
-    from minimize.ledger.consents import read_consent_acts
+    from minimize.ledger.sharing import read_consent_acts
 
     if not job.source.is_received:
         return None

@@ -18,12 +18,17 @@ from typing import TYPE_CHECKING, Final, Protocol
 from minimize.errors import INTERNAL_ERROR, LedgerError, MinimizeError, RefusedError
 from minimize.keys import Keyring
 from minimize.ledger import current_actor, find_ledger
-from minimize.output.folder import ensure_identity, identity_of, new_identity
-from minimize.output.lock import make_output_folder
-from minimize.output.paths import check_apart, check_free
-from minimize.policy.pipeline import Pipeline
+from minimize.output.folder import (
+    check_apart,
+    check_free,
+    ensure_identity,
+    identity_of,
+    make_output_folder,
+    new_identity,
+)
+from minimize.policy.model import Pipeline
 from minimize.receipts import Receipt, new_run_id
-from minimize.runs.ledger_check import check_open_ledger, check_output_ledger
+from minimize.runs.guards import check_open_ledger, check_output_ledger
 from minimize.runs.receipt_builder import RunContext
 from minimize.stores import Location, LocationLike, ObjectPath, is_within, location_text, parse_output_location
 

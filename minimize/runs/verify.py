@@ -1,7 +1,4 @@
-"""`verify`: recover an interrupted publication, re-check the output, and compare the end of its receipts with the ledger.
-
-The checks themselves (`minimize/verification/`) share no code with what publishes; this module connects the two.
-"""
+"""`verify`: an output re-checked and compared with the ledger."""
 
 from __future__ import annotations
 
@@ -10,22 +7,21 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from minimize.errors import Finding, LedgerError, OutputError, redact_errors
+from minimize.errors import Finding, LedgerError, OutputError, describe_os_error, redact_errors
 from minimize.keys import Keyring, PublicKeys, Verifier
 from minimize.ledger import Address, find_ledger
-from minimize.os_errors import describe_os_error
 from minimize.output.folder import identity_of
 from minimize.output.reader import ensure_recovered, load_receipts
 from minimize.receipts import Receipt, files_in_force
-from minimize.runs.ledger_check import ledger_disagreement
+from minimize.runs.guards import ledger_disagreement
 from minimize.stores import Location, LocationLike, parse_output_location
 from minimize.text import count_noun
 from minimize.verification import PathLike, find_faults, require_no_errors, verifier_for
-from minimize.verification.findings import new_finding
+from minimize.verification.evidence import new_finding
 
 if TYPE_CHECKING:
-    from minimize.ledger.anchor import LogAgreement
     from minimize.ledger.ledger import Ledger
+    from minimize.ledger.runs import LogAgreement
 
 LedgerPath = str | os.PathLike[str]
 NOT_ANCHORED = "V008"
@@ -71,8 +67,7 @@ def _compare_with_ledger(
 def _compare_open_ledger(
     ledger: Ledger, output: Location, chain: tuple[Receipt, ...], verifier: Verifier
 ) -> list[Finding]:
-    from minimize.ledger.anchor import compare_receipts, find_recorded_output, is_anchor_signed
-    from minimize.ledger.runs import find_location
+    from minimize.ledger.runs import compare_receipts, find_location, find_recorded_output, is_anchor_signed
 
     known, here = ledger.read(partial(find_recorded_output, receipts=chain)), identity_of(output)
     copied = here is not None and ledger.read(partial(find_location, output=here)) is not None

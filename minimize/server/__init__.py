@@ -1,13 +1,13 @@
 """Data access service: callers without keys read datasets as far as roles and grants allow.
 
-server.py, client.py      the Arrow Flight server and its client (`connect`); tls.py its certificate
+server.py, client.py      the Arrow Flight server and its client (`connect`)
 service.py                the service behind both, and `open`, which uses it in this process
-request.py, filter.py     requests, parsed strictly; filters bound to columns; row groups that can be skipped
+request.py                requests, parsed strictly
 authorizer.py             the decision on a request, repeated while a read goes on; its audit events
 snapshot.py               the files in force of an output, kept open for the length of a read
-view.py, stream.py        batches in the form that the caller may see; one read from start to end
+view.py, stream.py        filters, and batches in the form that the caller may see; one read from start to end
 reidentify.py             tokens of a `tokenize`d column reversed, under a grant
-api_tokens.py             bearer tokens; errors.py, codes.py what a client is told
+api_tokens.py             bearer tokens; errors.py errors and codes for a client
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ from minimize.server.errors import NOT_AUTHENTICATED, error_for
 from minimize.server.request import is_name
 
 if TYPE_CHECKING:
+    from minimize.ledger.access import ApiToken
     from minimize.ledger.ledger import Ledger
-    from minimize.ledger.server_access import ApiToken
 
 DIGEST_KEY: Final = "signing"
 DIGEST_PURPOSE: Final = "door/token"
@@ -65,20 +65,20 @@ def create_token(
     if not timedelta() < lasts <= LONGEST_LIFETIME:
         raise ConfigurationError("a token lasts at least a second and at most 90 days", hint="--for 8h")
     name, secret = random(8), random(32)
-    unchecked = api.server_access.ApiToken(name, user, once, "", now, now + lasts)
+    unchecked = api.access.ApiToken(name, user, once, "", now, now + lasts)
     made = replace(unchecked, digest=_token_digest(keys, unchecked, secret, keys.version_of(DIGEST_KEY)))
     actor = current_actor()
-    api.server_access.issue_token(ledger, made, actor.user or "", _token_event("issue", made, actor, now), keys)
+    api.access.issue_token(ledger, made, actor.user or "", _token_event("issue", made, actor, now), keys)
     return f"mzd_{name}_{secret}", made
 
 
 def revoke_token(ledger: Ledger, keys: Keyring, name: str, now: datetime) -> bool:
     """Ends a token, by its name; whether it was there and not revoked before. Raises LedgerError, KeyringError."""
-    found = api.server_access.find_token(ledger, name)
+    found = api.access.find_token(ledger, name)
     if found is None:
         return False
     actor = current_actor()
-    return api.server_access.end_token(
+    return api.access.end_token(
         ledger, name, "revoked", now, actor.user or "", _token_event("revoke", found, actor, now), keys
     )
 
@@ -90,13 +90,13 @@ def authenticate(ledger: Ledger, keys: Keyring, text: str, now: datetime) -> Tok
     """
     parsed = _TOKEN.fullmatch(text)
     name, secret = (parsed[1], parsed[2]) if parsed else ("0" * 16, "0" * 64)
-    found = api.server_access.find_token(ledger, name)
+    found = api.access.find_token(ledger, name)
     good = _is_authentic(keys, found, secret)
     if found is None or not good or not is_in_force(found, now):
         raise error_for(NOT_AUTHENTICATED)
     if found.once:
         actor = Actor("user", application="door", user=found.user, id=found.token)
-        if not api.server_access.end_token(
+        if not api.access.end_token(
             ledger, name, "spent", now, found.user, _token_event("spend", found, actor, now), keys
         ):
             raise error_for(NOT_AUTHENTICATED)
@@ -110,13 +110,13 @@ def is_in_force(found: ApiToken, now: datetime) -> bool:
 
 def may_continue(ledger: Ledger, name: str, now: datetime) -> bool:
     """Whether what began with a token may go on: it was not revoked, and is not over. One that was spent was spent on this."""
-    found = api.server_access.find_token(ledger, name)
+    found = api.access.find_token(ledger, name)
     return found is not None and found.state != "revoked" and now < found.expires_at
 
 
 def _is_authentic(keys: Keyring, found: ApiToken | None, secret: str) -> bool:
     """Whether the secret is the token's, and the row as it was issued; as much work is done where there is no such token."""
-    kept = found or api.server_access.ApiToken("", "", False, "", _NEVER, _NEVER)
+    kept = found or api.access.ApiToken("", "", False, "", _NEVER, _NEVER)
     versions = {f"{DIGEST_KEY}/{line.version}": line.version for line in keys.listing() if line.name == DIGEST_KEY}
     version = versions.get(kept.digest.partition(":")[0], keys.version_of(DIGEST_KEY))
     return hmac.compare_digest(_token_digest(keys, kept, secret, version).encode(), kept.digest.encode())
@@ -192,7 +192,7 @@ def list_api_tokens(workspace: Workspace, now: datetime) -> list[TokenInfo]:
     """Every token, in the order in which they were made, with its state: issued, spent, revoked or expired."""
     require_permission("roles/read", workspace, now, about="tokens")
     with workspace.open_ledger() as ledger:
-        found = api.server_access.read_tokens(ledger)
+        found = api.access.read_tokens(ledger)
     return [
         TokenInfo(
             each.token,

@@ -1,4 +1,7 @@
-"""Client of the data access service: `DatasetReader`, and `connect` over Arrow Flight."""
+"""Client of the data access service: `DatasetReader`, and `connect` over Arrow Flight.
+
+Without TLS it connects to loopback only.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,6 @@ import pyarrow as pa
 from minimize.errors import ConfigurationError, MinimizeError
 from minimize.server.errors import UNAVAILABLE, decode_error, error_for
 from minimize.server.request import Filter, ReadRequest, ReidentifyRequest, read_request, reidentify_request
-from minimize.server.tls import LOOPBACK
 
 
 class Transport(Protocol):
@@ -246,3 +248,6 @@ def _root_certificates(ca: str | os.PathLike[str] | None) -> bytes | None:
     except OSError:
         pass
     raise ConfigurationError(f"the certificates {os.fspath(ca)} cannot be read", hint="name a PEM file")
+
+
+LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")

@@ -1,7 +1,4 @@
-"""Arrow Flight server: handlers, the bearer token of each call, startup with certificate and datasets, shutdown.
-
-Every call is authenticated before it is read, and every error that a client sees is one of `errors.py`.
-"""
+"""Arrow Flight server: handlers, bearer token of each call, TLS certificate, startup with datasets, shutdown."""
 
 from __future__ import annotations
 
@@ -12,6 +9,7 @@ import signal
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -24,6 +22,7 @@ from minimize.keys import Keyring
 from minimize.ledger import api, find_ledger
 from minimize.server.api_tokens import TokenBearer, authenticate
 from minimize.server.authorizer import Caller, Clock
+from minimize.server.client import LOOPBACK
 from minimize.server.errors import (
     INTERNAL_ERROR,
     NOT_AUTHENTICATED,
@@ -42,7 +41,6 @@ from minimize.server.service import (
     server_access_file,
     utc_now,
 )
-from minimize.server.tls import check_insecure, load_certificate
 from minimize.stores import LocationLike, local_path
 
 if TYPE_CHECKING:
@@ -326,3 +324,37 @@ def _raise_file_limit() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+_GROUP_OR_OTHERS: Final = 0o077
+
+
+def load_certificate(certificate: PathLike, key: PathLike) -> tuple[bytes, bytes]:
+    """A certificate (with those between it and its CA behind it) and its private key, both PEM.
+
+    Raises ConfigurationError where one cannot be read, is not PEM, or the key is open to group or others.
+    """
+    return _read_pem(Path(certificate), "CERTIFICATE"), _read_pem(Path(key), "PRIVATE KEY", private=True)
+
+
+def check_insecure(host: str, insecure: bool) -> None:
+    """Whether a server may do without TLS. Raises ConfigurationError but on loopback, where somebody says so."""
+    if not insecure:
+        raise ConfigurationError(
+            "a door wants TLS", hint="--cert FILE --key FILE; --insecure-loopback to try things on"
+        )
+    if host not in LOOPBACK:
+        hint = "--host 127.0.0.1, or --cert FILE --key FILE"
+        raise ConfigurationError("without TLS a door opens on loopback alone", hint=hint)
+
+
+def _read_pem(path: Path, what: str, *, private: bool = False) -> bytes:
+    try:
+        mode, content = path.stat().st_mode, path.read_bytes()
+    except OSError:
+        mode, content = 0, b""
+    if f"{what}-----".encode() not in content:
+        raise ConfigurationError(f"{path} is not there, or holds no PEM of a {what.lower()}", hint="name PEM files")
+    if private and mode & _GROUP_OR_OTHERS:
+        raise ConfigurationError(f"the private key {path} is open to others", hint=f"chmod 600 {path}")
+    return content

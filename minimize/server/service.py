@@ -21,7 +21,7 @@ from minimize.governance.access import AccessDecision, UserAccount, find_access_
 from minimize.keys import Keyring, find_keyring, find_kms
 from minimize.ledger import AuditEvent, api, current_actor, find_ledger
 from minimize.output.folder import read_receipts
-from minimize.runs.resolve import pipeline_from
+from minimize.runs.inputs import pipeline_from
 from minimize.server.api_tokens import may_continue
 from minimize.server.authorizer import (
     AuthorizationRequest,
@@ -121,7 +121,7 @@ class DataAccessService:
 
     def end_lost_reads(self) -> int:
         """Tells the audit log of reads that a process which is gone left without an end; gives how many. Raises LedgerError."""
-        return api.server_access.end_lost_reads(self._ledger, self._clock(), self._keys)
+        return api.access.end_lost_reads(self._ledger, self._clock(), self._keys)
 
     def read(self, caller: Caller, read_request: ReadRequest) -> ResponseStream:
         """What an account may see of what it asks for; the read is begun with this.
@@ -210,7 +210,7 @@ class DataAccessService:
         raise ended
 
     def _record_event(self, event: AuditEvent) -> None:
-        api.server_access.record_read_event(self._ledger, event, self._keys)
+        api.access.record_read_event(self._ledger, event, self._keys)
 
 
 PathLike = str | os.PathLike[str]

@@ -20,11 +20,10 @@ import pyarrow as pa
 from minimize.errors import OutputError
 from minimize.governance.access import DatasetColumn
 from minimize.governance.access.explain import NO_COMMON_PURPOSE
-from minimize.governance.output_file import PolicyCache, WritingRun, receipts_by_path
+from minimize.governance.published_outputs import PolicyCache, WritingRun, receipts_by_path
 from minimize.keys import Kms
 from minimize.keys.parquet_encryption import column_category, open_parquet, unless_shredded
-from minimize.output.folder import read_receipts
-from minimize.output.paths import output_and_date
+from minimize.output.folder import output_and_date, read_receipts
 from minimize.output.reader import ensure_recovered
 from minimize.output.stored_file import StoredFile, as_stored_file, small_text_columns
 from minimize.plan.category import CATEGORY_ORDER

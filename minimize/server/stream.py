@@ -23,15 +23,21 @@ from minimize.keys import Keyring
 from minimize.keys.parquet_encryption import unless_shredded
 from minimize.ledger import AuditEvent, api
 from minimize.ledger.audit_event import PlainValue
+from minimize.output.folder import output_and_date
 from minimize.output.partitions import parse_partition_folder
-from minimize.output.paths import output_and_date
 from minimize.output.reader import DATE_COLUMN, check_key_versions
 from minimize.server.authorizer import Caller, Clock, Reauthorization, read_event
 from minimize.server.errors import OUTPUT_REPLACED, error_for, mixed_keys_error
-from minimize.server.filter import BoundCondition, date_matches, folder_matches, matching_row_groups, tenant_conditions
 from minimize.server.request import ReadRequest
 from minimize.server.snapshot import OpenSnapshot, OutputSnapshot
-from minimize.server.view import ReadView
+from minimize.server.view import (
+    BoundCondition,
+    ReadView,
+    date_matches,
+    folder_matches,
+    matching_row_groups,
+    tenant_conditions,
+)
 from minimize.sources.prefetch import prefetch
 
 if TYPE_CHECKING:
@@ -62,7 +68,7 @@ class ReadStream:
         """
         most = sum(file.rows for file in opened.snapshot.files)
         unended = self._event(f"at most {most}", ended="lost")
-        api.server_access.begin_read(self.ledger, unended, unended.time)
+        api.access.begin_read(self.ledger, unended, unended.time)
         rows, ended = 0, CLIENT_LEFT
         with stack:
             try:
@@ -78,7 +84,7 @@ class ReadStream:
                 raise
             finally:
                 told = replace(self._event(rows, ended=ended or None), id=unended.id)
-                api.server_access.finish_read(self.ledger, told, told.time, self.keys)
+                api.access.finish_read(self.ledger, told, told.time, self.keys)
 
     def _event(self, rows: PlainValue, ended: str | None) -> AuditEvent:
         return read_event(self.caller, self.decision, self.request.where, self.clock(), rows=rows, ended=ended)

@@ -1,7 +1,8 @@
 """Collection settings over time: which tenants and subjects may be collected, from which moment on.
 
-model.py      what the gate asks; files.py reads settings from CSV, Parquet or memory, and checks them
-rows.py       settings as recorded; effective.py as one run sees them; timeline.py what they come to over time
+files.py      reads settings from CSV, Parquet or memory, and checks them
+rows.py       settings as recorded; timeline.py their values over time
+evaluation.py the effective settings of the records of a run
 tokenized.py  settings of the ledger, where subjects are keyed tokens
 erasures.py   erased tenants and subjects, whose records must not come back
 columns.py    columns of records as numbers
@@ -12,9 +13,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from minimize.settings.effective import EffectiveSettings, ExplainableSettings, SettingRow
+from minimize.settings.evaluation import (
+    SETTINGS_SCHEMA,
+    EffectiveSettings,
+    ExplainableSettings,
+    FeatureSwitch,
+    SettingRow,
+    Settings,
+)
 from minimize.settings.files import read_file, read_memory
-from minimize.settings.model import SETTINGS_SCHEMA, FeatureSwitch, Settings
 from minimize.settings.rows import SettingKind, SettingsRows
 
 __all__ = [

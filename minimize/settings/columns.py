@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.codes import Codes
+from minimize.arrow.dictionaries import Codes
 from minimize.errors import KeyringError
 from minimize.identifiers import canonical_text
 from minimize.settings.timeline import Bools, Integers

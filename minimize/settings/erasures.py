@@ -42,7 +42,7 @@ from minimize.settings.rows import epoch_microseconds
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
-    from minimize.ledger.lifecycle_events import LifecycleEvent
+    from minimize.ledger.subjects import LifecycleEvent
 
 Moments = npt.NDArray[np.int64]
 NEVER: Final = np.iinfo(np.int64).min
@@ -208,7 +208,7 @@ class RecordedErasures:
     @classmethod
     def from_ledger(cls, ledger: Ledger, keys: Keyring | None = None, listed: Iterable[LifecycleEvent] = ()) -> Self:
         """What an open ledger tells."""
-        return cls(tuple(api.lifecycle_events.read_lifecycle_events(ledger)), keys, tuple(listed))
+        return cls(tuple(api.subjects.read_lifecycle_events(ledger)), keys, tuple(listed))
 
     @property
     def events(self) -> tuple[LifecycleEvent, ...]:

@@ -21,12 +21,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from minimize.errors import Finding, PolicyError
+from minimize.errors import Finding, PolicyError, describe_os_error
 from minimize.identifiers import canonical_column
 from minimize.ledger.subject_tokens import SUBJECT_KEY, token_version
-from minimize.os_errors import describe_os_error
 from minimize.settings.columns import column_microseconds
-from minimize.settings.model import SETTINGS_SCHEMA
+from minimize.settings.evaluation import SETTINGS_SCHEMA
 from minimize.settings.rows import SettingsRows, epoch_microseconds
 from minimize.text import count_noun
 

@@ -15,8 +15,7 @@ import pyarrow.compute as pc
 
 from minimize.html_tables import html_fragment, html_paragraph, html_table
 from minimize.identifiers import NO_FOLDING, CaseFolding
-from minimize.settings.effective import EffectiveSettings, ExplainableSettings
-from minimize.settings.model import SETTINGS_SCHEMA
+from minimize.settings.evaluation import SETTINGS_SCHEMA, EffectiveSettings, ExplainableSettings
 from minimize.text import count_noun
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -21,8 +21,13 @@ from minimize.keys import Keyring
 from minimize.ledger import api
 from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_version
 from minimize.settings.columns import SubjectPairs, check_token_keys
-from minimize.settings.effective import EffectiveSettings, ExplainableSettings, SettingRow
-from minimize.settings.model import SETTINGS_SCHEMA, FeatureSwitch
+from minimize.settings.evaluation import (
+    SETTINGS_SCHEMA,
+    EffectiveSettings,
+    ExplainableSettings,
+    FeatureSwitch,
+    SettingRow,
+)
 from minimize.settings.rows import SettingsRows
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from minimize.errors import ConfigurationError, OutOfMemoryError, SourceError
 from minimize.sources.base import SourcePart
 from minimize.sources.file_discovery import NameMask, displayed_name
 from minimize.stores import Location, ObjectPath
-from minimize.stores.bucket import StoreRefusal, refusal_reason
 from minimize.stores.durable_files import file_digest
+from minimize.stores.object_store import StoreRefusal, refusal_reason
 
 T = TypeVar("T")
 FileFingerprint = tuple[int | str, ...]

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from minimize.spill.hashing import HashWords
-from minimize.spill.space import SpilledPiece, SpillFile, SpillSpace
+from minimize.spill.memory_budget import SpilledPiece, SpillFile, SpillSpace
 
 RowIndices = npt.NDArray[np.int64]
 _TEXT_SCHEMA = pa.schema([("text", pa.large_string())])

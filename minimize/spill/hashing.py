@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.keys.ciphers import Cmac
+from minimize.keys.cryptography import Cmac
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]

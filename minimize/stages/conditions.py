@@ -1,24 +1,23 @@
-"""Conditions over columns: where one holds, where it could hold, where it must.
-
-A condition is evaluated at a place, once per value of that place. What is true of a record is true of each of its elements.
-If a condition reads an element that the place does not see (it is evaluated at the list), the answer is true for what could
-hold, and false for what must hold.
-"""
+"""Conditions over columns: where one holds, could hold, must hold; and the facts of one batch that decide them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Literal, Protocol
+from functools import reduce
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import decode_dictionary
-from minimize.arrow.nested import Leaf, repeat_for_leaf
+from minimize.arrow.nested import Leaf, leaf, repeat_for_leaf, row_indices
 from minimize.arrow.pointers import Pointer
+from minimize.consent.evaluation import ConsentPeriods
+from minimize.identifiers import CaseFolding
 from minimize.policy.condition import (
     AllOf,
     AnyOf,
@@ -29,7 +28,11 @@ from minimize.policy.condition import (
     LevelAtLeast,
     TimeWithin,
 )
+from minimize.policy.model import Field, Policy
 from minimize.settings.columns import column_microseconds
+from minimize.settings.erasures import Erasures
+from minimize.settings.evaluation import Settings
+from minimize.stages.raw_values import RECORD_PLACE
 from minimize.techniques import type_family, value_type
 
 TruthMode = Literal["is", "could", "must"]
@@ -197,3 +200,189 @@ def _parse_instant(value: ConditionValue) -> datetime | None:
 
 def _parse_type(type_: pa.DataType) -> pa.DataType:
     return pa.timestamp("us", type_.tz) if pa.types.is_timestamp(type_) else type_
+
+
+T = TypeVar("T")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+UNITS_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFacts:
+    """The facts of one batch, as `ConditionFacts` asks for them.
+
+    settings  None where nobody said anything: features are off, the level is the first one
+    at        the run's time, aware UTC
+    """
+
+    raw: pa.RecordBatch
+    policy: Policy
+    settings: Settings | None
+    at: datetime
+    cache: dict[Hashable, Any] = field(default_factory=dict)
+
+    def leaf(self, place: Pointer) -> Leaf:
+        """The raw values at a place; for `RECORD_PLACE` one (null) value per record."""
+        if place == RECORD_PLACE:
+            return Leaf(pa.nulls(self.raw.num_rows))
+        return self._cached(("leaf", place), lambda: leaf(self.raw, place))
+
+    def setting(self, atom: FeatureOn | LevelAtLeast) -> pa.BooleanArray:
+        """Per record: whether the level is set, or the feature is on and its retention has not passed."""
+        return self._cached(
+            atom, lambda: self._level(atom.name) if isinstance(atom, LevelAtLeast) else self._feature(atom.name)
+        )
+
+    def opens(self, key: str, place: Pointer, mode: TruthMode) -> pa.BooleanArray:
+        """Whether a field's gate is open, and the gates of all that it is made from."""
+        return self._cached(("opens", key, place, mode), lambda: self._opens(self.policy.fields[key], place, mode))
+
+    def expired(self, retention: timedelta | None) -> pa.BooleanArray:
+        """Per record: whether it is as old as this, or has no event time to say so; never where there is no retention."""
+        if retention is None:
+            return constant_truth(False, self, RECORD_PLACE)
+        times = self.times()
+        if times is None:
+            return constant_truth(True, self, RECORD_PLACE)
+        return pc.less_equal(times.view(pa.int64()), self._limit(retention, times.type)).fill_null(True)
+
+    def erased_records(self, erased: Erasures, source: str | None = None) -> pa.BooleanArray | None:
+        """Per record: whether its tenant or its subject was erased after it happened; None where nobody was.
+
+        Takes the name of the file that the records were read from: those of a file that was read before count as that old.
+        """
+        tenants, latest = self._tenants(), erased.files.get(source or "")
+        if tenants is None:
+            return None
+        times = self.times()
+        times = times if times is None or latest is None else _limit_times(times, latest)
+        found = [erased.erased_mask(tenants, self._subjects(), times, self.policy.folding)]
+        found += [self._erased_by(name, each, tenants, times) for name, each in erased.others.items()]
+        masks = [each for each in found if each is not None]
+        return reduce(pc.or_, masks) if masks else None
+
+    def consented_records(self, consents: ConsentPeriods | None) -> pa.BooleanArray:
+        """Per record: whether its tenant's consent held when it happened, and holds at the run's time; never without consents."""
+        tenants = self._tenants()
+        if consents is None or tenants is None:
+            return constant_truth(False, self, RECORD_PLACE)
+        return consents.consent_mask(tenants, self.times())
+
+    def _erased_by(
+        self, name: str, erased: Erasures, tenants: pa.Array, times: pa.TimestampArray | None
+    ) -> pa.BooleanArray | None:
+        """The same of those who are named by another field: one that stands anywhere in a record is enough."""
+        declared = self.policy.fields.get(name)
+        if declared is None or declared.from_ or declared.pointer.top not in self.raw.schema.names:
+            return None
+        found = self.leaf(declared.pointer)
+        rows = row_indices(found, self.raw.num_rows)
+        folding = CaseFolding(self.policy.folding.tenant, self.policy.folds_case(name))
+        times = None if times is None else times.take(pa.array(rows))
+        gone = erased.erased_mask(tenants.take(pa.array(rows)), found.values, times, folding)
+        if gone is None:
+            return None
+        mask = np.zeros(self.raw.num_rows, np.bool_)
+        mask[rows[gone.to_numpy(zero_copy_only=False)]] = True
+        return pa.array(mask)
+
+    def any_expired(self, retention: timedelta | None) -> bool:
+        """Whether that is so for any record: by the earliest event time."""
+        times = None if retention is None else self.times()
+        if retention is None or times is None or times.null_count:
+            return retention is not None and self.raw.num_rows > 0
+        first = self._cached("first", lambda: _earliest_time(times))
+        return first is not None and first <= self._limit(retention, times.type)
+
+    def _limit(self, retention: timedelta, type_: pa.DataType) -> int:
+        """The last event time, in the unit of the type, that is as old as this."""
+        return ((self.at - retention - EPOCH) // timedelta(microseconds=1)) * UNITS_PER_SECOND[type_.unit] // 1_000_000
+
+    def closed_mask(self, key: str, place: Pointer, gate: AllOf | None) -> pa.BooleanArray | None:
+        """Where a field's gate is closed; None for nowhere. Fields whose whole gate is the same settings share the answer."""
+        if gate is None:
+            return _closed_mask(self.opens(key, place, "is"))
+        if place.stars or not gate.parts:
+            return self._cached(("closed", gate, place), lambda: _closed_mask(evaluate(gate, self, place, "is")))
+        return self._cached(
+            ("closed", gate), lambda: _closed_mask(reduce(pc.and_, map(self.setting, _setting_atoms(gate))))
+        )
+
+    def times(self) -> pa.TimestampArray | None:
+        """The event times; None where the policy has none."""
+        if self.policy.time is None:
+            return None
+        values = self._cached(
+            "times", lambda: decode_dictionary(self.leaf(Pointer.parse(str(self.policy.time))).values)
+        )
+        return values.cast(pa.timestamp("ms", "UTC")) if pa.types.is_date(values.type) else values
+
+    def filter_records(self, keep: pa.BooleanArray) -> BatchFacts:
+        """The facts of the records that are kept; what was asked of the settings need not be asked again."""
+        known: dict[Hashable, Any] = {
+            key: value.filter(keep) for key, value in self.cache.items() if isinstance(key, FeatureOn | LevelAtLeast)
+        }
+        return BatchFacts(self.raw.filter(keep), self.policy, self.settings, self.at, known)
+
+    def _cached(self, key: Hashable, work: Callable[[], T]) -> T:
+        if key not in self.cache:
+            self.cache[key] = work()
+        found: T = self.cache[key]
+        return found
+
+    def _opens(self, field: Field, place: Pointer, mode: TruthMode) -> pa.BooleanArray:
+        found = evaluate(field_gate(field), self, place, mode)
+        for key in field.from_:
+            found = pc.and_(found, self.opens(key, place, mode))
+        return found
+
+    def _feature(self, name: str) -> pa.BooleanArray:
+        switch, tenants = self.policy.switch(name), self._tenants()
+        if self.settings is None or tenants is None or switch is None:
+            return constant_truth(False, self, RECORD_PLACE)
+        on = self.settings.feature_on(switch, tenants, self._subjects(), self.times())
+        retention = self.policy.features[name].retention
+        return on if retention is None else pc.and_not(on, self.expired(retention))
+
+    def _level(self, name: str) -> pa.BooleanArray:
+        levels, tenants = self.policy.levels, self._tenants()
+        if name not in levels or name == levels[0] or self.settings is None or tenants is None:
+            return constant_truth(name in levels[:1], self, RECORD_PLACE)
+        return self.settings.level_at_least(name, levels, tenants, self._subjects(), self.times())
+
+    def _tenants(self) -> pa.Array | None:
+        return None if self.policy.tenant is None else self.leaf(Pointer.parse(self.policy.tenant)).values
+
+    def _subjects(self) -> pa.Array | None:
+        return None if self.policy.subject is None else self.leaf(Pointer.parse(self.policy.subject)).values
+
+
+def _setting_atoms(gate: AllOf) -> list[FeatureOn | LevelAtLeast]:
+    return [atom for atom in gate.parts if isinstance(atom, FeatureOn | LevelAtLeast)]
+
+
+def _closed_mask(opens: pa.BooleanArray) -> pa.BooleanArray | None:
+    return None if opens.true_count == len(opens) else pc.invert(opens)
+
+
+def _limit_times(times: pa.TimestampArray, latest: int) -> pa.TimestampArray:
+    """The times, none later than this, in microseconds since 1970."""
+    limit = latest * UNITS_PER_SECOND[times.type.unit] // 1_000_000
+    return pc.min_element_wise(times.view(pa.int64()), limit, skip_nulls=False).view(times.type)
+
+
+def _earliest_time(times: pa.TimestampArray) -> int | None:
+    """The earliest time, in its own unit, of times without nulls; None where there are none."""
+    return int(times.view(pa.int64()).to_numpy().min()) if len(times) else None
+
+
+def field_gate(field: Field) -> AllOf:
+    """Everything that a field's own gate wants."""
+    wanted: list[Condition] = []
+    if field.feature is not None:
+        wanted.append(FeatureOn(field.feature))
+    if field.level is not None:
+        wanted.append(LevelAtLeast(field.level))
+    if field.collect_if is not None:
+        wanted.append(field.collect_if)
+    return AllOf(tuple(wanted))

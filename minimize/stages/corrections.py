@@ -22,7 +22,7 @@ from minimize.arrow.dictionaries import decode_dictionary
 from minimize.errors import KeyringError
 from minimize.identifiers import canonical_text
 from minimize.keys import Keyring
-from minimize.keys.ciphers import Sealer
+from minimize.keys.cryptography import Sealer
 from minimize.ledger.subject_tokens import SUBJECT_KEY, TokenIndex, token_secrets, token_versions
 from minimize.policy.model import Policy
 from minimize.settings.columns import SubjectPairs, check_token_keys, column_microseconds, valid_mask
@@ -30,7 +30,7 @@ from minimize.settings.rows import epoch_microseconds
 from minimize.sources.types import parse_texts
 
 if TYPE_CHECKING:
-    from minimize.ledger.subject_requests import RecordedCorrection
+    from minimize.ledger.subjects import RecordedCorrection
 
 KEY_PURPOSES: Final = ("corrections/1", "corrections/2")
 _NULL, _TEXT = b"0", b"1"

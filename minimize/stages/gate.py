@@ -16,16 +16,15 @@ import pyarrow.compute as pc
 
 from minimize.arrow.batch import Batch, BatchCounts
 from minimize.arrow.pointers import Pointer
-from minimize.consent.periods import ConsentPeriods
+from minimize.consent.evaluation import ConsentPeriods
 from minimize.plan.checks import check_gates
 from minimize.plan.model import CaseBranch, FieldPlan, Plan
 from minimize.policy.condition import AllOf, Condition, FeatureOn, LevelAtLeast
 from minimize.settings.erasures import Erasures
-from minimize.settings.model import Settings
+from minimize.settings.evaluation import Settings
 from minimize.sources.record_checks import canonicalize_ids
-from minimize.stages.conditions import constant_truth, could_hold, holds, must_hold
+from minimize.stages.conditions import BatchFacts, constant_truth, could_hold, field_gate, holds, must_hold
 from minimize.stages.corrections import Corrections
-from minimize.stages.facts import BatchFacts, field_gate
 from minimize.stages.raw_values import RECORD_PLACE, field_place, list_container
 
 

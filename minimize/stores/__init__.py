@@ -1,7 +1,6 @@
 """Locations: folders and files on disk or in an object store, chosen by how they are written.
 
-bucket           the bucket that a URI names, its options, and how it is called
-object_path      a path in a bucket, with the methods of `pathlib.Path` that an object store supports
+object_store     buckets: URI, options and calls; a path in a bucket, with the methods of `pathlib.Path`
 file_operations  every operation that changes files on a disk
 durable_files    files that are synced to disk, with their digests
 """
@@ -20,8 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from minimize.errors import OutputError, SourceError
-from minimize.stores.bucket import Bucket, StoreErrorClass, is_uri
-from minimize.stores.object_path import ObjectPath, ObjectUpload
+from minimize.stores.object_store import Bucket, ObjectPath, ObjectUpload, StoreErrorClass, is_uri
 
 __all__ = [
     "Bucket",

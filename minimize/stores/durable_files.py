@@ -11,9 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO, TypeVar
 
-from minimize.errors import OutputError
+from minimize.errors import OutputError, describe_os_error
 from minimize.failpoints import fail_point
-from minimize.os_errors import describe_os_error
 from minimize.stores import Location, ObjectPath, ObjectUpload, file_operations
 from minimize.stores.file_operations import path_exists, sync, sync_folder
 

@@ -17,8 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.codes import Codes
-from minimize.arrow.dictionaries import DistinctValues, combine_columns, distinct_values, to_python
+from minimize.arrow.dictionaries import Codes, DistinctValues, combine_columns, distinct_values, to_python
 from minimize.errors import KeyringError
 from minimize.identifiers import WHITE_SPACE, canonical_text
 from minimize.techniques.base import Context, KeySource, type_family

@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from minimize.arrow.codes import Codes
 from minimize.arrow.dictionaries import (
+    Codes,
     as_int64,
     decode_dictionary,
     distinct_values,

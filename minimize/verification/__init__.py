@@ -1,17 +1,15 @@
 """Verification: re-checks an output against its receipts and the policies they carry. Shares no code with what it checks.
 
-evidence         runs, receipts and policies of an output folder, and which run wrote which file
-receipts         counts, ledger and third-party data in receipts
+evidence         findings by stable code; runs, receipts and policies of an output, and which run wrote which file
 files            files in force: presence, digests, encryption, quarantine
 indexes          subject indexes and contribution sketches
 records          columns and values of records
-values           conditions, ids, retention and rare values
+values           nested values, conditions, ids, retention and rare values
 aggregates       aggregates and their definitions
 rules            what values may look like after a technique
 declared_forms   values before they leave: do they look as declared
 policy_reading   policies and pipelines, read without the loader
-nested_values    values of nested columns, read without `minimize.arrow.nested`
-findings         all findings by stable code
+
 """
 
 from __future__ import annotations
@@ -27,11 +25,17 @@ from minimize.receipts.chain import check_voids
 from minimize.stores import Location, LocationLike, local_path, parse_output_location
 from minimize.text import count_noun
 from minimize.verification.aggregates import check_aggregates, thresholds
-from minimize.verification.evidence import Evidence, gather_evidence
+from minimize.verification.evidence import (
+    CODES,
+    Evidence,
+    check_counts,
+    check_ledgers,
+    check_received,
+    gather_evidence,
+    new_finding,
+)
 from minimize.verification.files import check_bytes, check_encryption, check_files, check_quarantine
-from minimize.verification.findings import CODES, new_finding
 from minimize.verification.indexes import check_indexes, check_sketches
-from minimize.verification.receipts import check_counts, check_ledgers, check_received
 from minimize.verification.records import check_records
 
 __all__ = ["CODES", "check", "check_aggregate", "verify"]

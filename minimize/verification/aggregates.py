@@ -15,10 +15,8 @@ import pyarrow.compute as pc
 
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding
-from minimize.verification.evidence import QUARANTINE, Evidence, EvidenceFile, EvidenceRun
+from minimize.verification.evidence import QUARANTINE, Evidence, EvidenceFile, EvidenceRun, new_finding
 from minimize.verification.files import open_file
-from minimize.verification.findings import new_finding
-from minimize.verification.nested_values import distinct_rows, leaf_values
 from minimize.verification.policy_reading import FieldView, PolicyView, StepView
 from minimize.verification.records import RECORDS
 from minimize.verification.rules import (
@@ -30,7 +28,7 @@ from minimize.verification.rules import (
     type_family,
 )
 from minimize.verification.rules.numeric import unit_starts
-from minimize.verification.values import count_past_groups, end_of_date, to_nanoseconds
+from minimize.verification.values import count_past_groups, distinct_rows, end_of_date, leaf_values, to_nanoseconds
 
 _BOUNDED_MEASURES: Final = ("mean", "min", "max", "quantile")
 

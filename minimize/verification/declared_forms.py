@@ -20,10 +20,10 @@ from minimize.arrow.hashing import known_entries
 from minimize.arrow.interner import TextInterner
 from minimize.arrow.pointers import Pointer
 from minimize.stores import Location
-from minimize.verification.nested_values import comparable_values, distinct_rows, leaf_values
 from minimize.verification.policy_reading import StepView
 from minimize.verification.rules import ColumnContext, RuleUnavailable, ValueRule, chain_rule
 from minimize.verification.rules.base import exact_fraction
+from minimize.verification.values import comparable_values, distinct_rows, leaf_values
 
 ColumnRule = Callable[[pa.Array], bool]
 """Whether a whole column certainly obeys; False says only that its values are to be looked at."""

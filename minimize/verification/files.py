@@ -21,8 +21,7 @@ from minimize.keys.parquet_encryption import open_parquet
 from minimize.keys.parquet_footer import EncryptedColumns, read_encrypted_columns
 from minimize.receipts import FileRef, ReceiptFile
 from minimize.stores import Location, ObjectPath, open_parquet_file
-from minimize.verification.evidence import QUARANTINE, RUNS, Evidence, EvidenceFile, EvidenceRun
-from minimize.verification.findings import new_finding
+from minimize.verification.evidence import QUARANTINE, RUNS, Evidence, EvidenceFile, EvidenceRun, new_finding
 
 SUCCESS: Final = "_SUCCESS"
 ERASURES: Final = re.compile(r"erasures/[0-9a-f]{32}\.sealed")

@@ -19,13 +19,12 @@ import pyarrow.parquet as pq
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding, KeyringError
 from minimize.keys import Keyring, Verifier
-from minimize.keys.ciphers import Cmac, Sealer
+from minimize.keys.cryptography import Cmac, Sealer
 from minimize.receipts import FileRef, ReceiptFile
 from minimize.text import count_noun
-from minimize.verification.evidence import QUARANTINE, Evidence, EvidenceFile
+from minimize.verification.evidence import QUARANTINE, Evidence, EvidenceFile, new_finding
 from minimize.verification.files import check_bytes, open_file
-from minimize.verification.findings import new_finding
-from minimize.verification.nested_values import leaf_values
+from minimize.verification.values import leaf_values
 
 MAGIC: Final = b"MZINDEX1"
 _BLOCK_ENTRIES: Final = 4096

@@ -15,10 +15,8 @@ import pyarrow.parquet as pq
 from minimize.arrow.pointers import STAR, Pointer
 from minimize.errors import Finding
 from minimize.receipts import Receipt
-from minimize.verification.evidence import Evidence, EvidenceFile, EvidenceRun
+from minimize.verification.evidence import Evidence, EvidenceFile, EvidenceRun, new_finding
 from minimize.verification.files import open_file, read_schema
-from minimize.verification.findings import new_finding
-from minimize.verification.nested_values import distinct_rows, leaf_values, schema_leaves
 from minimize.verification.policy_reading import FieldView, PolicyView, StepView
 from minimize.verification.rules import (
     ColumnContext,
@@ -34,7 +32,10 @@ from minimize.verification.values import (
     condition_fields,
     condition_holds,
     count_noncanonical,
+    distinct_rows,
     ids_shown_as_is,
+    leaf_values,
+    schema_leaves,
     top_fields,
 )
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from minimize.aggregates.contribution_sketches import ContributionSketches, FigureKind, bucket_count
-from minimize.aggregates.release_history import MAX_RELEASES, FigureRows, Mask, ReleaseHistory, hash_rows
+from minimize.aggregates.difference_rule import MAX_RELEASES, FigureRows, Mask, ReleaseHistory, hash_rows
 from minimize.spill import SpillSpace, ValueHasher
 
 HASHER = ValueHasher(b"k" * 32)

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from minimize.aggregates import MEASURES, measure_from
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, GroupKey
 from minimize.aggregates.dictionaries import GroupDictionary, SubjectDictionary
-from minimize.aggregates.tally import AggregateTally, PendingRecords
+from minimize.aggregates.suppression import PendingRecords
+from minimize.aggregates.tally import AggregateTally
 from minimize.arrow.batch import Batch
 from minimize.arrow.pointers import Pointer
 from minimize.spill import Accumulator, SpillSpace
@@ -33,7 +34,7 @@ def _nothing_fits() -> Iterator[None]:
     """A few rows are worked off at once, and nothing is held in any case."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("minimize.aggregates.tally._MIN_ROWS", 1)
-        patch.setattr("minimize.aggregates.memory._MIN_BYTES", 0)
+        patch.setattr("minimize.spill.memory_budget._MIN_BYTES", 0)
         patch.setattr("minimize.spill.accumulator._MIN_BYTES", 1 << 10)
         yield
 

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minimize.aggregates import measure_from
-from minimize.aggregates import tally as module
+from minimize.aggregates import measure_from, suppression
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, GroupKey
-from minimize.aggregates.tally import AggregateResult, AggregateTally, PendingRecords
+from minimize.aggregates.suppression import PendingRecords
+from minimize.aggregates.tally import AggregateResult, AggregateTally
 from minimize.arrow.batch import Batch
 from minimize.arrow.pointers import Pointer
 from minimize.errors import PolicyError
@@ -374,7 +374,7 @@ def test_a_record_is_lost_if_none_of_its_groups_stands_in_the_end(
 ) -> None:
     before, after = (np.isin(np.arange(GROUPS), list(found)) for found in (early, early | late))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_MIN_PENDING", limit)
+        patch.setattr(suppression, "_MIN_PENDING", limit)
         ours, theirs = filled(records[::2], before), filled(records[1::2], before)
         ours.merge(theirs, np.arange(GROUPS), lambda: before)
     assert ours.count_lost(after) == sum(not groups & (early | late) for batch in records for groups in batch)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.arrow.codes import IntegerDictionary
+from minimize.arrow.dictionaries import IntegerDictionary
 
 integers = st.integers(0, 20) | st.integers(0, 2**63 - 1)
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.arrow.codes import pack_codes, unpack_codes
+from minimize.arrow.dictionaries import pack_codes, unpack_codes
 from minimize.arrow.value_dictionary import DigestIndex, ValueDictionary, ValueDigests, Words, has_digest
 
 

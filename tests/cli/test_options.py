@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from minimize.cli import access, audit, consent, retention, run, share, verify
+from minimize.cli import access, audit, consent, retention, run, share
 from minimize.cli.options import quiet
 from minimize.cli.startup import configure_log, exit_status
 from tests.commands import Command
@@ -27,7 +27,7 @@ def _lasting(tmp_path: Path) -> Project:
 COMMANDS = {
     "run": run.run_command,
     "expire": retention.expire_command,
-    "verify": verify.verify_command,
+    "verify": run.verify_command,
     "consent expire": consent.expire_command,
     "share recall request": share.request_recalls_command,
     "access expire": access.expire_command,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minimize.cli.workspace import command_workspace
+from minimize.cli.options import command_workspace
 from minimize.governance.workspace import Workspace
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyarrow.fs import FileInfo, FileSelector, FileSystemHandler, FileType, PyFileSystem
 
 from minimize.stores import ObjectPath
-from minimize.stores.bucket import Bucket
+from minimize.stores.object_store import Bucket
 
 NAME = "memory"
 

@@ -10,8 +10,7 @@ from itertools import count
 from pathlib import Path
 
 from minimize.errors import MinimizeError
-from minimize.output.folder import IDENTITY_FILE, INTENT, RUNS
-from minimize.output.lock import LOCK_FILE
+from minimize.output.folder import IDENTITY_FILE, INTENT, LOCK_FILE, RUNS
 from minimize.output.publish import open_output
 from minimize.output.recovery import FolderExchange, exchange_folders
 from minimize.stores.file_operations import Operation, OperationKind

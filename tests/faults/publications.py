@@ -14,8 +14,7 @@ import pyarrow.compute as pc
 
 from minimize.arrow.batch import Batch
 from minimize.governance.rewrite import RewriteResult, rewrite_files
-from minimize.output.folder import ensure_identity
-from minimize.output.lock import make_output_folder
+from minimize.output.folder import ensure_identity, make_output_folder
 from minimize.output.publish import open_output
 from minimize.output.recovery import FolderExchange
 from minimize.output.sink import index_files, output_files

@@ -11,9 +11,9 @@ import pytest
 
 from minimize.errors import OutputError
 from minimize.keys import Keyring, new_keyring
-from minimize.ledger.lifecycle_events import LifecycleEvent
 from minimize.ledger.subject_tokens import subject_token
-from minimize.runs.erasures import store_erasures, stored_erasures
+from minimize.ledger.subjects import LifecycleEvent
+from minimize.runs.erasure_list import store_erasures, stored_erasures
 from tests.faults.power_cut_model import Log, Tree, put_tree, record, tree_of
 from tests.project import AT
 

@@ -15,9 +15,10 @@ import pytest
 from minimize.arrow.batch import Batch, BatchCounts, Stage
 from minimize.errors import OutputError
 from minimize.governance.rewrite import RewriteResult, StagePerFile, rewrite_files
+from minimize.output.folder import list_data_files
 from minimize.output.publish import open_output
 from minimize.output.reader import file_paths, load_receipts, read_output
-from minimize.output.recovery import FolderExchange, exchange_folders, list_data_files
+from minimize.output.recovery import FolderExchange, exchange_folders
 from minimize.output.stored_file import StoredFile
 from minimize.receipts import Receipt
 from tests.sources.publishing import RECORDS, check_whole, dies_at, making, receipt_for, recovered, rows, snapshot

@@ -15,7 +15,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError
 from minimize.interop import EXPORTS, FORMATS, IMPORTS
 from minimize.interop.convert import export_document, import_into, import_policy, imported_policy_text
-from minimize.interop.model import DescribedColumn, DescribedDataset, ExportRequest
+from minimize.interop.documents import DescribedColumn, DescribedDataset, ExportRequest
 from minimize.policy.draft import accept_proposals
 from minimize.policy.faults import FaultList
 from minimize.policy.load import load_policy, policy_from_mapping

@@ -12,8 +12,8 @@ from ruamel.yaml import YAML
 
 import minimize
 from minimize.errors import ConfigurationError
+from minimize.interop.documents import ExportRequest
 from minimize.interop.fideslang import fideslang_manifest, write_fideslang
-from minimize.interop.model import ExportRequest
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "interop" / "data"

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from minimize.errors import ConfigurationError
 from minimize.interop import allow_list, odcs
-from minimize.interop import json_schema_import as json_schema
 from minimize.interop.convert import imported_policy_text
-from minimize.interop.model import DescribedDataset
+from minimize.interop.documents import DescribedDataset
+from minimize.interop.json_schema import read_json_schema
 from minimize.policy.faults import FaultList
 from minimize.policy.load import policy_from_mapping
 from minimize.policy.yaml_nodes import parse_yaml
@@ -60,7 +60,7 @@ def sound(read: Callable[[Any, str | None], DescribedDataset], document: Any) ->
 @CAREFUL
 @given(SCHEMAS | ANY)
 def test_any_schema_is_read_or_refused(document: Any) -> None:
-    sound(json_schema.read_json_schema, document)
+    sound(read_json_schema, document)
 
 
 @CAREFUL

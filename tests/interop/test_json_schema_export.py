@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 import minimize
 from minimize.errors import ConfigurationError
 from minimize.interop.convert import imported_policy_text
-from minimize.interop.json_schema_export import output_schema, source_schema, write_json_schema
-from minimize.interop.json_schema_import import read_json_schema
-from minimize.interop.model import ExportRequest
+from minimize.interop.documents import ExportRequest
+from minimize.interop.json_schema import output_schema, read_json_schema, source_schema, write_json_schema
 from minimize.policy.faults import FaultList
 from minimize.policy.load import policy_from_mapping
 from minimize.policy.model import Policy

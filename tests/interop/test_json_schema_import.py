@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from minimize.errors import ConfigurationError
-from minimize.interop.json_schema_import import SCHEMA_DIALECTS, SchemaReferences, dialect_of_schema, read_json_schema
-from minimize.interop.model import DescribedDataset
+from minimize.interop.documents import DescribedDataset
+from minimize.interop.json_schema import read_json_schema
+from minimize.interop.schema_merging import SCHEMA_DIALECTS, SchemaReferences, dialect_of_schema
 
 
 @pytest.mark.parametrize("dialect", SCHEMA_DIALECTS, ids=lambda each: each.name)

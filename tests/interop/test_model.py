@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from minimize.interop.model import kind_by_format
+from minimize.interop.documents import kind_by_format
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import minimize
 from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError
 from minimize.interop.convert import imported_policy_text
-from minimize.interop.model import DescribedDataset, ExportRequest
+from minimize.interop.documents import DescribedDataset, ExportRequest
 from minimize.interop.odcs import (
     LOGICAL_TYPES,
     POLICY_TYPES,

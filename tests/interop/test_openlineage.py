@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import ConfigurationError, OutputError
-from minimize.interop.model import ExportRequest
+from minimize.interop.documents import ExportRequest
 from minimize.interop.openlineage import write_openlineage
 from tests.cli.conftest import _project
 from tests.observability.spec import faults

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from minimize.errors import ConfigurationError, SourceError
-from minimize.interop.json_schema_import import SCHEMA_DIALECTS
-from minimize.interop.schema_validation import SchemaViolation, validate_records
+from minimize.interop.json_schema import SchemaViolation, validate_records
+from minimize.interop.schema_merging import SCHEMA_DIALECTS
 
 SCHEMA: dict[str, Any] = {
     "properties": {"id": {"type": "string"}, "apps": {"items": {"$ref": "#/definitions/app"}}, "contacts": False},

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.cmac import CMAC
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.keys.ciphers import MESSAGES_AT_ONCE, SEAL_BYTES, Cmac, Sealer
+from minimize.keys.cryptography import MESSAGES_AT_ONCE, SEAL_BYTES, Cmac, Sealer
 
 KEY = bytes.fromhex("2b7e151628aed2a6abf7158809cf4f3c")
 MESSAGE = bytes.fromhex(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from minimize.errors import KeyringError
 from minimize.keys import Keyring, PublicKeys, add_key, new_keyring
-from minimize.keys.signing import derive_subkey, public_pem, sign_content
+from minimize.keys.cryptography import derive_subkey, public_pem, sign_content
 from tests.hypothesis_profiles import examples
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)

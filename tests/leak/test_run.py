@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from minimize.arrow.batch import Batch
-from minimize.runs import resolve
+from minimize.runs import inputs
 from minimize.stages.gate import Gate
 from tests.leak.canary import Canary
 from tests.leak.planted import ALL, AT, FILE, NAMES, VALUE, build
@@ -111,7 +111,7 @@ def test_the_sweep_would_have_found_names_that_a_run_let_through(
         policy["fields"][key] = {"type": "map", "keys": "keep", "optional": True}
     (folder / "policy.yaml").write_text(json.dumps(policy))
     monkeypatch.setattr(import_module("minimize.plan.request"), "_is_plausible_name", lambda part, carried: True)
-    monkeypatch.setattr(resolve, "_matching_pattern", lambda name: None)
+    monkeypatch.setattr(inputs, "_matching_pattern", lambda name: None)
     printed_by(folder, ("run", ".", "--at", AT, "--output", "out"))
     assert found(NAMES, folder / "out") == {canary.place for canary in NAMES}
 

@@ -42,4 +42,4 @@ def test_modules_that_may_do_without_a_ledger_do_not_import_sqlalchemy() -> None
 
 
 def test_the_first_use_imports_sqlalchemy() -> None:
-    assert loads_sqlalchemy("from minimize.ledger import api; api.consents")
+    assert loads_sqlalchemy("from minimize.ledger import api; api.sharing")

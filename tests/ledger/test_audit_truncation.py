@@ -13,7 +13,6 @@ from sqlalchemy import Connection, text
 from minimize.errors import LedgerError
 from minimize.keys import Keyring, PublicKeys, new_keyring
 from minimize.ledger import Address
-from minimize.ledger.anchor import compare_receipts, find_anchor, is_head_in_log, publication_event
 from minimize.ledger.audit_check import ExternalHead, check_log, check_whole_log, find_entries
 from minimize.ledger.audit_log import ALL_ENTRIES, Checkpoint, LogHead, last_checkpoint, log_head, record_checkpoint
 from minimize.ledger.audit_truncation import (
@@ -24,6 +23,7 @@ from minimize.ledger.audit_truncation import (
     year_before,
 )
 from minimize.ledger.ledger import Ledger
+from minimize.ledger.runs import compare_receipts, find_anchor, is_head_in_log, publication_event
 from minimize.receipts import AuditHead, Receipt
 from tests.ledger.ledgers import ANN, by_hand, event, tells, unguarded
 from tests.receipts.make import small

@@ -12,8 +12,8 @@ from minimize.keys import Keyring
 from minimize.ledger import Address
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_log import EntryFilter
-from minimize.ledger.consents import ConsentAct, read_consent_acts, record_consent_acts
 from minimize.ledger.ledger import Ledger
+from minimize.ledger.sharing import ConsentAct, read_consent_acts, record_consent_acts
 from tests.ledger.ledgers import by_hand, event
 
 NOW = datetime(2026, 11, 25, 8, 30, 15, 123456, tzinfo=UTC)

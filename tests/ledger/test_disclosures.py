@@ -14,7 +14,8 @@ from minimize.keys import Keyring
 from minimize.ledger import Address
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_log import EntryFilter
-from minimize.ledger.disclosures import (
+from minimize.ledger.ledger import Ledger
+from minimize.ledger.sharing import (
     Disclosure,
     RecallStep,
     TenantShare,
@@ -24,7 +25,6 @@ from minimize.ledger.disclosures import (
     record_disclosure,
     record_recalls,
 )
-from minimize.ledger.ledger import Ledger
 from tests.ledger.ledgers import by_hand, event
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)

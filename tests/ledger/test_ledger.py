@@ -20,7 +20,7 @@ from sqlalchemy import Connection, text
 
 from minimize.errors import LedgerError
 from minimize.keys import Keyring
-from minimize.ledger import Address, consents, find_ledger, settings
+from minimize.ledger import Address, find_ledger, settings, sharing
 from minimize.ledger.audit_log import append_event, log_head
 from minimize.ledger.ledger import Ledger, open_ledger, tenants_named
 from tests.ledger.ledgers import by_hand, event, opened, tells
@@ -303,10 +303,10 @@ def test_tenants_with_settings_or_consents_are_named_once_each(ledger: Ledger, k
     row = settings.RecordedSetting("north", None, "location", "on", "admin", NOW, NOW)
     settings.record_settings(ledger, [row], event(), keys)
     acts = [
-        consents.ConsentAct(tenant, "apple", "push", "given", "{}", "ann", NOW, None, NOW)
+        sharing.ConsentAct(tenant, "apple", "push", "given", "{}", "ann", NOW, None, NOW)
         for tenant in ("north", "south")
     ]
-    consents.record_consent_acts(ledger, acts, [event(1)], keys)
+    sharing.record_consent_acts(ledger, acts, [event(1)], keys)
     assert tenants_named(ledger) == {"north", "south"}
 
 

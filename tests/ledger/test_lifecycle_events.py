@@ -13,7 +13,12 @@ from minimize.ledger import Address
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_log import EntryFilter
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.lifecycle_events import LifecycleEvent, last_rows, read_lifecycle_events, record_lifecycle_event
+from minimize.ledger.subjects import (
+    LifecycleEvent,
+    last_lifecycle_events,
+    read_lifecycle_events,
+    record_lifecycle_event,
+)
 from tests.ledger.ledgers import by_hand, event
 
 NOW = datetime(2026, 11, 25, 8, 30, 15, 123456, tzinfo=UTC)
@@ -43,9 +48,9 @@ def test_what_is_said_again_is_passed_over(ledger: Ledger, keys: Keyring) -> Non
 def test_of_one_event_the_last_row_counts(ledger: Ledger, keys: Keyring) -> None:
     for number, row in enumerate([LEFT, CLOSED, TAKEN_BACK]):
         record_lifecycle_event(ledger, row, event(number), keys)
-    assert last_rows(read_lifecycle_events(ledger)) == [TAKEN_BACK, CLOSED]
+    assert last_lifecycle_events(read_lifecycle_events(ledger)) == [TAKEN_BACK, CLOSED]
     assert record_lifecycle_event(ledger, LEFT, event(3), keys)
-    assert last_rows(read_lifecycle_events(ledger)) == [LEFT, CLOSED]
+    assert last_lifecycle_events(read_lifecycle_events(ledger)) == [LEFT, CLOSED]
 
 
 def test_a_row_and_its_entry_in_the_log_are_kept_together(ledger: Ledger, keys: Keyring) -> None:

@@ -10,22 +10,20 @@ import pytest
 from sqlalchemy import Connection
 
 from minimize.keys import Keyring
-from minimize.ledger.anchor import (
-    PUBLISH,
-    RECOVER,
-    compare_receipts,
-    find_anchor,
-    find_recorded_output,
-    is_anchor_signed,
-    publication_event,
-)
 from minimize.ledger.audit_log import append_event, entry_event, log_head, read_entries
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.runs import (
+    PUBLISH,
+    RECOVER,
     IndexedOutput,
+    compare_receipts,
+    find_anchor,
     find_location,
+    find_recorded_output,
     index_receipts,
+    is_anchor_signed,
     output_locations,
+    publication_event,
     rebuild_index,
     record_location,
     remove_runs,

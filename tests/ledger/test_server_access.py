@@ -15,11 +15,7 @@ import pytest
 
 from minimize.keys import Keyring
 from minimize.ledger import Address
-from minimize.ledger.audit_check import find_entries
-from minimize.ledger.audit_event import PropertyChange, Resource
-from minimize.ledger.audit_log import ALL_ENTRIES, EntryFilter
-from minimize.ledger.ledger import Ledger
-from minimize.ledger.server_access import (
+from minimize.ledger.access import (
     LONGEST_READ,
     ApiToken,
     begin_read,
@@ -31,6 +27,10 @@ from minimize.ledger.server_access import (
     read_tokens,
     record_read_event,
 )
+from minimize.ledger.audit_check import find_entries
+from minimize.ledger.audit_event import PropertyChange, Resource
+from minimize.ledger.audit_log import ALL_ENTRIES, EntryFilter
+from minimize.ledger.ledger import Ledger
 from tests.ledger.ledgers import by_hand, event, opened
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)

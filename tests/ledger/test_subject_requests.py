@@ -15,7 +15,7 @@ from minimize.ledger import Address
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_log import EntryFilter
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.subject_requests import (
+from minimize.ledger.subjects import (
     RecordedCorrection,
     SubjectRequestStep,
     read_corrections,

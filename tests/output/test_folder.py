@@ -16,10 +16,10 @@ from minimize.output.folder import (
     ensure_identity,
     has_unfinished_publication,
     identity_of,
+    make_output_folder,
     published_runs,
     read_receipts,
 )
-from minimize.output.lock import make_output_folder
 from minimize.stores.durable_files import file_exists
 from tests.buckets import Bucket
 from tests.sources.publishing import dies_at, new, old, recovered

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import OutputError
-from minimize.output.lock import is_locked, take_lock
+from minimize.output.folder import is_locked, take_lock
 from minimize.output.publish import open_output
 
 

@@ -22,7 +22,7 @@ from minimize.output.partitions import (
     parse_partition_folder,
     split_by_partition,
 )
-from minimize.runs.replay import recheck_quarantine
+from minimize.runs.quarantine_replay import recheck_quarantine
 from tests.project import Project, event, new_project
 
 WORDS = st.none() | st.text("ab/%=_ äH.", max_size=8) | st.just("__HIVE_DEFAULT_PARTITION__")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import OutputError
-from minimize.output.paths import check_apart, check_partition, is_date, is_run_id, output_and_date
+from minimize.output.folder import check_apart, check_partition, is_date, is_run_id, output_and_date
 
 
 @pytest.mark.parametrize(

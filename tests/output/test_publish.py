@@ -11,9 +11,8 @@ import pyarrow as pa
 import pytest
 
 from minimize.errors import OutputError, SchemaError
-from minimize.output.folder import read_receipts
+from minimize.output.folder import list_data_files, read_receipts
 from minimize.output.publish import open_output
-from minimize.output.recovery import list_data_files
 from minimize.receipts import FileRef
 from minimize.sources.base import Reject
 from tests.sources.publishing import (

@@ -14,7 +14,7 @@ import pytest
 import minimize
 from minimize.errors import OutputError
 from minimize.keys import add_key
-from minimize.output.read_api import find_subjects
+from minimize.output.reader import find_subjects
 from tests.project import AT, BEFORE, DAY, Builds, Project, events
 
 

@@ -13,15 +13,8 @@ import pytest
 
 from minimize.errors import OutputError
 from minimize.output import recovery
-from minimize.output.recovery import (
-    FolderExchange,
-    Intent,
-    exchange_folders,
-    list_data_files,
-    no_exchange,
-    recover_output,
-    roll_forward,
-)
+from minimize.output.folder import list_data_files
+from minimize.output.recovery import FolderExchange, Intent, exchange_folders, no_exchange, recover_output, roll_forward
 from minimize.stores import ObjectPath, parse_output_location
 from tests.buckets import Bucket
 

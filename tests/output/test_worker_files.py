@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from minimize.output.worker_files import WorkerFiles, remove_attempts
+from minimize.output.sink import WorkerFiles, remove_attempts
 from minimize.stores import relative_path
 
 SCHEMA = pa.schema([("a", pa.string()), ("n", pa.int64())])

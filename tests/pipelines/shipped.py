@@ -16,8 +16,8 @@ from minimize import apply, read
 from minimize.consent import current_terms
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditEvent, find_ledger
-from minimize.ledger.consents import ConsentAct, record_consent_acts
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.sharing import ConsentAct, record_consent_acts
 from minimize.policy.load import load_pipeline
 from minimize.recipients import load_recipient
 from minimize.samples.world import TENANTS

@@ -11,7 +11,7 @@ import pytest
 from minimize.plan.model import FieldPlan
 from minimize.plan.tenant import plan_for_tenant
 from minimize.settings import load_settings
-from minimize.settings.model import SETTINGS_SCHEMA
+from minimize.settings.evaluation import SETTINGS_SCHEMA
 from tests.plan.make import plan
 
 AT = datetime(2026, 11, 25, tzinfo=UTC)

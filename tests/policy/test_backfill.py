@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import PolicyError
-from minimize.policy.backfill import Backfill, load_backfill
+from minimize.runs.backfill import Backfill, load_backfill
 
 HEAD = "backfill: b\npipeline: p\nreason: the bins were wrong\n"
 

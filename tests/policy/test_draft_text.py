@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimize.arrow.pointers import STAR, Pointer
-from minimize.policy.draft_text import draft_policy_text
+from minimize.policy.draft import draft_policy_text
 from minimize.policy.faults import FaultList
 from minimize.policy.fields import is_dropped
 from minimize.policy.load import load_policy, policy_from_mapping

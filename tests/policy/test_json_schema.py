@@ -24,12 +24,16 @@ from minimize.policy.json_schema import (
     string_schema,
 )
 from minimize.policy.load import policy_from_mapping
-from minimize.policy.model import FeatureModel, Field, FieldCase, Policy, RecordsGate
-from minimize.policy.pipeline import (
+from minimize.policy.model import (
     AggregateModel,
     DeduplicateModel,
+    FeatureModel,
+    Field,
+    FieldCase,
     Pipeline,
+    Policy,
     QuarantineModel,
+    RecordsGate,
     RecordsModel,
     SourceModel,
     SuppressModel,

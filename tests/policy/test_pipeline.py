@@ -2,8 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from minimize.policy.model import Policy
-from minimize.policy.pipeline import Pipeline, SourceModel
+from minimize.policy.model import Pipeline, Policy, SourceModel
 
 POLICY = Policy(policy="p", version=1, purposes=("operations",), fields={})
 SOURCE = SourceModel(path="x", format="csv")

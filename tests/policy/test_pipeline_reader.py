@@ -16,7 +16,7 @@ from minimize.policy.condition import FieldEquals
 from minimize.policy.faults import FaultList
 from minimize.policy.load import load_pipeline
 from minimize.policy.mapping_reader import DeclaredNames
-from minimize.policy.pipeline import DeduplicateModel, GroupKeyModel, Pipeline, RecordsModel, RoundModel, SuppressModel
+from minimize.policy.model import DeduplicateModel, GroupKeyModel, Pipeline, RecordsModel, RoundModel, SuppressModel
 from minimize.policy.pipeline_reader import MeasureReader
 from minimize.policy.yaml_nodes import node_from_data
 

@@ -12,19 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.recipients import Subprocessor
-from minimize.report.catalogue import (
+from minimize.report.catalogue import DatasetEntry, FieldEntry, OutputEntry, catalogue_page, escape_markdown
+from minimize.report.documentation import (
     ActivityEntry,
-    DatasetEntry,
-    FieldEntry,
-    OutputEntry,
     ProcessingRecord,
     PublicationEntry,
     RecipientEntry,
-)
-from minimize.report.documentation import (
-    catalogue_page,
     collect_documentation,
-    escape_markdown,
     record_page,
     write_documentation,
 )

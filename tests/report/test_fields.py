@@ -10,6 +10,7 @@ import pytest
 
 from minimize.policy.condition import FieldEquals
 from minimize.policy.model import Field, FieldCase, Treatment
+from minimize.report.facts import RoundedCount
 from minimize.report.fields import (
     _PHRASES,
     collection_conditions,
@@ -19,7 +20,6 @@ from minimize.report.fields import (
     loss_by_width,
     step_phrase,
 )
-from minimize.report.rounded_counts import RoundedCount
 from minimize.techniques import TECHNIQUES, TechniqueStep
 from minimize.techniques.bin import Bin
 from minimize.techniques.clip import Clip

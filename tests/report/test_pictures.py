@@ -7,9 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from minimize.report.facts import PartitionFacts, PrecisionLoss, ReportFacts
+from minimize.report.facts import PartitionFacts, PrecisionLoss, ReportFacts, RoundedCount
 from minimize.report.plots import draw_pictures
-from minimize.report.rounded_counts import RoundedCount
 from tests.project import clean_environment, events, new_project
 from tests.report.telling import facts
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from minimize.report.catalogue import ProcessingRecord, pipelines_in, recipients_of, stated_processing
-from minimize.report.processing_record import processing_record
+from minimize.report.catalogue import pipelines_in, recipients_of, stated_processing
+from minimize.report.documentation import ProcessingRecord, processing_record
 from tests.cli.conftest import _project
 from tests.project import AT, Project, events
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from minimize.governance.retention.expire import expire
 from minimize.governance.retention.removal_plan import OpenDeadline
-from minimize.report.retention import _events_by_kind
+from minimize.report.sections import _events_by_kind
 from tests.project import AGGREGATES, AT, BEFORE, DAY, Project, events
 from tests.report.telling import facts
 

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from minimize.governance.retention.expire import expire
 from minimize.policy.approval import approval_digest
 from minimize.policy.load import load_policy
-from minimize.report.facts import ApprovalAnswer, RowFlow
-from minimize.report.rounded_counts import RoundedCount
+from minimize.report.facts import ApprovalAnswer, RoundedCount, RowFlow
 from minimize.report.row_flow import total_flow
 from tests.project import AT, BEFORE, DAY, Project, events
 from tests.report.telling import facts, report

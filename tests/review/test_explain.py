@@ -16,9 +16,9 @@ from minimize.governance.retention.event_admin import NewEvent, add_event
 from minimize.governance.workspace import Workspace as Places
 from minimize.keys import find_keyring
 from minimize.policy.load import load_pipeline
-from minimize.review.explain import FieldExplanation, RecordExplanation, explain
-from minimize.review.trial import Trial
-from minimize.runs.provenance import load_pipeline_settings
+from minimize.review.explain import FieldExplanation, explain
+from minimize.review.trial import RecordExplanation, Trial
+from minimize.runs.inputs import load_pipeline_settings
 from tests.project import AT, FIELDS, SETTINGS, Project, enter, event, new_project
 
 TENANTS = ("north", "south", "west")

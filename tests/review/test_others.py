@@ -10,8 +10,8 @@ import pytest
 
 from minimize.governance.access import access_from_mapping
 from minimize.recipients.load import recipient_from
-from minimize.review.access_changes import access_changes
 from minimize.review.changes import GradedChange, collect_changes
+from minimize.review.configuration_changes import access_changes
 from minimize.review.diff import diff
 from minimize.review.recipient_changes import recipient_changes
 from tests.project import write_yaml

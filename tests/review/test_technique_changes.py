@@ -15,7 +15,7 @@ from hypothesis import strategies as some
 
 from minimize.policy.condition import AllOf, AnyOf, Condition, FeatureOn, FieldEquals, LevelAtLeast, TimeWithin
 from minimize.policy.model import Treatment
-from minimize.review.technique_changes import PARAMETER_COMPARISONS, chain_grade, condition_grade, implies
+from minimize.review.grades import PARAMETER_COMPARISONS, chain_grade, condition_grade, implies
 from minimize.techniques import TECHNIQUES
 
 LEVELS = ("required", "basic", "full")
@@ -144,7 +144,7 @@ def test_what_has_an_order_is_a_parameter_of_its_technique() -> None:
 
 
 def test_a_parameter_without_an_order_loosens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minimize.review.technique_changes.PARAMETER_COMPARISONS", {})
+    monkeypatch.setattr("minimize.review.grades.PARAMETER_COMPARISONS", {})
     assert chain_grade(form("mask", {"keep_last": 4}), form("mask", {"keep_last": 2})) == "loosens"
 
 

@@ -16,7 +16,7 @@ from minimize.keys import new_keyring
 from minimize.policy.load import load_pipeline
 from minimize.review import trial
 from minimize.review.trial import LineIndex, Trial, trial_keyring
-from minimize.runs.provenance import load_pipeline_settings
+from minimize.runs.inputs import load_pipeline_settings
 
 TEXTS = [
     *(b"", b"\n", b"a", b"a\n", b"a\n\n b\r\n\t\nc", b"\xef\xbb\xbfa\nb\n", b"\xef\xbb\xbf\nb"),

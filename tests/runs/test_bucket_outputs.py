@@ -15,7 +15,7 @@ import pytest
 
 import minimize
 from minimize.errors import KeyringError, LedgerError, OutputError, VerificationError
-from minimize.runs.replay import quarantined_dates, replay
+from minimize.runs.quarantine_replay import quarantined_dates, replay
 from minimize.stores import ObjectPath
 from tests.buckets import ACCESS, Bucket
 from tests.commands import command
@@ -211,7 +211,7 @@ def run_id_of(out: ObjectPath) -> str:
 
 
 def test_indexes_find_subjects_in_a_bucket(project: Project, bucket: Bucket, out: ObjectPath) -> None:
-    from minimize.output.read_api import find_subjects
+    from minimize.output.reader import find_subjects
 
     project.records(events(40))
     written(project, out)

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
-from minimize.aggregates.release_history import ReleaseHistory
+from minimize.aggregates.difference_rule import ReleaseHistory
 from minimize.aggregates.tally import AggregateResult
 from minimize.errors import MinimizeError
 from minimize.governance.retention.expire import expire

@@ -13,7 +13,7 @@ from minimize.governance.retention.event_admin import NewEvent, add_event, withd
 from minimize.governance.workspace import Workspace as Places
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
-from minimize.runs import erasures
+from minimize.runs.inputs import SubjectActs, check_acts_unchanged, load_subject_acts
 from minimize.settings.erasures import RecordedErasures
 from tests.project import AT, BEFORE, Project, event, events
 
@@ -120,7 +120,7 @@ def test_who_goes_while_a_run_goes_on_stops_it(project: Project, monkeypatch: py
     project.run()
     before = project.files()
     tell(project, "erasure", "north", "d4")
-    monkeypatch.setattr("minimize.runs.resolve.load_subject_acts", lambda *_: erasures.SubjectActs())
+    monkeypatch.setattr("minimize.runs.resolve.load_subject_acts", lambda *_: SubjectActs())
     with pytest.raises(LedgerError, match="while the run went on"):
         project.run()
     assert project.files() == before
@@ -129,7 +129,7 @@ def test_who_goes_while_a_run_goes_on_stops_it(project: Project, monkeypatch: py
 def test_where_no_ledger_is_yet_nobody_is_gone(project: Project) -> None:
     job = minimize.load_pipeline(project.folder)
     keys: Any = None
-    assert erasures.load_subject_acts(job, keys, project.out, project.folder / "none.db") == erasures.SubjectActs()
+    assert load_subject_acts(job, keys, project.out, project.folder / "none.db") == SubjectActs()
 
 
 def test_what_was_known_when_the_run_began_stops_nothing(project: Project) -> None:
@@ -138,9 +138,9 @@ def test_what_was_known_when_the_run_began_stops_nothing(project: Project) -> No
     tell(project, "erasure", "north", "d4")
     job = minimize.load_pipeline(project.folder)
     with open_ledger(find_ledger(project.out / "ledger.db")) as book:
-        erasures.check_acts_unchanged(book, job, erasures.SubjectActs(RecordedErasures.from_ledger(book)))
+        check_acts_unchanged(book, job, SubjectActs(RecordedErasures.from_ledger(book)))
         with pytest.raises(LedgerError):
-            erasures.check_acts_unchanged(book, job, erasures.SubjectActs())
+            check_acts_unchanged(book, job, SubjectActs())
 
 
 def at(hours: float, **changes: Any) -> dict[str, Any]:

@@ -18,10 +18,10 @@ from minimize.keys import Keyring
 from minimize.keys.keyring import add_key
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.lifecycle_events import read_lifecycle_events
+from minimize.ledger.subjects import read_lifecycle_events
 from minimize.output.reader import load_receipts
-from minimize.runs import erasures
-from minimize.runs.erasures import ERASURES_FOLDER, store_erasures, stored_erasures
+from minimize.runs import erasure_list
+from minimize.runs.erasure_list import ERASURES_FOLDER, store_erasures, stored_erasures
 from tests.commands import command
 from tests.governance.outputs import places
 from tests.project import AT, Builds, Project, events
@@ -190,7 +190,7 @@ def test_a_request_is_not_done_before_the_lists_are_stored(project: Project, mon
         raise OSError(28, "no space")
 
     with monkeypatch.context() as patch:
-        patch.setattr(erasures, "write_file", fails)
+        patch.setattr(erasure_list, "write_file", fails)
         with pytest.raises(ConfigurationError):
             delete_subjects([D4], places(project), AT, yes=True)
     with open_ledger(find_ledger(project.folder / "organization.db")) as ledger:

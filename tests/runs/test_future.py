@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 import minimize
-from minimize.runs.replay import replay
+from minimize.runs.quarantine_replay import replay
 from minimize.runs.verify import check_output
 from tests.project import AT, DAY, FIELDS, Project, event, events, table
 
@@ -89,7 +89,7 @@ def test_a_policy_without_an_event_time_limits_nothing(project: Project) -> None
 
 
 def test_verify_finds_a_time_that_was_too_far_ahead(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minimize.runs.resolve.reject_future", lambda source, policy, at: source)
+    monkeypatch.setattr("minimize.runs.inputs.reject_future", lambda source, policy, at: source)
     project.records([*events(20), ahead(30)])
     project.run()
     errors = [finding.code for finding in check_output(project.out, keys=project.keys) if finding.severity == "error"]

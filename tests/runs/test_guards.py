@@ -15,7 +15,7 @@ from minimize.output.reader import load_receipts
 from minimize.runs import backfill as backfills
 from minimize.runs import guards
 from minimize.runs.guards import KeptRows
-from minimize.runs.replay import replay
+from minimize.runs.quarantine_replay import replay
 from tests.buckets import Bucket
 from tests.commands import Result, command
 from tests.project import AT, BEFORE, DAY, Builds, Project, event, events

@@ -14,10 +14,9 @@ import minimize
 from minimize.arrow.batch import Batch
 from minimize.governance.rewrite import RewriteResult, rewrite_files
 from minimize.keys import Keyring, add_key
-from minimize.output import read_api
-from minimize.output.folder import read_receipts
+from minimize.output import reader
+from minimize.output.folder import list_data_files, read_receipts
 from minimize.output.publish import open_output
-from minimize.output.recovery import list_data_files
 from minimize.output.sink import index_files, output_files
 from minimize.receipts import FileRef, Receipt, WrittenOutput
 from tests.project import AT, BEFORE, DAY, Project, event, events
@@ -88,7 +87,7 @@ def test_partitions_by_a_field_have_an_index_each(project: Project) -> None:
     assert indexes(project) == due
     check_found(project)
     north = minimize.read(project.out).filter(pa.compute.field("tenant_id") == "north")["device_id"][0].as_py()
-    [place] = read_api.find_subjects(project.out, [north], keys=project.keys)
+    [place] = reader.find_subjects(project.out, [north], keys=project.keys)
     assert "tenant_id=north" in place.file.path
 
 
@@ -198,7 +197,7 @@ def test_a_rewrite_keeps_the_index_right(project: Project) -> None:
     first = project.run()
     keys = Keyring.load(project.keys)
     gone = minimize.read(project.out, dates=DAY)["device_id"][0].as_py()
-    [place] = read_api.find_subjects(project.out, [gone], dates=DAY, keys=project.keys)
+    [place] = reader.find_subjects(project.out, [gone], dates=DAY, keys=project.keys)
     run_id = "20261126T000000Z-000000000000"
     run = project.out / "runs" / first.run_id
     beside = {path: (run / path).read_bytes() for path in first.files}
@@ -213,7 +212,7 @@ def test_a_rewrite_keeps_the_index_right(project: Project) -> None:
             keys=keys,
         )
     assert indexes(project) == [f"date={BEFORE}/{first.run_id}-0.index", f"date={DAY}/{run_id}-0.index"]
-    assert read_api.find_subjects(project.out, [gone], dates=DAY, keys=project.keys) == []
+    assert reader.find_subjects(project.out, [gone], dates=DAY, keys=project.keys) == []
     check_found(project)
 
 
@@ -227,7 +226,7 @@ def test_a_rewrite_without_keys_leaves_files_without_an_index(project: Project) 
     with open_output(project.out) as output:
         rewrite_files(output, run_id, [file.path], erased(set()), lambda done: after(first, run_id, done, keys), beside)
     assert indexes(project) == []
-    assert [place.groups for place in read_api.find_subjects(project.out, ["x"], keys=project.keys)] == [None]
+    assert [place.groups for place in reader.find_subjects(project.out, ["x"], keys=project.keys)] == [None]
     check_found(project)
 
 
@@ -236,7 +235,5 @@ def test_the_receipt_keeps_its_indexes_when_it_is_read_again(project: Project) -
     made = project.run()
     [read] = read_receipts(Path(project.out))
     assert read.outputs["records"].index == made.outputs["records"].index
-    [file] = read_api.find_subjects(
-        project.out, [minimize.read(project.out)["device_id"][0].as_py()], keys=project.keys
-    )
+    [file] = reader.find_subjects(project.out, [minimize.read(project.out)["device_id"][0].as_py()], keys=project.keys)
     assert isinstance(file.file.index, FileRef)

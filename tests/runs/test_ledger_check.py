@@ -20,8 +20,8 @@ from minimize.ledger.migrations import ledger_identity
 from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt
 from minimize.runs.backfill import backfill
-from minimize.runs.ledger_check import WRONG_LEDGER
-from minimize.runs.replay import replay
+from minimize.runs.guards import WRONG_LEDGER
+from minimize.runs.quarantine_replay import replay
 from minimize.runs.verify import check_output
 from tests.commands import command
 from tests.project import AT, DAY, LASTING, Builds, Project, event, events, write_yaml

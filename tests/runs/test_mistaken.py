@@ -8,7 +8,7 @@ import pytest
 
 from minimize.errors import PolicyError
 from minimize.interop.convert import export_document
-from minimize.interop.model import ExportRequest
+from minimize.interop.documents import ExportRequest
 from minimize.policy.load import load_pipeline, load_policy
 from minimize.review.explain import explain
 from tests.project import Project, events

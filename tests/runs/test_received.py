@@ -22,7 +22,7 @@ from minimize.ledger.audit_log import LogEntry
 from minimize.receipts import Receipt
 from minimize.runs.backfill import backfill
 from minimize.runs.inspection import preview_rows
-from minimize.runs.replay import replay
+from minimize.runs.quarantine_replay import replay
 from tests.inbound import HOOKS, LONG_AGO, RECEIVED, SOURCE, Inbound, hook, message, messages, new_inbound
 from tests.project import AT, BEFORE, DAY, enter, write_yaml
 from tests.world import CONTRACT

@@ -10,7 +10,7 @@ import pytest
 
 import minimize
 from minimize.errors import ConfigurationError, RefusedError
-from minimize.runs.replay import ReplayResult, count_groups, quarantined_dates, recheck_quarantine, replay
+from minimize.runs.quarantine_replay import ReplayResult, count_groups, quarantined_dates, recheck_quarantine, replay
 from tests.project import AT, BEFORE, DAY, Project, event, events, sha256, table
 
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pytest
 
 from minimize.errors import ConfigurationError, SchemaError
-from minimize.runs.replay import recheck_quarantine
-from minimize.runs.resolve import PathMask
+from minimize.runs.inputs import PathMask
+from minimize.runs.quarantine_replay import recheck_quarantine
 from tests.project import AT, BEFORE, DAY, SCHEMA, Project, event, events, new_project, table
 
 

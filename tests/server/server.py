@@ -16,8 +16,7 @@ from pyarrow import flight
 from benchmarks.certificate import certificate
 from minimize.server.api_tokens import create_token
 from minimize.server.client import DatasetReader, connect
-from minimize.server.server import ServerContext, flight_server
-from minimize.server.tls import load_certificate
+from minimize.server.server import ServerContext, flight_server, load_certificate
 from tests.server.home import Home
 
 TIMEOUT = 60.0

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from minimize.errors import RefusedError
 from minimize.governance.access import ALL_TENANTS, TenantSet
 from minimize.output.stored_file import StoredFile, as_stored_file
-from minimize.server.filter import bind_condition, date_matches, folder_matches, matching_row_groups, tenant_conditions
 from minimize.server.request import parse_filter
+from minimize.server.view import bind_condition, date_matches, folder_matches, matching_row_groups, tenant_conditions
 from tests.server.home import AGGREGATES, FIELDS, PURPOSE, Home
 from tests.world import owned_event
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from minimize.settings.effective import KnownEntities, SettingsQuery, pair_codes
+from minimize.settings.evaluation import KnownEntities, SettingsQuery, pair_codes
 
 KNOWN = KnownEntities(pa.array(["t", "u"]), pa.array(["s"]), np.array([1 << 32]))
 TENANTS = pa.array(["u", "x", None, "t"])

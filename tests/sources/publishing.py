@@ -15,10 +15,9 @@ from typing import Any
 import pyarrow as pa
 
 from minimize.failpoints import VARIABLE
-from minimize.output.folder import INTENT, RUNS, read_receipts
-from minimize.output.paths import output_and_date
+from minimize.output.folder import INTENT, RUNS, list_data_files, output_and_date, read_receipts
 from minimize.output.publish import LeaseCheck, OpenOutput, Staging, open_output
-from minimize.output.recovery import REPLACED, STAGING, FolderExchange, exchange_folders, list_data_files, no_exchange
+from minimize.output.recovery import REPLACED, STAGING, FolderExchange, exchange_folders, no_exchange
 from minimize.receipts import (
     DigestRef,
     FileRef,

@@ -11,7 +11,7 @@ import pytest
 
 from minimize.arrow.pointers import Pointer
 from minimize.errors import SchemaError, SourceError
-from minimize.runs.resolve import PathMask
+from minimize.runs.inputs import PathMask
 from minimize.sources.base import Chunk, DeclaredField, Source, SourceRequest
 from minimize.sources.parquet import parquet_source
 from tests.keys.files import keyring

@@ -10,7 +10,7 @@ import pytest
 
 from minimize.arrow.pointers import Pointer
 from minimize.sources.base import DeclaredField, SourceRequest
-from minimize.sources.parquet_footer import ParquetFooter, leaf_count
+from minimize.sources.parquet import ParquetFooter, leaf_count
 from minimize.sources.projection import field_tree
 
 SCHEMA = pa.schema(

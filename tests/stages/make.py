@@ -15,9 +15,9 @@ from minimize.arrow.nested import leaf, row_indices
 from minimize.plan import CaseBranch, Plan
 from minimize.plan.bind import examine
 from minimize.policy.load import policy_from_mapping
-from minimize.policy.pipeline import DeduplicateModel, Pipeline, RecordsModel, SourceModel
+from minimize.policy.model import DeduplicateModel, Pipeline, RecordsModel, SourceModel
 from minimize.settings import load_settings
-from minimize.settings.model import SETTINGS_SCHEMA, FeatureSwitch, Settings
+from minimize.settings.evaluation import SETTINGS_SCHEMA, FeatureSwitch, Settings
 from minimize.stages.gate import Gate
 from minimize.stages.generalize import GeneralizeFields
 from minimize.stages.raw_values import field_place

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from minimize.arrow.pointers import Pointer
 from minimize.policy.condition import AllOf, AnyOf, Condition, FeatureOn, FieldEquals, TimeWithin
-from minimize.stages.conditions import could_hold, holds, is_younger, match_values, must_hold
-from minimize.stages.facts import BatchFacts
+from minimize.stages.conditions import BatchFacts, could_hold, holds, is_younger, match_values, must_hold
 from minimize.stages.raw_values import RECORD_PLACE
 from tests.project import AT, TIME
 from tests.stages.make import APPS, Said, plan_of, records

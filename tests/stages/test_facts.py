@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from minimize.arrow.pointers import Pointer
 from minimize.policy.condition import FeatureOn, LevelAtLeast
-from minimize.stages.facts import BatchFacts, field_gate
+from minimize.stages.conditions import BatchFacts, field_gate
 from minimize.stages.raw_values import RECORD_PLACE
 from tests.project import AT
 from tests.stages.make import Said, before, plan_of, records

@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from minimize.errors import OutputError, SourceError
-from minimize.stores.bucket import (
+from minimize.stores.object_store import (
     BUSY,
     DENIED,
     LEASED,

@@ -10,10 +10,9 @@ import pytest
 from pyarrow.fs import AzureFileSystem
 
 from minimize.errors import OutputError, SourceError
-from minimize.stores import bucket as bucket_module
+from minimize.stores import object_store as bucket_module
 from minimize.stores import parse_location, parse_output_location
-from minimize.stores.bucket import AZURE_COPY_LIMIT, with_azure_credentials
-from minimize.stores.object_path import ObjectPath
+from minimize.stores.object_store import AZURE_COPY_LIMIT, ObjectPath, with_azure_credentials
 from tests.buckets import Bucket, empty_bucket
 from tests.emulators import KEY, Azure, azure_access
 
@@ -90,7 +89,7 @@ def test_what_is_larger_than_a_store_copies_in_one_step_goes_this_way(
     bucket.put("a.gz", b"0123456789")
     limits = {"abfs": AZURE_COPY_LIMIT, "gs": None, "s3": 5 << 30}
     assert bucket.at("a.gz").bucket.copy_limit == limits[bucket.at().bucket.scheme]
-    monkeypatch.setattr("minimize.stores.bucket.Bucket.copy_limit", property(lambda _: 4))
+    monkeypatch.setattr("minimize.stores.object_store.Bucket.copy_limit", property(lambda _: 4))
     bucket.at("a.gz").copy_to(bucket.at("b/c.gz"), 10)
     assert bucket.get("b/c.gz") == b"0123456789"
 

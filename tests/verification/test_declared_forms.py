@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.verification.declared_forms import DeclaredColumn, DeclaredForms, column_rule
-from minimize.verification.nested_values import comparable_values
 from minimize.verification.policy_reading import StepView
 from minimize.verification.rules import ColumnContext, chain_rule
+from minimize.verification.values import comparable_values
 
 TIME = pa.timestamp("ms", "UTC")
 PSEUDONYM = "a2" * 16

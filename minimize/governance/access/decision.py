@@ -1,41 +1,34 @@
-"""Access decisions: reasons, request and decision, the entitlements of an account, and the rules that combine them.
-
-No data is open by default. A role of the account opens data within its scope. A grant opens data for its incident.
-Roles add up. A decision covers the tenants and columns of which every column is open for every tenant. A denial
-overrides every role and grant of the person, whichever of their accounts has the denying role. Of several views on
-a column the coarsest counts, whichever role opened the column. Without a coarsest view the column is withheld. A
-column with a view cannot be re-identified. A request that names an incident is decided by the grants for that
-incident: it opens no other columns or tenants.
-"""
+"""Access decisions: reasons, request and decision, and the rules that combine the entitlements of an account."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final
 
 from minimize.errors import RefusalReason
-from minimize.governance.access.grants import AccessOperation, Grant, Grants, permission_of_request
+from minimize.governance.access.grants import AccessOperation, Grant, Grants
 from minimize.governance.access.model import (
     NO_TENANTS,
     READ,
     REIDENTIFY,
-    AccessRole,
     AccessRules,
-    Permission,
-    RoleAssignment,
     TenantSet,
     UserAccount,
     common_tenants,
-    highest_or_none,
     same_dataset,
     union_of_tenants,
 )
-from minimize.governance.access.roles import RoleView, coarsest_view, find_account_conflict, views_of_column
-from minimize.plan.category import CATEGORY_ORDER
+from minimize.governance.access.roles import (
+    EffectiveAccess,
+    Entitlement,
+    RoleView,
+    coarsest_view,
+    find_account_conflict,
+    views_of_column,
+)
 from minimize.plan.model import Category
 from minimize.policy.purposes import is_refused_purpose
 from minimize.receipts import time_text
@@ -192,122 +185,6 @@ class AccessDecision:
 def column_names(columns: Collection[DatasetColumn]) -> tuple[str, ...]:
     """Their names."""
     return tuple(column.name for column in columns)
-
-
-@dataclass(frozen=True, slots=True)
-class Entitlement:
-    """Something that opens data: for some tenants, by a permission or for columns by name; through a role, or a grant.
-
-    limits  permissions that the category of each column must be within
-    """
-
-    tenants: TenantSet
-    limits: tuple[Permission, ...]
-    columns: frozenset[str] | None = None
-    role: str | None = None
-    grant: Grant | None = None
-
-    def covers(self, column: str, category: Category) -> bool:
-        """Whether it opens a column, as far as names and categories go."""
-        named = self.columns is None or column in self.columns
-        return named and all(limit.allows(limit.name, category) for limit in self.limits)
-
-
-@dataclass(frozen=True)
-class EffectiveAccess:
-    """An account at a time, under one access file."""
-
-    access: AccessRules
-    account: UserAccount
-    time: datetime
-
-    @cached_property
-    def assignments(self) -> tuple[tuple[RoleAssignment, AccessRole], ...]:
-        """The assignments of the account, each with its role."""
-        return tuple(self.access.assignments_of(self.account))
-
-    @cached_property
-    def assignments_of_person(self) -> tuple[tuple[RoleAssignment, AccessRole], ...]:
-        """Those of all accounts of the person."""
-        return tuple(self.access.assignments_of_person(self.account))
-
-    def allowing_assignments(
-        self, name: str, dataset: str | None = None, purpose: str | None = None, category: Category | None = None
-    ) -> Iterator[tuple[RoleAssignment, AccessRole, Permission]]:
-        """The assignments of the account that allow an operation where it is wanted, each with the permission."""
-        for assignment, role in self.assignments:
-            if assignment.scope.has_dataset(dataset) and assignment.scope.has_purpose(purpose):
-                yield from (
-                    (assignment, role, permission) for permission in role.allow if permission.allows(name, category)
-                )
-
-    def denied_tenants(
-        self, name: str, dataset: str | None = None, purpose: str | None = None, category: Category | None = None
-    ) -> TenantSet:
-        """For which tenants a role of the person denies an operation."""
-        return union_of_tenants(
-            assignment.scope.tenants
-            for assignment, role in self.assignments_of_person
-            if assignment.scope.has_dataset(dataset) and assignment.scope.has_purpose(purpose)
-            if any(permission.denies(name, category) for permission in role.deny)
-        )
-
-    def allowed_tenants(
-        self,
-        name: str,
-        dataset: str | None = None,
-        category: Category | None = None,
-        *,
-        purpose: str | None = None,
-        by: str | None = None,
-    ) -> TenantSet:
-        """For which tenants it may do something; by one role, where that is named."""
-        allowing = self.allowing_assignments(name, dataset, purpose, category)
-        allowed = union_of_tenants(each.scope.tenants for each, role, _ in allowing if by in (None, role.name))
-        return allowed - self.denied_tenants(name, dataset, purpose, category)
-
-    def highest_category(
-        self, name: str, dataset: str, tenants: TenantSet, *, purpose: str | None = None, by: str | None = None
-    ) -> Category | None:
-        """The highest category up to which it may do something for all of some tenants; None where that is none."""
-        within = (
-            each
-            for each in CATEGORY_ORDER
-            if tenants <= self.allowed_tenants(name, dataset, each, purpose=purpose, by=by)
-        )
-        return highest_or_none(within)
-
-    def role_entitlements(self, dataset: str, purpose: str | None) -> list[Entitlement]:
-        """What roles open to read, without any grant."""
-        return [
-            Entitlement(assignment.scope.tenants, (permission,), role=role.name)
-            for assignment, role, permission in self.allowing_assignments(READ, dataset, purpose)
-        ]
-
-    def grant_entitlement(self, grant: Grant, purpose: str | None) -> Entitlement:
-        """What a grant opens, within what its holder may ask for and its approver could approve."""
-        asked, name = grant.request, permission_of_request(grant).name
-        reach = self.highest_category(name, asked.dataset, grant.tenants, purpose=purpose, by=asked.role)
-        bounds = (reach, asked.category, grant.category_limit(self.time))
-        limits = tuple(Permission(READ, each) for each in bounds if each is not None)
-        named = None if asked.columns is None else frozenset(asked.columns)
-        return Entitlement(grant.tenants, limits, frozenset() if reach is None else named, grant=grant)
-
-    def rule_against_grant(self, grant: Grant, purpose: str | None) -> str | None:
-        """The rule by which a grant opens nothing now; None where it does."""
-        state = grant.state(self.time)
-        if state != "active":
-            return {"expired": "expired", "revoked": "revoked"}.get(state or "", "not_granted")
-        approver, asked = grant.approver(self.time), grant.request
-        alone = approver is not None and not self.access.are_separate(approver, grant.requester)
-        unapproved = approver is None and not grant.is_break_glass
-        name = permission_of_request(grant).name
-        still = grant.tenants <= self.allowed_tenants(
-            name, asked.dataset, asked.category, purpose=purpose, by=asked.role
-        )
-        reversing = asked.operation != "reidentify" or grant.tenants <= self.allowed_tenants(REIDENTIFY, asked.dataset)
-        groups = frozenset(asked.groups) <= self.access.groups_of(self.account)
-        return None if still and reversing and groups and not alone and not unapproved else "not_eligible"
 
 
 def decide_access(

@@ -34,9 +34,9 @@ from minimize.plan import Plan
 from minimize.plan.category import highest_category
 from minimize.plan.model import FieldPlan
 from minimize.policy.faults import did_you_mean
-from minimize.policy.pipeline import Pipeline
+from minimize.policy.model import Pipeline
+from minimize.runs.inputs import find_pipeline
 from minimize.runs.inspection import plan_for
-from minimize.runs.provenance import find_pipeline
 from minimize.stores import parse_output_location
 
 NO_COMMON_PURPOSE: Final = ""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from uuid import uuid4
 
 from minimize.errors import AccessDenied, LedgerError, PolicyError, RefusalReason
-from minimize.governance.access.decision import EffectiveAccess, decide_permission, reason
+from minimize.governance.access.decision import decide_permission, reason
 from minimize.governance.access.enforcement import (
     access_in_force,
     account_of_actor,
@@ -38,7 +38,7 @@ from minimize.governance.access.model import (
     TenantSet,
     UserAccount,
 )
-from minimize.governance.access.roles import find_account_conflict
+from minimize.governance.access.roles import EffectiveAccess, find_account_conflict
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_text
 from minimize.ledger import Actor, api, current_actor

@@ -1,18 +1,16 @@
 """Incidents: what was exposed, which tenants it affects, and their breach notices.
 
-exposure.py          what was exposed, as the command names it
+exposure.py          what was exposed, as the command names it; the columns of an exposed file
 incident.py          an incident and its recorded steps
 exposed_files.py     files and reads that an incident exposed
-exposed_columns.py   the columns of an exposed file and the identifiers of persons in it
 inventory.py         what exposed files and copies hold of each tenant
 scope.py             the tenants that an incident affects
-contacts.py          contacts of tenants
-notice.py            breach notices
+notice.py            breach notices: deadline, wording, forms
+notification.py      contacts of tenants, drafts of notices, and the record that they were sent
 """
 
 from __future__ import annotations
 
-from minimize.governance.incidents.contacts import Contacts, find_contacts, lint_contacts, load_contacts
 from minimize.governance.incidents.exposure import ExposedItem, Exposure
 from minimize.governance.incidents.incident import (
     Incident,
@@ -26,7 +24,15 @@ from minimize.governance.incidents.incident import (
     record_measure,
     request_exemption,
 )
-from minimize.governance.incidents.notice import DraftedNotices, draft_notices, record_notices_sent
+from minimize.governance.incidents.notification import (
+    Contacts,
+    DraftedNotices,
+    draft_notices,
+    find_contacts,
+    lint_contacts,
+    load_contacts,
+    record_notices_sent,
+)
 from minimize.governance.incidents.scope import IncidentScope, exposure_scope, scope_incident, unmatched_items
 
 __all__ = [

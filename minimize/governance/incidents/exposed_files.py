@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 from minimize.errors import ConfigurationError
 from minimize.governance.access.model import ALL_TENANTS, NO_TENANTS, READ, REIDENTIFY, TenantSet
 from minimize.governance.incidents.exposure import ExposedItem, Exposure
-from minimize.governance.output_file import PolicyCache, WritingRun, receipts_by_path
-from minimize.governance.subjects.outputs import SearchableOutput
+from minimize.governance.published_outputs import PolicyCache, SearchableOutput, WritingRun, receipts_by_path
+from minimize.ledger.access import read_begun_reads
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import utc_text
 from minimize.ledger.audit_log import EntryFilter, entry_event
-from minimize.ledger.server_access import read_begun_reads
-from minimize.output.folder import identity_of
-from minimize.output.paths import output_and_date
+from minimize.output.folder import identity_of, output_and_date
 from minimize.receipts import Receipt, ReceiptFile, files_with_companions
 from minimize.stores import parse_output_location
 

@@ -20,7 +20,9 @@ import pyarrow.compute as pc
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.errors import KeyringError, MinimizeError, OutputError, PolicyError
-from minimize.governance.incidents.exposed_columns import (
+from minimize.governance.event_times import UNKNOWN_TIME, EventTimeBounds
+from minimize.governance.incidents.exposed_files import ExposedFile
+from minimize.governance.incidents.exposure import (
     EXPOSED_FORMS,
     CompromisedKeys,
     ExposedColumn,
@@ -29,14 +31,12 @@ from minimize.governance.incidents.exposed_columns import (
     PersonIdentifiers,
     uses_keys,
 )
-from minimize.governance.incidents.exposed_files import ExposedFile
-from minimize.governance.output_file import UNKNOWN_TIME, EventTimeBounds
-from minimize.governance.retention.file_instructions import lookup_column
+from minimize.governance.retention.identifier_forms import lookup_column
 from minimize.governance.retention.retention_rules import field_pointers
-from minimize.governance.sharing.recipient_policy import RECIPIENT_MARK
+from minimize.governance.sharing.recipient_fields import RECIPIENT_MARK
 from minimize.keys import Keyring, find_kms
 from minimize.keys.parquet_encryption import open_parquet
-from minimize.ledger.disclosures import (
+from minimize.ledger.sharing import (
     TOKEN_BYTES,
     Disclosure,
     TenantShare,

@@ -1,30 +1,21 @@
-"""Breach notices: wording, Markdown, HTML and the fields of GDPR Art. 33(3), drafts by version, record of sending.
+"""Breach notice: its deadline, its wording, and its forms: Markdown, HTML and the fields of GDPR Art. 33(3).
 
 A notice has only what the ledger records of the incident and of one tenant. The HTML page fetches nothing.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from minimize.errors import ConfigurationError, OutputError
-from minimize.governance.incidents.contacts import Contact, Contacts
-from minimize.governance.incidents.incident import Incident, load_incident, record_step, require_open
-from minimize.governance.workspace import Workspace
-from minimize.output.working_folder import write_new_folder
+from minimize.governance.incidents.incident import Incident
 from minimize.receipts import time_text
 from minimize.recipients.pages import LIST_STYLE
-from minimize.stores.durable_files import write_private_file
 
 NATURE: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -246,134 +237,3 @@ def _html_table(lines: Iterable[Sequence[str]]) -> Iterator[str]:
 
 def _html_row(tag: str, cells: Sequence[str]) -> str:
     return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"
-
-
-_SAFE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-ADDRESSES_FILE: Final = "addressed.json"
-
-
-@dataclass(frozen=True, slots=True)
-class DraftedNotices:
-    """Notices that were drafted.
-
-    without_contact  tenants of whom no contact is known
-    """
-
-    incident: Incident
-    folder: Path
-    version: int
-    tenants: tuple[str, ...]
-    without_contact: tuple[str, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """What `incident notice --json` prints."""
-        return {
-            "incident": self.incident.id,
-            "version": self.version,
-            "folder": str(self.folder),
-            "tenants": list(self.tenants),
-            "without_contact": list(self.without_contact),
-        }
-
-
-def draft_notices(
-    name: str,
-    to: Path,
-    contact: str,
-    contacts: Contacts,
-    workspace: Workspace,
-    now: datetime,
-    *,
-    only: Sequence[str] = (),
-) -> DraftedNotices:
-    """Drafts the next version of notices: for the tenants that have to be told, or for those of them that are named.
-
-    Takes a folder (a new one is made in it for each version), whom tenants may ask, and their contacts. Raises
-    ConfigurationError where nobody is to be told, OutputError, LedgerError, KeyringError.
-    """
-    this = load_incident(name, workspace)
-    tenants = _tenants_to_notify(require_open(this), only)
-    version = this.draft_count + 1
-    folder = to / f"{_file_name(name)}-v{version}"
-    notices = {tenant["tenant_id"]: Notice(this, tenant, version, contact) for tenant in tenants}
-    listed = {tenant: contacts.for_tenant(tenant) for tenant in notices}
-    digests = _write_drafts(folder, notices, listed)
-
-    def body_of(found: Incident | None) -> Mapping[str, Any]:
-        if require_open(found).draft_count + 1 != version:
-            raise ConfigurationError("somebody else drafted notices meanwhile", hint="do it again")
-        told = {tenant: {"digest": digest, "to": _contact_role(listed[tenant])} for tenant, digest in digests.items()}
-        return {"version": version, "tenants": told}
-
-    done = record_step(name, "drafted", body_of, workspace, now)
-    return DraftedNotices(done, folder, version, tuple(notices), tuple(each for each in listed if not listed[each]))
-
-
-def record_notices_sent(name: str, workspace: Workspace, now: datetime, *, only: Sequence[str] = ()) -> Incident:
-    """Takes down that the last notices were sent. Raises ConfigurationError where none was drafted for one of the tenants."""
-
-    def body_of(found: Incident | None) -> Mapping[str, Any]:
-        this = require_open(found)
-        drafted = {each: this.notices(each) for each in only or this.affected}
-        last = {each: notices[-1]["version"] for each, notices in drafted.items() if notices}
-        if not last or (only and set(only) - set(last)):
-            raise ConfigurationError("nothing was drafted yet", hint=f"minimize incident notice {name} --to DIR")
-        return {"tenants": last}
-
-    return record_step(name, "given", body_of, workspace, now)
-
-
-def _tenants_to_notify(incident: Incident, only: Sequence[str]) -> list[Mapping[str, Any]]:
-    if incident.scope is None:
-        raise ConfigurationError("nobody knows yet who is affected", hint=f"minimize incident scope {incident.id}")
-    concerned = [
-        each for each in incident.tenants_to_notify if each not in incident.exempt and (not only or each in only)
-    ]
-    if not concerned or set(only) - set(concerned):
-        raise ConfigurationError("no notice is needed", hint=f"minimize incident show {incident.id}")
-    return [each for each in incident.scope["tenants"] if each["tenant_id"] in concerned]
-
-
-def _write_drafts(
-    folder: Path, notices: Mapping[str, Notice], listed: Mapping[str, Sequence[Contact]]
-) -> dict[str, str]:
-    """Writes the drafts, for their owner's eyes alone; gives the digest of what each says."""
-    told: dict[str, str] | None = None
-    to = {
-        tenant: [{"role": each.role, "name": each.name, "address": each.address} for each in some]
-        for tenant, some in listed.items()
-    }
-    with suppress(OSError):
-        with write_new_folder(folder, "notice") as work:
-            drafts = {tenant: _write_draft(work, notice) for tenant, notice in notices.items()}
-            _write_private(work / ADDRESSES_FILE, _json_text(to))
-        told = drafts
-    if told is None:
-        raise OutputError("the notices cannot be written there", hint="name a folder in which you may make one")
-    return told
-
-
-def _write_draft(folder: Path, notice: Notice) -> str:
-    place = _file_name(str(notice.tenant["tenant_id"]))
-    said = _json_text(article33(notice))
-    _write_private(folder / f"{place}.md", notice_markdown(notice))
-    _write_private(folder / f"{place}.html", notice_page(notice))
-    _write_private(folder / f"{place}.json", said)
-    return f"sha256:{hashlib.sha256(said.encode()).hexdigest()}"
-
-
-def _write_private(path: Path, text: str) -> None:
-    write_private_file(path, lambda out: out.write(text))
-
-
-def _json_text(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-
-
-def _file_name(text: str) -> str:
-    """A name as a file can have it; hashed where it cannot."""
-    return text if _SAFE_NAME.fullmatch(text) else hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def _contact_role(contacts: Sequence[Contact]) -> str | None:
-    return contacts[0].role if contacts else None

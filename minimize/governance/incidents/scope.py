@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.errors import MinimizeError
-from minimize.governance.incidents.exposed_columns import ExposedColumn, ExposedForm, IdentifierSpace, most_revealing
 from minimize.governance.incidents.exposed_files import (
     ExposedFile,
     ExposedRead,
@@ -25,7 +24,14 @@ from minimize.governance.incidents.exposed_files import (
     matches_output,
     reads_without_tenant,
 )
-from minimize.governance.incidents.exposure import ExposedItem, Exposure
+from minimize.governance.incidents.exposure import (
+    ExposedColumn,
+    ExposedForm,
+    ExposedItem,
+    Exposure,
+    IdentifierSpace,
+    most_revealing,
+)
 from minimize.governance.incidents.incident import Incident, load_incident, record_step, require_open
 from minimize.governance.incidents.inventory import (
     DisclosedCopy,
@@ -35,7 +41,7 @@ from minimize.governance.incidents.inventory import (
     UnreadableFile,
     disclosed_copies,
 )
-from minimize.governance.subjects.outputs import SearchableOutput, UnreachableOutput, find_outputs
+from minimize.governance.published_outputs import SearchableOutput, UnreachableOutput, find_outputs
 from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring, find_kms
 from minimize.ledger.ledger import tenants_named

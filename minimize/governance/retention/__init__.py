@@ -5,15 +5,14 @@ event_admin.py            recording, withdrawing and listing events in the ledge
 identifier_forms.py       the forms that an identifier takes in a column
 affected_subjects.py      whose records an event concerns in a file
 retention_rules.py        what today's policy requires of a file of an older policy
-verdict.py                what is removed or replaced in one batch
-file_instructions.py      the instructions for one file
+removal_decision.py       what is removed or replaced in one file, batch by batch
 removal_plan.py           due files, the plan, open deadlines
-sources.py                dates that can be run again from their source
+rerunnable_dates.py       dates that can be run again from their source
 recompute_aggregates.py   aggregates after records were removed
 execute.py                execution of a plan, and its receipt
 expire.py                 `expire`
-reevaluate.py             today's policy, settings and consents for one batch
-retract.py                `retract`
+effective_settings.py     today's settings and consents for the records of a file
+retract.py                `retract`: today's policy applied to published output
 """
 
 from __future__ import annotations

@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, Protocol, Self
+from typing import Final, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.codes import Codes
-from minimize.arrow.dictionaries import merge_equal_entries
+from minimize.arrow.dictionaries import Codes, merge_equal_entries
 from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
-from minimize.governance.output_file import UNKNOWN_TIME, Bools, Moments
+from minimize.governance.event_times import UNKNOWN_TIME, Bools, Moments
+from minimize.governance.retention.identifier_forms import LookupColumn, ValueInTenant
 from minimize.governance.retention.lifecycle_events import RetentionEvent
 from minimize.identifiers import canonical_column
 from minimize.keys import Keyring
@@ -44,40 +44,6 @@ EventReach = Callable[[RetentionEvent], int]
 def until_event_time(event: RetentionEvent) -> int:
     """An event reaches up to the time at which it happened."""
     return epoch_microseconds(event.occurred_at)
-
-
-ValueInTenant = tuple[str, str]
-"""A value and its tenant."""
-
-
-class IdentifierForms(Protocol):
-    """How somebody stands in a column."""
-
-    @property
-    def chain_names(self) -> frozenset[str] | None:
-        """The names of the ways in which values come to stand there; None where that depends on what is not known."""
-        ...
-
-    @property
-    def is_injective(self) -> bool:
-        """Whether two values of a tenant never have the same form there."""
-        ...
-
-    def forms(self, value: str, tenant: str) -> frozenset[str] | None:
-        """Every form in which a value may stand there; None where that depends on what is not known."""
-        ...
-
-    def forms_of_all(self, pairs: Sequence[ValueInTenant]) -> list[frozenset[str]] | None:
-        """The same of several values with their tenants, at once."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class LookupColumn:
-    """A column by which somebody is found: where it stands, and how."""
-
-    pointer: Pointer
-    column: IdentifierForms
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,14 +20,17 @@ import pyarrow.compute as pc
 
 from minimize.arrow.nested import leaf
 from minimize.errors import SYSTEM_ERROR, ConfigurationError, LedgerError, MinimizeError, PolicyError
-from minimize.governance.output_file import EventTimeBounds, PolicyCache, WritingRun, receipts_by_path
-from minimize.governance.retention.affected_subjects import ValueInTenant, form_tokens
-from minimize.governance.retention.file_instructions import lookup_columns, period_instants
+from minimize.governance.event_times import EventTimeBounds
+from minimize.governance.published_outputs import PolicyCache, WritingRun, receipts_by_path
+from minimize.governance.retention.affected_subjects import form_tokens
 from minimize.governance.retention.identifier_forms import (
     AS_RECEIVED,
     AppliedChain,
     IdentifierColumn,
     PinnedKeyring,
+    ValueInTenant,
+    lookup_columns,
+    period_instants,
     rotation_units,
 )
 from minimize.governance.retention.lifecycle_events import REMOVAL_DEADLINES, FormTokens, event_faults, recorded_forms
@@ -39,24 +42,22 @@ from minimize.keys import Keyring, find_kms
 from minimize.keys.parquet_encryption import unless_shredded
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor
 from minimize.ledger.subject_tokens import find_known_token, subject_token, token_secrets, token_versions
-from minimize.output.folder import has_runs
+from minimize.output.folder import has_runs, output_and_date
 from minimize.output.partitions import parse_partition_folder
-from minimize.output.paths import output_and_date
 from minimize.output.reader import load_receipts
 from minimize.output.stored_file import open_stored_file
 from minimize.policy.fields import is_dropped, treatments_of
-from minimize.policy.model import Policy
-from minimize.policy.pipeline import Pipeline
+from minimize.policy.model import Pipeline, Policy
 from minimize.receipts import Receipt, ReceiptFile, files_in_force, time_text
-from minimize.runs.erasures import store_erasures
-from minimize.runs.provenance import find_pipeline, load_pipeline_settings
+from minimize.runs.erasure_list import store_erasures
+from minimize.runs.inputs import find_pipeline, load_pipeline_settings
 from minimize.settings.unknown_tenant import settings_tenants, similar_names
 from minimize.stores import Location, local_path, location_text, parse_output_location
 from minimize.techniques.keep import Keep
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
-    from minimize.ledger.lifecycle_events import LifecycleEvent
+    from minimize.ledger.subjects import LifecycleEvent
 
 UNLIMITED_LOOKBACK: Final = timedelta(days=400)
 """How far back periods are told of where a policy keeps records forever."""
@@ -208,7 +209,7 @@ def add_events(
         _check_event(wish)
     keys, actor = workspace.keyring(), current_actor()
     with workspace.open_ledger(create=True) as ledger:
-        before = api.lifecycle_events.read_lifecycle_events(ledger)
+        before = api.subjects.read_lifecycle_events(ledger)
         told = _subject_forms(wishes, now, reachable_outputs(ledger, workspace), keys)
         rows = [_event_row(wish, each, before, keys, now, actor) for wish, each in zip(wishes, told, strict=True)]
         new = _record_rows(ledger, rows, before, keys, actor, allowed)
@@ -218,7 +219,7 @@ def add_events(
 
 def _store_erasure_lists(ledger: Ledger, outputs: Iterable[Location], keys: Keyring) -> None:
     """Stores the erasures of the ledger with every output that is known here. The next run of one that cannot be written does."""
-    rows = api.lifecycle_events.read_lifecycle_events(ledger)
+    rows = api.subjects.read_lifecycle_events(ledger)
     for output in outputs:
         try:
             if has_runs(output):
@@ -251,7 +252,7 @@ def _event_row(
         else _known_or_new_token(before, keys, event.tenant, event.subject, event.named_by)
     )
     at, who = event.occurred_at or now, actor.user or ""
-    row = api.lifecycle_events.LifecycleEvent(
+    row = api.subjects.LifecycleEvent(
         event.tenant, token, event.kind, at, "recorded", "{}", now, who, field=event.named_by
     )
     return replace(row, forms=json.dumps({**_earlier_forms(before, row.id), **forms.forms}, sort_keys=True))
@@ -267,10 +268,10 @@ def withdraw_event(
     """
     keys, actor = workspace.keyring(), current_actor()
     with workspace.open_ledger() as ledger:
-        rows = api.lifecycle_events.read_lifecycle_events(ledger)
+        rows = api.subjects.read_lifecycle_events(ledger)
         named = [
             row
-            for row in api.lifecycle_events.last_rows(rows)
+            for row in api.subjects.last_lifecycle_events(rows)
             if len(name) >= EVENT_ID_LENGTH and row.id.startswith(name)
         ]
         if len(named) != 1:
@@ -288,9 +289,9 @@ def list_events(workspace: Workspace, *, tenant: str | None = None, history: boo
     """The events of the ledger that count, or every row; of one tenant where it is named. Raises LedgerError."""
     tenant = canonical_id(tenant)
     with workspace.open_ledger() as ledger:
-        rows = api.lifecycle_events.read_lifecycle_events(ledger)
+        rows = api.subjects.read_lifecycle_events(ledger)
     if not history:
-        rows = [row for row in api.lifecycle_events.last_rows(rows) if row.state == "recorded"]
+        rows = [row for row in api.subjects.last_lifecycle_events(rows) if row.state == "recorded"]
     return [EventEntry(row) for row in rows if tenant in (None, row.tenant_id)]
 
 
@@ -360,7 +361,7 @@ def _record_rows(
     if not rows:
         return []
     event = _audit_event(rows[0], actor, tuple(resources))
-    return api.lifecycle_events.record_lifecycle_events(ledger, rows, event, keys)
+    return api.subjects.record_lifecycle_events(ledger, rows, event, keys)
 
 
 def _event_resource(row: LifecycleEvent, before: str | None) -> Resource:

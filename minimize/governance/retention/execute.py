@@ -15,20 +15,18 @@ from typing import Final
 
 from minimize.arrow.batch import BatchCounts, FieldCounts
 from minimize.errors import ConfigurationError, OutputError, RefusedError
-from minimize.governance.output_file import RETENTION_PIPELINE_FILE, RETENTION_POLICY_FILE, WritingRun
-from minimize.governance.retention.file_instructions import RewriteRequest
+from minimize.governance.published_outputs import RETENTION_PIPELINE_FILE, RETENTION_POLICY_FILE, WritingRun
 from minimize.governance.retention.recompute_aggregates import AggregateRecomputation, RecomputedAggregate
+from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import RECORDS, DueFile, RemovalPlan
-from minimize.governance.retention.verdict import ApplyVerdict
-from minimize.governance.rewrite import RewriteResult, StagePerFile, rewrite_files
+from minimize.governance.rewrite import ApplyVerdict, RewriteResult, StagePerFile, rewrite_files
 from minimize.keys import Keyring
 from minimize.keys.master_keys import is_master_key
 from minimize.observability.destinations import Destinations
 from minimize.output.publish import OpenOutput, Staging, open_output
 from minimize.output.sink import index_files, master_keys_of, output_files, sketch_files
 from minimize.policy.approval import policy_reference
-from minimize.policy.model import Policy
-from minimize.policy.pipeline import Pipeline
+from minimize.policy.model import Pipeline, Policy
 from minimize.receipts import (
     FieldReceipt,
     FileRef,
@@ -43,7 +41,7 @@ from minimize.receipts import (
 from minimize.receipts import files_in_force as receipts_files_in_force
 from minimize.receipts.chain import effective_receipts
 from minimize.runs import receipt_builder
-from minimize.runs.erasures import erasure_list_digest
+from minimize.runs.erasure_list import erasure_list_digest
 from minimize.runs.guards import check_expiry_time, reference_clock
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.removal_inventory import RemovalInventory

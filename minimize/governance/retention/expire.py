@@ -21,17 +21,12 @@ from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.errors import KeyringError, OutputError, call_redacted
 from minimize.governance.access.enforcement import require_permission
-from minimize.governance.output_file import (
-    EventTimeBounds,
-    PolicyCache,
-    WritingRun,
-    receipts_by_path,
-    source_read_times,
-)
+from minimize.governance.event_times import EventTimeBounds
+from minimize.governance.published_outputs import PolicyCache, WritingRun, receipts_by_path, source_read_times
 from minimize.governance.retention.execute import PlanExecution
-from minimize.governance.retention.file_instructions import RewriteRequest, lookup_columns
-from minimize.governance.retention.identifier_forms import IdentifierColumn, PinnedKeyring
+from minimize.governance.retention.identifier_forms import IdentifierColumn, PinnedKeyring, lookup_columns
 from minimize.governance.retention.lifecycle_events import RetentionEvent, ledger_events, load_events
+from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import (
     RECORDS,
     DueFile,
@@ -42,21 +37,20 @@ from minimize.governance.retention.removal_plan import (
     open_deadlines,
     plan_removal,
 )
+from minimize.governance.retention.rerunnable_dates import find_source
 from minimize.governance.retention.retention_rules import RetentionRules, field_pointers
-from minimize.governance.retention.sources import find_source
 from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring, find_keyring
 from minimize.keys.parquet_encryption import unless_shredded
 from minimize.ledger import find_ledger
-from minimize.output.paths import output_and_date
+from minimize.output.folder import output_and_date
 from minimize.output.reader import load_receipts
 from minimize.output.stored_file import open_stored_file
-from minimize.policy.model import Policy
-from minimize.policy.pipeline import Pipeline
+from minimize.policy.model import Pipeline, Policy
 from minimize.receipts import Receipt, ReceiptFile, files_in_force, retained_sketches
 from minimize.runs.batch_dates import parse_batch_date
-from minimize.runs.ledger_check import check_output_ledger
-from minimize.runs.provenance import find_pipeline
+from minimize.runs.guards import check_output_ledger
+from minimize.runs.inputs import find_pipeline
 from minimize.settings.erasures import Erasures, Tombstone
 from minimize.sources.base import Source
 from minimize.stores import LocationLike, parse_output_location

@@ -1,6 +1,7 @@
-"""Identifier forms: how an identifier is stored in a column, as received, as a pseudonym or as a token.
+"""Identifier forms.
 
-Pseudonyms and tokens are made with the key version that the file names.
+How an identifier is stored in a column (as received, as a pseudonym or as a token), and the columns by which the tenants and
+subjects of a file are found. Pseudonyms and tokens are made with the key version that the file names.
 """
 
 from __future__ import annotations
@@ -9,21 +10,58 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import pyarrow as pa
 
 from minimize.arrow.pointers import Pointer
+from minimize.governance.event_times import EventTimeBounds
+from minimize.governance.retention.retention_rules import RetentionRules
 from minimize.identifiers import canonical_text
 from minimize.keys import Keyring
+from minimize.output.stored_file import StoredFile
 from minimize.policy.fields import treatments_of
 from minimize.policy.model import Policy
 from minimize.techniques import Context, Technique, TechniqueStep, treat
 from minimize.techniques.keep import Keep
 from minimize.techniques.periods import period_starts
 from minimize.techniques.pseudonymize import Pseudonymize
+
+ValueInTenant = tuple[str, str]
+"""A value and its tenant."""
+
+
+class IdentifierForms(Protocol):
+    """How somebody stands in a column."""
+
+    @property
+    def chain_names(self) -> frozenset[str] | None:
+        """The names of the ways in which values come to stand there; None where that depends on what is not known."""
+        ...
+
+    @property
+    def is_injective(self) -> bool:
+        """Whether two values of a tenant never have the same form there."""
+        ...
+
+    def forms(self, value: str, tenant: str) -> frozenset[str] | None:
+        """Every form in which a value may stand there; None where that depends on what is not known."""
+        ...
+
+    def forms_of_all(self, pairs: Sequence[ValueInTenant]) -> list[frozenset[str]] | None:
+        """The same of several values with their tenants, at once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LookupColumn:
+    """A column by which somebody is found: where it stands, and how."""
+
+    pointer: Pointer
+    column: IdentifierForms
+
 
 KEY_METADATA: Final = "minimize:key"
 AS_RECEIVED: Final = "as it came"
@@ -177,3 +215,50 @@ def _is_whole_number(value: Any) -> bool:
         return str(int(value)) == str(value).strip()
     except ValueError:
         return False
+
+
+_PERIOD_DAYS: Final[Mapping[str, int]] = {"day": 1, "week": 7, "month": 28, "quarter": 90, "year": 365}
+"""Days from one instant of a period to one that is in the next, or still in the same."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def lookup_columns(
+    policy: Policy,
+    rules: RetentionRules,
+    clock: EventTimeBounds | None,
+    stored: StoredFile,
+    keys: Keyring,
+    by: str | None = None,
+) -> tuple[LookupColumn | None, LookupColumn | None]:
+    """By which columns of a file tenants and subjects (or who is named `by` a field) are found; None where it has none."""
+
+    def column_of(key: str | None) -> LookupColumn | None:
+        there = key is not None and key in rules.pointers
+        return lookup_column(policy, str(key), rules.pointers[str(key)], clock, stored, keys) if there else None
+
+    return column_of(policy.tenant), column_of(policy.subject if by is None else by)
+
+
+def lookup_column(
+    policy: Policy, key: str, pointer: Pointer, clock: EventTimeBounds | None, stored: StoredFile, keys: Keyring
+) -> LookupColumn:
+    """The column of a field, and how somebody stands in it: by the key versions and the rotation periods of the file."""
+    units = rotation_units(policy, key)
+    times = tuple(_file_instants(clock, stored, units)) if units else ()
+    return LookupColumn(pointer, IdentifierColumn(policy, key, pinned_keyring(keys, stored.whole, pointer), times))
+
+
+def _file_instants(clock: EventTimeBounds | None, stored: StoredFile, units: frozenset[str]) -> Iterator[datetime]:
+    """Instants of every period that an event of the file may lie in."""
+    extent = None if clock is None else clock.extent(stored)
+    if extent is not None:
+        first, last = (_EPOCH + timedelta(microseconds=each) for each in extent)
+        yield from period_instants(first, last, units)
+
+
+def period_instants(first: datetime, last: datetime, units: frozenset[str]) -> Iterator[datetime]:
+    """Instants of every period of these units from the first instant to the last."""
+    step = timedelta(days=min(_PERIOD_DAYS[unit] for unit in units))
+    while first < last + step:
+        yield min(first, last)
+        first += step

@@ -26,7 +26,7 @@ from minimize.ledger.subject_tokens import token_forms, token_secrets, token_ver
 from minimize.times import parse_time
 
 if TYPE_CHECKING:
-    from minimize.ledger.lifecycle_events import LifecycleEvent
+    from minimize.ledger.subjects import LifecycleEvent
 
 EventKind = Literal["tenant_closed", "subject_left", "became_personal", "reset", "erasure"]
 EVENT_KINDS: Final[tuple[EventKind, ...]] = get_args(EventKind)
@@ -189,7 +189,7 @@ def ledger_events(
     if not address.exists:
         return ()
     with api.ledger.open_ledger(address) as ledger:
-        events = list(effective_events(api.lifecycle_events.read_lifecycle_events(ledger)))
+        events = list(effective_events(api.subjects.read_lifecycle_events(ledger)))
     versions = token_versions(each.token for each in events if each.token is not None)
     secrets = {
         name: token_secrets(keys, versions, name) for name in {None, *(each.named_by for each in retention_events)}

@@ -20,26 +20,27 @@ from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.engines import local
 from minimize.engines.base import BatchOutcome, DiscardingQuarantine, Job, derive_sketch_key
-from minimize.governance.output_file import PIPELINE_FILE, Bools, Moments, PolicyCache, WritingRun, receipts_by_path
-from minimize.governance.retention.affected_subjects import AffectedSubjects, EventReach, LookupColumn, recognize_tokens
-from minimize.governance.retention.file_instructions import RewriteRequest
-from minimize.governance.retention.identifier_forms import AS_RECEIVED
+from minimize.governance.event_times import Bools, Moments
+from minimize.governance.published_outputs import PIPELINE_FILE, PolicyCache, WritingRun, receipts_by_path
+from minimize.governance.retention.affected_subjects import AffectedSubjects, EventReach, recognize_tokens
+from minimize.governance.retention.identifier_forms import AS_RECEIVED, LookupColumn
 from minimize.governance.retention.lifecycle_events import RetentionEvent
+from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import RECORDS, DueFile, RemovalPlan
-from minimize.governance.retention.sources import find_source
+from minimize.governance.retention.rerunnable_dates import find_source
 from minimize.identifiers import canonical_text
 from minimize.keys import Keyring
-from minimize.output.paths import output_and_date
+from minimize.output.folder import output_and_date
 from minimize.output.publish import Staging
 from minimize.plan import Plan
 from minimize.plan.bind import examine
 from minimize.policy.fields import treatments_of
-from minimize.policy.model import Policy
-from minimize.policy.pipeline import Pipeline
+from minimize.policy.model import Pipeline, Policy
 from minimize.receipts import Receipt, ReceiptFile, files_in_force
 from minimize.runs.batch_dates import parse_batch_date
 from minimize.runs.disclosure_guard import GuardedAggregate, PublishedReleases, guard_aggregates
-from minimize.runs.resolve import ResolvedRun, open_sources
+from minimize.runs.inputs import open_sources
+from minimize.runs.resolve import ResolvedRun
 from minimize.settings.columns import column_microseconds
 from minimize.sources.base import Chunk, Source, SourcePart, WrittenFile
 from minimize.sources.files import WrappingPart

@@ -14,18 +14,19 @@ from typing import Any, Final
 import pyarrow as pa
 
 from minimize.arrow.batch import BatchCounts
-from minimize.governance.output_file import WritingRun, age_limit
+from minimize.governance.event_times import age_limit
+from minimize.governance.published_outputs import WritingRun
 from minimize.governance.retention.affected_subjects import AffectedSubjects
-from minimize.governance.retention.file_instructions import RewriteRequest
 from minimize.governance.retention.lifecycle_events import RetentionEvent
+from minimize.governance.retention.removal_decision import FileInstructions, RewriteRequest
 from minimize.governance.retention.retention_rules import FieldRule, features_in, written_conditions
-from minimize.governance.retention.verdict import BatchJudge, FileInstructions, verdict_counts
-from minimize.output.paths import output_and_date
+from minimize.governance.rewrite import BatchJudge, verdict_counts
+from minimize.output.folder import output_and_date
 from minimize.output.stored_file import StoredFile, open_stored_file, with_dictionaries
 from minimize.output.subject_search import find_candidate_files
 from minimize.policy.condition import AllOf, AnyOf, Condition, fields_read_by_condition
 from minimize.receipts import ReceiptFile, time_text
-from minimize.sources.parquet_footer import ParquetFooter
+from minimize.sources.parquet import ParquetFooter
 from minimize.text import count_noun
 
 TimeBounds = tuple[int, int]

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from minimize.arrow.nested import leaf, leaf_type, repeat_for_leaf, row_indices
 from minimize.arrow.pointers import Pointer
-from minimize.governance.output_file import UNKNOWN_TIME, Bools, EventTimeBounds
+from minimize.governance.event_times import UNKNOWN_TIME, Bools, EventTimeBounds
 from minimize.policy.condition import (
     AllOf,
     AnyOf,
@@ -32,8 +32,7 @@ from minimize.policy.condition import (
 )
 from minimize.policy.fields import is_dropped, treatments_of
 from minimize.policy.model import DROP, Field, Policy
-from minimize.stages.conditions import match_values
-from minimize.stages.facts import field_gate
+from minimize.stages.conditions import field_gate, match_values
 from minimize.techniques import Technique, TechniqueStep
 from minimize.techniques.keep import Keep
 from minimize.techniques.mask import Mask

@@ -1,8 +1,6 @@
-"""Retraction (`retract`): applies today's policy, settings and consents to published output; unaffected dates first.
+"""Retraction (`retract`).
 
-A date is unaffected if its receipts show that a run today would give the same; its files are not opened. Another date is run
-again if its source is unchanged and the run would restore nothing that was removed since. Otherwise the output itself is
-rewritten; in doubt data is removed.
+How today's policy changes the form of each field, its verdict on one batch, then the plan for an output and its execution.
 """
 
 from __future__ import annotations
@@ -10,23 +8,24 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
 from os import PathLike
-from typing import Any
+from typing import Any, Literal
 
-from minimize.consent import ConsentPeriods, Consents
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.arrow.nested import leaf
+from minimize.arrow.pointers import Pointer
+from minimize.consent import ConsentPeriods
 from minimize.errors import Finding, KeyringError, OutputError, RefusedError, call_redacted
 from minimize.governance.access.enforcement import require_permission
-from minimize.governance.output_file import EventTimeBounds, PolicyCache, WritingRun, receipts_by_path
+from minimize.governance.event_times import Bools, EventTimeBounds, age_limit
+from minimize.governance.published_outputs import PolicyCache, WritingRun, receipts_by_path
+from minimize.governance.retention.effective_settings import FileConsents, FileSettings
 from minimize.governance.retention.execute import NO_OBSERVABILITY, PlanExecution
-from minimize.governance.retention.file_instructions import RewriteRequest, lookup_columns
-from minimize.governance.retention.reevaluate import (
-    FileConsents,
-    FileSettings,
-    PolicyReevaluation,
-    compare_forms,
-    is_newly_shown,
-)
+from minimize.governance.retention.identifier_forms import lookup_columns
+from minimize.governance.retention.removal_decision import WHOLE_RECORD, FileInstructions, RewriteRequest
 from minimize.governance.retention.removal_plan import (
     RECORDS,
     DueFile,
@@ -35,126 +34,174 @@ from minimize.governance.retention.removal_plan import (
     plan_removal,
     source_dates,
 )
-from minimize.governance.retention.retention_rules import RetentionRules, current_conditions, field_pointers
-from minimize.governance.retention.sources import (
-    RerunnableDate,
-    UnchangedSources,
-    last_reading_receipt,
-    policy_or_settings_changed,
-    receipts_by_date,
-    rerunnable_dates,
+from minimize.governance.retention.rerunnable_dates import RerunnableDate, UnaffectedDates, rerunnable_dates
+from minimize.governance.retention.retention_rules import (
+    ConditionCertainty,
+    RetentionRules,
+    current_conditions,
+    field_pointers,
 )
-from minimize.governance.retention.verdict import FileInstructions
+from minimize.governance.rewrite import BatchVerdict
 from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring, find_keyring
-from minimize.output.paths import output_and_date
+from minimize.output.folder import output_and_date
 from minimize.output.reader import load_receipts
 from minimize.output.stored_file import StoredFile, open_stored_file
 from minimize.policy.approval import check_approval
-from minimize.policy.condition import Condition, FeatureOn, LevelAtLeast
-from minimize.policy.fields import is_dropped
-from minimize.policy.load import hierarchy_files
-from minimize.policy.pipeline import Pipeline
+from minimize.policy.condition import Atom, Condition, FeatureOn, LevelAtLeast
+from minimize.policy.fields import compare_coarseness, is_dropped
+from minimize.policy.model import DROP, Field, Pipeline, Policy, Treatment
 from minimize.receipts import Receipt, ReceiptFile, RunOrigin, files_in_force
-from minimize.runs.batch_dates import DateSelection
-from minimize.runs.erasures import load_subject_acts
-from minimize.runs.ledger_check import check_output_ledger
-from minimize.runs.provenance import find_pipeline, load_pipeline_settings, origin_place, origin_settings
+from minimize.runs.guards import check_output_ledger
+from minimize.runs.inputs import find_pipeline, load_pipeline_settings, load_subject_acts, origin_place, origin_settings
 from minimize.runs.receipt_builder import RunContext
-from minimize.runs.resolve import resolve_run
 from minimize.runs.runner import no_progress, run_resolved
-from minimize.runs.sender import check_same_sender, consent_periods, consents_changed
+from minimize.runs.sender import check_same_sender, consent_periods
 from minimize.settings import SettingsRows
+from minimize.stages.chains import run_chain
 from minimize.stores import Location, LocationLike, parse_output_location
+from minimize.techniques import Context, Technique, TechniqueStep, UnsupportedType
+from minimize.techniques.keep import Keep
 from minimize.times import parse_time
 
+FormVerdict = Literal["same", "coarser", "finer", "gone"]
 
-@dataclass(frozen=True)
-class UnaffectedDates:
-    """What decides it: today's pipeline and settings, the time, and the receipts.
 
-    settings  the rows of today; `given` is what they were loaded from, where the pipeline's own do not count
-    consents  what is recorded about consents; None for records of our own
+@dataclass(frozen=True, slots=True)
+class FormChange:
+    """What today's policy makes of a field as it stands: its values go through `steps` where it became coarser."""
+
+    verdict: FormVerdict
+    steps: tuple[Technique, ...] = ()
+
+
+def compare_forms(then: Field, today: Field | None, purpose: str, type_: pa.DataType) -> FormChange:
+    """How the form of then compares with the one of today.
+
+    `gone`: today's policy drops it, or has it in a form that cannot be made of the one that stands.
+    """
+    if today is None or is_dropped(today) or (today.purposes and purpose not in today.purposes):
+        return FormChange("gone")
+    if (then.cases, then.otherwise, then.do, then.from_) == (today.cases, today.otherwise, today.do, today.from_):
+        return FormChange("same")
+    if then.cases or today.cases or then.from_ != today.from_:
+        return FormChange("gone")
+    return _compare_chains(_steps_of(then.do), _steps_of(today.do), type_)
+
+
+def _compare_chains(then: Sequence[TechniqueStep], today: Sequence[TechniqueStep], type_: pa.DataType) -> FormChange:
+    if _is_keep(today):
+        return FormChange("finer")
+    if _is_keep(then) and _can_follow(today, type_):
+        return FormChange("coarser", tuple(step for step in today if isinstance(step, Technique)))
+    if len(then) == len(today) == 1 and type(then[0]) is type(today[0]):
+        found = compare_coarseness(then[0].name, then[0].model_dump(), today[0].model_dump())
+        if found == "coarser" and isinstance(today[0], Technique):
+            return FormChange("coarser", (today[0],))
+        if found is not None:
+            return FormChange(found)
+    return FormChange("gone")
+
+
+def is_newly_shown(then: Field | None, today: Field) -> bool:
+    """Whether today's policy shows a field that the file does not have."""
+    return then is None or is_dropped(then)
+
+
+def _steps_of(treatment: Treatment) -> tuple[TechniqueStep, ...]:
+    return () if treatment == DROP or isinstance(treatment, str) else treatment
+
+
+def _is_keep(steps: Sequence[TechniqueStep]) -> bool:
+    return bool(steps) and all(isinstance(step, Keep) for step in steps)
+
+
+def _can_follow(steps: Sequence[TechniqueStep], type_: pa.DataType) -> bool:
+    """Whether a chain needs nothing but the value, and gives values of the type that stands."""
+    given = type_
+    try:
+        for step in steps:
+            if not isinstance(step, Technique) or step.reads() | step.key_names or step.needs_time:
+                return False
+            given = step.output_type(given)
+    except UnsupportedType:
+        return False
+    return bool(given == type_)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyReevaluation:
+    """Everything that counts for one file.
+
+    then      the policy that it was written under; `today` the one of today
+    forms     per field of the file what today's policy makes of it
+    records   conditions of today on whole records
+    consents    today's consents, where a third party sent the records
     """
 
-    job: Pipeline
-    folder: Location
-    chain: Sequence[Receipt]
+    then: Policy
+    today: Policy
     as_of: datetime
-    source: str | PathLike[str] | None
-    settings_source: Any = field(repr=False)
-    settings: SettingsRows | None = field(repr=False)
-    consents: Consents | None = field(repr=False)
-    keys: Keyring = field(repr=False)
-    ledger: str | PathLike[str] | None
+    pointers: Mapping[str, Pointer]
+    forms: Mapping[str, FormChange]
+    records: tuple[Condition, ...]
+    settings: FileSettings = field(repr=False)
+    clock: EventTimeBounds | None = None
+    consents: FileConsents | None = field(default=None, repr=False)
 
-    def dates(self) -> frozenset[str | None]:
-        """The dates. Raises what `run` raises about policy, settings and keys."""
-        unchanged = UnchangedSources(self.job, self.chain, self.source, self.keys)
-        plain = self._plain() if self._is_plain() else frozenset()
-        groups: dict[tuple[object, ...], list[str | None]] = {}
-        for on, of_date in self._receipts.items():
-            last = last_reading_receipt(of_date)
-            if last is not None and not self._inputs_changed(last):
-                groups.setdefault(self._planned_from(last), []).append(on)
-        return frozenset(on for group in groups.values() for on in self._of_group(group, unchanged, plain))
-
-    def _inputs_changed(self, last: Receipt) -> bool:
-        asked = policy_or_settings_changed(self.job.policy, self.settings, last, self.as_of)
-        return asked or consents_changed(self.job, self.consents, last, self.as_of)
-
-    def _of_group(
-        self, group: Sequence[str | None], unchanged: UnchangedSources, plain: frozenset[str | None]
-    ) -> Iterator[str | None]:
-        """Those of some dates that were planned from the same policy, pipeline and version of the package, to the same plan."""
-        for on in group:
-            if unchanged.is_unchanged(on):
-                if self._plan_changed(on):
-                    return
-                break
-        yield from (on for on in group if on in plain or unchanged.is_unchanged(on))
-
-    def _plan_changed(self, on: str | None) -> bool:
-        """Whether today's plan for a date is another than its receipt's."""
-        last = last_reading_receipt(self._receipts[on])
-        given = resolve_run(
-            self.job,
-            selection=DateSelection.from_options(on),
-            at=self.as_of,
-            input=self.source,
-            settings=self.settings_source,
-            output=self.folder,
-            keys=self.keys,
-            ledger=self.ledger,
-            rerun=True,
+    def __call__(self, batch: pa.RecordBatch) -> BatchVerdict:
+        """The verdict on one batch."""
+        closed = dict(self._removed_values(batch))
+        everything = np.ones(batch.num_rows, np.bool_)
+        return BatchVerdict(
+            self._removed_records(batch), closed, dict(self._replacements(batch)), dict.fromkeys(closed, everything)
         )
-        return last is None or given.is_empty or given.plan.digest != last.plan.digest
 
-    def _planned_from(self, last: Receipt) -> tuple[object, ...]:
-        """All that made the plan of a receipt: equal for two dates, today's plan is that of both or of neither."""
-        return (last.plan.digest, tuple(sorted(last.versions.items())), *WritingRun(self.folder, last).rewrite_group)
+    def _removed_records(self, batch: pa.RecordBatch) -> dict[str, Bools]:
+        stays, gone = np.ones(batch.num_rows, np.bool_), dict[str, Bools]()
+        if self.consents is not None:
+            stays = self.consents(batch)
+            gone["consent"] = ~stays
+        for condition in self.records:
+            holds = self._certainty(batch, WHOLE_RECORD).holds(condition, held_when_written=False)
+            reason = "setting" if isinstance(condition, FeatureOn | LevelAtLeast) else "condition"
+            gone[reason] = gone.get(reason, np.zeros(batch.num_rows, np.bool_)) | (stays & ~holds)
+            stays &= holds
+        return gone
 
-    def _is_plain(self) -> bool:
-        """Whether under today's policy everything that was collected once stays: it has no condition, and no hierarchy file."""
-        policy, records = self.job.policy, self.job.records
-        gates = (policy.records.feature, policy.records.level, policy.records.collect_if)
-        if any(gates) or (records is not None and records.collect_if is not None) or any(hierarchy_files(policy)):
-            return False
-        shown = (key for key, each in policy.fields.items() if not is_dropped(each))
-        return not any(True for key in shown for _ in current_conditions(key, policy))
+    def _removed_values(self, batch: pa.RecordBatch) -> Iterator[tuple[str, Bools]]:
+        for key, form in self.forms.items():
+            if form.verdict == "gone":
+                yield key, np.ones(len(leaf(batch, self.pointers[key]).values), np.bool_)
+                continue
+            sure = self._certainty(batch, self.pointers[key])
+            holding = [sure.holds(each, held_when_written=False) for each in current_conditions(key, self.today)]
+            if holding and not np.logical_and.reduce(holding).all():
+                yield key, ~np.logical_and.reduce(holding)
 
-    def _plain(self) -> frozenset[str | None]:
-        """The dates of whose records all files were written under today's policy."""
-        by, today = receipts_by_path(self.chain), self.job.policy.digest
-        under = {
-            (output_and_date(file.path)[1], by[file.path].policy.digest)
-            for file in files_in_force(self.chain).get(RECORDS, ())
-        }
-        return frozenset(self._receipts) - {on for on, digest in under if digest != today}
+    def _replacements(self, batch: pa.RecordBatch) -> Iterator[tuple[str, pa.Array]]:
+        for key, form in self.forms.items():
+            if form.verdict == "coarser":
+                values = leaf(batch, self.pointers[key]).values
+                made = run_chain(form.steps, values, Context(key, self.as_of)).values
+                plain = made.dictionary_decode() if pa.types.is_dictionary(made.type) else made
+                yield key, pc.cast(plain, values.type)
 
-    @cached_property
-    def _receipts(self) -> dict[str | None, list[Receipt]]:
-        return receipts_by_date(self.chain)
+    def _certainty(self, batch: pa.RecordBatch, place: Pointer) -> ConditionCertainty:
+        return ConditionCertainty(
+            batch, self.then, dict(self.pointers), place, lambda atom: self._holds_now(atom, batch)
+        )
+
+    def _holds_now(self, atom: Atom, batch: pa.RecordBatch) -> Bools | None:
+        if not isinstance(atom, FeatureOn | LevelAtLeast):
+            return None
+        on = self.settings.is_on(atom, batch)
+        feature = self.today.features.get(atom.name) if isinstance(atom, FeatureOn) else None
+        if feature is None or feature.retention is None:
+            return on
+        if self.clock is None:
+            return np.zeros(batch.num_rows, np.bool_)
+        return np.asarray(on & (self.clock.oldest(batch) > age_limit(self.as_of, feature.retention)), np.bool_)
 
 
 PathLike_ = str | PathLike[str]

@@ -1,29 +1,26 @@
 """Sharing with third parties. No data leaves or is received without a manifest, a contract and the tenant's consent.
 
-outbound.py          `share`: plan.py resolves and plans, payload.py makes the payload, disclosures.py records it
-recipient_policy.py  one policy of ours and the manifest, keys of a recipient, functions that a pipeline can feed
+outbound.py          `share` and `share why`: plan.py resolves and plans, payload.py makes the payload,
+                     disclosures.py records it and lists what was recorded
+recipient_fields.py  what a recipient gets: fields, forms, the recipient's own keys, functions that a pipeline can feed
 released_output.py   the policy for output of a run: conditions, settings and aggregates evaluated again
-consent_filter.py    records of tenants that agreed; payload_digest.py, export_file.py the payload's digest and file
+consent_filter.py    records of tenants that agreed; export_file.py the file of the payload
 connector.py         secrets that pass through to the recipient's call
 inbound.py           `receive` for data in memory, `receive_dates` for a pipeline
 recalls.py           what a recipient has to delete; withdrawal and expiry of a consent
-explain.py           the log of disclosures, and why a recipient may receive data or not
 """
 
 from __future__ import annotations
 
-from minimize.governance.sharing.disclosures import ShareSummary
-from minimize.governance.sharing.explain import (
-    ShareExplanation,
-    explain_share,
+from minimize.governance.sharing.disclosures import (
+    ShareSummary,
     find_disclosure,
     list_disclosures,
     unsigned_disclosures,
 )
 from minimize.governance.sharing.inbound import receive, receive_dates
-from minimize.governance.sharing.outbound import share
-from minimize.governance.sharing.payload import disclosure_token
-from minimize.governance.sharing.payload_digest import digest_table
+from minimize.governance.sharing.outbound import ShareExplanation, explain_share, share
+from minimize.governance.sharing.payload import digest_table, disclosure_token
 from minimize.governance.sharing.recalls import (
     EndedConsents,
     Recall,
@@ -34,7 +31,7 @@ from minimize.governance.sharing.recalls import (
     request_recalls,
     withdraw_and_recall,
 )
-from minimize.governance.sharing.recipient_policy import EligibleFunction, eligible_functions
+from minimize.governance.sharing.recipient_fields import EligibleFunction, eligible_functions
 
 __all__ = [
     "EligibleFunction",

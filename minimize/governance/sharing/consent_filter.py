@@ -24,7 +24,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.consent import ConsentPeriods, Consents
 from minimize.errors import PolicyError
 from minimize.governance.sharing.plan import ResolvedShare, SharePlan
-from minimize.ledger.consents import read_consent_acts
+from minimize.ledger.sharing import read_consent_acts
 from minimize.output.folder import RUNS
 from minimize.output.reader import load_receipts
 from minimize.recipients import Recipient

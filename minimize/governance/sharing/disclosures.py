@@ -1,7 +1,6 @@
-"""Disclosures: the summary of a share, its signed record and audit events, and the commit to the ledger.
+"""Disclosures.
 
-The record is committed before the payload is handed over. Consents are checked again in the same transaction: a
-consent that ended in the meantime stops the share, and one that ends later finds the record.
+The summary of a share, its signed record and audit events, the commit to the ledger, and the log of disclosures.
 """
 
 from __future__ import annotations
@@ -16,14 +15,15 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from minimize.consent import load_consents
-from minimize.errors import NotPermitted, RefusalReason
+from minimize.errors import ConfigurationError, NotPermitted, RefusalReason
 from minimize.governance.sharing.consent_filter import TenantConsent, TenantFilter, consent_check
 from minimize.governance.sharing.payload import PayloadStats
 from minimize.governance.sharing.plan import ResolvedShare, SharePlan
-from minimize.governance.sharing.recipient_policy import FieldDecision, RecipientKeys, RecipientPolicy
+from minimize.governance.sharing.recipient_fields import FieldDecision, RecipientKeys, RecipientPolicy
+from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_text
 from minimize.ledger import AuditEvent, PropertyChange, Resource, current_actor
-from minimize.ledger.disclosures import Disclosure, TenantShare, record_disclosure
+from minimize.ledger.sharing import Disclosure, TenantShare, read_disclosures, record_disclosure
 from minimize.ledger.subject_tokens import SUBJECT_KEY
 from minimize.receipts import time_text
 from minimize.recipients import Function
@@ -339,3 +339,27 @@ def _recheck_consents(
         rows = sum(stats.tenants[name] for name in ended)
         message = "consent ended while the payload was made"
         raise NotPermitted(message, reasons=[rule_reason("consent_ended", message, tenants=len(ended), rows=rows)])
+
+
+def list_disclosures(
+    workspace: Workspace, *, recipient: str | None = None, tenant: str | None = None
+) -> list[Disclosure]:
+    """The disclosures, oldest first; those to one recipient, or of one tenant, where they are named."""
+    with workspace.open_ledger() as ledger:
+        found = read_disclosures(ledger, recipient=recipient)
+    return [each for each in found if tenant is None or tenant in each.body["tenants"]]
+
+
+def find_disclosure(workspace: Workspace, name: str) -> Disclosure:
+    """One disclosure by its id. Raises ConfigurationError where there is none."""
+    with workspace.open_ledger() as ledger:
+        found = read_disclosures(ledger, disclosure=name)
+    if not found:
+        raise ConfigurationError("there is no disclosure of this id", hint="minimize share log")
+    return found[0]
+
+
+def unsigned_disclosures(workspace: Workspace, found: Collection[Disclosure]) -> list[Disclosure]:
+    """Those that no key of the keyring signed as they stand."""
+    keys = workspace.keyring()
+    return [each for each in found if not each.is_signed(keys)]

@@ -37,13 +37,12 @@ from minimize.ledger.audit_event import PlainValue, received_event
 from minimize.ledger.ledger import open_ledger
 from minimize.plan.request import request
 from minimize.policy.load import load_policy
-from minimize.policy.model import DROP, Field, Policy
-from minimize.policy.pipeline import Pipeline
+from minimize.policy.model import DROP, Field, Pipeline, Policy
 from minimize.recipients import Function, Recipient, inbound
 from minimize.recipients.rules import Party, find_party, rule_reason, tenant_reason
 from minimize.runs.batch_dates import DateSelection
+from minimize.runs.inputs import pipeline_from
 from minimize.runs.minimizer import Account, Minimizer, RowTally, bind_to_data, release_batches
-from minimize.runs.resolve import pipeline_from
 from minimize.runs.runner import RunOverrides, RunResult, run_dates
 from minimize.runs.sender import record_event, refusal_error
 from minimize.settings.erasures import find_named_ledger

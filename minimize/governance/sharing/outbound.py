@@ -1,4 +1,8 @@
-"""`share`: send data to a third party. Plans, makes the payload, records the disclosure, then hands the payload over."""
+"""`share` and `share why`.
+
+`share` sends data to a third party: it makes the plan and the payload, records the disclosure, and hands the payload over.
+`share why` lists every reason against it.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from minimize.arrow.interchange import native_converter
 from minimize.arrow.pointers import Pointer
+from minimize.config import load_config
 from minimize.consent import Consents, load_consents
-from minimize.errors import ConfigurationError, LedgerError, RefusalReason, redact_errors
+from minimize.errors import ConfigurationError, LedgerError, PolicyError, RefusalReason, redact_errors
 from minimize.governance.access.enforcement import require_permission
 from minimize.governance.sharing.connector import Connector, call_connector
 from minimize.governance.sharing.consent_filter import (
+    ConsentCheck,
     ConsentedSource,
     SenderFunction,
     TenantFilter,
@@ -52,18 +58,20 @@ from minimize.governance.sharing.plan import (
     tenant_column_source,
 )
 from minimize.governance.workspace import Workspace
-from minimize.ledger.ledger import open_ledger
+from minimize.ledger.ledger import open_ledger, tenants_named
 from minimize.plan import Plan
-from minimize.policy.pipeline import CategoryName
-from minimize.recipients import Recipient
-from minimize.recipients.rules import payload_differs_error
+from minimize.policy.model import CategoryName
+from minimize.recipients import Recipient, Recipients
+from minimize.recipients.rules import find_party, payload_differs_error, purpose_reasons, tenant_reason
+from minimize.runs.inputs import LEDGER_SETTINGS, load_pipeline_settings
 from minimize.runs.minimizer import log_left_out
 from minimize.settings.erasures import RecordedErasures
+from minimize.settings.unknown_tenant import UnknownTenant, settings_tenants, unknown_among, unknown_tenant_json
 from minimize.times import parse_time
 
 if TYPE_CHECKING:
-    from minimize.ledger.disclosures import Disclosure
     from minimize.ledger.ledger import Ledger
+    from minimize.ledger.sharing import Disclosure
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,3 +299,76 @@ def consent_moments(at: datetime | None, now: datetime, *, dry: bool) -> tuple[d
     if at is not None and (dry or at > now):
         return (at,) if dry else (now, at)
     return (now,)
+
+
+@dataclass(frozen=True, slots=True)
+class ShareExplanation:
+    """Whether a recipient may get something for a function, and every reason against it."""
+
+    recipient: str
+    function: str
+    tenant: str | None
+    fields: tuple[str, ...]
+    consent: str | None
+    reasons: tuple[RefusalReason, ...]
+    unknown_tenant: UnknownTenant | None = None
+    """The tenant, where neither the ledger nor the pipeline's settings name it."""
+
+    @property
+    def permitted(self) -> bool:
+        """Whether it may."""
+        return not self.reasons
+
+    def as_json(self) -> dict[str, Any]:
+        """The answer as `share why --json` prints it."""
+        return {
+            "recipient": self.recipient,
+            "function": self.function,
+            "tenant": self.tenant,
+            **({} if self.tenant is None else unknown_tenant_json(self.unknown_tenant)),
+            "permitted": self.permitted,
+            "fields": list(self.fields),
+            "consent": self.consent,
+            "reasons": [each.as_json() for each in self.reasons],
+        }
+
+
+def explain_share(
+    recipient: str,
+    function: str,
+    workspace: Workspace,
+    recipients: Recipients,
+    now: datetime,
+    *,
+    tenant: str | None = None,
+    existing: Collection[str] = (),
+) -> ShareExplanation:
+    """Whether a recipient may get the records of a tenant for a function, as far as no record decides it.
+
+    Without a tenant nobody's consent is asked; with the house's pipeline the purpose is held against its policy.
+    """
+    side = find_party(recipient, function, "outbound", recipients, workspace.folder, (now,))
+    manifest, contract, job = side.manifest, side.recipient.contract, workspace.loaded_pipeline
+    against = [*side.objections(existing)]
+    against += [] if manifest is None or job is None else purpose_reasons(None, manifest, job.policy.purposes)
+    named = () if manifest is None else tuple(manifest.shared)
+    fields = tuple(key for key in named if contract is not None and contract.permits(key))
+    consent, unknown = None, None
+    if tenant is not None and manifest is not None:
+        with workspace.open_ledger() as ledger:
+            unknown = _unknown_tenant(tenant, workspace, tenants_named(ledger))
+            verdict = ConsentCheck(side.recipient, function, fields, load_consents(ledger), (now,))([tenant])[tenant]
+        consent, independent = verdict.consent, side.recipient.standing == "independent"
+        against += [] if verdict.refusal is None else [tenant_reason(verdict.refusal, 1, None, independent=independent)]
+    return ShareExplanation(recipient, function, tenant, fields, consent, tuple(against), unknown)
+
+
+def _unknown_tenant(tenant: str, workspace: Workspace, named: frozenset[str]) -> UnknownTenant | None:
+    """The tenant, where neither the ledger nor a settings file of the house's pipeline names it."""
+    rows, job = None, workspace.loaded_pipeline
+    with suppress(PolicyError):
+        rows = None if job is None or job.settings == LEDGER_SETTINGS else load_pipeline_settings(None, job)
+    of_file, places = frozenset() if rows is None else settings_tenants(rows), ["the ledger"]
+    places += [] if rows is None else [f"the settings {rows.file or ''}".rstrip()]
+    told = of_file if load_config(workspace.folder).has_access_file else of_file | named
+    return unknown_among(tenant, of_file | named, " or ".join(places), told)

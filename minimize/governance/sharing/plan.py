@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from minimize.errors import ConfigurationError, Finding, KeyringError, OutputError, PolicyError, RefusalReason
 from minimize.governance.sharing.connector import Connector, as_rereadable, check_secrets
-from minimize.governance.sharing.recipient_policy import RecipientKeys, RecipientPolicy, compose_policy, declare_forms
+from minimize.governance.sharing.recipient_fields import RecipientKeys, RecipientPolicy, compose_policy, declare_forms
 from minimize.governance.sharing.released_output import (
     InputPolicy,
     aggregate_model,
@@ -36,13 +36,11 @@ from minimize.output.folder import RUNS
 from minimize.plan import Plan, bind, category, request
 from minimize.plan.model import Category
 from minimize.policy.load import load_policy
-from minimize.policy.model import Policy, RecordsGate
-from minimize.policy.pipeline import Pipeline, RecordsModel
+from minimize.policy.model import Pipeline, Policy, RecordsGate, RecordsModel
 from minimize.recipients import Function, Recipient, Recipients
 from minimize.recipients.rules import Party, find_party, purpose_reasons, rule_reason
+from minimize.runs.inputs import LEDGER_SETTINGS, load_pipeline_settings, pipeline_from
 from minimize.runs.minimizer import RereadableSource, require_keys
-from minimize.runs.provenance import LEDGER_SETTINGS, load_pipeline_settings
-from minimize.runs.resolve import pipeline_from
 from minimize.settings import SettingsRows, load_settings
 from minimize.settings.erasures import RecordedErasures
 from minimize.settings.tokenized import load_ledger_settings

@@ -1,14 +1,14 @@
-"""Recalls: what a recipient has to delete, and why; requests and confirmations; withdrawal and expiry of consents.
-
-The end of a consent and the recall that follows are one transaction of the ledger. A disclosure that is recorded
-before is in the recall list; a share that is not recorded yet finds the consent ended.
-"""
+"""Recalls: what a recipient has to delete, and why; requests, list files, confirmations; end of consents."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from io import TextIOWrapper
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from minimize.consent import Consents, load_consents
@@ -20,11 +20,11 @@ from minimize.governance.workspace import Workspace
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor
 from minimize.receipts import time_text
 from minimize.recipients import Contract, Recipient, Recipients, find_recipients, load_recipients
+from minimize.stores.durable_files import create_private_file
 
 if TYPE_CHECKING:
-    from minimize.ledger.consents import ConsentAct
-    from minimize.ledger.disclosures import Disclosure, RecallBatch, RecallState, RecallStep, TenantShare
     from minimize.ledger.ledger import Ledger
+    from minimize.ledger.sharing import ConsentAct, Disclosure, RecallBatch, RecallState, RecallStep, TenantShare
 
 RecallProgress = Literal["due", "requested", "confirmed"]
 DEFAULT_DELETION_PERIOD: Final = timedelta(days=30)
@@ -136,7 +136,7 @@ def find_recalls(
     looking = _RecallSearch(ledger, recipients, consents, now, {each.id: each for each in consents.acts})
     each = [
         one
-        for act in api.disclosures.read_disclosures(ledger, recipient=recipient)
+        for act in api.sharing.read_disclosures(ledger, recipient=recipient)
         for one in looking.recalls_of_disclosure(act, steps)
     ]
     return [one for one in each if all_ or one.state != "confirmed"]
@@ -144,7 +144,7 @@ def find_recalls(
 
 def _recorded_steps(ledger: Ledger, recipient: str | None) -> dict[DisclosureTenant, list[RecallStep]]:
     steps: dict[DisclosureTenant, list[RecallStep]] = {}
-    for step in api.disclosures.read_recalls(ledger, recipient):
+    for step in api.sharing.read_recalls(ledger, recipient):
         steps.setdefault((step.disclosure, step.tenant_id), []).append(step)
     return steps
 
@@ -164,7 +164,7 @@ class _RecallSearch:
         """What of an act has to go, or was told to."""
         contract = self._contract(act.recipient)
         whole, ended = self._cause_for_all(act, contract), self._ended_consents(act)
-        for share in api.disclosures.read_tenant_shares(self.ledger, act.disclosure):
+        for share in api.sharing.read_tenant_shares(self.ledger, act.disclosure):
             taken = steps.get((act.disclosure, share.tenant_id), [])
             cause = taken[0].cause if taken else ended.get(share.tenant_id) or self._expiry_cause(share) or whole
             if cause is not None:
@@ -271,12 +271,8 @@ def _record_steps(
 ) -> None:
     actor = current_actor()
     who, name = actor.user or "", due[0].recipient
-    steps = [
-        api.disclosures.RecallStep(each.disclosure, each.tenant, name, each.cause, state, now, who) for each in due
-    ]
-    api.disclosures.record_recalls(
-        ledger, steps, recall_event(name, state, len(steps), actor, now), workspace.keyring()
-    )
+    steps = [api.sharing.RecallStep(each.disclosure, each.tenant, name, each.cause, state, now, who) for each in due]
+    api.sharing.record_recalls(ledger, steps, recall_event(name, state, len(steps), actor, now), workspace.keyring())
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,25 +325,25 @@ class _RecallOnEnd:
     def __call__(self, ledger: Ledger, acts: Sequence[ConsentAct]) -> Iterator[RecallBatch]:
         """What is called back, by recipient."""
         actor = current_actor()
-        told = {(step.disclosure, step.tenant_id) for step in api.disclosures.read_recalls(ledger)}
+        told = {(step.disclosure, step.tenant_id) for step in api.sharing.read_recalls(ledger)}
         self.recalls[:] = [
             each for act in acts for each in self._recalls_of_act(ledger, act) if _disclosure_tenant(each) not in told
         ]
         for name in dict.fromkeys(each.recipient for each in self.recalls):
             steps = [
-                api.disclosures.RecallStep(
+                api.sharing.RecallStep(
                     each.disclosure, each.tenant, name, each.cause, "requested", self.now, actor.user or ""
                 )
                 for each in self.recalls
                 if each.recipient == name
             ]
-            yield api.disclosures.RecallBatch(steps, recall_event(name, "requested", len(steps), actor, self.now))
+            yield api.sharing.RecallBatch(steps, recall_event(name, "requested", len(steps), actor, self.now))
 
     def _recalls_of_act(self, ledger: Ledger, ending: ConsentAct) -> Iterator[Recall]:
         """What is in the ledger by now was sent before, whatever the clocks said."""
-        for sent in api.disclosures.read_disclosures(ledger, recipient=ending.recipient):
+        for sent in api.sharing.read_disclosures(ledger, recipient=ending.recipient):
             if sent.function == ending.function and ending.state in ENDING_STATES and ending.valid_from <= self.now:
-                for share in api.disclosures.read_tenant_shares(ledger, sent.disclosure, ending.tenant_id):
+                for share in api.sharing.read_tenant_shares(ledger, sent.disclosure, ending.tenant_id):
                     yield build_recall(
                         sent,
                         share,
@@ -369,3 +365,22 @@ def _find_recipient(name: str, workspace: Workspace, recipients: PathLike | None
         return load_recipients(find_recipients(recipients, start=workspace.folder)).load(name)
     except PolicyError:
         return None
+
+
+RecallListWriter = Callable[[Sequence["Recall"]], object]
+
+
+@contextmanager
+def open_recall_list(path: str | None, recipient: str | None) -> Iterator[RecallListWriter]:
+    """A way to write the list that a recipient is given; the file is there before anything is recorded, or nothing is."""
+    if path is None:
+        yield lambda _: None
+        return
+    with TextIOWrapper(create_private_file(Path(path)), encoding="utf-8") as file:
+        yield lambda found: file.write(_recall_list_text(recipient, found))
+
+
+def _recall_list_text(recipient: str | None, found: Sequence[Recall]) -> str:
+    names = [recipient] if recipient is not None else list(dict.fromkeys(each.recipient for each in found))
+    lists = [recall_list(name, [each for each in found if each.recipient == name]) for name in names]
+    return json.dumps(lists[0] if recipient is not None else lists, indent=2)

@@ -43,12 +43,21 @@ from minimize.policy.condition import (
     fields_read_by_condition,
 )
 from minimize.policy.faults import did_you_mean
-from minimize.policy.model import DROP, Field, FieldCase, Policy, RecordsGate, Role, Treatment
-from minimize.policy.pipeline import AggregateModel, Pipeline, RecordsModel
+from minimize.policy.model import (
+    DROP,
+    AggregateModel,
+    Field,
+    FieldCase,
+    Pipeline,
+    Policy,
+    RecordsGate,
+    RecordsModel,
+    Role,
+    Treatment,
+)
 from minimize.recipients.rules import rule_reason
 from minimize.settings import SettingsRows
-from minimize.settings.effective import LEVEL_SETTING
-from minimize.settings.model import SETTINGS_SCHEMA
+from minimize.settings.evaluation import LEVEL_SETTING, SETTINGS_SCHEMA
 from minimize.techniques import value_type
 from minimize.techniques.base import Context, type_family
 from minimize.techniques.keep import Keep

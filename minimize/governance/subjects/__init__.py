@@ -1,8 +1,7 @@
 """Data subjects: requests to view, export, delete and correct what is held of a person, a device or a tenant.
 
     requests.py      whom a request is about; requests as records: states, deadlines, confirmations of recipients
-    outputs.py       the outputs that are searched
-    search.py        the records of a subject in these outputs
+    search.py        the records of a subject in the known outputs
     disclosures.py   what was shared of a subject, and with whom
     view.py          `subject view`
     coverage.py      `subject coverage`

@@ -21,15 +21,15 @@ import pyarrow.compute as pc
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError, call_redacted
-from minimize.governance.output_file import EventTimeBounds, WritingRun
+from minimize.governance.event_times import EventTimeBounds
+from minimize.governance.published_outputs import SearchableOutput, WritingRun, find_outputs
 from minimize.governance.retention.affected_subjects import AffectedSubjects
 from minimize.governance.retention.execute import PlanExecution
-from minimize.governance.retention.file_instructions import RewriteRequest
 from minimize.governance.retention.identifier_forms import pinned_keyring
+from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import DueFile, RemovalPlan, count_due, plan_removal
-from minimize.governance.retention.verdict import BatchVerdict
+from minimize.governance.rewrite import BatchVerdict
 from minimize.governance.subjects.disclosures import disclosures_by_recipient, disclosures_of, load_disclosures
-from minimize.governance.subjects.outputs import SearchableOutput, find_outputs
 from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
     DataSubject,
@@ -43,17 +43,11 @@ from minimize.keys import Keyring, find_kms
 from minimize.keys.parquet_encryption import unless_shredded
 from minimize.ledger import AuditEvent, Resource, current_actor
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.subject_requests import (
-    RecordedCorrection,
-    SubjectRequestStep,
-    read_corrections,
-    record_corrections,
-)
 from minimize.ledger.subject_tokens import find_known_token, subject_token, token_secrets, token_versions
+from minimize.ledger.subjects import RecordedCorrection, SubjectRequestStep, read_corrections, record_corrections
 from minimize.output.stored_file import StoredFile, open_stored_file
 from minimize.policy.fields import treatments_of
-from minimize.policy.model import Field, Policy
-from minimize.policy.pipeline import Pipeline
+from minimize.policy.model import Field, Pipeline, Policy
 from minimize.receipts import Receipt
 from minimize.sources.types import arrow_type, parse_text
 from minimize.stages.chains import run_chain

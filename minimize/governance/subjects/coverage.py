@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from minimize.errors import Finding
-from minimize.governance.output_file import WritingRun
+from minimize.governance.published_outputs import RECORDS, SearchableOutput, UnreachableOutput, WritingRun, find_outputs
 from minimize.governance.subjects.disclosures import DisclosedShares, load_disclosures
-from minimize.governance.subjects.outputs import RECORDS, SearchableOutput, UnreachableOutput, find_outputs
-from minimize.governance.subjects.view import optional_ledger
-from minimize.governance.workspace import Workspace
+from minimize.governance.workspace import Workspace, optional_ledger
 from minimize.policy.fields import identifying_fields
 from minimize.receipts import Receipt, files_in_force
 from minimize.stores import LocationLike

@@ -22,16 +22,21 @@ import pyarrow as pa
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.errors import CheckFailed, ConfigurationError, MinimizeError, call_redacted
-from minimize.governance.output_file import source_read_times
+from minimize.governance.published_outputs import (
+    ON_ANOTHER_MACHINE,
+    SearchableOutput,
+    UnreachableOutput,
+    find_outputs,
+    source_read_times,
+)
 from minimize.governance.retention.event_admin import NewEvent, add_events
 from minimize.governance.retention.execute import PlanExecution
 from minimize.governance.retention.expire import ResolvedExpiry
-from minimize.governance.retention.file_instructions import RewriteRequest
 from minimize.governance.retention.lifecycle_events import RetentionEvent, ledger_events
+from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import DueFile, RemovalPlan
 from minimize.governance.subjects.disclosures import disclosures_by_recipient, disclosures_of, load_disclosures
 from minimize.governance.subjects.export import EXPORT_FORMATS, SubjectExport, export_subjects
-from minimize.governance.subjects.outputs import ON_ANOTHER_MACHINE, SearchableOutput, UnreachableOutput, find_outputs
 from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
     DataSubject,
@@ -55,15 +60,14 @@ from minimize.keys import Keyring, find_kms
 from minimize.keys.parquet_encryption import open_parquet
 from minimize.ledger import current_actor
 from minimize.ledger.ledger import Ledger, tenants_named
-from minimize.ledger.lifecycle_events import read_lifecycle_events
-from minimize.ledger.subject_requests import SubjectRequestStep
 from minimize.ledger.subject_tokens import subject_token
+from minimize.ledger.subjects import SubjectRequestStep, read_lifecycle_events
 from minimize.output.reader import load_receipts
 from minimize.output.stored_file import open_stored_file
-from minimize.policy.pipeline import Pipeline
+from minimize.policy.model import Pipeline
 from minimize.receipts import Receipt
-from minimize.runs.erasures import store_erasures
-from minimize.runs.ledger_check import check_open_ledger
+from minimize.runs.erasure_list import store_erasures
+from minimize.runs.guards import check_open_ledger
 from minimize.stores import LocationLike, local_path
 
 

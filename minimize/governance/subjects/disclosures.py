@@ -11,8 +11,8 @@ from minimize.governance.sharing.payload import disclosure_token
 from minimize.governance.subjects.requests import DataSubject
 from minimize.identifiers import exact_and_folded
 from minimize.keys import Keyring
-from minimize.ledger.disclosures import TOKEN_BYTES, Disclosure, TenantShare, read_disclosures, read_tenant_shares
 from minimize.ledger.ledger import Ledger
+from minimize.ledger.sharing import TOKEN_BYTES, Disclosure, TenantShare, read_disclosures, read_tenant_shares
 from minimize.receipts import time_text
 
 

@@ -10,14 +10,13 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from minimize.errors import ConfigurationError, OutputError
+from minimize.errors import ConfigurationError, OutputError, describe_os_error
 from minimize.governance.sharing.export_file import StagedExport, json_default
 from minimize.governance.subjects.search import SubjectRecords
-from minimize.governance.subjects.view import SubjectView, optional_ledger, view_page
-from minimize.governance.workspace import Workspace
+from minimize.governance.subjects.view import SubjectView, view_page
+from minimize.governance.workspace import Workspace, optional_ledger
 from minimize.ledger.audit_check import entry_json, find_entries
 from minimize.ledger.audit_log import EntryFilter
-from minimize.os_errors import describe_os_error
 from minimize.output.working_folder import write_new_folder
 from minimize.stores.durable_files import file_digest, write_private_file
 from minimize.stores.file_operations import make_folder

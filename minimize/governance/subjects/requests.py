@@ -20,7 +20,7 @@ from minimize.receipts import time_text
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
-    from minimize.ledger.subject_requests import RequestState, SubjectRequestStep
+    from minimize.ledger.subjects import RequestState, SubjectRequestStep
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -159,7 +159,7 @@ def request_statuses(ledger: Ledger, *, tenant: str | None = None) -> list[Reque
     """Every request, in the order in which they came; of one tenant where it is named."""
     last: dict[str, SubjectRequestStep] = {}
     told: dict[str, dict[str, dict[str, Any]]] = {}
-    for step in api.subject_requests.read_request_steps(ledger):
+    for step in api.subjects.read_request_steps(ledger):
         body = json.loads(step.body)
         mine = told.setdefault(step.id, {})
         if step.state == "confirmed":
@@ -231,7 +231,7 @@ def record_steps(ledger: Ledger, workspace: Workspace, steps: Sequence[SubjectRe
         time=now,
         resources=resources,
     )
-    api.subject_requests.record_request_steps(ledger, steps, event, workspace.keyring())
+    api.subjects.record_request_steps(ledger, steps, event, workspace.keyring())
 
 
 def confirm_deletion(name: str, recipient: str, workspace: Workspace, now: datetime) -> RequestStatus:

@@ -23,19 +23,18 @@ import pyarrow.compute as pc
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError
-from minimize.governance.output_file import EventTimeBounds, WritingRun
-from minimize.governance.retention.affected_subjects import AffectedSubjects, LookupColumn
-from minimize.governance.retention.file_instructions import lookup_column
-from minimize.governance.retention.identifier_forms import pinned_keyring
+from minimize.governance.event_times import EventTimeBounds
+from minimize.governance.published_outputs import SearchableOutput, WritingRun
+from minimize.governance.retention.affected_subjects import AffectedSubjects
+from minimize.governance.retention.identifier_forms import LookupColumn, lookup_column, pinned_keyring
 from minimize.governance.retention.lifecycle_events import RetentionEvent
 from minimize.governance.retention.retention_rules import field_pointers
-from minimize.governance.subjects.outputs import SearchableOutput
 from minimize.governance.subjects.requests import DataSubject
 from minimize.identifiers import canonical_text
 from minimize.keys import Keyring, Kms, find_kms
 from minimize.keys.parquet_encryption import unless_shredded
+from minimize.output.folder import output_and_date
 from minimize.output.partitions import parse_partition_folder
-from minimize.output.paths import output_and_date
 from minimize.output.stored_file import StoredFile, open_stored_file, with_dictionaries
 from minimize.output.subject_search import find_candidate_files
 from minimize.policy.fields import treatments_of

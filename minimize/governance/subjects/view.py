@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
-from minimize.errors import LedgerError
+from minimize.governance.published_outputs import SearchableOutput, UnreachableOutput, find_outputs
 from minimize.governance.sharing.export_file import json_default
 from minimize.governance.subjects.disclosures import SubjectDisclosure, disclosures_of, load_disclosures
-from minimize.governance.subjects.outputs import SearchableOutput, UnreachableOutput, find_outputs
 from minimize.governance.subjects.requests import REQUEST_ID_LENGTH, DataSubject, open_requests
 from minimize.governance.subjects.search import (
     SubjectRecords,
@@ -26,7 +24,7 @@ from minimize.governance.subjects.search import (
     check_fields,
     linked_records,
 )
-from minimize.governance.workspace import Workspace
+from minimize.governance.workspace import Workspace, optional_ledger
 from minimize.keys import Keyring
 from minimize.ledger.ledger import Ledger, tenants_named
 from minimize.receipts import time_text
@@ -35,7 +33,7 @@ from minimize.stores import LocationLike
 from minimize.text import count_noun
 
 if TYPE_CHECKING:
-    from minimize.ledger.subject_requests import SubjectRequestStep
+    from minimize.ledger.subjects import SubjectRequestStep
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -149,19 +147,6 @@ def records_summary(each: SubjectRecords, rows: int = 0) -> dict[str, Any]:
         "beside": {name: len(found) for name, found in each.other_identifiers.items()},
         "records": each.rows.slice(max(0, each.rows.num_rows - rows)).to_pylist(),
     }
-
-
-@contextmanager
-def optional_ledger(workspace: Workspace, *, needed: bool) -> Iterator[Ledger | None]:
-    """The ledger, open; None where there is none and none is needed. Raises LedgerError."""
-    found: Ledger | None = None
-    with suppress(*(() if needed or workspace.ledger is not None else (LedgerError,))):
-        found = workspace.open_ledger()
-    try:
-        yield found
-    finally:
-        if found is not None:
-            found.close()
 
 
 @dataclass(frozen=True)

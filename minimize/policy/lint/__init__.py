@@ -11,8 +11,7 @@ from minimize.policy.lint.fields import missing_keys, policies_in_tree, unreadab
 from minimize.policy.lint.rules import LINT_RULES, LintRule, LintSetting, LintSubject
 from minimize.policy.lint.settings import missing_settings, noncanonical_rows
 from minimize.policy.mapping_reader import field_pointer
-from minimize.policy.model import Policy
-from minimize.policy.pipeline import Pipeline
+from minimize.policy.model import Pipeline, Policy
 
 __all__ = [
     "LINT_RULES",

@@ -12,8 +12,7 @@ from minimize.policy.condition import FeatureOn, LevelAtLeast, atoms
 from minimize.policy.faults import did_you_mean
 from minimize.policy.fields import is_dropped
 from minimize.policy.lint.rules import LINT_RULES, LintSubject
-from minimize.policy.model import FeatureModel
-from minimize.policy.pipeline import Pipeline
+from minimize.policy.model import FeatureModel, Pipeline
 from minimize.policy.policy_reader import NAME_PATTERN
 
 LONGEST_RETENTION = timedelta(days=30)

@@ -17,13 +17,14 @@ from minimize.samples.datasets.apple import (
     AppleVolumePurchase,
     AppleVolumePurchaseSync,
 )
-from minimize.samples.datasets.client_apps import ManagedApps, UsageEvents
 from minimize.samples.datasets.managed_devices import (
     AppInventory,
     DeviceInventory,
     DeviceTelemetry,
     Enrollments,
     HardwareInventory,
+    ManagedApps,
+    UsageEvents,
 )
 from minimize.samples.datasets.partners import (
     GoogleAndroidManagement,

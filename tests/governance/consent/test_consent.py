@@ -23,7 +23,7 @@ from minimize.governance.workspace import Workspace
 from minimize.ledger import Actor, Resource
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_log import EntryFilter
-from minimize.ledger.consents import ConsentAct
+from minimize.ledger.sharing import ConsentAct
 from tests.consent.factory import NOW, TERMS, hours
 from tests.project import write_yaml
 from tests.world import sync, vendor_file

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from minimize.arrow.pointers import Pointer
-from minimize.governance.incidents.exposed_columns import (
+from minimize.governance.incidents.exposure import (
     EXPOSED_FORMS,
     CompromisedKeys,
     PersonIdentifiers,

@@ -8,7 +8,7 @@ import pytest
 
 from minimize.governance.incidents import Exposure
 from minimize.governance.incidents.exposed_files import ExposedFile, FileHistory, find_exposed_files
-from minimize.governance.subjects.outputs import SearchableOutput
+from minimize.governance.published_outputs import SearchableOutput
 from minimize.output.reader import load_receipts
 from minimize.stores import parse_output_location
 from tests.project import BEFORE, DAY, Builds, Project, events

@@ -16,8 +16,8 @@ from minimize.governance.workspace import Workspace as Places
 from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_log import EntryFilter, entry_event
-from minimize.ledger.disclosures import Disclosure, RecallState, RecallStep, TenantShare, record_recalls
 from minimize.ledger.ledger import Ledger, open_ledger
+from minimize.ledger.sharing import Disclosure, RecallState, RecallStep, TenantShare, record_recalls
 from tests.governance import outputs
 from tests.governance.outputs import PER_TENANT, places, run
 from tests.governance.sharing.sender import NOW, Sender

@@ -19,8 +19,8 @@ from minimize.governance.workspace import Workspace as Places
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, find_ledger
 from minimize.ledger.audit_log import append_event
-from minimize.ledger.disclosures import Disclosure, TenantShare, record_disclosure
 from minimize.ledger.ledger import Ledger, open_ledger
+from minimize.ledger.sharing import Disclosure, TenantShare, record_disclosure
 from minimize.receipts import Receipt
 from tests.project import FIELDS, POLICY, Project, without_none, write_keyring
 

@@ -11,8 +11,7 @@ import pytest
 
 import minimize
 from minimize.errors import ConfigurationError, KeyringError
-from minimize.governance.crypto_shredding import shred_keys
-from minimize.governance.key_rotation import rotate_keys
+from minimize.governance.key_rotation import rotate_keys, shred_keys
 from minimize.governance.retention.expire import expire
 from minimize.governance.workspace import Workspace as Where
 from minimize.keys import Keyring, MasterKey

@@ -9,8 +9,7 @@ import pytest
 
 import minimize
 from minimize.errors import KeyringError
-from minimize.governance.crypto_shredding import shred_keys
-from minimize.governance.key_rotation import rotate_keys
+from minimize.governance.key_rotation import rotate_keys, shred_keys
 from minimize.governance.workspace import Workspace as Where
 from minimize.keys import Keyring, MasterKey
 from tests.project import AT, Project, events

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import minimize
-from minimize.governance.output_file import WritingRun
+from minimize.governance.published_outputs import WritingRun
 from minimize.governance.retention.expire import ExpiryResult, ResolvedExpiry, expire, resolve_expiry
 from minimize.governance.retention.lifecycle_events import RetentionEvent
-from minimize.governance.retention.verdict import FileInstructions
+from minimize.governance.retention.removal_decision import FileInstructions
 from minimize.output.stored_file import StoredFile, open_stored_file
 from tests.project import FIELDS as PROJECT_FIELDS
 from tests.project import PIPELINE as PROJECT_PIPELINE

@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from minimize.arrow.pointers import Pointer
-from minimize.governance.output_file import Moments
-from minimize.governance.retention.affected_subjects import AffectedSubjects, LookupColumn, RecognizedForms
+from minimize.governance.event_times import Moments
+from minimize.governance.retention.affected_subjects import AffectedSubjects, RecognizedForms
+from minimize.governance.retention.identifier_forms import LookupColumn
 from minimize.governance.retention.lifecycle_events import RetentionEvent
 from minimize.governance.retention.recompute_aggregates import SourceColumn
 from minimize.settings.rows import epoch_microseconds

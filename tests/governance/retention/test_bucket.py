@@ -17,7 +17,7 @@ from minimize.governance.retention.expire import expire, open_items
 from minimize.governance.retention.retract import retract
 from minimize.governance.workspace import Workspace as Where
 from minimize.keys import Keyring
-from minimize.runs.erasures import ERASURES_FOLDER, stored_erasures
+from minimize.runs.erasure_list import ERASURES_FOLDER, stored_erasures
 from minimize.stores import parse_output_location
 from tests.buckets import Bucket
 from tests.faults.child import killed

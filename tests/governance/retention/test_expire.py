@@ -14,7 +14,7 @@ import minimize
 from minimize.errors import ConfigurationError, OutputError, PolicyError, RefusedError
 from minimize.governance.retention.expire import expire, open_items
 from minimize.keys import add_key
-from minimize.output.read_api import find_subjects
+from minimize.output.reader import find_subjects
 from minimize.runs.published_runs import list_runs
 from tests.governance.retention.daily import FIELDS, POLICY, START, Daily, rows
 from tests.project import Builds

@@ -12,7 +12,7 @@ from minimize.governance.retention.event_admin import NewEvent, add_event
 from minimize.governance.retention.expire import open_items
 from minimize.governance.workspace import Workspace
 from minimize.keys.keyring import add_key
-from minimize.runs import erasures
+from minimize.runs import runner
 from minimize.settings.erasures import RecordedErasures
 from tests.governance.retention.daily import START, Daily, rows
 
@@ -37,7 +37,7 @@ def _back(project: Daily, monkeypatch: pytest.MonkeyPatch) -> Daily:
         add_key(project.keys, name, now=RAN)
     with monkeypatch.context() as patch:
         patch.setattr(RecordedErasures, "effective_at", lambda *given: None)
-        patch.setattr(erasures, "check_acts_unchanged", lambda *given: None)
+        patch.setattr(runner, "check_acts_unchanged", lambda *given: None)
         project.run(FIRST, RAN)
     assert of_d1(project) > 0
     return project

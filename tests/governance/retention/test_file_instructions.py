@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from minimize.governance.retention.file_instructions import period_instants
+from minimize.governance.retention.identifier_forms import period_instants
 from minimize.governance.retention.lifecycle_events import RetentionEvent
 from tests.governance.retention.daily import START, Daily, rows
 

@@ -18,8 +18,8 @@ from minimize.governance.retention.lifecycle_events import (
 from minimize.keys import Keyring, add_key, new_keyring
 from minimize.ledger import Address
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.lifecycle_events import LifecycleEvent, record_lifecycle_event
 from minimize.ledger.subject_tokens import subject_token
+from minimize.ledger.subjects import LifecycleEvent, record_lifecycle_event
 from tests.ledger.ledgers import event
 
 AT = datetime(2026, 5, 1, tzinfo=UTC)

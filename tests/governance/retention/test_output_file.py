@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from minimize.errors import OutputError
-from minimize.governance.output_file import (
+from minimize.governance.published_outputs import (
     PIPELINE_FILE,
     POLICY_FILE,
     RETENTION_POLICY_FILE,

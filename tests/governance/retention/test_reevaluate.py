@@ -13,13 +13,13 @@ import pyarrow.compute as pc
 import pytest
 
 from minimize.arrow.pointers import Pointer
-from minimize.governance.output_file import EventTimeBounds
-from minimize.governance.retention.affected_subjects import LookupColumn
-from minimize.governance.retention.file_instructions import lookup_columns
+from minimize.governance.event_times import EventTimeBounds
+from minimize.governance.retention.effective_settings import FileSettings
+from minimize.governance.retention.identifier_forms import LookupColumn, lookup_columns
 from minimize.governance.retention.recompute_aggregates import SourceColumn
-from minimize.governance.retention.reevaluate import FileSettings, PolicyReevaluation, compare_forms
 from minimize.governance.retention.retention_rules import RetentionRules, field_pointers
-from minimize.governance.retention.verdict import BatchVerdict
+from minimize.governance.retention.retract import PolicyReevaluation, compare_forms
+from minimize.governance.rewrite import BatchVerdict
 from minimize.keys import Keyring
 from minimize.policy.condition import FeatureOn, LevelAtLeast
 from minimize.policy.load import load_policy

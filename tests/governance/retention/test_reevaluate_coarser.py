@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from minimize.governance.retention.reevaluate import compare_forms
+from minimize.governance.retention.retract import compare_forms
 from minimize.policy.load import policy_from_mapping
 from minimize.policy.model import Field
 

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from minimize.errors import RefusedError
+from minimize.governance.retention import rerunnable_dates as sources
 from minimize.governance.retention import retract as module
-from minimize.governance.retention import sources
+from minimize.governance.retention.rerunnable_dates import rerunnable_dates
 from minimize.governance.retention.retract import ResolvedRetraction, RetractionOptions, _resolve_retraction, retract
-from minimize.governance.retention.sources import rerunnable_dates
 from minimize.output.stored_file import StoredFile, open_stored_file
 from minimize.receipts import RunOrigin
-from minimize.runs.provenance import origin_place as written_at
+from minimize.runs.inputs import origin_place as written_at
 from minimize.runs.resolve import ResolvedRun, resolve_run
 from tests.governance.retention.daily import FIELDS, PIPELINE, SETTINGS, START, Daily, rows
 
@@ -170,7 +170,7 @@ def test_the_work_does_not_grow_with_dates_that_nothing_concerns(
     for on in DATES[2:]:
         project.collect(rows(on), on)
         run(project, on)
-    assert work(project, monkeypatch) == few == (0, 1)
+    assert work(project, monkeypatch) == few == (0, 2)
 
 
 def test_without_a_source_and_without_conditions_no_file_is_opened(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from minimize.governance.retention.sources import find_source, rerunnable_dates
+from minimize.governance.retention.rerunnable_dates import find_source, rerunnable_dates
 from minimize.keys import Keyring
 from minimize.output.reader import load_receipts
 from minimize.policy.load import load_pipeline

@@ -21,9 +21,9 @@ from minimize.governance.sharing.plan import ShareArguments
 from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditEvent, find_ledger
-from minimize.ledger.consents import ConsentAct as Consent
-from minimize.ledger.consents import record_consent_acts
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.sharing import ConsentAct as Consent
+from minimize.ledger.sharing import record_consent_acts
 from minimize.policy.load import policy_from_mapping
 from minimize.policy.model import Policy
 from minimize.recipients import Recipients, Subprocessors, recipient_from

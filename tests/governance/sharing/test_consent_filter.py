@@ -19,7 +19,7 @@ from minimize.governance.sharing.consent_filter import (
     TenantConsent,
     TenantFilter,
 )
-from minimize.ledger.consents import ConsentAct
+from minimize.ledger.sharing import ConsentAct
 from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.memory import memory_source
 from tests.consent.factory import NOW, TERMS, VENDOR, act

@@ -18,11 +18,11 @@ from minimize.errors import ConfigurationError, KeyringError, LedgerError, NotPe
 from minimize.governance.sharing import digest_table, disclosure_token
 from minimize.governance.sharing.outbound import consent_moments
 from minimize.ledger import AuditEvent, find_ledger
-from minimize.ledger.disclosures import Disclosure, read_disclosures, read_tenant_shares
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.lifecycle_events import LifecycleEvent
-from minimize.ledger.lifecycle_events import record_lifecycle_event as record_event
+from minimize.ledger.sharing import Disclosure, read_disclosures, read_tenant_shares
 from minimize.ledger.subject_tokens import subject_token
+from minimize.ledger.subjects import LifecycleEvent
+from minimize.ledger.subjects import record_lifecycle_event as record_event
 from tests.governance.sharing.sender import ANN, NOW, POLICY, RECORDS, Sender, changed, recent_records
 
 HOUR = timedelta(hours=1)

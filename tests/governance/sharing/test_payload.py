@@ -12,18 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from minimize.arrow.dictionaries import SeenDictionary, first_occurrences
 from minimize.arrow.interchange import decode_batch
 from minimize.errors import NotPermitted
 from minimize.governance.sharing.consent_filter import TenantCodes
 from minimize.governance.sharing.export_file import StagedExport
-from minimize.governance.sharing.payload import (
-    PayloadStats,
-    SeenDictionary,
-    SubjectTokens,
-    disclosure_token,
-    first_occurrences,
-)
-from minimize.ledger.disclosures import TenantShare
+from minimize.governance.sharing.payload import PayloadStats, SubjectTokens, disclosure_token
+from minimize.ledger.sharing import TenantShare
 from tests.governance.sharing.sender import EVENT, RECORDS, Sender
 from tests.project import TIME
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.governance.sharing.payload_digest import PayloadDigest, digest_table
+from minimize.governance.sharing.payload import PayloadDigest, digest_table
 
 ROWS = st.lists(
     st.fixed_dictionaries(

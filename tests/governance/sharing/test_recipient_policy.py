@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from minimize.governance.sharing import eligible_functions
-from minimize.governance.sharing.recipient_policy import (
+from minimize.governance.sharing.recipient_fields import (
     RecipientKeys,
     RecipientPolicy,
     compose_policy,

@@ -13,8 +13,8 @@ from minimize.errors import NotPermitted, RefusalReason, RefusedError
 from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_log import EntryFilter, entry_event
-from minimize.ledger.disclosures import read_disclosures
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.sharing import read_disclosures
 from minimize.recipients.load import Subprocessor
 from tests.governance.sharing.sender import EVENT, NOW, POLICY, RECORDS, Sender, changed
 from tests.project import TIME

@@ -16,10 +16,10 @@ import pytest
 import minimize
 from minimize.cli.subject import subject_text
 from minimize.errors import CheckFailed, ConfigurationError, OutputError, RefusedError
+from minimize.governance.published_outputs import SearchableOutput, find_outputs
 from minimize.governance.subjects import DataSubject, Deletion, delete_subjects, request_statuses, view_subjects
 from minimize.governance.subjects import delete as room
 from minimize.governance.subjects.delete import files_with_leftovers
-from minimize.governance.subjects.outputs import SearchableOutput, find_outputs
 from minimize.governance.workspace import Workspace as Places
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger

@@ -10,7 +10,7 @@ from typing import Any
 
 from minimize.governance.retention.removal_plan import RemovalPlan
 from minimize.governance.subjects.delete import Deletion, request_outcome, split_plan
-from minimize.ledger.subject_requests import SubjectRequestStep
+from minimize.ledger.subjects import SubjectRequestStep
 from tests.receipts.make import small
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)

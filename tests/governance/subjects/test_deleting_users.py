@@ -14,7 +14,7 @@ from minimize.errors import ConfigurationError
 from minimize.governance.subjects import DataSubject, Deletion, delete_subjects, view_subjects
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.lifecycle_events import read_lifecycle_events
+from minimize.ledger.subjects import read_lifecycle_events
 from tests.governance.outputs import places, run
 from tests.project import AT, BEFORE, DAY, Builds, Project, events
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import minimize
-from minimize.governance.crypto_shredding import shred_keys
+from minimize.governance.key_rotation import shred_keys
 from minimize.governance.subjects import DataSubject, delete_subjects, view_subjects
 from minimize.keys.parquet_footer import read_encrypted_columns
 from tests.governance.outputs import places, run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minimize.governance.subjects.outputs import find_outputs
+from minimize.governance.published_outputs import find_outputs
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from tests.project import Project, events

@@ -25,7 +25,7 @@ from minimize.governance.subjects.requests import (
 from minimize.governance.workspace import Workspace as Places
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.subject_requests import SubjectRequestStep
+from minimize.ledger.subjects import SubjectRequestStep
 from tests.project import Project
 
 

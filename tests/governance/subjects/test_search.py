@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from minimize.governance.subjects.outputs import SearchableOutput, find_outputs
+from minimize.governance.published_outputs import SearchableOutput, find_outputs
 from minimize.governance.subjects.requests import DataSubject
 from minimize.governance.subjects.search import SearchOutcome, SubjectRecords, SubjectSearch, UnsearchableFile
 from minimize.keys import Keyring, add_key, find_keyring

@@ -7,8 +7,7 @@ import pytest
 
 from minimize.errors import Finding
 from minimize.policy.lint import lint
-from minimize.policy.model import Policy
-from minimize.policy.pipeline import Pipeline
+from minimize.policy.model import Pipeline, Policy
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import json
 import numpy as np
 
 from minimize.samples.dataset import Slice
-from minimize.samples.datasets.client_apps import EVENT_KINDS
+from minimize.samples.datasets.managed_devices import EVENT_KINDS
 
 from ..made import DAY, dataset, records
 

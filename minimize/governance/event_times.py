@@ -1,0 +1,164 @@
+"""Event times of a published file: bounds of when an event happened, age limits, start of a batch date.
+
+A released event time stands for the oldest instant of its unit, less the longest shift. Retention counts from there, so no
+record is kept too long; a value may be removed earlier by as much as its time was coarsened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from minimize.arrow.nested import leaf, leaf_type
+from minimize.arrow.pointers import Pointer
+from minimize.output.stored_file import StoredFile
+from minimize.policy.fields import group_time_key, treatments_of
+from minimize.policy.model import Field, Policy
+from minimize.settings.columns import column_microseconds, valid_mask
+from minimize.settings.rows import epoch_microseconds
+from minimize.techniques import TechniqueStep
+from minimize.techniques.keep import Keep
+from minimize.techniques.shift_dates import ShiftDates
+from minimize.techniques.truncate_time import TruncateTime
+
+Moments = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+UNKNOWN_TIME: Final = np.iinfo(np.int64).min
+"""What stands for a time that is not there: as old as can be."""
+HOUR_MICROSECONDS: Final = 3_600_000_000
+_LONGEST_UNITS: Final = {
+    "minute": HOUR_MICROSECONDS // 60,
+    "hour": HOUR_MICROSECONDS,
+    "day": 25 * HOUR_MICROSECONDS,
+    "week": 8 * 24 * HOUR_MICROSECONDS,
+    "month": 32 * 24 * HOUR_MICROSECONDS,
+    "quarter": 93 * 24 * HOUR_MICROSECONDS,
+    "year": 367 * 24 * HOUR_MICROSECONDS,
+}
+"""Microseconds within which a unit ends, at most; summer time included."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventTimeBounds:
+    """How a file tells event times.
+
+    slack  by how much an event may be older than what stands there, in microseconds
+    width  by how much it may be younger
+    """
+
+    pointer: Pointer
+    slack: int
+    width: int
+
+    @classmethod
+    def for_policy(cls, policy: Policy, schema: pa.Schema) -> EventTimeBounds | None:
+        """The clock of a file that was written under a policy; None where it does not tell event times."""
+        field = None if policy.time is None else policy.fields.get(policy.time)
+        return None if field is None else cls.for_field(field, schema)
+
+    @classmethod
+    def for_field(cls, field: Field, schema: pa.Schema) -> EventTimeBounds | None:
+        """The clock of the times of a field; None where the file does not tell them."""
+        if field.pointer.stars or not _is_time_field(schema, field.pointer):
+            return None
+        chains = [way for way in treatments_of(field) if not isinstance(way, str)]
+        widths = [_chain_width(chain) for chain in chains]
+        if not chains or None in widths:
+            return None
+        slack = max(_chain_shift(chain) for chain in chains)
+        return cls(field.pointer, slack, slack + max(width or 0 for width in widths))
+
+    @classmethod
+    def for_groups(cls, policy: Policy, units: Mapping[str, str | None]) -> EventTimeBounds | None:
+        """The clock of an aggregate whose groups have these columns of event times, by their units; the finest counts."""
+        found = group_time_key(policy, units)
+        return None if found is None else cls(Pointer((found[0],)), found[1] // timedelta(microseconds=1), 0)
+
+    def oldest(self, batch: pa.RecordBatch) -> Moments:
+        """Per row the oldest instant, in microseconds since 1970; `UNKNOWN_TIME` where no time stands."""
+        times = leaf(batch, self.pointer).values
+        there = valid_mask(times)
+        found = column_microseconds(times) - self.slack
+        return found if there is None else np.where(there, found, UNKNOWN_TIME)
+
+    def newest(self, batch: pa.RecordBatch) -> Moments:
+        """Per row an instant that the event was not after; `UNKNOWN_TIME` where no time stands."""
+        found = self.oldest(batch)
+        return np.where(found == UNKNOWN_TIME, UNKNOWN_TIME, found + self.slack + self.width)
+
+    def extent(self, stored: StoredFile) -> tuple[int, int] | None:
+        """Instants between which all events of a file lie, read from it where statistics do not tell; None without any."""
+        known = self.bounds(stored) or self._read(stored)
+        return None if known is None else (known[0], known[1] + self.slack + self.width)
+
+    def _read(self, stored: StoredFile) -> tuple[int, int] | None:
+        found = [self.oldest(batch) for batch in stored.batches(columns=[self.pointer.top])]
+        known = [each[each != UNKNOWN_TIME] for each in found]
+        some = [each for each in known if len(each)]
+        return (min(int(each.min()) for each in some), max(int(each.max()) for each in some)) if some else None
+
+    def bounds(self, stored: StoredFile) -> tuple[int, int] | None:
+        """The oldest instants of a file, from the first to the last, by its statistics; None where they do not tell.
+
+        They do not where a row has no time, either.
+        """
+        name = ".".join(str(part) for part in self.pointer.parts)
+        metadata = stored.file.metadata
+        places = [place for place in range(metadata.num_columns) if metadata.schema.column(place).path == name]
+        if len(places) != 1 or not metadata.num_rows:
+            return None
+        groups = (metadata.row_group(group).column(places[0]) for group in range(metadata.num_row_groups))
+        found = [_chunk_extent(chunk) for chunk in groups]
+        known = [each for each in found if each is not None]
+        if len(known) < len(found):
+            return None
+        return min(low for low, _ in known) - self.slack, max(high for _, high in known) - self.slack
+
+
+def age_limit(at: datetime, retention: timedelta) -> int:
+    """The last instant that is as old as this, in microseconds since 1970."""
+    return epoch_microseconds(at - retention)
+
+
+def _chunk_extent(chunk: Any) -> tuple[int, int] | None:
+    told = chunk.statistics if chunk.is_stats_set else None
+    if told is None or not told.has_min_max or not told.has_null_count or told.null_count:
+        return None
+    low, high = column_microseconds(pa.array([told.min, told.max]))
+    return int(low), int(high)
+
+
+def _is_time_field(schema: pa.Schema, pointer: Pointer) -> bool:
+    try:
+        type_ = leaf_type(schema, pointer)
+    except KeyError:
+        return False
+    return bool(pa.types.is_timestamp(type_) or pa.types.is_date(type_))
+
+
+def _chain_width(chain: Iterable[TechniqueStep]) -> int | None:
+    """How far after what stands there the event may have been; None for a step that says nothing of it."""
+    width = 0
+    for step in chain:
+        if not isinstance(step, Keep | ShiftDates | TruncateTime):
+            return None
+        width += _LONGEST_UNITS[step.to] - 1 if isinstance(step, TruncateTime) else 0
+    return width
+
+
+def _chain_shift(chain: Iterable[TechniqueStep]) -> int:
+    return sum(step.max_days * 86_400_000_000 for step in chain if isinstance(step, ShiftDates))
+
+
+def partition_start(on: str | None) -> int | None:
+    """The start of a batch date in microseconds since 1970; None without a date."""
+    if on is None:
+        return None
+    day = date.fromisoformat(on)
+    return epoch_microseconds(datetime(day.year, day.month, day.day, tzinfo=UTC))

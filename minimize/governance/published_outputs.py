@@ -1,0 +1,211 @@
+"""Published outputs: the outputs that the ledger or the caller names, the run that wrote each file, and the policy of that run.
+
+Attachments of a receipt are checked against its digests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from minimize.errors import MinimizeError, OutputError
+from minimize.ledger import api as ledger_api
+from minimize.output.folder import RUNS, identity_of
+from minimize.output.reader import load_receipts
+from minimize.policy.faults import FaultList
+from minimize.policy.load import load_policy
+from minimize.policy.model import Pipeline, Policy
+from minimize.policy.yaml_nodes import parse_yaml
+from minimize.receipts import Receipt, ReceiptFile, files_in_force, sha256_text
+from minimize.runs.batch_dates import READING_KINDS
+from minimize.runs.inputs import find_pipeline
+from minimize.runs.removal_inventory import INVENTORY_FILE
+from minimize.stores import Location, LocationLike, local_copy, location_text, parse_output_location
+
+if TYPE_CHECKING:
+    from minimize.ledger.ledger import Ledger
+
+POLICY_FILE: Final = "policy.yaml"
+PIPELINE_FILE: Final = "pipeline.yaml"
+RETENTION_POLICY_FILE: Final = "retention.yaml"
+"""The policy of today, beside a receipt that applied its retention to files that keep the policy of then."""
+RETENTION_PIPELINE_FILE: Final = "retention_pipeline.yaml"
+"""The pipeline of today, next to the same receipt, if aggregates have retentions of their own, now or then."""
+_RUN_ATTACHMENTS: Final = (RETENTION_POLICY_FILE, RETENTION_PIPELINE_FILE, "backfill.yaml", INVENTORY_FILE)
+"""What stands beside a receipt about the change that it tells of, not about the files."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyCache:
+    """Policies as they are read, each once. `purposes` are those that the house adds."""
+
+    purposes: tuple[str, ...] = ()
+    policies: dict[tuple[object, ...], Policy] = field(default_factory=dict, repr=False)
+
+    def policy(self, same: tuple[object, ...], path: Location, purpose: str) -> Policy:
+        """The policy of a file. Raises PolicyError."""
+        if same not in self.policies:
+            with local_copy(path.parent) as folder:
+                self.policies[same] = load_policy(folder / path.name, (*self.purposes, purpose))
+        return self.policies[same]
+
+
+@dataclass(frozen=True)
+class WritingRun:
+    """The receipt that wrote a file, in its output folder."""
+
+    output: Location
+    receipt: Receipt
+    policies: PolicyCache = field(default_factory=PolicyCache, repr=False)
+
+    @property
+    def rewrite_group(self) -> tuple[object, ...]:
+        """What receipts have in common whose files may be rewritten together: policy, pipeline, purpose."""
+        files = {name: digest for name, digest in self.receipt.files.items() if name not in _RUN_ATTACHMENTS}
+        return (self.receipt.purpose, self.receipt.policy.digest, *sorted(files.items()))
+
+    @cached_property
+    def policy(self) -> Policy:
+        """The policy that its files were written under. Raises PolicyError, OutputError."""
+        self._content(POLICY_FILE, self.receipt.policy.digest)
+        return self.policies.policy(self.rewrite_group, self._folder / POLICY_FILE, self.receipt.purpose)
+
+    @cached_property
+    def pipeline(self) -> Mapping[str, Any]:
+        """What its pipeline's file says."""
+        root = (
+            parse_yaml(self.attachments[PIPELINE_FILE].decode("utf-8-sig"), FaultList())
+            if PIPELINE_FILE in self.attachments
+            else None
+        )
+        return {} if root is None else {key: node.to_data() for key, node in root.entries.items()}
+
+    @cached_property
+    def attachments(self) -> dict[str, bytes]:
+        """The bytes that stand beside the receipt, by name. Raises OutputError where they are not those that it tells."""
+        said = {**self.receipt.files, POLICY_FILE: self.receipt.policy.digest}
+        return {name: self._content(name, digest) for name, digest in said.items() if name not in _RUN_ATTACHMENTS}
+
+    @property
+    def all_attachments(self) -> dict[str, bytes]:
+        """The same with what stands there about the change that the receipt tells of, but for what left. Raises OutputError."""
+        said = {**self.receipt.files, POLICY_FILE: self.receipt.policy.digest}
+        return {name: self._content(name, digest) for name, digest in said.items() if name != INVENTORY_FILE}
+
+    @property
+    def _folder(self) -> Location:
+        return self.output / RUNS / self.receipt.run_id
+
+    def _content(self, name: str, digest: str) -> bytes:
+        path = self._folder / name
+        content = path.read_bytes() if path.is_file() else b""
+        if sha256_text(content) != digest:
+            raise OutputError(
+                f"{RUNS}/{self.receipt.run_id}/{name} is not what its receipt tells",
+                hint="`minimize verify` checks all files",
+            )
+        return content
+
+
+def source_read_times(receipts: Iterable[Receipt]) -> dict[str | None, datetime]:
+    """Per batch date (None for an output without dates) when the records that stand were read from their source.
+
+    What rewrites files afterwards reads no source. The earlier of the two times that a receipt has counts.
+    """
+    found: dict[str | None, datetime] = {}
+    for receipt in sorted(receipts, key=lambda receipt: receipt.sequence):
+        if receipt.kind in READING_KINDS or receipt.from_ == "source":
+            found |= dict.fromkeys(receipt.dates or (None,), min(receipt.at, receipt.finished))
+    return found
+
+
+def receipts_by_path(receipts: Iterable[Receipt]) -> dict[str, Receipt]:
+    """Per path of a file the receipt that wrote it."""
+    return {file.path: receipt for receipt in receipts for output in receipt.outputs.values() for file in output.files}
+
+
+RECORDS = "records"
+
+
+@dataclass(frozen=True, slots=True)
+class SearchableOutput:
+    """One output folder, and its chain of receipts; its pipeline, where it is found; policies that were read of it."""
+
+    folder: Location
+    chain: tuple[Receipt, ...] = field(repr=False)
+    purposes: tuple[str, ...] = ()
+    job: Pipeline | None = field(default=None, repr=False, compare=False)
+    policies: PolicyCache = field(default_factory=PolicyCache, repr=False, compare=False)
+
+    @property
+    def pipeline(self) -> str:
+        """The pipeline whose output it is."""
+        return self.chain[-1].pipeline
+
+    def pipeline_of_today(self) -> Pipeline:
+        """Its pipeline. Raises what looking for it raises."""
+        return self.job or find_pipeline(self.folder, self.chain[-1], None)
+
+    def files(self) -> Iterator[tuple[WritingRun, ReceiptFile]]:
+        """The files of records in force, each with who wrote it. Aggregates are about nobody alone."""
+        by = receipts_by_path(self.chain)
+        runs = {each.run_id: each for each in by.values()}
+        known = {run: WritingRun(self.folder, each, self.policies) for run, each in runs.items()}
+        yield from ((known[by[file.path].run_id], file) for file in files_in_force(self.chain).get(RECORDS, ()))
+
+
+ON_ANOTHER_MACHINE: Final = "it is on another machine"
+
+
+@dataclass(frozen=True, slots=True)
+class UnreachableOutput:
+    """An output that cannot be looked at from here, and why: its code alone says it."""
+
+    folder: str
+    pipeline: str
+    reason: str
+
+
+def find_outputs(
+    ledger: Ledger | None, named: Sequence[LocationLike] = ()
+) -> tuple[tuple[SearchableOutput, ...], tuple[UnreachableOutput, ...]]:
+    """The outputs that can be looked at, each once, and those that cannot."""
+    found: dict[str, SearchableOutput] = {}
+    missed: list[UnreachableOutput] = []
+    for folder, pipeline, here in (*_named_outputs(named), *_ledger_outputs(ledger)):
+        output = _open_output(folder) if here else None
+        if isinstance(output, SearchableOutput):
+            found.setdefault(identity_of(folder) or location_text(folder), output)
+        else:
+            missed.append(UnreachableOutput(location_text(folder), pipeline, output or ON_ANOTHER_MACHINE))
+    return tuple(found.values()), tuple(missed)
+
+
+def _named_outputs(named: Sequence[LocationLike]) -> Iterator[tuple[Location, str, bool]]:
+    yield from ((parse_output_location(each), "", True) for each in named)
+
+
+def _ledger_outputs(ledger: Ledger | None) -> Iterator[tuple[Location, str, bool]]:
+    for place in () if ledger is None else ledger.read(ledger_api.runs.output_locations):
+        yield parse_output_location(place.folder), place.pipeline, place.is_here or "://" in place.folder
+
+
+def _open_output(folder: Location) -> SearchableOutput | str:
+    try:
+        chain = load_receipts(folder)
+        return _output_with_pipeline(folder, chain) if chain else "nothing was published there"
+    except MinimizeError as error:
+        return error.code
+
+
+def _output_with_pipeline(folder: Location, chain: tuple[Receipt, ...]) -> SearchableOutput:
+    """The output with its pipeline of today; where that is not found any more, with what the last receipt was for."""
+    try:
+        job = find_pipeline(folder, chain[-1], None)
+    except MinimizeError:
+        job = None
+    purposes = (chain[-1].purpose,) if job is None else job.policy.purposes
+    return SearchableOutput(folder, chain, purposes, job, PolicyCache(purposes))

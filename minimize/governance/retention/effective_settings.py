@@ -1,0 +1,168 @@
+"""Effective settings and consents for a published file.
+
+What holds today for the time of each record, with tenants and subjects in the forms that the file has of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final, Self
+
+import numpy as np
+import pyarrow as pa
+
+from minimize.arrow.nested import leaf
+from minimize.consent import ConsentPeriods
+from minimize.governance.event_times import UNKNOWN_TIME, Bools, EventTimeBounds, Moments
+from minimize.governance.retention.identifier_forms import LookupColumn
+from minimize.policy.condition import FeatureOn, LevelAtLeast
+from minimize.policy.model import Policy
+from minimize.settings import SettingsRows
+from minimize.settings.columns import column_microseconds
+from minimize.settings.evaluation import SETTINGS_SCHEMA, Settings
+
+_TIMESTAMP: Final = pa.timestamp("us", "UTC")
+SettingLookup = Callable[[pa.Array], pa.BooleanArray]
+
+
+@dataclass(frozen=True, slots=True)
+class FileSettings:
+    """The settings that count for one file.
+
+    effective     as they are seen today, tenants and subjects in the forms that the file has of them
+    changes  when anything changes, in microseconds, ascending
+    """
+
+    policy: Policy
+    effective: Settings | None
+    changes: Moments
+    tenant: LookupColumn | None
+    subject: LookupColumn | None
+    clock: EventTimeBounds | None
+
+    @classmethod
+    def for_file(
+        cls,
+        rows: SettingsRows | None,
+        policy: Policy,
+        at: datetime,
+        tenant: LookupColumn | None,
+        subject: LookupColumn | None,
+        clock: EventTimeBounds | None,
+    ) -> FileSettings:
+        """The settings as a file shows tenants and subjects.
+
+        If the file does not show a subject, its opt-outs count against its tenant, and what it turned on does not count. What
+        a subject turned on does not count either if other subjects may have its form.
+        """
+        if rows is None or tenant is None:
+            return cls(policy, None, np.empty(0, np.int64), tenant, subject, clock)
+        table = pa.Table.from_pylist(list(_setting_rows(rows, tenant, subject)), SETTINGS_SCHEMA)
+        found = SettingsRows(table)
+        return cls(
+            policy,
+            found.effective_at(at),
+            np.unique(column_microseconds(table["valid_from"].combine_chunks())),
+            tenant,
+            subject,
+            clock,
+        )
+
+    def is_on(self, atom: FeatureOn | LevelAtLeast, batch: pa.RecordBatch) -> Bools:
+        """Per record whether it was on in every instant that the event may have happened at, and is on now."""
+        if isinstance(atom, LevelAtLeast) and atom.name in self.policy.levels[:1]:
+            return np.ones(batch.num_rows, np.bool_)
+        if self.effective is None or self.tenant is None or self.clock is None:
+            return np.zeros(batch.num_rows, np.bool_)
+        ask, first = self._lookup(atom, batch), self.clock.oldest(batch)
+        last = self.clock.newest(batch)
+        found = self._look_up(ask, first) & self._look_up(ask, last)
+        within = self.changes[(self.changes >= first.min(initial=0)) & (self.changes <= last.max(initial=0))]
+        for moment in within.tolist():  # settings change seldom: a few moments a batch
+            inside = (first <= moment) & (moment <= last)
+            found &= ~inside | self._look_up(ask, np.where(inside, moment, first))
+        return found
+
+    def _lookup(self, atom: FeatureOn | LevelAtLeast, batch: pa.RecordBatch) -> SettingLookup:
+        assert self.effective is not None
+        assert self.tenant is not None
+        tenants = leaf(batch, self.tenant.pointer).values
+        subjects = None if self.subject is None else leaf(batch, self.subject.pointer).values
+        seen, policy = self.effective, self.policy
+        if isinstance(atom, LevelAtLeast):
+            return lambda times: seen.level_at_least(atom.name, policy.levels, tenants, subjects, times)
+        switch = policy.switch(atom.name)
+        if switch is None:
+            return lambda times: pa.repeat(pa.scalar(False), len(times))
+        return lambda times: seen.feature_on(switch, tenants, subjects, times)
+
+    def _look_up(self, lookup: SettingLookup, instants: Moments) -> Bools:
+        return np.asarray(lookup(pa.array(instants).cast(_TIMESTAMP)).to_numpy(zero_copy_only=False), np.bool_)
+
+
+def _setting_rows(
+    rows: SettingsRows, tenant: LookupColumn, subject: LookupColumn | None
+) -> Iterator[Mapping[str, Any]]:
+    known: dict[str, Sequence[str]] = {}
+    for row in rows.table.to_pylist():
+        name = row["tenant_id"]
+        if name not in known:
+            known[name] = sorted(tenant.column.forms(name, name) or ())
+        for form in known[name]:
+            yield from _subject_rows({**row, "tenant_id": form}, name, subject)
+
+
+def _subject_rows(row: dict[str, Any], tenant: str, subject: LookupColumn | None) -> Iterator[Mapping[str, Any]]:
+    own = row["subject"]
+    forms = None if own is None or subject is None or _is_token(own) else subject.column.forms(own, tenant)
+    if own is None:
+        yield row
+    elif forms is not None and row["value"] == "on" and subject is not None and not subject.column.is_injective:
+        return
+    elif forms is not None:
+        yield from ({**row, "subject": form} for form in sorted(forms))
+    elif row["value"] != "on":  # whoever that is: an objection counts for the whole tenant
+        yield {**row, "subject": None, "holder": f"{row['holder']} {own}"}
+
+
+def _is_token(subject: str) -> bool:
+    """Whether a subject stands in the settings as the ledger has them: nobody can say how it stands in a file."""
+    return subject.startswith("subject/")
+
+
+@dataclass(frozen=True, slots=True)
+class FileConsents:
+    """The consents that count for one file, tenants in the forms that the file has of them. When in doubt there is none."""
+
+    periods: ConsentPeriods = field(repr=False)
+    tenant: LookupColumn | None
+    clock: EventTimeBounds | None
+
+    @classmethod
+    def for_file(cls, periods: ConsentPeriods, tenant: LookupColumn | None, clock: EventTimeBounds | None) -> Self:
+        """The consents as a file shows tenants."""
+        forms = [] if tenant is None else list(_tenant_forms(periods, tenant))
+        places = np.array([place for place, _ in forms], np.int64)
+        own = replace(
+            periods,
+            tenants=tuple(form for _, form in forms),
+            starts=periods.starts[places],
+            ends=periods.ends[places],
+            fold=False,
+        )
+        return cls(own, tenant, clock)
+
+    def __call__(self, batch: pa.RecordBatch) -> Bools:
+        """Per record whether the consent surely held when it happened, and holds now."""
+        if self.tenant is None or self.clock is None:
+            return np.zeros(batch.num_rows, np.bool_)
+        oldest, newest = self.clock.oldest(batch), self.clock.newest(batch)
+        tenants = leaf(batch, self.tenant.pointer).values
+        return np.asarray(self.periods.agreed_throughout(tenants, oldest, newest) & (oldest != UNKNOWN_TIME), np.bool_)
+
+
+def _tenant_forms(periods: ConsentPeriods, tenant: LookupColumn) -> Iterator[tuple[int, str]]:
+    for place, name in enumerate(periods.tenants):
+        yield from ((place, form) for form in sorted(tenant.column.forms(name, name) or ()))

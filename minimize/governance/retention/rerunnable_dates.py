@@ -1,0 +1,314 @@
+"""Rerunnable dates.
+
+Published dates whose source is unchanged since their receipts, so that a run can replace them, and the dates that today's
+policy, settings and consents cannot change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from os import PathLike
+from typing import Any, Final
+
+import pyarrow.compute as pc
+
+from minimize.consent import Consents
+from minimize.errors import ConfigurationError
+from minimize.governance.published_outputs import WritingRun, receipts_by_path
+from minimize.governance.retention.removal_plan import RECORDS
+from minimize.governance.retention.retention_rules import current_conditions
+from minimize.keys import Keyring
+from minimize.output.folder import output_and_date
+from minimize.policy.fields import is_dropped
+from minimize.policy.load import hierarchy_files
+from minimize.policy.model import Pipeline, Policy
+from minimize.receipts import Receipt, RunOrigin, files_in_force
+from minimize.runs.batch_dates import READING_KINDS, DateSelection, file_digests, last_inputs, parse_batch_date
+from minimize.runs.inputs import find_input_files, origin_place, origin_settings, path_mask
+from minimize.runs.resolve import ResolvedRun, resolve_run
+from minimize.runs.sender import consents_changed
+from minimize.settings import SettingsRows
+from minimize.sources.file_discovery import SourceFiles
+from minimize.stores import Location
+
+REMOVING_KINDS: Final = ("expire", "retract", "correct", "delete")
+
+
+@dataclass(frozen=True, slots=True)
+class RerunnableDate:
+    """One date that can be run anew; `is_pending` where that may give something else than it gave before."""
+
+    date: str | None
+    run: ResolvedRun = field(repr=False)
+    is_pending: bool
+
+
+def rerunnable_dates(
+    job: Pipeline,
+    folder: Location,
+    chain: Sequence[Receipt],
+    at: datetime,
+    source: str | PathLike[str] | None,
+    settings: Any,
+    keys: Keyring,
+    ledger: str | PathLike[str] | None,
+    *,
+    without: Collection[str | None] = (),
+) -> dict[str | None, RerunnableDate]:
+    """By date, those that can be run anew.
+
+    Dates `without` which it is to be done are not looked at. Raises what `run` raises about policy, settings and keys.
+    """
+    found: dict[str | None, RerunnableDate] = {}
+    dates = receipts_by_date(chain)
+    for on in UnchangedSources(job, chain, source, keys).dates(without):
+        given = resolve_run(
+            job,
+            selection=DateSelection.from_options(on),
+            at=at,
+            input=source,
+            settings=settings,
+            output=folder,
+            keys=keys,
+            ledger=ledger,
+            rerun=True,
+        )
+        last = last_reading_receipt(dates[on])
+        if not given.is_empty and last is not None:
+            found[on] = RerunnableDate(on, given, _may_differ(given, last))
+    return found
+
+
+def find_source(
+    job: Pipeline,
+    folder: Location,
+    chain: Sequence[Receipt],
+    on: str | None,
+    at: datetime,
+    keys: Keyring,
+    ledger: str | PathLike[str] | None,
+) -> tuple[Receipt, ResolvedRun] | None:
+    """The receipt that read a date, and a run that finds its source as that had it; None where that does not stand.
+
+    Records that were taken after events since do not matter: whoever asks knows the events.
+    """
+    last, origin = last_reading_receipt(receipts_by_date(chain).get(on, ())), (chain[-1].origin or RunOrigin())
+    source = origin_place(folder, origin.input)
+    if last is None or not UnchangedSources(job, chain, source, keys, after_events=True).is_unchanged(on):
+        return None
+    given = resolve_run(
+        job,
+        selection=DateSelection.from_options(on),
+        at=at,
+        input=source,
+        settings=origin_settings(folder, origin),
+        output=folder,
+        keys=keys,
+        ledger=ledger,
+        rerun=True,
+    )
+    return None if given.is_empty else (last, given)
+
+
+class UnchangedSources:
+    """The dates whose files have the digests of their last receipt, and of which nothing was taken since, but after events.
+
+    The source is listed once. The files of a date are read when it is asked for.
+    """
+
+    def __init__(
+        self,
+        job: Pipeline,
+        chain: Sequence[Receipt],
+        source: str | PathLike[str] | None,
+        keys: Keyring,
+        *,
+        after_events: bool = False,
+    ) -> None:
+        self._job, self._source, self._shown = job, source, path_mask(job, keys)
+        self._inputs = {
+            None if day is None else day.isoformat(): each for day, each in last_inputs(chain, self._shown).items()
+        }
+        self._receipts, self._after_events = receipts_by_date(chain), after_events
+        self._known: dict[str | None, bool] = {}
+
+    def dates(self, without: Collection[str | None] = ()) -> Iterator[str | None]:
+        """Those dates, but for the ones that are left out."""
+        yield from (on for on in self._inputs if on not in without and self.is_unchanged(on))
+
+    def is_unchanged(self, on: str | None) -> bool:
+        """Whether a date is one of them."""
+        if on not in self._known:
+            self._known[on] = self._is_unchanged(on)
+        return self._known[on]
+
+    def _is_unchanged(self, on: str | None) -> bool:
+        before = self._inputs.get(on)
+        if not before or _would_restore(self._receipts[on], but_events=self._after_events):
+            return False
+        day = parse_batch_date(on)
+        try:
+            files = self._listed or find_input_files(self._job, self._source, day)
+        except ConfigurationError:
+            return False
+        return file_digests(files.files.get(day, ()), files.root, self._shown) == before
+
+    @cached_property
+    def _listed(self) -> SourceFiles | None:
+        """The files of all dates; None if the source is to be asked date by date."""
+        try:
+            return find_input_files(self._job, self._source, None)
+        except ConfigurationError:
+            return None
+
+
+def receipts_by_date(chain: Sequence[Receipt]) -> dict[str | None, list[Receipt]]:
+    """The receipts of each date, by sequence; None is the one batch of a source without dates."""
+    found: dict[str | None, list[Receipt]] = {}
+    for receipt in chain:
+        for on in receipt.dates or (None,):
+            found.setdefault(on, []).append(receipt)
+    return found
+
+
+def _would_restore(receipts: Sequence[Receipt], *, but_events: bool) -> bool:
+    """Whether a run of this date would bring back what was taken for another reason than its age (and after events)."""
+    return any(
+        any(field.changed for field in each.fields.values())
+        or (_removed_records(each) and not (but_events and each.kind in ("expire", "delete")))
+        for each in _removing_receipts(receipts)
+    )
+
+
+def _removing_receipts(receipts: Sequence[Receipt]) -> Iterator[Receipt]:
+    last = last_reading_receipt(receipts)
+    later = (each for each in receipts if last is not None and each.sequence > last.sequence)
+    yield from (each for each in later if each.kind in REMOVING_KINDS)
+
+
+def _removed_records(receipt: Receipt) -> bool:
+    return receipt.gated_by.erased > 0 or bool(receipt.stays)
+
+
+def last_reading_receipt(receipts: Sequence[Receipt]) -> Receipt | None:
+    """Of the receipts of a date the last one that read it from its source."""
+    reading = [each for each in receipts if each.kind in READING_KINDS or each.from_ == "source"]
+    return reading[-1] if reading else None
+
+
+def _may_differ(resolved: ResolvedRun, last: Receipt) -> bool:
+    """Whether policy, settings or consents are others, or a setting or a consent changed with time alone."""
+    if resolved.plan.digest != last.plan.digest or policy_or_settings_changed(
+        resolved.plan.policy, resolved.settings, last, resolved.at
+    ):
+        return True
+    return consents_changed(resolved.pipeline, resolved.subject_acts.consents, last, resolved.at)
+
+
+def policy_or_settings_changed(policy: Policy, settings: SettingsRows | None, last: Receipt, at: datetime) -> bool:
+    """Whether policy or settings are others than a receipt says, or a setting changed with time alone."""
+    before = None if last.settings is None else last.settings.digest
+    if (policy.digest, None if settings is None else settings.digest) != (last.policy.digest, before):
+        return True
+    return settings is not None and _settings_changed_between(settings, last.at, at)
+
+
+def _settings_changed_between(rows: SettingsRows, first: datetime, last: datetime) -> bool:
+    """Whether a row came into force in between."""
+    table = rows.table
+    for name in ("valid_from", "recorded_at"):
+        after = pc.and_(pc.greater(table[name], first), pc.less_equal(table[name], last))
+        if pc.any(after).as_py():
+            return True
+    return False
+
+
+@dataclass(frozen=True)
+class UnaffectedDates:
+    """What decides it: today's pipeline and settings, the time, and the receipts.
+
+    settings  the rows of today; `given` is what they were loaded from, where the pipeline's own do not count
+    consents  what is recorded about consents; None for records of our own
+    """
+
+    job: Pipeline
+    folder: Location
+    chain: Sequence[Receipt]
+    as_of: datetime
+    source: str | PathLike[str] | None
+    settings_source: Any = field(repr=False)
+    settings: SettingsRows | None = field(repr=False)
+    consents: Consents | None = field(repr=False)
+    keys: Keyring = field(repr=False)
+    ledger: str | PathLike[str] | None
+
+    def dates(self) -> frozenset[str | None]:
+        """The dates. Raises what `run` raises about policy, settings and keys."""
+        unchanged = UnchangedSources(self.job, self.chain, self.source, self.keys)
+        plain = self._plain() if self._is_plain() else frozenset()
+        groups: dict[tuple[object, ...], list[str | None]] = {}
+        for on, of_date in self._receipts.items():
+            last = last_reading_receipt(of_date)
+            if last is not None and not self._inputs_changed(last):
+                groups.setdefault(self._planned_from(last), []).append(on)
+        return frozenset(on for group in groups.values() for on in self._of_group(group, unchanged, plain))
+
+    def _inputs_changed(self, last: Receipt) -> bool:
+        asked = policy_or_settings_changed(self.job.policy, self.settings, last, self.as_of)
+        return asked or consents_changed(self.job, self.consents, last, self.as_of)
+
+    def _of_group(
+        self, group: Sequence[str | None], unchanged: UnchangedSources, plain: frozenset[str | None]
+    ) -> Iterator[str | None]:
+        """Those of some dates that were planned from the same policy, pipeline and version of the package, to the same plan."""
+        for on in group:
+            if unchanged.is_unchanged(on):
+                if self._plan_changed(on):
+                    return
+                break
+        yield from (on for on in group if on in plain or unchanged.is_unchanged(on))
+
+    def _plan_changed(self, on: str | None) -> bool:
+        """Whether today's plan for a date is another than its receipt's."""
+        last = last_reading_receipt(self._receipts[on])
+        given = resolve_run(
+            self.job,
+            selection=DateSelection.from_options(on),
+            at=self.as_of,
+            input=self.source,
+            settings=self.settings_source,
+            output=self.folder,
+            keys=self.keys,
+            ledger=self.ledger,
+            rerun=True,
+        )
+        return last is None or given.is_empty or given.plan.digest != last.plan.digest
+
+    def _planned_from(self, last: Receipt) -> tuple[object, ...]:
+        """All that made the plan of a receipt: equal for two dates, today's plan is that of both or of neither."""
+        return (last.plan.digest, tuple(sorted(last.versions.items())), *WritingRun(self.folder, last).rewrite_group)
+
+    def _is_plain(self) -> bool:
+        """Whether under today's policy everything that was collected once stays: it has no condition, and no hierarchy file."""
+        policy, records = self.job.policy, self.job.records
+        gates = (policy.records.feature, policy.records.level, policy.records.collect_if)
+        if any(gates) or (records is not None and records.collect_if is not None) or any(hierarchy_files(policy)):
+            return False
+        shown = (key for key, each in policy.fields.items() if not is_dropped(each))
+        return not any(True for key in shown for _ in current_conditions(key, policy))
+
+    def _plain(self) -> frozenset[str | None]:
+        """The dates of whose records all files were written under today's policy."""
+        by, today = receipts_by_path(self.chain), self.job.policy.digest
+        under = {
+            (output_and_date(file.path)[1], by[file.path].policy.digest)
+            for file in files_in_force(self.chain).get(RECORDS, ())
+        }
+        return frozenset(self._receipts) - {on for on, digest in under if digest != today}
+
+    @cached_property
+    def _receipts(self) -> dict[str | None, list[Receipt]]:
+        return receipts_by_date(self.chain)

@@ -1,0 +1,321 @@
+"""What a recipient gets.
+
+The fields that leave, the form of each or the rule by which it stays, the recipient's own keys, and the functions that a
+pipeline can feed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+from minimize.errors import RefusalReason
+from minimize.governance.sharing.released_output import LINKING_TECHNIQUES, InputPolicy
+from minimize.keys import Keyring
+from minimize.plan.model import case_branches
+from minimize.plan.request import allows_purpose, is_released
+from minimize.policy.describe import treatment_text
+from minimize.policy.model import DROP, Field, Pipeline, Policy, Treatment
+from minimize.recipients import Contract, Function, Recipient, Recipients, SharedField
+from minimize.recipients.model import PASSTHROUGH
+from minimize.recipients.rules import Party, purpose_reasons, rule_reason
+from minimize.techniques import TechniqueStep
+from minimize.techniques.generalize import Generalize
+from minimize.techniques.keep import Keep
+from minimize.techniques.pseudonymize import Pseudonymize
+from minimize.verification.declared_forms import DeclaredColumn
+from minimize.verification.policy_reading import StepView
+
+RECIPIENT_MARK: Final = "@"
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientKeys:
+    """A keyring that has, beside its own keys, one for each of them and each recipient (HKDF-SHA-256, RFC 5869)."""
+
+    keys: Keyring
+
+    def bytes_of(self, name: str, version: int | None = None) -> bytes:
+        """The key's bytes. Raises KeyringError."""
+        key, mark, recipient = name.partition(RECIPIENT_MARK)
+        if not mark:
+            return self.keys.bytes_of(name, version)
+        return self.keys.subkey(key, f"recipient/{recipient}", version)
+
+    def version_of(self, name: str) -> int:
+        """The newest version of the key that it is derived from. Raises KeyringError."""
+        return self.keys.version_of(name.partition(RECIPIENT_MARK)[0])
+
+
+def recipient_key_name(name: str, recipient: str) -> str:
+    """The name of a recipient's own key.
+
+    >>> recipient_key_name("device", "apple")
+    'device@apple'
+    """
+    return f"{name}{RECIPIENT_MARK}{recipient}"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldDecision:
+    """What becomes of one field: the form in which it leaves, or the rule by which it stays."""
+
+    key: str
+    form: str | None
+    why: str
+    rule: str | None = None
+
+    def as_json(self) -> dict[str, str | None]:
+        """The fate as a JSON object."""
+        return {"form": self.form, "why": self.why, "rule": self.rule}
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientPolicy:
+    """The policy under which things leave, and what becomes of each field of the policy and the manifest.
+
+    secrets  the secrets that only pass through a connector: gated like the rest, and never part of what leaves otherwise
+    """
+
+    policy: Policy
+    decisions: Mapping[str, FieldDecision]
+    secrets: tuple[str, ...] = ()
+
+    @property
+    def sent_fields(self) -> tuple[str, ...]:
+        """The keys of the fields that leave, those that pass through included, in the policy's order."""
+        return tuple(key for key in self.policy.fields if self.decisions[key].form is not None)
+
+    @property
+    def connector_policy(self) -> Policy:
+        """The policy of what the connector gets: the payload, and the secrets as they are."""
+        secrets = {key: self.policy.fields[key].model_copy(update={"do": (Keep(),)}) for key in self.secrets}
+        return self.policy.model_copy(update={"fields": {**self.policy.fields, **secrets}})
+
+    def withheld_reasons(self, columns: Collection[str] | None) -> Iterator[RefusalReason]:
+        """Why the fields that were asked for by name, or all of them, do not leave."""
+        named = (
+            self.decisions
+            if columns is None
+            else {key: self.decisions[key] for key in columns if key in self.decisions}
+        )
+        by_rule: dict[str, list[FieldDecision]] = {}
+        for fate in named.values():
+            if fate.rule is not None and fate.rule != "not_asked":
+                by_rule.setdefault(fate.rule, []).append(fate)
+        for rule, fates in by_rule.items():
+            yield rule_reason(rule, fates[0].why, fields=[fate.key for fate in fates])
+
+
+def compose_policy(
+    entry: InputPolicy,
+    function: Function,
+    recipient: Recipient,
+    columns: Collection[str] | None,
+    *,
+    connected: bool = False,
+) -> RecipientPolicy:
+    """The policy of what leaves for a recipient's function: each field first as ours has it, then as the manifest does.
+
+    Secrets pass through only where somebody is `connected`.
+    """
+    policy, manifest = entry.policy, function.shared
+    released = entry.columns is not None
+    asked = _FieldDecider(
+        function, recipient.contract, columns, entry.undecidable, connected=connected, released=released
+    )
+    keys = dict.fromkeys([*policy.fields, *manifest, *function.pass_through_fields])
+    fates = {key: asked.decide(key, policy.fields.get(key)) for key in keys}
+    fates |= {key: _outside_manifest(key, function) for key in columns or () if key not in fates}
+    fields = {
+        key: _shared_field(field, manifest[key], recipient.recipient, entry.linking_keys.get(key))
+        if fates[key].form is not None and key in manifest
+        else _unreleased_field(field)
+        for key, field in policy.fields.items()
+    }
+    own = policy.model_copy(update={"fields": fields})
+    for key, fate in fates.items():
+        if fate.form is not None and key in manifest:
+            fates[key] = FieldDecision(key, "; ".join(_form_texts(own.fields[key])), fate.why)
+    return RecipientPolicy(
+        own, fates, tuple(key for key in function.pass_through_fields if fates[key].form is not None)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _FieldDecider:
+    """What decides about a field beside the policy."""
+
+    function: Function
+    contract: Contract | None
+    requested: Collection[str] | None
+    undecidable: Collection[str]
+    connected: bool
+    released: bool
+    """Whether the data is the output of a run, which lacks what the policy drops."""
+
+    def decide(self, key: str, field: Field | None) -> FieldDecision:
+        """Whether a field leaves, and by which rule it stays where it does not."""
+        function, passes = self.function, key in self.function.pass_through_fields
+        if key not in function.shared and not passes:
+            return _outside_manifest(key, function)
+        if field is None:
+            return FieldDecision(key, None, self._absent(passes=passes), "outside_policy")
+        if self.contract is not None and not self.contract.permits(key):
+            return FieldDecision(
+                key, None, f"the contract {self.contract.reference} does not permit it", "outside_contract"
+            )
+        if not allows_purpose(field, function.purpose):
+            return FieldDecision(key, None, f"the policy has it only for {', '.join(field.purposes)}", "outside_policy")
+        if key in self.undecidable:
+            return FieldDecision(key, None, "the output does not hold what its condition reads", "unaskable")
+        if passes and field.role != "secret":
+            return FieldDecision(key, None, "the policy does not call it a secret", "outside_policy")
+        if not passes and not is_released(field):
+            return FieldDecision(key, None, "the policy drops it", "outside_policy")
+        if self.requested is not None and key not in self.requested:
+            return FieldDecision(key, None, "it was not asked for", "not_asked")
+        if passes and not self.connected:
+            return FieldDecision(key, None, "it passes through a connector alone, and none was given", "no_connector")
+        return FieldDecision(key, PASSTHROUGH if passes else "", f"{function.name} sends it")
+
+    def _absent(self, *, passes: bool) -> str:
+        if not self.released:
+            return "the policy does not name it"
+        return "the output does not hold it" + ("; secrets are read from the source" if passes else "")
+
+
+def _outside_manifest(key: str, function: Function) -> FieldDecision:
+    return FieldDecision(key, None, f"the manifest's {function.name} does not send it", "outside_manifest")
+
+
+def _unreleased_field(field: Field) -> Field:
+    """Read where a gate or a technique asks for it, and never released: who shares need not even have it at hand."""
+    changes = {"do": DROP, "cases": (), "otherwise": DROP, "in_aggregates": (), "optional": not field.required}
+    return field.model_copy(update=changes)
+
+
+def _shared_field(field: Field, shared: SharedField, recipient: str, linked: str | None) -> Field:
+    steps = tuple(_with_recipient_key(step, recipient) for step in shared.chain)
+    cases = tuple(
+        case.model_copy(update={"do": _append_steps(case.do, steps, recipient, linked)}) for case in field.cases
+    )
+    changes = {"cases": cases, "in_aggregates": ()}
+    word = "otherwise" if field.cases else "do"
+    return field.model_copy(update={**changes, word: _append_steps(getattr(field, word), steps, recipient, linked)})
+
+
+def _append_steps(first: Treatment, then: tuple[TechniqueStep, ...], recipient: str, linked: str | None) -> Treatment:
+    """Our steps, then the manifest's. What links records here gets another name for each recipient."""
+    if isinstance(first, str):
+        return DROP
+    steps = [step for step in (*first, *then) if not isinstance(step, Keep)]
+    links = [name for step in first if step.name in LINKING_TECHNIQUES for name in step.key_names]
+    links += [] if linked is None else [linked]
+    if links and not any(step.name in LINKING_TECHNIQUES for step in then):
+        steps.append(Pseudonymize(key=recipient_key_name(links[-1], recipient)))
+    return tuple(steps) or (Keep(),)
+
+
+def _with_recipient_key(step: TechniqueStep, recipient: str) -> TechniqueStep:
+    """The step with the recipient's own key."""
+    if not step.key_names:
+        return step
+    (name,) = step.key_names
+    return step.model_copy(update={"key": recipient_key_name(name, recipient)})
+
+
+def _form_texts(field: Field) -> Iterable[str]:
+    return dict.fromkeys(
+        "dropped" if branch.steps is None else treatment_text(branch.steps) for branch in case_branches(field)
+    )
+
+
+PER_DATE = "top"
+"""What it lets out depends on all the rows of a date: of several dates of an output more values may stand there."""
+
+
+def declare_forms(
+    policy: Policy, function: Function, recipient: Recipient, composed: RecipientPolicy, entry: InputPolicy
+) -> dict[str, DeclaredColumn]:
+    """By key what the fields that leave were declared to be; secrets that pass through are what they are."""
+    whole = composed if entry.aggregated else compose_policy(InputPolicy(policy, {}), function, recipient, None)
+    keys = [key for key in composed.sent_fields if key not in composed.secrets]
+    skipped = () if entry.columns is None else (PER_DATE,)
+    return {key: _declare_form(whole.policy.fields[key], skipped) for key in keys}
+
+
+def _declare_form(field: Field, skipped: Sequence[str]) -> DeclaredColumn:
+    chains = [branch.steps for branch in case_branches(field) if branch.steps is not None]
+    views = tuple(tuple(step_view(step) for step in chain if step.name not in skipped) for chain in chains)
+    return DeclaredColumn(views, next(_hierarchy_folders(step for chain in chains for step in reversed(chain)), Path()))
+
+
+def step_view(step: TechniqueStep) -> StepView:
+    """A step as the rules read it: its word, and what a policy's file would say."""
+    return StepView(step.name, step.model_dump(by_alias=True, exclude_none=True))
+
+
+def _hierarchy_folders(steps: Iterator[TechniqueStep]) -> Iterator[Path]:
+    """Where the hierarchies of these steps stand."""
+    return (step.file.parent for step in steps if isinstance(step, Generalize))
+
+
+@dataclass(frozen=True, slots=True)
+class EligibleFunction:
+    """A function that a pipeline can feed. Printed as `google (android_management)`."""
+
+    recipient: str
+    function: Function
+
+    def __str__(self) -> str:
+        return f"{self.recipient} ({self.function.name})"
+
+    def sends(self, key: str) -> bool:
+        """Whether a field, or a secret through a connector, is sent for it."""
+        return self.function.aggregate is None and (
+            key in self.function.shared or key in self.function.pass_through_fields
+        )
+
+
+def eligible_functions(
+    job: Pipeline, all_recipients: Recipients, on: date, recipients: Sequence[Recipient] | None = None
+) -> Iterator[EligibleFunction]:
+    """The functions that a pipeline can feed on a day, by recipient.
+
+    Takes the recipients if they are loaded already; else their files are read.
+    The contract is in force and the recipient is listed if it is an agent; the purpose is the function's and the policy
+    lists it; and every field that is not optional is released by the policy, or is a secret that passes through.
+    """
+    for recipient in map(all_recipients.load, all_recipients.names()) if recipients is None else recipients:
+        for function in recipient.outbound:
+            party = Party(all_recipients, recipient, function.name, "outbound", (on,))
+            if not any(party.objections(function.requires)) and _is_eligible(job, recipient, function):
+                yield EligibleFunction(recipient.recipient, function)
+
+
+def _is_eligible(job: Pipeline, recipient: Recipient, function: Function) -> bool:
+    policy = job.policy
+    if (
+        job.purpose != function.purpose
+        or any(purpose_reasons(None, function, policy.purposes))
+        or policy.tenant is None
+    ):
+        return False
+    required = {key for key, field in function.fields.items() if (field.chain or field.passes) and not field.optional}
+    if function.aggregate is None:
+        sent = set(compose_policy(InputPolicy(policy, {}), function, recipient, None, connected=True).sent_fields)
+    else:
+        sent = _permitted_columns(job, recipient, function.aggregate)
+    return bool(sent) and required <= sent
+
+
+def _permitted_columns(job: Pipeline, recipient: Recipient, name: str) -> set[str]:
+    """The columns of an aggregate that the contract permits; none if no group is the tenant."""
+    model, contract = job.aggregates.get(name), recipient.contract
+    if model is None or contract is None or job.policy.tenant not in {key.field for key in model.group_by.values()}:
+        return set()
+    return {column for column in (*model.group_by, *model.measures) if contract.permits(column)}

@@ -1,0 +1,378 @@
+"""JSON Schema: import (draft 4 to 2020-12), export (2020-12), and validation of NDJSON records.
+
+Validation reports counts and keywords, never a value.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import pyarrow as pa
+
+from minimize.arrow.pointers import MAX_PARTS, STAR, Pointer, PointerPart
+from minimize.errors import ConfigurationError, SourceError, redact_errors
+from minimize.interop.column_meanings import FieldTree, column_meanings, field_tree
+from minimize.interop.documents import (
+    SOURCE_NAME,
+    DescribedColumn,
+    DescribedDataset,
+    ExportRequest,
+    as_text,
+    find_output_plan,
+    kind_by_format,
+    read_document,
+    requested_plan,
+    requested_policy,
+)
+from minimize.interop.schema_merging import SchemaMerger, SchemaPlace, SchemaReferences, dialect_of_schema
+from minimize.plan import Plan
+from minimize.policy.json_schema import JSON_SCHEMA_DIALECT
+from minimize.policy.model import Field, Policy, Role
+from minimize.sources.file_discovery import SourceFiles, find_files
+from minimize.sources.files import FilePart, line_blocks, nonblank_lines, open_stream
+from minimize.sources.schema_inference import format_by_name
+from minimize.stores import absolute_location, location_text, parse_location
+
+Parts = tuple[PointerPart, ...]
+_TYPE_WORDS: Final = {"integer": "integer", "boolean": "boolean", "object": "map", "array": "list"}
+
+
+def read_json_schema(document: Any, choice: str | None = None) -> DescribedDataset:
+    """The records that a schema describes. Raises ConfigurationError where it describes none."""
+    if choice is not None:
+        raise ConfigurationError("a JSON Schema describes one thing", hint="leave --object out")
+    dialect = dialect_of_schema(document)
+    walk = _FieldCollector(SchemaMerger(SchemaReferences.from_document(document, dialect)))
+    place = walk.gatherer.place([document])
+    if "array" in place.types and place.items:
+        place = walk.gatherer.place(place.items)
+    walk.properties(place, (), certain=True, circle=(frozenset(place.core),))
+    if not walk.columns:
+        raise ConfigurationError("the schema describes no fields", hint="it wants `properties`")
+    title = as_text(document.get("title")) or as_text(document.get(dialect.id)).rstrip("/").rpartition("/")[2]
+    remarks = tuple(f"{said}" for said in (as_text(document.get("description")),) if said)
+    return DescribedDataset(
+        title or "imported", tuple(walk.columns), remarks=remarks, never=tuple(walk.never), left_out=walk.left_out
+    )
+
+
+@dataclass(slots=True)
+class _FieldCollector:
+    """One walk from the records down to the leaves."""
+
+    gatherer: SchemaMerger
+    columns: list[DescribedColumn] = field(default_factory=list)
+    never: list[Pointer] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def properties(
+        self, place: SchemaPlace, parts: Parts, *, certain: bool, circle: tuple[frozenset[int], ...]
+    ) -> None:
+        """The fields of an object."""
+        for name, schemas in place.below.items():
+            here = (*parts, name)
+            if not _can_be_named(here):
+                self.left_out["/".join(map(str, here))[:100]] = "no field can have this name"
+            elif self.gatherer.dialect.booleans and any(schema is False for schema in schemas):
+                self.never.append(Pointer(here))
+            else:
+                below = self.gatherer.place(schemas)
+                self.take(below, here, certain=certain and name in place.required and not below.nullable, circle=circle)
+
+    def take(self, place: SchemaPlace, parts: Parts, *, certain: bool, circle: tuple[frozenset[int], ...]) -> None:
+        """What stands at one place: a leaf, or what is below."""
+        if place.core and place.core in circle:
+            self.left_out[str(Pointer(parts))] = "it holds itself"
+        elif len(place.types) > 1 and place.types != {"integer", "number"}:
+            self.left_out[str(Pointer(parts))] = "it may be of several types"
+        elif "object" in place.types and place.below:
+            self.properties(place, parts, certain=certain, circle=(*circle, frozenset(place.core)))
+        elif "array" in place.types and place.items and len(parts) < MAX_PARTS:
+            below = self.gatherer.place(place.items)
+            self.take(below, (*parts, STAR), certain=False, circle=(*circle, frozenset(place.core)))
+        else:
+            self.leaf(place, parts, certain=certain)
+            if "object" in place.types and len(parts) < MAX_PARTS:
+                self.values(place, (*parts, STAR), circle=(*circle, frozenset(place.core)))
+
+    def values(self, place: SchemaPlace, parts: Parts, *, circle: tuple[frozenset[int], ...]) -> None:
+        """What stands in a map: the fields of objects; other values are the map's own."""
+        below = self.gatherer.place(place.values)
+        if below.types == {"object"} and below.below:
+            self.take(below, parts, certain=False, circle=circle)
+
+    def leaf(self, place: SchemaPlace, parts: Parts, *, certain: bool) -> None:
+        """A field, where a policy has a word for its type."""
+        pointer, word = Pointer(parts), _policy_type(place)
+        if word is None:
+            self.left_out[str(pointer)] = "it may be anything"
+            return
+        kind, why = kind_by_format(place.formats, place.patterns)
+        role, unit = _stated_role(place), as_text(place.own.get("unit"))
+        self.columns.append(DescribedColumn(pointer, word, role, place.about, unit, certain, kind, reason=why))
+
+
+def _policy_type(place: SchemaPlace) -> str | None:
+    """The policy's word for what stands here; what may be of several types does not come here."""
+    said = as_text(place.own.get("type"))
+    if "number" in place.types:
+        return said if said.startswith("decimal(") else "double"
+    return _text_type(place) if "string" in place.types else _TYPE_WORDS.get(next(iter(place.types), ""))
+
+
+def _text_type(place: SchemaPlace) -> str:
+    if place.binary:
+        return "binary"
+    if "date-time" in place.formats:
+        return "timestamp"
+    return "date" if "date" in place.formats else "string"
+
+
+def _stated_role(place: SchemaPlace) -> Role | None:
+    if place.secret:
+        return "secret"
+    return next((role for role in get_args(Role) if role == place.own.get("role")), None)
+
+
+def _can_be_named(parts: Parts) -> bool:
+    return bool(parts[0]) and len(parts) <= MAX_PARTS
+
+
+SchemaDocument = dict[str, Any]
+_SCHEMA_BY_TYPE: Final[Mapping[str, SchemaDocument]] = {
+    "string": {"type": "string"},
+    "boolean": {"type": "boolean"},
+    "integer": {"type": "integer"},
+    "double": {"type": "number"},
+    "timestamp": {"type": "string", "format": "date-time"},
+    "date": {"type": "string", "format": "date"},
+    "binary": {"type": "string", "contentEncoding": "base64"},
+    "list": {"type": "array"},
+    "map": {"type": "object", "additionalProperties": {}},
+    "struct": {"type": "object"},
+}
+
+
+def write_json_schema(request: ExportRequest) -> str:
+    """The schema's text. Raises ConfigurationError where there is no such output."""
+    name = request.name or "records"
+    body = (
+        source_schema(requested_policy(request))
+        if name == SOURCE_NAME
+        else output_schema(requested_plan(request), name)
+    )
+    return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+
+
+def source_schema(policy: Policy) -> SchemaDocument:
+    """The records that a policy declares. What it does not name may be there; what must never arrive may not."""
+    root = field_tree({field.pointer: field for field in policy.fields.values() if not field.from_})
+    body = _object_schema(root)
+    for pointer in policy.never:
+        name = pointer.top if pointer.is_flat else pointer.name_at_any_depth
+        if name is not None:
+            body["properties"].setdefault(name, False)
+    return {"$schema": JSON_SCHEMA_DIALECT, "title": policy.policy, **body}
+
+
+def output_schema(plan: Plan, name: str) -> SchemaDocument:
+    """One row of an output, as JSON. Every column may be null, and there are no others."""
+    output = find_output_plan(plan, name)
+    said = column_meanings(plan, name)
+    properties = {field.name: _arrow_schema(field.type) for field in output.schema}
+    for column, meaning in said.items():
+        place = _schema_at_path(properties, column)
+        if place is not None:
+            place |= {"description": meaning.text, "x-minimize": meaning.facts}
+    title = f"{plan.policy.policy} {name}"
+    own = {"category": output.category, "policy": plan.policy.policy, "version": plan.policy.version}
+    body = {"type": "object", "properties": properties, "additionalProperties": False}
+    return {"$schema": JSON_SCHEMA_DIALECT, "title": title, **body, "x-minimize": own}
+
+
+def _object_schema(branch: FieldTree) -> SchemaDocument:
+    """An object with these fields."""
+    required = [name for name, below in branch.named.items() if _is_required(below)]
+    body: SchemaDocument = {
+        "type": "object",
+        "properties": {name: _branch_schema(below) for name, below in branch.named.items()},
+    }
+    return body | ({"required": required} if required else {})
+
+
+def _is_required(branch: FieldTree) -> bool:
+    return branch.field.required if branch.field else any(map(_is_required, branch.named.values()))
+
+
+def _branch_schema(branch: FieldTree) -> SchemaDocument:
+    if branch.field is not None:
+        values = {} if branch.items is None else {"additionalProperties": _branch_schema(branch.items)}
+        return _field_schema(branch.field) | (values if branch.field.type == "map" else {})
+    body = _object_schema(branch) if branch.items is None else {"type": "array", "items": _branch_schema(branch.items)}
+    return body if _is_required(branch) else {**body, "type": [body["type"], "null"]}
+
+
+def _field_schema(field: Field) -> SchemaDocument:
+    decimal = field.type.startswith("decimal")
+    body: SchemaDocument = {"type": "number"} if decimal else dict(_SCHEMA_BY_TYPE[field.type])
+    own: SchemaDocument = {"role": field.role} if field.role != "plain" else {}
+    own |= ({"unit": field.unit} if field.unit else {}) | ({"type": field.type} if decimal else {})
+    if not field.required:
+        body["type"] = [body["type"], "null"]
+    return body | ({"description": field.about} if field.about else {}) | ({"x-minimize": own} if own else {})
+
+
+def _arrow_schema(type_: pa.DataType) -> SchemaDocument:
+    """A column's type; each may be null."""
+    if pa.types.is_dictionary(type_):
+        return _arrow_schema(type_.value_type)
+    body = _nested_schema(type_) or next((body for test, body in _SCALARS if test(type_)), {"type": "string"})
+    return {**body, "type": [body["type"], "null"]}
+
+
+def _nested_schema(type_: pa.DataType) -> SchemaDocument | None:
+    if pa.types.is_struct(type_):
+        names = {type_.field(at).name: _arrow_schema(type_.field(at).type) for at in range(type_.num_fields)}
+        return {"type": "object", "properties": names, "additionalProperties": False}
+    if pa.types.is_map(type_):
+        return {"type": "object", "additionalProperties": _arrow_schema(type_.item_type)}
+    if pa.types.is_list(type_) or pa.types.is_large_list(type_):
+        return {"type": "array", "items": _arrow_schema(type_.value_type)}
+    return None
+
+
+_SCALARS: Final = (
+    (pa.types.is_boolean, _SCHEMA_BY_TYPE["boolean"]),
+    (pa.types.is_integer, _SCHEMA_BY_TYPE["integer"]),
+    (pa.types.is_floating, _SCHEMA_BY_TYPE["double"]),
+    (pa.types.is_decimal, {"type": "number"}),
+    (pa.types.is_timestamp, _SCHEMA_BY_TYPE["timestamp"]),
+    (pa.types.is_date, _SCHEMA_BY_TYPE["date"]),
+    (pa.types.is_binary, _SCHEMA_BY_TYPE["binary"]),
+    (pa.types.is_large_binary, _SCHEMA_BY_TYPE["binary"]),
+)
+
+
+def _schema_at_path(properties: SchemaDocument, column: tuple[str, ...]) -> SchemaDocument | None:
+    """The schema of a column by its path, through lists and maps."""
+    place: SchemaDocument | None = {"properties": properties}
+    for part in column:
+        place = None if place is None else _child_schema(place, part)
+    return place
+
+
+def _child_schema(place: SchemaDocument, part: str) -> SchemaDocument | None:
+    if part == "*":
+        return place.get("items") or place.get("additionalProperties")
+    found: SchemaDocument | None = place.get("properties", {}).get(part)
+    return found
+
+
+MALFORMED: Final = ("", "malformed")
+_ELEMENTS: Final = frozenset({"items", "prefixItems", "additionalItems", "additionalProperties", "patternProperties"})
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaViolation:
+    """One keyword of the schema that records do not obey: where it stands, by the schema's own names, and how many."""
+
+    place: str
+    keyword: str
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaValidation:
+    """How records stand against a schema."""
+
+    draft: str
+    records: int
+    valid: int
+    broken: tuple[SchemaViolation, ...]
+
+
+@redact_errors
+def validate_records(data: str | PathLike[str], schema: str | PathLike[str]) -> SchemaValidation:
+    """Holds every record against the schema.
+
+    Takes NDJSON (a file, a folder, a pattern or the URI of an object store) and the file of a schema, draft 4 to 2020-12.
+    Nothing that it refers to is fetched. Raises ConfigurationError where the schema is none, or jsonschema-rs is missing.
+    """
+    document = read_document(Path(schema))
+    draft = dialect_of_schema(document).name
+    validator = _compile_validator(document)
+    records, valid, broken = 0, 0, Counter[tuple[str, str]]()
+    for record in _ndjson_records(data):
+        records += 1
+        found = _violations(validator, record)
+        valid += not found
+        broken.update(found)
+    ordered = sorted(broken.items(), key=lambda each: (-each[1], each[0]))
+    return SchemaValidation(draft, records, valid, tuple(SchemaViolation(*what, count) for what, count in ordered))
+
+
+def _violations(validator: Any, line: bytes) -> set[tuple[str, str]]:
+    """What of the schema one record does not obey."""
+    parsed: Any = None
+    try:
+        parsed = json.loads(line)
+    except (ValueError, RecursionError):
+        return {MALFORMED}
+    return {_violation_place(error.evaluation_path) for error in validator.iter_errors(parsed)}
+
+
+def _violation_place(path: Sequence[str | int]) -> tuple[str, str]:
+    """Where in the records, and which keyword; names are the schema's, never the data's.
+
+    >>> _violation_place(["properties", "apps", "items", "properties", "name", "type"])
+    ('/apps/*/name', 'type')
+    """
+    place, keyword, rest = "", "", list(map(str, path))
+    while rest:
+        keyword = rest.pop(0)
+        if keyword == "properties" and rest:
+            place, keyword = f"{place}/{rest.pop(0)}", "false"
+        elif keyword in _ELEMENTS and rest:
+            place += "/*"
+    return place, keyword
+
+
+def _ndjson_records(data: str | PathLike[str]) -> Iterator[bytes]:
+    found = _find_files(data)
+    files = [path for group in found.files.values() for path in group if format_by_name(path) == "ndjson"]
+    if not files:
+        raise SourceError("nothing to check was found", hint="NDJSON alone is held against a JSON Schema")
+    for part in (FilePart(path, found.root) for path in files):
+        with open_stream(part.path, part.name) as stream:
+            yield from (line for block in line_blocks(stream) for _, line in nonblank_lines(block) if line.strip())
+
+
+def _find_files(data: str | PathLike[str]) -> SourceFiles:
+    return find_files(location_text(absolute_location(parse_location(data))), Path.cwd())
+
+
+def _compile_validator(document: Any) -> Any:
+    """The schema, compiled. Raises ConfigurationError."""
+    package: Any = None
+    with suppress(ImportError):
+        import jsonschema_rs as package
+    if package is None:
+        raise ConfigurationError("checking needs jsonschema-rs", hint="pip install 'minimize[exchange]'")
+    compiled: Any = None
+    with suppress(ValueError, package.ValidationError, package.ReferencingError):
+        compiled = package.validator_for(document, retriever=_refuse_retrieval)
+    if compiled is None:
+        hint = "it must be valid by its own draft, and hold all that it refers to: nothing is fetched"
+        raise ConfigurationError("this is no JSON Schema that can be checked by", hint=hint)
+    return compiled
+
+
+def _refuse_retrieval(uri: str) -> Mapping[str, Any]:
+    raise ValueError("nothing is fetched")

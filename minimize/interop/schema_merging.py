@@ -1,0 +1,308 @@
+"""Merging of the JSON Schemas of one place: dialects by draft, references, `allOf` and branches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import unquote, urldefrag, urljoin
+
+from minimize.errors import ConfigurationError
+from minimize.interop.documents import as_list, as_mapping, as_text
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaDialect:
+    """One draft.
+
+    id       the keyword that names a schema
+    alone    whether what stands beside a `$ref` does not count
+    anchors  whether `$anchor` names a place; before, an `$id` of a fragment alone did
+    booleans whether `true` and `false` are schemas
+    prefix   the keyword of the items of a tuple
+    const    whether there is `const`
+    content  whether `contentEncoding` says what a text holds
+    branches whether there are `if`, `then` and `else`
+    """
+
+    name: str
+    uri: str
+    id: str = "$id"
+    alone: bool = False
+    anchors: bool = True
+    booleans: bool = True
+    prefix: str = "items"
+    const: bool = True
+    content: bool = True
+    branches: bool = True
+
+
+_OLD: Final = "http://json-schema.org/draft-0{}/schema"
+_NEW: Final = "https://json-schema.org/draft/{}/schema"
+SCHEMA_DIALECTS: Final = (
+    SchemaDialect("2020-12", _NEW.format("2020-12"), prefix="prefixItems"),
+    SchemaDialect("2019-09", _NEW.format("2019-09")),
+    SchemaDialect("draft-07", _OLD.format(7), alone=True, anchors=False),
+    SchemaDialect("draft-06", _OLD.format(6), alone=True, anchors=False, content=False, branches=False),
+    SchemaDialect(
+        "draft-04",
+        _OLD.format(4),
+        id="id",
+        alone=True,
+        anchors=False,
+        booleans=False,
+        const=False,
+        content=False,
+        branches=False,
+    ),
+)
+"""The newest first: what says nothing of its draft is read as that."""
+
+
+def dialect_of_schema(schema: Any) -> SchemaDialect:
+    """The draft that a schema says it is of. Raises ConfigurationError for one that is not known.
+
+    >>> dialect_of_schema({"$schema": "http://json-schema.org/draft-07/schema#"}).name
+    'draft-07'
+    """
+    said = schema.get("$schema") if isinstance(schema, dict) else None
+    if said is None:
+        return SCHEMA_DIALECTS[0]
+    plain = str(said).removesuffix("#").replace("https://", "http://")
+    found = next((each for each in SCHEMA_DIALECTS if each.uri.replace("https://", "http://") == plain), None)
+    if found is None:
+        known = ", ".join(each.uri for each in SCHEMA_DIALECTS)
+        raise ConfigurationError("`$schema` names a draft of JSON Schema that is not known", hint=f"one of {known}")
+    return found
+
+
+_DATA_KEYWORDS: Final = frozenset({"enum", "const", "default", "examples", "example"})
+"""Keywords whose values are no schemas, whatever stands in them."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaReferences:
+    """The places of one document that can be referred to.
+
+    bases  the base URI of each mapping of the document, by its identity
+    names  schemas by URI, and by URI with an anchor
+    """
+
+    dialect: SchemaDialect
+    root: Any
+    bases: Mapping[int, str] = field(default_factory=dict)
+    names: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_document(cls, root: Any, dialect: SchemaDialect) -> SchemaReferences:
+        """The places of a document."""
+        bases: dict[int, str] = {}
+        names: dict[str, Any] = {"": root}
+        for base, node in _mappings_with_base(root, "", dialect):
+            bases[id(node)] = base
+            for name in _names_of_schema(node, base, dialect):
+                names.setdefault(name, node)
+        return cls(dialect, root, bases, names)
+
+    def resolve(self, ref: str, at: Mapping[str, Any]) -> Any:
+        """What a reference that stands in a schema leads to. Raises ConfigurationError where that is not in the file."""
+        uri, fragment = _join_uri(self.bases.get(id(at), ""), ref)
+        whole = self.names.get(uri)
+        if whole is None and uri.rstrip("#") == "":
+            whole = self.root
+        found = None
+        if whole is not None:
+            named = self.names.get(f"{uri}#{fragment}") if fragment and not fragment.startswith("/") else None
+            found = named if named is not None else _resolve_pointer(whole, unquote(fragment))
+        if found is None:
+            hint = "definitions of other files and addresses are not read: put them into the file"
+            raise ConfigurationError("a `$ref` leads to nothing in the file", hint=hint)
+        return found
+
+
+def _join_uri(base: str, ref: str) -> tuple[str, str]:
+    """A URI reference against its base, and its fragment; what is no URI is a name as it is written."""
+    try:
+        uri, fragment = urldefrag(urljoin(base, ref))
+    except ValueError:
+        uri, fragment = ref, ""
+    return uri, fragment
+
+
+def _mappings_with_base(node: Any, base: str, dialect: SchemaDialect) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every mapping of the document with the base URI that counts in it; a walk of its own stack, for depth is not ours."""
+    waiting: list[tuple[Any, str]] = [(node, base)]
+    while waiting:
+        each, above = waiting.pop()
+        if isinstance(each, dict):
+            own = each.get(dialect.id)
+            here = _join_uri(above, own)[0] if isinstance(own, str) and not own.startswith("#") else above
+            yield here, each
+            waiting.extend((below, here) for key, below in each.items() if key not in _DATA_KEYWORDS)
+        elif isinstance(each, list | tuple):
+            waiting.extend((below, above) for below in each)
+
+
+def _names_of_schema(node: Mapping[str, Any], base: str, dialect: SchemaDialect) -> Iterator[str]:
+    own = node.get(dialect.id)
+    if isinstance(own, str):
+        yield base if not own.startswith("#") else f"{base}{own}"
+    for keyword in ("$anchor", "$dynamicAnchor") if dialect.anchors else ():
+        if isinstance(node.get(keyword), str):
+            yield f"{base}#{node[keyword]}"
+
+
+def _resolve_pointer(node: Any, pointer: str) -> Any:
+    """What a JSON Pointer leads to; None where there is nothing."""
+    for part in pointer.split("/")[1:] if pointer.startswith("/") else ([] if not pointer else [None]):
+        if part is None:
+            return None
+        key = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(node, dict):
+            node = node.get(key)
+        elif isinstance(node, list | tuple) and key.isdecimal() and int(key) < len(node):
+            node = node[int(key)]
+        else:
+            return None
+    return node
+
+
+MOST_SCHEMAS: Final = 50_000
+"""Schemas that are looked at for one document: what refers to itself over and over ends here."""
+_ALTERNATIVES: Final = ("anyOf", "oneOf")
+_BRANCHES: Final = ("if", "then", "else")
+_TYPES: Final = {
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    str: "string",
+    list: "array",
+    tuple: "array",
+    dict: "object",
+}
+
+
+@dataclass(slots=True)
+class SchemaPlace:
+    """What may stand at one place.
+
+    types     JSON Schema's words, `null` left out
+    below     the schemas of each property; `None` for one that must not be there
+    through   the schemas that were put together here, by identity
+    core      those of them that say what is below: a place further down with the same ones goes in a circle
+    """
+
+    types: set[str] = field(default_factory=set)
+    nullable: bool = False
+    below: dict[str, list[Any]] = field(default_factory=dict)
+    required: set[str] = field(default_factory=set)
+    items: list[Any] = field(default_factory=list)
+    is_map: bool = False
+    values: list[Any] = field(default_factory=list)
+    formats: set[str] = field(default_factory=set)
+    patterns: set[str] = field(default_factory=set)
+    about: str = ""
+    binary: bool = False
+    secret: bool = False
+    own: dict[str, Any] = field(default_factory=dict)
+    through: set[int] = field(default_factory=set)
+    core: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class SchemaMerger:
+    """Puts places together; `visited` counts the schemas that were read."""
+
+    references: SchemaReferences
+    visited: int = 0
+
+    @property
+    def dialect(self) -> SchemaDialect:
+        """The document's draft."""
+        return self.references.dialect
+
+    def place(self, schemas: list[Any]) -> SchemaPlace:
+        """What these schemas, which all are about one place, say together."""
+        place = SchemaPlace()
+        for schema in schemas:
+            self._take(schema, place, certain=True)
+        if not place.types:
+            place.types = set(_implied_types(place))
+        return place
+
+    def _take(self, schema: Any, place: SchemaPlace, *, certain: bool) -> None:
+        self.visited += 1
+        if self.visited > MOST_SCHEMAS:
+            raise ConfigurationError("the schema is too large, or refers to itself without end")
+        if not isinstance(schema, dict) or id(schema) in place.through:
+            return
+        place.through.add(id(schema))
+        ref = schema.get("$ref", schema.get("$dynamicRef"))
+        if isinstance(ref, str):
+            self._take(self.references.resolve(ref, schema), place, certain=certain)
+            if self.dialect.alone:
+                return
+        self._own(schema, place, certain=certain)
+        for part in as_list(schema.get("allOf")):
+            self._take(part, place, certain=certain)
+        for part in self._perhaps(schema):
+            self._take(part, place, certain=False)
+
+    def _perhaps(self, schema: dict[str, Any]) -> Iterator[Any]:
+        """What may count, or may not."""
+        for keyword in _ALTERNATIVES:
+            yield from as_list(schema.get(keyword))
+        if self.dialect.branches:
+            yield from (schema[keyword] for keyword in _BRANCHES if keyword in schema)
+            yield from as_mapping(schema.get("dependentSchemas")).values()
+
+    def _own(self, schema: dict[str, Any], place: SchemaPlace, *, certain: bool) -> None:
+        """What the keywords of one schema say. What is required in an alternative alone is not."""
+        self._types(schema, place)
+        self._merge_below(schema, place)
+        if certain:
+            place.required |= {name for name in as_list(schema.get("required")) if isinstance(name, str)}
+        place.about = place.about or as_text(schema.get("description")) or as_text(schema.get("title"))
+        place.formats |= {as_text(schema.get("format"))} - {""}
+        place.patterns |= {as_text(schema.get("pattern"))} - {""}
+        place.binary |= self.dialect.content and as_text(schema.get("contentEncoding")) == "base64"
+        place.secret |= as_text(schema.get("format")) == "password"
+        place.own = {**as_mapping(schema.get("x-minimize")), **place.own}
+
+    def _types(self, schema: dict[str, Any], place: SchemaPlace) -> None:
+        said = schema.get("type")
+        types = {said} if isinstance(said, str) else {each for each in as_list(said) if isinstance(each, str)}
+        values = as_list(schema.get("enum")) or ([schema["const"]] if self.dialect.const and "const" in schema else [])
+        if not types:
+            types = {"null" if value is None else _TYPES.get(type(value), "") for value in values} - {""}
+        place.nullable |= "null" in types
+        place.types |= types - {"null"}
+
+    def _merge_below(self, schema: dict[str, Any], place: SchemaPlace) -> None:
+        for name, below in as_mapping(schema.get("properties")).items():
+            place.below.setdefault(name, []).append(below)
+        more = schema.get("additionalProperties")
+        patterns = as_mapping(schema.get("patternProperties"))
+        place.is_map |= bool(patterns) or isinstance(more, dict)
+        place.values += [*patterns.values(), *([more] if isinstance(more, dict) else [])]
+        items = schema.get("items")
+        tuples = as_list(schema.get(self.dialect.prefix))
+        place.items += [*tuples, *([items] if isinstance(items, dict) else [])]
+        if (
+            tuples
+            or isinstance(items, dict)
+            or isinstance(more, dict)
+            or patterns
+            or as_mapping(schema.get("properties"))
+        ):
+            place.core.add(id(schema))
+
+
+def _implied_types(place: SchemaPlace) -> Iterator[str]:
+    """Types that keywords tell, where none is said."""
+    if place.below or place.is_map:
+        yield "object"
+    if place.items:
+        yield "array"
+    if place.formats or place.binary:
+        yield "string"

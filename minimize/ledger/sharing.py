@@ -1,0 +1,295 @@
+"""Sharing in the ledger: disclosures, recalls of what was disclosed, and consents of tenants."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any, Final, Literal
+
+from sqlalchemy import Connection, Row, Select, insert, select
+
+from minimize.keys import Verifier
+from minimize.ledger.audit_event import AuditEvent, utc_text
+from minimize.ledger.audit_log import LogHead, append_event
+from minimize.ledger.database import lock_ledger
+from minimize.ledger.ledger import Ledger
+from minimize.ledger.tables import CONSENTS, DISCLOSED, DISCLOSURES, RECALLS
+from minimize.receipts import canonical_json
+from minimize.receipts.receipt import Signer
+
+TOKEN_BYTES = 16
+"""Bytes of a subject's token."""
+_DISCLOSURE_COLUMNS = tuple(
+    column.name for column in DISCLOSURES.c if column.name not in ("id", "body", "key", "signature")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TenantShare:
+    """What was sent of one tenant: rows, the consent that covered them, and whose they are, by keyed token.
+
+    tokens       16 bytes each, ascending
+    key_version  of the key that they are made with; None where nobody is named
+    """
+
+    tenant_id: str
+    rows: int
+    consent: str
+    key_version: int | None = None
+    tokens: bytes = field(default=b"", repr=False)
+
+    @property
+    def subjects(self) -> int:
+        """How many subjects."""
+        return len(self.tokens) // TOKEN_BYTES
+
+    def token_texts(self) -> list[str]:
+        """The tokens as text."""
+        pieces = (self.tokens[at : at + TOKEN_BYTES] for at in range(0, len(self.tokens), TOKEN_BYTES))
+        return [disclosure_token_text(self.key_version or 0, piece) for piece in pieces]
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """One act of sharing, as it was recorded: its body, who signed it, and when it has to be gone at the recipient."""
+
+    disclosure: str
+    recorded_at: datetime
+    recipient: str
+    function: str
+    rows: int
+    digest: str
+    retention_due: datetime | None
+    body: Mapping[str, Any]
+    key: str = ""
+    signature: str = ""
+
+    def is_signed(self, verifier: Verifier) -> bool:
+        """Whether a known key signed it as it stands."""
+        try:
+            signature = base64.b64decode(self.signature, validate=True)
+        except ValueError:
+            return False
+        return verifier.verify_signature(canonical_json(dict(self.body)), signature, self.key)
+
+    def as_json(self) -> dict[str, Any]:
+        """The act as the JSON object that `share log --json` gives."""
+        return {**self.body, "signature": {"algorithm": "ed25519", "key": self.key, "value": self.signature}}
+
+
+def disclosure_token_text(version: int, token: bytes) -> str:
+    """A subject's token as text, with the version of its key.
+
+    >>> disclosure_token_text(1, bytes(16))
+    'disclosed/1:00000000000000000000000000000000'
+    """
+    return f"disclosed/{version}:{token.hex()}"
+
+
+def record_disclosure(
+    ledger: Ledger,
+    act: Disclosure,
+    tenants: Sequence[TenantShare],
+    event: AuditEvent,
+    signer: Signer,
+    still: Callable[[Connection], None],
+) -> LogHead:
+    """Records an act and tells the audit log of it, both or neither; gives the log's head.
+
+    `still` is asked in the same transaction, when nobody else can write, whether it may be, and raises where not: an end of a
+    consent comes either before, and stops the act, or after, and finds it recorded.
+    """
+    body = canonical_json(dict(act.body))
+    key, signature = signer.sign(body)
+    row = {name: getattr(act, name) for name in _DISCLOSURE_COLUMNS}
+    row |= {"body": body.decode(), "key": key, "signature": base64.b64encode(signature).decode("ascii")}
+
+    def work(connection: Connection) -> LogHead:
+        lock_ledger(connection)
+        still(connection)
+        connection.execute(insert(DISCLOSURES).values(**row))
+        if tenants:
+            connection.execute(insert(DISCLOSED), [_share_values(act, share) for share in tenants])
+        return append_event(connection, event, signer)
+
+    return ledger.write(work)
+
+
+def read_disclosures(
+    ledger: Ledger, *, recipient: str | None = None, disclosure: str | None = None
+) -> list[Disclosure]:
+    """The acts of sharing, oldest first; those to one recipient, or the one of that id, where they are named."""
+    asked = select(DISCLOSURES).order_by(DISCLOSURES.c.id)
+    asked = asked if recipient is None else asked.where(DISCLOSURES.c.recipient == recipient)
+    asked = asked if disclosure is None else asked.where(DISCLOSURES.c.disclosure == disclosure)
+    return ledger.read(lambda connection: [_disclosure_from_row(row) for row in connection.execute(asked)])
+
+
+def read_tenant_shares(ledger: Ledger, disclosure: str, tenant: str | None = None) -> list[TenantShare]:
+    """What was sent of each tenant in an act, of one where it is named."""
+    asked = select(DISCLOSED).where(DISCLOSED.c.disclosure == disclosure).order_by(DISCLOSED.c.tenant_id)
+    asked = asked if tenant is None else asked.where(DISCLOSED.c.tenant_id == tenant)
+    return ledger.read(lambda connection: [_share_from_row(row) for row in connection.execute(asked)])
+
+
+def _share_values(act: Disclosure, share: TenantShare) -> dict[str, Any]:
+    return {"disclosure": act.disclosure, **{name: getattr(share, name) for name in TenantShare.__slots__}}
+
+
+def _disclosure_from_row(row: Row[Any]) -> Disclosure:
+    named = {name: value for name, value in row._mapping.items() if name != "id"}
+    return Disclosure(**{**named, "body": json.loads(row.body)})
+
+
+def _share_from_row(row: Row[Any]) -> TenantShare:
+    return TenantShare(row.tenant_id, row.rows, row.consent, row.key_version, bytes(row.tokens))
+
+
+RecallState = Literal["requested", "confirmed"]
+
+
+@dataclass(frozen=True, slots=True)
+class RecallStep:
+    """One step of a recall: what was sent of a tenant in an act, why it has to go, and how far that is."""
+
+    disclosure: str
+    tenant_id: str
+    recipient: str
+    cause: str
+    state: RecallState
+    recorded_at: datetime
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecallBatch:
+    """Steps of one recipient, and what the audit log is told of them."""
+
+    steps: Sequence[RecallStep]
+    event: AuditEvent
+
+
+def record_recalls(ledger: Ledger, steps: Sequence[RecallStep], event: AuditEvent, signer: Signer) -> int:
+    """Records steps and tells the audit log, both or neither; gives how many were new, for what is there is passed over."""
+
+    def work(connection: Connection) -> int:
+        lock_ledger(connection)
+        return insert_recalls(connection, steps, event, signer)
+
+    return ledger.write(work)
+
+
+def insert_recalls(connection: Connection, steps: Sequence[RecallStep], event: AuditEvent, signer: Signer) -> int:
+    """The same within a transaction that nobody else writes beside."""
+    known = {(step.disclosure, step.tenant_id, step.state) for step in _select_steps(connection, select(RECALLS))}
+    new = [step for step in steps if (step.disclosure, step.tenant_id, step.state) not in known]
+    if new:
+        connection.execute(insert(RECALLS), [_recall_values(step) for step in new])
+        append_event(connection, event, signer)
+    return len(new)
+
+
+def read_recalls(ledger: Ledger, recipient: str | None = None) -> list[RecallStep]:
+    """Every step, in the order in which they were recorded; of one recipient where it is named."""
+    asked = select(RECALLS).order_by(RECALLS.c.id)
+    asked = asked if recipient is None else asked.where(RECALLS.c.recipient == recipient)
+    return ledger.read(lambda connection: _select_steps(connection, asked))
+
+
+def _select_steps(connection: Connection, query: Select[Any]) -> list[RecallStep]:
+    return [
+        RecallStep(**{name: value for name, value in row._mapping.items() if name != "id"})
+        for row in connection.execute(query)
+    ]
+
+
+def _recall_values(step: RecallStep) -> dict[str, Any]:
+    return {name: getattr(step, name) for name in RecallStep.__slots__}
+
+
+_MICROSECOND: Final = timedelta(microseconds=1)
+_CONSENT_COLUMNS: Final = tuple(column for column in CONSENTS.c if column.name not in ("id", "consent"))
+
+
+@dataclass(frozen=True)
+class ConsentAct:
+    """One act about a consent: whose, about what, which state it brings, by whom, from when, until when, recorded when.
+
+    state  requested, given, renewed, refused, withdrawn or expired
+    terms  what was asked or agreed to, as JSON
+    """
+
+    tenant_id: str
+    recipient: str
+    function: str
+    state: str
+    terms: str
+    by: str
+    valid_from: datetime
+    expires_at: datetime | None
+    recorded_at: datetime
+
+    @cached_property
+    def id(self) -> str:
+        """What names the act: a digest of all that it says."""
+        ends = "" if self.expires_at is None else utc_text(self.expires_at)
+        times = (utc_text(self.valid_from), ends, utc_text(self.recorded_at))
+        words = [self.tenant_id, self.recipient, self.function, self.state, self.terms, self.by, *times]
+        return hashlib.sha256(json.dumps(words).encode()).hexdigest()
+
+
+RecallPlanner = Callable[[Ledger, Sequence[ConsentAct]], Iterable[RecallBatch]]
+"""Tells what recipients are told to delete because of acts; it is written in the same transaction, all of it or nothing."""
+
+
+def record_consent_acts(
+    ledger: Ledger,
+    acts: Sequence[ConsentAct],
+    events: Sequence[AuditEvent],
+    signer: Signer,
+    also: RecallPlanner | None = None,
+) -> list[ConsentAct]:
+    """Records acts and tells the audit log of them, an event each, and what else follows from them: all or none.
+
+    Gives them as they were recorded. Which came first is told by their order in the ledger, whatever their clocks said.
+    """
+
+    def work(connection: Connection) -> list[ConsentAct]:
+        lock_ledger(connection)
+        done = [_insert_consent_act(connection, act) for act in acts]
+        for event in events:
+            append_event(connection, event, signer)
+        for recalling in () if also is None else also(ledger, done):
+            insert_recalls(connection, recalling.steps, recalling.event, signer)
+        return done
+
+    return ledger.write(work)
+
+
+def read_consent_acts(
+    ledger: Ledger, *, tenant: str | None = None, recipient: str | None = None, function: str | None = None
+) -> list[ConsentAct]:
+    """Every act, in the order in which they were recorded; those of one tenant, recipient or function where it is named."""
+    asked: Select[Any] = select(*_CONSENT_COLUMNS).order_by(CONSENTS.c.id)
+    for column, wanted in (
+        (CONSENTS.c.tenant_id, tenant),
+        (CONSENTS.c.recipient, recipient),
+        (CONSENTS.c.function, function),
+    ):
+        asked = asked if wanted is None else asked.where(column == wanted)
+    return ledger.read(lambda connection: [ConsentAct(*row) for row in connection.execute(asked)])
+
+
+def _insert_consent_act(connection: Connection, act: ConsentAct) -> ConsentAct:
+    """Two acts never have one name: what is said again in the same microsecond is told of as one later."""
+    told = act
+    while connection.scalar(select(CONSENTS.c.id).where(CONSENTS.c.consent == told.id)) is not None:
+        told = replace(told, recorded_at=told.recorded_at + _MICROSECOND)
+    values = {column.name: getattr(told, column.name) for column in _CONSENT_COLUMNS}
+    connection.execute(insert(CONSENTS).values(consent=told.id, **values))
+    return told

@@ -1,0 +1,218 @@
+"""Data subjects in the ledger: lifecycle events, requests step by step, and corrections of values."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Final, Literal
+
+from sqlalchemy import Connection, insert, select
+
+from minimize.ledger.audit_event import AuditEvent, Resource, utc_text
+from minimize.ledger.audit_log import append_event
+from minimize.ledger.database import lock_ledger
+from minimize.ledger.ledger import Ledger
+from minimize.ledger.tables import CORRECTIONS, LIFECYCLE_EVENTS, REQUESTS
+from minimize.receipts.receipt import Signer
+
+LifecycleState = Literal["recorded", "withdrawn"]
+_LIFECYCLE_COLUMNS: Final = tuple(column for column in LIFECYCLE_EVENTS.c if column.name not in ("id", "event"))
+
+
+@dataclass(frozen=True)
+class LifecycleEvent:
+    """One row about an event: whose, what, when it happened, and whether it still counts.
+
+    subject  a token; None for a whole tenant
+    forms    tokens of the forms in which the subject stands in outputs, as JSON
+    field    the field that has such ids; None for the policy's subject
+    """
+
+    tenant_id: str
+    subject: str | None
+    kind: str
+    at: datetime
+    state: LifecycleState
+    forms: str
+    recorded_at: datetime
+    actor: str
+    field: str | None = None
+
+    @cached_property
+    def id(self) -> str:
+        """What names the event: a digest of whom it is about, what it is, and when it happened."""
+        words = [
+            self.tenant_id,
+            self.subject or "",
+            self.kind,
+            utc_text(self.at),
+            *([self.field] if self.field else []),
+        ]
+        return hashlib.sha256(json.dumps(words).encode()).hexdigest()
+
+
+def record_lifecycle_event(ledger: Ledger, row: LifecycleEvent, event: AuditEvent, signer: Signer) -> bool:
+    """Records a row and tells the audit log of it, both or neither; gives whether it said anything new."""
+    return record_lifecycle_events(ledger, [row], event, signer)[0]
+
+
+def record_lifecycle_events(
+    ledger: Ledger, rows: Sequence[LifecycleEvent], event: AuditEvent, signer: Signer
+) -> list[bool]:
+    """The same of several rows and one entry in the log, all or none.
+
+    Takes the event with a resource for each row, in their order: those of rows that say nothing new are left out of it.
+    """
+
+    def work(connection: Connection) -> list[bool]:
+        lock_ledger(connection)
+        last = {row.id: row for row in _select_lifecycle_events(connection, rows[0].id if len(rows) == 1 else None)}
+        new = [_is_new_event(row, last) for row in rows]
+        if any(new):
+            connection.execute(
+                insert(LIFECYCLE_EVENTS),
+                [_lifecycle_values(row) for row, fresh in zip(rows, new, strict=True) if fresh],
+            )
+            told = event if all(new) else replace(event, resources=_resources_of_new_events(event.resources, new))
+            append_event(connection, told, signer)
+        return new
+
+    return ledger.write(work)
+
+
+def _resources_of_new_events(resources: Sequence[Resource], new: Sequence[bool]) -> tuple[Resource, ...]:
+    return tuple(each for each, fresh in zip(resources, new, strict=True) if fresh)
+
+
+def _is_new_event(row: LifecycleEvent, last: dict[str, LifecycleEvent]) -> bool:
+    """Whether a row says anything that the last one about its event did not; it is the last one then."""
+    known = last.get(row.id)
+    last[row.id] = row
+    return known is None or (known.state, known.forms) != (row.state, row.forms)
+
+
+def _lifecycle_values(row: LifecycleEvent) -> dict[str, Any]:
+    said = {column.name: getattr(row, column.name) for column in _LIFECYCLE_COLUMNS}
+    return {**said, "event": row.id, "subject": row.subject or "", "field": row.field or ""}
+
+
+def read_lifecycle_events(ledger: Ledger) -> list[LifecycleEvent]:
+    """Every row, in the order in which they were recorded."""
+    return ledger.read(_select_lifecycle_events)
+
+
+def last_lifecycle_events(rows: Sequence[LifecycleEvent]) -> list[LifecycleEvent]:
+    """Of each event its last row, in the order in which they were first recorded."""
+    return list({row.id: row for row in rows}.values())
+
+
+def _select_lifecycle_events(connection: Connection, event: str | None = None) -> list[LifecycleEvent]:
+    asked: Any = select(*_LIFECYCLE_COLUMNS).order_by(LIFECYCLE_EVENTS.c.id)
+    found = connection.execute(asked if event is None else asked.where(LIFECYCLE_EVENTS.c.event == event))
+    return [
+        LifecycleEvent(**{**row._mapping, "subject": row.subject or None, "field": row.field or None}) for row in found
+    ]
+
+
+RequestState = Literal["open", "failed", "done", "confirmed"]
+_REQUEST_COLUMNS: Final = tuple(column for column in REQUESTS.c if column.name not in ("id", "request"))
+
+
+@dataclass(frozen=True)
+class SubjectRequestStep:
+    """One step of a request.
+
+    subject  a token; None for a whole tenant
+    state    `open` and `failed` are to be gone on with; `done` here; `confirmed` by a recipient that was told
+    body     counts, ids of receipts and of disclosures, as JSON
+    """
+
+    kind: str
+    tenant_id: str
+    subject: str | None
+    asked_at: datetime
+    due: datetime
+    state: RequestState
+    body: str
+    recorded_at: datetime
+    actor: str
+
+    @cached_property
+    def id(self) -> str:
+        """What names the request: a digest of what was asked, of whom it is about, and when."""
+        words = [self.kind, self.tenant_id, self.subject or "", utc_text(self.asked_at)]
+        return hashlib.sha256(json.dumps(words).encode()).hexdigest()
+
+
+def record_request_steps(
+    ledger: Ledger, steps: Sequence[SubjectRequestStep], event: AuditEvent, signer: Signer
+) -> None:
+    """Records steps and tells the audit log of them, all or none."""
+
+    def work(connection: Any) -> None:
+        lock_ledger(connection)
+        connection.execute(insert(REQUESTS), [_request_values(each) for each in steps])
+        append_event(connection, event, signer)
+
+    ledger.write(work)
+
+
+def read_request_steps(ledger: Ledger) -> list[SubjectRequestStep]:
+    """Every step, in the order in which they were recorded."""
+    asked = select(*_REQUEST_COLUMNS).order_by(REQUESTS.c.id)
+    return ledger.read(
+        lambda connection: [
+            SubjectRequestStep(**{**row._mapping, "subject": row.subject or None}) for row in connection.execute(asked)
+        ]
+    )
+
+
+def _request_values(step: SubjectRequestStep) -> dict[str, Any]:
+    said = {column.name: getattr(step, column.name) for column in _REQUEST_COLUMNS}
+    return {**said, "request": step.id, "subject": step.subject or ""}
+
+
+_CORRECTION_COLUMNS: Final = tuple(column for column in CORRECTIONS.c if column.name != "id")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedCorrection:
+    """One value of one subject, put right for whatever happened up to a time.
+
+    subject  a token
+    sealed   the value, for the keyring alone
+    """
+
+    tenant_id: str
+    subject: str
+    field: str
+    sealed: str = dataclasses.field(repr=False)
+    at: datetime
+    recorded_at: datetime
+    actor: str
+
+
+def record_corrections(ledger: Ledger, rows: Sequence[RecordedCorrection], event: AuditEvent, signer: Signer) -> None:
+    """Records rows and tells the audit log of them, all or none."""
+
+    def work(connection: Any) -> None:
+        lock_ledger(connection)
+        connection.execute(insert(CORRECTIONS), [_correction_values(row) for row in rows])
+        append_event(connection, event, signer)
+
+    ledger.write(work)
+
+
+def read_corrections(ledger: Ledger) -> list[RecordedCorrection]:
+    """Every row, in the order in which they were recorded."""
+    asked = select(*_CORRECTION_COLUMNS).order_by(CORRECTIONS.c.id)
+    return ledger.read(lambda connection: [RecordedCorrection(**row._mapping) for row in connection.execute(asked)])
+
+
+def _correction_values(row: RecordedCorrection) -> dict[str, Any]:
+    return {column.name: getattr(row, column.name) for column in _CORRECTION_COLUMNS}

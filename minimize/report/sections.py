@@ -1,0 +1,333 @@
+"""Sections of a report: collection settings over time, retention, sharing with recipients.
+
+Settings of single persons are never shown.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.errors import PolicyError
+from minimize.governance.consent import ConsentStatus, list_consents
+from minimize.governance.retention.expire import ResolvedExpiry, resolve_expiry
+from minimize.governance.retention.removal_plan import OpenDeadline, RemovalPlan, open_deadlines
+from minimize.governance.sharing import list_recalls
+from minimize.governance.sharing.recalls import Recall
+from minimize.ledger.sharing import read_disclosures
+from minimize.output.folder import output_and_date
+from minimize.policy.describe import duration_text
+from minimize.policy.model import Policy
+from minimize.receipts import files_in_force
+from minimize.recipients import Contract, Function, Recipient, Recipients, find_recipients, load_recipients
+from minimize.report.context import ReportContext
+from minimize.report.facts import (
+    ROUNDING_STEP,
+    CollectionFacts,
+    DueRemoval,
+    FunctionFacts,
+    OpenEvents,
+    PartitionFacts,
+    PartitionState,
+    RecipientFacts,
+    RetentionFacts,
+    RoundedCount,
+    TenantGroupFacts,
+)
+from minimize.runs.inputs import load_pipeline_settings, origin_place
+from minimize.settings import SettingsRows
+from minimize.settings.evaluation import ExplainableSettings
+
+if TYPE_CHECKING:
+    from minimize.ledger.sharing import Disclosure
+
+Bools = npt.NDArray[np.bool_]
+MOMENTS_SHOWN: Final = 24
+LONGEST_PERIOD: Final = timedelta(days=366)
+MOST_NAMED_TENANTS: Final = 30
+"""More tenants than these are shown in groups that have the same on, without their names."""
+MOST_GROUPS: Final = 12
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def collection_facts(context: ReportContext) -> CollectionFacts | None:
+    """The map; None where the policy asks no settings, or nothing names any. Raises PolicyError, LedgerError, KeyringError."""
+    job = context.pipeline
+    if job is None:
+        return None
+    policy = job.policy
+    rows = output_settings(context)
+    if not (policy.features or policy.levels[1:]) or rows is None or not rows.table.num_rows:
+        return None
+    return collection_of_settings(policy, rows, context.request.at)
+
+
+def output_settings(context: ReportContext) -> SettingsRows | None:
+    """The settings that the output's runs ask: what was given, else what the last receipt or the pipeline names."""
+    job, origin = context.pipeline, context.newest.origin
+    if job is None:
+        return None
+    written = None if origin is None else origin_place(context.output, origin.settings)
+    said = context.request.settings if context.request.settings is not None else written
+    if origin is not None and origin.settings == "ledger" and context.request.settings is None:
+        said = "ledger"
+    return load_pipeline_settings(said, job, context.keys, context.output, context.request.ledger)
+
+
+def collection_of_settings(policy: Policy, rows: SettingsRows, at: datetime) -> CollectionFacts:
+    """The map of some settings, as a run at this time sees them."""
+    tenants = pc.unique(rows.table["tenant_id"]).sort()
+    seen, moments = rows.effective_at(at), _spaced_moments(rows, at)
+    states = {
+        name: np.stack([_tenants_turned_on(policy, seen.as_of(_micros(when)), name, tenants) for when in moments])
+        for name in _switch_names(policy)
+    }
+    groups = _tenant_groups(tenants.to_pylist(), states)[:MOST_GROUPS]
+    return CollectionFacts(
+        len(tenants),
+        moments,
+        {name: tuple(int(on) for on in state.sum(axis=1)) for name, state in states.items()},
+        {name: _switch_description(policy, name) for name in states},
+        groups,
+        len(tenants) - sum(group.tenants for group in groups),
+    )
+
+
+def _switch_names(policy: Policy) -> list[str]:
+    return [*policy.features, *(f"level {name}" for name in policy.levels[1:])]
+
+
+def _switch_description(policy: Policy, name: str) -> str:
+    feature = policy.features.get(name)
+    return "this level or a higher one" if feature is None else feature.about
+
+
+def _tenants_turned_on(policy: Policy, effective: ExplainableSettings, name: str, tenants: pa.Array) -> Bools:
+    switch = policy.switch(name)
+    if switch is not None:
+        found = effective.feature_on(switch.of_tenants, tenants, None, None)
+    else:
+        found = effective.level_at_least(name.removeprefix("level "), policy.levels, tenants, None, None)
+    return np.asarray(found.to_numpy(zero_copy_only=False), np.bool_)
+
+
+def _spaced_moments(rows: SettingsRows, at: datetime) -> tuple[datetime, ...]:
+    """Evenly spaced, from the first setting (or a year ago) to now."""
+    first = pc.min(rows.table["valid_from"]).as_py()
+    start = max(min(first, at - timedelta(days=1)), at - LONGEST_PERIOD)
+    return tuple(at - (at - start) * (1 - step / (MOMENTS_SHOWN - 1)) for step in range(MOMENTS_SHOWN))
+
+
+def _tenant_groups(tenants: Sequence[str], states: Mapping[str, Bools]) -> tuple[TenantGroupFacts, ...]:
+    """Each tenant by itself; of many those that have the same on now, as far as they are not too few, the largest first."""
+    if len(tenants) <= MOST_NAMED_TENANTS:
+        return tuple(_tenant_group([place], tenants, states) for place in range(len(tenants)))
+    now = np.stack([state[-1] for state in states.values()]).T
+    _, places = np.unique(now, axis=0, return_inverse=True)
+    flat = places.reshape(-1)
+    sizes = np.bincount(flat)
+    order = [int(each) for each in np.argsort(-sizes, kind="stable") if sizes[each] >= ROUNDING_STEP]
+    return tuple(_tenant_group(np.flatnonzero(flat == each).tolist(), (), states) for each in order)
+
+
+def _tenant_group(places: Sequence[int], tenants: Sequence[str], states: Mapping[str, Bools]) -> TenantGroupFacts:
+    return TenantGroupFacts(
+        len(places),
+        tuple(tenants[place] for place in places) if tenants else (),
+        {name: bool(state[-1, places[0]]) for name, state in states.items()},
+        {name: float(state[:, places].mean()) for name, state in states.items()},
+    )
+
+
+def _micros(when: datetime) -> int:
+    return (when - _EPOCH) // timedelta(microseconds=1)
+
+
+SOON_DUE: Final = timedelta(days=7)
+_AGE_EVENT: Final = "retention"
+
+
+def retention_facts(context: ReportContext) -> RetentionFacts:
+    """The retention of an output as it stands. Raises PolicyError, OutputError where no policy can be read."""
+    policy = context.policy_of(context.newest) if context.pipeline is None else context.pipeline.policy
+    found = None if context.pipeline is None else context.attempt("what is overdue", lambda: _due_now(context))
+    due, events = (None, ()) if found is None else found
+    features = {
+        name: duration_text(each.retention) for name, each in policy.features.items() if each.retention is not None
+    }
+    whole = "" if policy.retention is None else duration_text(policy.retention)
+    spans = {} if context.pipeline is None else context.pipeline.own_retentions
+    partitions = tuple(_partition_facts(context, policy, spans))
+    aggregates = {name: duration_text(span) for name, span in spans.items()}
+    return RetentionFacts(whole, features, partitions, due, events, aggregates)
+
+
+def _partition_facts(
+    context: ReportContext, policy: Policy, spans: Mapping[str, timedelta]
+) -> Iterator[PartitionFacts]:
+    """The dates that hold something, the oldest first, and when the first output of each is due."""
+    rows: dict[str, RoundedCount] = {}
+    ends: dict[str, list[datetime | None]] = {}
+    for name, files in files_in_force(context.chain).items():
+        for file in files:
+            on = output_and_date(file.path)[1]
+            if on is not None:
+                rows[on] = rows.get(on, RoundedCount()) + RoundedCount.rounded(file.rows)
+                ends.setdefault(on, []).append(_due_time(on, spans.get(name, policy.retention)))
+    for on, count in sorted(rows.items()):
+        gone_by = min((each for each in ends[on] if each is not None), default=None)
+        yield PartitionFacts(on, count, gone_by, _partition_state(gone_by, context.request.at))
+
+
+def _due_time(on: str, retention: timedelta | None) -> datetime | None:
+    """When the youngest event that a batch date can hold is past its retention."""
+    if retention is None:
+        return None
+    return datetime.combine(date.fromisoformat(on) + timedelta(days=1), time(), UTC) + retention
+
+
+def _partition_state(gone_by: datetime | None, at: datetime) -> PartitionState:
+    if gone_by is None:
+        return "without end"
+    return "overdue" if gone_by <= at else "soon" if gone_by <= at + SOON_DUE else "kept"
+
+
+def _due_now(context: ReportContext) -> tuple[tuple[DueRemoval, ...], tuple[OpenEvents, ...]]:
+    """What an expiry at this time would take out, and which events are open. Raises as `expire` does."""
+    asked = context.request
+    expiry = resolve_expiry(
+        context.output, at=asked.at, pipeline=asked.pipeline, keys=context.keys, ledger=asked.ledger
+    )
+    plan = expiry.plan()
+    return tuple(_due_removals(plan)), tuple(_events_by_kind(_open_events(expiry, plan)))
+
+
+def _open_events(expiry: ResolvedExpiry, plan: RemovalPlan) -> list[OpenDeadline]:
+    return (
+        open_deadlines(plan, expiry.request.events, {})
+        if not expiry.request.past_events
+        else expiry.open_deadlines(plan)
+    )
+
+
+def _due_removals(plan: RemovalPlan) -> Iterator[DueRemoval]:
+    for each in plan.partitions:
+        rows = {reason: RoundedCount.rounded(number) for reason, number in each.gated.items() if number}
+        values = RoundedCount.total(RoundedCount.rounded(number) for number in each.values.values())
+        yield DueRemoval(each.name, each.date or "", rows, values)
+
+
+def _events_by_kind(items: Iterable[OpenDeadline]) -> Iterator[OpenEvents]:
+    """Kinds of events, without whose they are."""
+    by: dict[str, list[OpenDeadline]] = {}
+    for each in items:
+        if each.kind != _AGE_EVENT:
+            by.setdefault(each.kind, []).append(each)
+    for kind, mine in sorted(by.items()):
+        yield _open_events_of_kind(kind, mine)
+
+
+def _open_events_of_kind(kind: str, mine: Sequence[OpenDeadline]) -> OpenEvents:
+    return OpenEvents(kind, len(mine), sum(each.overdue for each in mine), min(each.deadline for each in mine))
+
+
+@dataclass(frozen=True, slots=True)
+class SharingHistory:
+    """What the ledger tells of sharing."""
+
+    acts: tuple[Disclosure, ...] = field(repr=False)
+    consents: tuple[ConsentStatus, ...] = field(repr=False)
+    recalls: tuple[Recall, ...] = field(repr=False)
+
+    def for_function(self, recipient: str, function: str) -> SharingHistory:
+        """The same for one function."""
+        mine = (recipient, function)
+        return SharingHistory(
+            tuple(each for each in self.acts if (each.recipient, each.function) == mine),
+            tuple(each for each in self.consents if (each.act.recipient, each.act.function) == mine),
+            tuple(each for each in self.recalls if (each.recipient, each.function) == mine),
+        )
+
+
+def sharing_facts(context: ReportContext) -> tuple[RecipientFacts, ...] | None:
+    """The recipients of the house; None where it has none. Raises PolicyError where their list has faults."""
+    folder = _recipients_folder(context)
+    if folder is None:
+        return None
+    book = context.attempt("what was shared, and who agreed", lambda: _sharing_history(context, folder))
+    return tuple(_recipient_facts(context, folder, book))
+
+
+def _recipients_folder(context: ReportContext) -> Recipients | None:
+    try:
+        place = find_recipients(context.request.recipients, start=context.workspace.folder)
+    except PolicyError:
+        if context.request.recipients is not None:
+            raise
+        return None
+    return load_recipients(place)
+
+
+def _sharing_history(context: ReportContext, folder: Recipients) -> SharingHistory:
+    """Acts of sharing under this output's policy alone; consents and recalls are of the whole house."""
+    workspace, at, name = context.workspace, context.request.at, context.newest.policy.name
+    with workspace.open_ledger() as ledger:
+        acts = [each for each in read_disclosures(ledger) if each.body["policy"]["name"] == name]
+    mine = {each.disclosure for each in acts}
+    recalls = [each for each in list_recalls(workspace, folder, at, all_=True) if each.disclosure in mine]
+    return SharingHistory(tuple(acts), tuple(list_consents(workspace, at, recipients=folder.folder)), tuple(recalls))
+
+
+def _recipient_facts(
+    context: ReportContext, folder: Recipients, book: SharingHistory | None
+) -> Iterator[RecipientFacts]:
+    on = context.request.at.date()
+    for name in folder.names():
+        found = context.attempt(f"what goes to {name}", partial(folder.load, name))
+        if found is not None:
+            functions = tuple(_function_facts(found, each, book) for each in (*found.outbound, *found.inbound))
+            may_act = folder.is_listed(found, on) and (found.contract is not None and found.contract.holds(on))
+            yield RecipientFacts(name, found.standing, _contract_text(found.contract), may_act, functions)
+
+
+def _function_facts(recipient: Recipient, function: Function, book: SharingHistory | None) -> FunctionFacts:
+    head = (function.name, function.direction, function.purpose, len(function.shared))
+    if book is None:
+        return FunctionFacts(*head, None, None, None, None, None, {})
+    mine = book.for_function(recipient.recipient, function.name)
+    holding = sum(each.holds is True for each in mine.consents)
+    return FunctionFacts(
+        *head,
+        holding,
+        len(mine.consents) - holding,
+        len(mine.acts),
+        RoundedCount.total(RoundedCount.rounded(act.rows) for act in mine.acts),
+        _last_time(mine.acts),
+        dict(sorted(Counter(_recall_state(each) for each in mine.recalls).items())),
+    )
+
+
+def _last_time(acts: Sequence[Disclosure]) -> datetime | None:
+    return max((act.recorded_at for act in acts), default=None)
+
+
+def _recall_state(recall: Recall) -> str:
+    return "overdue" if recall.overdue else recall.state
+
+
+def _contract_text(contract: Contract | None) -> str:
+    if contract is None:
+        return "no contract"
+    until = f" until {contract.until}" if contract.until else ""
+    kept = f", kept there for {duration_text(contract.retention)}" if contract.retention else ""
+    allowed = "" if contract.permits_transmission else ", permits no transmission"
+    return f"{contract.reference}, from {contract.from_}{until}{kept}{allowed}"

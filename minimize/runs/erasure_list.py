@@ -1,0 +1,213 @@
+"""The erasure list that is sealed and stored with an output: read, replaced, and compared with the receipts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from minimize.errors import OutputError, RefusedError
+from minimize.keys import Keyring
+from minimize.keys.cryptography import Sealer
+from minimize.ledger.audit_event import utc_text
+from minimize.ledger.subject_tokens import SUBJECT_KEY
+from minimize.receipts import DigestRef, Receipt, sha256_text
+from minimize.settings.erasures import ERASURE_EVENTS, merge_erasures
+from minimize.stores import Location, ObjectPath, file_operations
+from minimize.stores.durable_files import file_exists, make_folder, with_output_errors, write_file
+
+if TYPE_CHECKING:
+    from minimize.ledger.subjects import LifecycleEvent
+
+ERASURES_FOLDER: Final = "erasures"
+SEALED_SUFFIX: Final = ".sealed"
+_SUBKEY_PURPOSES: Final = ("erasures/1", "erasures/2")
+_TRIES: Final = 5
+_NAME_DIGITS: Final = 32
+"""How much of its digest names a list."""
+
+
+def stored_erasures(output: Location, keys: Keyring) -> tuple[LifecycleEvent, ...]:
+    """The erasures that are stored with an output, in the order in which they were recorded.
+
+    Raises KeyringError if a list was sealed with a version of the `subject` key that the keyring does not have, and OutputError
+    if one cannot be read or opened: an output of which nobody can say who was erased is not written to.
+    """
+    from minimize.ledger.subjects import LifecycleEvent
+
+    rows = {tuple(entry): None for each in _read_lists(output, keys) for entry in each.entries}
+    found = (
+        LifecycleEvent(
+            tenant,
+            token or None,
+            kind,
+            datetime.fromisoformat(at),
+            "recorded",
+            "{}",
+            datetime.fromisoformat(told),
+            "",
+            named_by or None,
+        )
+        for tenant, token, named_by, kind, at, told in rows
+    )
+    return tuple(sorted(found, key=lambda row: (row.recorded_at, row.id)))
+
+
+def store_erasures(output: Location, recorded: Sequence[LifecycleEvent], keys: Keyring) -> DigestRef | None:
+    """Stores the erasures of the ledger with an output, beside those that are stored there, and gives the digest of the list.
+
+    Does nothing if none is new, and gives None if there is none. An erasure that the ledger says was taken back is removed.
+    Raises KeyringError, OutputError.
+    """
+    if SUBJECT_KEY not in keys.names():
+        return None
+    before = _read_lists(output, keys)
+    last = {row.id: row for row in merge_erasures(recorded, stored_erasures(output, keys))}
+    entries = sorted(
+        _list_entry(row) for row in last.values() if row.kind in ERASURE_EVENTS and row.state == "recorded"
+    )
+    if not entries and not before:
+        return None
+    version = keys.version_of(SUBJECT_KEY)
+    if [(sorted(each.entries), each.version) for each in before] == [(entries, version)]:
+        return before[0].digest
+    replaced = {each.path.name.removesuffix(SEALED_SUFFIX) for each in before}.union(
+        *(each.replaced for each in before)
+    )
+    content = _seal_list(entries, sorted(replaced), keys)
+    name = f"{_list_name(content)}{SEALED_SUFFIX}"
+    with_output_errors(
+        _replace_lists,
+        output / ERASURES_FOLDER,
+        name,
+        content,
+        [each.path for each in before if each.path.name != name],
+    )
+    return DigestRef(sha256_text(content))
+
+
+def erasure_list_digest(output: Location) -> DigestRef | None:
+    """The digest of the list that is stored with an output; None if there is none."""
+    found = [content for path in _list_paths(output / ERASURES_FOLDER) if (content := _read_bytes(path)) is not None]
+    return DigestRef(sha256_text(found[0])) if found else None
+
+
+def check_erasure_list(chain: Sequence[Receipt], output: Location, keys: Keyring) -> None:
+    """Raises RefusedError (E303) if the list of erasures that the receipts of an output name is gone, or older."""
+    if is_erasure_list_lost(chain, output, keys):
+        message = "the list of erasures that the last receipt of this output names is gone, or is an older copy"
+        hint = (
+            f"restore `{ERASURES_FOLDER}/`, or, if it is lost, record that: minimize runs adopt-ledger OUTPUT --reason TEXT"
+            " --allow-lost-erasures (a run may then bring erased records back)"
+        )
+        raise RefusedError(message, code="E303", hint=hint)
+
+
+def is_erasure_list_lost(chain: Sequence[Receipt], output: Location, keys: Keyring) -> bool:
+    """Whether the list that the last receipt names is gone. A receipt of an adoption says which list there was left."""
+    last = next((each for each in reversed(chain) if each.erasures is not None or each.kind == "adopt"), None)
+    if last is None or last.erasures is None:
+        return False
+    name = last.erasures.digest.removeprefix("sha256:")[:_NAME_DIGITS]
+    return not any(
+        name == each.path.name.removesuffix(SEALED_SUFFIX) or name in each.replaced
+        for each in _read_lists(output, keys)
+    )
+
+
+def _replace_lists(folder: Location, name: str, content: bytes, before: Iterable[Location]) -> None:
+    make_folder(folder)
+    try:
+        write_file(folder / name, content)
+    except FileNotFoundError:  # another process wrote the same list, and gave it its name before
+        if not file_exists(folder / name):
+            raise
+    for path in before:
+        if isinstance(path, ObjectPath):
+            path.unlink()
+        else:
+            file_operations.remove(path, missing=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _ErasureListFile:
+    """One file: the version of its key, its entries, and the names of the lists that it replaced."""
+
+    path: Location
+    digest: DigestRef
+    version: int
+    entries: list[list[Any]] = field(repr=False)
+    replaced: frozenset[str] = field(repr=False)
+
+
+def _read_lists(output: Location, keys: Keyring) -> list[_ErasureListFile]:
+    """The lists that are there. One that another process removed meanwhile is replaced by another, which is looked for."""
+    for _ in range(_TRIES):
+        contents = {path: _read_bytes(path) for path in _list_paths(output / ERASURES_FOLDER)}
+        if None not in contents.values():
+            return [_open_list(path, content or b"", keys) for path, content in contents.items()]
+    raise OutputError(f"{ERASURES_FOLDER}/ changes while it is read", hint="try again")
+
+
+def _list_paths(folder: Location) -> list[Location]:
+    if isinstance(folder, ObjectPath):
+        return [path for path in folder.objects_below() if path.name.endswith(SEALED_SUFFIX) and file_exists(path)]
+    return sorted(folder.glob(f"*{SEALED_SUFFIX}")) if folder.is_dir() else []
+
+
+def _read_bytes(path: Location) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError:
+        pass
+    raise OutputError(f"{ERASURES_FOLDER}/{path.name} cannot be read", hint="may you read it?")
+
+
+def _list_entry(row: LifecycleEvent) -> list[Any]:
+    return [
+        row.tenant_id,
+        row.subject or "",
+        row.field or "",
+        row.kind,
+        utc_text(row.at),
+        utc_text(row.recorded_at),
+    ]
+
+
+def _list_name(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:_NAME_DIGITS]
+
+
+def _seal_list(entries: Sequence[Sequence[Any]], replaced: Sequence[str], keys: Keyring) -> bytes:
+    version = keys.version_of(SUBJECT_KEY)
+    said = {"erasures": 1, "entries": entries, "replaced": replaced}
+    body = zlib.compress(json.dumps(said, ensure_ascii=False).encode())
+    return f"{SUBJECT_KEY}/{version}\n".encode() + _list_seal(keys, version).seal(body, ERASURES_FOLDER.encode())
+
+
+def _open_list(path: Location, content: bytes, keys: Keyring) -> _ErasureListFile:
+    head, _, body = content.partition(b"\n")
+    key, _, version = head.decode("ascii", "replace").rpartition("/")
+    found: bytes | None = None
+    if key == SUBJECT_KEY and version.isdecimal():
+        found = _list_seal(keys, int(version)).open(body, ERASURES_FOLDER.encode())
+    try:
+        said = {} if found is None else json.loads(zlib.decompress(found))
+        entries = [[each or "" for each in entry] for entry in said["entries"]]
+        replaced = frozenset(said.get("replaced", ()))
+        return _ErasureListFile(path, DigestRef(sha256_text(content)), int(version), entries, replaced)
+    except (ValueError, KeyError, zlib.error):
+        pass
+    hint = "put the file back from a copy of the output"
+    raise OutputError(f"a list of erasures in {ERASURES_FOLDER}/ does not open with this keyring", hint=hint)
+
+
+def _list_seal(keys: Keyring, version: int) -> Sealer:
+    one, two = (keys.subkey(SUBJECT_KEY, purpose, version) for purpose in _SUBKEY_PURPOSES)
+    return Sealer(one + two)

@@ -1,0 +1,268 @@
+"""Replay of the quarantine.
+
+Quarantined records are checked again under today's policy, and each date with a difference is run again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from minimize.errors import Finding, OutputError, RefusedError, call_redacted
+from minimize.keys import Keyring
+from minimize.observability.destinations import find_destinations
+from minimize.output.folder import output_and_date
+from minimize.output.quarantine import QUARANTINE_SCHEMA
+from minimize.output.reader import load_receipts
+from minimize.output.stored_file import open_stored_file
+from minimize.policy.approval import check_approval
+from minimize.policy.model import Pipeline
+from minimize.receipts import InputFile, Receipt, RunOrigin, quarantine_files_in_force
+from minimize.runs.batch_dates import DateSelection, SkippedDate, error_for, parse_batch_date
+from minimize.runs.execution import ProgressCallback
+from minimize.runs.guards import check_output_ledger
+from minimize.runs.inputs import find_pipeline, origin_place, origin_settings
+from minimize.runs.receipt_builder import RunContext
+from minimize.runs.resolve import ResolvedRun, resolve_run
+from minimize.runs.runner import attempt_run, check_engine, no_progress
+from minimize.sources.base import Source, accepted_positions
+from minimize.sources.file_discovery import split_pattern
+from minimize.stores import Location, LocationLike, parse_output_location
+from minimize.times import parse_date
+
+QuarantineGroup = tuple[str, str | None, str]
+"""Code, field, file."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedDate:
+    """The quarantined records of one batch date (None where there are no dates), and the receipt that put them there."""
+
+    day: str | None
+    receipt: Receipt
+    places: Mapping[str, Mapping[int, tuple[str, str | None]]]
+    """By file and position: code and field."""
+
+    @property
+    def rows(self) -> int:
+        """How many they are."""
+        return sum(map(len, self.places.values()))
+
+    def groups(self) -> Counter[QuarantineGroup]:
+        """How many there are of each code, field and file."""
+        return Counter((*what, source) for source, some in self.places.items() for what in some.values())
+
+
+def quarantined_dates(output: Location, day: str | None = None) -> list[QuarantinedDate]:
+    """What stands in quarantine, a date each, in order; of one date where that is given. Raises OutputError."""
+    chain = load_receipts(output)
+    writers = {file.path: receipt for receipt in chain for file in receipt.quarantine.files}
+    by_day: dict[str | None, list[str]] = {}
+    for file in quarantine_files_in_force(chain):
+        by_day.setdefault(output_and_date(file.path)[1], []).append(file.path)
+    days = sorted((each for each in by_day if day in (None, each)), key=lambda each: each or "")
+    return [_read_date(output, each, by_day[each], writers) for each in days]
+
+
+def count_groups(found: list[QuarantinedDate]) -> list[dict[str, Any]]:
+    """Groups by code, field and file over all dates, with how many rows each has, the most first."""
+    rows: Counter[QuarantineGroup] = Counter()
+    for each in found:
+        rows.update(each.groups())
+    ordered = sorted(rows.items(), key=lambda pair: (-pair[1], pair[0][0], pair[0][1] or "", pair[0][2]))
+    return [{"code": code, "field": field, "file": source, "rows": count} for (code, field, source), count in ordered]
+
+
+def _read_date(output: Location, day: str | None, paths: list[str], writers: Mapping[str, Receipt]) -> QuarantinedDate:
+    places: dict[str, dict[int, tuple[str, str | None]]] = {}
+    for path in paths:
+        table = open_stored_file(output, path).table()
+        if table.schema.names != QUARANTINE_SCHEMA.names:
+            raise OutputError(f"{path} is no quarantine file", hint="`minimize verify` checks all files")
+        columns = (table[name].to_pylist() for name in ("source", "position", "code", "field"))
+        for source, position, code, field in zip(*columns, strict=True):
+            places.setdefault(source, {})[position] = (code, field)
+    return QuarantinedDate(day, writers[paths[0]], places)
+
+
+def source_differences(quarantined: QuarantinedDate, source: Source | None) -> Iterator[Finding]:
+    """What of the inputs of a date is not as its receipt has it: R011 for another digest, R012 for a file that is gone."""
+    now = {} if source is None else {part.name: part for part in source.parts}
+    for each in quarantined.receipt.inputs:
+        if each.path in now:
+            if now[each.path].digest != each.digest:
+                message = f"has the digest {now[each.path].digest}, and had {each.digest}"
+                yield Finding("R011", message, hint="a changed source is run, not replayed", file=each.path)
+        elif each.path in quarantined.places or _belongs_to_date(each, quarantined):
+            message = f"is gone; its digest was {each.digest}"
+            yield Finding("R012", message, hint="restore it, or run what is left", file=each.path)
+
+
+def _belongs_to_date(file: InputFile, quarantined: QuarantinedDate) -> bool:
+    """Whether a file belongs to the date: its receipt says so, or says nothing of it."""
+    return file.date in (None, quarantined.day)
+
+
+AnyPath = str | PathLike[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOptions:
+    """What a replay was given in place of what the receipts say: pipeline, source, settings; and time, keyring and ledger."""
+
+    pipeline: AnyPath | None = None
+    at: datetime | str | None = None
+    input: AnyPath | None = None
+    settings: Any = None
+    keys: Keyring | AnyPath | None = None
+    ledger: AnyPath | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecheckedDate:
+    """One date's quarantine under today's policy: what would be run, and which records pass now, by file."""
+
+    quarantined: QuarantinedDate
+    resolved: ResolvedRun
+    passing: Mapping[str, frozenset[int]]
+
+    @property
+    def rows(self) -> int:
+        """How many records pass now."""
+        return sum(map(len, self.passing.values()))
+
+    def groups(self) -> list[QuarantineGroup]:
+        """Code, field and file of each record that passes now."""
+        return [
+            (*self.quarantined.places[name][place], name) for name, places in self.passing.items() for place in places
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayResult:
+    """What a replay did: dates and counts of what was looked at, a receipt and today's pipeline for each date run anew, and the
+    dates that could not be run."""
+
+    rechecked: Sequence[RecheckedDate]
+    receipts: Sequence[Receipt]
+    pipelines: Sequence[Pipeline] = ()
+    failures: Sequence[SkippedDate] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Counts by date, and the receipts."""
+        dates = [
+            {"date": each.quarantined.day, "quarantined": each.quarantined.rows, "passing": each.rows}
+            for each in self.rechecked
+        ]
+        failures = {"failures": [each.as_json() for each in self.failures]} if self.failures else {}
+        return {"dates": dates, "receipts": [receipt.as_json() for receipt in self.receipts], **failures}
+
+
+def replay(
+    output: LocationLike,
+    *,
+    date: date | str | None = None,
+    engine: str = "local",
+    progress: ProgressCallback | None = None,
+    lineage: AnyPath | None = None,
+    metrics: AnyPath | None = None,
+    allow_shrink: bool = False,
+    **options: Any,
+) -> ReplayResult:
+    """Looks at the quarantined records of an output again, and runs each date of which one passes now anew, whole.
+
+    Takes the output folder; a batch date (all with a quarantine where none is given); what stands in for pipeline, source,
+    settings and keyring (`ReplayOptions`), which otherwise are those that the receipts name, as they are today; `allow_shrink` as
+    `run` takes it. A date that cannot be published is among the failures if another one was run.
+    Raises what `run` raises about more than a date, and RefusedError where an input of such a date changed or is gone:
+    then nothing is run.
+    """
+    name = check_engine(engine)
+    found = recheck_quarantine(output, date=date, **options)
+    receipts: list[Receipt] = []
+    pipelines: list[Pipeline] = []
+    failures: list[SkippedDate] = []
+    for job in {each.resolved.pipeline.digest: each.resolved.pipeline for each in found if each.rows}.values():
+        check_approval(job.policy, job.folder)
+    for each in found:
+        if each.rows:
+            job = each.resolved.pipeline
+            where = find_destinations(job.folder, each.resolved.output, job.pipeline, lineage, metrics)
+            ledger, started = options.get("ledger"), datetime.now(UTC)
+            context = RunContext("replay", name, started, progress or no_progress, where, None, ledger, allow_shrink)
+            done, skipped = attempt_run(each.resolved, context)
+            failures += skipped
+            if done is not None:
+                receipts.append(done.receipt)
+                pipelines.append(job)
+    if failures and not receipts:
+        raise error_for(failures)
+    return ReplayResult(found, receipts, tuple(pipelines), tuple(failures))
+
+
+def recheck_quarantine(
+    output: LocationLike, *, date: date | str | None = None, **overrides: Any
+) -> list[RecheckedDate]:
+    """The quarantined records of an output under today's policy, read by position from the source and nothing else of it.
+
+    Takes and raises what `replay` does.
+    """
+    options, folder = ReplayOptions(**overrides), parse_output_location(output)
+    chain = load_receipts(folder)
+    if chain:
+        check_output_ledger(folder, find_pipeline(folder, chain[-1], options.pipeline).folder, options.ledger)
+    standing = quarantined_dates(folder, None if date is None else parse_date(date).isoformat())
+    found = [(each, _resolve_date(folder, each, options)) for each in standing]
+    refused = [
+        finding for each, resolved in found for finding in source_differences(each, _date_source(each, resolved))
+    ]
+    if refused:
+        raise _changed_source_error(refused)
+    bound = [(each, resolved) for each, resolved in found if resolved is not None]
+    return [
+        RecheckedDate(each, resolved, call_redacted(partial(_passing_records, each, resolved)))
+        for each, resolved in bound
+    ]
+
+
+def _resolve_date(output: Location, each: QuarantinedDate, options: ReplayOptions) -> ResolvedRun | None:
+    """What a run of the date would do; None where the place that its source was read from is gone."""
+    origin = each.receipt.origin or RunOrigin()
+    source = options.input or origin_place(output, origin.input)
+    checked = isinstance(source, Path) or (isinstance(source, str) and not options.input)
+    if checked and not split_pattern(str(source), Path())[0].exists():
+        return None
+    return resolve_run(
+        find_pipeline(output, each.receipt, options.pipeline),
+        selection=DateSelection.from_options(each.day),
+        at=options.at,
+        input=source,
+        settings=options.settings if options.settings is not None else origin_settings(output, origin),
+        output=output,
+        keys=options.keys,
+        ledger=options.ledger,
+    )
+
+
+def _date_source(each: QuarantinedDate, resolved: ResolvedRun | None) -> Source | None:
+    return None if resolved is None else resolved.sources.get(parse_batch_date(each.day))
+
+
+def _passing_records(each: QuarantinedDate, resolved: ResolvedRun) -> dict[str, frozenset[int]]:
+    source = _date_source(each, resolved)
+    parts = {part.name: part for part in (() if source is None else source.parts)}
+    return {name: accepted_positions(parts[name], places) for name, places in each.places.items()}
+
+
+def _changed_source_error(findings: Sequence[Finding]) -> RefusedError:
+    hint = "`minimize run` reads what is there now; --date D replays another date"
+    message = (
+        f"the source is not what it was when its records were quarantined (files: {len(findings)}); nothing was run"
+    )
+    return RefusedError(message, findings=findings, hint=hint)

@@ -1,0 +1,440 @@
+"""Evaluation of collection settings.
+
+What the gate asks for, and the effective settings (on or off, and levels) of whole columns of records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from copy import copy
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any, Final, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_column, canonical_text
+from minimize.settings.columns import column_microseconds, nameable_mask, positions_among, valid_mask
+from minimize.settings.timeline import Bools, Changes, Integers, Timeline
+
+SETTINGS_SCHEMA = pa.schema(
+    [
+        ("tenant_id", pa.string()),
+        ("subject", pa.string()),
+        ("setting", pa.string()),
+        ("value", pa.string()),
+        ("holder", pa.string()),
+        ("valid_from", pa.timestamp("us", "UTC")),
+        ("recorded_at", pa.timestamp("us", "UTC")),
+    ]
+)
+
+
+OWN_ON_LIMIT: Final = timedelta(hours=24)
+"""How long a subject's own `on` of a `per_subject` feature counts from its `valid_from`. An `off` counts without end."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSwitch:
+    """How settings decide a feature.
+
+    holders      who may turn it on; empty for anyone
+    per_subject  whether it is on only for subjects that have a setting of their own, next to their tenant's; their own `on`
+                 counts for 24 hours (`OWN_ON_LIMIT`)
+    """
+
+    name: str
+    holders: tuple[str, ...] = ()
+    per_subject: bool = False
+
+    @property
+    def of_tenants(self) -> FeatureSwitch:
+        """The tenant's part of it alone: what a tenant must turn on before any subject can be."""
+        return replace(self, per_subject=False)
+
+
+class Settings(Protocol):
+    """Who turned which feature on or off, when; as seen at one run time."""
+
+    @property
+    def digest(self) -> str:
+        """`sha256:` over the rows in a canonical order."""
+        ...
+
+    def feature_on(
+        self, switch: FeatureSwitch, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
+    ) -> pa.BooleanArray:
+        """Per record: whether the feature was on when the event happened *and* is on at the run's `at`.
+
+        Takes tenants and subjects (string, dictionary-encoded or not), compared by their canonical form, and event times
+        (timestamp), equally long; null anywhere is off, no times means that only `at` decides. Without subjects a feature
+        that is `per_subject` is off. Gives no nulls.
+        """
+        ...
+
+    def level_at_least(
+        self, level: str, levels: Sequence[str], tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
+    ) -> pa.BooleanArray:
+        """Per record: whether the level in force is this one or higher, at event time and at the run's `at`."""
+        ...
+
+
+Bounds = tuple[int, int]
+_FEW_TIMES = 8192
+"""Up to so many times it is cheaper to convert them all than to look for the first and the last before."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownEntities:
+    """Whom settings name.
+
+    tenants   their names; a tenant's code is its place
+    subjects  the subjects with rows of their own; so is a subject's
+    pairs     tenant and subject, by code, of every pair with rows of its own, ascending
+    """
+
+    tenants: pa.Array
+    subjects: pa.Array
+    pairs: Integers
+
+
+@dataclass(frozen=True)
+class SettingsQuery:
+    """The columns of a batch that decide; what is made of them is made when it is first wanted."""
+
+    entities: KnownEntities
+    tenants: pa.Array
+    subjects: pa.Array | None
+    times: pa.Array | None
+    folding: CaseFolding = NO_FOLDING
+
+    @cached_property
+    def _tenants(self) -> pa.Array:
+        return canonical_column(self.tenants, fold=self.folding.tenant)
+
+    @cached_property
+    def _subjects(self) -> pa.Array | None:
+        return None if self.subjects is None else canonical_column(self.subjects, fold=self.folding.subject)
+
+    @cached_property
+    def codes(self) -> Integers:
+        """Per record the code of its tenant, -1 for one that settings do not name."""
+        return positions_among(self._tenants, self.entities.tenants)
+
+    @cached_property
+    def pair_positions(self) -> Integers | None:
+        """Per record the place of its pair of tenant and subject, -1 where it has no rows; None where no pair has."""
+        if self._subjects is None or not len(self.entities.pairs):
+            return None
+        wanted = pair_codes(self.codes, positions_among(self._subjects, self.entities.subjects))
+        places = np.minimum(np.searchsorted(self.entities.pairs, wanted), len(self.entities.pairs) - 1)
+        return np.where(self.entities.pairs[places] == wanted, places, -1)
+
+    @cached_property
+    def complete(self) -> Bools | None:
+        """Where tenant, subject and event time are there, so that settings can be asked; None for everywhere."""
+        there = [nameable_mask(self._tenants)]
+        there += [] if self._subjects is None else [nameable_mask(self._subjects)]
+        there += [] if self.times is None else [valid_mask(self.times)]
+        found = [mask for mask in there if mask is not None]
+        return np.logical_and.reduce(found) if found else None
+
+    @cached_property
+    def moments(self) -> Integers | None:
+        """The event times in microseconds."""
+        return None if self.times is None else column_microseconds(self.times)
+
+    @cached_property
+    def bounds(self) -> Bounds | None:
+        """The first and the last event time in microseconds; None where there is none."""
+        if self.times is None or not len(self.times) - self.times.null_count:
+            return None
+        if self.moments is not None and len(self.times) <= _FEW_TIMES and not self.times.null_count:
+            return int(self.moments.min()), int(self.moments.max())
+        times = self.times.dictionary_decode() if pa.types.is_dictionary(self.times.type) else self.times
+        found = pc.min_max(times)
+        first, last = column_microseconds(pa.array([found["min"], found["max"]], times.type)).tolist()
+        return first, last
+
+    def spread(self, truths: Bools) -> pa.BooleanArray:
+        """What is true of each tenant by its code (of one that settings do not name: the last), for each record."""
+        if pa.types.is_dictionary(self._tenants.type):
+            entries = np.append(truths[positions_among(self._tenants.dictionary, self.entities.tenants)], False)
+            if entries[:-1].all() and self.complete is None:
+                return pa.repeat(pa.scalar(True), len(self.tenants))
+            answer = entries[pc.fill_null(self._tenants.indices, -1).to_numpy(zero_copy_only=False)]
+        else:
+            answer = truths[self.codes]
+        return pa.array(answer if self.complete is None else answer & self.complete)
+
+
+def pair_codes(tenants: Integers, subjects: Integers) -> Integers:
+    """A tenant and a subject as one integer, -1 where either is nobody."""
+    return np.where((tenants >= 0) & (subjects >= 0), (tenants << np.int64(32)) | subjects, -1)
+
+
+LEVEL_SETTING = "level"
+"""The setting whose values are levels; every other setting is a feature."""
+
+_OFF, _ON, _IGNORED = 0, 1, 2
+_OWN_ON_SPAN = OWN_ON_LIMIT // timedelta(microseconds=1)
+_REMEMBERED_PERIODS = 64
+"""How many answers a history remembers before it forgets them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """One row that decided, and its line where it was read from a file."""
+
+    tenant_id: str
+    subject: str | None
+    setting: str
+    value: str
+    holder: str
+    valid_from: datetime
+    recorded_at: datetime
+    line: int | None
+
+    def ran_out(self, switch: FeatureSwitch, when: datetime) -> bool:
+        """Whether it is a subject's own `on` of a `per_subject` feature that no longer counts at a time."""
+        limited = switch.per_subject and self.subject is not None and self.value == "on"
+        return limited and when - self.valid_from >= OWN_ON_LIMIT
+
+
+class ExplainableSettings(Settings, Protocol):
+    """Settings that can say which rows decided."""
+
+    def as_of(self, at: int) -> ExplainableSettings:
+        """The same rows as a run at another time (in microseconds) sees them."""
+        ...
+
+    def deciding_rows(
+        self, tenant: str, setting: str, when: datetime, subject: str | None = None, levels: Sequence[str] = ()
+    ) -> tuple[SettingRow, ...]:
+        """The rows in force at a time for a tenant (and a subject of it), the latest of each holder: those that decide."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _SettingHistory:
+    """What a setting came to for whole tenants, and for the subjects that have rows of their own.
+
+    truths  what was found to hold for each tenant, by what was asked and the periods in which nothing changes
+    """
+
+    tenants: Timeline
+    subjects: Timeline
+    truths: dict[tuple[_MaskQuestion, tuple[int, ...]], Bools] = field(default_factory=dict, compare=False)
+
+    def masks_at(self, query: SettingsQuery, when: Integers) -> tuple[Integers, Integers]:
+        """The masks in force: the tenant's, and the subject's own."""
+        own = np.zeros(len(when), np.int64)
+        if query.pair_positions is not None:
+            rows = np.flatnonzero(query.pair_positions >= 0)
+            own[rows] = self.subjects.masks_at(query.pair_positions[rows], when[rows])
+        return self.tenants.masks_at(query.codes, when), own
+
+    def constant_truths(self, question: _MaskQuestion, count: int, times: Sequence[Bounds]) -> Bools | None:
+        """Whether it holds in all these times, for each of so many tenants and for nobody; None where a tenant's changes."""
+        periods = [self.tenants.period(moment) for bounds in times for moment in bounds]
+        key = (question, tuple(periods))
+        known = self.truths.get(key)
+        if known is None:
+            masks = [self.tenants.constant_masks(count, *bounds) for bounds in times]
+            found = [question.holds(mask, np.zeros_like(mask)) for mask in masks if mask is not None]
+            if len(found) < len(masks):
+                return None
+            known = np.logical_and.reduce(found)
+            if len(self.truths) >= _REMEMBERED_PERIODS:
+                self.truths.clear()
+            self.truths[key] = known
+        return known
+
+
+class EffectiveSettings:
+    """Who turned which feature on or off, when, as seen at one run time."""
+
+    def __init__(
+        self, rows: pa.Table, at: int, digest: str, lines: pa.Array | None = None, folding: CaseFolding = NO_FOLDING
+    ) -> None:
+        self._folding = folding
+        self._rows = rows = _fold_column(_fold_column(rows, "tenant_id", folding.tenant), "subject", folding.subject)
+        self._at = at
+        self._digest = digest
+        self._lines = lines
+        self._tenants, self._tenant = _encode_distinct(rows["tenant_id"])
+        self._subjects, self._subject = _encode_distinct(rows["subject"])
+        self._holder = _encode_distinct(rows["holder"])[1]
+        own = self._subject >= 0
+        pairs, places = np.unique(pair_codes(self._tenant[own], self._subject[own]), return_inverse=True)
+        self._known = KnownEntities(self._tenants, self._subjects, pairs)
+        self._entity = self._tenant.copy()
+        self._entity[own] = places
+        self._own = own
+        self._histories: dict[tuple[str, Hashable], _SettingHistory] = {}
+        self._last: SettingsQuery | None = None
+
+    def as_of(self, at: int) -> EffectiveSettings:
+        """The same rows as a run at another time sees them; what was worked out of them is shared."""
+        other = copy(self)
+        other._at = at
+        return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and other processes: without the records that were asked about last."""
+        return {**self.__dict__, "_last": None}
+
+    @property
+    def digest(self) -> str:
+        """`sha256:` over the rows that are seen, in a canonical order."""
+        return self._digest
+
+    def feature_on(
+        self, switch: FeatureSwitch, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
+    ) -> pa.BooleanArray:
+        """Per record: whether the feature was on when the event happened *and* is on at the run's `at`.
+
+        Takes tenants and subjects (strings or integers, dictionary-encoded or not) and event times as they came in, equally
+        long; null anywhere is off, no times means that only `at` decides. Without subjects a feature that is `per_subject` is
+        off; a subject's own `on` of it counts for 24 hours. Gives no nulls.
+        """
+        key = (switch.name, switch)
+        history = self._history(key, lambda rows: self._feature_classes(rows, switch), own_runs_out=switch.per_subject)
+        question = _MaskQuestion(per_subject=switch.per_subject)
+        return self._holds_both(history, question, self._query(tenants, subjects, times))
+
+    def level_at_least(
+        self, level: str, levels: Sequence[str], tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
+    ) -> pa.BooleanArray:
+        """Per record: whether the level in force is this one or higher, at event time and at the run's `at`.
+
+        The first level always is. Raises ValueError where the level is none of the levels.
+        """
+        wanted = tuple(levels).index(level)
+        if wanted == 0:
+            return pa.array(np.ones(len(tenants), np.bool_))
+        history = self._history((LEVEL_SETTING, tuple(levels)), lambda rows: self._level_classes(rows, levels))
+        return self._holds_both(history, _MaskQuestion(wanted), self._query(tenants, subjects, times))
+
+    def deciding_rows(
+        self, tenant: str, setting: str, when: datetime, subject: str | None = None, levels: Sequence[str] = ()
+    ) -> tuple[SettingRow, ...]:
+        """The rows in force at a time for a tenant (and a subject of it), the latest of each holder: those that decide."""
+        tenant = canonical_text(tenant, fold=self._folding.tenant)
+        subject = None if subject is None else canonical_text(subject, fold=self._folding.subject)
+        mine = pc.and_(pc.equal(self._rows["tenant_id"], tenant), pc.equal(self._rows["setting"], setting))
+        whose = pc.is_null(self._rows["subject"])
+        if subject is not None:
+            whose = pc.or_kleene(whose, pc.equal(self._rows["subject"], subject))
+        before = pc.less_equal(self._rows["valid_from"], pa.scalar(when, SETTINGS_SCHEMA.field("valid_from").type))
+        rows = self._listed(pc.and_kleene(pc.and_kleene(mine, whose), before))
+        latest: dict[tuple[str, str], SettingRow] = {}
+        for row in sorted(rows, key=lambda row: (row.valid_from, row.recorded_at, -_value_rank(row.value, levels))):
+            latest[row.subject or "", row.holder] = row
+        return tuple(latest[key] for key in sorted(latest))
+
+    def _listed(self, chosen: pa.ChunkedArray) -> list[SettingRow]:
+        numbers = pa.array(np.arange(self._rows.num_rows)) if self._lines is None else self._lines
+        table = self._rows.append_column("line", numbers).filter(chosen)
+        return [
+            SettingRow(**{**row, "line": None if self._lines is None else row["line"]}) for row in table.to_pylist()
+        ]
+
+    def _feature_classes(self, rows: Integers, switch: FeatureSwitch) -> Integers:
+        table = self._rows.take(pa.array(rows))
+        permitted = np.ones(len(rows), np.bool_)
+        if switch.holders:
+            permitted = positions_among(table["holder"].combine_chunks(), pa.array(switch.holders, pa.string())) >= 0
+        own_counts = switch.per_subject or set(switch.holders) == {"user"}
+        counts = permitted & (~self._own[rows] | own_counts)
+        is_on = positions_among(table["value"].combine_chunks(), pa.array(["on"])) >= 0
+        return np.where(is_on, np.where(counts, _ON, _IGNORED), _OFF).astype(np.int64)
+
+    def _level_classes(self, rows: Integers, levels: Sequence[str]) -> Integers:
+        values = self._rows["value"].take(pa.array(rows)).combine_chunks()
+        return np.maximum(positions_among(values, pa.array(levels, pa.string())), 0)
+
+    def _history(
+        self, key: tuple[str, Hashable], classes: Callable[[Integers], Integers], *, own_runs_out: bool = False
+    ) -> _SettingHistory:
+        """The history of a setting, by its name and by what decides the classes of its rows."""
+        if key not in self._histories:
+            rows = np.flatnonzero(pc.equal(self._rows["setting"], key[0]).to_numpy())
+            changes = Changes(
+                self._entity[rows],
+                self._holder[rows],
+                column_microseconds(self._rows["valid_from"].combine_chunks())[rows],
+                column_microseconds(self._rows["recorded_at"].combine_chunks())[rows],
+                classes(rows),
+            )
+            own = self._own[rows]
+            of_subjects = changes.take(own)
+            if own_runs_out:
+                of_subjects = of_subjects.followed(_IGNORED, after=_ON, span=_OWN_ON_SPAN)
+            self._histories[key] = _SettingHistory(
+                Timeline.from_changes(changes.take(~own)), Timeline.from_changes(of_subjects)
+            )
+        return self._histories[key]
+
+    def _query(self, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None) -> SettingsQuery:
+        """Who and when; of several questions about one batch the first has it made."""
+        last = self._last
+        if last is None or last.tenants is not tenants or last.subjects is not subjects or last.times is not times:
+            self._last = last = SettingsQuery(self._known, tenants, subjects, times, self._folding)
+        return last
+
+    def _holds_both(self, history: _SettingHistory, question: _MaskQuestion, query: SettingsQuery) -> pa.BooleanArray:
+        """Whether it holds at the run's time and, by itself, at the event's."""
+        if query.pair_positions is None and (query.times is None or query.bounds is not None):
+            times = [(self._at, self._at), *(() if query.bounds is None else (query.bounds,))]
+            truths = history.constant_truths(question, len(self._tenants), times)
+            if truths is not None:
+                return query.spread(truths)
+        now = np.broadcast_to(np.int64(self._at), query.codes.shape)
+        whens = [when for when in (now, query.moments) if when is not None]
+        answer = np.logical_and.reduce([question.holds(*history.masks_at(query, when)) for when in whens])
+        answer = answer & (query.codes >= 0)
+        return pa.array(answer if query.complete is None else answer & query.complete)
+
+
+@dataclass(frozen=True, slots=True)
+class _MaskQuestion:
+    """Whether the feature is on; or, with a level's place among the levels, whether that is reached.
+
+    per_subject  whether the feature must be on for the tenant and for the subject, each by a setting of its own
+    """
+
+    level: int | None = None
+    per_subject: bool = False
+
+    def holds(self, wide: Integers, own: Integers) -> Bools:
+        """By the masks of tenants and of subjects."""
+        if self.level is None:
+            either: Integers = wide | own
+            turned_on: Integers = wide & own if self.per_subject else either
+            return np.asarray((turned_on & (1 << _ON) != 0) & (either & (1 << _OFF) == 0), np.bool_)
+        lower = np.int64((1 << self.level) - 1)
+        return np.asarray((wide != 0) & ((wide | own) & lower == 0), np.bool_)
+
+
+def _fold_column(rows: pa.Table, name: str, fold: bool) -> pa.Table:
+    if not fold:
+        return rows
+    values = canonical_column(rows[name].combine_chunks(), fold=True)
+    return rows.set_column(rows.schema.get_field_index(name), name, values)
+
+
+def _value_rank(value: str, levels: Sequence[str]) -> int:
+    if value in levels:
+        return tuple(levels).index(value)
+    return int(value == "on")
+
+
+def _encode_distinct(values: pa.ChunkedArray) -> tuple[pa.Array, Integers]:
+    """The distinct values, and for each row the place of its value among them, -1 for null."""
+    column = values.combine_chunks()
+    distinct = column.drop_null().unique()
+    return distinct, positions_among(column, distinct)

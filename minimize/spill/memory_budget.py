@@ -1,0 +1,350 @@
+"""Memory budget of a run.
+
+Its size, the share of each tally, arrays of tallies in large blocks, and the encrypted spill file for what exceeds it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
+from weakref import WeakSet
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from minimize.arrow.dictionaries import Codes
+from minimize.config import load_config
+from minimize.errors import ConfigurationError
+from minimize.spill.hashing import HashWords, ValueHasher
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+MEMORY_VARIABLE: Final = "MINIMIZE_MEMORY"
+DEFAULT_MEMORY: Final = 256 << 20
+"""Bytes for all tallies of a run, where nobody says otherwise."""
+_SIZE: Final = re.compile(r"([0-9]+) ?([KMGT]i?B|B)?")
+_UNITS: Final = {"": 1, "B": 1} | {
+    f"{letter}{suffix}": base**power
+    for power, letter in enumerate("KMGT", 1)
+    for suffix, base in (("B", 1000), ("iB", 1024))
+}
+
+
+class MemoryBudget:
+    """Bytes that those who hold a share of them have in equal parts, however many they are at the moment."""
+
+    def __init__(self, total: int | None = DEFAULT_MEMORY) -> None:
+        """Takes bytes; None is no limit."""
+        self.total = total
+        self._lock = threading.Lock()
+        self._holders: WeakSet[BudgetShare] = WeakSet()
+
+    def share(self) -> BudgetShare:
+        """A part of the budget, given back when nobody holds it any more."""
+        share = BudgetShare(self)
+        with self._lock:
+            self._holders.add(share)
+        return share
+
+    def part(self) -> int | None:
+        """What each holder may take now."""
+        with self._lock:
+            holders = len(self._holders)
+        return None if self.total is None else self.total // max(holders, 1)
+
+
+class BudgetShare:
+    """One holder's part of a budget."""
+
+    def __init__(self, budget: MemoryBudget) -> None:
+        self._budget = budget
+
+    @property
+    def bytes(self) -> int | None:
+        """How much its holder may take now; None is no limit."""
+        return self._budget.part()
+
+
+def find_budget(start: str | os.PathLike[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
+    """The bytes that the tallies of a run may take.
+
+    Takes the pipeline's folder, and the environment (the process's own where none is given). Raises ConfigurationError for
+    what is no size.
+    """
+    named = (os.environ if environ is None else environ).get(MEMORY_VARIABLE)
+    if named:
+        return parse_size(named, MEMORY_VARIABLE)
+    memory = load_config(start).memory
+    if memory is None or memory.value is False:
+        return DEFAULT_MEMORY
+    return parse_size(memory.value, "`memory:` of minimize.yaml")
+
+
+def parse_size(text: Any, where: str) -> int:
+    """A number of bytes as people write it.
+
+    >>> parse_size("256MiB", "here"), parse_size(2000000, "here"), parse_size("2 GB", "here")
+    (268435456, 2000000, 2000000000)
+    """
+    match = _SIZE.fullmatch(str(text))
+    if match is None:
+        raise ConfigurationError(f"{where} is no size", hint="write a number of bytes, or 256MiB, 2GB")
+    return int(match[1]) * int(_UNITS[match[2] or ""])
+
+
+CHUNK_BYTES: Final = 4 << 20
+"""Bytes that are sealed at once, at most."""
+TAG_BYTES: Final = 16
+"""Bytes that sealing adds."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpilledPiece:
+    """Where something stands in a vault: its first chunk's number and offset, its plain size, and what it was called."""
+
+    label: bytes = field(repr=False)
+    number: int
+    offset: int
+    size: int
+
+    def chunks(self) -> Iterator[tuple[int, int, int]]:
+        """Number, offset and plain size of each chunk."""
+        for count, start in enumerate(range(0, self.size, CHUNK_BYTES)):
+            offset = self.offset + start + count * TAG_BYTES
+            yield self.number + count, offset, min(CHUNK_BYTES, self.size - start)
+
+
+class SpillFile:
+    """Takes bytes and gives them back, to any thread of this process and to no other.
+
+    Nothing is opened before the first bytes come. Raises ConfigurationError where the disk has no room.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._file = -1
+        self._cipher: AESGCM | None = None
+        self._owner = os.getpid()
+        self._chunks = 0
+        self._end = 0
+        self._close: Callable[[], object] = int
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Gives the disk back. A vault that nobody holds any more does so, too."""
+        self._close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a vault does not leave its process")
+
+    def put(self, content: Any, label: bytes = b"") -> SpilledPiece:
+        """Takes the bytes of a buffer; who reads them must know the label."""
+        plain = memoryview(content).cast("B")
+        piece = self._reserved(len(plain), label)
+        for number, offset, size in piece.chunks():
+            start = (number - piece.number) * CHUNK_BYTES
+            self._write(self._seal(number, plain[start : start + size], label), offset)
+        return piece
+
+    def get(self, piece: SpilledPiece) -> bytes:
+        """The bytes of a piece."""
+        return b"".join(self._decrypt(piece, *chunk) for chunk in piece.chunks())
+
+    def _reserved(self, size: int, label: bytes) -> SpilledPiece:
+        """A place that nobody else writes to, and numbers that nobody else seals with."""
+        with self._lock:
+            self._open()
+            piece = SpilledPiece(label, self._chunks, self._end, size)
+            chunks = -(-size // CHUNK_BYTES)
+            self._chunks += chunks
+            self._end += size + chunks * TAG_BYTES
+        return piece
+
+    def _open(self) -> None:
+        """The file and the key: made by the first who comes, useless to a copy of this process, which would seal alike."""
+        if os.getpid() != self._owner:
+            raise RuntimeError("a vault does not leave its process")
+        if self._cipher is None:
+            from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+            self._file = _open_unnamed_file()
+            self._close = weakref.finalize(self, os.close, self._file)
+            self._cipher = AESGCM(AESGCM.generate_key(256))
+
+    def _seal(self, number: int, plain: memoryview, label: bytes) -> bytes:
+        assert self._cipher is not None
+        return self._cipher.encrypt(_nonce(number), plain, label)
+
+    def _decrypt(self, piece: SpilledPiece, number: int, offset: int, size: int) -> bytes:
+        from cryptography.exceptions import InvalidTag
+
+        assert self._cipher is not None
+        try:
+            return self._cipher.decrypt(_nonce(number), os.pread(self._file, size + TAG_BYTES, offset), piece.label)
+        except (InvalidTag, OSError):
+            pass
+        raise ConfigurationError("what was set aside on disk is not what was written", hint="is the disk sound?")
+
+    def _write(self, sealed: bytes, offset: int) -> None:
+        rest = memoryview(sealed)
+        try:
+            while rest:
+                done = os.pwrite(self._file, rest, offset)
+                rest, offset = rest[done:], offset + done
+        except OSError as error:
+            why = error.strerror or "it cannot be written to"
+        else:
+            return
+        raise no_space_error(why)
+
+
+def no_space_error(reason: str) -> ConfigurationError:
+    """What to say where the temporary folder does not take what memory does not hold."""
+    hint = "point TMPDIR at a disk with room, or raise MINIMIZE_MEMORY"
+    return ConfigurationError(f"the folder for temporary files does not take what is set aside: {reason}", hint=hint)
+
+
+def _open_unnamed_file() -> int:
+    """A file of mode 0600 in the folder for temporary files, without a name there."""
+    try:
+        with TemporaryFile(buffering=0) as file:
+            return os.dup(file.fileno())
+    except OSError as error:
+        why = error.strerror or "it cannot be written to"
+    raise no_space_error(why)
+
+
+def _nonce(number: int) -> bytes:
+    return number.to_bytes(12, "big")
+
+
+class SpillSpace:
+    """One run's budget, vault and hashes. Nothing is made before it is used."""
+
+    def __init__(self, memory: int | None = DEFAULT_MEMORY, key: bytes | None = None) -> None:
+        """Takes the bytes that all tallies may hold (None: no limit), and 32 secret bytes for the hashes (random ones)."""
+        self.budget = MemoryBudget(memory)
+        self._key = key
+
+    def with_own_file(self) -> SpillSpace:
+        """The same budget and hashes with a vault of its own: the disk is given back when nobody holds what is in it."""
+        other = SpillSpace(self.budget.total)
+        other.budget, other.hasher = self.budget, self.hasher
+        return other
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For other processes: the budget alone. They have keys and files of their own."""
+        return SpillSpace, (self.budget.total,)
+
+    def __repr__(self) -> str:
+        return f"Aside({self.budget.total})"
+
+    @cached_property
+    def hasher(self) -> ValueHasher:
+        """Hashes under this run's key."""
+        return ValueHasher(secrets.token_bytes(32) if self._key is None else self._key)
+
+    @cached_property
+    def spill_file(self) -> SpillFile:
+        """This run's space on disk."""
+        return SpillFile()
+
+
+_BLOCK_BYTES: Final = 36 << 20
+"""Bytes of a block: from 32 MiB on the C library asks the system for memory, and gives it back. Only what is used takes place."""
+_ALIGNMENT: Final = 64
+
+
+class Arena:
+    """Hands out arrays that are not initialized. A block is given back when none of its arrays is in use.
+
+    >>> arena = Arena()
+    >>> arena.array((2, 3), np.int32).shape
+    (2, 3)
+    """
+
+    def __init__(self) -> None:
+        self._free: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
+
+    def __reduce__(self) -> tuple[type[Arena], tuple[()]]:
+        """For other processes: nothing."""
+        return Arena, ()
+
+    def array(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """An array of this shape."""
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        if size > len(self._free):
+            self._free = np.empty(max(_BLOCK_BYTES, size), np.uint8)
+        found = self._free[:size].view(dtype).reshape(shape)
+        self._free = self._free[-(-size // _ALIGNMENT) * _ALIGNMENT :]
+        return found
+
+    def copy_of(self, values: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """Some values in an array of another type."""
+        found = self.array(values.shape, dtype)
+        found[...] = values
+        return found
+
+
+_MIN_BYTES: Final = 1 << 12
+"""Bytes that are held in any case."""
+
+
+class SpillState:
+    """A tally's part of the budget; whether anything was set aside; and the groups that stood by then, which is for good."""
+
+    def __init__(self, space: SpillSpace) -> None:
+        self.aside = space
+        self.used = False
+        self._share = space.budget.share()
+        self._stood = np.zeros(0, np.bool_)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: held for name, held in self.__dict__.items() if name != "_share"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._share = self.aside.budget.share()
+
+    def is_full(self, size: int) -> bool:
+        """Whether so many bytes are too many: setting them aside, a little at a time, takes some more."""
+        share = self._share.bytes
+        return share is not None and size > max(share * 4 // 5, _MIN_BYTES)
+
+    def hashes(self, subjects: pa.Array) -> HashWords:
+        """What stands for each subject in what is set aside."""
+        self.used = True
+        return self.aside.hasher(subjects)
+
+    def remember_large_groups(self, large: npt.NDArray[np.bool_]) -> None:
+        """Takes note of the groups that stand."""
+        self._stood = large
+
+    def remembered_large_groups(self, groups: int) -> npt.NDArray[np.bool_]:
+        """Which of the first groups stood when something was set aside."""
+        return np.append(self._stood, np.zeros(max(0, groups - len(self._stood)), np.bool_))[:groups]
+
+    def merge(self, other: Self, groups: Codes) -> None:
+        """Takes in what another shelf knows, which gives up its part of the budget.
+
+        Raises ValueError where its hashes are under another key.
+        """
+        if other.used and self.aside.hasher.mark != other.aside.hasher.mark:
+            raise ValueError("tallies of two keys")
+        self.used = self.used or other.used
+        stood = self.remembered_large_groups(max(int(groups.max(initial=-1)) + 1, len(self._stood)))
+        stood[groups[np.flatnonzero(other._stood)]] = True
+        self._stood = stood
+        other._share = self._share

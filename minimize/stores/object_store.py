@@ -1,0 +1,489 @@
+"""Object stores: the URI, options and credentials of a bucket, why a store refused a request, and a path in a bucket."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
+from functools import cached_property, partial
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import parse_qsl, quote
+
+import pyarrow as pa
+
+from minimize.errors import OutputError, SourceError
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileInfo, FileSystem
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRefusal:
+    """What happened, as the end of a sentence that names the bucket; and what to do about it."""
+
+    message: str
+    hint: str
+
+
+UNKNOWN: Final = StoreRefusal("cannot be used", "is the URI right, and does pyarrow here know such stores?")
+DENIED: Final = StoreRefusal(
+    "does not let us in: there are no credentials, or they lack the permission",
+    "they come from the environment (AWS_*, GOOGLE_*, AZURE_*) or the machine; may they list, read and write here?",
+)
+MISSING: Final = StoreRefusal("is not there", "is the bucket's name right, and the region or account?")
+BUSY: Final = StoreRefusal("asks us to slow down, or is out of order", "try again later")
+UNREACHABLE: Final = StoreRefusal("cannot be reached", "is the network there, and the endpoint right?")
+LEASED: Final = StoreRefusal("holds an object for somebody else", "try again in a minute; who holds a lease on it?")
+"""Nothing was done, and it may be let go at any moment: in Azure whoever deletes an object holds it for 15 seconds at most."""
+_STORE_ERROR: Final = re.compile(r"AWS Error|curlCode|google::cloud|Azure|resolve region|OAuth2|\bHTTP\b", re.I)
+_REASONS: Final[Sequence[tuple[re.Pattern[str], StoreRefusal]]] = (
+    (re.compile(r"NO_SUCH_BUCKET|NoSuchBucket|ContainerNotFound|bucket .*not found", re.I), MISSING),
+    (re.compile(r"\[Lease\w*\]"), LEASED),
+    (
+        re.compile(
+            r"NETWORK_CONNECTION|curlCode|timed? ?out|could ?n.t (resolve|connect)|get a new connection|"
+            r"connection closed|sending request",
+            re.I,
+        ),
+        UNREACHABLE,
+    ),
+    (
+        re.compile(
+            r"ACCESS_DENIED|INVALID_ACCESS_KEY|INVALID_CLIENT_TOKEN|SIGNATURE|EXPIRED_TOKEN|UNAUTHENTICATED|"
+            r"PERMISSION_DENIED|Authenticat|Authorization|credential|OAuth2|MISSING_AUTHENTICATION|\b40[13]\b",
+            re.I,
+        ),
+        DENIED,
+    ),
+    (re.compile(r"SLOW_DOWN|THROTTL|SERVICE_UNAVAILABLE|INTERNAL_FAILURE|UNAVAILABLE|\b50[0234]\b", re.I), BUSY),
+)
+
+
+def refusal_reason(error: BaseException) -> StoreRefusal | None:
+    """Why a store refused; None where the error is not a store's, or says nothing that is known.
+
+    >>> refusal_reason(OSError("When reading 'x': AWS Error ACCESS_DENIED during HeadObject operation")) is DENIED
+    True
+    >>> refusal_reason(OSError("zlib inflate failed"))
+    """
+    text = str(error)
+    if not _STORE_ERROR.search(text):
+        return None
+    return next((reason for pattern, reason in _REASONS if pattern.search(text)), None)
+
+
+AZURE_SCHEMES: Final = ("abfs", "abfss")
+AZURE_COPY_LIMIT: Final = 256 << 20
+"""The largest object that Azure copies in one step."""
+_AZURE_KEYS: Final[Mapping[str, str]] = {"AZURE_STORAGE_KEY": "account_key", "AZURE_STORAGE_SAS_TOKEN": "sas_token"}
+
+
+def with_azure_credentials(store: FileSystem, environ: Mapping[str, str]) -> FileSystem | None:
+    """The store, opened with the account's key or signature where the environment has one, else as it is.
+
+    None where it is reached without TLS and has neither: then pyarrow would send a token, and ends the process where it may not.
+    """
+    from pyarrow.fs import AzureFileSystem
+
+    said = {name: value for name, value in _connection_options(store).items() if value}
+    named = next(((_AZURE_KEYS[name], environ[name]) for name in _AZURE_KEYS if environ.get(name)), None)
+    if named is not None:
+        return AzureFileSystem(**said, **dict([named]))
+    return store if {said.get(f"{kind}_storage_scheme") for kind in ("blob", "dfs")} <= {"https", None} else None
+
+
+def _connection_options(store: Any) -> Mapping[str, str]:
+    """How a store was opened, as it tells other processes."""
+    _, (said,) = store.__reduce__()
+    return dict(said)
+
+
+T = TypeVar("T")
+StoreErrorClass = type[SourceError] | type[OutputError]
+"""What is raised where the store refuses."""
+_URI: Final = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?]*)(/[^?]*)?(\?.*)?", re.DOTALL)
+_RETRY_SECONDS: Final = 20.0
+"""Seconds until an object that somebody holds is given up."""
+_RETRY_PAUSE: Final = 0.5
+_S3_COPY_LIMIT: Final = 5 << 30
+"""The largest object that S3 copies in one step."""
+_S3: Final = frozenset({"region", "scheme", "endpoint_override"})
+_GCS: Final = frozenset({"scheme", "endpoint_override", "project_id", "retry_limit_seconds"})
+_AZURE: Final = frozenset(
+    {f"{kind}_storage_{part}" for kind in ("blob", "dfs") for part in ("authority", "scheme")} | {"enable_tls"}
+)
+OPTIONS: Final[Mapping[str, frozenset[str]]] = {
+    "s3": _S3,
+    "gs": _GCS,
+    "gcs": _GCS,
+    "abfs": _AZURE,
+    "abfss": _AZURE,
+}
+"""The schemes, and the options of each that a URI may say; pyarrow knows more, and some of those are secrets."""
+_DEFAULT_OPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
+    "gs": {"retry_limit_seconds": "60"},
+    "s3": {"allow_delayed_open": "true"},
+}
+"""What is said where the URI does not: not to try for a quarter of an hour, and to put small objects in one request."""
+
+
+def is_uri(text: str) -> bool:
+    """Whether this is a URI rather than a path on disk.
+
+    >>> is_uri("s3://bucket/in"), is_uri("in/s3:/bucket")
+    (True, False)
+    """
+    return _URI.fullmatch(text) is not None
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket (or container) of an object store.
+
+    scheme     `s3`, `gs`, `abfs` …
+    authority  what stands between `//` and `/`: the bucket's name; of Azure also the account
+    options    as the URI says them, sorted
+    fault      what is raised where the store refuses
+    """
+
+    scheme: str
+    authority: str
+    options: tuple[tuple[str, str], ...] = ()
+    fault: StoreErrorClass = SourceError
+
+    @classmethod
+    def parse_uri(cls, uri: str, fault: StoreErrorClass = SourceError) -> tuple[Bucket, str]:
+        """The bucket that a URI names, and the path in it. Raises the fault for what it may not say."""
+        match = _URI.fullmatch(uri)
+        if match is None:
+            raise fault("a place in an object store is written SCHEME://BUCKET/PATH")
+        scheme, authority, path, query = match[1], match[2], match[3] or "", (match[4] or "")[1:]
+        _check_scheme(scheme, fault)
+        _check_authority(scheme, authority, fault)
+        options = parse_qsl(query, keep_blank_values=True)
+        _check_options(scheme, options, fault)
+        return cls(scheme, authority, tuple(sorted(options)), fault), path.strip("/")
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.authority}"
+
+    @property
+    def query(self) -> str:
+        """The options as a URI says them, with `?`; '' where there are none."""
+        said = "&".join(f"{name}={quote(value, safe=':/')}" for name, value in self.options)
+        return f"?{said}" if said else ""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For other processes, which open the store by themselves."""
+        return {name: getattr(self, name) for name in ("scheme", "authority", "options", "fault")}
+
+    def is_same(self, other: Bucket) -> bool:
+        """Whether both are the same bucket, however it is reached."""
+        return (self.scheme, self.authority) == (other.scheme, other.authority)
+
+    def call(self, work: Callable[[FileSystem], T], *, retry: bool = True) -> T:
+        """What the work gives with the store. Where somebody holds what it is about it is tried again for a while, if it may be.
+
+        Raises FileNotFoundError, and the fault where the store refuses, without its words.
+        """
+        until = time.monotonic() + (_RETRY_SECONDS if retry else 0)
+        while (given := self._tried(work)) is LEASED and time.monotonic() < until:
+            time.sleep(_RETRY_PAUSE)
+        if isinstance(given, StoreRefusal):
+            raise self.fault(f"{self} {given.message}", hint=given.hint)
+        return given
+
+    def _tried(self, work: Callable[[FileSystem], T]) -> T | StoreRefusal:
+        reason: StoreRefusal | None = UNKNOWN
+        try:
+            return work(self.files)
+        except FileNotFoundError:
+            reason = None
+        except (OSError, pa.ArrowException) as error:
+            reason = refusal_reason(error) or UNKNOWN
+        if reason is None:
+            raise FileNotFoundError(f"{self} has no such object")
+        return reason
+
+    def path(self, key: str) -> str:
+        """A key as the store's file system knows it."""
+        return "/".join(part for part in (self._file_system[1], key) if part)
+
+    @property
+    def files(self) -> FileSystem:
+        """The store, as pyarrow opens it; credentials are found in the environment or the instance."""
+        return self._file_system[0]
+
+    @cached_property
+    def _file_system(self) -> tuple[FileSystem, str]:
+        """The store, and what its paths begin with: the bucket, where that is not the path's first part."""
+        from pyarrow.fs import FileSystem
+
+        options = {**_DEFAULT_OPTIONS.get({"gcs": "gs"}.get(self.scheme, self.scheme), {}), **dict(self.options)}
+        said = "&".join(f"{name}={quote(value, safe='')}" for name, value in options.items())
+        store, path = FileSystem.from_uri(f"{self.scheme}://{self.authority}/x{said and '?'}{said}")
+        if self.scheme in AZURE_SCHEMES:
+            store = with_azure_credentials(store, os.environ)
+        if store is None:
+            hint = "leave TLS on, or name a key: AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN"
+            raise self.fault(f"{self} is reached without TLS, and no token is sent in the clear", hint=hint)
+        return store, path.removesuffix("x").strip("/")
+
+    @property
+    def is_google(self) -> bool:
+        """Whether its prefixes are no folders: they are in no listing, and are removed object by object."""
+        return self.scheme in ("gs", "gcs")
+
+    @property
+    def copy_limit(self) -> int | None:
+        """The largest object that it copies in one step, in bytes; None for any."""
+        return None if self.is_google else AZURE_COPY_LIMIT if self.scheme in AZURE_SCHEMES else _S3_COPY_LIMIT
+
+
+def _check_scheme(scheme: str, fault: StoreErrorClass) -> None:
+    if scheme not in OPTIONS:
+        raise fault("the scheme of a URI is unknown", hint=f"one of {', '.join(f'{each}://' for each in OPTIONS)}")
+
+
+def _check_authority(scheme: str, authority: str, fault: StoreErrorClass) -> None:
+    """Of Azure the container or the account stands before an `@`; of others only a secret could."""
+    user, at, host = authority.rpartition("@")
+    allowed = scheme in ("abfs", "abfss") or (scheme in ("gs", "gcs") and user == "anonymous")
+    if ":" in user or (at and not allowed):
+        hint = "credentials come from the environment (AWS_*, GOOGLE_*, AZURE_*) or the machine"
+        raise fault("a URI must not hold credentials", hint=hint)
+    if not host:
+        raise fault("a URI names no bucket", hint="SCHEME://BUCKET/PATH")
+
+
+def _check_options(scheme: str, options: list[tuple[str, str]], fault: StoreErrorClass) -> None:
+    if any(name not in OPTIONS[scheme] or "@" in value for name, value in options):
+        known = ", ".join(sorted(OPTIONS[scheme]))
+        raise fault(f"a {scheme}:// URI says an option that it may not", hint=f"one of {known}; never a secret")
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectUpload:
+    """Takes bytes; what was taken is an object once it is closed, and nothing before."""
+
+    bucket: Bucket
+    file: Any
+
+    def write(self, data: Any) -> int:
+        """Takes bytes in, all of them."""
+        self.bucket.call(lambda _: self.file.write(data), retry=False)
+        return len(data)
+
+    def close(self) -> None:
+        """Makes it an object."""
+        self.bucket.call(lambda _: self.file.close(), retry=False)
+
+
+STREAM_BUFFER: Final = 8 << 20
+"""How many bytes are fetched at a time where a file is read from its start."""
+ObjectFingerprint = tuple[int, str, str]
+"""Size, time of the last change and tag of an object."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectPath:
+    """An object, or what lies under a prefix. Its name is the key in the bucket, nothing decoded."""
+
+    bucket: Bucket
+    key: PurePosixPath
+
+    def __str__(self) -> str:
+        return f"{self.bucket}/{self.key_text}"
+
+    def __lt__(self, other: ObjectPath) -> bool:
+        return (str(self.bucket), self.key) < (str(other.bucket), other.key)
+
+    def __truediv__(self, below: str | PurePosixPath) -> ObjectPath:
+        return ObjectPath(self.bucket, self.key / below)
+
+    @property
+    def uri(self) -> str:
+        """What names it, options included."""
+        return f"{self}{self.bucket.query}"
+
+    @property
+    def name(self) -> str:
+        """The last part of the key."""
+        return self.key.name
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts of the key."""
+        return self.key.parts
+
+    @property
+    def suffix(self) -> str:
+        """The last ending of the name."""
+        return self.key.suffix
+
+    @property
+    def parent(self) -> ObjectPath:
+        """What it lies under."""
+        return ObjectPath(self.bucket, self.key.parent)
+
+    def resolve(self) -> ObjectPath:
+        """Itself: a store has no links."""
+        return self
+
+    def relative_to(self, root: ObjectPath) -> PurePosixPath:
+        """The path below a root. Raises ValueError where it does not lie there."""
+        if not self.bucket.is_same(root.bucket):
+            raise ValueError("the two lie in different buckets")
+        return self.key.relative_to(root.key)
+
+    def is_relative_to(self, root: ObjectPath) -> bool:
+        """Whether it lies at or below a root."""
+        return self.bucket.is_same(root.bucket) and self.key.is_relative_to(root.key)
+
+    def exists(self) -> bool:
+        """Whether an object or something under the prefix is there."""
+        return self._kind() in ("File", "Directory")
+
+    def is_file(self) -> bool:
+        """Whether it is an object."""
+        return self._kind() == "File"
+
+    def is_dir(self) -> bool:
+        """Whether something lies under it."""
+        return self._kind() == "Directory"
+
+    def is_symlink(self) -> bool:
+        """A store has no links."""
+        return False
+
+    def has_bucket(self) -> bool:
+        """Whether the bucket itself is there."""
+        first = self.bucket.call(lambda _: self.bucket.path("")) or next(iter(self.key.parts), "")
+        return bool(self.bucket.call(lambda store: store.get_file_info([first])[0].type.name == "Directory"))
+
+    def size(self) -> int:
+        """Stored bytes. Raises FileNotFoundError."""
+        return self.fingerprint()[0]
+
+    def fingerprint(self) -> ObjectFingerprint:
+        """What tells whether it is still the same object. Raises FileNotFoundError."""
+        with self.open() as file:
+            said = {name.lower(): value.decode() for name, value in self.bucket.call(lambda _: file.metadata()).items()}
+            return file.size(), said.get("last-modified", ""), said.get("generation", said.get("etag", ""))
+
+    def modified_at(self) -> datetime | None:
+        """When the object was changed last, by the clock of the store."""
+        found: datetime | None = self._call(lambda store, path: store.get_file_info([path])[0].mtime)
+        return found
+
+    def open(self, mode: str = "rb", buffering: int = -1) -> Any:
+        """The object, to be read from anywhere. Raises FileNotFoundError."""
+        return self._call(lambda store, path: store.open_input_file(path))
+
+    def stream(self, compression: str | None = None) -> Any:
+        """The object, read from its start, decompressed. Raises FileNotFoundError."""
+        return self._call(lambda store, path: store.open_input_stream(path, compression, STREAM_BUFFER))
+
+    def read_bytes(self) -> bytes:
+        """All of it. Raises FileNotFoundError."""
+        with self.open() as file:
+            return bytes(self.bucket.call(lambda _: file.read()))
+
+    def read_text(self, encoding: str = "utf-8") -> str:
+        """All of it, as text. Raises FileNotFoundError, UnicodeDecodeError."""
+        return self.read_bytes().decode(encoding)
+
+    def write_bytes(self, content: bytes) -> None:
+        """Puts an object, whole or not at all."""
+
+        def put(store: FileSystem, path: str) -> None:
+            with store.open_output_stream(path, compression=None, buffer_size=0) as file:
+                file.write(content)
+
+        self._call(put)
+
+    def upload(self) -> ObjectUpload:
+        """Begins an object; it is there once what is given is closed."""
+        return ObjectUpload(
+            self.bucket, self._call(lambda store, path: store.open_output_stream(path, compression=None))
+        )
+
+    def copy_to(self, place: ObjectPath, size: int) -> None:
+        """Puts an object of this size at a second place of its bucket; where the store can, without its bytes coming this way."""
+        to, once = self.bucket.path(place.key_text), self.bucket.copy_limit
+
+        def copied(store: FileSystem, path: str) -> None:
+            if once is None or size <= once:
+                store.copy_file(path, to)
+                return
+            with store.open_input_stream(path, None) as source, store.open_output_stream(to, None) as target:
+                while data := source.read(STREAM_BUFFER):
+                    target.write(data)
+
+        self._call(copied)
+
+    def unlink(self) -> None:
+        """Removes an object; one that is gone is no fault."""
+        with suppress(FileNotFoundError):
+            self._call(lambda store, path: store.delete_file(path))
+
+    def remove_tree(self) -> None:
+        """Removes everything below; that nothing is there is no fault."""
+        if self.bucket.is_google:
+            for place in self.objects_below():
+                place.unlink()
+            return
+        with suppress(FileNotFoundError):
+            self._call(lambda store, path: store.delete_dir(path))
+
+    def sizes(self) -> dict[str, int]:
+        """The objects below by their path within, with their stored bytes."""
+        found = (info for info in self._listing(recursive=True) if info.type.name == "File")
+        return {str(self._as_ours(info).relative_to(self)): info.size for info in found}
+
+    def rglob(self, pattern: str) -> Iterator[ObjectPath]:
+        """The objects below whose names match."""
+        yield from (found for found in self.objects_below() if fnmatchcase(found.name, pattern))
+
+    def objects_below(self) -> Sequence[ObjectPath]:
+        """All objects below, by key."""
+        return sorted(self._as_ours(info) for info in self._listing(recursive=True) if info.type.name == "File")
+
+    def iterdir(self) -> Iterator[ObjectPath]:
+        """What lies right below, objects and prefixes, by key."""
+        if self.bucket.is_google:
+            names = {place.relative_to(self).parts[0] for place in self.objects_below()}
+            yield from (self / name for name in sorted(names))
+        else:
+            yield from sorted(self._as_ours(info) for info in self._listing(recursive=False))
+
+    def _as_ours(self, info: FileInfo) -> ObjectPath:
+        start = self.bucket.path("")
+        return ObjectPath(self.bucket, PurePosixPath(info.path.removeprefix(start).strip("/")))
+
+    def _listing(self, *, recursive: bool) -> list[FileInfo]:
+        from pyarrow.fs import FileSelector
+
+        selected = partial(FileSelector, allow_not_found=True, recursive=recursive)
+        found: list[FileInfo] = self._call(lambda store, path: store.get_file_info(selected(path)))
+        return found
+
+    def _kind(self) -> str:
+        return str(self._call(lambda store, path: store.get_file_info([path])[0].type.name))
+
+    def _call(self, work: Any) -> Any:
+        def on_path(store: FileSystem) -> Any:
+            return work(store, self.bucket.path(self.key_text))
+
+        return self.bucket.call(on_path)
+
+    @property
+    def key_text(self) -> str:
+        """The key as the bucket has it."""
+        return "" if self.key == PurePosixPath() else str(self.key)
