@@ -24,17 +24,12 @@ from minimize.server.server import ListenOptions, running_server
 from tests.server.home import PURPOSE, ROWS, Home
 
 ROOT = Path(__file__).parents[2]
-SECTION = (
-    (ROOT / "docs" / "guide" / "access.md")
-    .read_text()
-    .partition("## Reading through the door")[2]
-    .partition("\n## ")[0]
-)
-UNIT = ROOT / "docs" / "door" / "minimize-door.service"
-FRONT = ROOT / "docs" / "door" / "nginx.conf"
+PAGE = (ROOT / "docs" / "guide" / "server.md").read_text()
+UNIT = ROOT / "docs" / "server" / "minimize-server.service"
+FRONT = ROOT / "docs" / "server" / "nginx.conf"
 
 
-SHELL = SECTION.partition("```sh\n")[2].partition("```")[0]
+SHELL = PAGE.partition("```sh\n")[2].partition("```")[0]
 STARTED = UNIT.read_text().replace("\\\n", " ").partition("ExecStart=")[2].partition("\n")[0]
 
 
@@ -63,9 +58,9 @@ def test_help_shows_an_example() -> None:
 
 
 def test_python_in_it_is_python_and_requests_are_requests() -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     ast.parse(code)
-    request = re.search(r'`(\{"read".*?\})`', SECTION)
+    request = re.search(r'`(\{"read".*?\})`', PAGE)
     assert request is not None
     assert isinstance(parse_request(request[1].encode()), ReadRequest)
 
@@ -75,10 +70,9 @@ def test_a_certificate_of_ones_own_ca_is_made_as_it_says(home: Home, tmp_path: P
     commands = list(calls(SHELL, "openssl"))
     assert len(commands) == 3
     for words in commands:
-        here = [word.replace("door.example.com", "localhost") for word in words]
-        subprocess.run(["openssl", *here], cwd=tmp_path, check=True, capture_output=True)
-    (tmp_path / "door.key").chmod(0o600)
-    made = Certificate(tmp_path / "door.pem", tmp_path / "door.key")
+        subprocess.run(["openssl", *words], cwd=tmp_path, check=True, capture_output=True)
+    (tmp_path / "server.key").chmod(0o600)
+    made = Certificate(tmp_path / "server.pem", tmp_path / "server.key")
     listening = ListenOptions("127.0.0.1", 0, made.certificate, made.key)
     import minimize
     from minimize.server.service import utc_now
