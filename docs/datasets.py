@@ -29,8 +29,8 @@ minimize plan pipelines/enrollments > /dev/null
 - All datasets have the same tenants, users, devices and administrators. So a deletion, a consent or an incident concerns the same
   subjects in each of them.
 - A pipeline reads one dataset for one purpose. Several pipelines can read the same dataset under one policy.
-- An aggregate without `late:` has its figures per batch date. Two dates of one week give two rows, and a subject with records on both
-  dates is counted in both rows.
+- An aggregate without `late:` has its figures per batch date. Two dates of one week give two rows, and a subject with records on
+  both dates is counted in both rows.
 
 `python docs/datasets.py` generates this page from the pipelines. A test fails if they differ.
 """

@@ -23,8 +23,8 @@ DAY = date(2026, 1, 1)
 """The first day of the shipped contracts."""
 HEAD = """# Data of third parties
 
-All data that the service sends to third parties and receives from them. A row is an entry of a recipient's list of data; one row can
-have several fields. `minimize recipient show NAME` prints the use of each field.
+All data that the service sends to third parties and receives from them. A row is an entry of a recipient's list of data; one row
+can have several fields. `minimize recipient show NAME` prints the use of each field.
 
 `python docs/third_party_rows.py` generates this page from the manifests in `pipelines/recipients`. A test fails if they differ.
 """
@@ -89,7 +89,7 @@ def _rows(
 
 
 def _is_tested(name: str, function: Function) -> bool:
-    """Whether the tests of this direction cover the pipeline. A pipeline of received data can supply an outbound function, too."""
+    """Whether the tests of this direction cover the pipeline. A pipeline of received data can supply an outbound function."""
     return load_pipeline(PIPELINES / name).source.is_received == (function.direction == "inbound")
 
 
