@@ -1,4 +1,4 @@
-"""The page of the guide about the data items: `python docs/data_items.py` writes it from data-items.yaml."""
+"""Write the guide's page about data items from data-items.yaml: `python docs/data_items.py`."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ Item = Mapping[str, Any]
 HEAD = """\
 # Data items
 
-Look up what becomes of a data item of the device-management service, and check it against the policy:
+Find each data item of the device-management service, and the form in which it is released. `minimize plan` shows the same for a
+pipeline:
 
 ```sh
-minimize plan pipelines/device_inventory > /dev/null     # field by field: the form in which it is released, and why
+minimize plan pipelines/device_inventory > /dev/null     # each field, its form, and why
 minimize plan pipelines/device_lookup > /dev/null        # the same data for the help desk
 ```
 
-The service collects {count} data items. The tables follow the categories in which the service lists them. A form is the technique
-with which a field is released (see the reference of techniques). `keep` means as it is, `drop` means not at all. Pipelines that
-are not named release nothing of the item.
+The service collects {count} data items, in three categories. The column *form released* names the technique for each field, with
+its pipelines. `keep` releases the value unchanged, and `drop` does not release it. A pipeline that is not listed releases nothing
+of the item. [Techniques](../reference/techniques.md) explains each technique.
 
-This page is generated from `docs/data-items.yaml`. A test compares that file with the policies and fails if they differ.
+`python docs/data_items.py` generates this page from `docs/data-items.yaml`. A test fails if that file differs from the policies.
 """
 ABOUT = {
-    "identified": "Data that names a person or a device as it is collected.",
-    "pseudonymized": "Identifiers that name nobody by themselves, and what is collected with them.",
+    "identified": "Data that identifies a person or device when it is collected.",
+    "pseudonymized": "Identifiers that do not name a person, and the data collected with them.",
     "aggregated": "Counts over many devices, users or administrators.",
 }
 
@@ -45,7 +46,7 @@ def items_of(source: Path = SOURCE) -> dict[str, list[Item]]:
 
 
 def page(items: Mapping[str, Sequence[Item]]) -> str:
-    """The page as Markdown: a table for each category."""
+    """The page as Markdown, with one table per category."""
     lines = [HEAD.format(count=sum(map(len, items.values())))]
     for category, listed in items.items():
         lines += [f"## {category.capitalize()}", "", ABOUT[category], ""]
@@ -63,7 +64,7 @@ def _row(category: str, item: Item) -> str:
 
 
 def _forms(item: Item) -> Iterator[str]:
-    """What is released of an item, in words: the forms of its fields, each with its pipelines."""
+    """The released forms of an item's fields, each with its pipelines, then its refused keys and its measures."""
     values = item.get("values", {})
     together: dict[str, list[str]] = {}
     for field, by_pipeline in item.get("fields", {}).items():

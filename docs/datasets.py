@@ -1,4 +1,4 @@
-"""The page of the guide about the datasets: `python docs/datasets.py` writes it from the shipped pipelines."""
+"""Write the guide's page about datasets from the shipped pipelines: `python docs/datasets.py`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RECIPIENTS = tuple(path.stem for path in sorted((PIPELINES / "recipients").glob(
 HEAD = """\
 # Datasets
 
-Run any pipeline of the service on its committed sample, and see what is kept:
+Find a pipeline of the device-management service and run it on its sample:
 
 ```sh
 minimize keys new demo.keys --name device --name user --name session > /dev/null
@@ -25,26 +25,27 @@ minimize run pipelines/enrollments --at 2026-11-25T00:00:00Z --output out/enroll
 minimize plan pipelines/enrollments > /dev/null
 ```
 
-A dataset has one folder of records for each date. All datasets are about the same tenants, users, devices and administrators,
-so that a deletion, a consent or an incident concerns the same subjects in each of them. `minimize sample NAME --rows N --out DIR`
-makes more records. A pipeline reads one dataset for one purpose. Several pipelines may read the same dataset under one policy.
-An aggregate without `late:` has its figures per batch date: two dates of one week have two rows, and subjects who are in both are
-counted in both.
+- A dataset has one folder of records per date. `minimize sample NAME --rows N --out DIR` generates more records.
+- All datasets have the same tenants, users, devices and administrators. So a deletion, a consent or an incident concerns the same
+  subjects in each of them.
+- A pipeline reads one dataset for one purpose. Several pipelines can read the same dataset under one policy.
+- An aggregate without `late:` has its figures per batch date. Two dates of one week give two rows, and a subject with records on
+  both dates is counted in both rows.
 
-This page is generated from the pipelines: `python docs/datasets.py`. A test fails if they differ.
+`python docs/datasets.py` generates this page from the pipelines. A test fails if they differ.
 """
 GROUPS = (
     (
         "The service's own data",
-        "Devices, client applications, administrators, support and the on-premises product send it.",
+        "Sent by devices, client applications, administrators, support and the on-premises product.",
     ),
-    ("Sent to third parties", "The fields are those of a recipient's function. See [Third parties](sharing.md)."),
+    ("Sent to third parties", "The fields are those of a recipient's function. See [Sharing](sharing.md)."),
     (
         "Received from third parties",
-        "A message is kept only if its tenant agreed. See [Receiving](sharing.md#receiving).",
+        "A message is kept only if its tenant has consented. See [Receiving](sharing.md#receiving).",
     ),
 )
-COLUMNS = ("pipeline", "what it keeps", "dataset", "subject", "purpose", "category", "records kept", "aggregates")
+COLUMNS = ("pipeline", "contents", "dataset", "subject", "purpose", "category", "records kept", "aggregates")
 
 
 def page() -> str:

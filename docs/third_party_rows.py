@@ -1,7 +1,7 @@
-"""Writes reference/third-party-data.md: every row of the lists of data that third parties get and send.
+"""Write reference/third-party-data.md, the data that third parties receive and send: `python docs/third_party_rows.py`.
 
-`python docs/third_party_rows.py` writes it anew. Rows come from the manifests; the pipelines of a row that is sent are
-those that can feed the function, and that of a row that is received is called RECIPIENT_FUNCTION.
+The rows come from the manifests. The pipelines of a sent row are those that can supply its function. The pipeline of a
+received row is named RECIPIENT_FUNCTION.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reference" / "third-party-data.md"
 PIPELINES = ROOT / "pipelines"
 DAY = date(2026, 1, 1)
-"""The first day of the contracts that ship."""
+"""The first day of the shipped contracts."""
 HEAD = """# Data of third parties
 
-Every row of the lists of data that the service sends to third parties and receives from them, from the manifests in
-`pipelines/recipients`. `python docs/third_party_rows.py` writes this page; a test keeps it up to date. What each field is used
-for is printed by `minimize recipient show NAME`.
+All data that the service sends to third parties and receives from them. A row is an entry of a recipient's list of data; one row
+can have several fields. `minimize recipient show NAME` prints the use of each field.
+
+`python docs/third_party_rows.py` generates this page from the manifests in `pipelines/recipients`. A test fails if they differ.
 """
 COLUMNS = ("row", "function", "form", "pipeline", "test")
 TITLES = {
@@ -88,7 +89,7 @@ def _rows(
 
 
 def _is_tested(name: str, function: Function) -> bool:
-    """Whether the tests of a direction have a pipeline: of those that can feed a function some hold what was received."""
+    """Whether the tests of this direction cover the pipeline. A pipeline of received data can supply an outbound function."""
     return load_pipeline(PIPELINES / name).source.is_received == (function.direction == "inbound")
 
 

@@ -1,6 +1,6 @@
-"""An Airflow DAG for the whole night. It only shells out: Airflow and minimize need not share an environment.
+"""An Airflow DAG that runs `nightly.sh`. It only runs a shell command, so Airflow and minimize can have separate environments.
 
-Airflow's own catch-up is off, because `--pending` catches up by itself: a date is run when its files are new or changed.
+Airflow's own catch-up is off, because `--pending` catches up: it runs each date whose files are new or changed.
 """
 
 from datetime import UTC, datetime, timedelta

@@ -1,10 +1,10 @@
 #!/bin/sh
-# The whole night of one or more pipelines: nightly.sh PIPELINE OUTPUT [PIPELINE OUTPUT ...]
-# A step that fails does not stop the others. Exits with the first of 2, 3, 1 and 4 that a step exited with, else with 0.
+# Runs all nightly steps of one or more pipelines: nightly.sh PIPELINE OUTPUT [PIPELINE OUTPUT ...]
+# Continues if a step fails. Exits with the first of 2, 3, 1 and 4 that a step exited with, else with 0.
 #
-#   MINIMIZE   the command (minimize, in the folder of this script)
-#   RECALLS    the folder for what recipients are to be told to delete (recalls)
-#   QUIET      if set, steps that go well print nothing
+#   MINIMIZE   the command (default: minimize in the folder of this script)
+#   RECALLS    the folder for the lists of data that recipients must delete (default: recalls)
+#   QUIET      if set, successful steps print nothing
 set -u
 minimize=${MINIMIZE:-$(dirname "$0")/minimize}
 recalls=${RECALLS:-recalls}
@@ -24,7 +24,7 @@ if [ $# -eq 0 ] || [ $(($# % 2)) -ne 0 ]; then
 fi
 mkdir -p "$recalls" || worst=2
 
-every() { # for each pipeline: runs what is pending, then removes what is past its retention
+every() { # for each pipeline: runs the pending dates, then removes expired data
     while [ $# -gt 0 ]; do
         step "$minimize" run "$1" --pending
         step "$minimize" expire "$2" --yes
