@@ -25,11 +25,10 @@ from minimize.governance.rewrite import RewriteResult, rewrite_files
 from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring, Kms, MasterKey, find_kms
 from minimize.keys.discovery import key_lifecycle
-from minimize.keys.keyring import KEY_DESTROYED
+from minimize.keys.keyring import KEY_DESTROYED, SUBJECT_KEY
 from minimize.keys.master_keys import KeyLifecycle, is_master_key, key_state, master_key_name
 from minimize.keys.parquet_encryption import open_parquet
 from minimize.ledger import AuditEvent, PropertyChange, Resource, api, current_actor
-from minimize.ledger.subject_tokens import SUBJECT_KEY
 from minimize.observability.destinations import Destinations
 from minimize.output.folder import output_and_date
 from minimize.output.publish import RECORDS, open_output

@@ -179,6 +179,7 @@ def _time_text(time: datetime) -> str:
 
 
 SIGNING_KEY: Final = "signing"
+SUBJECT_KEY: Final = "subject"
 KEY_DESTROYED: Final = "E210"
 """The code of errors about keys that were destroyed."""
 
@@ -274,7 +275,6 @@ class Keyring:
         return self
 
 
-SUBJECT_KEY: Final = "subject"
 _LEFTOVER: Final = re.compile(r"[0-9a-f]{16}")
 KeyEntries = tuple[KeyEntry, ...]
 

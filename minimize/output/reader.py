@@ -23,6 +23,7 @@ from minimize.errors import KeyringError, LedgerError, OutputError, redact_error
 from minimize.keys import Keyring, Kms, find_keyring, find_kms
 from minimize.keys.keyring import KEY_DESTROYED
 from minimize.keys.parquet_encryption import unless_shredded
+from minimize.keys.sealing import Subkeys
 from minimize.ledger import api, find_ledger
 from minimize.output.folder import (
     RUNS,
@@ -36,7 +37,7 @@ from minimize.output.folder import (
 )
 from minimize.output.publish import QUARANTINE, RECORDS, open_output
 from minimize.output.stored_file import StoredFile, open_stored_file
-from minimize.output.subject_index import SubjectValue, Subkeys
+from minimize.output.subject_index import SubjectValue
 from minimize.output.subject_search import CandidateFile, find_candidate_files, subject_rows
 from minimize.receipts import Receipt, ReceiptFile, new_run_id, quarantine_files_in_force
 from minimize.receipts import files_in_force as receipts_files_in_force

@@ -16,11 +16,12 @@ from minimize.engines.base import BatchOutcome, Job, derive_row_key, derive_sket
 from minimize.engines.passes import count_passes
 from minimize.errors import SourceError
 from minimize.keys.parquet_encryption import OutputEncryption
+from minimize.keys.sealing import Subkeys
 from minimize.output.folder import output_and_date
 from minimize.output.publish import Staging
 from minimize.output.quarantine import QuarantineWriter
 from minimize.output.sink import ParquetSink, WorkerFiles
-from minimize.output.subject_index import SubjectIndexer, Subkeys
+from minimize.output.subject_index import SubjectIndexer
 from minimize.plan.model import plan_subject_index
 from minimize.receipts import CompanionFile, Receipt, files_in_force
 from minimize.runs.batch_dates import BatchDate, SkippedDate, date_text

@@ -23,7 +23,8 @@ import pyarrow.parquet as pq
 
 from minimize.errors import Finding, PolicyError, describe_os_error
 from minimize.identifiers import canonical_column
-from minimize.ledger.subject_tokens import SUBJECT_KEY, token_version
+from minimize.keys.keyring import SUBJECT_KEY
+from minimize.ledger.subject_tokens import token_version
 from minimize.settings.columns import column_microseconds
 from minimize.settings.evaluation import SETTINGS_SCHEMA
 from minimize.settings.rows import SettingsRows, epoch_microseconds

@@ -22,9 +22,9 @@ from minimize.governance.sharing.plan import ResolvedShare, SharePlan
 from minimize.governance.sharing.recipient_fields import FieldDecision, RecipientKeys, RecipientPolicy
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_text
+from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger import AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.sharing import Disclosure, TenantShare, read_disclosures, record_disclosure
-from minimize.ledger.subject_tokens import SUBJECT_KEY
 from minimize.receipts import time_text
 from minimize.recipients import Function
 from minimize.recipients.rules import payload_differs_error, refusal_error, rule_reason, tenant_reason
