@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minimize.cli import options
-from minimize.cli.options import DATE, utc_now
+from minimize.cli.options import DATE
 from minimize.cli.printing import line_width
 from minimize.cli.tables import print_counts
 from minimize.governance.ledger_adoption import adopt_ledger
@@ -18,7 +18,7 @@ from minimize.runs.quarantine_replay import count_groups, quarantined_dates, rec
 from minimize.stores import parse_output_location
 from minimize.text import count_noun
 from minimize.text import count_noun as numbered
-from minimize.times import parse_date
+from minimize.times import parse_date, utc_now
 
 if TYPE_CHECKING:
     from minimize.ledger.runs import RunRow

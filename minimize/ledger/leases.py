@@ -38,7 +38,8 @@ from minimize.ledger.runs import (
     record_location,
 )
 from minimize.ledger.tables import LEASES
-from minimize.receipts import AuditHead, Receipt, ReceiptKind, time_text
+from minimize.receipts import AuditHead, Receipt, ReceiptKind
+from minimize.times import time_text
 
 LEASE_HELD: Final = "E207"
 ORPHAN_GRACE_S: Final = 1.0

@@ -29,7 +29,8 @@ from minimize.ledger.audit_log import (
 from minimize.ledger.database import lock_ledger
 from minimize.ledger.migrations import ledger_identity
 from minimize.ledger.tables import AUDIT_LOG, OUTPUTS, RUNS
-from minimize.receipts import Receipt, time_text
+from minimize.receipts import Receipt
+from minimize.times import time_text
 
 PUBLISH: Final = "publish"
 RECOVER: Final = "recover"

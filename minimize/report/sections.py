@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -46,6 +46,7 @@ from minimize.report.facts import (
 from minimize.runs.inputs import load_pipeline_settings, origin_place
 from minimize.settings import SettingsRows
 from minimize.settings.evaluation import ExplainableSettings
+from minimize.times import day_start, epoch_microseconds
 
 if TYPE_CHECKING:
     from minimize.ledger.sharing import Disclosure
@@ -56,7 +57,6 @@ LONGEST_PERIOD: Final = timedelta(days=366)
 MOST_NAMED_TENANTS: Final = 30
 """More tenants than these are shown in groups that have the same on, without their names."""
 MOST_GROUPS: Final = 12
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def collection_facts(context: ReportContext) -> CollectionFacts | None:
@@ -88,7 +88,9 @@ def collection_of_settings(policy: Policy, rows: SettingsRows, at: datetime) -> 
     tenants = pc.unique(rows.table["tenant_id"]).sort()
     seen, moments = rows.effective_at(at), _spaced_moments(rows, at)
     states = {
-        name: np.stack([_tenants_turned_on(policy, seen.as_of(_micros(when)), name, tenants) for when in moments])
+        name: np.stack(
+            [_tenants_turned_on(policy, seen.as_of(epoch_microseconds(when)), name, tenants) for when in moments]
+        )
         for name in _switch_names(policy)
     }
     groups = _tenant_groups(tenants.to_pylist(), states)[:MOST_GROUPS]
@@ -148,10 +150,6 @@ def _tenant_group(places: Sequence[int], tenants: Sequence[str], states: Mapping
     )
 
 
-def _micros(when: datetime) -> int:
-    return (when - _EPOCH) // timedelta(microseconds=1)
-
-
 SOON_DUE: Final = timedelta(days=7)
 _AGE_EVENT: Final = "retention"
 
@@ -192,7 +190,7 @@ def _due_time(on: str, retention: timedelta | None) -> datetime | None:
     """When the youngest event that a batch date can hold is past its retention."""
     if retention is None:
         return None
-    return datetime.combine(date.fromisoformat(on) + timedelta(days=1), time(), UTC) + retention
+    return day_start(on) + timedelta(days=1) + retention
 
 
 def _partition_state(gone_by: datetime | None, at: datetime) -> PartitionState:

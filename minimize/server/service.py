@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -41,6 +41,7 @@ from minimize.server.snapshot import OpenSnapshot, OutputSnapshot, SnapshotCache
 from minimize.server.stream import ReadStream, check_joinable
 from minimize.server.view import bind_view
 from minimize.stores import Location, LocationLike, local_path, parse_output_location
+from minimize.times import utc_now
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -259,11 +260,6 @@ class LocalTransport:
     def close(self) -> None:
         """Closes the ledger."""
         self._ledger.close()
-
-
-def utc_now() -> datetime:
-    """What time it is."""
-    return datetime.now(UTC)
 
 
 def required_keyring(keys: Keyring | PathLike | None, start: Path | None) -> Keyring:

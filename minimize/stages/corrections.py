@@ -27,8 +27,8 @@ from minimize.keys.sealing import subject_sealer
 from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_versions
 from minimize.policy.model import Policy
 from minimize.settings.columns import SubjectPairs, check_token_keys, column_microseconds, valid_mask
-from minimize.settings.rows import epoch_microseconds
 from minimize.sources.types import parse_texts
+from minimize.times import epoch_microseconds
 
 if TYPE_CHECKING:
     from minimize.ledger.subjects import RecordedCorrection

@@ -22,7 +22,8 @@ def keys(tmp_path: Path) -> Keyring:
 
 def test_content_opens_in_its_place_alone(keys: Keyring) -> None:
     sealed = seal_content(b"content", keys, PURPOSES, b"here")
-    assert sealed.startswith(b"subject/1\n") and b"content" not in sealed
+    assert sealed.startswith(b"subject/1\n")
+    assert b"content" not in sealed
     assert open_content(sealed, keys, PURPOSES, b"here") == b"content"
     assert open_content(sealed, keys, PURPOSES, b"there") is None
     assert open_content(sealed, keys, ("test/2", "test/1"), b"here") is None

@@ -32,7 +32,7 @@ from minimize.ledger.subject_tokens import (
     token_versions,
 )
 from minimize.settings.columns import positions_among
-from minimize.settings.rows import epoch_microseconds
+from minimize.times import epoch_microseconds
 
 NO_MATCH = -1
 

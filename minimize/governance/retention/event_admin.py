@@ -48,12 +48,13 @@ from minimize.output.reader import load_receipts
 from minimize.output.stored_file import open_stored_file
 from minimize.policy.fields import is_dropped, treatments_of
 from minimize.policy.model import Pipeline, Policy
-from minimize.receipts import Receipt, ReceiptFile, files_in_force, time_text
+from minimize.receipts import Receipt, ReceiptFile, files_in_force
 from minimize.runs.erasure_list import store_erasures
 from minimize.runs.inputs import find_pipeline, load_pipeline_settings
 from minimize.settings.unknown_tenant import settings_tenants, similar_names
 from minimize.stores import Location, local_path, location_text, parse_output_location
 from minimize.techniques.keep import Keep
+from minimize.times import time_text
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

@@ -54,10 +54,9 @@ from minimize.runs.inputs import find_pipeline
 from minimize.settings.erasures import Erasures, Tombstone
 from minimize.sources.base import Source
 from minimize.stores import LocationLike, parse_output_location
-from minimize.times import parse_time
+from minimize.times import END_OF_TIME, parse_time
 
 WrittenFiles = Iterable[tuple[WritingRun, ReceiptFile]]
-_END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def identify_through_sources(
@@ -160,7 +159,7 @@ def _affected_pairs(
 
 def _erased_subjects(events: Sequence[RetentionEvent], keys: Keyring) -> Erasures:
     """The subjects of events, of one field, as records are asked for them."""
-    made = Erasures.from_tombstones([Tombstone(event.tenant, _END_OF_TIME, event.token) for event in events])
+    made = Erasures.from_tombstones([Tombstone(event.tenant, END_OF_TIME, event.token) for event in events])
     assert made is not None
     return replace(made, named_by=events[0].named_by).with_keys(keys)
 

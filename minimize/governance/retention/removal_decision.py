@@ -48,10 +48,10 @@ from minimize.output.folder import output_and_date
 from minimize.output.stored_file import StoredFile, with_dictionaries
 from minimize.policy.condition import Atom, Condition, FeatureOn, FieldEquals
 from minimize.policy.model import Policy
-from minimize.settings.rows import epoch_microseconds
 from minimize.stages.chains import run_chain
 from minimize.stores import Location, local_path
 from minimize.techniques import Context
+from minimize.times import epoch_microseconds
 
 WHOLE_RECORD = Pointer(())
 

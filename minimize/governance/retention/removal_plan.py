@@ -25,9 +25,10 @@ from minimize.output.folder import output_and_date
 from minimize.output.stored_file import StoredFile, open_stored_file, with_dictionaries
 from minimize.output.subject_search import find_candidate_files
 from minimize.policy.condition import AllOf, AnyOf, Condition, fields_read_by_condition
-from minimize.receipts import ReceiptFile, time_text
+from minimize.receipts import ReceiptFile
 from minimize.sources.parquet import ParquetFooter
 from minimize.text import count_noun
+from minimize.times import time_text
 
 TimeBounds = tuple[int, int]
 
