@@ -258,6 +258,15 @@ def output_and_date(path: str) -> tuple[str, str | None]:
     return name, first.removeprefix("date=") if first.startswith("date=") else None
 
 
+def batch_date_of(path: str) -> str | None:
+    """The batch date that a file belongs to; None if its output has no dates.
+
+    >>> batch_date_of("records/date=2026-11-24/run-0.parquet")
+    '2026-11-24'
+    """
+    return output_and_date(path)[1]
+
+
 def _is_published_file(path: str, runs: frozenset[str], suffix: str) -> bool:
     """Whether a file is named as those of a run that was published."""
     name = PurePosixPath(path)

@@ -24,7 +24,7 @@ from minimize.governance.retention.removal_plan import OpenDeadline, RemovalPlan
 from minimize.governance.sharing import list_recalls
 from minimize.governance.sharing.recalls import Recall
 from minimize.ledger.sharing import read_disclosures
-from minimize.output.folder import output_and_date
+from minimize.output.folder import batch_date_of
 from minimize.policy.describe import duration_text
 from minimize.policy.model import Policy
 from minimize.receipts import files_in_force
@@ -177,7 +177,7 @@ def _partition_facts(
     ends: dict[str, list[datetime | None]] = {}
     for name, files in files_in_force(context.chain).items():
         for file in files:
-            on = output_and_date(file.path)[1]
+            on = batch_date_of(file.path)
             if on is not None:
                 rows[on] = rows.get(on, RoundedCount()) + RoundedCount.rounded(file.rows)
                 ends.setdefault(on, []).append(_due_time(on, spans.get(name, policy.retention)))

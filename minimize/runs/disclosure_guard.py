@@ -28,7 +28,7 @@ from minimize.engines.base import derive_sketch_key
 from minimize.errors import KeyringError, OutputError
 from minimize.keys import Keyring, Kms
 from minimize.keys.sealing import open_content, seal_content
-from minimize.output.folder import SKETCHES, output_and_date
+from minimize.output.folder import SKETCHES, batch_date_of, output_and_date
 from minimize.output.publish import Staging
 from minimize.output.stored_file import open_stored_file
 from minimize.receipts import FileRef, Receipt, ReceiptFile, files_in_force, retained_sketches, sha256_text
@@ -84,7 +84,7 @@ class PublishedReleases:
         files: dict[tuple[str, str | None], list[ReceiptFile]] = {}
         for name, every in files_in_force(chain).items():
             for file in every if name != "records" else ():
-                files.setdefault((name, output_and_date(file.path)[1]), []).append(file)
+                files.setdefault((name, batch_date_of(file.path)), []).append(file)
         kept = {output_and_date(each.path): FileRef(each.path, each.digest) for each in retained_sketches(chain)}
         return cls(output, files, kept, keys, kms)
 

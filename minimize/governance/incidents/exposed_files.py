@@ -19,7 +19,7 @@ from minimize.ledger.access import read_begun_reads
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import utc_text
 from minimize.ledger.audit_log import EntryFilter, entry_event
-from minimize.output.folder import identity_of, output_and_date
+from minimize.output.folder import batch_date_of, identity_of
 from minimize.receipts import Receipt, ReceiptFile, files_with_companions
 from minimize.stores import parse_output_location
 from minimize.times import EPOCH
@@ -217,7 +217,7 @@ class ExposedFile:
     @property
     def date(self) -> str | None:
         """The partition."""
-        return output_and_date(self.file.path)[1]
+        return batch_date_of(self.file.path)
 
 
 @dataclass(frozen=True)
@@ -281,7 +281,7 @@ def _files_by_item(exposure: Exposure, history: FileHistory, window: TimeWindow)
         if history.was_in_force(receipt, file, window):
             via += [str(each) for each in named if each.detail in ("", name)]
             via += [", ".join(map(str, exposure.items))] if everywhere else []
-        if via and (not dates or output_and_date(file.path)[1] in dates):
+        if via and (not dates or batch_date_of(file.path) in dates):
             yield ExposedFile(output, history.writing_run(file), file, name, via[0], columns, keyed=exposure.only_keys)
 
 

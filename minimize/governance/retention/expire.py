@@ -43,7 +43,7 @@ from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring, find_keyring
 from minimize.keys.parquet_encryption import unless_shredded
 from minimize.ledger import find_ledger
-from minimize.output.folder import output_and_date
+from minimize.output.folder import batch_date_of
 from minimize.output.reader import load_receipts
 from minimize.output.stored_file import open_stored_file
 from minimize.policy.model import Pipeline, Policy
@@ -102,7 +102,7 @@ def _events_by_date(
                 and isinstance(named.column, IdentifierColumn)
                 and _is_known_under_older_keys(named.column, event)
             ):
-                mine = found.setdefault(output_and_date(file.path)[1], [])
+                mine = found.setdefault(batch_date_of(file.path), [])
                 mine += [event] if event not in mine else []
     return found
 

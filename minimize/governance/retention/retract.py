@@ -44,7 +44,7 @@ from minimize.governance.retention.retention_rules import (
 from minimize.governance.rewrite import BatchVerdict
 from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring, find_keyring
-from minimize.output.folder import output_and_date
+from minimize.output.folder import batch_date_of
 from minimize.output.reader import load_receipts
 from minimize.output.stored_file import StoredFile, open_stored_file
 from minimize.policy.approval import check_approval
@@ -256,7 +256,7 @@ class ResolvedRetraction:
     def plan(self) -> Retraction:
         """What is to be done. Raises RefusedError where today's policy shows more than an output that must be worked on."""
         left = {*self.rerunnable, *self.unaffected}
-        files = [(written, file) for written, file in self._files() if output_and_date(file.path)[1] not in left]
+        files = [(written, file) for written, file in self._files() if batch_date_of(file.path) not in left]
         wrong = [finding for written, file in files for finding in self._finer(written, file)]
         if wrong:
             message = "the policy became finer, and what was made coarser cannot be made finer again"

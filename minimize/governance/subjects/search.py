@@ -32,7 +32,7 @@ from minimize.governance.subjects.requests import DataSubject
 from minimize.identifiers import canonical_text
 from minimize.keys import Keyring, Kms, find_kms
 from minimize.keys.parquet_encryption import unless_shredded
-from minimize.output.folder import output_and_date
+from minimize.output.folder import batch_date_of
 from minimize.output.partitions import parse_partition_folder
 from minimize.output.stored_file import StoredFile, open_stored_file, with_dictionaries
 from minimize.output.subject_search import find_candidate_files
@@ -211,7 +211,7 @@ class SubjectRecords:
     @property
     def date(self) -> str | None:
         """The partition."""
-        return output_and_date(self.file.path)[1]
+        return batch_date_of(self.file.path)
 
     @property
     def forms(self) -> frozenset[str]:
