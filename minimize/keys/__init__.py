@@ -13,7 +13,7 @@ parquet_encryption  columns of Parquet files under the keys of their categories
 from __future__ import annotations
 
 from minimize.keys.cryptography import PublicKeys, Verifier
-from minimize.keys.discovery import KeysLike, find_keyring, find_kms
+from minimize.keys.discovery import KeysLike, find_keyring, find_kms, require_keyring
 from minimize.keys.keyring import KeyInfo, Keyring, add_key, new_keyring
 from minimize.keys.master_keys import Kms, MasterKey
 
@@ -29,4 +29,5 @@ __all__ = [
     "find_keyring",
     "find_kms",
     "new_keyring",
+    "require_keyring",
 ]

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 
-from minimize.errors import ConfigurationError, KeyringError, MinimizeError, OutputError, call_redacted
+from minimize.errors import ConfigurationError, MinimizeError, OutputError, call_redacted
 from minimize.governance.access import AccessDecision, UserAccount, find_access_file
-from minimize.keys import Keyring, find_keyring, find_kms
+from minimize.keys import Keyring, find_kms, require_keyring
 from minimize.ledger import AuditEvent, api, current_actor, find_ledger
 from minimize.output.folder import read_receipts
 from minimize.runs.inputs import pipeline_from
@@ -264,10 +264,7 @@ class LocalTransport:
 
 def required_keyring(keys: Keyring | PathLike | None, start: Path | None) -> Keyring:
     """The keyring. Raises KeyringError."""
-    found = find_keyring(keys, start)
-    if found is None:
-        raise KeyringError("a door holds the keys, and none are here", hint="--keys FILE or MINIMIZE_KEYS")
-    return found
+    return require_keyring(keys, start, "a door holds the keys, and none are here")
 
 
 def server_access_file(access: PathLike | None, start: Path | None) -> Path:

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
-from minimize.errors import KeyringError, OutputError, call_redacted
+from minimize.errors import OutputError, call_redacted
 from minimize.governance.access.enforcement import require_permission
 from minimize.governance.event_times import EventTimeBounds
 from minimize.governance.published_outputs import PolicyCache, WritingRun, receipts_by_path, source_read_times
@@ -40,7 +40,7 @@ from minimize.governance.retention.removal_plan import (
 from minimize.governance.retention.rerunnable_dates import find_source
 from minimize.governance.retention.retention_rules import RetentionRules, field_pointers
 from minimize.governance.workspace import Workspace
-from minimize.keys import Keyring, find_keyring
+from minimize.keys import Keyring, require_keyring
 from minimize.keys.parquet_encryption import unless_shredded
 from minimize.ledger import find_ledger
 from minimize.output.folder import batch_date_of
@@ -303,9 +303,7 @@ def resolve_expiry(
         raise OutputError("nothing was published here yet", hint="`minimize run` does")
     job = find_pipeline(folder, chain[-1], pipeline)
     check_output_ledger(folder, job.folder, ledger)
-    keyring = find_keyring(keys, job.folder)
-    if keyring is None:
-        raise KeyringError("no keyring, and every change signs its receipt", hint="--keys FILE or MINIMIZE_KEYS")
+    keyring = require_keyring(keys, job.folder, "no keyring, and every change signs its receipt")
     now = parse_time(at, "at") or datetime.now(UTC)
     given = () if events is None else load_events(Path(events))
     kept = ledger_events(find_ledger(ledger, start=job.folder, output=folder), keyring, given)

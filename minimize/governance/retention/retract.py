@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.consent import ConsentPeriods
-from minimize.errors import Finding, KeyringError, OutputError, RefusedError, call_redacted
+from minimize.errors import Finding, OutputError, RefusedError, call_redacted
 from minimize.governance.access.enforcement import require_permission
 from minimize.governance.event_times import Bools, EventTimeBounds, age_limit
 from minimize.governance.published_outputs import PolicyCache, WritingRun, receipts_by_path
@@ -43,7 +43,7 @@ from minimize.governance.retention.retention_rules import (
 )
 from minimize.governance.rewrite import BatchVerdict
 from minimize.governance.workspace import Workspace
-from minimize.keys import Keyring, find_keyring
+from minimize.keys import Keyring, require_keyring
 from minimize.output.folder import batch_date_of
 from minimize.output.reader import load_receipts
 from minimize.output.stored_file import StoredFile, open_stored_file
@@ -375,9 +375,7 @@ def _resolve_retraction(folder: Location, options: RetractionOptions) -> Resolve
     job = find_pipeline(folder, chain[-1], options.pipeline)
     check_same_sender(job, chain)
     check_output_ledger(folder, job.folder, options.ledger)
-    keyring = find_keyring(options.keys, job.folder)
-    if keyring is None:
-        raise KeyringError("no keyring, and every change signs its receipt", hint="--keys FILE or MINIMIZE_KEYS")
+    keyring = require_keyring(options.keys, job.folder, "no keyring, and every change signs its receipt")
     now, origin = parse_time(options.at) or datetime.now(UTC), chain[-1].origin or RunOrigin()
     said = options.settings if options.settings is not None else origin_settings(folder, origin)
     rows = load_pipeline_settings(said, job, keyring, folder, options.ledger)
