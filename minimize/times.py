@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
 
 from minimize.errors import ConfigurationError
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+END_OF_TIME: Final = datetime(9999, 1, 1, tzinfo=UTC)
+"""Later than any time that is recorded."""
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def utc_now() -> datetime:
+    """The current time in UTC."""
+    return datetime.now(UTC)
 
 
 def parse_time(value: datetime | str | None, named: str = "this") -> datetime | None:
@@ -37,13 +48,70 @@ def parse_date(value: date | str, named: str = "this") -> date:
         return value.date() if value.tzinfo is None else value.astimezone(UTC).date()
     if isinstance(value, date):
         return value
-    try:
-        return date.fromisoformat(value)
-    except ValueError:
-        found = None
+    found = parse_iso_date(value)
     if found is None:
         raise ConfigurationError(f"{named} is no date", hint="write YYYY-MM-DD")
     return found
+
+
+def parse_iso_date(text: str) -> date | None:
+    """The date that a text in ISO 8601 names; None if it names none.
+
+    >>> parse_iso_date("2026-11-24"), parse_iso_date("2026-11-31")
+    (datetime.date(2026, 11, 24), None)
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def day_start(day: date | str) -> datetime:
+    """The start of a date in UTC. Takes the date, or its text in ISO 8601.
+
+    >>> day_start("2026-11-24")
+    datetime.datetime(2026, 11, 24, 0, 0, tzinfo=datetime.timezone.utc)
+    """
+    return datetime.combine(date.fromisoformat(day) if isinstance(day, str) else day, time(), UTC)
+
+
+def time_text(moment: datetime) -> str:
+    """An aware time in UTC; fractions only if there are any.
+
+    >>> time_text(datetime(2026, 11, 25, tzinfo=UTC))
+    '2026-11-25T00:00:00Z'
+    """
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def time_text_or_none(moment: datetime | None) -> str | None:
+    """The same; None for no time."""
+    return None if moment is None else time_text(moment)
+
+
+def seconds_text(moment: datetime) -> str:
+    """A time in UTC without its fractions.
+
+    >>> seconds_text(datetime(2026, 11, 25, 8, 30, 0, 250_000, tzinfo=UTC))
+    '2026-11-25T08:30:00Z'
+    """
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def epoch_microseconds(moment: datetime) -> int:
+    """Microseconds since 1970 of an aware time. Raises ValueError for a naive one."""
+    if moment.utcoffset() is None:
+        raise ValueError("a time without offset from UTC")
+    return (moment - EPOCH) // _MICROSECOND
+
+
+def from_epoch_microseconds(microseconds: int) -> datetime:
+    """The time that is so many microseconds after the start of 1970.
+
+    >>> from_epoch_microseconds(1_000_000)
+    datetime.datetime(1970, 1, 1, 0, 0, 1, tzinfo=datetime.timezone.utc)
+    """
+    return EPOCH + microseconds * _MICROSECOND
 
 
 def _parse_iso(text: str) -> datetime | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final, Literal, get_args
 
 import numpy as np
@@ -19,7 +19,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.arrow.value_dictionary import stored_type
 from minimize.errors import Finding
 from minimize.settings.columns import column_microseconds, valid_mask
-from minimize.settings.rows import epoch_microseconds
+from minimize.times import day_start, epoch_microseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,6 @@ class GroupRetention:
         """Whether records of a batch date are past their retention, and groups are kept for longer."""
         longer = self.records is not None and self.records < self.span
         return longer and self.records is not None and on is not None and day_start(on) <= at - self.records
-
-
-def day_start(on: str) -> datetime:
-    """The start of a date, in UTC."""
-    return datetime.combine(date.fromisoformat(on), time(), UTC)
 
 
 TimeUnit = Literal["minute", "hour", "day", "week", "month", "quarter", "year"]

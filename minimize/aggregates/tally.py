@@ -55,6 +55,7 @@ from minimize.errors import PolicyError
 from minimize.identifiers import canonical_column
 from minimize.spill import HashWords, SpillSpace, ValueHasher
 from minimize.spill.memory_budget import SpillState
+from minimize.times import EPOCH
 
 log = logging.getLogger("minimize")
 _ROWS_AT_ONCE = 1 << 18
@@ -410,7 +411,7 @@ def _field_rows(views: BatchViews, field: MeasuredField) -> _FieldRows:
     return _FieldRows(view.select(there), values.filter(pa.array(there)), there if view is views.rows else None)
 
 
-_EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
+_EPOCH_DAY: Final = EPOCH.toordinal()
 _NO_DAY: Final = np.iinfo(np.int32).min
 
 

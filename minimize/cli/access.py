@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from minimize.cli import options
-from minimize.cli.options import TIME, command_workspace, quiet, utc_now
+from minimize.cli.options import TIME, command_workspace, quiet
 from minimize.cli.printing import print_lint_findings, single_line
 from minimize.cli.tables import print_matrix
 from minimize.errors import ConfigurationError
@@ -31,7 +31,7 @@ from minimize.governance.access.workflow import NewGrant, adopt_access, answer_g
 from minimize.ledger import current_actor
 from minimize.policy.value_readers import parse_duration
 from minimize.server.api_tokens import issue_api_token, list_api_tokens, revoke_api_token
-from minimize.times import parse_time
+from minimize.times import parse_time, seconds_text, utc_now
 
 if TYPE_CHECKING:
     from minimize.governance.access.grants import Grant
@@ -94,7 +94,7 @@ def _token_lifetime(text: str | None) -> timedelta | None:
 
 def _token_line(token: TokenInfo) -> str:
     once = ", once" if token.once else ""
-    return f"{token.token}  {token.user}  {token.state}  until {token.expires_at:%Y-%m-%dT%H:%M:%SZ}{once}"
+    return f"{token.token}  {token.user}  {token.state}  until {seconds_text(token.expires_at)}{once}"
 
 
 log = logging.getLogger("minimize")
@@ -302,9 +302,9 @@ def _print_grant(grant: Grant, now: datetime, as_json: bool) -> None:
 def _grant_line(grant: Grant, at: datetime) -> str:
     request, ends = grant.request, grant.ends_at(at)
     what = ", ".join(request.columns or (f"up to {request.category}",))
-    times = f", until {ends:%Y-%m-%dT%H:%M:%SZ}" if ends else ""
+    times = f", until {seconds_text(ends)}" if ends else ""
     if ends is None and grant.answer_by is not None and grant.state(at) == "requested":
-        times = f", answer by {grant.answer_by:%Y-%m-%dT%H:%M:%SZ}"
+        times = f", answer by {seconds_text(grant.answer_by)}"
     glass = f"  BREAK-GLASS, review {grant.review(at)}" if grant.is_break_glass else ""
     reverse = " (reidentify)" if request.operation == "reidentify" else ""
     concerns = (

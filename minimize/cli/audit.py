@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minimize.cli import options
-from minimize.cli.options import authorize, quiet, utc_now
+from minimize.cli.options import authorize, quiet
 from minimize.cli.printing import print_findings, single_line
 from minimize.ledger.audit_check import entry_json
 from minimize.ledger.audit_log import EntryFilter
 from minimize.runs.audit_log import check_audit, export_audit, log_entries, truncate_audit
 from minimize.text import count_noun
-from minimize.times import parse_time
+from minimize.times import parse_time, seconds_text, utc_now
 
 if TYPE_CHECKING:
     from minimize.ledger.audit_log import LogEntry
@@ -113,10 +113,10 @@ def truncate_command(
     file = None if export is None else Path(export)
     done = truncate_audit(ledger, now, output=output, keys=keys, export=file, yes=yes)
     if done.last is None:
-        text = f"nothing to do: no entry is from before {done.before:%Y-%m-%dT%H:%M:%SZ}"
+        text = f"nothing to do: no entry is from before {seconds_text(done.before)}"
     else:
         gone = count_noun(done.entries, "entry", "entries")
-        which = f"{gone} from before {done.before:%Y-%m-%dT%H:%M:%SZ}, up to entry {done.last.sequence:,}"
+        which = f"{gone} from before {seconds_text(done.before)}, up to entry {done.last.sequence:,}"
         text = (
             f"gone: {which}"
             if yes

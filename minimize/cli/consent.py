@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 import click
 
 from minimize.cli import options
-from minimize.cli.options import TIME, authorize, command_workspace, list_file_option, quiet, utc_now
+from minimize.cli.options import TIME, authorize, command_workspace, list_file_option, quiet
 from minimize.cli.printing import recall_line, recalls_json, single_line
 from minimize.consent.terms import NO_CONSENT_REASONS
 from minimize.governance.consent import (
@@ -23,7 +23,7 @@ from minimize.governance.consent import (
 )
 from minimize.governance.sharing import expire_and_recall, withdraw_and_recall
 from minimize.governance.sharing.recalls import open_recall_list
-from minimize.times import parse_time
+from minimize.times import parse_time, seconds_text, utc_now
 
 if TYPE_CHECKING:
     from minimize.governance.consent import ConsentExplanation, ConsentStatus, ConsentVerb
@@ -217,20 +217,20 @@ def _end_consent(
 
 
 def _act_text(act: ConsentAct) -> str:
-    until = f" until {act.expires_at:%Y-%m-%dT%H:%M:%SZ}" if act.expires_at else ""
+    until = f" until {seconds_text(act.expires_at)}" if act.expires_at else ""
     whose = f"{act.tenant_id}  {act.recipient}  {act.function}"
-    return f"{whose}  {act.state}  by {act.by}, from {act.valid_from:%Y-%m-%dT%H:%M:%SZ}{until}"
+    return f"{whose}  {act.state}  by {act.by}, from {seconds_text(act.valid_from)}{until}"
 
 
 def _overruled_text(over: ConsentAct) -> str:
-    since = f"{over.valid_from:%Y-%m-%dT%H:%M:%SZ}"
+    since = seconds_text(over.valid_from)
     said = f"it has no effect from {since} on: the consent is {over.state} since then"
     return f"{said}; give it without --from, or from a later time"
 
 
 def _consent_line(one: ConsentStatus) -> str:
     if one.holds is None:
-        return f"{_act_text(one.act)}, recorded {one.act.recorded_at:%Y-%m-%dT%H:%M:%SZ}"
+        return f"{_act_text(one.act)}, recorded {seconds_text(one.act.recorded_at)}"
     word = "valid" if one.reason is None else f"no consent: {NO_CONSENT_REASONS[one.reason]}"
     return f"{_act_text(one.act)}: {word}"
 
@@ -239,10 +239,10 @@ def _explanation_text(found: ConsentExplanation) -> str:
     word = "consent" if found.valid else "no consent"
     head = f"{found.recipient} {found.function} for {found.tenant}: {word} ({found.reason_text})"
     acts = [(when, "nothing" if act is None else _act_text(act)) for when, act in found.deciding]
-    lines = [f"at {when:%Y-%m-%dT%H:%M:%SZ}: {act}" for when, act in acts]
+    lines = [f"at {seconds_text(when)}: {act}" for when, act in acts]
     return "\n".join([head, *lines, *map(_recorded_later_text, found.recorded_later)])
 
 
 def _recorded_later_text(act: ConsentAct) -> str:
-    recorded, since = (f"{time:%Y-%m-%dT%H:%M:%SZ}" for time in (act.recorded_at, act.valid_from))
+    recorded, since = (seconds_text(time) for time in (act.recorded_at, act.valid_from))
     return f"recorded only at {recorded}, valid from {since}: {act.state} by {act.by}. Only runs from {recorded} on count it"

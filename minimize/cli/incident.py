@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minimize.cli import options
-from minimize.cli.options import TIME, authorize, command_workspace, utc_now
+from minimize.cli.options import TIME, authorize, command_workspace
 from minimize.cli.printing import print_lint_findings, single_line
 from minimize.errors import ConfigurationError
 from minimize.governance.incidents import (
@@ -31,7 +31,7 @@ from minimize.governance.incidents import (
     unmatched_items,
 )
 from minimize.text import count_noun
-from minimize.times import parse_time
+from minimize.times import parse_time, utc_now
 
 if TYPE_CHECKING:
     from minimize.governance.incidents import Incident

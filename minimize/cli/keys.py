@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from minimize.cli import options
-from minimize.cli.options import authorize, utc_now
+from minimize.cli.options import authorize
 from minimize.cli.printing import line_width
+from minimize.times import seconds_text, utc_now
 
 # Each command imports what it calls when it runs, so that help and completion are shown without importing Arrow.
 if TYPE_CHECKING:
@@ -168,11 +168,7 @@ def _key_lines(lines: Sequence[KeyInfo]) -> list[dict[str, str]]:
     from minimize.keys.master_keys import key_state
 
     return [
-        {"id": f"{line.name}/{line.version}", "created": _time_text(line.created), "state": key_state(line, lines)}
-        | ({} if line.destroyed is None else {"destroyed": _time_text(line.destroyed)})
+        {"id": f"{line.name}/{line.version}", "created": seconds_text(line.created), "state": key_state(line, lines)}
+        | ({} if line.destroyed is None else {"destroyed": seconds_text(line.destroyed)})
         for line in lines
     ]
-
-
-def _time_text(time: datetime) -> str:
-    return f"{time:%Y-%m-%dT%H:%M:%SZ}"

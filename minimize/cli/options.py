@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -17,7 +16,7 @@ from click.types import StringParamType
 
 from minimize.cli.startup import LOG_FORMATS, ExitStatus, configure_log
 from minimize.engines import ENGINES
-from minimize.times import parse_date, parse_time
+from minimize.times import parse_date, parse_time, utc_now
 
 if TYPE_CHECKING:
     from minimize.governance.workspace import Workspace
@@ -233,11 +232,6 @@ def command_workspace(options: Mapping[str, Any]) -> Workspace:
     from minimize.governance.workspace import Workspace  # late: `--help` of a command needs no Arrow
 
     return Workspace(**{name: options.get(name) for name in _WORKSPACE_OPTIONS})
-
-
-def utc_now() -> datetime:
-    """The time at which a command runs."""
-    return datetime.now(UTC)
 
 
 def authorize(permission: str, places: Mapping[str, Any], tenant: str | None = None) -> None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from minimize.cli import options
-from minimize.cli.options import DATE, TIME, utc_now
+from minimize.cli.options import DATE, TIME
 from minimize.cli.printing import print_lint_findings, single_line
 from minimize.text import count_noun
+from minimize.times import utc_now
 
 if TYPE_CHECKING:
     from minimize.plan import Plan

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minimize.cli import options
-from minimize.cli.options import utc_now
 from minimize.cli.printing import print_lint_findings, single_line
 from minimize.recipients import find_recipients, lint_recipients, load_recipients
 from minimize.recipients.pages import (
@@ -18,6 +17,7 @@ from minimize.recipients.pages import (
     recipient_html,
     recipient_markdown,
 )
+from minimize.times import utc_now
 
 if TYPE_CHECKING:
     from minimize.recipients import Function, Recipient, Recipients, Subprocessor

@@ -8,11 +8,12 @@ from typing import Any
 import click
 
 from minimize.cli import options
-from minimize.cli.options import TIME, utc_now
+from minimize.cli.options import TIME
 from minimize.cli.printing import line_width
 from minimize.report import create_report
 from minimize.report.catalogue import catalogue_page
 from minimize.report.documentation import collect_documentation, record_page, write_documentation
+from minimize.times import utc_now
 
 
 @click.command()

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from minimize.cli import options
-from minimize.cli.options import TIME, utc_now
+from minimize.cli.options import TIME
 from minimize.cli.printing import single_line
 from minimize.cli.tables import print_matrix
 from minimize.review.changes import changes_markdown, headline
 from minimize.review.diff import diff
 from minimize.review.explain import explain
 from minimize.review.fixtures import try_fixtures
+from minimize.times import seconds_text, utc_now
 
 if TYPE_CHECKING:
     from minimize.review.changes import ChangeReport
@@ -95,7 +96,7 @@ def explain_command(
 
 def _explanation_text(found: FieldExplanation) -> str:
     whom = f" for tenant {found.tenant}" if found.tenant else f" in {found.record}" if found.record else ""
-    when = f", as of {found.at:%Y-%m-%dT%H:%M:%SZ}" if found.at else ""
+    when = f", as of {seconds_text(found.at)}" if found.at else ""
     lines = [f"{found.field} in {found.pipeline}{whom}{when}: {found.outcome}"]
     lines += [f"{number:>2} {line}" for number, step in enumerate(found.steps, 1) for line in [_step_text(str(step))]]
     unknown = [] if found.unknown_tenant is None else [single_line(str(found.unknown_tenant))]
@@ -131,7 +132,7 @@ def try_fixtures_command(pipeline: str, at: str | None, settings: str | None, sh
 
 def _fixtures_text(done: FixtureResults, show: bool) -> str:
     lines = [_failure_line(each, show) for each in done.failures]
-    head = f"{done.records:,} records tried, {done.rows:,} rows compared, as of {done.at:%Y-%m-%dT%H:%M:%SZ}"
+    head = f"{done.records:,} records tried, {done.rows:,} rows compared, as of {seconds_text(done.at)}"
     return "\n".join(
         [*lines, f"{head}: {len(done.failures)} not as the fixtures say" if lines else f"{head}: all as they say"]
     )

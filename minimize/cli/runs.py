@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minimize.cli import options
-from minimize.cli.options import DATE, utc_now
+from minimize.cli.options import DATE
 from minimize.cli.printing import line_width
 from minimize.cli.tables import print_counts
 from minimize.governance.ledger_adoption import adopt_ledger
@@ -18,7 +18,7 @@ from minimize.runs.quarantine_replay import count_groups, quarantined_dates, rec
 from minimize.stores import parse_output_location
 from minimize.text import count_noun
 from minimize.text import count_noun as numbered
-from minimize.times import parse_date
+from minimize.times import utc_now
 
 if TYPE_CHECKING:
     from minimize.ledger.runs import RunRow
@@ -197,7 +197,7 @@ def show_quarantine_command(
     as_json: bool,
 ) -> None:
     """Count the quarantined records of OUTPUT by code, field and file."""
-    found = quarantined_dates(parse_output_location(output), None if date is None else parse_date(date).isoformat())
+    found = quarantined_dates(parse_output_location(output), date)
     groups = count_groups(found)
     if check:
         looked = recheck_quarantine(output, date=date, pipeline=pipeline, input=input_, settings=settings, keys=keys)

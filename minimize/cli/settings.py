@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from minimize.cli import options
-from minimize.cli.options import TIME, authorize, command_workspace, utc_now
+from minimize.cli.options import TIME, authorize, command_workspace
 from minimize.cli.printing import single_line
 from minimize.governance.locate import end_locate, list_locate_actions, position_conditions, start_locate
 from minimize.governance.settings import (
@@ -21,9 +21,8 @@ from minimize.governance.settings import (
     list_settings,
     set_setting,
 )
-from minimize.receipts import time_text
 from minimize.text import count_noun
-from minimize.times import parse_time
+from minimize.times import parse_time, seconds_text, time_text, utc_now
 
 if TYPE_CHECKING:
     from minimize.governance.locate import LocateAction
@@ -175,7 +174,7 @@ def _explanation_text(found: SettingExplanation) -> str:
 
 
 def _moment_lines(what: str, moment: SettingDecision) -> list[str]:
-    head = f"{what}, {moment.time:%Y-%m-%dT%H:%M:%SZ}: {'on' if moment.holds else 'off'}"
+    head = f"{what}, {seconds_text(moment.time)}: {'on' if moment.holds else 'off'}"
     if not moment.rows:
         return [f"{head}: nobody said anything"]
     return [head, *(f"  {_row_line(row)}" + (_RAN_OUT if moment.ran_out(row) else "") for row in moment.rows)]
@@ -184,13 +183,13 @@ def _moment_lines(what: str, moment: SettingDecision) -> list[str]:
 def _row_line(row: SettingRow) -> str:
     whose = "" if row.subject is None else " for the subject itself"
     place = "" if row.line is None else f", line {row.line}"
-    times = f"valid from {row.valid_from:%Y-%m-%dT%H:%M:%SZ}, recorded {row.recorded_at:%Y-%m-%dT%H:%M:%SZ}"
+    times = f"valid from {seconds_text(row.valid_from)}, recorded {seconds_text(row.recorded_at)}"
     return f"{row.value} by {row.holder}{whose}: {times}{place}"
 
 
 def _rows_text(rows: Sequence[SettingRow]) -> str:
     return "\n".join(
-        f"{single_line(row.tenant_id)}  {row.setting}  {row.value}  {row.holder}  {row.valid_from:%Y-%m-%dT%H:%M:%SZ}"
+        f"{single_line(row.tenant_id)}  {row.setting}  {row.value}  {row.holder}  {seconds_text(row.valid_from)}"
         + (f"  {row.subject}" if row.subject else "")
         for row in rows
     )
@@ -285,4 +284,4 @@ def _actions_text(actions: Sequence[LocateAction]) -> str:
 
 
 def _end_text(moment: datetime | None) -> str:
-    return "it is ended" if moment is None else f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+    return "it is ended" if moment is None else seconds_text(moment)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from minimize.cli import options
-from minimize.cli.options import TIME, authorize, command_workspace, list_file_option, quiet, utc_now
+from minimize.cli.options import TIME, authorize, command_workspace, list_file_option, quiet
 from minimize.cli.printing import print_recalls, single_line
 from minimize.governance.sharing import (
     confirm_recalls,
@@ -29,7 +29,7 @@ from minimize.ledger.sharing import read_disclosures
 from minimize.recipients import find_recipients, load_recipients
 from minimize.runs.inputs import pipeline_from
 from minimize.text import count_noun
-from minimize.times import parse_time
+from minimize.times import parse_time, seconds_text, utc_now
 
 if TYPE_CHECKING:
     from minimize.ledger.sharing import Disclosure
@@ -258,7 +258,7 @@ def why_command(
 
 
 def _disclosure_line(each: Disclosure) -> str:
-    when = f"{each.recorded_at:%Y-%m-%dT%H:%M:%SZ}"
+    when = seconds_text(each.recorded_at)
     return f"{when}  {each.recipient}  {each.function}  {count_noun(each.rows, 'row')}  {each.disclosure}"
 
 

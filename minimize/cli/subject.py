@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from minimize.cli import options
-from minimize.cli.options import authorize, command_workspace, utc_now
+from minimize.cli.options import authorize, command_workspace
 from minimize.governance.subjects import (
     DataSubject,
     collect_subjects,
@@ -26,6 +26,7 @@ from minimize.governance.subjects import (
 from minimize.governance.subjects.view import view_page
 from minimize.receipts.receipt import FIGURES_UNCHANGED
 from minimize.text import count_noun
+from minimize.times import utc_now
 
 if TYPE_CHECKING:
     from minimize.governance.subjects import Deletion, RequestStatus, SubjectView

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Self
 
@@ -23,14 +23,13 @@ from minimize.identifiers import canonical_column, canonical_text
 from minimize.ledger import api
 from minimize.recipients import Recipient
 from minimize.settings.columns import canonical_texts, code_numbers, column_microseconds, encode_column, valid_mask
+from minimize.times import epoch_microseconds
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
     from minimize.ledger.sharing import ConsentAct
 
 Microseconds = npt.NDArray[np.int64]
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_TICK: Final = timedelta(microseconds=1)
 NEVER: Final = np.iinfo(np.int64).max
 NO_ACT: Final = -1
 
@@ -57,9 +56,11 @@ class ConsentHistory:
             tuple(acts),
             tuple(known),
             np.array([known[tenant] for tenant in tenants], np.int64),
-            np.array([utc_microseconds(act.valid_from) for act in acts], np.int64),
-            np.array([utc_microseconds(act.recorded_at) for act in acts], np.int64),
-            np.array([NEVER if act.expires_at is None else utc_microseconds(act.expires_at) for act in acts], np.int64),
+            np.array([epoch_microseconds(act.valid_from) for act in acts], np.int64),
+            np.array([epoch_microseconds(act.recorded_at) for act in acts], np.int64),
+            np.array(
+                [NEVER if act.expires_at is None else epoch_microseconds(act.expires_at) for act in acts], np.int64
+            ),
             np.array([act.state in ENDING_STATES for act in acts], np.bool_),
             np.array([act.state == "requested" for act in acts], np.bool_),
         )
@@ -102,10 +103,10 @@ class ConsentHistory:
 
     def _own(self, when: datetime | Microseconds) -> Microseconds | int:
         """The time of each act's tenant."""
-        return utc_microseconds(when) if isinstance(when, datetime) else when[self.tenants]
+        return epoch_microseconds(when) if isinstance(when, datetime) else when[self.tenants]
 
     def _recorded_by(self, run: datetime) -> npt.NDArray[np.bool_]:
-        return self.recorded_at <= utc_microseconds(run)
+        return self.recorded_at <= epoch_microseconds(run)
 
     def _last(self, candidates: npt.NDArray[np.bool_], times: Microseconds | None = None) -> npt.NDArray[np.int64]:
         """Of each known tenant the last of some acts: by these times, among equals (or without) as they were recorded."""
@@ -114,11 +115,6 @@ class ConsentHistory:
         last = np.full(len(self.tenant_names), NO_ACT, np.int64)
         last[self.tenants[order]] = order  # of several, the last one stays
         return last
-
-
-def utc_microseconds(time: datetime) -> int:
-    """Microseconds since 1970, exactly."""
-    return (time - _EPOCH) // _TICK
 
 
 ConsentDecision = tuple[str | None, str | None]
@@ -273,7 +269,7 @@ class TermsCoverage:
         history = self._history
         found = history.deciding(when, run)
         ahead, asked = history.upcoming(when, run), history.requested(when, run)
-        each = np.full(len(found), utc_microseconds(when), np.int64) if isinstance(when, datetime) else when
+        each = np.full(len(found), epoch_microseconds(when), np.int64) if isinstance(when, datetime) else when
         return [self._decision(places, time) for *places, time in _zip_columns(found, ahead, asked, each)]
 
     def _decision(self, places: Sequence[int], when: int) -> ConsentDecision:
@@ -427,7 +423,7 @@ def _periods_digest(
         act.id
         for act in consents.acts
         if (act.recipient, act.function) == (recipient, function)
-        and utc_microseconds(act.recorded_at) <= utc_microseconds(run)
+        and epoch_microseconds(act.recorded_at) <= epoch_microseconds(run)
     ]
     said = {"terms": None if terms is None else terms.digest, "acts": seen}
     return f"sha256:{hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()}"

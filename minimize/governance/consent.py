@@ -25,8 +25,8 @@ from minimize.governance.settings import AuthorizeChange
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor
-from minimize.receipts import time_text
 from minimize.recipients import Recipient, find_recipients, load_recipients
+from minimize.times import time_text, time_text_or_none
 
 if TYPE_CHECKING:
     from minimize.ledger.sharing import ConsentAct, RecallPlanner
@@ -181,7 +181,7 @@ def _expiry_act(last: ConsentAct, actor: Actor, now: datetime) -> ConsentAct:
 
 def _consent_resource(new: ConsentAct, before: Sequence[ConsentAct]) -> Resource:
     terms = parse_terms(new.terms)
-    expires = None if new.expires_at is None else time_text(new.expires_at)
+    expires = time_text_or_none(new.expires_at)
     changes = (
         PropertyChange("state", before[-1].state if before else None, new.state),
         PropertyChange("text_version", None, terms.text_version),
@@ -322,7 +322,7 @@ def consent_act_json(act: ConsentAct) -> dict[str, Any]:
         "terms": terms.digest,
         "by": act.by,
         "valid_from": time_text(act.valid_from),
-        "expires_at": None if act.expires_at is None else time_text(act.expires_at),
+        "expires_at": time_text_or_none(act.expires_at),
         "recorded_at": time_text(act.recorded_at),
     }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -21,11 +21,11 @@ from minimize.output.stored_file import StoredFile
 from minimize.policy.fields import group_time_key, treatments_of
 from minimize.policy.model import Field, Policy
 from minimize.settings.columns import column_microseconds, valid_mask
-from minimize.settings.rows import epoch_microseconds
 from minimize.techniques import TechniqueStep
 from minimize.techniques.keep import Keep
 from minimize.techniques.shift_dates import ShiftDates
 from minimize.techniques.truncate_time import TruncateTime
+from minimize.times import day_start, epoch_microseconds
 
 Moments = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -158,7 +158,4 @@ def _chain_shift(chain: Iterable[TechniqueStep]) -> int:
 
 def partition_start(on: str | None) -> int | None:
     """The start of a batch date in microseconds since 1970; None without a date."""
-    if on is None:
-        return None
-    day = date.fromisoformat(on)
-    return epoch_microseconds(datetime(day.year, day.month, day.day, tzinfo=UTC))
+    return None if on is None else epoch_microseconds(day_start(on))

@@ -25,13 +25,12 @@ from minimize.governance.rewrite import RewriteResult, rewrite_files
 from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring, Kms, MasterKey, find_kms
 from minimize.keys.discovery import key_lifecycle
-from minimize.keys.keyring import KEY_DESTROYED
+from minimize.keys.keyring import KEY_DESTROYED, SUBJECT_KEY
 from minimize.keys.master_keys import KeyLifecycle, is_master_key, key_state, master_key_name
 from minimize.keys.parquet_encryption import open_parquet
 from minimize.ledger import AuditEvent, PropertyChange, Resource, api, current_actor
-from minimize.ledger.subject_tokens import SUBJECT_KEY
 from minimize.observability.destinations import Destinations
-from minimize.output.folder import output_and_date
+from minimize.output.folder import batch_date_of
 from minimize.output.publish import RECORDS, open_output
 from minimize.output.reader import load_receipts
 from minimize.output.sink import index_files, master_keys_of, output_files, sketch_files
@@ -167,7 +166,7 @@ def _rotation_receipt(
         at_given=wrote.at_given,
         started=context.started,
         finished=max(context.started, datetime.now(UTC)),
-        dates=tuple(sorted({on for each in written if (on := output_and_date(each.path)[1]) is not None})),
+        dates=tuple(sorted({on for each in written if (on := batch_date_of(each.path)) is not None})),
         policy=wrote.policy,
         plan=wrote.plan,
         keys=(*techniques, *sorted(master_keys_of(written))),
@@ -396,8 +395,8 @@ def _unreadable_partitions(ids: set[str], *outputs: LocationLike) -> Iterator[Un
             continue
         for name, files in force.items():
             lost = [file for file in files if ids & {*(file.keys or ())}]
-            for on in sorted({output_and_date(file.path)[1] for file in lost}, key=str):
-                these = [file for file in lost if output_and_date(file.path)[1] == on]
+            for on in sorted({batch_date_of(file.path) for file in lost}, key=str):
+                these = [file for file in lost if batch_date_of(file.path) == on]
                 rows, of = sum(file.rows for file in these), _folders_below_dates([file.path for file in these])
                 yield UnreadablePartition(str(output), name, on, len(these), rows, of)
 

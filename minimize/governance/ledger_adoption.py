@@ -11,11 +11,11 @@ from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING
 
-from minimize.errors import ConfigurationError, KeyringError, OutputError, RefusedError
+from minimize.errors import ConfigurationError, OutputError, RefusedError
 from minimize.governance.access.enforcement import require_permission
 from minimize.governance.published_outputs import WritingRun
 from minimize.governance.workspace import Workspace
-from minimize.keys import Keyring, find_keyring
+from minimize.keys import Keyring, require_keyring
 from minimize.output.publish import OpenOutput
 from minimize.output.reader import load_receipts
 from minimize.receipts import LedgerAdoption, Receipt
@@ -57,9 +57,7 @@ def adopt_ledger(
     if not chain:
         raise OutputError("nothing was published here yet", hint="`minimize run` does")
     job = find_pipeline(folder, chain[-1], pipeline)
-    keyring = find_keyring(keys, job.folder)
-    if keyring is None:
-        raise KeyringError("no keyring, and every change signs its receipt", hint="--keys FILE or MINIMIZE_KEYS")
+    keyring = require_keyring(keys, job.folder, "no keyring, and every change signs its receipt")
     lost = is_erasure_list_lost(chain, folder, keyring)
     if not allow_lost_erasures and (lost or (_has_deletions(chain) and not stored_erasures(folder, keyring))):
         message = (

@@ -20,12 +20,12 @@ from minimize.plan.request import can_leave
 from minimize.policy.condition import Condition, FeatureOn, atoms
 from minimize.policy.describe import condition_text, gate_texts
 from minimize.policy.model import Field, Pipeline, Policy, RecordsGate
-from minimize.receipts import time_text
 from minimize.runs.inputs import LEDGER_SETTINGS
 from minimize.settings import FeatureSwitch
 from minimize.settings.evaluation import OWN_ON_LIMIT
 from minimize.settings.files import missing_name_error
 from minimize.settings.tokenized import ledger_rows
+from minimize.times import time_text, time_text_or_none
 
 if TYPE_CHECKING:
     from minimize.ledger.settings import RecordedSetting
@@ -47,7 +47,7 @@ class LocateAction:
 
     def as_json(self) -> dict[str, Any]:
         """The action as `locate list --json` prints it."""
-        until = None if self.until is None else time_text(self.until)
+        until = time_text_or_none(self.until)
         return {"tenant": self.tenant, "device": self.device, "since": time_text(self.since), "until": until}
 
 

@@ -26,11 +26,12 @@ from minimize.governance.event_times import Bools
 from minimize.keys import Kms
 from minimize.keys.parquet_encryption import OutputEncryption, RewriteEncryption
 from minimize.keys.parquet_footer import read_encrypted_columns
+from minimize.keys.sealing import Subkeys
 from minimize.output.folder import output_and_date
 from minimize.output.publish import OpenOutput, Staging
 from minimize.output.sink import ParquetSink
 from minimize.output.stored_file import StoredFile, open_stored_file
-from minimize.output.subject_index import IndexKey, SubjectIndexer, Subkeys
+from minimize.output.subject_index import IndexKey, SubjectIndexer
 from minimize.output.subject_search import open_index_file, read_index
 from minimize.receipts import (
     FileRef,

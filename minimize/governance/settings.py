@@ -20,7 +20,6 @@ from minimize.keys import Keyring, find_keyring
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor
 from minimize.ledger.subject_tokens import find_known_token, subject_token, token_secrets, token_version, token_versions
 from minimize.policy.model import Pipeline
-from minimize.receipts import time_text
 from minimize.runs.inputs import LEDGER_SETTINGS, load_pipeline_settings
 from minimize.settings import (
     SETTINGS_SCHEMA,
@@ -32,10 +31,10 @@ from minimize.settings import (
 )
 from minimize.settings.evaluation import LEVEL_SETTING
 from minimize.settings.files import future_rows_error, missing_name_error, read_file, unknown_name_error
-from minimize.settings.rows import epoch_microseconds
 from minimize.settings.tokenized import load_ledger_settings
 from minimize.settings.unknown_tenant import UnknownTenant, find_unknown_tenant, unknown_tenant_json
 from minimize.stores.durable_files import write_private_file
+from minimize.times import epoch_microseconds, time_text
 
 if TYPE_CHECKING:
     from minimize.ledger.settings import RecordedSetting

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minimize.errors import KeyringError, LedgerError
-from minimize.keys import Keyring, find_keyring
+from minimize.errors import LedgerError
+from minimize.keys import Keyring, require_keyring
 from minimize.ledger import Address, api, find_ledger
 from minimize.policy.model import Pipeline
 from minimize.runs.inputs import pipeline_from
@@ -47,10 +47,7 @@ class Workspace:
 
     def keyring(self) -> Keyring:
         """The keyring: changes are signed with it, and subjects are told by it. Raises KeyringError."""
-        found = find_keyring(self.keys, self.folder)
-        if found is None:
-            raise KeyringError("no keyring, and every change is signed", hint="--keys FILE or MINIMIZE_KEYS")
-        return found
+        return require_keyring(self.keys, self.folder, "no keyring, and every change is signed")
 
     @property
     def address(self) -> Address:

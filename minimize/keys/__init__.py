@@ -2,6 +2,7 @@
 
 keyring             keys by name and version, in a file that only its owner can read
 cryptography        subkeys by purpose, Ed25519 signatures, AES-CMAC of many messages, AES-SIV
+sealing             content sealed under the `subject` key
 master_keys         master keys, which wrap the keys of files; those of a keyring file
 transit             master keys in Vault's or OpenBao's Transit engine
 discovery           which keyring and which key service apply
@@ -12,7 +13,7 @@ parquet_encryption  columns of Parquet files under the keys of their categories
 from __future__ import annotations
 
 from minimize.keys.cryptography import PublicKeys, Verifier
-from minimize.keys.discovery import KeysLike, find_keyring, find_kms
+from minimize.keys.discovery import KeysLike, find_keyring, find_kms, require_keyring
 from minimize.keys.keyring import KeyInfo, Keyring, add_key, new_keyring
 from minimize.keys.master_keys import Kms, MasterKey
 
@@ -28,4 +29,5 @@ __all__ = [
     "find_keyring",
     "find_kms",
     "new_keyring",
+    "require_keyring",
 ]

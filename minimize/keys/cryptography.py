@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import re
@@ -25,6 +26,14 @@ from minimize.errors import KeyringError
 SUBKEY_BYTES: Final = 32
 SIGNING_PURPOSE: Final = "signing/ed25519"
 _PEM_BLOCK: Final = re.compile(rb"-----BEGIN PUBLIC KEY-----.+?-----END PUBLIC KEY-----\n?", re.DOTALL)
+
+
+class Signer(Protocol):
+    """Who signs: a keyring."""
+
+    def sign(self, content: bytes) -> tuple[str, bytes]:
+        """The id of the signing key, and its signature over the content."""
+        ...
 
 
 class Verifier(Protocol):
@@ -59,6 +68,21 @@ class PublicKeys:
     def verify_signature(self, content: bytes, signature: bytes, key: str) -> bool:
         """Whether one of these keys made the signature; the id is taken as said."""
         return any(is_valid_signature(block, content, signature) for block in self._blocks)
+
+
+def sign_as_text(content: bytes, signer: Signer) -> tuple[str, str]:
+    """The id of the signing key, and its signature over the content in base64. Raises KeyringError without a signing key."""
+    key, signature = signer.sign(content)
+    return key, base64.b64encode(signature).decode("ascii")
+
+
+def is_signed(content: bytes, signature: str, key: str, verifier: Verifier) -> bool:
+    """Whether the signing key of this id made the signature, which is in base64. What is no base64 is no signature."""
+    try:
+        value = base64.b64decode(signature, validate=True)
+    except ValueError:
+        return False
+    return verifier.verify_signature(content, value, key)
 
 
 def derive_subkey(secret: bytes, purpose: str) -> bytes:

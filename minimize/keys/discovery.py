@@ -39,6 +39,16 @@ def find_keyring(
     return None if config.keys is None else Keyring.load(config.folder / Path(config.keys).expanduser())
 
 
+def require_keyring(
+    keys: Keyring | str | os.PathLike[str] | None, start: str | os.PathLike[str] | None, message: str
+) -> Keyring:
+    """The keyring that counts. Raises KeyringError, with this message if nothing names one."""
+    found = find_keyring(keys, start)
+    if found is None:
+        raise KeyringError(message, hint="--keys FILE or MINIMIZE_KEYS")
+    return found
+
+
 KMS_VARIABLE: Final = "MINIMIZE_KMS"
 KeysLike = Keyring | Kms | str | os.PathLike[str] | None
 """A keyring, its path, or who keeps master keys; None looks where keyrings are found."""

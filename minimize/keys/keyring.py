@@ -21,7 +21,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NoReturn, Self
 
@@ -29,6 +29,7 @@ from minimize.errors import KeyringError
 from minimize.keys.cryptography import derive_subkey, is_valid_signature, public_pem, sign_content
 from minimize.stores import file_operations
 from minimize.stores.file_operations import sync, sync_folder
+from minimize.times import time_text
 
 KEYRING_FORMAT: Final = 1
 MIN_KEY_BYTES: Final = 32
@@ -73,14 +74,14 @@ def keyring_bytes(entries: Sequence[KeyEntry]) -> bytes:
     """The file's content for these entries."""
     keys: dict[str, list[dict[str, Any]]] = {}
     for entry in sorted(entries, key=lambda entry: (entry.name, entry.version)):
-        raw = {"version": entry.version, "created": _time_text(entry.created), **_secret_or_destroyed(entry)}
+        raw = {"version": entry.version, "created": time_text(entry.created), **_secret_or_destroyed(entry)}
         keys.setdefault(entry.name, []).append(raw)
     return (json.dumps({"keyring": KEYRING_FORMAT, "keys": keys}, indent=2) + "\n").encode("ascii")
 
 
 def _secret_or_destroyed(entry: KeyEntry) -> dict[str, str]:
     if entry.destroyed is not None:
-        return {"destroyed": _time_text(entry.destroyed)}
+        return {"destroyed": time_text(entry.destroyed)}
     return {"bytes": base64.b64encode(entry.secret).decode("ascii")}
 
 
@@ -174,11 +175,8 @@ def _parse_time(text: Any) -> datetime | None:
     return time if time is not None and time.tzinfo is not None else None
 
 
-def _time_text(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
 SIGNING_KEY: Final = "signing"
+SUBJECT_KEY: Final = "subject"
 KEY_DESTROYED: Final = "E210"
 """The code of errors about keys that were destroyed."""
 
@@ -274,7 +272,6 @@ class Keyring:
         return self
 
 
-SUBJECT_KEY: Final = "subject"
 _LEFTOVER: Final = re.compile(r"[0-9a-f]{16}")
 KeyEntries = tuple[KeyEntry, ...]
 

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from minimize.errors import ConfigurationError, KeyringError
 from minimize.keys.keyring import KEY_DESTROYED, KeyInfo
 from minimize.keys.master_keys import MasterKey, is_master_key
+from minimize.times import EPOCH
 
 T = TypeVar("T")
 SCHEMES: Final = {"vault+https": "https", "vault+http": "http"}
@@ -25,7 +26,7 @@ LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 DEFAULT_MOUNT: Final = "transit"
 KEY_TYPE: Final = "aes256-gcm96"
 TIMEOUT_SECONDS: Final = 10
-UNKNOWN_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
+UNKNOWN_TIME: Final = EPOCH
 """The time of what the server does not tell: when a version was destroyed, and when that one was made."""
 _WRAPPED: Final = re.compile(r"vault:v([0-9]{1,9}):[A-Za-z0-9+/=]+")
 

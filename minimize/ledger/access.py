@@ -5,8 +5,6 @@ Adopted access files, just-in-time grants, API tokens of the server, and the rea
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,6 +15,7 @@ from sqlalchemy import Connection, Row, insert, select
 
 from minimize.errors import LedgerError
 from minimize.keys import Verifier
+from minimize.keys.cryptography import Signer, is_signed, sign_as_text
 from minimize.ledger.audit_event import Actor, AuditEvent, PropertyChange, Resource, utc_text
 from minimize.ledger.audit_log import append_event
 from minimize.ledger.database import lock_ledger
@@ -24,7 +23,6 @@ from minimize.ledger.ledger import Ledger
 from minimize.ledger.process import ProcessIdentity
 from minimize.ledger.tables import ADOPTIONS, API_TOKENS, GRANTS, READS
 from minimize.receipts import canonical_json, sha256_text
-from minimize.receipts.receipt import Signer
 
 ADOPTION_FORMAT: Final = 1
 _ADOPTION_COLUMNS: Final = tuple(ADOPTIONS.c[name] for name in ("content", "by", "recorded_at"))
@@ -63,9 +61,9 @@ def record_adoption(
         newest = select(ADOPTIONS.c.digest).order_by(ADOPTIONS.c.id.desc()).limit(1)
         if connection.execute(newest).scalar() != before:
             return False
-        key, signature = signer.sign(adoption.signed_bytes)
+        key, signature = sign_as_text(adoption.signed_bytes, signer)
         values = {column.name: getattr(adoption, column.name) for column in _ADOPTION_COLUMNS}
-        signed = {"digest": adoption.digest, "key": key, "signature": base64.b64encode(signature).decode("ascii")}
+        signed = {"digest": adoption.digest, "key": key, "signature": signature}
         connection.execute(insert(ADOPTIONS).values(**values, **signed))
         append_event(connection, event, signer)
         return True
@@ -86,17 +84,9 @@ def last_adoption(ledger: Ledger, verifier: Verifier) -> AccessAdoption | None:
     if row is None:
         return None
     found = AccessAdoption(row.content, row.by, row.recorded_at)
-    if not _is_adoption_signed(found, row.key, row.signature, verifier):
+    if not is_signed(found.signed_bytes, row.signature, row.key, verifier):
         raise LedgerError("the access file that was adopted is not signed by a key that is known here")
     return found
-
-
-def _is_adoption_signed(adoption: AccessAdoption, key: str, signature: str, verifier: Verifier) -> bool:
-    try:
-        value = base64.b64decode(signature, validate=True)
-    except (binascii.Error, ValueError):
-        return False
-    return verifier.verify_signature(adoption.signed_bytes, value, key)
 
 
 GRANT_FORMAT: Final = 1
@@ -138,10 +128,9 @@ def record_grant_acts(ledger: Ledger, build_act: GrantActBuilder, signer: Signer
         lock_ledger(connection)
         acts, events = build_act(_select_grant_acts(connection, verifier))
         for act in acts:
-            key, signature = signer.sign(act.signed_bytes)
+            key, signature = sign_as_text(act.signed_bytes, signer)
             values = {column.name: getattr(act, column.name) for column in _GRANT_COLUMNS}
-            signed = base64.b64encode(signature).decode("ascii")
-            connection.execute(insert(GRANTS).values(key=key, signature=signed, **values))
+            connection.execute(insert(GRANTS).values(key=key, signature=signature, **values))
         for event in events:
             append_event(connection, event, signer)
         return list(acts)
@@ -164,17 +153,9 @@ def _select_grant_acts(connection: Connection, verifier: Verifier) -> list[Grant
     rows = connection.execute(select(*_SIGNED_GRANT_COLUMNS).order_by(GRANTS.c.id)).all()
     acts = [GrantAct(*row[: len(_GRANT_COLUMNS)]) for row in rows]
     for act, row in zip(acts, rows, strict=True):
-        if not _is_grant_act_signed(act, row.key, row.signature, verifier):
+        if not is_signed(act.signed_bytes, row.signature, row.key, verifier):
             raise LedgerError(f"an act about the grant {act.grant} is not signed by a key that is known here")
     return acts
-
-
-def _is_grant_act_signed(act: GrantAct, key: str, signature: str, verifier: Verifier) -> bool:
-    try:
-        value = base64.b64decode(signature, validate=True)
-    except (binascii.Error, ValueError):
-        return False
-    return verifier.verify_signature(act.signed_bytes, value, key)
 
 
 TokenState = Literal["issued", "spent", "revoked"]

@@ -6,19 +6,18 @@ signature  Ed25519 over the canonical JSON of {"audit": 1, "head", "sequence"}: 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, insert, select
 
 from minimize.errors import Finding
 from minimize.failpoints import fail_point
 from minimize.keys import Verifier
+from minimize.keys.cryptography import Signer, is_signed, sign_as_text
 from minimize.ledger.audit_event import AuditEvent, PropertyChange, Resource, audit_finding, utc_text
 from minimize.ledger.database import lock_ledger
 from minimize.ledger.tables import AUDIT_LOG, CHECKPOINTS
@@ -67,25 +66,13 @@ def signed_head(head: LogHead) -> bytes:
 
 def is_entry_signed(entry: LogEntry, verifier: Verifier) -> bool:
     """Whether a key that is known here signed this entry as the head."""
-    try:
-        value = base64.b64decode(entry.signature, validate=True)
-    except (binascii.Error, ValueError):
-        return False
-    return verifier.verify_signature(signed_head(entry.head), value, entry.key)
+    return is_signed(signed_head(entry.head), entry.signature, entry.key, verifier)
 
 
 PAGE_SIZE: Final = 1000
 _ENTRY_COLUMNS: Final = tuple(
     AUDIT_LOG.c[name] for name in ("sequence", "previous", "event", "digest", "key", "signature")
 )
-
-
-class EntrySigner(Protocol):
-    """Who signs: a keyring."""
-
-    def sign(self, content: bytes) -> tuple[str, bytes]:
-        """The id of the signing key, and its signature over the content."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +92,7 @@ class EntryFilter:
 ALL_ENTRIES: Final = EntryFilter()
 
 
-def append_event(connection: Connection, event: AuditEvent, signer: EntrySigner) -> LogHead:
+def append_event(connection: Connection, event: AuditEvent, signer: Signer) -> LogHead:
     """Appends one event, in the transaction of what it tells of: both are kept, or neither.
 
     Gives the log's new head. Numbers are gapless, however many write at once; whoever appends is alone until the transaction
@@ -115,14 +102,14 @@ def append_event(connection: Connection, event: AuditEvent, signer: EntrySigner)
     before = log_head(connection)
     said = event.as_json()
     new = LogHead(before.sequence + 1, entry_digest(before.sequence + 1, before.digest, said))
-    key, signature = signer.sign(signed_head(new))
+    key, signature = sign_as_text(signed_head(new), signer)
     row = {
         "sequence": new.sequence,
         "previous": before.digest,
         "digest": new.digest,
         "event": canonical_json(said).decode(),
         "key": key,
-        "signature": base64.b64encode(signature).decode("ascii"),
+        "signature": signature,
         "time": event.time,
         **indexed_columns(said),
     }
@@ -244,18 +231,18 @@ def last_checkpoint(connection: Connection) -> Checkpoint | None:
     return Checkpoint(head, row.entries, row.before, row.latest, row.recorded_at, row.key, row.signature)
 
 
-def record_checkpoint(connection: Connection, checkpoint: Checkpoint, signer: EntrySigner) -> None:
+def record_checkpoint(connection: Connection, checkpoint: Checkpoint, signer: Signer) -> None:
     """Signs and records a checkpoint."""
-    key, signature = signer.sign(checkpoint.signed_bytes)
+    key, signature = sign_as_text(checkpoint.signed_bytes, signer)
     values = {name: getattr(checkpoint, name) for name in ("entries", "before", "latest", "recorded_at")}
     head = {"sequence": checkpoint.head.sequence, "digest": checkpoint.head.digest}
-    signed = {"key": key, "signature": base64.b64encode(signature).decode("ascii")}
+    signed = {"key": key, "signature": signature}
     connection.execute(insert(CHECKPOINTS).values(**values, **head, **signed))
 
 
 def check_checkpoint(connection: Connection, checkpoint: Checkpoint, verifier: Verifier) -> Iterator[Finding]:
     """H013, H015, H016: whether a checkpoint is ours, took nothing before its time, and is told of."""
-    if not _is_checkpoint_signed(checkpoint, verifier):
+    if not is_signed(checkpoint.signed_bytes, checkpoint.signature, checkpoint.key, verifier):
         yield audit_finding("H013", "is not signed by a key that is known here", file=checkpoint.place)
     if checkpoint.latest >= checkpoint.before or checkpoint.before > checkpoint.recorded_at - MINIMUM_AGE:
         yield audit_finding("H015", "took entries that were not a year old", file=checkpoint.place)
@@ -268,11 +255,3 @@ def check_checkpoint(connection: Connection, checkpoint: Checkpoint, verifier: V
 def is_truncated(head: LogHead, checkpoint: Checkpoint | None) -> bool:
     """Whether a head is of entries that are gone, and not the one that the checkpoint names."""
     return checkpoint is not None and head.sequence < checkpoint.head.sequence
-
-
-def _is_checkpoint_signed(checkpoint: Checkpoint, verifier: Verifier) -> bool:
-    try:
-        value = base64.b64decode(checkpoint.signature, validate=True)
-    except (binascii.Error, ValueError):
-        return False
-    return verifier.verify_signature(checkpoint.signed_bytes, value, checkpoint.key)

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 from sqlalchemy import Connection, delete, func, select
 
+from minimize.keys.cryptography import Signer
 from minimize.ledger.audit_check import entry_json
 from minimize.ledger.audit_event import Actor, AuditEvent, PropertyChange, Resource, utc_text
 from minimize.ledger.audit_log import (
@@ -20,7 +21,6 @@ from minimize.ledger.audit_log import (
     PAGE_SIZE,
     TRUNCATE_OPERATION,
     Checkpoint,
-    EntrySigner,
     LogEntry,
     LogHead,
     append_event,
@@ -86,7 +86,7 @@ def export_truncated_entries(ledger: Ledger, plan: Truncation, out: TextIO) -> i
     return ledger.read(work)
 
 
-def truncate_log(ledger: Ledger, plan: Truncation, actor: Actor, at: datetime, signer: EntrySigner) -> Truncation:
+def truncate_log(ledger: Ledger, plan: Truncation, actor: Actor, at: datetime, signer: Signer) -> Truncation:
     """Lets the entries of a plan go, and tells the log of it: all in one transaction.
 
     Gives what went: nothing, where others were faster.

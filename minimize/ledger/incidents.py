@@ -9,12 +9,12 @@ from typing import Final
 
 from sqlalchemy import Connection, insert, select
 
+from minimize.keys.cryptography import Signer
 from minimize.ledger.audit_event import AuditEvent
 from minimize.ledger.audit_log import append_event
 from minimize.ledger.database import lock_ledger
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.tables import INCIDENTS
-from minimize.receipts.receipt import Signer
 
 _COLUMNS: Final = tuple(INCIDENTS.c[name] for name in ("incident", "step", "by", "body", "recorded_at"))
 

@@ -22,8 +22,9 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from minimize.errors import LedgerError
 from minimize.failpoints import fail_point
+from minimize.keys.cryptography import Signer
 from minimize.ledger.audit_event import Actor, AuditEvent, EventResult, PropertyChange, Resource
-from minimize.ledger.audit_log import EntrySigner, append_event, log_head
+from minimize.ledger.audit_log import append_event, log_head
 from minimize.ledger.database import lock_ledger
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.migrations import ledger_identity
@@ -38,7 +39,8 @@ from minimize.ledger.runs import (
     record_location,
 )
 from minimize.ledger.tables import LEASES
-from minimize.receipts import AuditHead, Receipt, ReceiptKind, time_text
+from minimize.receipts import AuditHead, Receipt, ReceiptKind
+from minimize.times import time_text
 
 LEASE_HELD: Final = "E207"
 ORPHAN_GRACE_S: Final = 1.0
@@ -266,7 +268,7 @@ class RunSession:
     ledger: Ledger
     run: SessionRun
     lease: Lease
-    signer: EntrySigner
+    signer: Signer
     pace: LeaseTiming
     clock: LeaseClock
 
@@ -341,7 +343,7 @@ class RunSession:
 
 
 def start_session(
-    ledger: Ledger, run: SessionRun, signer: EntrySigner, *, pace: LeaseTiming, clock: LeaseClock
+    ledger: Ledger, run: SessionRun, signer: Signer, *, pace: LeaseTiming, clock: LeaseClock
 ) -> RunSession:
     """Takes the lease and tells that the run begins, in one transaction. Raises LedgerError (E207) where another run holds it."""
 

@@ -13,10 +13,10 @@ from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 
 from minimize.failpoints import fail_point
 from minimize.keys import Verifier
+from minimize.keys.cryptography import Signer
 from minimize.ledger.audit_event import Actor, AuditEvent, PlainValue, PropertyChange, Resource, received_event
 from minimize.ledger.audit_log import (
     EntryFilter,
-    EntrySigner,
     LogEntry,
     append_event,
     entry_digest,
@@ -29,7 +29,8 @@ from minimize.ledger.audit_log import (
 from minimize.ledger.database import lock_ledger
 from minimize.ledger.migrations import ledger_identity
 from minimize.ledger.tables import AUDIT_LOG, OUTPUTS, RUNS
-from minimize.receipts import Receipt, time_text
+from minimize.receipts import Receipt
+from minimize.times import time_text
 
 PUBLISH: Final = "publish"
 RECOVER: Final = "recover"
@@ -300,7 +301,7 @@ def rebuild_index(
     connection: Connection,
     output: IndexedOutput,
     chain: Sequence[Receipt],
-    signer: EntrySigner,
+    signer: Signer,
     actor: Actor,
     now: datetime,
 ) -> int:

@@ -15,12 +15,12 @@ from typing import Any, Final, Self
 from sqlalchemy import Connection, insert, select
 
 from minimize.errors import Finding
+from minimize.keys.cryptography import Signer
 from minimize.ledger.audit_event import AuditEvent, PropertyChange, Resource, audit_finding, utc_text
 from minimize.ledger.audit_log import EntryFilter, LogHead, append_event, entry_event, last_checkpoint, latest_entries
 from minimize.ledger.database import lock_ledger
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.tables import SETTINGS
-from minimize.receipts.receipt import Signer
 
 _SETTINGS_RESOURCE: Final = "settings"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,13 +13,13 @@ from typing import Any, Final, Literal
 from sqlalchemy import Connection, Row, Select, insert, select
 
 from minimize.keys import Verifier
+from minimize.keys.cryptography import Signer, is_signed, sign_as_text
 from minimize.ledger.audit_event import AuditEvent, utc_text
 from minimize.ledger.audit_log import LogHead, append_event
 from minimize.ledger.database import lock_ledger
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.tables import CONSENTS, DISCLOSED, DISCLOSURES, RECALLS
 from minimize.receipts import canonical_json
-from minimize.receipts.receipt import Signer
 
 TOKEN_BYTES = 16
 """Bytes of a subject's token."""
@@ -71,11 +70,7 @@ class Disclosure:
 
     def is_signed(self, verifier: Verifier) -> bool:
         """Whether a known key signed it as it stands."""
-        try:
-            signature = base64.b64decode(self.signature, validate=True)
-        except ValueError:
-            return False
-        return verifier.verify_signature(canonical_json(dict(self.body)), signature, self.key)
+        return is_signed(canonical_json(dict(self.body)), self.signature, self.key, verifier)
 
     def as_json(self) -> dict[str, Any]:
         """The act as the JSON object that `share log --json` gives."""
@@ -105,9 +100,9 @@ def record_disclosure(
     consent comes either before, and stops the act, or after, and finds it recorded.
     """
     body = canonical_json(dict(act.body))
-    key, signature = signer.sign(body)
+    key, signature = sign_as_text(body, signer)
     row = {name: getattr(act, name) for name in _DISCLOSURE_COLUMNS}
-    row |= {"body": body.decode(), "key": key, "signature": base64.b64encode(signature).decode("ascii")}
+    row |= {"body": body.decode(), "key": key, "signature": signature}
 
     def work(connection: Connection) -> LogHead:
         lock_ledger(connection)

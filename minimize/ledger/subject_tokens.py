@@ -15,8 +15,8 @@ from typing import Final
 
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_text
 from minimize.keys import Keyring
+from minimize.keys.keyring import SUBJECT_KEY
 
-SUBJECT_KEY: Final = "subject"
 LEDGER_PURPOSE: Final = "ledger"
 _HALF: Final = 32
 """Hexadecimal digits of half a token: 128 bits."""

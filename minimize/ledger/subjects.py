@@ -13,12 +13,12 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, insert, select
 
+from minimize.keys.cryptography import Signer
 from minimize.ledger.audit_event import AuditEvent, Resource, utc_text
 from minimize.ledger.audit_log import append_event
 from minimize.ledger.database import lock_ledger
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.tables import CORRECTIONS, LIFECYCLE_EVENTS, REQUESTS
-from minimize.receipts.receipt import Signer
 
 LifecycleState = Literal["recorded", "withdrawn"]
 _LIFECYCLE_COLUMNS: Final = tuple(column for column in LIFECYCLE_EVENTS.c if column.name not in ("id", "event"))

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,10 +22,11 @@ from minimize.plan import Plan
 from minimize.plan.model import AggregatePlan, FieldPlan
 from minimize.policy.condition import fields_read_by_condition
 from minimize.policy.model import Pipeline, Policy
-from minimize.receipts import Receipt, time_text
+from minimize.receipts import Receipt
 from minimize.stores import Location, ObjectPath
 from minimize.techniques.redact import has_hit
 from minimize.text import installed_version
+from minimize.times import day_start, time_text
 
 InputUse = tuple[str, dict[str, Any]]
 """An input field's key, and what is done to it."""
@@ -258,7 +259,7 @@ def _run_facets(about: RunDescription, document: Mapping[str, Any]) -> dict[str,
 
 def _nominal_time(about: RunDescription) -> dict[str, Any]:
     """From the beginning of the first batch date to the end of the last."""
-    first, last = (datetime.fromisoformat(day).replace(tzinfo=UTC) for day in (min(about.dates), max(about.dates)))
+    first, last = (day_start(day) for day in (min(about.dates), max(about.dates)))
     span = {"nominalStartTime": time_text(first), "nominalEndTime": time_text(last + timedelta(days=1))}
     return _facet(about, "NominalTimeRunFacet", span)
 

@@ -12,7 +12,6 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import date
 from io import FileIO
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -23,6 +22,7 @@ from minimize.receipts import Receipt
 from minimize.stores import Location, ObjectPath, file_operations, is_within
 from minimize.stores.durable_files import make_folder, with_output_errors
 from minimize.stores.file_operations import path_exists, sync, sync_folder
+from minimize.times import parse_iso_date
 
 RUNS: Final = "runs"
 RECEIPT: Final = "receipt.json"
@@ -245,10 +245,7 @@ def is_date(text: str) -> bool:
     >>> is_date("2026-11-24"), is_date("2026-11-31"), is_date("20261124")
     (True, False, False)
     """
-    try:
-        return bool(_DATE.fullmatch(text)) and bool(date.fromisoformat(text))
-    except ValueError:
-        return False
+    return bool(_DATE.fullmatch(text)) and parse_iso_date(text) is not None
 
 
 def output_and_date(path: str) -> tuple[str, str | None]:
@@ -259,6 +256,15 @@ def output_and_date(path: str) -> tuple[str, str | None]:
     """
     name, first = PurePosixPath(path.removeprefix(f"{SKETCHES}/")).parts[:2]
     return name, first.removeprefix("date=") if first.startswith("date=") else None
+
+
+def batch_date_of(path: str) -> str | None:
+    """The batch date that a file belongs to; None if its output has no dates.
+
+    >>> batch_date_of("records/date=2026-11-24/run-0.parquet")
+    '2026-11-24'
+    """
+    return output_and_date(path)[1]
 
 
 def _is_published_file(path: str, runs: frozenset[str], suffix: str) -> bool:

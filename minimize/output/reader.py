@@ -23,20 +23,21 @@ from minimize.errors import KeyringError, LedgerError, OutputError, redact_error
 from minimize.keys import Keyring, Kms, find_keyring, find_kms
 from minimize.keys.keyring import KEY_DESTROYED
 from minimize.keys.parquet_encryption import unless_shredded
+from minimize.keys.sealing import Subkeys
 from minimize.ledger import api, find_ledger
 from minimize.output.folder import (
     RUNS,
+    batch_date_of,
     ensure_identity,
     has_runs,
     has_unfinished_publication,
     is_locked,
-    output_and_date,
     published_runs,
     read_receipts,
 )
 from minimize.output.publish import QUARANTINE, RECORDS, open_output
-from minimize.output.stored_file import StoredFile, open_stored_file
-from minimize.output.subject_index import SubjectValue, Subkeys
+from minimize.output.stored_file import StoredFile, date_scalar, open_stored_file
+from minimize.output.subject_index import SubjectValue
 from minimize.output.subject_search import CandidateFile, find_candidate_files, subject_rows
 from minimize.receipts import Receipt, ReceiptFile, new_run_id, quarantine_files_in_force
 from minimize.receipts import files_in_force as receipts_files_in_force
@@ -270,7 +271,7 @@ def files_in_force(output: Location, name: str = "records", dates: Dates = None)
         hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(sorted(force))}"
         raise OutputError("there is no output of that name", hint=hint)
     wanted = _date_names(dates)
-    return tuple(file for file in force[name] if wanted is None or output_and_date(file.path)[1] in wanted)
+    return tuple(file for file in force[name] if wanted is None or batch_date_of(file.path) in wanted)
 
 
 def file_paths(output: Location, name: str = "records", dates: Dates = None) -> list[str]:
@@ -401,10 +402,10 @@ def _file_rows(
 
 
 def _with_date(each: StoredFile, table: pa.Table) -> pa.Table:
-    on = output_and_date(each.path)[1]
+    on = batch_date_of(each.path)
     if on is None:
         return table
-    return table.append_column(DATE_COLUMN, pa.repeat(pa.scalar(date.fromisoformat(on)), table.num_rows))
+    return table.append_column(DATE_COLUMN, pa.repeat(date_scalar(on), table.num_rows))
 
 
 def _concat_tables(tables: Sequence[pa.Table]) -> pa.Table | None:

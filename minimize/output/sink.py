@@ -21,8 +21,9 @@ from minimize.arrow.scrub import scrub
 from minimize.errors import SchemaError
 from minimize.failpoints import fail_point
 from minimize.keys.parquet_encryption import FileEncryption, OutputEncryption
+from minimize.keys.sealing import Subkeys
 from minimize.output.partitions import check_partition_key, null_partition, split_by_partition
-from minimize.output.subject_index import SubjectIndexer, Subkeys
+from minimize.output.subject_index import SubjectIndexer
 from minimize.receipts import CompanionFile, ReceiptFile
 from minimize.sources.base import CompanionFactory, CompanionWriter, WrittenFile
 from minimize.stores import Location, ObjectPath, file_operations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from math import inf
 from pathlib import PurePosixPath
 from typing import Final
@@ -25,6 +26,11 @@ MAX_GROUP_ROWS: Final = 1 << 21
 """Rows of a row group that is read at once where its texts come as dictionaries, at most."""
 MAX_GROUP_BYTES: Final = 128 << 20
 """The uncompressed size of such a row group, at most."""
+
+
+def date_scalar(on: str | None) -> pa.Scalar:
+    """A batch date as a value of the column that rows get when they are read; null for none."""
+    return pa.scalar(None if on is None else date.fromisoformat(on), pa.date32())
 
 
 @dataclass(frozen=True, slots=True)

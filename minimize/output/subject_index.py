@@ -25,7 +25,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -36,28 +36,17 @@ from minimize.arrow.nested import leaf, leaf_type
 from minimize.arrow.pointers import Pointer
 from minimize.failpoints import fail_point
 from minimize.keys.cryptography import SEAL_BYTES, Cmac, Sealer
+from minimize.keys.keyring import SUBJECT_KEY
+from minimize.keys.sealing import Subkeys, subject_sealer
 from minimize.receipts import FileRef
 from minimize.sources.base import WrittenFile
 from minimize.stores import Location
 from minimize.stores.durable_files import HashingFile
 
-SUBJECT_KEY: Final = "subject"
 VALUES_PURPOSE, SEAL_PURPOSES = "index/values", ("index/seal/1", "index/seal/2")
 HashPrefixes = npt.NDArray[np.uint64]
 SubjectValue = str | int | bytes
 """A released value of the subject's column."""
-
-
-class Subkeys(Protocol):
-    """Where keys for one purpose come from (a keyring)."""
-
-    def version_of(self, name: str) -> int:
-        """The newest version of a key. Raises KeyringError."""
-        ...
-
-    def subkey(self, name: str, purpose: str, version: int | None = None) -> bytes:
-        """32 bytes for one purpose. Raises KeyringError."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +61,8 @@ class IndexKey:
     def from_keys(cls, keys: Subkeys, version: int | None = None) -> IndexKey:
         """The newest version where none is given. Raises KeyringError."""
         number = keys.version_of(SUBJECT_KEY) if version is None else version
-        one, two = (keys.subkey(SUBJECT_KEY, purpose, number) for purpose in SEAL_PURPOSES)
-        return cls(number, Cmac(keys.subkey(SUBJECT_KEY, VALUES_PURPOSE, number)), Sealer(one + two))
+        cmac = Cmac(keys.subkey(SUBJECT_KEY, VALUES_PURPOSE, number))
+        return cls(number, cmac, subject_sealer(keys, SEAL_PURPOSES, number))
 
     def prefixes(self, values: pa.Array) -> HashPrefixes:
         """The prefixes of distinct values (text, whole numbers or bytes, no nulls), ascending, each once."""

@@ -19,6 +19,7 @@ from minimize.arrow.hashing import numpy_type
 from minimize.arrow.nested import leaf, leaf_type, row_indices
 from minimize.arrow.pointers import STAR, Pointer
 from minimize.errors import OutputError
+from minimize.keys.sealing import Subkeys
 from minimize.output.stored_file import StoredFile
 from minimize.output.subject_index import (
     MAGIC,
@@ -28,7 +29,6 @@ from minimize.output.subject_index import (
     IndexKey,
     IndexSection,
     SubjectValue,
-    Subkeys,
     block_as_section,
     block_associated_data,
     can_be_indexed,

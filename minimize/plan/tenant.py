@@ -13,6 +13,7 @@ from minimize.policy.condition import AllOf, AnyOf, Condition, FeatureOn, FieldE
 from minimize.policy.describe import condition_text, treatment_text
 from minimize.policy.model import RecordsGate
 from minimize.settings.evaluation import ExplainableSettings, SettingRow
+from minimize.times import seconds_text
 
 USER_HOLDER = ("user",)
 """The holders of a feature that each subject turns on alone."""
@@ -44,7 +45,7 @@ class TenantPlan:
             return field
         closed = [*whole, *self.closed_reasons(field)]
         if closed:
-            why = f"{' and '.join(closed)} for this tenant at {self.at:%Y-%m-%dT%H:%M:%SZ}"
+            why = f"{' and '.join(closed)} for this tenant at {seconds_text(self.at)}"
             return replace(field, action="drop", technique=("drop",), why=why, leaves=None)
         left = "; ".join(self.remaining_conditions(field))
         return replace(field, why=left) if left else field

@@ -8,7 +8,7 @@ chain      the chain of an output's receipts, files in force, void runs
 
 from __future__ import annotations
 
-from minimize.receipts.canonical import canonical_json, new_run_id, sha256_text, time_text
+from minimize.receipts.canonical import canonical_json, new_run_id, sha256_text
 from minimize.receipts.chain import (
     check_chain,
     check_file_history,
@@ -75,5 +75,4 @@ __all__ = [
     "quarantine_files_in_force",
     "retained_sketches",
     "sha256_text",
-    "time_text",
 ]

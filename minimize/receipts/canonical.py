@@ -1,4 +1,4 @@
-"""Canonical form of receipts: times, digests, run ids, and the canonical bytes of JSON (RFC 8785)."""
+"""Canonical form of receipts: digests, run ids, and the canonical bytes of JSON (RFC 8785)."""
 
 from __future__ import annotations
 
@@ -23,15 +23,6 @@ def new_run_id(started: datetime, suffix: str | None = None) -> str:
     '20261125T083000Z-0123456789ab'
     """
     return f"{started.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(6) if suffix is None else suffix}"
-
-
-def time_text(time: datetime) -> str:
-    """An aware time in UTC; fractions only where there are any.
-
-    >>> time_text(datetime(2026, 11, 25, tzinfo=UTC))
-    '2026-11-25T00:00:00Z'
-    """
-    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def sha256_text(content: bytes) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, Self
 
-from minimize.receipts.canonical import time_text
+from minimize.times import time_text
 
 ReceiptKind = Literal["run", "replay", "expire", "retract", "correct", "delete", "rotate", "adopt", "void"]
 ANNOTATING_KINDS: Final[frozenset[ReceiptKind]] = frozenset({"adopt", "void"})

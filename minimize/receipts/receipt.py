@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
 from textwrap import wrap
-from typing import Annotated, Any, Final, Literal, Protocol, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from pydantic import Field as Alias
@@ -21,6 +21,7 @@ from pydantic import Field as Alias
 from minimize.errors import CheckFailed, OutputError, VerificationError
 from minimize.html_tables import html_fragment, html_paragraph, html_table
 from minimize.keys import Verifier
+from minimize.keys.cryptography import Signer, sign_as_text
 from minimize.receipts.canonical import canonical_json, sha256_text
 from minimize.receipts.parts import (
     OMIT_IF_NONE,
@@ -223,14 +224,6 @@ _SIGNATURE_KEYS: Final = {part.name for part in fields(Signature)}
 """Nothing else may stand in a signature: it is the one place that is not signed."""
 
 
-class Signer(Protocol):
-    """Who signs: a keyring."""
-
-    def sign(self, content: bytes) -> tuple[str, bytes]:
-        """The id of the signing key, and its signature over the content."""
-        ...
-
-
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Receipt:
     """What one run (or expiry, correction, deletion …) did to an output.
@@ -337,8 +330,7 @@ class Receipt:
     def with_signature(self, signer: Signer) -> Self:
         """The receipt with its signature. Raises CheckFailed where it does not balance, KeyringError without a signing key."""
         self.check()
-        key, value = signer.sign(self._unsigned())
-        return replace(self, signature=Signature("ed25519", key, base64.b64encode(value).decode("ascii")))
+        return replace(self, signature=Signature("ed25519", *sign_as_text(self._unsigned(), signer)))
 
     def verify(self, verifier: Verifier) -> None:
         """Raises VerificationError where the signature is missing or not one of the verifier's."""

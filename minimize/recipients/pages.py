@@ -21,6 +21,7 @@ from minimize.recipients.model import Contract, Function, Recipient, SharedField
 from minimize.sources.types import arrow_type
 from minimize.techniques import Context, Technique, TechniqueStep, treat
 from minimize.techniques.age import Age
+from minimize.times import seconds_text
 
 _NOON: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """No technique that is shown reads the run's time."""
@@ -69,7 +70,7 @@ def _value_text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime):
-        return f"{value:%Y-%m-%dT%H:%M:%SZ}"
+        return seconds_text(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -6,7 +6,6 @@ A field is a technique, or a mapping that says more. With `values:`, its last st
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -33,6 +32,7 @@ from minimize.sources.types import arrow_type
 from minimize.techniques import TECHNIQUES, Context, Technique, TechniqueResult, TechniqueStep, UnsupportedType
 from minimize.techniques.base import apply_per_distinct
 from minimize.techniques.map import Map
+from minimize.times import parse_iso_date
 
 
 class ListedValues(Map):
@@ -312,7 +312,7 @@ class RecipientReader:
 def read_date(node: YamlNode, scope: DeclaredNames, word: str) -> date | None:
     """A day."""
     if isinstance(node.value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", node.value):
-        found = _parse_or_none(date.fromisoformat, node.value)
+        found = parse_iso_date(node.value)
         if found is not None:
             return found
     scope.faults.add("P006", f"`{word}` wants a day", line=node.line, hint="YYYY-MM-DD")
@@ -325,10 +325,3 @@ def read_names(node: YamlNode, scope: DeclaredNames, word: str) -> tuple[str, ..
         return tuple(str(item.value) for item in node.items)
     scope.faults.add("P006", f"`{word}` wants a list of names", line=node.line)
     return None
-
-
-def _parse_or_none(read: Callable[[str], date], text: str) -> date | None:
-    try:
-        return read(text)
-    except ValueError:
-        return None

@@ -19,7 +19,6 @@ from minimize.plan import Plan
 from minimize.plan.model import CaseBranch, FieldPlan, describe_encryption
 from minimize.policy.describe import duration_text
 from minimize.policy.model import SourceModel
-from minimize.receipts import time_text
 from minimize.recipients import Recipient, Subprocessor
 from minimize.report.catalogue import (
     ORIGIN_NOTE,
@@ -39,6 +38,7 @@ from minimize.report.catalogue import (
     subprocessors_of,
 )
 from minimize.stores import durable_files
+from minimize.times import time_text
 
 
 @dataclass(frozen=True, slots=True)

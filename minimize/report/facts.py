@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, Self
 
-from minimize.receipts import time_text
+from minimize.times import time_text
 
 ROUNDING_STEP: Final = 5
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 from html import escape
 from io import StringIO
 from types import MappingProxyType
@@ -26,6 +26,7 @@ from minimize.report.facts import (
     RunFacts,
     percent_text,
 )
+from minimize.times import day_start
 
 ColourRole = Literal[
     "ink", "soft", "line", "head", "page", "written", "gated", "quarantined", "suppressed", "deduplicated", "accent"
@@ -367,7 +368,7 @@ def _draw_retention(
 ) -> str:
     width, left = (720.0, 96.0) if kind == "wide" else (340.0, 84.0)
     canvas = Canvas(width, _RETENTION_ROW * len(partitions) + 52)
-    first, last = _start_of_date(partitions[0]), max(at, *(each.gone_by or at for each in partitions))
+    first, last = day_start(partitions[0].date), max(at, *(each.gone_by or at for each in partitions))
     room, span = width - left - 78, (last - first).total_seconds()
 
     def x(when: datetime) -> float:
@@ -377,9 +378,9 @@ def _draw_retention(
         gone_by, y = each.gone_by or at, _RETENTION_ROW * place + 32
         canvas.text(left - 10, y, each.date, "ink", 11, "right")
         canvas.box(
-            x(_start_of_date(each)),
+            x(day_start(each.date)),
             y - 5,
-            x(gone_by) - x(_start_of_date(each)),
+            x(gone_by) - x(day_start(each.date)),
             10,
             _STATE_ROLES.get(each.state, "written"),
             0.8,
@@ -388,10 +389,6 @@ def _draw_retention(
     canvas.line(x(at), 20, x(at), canvas.height - 20, "ink", 1.2, dash=True)
     canvas.text(x(at), 10, "now", "ink", 11, "center")
     return canvas.svg(kind, _RETENTION_TITLE, caption)
-
-
-def _start_of_date(partition: PartitionFacts) -> datetime:
-    return datetime.combine(date.fromisoformat(partition.date), time(), UTC)
 
 
 MOST_RUNS: Final = 60

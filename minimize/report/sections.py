@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -24,7 +24,7 @@ from minimize.governance.retention.removal_plan import OpenDeadline, RemovalPlan
 from minimize.governance.sharing import list_recalls
 from minimize.governance.sharing.recalls import Recall
 from minimize.ledger.sharing import read_disclosures
-from minimize.output.folder import output_and_date
+from minimize.output.folder import batch_date_of
 from minimize.policy.describe import duration_text
 from minimize.policy.model import Policy
 from minimize.receipts import files_in_force
@@ -46,6 +46,7 @@ from minimize.report.facts import (
 from minimize.runs.inputs import load_pipeline_settings, origin_place
 from minimize.settings import SettingsRows
 from minimize.settings.evaluation import ExplainableSettings
+from minimize.times import day_start, epoch_microseconds
 
 if TYPE_CHECKING:
     from minimize.ledger.sharing import Disclosure
@@ -56,7 +57,6 @@ LONGEST_PERIOD: Final = timedelta(days=366)
 MOST_NAMED_TENANTS: Final = 30
 """More tenants than these are shown in groups that have the same on, without their names."""
 MOST_GROUPS: Final = 12
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def collection_facts(context: ReportContext) -> CollectionFacts | None:
@@ -88,7 +88,9 @@ def collection_of_settings(policy: Policy, rows: SettingsRows, at: datetime) -> 
     tenants = pc.unique(rows.table["tenant_id"]).sort()
     seen, moments = rows.effective_at(at), _spaced_moments(rows, at)
     states = {
-        name: np.stack([_tenants_turned_on(policy, seen.as_of(_micros(when)), name, tenants) for when in moments])
+        name: np.stack(
+            [_tenants_turned_on(policy, seen.as_of(epoch_microseconds(when)), name, tenants) for when in moments]
+        )
         for name in _switch_names(policy)
     }
     groups = _tenant_groups(tenants.to_pylist(), states)[:MOST_GROUPS]
@@ -148,10 +150,6 @@ def _tenant_group(places: Sequence[int], tenants: Sequence[str], states: Mapping
     )
 
 
-def _micros(when: datetime) -> int:
-    return (when - _EPOCH) // timedelta(microseconds=1)
-
-
 SOON_DUE: Final = timedelta(days=7)
 _AGE_EVENT: Final = "retention"
 
@@ -179,7 +177,7 @@ def _partition_facts(
     ends: dict[str, list[datetime | None]] = {}
     for name, files in files_in_force(context.chain).items():
         for file in files:
-            on = output_and_date(file.path)[1]
+            on = batch_date_of(file.path)
             if on is not None:
                 rows[on] = rows.get(on, RoundedCount()) + RoundedCount.rounded(file.rows)
                 ends.setdefault(on, []).append(_due_time(on, spans.get(name, policy.retention)))
@@ -192,7 +190,7 @@ def _due_time(on: str, retention: timedelta | None) -> datetime | None:
     """When the youngest event that a batch date can hold is past its retention."""
     if retention is None:
         return None
-    return datetime.combine(date.fromisoformat(on) + timedelta(days=1), time(), UTC) + retention
+    return day_start(on) + timedelta(days=1) + retention
 
 
 def _partition_state(gone_by: datetime | None, at: datetime) -> PartitionState:

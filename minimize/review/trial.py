@@ -32,7 +32,6 @@ from minimize.policy.condition import Condition, FeatureOn, LevelAtLeast, atoms
 from minimize.policy.describe import condition_text, treatment_text
 from minimize.policy.fields import steps_of
 from minimize.policy.model import Pipeline, Policy
-from minimize.receipts import time_text
 from minimize.runs.inputs import SubjectActs
 from minimize.runs.sender import consent_periods
 from minimize.settings import SettingRow, SettingsRows
@@ -45,6 +44,7 @@ from minimize.stages.corrections import find_corrections
 from minimize.stages.future_time import reject_future
 from minimize.stages.raw_values import field_place
 from minimize.stages.release import Release
+from minimize.times import time_text
 
 StepVerdict = Literal["passes", "stops", "depends", "says"]
 """It lets the value pass; it stops it; it depends on each record; it says something and decides nothing."""

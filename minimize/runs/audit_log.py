@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from minimize.errors import ConfigurationError, Finding, KeyringError, OutputError
-from minimize.keys import Keyring, PublicKeys, find_keyring
+from minimize.errors import ConfigurationError, Finding, OutputError
+from minimize.keys import Keyring, PublicKeys, require_keyring
 from minimize.ledger import current_actor, find_ledger
 from minimize.ledger.audit_event import audit_finding
 from minimize.ledger.audit_log import EMPTY_LOG, LogHead
@@ -111,9 +111,9 @@ def truncate_audit(
         plan = plan_truncation(book, at)
         if not yes or plan.last is None:
             return plan
-        keyring = find_keyring(keys, None if output is None else local_path(output))
-        if keyring is None:
-            raise KeyringError("no keyring, and a checkpoint is signed", hint="--keys FILE or MINIMIZE_KEYS")
+        keyring = require_keyring(
+            keys, None if output is None else local_path(output), "no keyring, and a checkpoint is signed"
+        )
         if export is not None:
             write_private_file(export, lambda out: export_truncated_entries(book, plan, out))
         return truncate_log(book, plan, current_actor(), at, keyring)

@@ -6,7 +6,6 @@ The file that names dates, a reason and a policy; and the dates run again, one b
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from os import PathLike
@@ -35,6 +34,7 @@ from minimize.runs.inputs import find_input_files, path_mask, pipeline_from
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.runner import RunOverrides, attempt_run, check_engine, no_progress, observe_refusal
 from minimize.stores import Location, ObjectPath
+from minimize.times import parse_iso_date
 
 LONGEST_SPAN_DAYS: Final = 20_000
 """Days that a span may have: more is a slip of the pen."""
@@ -134,10 +134,10 @@ def _dates_of_span(first: date, last: date, node: YamlNode, faults: FaultList) -
 
 
 def _read_date(node: YamlNode, word: str, faults: FaultList) -> date | None:
-    with suppress(ValueError, TypeError):
-        return date.fromisoformat(node.value if isinstance(node.value, str) else "")
-    faults.add("P006", f"`{word}` wants dates", line=node.line, hint="write YYYY-MM-DD")
-    return None
+    found = parse_iso_date(node.value) if isinstance(node.value, str) else None
+    if found is None:
+        faults.add("P006", f"`{word}` wants dates", line=node.line, hint="write YYYY-MM-DD")
+    return found
 
 
 BackfillState = Literal["done", "due", "no input"]

@@ -20,7 +20,7 @@ from minimize.errors import (
     SourceError,
     StoppedError,
 )
-from minimize.output.folder import output_and_date
+from minimize.output.folder import batch_date_of
 from minimize.receipts import Receipt, files_in_force
 from minimize.sources.base import Source
 from minimize.sources.file_discovery import NameMask, SourceFiles, displayed_name
@@ -157,7 +157,7 @@ class SkippedDate:
     @property
     def date(self) -> str:
         """The date as `skipped` of a receipt has it."""
-        return "" if self.day is None else self.day.isoformat()
+        return date_text(self.day) or ""
 
     @property
     def message_with_date(self) -> str:
@@ -278,7 +278,7 @@ def _dates_with_rows(chain: Sequence[Receipt]) -> set[BatchDate]:
     """The batch dates of which rows are in force, in the records if there are any."""
     standing = files_in_force(chain)
     files = standing.get("records") or [each for name in standing for each in standing[name]]
-    return {parse_batch_date(output_and_date(file.path)[1]) for file in files if file.rows}
+    return {parse_batch_date(batch_date_of(file.path)) for file in files if file.rows}
 
 
 def compare_files(now: Mapping[str, str], before: Mapping[str, str] | None) -> Arrival:

@@ -27,9 +27,8 @@ from minimize.arrow.dictionaries import Codes
 from minimize.engines.base import derive_sketch_key
 from minimize.errors import KeyringError, OutputError
 from minimize.keys import Keyring, Kms
-from minimize.keys.cryptography import Sealer
-from minimize.ledger.subject_tokens import SUBJECT_KEY
-from minimize.output.folder import SKETCHES, output_and_date
+from minimize.keys.sealing import open_content, seal_content
+from minimize.output.folder import SKETCHES, batch_date_of, output_and_date
 from minimize.output.publish import Staging
 from minimize.output.stored_file import open_stored_file
 from minimize.receipts import FileRef, Receipt, ReceiptFile, files_in_force, retained_sketches, sha256_text
@@ -85,7 +84,7 @@ class PublishedReleases:
         files: dict[tuple[str, str | None], list[ReceiptFile]] = {}
         for name, every in files_in_force(chain).items():
             for file in every if name != "records" else ():
-                files.setdefault((name, output_and_date(file.path)[1]), []).append(file)
+                files.setdefault((name, batch_date_of(file.path)), []).append(file)
         kept = {output_and_date(each.path): FileRef(each.path, each.digest) for each in retained_sketches(chain)}
         return cls(output, files, kept, keys, kms)
 
@@ -145,10 +144,8 @@ class PublishedReleases:
 
     def sealed(self, history: ReleaseHistory, name: str, date: str | None) -> bytes:
         """The bytes to store with an aggregate's file."""
-        version = self.keys.version_of(SUBJECT_KEY)
         content = self.hasher.mark.to_bytes(_KEY_MARK_BYTES, "little") + history.to_bytes()
-        body = self._seal(version).seal(content, *_seal_context(name, date))
-        return f"{SUBJECT_KEY}/{version}\n".encode() + body
+        return seal_content(content, self.keys, _SUBKEY_PURPOSES, *_seal_context(name, date))
 
     def _history(self, sketches: FileRef | None, name: str, date: str | None) -> ReleaseHistory:
         history = self._open_history(sketches, name, date)
@@ -166,18 +163,12 @@ class PublishedReleases:
             sealed = (self.output / sketches.path).read_bytes()
             if sha256_text(sealed) != sketches.digest:
                 raise ValueError("these are not the sketches of the receipt")
-            head, _, body = sealed.partition(b"\n")
-            version = int(head.removeprefix(f"{SUBJECT_KEY}/".encode()))
-            content = self._seal(version).open(body, *_seal_context(name, date)) or b""
+            content = open_content(sealed, self.keys, _SUBKEY_PURPOSES, *_seal_context(name, date)) or b""
             if int.from_bytes(content[:_KEY_MARK_BYTES], "little") == self.hasher.mark:
                 return ReleaseHistory.from_bytes(content[_KEY_MARK_BYTES:])
         except (OSError, OutputError, KeyringError, ValueError, KeyError, pa.ArrowException):
             pass
         return None
-
-    def _seal(self, version: int) -> Sealer:
-        one, two = (self.keys.subkey(SUBJECT_KEY, purpose, version) for purpose in _SUBKEY_PURPOSES)
-        return Sealer(one + two)
 
 
 def group_hashes(definition: AggregateDefinition, table: pa.Table, hasher: ValueHasher) -> HashWords:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from minimize.errors import OutputError, RefusedError
 from minimize.keys import Keyring
-from minimize.keys.cryptography import Sealer
+from minimize.keys.keyring import SUBJECT_KEY
+from minimize.keys.sealing import open_content, seal_content, sealed_version
 from minimize.ledger.audit_event import utc_text
-from minimize.ledger.subject_tokens import SUBJECT_KEY
 from minimize.receipts import DigestRef, Receipt, sha256_text
 from minimize.settings.erasures import ERASURE_EVENTS, merge_erasures
 from minimize.stores import Location, ObjectPath, file_operations
@@ -185,29 +185,20 @@ def _list_name(content: bytes) -> str:
 
 
 def _seal_list(entries: Sequence[Sequence[Any]], replaced: Sequence[str], keys: Keyring) -> bytes:
-    version = keys.version_of(SUBJECT_KEY)
     said = {"erasures": 1, "entries": entries, "replaced": replaced}
     body = zlib.compress(json.dumps(said, ensure_ascii=False).encode())
-    return f"{SUBJECT_KEY}/{version}\n".encode() + _list_seal(keys, version).seal(body, ERASURES_FOLDER.encode())
+    return seal_content(body, keys, _SUBKEY_PURPOSES, ERASURES_FOLDER.encode())
 
 
 def _open_list(path: Location, content: bytes, keys: Keyring) -> _ErasureListFile:
-    head, _, body = content.partition(b"\n")
-    key, _, version = head.decode("ascii", "replace").rpartition("/")
-    found: bytes | None = None
-    if key == SUBJECT_KEY and version.isdecimal():
-        found = _list_seal(keys, int(version)).open(body, ERASURES_FOLDER.encode())
     try:
+        version = sealed_version(content)
+        found = open_content(content, keys, _SUBKEY_PURPOSES, ERASURES_FOLDER.encode())
         said = {} if found is None else json.loads(zlib.decompress(found))
         entries = [[each or "" for each in entry] for entry in said["entries"]]
         replaced = frozenset(said.get("replaced", ()))
-        return _ErasureListFile(path, DigestRef(sha256_text(content)), int(version), entries, replaced)
+        return _ErasureListFile(path, DigestRef(sha256_text(content)), version, entries, replaced)
     except (ValueError, KeyError, zlib.error):
         pass
     hint = "put the file back from a copy of the output"
     raise OutputError(f"a list of erasures in {ERASURES_FOLDER}/ does not open with this keyring", hint=hint)
-
-
-def _list_seal(keys: Keyring, version: int) -> Sealer:
-    one, two = (keys.subkey(SUBJECT_KEY, purpose, version) for purpose in _SUBKEY_PURPOSES)
-    return Sealer(one + two)

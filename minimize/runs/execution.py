@@ -16,11 +16,12 @@ from minimize.engines.base import BatchOutcome, Job, derive_row_key, derive_sket
 from minimize.engines.passes import count_passes
 from minimize.errors import SourceError
 from minimize.keys.parquet_encryption import OutputEncryption
-from minimize.output.folder import output_and_date
+from minimize.keys.sealing import Subkeys
+from minimize.output.folder import batch_date_of
 from minimize.output.publish import Staging
 from minimize.output.quarantine import QuarantineWriter
 from minimize.output.sink import ParquetSink, WorkerFiles
-from minimize.output.subject_index import SubjectIndexer, Subkeys
+from minimize.output.subject_index import SubjectIndexer
 from minimize.plan.model import plan_subject_index
 from minimize.receipts import CompanionFile, Receipt, files_in_force
 from minimize.runs.batch_dates import BatchDate, SkippedDate, date_text
@@ -199,7 +200,7 @@ def _remove_dropped_outputs(
     Sketches stay until the retention of the date ends: a table that returns is compared with what it published before.
     """
     for name, files in files_in_force(chain).items():
-        mine = [] if name in names else [file for file in files if date in (None, output_and_date(file.path)[1])]
+        mine = [] if name in names else [file for file in files if date in (None, batch_date_of(file.path))]
         if mine:
             staging.reserve_partition(name, date)
         for file in mine if date is not None else ():

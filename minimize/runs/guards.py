@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from minimize.engines.base import BatchOutcome
 from minimize.errors import OutputError, RefusedError, StoppedError
 from minimize.ledger import Address, find_ledger
-from minimize.output.folder import RUNS, has_runs, output_and_date, read_receipts
+from minimize.output.folder import RUNS, batch_date_of, has_runs, read_receipts
 from minimize.output.publish import RECORDS, OpenOutput
 from minimize.policy.model import Pipeline
 from minimize.receipts import Receipt
@@ -200,9 +200,9 @@ class KeptRows:
             return cls(receipt.rows.read, receipt.rows.read - receipt.rows.quarantined - retention)
         date = date_text(when)
         read = sum(each.rows for each in receipt.inputs if each.date == date)
-        rejected = sum(file.rows for file in receipt.quarantine.files if output_and_date(file.path)[1] == date)
+        rejected = sum(file.rows for file in receipt.quarantine.files if batch_date_of(file.path) == date)
         records = receipt.outputs[RECORDS].files if RECORDS in receipt.outputs else ()
-        written = sum(file.rows for file in records if output_and_date(file.path)[1] == date)
+        written = sum(file.rows for file in records if batch_date_of(file.path) == date)
         return cls(read, max(read - rejected - retention, written))
 
 

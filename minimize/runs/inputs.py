@@ -23,6 +23,7 @@ import pyarrow as pa
 from minimize.consent import Consents
 from minimize.errors import ConfigurationError, Finding, LedgerError, SchemaError, SourceError
 from minimize.keys import Keyring
+from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger import find_ledger
 from minimize.output.partitions import reject_long_partitions
 from minimize.plan import request
@@ -254,7 +255,7 @@ def _matching_pattern(name: str) -> str | None:
 
 def path_mask(job: Pipeline, keyring: Keyring | None) -> PathMask:
     """How the names of the source's files are shown."""
-    key = b"" if keyring is None else keyring.subkey("subject", "paths")
+    key = b"" if keyring is None else keyring.subkey(SUBJECT_KEY, "paths")
     return PathMask(key, frozenset(name for name, field in job.policy.fields.items() if field.role == "plain"))
 
 

@@ -61,9 +61,11 @@ class PublishedDays:
         spread: dict[date, Mapping[date, int]] = {}
         asked: set[date] = set()
         for output in _receipt_outputs(chain, name):
-            published |= {_parse_date(day): _parse_counts(rows) for day, rows in (output.days or {}).items()}
-            spread |= {_parse_date(batch): _parse_counts(rows) for batch, rows in (output.event_days or {}).items()}
-            asked |= {_parse_date(day) for day in output.unpublished or {}}
+            published |= {date.fromisoformat(day): _parse_counts(rows) for day, rows in (output.days or {}).items()}
+            spread |= {
+                date.fromisoformat(batch): _parse_counts(rows) for batch, rows in (output.event_days or {}).items()
+            }
+            asked |= {date.fromisoformat(day) for day in output.unpublished or {}}
         return cls(published, frozenset(asked - published.keys()), spread)
 
 
@@ -142,11 +144,7 @@ def _receipt_outputs(chain: Sequence[Receipt], name: str) -> Iterator[WrittenOut
 
 
 def _parse_counts(rows: Mapping[str, int]) -> dict[date, int]:
-    return {_parse_date(day): count for day, count in rows.items()}
-
-
-def _parse_date(text: str) -> date:
-    return date.fromisoformat(text)
+    return {date.fromisoformat(day): count for day, count in rows.items()}
 
 
 log = logging.getLogger("minimize")

@@ -13,8 +13,8 @@ from functools import partial
 from os import PathLike as OsPathLike
 from typing import TYPE_CHECKING, Any, Final
 
-from minimize.errors import ConfigurationError, KeyringError, LedgerError, OutputError
-from minimize.keys import Keyring, find_keyring
+from minimize.errors import ConfigurationError, LedgerError, OutputError
+from minimize.keys import Keyring, require_keyring
 from minimize.ledger import current_actor, find_ledger
 from minimize.observability.destinations import Destinations
 from minimize.output.folder import RECEIPT, RUNS, ensure_identity, identity_of
@@ -103,9 +103,7 @@ def rebuild_index(
     from minimize.ledger.ledger import open_ledger
 
     first = outputs[0] if outputs else None
-    keyring = find_keyring(keys, local_path(first))
-    if keyring is None:
-        raise KeyringError("no keyring, and the audit log is signed", hint="--keys FILE or MINIMIZE_KEYS")
+    keyring = require_keyring(keys, local_path(first), "no keyring, and the audit log is signed")
     with open_ledger(find_ledger(ledger, start=first, output=first), create=bool(outputs)) as book:
         folders = {resolve_output(output) for output in outputs} or _known_outputs(book)
         if not folders:
@@ -234,9 +232,7 @@ def void_run(
     folder = parse_output_location(output) if output is not None else _find_output(run, ledger)
     found = find_voidable(load_receipts(folder), run)
     job = find_pipeline(folder, found, pipeline)
-    keyring = find_keyring(keys, job.folder)
-    if keyring is None:
-        raise KeyringError("no keyring found; one is needed to sign the receipt", hint="--keys FILE or MINIMIZE_KEYS")
+    keyring = require_keyring(keys, job.folder, "no keyring found; one is needed to sign the receipt")
 
     def decide(_: Ledger, opened: OpenOutput, chain: Sequence[Receipt]) -> OutputDecision:
         about = find_voidable(chain, found.run_id)

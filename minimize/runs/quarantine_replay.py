@@ -17,7 +17,7 @@ from typing import Any
 from minimize.errors import Finding, OutputError, RefusedError, call_redacted
 from minimize.keys import Keyring
 from minimize.observability.destinations import find_destinations
-from minimize.output.folder import output_and_date
+from minimize.output.folder import batch_date_of
 from minimize.output.quarantine import QUARANTINE_SCHEMA
 from minimize.output.reader import load_receipts
 from minimize.output.stored_file import open_stored_file
@@ -59,14 +59,15 @@ class QuarantinedDate:
         return Counter((*what, source) for source, some in self.places.items() for what in some.values())
 
 
-def quarantined_dates(output: Location, day: str | None = None) -> list[QuarantinedDate]:
+def quarantined_dates(output: Location, day: date | str | None = None) -> list[QuarantinedDate]:
     """What stands in quarantine, a date each, in order; of one date where that is given. Raises OutputError."""
+    only = None if day is None else parse_date(day).isoformat()
     chain = load_receipts(output)
     writers = {file.path: receipt for receipt in chain for file in receipt.quarantine.files}
     by_day: dict[str | None, list[str]] = {}
     for file in quarantine_files_in_force(chain):
-        by_day.setdefault(output_and_date(file.path)[1], []).append(file.path)
-    days = sorted((each for each in by_day if day in (None, each)), key=lambda each: each or "")
+        by_day.setdefault(batch_date_of(file.path), []).append(file.path)
+    days = sorted((each for each in by_day if only in (None, each)), key=lambda each: each or "")
     return [_read_date(output, each, by_day[each], writers) for each in days]
 
 
@@ -217,7 +218,7 @@ def recheck_quarantine(
     chain = load_receipts(folder)
     if chain:
         check_output_ledger(folder, find_pipeline(folder, chain[-1], options.pipeline).folder, options.ledger)
-    standing = quarantined_dates(folder, None if date is None else parse_date(date).isoformat())
+    standing = quarantined_dates(folder, date)
     found = [(each, _resolve_date(folder, each, options)) for each in standing]
     refused = [
         finding for each, resolved in found for finding in source_differences(each, _date_source(each, resolved))

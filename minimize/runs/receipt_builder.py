@@ -86,9 +86,7 @@ def input_receipts(resolved: ResolvedRun, outcomes: Mapping[BatchDate, BatchOutc
     """The files that were read."""
     several = len(resolved.sources) > 1
     return tuple(
-        InputFile(
-            part.name, part.digest, outcomes[day].rows_by_part[part.name], day.isoformat() if day and several else None
-        )
+        InputFile(part.name, part.digest, outcomes[day].rows_by_part[part.name], date_text(day) if several else None)
         for day, source in resolved.sources.items()
         for part in source.parts
     )

@@ -20,8 +20,8 @@ import pyarrow.compute as pc
 
 from minimize.errors import KeyringError, OutputError
 from minimize.keys import Keyring, find_kms
-from minimize.keys.cryptography import Sealer
-from minimize.ledger.subject_tokens import SUBJECT_KEY
+from minimize.keys.keyring import SUBJECT_KEY
+from minimize.keys.sealing import open_content, seal_content
 from minimize.output.folder import RUNS, output_and_date
 from minimize.output.publish import QUARANTINE
 from minimize.output.stored_file import StoredFile, open_stored_file, with_dictionaries
@@ -266,16 +266,13 @@ def _seal_inventory(found: Mapping[str, RemovedFileInventory], keys: Keyring) ->
         ]
         for path, each in found.items()
     }
-    version = keys.version_of(SUBJECT_KEY)
     said = json.dumps({"left": 1, "schemas": schemas, "files": files}, ensure_ascii=False)
-    made = _inventory_seal(keys, version).seal(zlib.compress(said.encode()), INVENTORY_FILE.encode())
-    return f"{SUBJECT_KEY}/{version}\n".encode() + made
+    return seal_content(zlib.compress(said.encode()), keys, _SUBKEY_PURPOSES, INVENTORY_FILE.encode())
 
 
 def open_inventory(content: bytes, keys: Keyring) -> dict[str, RemovedFileInventory]:
     """What was sealed. Raises KeyringError without its key, ValueError where it is nothing of the kind."""
-    head, _, body = content.partition(b"\n")
-    opened = _inventory_seal(keys, int(head.rpartition(b"/")[2])).open(body, INVENTORY_FILE.encode())
+    opened = open_content(content, keys, _SUBKEY_PURPOSES, INVENTORY_FILE.encode())
     said: dict[str, Any] = {"files": {}, "schemas": []} if opened is None else json.loads(zlib.decompress(opened))
     schemas = [pa.ipc.read_schema(pa.py_buffer(base64.b64decode(each))) for each in said["schemas"]]
     return {
@@ -286,8 +283,3 @@ def open_inventory(content: bytes, keys: Keyring) -> dict[str, RemovedFileInvent
 
 def _schema_text(schema: pa.Schema) -> str:
     return base64.b64encode(schema.remove_metadata().serialize().to_pybytes()).decode("ascii")
-
-
-def _inventory_seal(keys: Keyring, version: int) -> Sealer:
-    one, two = (keys.subkey(SUBJECT_KEY, purpose, version) for purpose in _SUBKEY_PURPOSES)
-    return Sealer(one + two)

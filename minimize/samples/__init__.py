@@ -28,6 +28,7 @@ from minimize.samples import collection_settings
 from minimize.samples.arrays import Random
 from minimize.samples.dataset import Dataset, DatasetFaults, SampleRecords, Slice, spoil_lines
 from minimize.samples.datasets import DATASETS
+from minimize.times import parse_iso_date
 
 SMALL_FILE_BYTES = 1 << 22
 """Bytes of a file that is compressed as well as possible."""
@@ -166,8 +167,7 @@ def _days(dates: Sequence[date | str]) -> list[date]:
 
 
 def _parse_day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        pass
-    raise ConfigurationError("a sample's date is not one", hint="YYYY-MM-DD")
+    found = parse_iso_date(text)
+    if found is None:
+        raise ConfigurationError("a sample's date is not one", hint="YYYY-MM-DD")
+    return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ import pyarrow as pa
 from minimize.samples import arrays
 from minimize.samples.arrays import Ints, Random
 from minimize.samples.world import LOST_DEVICES, TENANTS
+from minimize.times import day_start
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,11 @@ class SampleClock:
 
     def before(self, days: float) -> datetime:
         """So many days before the first day begins."""
-        return _midnight(self.first) - timedelta(days=days)
+        return day_start(self.first) - timedelta(days=days)
 
     def on_last(self, hours: float) -> datetime:
         """So many hours into the last day."""
-        return _midnight(self.last) + timedelta(hours=hours)
+        return day_start(self.last) + timedelta(hours=hours)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +185,3 @@ def write_settings(rows: Sequence[SampleSetting], path: Path, random: Random) ->
 
 def _cells(row: SampleSetting) -> list[str]:
     return [value.isoformat() if isinstance(value, datetime) else value for value in astuple(row)]
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), UTC)

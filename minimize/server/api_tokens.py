@@ -13,7 +13,7 @@ import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from minimize.errors import ConfigurationError
@@ -24,6 +24,7 @@ from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, cu
 from minimize.ledger.audit_event import utc_text
 from minimize.server.errors import NOT_AUTHENTICATED, error_for
 from minimize.server.request import is_name
+from minimize.times import EPOCH
 
 if TYPE_CHECKING:
     from minimize.ledger.access import ApiToken
@@ -33,7 +34,7 @@ DIGEST_KEY: Final = "signing"
 DIGEST_PURPOSE: Final = "door/token"
 DEFAULT_LIFETIME: Final = timedelta(hours=8)
 LONGEST_LIFETIME: Final = timedelta(days=90)
-_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NEVER: Final = EPOCH
 _TOKEN: Final = re.compile(r"mzd_([0-9a-f]{16})_([0-9a-f]{64})")
 
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from minimize.governance.access import AccessDecision
 from minimize.keys import Keyring
+from minimize.keys.keyring import SUBJECT_KEY
 from minimize.policy.fields import treatments_of
 from minimize.policy.model import Policy
 from minimize.server.errors import column_error
@@ -27,7 +28,6 @@ from minimize.techniques import Context
 from minimize.techniques.tokenize import Tokenize
 
 KEY_METADATA: Final = b"minimize:key"
-SUBJECT_KEY: Final = "subject"
 VALUE_PURPOSE: Final = "door/value"
 ANSWER_SCHEMA: Final = pa.schema([pa.field("token", pa.string()), pa.field("value", pa.string())])
 

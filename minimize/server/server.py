@@ -39,9 +39,9 @@ from minimize.server.service import (
     find_datasets,
     required_keyring,
     server_access_file,
-    utc_now,
 )
 from minimize.stores import LocationLike, local_path
+from minimize.times import utc_now
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

@@ -9,16 +9,16 @@ import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 
-from minimize.errors import ConfigurationError, KeyringError, MinimizeError, OutputError, call_redacted
+from minimize.errors import ConfigurationError, MinimizeError, OutputError, call_redacted
 from minimize.governance.access import AccessDecision, UserAccount, find_access_file
-from minimize.keys import Keyring, find_keyring, find_kms
+from minimize.keys import Keyring, find_kms, require_keyring
 from minimize.ledger import AuditEvent, api, current_actor, find_ledger
 from minimize.output.folder import read_receipts
 from minimize.runs.inputs import pipeline_from
@@ -41,6 +41,7 @@ from minimize.server.snapshot import OpenSnapshot, OutputSnapshot, SnapshotCache
 from minimize.server.stream import ReadStream, check_joinable
 from minimize.server.view import bind_view
 from minimize.stores import Location, LocationLike, local_path, parse_output_location
+from minimize.times import utc_now
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -261,17 +262,9 @@ class LocalTransport:
         self._ledger.close()
 
 
-def utc_now() -> datetime:
-    """What time it is."""
-    return datetime.now(UTC)
-
-
 def required_keyring(keys: Keyring | PathLike | None, start: Path | None) -> Keyring:
     """The keyring. Raises KeyringError."""
-    found = find_keyring(keys, start)
-    if found is None:
-        raise KeyringError("a door holds the keys, and none are here", hint="--keys FILE or MINIMIZE_KEYS")
-    return found
+    return require_keyring(keys, start, "a door holds the keys, and none are here")
 
 
 def server_access_file(access: PathLike | None, start: Path | None) -> Path:

@@ -23,7 +23,7 @@ from minimize.governance.access.explain import NO_COMMON_PURPOSE
 from minimize.governance.published_outputs import PolicyCache, WritingRun, receipts_by_path
 from minimize.keys import Kms
 from minimize.keys.parquet_encryption import column_category, open_parquet, unless_shredded
-from minimize.output.folder import output_and_date, read_receipts
+from minimize.output.folder import batch_date_of, read_receipts
 from minimize.output.reader import ensure_recovered
 from minimize.output.stored_file import StoredFile, as_stored_file, small_text_columns
 from minimize.plan.category import CATEGORY_ORDER
@@ -121,7 +121,7 @@ class OutputSnapshot:
     @property
     def by_date(self) -> bool:
         """Whether it is partitioned by the batch date."""
-        return any(output_and_date(each.path)[1] is not None for each in self.files)
+        return any(batch_date_of(each.path) is not None for each in self.files)
 
     def columns(self, names: Sequence[str]) -> tuple[DatasetColumn, ...]:
         """These columns as the decision wants them."""

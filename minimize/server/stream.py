@@ -10,7 +10,6 @@ import logging
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import date
 from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -23,9 +22,10 @@ from minimize.keys import Keyring
 from minimize.keys.parquet_encryption import unless_shredded
 from minimize.ledger import AuditEvent, api
 from minimize.ledger.audit_event import PlainValue
-from minimize.output.folder import output_and_date
+from minimize.output.folder import batch_date_of
 from minimize.output.partitions import parse_partition_folder
 from minimize.output.reader import DATE_COLUMN, check_key_versions
+from minimize.output.stored_file import date_scalar
 from minimize.server.authorizer import Caller, Clock, Reauthorization, read_event
 from minimize.server.errors import OUTPUT_REPLACED, error_for, mixed_keys_error
 from minimize.server.request import ReadRequest
@@ -116,7 +116,7 @@ def _released_batches(opened: OpenSnapshot, shape: ReadView) -> Iterator[pa.Reco
     for file in opened.snapshot.files:
         if not _date_matches(file.path, shape) or not _folders_match(file.path, opened, shape):
             continue
-        on = output_and_date(file.path)[1]
+        on = batch_date_of(file.path)
         for batch in _detect_replacement(_file_batches(file.path, opened, shape), opened):
             yield _append_date(batch, on) if DATE_COLUMN in shape.schema.names else batch
 
@@ -153,7 +153,7 @@ def _scope_conditions(opened: OpenSnapshot, shape: ReadView) -> list[BoundCondit
 
 def _date_matches(path: str, shape: ReadView) -> bool:
     """Whether the batch date of a file says nothing against it."""
-    return date_matches(output_and_date(path)[1], shape.date_conditions)
+    return date_matches(batch_date_of(path), shape.date_conditions)
 
 
 def _folders_match(path: str, opened: OpenSnapshot, shape: ReadView) -> bool:
@@ -168,5 +168,4 @@ def _folders_match(path: str, opened: OpenSnapshot, shape: ReadView) -> bool:
 
 
 def _append_date(batch: pa.RecordBatch, on: str | None) -> pa.RecordBatch:
-    value = pa.scalar(None if on is None else date.fromisoformat(on), pa.date32())
-    return batch.append_column(DATE_COLUMN, pa.repeat(value, batch.num_rows))
+    return batch.append_column(DATE_COLUMN, pa.repeat(date_scalar(on), batch.num_rows))

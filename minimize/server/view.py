@@ -22,7 +22,7 @@ from minimize.arrow.scrub import scrub_columns
 from minimize.errors import ConfigurationError
 from minimize.governance.access import AccessDecision, TenantSet
 from minimize.output.reader import DATE_COLUMN
-from minimize.output.stored_file import StoredFile
+from minimize.output.stored_file import StoredFile, date_scalar
 from minimize.server.errors import column_error
 from minimize.server.request import EQUAL, IN, NULL, ORDERED, FilterCondition, JsonScalar
 from minimize.server.snapshot import OutputSnapshot
@@ -165,7 +165,7 @@ def folder_matches(value: str | None, type_: pa.DataType, rules: Sequence[BoundC
 
 def date_matches(on: str | None, rules: Sequence[BoundCondition]) -> bool:
     """Whether a file of this batch date meets the conditions on it."""
-    made = pa.array([None if on is None else date.fromisoformat(on)], pa.date32())
+    made = pa.repeat(date_scalar(on), 1)
     return all(rule.mask(made)[0].as_py() for rule in rules)
 
 

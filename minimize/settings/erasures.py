@@ -38,7 +38,7 @@ from minimize.settings.columns import (
     encode_column,
     valid_mask,
 )
-from minimize.settings.rows import epoch_microseconds
+from minimize.times import epoch_microseconds
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

@@ -23,11 +23,13 @@ import pyarrow.parquet as pq
 
 from minimize.errors import Finding, PolicyError, describe_os_error
 from minimize.identifiers import canonical_column
-from minimize.ledger.subject_tokens import SUBJECT_KEY, token_version
+from minimize.keys.keyring import SUBJECT_KEY
+from minimize.ledger.subject_tokens import token_version
 from minimize.settings.columns import column_microseconds
 from minimize.settings.evaluation import SETTINGS_SCHEMA
-from minimize.settings.rows import SettingsRows, epoch_microseconds
+from minimize.settings.rows import SettingsRows
 from minimize.text import count_noun
+from minimize.times import epoch_microseconds
 
 _REQUIRED_COLUMNS = ("tenant_id", "setting", "holder")
 _ID_COLUMNS = ("tenant_id", "subject")

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import Self
 
@@ -17,8 +17,7 @@ from minimize.html_tables import html_fragment, html_paragraph, html_table
 from minimize.identifiers import NO_FOLDING, CaseFolding
 from minimize.settings.evaluation import SETTINGS_SCHEMA, EffectiveSettings, ExplainableSettings
 from minimize.text import count_noun
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from minimize.times import epoch_microseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ class SettingsRows:
     def _last(self) -> int:
         """When the last row was recorded: a run after that sees all of them."""
         last = pc.max(self.table["recorded_at"]).as_py()
-        return epoch_microseconds(_EPOCH) if last is None else epoch_microseconds(last)
+        return 0 if last is None else epoch_microseconds(last)
 
     @cached_property
     def _all_effective(self) -> EffectiveSettings:
@@ -104,13 +103,6 @@ class SettingsRows:
         if self.lines is None:
             kinds = [SettingKind(kind.setting, kind.holder, kind.value, None) for kind in kinds]
         return tuple(sorted(kinds, key=lambda kind: (kind.setting, kind.holder, kind.value)))
-
-
-def epoch_microseconds(moment: datetime) -> int:
-    """Microseconds since 1970 of an aware time. Raises ValueError for a naive one."""
-    if moment.utcoffset() is None:
-        raise ValueError("a time without offset from UTC")
-    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def rows_digest(table: pa.Table) -> str:

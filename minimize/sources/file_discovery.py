@@ -19,6 +19,7 @@ from urllib.parse import unquote
 
 from minimize.errors import SourceError
 from minimize.stores import Location, ObjectPath, absolute_location, is_uri, is_within, parse_location, relative_path
+from minimize.times import parse_iso_date
 
 DATE_PLACEHOLDER = "{date}"
 _WILDCARD = re.compile(r"[*?{\[]")
@@ -238,11 +239,4 @@ def _batch_dates(regex: re.Pattern[str], name: str) -> list[date | None]:
     if match is None:
         return []
     days = set(match.groups())
-    return [None] if not days else [day for day in map(_parse_date, days) if day is not None and len(days) == 1]
-
-
-def _parse_date(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
+    return [None] if not days else [day for day in map(parse_iso_date, days) if day is not None and len(days) == 1]

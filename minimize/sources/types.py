@@ -31,7 +31,7 @@ import base64
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -39,6 +39,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from minimize.times import EPOCH, epoch_microseconds
 
 _DECIMAL = re.compile(r"decimal\(\s*(\d{1,2})\s*(?:,\s*(\d{1,2})\s*)?\)")
 CONTAINERS = ("list", "struct", "map")
@@ -208,8 +210,6 @@ _INTEGER = r"[-+]?[0-9]{1,25}"
 _TIME = re.compile(
     rf"({_DAY})[Tt ]([0-9]{{2}}:[0-9]{{2}})(:[0-9]{{2}})?(\.[0-9]{{1,9}})?(?:([Zz])|([-+])([0-9]{{2}})(?::?([0-9]{{2}}))?)?"
 )
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _DIGITS = 400
 """Longer than any number that is one: a text above it is not even looked at."""
 
@@ -259,8 +259,8 @@ def parse_timestamp(text: str, word: str = "timestamp") -> int | None:
     offset = timedelta(hours=int(match[7] or 0), minutes=int(match[8] or 0))
     if offset >= timedelta(days=1) or int(match[8] or 0) > 59:
         return None
-    since = start - (-offset if match[6] == "-" else offset) - _EPOCH
-    return since // _MICROSECOND + int((match[4] or ".")[1:7].ljust(6, "0"))
+    moment = start - (-offset if match[6] == "-" else offset)
+    return epoch_microseconds(moment) + int((match[4] or ".")[1:7].ljust(6, "0"))
 
 
 def _cast_usual(texts: pa.StringArray, word: str) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
@@ -302,7 +302,7 @@ def _without_nonfinite(values: pa.Array) -> tuple[pa.Array, npt.NDArray[np.bool_
 
 def _parse_date(text: str, word: str) -> int | None:
     match = re.fullmatch(_DAY, text)
-    return None if match is None else (date.fromisoformat(text) - _EPOCH.date()).days
+    return None if match is None else (date.fromisoformat(text) - EPOCH.date()).days
 
 
 def _parse_integer(text: str, word: str) -> int | None:

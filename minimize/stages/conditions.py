@@ -34,6 +34,7 @@ from minimize.settings.erasures import Erasures
 from minimize.settings.evaluation import Settings
 from minimize.stages.raw_values import RECORD_PLACE
 from minimize.techniques import type_family, value_type
+from minimize.times import epoch_microseconds
 
 TruthMode = Literal["is", "could", "must"]
 
@@ -203,7 +204,6 @@ def _parse_type(type_: pa.DataType) -> pa.DataType:
 
 
 T = TypeVar("T")
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UNITS_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
@@ -296,7 +296,7 @@ class BatchFacts:
 
     def _limit(self, retention: timedelta, type_: pa.DataType) -> int:
         """The last event time, in the unit of the type, that is as old as this."""
-        return ((self.at - retention - EPOCH) // timedelta(microseconds=1)) * UNITS_PER_SECOND[type_.unit] // 1_000_000
+        return epoch_microseconds(self.at - retention) * UNITS_PER_SECOND[type_.unit] // 1_000_000
 
     def closed_mask(self, key: str, place: Pointer, gate: AllOf | None) -> pa.BooleanArray | None:
         """Where a field's gate is closed; None for nowhere. Fields whose whole gate is the same settings share the answer."""

@@ -22,12 +22,13 @@ from minimize.arrow.dictionaries import decode_dictionary
 from minimize.errors import KeyringError
 from minimize.identifiers import canonical_text
 from minimize.keys import Keyring
-from minimize.keys.cryptography import Sealer
-from minimize.ledger.subject_tokens import SUBJECT_KEY, TokenIndex, token_secrets, token_versions
+from minimize.keys.keyring import SUBJECT_KEY
+from minimize.keys.sealing import subject_sealer
+from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_versions
 from minimize.policy.model import Policy
 from minimize.settings.columns import SubjectPairs, check_token_keys, column_microseconds, valid_mask
-from minimize.settings.rows import epoch_microseconds
 from minimize.sources.types import parse_texts
+from minimize.times import epoch_microseconds
 
 if TYPE_CHECKING:
     from minimize.ledger.subjects import RecordedCorrection
@@ -52,7 +53,7 @@ def seal_value(keys: Keyring, token: str, name: str, text: str | None) -> str:
     """A value for the ledger, which opens with the keyring, for this subject and field alone."""
     content = _NULL if text is None else _TEXT + text.encode()
     version = keys.version_of(SUBJECT_KEY)
-    made = _correction_seal(keys, version).seal(content, token.encode(), name.encode())
+    made = subject_sealer(keys, KEY_PURPOSES, version).seal(content, token.encode(), name.encode())
     return f"{version}:{base64.b64encode(made).decode('ascii')}"
 
 
@@ -65,15 +66,10 @@ def open_value(keys: Keyring, token: str, name: str, text: str) -> str | None:
             made = base64.b64decode(body, validate=True)
         except binascii.Error:
             made = b""
-        content = _correction_seal(keys, int(version)).open(made, token.encode(), name.encode())
+        content = subject_sealer(keys, KEY_PURPOSES, int(version)).open(made, token.encode(), name.encode())
     if content is None:
         raise KeyringError("a correction in the ledger does not open with this keyring", hint="is it another house's?")
     return None if content == _NULL else content[1:].decode()
-
-
-def _correction_seal(keys: Keyring, version: int) -> Sealer:
-    one, two = (keys.subkey(SUBJECT_KEY, purpose, version) for purpose in KEY_PURPOSES)
-    return Sealer(one + two)
 
 
 @dataclass

@@ -14,9 +14,9 @@ from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.policy.model import Policy
 from minimize.settings.columns import column_microseconds, valid_mask
-from minimize.settings.rows import epoch_microseconds
 from minimize.sources.base import Chunk, Reject, SeekablePart, Source, SourcePart
 from minimize.sources.files import WrappingPart
+from minimize.times import epoch_microseconds
 
 S = TypeVar("S", bound=Source)
 

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.receipts import canonical_json, new_run_id, sha256_text, time_text
+from minimize.receipts import canonical_json, new_run_id, sha256_text
 from minimize.receipts.canonical import RUN_ID_PATTERN
+from minimize.times import time_text
 
 AT = datetime(2026, 11, 25, 8, 30, tzinfo=UTC)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)

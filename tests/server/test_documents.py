@@ -75,7 +75,7 @@ def test_a_certificate_of_ones_own_ca_is_made_as_it_says(home: Home, tmp_path: P
     made = Certificate(tmp_path / "server.pem", tmp_path / "server.key")
     listening = ListenOptions("127.0.0.1", 0, made.certificate, made.key)
     import minimize
-    from minimize.server.service import utc_now
+    from minimize.times import utc_now
 
     token, _ = create_token(home.ledger, home.keys, "ann", utc_now())
     given: dict[str, Any] = {"keys": home.project.keys, "access": home.access, "ledger": home.folder / "ledger.db"}

@@ -19,7 +19,7 @@ from benchmarks.certificate import certificate
 from minimize.errors import ConfigurationError, KeyringError, MinimizeError, OutputError, RefusedError
 from minimize.server.api_tokens import create_token
 from minimize.server.server import ListenOptions, running_server
-from minimize.server.service import utc_now
+from minimize.times import utc_now
 from tests.server.home import PURPOSE, ROWS, Home, changes_of
 from tests.server.process import served
 from tests.server.server import TIMEOUT, Running, running

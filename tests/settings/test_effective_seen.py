@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimize.settings import SETTINGS_SCHEMA, ExplainableSettings, FeatureSwitch, load_settings
-from minimize.settings.rows import epoch_microseconds
+from minimize.times import epoch_microseconds
 from tests.hypothesis_profiles import examples
 
 LEVELS = ("required", "basic", "enhanced", "full")

@@ -18,8 +18,8 @@ from minimize.plan import Plan
 from minimize.policy.condition import FieldEquals
 from minimize.policy.model import RecordsModel
 from minimize.settings.erasures import Erasures, Tombstone
-from minimize.settings.rows import epoch_microseconds
 from minimize.stages.gate import Gate
+from minimize.times import epoch_microseconds
 from tests.project import AT
 from tests.stages.make import APPS, Beside, Said, before, closed, gated, plan_of, records, settings, with_steps
 

@@ -31,7 +31,7 @@ from minimize.governance.access.roles import (
 )
 from minimize.plan.model import Category
 from minimize.policy.purposes import is_refused_purpose
-from minimize.receipts import time_text
+from minimize.times import time_text, time_text_or_none
 
 _REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
@@ -176,7 +176,7 @@ class AccessDecision:
             "withheld": dict(self.withheld),
             "roles": list(self.roles),
             "grants": list(self.grants),
-            "until": None if self.until is None else time_text(self.until),
+            "until": time_text_or_none(self.until),
             "break_glass": self.break_glass,
             "access": self.digest,
         }

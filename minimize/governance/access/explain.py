@@ -38,6 +38,7 @@ from minimize.policy.model import Pipeline
 from minimize.runs.inputs import find_pipeline
 from minimize.runs.inspection import plan_for
 from minimize.stores import parse_output_location
+from minimize.times import seconds_text
 
 NO_COMMON_PURPOSE: Final = ""
 """What stands for purposes that have nothing in common: nobody can name it."""
@@ -308,7 +309,7 @@ def _decision_steps(
 def _decision_text(decision: AccessDecision) -> str:
     if not decision.allowed:
         return "denied"
-    until = "" if decision.until is None else f", until {decision.until:%Y-%m-%dT%H:%M:%SZ}"
+    until = "" if decision.until is None else f", until {seconds_text(decision.until)}"
     if not decision.columns:
         return f"allowed; tenants {decision.tenants}"
     views = f", {', '.join(decision.views)} in a coarser form" if decision.views else ""

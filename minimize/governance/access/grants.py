@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from minimize.governance.access.model import Permission, TenantSet
 from minimize.plan.model import Category
-from minimize.receipts import time_text
+from minimize.times import time_text, time_text_or_none
 
 if TYPE_CHECKING:
     from minimize.ledger.access import GrantAct
@@ -190,10 +190,10 @@ class Grant:
             **self.request.as_json(),
             "break_glass": self.is_break_glass,
             "requested_at": time_text(self.requested_at),
-            "answer_by": None if answer_by is None else time_text(answer_by),
+            "answer_by": time_text_or_none(answer_by),
             "approver": self.approver(at),
-            "ends_at": None if ends is None else time_text(ends),
-            "review_by": None if review_by is None else time_text(review_by),
+            "ends_at": time_text_or_none(ends),
+            "review_by": time_text_or_none(review_by),
             "review": self.review(at),
         }
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,9 +19,10 @@ from minimize.ledger.access import read_begun_reads
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import utc_text
 from minimize.ledger.audit_log import EntryFilter, entry_event
-from minimize.output.folder import identity_of, output_and_date
+from minimize.output.folder import batch_date_of, identity_of
 from minimize.receipts import Receipt, ReceiptFile, files_with_companions
 from minimize.stores import parse_output_location
+from minimize.times import EPOCH
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -190,7 +191,6 @@ def _parse_tenants(text: str) -> TenantSet:
 
 
 TimeWindow = tuple[datetime, datetime]
-_BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +217,7 @@ class ExposedFile:
     @property
     def date(self) -> str | None:
         """The partition."""
-        return output_and_date(self.file.path)[1]
+        return batch_date_of(self.file.path)
 
 
 @dataclass(frozen=True)
@@ -276,12 +276,12 @@ def _files_by_item(exposure: Exposure, history: FileHistory, window: TimeWindow)
     output, columns = history.output, exposure.names("column") or None
     dates, runs = exposure.names("date"), exposure.names("run")
     named, everywhere = _matching_items(exposure, output), not exposure.items_of("output") and not runs
-    for name, receipt, file in history.files((_BEGINNING, max(window[1], output.chain[-1].finished))):
+    for name, receipt, file in history.files((EPOCH, max(window[1], output.chain[-1].finished))):
         via = [f"run:{receipt.run_id}"] if receipt.run_id in runs else []
         if history.was_in_force(receipt, file, window):
             via += [str(each) for each in named if each.detail in ("", name)]
             via += [", ".join(map(str, exposure.items))] if everywhere else []
-        if via and (not dates or output_and_date(file.path)[1] in dates):
+        if via and (not dates or batch_date_of(file.path) in dates):
             yield ExposedFile(output, history.writing_run(file), file, name, via[0], columns, keyed=exposure.only_keys)
 
 

@@ -21,8 +21,8 @@ from minimize.governance.workspace import Workspace
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.audit_log import append_event
 from minimize.ledger.incidents import IncidentStep, read_incident_steps, record_incident_step
-from minimize.receipts import time_text
 from minimize.runs.batch_dates import CLOCK_SKEW
+from minimize.times import time_text, time_text_or_none
 
 NOTICE_DEADLINE: Final = timedelta(hours=72)
 """After it was declared, by when notice must have been given."""
@@ -165,8 +165,8 @@ class Incident:
             "happened": {"from": opened["happened"][0], "to": opened["happened"][1]},
             "known_at": opened["known_at"],
             "exposed": list(opened["exposed"]),
-            "declared_at": None if self.declared_at is None else time_text(self.declared_at),
-            "due": None if self.notice_deadline is None else time_text(self.notice_deadline),
+            "declared_at": time_text_or_none(self.declared_at),
+            "due": time_text_or_none(self.notice_deadline),
             "overdue": self.is_overdue(now),
             "pending": list(self.pending),
             "notices": {each: [dict(one) for one in self.notices(each)] for each in self.affected},
@@ -275,7 +275,7 @@ class NewIncident:
             raise ConfigurationError("an incident does not end, and is not known, before it begins", hint=hint)
         return {
             "title": self.title,
-            "happened": [time_text(since), None if until is None else time_text(until)],
+            "happened": [time_text(since), time_text_or_none(until)],
             "known_at": time_text(self.known_at),
             "exposed": [str(each) for each in Exposure.parse(self.exposed).items],
         }

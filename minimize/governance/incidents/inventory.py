@@ -48,12 +48,11 @@ from minimize.output.partitions import parse_partition_folder
 from minimize.output.stored_file import StoredFile, as_stored_file, open_stored_file
 from minimize.policy.fields import treatments_of
 from minimize.policy.model import Policy
-from minimize.receipts import Receipt, time_text
+from minimize.receipts import Receipt
 from minimize.runs.removal_inventory import RemovedFileInventory, TenantContent, read_inventory
-from minimize.settings.rows import epoch_microseconds
 from minimize.stores import local_path
 from minimize.techniques.keep import Keep
-from minimize.times import parse_time
+from minimize.times import day_start, epoch_microseconds, time_text
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -238,9 +237,9 @@ class OpenedFile:
 
 def batch_date_bounds(reach: ExposedFile) -> tuple[int | None, int | None]:
     """The first and the last microsecond of a file's batch date, since 1970; None where it has none."""
-    first = None if reach.date is None else parse_time(reach.date)
-    if first is None:
+    if reach.date is None:
         return None, None
+    first = day_start(reach.date)
     return epoch_microseconds(first), epoch_microseconds(first + timedelta(days=1)) - 1
 
 

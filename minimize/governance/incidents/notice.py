@@ -14,8 +14,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from minimize.governance.incidents.incident import Incident
-from minimize.receipts import time_text
 from minimize.recipients.pages import LIST_STYLE
+from minimize.times import time_text
 
 NATURE: Final[Mapping[str, str]] = MappingProxyType(
     {

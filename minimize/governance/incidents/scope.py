@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Self
+from datetime import datetime
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -46,10 +46,8 @@ from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring, find_kms
 from minimize.ledger.ledger import tenants_named
 from minimize.output.stored_file import open_stored_file
-from minimize.receipts import time_text
 from minimize.stores import LocationLike, local_path, parse_output_location
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+from minimize.times import from_epoch_microseconds, time_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +153,7 @@ def _last_time(times: Iterable[int | None]) -> str | None:
 
 
 def _instant_text(microseconds: int) -> str:
-    return time_text(_EPOCH + timedelta(microseconds=microseconds))
+    return time_text(from_epoch_microseconds(microseconds))
 
 
 _SEEN_PERSONS = pa.schema([("tenant", pa.string()), ("person", pa.string()), ("sure", pa.bool_())])

@@ -23,8 +23,8 @@ from minimize.governance.retention.identifier_forms import LookupColumn, ValueIn
 from minimize.governance.retention.lifecycle_events import RetentionEvent
 from minimize.identifiers import canonical_column
 from minimize.keys import Keyring
+from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger.subject_tokens import (
-    SUBJECT_KEY,
     folded_part,
     make_token,
     token_forms,
@@ -32,7 +32,7 @@ from minimize.ledger.subject_tokens import (
     token_versions,
 )
 from minimize.settings.columns import positions_among
-from minimize.settings.rows import epoch_microseconds
+from minimize.times import epoch_microseconds
 
 NO_MATCH = -1
 

@@ -42,18 +42,19 @@ from minimize.keys import Keyring, find_kms
 from minimize.keys.parquet_encryption import unless_shredded
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor
 from minimize.ledger.subject_tokens import find_known_token, subject_token, token_secrets, token_versions
-from minimize.output.folder import has_runs, output_and_date
+from minimize.output.folder import batch_date_of, has_runs
 from minimize.output.partitions import parse_partition_folder
 from minimize.output.reader import load_receipts
 from minimize.output.stored_file import open_stored_file
 from minimize.policy.fields import is_dropped, treatments_of
 from minimize.policy.model import Pipeline, Policy
-from minimize.receipts import Receipt, ReceiptFile, files_in_force, time_text
+from minimize.receipts import Receipt, ReceiptFile, files_in_force
 from minimize.runs.erasure_list import store_erasures
 from minimize.runs.inputs import find_pipeline, load_pipeline_settings
 from minimize.settings.unknown_tenant import settings_tenants, similar_names
 from minimize.stores import Location, local_path, location_text, parse_output_location
 from minimize.techniques.keep import Keep
+from minimize.times import time_text
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -429,10 +430,10 @@ class _TenantSearch:
             yield set(settings_tenants(rows))
         files = files_in_force(chain).get("records", ())
         yield {value for file in files for value in _tenants_in_path(file.path, str(job.policy.tenant))}
-        newest = max((output_and_date(file.path)[1] or "" for file in files), default="")
+        newest = max((batch_date_of(file.path) or "" for file in files), default="")
         by, reading = receipts_by_path(chain), PolicyCache(job.policy.purposes)
         for file in files:
-            if (output_and_date(file.path)[1] or "") == newest:
+            if (batch_date_of(file.path) or "") == newest:
                 yield self._tenants_in_file(file, WritingRun(self.place, by[file.path], reading))
 
     def _tenants_in_file(self, file: ReceiptFile, written: WritingRun) -> set[str] | None:

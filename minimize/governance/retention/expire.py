@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
-from minimize.errors import KeyringError, OutputError, call_redacted
+from minimize.errors import OutputError, call_redacted
 from minimize.governance.access.enforcement import require_permission
 from minimize.governance.event_times import EventTimeBounds
 from minimize.governance.published_outputs import PolicyCache, WritingRun, receipts_by_path, source_read_times
@@ -40,10 +40,10 @@ from minimize.governance.retention.removal_plan import (
 from minimize.governance.retention.rerunnable_dates import find_source
 from minimize.governance.retention.retention_rules import RetentionRules, field_pointers
 from minimize.governance.workspace import Workspace
-from minimize.keys import Keyring, find_keyring
+from minimize.keys import Keyring, require_keyring
 from minimize.keys.parquet_encryption import unless_shredded
 from minimize.ledger import find_ledger
-from minimize.output.folder import output_and_date
+from minimize.output.folder import batch_date_of
 from minimize.output.reader import load_receipts
 from minimize.output.stored_file import open_stored_file
 from minimize.policy.model import Pipeline, Policy
@@ -54,10 +54,9 @@ from minimize.runs.inputs import find_pipeline
 from minimize.settings.erasures import Erasures, Tombstone
 from minimize.sources.base import Source
 from minimize.stores import LocationLike, parse_output_location
-from minimize.times import parse_time
+from minimize.times import END_OF_TIME, parse_time
 
 WrittenFiles = Iterable[tuple[WritingRun, ReceiptFile]]
-_END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def identify_through_sources(
@@ -103,7 +102,7 @@ def _events_by_date(
                 and isinstance(named.column, IdentifierColumn)
                 and _is_known_under_older_keys(named.column, event)
             ):
-                mine = found.setdefault(output_and_date(file.path)[1], [])
+                mine = found.setdefault(batch_date_of(file.path), [])
                 mine += [event] if event not in mine else []
     return found
 
@@ -160,7 +159,7 @@ def _affected_pairs(
 
 def _erased_subjects(events: Sequence[RetentionEvent], keys: Keyring) -> Erasures:
     """The subjects of events, of one field, as records are asked for them."""
-    made = Erasures.from_tombstones([Tombstone(event.tenant, _END_OF_TIME, event.token) for event in events])
+    made = Erasures.from_tombstones([Tombstone(event.tenant, END_OF_TIME, event.token) for event in events])
     assert made is not None
     return replace(made, named_by=events[0].named_by).with_keys(keys)
 
@@ -304,9 +303,7 @@ def resolve_expiry(
         raise OutputError("nothing was published here yet", hint="`minimize run` does")
     job = find_pipeline(folder, chain[-1], pipeline)
     check_output_ledger(folder, job.folder, ledger)
-    keyring = find_keyring(keys, job.folder)
-    if keyring is None:
-        raise KeyringError("no keyring, and every change signs its receipt", hint="--keys FILE or MINIMIZE_KEYS")
+    keyring = require_keyring(keys, job.folder, "no keyring, and every change signs its receipt")
     now = parse_time(at, "at") or datetime.now(UTC)
     given = () if events is None else load_events(Path(events))
     kept = ledger_events(find_ledger(ledger, start=job.folder, output=folder), keyring, given)

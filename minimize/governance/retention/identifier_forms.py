@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Final, Protocol
 
@@ -28,6 +28,7 @@ from minimize.techniques import Context, Technique, TechniqueStep, treat
 from minimize.techniques.keep import Keep
 from minimize.techniques.periods import period_starts
 from minimize.techniques.pseudonymize import Pseudonymize
+from minimize.times import EPOCH, from_epoch_microseconds
 
 ValueInTenant = tuple[str, str]
 """A value and its tenant."""
@@ -69,7 +70,7 @@ AS_RECEIVED: Final = "as it came"
 _INJECTIVE: Final = ("everything", "linkable", "reversible")
 """What techniques leave that give different values different forms."""
 _TIMESTAMP: Final = pa.timestamp("us", "UTC")
-_ANY_TIME: Final = datetime.fromtimestamp(0, UTC)
+_ANY_TIME: Final = EPOCH
 """An instant where none matters."""
 
 
@@ -219,7 +220,6 @@ def _is_whole_number(value: Any) -> bool:
 
 _PERIOD_DAYS: Final[Mapping[str, int]] = {"day": 1, "week": 7, "month": 28, "quarter": 90, "year": 365}
 """Days from one instant of a period to one that is in the next, or still in the same."""
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def lookup_columns(
@@ -252,7 +252,7 @@ def _file_instants(clock: EventTimeBounds | None, stored: StoredFile, units: fro
     """Instants of every period that an event of the file may lie in."""
     extent = None if clock is None else clock.extent(stored)
     if extent is not None:
-        first, last = (_EPOCH + timedelta(microseconds=each) for each in extent)
+        first, last = map(from_epoch_microseconds, extent)
         yield from period_instants(first, last, units)
 
 

@@ -30,7 +30,7 @@ from minimize.governance.retention.removal_plan import RECORDS, DueFile, Removal
 from minimize.governance.retention.rerunnable_dates import find_source
 from minimize.identifiers import canonical_text
 from minimize.keys import Keyring
-from minimize.output.folder import output_and_date
+from minimize.output.folder import batch_date_of
 from minimize.output.publish import Staging
 from minimize.plan import Plan
 from minimize.plan.bind import examine
@@ -425,7 +425,7 @@ class AggregateRecomputation:
         return PublishedReleases.from_receipts(self.request.output, self.chain, self.request.keys, self.request.kms)
 
     def _files(self, name: str, on: str | None) -> list[ReceiptFile]:
-        return [file for file in files_in_force(self.chain).get(name, ()) if output_and_date(file.path)[1] == on]
+        return [file for file in files_in_force(self.chain).get(name, ()) if batch_date_of(file.path) == on]
 
     def _source(self, on: str | None) -> tuple[Receipt, ResolvedRun] | None:
         asked = self.request

@@ -44,14 +44,14 @@ from minimize.governance.retention.retention_rules import (
 )
 from minimize.governance.rewrite import BatchVerdict, without_dictionary
 from minimize.keys import Keyring, Kms, find_kms
-from minimize.output.folder import output_and_date
+from minimize.output.folder import batch_date_of, output_and_date
 from minimize.output.stored_file import StoredFile, with_dictionaries
 from minimize.policy.condition import Atom, Condition, FeatureOn, FieldEquals
 from minimize.policy.model import Policy
-from minimize.settings.rows import epoch_microseconds
 from minimize.stages.chains import run_chain
 from minimize.stores import Location, local_path
 from minimize.techniques import Context
+from minimize.times import epoch_microseconds
 
 WHOLE_RECORD = Pointer(())
 
@@ -256,14 +256,14 @@ class RewriteRequest:
 
     def instructions(self, written: WritingRun, stored: StoredFile, name: str) -> FileInstructions:
         """The orders for one file of an output."""
-        born = partition_start(output_and_date(stored.path)[1])
+        born = partition_start(batch_date_of(stored.path))
         if name != "records":
             return _aggregate_instructions(self, written, name, born)
         then, schema = written.policy, stored.whole
         orders = FileInstructions(
             then, self._rules(then, schema), self.as_of, EventTimeBounds.for_policy(then, schema), born
         )
-        on = output_and_date(stored.path)[1]
+        on = batch_date_of(stored.path)
         events = _reaching_events(self.past_events, orders.clock, stored, partial(self.event_reach, on=on))
         return _with_events(orders, stored, events, self) if events else orders
 
@@ -286,9 +286,7 @@ class RewriteRequest:
     def instructions_unread(self, written: WritingRun, path: str) -> FileInstructions:
         """The orders for a file that cannot be read: its batch date tells how old it is."""
         rules = RetentionRules(age=self.retention_of(output_and_date(path)[0]) if self.by_age else None)
-        return FileInstructions(
-            written.policy, rules, self.as_of, partition_start=partition_start(output_and_date(path)[1])
-        )
+        return FileInstructions(written.policy, rules, self.as_of, partition_start=partition_start(batch_date_of(path)))
 
     def _rules(self, then: Policy, schema: pa.Schema) -> RetentionRules:
         return (
@@ -333,7 +331,7 @@ def _with_events(
     instructions: FileInstructions, stored: StoredFile, events: Sequence[RetentionEvent], request: RewriteRequest
 ) -> FileInstructions:
     policy, pointers, keys = instructions.policy, instructions.rules.pointers, request.keys
-    until = partial(request.event_reach, on=output_and_date(stored.path)[1])
+    until = partial(request.event_reach, on=batch_date_of(stored.path))
     tenant, subject = lookup_columns(policy, instructions.rules, instructions.clock, stored, keys)
     plain = [event for event in events if event.named_by is None]
     found = recognize_tokens(plain, tenant, subject, request.batch_reader(stored), keys)
@@ -361,7 +359,7 @@ def _erased_by_other_fields(
         mine = [event for event in events if event.named_by == name]
         found = recognize_tokens(mine, tenant, own, request.batch_reader(stored), keys)
         yield AffectedSubjects.for_file(
-            mine, tenant, own, found, partial(request.event_reach, on=output_and_date(stored.path)[1])
+            mine, tenant, own, found, partial(request.event_reach, on=batch_date_of(stored.path))
         )
 
 

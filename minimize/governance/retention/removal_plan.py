@@ -21,13 +21,14 @@ from minimize.governance.retention.lifecycle_events import RetentionEvent
 from minimize.governance.retention.removal_decision import FileInstructions, RewriteRequest
 from minimize.governance.retention.retention_rules import FieldRule, features_in, written_conditions
 from minimize.governance.rewrite import BatchJudge, verdict_counts
-from minimize.output.folder import output_and_date
+from minimize.output.folder import batch_date_of, output_and_date
 from minimize.output.stored_file import StoredFile, open_stored_file, with_dictionaries
 from minimize.output.subject_search import find_candidate_files
 from minimize.policy.condition import AllOf, AnyOf, Condition, fields_read_by_condition
-from minimize.receipts import ReceiptFile, time_text
+from minimize.receipts import ReceiptFile
 from minimize.sources.parquet import ParquetFooter
 from minimize.text import count_noun
+from minimize.times import time_text
 
 TimeBounds = tuple[int, int]
 
@@ -108,7 +109,7 @@ class DueFile:
     @property
     def date(self) -> str | None:
         """Its partition."""
-        return output_and_date(self.file.path)[1]
+        return batch_date_of(self.file.path)
 
     @property
     def is_due(self) -> bool:

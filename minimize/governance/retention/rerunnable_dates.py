@@ -21,12 +21,19 @@ from minimize.governance.published_outputs import WritingRun, receipts_by_path
 from minimize.governance.retention.removal_plan import RECORDS
 from minimize.governance.retention.retention_rules import current_conditions
 from minimize.keys import Keyring
-from minimize.output.folder import output_and_date
+from minimize.output.folder import batch_date_of
 from minimize.policy.fields import is_dropped
 from minimize.policy.load import hierarchy_files
 from minimize.policy.model import Pipeline, Policy
 from minimize.receipts import Receipt, RunOrigin, files_in_force
-from minimize.runs.batch_dates import READING_KINDS, DateSelection, file_digests, last_inputs, parse_batch_date
+from minimize.runs.batch_dates import (
+    READING_KINDS,
+    DateSelection,
+    date_text,
+    file_digests,
+    last_inputs,
+    parse_batch_date,
+)
 from minimize.runs.inputs import find_input_files, origin_place, origin_settings, path_mask
 from minimize.runs.resolve import ResolvedRun, resolve_run
 from minimize.runs.sender import consents_changed
@@ -129,9 +136,7 @@ class UnchangedSources:
         after_events: bool = False,
     ) -> None:
         self._job, self._source, self._shown = job, source, path_mask(job, keys)
-        self._inputs = {
-            None if day is None else day.isoformat(): each for day, each in last_inputs(chain, self._shown).items()
-        }
+        self._inputs = {date_text(day): each for day, each in last_inputs(chain, self._shown).items()}
         self._receipts, self._after_events = receipts_by_date(chain), after_events
         self._known: dict[str | None, bool] = {}
 
@@ -304,7 +309,7 @@ class UnaffectedDates:
         """The dates of whose records all files were written under today's policy."""
         by, today = receipts_by_path(self.chain), self.job.policy.digest
         under = {
-            (output_and_date(file.path)[1], by[file.path].policy.digest)
+            (batch_date_of(file.path), by[file.path].policy.digest)
             for file in files_in_force(self.chain).get(RECORDS, ())
         }
         return frozenset(self._receipts) - {on for on, digest in under if digest != today}

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.consent import ConsentPeriods
-from minimize.errors import Finding, KeyringError, OutputError, RefusedError, call_redacted
+from minimize.errors import Finding, OutputError, RefusedError, call_redacted
 from minimize.governance.access.enforcement import require_permission
 from minimize.governance.event_times import Bools, EventTimeBounds, age_limit
 from minimize.governance.published_outputs import PolicyCache, WritingRun, receipts_by_path
@@ -43,8 +43,8 @@ from minimize.governance.retention.retention_rules import (
 )
 from minimize.governance.rewrite import BatchVerdict
 from minimize.governance.workspace import Workspace
-from minimize.keys import Keyring, find_keyring
-from minimize.output.folder import output_and_date
+from minimize.keys import Keyring, require_keyring
+from minimize.output.folder import batch_date_of
 from minimize.output.reader import load_receipts
 from minimize.output.stored_file import StoredFile, open_stored_file
 from minimize.policy.approval import check_approval
@@ -256,7 +256,7 @@ class ResolvedRetraction:
     def plan(self) -> Retraction:
         """What is to be done. Raises RefusedError where today's policy shows more than an output that must be worked on."""
         left = {*self.rerunnable, *self.unaffected}
-        files = [(written, file) for written, file in self._files() if output_and_date(file.path)[1] not in left]
+        files = [(written, file) for written, file in self._files() if batch_date_of(file.path) not in left]
         wrong = [finding for written, file in files for finding in self._finer(written, file)]
         if wrong:
             message = "the policy became finer, and what was made coarser cannot be made finer again"
@@ -375,9 +375,7 @@ def _resolve_retraction(folder: Location, options: RetractionOptions) -> Resolve
     job = find_pipeline(folder, chain[-1], options.pipeline)
     check_same_sender(job, chain)
     check_output_ledger(folder, job.folder, options.ledger)
-    keyring = find_keyring(options.keys, job.folder)
-    if keyring is None:
-        raise KeyringError("no keyring, and every change signs its receipt", hint="--keys FILE or MINIMIZE_KEYS")
+    keyring = require_keyring(options.keys, job.folder, "no keyring, and every change signs its receipt")
     now, origin = parse_time(options.at) or datetime.now(UTC), chain[-1].origin or RunOrigin()
     said = options.settings if options.settings is not None else origin_settings(folder, origin)
     rows = load_pipeline_settings(said, job, keyring, folder, options.ledger)

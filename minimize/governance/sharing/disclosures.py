@@ -22,14 +22,14 @@ from minimize.governance.sharing.plan import ResolvedShare, SharePlan
 from minimize.governance.sharing.recipient_fields import FieldDecision, RecipientKeys, RecipientPolicy
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_text
+from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger import AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.sharing import Disclosure, TenantShare, read_disclosures, record_disclosure
-from minimize.ledger.subject_tokens import SUBJECT_KEY
-from minimize.receipts import time_text
 from minimize.recipients import Function
 from minimize.recipients.rules import payload_differs_error, refusal_error, rule_reason, tenant_reason
 from minimize.runs.sender import record_refusal
 from minimize.text import count_noun
+from minimize.times import time_text, time_text_or_none
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -232,7 +232,7 @@ def build_disclosure(
         "tenants": {share.tenant_id: _tenant_body(share) for share in shares},
         "digest": stats.fingerprint.digest,
         "file": None if file is None else dict(file),
-        "retention_due": None if due is None else time_text(due),
+        "retention_due": time_text_or_none(due),
         "subject_form": "as the data had it" if any(share.tokens for share in shares) else None,
     }
     return Disclosure(

@@ -24,10 +24,10 @@ import pyarrow.parquet as pq
 from minimize.errors import ConfigurationError, OutputError, SchemaError
 from minimize.output.sink import ParquetSink
 from minimize.output.working_folder import make_working_folder
-from minimize.receipts import time_text
 from minimize.stores import file_operations
 from minimize.stores.durable_files import HashingFile, file_digest, remove_tree
 from minimize.stores.file_operations import sync_folder
+from minimize.times import time_text
 
 EXPORT_FORMATS: Final[Mapping[str, str]] = MappingProxyType(
     {".parquet": "parquet", ".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv"}

@@ -36,8 +36,8 @@ from minimize.governance.sharing.recipient_fields import RecipientKeys
 from minimize.identifiers import canonical_column, canonical_text
 from minimize.keys import Keyring
 from minimize.keys.cryptography import Cmac
+from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger.sharing import disclosure_token_text
-from minimize.ledger.subject_tokens import SUBJECT_KEY
 from minimize.plan import Plan
 from minimize.recipients.rules import payload_differs_error
 from minimize.runs.minimizer import PreparedPolicy, RowTally, release_batches

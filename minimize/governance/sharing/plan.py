@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from minimize.errors import ConfigurationError, Finding, KeyringError, OutputError, PolicyError, RefusalReason
+from minimize.errors import ConfigurationError, Finding, OutputError, PolicyError, RefusalReason
 from minimize.governance.sharing.connector import Connector, as_rereadable, check_secrets
 from minimize.governance.sharing.recipient_fields import RecipientKeys, RecipientPolicy, compose_policy, declare_forms
 from minimize.governance.sharing.released_output import (
@@ -28,7 +28,7 @@ from minimize.governance.sharing.released_output import (
     reasons_against_aggregate,
     settings_for_output,
 )
-from minimize.keys import Keyring, find_keyring, find_kms
+from minimize.keys import Keyring, find_kms, require_keyring
 from minimize.ledger import Address, find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.output import reader
@@ -129,9 +129,7 @@ def resolve_share(
     """Everything that an act was asked, found. Raises ConfigurationError and its kin."""
     job, policy = _resolve_policy(places)
     folder = _base_folder(job, policy)
-    keys = find_keyring(places.keys, folder)
-    if keys is None:
-        raise KeyringError("no keyring, and every disclosure is signed", hint="--keys FILE or MINIMIZE_KEYS")
+    keys = require_keyring(places.keys, folder, "no keyring, and every disclosure is signed")
     if policy.tenant is None:
         raise ConfigurationError("the policy names no tenant, so that nobody can be asked", hint="say `tenant: FIELD`")
     output = None if job is None else job.folder / job.output

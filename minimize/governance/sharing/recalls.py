@@ -18,9 +18,9 @@ from minimize.governance.consent import NewConsent, PathLike, mark_expired_conse
 from minimize.governance.settings import AuthorizeChange
 from minimize.governance.workspace import Workspace
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor
-from minimize.receipts import time_text
 from minimize.recipients import Contract, Recipient, Recipients, find_recipients, load_recipients
 from minimize.stores.durable_files import create_private_file
+from minimize.times import time_text, time_text_or_none
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -71,8 +71,8 @@ class Recall:
             "cause": self.cause,
             "state": self.state,
             "sent_at": time_text(self.sent_at),
-            "requested_at": _time_or_none(self.requested_at),
-            "confirm_by": _time_or_none(self.confirm_by),
+            "requested_at": time_text_or_none(self.requested_at),
+            "confirm_by": time_text_or_none(self.confirm_by),
             "overdue": self.overdue,
             "digest": self.digest,
             "rows": self.rows,
@@ -118,10 +118,6 @@ def recall_list(recipient: str, recalls: Sequence[Recall]) -> dict[str, Any]:
 
 def _deletion_period(contract: Contract | None) -> timedelta:
     return (None if contract is None else contract.deletes_within) or DEFAULT_DELETION_PERIOD
-
-
-def _time_or_none(moment: datetime | None) -> str | None:
-    return None if moment is None else time_text(moment)
 
 
 DisclosureTenant = tuple[str, str]

@@ -13,7 +13,7 @@ from minimize.identifiers import exact_and_folded
 from minimize.keys import Keyring
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.sharing import TOKEN_BYTES, Disclosure, TenantShare, read_disclosures, read_tenant_shares
-from minimize.receipts import time_text
+from minimize.times import time_text, time_text_or_none
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class SubjectDisclosure:
 
     def as_json(self) -> dict[str, Any]:
         """The act as a view gives it."""
-        until = None if self.until is None else time_text(self.until)
+        until = time_text_or_none(self.until)
         return {
             "disclosure": self.disclosure,
             "tenant_id": self.tenant,

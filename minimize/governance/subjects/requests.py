@@ -16,7 +16,7 @@ from minimize.identifiers import canonical_id, canonical_text
 from minimize.keys import Keyring
 from minimize.ledger import AuditEvent, PropertyChange, Resource, api, current_actor
 from minimize.ledger.subject_tokens import find_known_token, token_secrets, token_versions
-from minimize.receipts import time_text
+from minimize.times import time_text
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

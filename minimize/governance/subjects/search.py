@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import cached_property, partial
 from pathlib import PurePosixPath
@@ -33,20 +32,19 @@ from minimize.governance.subjects.requests import DataSubject
 from minimize.identifiers import canonical_text
 from minimize.keys import Keyring, Kms, find_kms
 from minimize.keys.parquet_encryption import unless_shredded
-from minimize.output.folder import output_and_date
+from minimize.output.folder import batch_date_of
 from minimize.output.partitions import parse_partition_folder
 from minimize.output.stored_file import StoredFile, open_stored_file, with_dictionaries
 from minimize.output.subject_search import find_candidate_files
 from minimize.policy.fields import treatments_of
 from minimize.policy.model import Field, Policy
 from minimize.receipts import ReceiptFile
-from minimize.settings.rows import epoch_microseconds
 from minimize.stores import Location, local_path
 from minimize.techniques import Context
 from minimize.techniques.keep import Keep
 from minimize.techniques.tokenize import Tokenize
+from minimize.times import END_OF_TIME, EPOCH, epoch_microseconds
 
-END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 _DISTINGUISHING = ("everything", "linkable", "reversible")
 """What a form must leave of an identifier, for it to name one subject and not several."""
 
@@ -213,7 +211,7 @@ class SubjectRecords:
     @property
     def date(self) -> str | None:
         """The partition."""
-        return output_and_date(self.file.path)[1]
+        return batch_date_of(self.file.path)
 
     @property
     def forms(self) -> frozenset[str]:
@@ -451,9 +449,7 @@ def _original_values(records: SubjectRecords, policy: Policy, keys: Keyring) -> 
         return None
     tenant = policy.tenant
     columns = {} if tenant is None else {tenant: records.rows[tenant].combine_chunks()} if step.reads() else {}
-    context = Context(
-        records.key, datetime.fromtimestamp(0, UTC), pinned_keyring(keys, records.rows.schema, pointer), columns
-    )
+    context = Context(records.key, EPOCH, pinned_keyring(keys, records.rows.schema, pointer), columns)
     return step.detokenize(values, context).values
 
 

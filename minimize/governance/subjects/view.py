@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,15 +27,13 @@ from minimize.governance.subjects.search import (
 from minimize.governance.workspace import Workspace, optional_ledger
 from minimize.keys import Keyring
 from minimize.ledger.ledger import Ledger, tenants_named
-from minimize.receipts import time_text
 from minimize.recipients.pages import LIST_STYLE
 from minimize.stores import LocationLike
 from minimize.text import count_noun
+from minimize.times import from_epoch_microseconds, time_text
 
 if TYPE_CHECKING:
     from minimize.ledger.subjects import SubjectRequestStep
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,14 +200,14 @@ class _ViewBuilder:
 
 
 def _instant_text(microseconds: int | None) -> str | None:
-    return None if microseconds is None else time_text(EPOCH + timedelta(microseconds=microseconds))
+    return None if microseconds is None else time_text(from_epoch_microseconds(microseconds))
 
 
 def _retained_until(newest: int | None, retention: timedelta | None) -> str | None:
     """Until when the youngest of these records may be kept."""
     if newest is None or retention is None:
         return None
-    return time_text(EPOCH + timedelta(microseconds=newest) + retention)
+    return time_text(from_epoch_microseconds(newest) + retention)
 
 
 _PAGE_STYLE: Final = """

@@ -13,7 +13,7 @@ from minimize.governance.retention.affected_subjects import AffectedSubjects, Re
 from minimize.governance.retention.identifier_forms import LookupColumn
 from minimize.governance.retention.lifecycle_events import RetentionEvent
 from minimize.governance.retention.recompute_aggregates import SourceColumn
-from minimize.settings.rows import epoch_microseconds
+from minimize.times import epoch_microseconds
 
 AT = datetime(2026, 5, 1, tzinfo=UTC)
 TENANT, SUBJECT = (LookupColumn(Pointer((name,)), SourceColumn()) for name in ("tenant", "subject"))
