@@ -28,7 +28,7 @@ from minimize.aggregates.definition import BoundMeasure
 from minimize.aggregates.dictionaries import CombinationDictionary
 from minimize.aggregates.histogram import Histogram
 from minimize.aggregates.share import Share
-from minimize.arrow.dictionaries import Codes, is_identity
+from minimize.arrow.dictionaries import Bools, Codes, is_identity
 from minimize.arrow.value_dictionary import ValueDictionary
 from minimize.spill import Accumulator, HashedRows, HashWords, SpillSpace, ValueHasher
 from minimize.spill.memory_budget import Arena
@@ -308,7 +308,6 @@ def sum_sketches(entries: Entries, owners: Codes, groups: int) -> Entries:
     return sums
 
 
-Mask = npt.NDArray[np.bool_]
 FigureKind = tuple[str, bool] | tuple[str, bool, str] | None
 """A kind of figures, those of which can be subtracted: numbers of rows and of subjects (None), figures over the values of a field
 (its key, and whether by rank), and numbers of rows with some of its values (named by `cell_name` or `complement_name`)."""
@@ -396,7 +395,7 @@ class CellSketches:
         return self._values.encode(values.cast(pa.string()))
 
 
-def shown_cells(column: pa.ChunkedArray) -> Iterator[tuple[str, Mask]]:
+def shown_cells(column: pa.ChunkedArray) -> Iterator[tuple[str, Bools]]:
     """The names of the cells that a column of histograms shows, each with the rows that show it."""
     whole = column.combine_chunks()
     parents, cells = pc.list_parent_indices(whole).to_numpy(), pc.list_flatten(whole)

@@ -18,7 +18,7 @@ import pyarrow as pa
 from minimize.aggregates.dictionaries import CombinationDictionary
 from minimize.aggregates.distinct_counts import DistinctPairs, SpilledPairs
 from minimize.aggregates.exact_sums import GroupSums
-from minimize.arrow.dictionaries import Codes, is_identity, run_starts
+from minimize.arrow.dictionaries import Bools, Codes, is_identity, run_starts
 from minimize.spill import Accumulator, HashedRows, HashWords, SpillSpace
 from minimize.spill.memory_budget import Arena
 
@@ -156,7 +156,6 @@ def _count_to_ranks(words: HashWords, aims: Codes, running: Codes, found: HashWo
     np.add.at(running, owners, counts)
 
 
-Mask = npt.NDArray[np.bool_]
 _MAX_WAITING_ROWS: Final = 1 << 22
 """Rows that may wait: 36 MiB. Twice as many when two are merged, whose rows are in memory already."""
 _MIN_PAIR_BYTES: Final = 1 << 26
@@ -182,7 +181,7 @@ class ValueSubjects:
         self._subjects = 0
         self._cells = CombinationDictionary(2)
         self._pairs = DistinctPairs()
-        self._full: Mask = np.zeros(0, np.bool_)
+        self._full: Bools = np.zeros(0, np.bool_)
         self._grown = 0
         self._beyond: _SpilledSubjectValues | None = None
         self._sides: tuple[Codes, _RankSides] | None = None
@@ -230,7 +229,7 @@ class ValueSubjects:
             0,
         )
 
-    def supported(self, groups: Codes, results: pa.Array, values: pa.Array, *, exact: bool) -> Mask:
+    def supported(self, groups: Codes, results: pa.Array, values: pa.Array, *, exact: bool) -> Bools:
         """Whether enough subjects have a value at or below each group's result, and as many one at or above it.
 
         Takes the value of each code. `exact` demands as many subjects with exactly the result. Null has no support.
@@ -334,7 +333,7 @@ class _RankSides:
     def support(self, results: pa.Array, *, exact: bool) -> Codes:
         """How many subjects each group has on that side of its result that has fewer; `exact`: with the result as a value."""
         aims = np.zeros(self._groups, np.int64)
-        valid: Mask = np.asarray(results.is_valid())
+        valid: Bools = np.asarray(results.is_valid())
         aims[valid] = self._ranks_of(to_ordered_words(results.filter(pa.array(valid))))
         if exact:
             return self._count(self._owners[self._ranks == aims[self._owners]])
@@ -354,7 +353,7 @@ class _RankSides:
         return np.bincount(owners, minlength=self._groups)
 
 
-_SubjectValues = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], Mask]
+_SubjectValues = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], Bools]
 """The place and the rank of each, and whether it is the first of its subject."""
 
 
@@ -386,14 +385,14 @@ def _distinct_subject_values(keys: Codes, subject_bits: int, rank_bits: int) -> 
 class _GroupResults:
     """The result of each group, to compare values with."""
 
-    def __init__(self, valid: Mask, words: HashWords) -> None:
+    def __init__(self, valid: Bools, words: HashWords) -> None:
         self.has_result = valid
         self._words = words
 
     @classmethod
     def from_results(cls, groups: Codes, results: pa.Array) -> Self:
         size = int(groups.max(initial=-1)) + 1
-        valid: Mask = np.asarray(results.is_valid())
+        valid: Bools = np.asarray(results.is_valid())
         found = to_ordered_words(results.filter(pa.array(valid)))
         known, words = np.zeros(size, np.bool_), np.zeros((size, found.shape[1]), np.uint64)
         known[groups[valid]], words[groups[valid]] = True, found

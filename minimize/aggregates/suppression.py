@@ -15,7 +15,7 @@ from minimize.aggregates.base import MeasureTally
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure
 from minimize.aggregates.histogram import Histogram, HistogramTally
 from minimize.aggregates.share import Share, ShareTally
-from minimize.arrow.dictionaries import Codes
+from minimize.arrow.dictionaries import Bools, Codes
 from minimize.spill import Accumulator, HashedRows, HashWords, SpillSpace
 
 LargeGroups = Callable[[], npt.NDArray[np.bool_]]
@@ -98,7 +98,6 @@ def _count_lost(rows: HashedRows, large: npt.NDArray[np.bool_]) -> int:
     return int((~np.logical_or.reduceat(large[groups], starts)).sum())
 
 
-Mask = npt.NDArray[np.bool_]
 ShareValue = bool | int | float | str
 _SPLITTING_MEASURES = ("share",)
 """Measures that split the hidden cells: each part would have to be large enough by itself."""
@@ -121,7 +120,7 @@ def additional_measures(definition: AggregateDefinition) -> Iterator[BoundMeasur
 
 def suppressed_measures(
     definition: AggregateDefinition, tallies: Mapping[BoundMeasure, MeasureTally], groups: Codes
-) -> Iterator[tuple[BoundMeasure, Mask]]:
+) -> Iterator[tuple[BoundMeasure, Bools]]:
     """Measures that become null in some of these groups, each with a mask over the groups."""
     below = max(definition.below, definition.related_below, 1)
     for shares in _related_shares(definition).values():
@@ -144,7 +143,7 @@ def suppressed_measures(
                     yield each, (hidden > 0) & ((hidden < below) | (each.measure.name in _SPLITTING_MEASURES))
 
 
-def _groups_with_few(tally: MeasureTally, groups: Codes, below: int, *, complement: bool = False) -> Mask:
+def _groups_with_few(tally: MeasureTally, groups: Codes, below: int, *, complement: bool = False) -> Bools:
     """The groups in which a few subjects have one of a share's values, or another one."""
     assert isinstance(tally, ShareTally)
     subjects = tally.subjects(groups)[complement]

@@ -17,11 +17,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import Bools
 from minimize.arrow.pointers import KEYS, STAR, Pointer, PointerPart
 
 _PROCESS_SECRET: Final = secrets.token_bytes(32)
 """Orders the values of maps where there is no keyring."""
-Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
 
 

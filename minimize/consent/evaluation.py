@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import Bools
 from minimize.consent.terms import ENDING_STATES, VALID_STATES, ConsentTerms, current_terms, parse_terms
 from minimize.identifiers import canonical_column, canonical_text
 from minimize.ledger import api
@@ -304,7 +305,6 @@ def _first_without_consent(decisions: Sequence[ConsentDecision]) -> ConsentDecis
     return next((decision for decision in decisions if decision[1] is not None), decisions[0])
 
 
-Bools = npt.NDArray[np.bool_]
 _NO_PERIODS: Final = np.empty((0, 1), np.int64)
 
 

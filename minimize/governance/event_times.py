@@ -28,7 +28,6 @@ from minimize.techniques.shift_dates import ShiftDates
 from minimize.techniques.truncate_time import TruncateTime
 
 Moments = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 UNKNOWN_TIME: Final = np.iinfo(np.int64).min
 """What stands for a time that is not there: as old as can be."""
 HOUR_MICROSECONDS: Final = 3_600_000_000

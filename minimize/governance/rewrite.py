@@ -18,11 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.arrow.batch import Batch, BatchCounts, FieldCounts, Stage
+from minimize.arrow.dictionaries import Bools
 from minimize.arrow.nested import assemble, leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.scrub import scrub
 from minimize.errors import OutputError
-from minimize.governance.event_times import Bools
 from minimize.keys import Kms
 from minimize.keys.parquet_encryption import OutputEncryption, RewriteEncryption
 from minimize.keys.parquet_footer import read_encrypted_columns

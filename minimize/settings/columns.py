@@ -11,10 +11,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.dictionaries import Codes
+from minimize.arrow.dictionaries import Bools, Codes
 from minimize.errors import KeyringError
 from minimize.identifiers import canonical_text
-from minimize.settings.timeline import Bools, Integers
+from minimize.settings.timeline import Integers
 
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _MILLISECONDS_A_DAY = 86_400_000

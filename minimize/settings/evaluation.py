@@ -16,9 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import Bools
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_column, canonical_text
 from minimize.settings.columns import column_microseconds, nameable_mask, positions_among, valid_mask
-from minimize.settings.timeline import Bools, Changes, Integers, Timeline
+from minimize.settings.timeline import Changes, Integers, Timeline
 
 SETTINGS_SCHEMA = pa.schema(
     [

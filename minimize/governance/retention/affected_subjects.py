@@ -15,10 +15,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.dictionaries import Codes, merge_equal_entries
+from minimize.arrow.dictionaries import Bools, Codes, merge_equal_entries
 from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
-from minimize.governance.event_times import UNKNOWN_TIME, Bools, Moments
+from minimize.governance.event_times import UNKNOWN_TIME, Moments
 from minimize.governance.retention.identifier_forms import LookupColumn, ValueInTenant
 from minimize.governance.retention.lifecycle_events import RetentionEvent
 from minimize.identifiers import canonical_column

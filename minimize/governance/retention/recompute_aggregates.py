@@ -15,12 +15,12 @@ import pyarrow.compute as pc
 
 from minimize.aggregates.definition import AggregateDefinition
 from minimize.aggregates.tally import AggregateResult
-from minimize.arrow.dictionaries import decode_dictionary
+from minimize.arrow.dictionaries import Bools, decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.engines import local
 from minimize.engines.base import BatchOutcome, DiscardingQuarantine, Job, derive_sketch_key
-from minimize.governance.event_times import Bools, Moments
+from minimize.governance.event_times import Moments
 from minimize.governance.published_outputs import PIPELINE_FILE, PolicyCache, WritingRun, receipts_by_path
 from minimize.governance.retention.affected_subjects import AffectedSubjects, EventReach, recognize_tokens
 from minimize.governance.retention.identifier_forms import AS_RECEIVED, LookupColumn

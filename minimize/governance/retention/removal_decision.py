@@ -16,9 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import Bools
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
-from minimize.governance.event_times import Bools, EventTimeBounds, Moments, age_limit, partition_start
+from minimize.governance.event_times import EventTimeBounds, Moments, age_limit, partition_start
 from minimize.governance.published_outputs import WritingRun
 from minimize.governance.retention.affected_subjects import (
     AffectedSubjects,

@@ -16,9 +16,10 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from minimize.arrow.dictionaries import Bools
 from minimize.arrow.nested import leaf, leaf_type, repeat_for_leaf, row_indices
 from minimize.arrow.pointers import Pointer
-from minimize.governance.event_times import UNKNOWN_TIME, Bools, EventTimeBounds
+from minimize.governance.event_times import UNKNOWN_TIME, EventTimeBounds
 from minimize.policy.condition import (
     AllOf,
     AnyOf,

@@ -15,12 +15,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import Bools
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.consent import ConsentPeriods
 from minimize.errors import Finding, KeyringError, OutputError, RefusedError, call_redacted
 from minimize.governance.access.enforcement import require_permission
-from minimize.governance.event_times import Bools, EventTimeBounds, age_limit
+from minimize.governance.event_times import EventTimeBounds, age_limit
 from minimize.governance.published_outputs import PolicyCache, WritingRun, receipts_by_path
 from minimize.governance.retention.effective_settings import FileConsents, FileSettings
 from minimize.governance.retention.execute import NO_OBSERVABILITY, PlanExecution

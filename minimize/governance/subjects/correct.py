@@ -14,10 +14,10 @@ from functools import partial
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import Bools
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError, call_redacted
@@ -54,8 +54,6 @@ from minimize.stages.chains import run_chain
 from minimize.stages.corrections import correctable_fields, seal_value
 from minimize.stores import LocationLike, local_path
 from minimize.techniques import Context, Technique
-
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
