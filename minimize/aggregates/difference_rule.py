@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from minimize.aggregates.contribution_sketches import Entries, FigureKind, count_differing, fold_sketches
-from minimize.arrow.dictionaries import Bools, Codes
+from minimize.arrow.dictionaries import Bools, Codes, decode_dictionary
 from minimize.spill import HashWords, ValueHasher
 
 T = TypeVar("T", bound=np.generic)
@@ -244,7 +244,7 @@ def hash_rows(columns: Mapping[str, pa.ChunkedArray], rows: int, hasher: ValueHa
     total = np.zeros(rows, np.uint64)
     for about, column in columns.items():
         whole = column.combine_chunks()
-        plain = whole.dictionary_decode() if pa.types.is_dictionary(whole.type) else whole
+        plain = decode_dictionary(whole)
         values = hasher(plain.cast(pa.string()), domain=_GROUP_KEY_DOMAIN)[:, 0]
         # The upper half of a product depends on all bits of both factors, and a sum on no order.
         total += ((values >> _HALF_WORD) | np.uint64(1)) * (

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from minimize.arrow.dictionaries import Codes, is_identity, pack_codes, unpack_codes
+from minimize.arrow.dictionaries import Codes, decode_dictionary, is_identity, pack_codes, unpack_codes
 
 
 class GroupSums:
@@ -341,8 +341,7 @@ class ExactSums:
 
     def add(self, groups: Codes, values: pa.Array) -> None:
         """Adds values without nulls to their groups."""
-        if pa.types.is_dictionary(values.type):
-            values = values.dictionary_decode()
+        values = decode_dictionary(values)
         for first in range(0, len(values), _DIGITS_AT_ONCE):
             self._add(groups[first : first + _DIGITS_AT_ONCE], values[first : first + _DIGITS_AT_ONCE])
 

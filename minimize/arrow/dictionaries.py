@@ -206,6 +206,23 @@ def decode_dictionary(values: pa.Array) -> pa.Array:
     return take_values(values.dictionary, values.indices) if pa.types.is_dictionary(values.type) else values
 
 
+def value_type(type_: pa.DataType) -> pa.DataType:
+    """The type behind a dictionary encoding; other types as they are."""
+    return type_.value_type if pa.types.is_dictionary(type_) else type_
+
+
+def has_null_entry(values: pa.Array) -> bool:
+    """Whether a dictionary has null among its entries."""
+    return bool(pa.types.is_dictionary(values.type) and values.dictionary.null_count)
+
+
+def valid_mask(values: pa.Array) -> Bools | None:
+    """Where a value is; None for everywhere."""
+    if has_null_entry(values):
+        values = decode_dictionary(values)
+    return np.asarray(pc.is_valid(values).to_numpy(zero_copy_only=False), np.bool_) if values.null_count else None
+
+
 def merge_equal_entries(values: pa.DictionaryArray) -> pa.DictionaryArray:
     """The same with equal entries made one."""
     if all_distinct(values.dictionary):

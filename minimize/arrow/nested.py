@@ -50,6 +50,15 @@ def leaf_type(schema: pa.Schema, pointer: Pointer) -> pa.DataType:
     return type_
 
 
+def has_leaf(schema: pa.Schema, pointer: Pointer) -> bool:
+    """Whether the schema has such a path."""
+    try:
+        leaf_type(schema, pointer)
+    except KeyError:
+        return False
+    return True
+
+
 def leaf(records: pa.RecordBatch, pointer: Pointer) -> Leaf:
     """The values that the pointer names. A value below a null struct or list is null or not there.
 
@@ -367,6 +376,7 @@ def _any_mask(masks: Iterator[Bools | None] | tuple[Bools | None, ...]) -> Bools
 __all__ = [
     "Leaf",
     "assemble",
+    "has_leaf",
     "key_value_lists",
     "leaf",
     "leaf_type",

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.dictionaries import Codes
+from minimize.arrow.dictionaries import Codes, value_type
 
 Words = npt.NDArray[np.uint64]
 
@@ -225,7 +225,7 @@ _REMEMBERED_DICTIONARIES = 2
 
 def stored_type(type_: pa.DataType) -> pa.DataType:
     """The plain type that values of this type are kept in: no dictionary, no large or view layout."""
-    kind = type_.value_type if pa.types.is_dictionary(type_) else type_
+    kind = value_type(type_)
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return pa.string()
     if pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):

@@ -18,12 +18,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.dictionaries import Bools
+from minimize.arrow.dictionaries import Bools, valid_mask
 from minimize.consent.terms import ENDING_STATES, VALID_STATES, ConsentTerms, current_terms, parse_terms
 from minimize.identifiers import canonical_column, canonical_text
 from minimize.ledger import api
 from minimize.recipients import Recipient
-from minimize.settings.columns import canonical_texts, code_numbers, column_microseconds, encode_column, valid_mask
+from minimize.settings.columns import canonical_texts, code_numbers, column_microseconds, encode_column
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
+from minimize.arrow.dictionaries import value_type
 from minimize.consent import Consents
 from minimize.errors import ConfigurationError, Finding, LedgerError, SchemaError, SourceError
 from minimize.keys import Keyring
@@ -51,7 +52,6 @@ from minimize.sources.file_discovery import (
 )
 from minimize.stages.future_time import reject_future
 from minimize.stores import Location, LocationLike, ObjectPath, is_uri, location_options
-from minimize.techniques import value_type
 from minimize.techniques.patterns import find_pattern
 from minimize.techniques.redact import ALL_PATTERNS, has_hit
 

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from minimize.arrow.dictionaries import valid_mask
 from minimize.errors import LedgerError
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_text
 from minimize.keys import Keyring
@@ -36,7 +37,6 @@ from minimize.settings.columns import (
     code_numbers,
     column_microseconds,
     encode_column,
-    valid_mask,
 )
 from minimize.settings.rows import epoch_microseconds
 

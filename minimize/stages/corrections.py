@@ -18,14 +18,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.dictionaries import decode_dictionary
+from minimize.arrow.dictionaries import decode_dictionary, valid_mask
 from minimize.errors import KeyringError
 from minimize.identifiers import canonical_text
 from minimize.keys import Keyring
 from minimize.keys.cryptography import Sealer
 from minimize.ledger.subject_tokens import SUBJECT_KEY, TokenIndex, token_secrets, token_versions
 from minimize.policy.model import Policy
-from minimize.settings.columns import SubjectPairs, check_token_keys, column_microseconds, valid_mask
+from minimize.settings.columns import SubjectPairs, check_token_keys, column_microseconds
 from minimize.settings.rows import epoch_microseconds
 from minimize.sources.types import parse_texts
 

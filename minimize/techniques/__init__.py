@@ -16,7 +16,6 @@ from minimize.techniques.base import (
     UnsupportedType,
     treat,
     type_family,
-    value_type,
 )
 from minimize.techniques.cache import TechniqueCache
 
@@ -32,7 +31,6 @@ __all__ = [
     "UnsupportedType",
     "treat",
     "type_family",
-    "value_type",
 ]
 
 TECHNIQUES: Final[Mapping[str, type[TechniqueStep]]] = Registry(

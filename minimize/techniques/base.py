@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
-from minimize.arrow.dictionaries import decode_dictionary, distinct_values, take_values, to_python
+from minimize.arrow.dictionaries import decode_dictionary, distinct_values, take_values, to_python, value_type
 from minimize.techniques.cache import ColumnCache, TechniqueCache, ValueCache
 
 Leaves = Literal["everything", "nothing", "linkable", "guessable", "reversible"]
@@ -245,11 +245,6 @@ def type_family(type_: pa.DataType) -> Family | None:
         if test(kind):
             return word
     return None
-
-
-def value_type(type_: pa.DataType) -> pa.DataType:
-    """The type behind a dictionary encoding; other types as they are."""
-    return type_.value_type if pa.types.is_dictionary(type_) else type_
 
 
 _FAMILIES: tuple[tuple[Callable[[pa.DataType], bool], Family], ...] = (

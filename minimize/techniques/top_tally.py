@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.arrow.batch import Batch
-from minimize.arrow.dictionaries import to_python
+from minimize.arrow.dictionaries import to_python, value_type
 from minimize.arrow.interner import Int32Codes, TextInterner
 from minimize.arrow.nested import leaf, repeat_for_leaf
 from minimize.arrow.pointers import Pointer
@@ -100,7 +100,7 @@ def _text_codes(interner: TextInterner, values: pa.Array) -> Int32Codes:
 
 
 def _is_text(type_: pa.DataType) -> bool:
-    kind = type_.value_type if pa.types.is_dictionary(type_) else type_
+    kind = value_type(type_)
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from minimize.arrow.dictionaries import value_type
 from minimize.techniques import (
     TECHNIQUES,
     Context,
@@ -21,7 +22,6 @@ from minimize.techniques import (
     UnsupportedType,
     treat,
     type_family,
-    value_type,
 )
 
 AT = datetime(2026, 11, 25, 12, tzinfo=UTC)

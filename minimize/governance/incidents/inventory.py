@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.errors import KeyringError, MinimizeError, OutputError, PolicyError
@@ -281,8 +282,7 @@ def _filled_columns(
 
 
 def _as_text(values: pa.Array) -> pa.Array:
-    plain = values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
-    return plain.cast(pa.string())
+    return decode_dictionary(values).cast(pa.string())
 
 
 def _is_measure(each: pa.Field) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.dictionaries import Bools
+from minimize.arrow.dictionaries import Bools, decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.consent import ConsentPeriods
@@ -185,8 +185,7 @@ class PolicyReevaluation:
             if form.verdict == "coarser":
                 values = leaf(batch, self.pointers[key]).values
                 made = run_chain(form.steps, values, Context(key, self.as_of)).values
-                plain = made.dictionary_decode() if pa.types.is_dictionary(made.type) else made
-                yield key, pc.cast(plain, values.type)
+                yield key, pc.cast(decode_dictionary(made), values.type)
 
     def _certainty(self, batch: pa.RecordBatch, place: Pointer) -> ConditionCertainty:
         return ConditionCertainty(

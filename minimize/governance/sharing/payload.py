@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.arrow.batch import Batch
-from minimize.arrow.dictionaries import Bools, SeenDictionary
+from minimize.arrow.dictionaries import Bools, SeenDictionary, decode_dictionary
 from minimize.arrow.hashing import text_bytes, text_offsets
 from minimize.arrow.interner import TextInterner
 from minimize.arrow.nested import leaf
@@ -281,7 +281,7 @@ def _sort_tags(tags: npt.NDArray[np.uint8]) -> bytes:
 
 
 def _large_strings(column: pa.Array) -> pa.Array:
-    plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+    plain = decode_dictionary(column)
     return plain if plain.type == pa.large_string() else plain.cast(pa.large_string())
 
 

@@ -25,6 +25,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import value_type
 from minimize.arrow.nested import leaf_type
 from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError, KeyringError, RefusalReason
@@ -58,7 +59,6 @@ from minimize.policy.model import (
 from minimize.recipients.rules import rule_reason
 from minimize.settings import SettingsRows
 from minimize.settings.evaluation import LEVEL_SETTING, SETTINGS_SCHEMA
-from minimize.techniques import value_type
 from minimize.techniques.base import Context, type_family
 from minimize.techniques.keep import Keep
 from minimize.techniques.pseudonymize import Pseudonymize

@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError
@@ -173,7 +174,7 @@ class FileSearch:
         if pointer is None or not keeps_original(self.policy.fields[str(self.policy.tenant)]):
             return frozenset(tenants)
         batches = with_dictionaries(self.stored, self.folder, self._kms, [pointer.top]).batches(columns=[pointer.top])
-        names = (_plain(pc.unique(leaf(batch, pointer).values)).cast(pa.string()) for batch in batches)
+        names = (decode_dictionary(pc.unique(leaf(batch, pointer).values)).cast(pa.string()) for batch in batches)
         return frozenset(name for each in names for name in each.to_pylist() if name is not None)
 
 
@@ -182,14 +183,10 @@ def keeps_original(field: Field) -> bool:
     return all(isinstance(step, Keep) for way in treatments_of(field) if not isinstance(way, str) for step in way)
 
 
-def _plain(values: pa.Array) -> pa.Array:
-    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
-
-
 def distinct_texts(rows: pa.Table, pointer: Pointer) -> frozenset[str]:
     """The distinct values of a field of some records, as text."""
     batches = rows.combine_chunks().to_batches()
-    found = (_plain(pc.unique(leaf(batch, pointer).values)).to_pylist() for batch in batches)
+    found = (decode_dictionary(pc.unique(leaf(batch, pointer).values)).to_pylist() for batch in batches)
     return frozenset(str(each) for one in found for each in one if each is not None)
 
 
