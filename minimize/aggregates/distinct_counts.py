@@ -27,6 +27,7 @@ from minimize.arrow.dictionaries import (
     unique_codes,
     unpack_codes,
 )
+from minimize.arrow.hashing import SPREAD_FACTOR
 from minimize.spill import Accumulator, HashedRows, HashWords, SpillSpace
 
 MASK_BITS: Final = 4
@@ -84,7 +85,7 @@ class LastSeenGroups:
             self._groups = grown
 
 
-_GROUP_FACTORS = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
+_GROUP_FACTORS = (SPREAD_FACTOR, np.uint64(0xC2B2AE3D27D4EB4F))
 """Odd numbers: groups times one of them differ, so that the pairs of one value do."""
 
 

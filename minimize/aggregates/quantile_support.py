@@ -19,6 +19,7 @@ from minimize.aggregates.dictionaries import CombinationDictionary
 from minimize.aggregates.distinct_counts import DistinctPairs, SpilledPairs
 from minimize.aggregates.exact_sums import GroupSums
 from minimize.arrow.dictionaries import Bools, Codes, is_identity, run_starts
+from minimize.arrow.hashing import SPREAD_FACTOR, decimal_words
 from minimize.spill import Accumulator, HashedRows, HashWords, SpillSpace
 from minimize.spill.memory_budget import Arena
 
@@ -76,15 +77,11 @@ def _double_words(values: npt.NDArray[Any]) -> HashWords:
 
 def _decimal_words(values: pa.Array) -> HashWords:
     """First about how large a value is, so that the first word tells most of them apart; then all of it."""
-    if values.type.bit_width < 128:
-        values = values.cast(pa.decimal128(values.type.precision, values.type.scale))
-    width = values.type.bit_width // 64
-    data = np.frombuffer(values.buffers()[1], np.int64).reshape(-1, width)
-    words = data[values.offset : values.offset + len(values)]
+    words = decimal_words(values)
     high, low = words[:, -1], words[:, -2].view(np.uint64)
     about = high * 2.0**64 + np.where(np.abs(high) < _EXACT_DOUBLE, low.astype(np.float64), 0.0)
     signed = high.view(np.uint64) ^ _SIGN_BIT
-    rest = [words[:, place].view(np.uint64) for place in reversed(range(width - 1))]
+    rest = [words[:, place].view(np.uint64) for place in reversed(range(words.shape[1] - 1))]
     return np.column_stack([_double_words(about), signed, *rest])
 
 
@@ -95,8 +92,6 @@ def _decimals_from_words(words: HashWords, type_: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(wide, len(words), [None, pa.py_buffer(data)]).cast(type_)
 
 
-_SPREAD_FACTOR: Final = np.uint64(0x9E3779B97F4A7C15)
-"""An odd number: groups times it differ, and spread over all parts."""
 _VALUE_BITS: Final = np.uint64(52)
 """Bits that the values have in the word that says which part; the others are the group's."""
 
@@ -139,7 +134,7 @@ class SpilledValueCounts:
     def _add(self, groups: Codes, values: HashWords, counts: Codes) -> None:
         self._totals.weigh(groups, counts.astype(np.float64))
         owners = groups.astype(np.uint64)
-        part = (owners * _SPREAD_FACTOR >> _VALUE_BITS << _VALUE_BITS) | (values[:, 0] >> (np.uint64(64) - _VALUE_BITS))
+        part = (owners * SPREAD_FACTOR >> _VALUE_BITS << _VALUE_BITS) | (values[:, 0] >> (np.uint64(64) - _VALUE_BITS))
         self._counts.add(HashedRows(np.column_stack([part, values, owners, counts.astype(np.uint64)])))
 
 
@@ -425,10 +420,10 @@ class _SpilledSubjectValues:
     def add(self, groups: Codes, values: HashWords, subjects: HashWords) -> None:
         """Takes rows in: the group, the value and the subject's hash of each."""
         owners = groups.astype(np.uint64)
-        mixed = owners * _SPREAD_FACTOR
+        mixed = owners * SPREAD_FACTOR
         for place in range(self.width):
-            mixed = (mixed ^ values[:, place]) * _SPREAD_FACTOR
-        hashes = subjects ^ np.column_stack([mixed, mixed * _SPREAD_FACTOR])
+            mixed = (mixed ^ values[:, place]) * SPREAD_FACTOR
+        hashes = subjects ^ np.column_stack([mixed, mixed * SPREAD_FACTOR])
         self._rows.add(HashedRows(np.column_stack([hashes, subjects, owners, values])))
 
     def merge(self, other: Self, groups: Codes) -> None:
