@@ -18,15 +18,7 @@ import numpy.typing as npt
 
 from minimize.aggregates.batch_views import RowView
 from minimize.aggregates.exact_sums import CellSums, GroupSums
-from minimize.arrow.dictionaries import (
-    Bools,
-    Codes,
-    is_identity,
-    pack_codes,
-    run_starts,
-    unique_codes,
-    unpack_codes,
-)
+from minimize.arrow.dictionaries import Bools, Codes, is_identity, pack_codes, run_starts, unique_codes, unpack_codes
 from minimize.arrow.hashing import SPREAD_FACTOR
 from minimize.spill import Accumulator, HashedRows, HashWords, SpillSpace
 

@@ -19,14 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.aggregates.base import MeasureTally, MeasureTerms, SpillableTally
-from minimize.aggregates.batch_views import (
-    BatchBuffer,
-    BatchViews,
-    RowView,
-    group_batch,
-    select_records,
-    split_batch,
-)
+from minimize.aggregates.batch_views import BatchBuffer, BatchViews, RowView, group_batch, select_records, split_batch
 from minimize.aggregates.contribution_sketches import (
     CellSketches,
     ContributionSketches,

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from itertools import chain as chained
-from os import PathLike
 from pathlib import PurePosixPath
 from typing import Any, Final
 from urllib.parse import quote, unquote
@@ -43,7 +42,7 @@ from minimize.runs.receipt_builder import RunContext
 from minimize.runs.removal_inventory import RemovalInventory
 from minimize.runs.runner import no_progress
 from minimize.runs.session import record_missed_receipts, record_published, run_session
-from minimize.stores import Location, LocationLike, local_path, parse_output_location
+from minimize.stores import Location, LocationLike, PathText, local_path, parse_output_location
 from minimize.text import count_noun
 
 
@@ -77,7 +76,7 @@ class KeyRotationRewrite:
     pipeline: Pipeline
     keys: Keyring = field(repr=False)
     now: datetime
-    ledger: str | PathLike[str] | None = None
+    ledger: PathText | None = None
     fence: Location | None = None
 
     def execute(self) -> tuple[Receipt, ...]:

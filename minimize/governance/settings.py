@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 import pyarrow as pa
 
 from minimize.errors import PolicyError, RefusedError
-from minimize.governance.workspace import PathLike, Workspace
+from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.keys import Keyring, find_keyring
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor
@@ -35,6 +35,7 @@ from minimize.settings.files import future_rows_error, missing_name_error, read_
 from minimize.settings.rows import epoch_microseconds
 from minimize.settings.tokenized import load_ledger_settings
 from minimize.settings.unknown_tenant import UnknownTenant, find_unknown_tenant, unknown_tenant_json
+from minimize.stores import PathText
 from minimize.stores.durable_files import write_private_file
 
 if TYPE_CHECKING:
@@ -202,7 +203,7 @@ def _setting_resource(row: RecordedSetting, before: str | None) -> Resource:
     return Resource(row.setting, "setting", place, (PropertyChange(row.holder, before, row.value), said))
 
 
-def import_settings(file: PathLike, workspace: Workspace, now: datetime) -> int:
+def import_settings(file: PathText, workspace: Workspace, now: datetime) -> int:
     """Brings the rows of a settings file (CSV, Parquet) into the ledger; those that are there already are passed over.
 
     Gives how many were new. Subjects become tokens. Raises PolicyError with every faulty row, those recorded in the future too.
@@ -218,7 +219,7 @@ def import_settings(file: PathLike, workspace: Workspace, now: datetime) -> int:
         )[0]
 
 
-def export_settings(file: PathLike, workspace: Workspace) -> int:
+def export_settings(file: PathText, workspace: Workspace) -> int:
     """Writes every row of the ledger to a new CSV file that only its owner can read; subjects stay tokens. Gives how many.
 
     Raises OutputError where the file is there.

@@ -42,8 +42,6 @@ from minimize.receipts import Receipt, ReceiptFile, new_run_id, quarantine_files
 from minimize.receipts import files_in_force as receipts_files_in_force
 from minimize.stores import Location, LocationLike, ObjectPath, local_path, parse_output_location
 
-AnyPath = str | PathLike[str]
-
 
 @redact_errors
 def read(

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from os import PathLike
 from pathlib import Path, PurePath
 from typing import Final
 
@@ -27,6 +26,7 @@ from minimize.sources.file_discovery import DATE_PLACEHOLDER, find_files
 from minimize.sources.schema_inference import MIN_RECORDS_OF_NAME, discover_frequent_fields, format_by_name
 from minimize.stores import (
     Location,
+    PathText,
     absolute_location,
     durable_files,
     location_options,
@@ -180,7 +180,7 @@ quarantine: {{fail_above: 0.01}}
 
 
 @redact_errors
-def init_pipeline(data: str | PathLike[str], folder: str | PathLike[str]) -> list[Path]:
+def init_pipeline(data: PathText, folder: PathText) -> list[Path]:
     """Writes a policy in which every field of the data is dropped, with a proposal above each, and a pipeline for it.
 
     Takes a file, or a folder of files of one format, laid out by date or not. What is proposed comes from names, types, and
@@ -256,7 +256,7 @@ def _write_all_or_none(target: Path, files: Mapping[Path, str]) -> None:
         raise
 
 
-def source_pattern(location: str | PathLike[str]) -> str:
+def source_pattern(location: PathText) -> str:
     """The source path of a pipeline over this data: of a folder the files that end like its first, by date where it is so."""
     data = absolute_location(parse_location(location))
     found = find_files(location_text(data), Path.cwd())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -19,6 +18,7 @@ from minimize.policy.purposes import configured_purposes
 from minimize.policy.yaml_nodes import YamlNode, node_from_data, parse_yaml, read_utf8
 from minimize.recipients.model import Recipient
 from minimize.recipients.reader import RecipientReader, read_date
+from minimize.stores import PathText
 
 
 class Subprocessor(FrozenModel):
@@ -163,7 +163,6 @@ def _faults_error(faults: Sequence[Finding], what: str) -> PolicyError:
 
 RECIPIENTS_FOLDER: Final = "recipients"
 SUBPROCESSORS_FILE: Final = "subprocessors.yaml"
-PathLike = str | os.PathLike[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,13 +196,13 @@ class Recipients:
         return recipient.subprocessor is not None and self.subprocessors.is_listed(recipient.subprocessor, on)
 
 
-def load_recipients(folder: PathLike) -> Recipients:
+def load_recipients(folder: PathText) -> Recipients:
     """The recipients in a folder, and its list of subprocessors. Raises PolicyError."""
     place = Path(folder)
     return Recipients(place, load_subprocessors(place / SUBPROCESSORS_FILE))
 
 
-def find_recipients(path: PathLike | None = None, *, start: PathLike | None = None) -> Path:
+def find_recipients(path: PathText | None = None, *, start: PathText | None = None) -> Path:
     """The folder of recipients that counts.
 
     Takes what a flag gave, else `recipients:` of the nearest `minimize.yaml` upwards from a folder, else `recipients/` beside
@@ -222,7 +221,7 @@ def recipient_files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.glob("*.yaml") if file.name != SUBPROCESSORS_FILE and file.is_file())
 
 
-def _candidate_folders(folder: PathLike | None, start: PathLike | None) -> Iterator[Path]:
+def _candidate_folders(folder: PathText | None, start: PathText | None) -> Iterator[Path]:
     config = load_config(start).checked("recipients", PolicyError)
     if folder:
         yield Path(folder)

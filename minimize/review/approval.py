@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -35,6 +34,7 @@ from minimize.policy.load import load_pipeline, load_policy
 from minimize.policy.model import Policy, PolicyApproval
 from minimize.policy.yaml_nodes import parse_yaml
 from minimize.sources import declared_schema
+from minimize.stores import PathText
 from minimize.stores.durable_files import with_output_errors, write_file
 
 HEAD_KEYS: Final = ("policy", "version", "owner", "purposes")
@@ -112,7 +112,6 @@ PIPELINE_FILE: Final = "pipeline.yaml"
 BOM: Final = "\ufeff"
 ApproverSource = Literal["--by", "MINIMIZE_ACTOR", "system"]
 """Where the name of whoever approves comes from: it was given, it stands in the environment, or it is the system's user."""
-AnyPath = str | PathLike[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +158,12 @@ class ApprovalResult:
 
 @redact_errors
 def approve(
-    path: AnyPath,
+    path: PathText,
     *,
     by: str | None = None,
     at: datetime | None = None,
-    ledger: AnyPath | None = None,
-    keys: Keyring | AnyPath | None = None,
+    ledger: PathText | None = None,
+    keys: Keyring | PathText | None = None,
 ) -> ApprovalResult:
     """Writes into a policy that somebody approves it as it is: `approved: {by, on, digest}`.
 

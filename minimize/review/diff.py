@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from os import PathLike, fspath
+from os import fspath
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
 from tempfile import TemporaryDirectory
@@ -36,6 +36,7 @@ from minimize.review.grades import Grade
 from minimize.review.pipeline_changes import pipeline_changes
 from minimize.review.policy_changes import PolicySides, policy_changes
 from minimize.review.recipient_changes import recipient_changes, subprocessor_changes
+from minimize.stores import PathText
 
 YAML_SUFFIXES: Final = (".yaml", ".yml")
 _NAMING_KEYS: Final = ("policy", "hierarchy")
@@ -311,9 +312,9 @@ READERS: Final[Mapping[FileKind, ReadFile]] = MappingProxyType(
 
 @redact_errors
 def diff(
-    old: str | PathLike[str],
-    new: str | PathLike[str],
-    path: str | PathLike[str] | None = None,
+    old: PathText,
+    new: PathText,
+    path: PathText | None = None,
     *,
     allow: Collection[str] = (),
 ) -> ChangeReport:

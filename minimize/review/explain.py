@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from minimize.runs.inspection import examine_plan
 from minimize.settings import SettingRow, SettingsRows, unknown_tenant
 from minimize.settings.evaluation import LEVEL_SETTING
 from minimize.settings.unknown_tenant import UnknownTenant, find_unknown_tenant
+from minimize.stores import PathText
 from minimize.times import parse_time
 
 
@@ -184,9 +184,6 @@ class PlanExplanation:
         return ExplanationStep(what, found, verdict, file, None if file is None else self.field.field.line, rows)
 
 
-AnyPath = str | PathLike[str]
-
-
 @dataclass(frozen=True, slots=True)
 class FieldExplanation:
     """What becomes of a field, and the steps to it.
@@ -217,14 +214,14 @@ class FieldExplanation:
 
 @redact_errors
 def explain(
-    pipeline: Pipeline | AnyPath,
+    pipeline: Pipeline | PathText,
     field: str,
     *,
     tenant: str | None = None,
     at: datetime | str | None = None,
     record: str | None = None,
     settings: Any = None,
-    keys: Keyring | AnyPath | None = None,
+    keys: Keyring | PathText | None = None,
 ) -> FieldExplanation:
     """Why a field leaves a pipeline as it does, or not.
 

@@ -20,7 +20,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -40,6 +39,7 @@ from minimize.review.trial import Trial, TriedRecord, latest_event_time, trial_k
 from minimize.runs.inputs import LEDGER_SETTINGS, SubjectActs, load_pipeline_settings, pipeline_from
 from minimize.runs.sender import find_sender
 from minimize.settings import SettingsRows, load_settings
+from minimize.stores import PathText
 from minimize.times import parse_time
 
 FIXTURES_FOLDER: Final = "tests"
@@ -280,9 +280,6 @@ def _same_time(one: str, other: str) -> bool:
     return all(time.tzinfo is not None for time in times) and times[0] == times[1]
 
 
-AnyPath = str | PathLike[str]
-
-
 @dataclass(frozen=True, slots=True)
 class FixtureFailure:
     """One thing that is not as a fixture says: its code, the file, the line of a record or the number of a row, and the field."""
@@ -324,7 +321,7 @@ class FixtureResults:
 
 @redact_errors
 def try_fixtures(
-    pipeline: Pipeline | AnyPath, *, now: datetime, at: datetime | str | None = None, settings: Any = None
+    pipeline: Pipeline | PathText, *, now: datetime, at: datetime | str | None = None, settings: Any = None
 ) -> FixtureResults:
     """Tries the fixtures in the folder `tests` beside a pipeline.
 

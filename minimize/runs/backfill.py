@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -34,7 +33,7 @@ from minimize.runs.guards import check_output_ledger
 from minimize.runs.inputs import find_input_files, path_mask, pipeline_from
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.runner import RunOverrides, attempt_run, check_engine, no_progress, observe_refusal
-from minimize.stores import Location, ObjectPath
+from minimize.stores import Location, ObjectPath, PathText
 
 LONGEST_SPAN_DAYS: Final = 20_000
 """Days that a span may have: more is a slip of the pen."""
@@ -164,7 +163,7 @@ class BackfillResult:
         }
 
 
-def backfill(file: str | PathLike[str], **options: Any) -> BackfillResult:
+def backfill(file: PathText, **options: Any) -> BackfillResult:
     """Runs the dates of a backfill file that are not done yet. Takes and raises what `run_backfill` does.
 
     If a date could not be run, raises its error once the other dates are run.
@@ -176,7 +175,7 @@ def backfill(file: str | PathLike[str], **options: Any) -> BackfillResult:
 
 
 def run_backfill(
-    file: str | PathLike[str],
+    file: PathText,
     *,
     engine: str = "local",
     only_look: bool = False,

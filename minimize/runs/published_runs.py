@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from os import PathLike as OsPathLike
 from typing import TYPE_CHECKING, Any, Final
 
 from minimize.errors import ConfigurationError, KeyringError, LedgerError, OutputError
@@ -28,9 +27,8 @@ from minimize.runs.inputs import find_pipeline
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.runner import no_progress
 from minimize.runs.session import DecidedOutput, record_missed_receipts, record_published, resolve_output, run_session
-from minimize.stores import Location, LocationLike, local_path, location_text, parse_output_location
+from minimize.stores import Location, LocationLike, PathText, local_path, location_text, parse_output_location
 from minimize.techniques.redact import has_hit
-from minimize.verification import PathLike
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -47,7 +45,7 @@ class RebuiltIndex:
 
 
 def list_runs(
-    ledger: PathLike | None = None, *, output: LocationLike | None = None, pipeline: str | None = None
+    ledger: PathText | None = None, *, output: LocationLike | None = None, pipeline: str | None = None
 ) -> list[RunRow]:
     """The published runs, oldest first: of one output, of one pipeline, or all that the ledger knows. Raises LedgerError.
 
@@ -61,7 +59,7 @@ def list_runs(
 
 
 def show_run(
-    run_id: str, ledger: PathLike | None = None, *, output: LocationLike | None = None
+    run_id: str, ledger: PathText | None = None, *, output: LocationLike | None = None
 ) -> tuple[RunRow, Receipt | None]:
     """One run, by the beginning of its id, and its receipt where it can be read here. Raises LedgerError, ConfigurationError."""
     from minimize.ledger.runs import select_runs, select_runs_by_id
@@ -90,9 +88,9 @@ def _mark_void(rows: Sequence[RunRow], output: LocationLike | None = None) -> li
 
 def rebuild_index(
     outputs: Sequence[LocationLike] = (),
-    ledger: PathLike | None = None,
+    ledger: PathText | None = None,
     *,
-    keys: Keyring | PathLike | None = None,
+    keys: Keyring | PathText | None = None,
     now: datetime,
 ) -> list[RebuiltIndex]:
     """Makes the index anew from the receipts of these outputs, and of those on this host that the ledger knows.
@@ -164,7 +162,7 @@ DecideOutput = Callable[["Ledger", OpenOutput, Sequence[Receipt]], OutputDecisio
 
 
 def record_decision(
-    kind: ReceiptKind, changing: DecidedOutput, ledger: str | OsPathLike[str] | None, decide: DecideOutput
+    kind: ReceiptKind, changing: DecidedOutput, ledger: PathText | None, decide: DecideOutput
 ) -> Receipt | None:
     """Publishes the signed receipt of a decision; None if there is nothing to record. Raises OutputError, LedgerError."""
     context = RunContext(kind, "local", datetime.now(UTC), no_progress, Destinations(None, None), ledger=ledger)
@@ -208,7 +206,6 @@ def _decision_receipt(decision: OutputDecision, last: Receipt, context: RunConte
 
 
 log = logging.getLogger("minimize")
-AnyPath = str | OsPathLike[str]
 MAX_REASON_LENGTH: Final = 500
 """Characters of a reason."""
 
@@ -218,9 +215,9 @@ def void_run(
     reason: str,
     *,
     output: LocationLike | None = None,
-    pipeline: AnyPath | None = None,
-    ledger: AnyPath | None = None,
-    keys: Keyring | AnyPath | None = None,
+    pipeline: PathText | None = None,
+    ledger: PathText | None = None,
+    keys: Keyring | PathText | None = None,
 ) -> Receipt:
     """Records that a run does not count, and gives the signed receipt that says so.
 
@@ -272,7 +269,7 @@ def find_voidable(chain: Sequence[Receipt], run: str) -> Receipt:
     return found[0]
 
 
-def _find_output(run: str, ledger: AnyPath | None) -> Location:
+def _find_output(run: str, ledger: PathText | None) -> Location:
     """The output that the ledger knows the run of."""
     from minimize.ledger.ledger import open_ledger
     from minimize.ledger.runs import select_runs_by_id

@@ -40,7 +40,7 @@ from minimize.server.request import FilterCondition, ReadRequest, ReidentifyRequ
 from minimize.server.snapshot import OpenSnapshot, OutputSnapshot, SnapshotCache
 from minimize.server.stream import ReadStream, check_joinable
 from minimize.server.view import bind_view
-from minimize.stores import Location, LocationLike, local_path, parse_output_location
+from minimize.stores import Location, LocationLike, PathText, local_path, parse_output_location
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -213,15 +213,12 @@ class DataAccessService:
         api.access.record_read_event(self._ledger, event, self._keys)
 
 
-PathLike = str | os.PathLike[str]
-
-
 def open(
     path: LocationLike,
     *,
-    keys: Keyring | PathLike | None = None,
-    access: PathLike | None = None,
-    ledger: PathLike | None = None,
+    keys: Keyring | PathText | None = None,
+    access: PathText | None = None,
+    ledger: PathText | None = None,
     user: str | None = None,
     clock: Clock | None = None,
 ) -> DatasetReader:
@@ -266,7 +263,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def required_keyring(keys: Keyring | PathLike | None, start: Path | None) -> Keyring:
+def required_keyring(keys: Keyring | PathText | None, start: Path | None) -> Keyring:
     """The keyring. Raises KeyringError."""
     found = find_keyring(keys, start)
     if found is None:
@@ -274,7 +271,7 @@ def required_keyring(keys: Keyring | PathLike | None, start: Path | None) -> Key
     return found
 
 
-def server_access_file(access: PathLike | None, start: Path | None) -> Path:
+def server_access_file(access: PathText | None, start: Path | None) -> Path:
     """The access file. Raises ConfigurationError where there is none: then there is nobody to let in."""
     found = find_access_file(start) if access is None else Path(access)
     if found is None or not found.is_file():

@@ -39,6 +39,7 @@ from minimize.settings.columns import (
     encode_column,
 )
 from minimize.settings.rows import epoch_microseconds
+from minimize.stores import PathText
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -291,7 +292,7 @@ class LedgerErasures:
 
 
 def find_erasures(
-    ledger: str | os.PathLike[str] | None, folder: Path | None, keys: Keyring | None, future: timedelta
+    ledger: PathText | None, folder: Path | None, keys: Keyring | None, future: timedelta
 ) -> LedgerErasures | None:
     """The erasures of the ledger that is given, else named by the environment or by the configuration next to the policy.
 
@@ -316,7 +317,7 @@ def warn_unknown_erasures(reason: str) -> None:
     )
 
 
-def find_named_ledger(ledger: str | os.PathLike[str] | None, folder: Path | None) -> Address | None:
+def find_named_ledger(ledger: PathText | None, folder: Path | None) -> Address | None:
     """The ledger that is given, or named by the environment or the configuration; None if nothing names one.
 
     Raises LedgerError if what is named cannot be one.

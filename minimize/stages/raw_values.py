@@ -16,16 +16,7 @@ import pyarrow.compute as pc
 
 from minimize.arrow.batch import Batch
 from minimize.arrow.dictionaries import decode_dictionary
-from minimize.arrow.nested import (
-    Leaf,
-    assemble,
-    has_leaf,
-    leaf,
-    leaf_type,
-    pruned_schema,
-    repeat_for_leaf,
-    row_indices,
-)
+from minimize.arrow.nested import Leaf, assemble, has_leaf, leaf, leaf_type, pruned_schema, repeat_for_leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.scrub import scrub
 from minimize.plan.model import FieldPlan, Plan

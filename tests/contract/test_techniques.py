@@ -14,15 +14,7 @@ import pyarrow as pa
 import pytest
 
 from minimize.arrow.dictionaries import value_type
-from minimize.techniques import (
-    TECHNIQUES,
-    Context,
-    Technique,
-    TechniqueResult,
-    UnsupportedType,
-    treat,
-    type_family,
-)
+from minimize.techniques import TECHNIQUES, Context, Technique, TechniqueResult, UnsupportedType, treat, type_family
 
 AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
 

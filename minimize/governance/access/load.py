@@ -7,7 +7,6 @@ finding it.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,6 +41,7 @@ from minimize.policy.mapping_reader import DeclaredNames as Names
 from minimize.policy.policy_reader import NAME_PATTERN
 from minimize.policy.value_readers import TechniqueReader, parse_duration, read_duration
 from minimize.policy.yaml_nodes import YamlNode, node_from_data, parse_yaml, read_utf8
+from minimize.stores import PathText
 from minimize.techniques import Technique
 
 
@@ -381,10 +381,7 @@ class AccessReader:
         self.scope.faults.add(code, message, line=node.line, hint=hint)
 
 
-PathLike = str | os.PathLike[str]
-
-
-def load_access(path: PathLike) -> AccessRules:
+def load_access(path: PathText) -> AccessRules:
     """The access file. Raises PolicyError with every fault as a finding, or where it cannot be read."""
     return _require_no_faults(*examine_access(path))
 
@@ -400,7 +397,7 @@ def access_from_mapping(mapping: Mapping[str, Any]) -> AccessRules:
     return _require_no_faults(found, faults.found)
 
 
-def examine_access(path: PathLike) -> tuple[AccessRules | None, list[Finding]]:
+def examine_access(path: PathText) -> tuple[AccessRules | None, list[Finding]]:
     """What the file says as far as it can be read, with every fault: for lint. Where there are faults, nobody may anything."""
     file = Path(path)
     faults = FaultList(str(file))
@@ -408,12 +405,12 @@ def examine_access(path: PathLike) -> tuple[AccessRules | None, list[Finding]]:
     return (None, faults.found) if content is None else _examine_content(content, file, faults)
 
 
-def parse_access(content: bytes, file: PathLike) -> AccessRules:
+def parse_access(content: bytes, file: PathText) -> AccessRules:
     """What the bytes of a file say, which may not be what stands in it by now. Raises PolicyError."""
     return _require_no_faults(*_examine_content(content, Path(file), FaultList(str(file))))
 
 
-def find_access_file(start: PathLike | None = None) -> Path | None:
+def find_access_file(start: PathText | None = None) -> Path | None:
     """The access file that counts: that of the nearest `minimize.yaml` upwards from a folder; None where it names none.
 
     Raises PolicyError where it cannot be read, or what it names is not there: then nobody may anything.
@@ -427,7 +424,7 @@ def find_access_file(start: PathLike | None = None) -> Path | None:
     return file
 
 
-def required_access_file(start: PathLike | None = None) -> Path:
+def required_access_file(start: PathText | None = None) -> Path:
     """The same, where nothing can be done without one. Raises PolicyError."""
     found = find_access_file(start)
     if found is None:

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from os import PathLike
 from typing import Final
 
 from minimize.arrow.batch import BatchCounts, FieldCounts
@@ -47,7 +46,7 @@ from minimize.runs.receipt_builder import RunContext
 from minimize.runs.removal_inventory import RemovalInventory
 from minimize.runs.runner import no_progress
 from minimize.runs.session import record_missed_receipts, record_published, run_session
-from minimize.stores import Location
+from minimize.stores import Location, PathText
 from minimize.stores.durable_files import file_digest
 
 REMOVAL_REASONS: Final = ("setting", "condition", "retention", "erased", "consent")
@@ -217,7 +216,7 @@ class PlanExecution:
     request: RewriteRequest
     pipeline: Pipeline
     at_given: bool
-    ledger: str | PathLike[str] | None = None
+    ledger: PathText | None = None
     fence: Location | None = None
     kind: ReceiptKind = "expire"
     allow_shrink: bool = True

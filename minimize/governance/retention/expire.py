@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import product
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +52,7 @@ from minimize.runs.guards import check_output_ledger
 from minimize.runs.inputs import find_pipeline
 from minimize.settings.erasures import Erasures, Tombstone
 from minimize.sources.base import Source
-from minimize.stores import LocationLike, parse_output_location
+from minimize.stores import LocationLike, PathText, parse_output_location
 from minimize.times import parse_time
 
 WrittenFiles = Iterable[tuple[WritingRun, ReceiptFile]]
@@ -66,7 +65,7 @@ def identify_through_sources(
     files: WrittenFiles,
     job: Pipeline,
     chain: Sequence[Receipt],
-    ledger: str | PathLike[str] | None,
+    ledger: PathText | None,
 ) -> RewriteRequest:
     """What an expiry was asked, with the ids of those subjects that are found in the source of a file.
 
@@ -165,9 +164,6 @@ def _erased_subjects(events: Sequence[RetentionEvent], keys: Keyring) -> Erasure
     return replace(made, named_by=events[0].named_by).with_keys(keys)
 
 
-PathLike_ = str | PathLike[str]
-
-
 @dataclass(frozen=True, slots=True)
 class ExpiryResult:
     """What was found due, and a receipt for each policy whose files were changed; none where nothing was."""
@@ -189,7 +185,7 @@ class ResolvedExpiry:
     chain: tuple[Receipt, ...] = field(repr=False)
     policies: PolicyCache | None = field(default=None, repr=False)
 
-    def with_plan(self, ledger: PathLike_ | None) -> tuple[ResolvedExpiry, RemovalPlan]:
+    def with_plan(self, ledger: PathText | None) -> tuple[ResolvedExpiry, RemovalPlan]:
         """The expiry and its plan. Subjects that a file may have in a form that the ledger does not know are named by their ids,
         as far as the sources of files tell them."""
         plan = self.plan()
@@ -255,10 +251,10 @@ def expire(
     output: LocationLike,
     *,
     at: datetime | str | None = None,
-    pipeline: PathLike_ | None = None,
-    events: PathLike_ | None = None,
-    keys: Keyring | PathLike_ | None = None,
-    ledger: PathLike_ | None = None,
+    pipeline: PathText | None = None,
+    events: PathText | None = None,
+    keys: Keyring | PathText | None = None,
+    ledger: PathText | None = None,
     yes: bool = False,
     allow_shrink: bool = False,
 ) -> ExpiryResult:
@@ -292,10 +288,10 @@ def resolve_expiry(
     output: LocationLike,
     *,
     at: datetime | str | None = None,
-    pipeline: PathLike_ | None = None,
-    events: PathLike_ | None = None,
-    keys: Keyring | PathLike_ | None = None,
-    ledger: PathLike_ | None = None,
+    pipeline: PathText | None = None,
+    events: PathText | None = None,
+    keys: Keyring | PathText | None = None,
+    ledger: PathText | None = None,
 ) -> ResolvedExpiry:
     """What an expiry needs, found and checked; nothing is changed."""
     folder = parse_output_location(output)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property, partial
-from os import PathLike
 from typing import Protocol
 
 import numpy as np
@@ -44,6 +43,7 @@ from minimize.runs.resolve import ResolvedRun
 from minimize.settings.columns import column_microseconds
 from minimize.sources.base import Chunk, Source, SourcePart, WrittenFile
 from minimize.sources.files import WrappingPart
+from minimize.stores import PathText
 from minimize.techniques.periods import period_starts
 from minimize.techniques.truncate_time import TruncateTime
 
@@ -360,7 +360,7 @@ class AggregateRecomputation:
     chain: Sequence[Receipt] = field(repr=False)
     plan: RemovalPlan
     policies: PolicyCache = field(repr=False)
-    ledger: str | PathLike[str] | None = None
+    ledger: PathText | None = None
 
     def recompute(self, group: Sequence[DueFile]) -> Iterator[RecomputedAggregate]:
         """Aggregates of the dates of some files, of which records went after events alone, as far as they can be made anew."""

@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from os import PathLike
 from typing import Any, Final
 
 import pyarrow.compute as pc
@@ -32,7 +31,7 @@ from minimize.runs.resolve import ResolvedRun, resolve_run
 from minimize.runs.sender import consents_changed
 from minimize.settings import SettingsRows
 from minimize.sources.file_discovery import SourceFiles
-from minimize.stores import Location
+from minimize.stores import Location, PathText
 
 REMOVING_KINDS: Final = ("expire", "retract", "correct", "delete")
 
@@ -51,10 +50,10 @@ def rerunnable_dates(
     folder: Location,
     chain: Sequence[Receipt],
     at: datetime,
-    source: str | PathLike[str] | None,
+    source: PathText | None,
     settings: Any,
     keys: Keyring,
-    ledger: str | PathLike[str] | None,
+    ledger: PathText | None,
     *,
     without: Collection[str | None] = (),
 ) -> dict[str | None, RerunnableDate]:
@@ -89,7 +88,7 @@ def find_source(
     on: str | None,
     at: datetime,
     keys: Keyring,
-    ledger: str | PathLike[str] | None,
+    ledger: PathText | None,
 ) -> tuple[Receipt, ResolvedRun] | None:
     """The receipt that read a date, and a run that finds its source as that had it; None where that does not stand.
 
@@ -123,7 +122,7 @@ class UnchangedSources:
         self,
         job: Pipeline,
         chain: Sequence[Receipt],
-        source: str | PathLike[str] | None,
+        source: PathText | None,
         keys: Keyring,
         *,
         after_events: bool = False,
@@ -238,12 +237,12 @@ class UnaffectedDates:
     folder: Location
     chain: Sequence[Receipt]
     as_of: datetime
-    source: str | PathLike[str] | None
+    source: PathText | None
     settings_source: Any = field(repr=False)
     settings: SettingsRows | None = field(repr=False)
     consents: Consents | None = field(repr=False)
     keys: Keyring = field(repr=False)
-    ledger: str | PathLike[str] | None
+    ledger: PathText | None
 
     def dates(self) -> frozenset[str | None]:
         """The dates. Raises what `run` raises about policy, settings and keys."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from os import PathLike
 from typing import Any, Literal
 
 import numpy as np
@@ -60,7 +59,7 @@ from minimize.runs.runner import no_progress, run_resolved
 from minimize.runs.sender import check_same_sender, consent_periods
 from minimize.settings import SettingsRows
 from minimize.stages.chains import run_chain
-from minimize.stores import Location, LocationLike, parse_output_location
+from minimize.stores import Location, LocationLike, PathText, parse_output_location
 from minimize.techniques import Context, Technique, TechniqueStep, UnsupportedType
 from minimize.techniques.keep import Keep
 from minimize.times import parse_time
@@ -204,9 +203,6 @@ class PolicyReevaluation:
         return np.asarray(on & (self.clock.oldest(batch) > age_limit(self.as_of, feature.retention)), np.bool_)
 
 
-PathLike_ = str | PathLike[str]
-
-
 @dataclass(frozen=True, slots=True)
 class Retraction:
     """What a retraction would do, and did: dates that are run anew from their source, and what goes of the others."""
@@ -249,7 +245,7 @@ class ResolvedRetraction:
     chain: tuple[Receipt, ...] = field(repr=False)
     rerunnable: Mapping[str | None, RerunnableDate] = field(repr=False)
     at_given: bool = False
-    ledger: PathLike_ | None = None
+    ledger: PathText | None = None
     unaffected: Collection[str | None] = frozenset()
     """The dates that today's policy and settings cannot concern: their files are not opened."""
 
@@ -340,12 +336,12 @@ class ResolvedRetraction:
 class RetractionOptions:
     """What a retraction was given in place of what the receipts say: pipeline, source, settings; the time, keyring, ledger."""
 
-    pipeline: PathLike_ | None = None
+    pipeline: PathText | None = None
     at: datetime | str | None = None
-    input: PathLike_ | None = None
+    input: PathText | None = None
     settings: Any = None
-    keys: Keyring | PathLike_ | None = None
-    ledger: PathLike_ | None = None
+    keys: Keyring | PathText | None = None
+    ledger: PathText | None = None
 
 
 def retract(output: LocationLike, *, yes: bool = False, **options: Any) -> Retraction:

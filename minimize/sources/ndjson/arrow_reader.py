@@ -45,12 +45,7 @@ from minimize.sources.projection import (
     nested_fields,
     table_as_batch,
 )
-from minimize.sources.record_checks import (
-    forbidden_places,
-    has_blank_id,
-    has_key_at_any_depth,
-    records_with_path,
-)
+from minimize.sources.record_checks import forbidden_places, has_blank_id, has_key_at_any_depth, records_with_path
 from minimize.sources.types import accepts_type, arrow_type, decimal_digits, parse_texts
 
 MAX_ARROW_SCALE = 38
