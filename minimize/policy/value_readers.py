@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from minimize.arrow.pointers import Pointer
 from minimize.policy.condition import AllOf, AnyOf, Condition, FeatureOn, FieldEquals, LevelAtLeast, TimeWithin
 from minimize.policy.faults import did_you_mean
-from minimize.policy.mapping_reader import DeclaredNames, MappingShape, field_pointer, read_mapping
+from minimize.policy.mapping_reader import DeclaredNames, KeyReader, MappingShape, field_pointer, read_mapping
 from minimize.policy.model import DROP, Treatment
 from minimize.policy.yaml_nodes import YamlNode
 from minimize.techniques import TECHNIQUES, TechniqueStep
@@ -170,11 +170,8 @@ NO_HASH_REASON = (
 
 
 @dataclass(frozen=True, slots=True)
-class TechniqueReader:
+class TechniqueReader(KeyReader):
     """Reads the steps of one field."""
-
-    scope: DeclaredNames
-    key: str
 
     def treatment(self, node: YamlNode) -> Treatment | None:
         """`drop`, or a chain of steps; None where a fault was taken down."""
@@ -224,10 +221,6 @@ class TechniqueReader:
             return
         self.fault("P011", f"there is no technique `{word}`", line, did_you_mean(word, [*TECHNIQUES, DROP]))
         return
-
-    def fault(self, code: str, message: str, line: int | None, hint: str = "") -> None:
-        """Takes down a fault of this field."""
-        self.scope.faults.add(code, message, line=line, key=self.key, hint=hint)
 
 
 def _parameters_by_name(kind: type[BaseModel], node: YamlNode) -> YamlNode | None:

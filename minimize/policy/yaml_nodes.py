@@ -115,14 +115,15 @@ class YamlNode:
 def node_from_data(value: Any) -> YamlNode:
     """A node for plain data in memory."""
     if isinstance(value, Mapping):
-        return YamlNode({_key_text(key): node_from_data(item) for key, item in value.items()})
+        return YamlNode({scalar_text(key): node_from_data(item) for key, item in value.items()})
     if isinstance(value, list | tuple):
         return YamlNode(tuple(node_from_data(item) for item in value))
     return YamlNode(value)
 
 
-def _key_text(key: object) -> str:
-    return str(key).lower() if isinstance(key, bool) else str(key)
+def scalar_text(value: object) -> str:
+    """A value as YAML writes it: `true` rather than `True`."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def read_utf8(file: Path, faults: FaultList) -> bytes | None:

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 
 from minimize.config import load_config
 from minimize.errors import Finding, PolicyError
-from minimize.policy.faults import FaultList, did_you_mean
+from minimize.policy.faults import FaultList, did_you_mean, require_sound
 from minimize.policy.mapping_reader import DeclaredNames, MappingShape, NodeReaders, read_mapping
 from minimize.policy.model import FrozenModel
 from minimize.policy.purposes import configured_purposes
@@ -93,7 +93,7 @@ def load_recipient(path: str | Path, purposes: Sequence[str] = ()) -> Recipient:
     Raises PolicyError with every fault as a finding, or where the file cannot be read.
     """
     found, faults = examine_recipient(path, purposes)
-    return _require_sound(found, faults)
+    return require_sound(found, faults, "recipient")
 
 
 def recipient_from(mapping: Mapping[str, Any], purposes: Sequence[str] = ()) -> Recipient:
@@ -104,7 +104,7 @@ def recipient_from(mapping: Mapping[str, Any], purposes: Sequence[str] = ()) -> 
     """
     faults = FaultList()
     found = RecipientReader(DeclaredNames(faults, Path(), None, {}), tuple(purposes), {})(node_from_data(mapping))
-    return _require_sound(found, faults.found)
+    return require_sound(found, faults.found, "recipient")
 
 
 def examine_recipient(path: str | Path, purposes: Sequence[str] = ()) -> tuple[Recipient | None, list[Finding]]:
@@ -129,9 +129,7 @@ def examine_recipient(path: str | Path, purposes: Sequence[str] = ()) -> tuple[R
 def load_subprocessors(path: str | Path) -> Subprocessors:
     """The list of subprocessors in a file; an empty one where there is no file: nobody is listed. Raises PolicyError."""
     found, faults = examine_subprocessors(path)
-    if faults:
-        raise _faults_error(faults, "the list of subprocessors")
-    return found
+    return require_sound(found, faults, "list of subprocessors")
 
 
 def examine_subprocessors(path: str | Path) -> tuple[Subprocessors, list[Finding]]:
@@ -148,17 +146,6 @@ def examine_subprocessors(path: str | Path) -> tuple[Subprocessors, list[Finding
 
 def _sort_findings(findings: Sequence[Finding]) -> list[Finding]:
     return sorted(dict.fromkeys(findings), key=lambda finding: (finding.file or "", finding.line or 0))
-
-
-def _require_sound(found: Recipient | None, faults: Sequence[Finding]) -> Recipient:
-    if found is None or faults:
-        raise _faults_error(faults, "the recipient")
-    return found
-
-
-def _faults_error(faults: Sequence[Finding], what: str) -> PolicyError:
-    count = len(faults)
-    return PolicyError(f"{what} has {count} fault{'' if count == 1 else 's'}", findings=faults)
 
 
 RECIPIENTS_FOLDER: Final = "recipients"

@@ -18,7 +18,7 @@ from minimize.observability.destinations import find_destinations
 from minimize.output.folder import RUNS
 from minimize.output.reader import load_receipts
 from minimize.policy.approval import check_approval
-from minimize.policy.faults import FaultList
+from minimize.policy.faults import FaultList, require_sound
 from minimize.policy.load import load_policy
 from minimize.policy.mapping_reader import DeclaredNames, MappingShape, read_mapping
 from minimize.policy.model import FrozenModel, Pipeline
@@ -78,10 +78,7 @@ def load_backfill(path: str | Path) -> Backfill:
     content = read_utf8(file, faults)
     root = None if content is None else parse_yaml(content.decode("utf-8-sig"), faults)
     found = None if root is None or content is None else _read_backfill(root, file, content, faults)
-    if found is None or faults.found:
-        count = len(faults.found)
-        raise PolicyError(f"the backfill has {count} fault{'' if count == 1 else 's'}", findings=faults.found)
-    return found
+    return require_sound(found, faults.found, "backfill")
 
 
 def _read_backfill(root: YamlNode, file: Path, content: bytes, faults: FaultList) -> Backfill | None:

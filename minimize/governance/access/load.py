@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -35,7 +35,7 @@ from minimize.governance.access.model import (
     parse_permission,
 )
 from minimize.governance.access.roles import BUILTIN_ROLES, find_conflict, is_view_step
-from minimize.policy.faults import FaultList, did_you_mean
+from minimize.policy.faults import FaultList, did_you_mean, require_sound
 from minimize.policy.mapping_reader import DeclaredNames, MappingShape, NodeReaders, read_mapping
 from minimize.policy.mapping_reader import DeclaredNames as Names
 from minimize.policy.policy_reader import NAME_PATTERN
@@ -383,7 +383,7 @@ class AccessReader:
 
 def load_access(path: PathText) -> AccessRules:
     """The access file. Raises PolicyError with every fault as a finding, or where it cannot be read."""
-    return _require_no_faults(*examine_access(path))
+    return require_sound(*examine_access(path), "access file")
 
 
 def access_from_mapping(mapping: Mapping[str, Any]) -> AccessRules:
@@ -394,7 +394,7 @@ def access_from_mapping(mapping: Mapping[str, Any]) -> AccessRules:
     """
     faults = FaultList()
     found = AccessReader(DeclaredNames(faults, Path(), None, {}), {})(node_from_data(mapping))
-    return _require_no_faults(found, faults.found)
+    return require_sound(found, faults.found, "access file")
 
 
 def examine_access(path: PathText) -> tuple[AccessRules | None, list[Finding]]:
@@ -407,7 +407,7 @@ def examine_access(path: PathText) -> tuple[AccessRules | None, list[Finding]]:
 
 def parse_access(content: bytes, file: PathText) -> AccessRules:
     """What the bytes of a file say, which may not be what stands in it by now. Raises PolicyError."""
-    return _require_no_faults(*_examine_content(content, Path(file), FaultList(str(file))))
+    return require_sound(*_examine_content(content, Path(file), FaultList(str(file))), "access file")
 
 
 def find_access_file(start: PathText | None = None) -> Path | None:
@@ -439,10 +439,3 @@ def _examine_content(content: bytes, file: Path, faults: FaultList) -> tuple[Acc
     given = {"path": file, "digest": f"sha256:{hashlib.sha256(content).hexdigest()}"}
     found = AccessReader(DeclaredNames(faults, file.parent, None, {}), given)(root)
     return found, sorted(dict.fromkeys(faults.found), key=lambda finding: finding.line or 0)
-
-
-def _require_no_faults(found: AccessRules | None, faults: Sequence[Finding]) -> AccessRules:
-    if found is None or faults:
-        count = len(faults)
-        raise PolicyError(f"the access file has {count} fault{'' if count == 1 else 's'}", findings=faults)
-    return found
