@@ -29,9 +29,9 @@ from minimize.keys.master_keys import KeyLifecycle, is_master_key, key_state, ma
 from minimize.keys.parquet_encryption import open_parquet
 from minimize.ledger import AuditEvent, PropertyChange, Resource, api, current_actor
 from minimize.ledger.subject_tokens import SUBJECT_KEY
-from minimize.observability.destinations import Destinations
-from minimize.output.folder import output_and_date
-from minimize.output.publish import RECORDS, open_output
+from minimize.observability.destinations import NO_OBSERVABILITY
+from minimize.output.folder import RECORDS, output_and_date
+from minimize.output.publish import open_output
 from minimize.output.reader import load_receipts
 from minimize.output.sink import index_files, master_keys_of, output_files, sketch_files
 from minimize.policy.model import Pipeline
@@ -65,7 +65,6 @@ def record_key_event(
 
 
 log = logging.getLogger("minimize")
-NO_OBSERVABILITY: Final = Destinations(None, None)
 
 
 @dataclass(frozen=True, slots=True)

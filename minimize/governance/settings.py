@@ -19,7 +19,7 @@ from minimize.identifiers import canonical_id, canonical_text
 from minimize.keys import Keyring, find_keyring
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor
 from minimize.ledger.subject_tokens import find_known_token, subject_token, token_secrets, token_version, token_versions
-from minimize.policy.model import Pipeline
+from minimize.policy.model import HOLDERS, Pipeline
 from minimize.receipts import time_text
 from minimize.runs.inputs import LEDGER_SETTINGS, load_pipeline_settings
 from minimize.settings import (
@@ -40,8 +40,6 @@ from minimize.stores.durable_files import write_private_file
 
 if TYPE_CHECKING:
     from minimize.ledger.settings import RecordedSetting
-
-HOLDERS: Final = ("admin", "user", "developer")
 
 
 def check_setting(tenant: str, setting: str, value: str, holder: str, job: Pipeline | None) -> None:

@@ -19,6 +19,7 @@ from minimize.interop.documents import (
     ExportRequest,
     read_document,
 )
+from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
 from minimize.policy.draft import (
     SCHEMA_FOLDER,
     can_be_declared,
@@ -149,9 +150,9 @@ def import_into(
     data: PathText | None = None,
 ) -> list[Path]:
     """Writes that policy into a folder, never over another, and a pipeline for the data, if that is given. Gives the paths."""
-    texts = {"policy.yaml": import_policy(kind, file, choice=choice)}
+    texts = {POLICY_FILE: import_policy(kind, file, choice=choice)}
     if data is not None:
-        texts["pipeline.yaml"] = pipeline_text(source_pattern(data), valid_name(Path(folder).absolute().name))
+        texts[PIPELINE_FILE] = pipeline_text(source_pattern(data), valid_name(Path(folder).absolute().name))
     return write_new_files(Path(folder), texts)
 
 

@@ -186,6 +186,9 @@ class Destinations:
     rotate_at: int = ROTATE_AT
 
 
+NO_OBSERVABILITY: Final = Destinations(None, None)
+
+
 def find_destinations(
     folder: Path,
     output: Location,

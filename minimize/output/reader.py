@@ -25,6 +25,8 @@ from minimize.keys.keyring import KEY_DESTROYED
 from minimize.keys.parquet_encryption import unless_shredded
 from minimize.ledger import api, find_ledger
 from minimize.output.folder import (
+    POLICY_FILE,
+    RECORDS,
     RUNS,
     ensure_identity,
     has_runs,
@@ -34,7 +36,7 @@ from minimize.output.folder import (
     published_runs,
     read_receipts,
 )
-from minimize.output.publish import QUARANTINE, RECORDS, open_output
+from minimize.output.publish import QUARANTINE, open_output
 from minimize.output.stored_file import StoredFile, open_stored_file
 from minimize.output.subject_index import SubjectValue, Subkeys
 from minimize.output.subject_search import CandidateFile, find_candidate_files, subject_rows
@@ -117,7 +119,7 @@ def _subject_pointers(output: Location) -> Callable[[ReceiptFile], Pointer]:
     def pointer(file: ReceiptFile) -> Pointer:
         run = runs[file.path]
         if run not in known:
-            known[run] = _policy_subject(output / RUNS / run / "policy.yaml")
+            known[run] = _policy_subject(output / RUNS / run / POLICY_FILE)
         found = known[run]
         if found is None:
             raise OutputError(f"the policy of {RUNS}/{run} names no subject", hint="nothing can be found by it")

@@ -11,6 +11,7 @@ from typing import Final
 
 from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError, PolicyError, redact_errors
+from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
 from minimize.policy.faults import FaultList, did_you_mean
 from minimize.policy.fields import DECIMAL_PATTERN, FIELD_TYPES, MAX_DECIMAL_DIGITS
 from minimize.policy.json_schema import json_schema
@@ -191,7 +192,7 @@ def init_pipeline(data: PathText, folder: PathText) -> list[Path]:
     target, source = Path(folder), source_pattern(data)
     name = valid_name(target.absolute().name)
     policy = _drafted_policy(source, name, format_by_name(parse_location(source)) or "ndjson")
-    return write_new_files(target, {"policy.yaml": policy, "pipeline.yaml": pipeline_text(source, name)})
+    return write_new_files(target, {POLICY_FILE: policy, PIPELINE_FILE: pipeline_text(source, name)})
 
 
 def pipeline_text(source: str, name: str) -> str:
@@ -312,7 +313,7 @@ def accept_proposals(folder: Path, names: Collection[str]) -> list[str]:
     proposed for: dropped. Gives the names that were accepted. Raises ConfigurationError where a name has no proposal,
     PolicyError where the policy would have faults; then nothing is written.
     """
-    path = Path(folder) / "policy.yaml"
+    path = Path(folder) / POLICY_FILE
     text = _read_policy_text(path)
     proposals: dict[str, list[OpenProposal]] = {}
     for each in open_proposals(text):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from minimize.errors import Finding, OutputError, PolicyError, redact_errors
-from minimize.output.folder import has_runs, read_receipts
+from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, has_runs, read_receipts
 from minimize.policy.approval import configured_approval
 from minimize.policy.faults import FaultList, require_sound
 from minimize.policy.fields import generalize_steps
@@ -36,7 +36,7 @@ def load_policy(path: str | Path, purposes: Sequence[str] = ()) -> Policy:
 def examine_policy(path: str | Path, purposes: Sequence[str] = ()) -> tuple[Policy | None, list[Finding]]:
     """The policy as far as it can be read, with every fault. Where there are faults, never run by it."""
     faults = FaultList()
-    read = _read_policy(_file_in_folder(path, "policy.yaml"), tuple(purposes), faults)
+    read = _read_policy(_file_in_folder(path, POLICY_FILE), tuple(purposes), faults)
     return read.policy, _sorted_findings(faults.found)
 
 
@@ -68,7 +68,7 @@ def examine_pipeline(path: str | Path, purposes: Sequence[str] = ()) -> tuple[Pi
 
     Where there are faults, what is faulty is left out or stands in its most careful form; never run that.
     """
-    file = _file_in_folder(path, "pipeline.yaml")
+    file = _file_in_folder(path, PIPELINE_FILE)
     faults = FaultList(str(file))
     opened = _open_file(file, faults)
     if opened is None or _is_other_kind(opened.root, "policy", "pipeline", faults):
@@ -165,7 +165,7 @@ def _pipeline(
         policy, scope = None, DeclaredNames(faults, file.parent, None, {})
     else:
         read = _read_policy(
-            _file_in_folder(normalize_path(file.parent / named.value), "policy.yaml"), configured_purposes, faults
+            _file_in_folder(normalize_path(file.parent / named.value), POLICY_FILE), configured_purposes, faults
         )
         policy, scope = read.policy, read.scope
     given = {"path": file, "digest": opened.digest, "demanded": demanded}

@@ -34,6 +34,7 @@ from minimize.policy.model import DROP, FeatureModel, Field, FieldCase, Policy, 
 from minimize.policy.purposes import read_purposes
 from minimize.policy.value_readers import ConditionReader, TechniqueReader, read_duration
 from minimize.policy.yaml_nodes import YamlNode
+from minimize.sources.types import CONTAINER_TYPES
 from minimize.techniques import TechniqueStep
 
 
@@ -183,9 +184,6 @@ class FieldReader(KeyReader):
                 self.fault("P018", f"`{step.name}` reads `{text}`, which is {word}", line, hint)
             if own is not None and pointer is not None and pointer.stars != own.stars[: len(pointer.stars)]:
                 self.fault("P018", f"`{step.name}` reads `{text}`, which stands in another list", line)
-
-
-CONTAINER_TYPES = ("list", "struct", "map")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from minimize.sources import FORMATS
 from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.file_discovery import find_files
 from minimize.sources.schema_inference import SAMPLED_FILES, SAMPLED_LINES, format_by_name
-from minimize.sources.types import parse_text
+from minimize.sources.types import CONTAINER_TYPES, parse_text
 from minimize.stores import Location
 from minimize.techniques.patterns import PATTERNS, PatternName, find_pattern, is_imei
 
@@ -254,9 +254,6 @@ def _is_binary(type_: pa.DataType) -> bool:
 
 def _is_text(type_: pa.DataType) -> bool:
     return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_))
-
-
-CONTAINER_TYPES = ("list", "struct", "map")
 
 
 def summarize_source(

@@ -14,6 +14,7 @@ from minimize.policy.faults import did_you_mean
 from minimize.policy.mapping_reader import DeclaredNames, KeyReader, MappingShape, field_pointer, read_mapping
 from minimize.policy.model import DROP, Treatment
 from minimize.policy.yaml_nodes import YamlNode
+from minimize.sources.types import CONTAINER_TYPES
 from minimize.techniques import TECHNIQUES, TechniqueStep
 
 DURATION_PATTERN = r"^[1-9][0-9]{0,5}[smhdw]$"
@@ -146,7 +147,7 @@ class ConditionReader:
 
     def comparable(self, key: str, node: YamlNode) -> bool:
         """Whether a field has single values that can be compared."""
-        if self.scope.types.get(key) in ("list", "struct", "map"):
+        if self.scope.types.get(key) in CONTAINER_TYPES:
             self.fault(f"the condition reads `{key}`, which is no single value", node.line)
             return False
         return True

@@ -16,6 +16,7 @@ from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding
+from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
 from minimize.policy.faults import FaultList, did_you_mean_any
 from minimize.techniques.redact import has_hit
 
@@ -301,7 +302,7 @@ def _subfolders_with_file(file: Path) -> Sequence[Path]:
     return [each.parent for each in sorted(file.parent.glob(f"*/{file.name}"))] if file.name in _FILE_NAMES else ()
 
 
-_FILE_NAMES: Final = ("pipeline.yaml", "policy.yaml")
+_FILE_NAMES: Final = (PIPELINE_FILE, POLICY_FILE)
 
 
 _YAML_CONSTANTS = ("null", "true", "false")

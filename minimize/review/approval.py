@@ -25,6 +25,7 @@ from minimize.governance.access.model import APPROVE_POLICY
 from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor, find_ledger
+from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
 from minimize.plan import request
 from minimize.plan.bind import examine
 from minimize.policy.approval import APPROVED_KEY, approval_digest, approval_state, content_digest
@@ -108,7 +109,6 @@ def _dump_with_approval(text: str, approved: PolicyApproval) -> str:
     return written.getvalue()
 
 
-PIPELINE_FILE: Final = "pipeline.yaml"
 BOM: Final = "\ufeff"
 ApproverSource = Literal["--by", "MINIMIZE_ACTOR", "system"]
 """Where the name of whoever approves comes from: it was given, it stands in the environment, or it is the system's user."""
@@ -201,7 +201,7 @@ def _load_policy(path: Path) -> Policy:
     """The policy in a file or folder; of a pipeline the one that it names."""
     named = path / PIPELINE_FILE if path.is_dir() else path
     is_pipeline = (
-        named.name == PIPELINE_FILE and named.is_file() and not (path.is_dir() and (path / "policy.yaml").exists())
+        named.name == PIPELINE_FILE and named.is_file() and not (path.is_dir() and (path / POLICY_FILE).exists())
     )
     return load_pipeline(named).policy if is_pipeline else load_policy(path)
 

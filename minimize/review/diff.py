@@ -21,6 +21,7 @@ from typing import Any, Final, Literal
 from minimize.config import is_config_file
 from minimize.errors import ConfigurationError, Finding, PolicyError, redact_errors
 from minimize.governance.access.load import examine_access
+from minimize.output.folder import POLICY_FILE, RECEIPT_FILE
 from minimize.policy.faults import FaultList, did_you_mean
 from minimize.policy.load import examine_pipeline, examine_policy
 from minimize.policy.yaml_nodes import YamlNode, parse_yaml, read_utf8
@@ -210,7 +211,6 @@ def _run_git(folder: Path, *words: str, content: bytes | None = None) -> bytes |
     return done.stdout if done.returncode == 0 else None
 
 
-RECEIPT_FILE: Final = "receipt.json"
 FileKind = Literal["policy", "pipeline", "recipient", "subprocessors", "access", "house"]
 ReadFile = Callable[[Path], tuple[Any, list[Finding]]]
 
@@ -269,7 +269,7 @@ def _file_kinds(path: Path) -> Iterator[tuple[FileKind, Path]]:
     named = root.get("policy") if kind == "pipeline" and root is not None else None
     if named is not None and isinstance(named.value, str):
         file = Path(os.path.normpath(path.parent / named.value))
-        yield "policy", file / "policy.yaml" if file.is_dir() else file
+        yield "policy", file / POLICY_FILE if file.is_dir() else file
 
 
 def file_kind(root: YamlNode, name: str) -> FileKind | None:

@@ -28,6 +28,7 @@ from minimize.runs.batch_dates import READING_KINDS, BatchDate, DateSelection, d
 from minimize.runs.inputs import find_input_files, path_mask, pipeline_from
 from minimize.sources.base import UndeclaredCount
 from minimize.sources.file_discovery import SourceFiles
+from minimize.sources.types import CONTAINER_TYPES
 from minimize.stores import Location, PathText
 
 DriftKind = Literal["new", "renamed", "retyped", "nested", "unlisted", "gone"]
@@ -180,7 +181,6 @@ def _plain_name(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-CONTAINER_TYPES: Final = ("list", "struct", "map")
 TEXT_LIKE_TYPES: Final = frozenset({"string", "timestamp", "date", "binary"})
 """Words for what is text in a file without types."""
 DEFAULT_REFUSED_SHARE: Final = 0.01

@@ -31,6 +31,7 @@ from minimize.consent.terms import DPV_STATES
 from minimize.errors import ConfigurationError, redact_errors
 from minimize.keys import Keyring
 from minimize.ledger import api
+from minimize.output.folder import RECORDS
 from minimize.plan import Plan
 from minimize.policy.faults import did_you_mean
 from minimize.policy.model import Pipeline
@@ -60,7 +61,6 @@ FAILURE_REASONS: Final = (
 )
 """Why a record does not leave."""
 EXPECTED_MARK: Final = "expect"
-RECORDS: Final = "records"
 TABLE_SUFFIXES: Final = (".ndjson", ".csv", ".parquet")
 
 

@@ -12,7 +12,7 @@ from minimize.errors import Finding, MinimizeError, redact_errors
 from minimize.governance.access.lint import is_access_file, lint_access
 from minimize.governance.subjects import subject_coverage
 from minimize.governance.workspace import Workspace
-from minimize.output.folder import has_runs
+from minimize.output.folder import PIPELINE_FILE, has_runs
 from minimize.policy import lint as rules
 from minimize.policy.load import examine_policy, load_pipeline
 from minimize.recipients.lint import is_recipient_path, lint_recipients
@@ -20,7 +20,6 @@ from minimize.runs.inspection import lint as of_pipeline
 from minimize.stores import PathText
 
 _FIELDS: Final = re.compile(rb"^[\"']?fields[\"']?\s*:", re.MULTILINE)
-PIPELINE_FILE: Final = "pipeline.yaml"
 
 
 @redact_errors

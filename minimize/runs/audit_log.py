@@ -13,6 +13,7 @@ from minimize.keys import Keyring, PublicKeys, find_keyring
 from minimize.ledger import current_actor, find_ledger
 from minimize.ledger.audit_event import audit_finding
 from minimize.ledger.audit_log import EMPTY_LOG, LogHead
+from minimize.output.folder import RECEIPT_FILE
 from minimize.receipts import Receipt
 from minimize.stores import Location, LocationLike, PathText, local_path, parse_output_location, relative_path
 from minimize.stores.durable_files import write_private_file
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from minimize.ledger.audit_truncation import Truncation
     from minimize.ledger.ledger import Ledger
 
-RECEIPT_FILE: Final = "receipt.json"
 _RECEIPTS_HINT: Final = "--receipts wants an output folder, or one of receipts"
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 from minimize.errors import ConfigurationError, Finding, PolicyError, SourceError
 from minimize.keys import find_keyring
 from minimize.observability.destinations import find_destinations
-from minimize.output.folder import RUNS
+from minimize.output.folder import POLICY_FILE, RUNS
 from minimize.output.reader import load_receipts
 from minimize.policy.approval import check_approval
 from minimize.policy.faults import FaultList, require_sound
@@ -271,7 +271,7 @@ def _former_policies(
 
 
 def _stored_policy(receipt: Receipt, target: Location, purposes: Sequence[str]) -> Any:
-    path = target / RUNS / receipt.run_id / "policy.yaml"
+    path = target / RUNS / receipt.run_id / POLICY_FILE
     if isinstance(path, ObjectPath):
         hint = "say `policy: now`, or --output a copy of it on disk"
         raise ConfigurationError("policies of then are not read from an object store", hint=hint)

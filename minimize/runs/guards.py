@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 from minimize.engines.base import BatchOutcome
 from minimize.errors import OutputError, RefusedError, StoppedError
 from minimize.ledger import Address, find_ledger
-from minimize.output.folder import RUNS, has_runs, output_and_date, read_receipts
-from minimize.output.publish import RECORDS, OpenOutput
+from minimize.output.folder import RECORDS, RUNS, has_runs, output_and_date, read_receipts
+from minimize.output.publish import OpenOutput
 from minimize.policy.model import Pipeline
 from minimize.receipts import Receipt
 from minimize.receipts.chain import VOIDABLE_KINDS, effective_receipts

@@ -25,6 +25,7 @@ from minimize.consent import Consents
 from minimize.errors import ConfigurationError, Finding, LedgerError, SchemaError, SourceError
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
+from minimize.output.folder import PIPELINE_FILE
 from minimize.output.partitions import reject_long_partitions
 from minimize.plan import request
 from minimize.plan.bind import ExaminedPlan, examine
@@ -94,9 +95,6 @@ def _settings_from_ledger(
 
     with open_ledger(find_ledger(ledger, start=job.folder, output=job.target(output))) as book:
         return load_ledger_settings(book, keys).with_folding(job.policy.folding)
-
-
-PIPELINE_FILE: Final = "pipeline.yaml"
 
 
 def record_origin(job: Pipeline, input: Any, settings: Any, output: Location) -> RunOrigin | None:

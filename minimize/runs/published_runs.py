@@ -16,7 +16,7 @@ from minimize.errors import ConfigurationError, KeyringError, LedgerError, Outpu
 from minimize.keys import Keyring, find_keyring
 from minimize.ledger import current_actor, find_ledger
 from minimize.observability.destinations import Destinations
-from minimize.output.folder import RECEIPT, RUNS, ensure_identity, identity_of
+from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RECEIPT_FILE, RUNS, ensure_identity, identity_of
 from minimize.output.publish import OpenOutput, open_output
 from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt, ReceiptKind, check_chain, sha256_text
@@ -71,7 +71,7 @@ def show_run(
         what = "no run" if not found else f"{len(found)} runs"
         raise ConfigurationError(f"the ledger knows {what} whose id begins so", hint="`minimize runs` lists them")
     (row,) = (each for each in _mark_void(others, output) if each.run_id == found[0].run_id)
-    return row, _read_receipt(parse_output_location(output or row.folder) / RUNS / row.run_id / RECEIPT)
+    return row, _read_receipt(parse_output_location(output or row.folder) / RUNS / row.run_id / RECEIPT_FILE)
 
 
 def _mark_void(rows: Sequence[RunRow], output: LocationLike | None = None) -> list[RunRow]:
@@ -81,7 +81,7 @@ def _mark_void(rows: Sequence[RunRow], output: LocationLike | None = None) -> li
         for row in rows
         if row.kind == "void"
     )
-    found = ((identity, _read_receipt(place / RECEIPT)) for identity, place in places)
+    found = ((identity, _read_receipt(place / RECEIPT_FILE)) for identity, place in places)
     voids = {(identity, receipt.voids) for identity, receipt in found if receipt is not None}
     return [replace(row, void=(row.output, row.run_id) in voids) for row in rows]
 
@@ -285,7 +285,7 @@ def _find_output(run: str, ledger: PathText | None) -> Location:
 def _stored_attachments(output: OpenOutput, voided: Receipt) -> dict[str, bytes]:
     """The policy and pipeline of the run that is void."""
     files = {}
-    for name, digest in (("policy.yaml", voided.policy.digest), ("pipeline.yaml", voided.files.get("pipeline.yaml"))):
+    for name, digest in ((POLICY_FILE, voided.policy.digest), (PIPELINE_FILE, voided.files.get(PIPELINE_FILE))):
         path = output.folder / RUNS / voided.run_id / name
         content = path.read_bytes() if path.is_file() else b""
         if sha256_text(content) != digest:

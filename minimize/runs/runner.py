@@ -22,6 +22,7 @@ from minimize.observability import Observer, observe_run
 from minimize.observability.destinations import default_lineage_path, find_destinations
 from minimize.observability.metrics import ROW_COUNTS
 from minimize.observability.openlineage import RunDescription
+from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
 from minimize.output.publish import OpenOutput, Staging, open_output
 from minimize.plan import Plan
 from minimize.plan.columns import columns_markdown
@@ -66,8 +67,8 @@ def receipt_attachments(
     """
     files = {"columns.md": columns_markdown(plan).encode()}
     for name, path, digest in (
-        ("policy.yaml", pipeline.policy.path, pipeline.policy.digest),
-        ("pipeline.yaml", pipeline.path, pipeline.digest),
+        (POLICY_FILE, pipeline.policy.path, pipeline.policy.digest),
+        (PIPELINE_FILE, pipeline.path, pipeline.digest),
         ("recipient.yaml", None if sender is None else sender.path, "" if sender is None else sender.digest),
     ):
         if path is not None:

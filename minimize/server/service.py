@@ -20,7 +20,7 @@ from minimize.errors import ConfigurationError, KeyringError, MinimizeError, Out
 from minimize.governance.access import AccessDecision, UserAccount, find_access_file
 from minimize.keys import Keyring, find_keyring, find_kms
 from minimize.ledger import AuditEvent, api, current_actor, find_ledger
-from minimize.output.folder import read_receipts
+from minimize.output.folder import PIPELINE_FILE, read_receipts
 from minimize.runs.inputs import pipeline_from
 from minimize.server.api_tokens import may_continue
 from minimize.server.authorizer import (
@@ -44,8 +44,6 @@ from minimize.stores import Location, LocationLike, PathText, local_path, parse_
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
-
-PIPELINE_FILE = "pipeline.yaml"
 
 
 def find_datasets(places: Iterable[LocationLike]) -> dict[str, Location]:

@@ -41,7 +41,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _DECIMAL = re.compile(r"decimal\(\s*(\d{1,2})\s*(?:,\s*(\d{1,2})\s*)?\)")
-CONTAINERS = ("list", "struct", "map")
+CONTAINER_TYPES = ("list", "struct", "map")
 
 STRING_TESTS = pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view
 BINARY_TESTS = (

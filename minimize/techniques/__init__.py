@@ -20,6 +20,7 @@ from minimize.techniques.base import (
 from minimize.techniques.cache import TechniqueCache
 
 __all__ = [
+    "PSEUDONYM_TECHNIQUES",
     "TECHNIQUES",
     "Context",
     "Family",
@@ -61,3 +62,5 @@ TECHNIQUES: Final[Mapping[str, type[TechniqueStep]]] = Registry(
     },
 )
 """In the order of the table in the README. `drop` is a word of the policy and no class: it has nothing to apply."""
+PSEUDONYM_TECHNIQUES: Final = frozenset({"pseudonymize", "tokenize"})
+"""The techniques that leave a linkable or reversible value, by the names that the metadata of columns has."""

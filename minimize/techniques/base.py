@@ -29,6 +29,8 @@ from minimize.arrow.dictionaries import decode_dictionary, distinct_values, take
 from minimize.techniques.cache import ColumnCache, TechniqueCache, ValueCache
 
 Leaves = Literal["everything", "nothing", "linkable", "guessable", "reversible"]
+DISTINCT_LEAVES: tuple[Leaves, ...] = ("everything", "linkable", "reversible")
+"""What techniques leave that give different values different forms."""
 Family = Literal[
     "string", "integer", "double", "decimal", "boolean", "timestamp", "date", "binary", "list", "struct", "map"
 ]

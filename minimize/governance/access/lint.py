@@ -17,18 +17,10 @@ import pyarrow as pa
 
 from minimize.errors import Finding, PolicyError, Severity
 from minimize.governance.access.load import examine_access, find_access_file
-from minimize.governance.access.model import (
-    APPROVE,
-    ASSIGN,
-    BREAK_GLASS,
-    READ,
-    RECORDS,
-    REQUEST,
-    AccessRole,
-    AccessRules,
-)
+from minimize.governance.access.model import APPROVE, ASSIGN, BREAK_GLASS, READ, REQUEST, AccessRole, AccessRules
 from minimize.governance.access.roles import RoleView, shows_less
 from minimize.governance.workspace import Workspace
+from minimize.output.folder import RECORDS
 from minimize.plan import Plan
 from minimize.policy.faults import did_you_mean
 from minimize.runs.inspection import plan_for

@@ -35,6 +35,7 @@ from minimize.governance.access.model import (
     parse_permission,
 )
 from minimize.governance.access.roles import BUILTIN_ROLES, find_conflict, is_view_step
+from minimize.plan.category import CATEGORY_ORDER
 from minimize.policy.faults import FaultList, did_you_mean, require_sound
 from minimize.policy.mapping_reader import DeclaredNames, MappingShape, NodeReaders, read_mapping
 from minimize.policy.mapping_reader import DeclaredNames as Names
@@ -181,11 +182,7 @@ class RoleReader:
         if found is None:
             known = [
                 *PERMISSIONS,
-                *(
-                    f"{name}:{word}"
-                    for name in CATEGORY_PERMISSIONS
-                    for word in ("aggregated", "pseudonymized", "identified")
-                ),
+                *(f"{name}:{word}" for name in CATEGORY_PERMISSIONS for word in CATEGORY_ORDER),
             ]
             self.fault("U001", f"there is no permission `{text}`", node, did_you_mean(text, known))
         elif found == Permission(READ):

@@ -27,7 +27,6 @@ from minimize.governance.retention.identifier_forms import IdentifierColumn, Pin
 from minimize.governance.retention.lifecycle_events import RetentionEvent, ledger_events, load_events
 from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import (
-    RECORDS,
     DueFile,
     OpenDeadline,
     RemovalPlan,
@@ -42,7 +41,7 @@ from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring, find_keyring
 from minimize.keys.parquet_encryption import unless_shredded
 from minimize.ledger import find_ledger
-from minimize.output.folder import output_and_date
+from minimize.output.folder import RECORDS, output_and_date
 from minimize.output.reader import load_receipts
 from minimize.output.stored_file import open_stored_file
 from minimize.policy.model import Pipeline, Policy

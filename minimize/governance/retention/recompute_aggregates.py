@@ -20,16 +20,16 @@ from minimize.arrow.pointers import Pointer
 from minimize.engines import local
 from minimize.engines.base import BatchOutcome, DiscardingQuarantine, Job, derive_sketch_key
 from minimize.governance.event_times import Moments
-from minimize.governance.published_outputs import PIPELINE_FILE, PolicyCache, WritingRun, receipts_by_path
+from minimize.governance.published_outputs import PolicyCache, WritingRun, receipts_by_path
 from minimize.governance.retention.affected_subjects import AffectedSubjects, EventReach, recognize_tokens
 from minimize.governance.retention.identifier_forms import AS_RECEIVED, LookupColumn
 from minimize.governance.retention.lifecycle_events import RetentionEvent
 from minimize.governance.retention.removal_decision import RewriteRequest
-from minimize.governance.retention.removal_plan import RECORDS, DueFile, RemovalPlan
+from minimize.governance.retention.removal_plan import DueFile, RemovalPlan
 from minimize.governance.retention.rerunnable_dates import find_source
 from minimize.identifiers import canonical_text
 from minimize.keys import Keyring
-from minimize.output.folder import output_and_date
+from minimize.output.folder import PIPELINE_FILE, RECORDS, output_and_date
 from minimize.output.publish import Staging
 from minimize.plan import Plan
 from minimize.plan.bind import examine

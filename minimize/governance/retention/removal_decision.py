@@ -29,7 +29,7 @@ from minimize.governance.retention.affected_subjects import (
     until_event_time,
 )
 from minimize.governance.retention.identifier_forms import lookup_columns
-from minimize.governance.retention.lifecycle_events import ALL_EVENT_TIMES, ERASURE, RetentionEvent
+from minimize.governance.retention.lifecycle_events import ALL_EVENT_TIMES, RetentionEvent
 from minimize.governance.retention.retention_rules import (
     PERSONAL,
     ChangedFacts,
@@ -49,6 +49,7 @@ from minimize.output.folder import output_and_date
 from minimize.output.stored_file import StoredFile, with_dictionaries
 from minimize.policy.condition import Atom, Condition, FeatureOn, FieldEquals
 from minimize.policy.model import Policy
+from minimize.settings.erasures import ERASURE
 from minimize.settings.rows import epoch_microseconds
 from minimize.stages.chains import run_chain
 from minimize.stores import Location, local_path

@@ -17,10 +17,9 @@ import pyarrow.compute as pc
 from minimize.consent import Consents
 from minimize.errors import ConfigurationError
 from minimize.governance.published_outputs import WritingRun, receipts_by_path
-from minimize.governance.retention.removal_plan import RECORDS
 from minimize.governance.retention.retention_rules import current_conditions
 from minimize.keys import Keyring
-from minimize.output.folder import output_and_date
+from minimize.output.folder import RECORDS, output_and_date
 from minimize.policy.fields import is_dropped
 from minimize.policy.load import hierarchy_files
 from minimize.policy.model import Pipeline, Policy

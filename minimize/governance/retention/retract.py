@@ -23,17 +23,10 @@ from minimize.governance.access.enforcement import require_permission
 from minimize.governance.event_times import EventTimeBounds, age_limit
 from minimize.governance.published_outputs import PolicyCache, WritingRun, receipts_by_path
 from minimize.governance.retention.effective_settings import FileConsents, FileSettings
-from minimize.governance.retention.execute import NO_OBSERVABILITY, PlanExecution
+from minimize.governance.retention.execute import PlanExecution
 from minimize.governance.retention.identifier_forms import lookup_columns
 from minimize.governance.retention.removal_decision import WHOLE_RECORD, FileInstructions, RewriteRequest
-from minimize.governance.retention.removal_plan import (
-    RECORDS,
-    DueFile,
-    RemovalPlan,
-    count_due,
-    plan_removal,
-    source_dates,
-)
+from minimize.governance.retention.removal_plan import DueFile, RemovalPlan, count_due, plan_removal, source_dates
 from minimize.governance.retention.rerunnable_dates import RerunnableDate, UnaffectedDates, rerunnable_dates
 from minimize.governance.retention.retention_rules import (
     ConditionCertainty,
@@ -44,7 +37,8 @@ from minimize.governance.retention.retention_rules import (
 from minimize.governance.rewrite import BatchVerdict
 from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring, find_keyring
-from minimize.output.folder import output_and_date
+from minimize.observability.destinations import NO_OBSERVABILITY
+from minimize.output.folder import RECORDS, output_and_date
 from minimize.output.reader import load_receipts
 from minimize.output.stored_file import StoredFile, open_stored_file
 from minimize.policy.approval import check_approval

@@ -44,11 +44,11 @@ from minimize.receipts import ReceiptFile
 from minimize.settings.rows import epoch_microseconds
 from minimize.stores import Location, local_path
 from minimize.techniques import Context
+from minimize.techniques.base import DISTINCT_LEAVES
 from minimize.techniques.keep import Keep
 from minimize.techniques.tokenize import Tokenize
 
 END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
-_DISTINGUISHING = ("everything", "linkable", "reversible")
 """What a form must leave of an identifier, for it to name one subject and not several."""
 
 
@@ -83,7 +83,7 @@ class FileSearch:
         steps = [
             step for way in treatments_of(self.policy.fields[self.key]) if not isinstance(way, str) for step in way
         ]
-        vague = [step.name for step in steps if step.leaves not in _DISTINGUISHING]
+        vague = [step.name for step in steps if step.leaves not in DISTINCT_LEAVES]
         if vague:
             return f"{self.key} went through {vague[0]}, which gives several subjects one form"
         if not knows_tenants and any(self.policy.tenant in step.reads() for step in steps):

@@ -27,7 +27,7 @@ from minimize.sources.ndjson.line_scan import (
     split_pieces,
 )
 from minimize.sources.projection import FieldNode, batch_without_columns
-from minimize.sources.types import CONTAINERS, arrow_type, parse_texts, type_family
+from minimize.sources.types import CONTAINER_TYPES, arrow_type, parse_texts, type_family
 
 MAX_INTEGER_DIGITS = 18
 """The most digits of a whole number that is surely one of 64 bits."""
@@ -251,7 +251,7 @@ class ColumnReader:
 
 
 def _is_container(node: FieldNode) -> bool:
-    return bool(node.children) or node.mapped or (node.declared is not None and node.declared.type in CONTAINERS)
+    return bool(node.children) or node.mapped or (node.declared is not None and node.declared.type in CONTAINER_TYPES)
 
 
 MIN_CUT_SHARE = 4
