@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import PurePosixPath
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
@@ -21,9 +22,9 @@ from minimize.arrow.dictionaries import Bools
 from minimize.errors import SchemaError
 from minimize.sources.base import Chunk, PositionUnit, Reject, SeekablePart, Source, SourcePart
 from minimize.sources.binding import add_rejects
+from minimize.sources.file_discovery import NULL_PARTITION
 from minimize.sources.files import WrappingPart
 
-NULL_PARTITION: Final = "__HIVE_DEFAULT_PARTITION__"
 MAX_FOLDER_BYTES: Final = 255
 """The longest name of a folder, in bytes."""
 
@@ -63,6 +64,11 @@ def parse_partition_folder(part: str) -> tuple[str, str | None]:
     """
     key, _, text = part.partition("=")
     return key, None if text == NULL_PARTITION else unquote(text)
+
+
+def partition_values(path: str) -> dict[str, str | None]:
+    """The keys and values of the folders of an output's file."""
+    return dict(parse_partition_folder(part) for part in PurePosixPath(path).parts[:-1] if "=" in part)
 
 
 def check_partition_key(name: str, type_: pa.DataType) -> None:

@@ -40,11 +40,6 @@ def exchange_folders(one: Path, other: Path) -> bool:
     raise OutputError(message, code=UNFINISHED_PUBLICATION, hint=hint)
 
 
-def no_exchange(one: Path, other: Path) -> bool:
-    """Says that nothing can be swapped in one step: two renames do it then."""
-    return False
-
-
 def swap_objects(
     new: ObjectPath, target: ObjectPath, files: Sequence[str], run_id: str, turn: int, *, mark: bool
 ) -> None:

@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -24,7 +23,7 @@ from minimize.keys.parquet_encryption import unless_shredded
 from minimize.ledger import AuditEvent, api
 from minimize.ledger.audit_event import PlainValue
 from minimize.output.folder import output_and_date
-from minimize.output.partitions import parse_partition_folder
+from minimize.output.partitions import partition_values
 from minimize.output.reader import DATE_COLUMN, check_key_versions
 from minimize.server.authorizer import Caller, Clock, Reauthorization, read_event
 from minimize.server.errors import OUTPUT_REPLACED, error_for, mixed_keys_error
@@ -158,7 +157,7 @@ def _date_matches(path: str, shape: ReadView) -> bool:
 
 def _folders_match(path: str, opened: OpenSnapshot, shape: ReadView) -> bool:
     """Whether the folders of a file say nothing against its rows."""
-    folders = dict(parse_partition_folder(part) for part in PurePosixPath(path).parts[:-1] if "=" in part)
+    folders = partition_values(path)
     rules = [*shape.released_conditions, *_scope_conditions(opened, shape)]
     return all(
         folder_matches(value, opened.snapshot.schema.field(name).type, [rule for rule in rules if rule.column == name])

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import cached_property, partial
-from pathlib import PurePosixPath
 
 import numpy as np
 import pyarrow as pa
@@ -35,7 +34,7 @@ from minimize.identifiers import canonical_text
 from minimize.keys import Keyring, Kms, find_kms
 from minimize.keys.parquet_encryption import unless_shredded
 from minimize.output.folder import output_and_date
-from minimize.output.partitions import parse_partition_folder
+from minimize.output.partitions import partition_values
 from minimize.output.stored_file import StoredFile, open_stored_file, with_dictionaries
 from minimize.output.subject_search import find_candidate_files
 from minimize.policy.fields import treatments_of
@@ -296,7 +295,7 @@ class SubjectSearch:
         name, tenant = written.policy.tenant, self.subject.tenant
         if name is None or tenant is None or not keeps_original(written.policy.fields[name]):
             return False
-        folders = dict(parse_partition_folder(part) for part in PurePosixPath(file.path).parts[:-1] if "=" in part)
+        folders = partition_values(file.path)
         return canonical_text(folders.get(name) or tenant) != canonical_text(tenant)
 
     def _fields(self, written: WritingRun) -> list[str]:
