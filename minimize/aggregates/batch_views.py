@@ -11,12 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from minimize.aggregates.definition import AggregateDefinition
 from minimize.aggregates.dictionaries import GroupDictionary
 from minimize.arrow.batch import Batch
-from minimize.arrow.dictionaries import Codes, pack_codes, unpack_codes
+from minimize.arrow.dictionaries import Codes, decode_dictionary, has_null_entry, pack_codes, unpack_codes
 from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.value_dictionary import stored_type
@@ -111,18 +110,13 @@ def _closed_mask(batch: Batch, key: str) -> pa.Array:
 
 
 def _concatenate_arrays(arrays: Sequence[pa.Array]) -> pa.Array:
-    alike = len({array.type for array in arrays}) == 1 and not any(_has_null_entry(array) for array in arrays)
+    alike = len({array.type for array in arrays}) == 1 and not any(has_null_entry(array) for array in arrays)
     return pa.concat_arrays(arrays if alike else list(_decode_arrays(arrays)))
-
-
-def _has_null_entry(array: pa.Array) -> bool:
-    return bool(pa.types.is_dictionary(array.type) and array.dictionary.null_count)
 
 
 def _decode_arrays(arrays: Iterable[pa.Array]) -> Iterable[pa.Array]:
     for array in arrays:
-        plain = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
-        yield plain.cast(stored_type(array.type))
+        yield decode_dictionary(array).cast(stored_type(array.type))
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,15 +182,6 @@ def group_batch(definition: AggregateDefinition, groups: GroupDictionary, batch:
 def element_records(batch: Batch, star: Pointer) -> Codes:
     """The record of each element of a list."""
     return np.asarray(row_indices(leaf(batch.raw, star), batch.raw.num_rows), np.int64)
-
-
-def valid_values(values: pa.Array) -> npt.NDArray[np.bool_] | None:
-    """Where a value is; None for everywhere."""
-    if pa.types.is_dictionary(values.type) and values.dictionary.null_count:
-        values = values.dictionary_decode()
-    if not values.null_count:
-        return None
-    return np.asarray(pc.is_valid(values).to_numpy(zero_copy_only=False), np.bool_)
 
 
 def _group_codes(

@@ -28,8 +28,7 @@ from minimize.aggregates.contribution_sketches import (
 from minimize.aggregates.definition import TIME_UNITS, AggregateDefinition, BoundMeasure, GroupKey, TimeUnit
 from minimize.aggregates.dictionaries import truncate_times
 from minimize.aggregates.histogram import Histogram
-from minimize.aggregates.suppression import Mask
-from minimize.arrow.dictionaries import Codes
+from minimize.arrow.dictionaries import Bools, Codes
 
 _ROWS_AT_ONCE: Final = 1 << 14
 """Rows that are compared at once."""
@@ -53,9 +52,9 @@ class PublishedTable:
     table: pa.Table
     subjects: Codes
     sketches: Mapping[FigureKind, Entries] = field(repr=False)
-    unsuppressed: Mask = field(repr=False)
-    has_sketches: Mask = field(repr=False)
-    retained: Mask = field(repr=False)
+    unsuppressed: Bools = field(repr=False)
+    has_sketches: Bools = field(repr=False)
+    retained: Bools = field(repr=False)
     current: Mapping[FigureKind, Entries] = field(repr=False)
 
     def __post_init__(self) -> None:
@@ -66,14 +65,14 @@ class PublishedTable:
         """The kinds of figures that it publishes."""
         return frozenset(self.sketches) & frozenset(self._shown)
 
-    def published_figures(self, figure: FigureKind) -> Mask:
+    def published_figures(self, figure: FigureKind) -> Bools:
         """The rows of which figures of one kind are published: not withheld, and not null."""
         return self._shown[figure] & self.unsuppressed & self.has_sketches
 
 
-def shown_figures(definition: AggregateDefinition, table: pa.Table) -> dict[FigureKind, Mask]:
+def shown_figures(definition: AggregateDefinition, table: pa.Table) -> dict[FigureKind, Bools]:
     """By kind of figure the rows of a table that have such a figure."""
-    shown: dict[FigureKind, Mask] = {}
+    shown: dict[FigureKind, Bools] = {}
     for name, each in definition.measures.items():
         column = table.column(name)
         for kind, mask in _measure_figures(definition, each, column):
@@ -83,7 +82,7 @@ def shown_figures(definition: AggregateDefinition, table: pa.Table) -> dict[Figu
 
 def _measure_figures(
     definition: AggregateDefinition, each: BoundMeasure, column: pa.ChunkedArray
-) -> Iterator[tuple[FigureKind, Mask]]:
+) -> Iterator[tuple[FigureKind, Bools]]:
     """The kinds of a measure's figures, each with the rows that have one."""
     of, by_rank = each.measure.of, each.measure.by_rank
     valid = np.asarray(column.is_valid().to_numpy(), np.bool_)
@@ -193,7 +192,7 @@ def _overlaps(fine: PublishedTable, coarse: PublishedTable) -> bool:
     return fine.definition.star is not None and coarse.definition.star is None
 
 
-def _coarser_left_by_one(coarse: PublishedTable, fine: PublishedTable, figure: FigureKind, below: int) -> Mask:
+def _coarser_left_by_one(coarse: PublishedTable, fine: PublishedTable, figure: FigureKind, below: int) -> Bools:
     """The coarser rows of which a single finer row leaves a few. The rows of a table that overlap are no parts of a whole."""
     buckets = min(each.sketches[figure].shape[1] for each in (coarse, fine))
     owners = np.where(fine.published_figures(figure), _coarser_rows(coarse, fine), -1)
@@ -208,7 +207,7 @@ def _coarser_left_by_one(coarse: PublishedTable, fine: PublishedTable, figure: F
 
 def _coarser_left_by_retained(
     coarse: PublishedTable, fine: PublishedTable, figure: FigureKind, owners: Codes, below: int
-) -> Mask:
+) -> Bools:
     """The coarser rows with new figures, below which a finer row keeps its former ones, though it would rest on a few now.
 
     What an attacker learns of the finer row is the coarser one less the other finer rows.
@@ -219,7 +218,7 @@ def _coarser_left_by_retained(
     return np.asarray(found & ~coarse.retained, np.bool_)
 
 
-def _rows_below(fine: PublishedTable, coarse: PublishedTable, rows: Mask) -> Mask:
+def _rows_below(fine: PublishedTable, coarse: PublishedTable, rows: Bools) -> Bools:
     """Which rows of a finer table lie below some rows of a coarser one."""
     owners = _coarser_rows(coarse, fine)
     return (owners >= 0) & rows[owners]
@@ -287,7 +286,7 @@ def _rows_with_few_others(
     codes: tuple[Codes, Codes],
     groups: int,
     below: int,
-) -> Mask:
+) -> Bools:
     """The rows of a table whose rows overlap that leave a few of another table's total, for their value of the shared keys."""
     buckets = min(each.sketches[figure].shape[1] for each in (whole, parts))
     owners = np.where(whole.published_figures(figure), codes[0], -1)

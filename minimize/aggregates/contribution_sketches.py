@@ -28,7 +28,8 @@ from minimize.aggregates.definition import BoundMeasure
 from minimize.aggregates.dictionaries import CombinationDictionary
 from minimize.aggregates.histogram import Histogram
 from minimize.aggregates.share import Share
-from minimize.arrow.dictionaries import Codes, is_identity
+from minimize.arrow.dictionaries import Bools, Codes, is_identity
+from minimize.arrow.hashing import SPREAD_FACTOR
 from minimize.arrow.value_dictionary import ValueDictionary
 from minimize.spill import Accumulator, HashedRows, HashWords, SpillSpace, ValueHasher
 from minimize.spill.memory_budget import Arena
@@ -48,8 +49,7 @@ Rows of two that are merged are in memory already, so that twice as many may wai
 _ROWS_AT_ONCE: Final = 1 << 14
 """Rows that are added at once: the entries of a bucket are next to each other, and in the cache for its second figure. One add
 in 16,384 rows takes 22 ns, one in all rows of three figures 48 ns."""
-_ODD_FACTOR: Final = 0x9E3779B97F4A7C15
-_ODD_INVERSE: Final = pow(_ODD_FACTOR, -1, 1 << 64)
+_ODD_INVERSE: Final = pow(int(SPREAD_FACTOR), -1, 1 << 64)
 _LOW_WORD: Final = np.uint64(0xFFFFFFFF)
 _HALF_WORD: Final = np.uint64(32)
 
@@ -247,7 +247,7 @@ class ContributionSketches:
         np.add.at(self._dense, keys[inside], sums[inside])
         if self._rest is None:
             self._rest = Accumulator(self._aside, width=2, summed=1, keys=1)
-        words = keys[~inside].astype(np.uint64) * np.uint64(_ODD_FACTOR)
+        words = keys[~inside].astype(np.uint64) * SPREAD_FACTOR
         self._rest.add(HashedRows(np.column_stack([words, sums[~inside].astype(np.uint64)])))
 
 
@@ -296,7 +296,7 @@ def hash_values(values: pa.Array, hasher: ValueHasher) -> HashWords:
 
 def _mix_words(words: HashWords) -> HashWords:
     """Words spread over all bits. Zero, too, becomes a number that counts."""
-    mixed = (words ^ (words >> _HALF_WORD) ^ np.uint64(_ODD_INVERSE)) * np.uint64(_ODD_FACTOR)
+    mixed = (words ^ (words >> _HALF_WORD) ^ np.uint64(_ODD_INVERSE)) * SPREAD_FACTOR
     return np.asarray(mixed ^ (mixed >> _HALF_WORD), np.uint64)
 
 
@@ -308,7 +308,6 @@ def sum_sketches(entries: Entries, owners: Codes, groups: int) -> Entries:
     return sums
 
 
-Mask = npt.NDArray[np.bool_]
 FigureKind = tuple[str, bool] | tuple[str, bool, str] | None
 """A kind of figures, those of which can be subtracted: numbers of rows and of subjects (None), figures over the values of a field
 (its key, and whether by rank), and numbers of rows with some of its values (named by `cell_name` or `complement_name`)."""
@@ -396,7 +395,7 @@ class CellSketches:
         return self._values.encode(values.cast(pa.string()))
 
 
-def shown_cells(column: pa.ChunkedArray) -> Iterator[tuple[str, Mask]]:
+def shown_cells(column: pa.ChunkedArray) -> Iterator[tuple[str, Bools]]:
     """The names of the cells that a column of histograms shows, each with the rows that show it."""
     whole = column.combine_chunks()
     parents, cells = pc.list_parent_indices(whole).to_numpy(), pc.list_flatten(whole)

@@ -15,10 +15,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from minimize.aggregates.base import Measure, MeasureRefused, MeasureTerms, is_scalar
+from minimize.arrow.dictionaries import valid_mask
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.value_dictionary import stored_type
 from minimize.errors import Finding
-from minimize.settings.columns import column_microseconds, valid_mask
+from minimize.settings.columns import column_microseconds
 from minimize.times import day_start, epoch_microseconds
 
 

@@ -15,10 +15,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from minimize.aggregates.contribution_sketches import Entries, FigureKind, count_differing, fold_sketches
-from minimize.arrow.dictionaries import Codes
+from minimize.arrow.dictionaries import Bools, Codes, decode_dictionary
 from minimize.spill import HashWords, ValueHasher
 
-Mask = npt.NDArray[np.bool_]
 T = TypeVar("T", bound=np.generic)
 MAX_RELEASES: Final = 16
 """Different releases of a row. The last one is final."""
@@ -31,7 +30,7 @@ _GROUP_KEY_DOMAIN: Final = 2
 class FigureRows:
     """The figures of one kind in some rows: which rows publish them, and the contribution sketch of each row."""
 
-    shown: Mask
+    shown: Bools
     entries: Entries = field(repr=False)
 
     def take(self, places: Codes) -> FigureRows:
@@ -47,8 +46,8 @@ class ReleaseDecision:
     is_same  its figures are those of an earlier release
     """
 
-    allowed: Mask
-    is_same: Mask
+    allowed: Bools
+    is_same: Bools
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ class ReleaseHistory:
 
     rows: HashWords
     below: Codes
-    has_sketches: Mask
+    has_sketches: Bools
     figures: Mapping[FigureKind, FigureRows] = field(repr=False)
     meanings: Mapping[str, str] = field(default_factory=dict)
     deferred: int = 0
@@ -109,7 +108,7 @@ class ReleaseHistory:
         return np.where(found, places, -1)
 
     def decide(
-        self, rows: HashWords, below: int, figures: Mapping[FigureKind, FigureRows], *, in_force: Mask, is_equal: Mask
+        self, rows: HashWords, below: int, figures: Mapping[FigureKind, FigureRows], *, in_force: Bools, is_equal: Bools
     ) -> ReleaseDecision:
         """Which rows of a new release may be published.
 
@@ -245,7 +244,7 @@ def hash_rows(columns: Mapping[str, pa.ChunkedArray], rows: int, hasher: ValueHa
     total = np.zeros(rows, np.uint64)
     for about, column in columns.items():
         whole = column.combine_chunks()
-        plain = whole.dictionary_decode() if pa.types.is_dictionary(whole.type) else whole
+        plain = decode_dictionary(whole)
         values = hasher(plain.cast(pa.string()), domain=_GROUP_KEY_DOMAIN)[:, 0]
         # The upper half of a product depends on all bits of both factors, and a sum on no order.
         total += ((values >> _HALF_WORD) | np.uint64(1)) * (

@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from minimize.aggregates.batch_views import RowView
 from minimize.aggregates.exact_sums import CellSums, GroupSums
-from minimize.arrow.dictionaries import Codes, is_identity, pack_codes, run_starts, unique_codes, unpack_codes
+from minimize.arrow.dictionaries import Bools, Codes, is_identity, pack_codes, run_starts, unique_codes, unpack_codes
+from minimize.arrow.hashing import SPREAD_FACTOR
 from minimize.spill import Accumulator, HashedRows, HashWords, SpillSpace
 
 MASK_BITS: Final = 4
@@ -76,7 +77,7 @@ class LastSeenGroups:
             self._groups = grown
 
 
-_GROUP_FACTORS = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
+_GROUP_FACTORS = (SPREAD_FACTOR, np.uint64(0xC2B2AE3D27D4EB4F))
 """Odd numbers: groups times one of them differ, so that the pairs of one value do."""
 
 
@@ -379,7 +380,6 @@ class CellCounts:
 
 MeasuredField = tuple[str, bool]
 """A field's key, and whether its values take part by rank: then those in open bins do, too."""
-Mask = npt.NDArray[np.bool_]
 
 
 class Contributors:
@@ -402,7 +402,7 @@ class Contributors:
         self,
         rows: RowView,
         partial: Mapping[MeasuredField, RowView],
-        lacking: Mapping[MeasuredField, Mask] | None = None,
+        lacking: Mapping[MeasuredField, Bools] | None = None,
     ) -> None:
         """Takes rows in; the views with a value for fields that lack one in some; or which of the rows lack one."""
         views, bits = dict(partial), None

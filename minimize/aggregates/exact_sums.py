@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from minimize.arrow.dictionaries import Codes, is_identity, pack_codes, unpack_codes
+from minimize.arrow.dictionaries import Codes, decode_dictionary, is_identity, pack_codes, unpack_codes
+from minimize.arrow.hashing import decimal_words
 
 
 class GroupSums:
@@ -341,8 +342,7 @@ class ExactSums:
 
     def add(self, groups: Codes, values: pa.Array) -> None:
         """Adds values without nulls to their groups."""
-        if pa.types.is_dictionary(values.type):
-            values = values.dictionary_decode()
+        values = decode_dictionary(values)
         for first in range(0, len(values), _DIGITS_AT_ONCE):
             self._add(groups[first : first + _DIGITS_AT_ONCE], values[first : first + _DIGITS_AT_ONCE])
 
@@ -418,7 +418,7 @@ class ExactSums:
             self._weigh(place + 1, groups, high.astype(np.float64))
 
     def _add_decimals(self, groups: Codes, values: pa.Array) -> None:
-        words = _decimal_words(values)
+        words = decimal_words(values)
         last = words.shape[1] - 1
         for number in range(last):
             self._add_words(groups, words[:, number].view(np.uint64), 2 * number)
@@ -448,14 +448,6 @@ def _special_sum(counts: Codes, odd: float) -> npt.NDArray[np.float64]:
 def _scale_by_power(values: npt.NDArray[np.float64], exponent: int) -> npt.NDArray[np.float64]:
     """The values times a power of two; nothing is rounded where the result is normal."""
     return values * 2.0**exponent if -1022 <= exponent <= 1023 else np.ldexp(values, exponent)
-
-
-def _decimal_words(values: pa.Array) -> npt.NDArray[np.int64]:
-    if values.type.bit_width < 128:
-        values = values.cast(pa.decimal128(values.type.precision, values.type.scale))
-    width = values.type.bit_width // 64
-    data = np.frombuffer(values.buffers()[1], np.int64).reshape(-1, width)
-    return data[values.offset : values.offset + len(values)]
 
 
 def _divide_once(units: int, by: int) -> float:

@@ -18,7 +18,8 @@ import pyarrow as pa
 from minimize.aggregates.dictionaries import CombinationDictionary
 from minimize.aggregates.distinct_counts import DistinctPairs, SpilledPairs
 from minimize.aggregates.exact_sums import GroupSums
-from minimize.arrow.dictionaries import Codes, is_identity, run_starts
+from minimize.arrow.dictionaries import Bools, Codes, is_identity, run_starts
+from minimize.arrow.hashing import SPREAD_FACTOR, decimal_words
 from minimize.spill import Accumulator, HashedRows, HashWords, SpillSpace
 from minimize.spill.memory_budget import Arena
 
@@ -76,15 +77,11 @@ def _double_words(values: npt.NDArray[Any]) -> HashWords:
 
 def _decimal_words(values: pa.Array) -> HashWords:
     """First about how large a value is, so that the first word tells most of them apart; then all of it."""
-    if values.type.bit_width < 128:
-        values = values.cast(pa.decimal128(values.type.precision, values.type.scale))
-    width = values.type.bit_width // 64
-    data = np.frombuffer(values.buffers()[1], np.int64).reshape(-1, width)
-    words = data[values.offset : values.offset + len(values)]
+    words = decimal_words(values)
     high, low = words[:, -1], words[:, -2].view(np.uint64)
     about = high * 2.0**64 + np.where(np.abs(high) < _EXACT_DOUBLE, low.astype(np.float64), 0.0)
     signed = high.view(np.uint64) ^ _SIGN_BIT
-    rest = [words[:, place].view(np.uint64) for place in reversed(range(width - 1))]
+    rest = [words[:, place].view(np.uint64) for place in reversed(range(words.shape[1] - 1))]
     return np.column_stack([_double_words(about), signed, *rest])
 
 
@@ -95,8 +92,6 @@ def _decimals_from_words(words: HashWords, type_: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(wide, len(words), [None, pa.py_buffer(data)]).cast(type_)
 
 
-_SPREAD_FACTOR: Final = np.uint64(0x9E3779B97F4A7C15)
-"""An odd number: groups times it differ, and spread over all parts."""
 _VALUE_BITS: Final = np.uint64(52)
 """Bits that the values have in the word that says which part; the others are the group's."""
 
@@ -139,7 +134,7 @@ class SpilledValueCounts:
     def _add(self, groups: Codes, values: HashWords, counts: Codes) -> None:
         self._totals.weigh(groups, counts.astype(np.float64))
         owners = groups.astype(np.uint64)
-        part = (owners * _SPREAD_FACTOR >> _VALUE_BITS << _VALUE_BITS) | (values[:, 0] >> (np.uint64(64) - _VALUE_BITS))
+        part = (owners * SPREAD_FACTOR >> _VALUE_BITS << _VALUE_BITS) | (values[:, 0] >> (np.uint64(64) - _VALUE_BITS))
         self._counts.add(HashedRows(np.column_stack([part, values, owners, counts.astype(np.uint64)])))
 
 
@@ -156,7 +151,6 @@ def _count_to_ranks(words: HashWords, aims: Codes, running: Codes, found: HashWo
     np.add.at(running, owners, counts)
 
 
-Mask = npt.NDArray[np.bool_]
 _MAX_WAITING_ROWS: Final = 1 << 22
 """Rows that may wait: 36 MiB. Twice as many when two are merged, whose rows are in memory already."""
 _MIN_PAIR_BYTES: Final = 1 << 26
@@ -182,7 +176,7 @@ class ValueSubjects:
         self._subjects = 0
         self._cells = CombinationDictionary(2)
         self._pairs = DistinctPairs()
-        self._full: Mask = np.zeros(0, np.bool_)
+        self._full: Bools = np.zeros(0, np.bool_)
         self._grown = 0
         self._beyond: _SpilledSubjectValues | None = None
         self._sides: tuple[Codes, _RankSides] | None = None
@@ -230,7 +224,7 @@ class ValueSubjects:
             0,
         )
 
-    def supported(self, groups: Codes, results: pa.Array, values: pa.Array, *, exact: bool) -> Mask:
+    def supported(self, groups: Codes, results: pa.Array, values: pa.Array, *, exact: bool) -> Bools:
         """Whether enough subjects have a value at or below each group's result, and as many one at or above it.
 
         Takes the value of each code. `exact` demands as many subjects with exactly the result. Null has no support.
@@ -334,7 +328,7 @@ class _RankSides:
     def support(self, results: pa.Array, *, exact: bool) -> Codes:
         """How many subjects each group has on that side of its result that has fewer; `exact`: with the result as a value."""
         aims = np.zeros(self._groups, np.int64)
-        valid: Mask = np.asarray(results.is_valid())
+        valid: Bools = np.asarray(results.is_valid())
         aims[valid] = self._ranks_of(to_ordered_words(results.filter(pa.array(valid))))
         if exact:
             return self._count(self._owners[self._ranks == aims[self._owners]])
@@ -354,7 +348,7 @@ class _RankSides:
         return np.bincount(owners, minlength=self._groups)
 
 
-_SubjectValues = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], Mask]
+_SubjectValues = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], Bools]
 """The place and the rank of each, and whether it is the first of its subject."""
 
 
@@ -386,14 +380,14 @@ def _distinct_subject_values(keys: Codes, subject_bits: int, rank_bits: int) -> 
 class _GroupResults:
     """The result of each group, to compare values with."""
 
-    def __init__(self, valid: Mask, words: HashWords) -> None:
+    def __init__(self, valid: Bools, words: HashWords) -> None:
         self.has_result = valid
         self._words = words
 
     @classmethod
     def from_results(cls, groups: Codes, results: pa.Array) -> Self:
         size = int(groups.max(initial=-1)) + 1
-        valid: Mask = np.asarray(results.is_valid())
+        valid: Bools = np.asarray(results.is_valid())
         found = to_ordered_words(results.filter(pa.array(valid)))
         known, words = np.zeros(size, np.bool_), np.zeros((size, found.shape[1]), np.uint64)
         known[groups[valid]], words[groups[valid]] = True, found
@@ -426,10 +420,10 @@ class _SpilledSubjectValues:
     def add(self, groups: Codes, values: HashWords, subjects: HashWords) -> None:
         """Takes rows in: the group, the value and the subject's hash of each."""
         owners = groups.astype(np.uint64)
-        mixed = owners * _SPREAD_FACTOR
+        mixed = owners * SPREAD_FACTOR
         for place in range(self.width):
-            mixed = (mixed ^ values[:, place]) * _SPREAD_FACTOR
-        hashes = subjects ^ np.column_stack([mixed, mixed * _SPREAD_FACTOR])
+            mixed = (mixed ^ values[:, place]) * SPREAD_FACTOR
+        hashes = subjects ^ np.column_stack([mixed, mixed * SPREAD_FACTOR])
         self._rows.add(HashedRows(np.column_stack([hashes, subjects, owners, values])))
 
     def merge(self, other: Self, groups: Codes) -> None:

@@ -15,15 +15,14 @@ from minimize.aggregates.base import MeasureTally
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure
 from minimize.aggregates.histogram import Histogram, HistogramTally
 from minimize.aggregates.share import Share, ShareTally
-from minimize.arrow.dictionaries import Codes
+from minimize.arrow.dictionaries import Bools, Codes
+from minimize.arrow.hashing import SPREAD_FACTOR
 from minimize.spill import Accumulator, HashedRows, HashWords, SpillSpace
 
 LargeGroups = Callable[[], npt.NDArray[np.bool_]]
 """Whether each group has enough subjects by now."""
 
 _MIN_PENDING = 1 << 18
-_RECORD_FACTOR = np.uint64(0x9E3779B97F4A7C15)
-"""An odd number: records times it differ, and spread over all partitions."""
 
 
 class PendingRecords:
@@ -45,7 +44,7 @@ class PendingRecords:
     def spill(self, space: SpillSpace, subjects: HashWords) -> None:
         """Sets all pairs aside; records that come are others."""
         if len(self._records):
-            records = (self._records + self._gone).astype(np.uint64) * _RECORD_FACTOR
+            records = (self._records + self._gone).astype(np.uint64) * SPREAD_FACTOR
             self._put(space, np.column_stack([records, self._groups.astype(np.uint64)]))
         self._gone += self._next
         self._records = self._groups = np.empty(0, np.int64)
@@ -65,7 +64,7 @@ class PendingRecords:
         self.add(other._records, groups[other._groups], large_groups)
         if other._beyond is not None:
             for rows in other._beyond.settle():
-                records = rows.words[:, 0] + np.uint64(self._gone * int(_RECORD_FACTOR) % (1 << 64))
+                records = rows.words[:, 0] + np.uint64(self._gone * int(SPREAD_FACTOR) % (1 << 64))
                 ours = groups[rows.words[:, 1].astype(np.int64)]
                 self._put(other._beyond.aside, np.column_stack([records, ours.astype(np.uint64)]))
         self._gone += other._gone
@@ -98,7 +97,6 @@ def _count_lost(rows: HashedRows, large: npt.NDArray[np.bool_]) -> int:
     return int((~np.logical_or.reduceat(large[groups], starts)).sum())
 
 
-Mask = npt.NDArray[np.bool_]
 ShareValue = bool | int | float | str
 _SPLITTING_MEASURES = ("share",)
 """Measures that split the hidden cells: each part would have to be large enough by itself."""
@@ -121,7 +119,7 @@ def additional_measures(definition: AggregateDefinition) -> Iterator[BoundMeasur
 
 def suppressed_measures(
     definition: AggregateDefinition, tallies: Mapping[BoundMeasure, MeasureTally], groups: Codes
-) -> Iterator[tuple[BoundMeasure, Mask]]:
+) -> Iterator[tuple[BoundMeasure, Bools]]:
     """Measures that become null in some of these groups, each with a mask over the groups."""
     below = max(definition.below, definition.related_below, 1)
     for shares in _related_shares(definition).values():
@@ -144,7 +142,7 @@ def suppressed_measures(
                     yield each, (hidden > 0) & ((hidden < below) | (each.measure.name in _SPLITTING_MEASURES))
 
 
-def _groups_with_few(tally: MeasureTally, groups: Codes, below: int, *, complement: bool = False) -> Mask:
+def _groups_with_few(tally: MeasureTally, groups: Codes, below: int, *, complement: bool = False) -> Bools:
     """The groups in which a few subjects have one of a share's values, or another one."""
     assert isinstance(tally, ShareTally)
     subjects = tally.subjects(groups)[complement]

@@ -19,15 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.aggregates.base import MeasureTally, MeasureTerms, SpillableTally
-from minimize.aggregates.batch_views import (
-    BatchBuffer,
-    BatchViews,
-    RowView,
-    group_batch,
-    select_records,
-    split_batch,
-    valid_values,
-)
+from minimize.aggregates.batch_views import BatchBuffer, BatchViews, RowView, group_batch, select_records, split_batch
 from minimize.aggregates.contribution_sketches import (
     CellSketches,
     ContributionSketches,
@@ -49,7 +41,7 @@ from minimize.aggregates.dictionaries import GroupDictionary, SubjectDictionary
 from minimize.aggregates.distinct_counts import Contributors, MeasuredField
 from minimize.aggregates.suppression import PendingRecords, additional_measures, suppressed_measures
 from minimize.arrow.batch import Batch
-from minimize.arrow.dictionaries import Codes
+from minimize.arrow.dictionaries import Codes, valid_mask
 from minimize.arrow.nested import leaf
 from minimize.errors import PolicyError
 from minimize.identifiers import canonical_column
@@ -405,7 +397,7 @@ def _field_rows(views: BatchViews, field: MeasuredField) -> _FieldRows:
     leaves = batch.ranks if by_rank and key in batch.ranks else leaves
     view = views.view_for(innermost_list(key))
     values = view.values(leaves[key])
-    there = valid_values(values)
+    there = valid_mask(values)
     if there is None:
         return _FieldRows(view, values)
     return _FieldRows(view.select(there), values.filter(pa.array(there)), there if view is views.rows else None)

@@ -15,10 +15,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.hashing import all_distinct, known_entries
+from minimize.arrow.hashing import SPREAD_FACTOR, all_distinct, known_entries
 from minimize.errors import SourceError
 
 Codes = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 _LOW = np.int64(0xFFFFFFFF)
 _SHIFT = np.int64(32)
@@ -95,14 +96,25 @@ class OrderedIntegers:
 
 
 _MIN_SLOTS: Final = 1 << 12
-_SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
-"""Fibonacci hashing: integers that stand close together spread."""
-_FREE: Final = -1
+FREE_SLOT: Final = -1
 _SLOTS_PER_INTEGER: Final = 2
 """Slots for each integer, at least."""
 
 
-class IntegerDictionary(OrderedIntegers):
+class SlotTable:
+    """The slots of a hash table with open addressing; their number is a power of two."""
+
+    _slots: npt.NDArray[np.signedinteger]
+
+    def _places(self, integers: npt.NDArray[np.uint64]) -> Codes:
+        bits = len(self._slots).bit_length() - 1
+        return ((integers * SPREAD_FACTOR) >> np.uint64(64 - bits)).view(np.int64)
+
+    def _next(self, places: Codes) -> Codes:
+        return (places + 1) & (len(self._slots) - 1)
+
+
+class IntegerDictionary(SlotTable, OrderedIntegers):
     """Hands out the codes 0, 1, 2 … to integers from 0 to 2**63 - 1, in the order in which they first come.
 
     >>> known = IntegerDictionary()
@@ -112,20 +124,20 @@ class IntegerDictionary(OrderedIntegers):
 
     def __init__(self) -> None:
         super().__init__()
-        self._slots = np.full(_MIN_SLOTS, _FREE, np.int64)
+        self._slots = np.full(_MIN_SLOTS, FREE_SLOT, np.int64)
         self._codes = np.zeros(_MIN_SLOTS, np.int32)
 
     def codes(self, distinct: Codes) -> Codes:
         """The code of each of some integers, none of which comes twice."""
-        places = self._places(distinct)
+        places = self._places(distinct.view(np.uint64))
         held = self._slots.take(places)
-        left = np.flatnonzero((held != distinct) & (held != _FREE))
+        left = np.flatnonzero((held != distinct) & (held != FREE_SLOT))
         while left.size:
             places[left] = self._next(places[left])
             held[left] = self._slots.take(places[left])
-            left = left[(held[left] != distinct[left]) & (held[left] != _FREE)]
+            left = left[(held[left] != distinct[left]) & (held[left] != FREE_SLOT)]
         codes: Codes = self._codes.take(places).astype(np.int64)
-        fresh = np.flatnonzero(held == _FREE)
+        fresh = np.flatnonzero(held == FREE_SLOT)
         if fresh.size:
             codes[fresh] = self.add(distinct[fresh])
         return codes
@@ -136,27 +148,20 @@ class IntegerDictionary(OrderedIntegers):
         first = len(self) - len(fresh)
         if len(self) * _SLOTS_PER_INTEGER > len(self._slots):
             size = 1 << (len(self) * 2 * _SLOTS_PER_INTEGER - 1).bit_length()
-            self._slots, self._codes = np.full(size, _FREE, np.int64), np.zeros(size, np.int32)
+            self._slots, self._codes = np.full(size, FREE_SLOT, np.int64), np.zeros(size, np.int32)
             fresh, first = self.values, 0
         self._enter(fresh, first)
         return added
 
     def _enter(self, fresh: Codes, first: int) -> None:
         """Each into the next free slot: of several that want it, the one that is there afterwards has it."""
-        left, places = np.arange(len(fresh)), self._places(fresh)
+        left, places = np.arange(len(fresh)), self._places(fresh.view(np.uint64))
         while left.size:
-            free = self._slots[places] == _FREE
+            free = self._slots[places] == FREE_SLOT
             self._slots[places[free]] = fresh[left[free]]
             there = self._slots[places] == fresh[left]
             self._codes[places[there]] = left[there] + first
             left, places = left[~there], self._next(places[~there])
-
-    def _places(self, integers: Codes) -> Codes:
-        bits = len(self._slots).bit_length() - 1
-        return ((integers.view(np.uint64) * _SPREAD) >> np.uint64(64 - bits)).view(np.int64)
-
-    def _next(self, places: Codes) -> Codes:
-        return (places + 1) & (len(self._slots) - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +208,23 @@ def take_values(values: pa.Array, indices: pa.Array) -> pa.Array:
 def decode_dictionary(values: pa.Array) -> pa.Array:
     """The column without its dictionary encoding."""
     return take_values(values.dictionary, values.indices) if pa.types.is_dictionary(values.type) else values
+
+
+def value_type(type_: pa.DataType) -> pa.DataType:
+    """The type behind a dictionary encoding; other types as they are."""
+    return type_.value_type if pa.types.is_dictionary(type_) else type_
+
+
+def has_null_entry(values: pa.Array) -> bool:
+    """Whether a dictionary has null among its entries."""
+    return bool(pa.types.is_dictionary(values.type) and values.dictionary.null_count)
+
+
+def valid_mask(values: pa.Array) -> Bools | None:
+    """Where a value is; None for everywhere."""
+    if has_null_entry(values):
+        values = decode_dictionary(values)
+    return np.asarray(pc.is_valid(values).to_numpy(zero_copy_only=False), np.bool_) if values.null_count else None
 
 
 def merge_equal_entries(values: pa.DictionaryArray) -> pa.DictionaryArray:

@@ -19,6 +19,8 @@ MAX_HASHED_BYTES: Final = 256
 """Bytes of a text up to which `all_distinct` looks at it."""
 _BLOCK: Final = 1 << 14
 _HALF: Final = np.uint64(32)
+SPREAD_FACTOR: Final = np.uint64(0x9E3779B97F4A7C15)
+"""Fibonacci hashing: an odd number, so that integers times it differ, and close integers spread over all high bits."""
 
 
 def numpy_type(type_: pa.DataType) -> np.dtype[Any]:
@@ -29,6 +31,15 @@ def numpy_type(type_: pa.DataType) -> np.dtype[Any]:
     """
     kind = "f" if pa.types.is_floating(type_) else "i" if pa.types.is_signed_integer(type_) else "u"
     return np.dtype(f"{kind}{type_.bit_width // 8}")
+
+
+def decimal_words(values: pa.Array) -> Ints:
+    """Decimals as the words of 128 or 256 bits, the lowest first."""
+    if values.type.bit_width < 128:
+        values = values.cast(pa.decimal128(values.type.precision, values.type.scale))
+    width = values.type.bit_width // 64
+    words = np.frombuffer(values.buffers()[1], np.int64).reshape(-1, width)
+    return words[values.offset : values.offset + len(values)]
 
 
 def text_offsets(values: pa.Array) -> Ints:

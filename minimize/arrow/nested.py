@@ -17,11 +17,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import Bools
 from minimize.arrow.pointers import KEYS, STAR, Pointer, PointerPart
 
 _PROCESS_SECRET: Final = secrets.token_bytes(32)
 """Orders the values of maps where there is no keyring."""
-Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
 
 
@@ -48,6 +48,15 @@ def leaf_type(schema: pa.Schema, pointer: Pointer) -> pa.DataType:
     if type_ is None:
         raise KeyError(str(pointer))
     return type_
+
+
+def has_leaf(schema: pa.Schema, pointer: Pointer) -> bool:
+    """Whether the schema has such a path."""
+    try:
+        leaf_type(schema, pointer)
+    except KeyError:
+        return False
+    return True
 
 
 def leaf(records: pa.RecordBatch, pointer: Pointer) -> Leaf:
@@ -367,6 +376,7 @@ def _any_mask(masks: Iterator[Bools | None] | tuple[Bools | None, ...]) -> Bools
 __all__ = [
     "Leaf",
     "assemble",
+    "has_leaf",
     "key_value_lists",
     "leaf",
     "leaf_type",

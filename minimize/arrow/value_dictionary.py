@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.dictionaries import Codes
+from minimize.arrow.dictionaries import FREE_SLOT, Codes, SlotTable, value_type
 
 Words = npt.NDArray[np.uint64]
 
@@ -124,17 +124,14 @@ def _as_words(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint32]:
 
 
 _MIN_DIGESTS = 1 << 14
-_SPREAD = np.uint64(0x9E3779B97F4A7C15)
-"""Fibonacci hashing, for digests that are numbers as they came in."""
-_FREE = -1
 
 
-class DigestIndex:
+class DigestIndex(SlotTable):
     """Hands out the codes 0, 1, 2 … to digests in the order in which they come. Costs what is asked, not what is known."""
 
     def __init__(self) -> None:
         self._digests = np.empty((2, _MIN_DIGESTS), np.uint64)
-        self._slots = np.full(2 * _MIN_DIGESTS, _FREE, np.int32)
+        self._slots = np.full(2 * _MIN_DIGESTS, FREE_SLOT, np.int32)
         self._known = 0
 
     @property
@@ -156,11 +153,11 @@ class DigestIndex:
 
     def _find(self, high: Words, low: Words) -> Codes:
         """The code of each digest that is known; -1."""
-        codes = np.full(len(high), _FREE, np.int64)
+        codes = np.full(len(high), FREE_SLOT, np.int64)
         left, places = np.arange(len(high)), self._places(high)
         while left.size:
             there = self._slots[places]
-            taken = there != _FREE
+            taken = there != FREE_SLOT
             left, places, there = left[taken], places[taken], there[taken]
             same = (self._digests[0][there] == high[left]) & (self._digests[1][there] == low[left])
             codes[left[same]] = there[same]
@@ -175,7 +172,7 @@ class DigestIndex:
         firsts = rows.copy()
         entered = np.zeros(len(high), np.int64)
         while left.size:
-            free = self._slots[places] == _FREE
+            free = self._slots[places] == FREE_SLOT
             # Of several rows for one free slot the first one gets it: NumPy writes in order, so the last must be it.
             self._slots[places[free][::-1]] = -2 - left[free][::-1]
             owner = -2 - self._slots[places].astype(np.int64)
@@ -196,24 +193,17 @@ class DigestIndex:
             size = max(2 * self._digests.shape[1], 1 << (needed - 1).bit_length())
             grown = np.empty((2, size), np.uint64)
             grown[:, : self._known] = self._digests[:, : self._known]
-            self._digests, self._slots = grown, np.full(2 * size, _FREE, np.int32)
+            self._digests, self._slots = grown, np.full(2 * size, FREE_SLOT, np.int32)
             self._enter_all()
 
     def _enter_all(self) -> None:
         left: Codes = np.arange(self._known, dtype=np.int64)
         places = self._places(self._digests[0][: self._known])
         while left.size:
-            free = self._slots[places] == _FREE
+            free = self._slots[places] == FREE_SLOT
             self._slots[places[free]] = left[free]
             lost = self._slots[places] != left
             left, places = left[lost], self._next(places[lost])
-
-    def _places(self, high: Words) -> Codes:
-        bits = len(self._slots).bit_length() - 1
-        return ((high * _SPREAD) >> np.uint64(64 - bits)).astype(np.int64)
-
-    def _next(self, places: Codes) -> Codes:
-        return (places + 1) & (len(self._slots) - 1)
 
 
 _MAX_REHASHED = 1 << 12
@@ -225,7 +215,7 @@ _REMEMBERED_DICTIONARIES = 2
 
 def stored_type(type_: pa.DataType) -> pa.DataType:
     """The plain type that values of this type are kept in: no dictionary, no large or view layout."""
-    kind = type_.value_type if pa.types.is_dictionary(type_) else type_
+    kind = value_type(type_)
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return pa.string()
     if pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):

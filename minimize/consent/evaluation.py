@@ -18,11 +18,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import Bools, valid_mask
 from minimize.consent.terms import ENDING_STATES, VALID_STATES, ConsentTerms, current_terms, parse_terms
 from minimize.identifiers import canonical_column, canonical_text
 from minimize.ledger import api
 from minimize.recipients import Recipient
-from minimize.settings.columns import canonical_texts, code_numbers, column_microseconds, encode_column, valid_mask
+from minimize.settings.columns import canonical_texts, code_numbers, column_microseconds, encode_column
 from minimize.times import epoch_microseconds
 
 if TYPE_CHECKING:
@@ -300,7 +301,6 @@ def _first_without_consent(decisions: Sequence[ConsentDecision]) -> ConsentDecis
     return next((decision for decision in decisions if decision[1] is not None), decisions[0])
 
 
-Bools = npt.NDArray[np.bool_]
 _NO_PERIODS: Final = np.empty((0, 1), np.int64)
 
 

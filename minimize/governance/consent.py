@@ -26,12 +26,12 @@ from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor
 from minimize.recipients import Recipient, find_recipients, load_recipients
+from minimize.stores import PathText
 from minimize.times import time_text, time_text_or_none
 
 if TYPE_CHECKING:
     from minimize.ledger.sharing import ConsentAct, RecallPlanner
 
-PathLike = str | os.PathLike[str]
 ConsentVerb = Literal["request", "give", "refuse", "withdraw"]
 _STATE_AFTER: Final = {"request": "requested", "give": "given", "refuse": "refused", "withdraw": "withdrawn"}
 _NEEDS_RECIPIENT_FILE: Final = ("request", "give")
@@ -61,7 +61,7 @@ def record_consent(
     workspace: Workspace,
     now: datetime,
     *,
-    recipients: PathLike | None = None,
+    recipients: PathText | None = None,
     allowed: AuthorizeChange | None = None,
     also: RecallPlanner | None = None,
 ) -> ConsentAct:
@@ -108,7 +108,7 @@ def mark_expired_consents(
         return api.sharing.record_consent_acts(ledger, new, events, keys, also) if new else []
 
 
-def _load_terms(consent: NewConsent, workspace: Workspace, folder: PathLike | None) -> ConsentTerms:
+def _load_terms(consent: NewConsent, workspace: Workspace, folder: PathText | None) -> ConsentTerms:
     known = load_recipients(find_recipients(folder, start=workspace.folder))
     terms = current_terms(known.load(consent.recipient), consent.function)
     if consent.text_version not in (None, terms.text_version):
@@ -264,7 +264,7 @@ def list_consents(
     recipient: str | None = None,
     function: str | None = None,
     history: bool = False,
-    recipients: PathLike | None = None,
+    recipients: PathText | None = None,
 ) -> list[ConsentStatus]:
     """The act that decides for each tenant and function, and whether a consent holds now; with `history` every act.
 
@@ -287,7 +287,7 @@ def explain_consent(
     *,
     run: datetime,
     event: datetime | None = None,
-    recipients: PathLike | None = None,
+    recipients: PathText | None = None,
 ) -> ConsentExplanation:
     """Why sharing by this function is permitted to a tenant's rows, or not, at a time (and at that of an event).
 

@@ -15,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from minimize.arrow.dictionaries import valid_mask
 from minimize.arrow.nested import leaf, leaf_type
 from minimize.arrow.pointers import Pointer
 from minimize.output.stored_file import StoredFile
 from minimize.policy.fields import group_time_key, treatments_of
 from minimize.policy.model import Field, Policy
-from minimize.settings.columns import column_microseconds, valid_mask
+from minimize.settings.columns import column_microseconds
 from minimize.techniques import TechniqueStep
 from minimize.techniques.keep import Keep
 from minimize.techniques.shift_dates import ShiftDates
@@ -28,7 +29,6 @@ from minimize.techniques.truncate_time import TruncateTime
 from minimize.times import day_start, epoch_microseconds
 
 Moments = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 UNKNOWN_TIME: Final = np.iinfo(np.int64).min
 """What stands for a time that is not there: as old as can be."""
 HOUR_MICROSECONDS: Final = 3_600_000_000

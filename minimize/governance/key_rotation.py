@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, partial
 from itertools import chain as chained
-from os import PathLike
 from pathlib import PurePosixPath
 from typing import Any, Final
 from urllib.parse import quote, unquote
@@ -29,9 +28,9 @@ from minimize.keys.keyring import KEY_DESTROYED, SUBJECT_KEY
 from minimize.keys.master_keys import KeyLifecycle, is_master_key, key_state, master_key_name
 from minimize.keys.parquet_encryption import open_parquet
 from minimize.ledger import AuditEvent, PropertyChange, Resource, api, current_actor
-from minimize.observability.destinations import Destinations
-from minimize.output.folder import batch_date_of
-from minimize.output.publish import RECORDS, open_output
+from minimize.observability.destinations import NO_OBSERVABILITY
+from minimize.output.folder import RECORDS, batch_date_of
+from minimize.output.publish import open_output
 from minimize.output.reader import load_receipts
 from minimize.output.sink import index_files, master_keys_of, output_files, sketch_files
 from minimize.policy.model import Pipeline
@@ -42,7 +41,7 @@ from minimize.runs.receipt_builder import RunContext
 from minimize.runs.removal_inventory import RemovalInventory
 from minimize.runs.runner import no_progress
 from minimize.runs.session import record_missed_receipts, record_published, run_session
-from minimize.stores import Location, LocationLike, local_path, parse_output_location
+from minimize.stores import Location, LocationLike, PathText, local_path, parse_output_location
 from minimize.text import count_noun
 
 
@@ -65,7 +64,6 @@ def record_key_event(
 
 
 log = logging.getLogger("minimize")
-NO_OBSERVABILITY: Final = Destinations(None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,7 @@ class KeyRotationRewrite:
     pipeline: Pipeline
     keys: Keyring = field(repr=False)
     now: datetime
-    ledger: str | PathLike[str] | None = None
+    ledger: PathText | None = None
     fence: Location | None = None
 
     def execute(self) -> tuple[Receipt, ...]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
-from os import PathLike
 from typing import TYPE_CHECKING
 
 from minimize.errors import ConfigurationError, OutputError, RefusedError
@@ -24,21 +23,19 @@ from minimize.runs.guards import last_receipt_with_ledger, ledger_disagreement
 from minimize.runs.inputs import find_pipeline
 from minimize.runs.published_runs import OutputDecision, record_decision
 from minimize.runs.session import DecidedOutput
-from minimize.stores import LocationLike, parse_output_location
+from minimize.stores import LocationLike, PathText, parse_output_location
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
-
-PathLike_ = str | PathLike[str]
 
 
 def adopt_ledger(
     output: LocationLike,
     reason: str,
     *,
-    pipeline: PathLike_ | None = None,
-    keys: Keyring | PathLike_ | None = None,
-    ledger: PathLike_ | None = None,
+    pipeline: PathText | None = None,
+    keys: Keyring | PathText | None = None,
+    ledger: PathText | None = None,
     allow_lost_erasures: bool = False,
 ) -> Receipt | None:
     """Records, in a signed receipt of kind `adopt`, that an output is continued with the ledger that is found for it now.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from minimize.errors import MinimizeError, OutputError
 from minimize.ledger import api as ledger_api
-from minimize.output.folder import RUNS, identity_of
+from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RECORDS, RUNS, identity_of
 from minimize.output.reader import load_receipts
 from minimize.policy.faults import FaultList
 from minimize.policy.load import load_policy
@@ -28,8 +28,6 @@ from minimize.stores import Location, LocationLike, local_copy, location_text, p
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
 
-POLICY_FILE: Final = "policy.yaml"
-PIPELINE_FILE: Final = "pipeline.yaml"
 RETENTION_POLICY_FILE: Final = "retention.yaml"
 """The policy of today, beside a receipt that applied its retention to files that keep the policy of then."""
 RETENTION_PIPELINE_FILE: Final = "retention_pipeline.yaml"
@@ -125,9 +123,6 @@ def source_read_times(receipts: Iterable[Receipt]) -> dict[str | None, datetime]
 def receipts_by_path(receipts: Iterable[Receipt]) -> dict[str, Receipt]:
     """Per path of a file the receipt that wrote it."""
     return {file.path: receipt for receipt in receipts for output in receipt.outputs.values() for file in output.files}
-
-
-RECORDS = "records"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.arrow.batch import Batch, BatchCounts, FieldCounts, Stage
+from minimize.arrow.dictionaries import Bools, decode_dictionary
 from minimize.arrow.nested import assemble, leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.scrub import scrub
 from minimize.errors import OutputError
-from minimize.governance.event_times import Bools
 from minimize.keys import Kms
 from minimize.keys.parquet_encryption import OutputEncryption, RewriteEncryption
 from minimize.keys.parquet_footer import read_encrypted_columns
@@ -126,7 +126,7 @@ def _field_counts(
     changed = 0
     if key in verdict.replacements:
         same = (
-            pc.equal(without_dictionary(found.values), verdict.replacements[key])
+            pc.equal(decode_dictionary(found.values), verdict.replacements[key])
             .fill_null(False)
             .to_numpy(zero_copy_only=False)
         )
@@ -180,11 +180,6 @@ class _RemainingBatch:
 
     def _filter_batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         return batch if self.stays.all() else batch.filter(pa.array(self.stays))
-
-
-def without_dictionary(values: pa.Array) -> pa.Array:
-    """The values of a column that may be dictionary-encoded."""
-    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
 
 
 @dataclass(frozen=True, slots=True)

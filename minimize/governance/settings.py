@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 import pyarrow as pa
 
 from minimize.errors import PolicyError, RefusedError
-from minimize.governance.workspace import PathLike, Workspace
+from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.keys import Keyring, find_keyring
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor
 from minimize.ledger.subject_tokens import find_known_token, subject_token, token_secrets, token_version, token_versions
-from minimize.policy.model import Pipeline
+from minimize.policy.model import HOLDERS, Pipeline
 from minimize.runs.inputs import LEDGER_SETTINGS, load_pipeline_settings
 from minimize.settings import (
     SETTINGS_SCHEMA,
@@ -33,13 +33,12 @@ from minimize.settings.evaluation import LEVEL_SETTING
 from minimize.settings.files import future_rows_error, missing_name_error, read_file, unknown_name_error
 from minimize.settings.tokenized import load_ledger_settings
 from minimize.settings.unknown_tenant import UnknownTenant, find_unknown_tenant, unknown_tenant_json
+from minimize.stores import PathText
 from minimize.stores.durable_files import write_private_file
 from minimize.times import epoch_microseconds, time_text
 
 if TYPE_CHECKING:
     from minimize.ledger.settings import RecordedSetting
-
-HOLDERS: Final = ("admin", "user", "developer")
 
 
 def check_setting(tenant: str, setting: str, value: str, holder: str, job: Pipeline | None) -> None:
@@ -201,7 +200,7 @@ def _setting_resource(row: RecordedSetting, before: str | None) -> Resource:
     return Resource(row.setting, "setting", place, (PropertyChange(row.holder, before, row.value), said))
 
 
-def import_settings(file: PathLike, workspace: Workspace, now: datetime) -> int:
+def import_settings(file: PathText, workspace: Workspace, now: datetime) -> int:
     """Brings the rows of a settings file (CSV, Parquet) into the ledger; those that are there already are passed over.
 
     Gives how many were new. Subjects become tokens. Raises PolicyError with every faulty row, those recorded in the future too.
@@ -217,7 +216,7 @@ def import_settings(file: PathLike, workspace: Workspace, now: datetime) -> int:
         )[0]
 
 
-def export_settings(file: PathLike, workspace: Workspace) -> int:
+def export_settings(file: PathText, workspace: Workspace) -> int:
     """Writes every row of the ledger to a new CSV file that only its owner can read; subjects stay tokens. Gives how many.
 
     Raises OutputError where the file is there.

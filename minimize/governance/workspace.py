@@ -5,7 +5,6 @@ The ledger, an output, a pipeline and the keyring, each found when it is needed;
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,22 +16,20 @@ from minimize.keys import Keyring, require_keyring
 from minimize.ledger import Address, api, find_ledger
 from minimize.policy.model import Pipeline
 from minimize.runs.inputs import pipeline_from
-from minimize.stores import local_path
+from minimize.stores import PathText, local_path
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
-
-PathLike = str | os.PathLike[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
     """Where things are: the ledger, an output folder that may hold it, a pipeline whose policy names settings, the keyring."""
 
-    ledger: PathLike | None = None
-    output: PathLike | None = None
-    pipeline: Pipeline | PathLike | None = None
-    keys: Keyring | PathLike | None = None
+    ledger: PathText | None = None
+    output: PathText | None = None
+    pipeline: Pipeline | PathText | None = None
+    keys: Keyring | PathText | None = None
 
     @property
     def loaded_pipeline(self) -> Pipeline | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from os import PathLike
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +19,7 @@ from minimize.interop.documents import (
     ExportRequest,
     read_document,
 )
+from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
 from minimize.policy.draft import (
     SCHEMA_FOLDER,
     can_be_declared,
@@ -36,6 +36,7 @@ from minimize.policy.proposals import DROP, FieldEvidence, Proposal, propose_for
 from minimize.policy.value_kinds import ValueSummary
 from minimize.policy.yaml_nodes import key_text, quote_yaml
 from minimize.registry import load_object
+from minimize.stores import PathText
 
 _DROPPED_ROLES: Final = frozenset({"secret", "free_text", "sensitive"})
 """Roles for which nothing but dropping is proposed."""
@@ -126,7 +127,7 @@ def _one_line(remark: str) -> str:
 
 
 @redact_errors
-def import_policy(kind: str, file: str | PathLike[str], *, choice: str | None = None) -> str:
+def import_policy(kind: str, file: PathText, *, choice: str | None = None) -> str:
     """The text of a policy for the dataset that a document describes: every field dropped, proposals above them.
 
     Takes a word of `IMPORTS`, the document's file, and the name of one of several datasets. Raises ConfigurationError,
@@ -142,16 +143,16 @@ def import_policy(kind: str, file: str | PathLike[str], *, choice: str | None = 
 @redact_errors
 def import_into(
     kind: str,
-    file: str | PathLike[str],
-    folder: str | PathLike[str],
+    file: PathText,
+    folder: PathText,
     *,
     choice: str | None = None,
-    data: str | PathLike[str] | None = None,
+    data: PathText | None = None,
 ) -> list[Path]:
     """Writes that policy into a folder, never over another, and a pipeline for the data, if that is given. Gives the paths."""
-    texts = {"policy.yaml": import_policy(kind, file, choice=choice)}
+    texts = {POLICY_FILE: import_policy(kind, file, choice=choice)}
     if data is not None:
-        texts["pipeline.yaml"] = pipeline_text(source_pattern(data), valid_name(Path(folder).absolute().name))
+        texts[PIPELINE_FILE] = pipeline_text(source_pattern(data), valid_name(Path(folder).absolute().name))
     return write_new_files(Path(folder), texts)
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError, PolicyError
+from minimize.output.folder import PIPELINE_FILE
 from minimize.plan import Plan
 from minimize.plan.model import OutputPlan
 from minimize.policy.faults import FaultList, did_you_mean
@@ -90,21 +91,20 @@ DocumentWriter = Callable[[ExportRequest], str]
 
 
 SOURCE_NAME = "source"
-_PIPELINE_FILE = "pipeline.yaml"
 
 
 def requested_policy(request: ExportRequest) -> Policy:
     """The policy: of a pipeline's folder or file, or the file itself. Raises PolicyError."""
     path = Path(request.path)
     if path.is_dir():
-        return load_pipeline(path).policy if (path / _PIPELINE_FILE).exists() else load_policy(path)
-    return load_pipeline(path).policy if path.name == _PIPELINE_FILE else load_policy(path)
+        return load_pipeline(path).policy if (path / PIPELINE_FILE).exists() else load_policy(path)
+    return load_pipeline(path).policy if path.name == PIPELINE_FILE else load_policy(path)
 
 
 def has_pipeline(request: ExportRequest) -> bool:
     """Whether there is a pipeline, so that outputs can be told of."""
     path = Path(request.path)
-    return (path / _PIPELINE_FILE).exists() or path.name == _PIPELINE_FILE
+    return (path / PIPELINE_FILE).exists() or path.name == PIPELINE_FILE
 
 
 def requested_plan(request: ExportRequest) -> Plan:

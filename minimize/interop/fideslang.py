@@ -14,6 +14,7 @@ from minimize.interop.column_meanings import ColumnMeaning, column_meanings
 from minimize.interop.documents import SOURCE_NAME, ExportRequest, document_text, find_output_plan, requested_plan
 from minimize.plan import Plan
 from minimize.policy.describe import duration_text
+from minimize.techniques import PSEUDONYM_TECHNIQUES
 
 _BY_NAME: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -54,7 +55,6 @@ _BY_ROLE: Final[Mapping[str, str]] = MappingProxyType(
 PSEUDONYM: Final = "user.unique_id.pseudonymous"
 OPERATIONS: Final = "system.operations"
 TELEMETRY: Final = "user.telemetry"
-_KEYED: Final = frozenset({"pseudonymize", "tokenize"})
 _USES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "customer_support": "essential.service.operations.support",
@@ -80,7 +80,7 @@ def data_category(name: str, meaning: ColumnMeaning | None, aggregated: bool) ->
     """The category of a column: what its name says, as coarse as it was made; what is counted is of operations."""
     if meaning is None or aggregated:
         return OPERATIONS
-    if _KEYED & set(meaning.facts.get("techniques") or ()):
+    if PSEUDONYM_TECHNIQUES & set(meaning.facts.get("techniques") or ()):
         return PSEUDONYM
     found = _category_by_name(name)
     if found == "user.location":

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from os import PathLike
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -38,7 +37,7 @@ from minimize.policy.model import Field, Policy, Role
 from minimize.sources.file_discovery import SourceFiles, find_files
 from minimize.sources.files import FilePart, line_blocks, nonblank_lines, open_stream
 from minimize.sources.schema_inference import format_by_name
-from minimize.stores import absolute_location, location_text, parse_location
+from minimize.stores import PathText, absolute_location, location_text, parse_location
 
 Parts = tuple[PointerPart, ...]
 _TYPE_WORDS: Final = {"integer": "integer", "boolean": "boolean", "object": "map", "array": "list"}
@@ -299,7 +298,7 @@ class SchemaValidation:
 
 
 @redact_errors
-def validate_records(data: str | PathLike[str], schema: str | PathLike[str]) -> SchemaValidation:
+def validate_records(data: PathText, schema: PathText) -> SchemaValidation:
     """Holds every record against the schema.
 
     Takes NDJSON (a file, a folder, a pattern or the URI of an object store) and the file of a schema, draft 4 to 2020-12.
@@ -344,7 +343,7 @@ def _violation_place(path: Sequence[str | int]) -> tuple[str, str]:
     return place, keyword
 
 
-def _ndjson_records(data: str | PathLike[str]) -> Iterator[bytes]:
+def _ndjson_records(data: PathText) -> Iterator[bytes]:
     found = _find_files(data)
     files = [path for group in found.files.values() for path in group if format_by_name(path) == "ndjson"]
     if not files:
@@ -354,7 +353,7 @@ def _ndjson_records(data: str | PathLike[str]) -> Iterator[bytes]:
             yield from (line for block in line_blocks(stream) for _, line in nonblank_lines(block) if line.strip())
 
 
-def _find_files(data: str | PathLike[str]) -> SourceFiles:
+def _find_files(data: PathText) -> SourceFiles:
     return find_files(location_text(absolute_location(parse_location(data))), Path.cwd())
 
 

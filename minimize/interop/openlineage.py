@@ -11,7 +11,7 @@ from typing import Any, Final
 from minimize.errors import ConfigurationError, OutputError
 from minimize.interop.documents import ExportRequest
 from minimize.observability.openlineage import RunDescription, complete_event, start_event
-from minimize.output.folder import RUNS, has_runs, read_receipts
+from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RUNS, has_runs, read_receipts
 from minimize.plan import request
 from minimize.plan.bind import examine
 from minimize.policy.faults import FaultList
@@ -80,10 +80,10 @@ def _recorded_pipeline(output: Location, receipt: Receipt) -> Pipeline:
     with local_copy(output / RUNS / receipt.run_id) as folder:
         faults = FaultList()
         texts = {name: _read_verified(folder / name, digest) for name, digest in _recorded_digests(receipt).items()}
-        root, pipeline = _parse_node(texts["policy.yaml"], faults), _parse_node(texts["pipeline.yaml"], faults)
+        root, pipeline = _parse_node(texts[POLICY_FILE], faults), _parse_node(texts[PIPELINE_FILE], faults)
         house = (receipt.purpose,)
         policy, scope = read_policy(root, folder, faults, house, {"digest": receipt.policy.digest})
-        given = {"path": folder / "pipeline.yaml", "digest": receipt.files["pipeline.yaml"], "demanded": "none"}
+        given = {"path": folder / PIPELINE_FILE, "digest": receipt.files[PIPELINE_FILE], "demanded": "none"}
         found = None if policy is None else PipelineReader.over(policy, scope, faults, house)(pipeline, given)
     if found is None or faults.found:
         raise OutputError(f"the policy of {receipt.run_id} cannot be read", findings=faults.found)
@@ -91,8 +91,8 @@ def _recorded_pipeline(output: Location, receipt: Receipt) -> Pipeline:
 
 
 def _recorded_digests(receipt: Receipt) -> dict[str, str]:
-    names = {name: receipt.files.get(name, "") for name in ("policy.yaml", "pipeline.yaml")}
-    return names | {"policy.yaml": receipt.policy.digest}
+    names = {name: receipt.files.get(name, "") for name in (POLICY_FILE, PIPELINE_FILE)}
+    return names | {POLICY_FILE: receipt.policy.digest}
 
 
 def _read_verified(path: Path, digest: str) -> bytes:

@@ -16,13 +16,14 @@ from minimize.errors import KeyringError
 from minimize.keys.keyring import KeyInfo, Keyring
 from minimize.keys.master_keys import KeyLifecycle, KeyringKms, KeyringLifecycle, Kms, MasterKey
 from minimize.keys.transit import TransitKms
+from minimize.stores import PathText
 
 KEYS_VARIABLE: Final = "MINIMIZE_KEYS"
 
 
 def find_keyring(
-    explicit: Keyring | str | os.PathLike[str] | None = None,
-    start: str | os.PathLike[str] | None = None,
+    explicit: Keyring | PathText | None = None,
+    start: PathText | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Keyring | None:
     """The keyring that counts, or None where nothing names one.
@@ -50,11 +51,11 @@ def require_keyring(
 
 
 KMS_VARIABLE: Final = "MINIMIZE_KMS"
-KeysLike = Keyring | Kms | str | os.PathLike[str] | None
+KeysLike = Keyring | Kms | PathText | None
 """A keyring, its path, or who keeps master keys; None looks where keyrings are found."""
 
 
-def find_kms(keys: KeysLike = None, start: str | os.PathLike[str] | None = None, *, now: datetime | None = None) -> Kms:
+def find_kms(keys: KeysLike = None, start: PathText | None = None, *, now: datetime | None = None) -> Kms:
     """Who keeps the master keys.
 
     Takes what a flag or argument gave, and the folder to look for `minimize.yaml` from; with a time, master keys that a new file
@@ -66,22 +67,20 @@ def find_kms(keys: KeysLike = None, start: str | os.PathLike[str] | None = None,
     return keys
 
 
-def key_service_address(
-    start: str | os.PathLike[str] | None = None, environ: Mapping[str, str] | None = None
-) -> str | None:
+def key_service_address(start: PathText | None = None, environ: Mapping[str, str] | None = None) -> str | None:
     """The address of the key service, where one keeps the master keys: `MINIMIZE_KMS`, else `kms:` of the nearest
     `minimize.yaml`; None where they stand in the keyring. Raises KeyringError where it cannot be read."""
     named = (os.environ if environ is None else environ).get(KMS_VARIABLE)
     return named or load_config(start).checked("kms", KeyringError).kms
 
 
-def key_lifecycle(keyring: Keyring, start: str | os.PathLike[str] | None = None, *, now: datetime) -> KeyLifecycle:
+def key_lifecycle(keyring: Keyring, start: PathText | None = None, *, now: datetime) -> KeyLifecycle:
     """Who may make and destroy versions of master keys. Raises KeyringError."""
     address = key_service_address(start)
     return KeyringLifecycle(keyring.path, now) if address is None else TransitKms.from_address(address, now)
 
 
-def key_service_versions(start: str | os.PathLike[str] | None = None) -> Sequence[KeyInfo]:
+def key_service_versions(start: PathText | None = None) -> Sequence[KeyInfo]:
     """The versions of the master keys that a key service keeps; none where there is no such service. Raises KeyringError."""
     address = key_service_address(start)
     return () if address is None else TransitKms.from_address(address).versions()
@@ -92,8 +91,8 @@ class LazyKms:
 
     def __init__(
         self,
-        keys: Keyring | str | os.PathLike[str] | None,
-        start: str | os.PathLike[str] | None,
+        keys: Keyring | PathText | None,
+        start: PathText | None,
         now: datetime | None,
     ) -> None:
         self._keys, self._start, self._now = keys, start, now

@@ -27,7 +27,7 @@ from typing import Any, Final, NoReturn, Self
 
 from minimize.errors import KeyringError
 from minimize.keys.cryptography import derive_subkey, is_valid_signature, public_pem, sign_content
-from minimize.stores import file_operations
+from minimize.stores import PathText, file_operations
 from minimize.stores.file_operations import sync, sync_folder
 from minimize.times import time_text
 
@@ -203,7 +203,7 @@ class Keyring:
         self._entries = tuple(entries)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: PathText) -> Self:
         """The keyring of a file. Raises KeyringError: missing, open to group or others, malformed, a key below 32 bytes."""
         resolved = Path(path).expanduser().absolute()
         return cls(resolved, read_entries(resolved))
@@ -276,7 +276,7 @@ _LEFTOVER: Final = re.compile(r"[0-9a-f]{16}")
 KeyEntries = tuple[KeyEntry, ...]
 
 
-def new_keyring(path: str | os.PathLike[str], names: Iterable[str] = (), *, now: datetime) -> Keyring:
+def new_keyring(path: PathText, names: Iterable[str] = (), *, now: datetime) -> Keyring:
     """A new file with these keys at version 1, and a `signing` and a `subject` key.
 
     Raises KeyringError where the file exists (it is never overwritten) or a name cannot be a key's.
@@ -296,7 +296,7 @@ def new_keyring(path: str | os.PathLike[str], names: Iterable[str] = (), *, now:
     return Keyring.load(target)
 
 
-def add_key(path: str | os.PathLike[str], name: str, *, now: datetime) -> Keyring:
+def add_key(path: PathText, name: str, *, now: datetime) -> Keyring:
     """Adds a key, or a new version of one; the file is replaced in one step. Raises KeyringError."""
 
     def added(entries: KeyEntries) -> KeyEntries:
@@ -306,7 +306,7 @@ def add_key(path: str | os.PathLike[str], name: str, *, now: datetime) -> Keyrin
     return _change_keyring(path, added)
 
 
-def ensure_key(path: str | os.PathLike[str], name: str, *, now: datetime) -> Keyring:
+def ensure_key(path: PathText, name: str, *, now: datetime) -> Keyring:
     """Adds a key where the file has no version of it, destroyed ones included. Raises KeyringError."""
 
     def added(entries: KeyEntries) -> KeyEntries:
@@ -316,7 +316,7 @@ def ensure_key(path: str | os.PathLike[str], name: str, *, now: datetime) -> Key
     return _change_keyring(path, added)
 
 
-def destroy_key(path: str | os.PathLike[str], name: str, version: int, *, now: datetime) -> Keyring:
+def destroy_key(path: PathText, name: str, version: int, *, now: datetime) -> Keyring:
     """Destroys the bytes of one version of a key; that there was one stays, so that its number is never used again.
 
     Raises KeyringError where there is no such version, or it was destroyed before.
@@ -331,7 +331,7 @@ def destroy_key(path: str | os.PathLike[str], name: str, version: int, *, now: d
     return _change_keyring(path, destroyed)
 
 
-def _change_keyring(path: str | os.PathLike[str], change: Callable[[KeyEntries], KeyEntries]) -> Keyring:
+def _change_keyring(path: PathText, change: Callable[[KeyEntries], KeyEntries]) -> Keyring:
     target = Path(path).expanduser().absolute().resolve()
     reason: str | None = None
     try:

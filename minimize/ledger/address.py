@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from minimize.config import load_config
 from minimize.errors import LedgerError
-from minimize.stores import LocationLike, local_path
+from minimize.stores import LocationLike, PathText, local_path
 
 LEDGER_VARIABLE: Final = "MINIMIZE_LEDGER"
 LEDGER_FILE: Final = "ledger.db"
@@ -44,7 +44,7 @@ class Address:
         return self.path is None or os.path.lexists(self.path)
 
 
-def parse_address(text: str | os.PathLike[str], named_by: str, base: Path | None = None) -> Address:
+def parse_address(text: PathText, named_by: str, base: Path | None = None) -> Address:
     """The address that a path or a URL names; a path is relative to a folder (the current one). Raises LedgerError.
 
     >>> str(parse_address("postgresql://ann:secret@db.example:5432/house?sslpassword=x", "a test"))
@@ -63,7 +63,7 @@ def parse_address(text: str | os.PathLike[str], named_by: str, base: Path | None
 
 
 def find_ledger(
-    explicit: str | os.PathLike[str] | None = None,
+    explicit: PathText | None = None,
     *,
     start: LocationLike | None = None,
     output: LocationLike | None = None,

@@ -56,15 +56,10 @@ class LifecycleEvent:
         return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
 
-def record_lifecycle_event(ledger: Ledger, row: LifecycleEvent, event: AuditEvent, signer: Signer) -> bool:
-    """Records a row and tells the audit log of it, both or neither; gives whether it said anything new."""
-    return record_lifecycle_events(ledger, [row], event, signer)[0]
-
-
 def record_lifecycle_events(
     ledger: Ledger, rows: Sequence[LifecycleEvent], event: AuditEvent, signer: Signer
 ) -> list[bool]:
-    """The same of several rows and one entry in the log, all or none.
+    """Records rows and one entry in the audit log, all or none; returns which rows were new.
 
     Takes the event with a resource for each row, in their order: those of rows that say nothing new are left out of it.
     """

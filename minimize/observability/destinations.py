@@ -19,7 +19,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
-from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -27,7 +26,7 @@ from urllib.parse import urlsplit
 from minimize.config import load_config
 from minimize.errors import ConfigurationError
 from minimize.spill.memory_budget import parse_size
-from minimize.stores import Location
+from minimize.stores import Location, PathText
 
 log = logging.getLogger("minimize")
 ROTATE_AT: Final = 16 << 20
@@ -187,12 +186,15 @@ class Destinations:
     rotate_at: int = ROTATE_AT
 
 
+NO_OBSERVABILITY: Final = Destinations(None, None)
+
+
 def find_destinations(
     folder: Path,
     output: Location,
     pipeline: str,
-    lineage: str | PathLike[str] | None = None,
-    metrics: str | PathLike[str] | None = None,
+    lineage: PathText | None = None,
+    metrics: PathText | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Destinations:
     """Where a run's lineage and metrics go.
@@ -216,7 +218,7 @@ def find_destinations(
 
 
 def _stated_path(
-    key: Literal["lineage", "metrics"], option: str | PathLike[str] | None, env: Mapping[str, str], folder: Path
+    key: Literal["lineage", "metrics"], option: PathText | None, env: Mapping[str, str], folder: Path
 ) -> str | None:
     stated = os.fspath(option) if option is not None else env.get(f"MINIMIZE_{key.upper()}")
     if stated:

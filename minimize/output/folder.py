@@ -25,7 +25,11 @@ from minimize.stores.file_operations import path_exists, sync, sync_folder
 from minimize.times import parse_iso_date
 
 RUNS: Final = "runs"
-RECEIPT: Final = "receipt.json"
+RECORDS: Final = "records"
+"""The output of records; every other one is an aggregate, or the quarantine."""
+RECEIPT_FILE: Final = "receipt.json"
+POLICY_FILE: Final = "policy.yaml"
+PIPELINE_FILE: Final = "pipeline.yaml"
 INTENT: Final = "intent.json"
 SUCCESS: Final = "_SUCCESS"
 
@@ -35,13 +39,13 @@ def read_receipts(output: Location) -> tuple[Receipt, ...]:
 
     Raises OutputError where one cannot be read.
     """
-    found = [_read_receipt(path) for path in _files_of_runs(output, RECEIPT)]
+    found = [_read_receipt(path) for path in _files_of_runs(output, RECEIPT_FILE)]
     return tuple(sorted(found, key=lambda receipt: receipt.sequence))
 
 
 def published_runs(output: Location) -> frozenset[str]:
     """The ids of the runs that were published."""
-    return frozenset(path.parent.name for path in _files_of_runs(output, RECEIPT))
+    return frozenset(path.parent.name for path in _files_of_runs(output, RECEIPT_FILE))
 
 
 def has_unfinished_publication(output: Location) -> bool:
@@ -78,7 +82,7 @@ def _read_receipt(path: Location) -> Receipt:
         message, hint = describe_os_error(error)
     except OutputError as error:
         message, hint = error.message, error.hint
-    raise OutputError(f"{RUNS}/{path.parent.name}/{RECEIPT}: {message}", hint=hint)
+    raise OutputError(f"{RUNS}/{path.parent.name}/{RECEIPT_FILE}: {message}", hint=hint)
 
 
 IDENTITY_FILE: Final = ".id"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import PurePosixPath
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
@@ -17,13 +18,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import Bools
 from minimize.errors import SchemaError
 from minimize.sources.base import Chunk, PositionUnit, Reject, SeekablePart, Source, SourcePart
 from minimize.sources.binding import add_rejects
+from minimize.sources.file_discovery import NULL_PARTITION
 from minimize.sources.files import WrappingPart
-from minimize.sources.record_checks import BoolMask
 
-NULL_PARTITION: Final = "__HIVE_DEFAULT_PARTITION__"
 MAX_FOLDER_BYTES: Final = 255
 """The longest name of a folder, in bytes."""
 
@@ -63,6 +64,11 @@ def parse_partition_folder(part: str) -> tuple[str, str | None]:
     """
     key, _, text = part.partition("=")
     return key, None if text == NULL_PARTITION else unquote(text)
+
+
+def partition_values(path: str) -> dict[str, str | None]:
+    """The keys and values of the folders of an output's file."""
+    return dict(parse_partition_folder(part) for part in PurePosixPath(path).parts[:-1] if "=" in part)
 
 
 def check_partition_key(name: str, type_: pa.DataType) -> None:
@@ -176,7 +182,7 @@ class PartitionablePart(WrappingPart):
         return add_rejects(replace(kept, read=chunk.read - len(rejects)), rejects)
 
 
-def is_too_long(values: pa.Array, key: str) -> BoolMask:
+def is_too_long(values: pa.Array, key: str) -> Bools:
     """Which of a column's values make too long a name for a folder. Only values that may are looked at one by one."""
     coded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
     texts = coded.dictionary
@@ -186,5 +192,5 @@ def is_too_long(values: pa.Array, key: str) -> BoolMask:
     long = np.zeros(len(texts) + 1, bool)
     for place in np.flatnonzero(most > MAX_FOLDER_BYTES).tolist():
         long[place] = len(partition_folder(key, texts[place].as_py()).encode()) > MAX_FOLDER_BYTES
-    found: BoolMask = long[coded.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)]
+    found: Bools = long[coded.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)]
     return found

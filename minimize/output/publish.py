@@ -28,7 +28,8 @@ from minimize.failpoints import fail_point
 from minimize.output import recovery
 from minimize.output.folder import (
     INTENT,
-    RECEIPT,
+    RECEIPT_FILE,
+    RECORDS,
     RUNS,
     SKETCHES,
     SUCCESS,
@@ -62,7 +63,6 @@ from minimize.stores.durable_files import (
 )
 
 QUARANTINE: Final = "quarantine"
-RECORDS: Final = "records"
 LeaseCheck = Callable[[], object]
 """Raises LedgerError where the lease on the output was lost."""
 
@@ -326,7 +326,7 @@ def _file_with_companions(file: ReceiptFile) -> tuple[str, ...]:
     return (file.path, *(each.path for each in (file.index, file.sketches) if each is not None))
 
 
-_RESERVED_NAMES: Final = tuple((name,) for name in (RECEIPT, INTENT, STAGING, REPLACED))
+_RESERVED_NAMES: Final = tuple((name,) for name in (RECEIPT_FILE, INTENT, STAGING, REPLACED))
 
 
 __all__ = ["QUARANTINE", "OpenOutput", "Staging", "check_apart", "is_locked", "make_output_folder", "open_output"]

@@ -26,6 +26,8 @@ from minimize.keys.parquet_encryption import unless_shredded
 from minimize.keys.sealing import Subkeys
 from minimize.ledger import api, find_ledger
 from minimize.output.folder import (
+    POLICY_FILE,
+    RECORDS,
     RUNS,
     batch_date_of,
     ensure_identity,
@@ -35,15 +37,13 @@ from minimize.output.folder import (
     published_runs,
     read_receipts,
 )
-from minimize.output.publish import QUARANTINE, RECORDS, open_output
+from minimize.output.publish import QUARANTINE, open_output
 from minimize.output.stored_file import StoredFile, date_scalar, open_stored_file
 from minimize.output.subject_index import SubjectValue
 from minimize.output.subject_search import CandidateFile, find_candidate_files, subject_rows
 from minimize.receipts import Receipt, ReceiptFile, new_run_id, quarantine_files_in_force
 from minimize.receipts import files_in_force as receipts_files_in_force
 from minimize.stores import Location, LocationLike, ObjectPath, local_path, parse_output_location
-
-AnyPath = str | PathLike[str]
 
 
 @redact_errors
@@ -120,7 +120,7 @@ def _subject_pointers(output: Location) -> Callable[[ReceiptFile], Pointer]:
     def pointer(file: ReceiptFile) -> Pointer:
         run = runs[file.path]
         if run not in known:
-            known[run] = _policy_subject(output / RUNS / run / "policy.yaml")
+            known[run] = _policy_subject(output / RUNS / run / POLICY_FILE)
         found = known[run]
         if found is None:
             raise OutputError(f"the policy of {RUNS}/{run} names no subject", hint="nothing can be found by it")

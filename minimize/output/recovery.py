@@ -11,7 +11,7 @@ from typing import Final
 
 from minimize.errors import UNFINISHED_PUBLICATION, OutputError, describe_os_error
 from minimize.failpoints import fail_point
-from minimize.output.folder import INTENT, RECEIPT, RUNS, SUCCESS, is_companion, list_data_files
+from minimize.output.folder import INTENT, RECEIPT_FILE, RUNS, SUCCESS, is_companion, list_data_files
 from minimize.stores import Location, ObjectPath, file_operations
 from minimize.stores.durable_files import file_exists, make_folder, remove_tree, write_file
 from minimize.stores.file_operations import sync_folder
@@ -38,11 +38,6 @@ def exchange_folders(one: Path, other: Path) -> bool:
         f"a partition that is decided could not be put in place: {what}; nothing is lost, the next command does it"
     )
     raise OutputError(message, code=UNFINISHED_PUBLICATION, hint=hint)
-
-
-def no_exchange(one: Path, other: Path) -> bool:
-    """Says that nothing can be swapped in one step: two renames do it then."""
-    return False
 
 
 def swap_objects(
@@ -135,7 +130,7 @@ def recover_output(output: Location, exchange: FolderExchange) -> None:
             if isinstance(run, Path):
                 sync_folder(run)
             finish_publication(output, Intent.read(run), exchange)
-        elif not file_exists(run / RECEIPT):
+        elif not file_exists(run / RECEIPT_FILE):
             roll_back(run)
 
 
@@ -181,7 +176,7 @@ def finish_publication(output: Location, intent: Intent, exchange: FolderExchang
 def roll_forward(output: Location, intent: Intent, exchange: FolderExchange) -> None:
     """Does what is left of an intent. With a receipt only the removal of what is no longer needed is left."""
     run = output / RUNS / intent.run_id
-    if not file_exists(run / RECEIPT):
+    if not file_exists(run / RECEIPT_FILE):
         _install_partitions(output, run, intent, exchange)
     if isinstance(run, ObjectPath):
         clean_objects(run / STAGING, run / INTENT)
@@ -213,7 +208,7 @@ def _install_partitions(output: Location, run: Location, intent: Intent, exchang
     if isinstance(output, Path):
         _sync_partitions(output, output / RUNS / intent.run_id, (*intent.swaps, *intent.removes))
     fail_point("receipt.before")
-    write_file(run / RECEIPT, intent.receipt.encode(), "receipt.written")
+    write_file(run / RECEIPT_FILE, intent.receipt.encode(), "receipt.written")
     fail_point("receipt.after")
 
 

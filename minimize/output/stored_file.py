@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from math import inf
-from pathlib import PurePosixPath
 from typing import Final
 
 import pyarrow as pa
@@ -16,7 +15,7 @@ import pyarrow.parquet as pq
 from minimize.errors import OutOfMemoryError, OutputError
 from minimize.keys import Kms
 from minimize.keys.parquet_encryption import open_parquet
-from minimize.output.partitions import parse_partition_folder
+from minimize.output.partitions import partition_values
 from minimize.output.sink import FULL_SCHEMA_KEY
 from minimize.sources.parquet import SMALL_VALUE_BYTES, ParquetFooter
 from minimize.stores import Location
@@ -58,7 +57,7 @@ class StoredFile:
         self, groups: Sequence[int] | None = None, columns: Collection[str] | None = None
     ) -> Iterator[pa.RecordBatch]:
         """The same, in bounded batches; no more than these row groups, and these columns, where some are named."""
-        folders = dict(parse_partition_folder(part) for part in PurePosixPath(self.path).parts[:-1] if "=" in part)
+        folders = partition_values(self.path)
         wanted = self.whole if columns is None else pa.schema([each for each in self.whole if each.name in columns])
         there = None if columns is None else [name for name in self.schema.names if name in columns]
         for some, most in self._turns(groups):

@@ -32,6 +32,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import value_type
 from minimize.arrow.nested import leaf, leaf_type
 from minimize.arrow.pointers import Pointer
 from minimize.failpoints import fail_point
@@ -93,7 +94,7 @@ def value_bytes(value: SubjectValue) -> bytes:
 def can_be_indexed(type_: pa.DataType) -> bool:
     """Whether values of this type have a form that is hashed."""
     tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_integer, pa.types.is_binary)
-    plain = type_.value_type if pa.types.is_dictionary(type_) else type_
+    plain = value_type(type_)
     return any(test(plain) for test in (*tests, pa.types.is_large_binary))
 
 
@@ -111,8 +112,7 @@ def _sort_distinct(found: HashPrefixes) -> HashPrefixes:
 
 
 def _subject_type(rows: pa.Table, subject: Pointer) -> pa.DataType:
-    type_ = leaf_type(rows.schema, subject)
-    return type_.value_type if pa.types.is_dictionary(type_) else type_
+    return value_type(leaf_type(rows.schema, subject))
 
 
 def _distinct_values(values: pa.Array) -> pa.Array:

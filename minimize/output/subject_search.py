@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import value_type
 from minimize.arrow.hashing import numpy_type
 from minimize.arrow.nested import leaf, leaf_type, row_indices
 from minimize.arrow.pointers import STAR, Pointer
@@ -182,7 +183,7 @@ def _searched_values(stored: StoredFile, subject: Pointer, values: Collection[Su
         type_ = None
     if type_ is None or not can_be_indexed(type_):
         raise OutputError(f"{stored.path} does not hold its subject", hint="it was dropped: nothing can be found by it")
-    return _values_of_type(values, type_.value_type if pa.types.is_dictionary(type_) else type_)
+    return _values_of_type(values, value_type(type_))
 
 
 def _values_of_type(values: Collection[SubjectValue], type_: pa.DataType) -> pa.Array:

@@ -15,6 +15,7 @@ import rfc8785
 from minimize.arrow.nested import leaf_type
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding, PolicyError, RefusedError
+from minimize.output.folder import RECORDS
 from minimize.plan import category
 from minimize.plan.aggregates import plan_aggregates
 from minimize.plan.checks import (
@@ -184,7 +185,6 @@ def _dropped_keys(keys: Pointer) -> FieldPlan:
     )
 
 
-RECORDS = "records"
 """Under this name a plan says what it reveals that a record is there."""
 
 

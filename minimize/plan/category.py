@@ -13,7 +13,7 @@ CATEGORY_ORDER: tuple[Category, ...] = ("aggregated", "pseudonymized", "identifi
 FEW_SUBJECTS = 10
 """Subjects below which a value stands for few."""
 _ROUNDING_TECHNIQUES = ("round", "bin", "clip")
-_LEAVES_ORDER: tuple[Leaves, ...] = ("nothing", "linkable", "guessable", "reversible", "everything")
+LEAVES_ORDER: tuple[Leaves, ...] = ("nothing", "linkable", "guessable", "reversible", "everything")
 
 
 def least_revealing(chain: Iterable[Leaves]) -> Leaves:
@@ -22,12 +22,12 @@ def least_revealing(chain: Iterable[Leaves]) -> Leaves:
     >>> least_revealing(["everything", "guessable"])
     'guessable'
     """
-    return min(chain, key=_LEAVES_ORDER.index, default="everything")
+    return min(chain, key=LEAVES_ORDER.index, default="everything")
 
 
 def most_revealing(branches: Iterable[Leaves]) -> Leaves:
     """What a field leaves whose branches leave these."""
-    return max(branches, key=_LEAVES_ORDER.index, default="nothing")
+    return max(branches, key=LEAVES_ORDER.index, default="nothing")
 
 
 def step_leaves(step: TechniqueStep, roles: Collection[Role]) -> Leaves:
@@ -49,7 +49,7 @@ def column_category(role: Role, leaves: Leaves) -> Category:
     """
     if role == "free_text":
         return "identified"
-    if role == "identifier" and _LEAVES_ORDER.index(leaves) >= _LEAVES_ORDER.index("guessable"):
+    if role == "identifier" and LEAVES_ORDER.index(leaves) >= LEAVES_ORDER.index("guessable"):
         return "identified"
     return "pseudonymized"
 

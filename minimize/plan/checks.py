@@ -11,6 +11,7 @@ from itertools import combinations
 import pyarrow as pa
 
 from minimize.aggregates.share import Share
+from minimize.arrow.dictionaries import value_type
 from minimize.arrow.nested import leaf_type
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding, PolicyError
@@ -19,7 +20,7 @@ from minimize.plan.model import AggregatePlan, CaseBranch, FieldPlan, Plan, case
 from minimize.policy.condition import fields_read_by_condition
 from minimize.policy.faults import did_you_mean
 from minimize.policy.model import Field, Pipeline, Policy
-from minimize.techniques import TechniqueStep, UnsupportedType, value_type
+from minimize.techniques import TechniqueStep, UnsupportedType
 
 
 def input_type(field: Field, inputs: Sequence[Pointer], source: pa.Schema) -> pa.DataType:

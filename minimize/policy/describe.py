@@ -12,12 +12,12 @@ from minimize.policy.condition import (
     AllOf,
     AnyOf,
     Condition,
-    ConditionValue,
     FeatureOn,
     FieldEquals,
     LevelAtLeast,
     TimeWithin,
 )
+from minimize.policy.yaml_nodes import scalar_text
 from minimize.techniques import TechniqueStep
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def condition_text(condition: Condition) -> str:
         case LevelAtLeast(name):
             return f"level is {name} or higher"
         case FieldEquals(key, values):
-            return f"{key} is {' or '.join(_value_text(value) for value in values)}"
+            return f"{key} is {' or '.join(scalar_text(value) for value in values)}"
         case TimeWithin(key, age, of):
             return f"{key} is less than {duration_text(age)} before {of}"
 
@@ -106,10 +106,6 @@ def _parameter_text(value: object) -> str:
         return " ".join(map(_parameter_text, value))
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return re.sub(r"^(-?[1-9]\d*)0{9}$", r"\1e9", text)
-
-
-def _value_text(value: ConditionValue) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def policy_html(policy: Policy) -> str:

@@ -6,12 +6,12 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from os import PathLike
 from pathlib import Path, PurePath
 from typing import Final
 
 from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError, PolicyError, redact_errors
+from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
 from minimize.policy.faults import FaultList, did_you_mean
 from minimize.policy.fields import DECIMAL_PATTERN, FIELD_TYPES, MAX_DECIMAL_DIGITS
 from minimize.policy.json_schema import json_schema
@@ -27,6 +27,7 @@ from minimize.sources.file_discovery import DATE_PLACEHOLDER, find_files
 from minimize.sources.schema_inference import MIN_RECORDS_OF_NAME, discover_frequent_fields, format_by_name
 from minimize.stores import (
     Location,
+    PathText,
     absolute_location,
     durable_files,
     location_options,
@@ -180,7 +181,7 @@ quarantine: {{fail_above: 0.01}}
 
 
 @redact_errors
-def init_pipeline(data: str | PathLike[str], folder: str | PathLike[str]) -> list[Path]:
+def init_pipeline(data: PathText, folder: PathText) -> list[Path]:
     """Writes a policy in which every field of the data is dropped, with a proposal above each, and a pipeline for it.
 
     Takes a file, or a folder of files of one format, laid out by date or not. What is proposed comes from names, types, and
@@ -191,7 +192,7 @@ def init_pipeline(data: str | PathLike[str], folder: str | PathLike[str]) -> lis
     target, source = Path(folder), source_pattern(data)
     name = valid_name(target.absolute().name)
     policy = _drafted_policy(source, name, format_by_name(parse_location(source)) or "ndjson")
-    return write_new_files(target, {"policy.yaml": policy, "pipeline.yaml": pipeline_text(source, name)})
+    return write_new_files(target, {POLICY_FILE: policy, PIPELINE_FILE: pipeline_text(source, name)})
 
 
 def pipeline_text(source: str, name: str) -> str:
@@ -256,7 +257,7 @@ def _write_all_or_none(target: Path, files: Mapping[Path, str]) -> None:
         raise
 
 
-def source_pattern(location: str | PathLike[str]) -> str:
+def source_pattern(location: PathText) -> str:
     """The source path of a pipeline over this data: of a folder the files that end like its first, by date where it is so."""
     data = absolute_location(parse_location(location))
     found = find_files(location_text(data), Path.cwd())
@@ -312,7 +313,7 @@ def accept_proposals(folder: Path, names: Collection[str]) -> list[str]:
     proposed for: dropped. Gives the names that were accepted. Raises ConfigurationError where a name has no proposal,
     PolicyError where the policy would have faults; then nothing is written.
     """
-    path = Path(folder) / "policy.yaml"
+    path = Path(folder) / POLICY_FILE
     text = _read_policy_text(path)
     proposals: dict[str, list[OpenProposal]] = {}
     for each in open_proposals(text):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
-from minimize.errors import Finding
+from minimize.errors import Finding, PolicyError
+
+T = TypeVar("T")
 
 FAULTS: Mapping[str, str] = MappingProxyType(
     {
@@ -45,6 +47,14 @@ class FaultList:
     def add(self, code: str, message: str, *, line: int | None = None, key: str | None = None, hint: str = "") -> None:
         """Takes down one fault; `key` is the field's key."""
         self.found.append(Finding(code, message, "error", hint, self.file, line, key))
+
+
+def require_sound(value: T | None, faults: Sequence[Finding], noun: str) -> T:
+    """What was read. Raises PolicyError, with every fault as a finding, if there are faults or nothing could be read."""
+    if value is None or faults:
+        count = len(faults)
+        raise PolicyError(f"the {noun} has {count} fault{'' if count == 1 else 's'}", findings=faults)
+    return value
 
 
 def did_you_mean(word: str, names: Iterable[str]) -> str:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from minimize.arrow.pointers import Pointer
 from minimize.policy.condition import fields_read_by_condition
 from minimize.policy.model import DROP, AggregateModel, Field, Policy, Treatment
-from minimize.techniques import TechniqueStep
+from minimize.techniques import PSEUDONYM_TECHNIQUES, TechniqueStep
+from minimize.techniques.base import DISTINCT_LEAVES
 from minimize.techniques.shift_dates import ShiftDates
 
 if TYPE_CHECKING:
@@ -105,9 +106,6 @@ def fields_read_by_aggregate(model: AggregateModel) -> Iterator[str]:
     yield from (measure.of for measure in model.measures.values() if measure.of is not None)
 
 
-_DISTINGUISHING: Final = ("everything", "linkable", "reversible")
-
-
 def identifying_fields(policy: Policy) -> Iterator[str]:
     """The fields whose released values name one person or device, by name or by pseudonym."""
     for name, field in policy.fields.items():
@@ -119,12 +117,12 @@ def identifying_fields(policy: Policy) -> Iterator[str]:
 def keeps_values_distinct(field: Field) -> bool:
     """Whether equal values stay equal, and different ones different, in some form of the field that leaves."""
     ways = [way for way in treatments_of(field) if not isinstance(way, str)]
-    return any(all(step.leaves in _DISTINGUISHING for step in way) for way in ways)
+    return any(all(step.leaves in DISTINCT_LEAVES for step in way) for way in ways)
 
 
 def _is_pseudonym(field: Field) -> bool:
     ways = [way for way in treatments_of(field) if not isinstance(way, str)]
-    return any(step.name in ("pseudonymize", "tokenize") for way in ways for step in way)
+    return any(step.name in PSEUDONYM_TECHNIQUES for way in ways for step in way)
 
 
 _UNITS_FINEST_FIRST: Final = (None, "minute", "hour", "day", "week", "month", "quarter", "year")

@@ -7,12 +7,12 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from minimize.errors import Finding, OutputError, PolicyError, redact_errors
-from minimize.output.folder import has_runs, read_receipts
+from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, has_runs, read_receipts
 from minimize.policy.approval import configured_approval
-from minimize.policy.faults import FaultList
+from minimize.policy.faults import FaultList, require_sound
 from minimize.policy.fields import generalize_steps
 from minimize.policy.mapping_reader import DeclaredNames
 from minimize.policy.model import EncryptBy, Pipeline, Policy
@@ -20,8 +20,6 @@ from minimize.policy.pipeline_reader import UNREADABLE_POLICY, PipelineReader, c
 from minimize.policy.policy_reader import read_policy
 from minimize.policy.purposes import configured_purposes
 from minimize.policy.yaml_nodes import YamlNode, node_from_data, parse_yaml, read_utf8
-
-T = TypeVar("T")
 
 
 @redact_errors
@@ -32,13 +30,13 @@ def load_policy(path: str | Path, purposes: Sequence[str] = ()) -> Policy:
     Raises PolicyError with every fault as a finding, or where the file cannot be read.
     """
     policy, found = examine_policy(path, purposes)
-    return _require_sound(policy, found, "policy")
+    return require_sound(policy, found, "policy")
 
 
 def examine_policy(path: str | Path, purposes: Sequence[str] = ()) -> tuple[Policy | None, list[Finding]]:
     """The policy as far as it can be read, with every fault. Where there are faults, never run by it."""
     faults = FaultList()
-    read = _read_policy(_file_in_folder(path, "policy.yaml"), tuple(purposes), faults)
+    read = _read_policy(_file_in_folder(path, POLICY_FILE), tuple(purposes), faults)
     return read.policy, _sorted_findings(faults.found)
 
 
@@ -52,7 +50,7 @@ def policy_from_mapping(mapping: Mapping[str, Any], purposes: Sequence[str] = ()
     """
     faults = FaultList()
     policy, _ = read_policy(node_from_data(mapping), Path(folder), faults, tuple(purposes), {})
-    return _require_sound(policy, faults.found, "policy")
+    return require_sound(policy, _sorted_findings(faults.found), "policy")
 
 
 @redact_errors
@@ -62,7 +60,7 @@ def load_pipeline(path: str | Path, purposes: Sequence[str] = ()) -> Pipeline:
     Raises PolicyError with every fault of both files as a finding, or where a file cannot be read.
     """
     pipeline, found = examine_pipeline(path, purposes)
-    return _require_sound(pipeline, found, "pipeline")
+    return require_sound(pipeline, found, "pipeline")
 
 
 def examine_pipeline(path: str | Path, purposes: Sequence[str] = ()) -> tuple[Pipeline | None, list[Finding]]:
@@ -70,7 +68,7 @@ def examine_pipeline(path: str | Path, purposes: Sequence[str] = ()) -> tuple[Pi
 
     Where there are faults, what is faulty is left out or stands in its most careful form; never run that.
     """
-    file = _file_in_folder(path, "pipeline.yaml")
+    file = _file_in_folder(path, PIPELINE_FILE)
     faults = FaultList(str(file))
     opened = _open_file(file, faults)
     if opened is None or _is_other_kind(opened.root, "policy", "pipeline", faults):
@@ -167,7 +165,7 @@ def _pipeline(
         policy, scope = None, DeclaredNames(faults, file.parent, None, {})
     else:
         read = _read_policy(
-            _file_in_folder(normalize_path(file.parent / named.value), "policy.yaml"), configured_purposes, faults
+            _file_in_folder(normalize_path(file.parent / named.value), POLICY_FILE), configured_purposes, faults
         )
         policy, scope = read.policy, read.scope
     given = {"path": file, "digest": opened.digest, "demanded": demanded}
@@ -178,11 +176,3 @@ def _sorted_findings(findings: Sequence[Finding]) -> list[Finding]:
     """Each once, by file and line."""
     files = {finding.file: index for index, finding in reversed(list(enumerate(findings)))}
     return sorted(dict.fromkeys(findings), key=lambda finding: (files[finding.file], finding.line or 0))
-
-
-def _require_sound(value: T | None, findings: Sequence[Finding], noun: str) -> T:
-    unique = _sorted_findings(findings)
-    if value is None or unique:
-        count = len(unique)
-        raise PolicyError(f"the {noun} has {count} fault{'' if count == 1 else 's'}", findings=unique)
-    return value

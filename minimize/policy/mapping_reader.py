@@ -84,6 +84,18 @@ class DeclaredNames:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class KeyReader:
+    """Reads what is written under one key: a field or an aggregate."""
+
+    scope: DeclaredNames
+    key: str
+
+    def fault(self, code: str, message: str, line: int | None, hint: str = "") -> None:
+        """Records a fault of what the key names."""
+        self.scope.faults.add(code, message, line=line, key=self.key, hint=hint)
+
+
 def field_pointer(text: str) -> Pointer | None:
     """The pointer of a field's key, or None for a key that is no pointer."""
     try:

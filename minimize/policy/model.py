@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
@@ -23,6 +23,7 @@ from minimize.techniques import TechniqueStep
 
 Role = Literal["identifier", "quasi", "sensitive", "plain", "free_text", "secret"]
 Holder = Literal["admin", "user", "developer"]
+HOLDERS: tuple[Holder, ...] = get_args(Holder)
 DROP: Literal["drop"] = "drop"
 
 Treatment = Literal["drop"] | tuple[TechniqueStep, ...]

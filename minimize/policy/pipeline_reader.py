@@ -12,7 +12,7 @@ from typing import Any, Final, get_args
 from minimize.aggregates import MEASURES, Measure
 from minimize.config import ACCESS_KEYS, load_config
 from minimize.policy.faults import FaultList, did_you_mean
-from minimize.policy.mapping_reader import DeclaredNames, MappingShape, NodeReaders, read_mapping
+from minimize.policy.mapping_reader import DeclaredNames, KeyReader, MappingShape, NodeReaders, read_mapping
 from minimize.policy.model import (
     AggregateModel,
     DeduplicateModel,
@@ -81,11 +81,8 @@ def configured_encryption(start: Path, faults: FaultList) -> EncryptBy:
 
 
 @dataclass(frozen=True, slots=True)
-class MeasureReader:
+class MeasureReader(KeyReader):
     """Reads the measures of one aggregate."""
-
-    scope: DeclaredNames
-    aggregate: str
 
     def __call__(self, node: YamlNode) -> Measure | None:
         """The measure; None where a fault was taken down."""
@@ -104,7 +101,7 @@ class MeasureReader:
             self.fault("P011", f"there is no measure `{word}`", line, did_you_mean(word, MEASURES))
             return None
         node = _measure_parameters(parameters)
-        shape = MappingShape(f"`{word}`", key=self.aggregate, code="P013", parameters=True)
+        shape = MappingShape(f"`{word}`", key=self.key, code="P013", parameters=True)
         measure = None if node is None else read_mapping(kind, node, self.scope.faults, shape)
         if node is None:
             self.fault("P013", f"`{word}` wants the key of a field, or parameters", line)
@@ -115,12 +112,8 @@ class MeasureReader:
         """The measure over the field's key as it is declared."""
         if measure.of is None:
             return measure
-        key = self.scope.key_of(measure.of, line, f"`{measure.name}`", self.aggregate)
+        key = self.scope.key_of(measure.of, line, f"`{measure.name}`", self.key)
         return None if key is None else measure.model_copy(update={"of": key})
-
-    def fault(self, code: str, message: str, line: int | None, hint: str = "") -> None:
-        """Takes down a fault of this aggregate."""
-        self.scope.faults.add(code, message, line=line, key=self.aggregate, hint=hint)
 
 
 def _measure_parameters(node: YamlNode) -> YamlNode | None:
@@ -138,12 +131,10 @@ LONGEST_WAIT: Final = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
-class AggregateReader:
+class AggregateReader(KeyReader):
     """Reads one aggregate of a pipeline."""
 
-    scope: DeclaredNames
     policy: Policy | None
-    name: str
 
     def __call__(self, node: YamlNode) -> AggregateModel | None:
         """The aggregate; None where none could be made of it."""
@@ -154,11 +145,11 @@ class AggregateReader:
             "suppress": self.suppress,
             "round": self.round,
             "late": self.late,
-            "retention": lambda below: read_duration(below, self.scope, "retention", self.name),
+            "retention": lambda below: read_duration(below, self.scope, "retention", self.key),
             "encrypt": lambda below: read_encrypt_word(below.value, below.line, self.scope.faults),
         }
         model = read_mapping(
-            AggregateModel, node, self.scope.faults, MappingShape("an aggregate", readers, key=self.name)
+            AggregateModel, node, self.scope.faults, MappingShape("an aggregate", readers, key=self.key)
         )
         if model is not None:
             self.check_columns(model, node)
@@ -167,13 +158,13 @@ class AggregateReader:
 
     def check_name(self, node: YamlNode) -> None:
         """The name stands for a folder beside the records."""
-        if self.name in RESERVED_OUTPUT_NAMES:
+        if self.key in RESERVED_OUTPUT_NAMES:
             self.fault(
-                "P015", f"`{self.name}` is a folder of every output", node.line, "give the aggregate another name"
+                "P015", f"`{self.key}` is a folder of every output", node.line, "give the aggregate another name"
             )
-        elif not re.fullmatch(NAME_PATTERN, self.name):
+        elif not re.fullmatch(NAME_PATTERN, self.key):
             hint = "a letter or _, then letters, digits, _ and -"
-            self.fault("P015", f"`{self.name}` cannot name an aggregate", node.line, hint)
+            self.fault("P015", f"`{self.key}` cannot name an aggregate", node.line, hint)
 
     def check_columns(self, model: AggregateModel, node: YamlNode) -> None:
         """Every column has a name of its own, and none is the partition's."""
@@ -195,21 +186,21 @@ class AggregateReader:
         if not node.is_mapping:
             self.fault("P006", "`group_by` wants a mapping of columns to fields", node.line)
             return None
-        found = {column: self.key(below) for column, below in node.entries.items()}
+        found = {column: self.group_key(below) for column, below in node.entries.items()}
         good = {column: key for column, key in found.items() if key is not None}
         return good if len(good) == len(found) else None
 
-    def key(self, node: YamlNode) -> GroupKeyModel | None:
+    def group_key(self, node: YamlNode) -> GroupKeyModel | None:
         """A field, or `{FIELD: unit}` for a time at a coarser unit."""
         if node.is_mapping and len(node.entries) == 1:
             name, unit = next(iter(node.entries.items()))
             return self.time_key(name, unit)
-        key = self.scope.field(node, "group_by", self.name)
+        key = self.scope.field(node, "group_by", self.key)
         return None if key is None else GroupKeyModel(field=key)
 
     def time_key(self, name: str, unit: YamlNode) -> GroupKeyModel | None:
         """A field at a unit of time."""
-        key = self.scope.key_of(name, unit.line, "`group_by`", self.name)
+        key = self.scope.key_of(name, unit.line, "`group_by`", self.key)
         if unit.value not in TIME_UNITS:
             hint = did_you_mean(str(unit.value), TIME_UNITS) if unit.is_scalar else ""
             self.fault("P007", "this is no unit of time", unit.line, hint)
@@ -221,7 +212,7 @@ class AggregateReader:
         if not node.entries:
             self.fault("P006", "`measures` wants a mapping of columns to measures", node.line)
             return None
-        read = MeasureReader(self.scope, self.name)
+        read = MeasureReader(self.scope, self.key)
         found = {column: read(below) for column, below in node.entries.items()}
         good = {column: measure for column, measure in found.items() if measure is not None}
         return good if len(good) == len(found) else None
@@ -229,15 +220,15 @@ class AggregateReader:
     def suppress(self, node: YamlNode) -> SuppressModel | None:
         """Below how many subjects a group is absent, and who is counted."""
         readers: NodeReaders = {
-            "counting": lambda below: self.scope.field(below, "counting", self.name),
+            "counting": lambda below: self.scope.field(below, "counting", self.key),
             "below": self.positive("below"),
         }
-        return read_mapping(SuppressModel, node, self.scope.faults, MappingShape("`suppress`", readers, key=self.name))
+        return read_mapping(SuppressModel, node, self.scope.faults, MappingShape("`suppress`", readers, key=self.key))
 
     def round(self, node: YamlNode) -> RoundModel | None:
         """The multiple to which counts are rounded."""
         readers: NodeReaders = {"counts_to": self.positive("counts_to")}
-        return read_mapping(RoundModel, node, self.scope.faults, MappingShape("`round`", readers, key=self.name))
+        return read_mapping(RoundModel, node, self.scope.faults, MappingShape("`round`", readers, key=self.key))
 
     def positive(self, word: str) -> Callable[[YamlNode], int | None]:
         """A reader of whole numbers from 1."""
@@ -253,17 +244,13 @@ class AggregateReader:
         """How long an event day waits for its late rows."""
         if self.policy is not None and self.policy.time is None:
             self.fault("P017", "`late` needs the event time", node.line, "say `time: FIELD` in the policy")
-        waits = read_duration(node, self.scope, "late", self.name)
+        waits = read_duration(node, self.scope, "late", self.key)
         if waits is not None and waits > LONGEST_WAIT:
             self.fault(
                 "P006", f"`late` is at most {LONGEST_WAIT.days}d", node.line, "a day is published once all of it is in"
             )
             return None
         return waits
-
-    def fault(self, code: str, message: str, line: int | None, hint: str = "") -> None:
-        """Takes down a fault of this aggregate."""
-        self.scope.faults.add(code, message, line=line, key=self.name, hint=hint)
 
 
 UNREADABLE_POLICY = Policy(policy="", version=1, purposes=(), fields={})
@@ -419,7 +406,7 @@ class PipelineReader:
         if not node.is_mapping:
             self.fault("P006", "`aggregates` wants a mapping of names", node.line)
             return None
-        found = {name: AggregateReader(self.scope, self.policy, name)(below) for name, below in node.entries.items()}
+        found = {name: AggregateReader(self.scope, name, self.policy)(below) for name, below in node.entries.items()}
         return {name: model for name, model in found.items() if model is not None}
 
     def check(self, pipeline: Pipeline, root: YamlNode) -> None:

@@ -22,6 +22,7 @@ from minimize.policy.fields import (
 )
 from minimize.policy.mapping_reader import (
     DeclaredNames,
+    KeyReader,
     MappingShape,
     NodeReaders,
     declared_names,
@@ -33,15 +34,14 @@ from minimize.policy.model import DROP, FeatureModel, Field, FieldCase, Policy, 
 from minimize.policy.purposes import read_purposes
 from minimize.policy.value_readers import ConditionReader, TechniqueReader, read_duration
 from minimize.policy.yaml_nodes import YamlNode
+from minimize.sources.types import CONTAINER_TYPES
 from minimize.techniques import TechniqueStep
 
 
 @dataclass(frozen=True, slots=True)
-class FieldReader:
+class FieldReader(KeyReader):
     """Reads one field. `added_purposes` are those that the configuration adds."""
 
-    scope: DeclaredNames
-    key: str
     added_purposes: tuple[str, ...] = ()
 
     def __call__(self, node: YamlNode) -> Field | None:
@@ -184,13 +184,6 @@ class FieldReader:
                 self.fault("P018", f"`{step.name}` reads `{text}`, which is {word}", line, hint)
             if own is not None and pointer is not None and pointer.stars != own.stars[: len(pointer.stars)]:
                 self.fault("P018", f"`{step.name}` reads `{text}`, which stands in another list", line)
-
-    def fault(self, code: str, message: str, line: int | None, hint: str = "") -> None:
-        """Takes down a fault of this field."""
-        self.scope.faults.add(code, message, line=line, key=self.key, hint=hint)
-
-
-CONTAINER_TYPES = ("list", "struct", "map")
 
 
 @dataclass(frozen=True, slots=True)

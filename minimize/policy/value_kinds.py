@@ -18,6 +18,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.errors import SchemaError, SourceError
@@ -25,7 +26,7 @@ from minimize.sources import FORMATS
 from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.file_discovery import find_files
 from minimize.sources.schema_inference import SAMPLED_FILES, SAMPLED_LINES, format_by_name
-from minimize.sources.types import parse_text
+from minimize.sources.types import CONTAINER_TYPES, parse_text
 from minimize.stores import Location
 from minimize.techniques.patterns import PATTERNS, PatternName, find_pattern, is_imei
 
@@ -210,7 +211,7 @@ def summarize_values(arrays: Sequence[pa.Array]) -> ValueSummary:
     >>> summarize_values([pa.array(["a@example.com", "b@example.com", None])]).kind
     'email'
     """
-    plain = [_decode_dictionary(array) for array in arrays if len(array)]
+    plain = [decode_dictionary(array) for array in arrays if len(array)]
     nulls = sum(array.null_count for array in plain)
     if not plain or nulls == sum(map(len, plain)):
         return ValueSummary(0, nulls)
@@ -227,10 +228,6 @@ def summarize_values(arrays: Sequence[pa.Array]) -> ValueSummary:
         sum(text.count(" ") >= PROSE_WORDS - 1 for text in texts) / len(texts) if texts else 0.0,
         any(not kinds_of_value(text) and contains_personal_data(text) for text in texts),
     )
-
-
-def _decode_dictionary(array: pa.Array) -> pa.Array:
-    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
 
 def _texts(distinct: pa.Array) -> list[str]:
@@ -257,9 +254,6 @@ def _is_binary(type_: pa.DataType) -> bool:
 
 def _is_text(type_: pa.DataType) -> bool:
     return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_))
-
-
-CONTAINER_TYPES = ("list", "struct", "map")
 
 
 def summarize_source(

@@ -11,9 +11,10 @@ from pydantic import BaseModel
 from minimize.arrow.pointers import Pointer
 from minimize.policy.condition import AllOf, AnyOf, Condition, FeatureOn, FieldEquals, LevelAtLeast, TimeWithin
 from minimize.policy.faults import did_you_mean
-from minimize.policy.mapping_reader import DeclaredNames, MappingShape, field_pointer, read_mapping
+from minimize.policy.mapping_reader import DeclaredNames, KeyReader, MappingShape, field_pointer, read_mapping
 from minimize.policy.model import DROP, Treatment
 from minimize.policy.yaml_nodes import YamlNode
+from minimize.sources.types import CONTAINER_TYPES
 from minimize.techniques import TECHNIQUES, TechniqueStep
 
 DURATION_PATTERN = r"^[1-9][0-9]{0,5}[smhdw]$"
@@ -146,7 +147,7 @@ class ConditionReader:
 
     def comparable(self, key: str, node: YamlNode) -> bool:
         """Whether a field has single values that can be compared."""
-        if self.scope.types.get(key) in ("list", "struct", "map"):
+        if self.scope.types.get(key) in CONTAINER_TYPES:
             self.fault(f"the condition reads `{key}`, which is no single value", node.line)
             return False
         return True
@@ -170,11 +171,8 @@ NO_HASH_REASON = (
 
 
 @dataclass(frozen=True, slots=True)
-class TechniqueReader:
+class TechniqueReader(KeyReader):
     """Reads the steps of one field."""
-
-    scope: DeclaredNames
-    key: str
 
     def treatment(self, node: YamlNode) -> Treatment | None:
         """`drop`, or a chain of steps; None where a fault was taken down."""
@@ -224,10 +222,6 @@ class TechniqueReader:
             return
         self.fault("P011", f"there is no technique `{word}`", line, did_you_mean(word, [*TECHNIQUES, DROP]))
         return
-
-    def fault(self, code: str, message: str, line: int | None, hint: str = "") -> None:
-        """Takes down a fault of this field."""
-        self.scope.faults.add(code, message, line=line, key=self.key, hint=hint)
 
 
 def _parameters_by_name(kind: type[BaseModel], node: YamlNode) -> YamlNode | None:

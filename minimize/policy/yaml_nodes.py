@@ -16,6 +16,7 @@ from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding
+from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
 from minimize.policy.faults import FaultList, did_you_mean_any
 from minimize.techniques.redact import has_hit
 
@@ -115,14 +116,15 @@ class YamlNode:
 def node_from_data(value: Any) -> YamlNode:
     """A node for plain data in memory."""
     if isinstance(value, Mapping):
-        return YamlNode({_key_text(key): node_from_data(item) for key, item in value.items()})
+        return YamlNode({scalar_text(key): node_from_data(item) for key, item in value.items()})
     if isinstance(value, list | tuple):
         return YamlNode(tuple(node_from_data(item) for item in value))
     return YamlNode(value)
 
 
-def _key_text(key: object) -> str:
-    return str(key).lower() if isinstance(key, bool) else str(key)
+def scalar_text(value: object) -> str:
+    """A value as YAML writes it: `true` rather than `True`."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def read_utf8(file: Path, faults: FaultList) -> bytes | None:
@@ -300,7 +302,7 @@ def _subfolders_with_file(file: Path) -> Sequence[Path]:
     return [each.parent for each in sorted(file.parent.glob(f"*/{file.name}"))] if file.name in _FILE_NAMES else ()
 
 
-_FILE_NAMES: Final = ("pipeline.yaml", "policy.yaml")
+_FILE_NAMES: Final = (PIPELINE_FILE, POLICY_FILE)
 
 
 _YAML_CONSTANTS = ("null", "true", "false")

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 import rfc8785
-
-RUN_ID_PATTERN: Final = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{12}")
 
 
 def new_run_id(started: datetime, suffix: str | None = None) -> str:

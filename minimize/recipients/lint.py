@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from minimize.errors import Finding, PolicyError, Severity
+from minimize.output.folder import PIPELINE_FILE
 from minimize.plan.category import least_revealing, step_leaves
 from minimize.recipients.load import (
     SUBPROCESSORS_FILE,
@@ -57,7 +58,7 @@ def is_recipient_path(path: str | Path) -> bool:
     """Whether this lint judges a path: a file that says `recipient:` or `subprocessors:`, or a folder of them."""
     place = Path(path)
     if place.is_dir():
-        return not (place / "pipeline.yaml").exists() and any(
+        return not (place / PIPELINE_FILE).exists() and any(
             map(is_recipient_path, (place / SUBPROCESSORS_FILE, *recipient_files(place)))
         )
     if not place.is_file():

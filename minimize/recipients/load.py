@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -12,13 +11,14 @@ from typing import Any, Final, Self
 
 from minimize.config import load_config
 from minimize.errors import Finding, PolicyError
-from minimize.policy.faults import FaultList, did_you_mean
+from minimize.policy.faults import FaultList, did_you_mean, require_sound
 from minimize.policy.mapping_reader import DeclaredNames, MappingShape, NodeReaders, read_mapping
 from minimize.policy.model import FrozenModel
 from minimize.policy.purposes import configured_purposes
 from minimize.policy.yaml_nodes import YamlNode, node_from_data, parse_yaml, read_utf8
 from minimize.recipients.model import Recipient
 from minimize.recipients.reader import RecipientReader, read_date
+from minimize.stores import PathText
 
 
 class Subprocessor(FrozenModel):
@@ -93,7 +93,7 @@ def load_recipient(path: str | Path, purposes: Sequence[str] = ()) -> Recipient:
     Raises PolicyError with every fault as a finding, or where the file cannot be read.
     """
     found, faults = examine_recipient(path, purposes)
-    return _require_sound(found, faults)
+    return require_sound(found, faults, "recipient")
 
 
 def recipient_from(mapping: Mapping[str, Any], purposes: Sequence[str] = ()) -> Recipient:
@@ -104,7 +104,7 @@ def recipient_from(mapping: Mapping[str, Any], purposes: Sequence[str] = ()) -> 
     """
     faults = FaultList()
     found = RecipientReader(DeclaredNames(faults, Path(), None, {}), tuple(purposes), {})(node_from_data(mapping))
-    return _require_sound(found, faults.found)
+    return require_sound(found, faults.found, "recipient")
 
 
 def examine_recipient(path: str | Path, purposes: Sequence[str] = ()) -> tuple[Recipient | None, list[Finding]]:
@@ -129,9 +129,7 @@ def examine_recipient(path: str | Path, purposes: Sequence[str] = ()) -> tuple[R
 def load_subprocessors(path: str | Path) -> Subprocessors:
     """The list of subprocessors in a file; an empty one where there is no file: nobody is listed. Raises PolicyError."""
     found, faults = examine_subprocessors(path)
-    if faults:
-        raise _faults_error(faults, "the list of subprocessors")
-    return found
+    return require_sound(found, faults, "list of subprocessors")
 
 
 def examine_subprocessors(path: str | Path) -> tuple[Subprocessors, list[Finding]]:
@@ -150,20 +148,8 @@ def _sort_findings(findings: Sequence[Finding]) -> list[Finding]:
     return sorted(dict.fromkeys(findings), key=lambda finding: (finding.file or "", finding.line or 0))
 
 
-def _require_sound(found: Recipient | None, faults: Sequence[Finding]) -> Recipient:
-    if found is None or faults:
-        raise _faults_error(faults, "the recipient")
-    return found
-
-
-def _faults_error(faults: Sequence[Finding], what: str) -> PolicyError:
-    count = len(faults)
-    return PolicyError(f"{what} has {count} fault{'' if count == 1 else 's'}", findings=faults)
-
-
 RECIPIENTS_FOLDER: Final = "recipients"
 SUBPROCESSORS_FILE: Final = "subprocessors.yaml"
-PathLike = str | os.PathLike[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,13 +183,13 @@ class Recipients:
         return recipient.subprocessor is not None and self.subprocessors.is_listed(recipient.subprocessor, on)
 
 
-def load_recipients(folder: PathLike) -> Recipients:
+def load_recipients(folder: PathText) -> Recipients:
     """The recipients in a folder, and its list of subprocessors. Raises PolicyError."""
     place = Path(folder)
     return Recipients(place, load_subprocessors(place / SUBPROCESSORS_FILE))
 
 
-def find_recipients(path: PathLike | None = None, *, start: PathLike | None = None) -> Path:
+def find_recipients(path: PathText | None = None, *, start: PathText | None = None) -> Path:
     """The folder of recipients that counts.
 
     Takes what a flag gave, else `recipients:` of the nearest `minimize.yaml` upwards from a folder, else `recipients/` beside
@@ -222,7 +208,7 @@ def recipient_files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.glob("*.yaml") if file.name != SUBPROCESSORS_FILE and file.is_file())
 
 
-def _candidate_folders(folder: PathLike | None, start: PathLike | None) -> Iterator[Path]:
+def _candidate_folders(folder: PathText | None, start: PathText | None) -> Iterator[Path]:
     config = load_config(start).checked("recipients", PolicyError)
     if folder:
         yield Path(folder)

@@ -16,6 +16,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from minimize.policy.describe import duration_text, treatment_text
+from minimize.policy.yaml_nodes import scalar_text
 from minimize.recipients.load import Subprocessors
 from minimize.recipients.model import Contract, Function, Recipient, SharedField
 from minimize.sources.types import arrow_type
@@ -71,7 +72,7 @@ def _value_text(value: Any) -> str:
         return ""
     if isinstance(value, datetime):
         return seconds_text(value)
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return scalar_text(value)
 
 
 FIELD_HEADINGS = ("field", "example", "as it leaves", "used for", "form")

@@ -17,6 +17,7 @@ from minimize.policy.faults import did_you_mean
 from minimize.policy.fields import DECIMAL_PATTERN, FIELD_TYPES, overlapping_fields
 from minimize.policy.mapping_reader import (
     DeclaredNames,
+    KeyReader,
     MappingShape,
     NodeReaders,
     field_pointer,
@@ -55,11 +56,8 @@ MAX_PROTOCOL: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class SharedFieldReader:
+class SharedFieldReader(KeyReader):
     """Reads one field of a function."""
-
-    scope: DeclaredNames
-    key: str
 
     def __call__(self, node: YamlNode) -> SharedField | None:
         """The field; None where no field could be made of it. A lone technique, or a list of them, is its `do`."""
@@ -156,10 +154,6 @@ class SharedFieldReader:
             if refused is not None:
                 self.fault("P101", f"`{step.name}` does not take {type_}", line, f"it takes {', '.join(refused)}")
                 return
-
-    def fault(self, code: str, message: str, line: int | None, hint: str = "") -> None:
-        """Takes down a fault of this field."""
-        self.scope.faults.add(code, message, line=line, key=self.key, hint=hint)
 
 
 def field_keys() -> tuple[str, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -14,6 +13,7 @@ from minimize.errors import NotPermitted, RefusalReason
 from minimize.policy.faults import did_you_mean
 from minimize.recipients.load import Recipients, find_recipients, load_recipients
 from minimize.recipients.model import Direction, Function, Recipient
+from minimize.stores import PathText
 
 RULE_CODES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -166,7 +166,7 @@ def find_party(
     recipient: str | Recipient,
     function: str,
     direction: Direction,
-    recipients: Recipients | str | PathLike[str] | None,
+    recipients: Recipients | PathText | None,
     folder: Path,
     whens: tuple[datetime, ...],
 ) -> Party:

@@ -13,7 +13,7 @@ from minimize.config import load_config
 from minimize.errors import ConfigurationError, PolicyError
 from minimize.governance.sharing import EligibleFunction, eligible_functions
 from minimize.interop.column_meanings import column_meanings
-from minimize.output.folder import has_runs, read_receipts
+from minimize.output.folder import PIPELINE_FILE, has_runs, read_receipts
 from minimize.plan import Plan, request
 from minimize.plan.bind import examine
 from minimize.plan.columns import describe_form
@@ -81,7 +81,6 @@ class DatasetEntry:
     outputs: tuple[OutputEntry, ...]
 
 
-PIPELINE_FILE: Final = "pipeline.yaml"
 STATED_KEYS: Final = ("controller", "contact", "representative", "dpo", "subjects", "transfers", "security")
 """What `processing:` of `minimize.yaml` may say: what no policy knows."""
 

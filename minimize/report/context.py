@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from os import PathLike
 from typing import Final, TypeVar
 
 from minimize.errors import (
@@ -27,9 +26,8 @@ from minimize.policy.model import Pipeline, Policy
 from minimize.receipts import Receipt, check_chain, check_file_history
 from minimize.report.facts import HiddenPart
 from minimize.runs.inputs import find_pipeline
-from minimize.stores import Location, LocationLike, local_path, parse_output_location
+from minimize.stores import Location, LocationLike, PathText, local_path, parse_output_location
 
-PathText = str | PathLike[str]
 T = TypeVar("T")
 _HIDDEN_REASONS: Final = (
     (KeyringError, "no key for it is to be had here"),

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from minimize.arrow.dictionaries import decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.errors import KeyringError, OutputError, SourceError
@@ -56,7 +57,7 @@ class DistinctCounter:
         if values is None:
             self.reason = _CONTAINERS_REASON
             return
-        self._add(_decode_dictionary(values.drop_null().unique()))
+        self._add(decode_dictionary(values.drop_null().unique()))
 
     def count(self) -> tuple[RoundedCount | None, str]:
         """The number, and how it was counted; None and why there is none."""
@@ -151,10 +152,6 @@ def _comparable_values(batch: pa.RecordBatch, pointer: Pointer) -> pa.Array | No
     if pa.types.is_struct(values.type):
         return _struct_text(values)
     return None if pa.types.is_nested(values.type) else values
-
-
-def _decode_dictionary(values: pa.Array) -> pa.Array:
-    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
 
 
 def _struct_text(values: pa.StructArray) -> pa.Array | None:

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
-from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,7 +36,7 @@ from minimize.report.catalogue import (
     stated_processing,
     subprocessors_of,
 )
-from minimize.stores import durable_files
+from minimize.stores import PathText, durable_files
 from minimize.times import time_text
 
 
@@ -367,7 +366,7 @@ def collect_documentation(paths: Sequence[str], on: date) -> Documentation:
 
 
 @redact_errors
-def write_documentation(paths: Sequence[str], out: str | PathLike[str], on: date) -> list[Path]:
+def write_documentation(paths: Sequence[str], out: PathText, on: date) -> list[Path]:
     """Writes both documents, as of a day, into a folder, over what they were before. Gives their paths."""
     found = collect_documentation(paths, on)
     whole = found.as_json()

@@ -13,6 +13,7 @@ from math import log2
 from types import MappingProxyType
 from typing import Any, Final
 
+from minimize.output.folder import RECORDS
 from minimize.policy.describe import condition_text, step_text
 from minimize.policy.model import Field, Policy, Treatment
 from minimize.receipts import FieldReceipt, Receipt, files_in_force
@@ -192,7 +193,6 @@ def _number_text(value: Any) -> str:
     return f"{number:,.0f}" if number.is_integer() else f"{number:g}"
 
 
-RECORDS_OUTPUT: Final = "records"
 _LOSS_REASONS: Final = {"gated": "not collected", "dropped": "dropped by a case", "unparsable": "could not be treated"}
 _NOTHING_LEFT: Final = PrecisionLoss(None, "nothing of it is left: all that it told")
 _NOT_COUNTED: Final = "receipts do not tell"
@@ -204,7 +204,7 @@ def field_facts(context: ReportContext) -> tuple[FieldFacts, ...]:
     policy = context.policy_of(newest)
     said = [each.fields for each in current_runs(context.chain) if not hides_rows(each)]
     kept = [key for key, each in newest.fields.items() if each.did != "drop" and key in policy.fields]
-    files = files_in_force(context.chain).get(RECORDS_OUTPUT, [])
+    files = files_in_force(context.chain).get(RECORDS, [])
     tallies = tally_records(context.output, files, kept, context.kms)
     for why, keys in _unreadable_fields(tallies).items():
         context.hide(f"distinct values of {len(keys)} fields", why)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
-from os import PathLike
 from textwrap import wrap
 from typing import Any, Final
 
@@ -31,7 +30,7 @@ from minimize.report.row_flow import (
 )
 from minimize.report.sections import collection_facts, retention_facts, sharing_facts
 from minimize.runs.disclosure_guard import PublishedReleases
-from minimize.stores import LocationLike
+from minimize.stores import LocationLike, PathText
 from minimize.text import count_noun
 from minimize.times import parse_time
 
@@ -152,9 +151,6 @@ def _wrapped_line(label: str, text: str, width: int) -> str:
     lines = wrap(text, max(20, width - len(indent)), break_long_words=False, break_on_hyphens=False)
     head = f"  {label:<{_LABEL_WIDTH}}{lines[0]}" if len(label) < _LABEL_WIDTH else f"  {label} {lines[0]}"
     return "\n".join([head, *(indent + each for each in lines[1:])])
-
-
-PathText = str | PathLike[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import Bools
 from minimize.errors import PolicyError
 from minimize.governance.consent import ConsentStatus, list_consents
 from minimize.governance.retention.expire import ResolvedExpiry, resolve_expiry
@@ -51,7 +51,6 @@ from minimize.times import day_start, epoch_microseconds
 if TYPE_CHECKING:
     from minimize.ledger.sharing import Disclosure
 
-Bools = npt.NDArray[np.bool_]
 MOMENTS_SHOWN: Final = 24
 LONGEST_PERIOD: Final = timedelta(days=366)
 MOST_NAMED_TENANTS: Final = 30

@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -26,6 +25,7 @@ from minimize.governance.access.model import APPROVE_POLICY
 from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor, find_ledger
+from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
 from minimize.plan import request
 from minimize.plan.bind import examine
 from minimize.policy.approval import APPROVED_KEY, approval_digest, approval_state, content_digest
@@ -35,6 +35,7 @@ from minimize.policy.load import load_pipeline, load_policy
 from minimize.policy.model import Policy, PolicyApproval
 from minimize.policy.yaml_nodes import parse_yaml
 from minimize.sources import declared_schema
+from minimize.stores import PathText
 from minimize.stores.durable_files import with_output_errors, write_file
 
 HEAD_KEYS: Final = ("policy", "version", "owner", "purposes")
@@ -108,11 +109,9 @@ def _dump_with_approval(text: str, approved: PolicyApproval) -> str:
     return written.getvalue()
 
 
-PIPELINE_FILE: Final = "pipeline.yaml"
 BOM: Final = "\ufeff"
 ApproverSource = Literal["--by", "MINIMIZE_ACTOR", "system"]
 """Where the name of whoever approves comes from: it was given, it stands in the environment, or it is the system's user."""
-AnyPath = str | PathLike[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +158,12 @@ class ApprovalResult:
 
 @redact_errors
 def approve(
-    path: AnyPath,
+    path: PathText,
     *,
     by: str | None = None,
     at: datetime | None = None,
-    ledger: AnyPath | None = None,
-    keys: Keyring | AnyPath | None = None,
+    ledger: PathText | None = None,
+    keys: Keyring | PathText | None = None,
 ) -> ApprovalResult:
     """Writes into a policy that somebody approves it as it is: `approved: {by, on, digest}`.
 
@@ -202,7 +201,7 @@ def _load_policy(path: Path) -> Policy:
     """The policy in a file or folder; of a pipeline the one that it names."""
     named = path / PIPELINE_FILE if path.is_dir() else path
     is_pipeline = (
-        named.name == PIPELINE_FILE and named.is_file() and not (path.is_dir() and (path / "policy.yaml").exists())
+        named.name == PIPELINE_FILE and named.is_file() and not (path.is_dir() and (path / POLICY_FILE).exists())
     )
     return load_pipeline(named).policy if is_pipeline else load_policy(path)
 

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from minimize.policy.describe import duration_text
+from minimize.policy.yaml_nodes import scalar_text
 from minimize.review.grades import GRADE_ORDER, Grade, join_grades
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(
@@ -75,7 +76,7 @@ def change_text(before: str, after: str) -> str:
 
 def value_text(value: object) -> str:
     """A word or number; `nothing` where none is said."""
-    return "nothing" if value is None or value == "" else str(value).lower() if isinstance(value, bool) else str(value)
+    return "nothing" if value is None or value == "" else scalar_text(value)
 
 
 def list_text(names: Iterable[object]) -> str:

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from os import PathLike, fspath
+from os import fspath
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
 from tempfile import TemporaryDirectory
@@ -21,6 +21,7 @@ from typing import Any, Final, Literal
 from minimize.config import is_config_file
 from minimize.errors import ConfigurationError, Finding, PolicyError, redact_errors
 from minimize.governance.access.load import examine_access
+from minimize.output.folder import POLICY_FILE, RECEIPT_FILE
 from minimize.policy.faults import FaultList, did_you_mean
 from minimize.policy.load import examine_pipeline, examine_policy
 from minimize.policy.yaml_nodes import YamlNode, parse_yaml, read_utf8
@@ -36,6 +37,7 @@ from minimize.review.grades import Grade
 from minimize.review.pipeline_changes import pipeline_changes
 from minimize.review.policy_changes import PolicySides, policy_changes
 from minimize.review.recipient_changes import recipient_changes, subprocessor_changes
+from minimize.stores import PathText
 
 YAML_SUFFIXES: Final = (".yaml", ".yml")
 _NAMING_KEYS: Final = ("policy", "hierarchy")
@@ -209,7 +211,6 @@ def _run_git(folder: Path, *words: str, content: bytes | None = None) -> bytes |
     return done.stdout if done.returncode == 0 else None
 
 
-RECEIPT_FILE: Final = "receipt.json"
 FileKind = Literal["policy", "pipeline", "recipient", "subprocessors", "access", "house"]
 ReadFile = Callable[[Path], tuple[Any, list[Finding]]]
 
@@ -268,7 +269,7 @@ def _file_kinds(path: Path) -> Iterator[tuple[FileKind, Path]]:
     named = root.get("policy") if kind == "pipeline" and root is not None else None
     if named is not None and isinstance(named.value, str):
         file = Path(os.path.normpath(path.parent / named.value))
-        yield "policy", file / "policy.yaml" if file.is_dir() else file
+        yield "policy", file / POLICY_FILE if file.is_dir() else file
 
 
 def file_kind(root: YamlNode, name: str) -> FileKind | None:
@@ -311,9 +312,9 @@ READERS: Final[Mapping[FileKind, ReadFile]] = MappingProxyType(
 
 @redact_errors
 def diff(
-    old: str | PathLike[str],
-    new: str | PathLike[str],
-    path: str | PathLike[str] | None = None,
+    old: PathText,
+    new: PathText,
+    path: PathText | None = None,
     *,
     allow: Collection[str] = (),
 ) -> ChangeReport:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from datetime import date
 from difflib import SequenceMatcher
-from os import PathLike
 from typing import Any, Final, Literal
 
 from minimize.arrow.pointers import STAR, Pointer
@@ -29,7 +28,8 @@ from minimize.runs.batch_dates import READING_KINDS, BatchDate, DateSelection, d
 from minimize.runs.inputs import find_input_files, path_mask, pipeline_from
 from minimize.sources.base import UndeclaredCount
 from minimize.sources.file_discovery import SourceFiles
-from minimize.stores import Location
+from minimize.sources.types import CONTAINER_TYPES
+from minimize.stores import Location, PathText
 
 DriftKind = Literal["new", "renamed", "retyped", "nested", "unlisted", "gone"]
 DRIFT_CODES: Mapping[DriftKind, str] = {
@@ -181,7 +181,6 @@ def _plain_name(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-CONTAINER_TYPES: Final = ("list", "struct", "map")
 TEXT_LIKE_TYPES: Final = frozenset({"string", "timestamp", "date", "binary"})
 """Words for what is text in a file without types."""
 DEFAULT_REFUSED_SHARE: Final = 0.01
@@ -372,11 +371,11 @@ def _undeclared_type(field: Field, arrived_data: ArrivedData) -> str | None:
 
 
 def detect_drift(
-    pipeline: Pipeline | str | PathLike[str],
+    pipeline: Pipeline | PathText,
     *,
     date: date | str | None = None,
-    input: str | PathLike[str] | None = None,
-    output: str | PathLike[str] | None = None,
+    input: PathText | None = None,
+    output: PathText | None = None,
     keys: Any = None,
 ) -> DriftReport:
     """What arrives that is not as the policy declares it, or not as it was in the last runs.

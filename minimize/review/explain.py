@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError, redact_errors
 from minimize.keys import Keyring, find_keyring
 from minimize.plan.category import least_revealing, step_leaves
@@ -19,6 +17,7 @@ from minimize.plan.tenant import TenantPlan, plan_for_tenant
 from minimize.policy.condition import Condition, FeatureOn, LevelAtLeast, atoms
 from minimize.policy.describe import condition_text, duration_text, feature_text, treatment_text
 from minimize.policy.faults import did_you_mean
+from minimize.policy.mapping_reader import field_pointer
 from minimize.policy.model import Field, Pipeline
 from minimize.review.trial import ExplanationStep, RecordExplanation, StepVerdict, Trial, trial_keyring
 from minimize.runs.inputs import load_pipeline_settings, load_subject_acts, pipeline_from
@@ -26,6 +25,7 @@ from minimize.runs.inspection import examine_plan
 from minimize.settings import SettingRow, SettingsRows, unknown_tenant
 from minimize.settings.evaluation import LEVEL_SETTING
 from minimize.settings.unknown_tenant import UnknownTenant, find_unknown_tenant
+from minimize.stores import PathText
 from minimize.times import parse_time
 
 
@@ -184,9 +184,6 @@ class PlanExplanation:
         return ExplanationStep(what, found, verdict, file, None if file is None else self.field.field.line, rows)
 
 
-AnyPath = str | PathLike[str]
-
-
 @dataclass(frozen=True, slots=True)
 class FieldExplanation:
     """What becomes of a field, and the steps to it.
@@ -217,14 +214,14 @@ class FieldExplanation:
 
 @redact_errors
 def explain(
-    pipeline: Pipeline | AnyPath,
+    pipeline: Pipeline | PathText,
     field: str,
     *,
     tenant: str | None = None,
     at: datetime | str | None = None,
     record: str | None = None,
     settings: Any = None,
-    keys: Keyring | AnyPath | None = None,
+    keys: Keyring | PathText | None = None,
 ) -> FieldExplanation:
     """Why a field leaves a pipeline as it does, or not.
 
@@ -262,20 +259,13 @@ def explain(
 
 def _policy_key(job: Pipeline, field: str) -> str | None:
     """The key as the policy spells it; None for what it does not name."""
-    pointer = _parse_pointer(field)
+    pointer = field_pointer(field)
     return next((key for key, each in job.policy.fields.items() if key == field or each.pointer == pointer), None)
-
-
-def _parse_pointer(field: str) -> Pointer | None:
-    try:
-        return Pointer.parse(field)
-    except ValueError:
-        return None
 
 
 def _explain_undeclared(job: Pipeline, field: str) -> FieldExplanation:
     """A field that must not even arrive. Raises ConfigurationError for one that the policy does not know."""
-    pointer = _parse_pointer(field)
+    pointer = field_pointer(field)
     if pointer is not None and any(each.covers(pointer) for each in job.policy.never):
         found = "the policy lists it under `never`: a record that has it is quarantined"
         return FieldExplanation(

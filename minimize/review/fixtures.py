@@ -20,7 +20,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -32,6 +31,7 @@ from minimize.consent.terms import DPV_STATES
 from minimize.errors import ConfigurationError, redact_errors
 from minimize.keys import Keyring
 from minimize.ledger import api
+from minimize.output.folder import RECORDS
 from minimize.plan import Plan
 from minimize.policy.faults import did_you_mean
 from minimize.policy.model import Pipeline
@@ -39,6 +39,7 @@ from minimize.review.trial import Trial, TriedRecord, latest_event_time, trial_k
 from minimize.runs.inputs import LEDGER_SETTINGS, SubjectActs, load_pipeline_settings, pipeline_from
 from minimize.runs.sender import find_sender
 from minimize.settings import SettingsRows, load_settings
+from minimize.stores import PathText
 from minimize.times import parse_time, time_text
 
 FIXTURES_FOLDER: Final = "tests"
@@ -59,7 +60,6 @@ FAILURE_REASONS: Final = (
 )
 """Why a record does not leave."""
 EXPECTED_MARK: Final = "expect"
-RECORDS: Final = "records"
 TABLE_SUFFIXES: Final = (".ndjson", ".csv", ".parquet")
 
 
@@ -279,9 +279,6 @@ def _same_time(one: str, other: str) -> bool:
     return all(time.tzinfo is not None for time in times) and times[0] == times[1]
 
 
-AnyPath = str | PathLike[str]
-
-
 @dataclass(frozen=True, slots=True)
 class FixtureFailure:
     """One thing that is not as a fixture says: its code, the file, the line of a record or the number of a row, and the field."""
@@ -323,7 +320,7 @@ class FixtureResults:
 
 @redact_errors
 def try_fixtures(
-    pipeline: Pipeline | AnyPath, *, now: datetime, at: datetime | str | None = None, settings: Any = None
+    pipeline: Pipeline | PathText, *, now: datetime, at: datetime | str | None = None, settings: Any = None
 ) -> FixtureResults:
     """Tries the fixtures in the folder `tests` beside a pipeline.
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
-from minimize.plan.category import least_revealing, step_leaves
+from minimize.plan.category import CATEGORY_ORDER, LEAVES_ORDER, least_revealing, step_leaves
 from minimize.policy.condition import AllOf, AnyOf, Condition, FieldEquals, LevelAtLeast, TimeWithin
 from minimize.policy.fields import compare_coarseness, treatments_of
 from minimize.policy.model import Field, FieldCase, Role, Treatment
-from minimize.techniques import Leaves, TechniqueStep
+from minimize.techniques import TechniqueStep
 from minimize.techniques.generalize import Generalize
 
 Grade = Literal["tightens", "loosens", "neutral"]
@@ -112,7 +112,7 @@ def grade_parts(comparisons: Mapping[str, Comparison], old: Mapping[str, Any], n
     return join_grades(comparisons.get(name, change_loosens)(old.get(name), new.get(name)) for name in {**old, **new})
 
 
-CATEGORY_LIMITS: Final = ("aggregated", "pseudonymized", "identified", None)
+CATEGORY_LIMITS: Final = (*CATEGORY_ORDER, None)
 """What an output may be at most, from the least; None is no promise."""
 ENCRYPTION_ORDER: Final = ("by_category", "none")
 """From the one that protects."""
@@ -159,7 +159,6 @@ def _atom_implies(one: Condition, other: Condition, levels: Sequence[str]) -> bo
     return False
 
 
-_LEAVES_ORDER: Final[tuple[Leaves, ...]] = ("nothing", "linkable", "guessable", "reversible", "everything")
 _ROTATION_ORDER: Final = ("day", "week", "month", "quarter", "year", None)
 _AGE_UNIT_ORDER: Final = ("years", "months", "days")
 
@@ -265,7 +264,7 @@ def _grade_by_leaves(old: tuple[TechniqueStep, ...], new: tuple[TechniqueStep, .
     if "presence" in (old[-1].name, new[-1].name):
         return "tightens" if new[-1].name == "presence" else "loosens"
     before, after = (
-        _LEAVES_ORDER.index(least_revealing(step_leaves(step, roles) for step in chain)) for chain in (old, new)
+        LEAVES_ORDER.index(least_revealing(step_leaves(step, roles) for step in chain)) for chain in (old, new)
     )
     return "tightens" if after < before else "loosens"
 

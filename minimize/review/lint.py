@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from datetime import date
@@ -13,18 +12,18 @@ from minimize.errors import Finding, MinimizeError, redact_errors
 from minimize.governance.access.lint import is_access_file, lint_access
 from minimize.governance.subjects import subject_coverage
 from minimize.governance.workspace import Workspace
-from minimize.output.folder import has_runs
+from minimize.output.folder import PIPELINE_FILE, has_runs
 from minimize.policy import lint as rules
 from minimize.policy.load import examine_policy, load_pipeline
 from minimize.recipients.lint import is_recipient_path, lint_recipients
 from minimize.runs.inspection import lint as of_pipeline
+from minimize.stores import PathText
 
 _FIELDS: Final = re.compile(rb"^[\"']?fields[\"']?\s*:", re.MULTILINE)
-PIPELINE_FILE: Final = "pipeline.yaml"
 
 
 @redact_errors
-def lint_path(path: str | os.PathLike[str], *, on: date, keys: Any = None) -> list[Finding]:
+def lint_path(path: PathText, *, on: date, keys: Any = None) -> list[Finding]:
     """All faults and risky choices of what stands at a path; of a folder without a pipeline, of everything below it.
 
     Takes the day by which contracts are judged, and a keyring or its path. Raises PolicyError where a file cannot be read.

@@ -9,7 +9,7 @@ from typing import Any, Final
 from minimize.policy.approval import approval_state
 from minimize.policy.describe import condition_text, treatment_text
 from minimize.policy.fields import is_dropped
-from minimize.policy.model import FeatureModel, Field, Policy, RecordsGate, Role
+from minimize.policy.model import HOLDERS, FeatureModel, Field, Policy, RecordsGate, Role
 from minimize.review.changes import GradedChange, change_text, list_text, retention_text
 from minimize.review.grades import (
     Grade,
@@ -188,9 +188,6 @@ FIELD_PARTS: Final = (
 """In the order in which they are told."""
 
 
-_ALL_HOLDERS: Final = ("admin", "user", "developer")
-
-
 @dataclass(frozen=True, slots=True)
 class PolicyPart:
     """A part of a policy's head: the code of its change, its key, how people read it, how it is compared."""
@@ -270,7 +267,7 @@ def _per_subject_text(feature: FeatureModel) -> str:
 
 def holders_grade(old: FeatureModel, new: FeatureModel) -> Grade:
     """The grade of a change of who may turn it on; what each subject turns on alone cannot be compared with what is for all."""
-    before, after = (set(names_or_all(each.holders, _ALL_HOLDERS)) for each in (old, new))
+    before, after = (set(names_or_all(each.holders, HOLDERS)) for each in (old, new))
     return change_loosens(before, after) if {"user"} in (before, after) else fewer_tightens(before, after)
 
 

@@ -25,6 +25,7 @@ from minimize.engines.base import Job, derive_row_key
 from minimize.engines.local import share_batches
 from minimize.engines.passes import aggregate_tallies, empty_dictionaries, run_stages, settle_stages
 from minimize.keys import Keyring, new_keyring
+from minimize.output.folder import RECORDS
 from minimize.plan import request
 from minimize.plan.bind import bind
 from minimize.plan.model import FieldPlan
@@ -280,7 +281,6 @@ class LineIndex:
         return bisect_right(self.starts, position)
 
 
-RECORDS: Final = "records"
 NDJSON: Final = "ndjson"
 RecordOutcome = Literal["leaves", "quarantined", "gated", "deduplicated"]
 

@@ -13,10 +13,11 @@ from minimize.keys import Keyring, PublicKeys, require_keyring
 from minimize.ledger import current_actor, find_ledger
 from minimize.ledger.audit_event import audit_finding
 from minimize.ledger.audit_log import EMPTY_LOG, LogHead
+from minimize.output.folder import RECEIPT_FILE
 from minimize.receipts import Receipt
-from minimize.stores import Location, LocationLike, local_path, parse_output_location, relative_path
+from minimize.stores import Location, LocationLike, PathText, local_path, parse_output_location, relative_path
 from minimize.stores.durable_files import write_private_file
-from minimize.verification import PathLike, verifier_for
+from minimize.verification import verifier_for
 
 if TYPE_CHECKING:
     from minimize.ledger.audit_check import AuditCheckResult
@@ -24,11 +25,10 @@ if TYPE_CHECKING:
     from minimize.ledger.audit_truncation import Truncation
     from minimize.ledger.ledger import Ledger
 
-RECEIPT_FILE: Final = "receipt.json"
 _RECEIPTS_HINT: Final = "--receipts wants an output folder, or one of receipts"
 
 
-def open_existing_ledger(ledger: PathLike | None, output: LocationLike | None = None) -> Ledger:
+def open_existing_ledger(ledger: PathText | None, output: LocationLike | None = None) -> Ledger:
     """The ledger that counts, which must be there; an output folder may hold it. Raises LedgerError, which says where it was."""
     from minimize.ledger.ledger import open_ledger
 
@@ -36,7 +36,7 @@ def open_existing_ledger(ledger: PathLike | None, output: LocationLike | None = 
 
 
 def log_entries(
-    ledger: PathLike | None, entry_filter: EntryFilter, *, output: LocationLike | None = None, last: int | None = None
+    ledger: PathText | None, entry_filter: EntryFilter, *, output: LocationLike | None = None, last: int | None = None
 ) -> list[LogEntry]:
     """The entries that are wanted, oldest first; the last so many of them where a number is given. Raises LedgerError."""
     from minimize.ledger.audit_check import find_entries
@@ -46,13 +46,13 @@ def log_entries(
 
 
 def check_audit(
-    ledger: PathLike | None = None,
+    ledger: PathText | None = None,
     *,
     output: LocationLike | None = None,
     receipts: LocationLike | None = None,
-    head: PathLike | None = None,
-    keys: Keyring | PathLike | None = None,
-    public_key: PublicKeys | PathLike | None = None,
+    head: PathText | None = None,
+    keys: Keyring | PathText | None = None,
+    public_key: PublicKeys | PathText | None = None,
 ) -> AuditCheckResult:
     """Checks the whole log.
 
@@ -79,7 +79,7 @@ def check_audit(
 
 
 def export_audit(
-    ledger: PathLike | None, file: Path, entry_filter: EntryFilter, *, output: LocationLike | None = None
+    ledger: PathText | None, file: Path, entry_filter: EntryFilter, *, output: LocationLike | None = None
 ) -> int:
     """Writes entries to a new file that only its owner can read, one JSON object a line; gives how many.
 
@@ -92,11 +92,11 @@ def export_audit(
 
 
 def truncate_audit(
-    ledger: PathLike | None,
+    ledger: PathText | None,
     at: datetime,
     *,
     output: LocationLike | None = None,
-    keys: Keyring | PathLike | None = None,
+    keys: Keyring | PathText | None = None,
     export: Path | None = None,
     yes: bool = False,
 ) -> Truncation:

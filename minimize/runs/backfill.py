@@ -8,17 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from minimize.errors import ConfigurationError, Finding, PolicyError, SourceError
 from minimize.keys import find_keyring
 from minimize.observability.destinations import find_destinations
-from minimize.output.folder import RUNS
+from minimize.output.folder import POLICY_FILE, RUNS
 from minimize.output.reader import load_receipts
 from minimize.policy.approval import check_approval
-from minimize.policy.faults import FaultList
+from minimize.policy.faults import FaultList, require_sound
 from minimize.policy.load import load_policy
 from minimize.policy.mapping_reader import DeclaredNames, MappingShape, read_mapping
 from minimize.policy.model import FrozenModel, Pipeline
@@ -33,7 +32,7 @@ from minimize.runs.guards import check_output_ledger
 from minimize.runs.inputs import find_input_files, path_mask, pipeline_from
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.runner import RunOverrides, attempt_run, check_engine, no_progress, observe_refusal
-from minimize.stores import Location, ObjectPath
+from minimize.stores import Location, ObjectPath, PathText
 from minimize.times import parse_iso_date
 
 LONGEST_SPAN_DAYS: Final = 20_000
@@ -79,10 +78,7 @@ def load_backfill(path: str | Path) -> Backfill:
     content = read_utf8(file, faults)
     root = None if content is None else parse_yaml(content.decode("utf-8-sig"), faults)
     found = None if root is None or content is None else _read_backfill(root, file, content, faults)
-    if found is None or faults.found:
-        count = len(faults.found)
-        raise PolicyError(f"the backfill has {count} fault{'' if count == 1 else 's'}", findings=faults.found)
-    return found
+    return require_sound(found, faults.found, "backfill")
 
 
 def _read_backfill(root: YamlNode, file: Path, content: bytes, faults: FaultList) -> Backfill | None:
@@ -164,7 +160,7 @@ class BackfillResult:
         }
 
 
-def backfill(file: str | PathLike[str], **options: Any) -> BackfillResult:
+def backfill(file: PathText, **options: Any) -> BackfillResult:
     """Runs the dates of a backfill file that are not done yet. Takes and raises what `run_backfill` does.
 
     If a date could not be run, raises its error once the other dates are run.
@@ -176,7 +172,7 @@ def backfill(file: str | PathLike[str], **options: Any) -> BackfillResult:
 
 
 def run_backfill(
-    file: str | PathLike[str],
+    file: PathText,
     *,
     engine: str = "local",
     only_look: bool = False,
@@ -275,7 +271,7 @@ def _former_policies(
 
 
 def _stored_policy(receipt: Receipt, target: Location, purposes: Sequence[str]) -> Any:
-    path = target / RUNS / receipt.run_id / "policy.yaml"
+    path = target / RUNS / receipt.run_id / POLICY_FILE
     if isinstance(path, ObjectPath):
         hint = "say `policy: now`, or --output a copy of it on disk"
         raise ConfigurationError("policies of then are not read from an object store", hint=hint)

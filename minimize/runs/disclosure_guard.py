@@ -23,7 +23,7 @@ from minimize.aggregates.contribution_sketches import Entries, FigureKind, fold_
 from minimize.aggregates.definition import SUBJECTS_MEANING, AggregateDefinition, GroupKey
 from minimize.aggregates.difference_rule import FigureRows, ReleaseDecision, ReleaseHistory, hash_rows
 from minimize.aggregates.tally import AggregateResult
-from minimize.arrow.dictionaries import Codes
+from minimize.arrow.dictionaries import Bools, Codes
 from minimize.engines.base import derive_sketch_key
 from minimize.errors import KeyringError, OutputError
 from minimize.keys import Keyring, Kms
@@ -200,9 +200,6 @@ def _seal_context(name: str, date: str | None) -> tuple[bytes, ...]:
     return SKETCHES.encode(), name.encode(), (date or "").encode()
 
 
-RowMask = npt.NDArray[np.bool_]
-
-
 @dataclass(frozen=True, slots=True)
 class GuardedAggregate:
     """What may be published of one aggregate on one date, and the releases of its rows with this one.
@@ -289,7 +286,7 @@ class _NewRelease:
     places: Codes = field(repr=False)
     decision: ReleaseDecision = field(repr=False)
     figures: Mapping[FigureKind, FigureRows] = field(repr=False)
-    retained: RowMask = field(repr=False)
+    retained: Bools = field(repr=False)
     published: PublishedTable = field(init=False, repr=False)
 
     @classmethod
@@ -311,22 +308,22 @@ class _NewRelease:
     def __post_init__(self) -> None:
         self.published = self._published_table()
 
-    def with_former(self, more: RowMask) -> _NewRelease:
+    def with_former(self, more: Bools) -> _NewRelease:
         """The same, but that some more rows keep the figures that are in force."""
         return replace(self, retained=self.retained | more)
 
     @property
-    def fresh(self) -> RowMask:
+    def fresh(self) -> Bools:
         """The rows with new figures."""
         return self.decision.allowed & ~self.retained
 
     @property
-    def publishable_rows(self) -> RowMask:
+    def publishable_rows(self) -> Bools:
         """The rows that are published unless other tables speak against it."""
         return self.decision.allowed | self.retained
 
     @property
-    def could_stay(self) -> RowMask:
+    def could_stay(self) -> Bools:
         """The rows whose new figures other tables speak against, and that have figures in force."""
         changed = self.fresh & ~self.decision.is_same & (self.places >= 0)
         return np.asarray(changed & ~self.published.unsuppressed, np.bool_)
@@ -372,7 +369,7 @@ class _NewRelease:
         return GuardedAggregate(result, history, withheld, is_unchanged)
 
 
-def _equal_rows(definition: AggregateDefinition, table: pa.Table, former: FormerRelease, places: Codes) -> RowMask:
+def _equal_rows(definition: AggregateDefinition, table: pa.Table, former: FormerRelease, places: Codes) -> Bools:
     """Which rows in force have the same figures in a new table. Only rows without sketches are looked at."""
     equal = np.zeros(len(places), np.bool_)
     last = former.history.last_releases(former.rows)

@@ -9,21 +9,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from minimize.engines.base import BatchOutcome
 from minimize.errors import OutputError, RefusedError, StoppedError
 from minimize.ledger import Address, find_ledger
-from minimize.output.folder import RUNS, batch_date_of, has_runs, read_receipts
-from minimize.output.publish import RECORDS, OpenOutput
+from minimize.output.folder import RECORDS, RUNS, batch_date_of, has_runs, read_receipts
+from minimize.output.publish import OpenOutput
 from minimize.policy.model import Pipeline
 from minimize.receipts import Receipt
 from minimize.receipts.chain import VOIDABLE_KINDS, effective_receipts
 from minimize.runs.batch_dates import CLOCK_SKEW, BatchDate, SkippedDate, date_text, reads_source, worst_exit_code
 from minimize.runs.resolve import ResolvedRun
-from minimize.stores import Location, ObjectPath, location_text
+from minimize.stores import Location, ObjectPath, PathText, location_text
 from minimize.text import count_noun
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ _HINT: Final = (
 )
 
 
-def check_output_ledger(output: Location, start: Path, ledger: str | PathLike[str] | None) -> None:
+def check_output_ledger(output: Location, start: Path, ledger: PathText | None) -> None:
     """Raises RefusedError (E303) if the ledger that is found for an output is not the one that its receipts name.
 
     Takes the output folder, the folder of its pipeline, and the ledger that was given.

@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
+from minimize.arrow.dictionaries import value_type
 from minimize.consent import Consents
 from minimize.errors import ConfigurationError, Finding, LedgerError, SchemaError, SourceError
 from minimize.keys import Keyring
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger import find_ledger
+from minimize.output.folder import PIPELINE_FILE
 from minimize.output.partitions import reject_long_partitions
 from minimize.plan import request
 from minimize.plan.bind import ExaminedPlan, examine
@@ -51,8 +53,7 @@ from minimize.sources.file_discovery import (
     split_pattern,
 )
 from minimize.stages.future_time import reject_future
-from minimize.stores import Location, LocationLike, ObjectPath, is_uri, location_options
-from minimize.techniques import value_type
+from minimize.stores import Location, LocationLike, ObjectPath, PathText, is_uri, location_options
 from minimize.techniques.patterns import find_pattern
 from minimize.techniques.redact import ALL_PATTERNS, has_hit
 
@@ -69,7 +70,7 @@ def load_pipeline_settings(
     job: Pipeline,
     keys: Keyring | None = None,
     output: LocationLike | None = None,
-    ledger: str | PathLike[str] | None = None,
+    ledger: PathText | None = None,
 ) -> SettingsRows | None:
     """The settings that count; None where nothing names any: every feature is off.
 
@@ -88,16 +89,13 @@ def load_pipeline_settings(
 
 
 def _settings_from_ledger(
-    ledger: str | PathLike[str] | None, job: Pipeline, keys: Keyring | None, output: LocationLike | None
+    ledger: PathText | None, job: Pipeline, keys: Keyring | None, output: LocationLike | None
 ) -> SettingsRows:
     from minimize.ledger.ledger import open_ledger
     from minimize.settings.tokenized import load_ledger_settings
 
     with open_ledger(find_ledger(ledger, start=job.folder, output=job.target(output))) as book:
         return load_ledger_settings(book, keys).with_folding(job.policy.folding)
-
-
-PIPELINE_FILE: Final = "pipeline.yaml"
 
 
 def record_origin(job: Pipeline, input: Any, settings: Any, output: Location) -> RunOrigin | None:
@@ -115,7 +113,7 @@ def record_origin(job: Pipeline, input: Any, settings: Any, output: Location) ->
     return None if origin == RunOrigin() else origin
 
 
-def find_pipeline(output: Location, receipt: Receipt, explicit: str | PathLike[str] | None) -> Pipeline:
+def find_pipeline(output: Location, receipt: Receipt, explicit: PathText | None) -> Pipeline:
     """The pipeline of an output as it is today: as given, as its receipt says, else the one near by.
 
     Raises ConfigurationError where it is not found or is another.
@@ -191,7 +189,7 @@ def _relative_place(place: Any, output: Location) -> str | None:
     return None if any("=" in part or has_hit(part.replace("{date}", "")) for part in parts) else written
 
 
-def pipeline_from(pipeline: Pipeline | str | PathLike[str]) -> Pipeline:
+def pipeline_from(pipeline: Pipeline | PathText) -> Pipeline:
     """The pipeline, loaded where a path is given."""
     if isinstance(pipeline, Pipeline):
         return pipeline
@@ -259,7 +257,7 @@ def path_mask(job: Pipeline, keyring: Keyring | None) -> PathMask:
     return PathMask(key, frozenset(name for name, field in job.policy.fields.items() if field.role == "plain"))
 
 
-def find_input_files(job: Pipeline, replacement: str | PathLike[str] | None, only: BatchDate) -> SourceFiles:
+def find_input_files(job: Pipeline, replacement: PathText | None, only: BatchDate) -> SourceFiles:
     """The files of the pipeline's source, or of what stands in for it.
 
     What stands in for it is a pattern, a file, or a folder: laid out as the source's root is, else all that lies in it. Where
@@ -292,9 +290,7 @@ def _as_one_batch(found: SourceFiles, only: BatchDate) -> SourceFiles:
     return SourceFiles(found.root, {only: files}, found.name_pattern)
 
 
-def missing_source(
-    job: Pipeline, replacement: str | PathLike[str] | None, chain: Sequence[Receipt]
-) -> list[SkippedDate]:
+def missing_source(job: Pipeline, replacement: PathText | None, chain: Sequence[Receipt]) -> list[SkippedDate]:
     """That the folder of the source is gone, from which this output was made before."""
     path, base = (job.source.path, job.folder) if replacement is None else (str(replacement), Path.cwd())
     root = split_pattern(path, base)[0]
@@ -386,9 +382,7 @@ class SubjectActs:
     """None for records of our own, and where there is no ledger."""
 
 
-def load_subject_acts(
-    job: Pipeline, keys: Keyring, output: Location, ledger: str | PathLike[str] | None
-) -> SubjectActs:
+def load_subject_acts(job: Pipeline, keys: Keyring, output: Location, ledger: PathText | None) -> SubjectActs:
     """What the ledger of a run has, and the erasure list that is stored with its output. Raises LedgerError, OutputError."""
     from minimize.ledger.ledger import open_ledger
 

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,16 +51,17 @@ from minimize.sources.schema_inference import discover_fields, format_by_name
 from minimize.spill import SpillSpace, find_budget
 from minimize.stages.corrections import find_corrections
 from minimize.stages.release import Release
+from minimize.stores import PathText
 from minimize.times import parse_time
 
-PathOrPipeline = Pipeline | str | PathLike[str]
+PathOrPipeline = Pipeline | PathText
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 FILES_TO_INSPECT: Final = 3
 """How many files of a source lint looks at."""
 
 
 @redact_errors
-def plan_for(pipeline: PathOrPipeline, *, input: str | PathLike[str] | None = None) -> Plan:
+def plan_for(pipeline: PathOrPipeline, *, input: PathText | None = None) -> Plan:
     """The plan of a pipeline: bound to its source where there is one, else to the types that the policy names.
 
     Raises PolicyError, SchemaError and RefusedError as a run would.
@@ -73,7 +73,7 @@ def plan_for(pipeline: PathOrPipeline, *, input: str | PathLike[str] | None = No
     return examine_plan(job, input=input).require_allowed()
 
 
-def examine_plan(pipeline: PathOrPipeline, *, input: str | PathLike[str] | None = None) -> ExaminedPlan:
+def examine_plan(pipeline: PathOrPipeline, *, input: PathText | None = None) -> ExaminedPlan:
     """The same with what stands against it, for those who want to see the plan all the same."""
     job = pipeline_from(pipeline)
     return examine_sources(
@@ -100,7 +100,7 @@ def preview_rows(
     rows: int,
     *,
     at: datetime | str | None = None,
-    input: str | PathLike[str] | None = None,
+    input: PathText | None = None,
     settings: Any = None,
     keys: Any = None,
 ) -> pa.Table:

@@ -41,15 +41,16 @@ from minimize.stages.future_time import reject_future
 from minimize.stages.generalize import empty_memos
 from minimize.stages.raw_values import mask_closed_values, masked_schema, spill_records
 from minimize.stages.release import Release
+from minimize.stores import PathText
 from minimize.techniques.base import KeySource
 from minimize.techniques.cache import TechniqueCache
 from minimize.times import parse_time
 
 log = logging.getLogger("minimize")
-PathOrPolicy = Policy | str | PathLike[str]
+PathOrPolicy = Policy | PathText
 ReadRecords = Callable[[frozenset[str] | None], Iterator[pa.RecordBatch]]
 """Reads the good records, with no more than these fields where some are named."""
-PathOrKeyring = Keyring | str | PathLike[str] | None
+PathOrKeyring = Keyring | PathText | None
 
 
 GATE_REASONS: Final = ("setting", "condition", "retention", "erased")
@@ -161,7 +162,7 @@ def apply(
     settings: Any = None,
     keys: PathOrKeyring = None,
     at: datetime | str | None = None,
-    ledger: str | PathLike[str] | None = None,
+    ledger: PathText | None = None,
     account: bool = False,
 ) -> Any:
     """Data in memory as a policy lets it leave.
@@ -188,7 +189,7 @@ def prepare(
     purpose: str | None = None,
     settings: Any = None,
     keys: PathOrKeyring = None,
-    ledger: str | PathLike[str] | None = None,
+    ledger: PathText | None = None,
 ) -> Minimizer:
     """A policy bound once, for a service that has many small batches of one schema.
 
@@ -379,7 +380,7 @@ def bind_to_data(
     purpose: str | None,
     settings: Any,
     keys: PathOrKeyring,
-    ledger: str | PathLike[str] | None,
+    ledger: PathText | None,
 ) -> tuple[Minimizer, MemorySource]:
     """A policy bound to data, and the data as its source. Data that can be read only once is opened once."""
     folder = None if policy.path is None else policy.path.parent

@@ -10,14 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from os import PathLike as OsPathLike
 from typing import TYPE_CHECKING, Any, Final
 
 from minimize.errors import ConfigurationError, LedgerError, OutputError
 from minimize.keys import Keyring, require_keyring
 from minimize.ledger import current_actor, find_ledger
 from minimize.observability.destinations import Destinations
-from minimize.output.folder import RECEIPT, RUNS, ensure_identity, identity_of
+from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RECEIPT_FILE, RUNS, ensure_identity, identity_of
 from minimize.output.publish import OpenOutput, open_output
 from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt, ReceiptKind, check_chain, sha256_text
@@ -28,9 +27,8 @@ from minimize.runs.inputs import find_pipeline
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.runner import no_progress
 from minimize.runs.session import DecidedOutput, record_missed_receipts, record_published, resolve_output, run_session
-from minimize.stores import Location, LocationLike, local_path, location_text, parse_output_location
+from minimize.stores import Location, LocationLike, PathText, local_path, location_text, parse_output_location
 from minimize.techniques.redact import has_hit
-from minimize.verification import PathLike
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -47,7 +45,7 @@ class RebuiltIndex:
 
 
 def list_runs(
-    ledger: PathLike | None = None, *, output: LocationLike | None = None, pipeline: str | None = None
+    ledger: PathText | None = None, *, output: LocationLike | None = None, pipeline: str | None = None
 ) -> list[RunRow]:
     """The published runs, oldest first: of one output, of one pipeline, or all that the ledger knows. Raises LedgerError.
 
@@ -61,7 +59,7 @@ def list_runs(
 
 
 def show_run(
-    run_id: str, ledger: PathLike | None = None, *, output: LocationLike | None = None
+    run_id: str, ledger: PathText | None = None, *, output: LocationLike | None = None
 ) -> tuple[RunRow, Receipt | None]:
     """One run, by the beginning of its id, and its receipt where it can be read here. Raises LedgerError, ConfigurationError."""
     from minimize.ledger.runs import select_runs, select_runs_by_id
@@ -73,7 +71,7 @@ def show_run(
         what = "no run" if not found else f"{len(found)} runs"
         raise ConfigurationError(f"the ledger knows {what} whose id begins so", hint="`minimize runs` lists them")
     (row,) = (each for each in _mark_void(others, output) if each.run_id == found[0].run_id)
-    return row, _read_receipt(parse_output_location(output or row.folder) / RUNS / row.run_id / RECEIPT)
+    return row, _read_receipt(parse_output_location(output or row.folder) / RUNS / row.run_id / RECEIPT_FILE)
 
 
 def _mark_void(rows: Sequence[RunRow], output: LocationLike | None = None) -> list[RunRow]:
@@ -83,16 +81,16 @@ def _mark_void(rows: Sequence[RunRow], output: LocationLike | None = None) -> li
         for row in rows
         if row.kind == "void"
     )
-    found = ((identity, _read_receipt(place / RECEIPT)) for identity, place in places)
+    found = ((identity, _read_receipt(place / RECEIPT_FILE)) for identity, place in places)
     voids = {(identity, receipt.voids) for identity, receipt in found if receipt is not None}
     return [replace(row, void=(row.output, row.run_id) in voids) for row in rows]
 
 
 def rebuild_index(
     outputs: Sequence[LocationLike] = (),
-    ledger: PathLike | None = None,
+    ledger: PathText | None = None,
     *,
-    keys: Keyring | PathLike | None = None,
+    keys: Keyring | PathText | None = None,
     now: datetime,
 ) -> list[RebuiltIndex]:
     """Makes the index anew from the receipts of these outputs, and of those on this host that the ledger knows.
@@ -162,7 +160,7 @@ DecideOutput = Callable[["Ledger", OpenOutput, Sequence[Receipt]], OutputDecisio
 
 
 def record_decision(
-    kind: ReceiptKind, changing: DecidedOutput, ledger: str | OsPathLike[str] | None, decide: DecideOutput
+    kind: ReceiptKind, changing: DecidedOutput, ledger: PathText | None, decide: DecideOutput
 ) -> Receipt | None:
     """Publishes the signed receipt of a decision; None if there is nothing to record. Raises OutputError, LedgerError."""
     context = RunContext(kind, "local", datetime.now(UTC), no_progress, Destinations(None, None), ledger=ledger)
@@ -206,7 +204,6 @@ def _decision_receipt(decision: OutputDecision, last: Receipt, context: RunConte
 
 
 log = logging.getLogger("minimize")
-AnyPath = str | OsPathLike[str]
 MAX_REASON_LENGTH: Final = 500
 """Characters of a reason."""
 
@@ -216,9 +213,9 @@ def void_run(
     reason: str,
     *,
     output: LocationLike | None = None,
-    pipeline: AnyPath | None = None,
-    ledger: AnyPath | None = None,
-    keys: Keyring | AnyPath | None = None,
+    pipeline: PathText | None = None,
+    ledger: PathText | None = None,
+    keys: Keyring | PathText | None = None,
 ) -> Receipt:
     """Records that a run does not count, and gives the signed receipt that says so.
 
@@ -268,7 +265,7 @@ def find_voidable(chain: Sequence[Receipt], run: str) -> Receipt:
     return found[0]
 
 
-def _find_output(run: str, ledger: AnyPath | None) -> Location:
+def _find_output(run: str, ledger: PathText | None) -> Location:
     """The output that the ledger knows the run of."""
     from minimize.ledger.ledger import open_ledger
     from minimize.ledger.runs import select_runs_by_id
@@ -284,7 +281,7 @@ def _find_output(run: str, ledger: AnyPath | None) -> Location:
 def _stored_attachments(output: OpenOutput, voided: Receipt) -> dict[str, bytes]:
     """The policy and pipeline of the run that is void."""
     files = {}
-    for name, digest in (("policy.yaml", voided.policy.digest), ("pipeline.yaml", voided.files.get("pipeline.yaml"))):
+    for name, digest in ((POLICY_FILE, voided.policy.digest), (PIPELINE_FILE, voided.files.get(PIPELINE_FILE))):
         path = output.folder / RUNS / voided.run_id / name
         content = path.read_bytes() if path.is_file() else b""
         if sha256_text(content) != digest:

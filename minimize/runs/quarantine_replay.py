@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ from minimize.runs.resolve import ResolvedRun, resolve_run
 from minimize.runs.runner import attempt_run, check_engine, no_progress
 from minimize.sources.base import Source, accepted_positions
 from minimize.sources.file_discovery import split_pattern
-from minimize.stores import Location, LocationLike, parse_output_location
+from minimize.stores import Location, LocationLike, PathText, parse_output_location
 from minimize.times import parse_date
 
 QuarantineGroup = tuple[str, str | None, str]
@@ -110,19 +109,16 @@ def _belongs_to_date(file: InputFile, quarantined: QuarantinedDate) -> bool:
     return file.date in (None, quarantined.day)
 
 
-AnyPath = str | PathLike[str]
-
-
 @dataclass(frozen=True, slots=True)
 class ReplayOptions:
     """What a replay was given in place of what the receipts say: pipeline, source, settings; and time, keyring and ledger."""
 
-    pipeline: AnyPath | None = None
+    pipeline: PathText | None = None
     at: datetime | str | None = None
-    input: AnyPath | None = None
+    input: PathText | None = None
     settings: Any = None
-    keys: Keyring | AnyPath | None = None
-    ledger: AnyPath | None = None
+    keys: Keyring | PathText | None = None
+    ledger: PathText | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +167,8 @@ def replay(
     date: date | str | None = None,
     engine: str = "local",
     progress: ProgressCallback | None = None,
-    lineage: AnyPath | None = None,
-    metrics: AnyPath | None = None,
+    lineage: PathText | None = None,
+    metrics: PathText | None = None,
     allow_shrink: bool = False,
     **options: Any,
 ) -> ReplayResult:

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from os import PathLike
 from typing import TYPE_CHECKING, Final
 
 from minimize.arrow.batch import BatchCounts, FieldCounts
@@ -39,6 +38,7 @@ from minimize.runs.execution import ProgressCallback
 from minimize.runs.late_aggregates import LateAggregates
 from minimize.runs.resolve import ResolvedRun
 from minimize.sources.base import WrittenFile, merge_undeclared
+from minimize.stores import PathText
 from minimize.text import installed_version
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class RunContext:
     progress: ProgressCallback
     places: Destinations
     backfill: Backfill | None = None
-    ledger: str | PathLike[str] | None = None
+    ledger: PathText | None = None
     allow_shrink: bool = False
 
 

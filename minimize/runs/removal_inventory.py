@@ -22,7 +22,7 @@ from minimize.errors import KeyringError, OutputError
 from minimize.keys import Keyring, find_kms
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.keys.sealing import open_content, seal_content
-from minimize.output.folder import RUNS, output_and_date
+from minimize.output.folder import POLICY_FILE, RUNS, output_and_date
 from minimize.output.publish import QUARANTINE
 from minimize.output.stored_file import StoredFile, open_stored_file, with_dictionaries
 from minimize.policy.faults import FaultList
@@ -119,7 +119,7 @@ class RemovalInventory:
 
     def _keys(self, path: str) -> list[str]:
         """What the policy of the file calls its tenant, its subject and its time."""
-        content = (self.output / RUNS / self.files[path][0].run_id / "policy.yaml").read_bytes()
+        content = (self.output / RUNS / self.files[path][0].run_id / POLICY_FILE).read_bytes()
         if content not in self._policies:
             root = parse_yaml(content.decode("utf-8-sig", "replace"), FaultList())
             said = {} if root is None else {key: node.to_data() for key, node in root.entries.items()}

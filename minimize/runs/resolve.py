@@ -9,7 +9,6 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from minimize.consent import ConsentPeriods
@@ -54,7 +53,7 @@ from minimize.sources.base import Source
 from minimize.sources.file_discovery import NameMask, SourceFiles
 from minimize.spill import find_budget
 from minimize.stages.corrections import find_corrections
-from minimize.stores import Location, LocationLike
+from minimize.stores import Location, LocationLike, PathText
 from minimize.times import parse_time
 
 if TYPE_CHECKING:
@@ -174,16 +173,16 @@ class ResolvedRun:
 
 
 def resolve_run(
-    pipeline: Pipeline | str | PathLike[str],
+    pipeline: Pipeline | PathText,
     *,
     selection: DateSelection,
     at: datetime | str | None,
-    input: str | PathLike[str] | None,
+    input: PathText | None,
     settings: Any,
     output: LocationLike | None,
-    keys: Keyring | str | PathLike[str] | None,
-    ledger: str | PathLike[str] | None = None,
-    recipients: str | PathLike[str] | None = None,
+    keys: Keyring | PathText | None,
+    ledger: PathText | None = None,
+    recipients: PathText | None = None,
     having: Collection[str] = (),
     rerun: bool = False,
 ) -> ResolvedRun:
@@ -250,7 +249,7 @@ def resolve_run(
     )
 
 
-def _describe_input(job: Pipeline, input: str | PathLike[str] | None, selection: DateSelection) -> str:
+def _describe_input(job: Pipeline, input: PathText | None, selection: DateSelection) -> str:
     path, of = job.source.path if input is None else str(input), selection.description
     if selection.pending:
         return f"nothing arrived since the last run in {path}{of and f', {of}'}"
@@ -268,7 +267,7 @@ def _check_released_columns(plan: Plan) -> None:
         raise PolicyError(message, hint=hint, findings=[finding])
 
 
-def _require_keyring(keys: Keyring | str | PathLike[str] | None, job: Pipeline) -> Keyring:
+def _require_keyring(keys: Keyring | PathText | None, job: Pipeline) -> Keyring:
     found = find_keyring(keys, job.folder)
     if found is None:
         hint = "make one with `minimize keys new FILE`, then --keys FILE or MINIMIZE_KEYS"

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from minimize.observability import Observer, observe_run
 from minimize.observability.destinations import default_lineage_path, find_destinations
 from minimize.observability.metrics import ROW_COUNTS
 from minimize.observability.openlineage import RunDescription
+from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
 from minimize.output.publish import OpenOutput, Staging, open_output
 from minimize.plan import Plan
 from minimize.plan.columns import columns_markdown
@@ -49,7 +49,7 @@ from minimize.runs.removal_inventory import removal_inventory
 from minimize.runs.resolve import ResolvedRun, audit_created_keys, resolve_run
 from minimize.runs.sender import check_same_sender, warn_of_gated_rows, warn_without_consents
 from minimize.runs.session import record_missed_receipts, record_published, run_session
-from minimize.stores import Location, LocationLike
+from minimize.stores import Location, LocationLike, PathText
 from minimize.stores.durable_files import file_digest
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ def receipt_attachments(
     """
     files = {"columns.md": columns_markdown(plan).encode()}
     for name, path, digest in (
-        ("policy.yaml", pipeline.policy.path, pipeline.policy.digest),
-        ("pipeline.yaml", pipeline.path, pipeline.digest),
+        (POLICY_FILE, pipeline.policy.path, pipeline.policy.digest),
+        (PIPELINE_FILE, pipeline.path, pipeline.digest),
         ("recipient.yaml", None if sender is None else sender.path, "" if sender is None else sender.digest),
     ):
         if path is not None:
@@ -152,14 +152,14 @@ class RunOverrides:
     recipients  the folder of recipients; `having` prerequisites of what is received that are met
     """
 
-    input: str | PathLike[str] | None = None
+    input: PathText | None = None
     settings: Any = None
     output: LocationLike | None = None
-    keys: Keyring | str | PathLike[str] | None = None
-    ledger: str | PathLike[str] | None = None
-    lineage: str | PathLike[str] | None = None
-    metrics: str | PathLike[str] | None = None
-    recipients: str | PathLike[str] | None = None
+    keys: Keyring | PathText | None = None
+    ledger: PathText | None = None
+    lineage: PathText | None = None
+    metrics: PathText | None = None
+    recipients: PathText | None = None
     having: tuple[str, ...] = ()
 
     def resolve(self, job: Pipeline, selection: DateSelection, at: datetime | str | None = None) -> ResolvedRun:
@@ -193,7 +193,7 @@ class RunResult:
 
 @redact_errors
 def run(
-    pipeline: Pipeline | str | PathLike[str],
+    pipeline: Pipeline | PathText,
     *,
     date: date | str | None = None,
     since: date | str | None = None,
@@ -201,14 +201,14 @@ def run(
     pending: bool = False,
     at: datetime | str | None = None,
     engine: str = "local",
-    input: str | PathLike[str] | None = None,
+    input: PathText | None = None,
     settings: Any = None,
     output: LocationLike | None = None,
-    keys: Keyring | str | PathLike[str] | None = None,
-    ledger: str | PathLike[str] | None = None,
+    keys: Keyring | PathText | None = None,
+    ledger: PathText | None = None,
     progress: ProgressCallback | None = None,
-    lineage: str | PathLike[str] | None = None,
-    metrics: str | PathLike[str] | None = None,
+    lineage: PathText | None = None,
+    metrics: PathText | None = None,
     allow_shrink: bool = False,
 ) -> Receipt:
     """Runs a pipeline: reads, gates, generalizes, aggregates, publishes.
@@ -232,7 +232,7 @@ def run(
 
 
 def run_dates(
-    pipeline: Pipeline | str | PathLike[str],
+    pipeline: Pipeline | PathText,
     selection: DateSelection,
     overrides: RunOverrides,
     *,

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from os import PathLike
 from typing import TYPE_CHECKING, Final
 
 from minimize.consent import ConsentPeriods, Consents
@@ -23,6 +22,7 @@ from minimize.receipts import Receipt, ReceivedFrom
 from minimize.recipients import Recipient, Recipients, inbound
 from minimize.recipients.rules import Party, find_party
 from minimize.recipients.rules import refusal_error as refusal
+from minimize.stores import PathText
 from minimize.text import count_noun
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def find_sender(
     at: datetime,
     *,
     now: datetime | None = None,
-    recipients: Recipients | str | PathLike[str] | None = None,
+    recipients: Recipients | PathText | None = None,
     having: Collection[str] = (),
     rerun: bool = False,
 ) -> Sender | None:

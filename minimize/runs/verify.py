@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -14,22 +13,21 @@ from minimize.output.folder import identity_of
 from minimize.output.reader import ensure_recovered, load_receipts
 from minimize.receipts import Receipt, files_in_force
 from minimize.runs.guards import ledger_disagreement
-from minimize.stores import Location, LocationLike, parse_output_location
+from minimize.stores import Location, LocationLike, PathText, parse_output_location
 from minimize.text import count_noun
-from minimize.verification import PathLike, find_faults, require_no_errors, verifier_for
+from minimize.verification import find_faults, require_no_errors, verifier_for
 from minimize.verification.evidence import new_finding
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
     from minimize.ledger.runs import LogAgreement
 
-LedgerPath = str | os.PathLike[str]
 NOT_ANCHORED = "V008"
 _LEDGER_HINT = "name the output's ledger; if it is lost: `minimize runs adopt-ledger OUTPUT --reason TEXT`"
 
 
 def check_anchor(
-    output: Location, findings: list[Finding], verifier: Verifier, ledger: LedgerPath | None
+    output: Location, findings: list[Finding], verifier: Verifier, ledger: PathText | None
 ) -> list[Finding]:
     """The findings, with what the ledger says of the chain's end in place of the warning that nothing was asked (V008).
 
@@ -123,9 +121,9 @@ TRIES: Final = 5
 def verify(
     output: LocationLike,
     *,
-    keys: Keyring | PathLike | None = None,
-    public_key: PublicKeys | PathLike | None = None,
-    ledger: PathLike | None = None,
+    keys: Keyring | PathText | None = None,
+    public_key: PublicKeys | PathText | None = None,
+    ledger: PathText | None = None,
     from_receipt: int = 1,
 ) -> None:
     """Re-checks the set in force of an output against its receipts and the policies they carry.
@@ -144,9 +142,9 @@ def verify(
 def check_output(
     output: LocationLike,
     *,
-    keys: Keyring | PathLike | None = None,
-    public_key: PublicKeys | PathLike | None = None,
-    ledger: PathLike | None = None,
+    keys: Keyring | PathText | None = None,
+    public_key: PublicKeys | PathText | None = None,
+    ledger: PathText | None = None,
     from_receipt: int = 1,
 ) -> list[Finding]:
     """All findings about an output, warnings included; see `verify`. What is published meanwhile is looked at again."""
@@ -173,7 +171,7 @@ def verified_extent(output: LocationLike, from_receipt: int = 1) -> str:
 
 
 def _check_once(
-    output: Location, verifier: Verifier, ledger: PathLike | None, from_receipt: int
+    output: Location, verifier: Verifier, ledger: PathText | None, from_receipt: int
 ) -> list[Finding] | None:
     """The findings; None where a file went away while it was looked at. Raises OutputError where one may not be read."""
     try:

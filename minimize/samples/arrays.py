@@ -19,8 +19,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import Bools
+
 Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 Random = np.random.Generator
 
 _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)

@@ -16,8 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import Bools
 from minimize.samples import arrays
-from minimize.samples.arrays import Bools, Ints, Random, null_unless, pool_values, random_mask
+from minimize.samples.arrays import Ints, Random, null_unless, pool_values, random_mask
 from minimize.samples.collection_settings import SampleClock, SampleSetting, SampleSubjects, level_settings
 from minimize.samples.world import Population, World, ip_addresses
 

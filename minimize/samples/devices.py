@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import Bools
 from minimize.samples import arrays
-from minimize.samples.arrays import Bools, Ints, Random, concatenate, date_array, null_unless, pool_values, take_or_null
+from minimize.samples.arrays import Ints, Random, concatenate, date_array, null_unless, pool_values, take_or_null
 from minimize.samples.world import LOST_DEVICES, Population, Users, holder_numbers, phone_numbers
 
 APP_NAMES = (

@@ -9,8 +9,9 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
+from minimize.arrow.dictionaries import Bools
 from minimize.samples import arrays
-from minimize.samples.arrays import Bools, Ints, pool_values, take_or_null
+from minimize.samples.arrays import Ints, pool_values, take_or_null
 from minimize.samples.devices import ANDROID, DEDICATED, IPAD, IPHONE, MAC, Devices
 from minimize.samples.world import DOMAINS, Administrators, Population, Users
 

@@ -20,9 +20,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import Bools
 from minimize.errors import ConfigurationError
 from minimize.samples import arrays
-from minimize.samples.arrays import Bools, Ints, Random, concatenate, pool_values
+from minimize.samples.arrays import Ints, Random, concatenate, pool_values
 
 if TYPE_CHECKING:
     from faker import Faker

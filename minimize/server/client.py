@@ -17,6 +17,7 @@ import pyarrow as pa
 from minimize.errors import ConfigurationError, MinimizeError
 from minimize.server.errors import UNAVAILABLE, decode_error, error_for
 from minimize.server.request import Filter, ReadRequest, ReidentifyRequest, read_request, reidentify_request
+from minimize.stores import PathText
 
 
 class Transport(Protocol):
@@ -150,7 +151,7 @@ def connect(
     url: str,
     *,
     token: str | None = None,
-    ca: str | os.PathLike[str] | None = None,
+    ca: PathText | None = None,
     timeout: float | None = None,
 ) -> DatasetReader:
     """A door to read through: `connect("grpc+tls://door.example.com:8815", token=…).read("telemetry", purpose=…)`.
@@ -240,7 +241,7 @@ def _check_url(url: str) -> str:
     return url
 
 
-def _root_certificates(ca: str | os.PathLike[str] | None) -> bytes | None:
+def _root_certificates(ca: PathText | None) -> bytes | None:
     if ca is None:
         return None
     try:

@@ -18,9 +18,9 @@ from decimal import Decimal
 from typing import Any, Final, NoReturn
 
 from minimize.errors import MinimizeError
+from minimize.output.folder import RECORDS
 from minimize.server.errors import malformed_error
 
-RECORDS_OUTPUT: Final = "records"
 _DATASET_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,127}(?:/[A-Za-z_][A-Za-z0-9_-]{0,127})?")
 _NAME: Final = re.compile(r"[^\x00-\x1f\x7f]{1,256}")
 
@@ -46,7 +46,7 @@ def split_dataset(dataset: str) -> tuple[str, str]:
     ('telemetry', 'records')
     """
     pipeline, _, output = dataset.partition("/")
-    return pipeline, output or RECORDS_OUTPUT
+    return pipeline, output or RECORDS
 
 
 EQUAL: Final = "=="

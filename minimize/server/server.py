@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import resource
 import signal
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -40,7 +39,7 @@ from minimize.server.service import (
     required_keyring,
     server_access_file,
 )
-from minimize.stores import LocationLike, local_path
+from minimize.stores import LocationLike, PathText, local_path
 from minimize.times import utc_now
 
 if TYPE_CHECKING:
@@ -227,17 +226,14 @@ _FLIGHT_ERRORS: Final = {
 }
 
 
-PathLike = str | os.PathLike[str]
-
-
 @dataclass(frozen=True, slots=True)
 class ListenOptions:
     """Where a server listens: TLS with a certificate and its key, or loopback where somebody says that it may do without."""
 
     host: str = "127.0.0.1"
     port: int = 8815
-    certificate: PathLike | None = None
-    key: PathLike | None = None
+    certificate: PathText | None = None
+    key: PathText | None = None
     insecure: bool = False
 
     def certificates(self) -> list[tuple[bytes, bytes]]:
@@ -270,9 +266,9 @@ def running_server(
     places: Sequence[LocationLike],
     listening: ListenOptions,
     *,
-    keys: PathLike | None = None,
-    access: PathLike | None = None,
-    ledger: PathLike | None = None,
+    keys: PathText | None = None,
+    access: PathText | None = None,
+    ledger: PathText | None = None,
     readers: int = MOST_READERS,
 ) -> Iterator[RunningServer]:
     """A server over output folders and pipelines, shut down at the end of the block, once reads that go on have ended.
@@ -329,7 +325,7 @@ def _raise_file_limit() -> None:
 _GROUP_OR_OTHERS: Final = 0o077
 
 
-def load_certificate(certificate: PathLike, key: PathLike) -> tuple[bytes, bytes]:
+def load_certificate(certificate: PathText, key: PathText) -> tuple[bytes, bytes]:
     """A certificate (with those between it and its CA behind it) and its private key, both PEM.
 
     Raises ConfigurationError where one cannot be read, is not PEM, or the key is open to group or others.

@@ -20,7 +20,7 @@ from minimize.errors import ConfigurationError, MinimizeError, OutputError, call
 from minimize.governance.access import AccessDecision, UserAccount, find_access_file
 from minimize.keys import Keyring, find_kms, require_keyring
 from minimize.ledger import AuditEvent, api, current_actor, find_ledger
-from minimize.output.folder import read_receipts
+from minimize.output.folder import PIPELINE_FILE, read_receipts
 from minimize.runs.inputs import pipeline_from
 from minimize.server.api_tokens import may_continue
 from minimize.server.authorizer import (
@@ -40,13 +40,11 @@ from minimize.server.request import FilterCondition, ReadRequest, ReidentifyRequ
 from minimize.server.snapshot import OpenSnapshot, OutputSnapshot, SnapshotCache
 from minimize.server.stream import ReadStream, check_joinable
 from minimize.server.view import bind_view
-from minimize.stores import Location, LocationLike, local_path, parse_output_location
+from minimize.stores import Location, LocationLike, PathText, local_path, parse_output_location
 from minimize.times import utc_now
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
-
-PIPELINE_FILE = "pipeline.yaml"
 
 
 def find_datasets(places: Iterable[LocationLike]) -> dict[str, Location]:
@@ -214,15 +212,12 @@ class DataAccessService:
         api.access.record_read_event(self._ledger, event, self._keys)
 
 
-PathLike = str | os.PathLike[str]
-
-
 def open(
     path: LocationLike,
     *,
-    keys: Keyring | PathLike | None = None,
-    access: PathLike | None = None,
-    ledger: PathLike | None = None,
+    keys: Keyring | PathText | None = None,
+    access: PathText | None = None,
+    ledger: PathText | None = None,
     user: str | None = None,
     clock: Clock | None = None,
 ) -> DatasetReader:
@@ -262,12 +257,12 @@ class LocalTransport:
         self._ledger.close()
 
 
-def required_keyring(keys: Keyring | PathLike | None, start: Path | None) -> Keyring:
+def required_keyring(keys: Keyring | PathText | None, start: Path | None) -> Keyring:
     """The keyring. Raises KeyringError."""
     return require_keyring(keys, start, "a door holds the keys, and none are here")
 
 
-def server_access_file(access: PathLike | None, start: Path | None) -> Path:
+def server_access_file(access: PathText | None, start: Path | None) -> Path:
     """The access file. Raises ConfigurationError where there is none: then there is nobody to let in."""
     found = find_access_file(start) if access is None else Path(access)
     if found is None or not found.is_file():

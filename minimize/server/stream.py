@@ -11,7 +11,6 @@ from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -23,7 +22,7 @@ from minimize.keys.parquet_encryption import unless_shredded
 from minimize.ledger import AuditEvent, api
 from minimize.ledger.audit_event import PlainValue
 from minimize.output.folder import batch_date_of
-from minimize.output.partitions import parse_partition_folder
+from minimize.output.partitions import partition_values
 from minimize.output.reader import DATE_COLUMN, check_key_versions
 from minimize.output.stored_file import date_scalar
 from minimize.server.authorizer import Caller, Clock, Reauthorization, read_event
@@ -158,7 +157,7 @@ def _date_matches(path: str, shape: ReadView) -> bool:
 
 def _folders_match(path: str, opened: OpenSnapshot, shape: ReadView) -> bool:
     """Whether the folders of a file say nothing against its rows."""
-    folders = dict(parse_partition_folder(part) for part in PurePosixPath(path).parts[:-1] if "=" in part)
+    folders = partition_values(path)
     rules = [*shape.released_conditions, *_scope_conditions(opened, shape)]
     return all(
         folder_matches(value, opened.snapshot.schema.field(name).type, [rule for rule in rules if rule.column == name])

@@ -17,6 +17,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import value_type
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.scrub import scrub_columns
 from minimize.errors import ConfigurationError
@@ -27,7 +28,7 @@ from minimize.server.errors import column_error
 from minimize.server.request import EQUAL, IN, NULL, ORDERED, FilterCondition, JsonScalar
 from minimize.server.snapshot import OutputSnapshot
 from minimize.sources.parquet import ParquetFooter
-from minimize.techniques import Context, Technique, UnsupportedType, treat, type_family, value_type
+from minimize.techniques import Context, Technique, UnsupportedType, treat, type_family
 from minimize.techniques.cache import TechniqueCache
 from minimize.times import parse_time
 

@@ -11,10 +11,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.dictionaries import Codes
+from minimize.arrow.dictionaries import Bools, Codes, decode_dictionary, valid_mask, value_type
 from minimize.errors import KeyringError
 from minimize.identifiers import canonical_text
-from minimize.settings.timeline import Bools, Integers
+from minimize.settings.timeline import Integers
 
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _MILLISECONDS_A_DAY = 86_400_000
@@ -36,8 +36,7 @@ def positions_among(values: pa.Array, entities: pa.Array) -> Integers:
 
 def column_microseconds(times: pa.Array) -> Integers:
     """Timestamps or dates as whole microseconds since 1970, rounded down; what stands for null is any number."""
-    if pa.types.is_dictionary(times.type):
-        times = times.dictionary_decode()
+    times = decode_dictionary(times)
     if pa.types.is_date32(times.type):
         return _to_microseconds(_as_int64(times.cast(pa.int32())), _MICROSECONDS_A_DAY)
     if pa.types.is_date64(times.type):
@@ -55,17 +54,10 @@ def _to_microseconds(ticks: Integers, factor: int) -> Integers:
 
 def nameable_mask(values: pa.Array) -> Bools | None:
     """Where somebody is whom settings could name; None for everywhere."""
-    plain = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
+    plain = value_type(values.type)
     if plain != pa.string() and not any(test(plain) for test in (*_NAME_TYPES, *_BYTE_TYPES)):
         return np.zeros(len(values), np.bool_)
     return valid_mask(values)
-
-
-def valid_mask(values: pa.Array) -> Bools | None:
-    """Where a value is; None for everywhere."""
-    if pa.types.is_dictionary(values.type) and values.dictionary.null_count:
-        values = values.dictionary_decode()
-    return np.array(pc.is_valid(values).to_numpy(zero_copy_only=False), np.bool_) if values.null_count else None
 
 
 def _as_int64(numbers: pa.Array) -> Integers:

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from minimize.arrow.dictionaries import valid_mask
 from minimize.errors import LedgerError
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_text
 from minimize.keys import Keyring
@@ -36,8 +37,8 @@ from minimize.settings.columns import (
     code_numbers,
     column_microseconds,
     encode_column,
-    valid_mask,
 )
+from minimize.stores import PathText
 from minimize.times import epoch_microseconds
 
 if TYPE_CHECKING:
@@ -291,7 +292,7 @@ class LedgerErasures:
 
 
 def find_erasures(
-    ledger: str | os.PathLike[str] | None, folder: Path | None, keys: Keyring | None, future: timedelta
+    ledger: PathText | None, folder: Path | None, keys: Keyring | None, future: timedelta
 ) -> LedgerErasures | None:
     """The erasures of the ledger that is given, else named by the environment or by the configuration next to the policy.
 
@@ -316,7 +317,7 @@ def warn_unknown_erasures(reason: str) -> None:
     )
 
 
-def find_named_ledger(ledger: str | os.PathLike[str] | None, folder: Path | None) -> Address | None:
+def find_named_ledger(ledger: PathText | None, folder: Path | None) -> Address | None:
     """The ledger that is given, or named by the environment or the configuration; None if nothing names one.
 
     Raises LedgerError if what is named cannot be one.

@@ -16,9 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import Bools, decode_dictionary, valid_mask
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_column, canonical_text
-from minimize.settings.columns import column_microseconds, nameable_mask, positions_among, valid_mask
-from minimize.settings.timeline import Bools, Changes, Integers, Timeline
+from minimize.settings.columns import column_microseconds, nameable_mask, positions_among
+from minimize.settings.timeline import Changes, Integers, Timeline
 
 SETTINGS_SCHEMA = pa.schema(
     [
@@ -154,7 +155,7 @@ class SettingsQuery:
             return None
         if self.moments is not None and len(self.times) <= _FEW_TIMES and not self.times.null_count:
             return int(self.moments.min()), int(self.moments.max())
-        times = self.times.dictionary_decode() if pa.types.is_dictionary(self.times.type) else self.times
+        times = decode_dictionary(self.times)
         found = pc.min_max(times)
         first, last = column_microseconds(pa.array([found["min"], found["max"]], times.type)).tolist()
         return first, last

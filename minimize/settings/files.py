@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from minimize.arrow.dictionaries import value_type
 from minimize.errors import Finding, PolicyError, describe_os_error
 from minimize.identifiers import canonical_column
 from minimize.keys.keyring import SUBJECT_KEY
@@ -94,7 +95,7 @@ def _column_faults(unchecked: UncheckedSettings) -> Iterator[Finding]:
         elif (
             name in names
             and not _is_column_empty(unchecked, name)
-            and not _is_readable_type(name, _value_type(unchecked.table[name].type))
+            and not _is_readable_type(name, value_type(unchecked.table[name].type))
         ):
             yield unchecked.fault("C006", f"the column {name} is of a type that settings do not have", field=name)
 
@@ -113,10 +114,6 @@ def _is_readable_type(name: str, type_: pa.DataType) -> bool:
     return bool(pa.types.is_integer(type_) or pa.types.is_null(type_))
 
 
-def _value_type(type_: pa.DataType) -> pa.DataType:
-    return type_.value_type if pa.types.is_dictionary(type_) else type_
-
-
 def _text_column(table: pa.Table, name: str) -> pa.Array:
     if name not in table.column_names:
         return pa.nulls(table.num_rows, pa.string())
@@ -125,7 +122,7 @@ def _text_column(table: pa.Table, name: str) -> pa.Array:
 
 def _time_column(column: pa.Array) -> pa.Array:
     """Times as microseconds, null where there is none; text is ISO 8601 with an offset, a timestamp without zone is UTC."""
-    if pa.types.is_timestamp(_value_type(column.type)):
+    if pa.types.is_timestamp(value_type(column.type)):
         return pa.array(column_microseconds(column), pa.int64(), mask=np.asarray(column.is_null()))
     encoded = column.cast(pa.string()).dictionary_encode()
     read = [_parse_time(text) for text in encoded.dictionary.to_pylist()]  # distinct texts only

@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from minimize.arrow.dictionaries import Bools
 from minimize.arrow.pointers import STAR, Pointer, PointerPart
 from minimize.errors import Finding, SchemaError, SourceError
 from minimize.sources.base import (
@@ -46,7 +47,6 @@ from minimize.sources.projection import (
     prune_schema,
 )
 from minimize.sources.record_checks import (
-    BoolMask,
     FaultMask,
     ForbiddenPlace,
     canonicalize_ids,
@@ -233,7 +233,7 @@ class BoundRequest:
             unit=unit,
         )
 
-    def count_undeclared(self, records: pa.RecordBatch, good: BoolMask) -> dict[Pointer, UndeclaredCount]:
+    def count_undeclared(self, records: pa.RecordBatch, good: Bools) -> dict[Pointer, UndeclaredCount]:
         """What the good ones of these records carry that nobody declared."""
         counted = {pointer: count_undeclared(records, pointer, self.request, good) for pointer in self.undeclared}
         return bound_undeclared({pointer: carry for pointer, carry in counted.items() if carry.records})

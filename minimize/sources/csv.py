@@ -26,6 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pv
 
+from minimize.arrow.dictionaries import Bools
 from minimize.errors import SourceError
 from minimize.sources.base import Chunk, DeclaredField, Reject, RejectCode, SourcePart, SourceRequest
 from minimize.sources.binding import BoundRequest, add_rejects, bind_request
@@ -42,7 +43,7 @@ from minimize.sources.files import (
     replace_errors,
 )
 from minimize.sources.projection import field_tree, prune_schema
-from minimize.sources.record_checks import BoolMask, FaultMask
+from minimize.sources.record_checks import FaultMask
 from minimize.sources.types import arrow_type, parse_texts
 from minimize.stores import Location
 
@@ -212,7 +213,7 @@ def _ragged_reject(row: int) -> Reject:
     return Reject(row, "row", None, "malformed")
 
 
-def _decode_cells(batch: pa.RecordBatch) -> tuple[list[pa.StringArray], BoolMask]:
+def _decode_cells(batch: pa.RecordBatch) -> tuple[list[pa.StringArray], Bools]:
     """The cells as text, and the records of which a cell is not UTF-8."""
     texts = [cells.cast(pa.string()) for cells in batch.columns]
     broken = np.zeros(batch.num_rows, bool)

@@ -25,7 +25,7 @@ DATE_PLACEHOLDER = "{date}"
 _WILDCARD = re.compile(r"[*?{\[]")
 _DAY = r"\d{4}-\d{2}-\d{2}"
 _HIVE = re.compile(r"([^=/]+)=(.*)")
-_NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 
 
 class NameMask(Protocol):
@@ -116,7 +116,7 @@ def hive_partitions(path: Location, root: Location) -> dict[str, str | None]:
     """The hive partitions of a file below the root, percent-decoded; None is the partition of no value."""
     folders = relative_path(path, root).parts[:-1]
     found = (match for match in map(_HIVE.fullmatch, folders) if match)
-    return {unquote(match[1]): None if match[2] == _NULL_PARTITION else unquote(match[2]) for match in found}
+    return {unquote(match[1]): None if match[2] == NULL_PARTITION else unquote(match[2]) for match in found}
 
 
 def parse_hive_folder(part: str) -> tuple[str, str] | None:

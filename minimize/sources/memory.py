@@ -26,11 +26,12 @@ from uuid import UUID
 import numpy as np
 import pyarrow as pa
 
+from minimize.arrow.dictionaries import Bools
 from minimize.errors import ConfigurationError, Finding, SchemaError, SourceError
 from minimize.sources.base import Chunk, SourcePart, SourceRequest
 from minimize.sources.binding import MEMORY_CHUNK_ROWS, BoundRequest, bind_request, validate_chunk
 from minimize.sources.files import WrappingPart, replace_errors
-from minimize.sources.record_checks import BoolMask, FaultMask, any_depth_rule
+from minimize.sources.record_checks import FaultMask, any_depth_rule
 from minimize.sources.types import STRING_TESTS, storage_type
 
 _KEYLESS_TYPES: Final = frozenset(
@@ -58,7 +59,7 @@ def object_faults(values: Sequence[Any], names: Sequence[str], *, closed: bool =
         return []
     distinct = {id(value): value for value in values if type(value) not in _KEYLESS_TYPES}
     verdicts = {key: _OPAQUE if closed else _violated_rule(value, names) for key, value in distinct.items()}
-    masks: dict[str, BoolMask] = {}
+    masks: dict[str, Bools] = {}
     for row, value in enumerate(values):
         verdict = verdicts.get(id(value))
         if verdict is not None:

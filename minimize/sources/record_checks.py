@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import Bools
 from minimize.arrow.pointers import STAR, Pointer, PointerPart
 from minimize.identifiers import canonical_column, is_empty_id
 from minimize.sources.base import DeclaredField, PositionUnit, Reject, RejectCode, SourceRequest, UndeclaredCount
@@ -166,17 +167,16 @@ def value_at_path(record: Mapping[str, Any], pointer: Pointer) -> Any:
     return value
 
 
-BoolMask = npt.NDArray[np.bool_]
 SUBJECT_SAMPLE = 10
 """How many distinct subjects are enough to know that a name is not about one of them."""
 
 
-def carries_path(values: pa.Array, parts: Sequence[PointerPart]) -> BoolMask:
+def carries_path(values: pa.Array, parts: Sequence[PointerPart]) -> Bools:
     """Per value: whether there is something that is not null at this path below it. A name goes through lists, too."""
     if isinstance(values, pa.ExtensionArray):
         return carries_path(values.storage, parts)
     if pa.types.is_run_end_encoded(values.type):
-        by_run: BoolMask = carries_path(values.values, parts)[_run_of_each_value(values)]
+        by_run: Bools = carries_path(values.values, parts)[_run_of_each_value(values)]
         return by_run
     if pa.types.is_union(values.type):
         return _union_carries_path(values, parts)
@@ -185,7 +185,7 @@ def carries_path(values: pa.Array, parts: Sequence[PointerPart]) -> BoolMask:
         return there
     if pa.types.is_dictionary(values.type):
         indices = np.asarray(pc.fill_null(values.indices, 0))
-        by_code: BoolMask = carries_path(values.dictionary, parts)[indices]
+        by_code: Bools = carries_path(values.dictionary, parts)[indices]
         return np.logical_and(there, by_code)
     if pa.types.is_struct(values.type):
         below = [carries_path(child, parts[1:]) for child in _struct_children(values, parts[0])]
@@ -201,7 +201,7 @@ def carries_path(values: pa.Array, parts: Sequence[PointerPart]) -> BoolMask:
     return np.zeros(len(values), bool)
 
 
-def lacks_path(values: pa.Array, parts: Sequence[PointerPart]) -> BoolMask:
+def lacks_path(values: pa.Array, parts: Sequence[PointerPart]) -> Bools:
     """Per value: whether it is null, or what should stand at this path below it is.
 
     Below a star every element counts, and an empty list lacks nothing.
@@ -224,13 +224,13 @@ def top_level_column(records: pa.RecordBatch, pointer: Pointer) -> pa.Array | No
     return None if index < 0 else records.column(index)
 
 
-def records_with_path(records: pa.RecordBatch, pointer: Pointer) -> BoolMask:
+def records_with_path(records: pa.RecordBatch, pointer: Pointer) -> Bools:
     """Per record: whether it carries this path."""
     top = top_level_column(records, pointer)
     return np.zeros(records.num_rows, bool) if top is None else carries_path(top, pointer.parts[1:])
 
 
-def records_missing_field(records: pa.RecordBatch, field: DeclaredField) -> BoolMask:
+def records_missing_field(records: pa.RecordBatch, field: DeclaredField) -> Bools:
     """Per record: whether a required field is not there or null."""
     top = top_level_column(records, field.pointer)
     return np.ones(records.num_rows, bool) if top is None else lacks_path(top, field.pointer.parts[1:])
@@ -276,7 +276,7 @@ class FaultMask:
 
     code: RejectCode
     field: str | None
-    mask: BoolMask
+    mask: Bools
 
 
 def _all_faults(
@@ -312,9 +312,7 @@ def _can_hide_nulls(type_: pa.DataType) -> bool:
     )
 
 
-def count_undeclared(
-    records: pa.RecordBatch, pointer: Pointer, request: SourceRequest, good: BoolMask
-) -> UndeclaredCount:
+def count_undeclared(records: pa.RecordBatch, pointer: Pointer, request: SourceRequest, good: Bools) -> UndeclaredCount:
     """How many of the good records carry a path, and up to ten subjects that do."""
     mask = records_with_path(records, pointer) & good
     count = int(mask.sum())
@@ -322,7 +320,7 @@ def count_undeclared(
     return UndeclaredCount(count, some, request.rank(pointer))
 
 
-def sample_subjects(records: pa.RecordBatch, subject: Pointer | None, mask: BoolMask | None = None) -> frozenset[str]:
+def sample_subjects(records: pa.RecordBatch, subject: Pointer | None, mask: Bools | None = None) -> frozenset[str]:
     """Up to ten distinct subjects of these records, as text."""
     values = None if subject is None else flat_values(records, subject)
     if values is None:
@@ -362,7 +360,7 @@ def _id_as_text(value: object) -> str:
     return value.hex() if isinstance(value, bytes) else str(value)
 
 
-def _validity_mask(values: pa.Array) -> BoolMask:
+def _validity_mask(values: pa.Array) -> Bools:
     if values.null_count == 0:
         return np.ones(len(values), bool)
     return np.asarray(values.is_valid())
@@ -392,7 +390,7 @@ def _run_of_each_value(values: pa.RunEndEncodedArray) -> npt.NDArray[np.int64]:
     return np.searchsorted(np.asarray(values.run_ends), rows, side="right")
 
 
-def _union_carries_path(values: pa.UnionArray, parts: Sequence[PointerPart]) -> BoolMask:
+def _union_carries_path(values: pa.UnionArray, parts: Sequence[PointerPart]) -> Bools:
     """A union's value is one of its children's. The name of a child counts as a key."""
     held = np.zeros(len(values), bool)
     buffers, here = values.buffers(), slice(values.offset, values.offset + len(values))
@@ -408,14 +406,14 @@ def _union_carries_path(values: pa.UnionArray, parts: Sequence[PointerPart]) -> 
     return held
 
 
-def _map_carries_path(values: pa.MapArray, key: str, parts: Sequence[PointerPart]) -> BoolMask:
+def _map_carries_path(values: pa.MapArray, key: str, parts: Sequence[PointerPart]) -> Bools:
     inner, lengths = list_elements(values)
     owner = np.repeat(np.arange(len(values)), np.asarray(lengths))
     named = np.asarray(pc.fill_null(pc.equal(inner.field(0).cast(pa.string()), key), False))
     return _owners_mask(named & carries_path(inner.field(1), parts), owner, len(values))
 
 
-def _owners_mask(below: BoolMask, owner: npt.NDArray[np.int64], size: int) -> BoolMask:
+def _owners_mask(below: Bools, owner: npt.NDArray[np.int64], size: int) -> Bools:
     held = np.zeros(size, bool)
     held[owner[below]] = True
     return held

@@ -43,7 +43,7 @@ import pyarrow.compute as pc
 from minimize.times import EPOCH, epoch_microseconds
 
 _DECIMAL = re.compile(r"decimal\(\s*(\d{1,2})\s*(?:,\s*(\d{1,2})\s*)?\)")
-CONTAINERS = ("list", "struct", "map")
+CONTAINER_TYPES = ("list", "struct", "map")
 
 STRING_TESTS = pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view
 BINARY_TESTS = (

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.hashing import decimal_words
 from minimize.keys.cryptography import Cmac
 
 Bytes = npt.NDArray[np.uint8]
@@ -67,7 +68,7 @@ def _pack_texts(values: pa.Array) -> PackedValues:
 
 def _pack_numbers(values: pa.Array) -> PackedValues:
     """Numbers as whole words, so that those of one value have one form."""
-    words = _decimal_words(values) if pa.types.is_decimal(values.type) else _number_words(values)
+    words = decimal_words(values) if pa.types.is_decimal(values.type) else _number_words(values)
     ends = np.arange(len(values) + 1) * (words.itemsize * words.shape[1])
     return PackedValues(np.ascontiguousarray(words).view(np.uint8).ravel(), ends)
 
@@ -81,14 +82,6 @@ def _number_words(values: pa.Array) -> npt.NDArray[Any]:
     if values.type.bit_width == 32 and not pa.types.is_integer(values.type):
         values = values.cast(pa.int32())
     return np.asarray(values.cast(pa.int64()).fill_null(0))[:, None]
-
-
-def _decimal_words(values: pa.Array) -> npt.NDArray[np.int64]:
-    if values.type.bit_width < 128:
-        values = values.cast(pa.decimal128(values.type.precision, values.type.scale))
-    width = values.type.bit_width // 64
-    words = np.frombuffer(values.buffers()[1], np.int64).reshape(-1, width)
-    return words[values.offset : values.offset + len(values)]
 
 
 def _is_string(type_: pa.DataType) -> bool:

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.arrow.batch import FieldCounts
+from minimize.arrow.dictionaries import decode_dictionary, value_type
 from minimize.plan.model import CaseBranch
-from minimize.techniques import Context, Technique, TechniqueResult, TechniqueStep, treat, type_family, value_type
+from minimize.techniques import Context, Technique, TechniqueResult, TechniqueStep, treat, type_family
 
 RowIndices = npt.NDArray[np.int64]
 
@@ -191,9 +192,7 @@ def changed_values(raw: pa.Array, released: pa.Array) -> pa.BooleanArray:
         return raw.is_valid()
     if pa.types.is_dictionary(raw.type):
         return _changed_entries(raw, released)
-    if pa.types.is_dictionary(released.type):
-        released = released.dictionary_decode()
-    return pc.and_(_values_differ(raw, released).fill_null(True), raw.is_valid())
+    return pc.and_(_values_differ(raw, decode_dictionary(released)).fill_null(True), raw.is_valid())
 
 
 def _changed_entries(raw: pa.DictionaryArray, released: pa.Array) -> pa.BooleanArray:

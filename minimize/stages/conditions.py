@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.dictionaries import decode_dictionary
+from minimize.arrow.dictionaries import decode_dictionary, value_type
 from minimize.arrow.nested import Leaf, leaf, repeat_for_leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.consent.evaluation import ConsentPeriods
@@ -33,7 +33,7 @@ from minimize.settings.columns import column_microseconds
 from minimize.settings.erasures import Erasures
 from minimize.settings.evaluation import Settings
 from minimize.stages.raw_values import RECORD_PLACE
-from minimize.techniques import type_family, value_type
+from minimize.techniques import type_family
 from minimize.times import epoch_microseconds
 
 TruthMode = Literal["is", "could", "must"]

@@ -10,10 +10,11 @@ from typing import TypeVar
 import numpy as np
 import pyarrow as pa
 
+from minimize.arrow.dictionaries import valid_mask
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.policy.model import Policy
-from minimize.settings.columns import column_microseconds, valid_mask
+from minimize.settings.columns import column_microseconds
 from minimize.sources.base import Chunk, Reject, SeekablePart, Source, SourcePart
 from minimize.sources.files import WrappingPart
 from minimize.times import epoch_microseconds

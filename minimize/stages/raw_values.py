@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from minimize.arrow.batch import Batch
 from minimize.arrow.dictionaries import decode_dictionary
-from minimize.arrow.nested import Leaf, assemble, leaf, leaf_type, pruned_schema, repeat_for_leaf, row_indices
+from minimize.arrow.nested import Leaf, assemble, has_leaf, leaf, leaf_type, pruned_schema, repeat_for_leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.scrub import scrub
 from minimize.plan.model import FieldPlan, Plan
@@ -125,17 +125,9 @@ def masked_schema(schema: pa.Schema, plan: Plan) -> pa.Schema:
 def _declared_leaves(schema: pa.Schema, plan: Plan) -> list[Pointer]:
     """The declared places that these records have, outermost first where one stands in another."""
     there = [
-        field.pointer for field in plan.policy.fields.values() if not field.from_ and _has_leaf(schema, field.pointer)
+        field.pointer for field in plan.policy.fields.values() if not field.from_ and has_leaf(schema, field.pointer)
     ]
     return [pointer for pointer in there if not any(pointer != other and pointer.within(other) for other in there)]
-
-
-def _has_leaf(schema: pa.Schema, pointer: Pointer) -> bool:
-    try:
-        leaf_type(schema, pointer)
-    except KeyError:
-        return False
-    return True
 
 
 ReadSpilled = Callable[[], Iterator[pa.RecordBatch]]

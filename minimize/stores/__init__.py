@@ -27,6 +27,7 @@ __all__ = [
     "LocationLike",
     "ObjectPath",
     "ObjectUpload",
+    "PathText",
     "absolute_location",
     "byte_length",
     "is_uri",
@@ -44,7 +45,9 @@ __all__ = [
 
 Location = Path | ObjectPath
 """A folder or file on disk, or in an object store."""
-LocationLike = str | PathLike[str] | ObjectPath
+PathText = str | PathLike[str]
+"""How a file on disk is named."""
+LocationLike = PathText | ObjectPath
 """How a place is named: a path, a URI, or a place in a store."""
 
 

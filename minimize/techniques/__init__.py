@@ -16,11 +16,11 @@ from minimize.techniques.base import (
     UnsupportedType,
     treat,
     type_family,
-    value_type,
 )
 from minimize.techniques.cache import TechniqueCache
 
 __all__ = [
+    "PSEUDONYM_TECHNIQUES",
     "TECHNIQUES",
     "Context",
     "Family",
@@ -32,7 +32,6 @@ __all__ = [
     "UnsupportedType",
     "treat",
     "type_family",
-    "value_type",
 ]
 
 TECHNIQUES: Final[Mapping[str, type[TechniqueStep]]] = Registry(
@@ -63,3 +62,5 @@ TECHNIQUES: Final[Mapping[str, type[TechniqueStep]]] = Registry(
     },
 )
 """In the order of the table in the README. `drop` is a word of the policy and no class: it has nothing to apply."""
+PSEUDONYM_TECHNIQUES: Final = frozenset({"pseudonymize", "tokenize"})
+"""The techniques that leave a linkable or reversible value, by the names that the metadata of columns has."""

@@ -11,6 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import Bools
+
 _HOST_LABEL = re.compile(r"(?!-)[\w-]{1,63}(?<!-)")
 
 
@@ -26,7 +28,6 @@ def normalize_hostname(text: str) -> str | None:
     return name
 
 
-Bools = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.uint32]
 BLOCK_ROWS = 32_768
 _DOT, _ZERO = map(np.uint8, b".0")

@@ -25,10 +25,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
-from minimize.arrow.dictionaries import decode_dictionary, distinct_values, take_values, to_python
+from minimize.arrow.dictionaries import decode_dictionary, distinct_values, take_values, to_python, value_type
 from minimize.techniques.cache import ColumnCache, TechniqueCache, ValueCache
 
 Leaves = Literal["everything", "nothing", "linkable", "guessable", "reversible"]
+DISTINCT_LEAVES: tuple[Leaves, ...] = ("everything", "linkable", "reversible")
+"""What techniques leave that give different values different forms."""
 Family = Literal[
     "string", "integer", "double", "decimal", "boolean", "timestamp", "date", "binary", "list", "struct", "map"
 ]
@@ -245,11 +247,6 @@ def type_family(type_: pa.DataType) -> Family | None:
         if test(kind):
             return word
     return None
-
-
-def value_type(type_: pa.DataType) -> pa.DataType:
-    """The type behind a dictionary encoding; other types as they are."""
-    return type_.value_type if pa.types.is_dictionary(type_) else type_
 
 
 _FAMILIES: tuple[tuple[Callable[[pa.DataType], bool], Family], ...] = (

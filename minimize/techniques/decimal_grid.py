@@ -15,10 +15,10 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
+from minimize.arrow.dictionaries import Bools
 from minimize.techniques.numeric import Doubles
 
 GridIndices = npt.NDArray[np.int64]
-CertainMask = npt.NDArray[np.bool_]
 MAX_EXACT = 10**15
 _NEAREST_MARGIN = 10_000
 _BLOCK = 16_384
@@ -59,7 +59,7 @@ class DecimalGrid:
         """The doubles of these points."""
         return (index * self.step + self.origin) / float(10**self.scale)
 
-    def nearest(self, numbers: Doubles) -> tuple[Doubles, CertainMask]:
+    def nearest(self, numbers: Doubles) -> tuple[Doubles, Bools]:
         """The doubles of the nearest points, and where that is beyond doubt: not about halfway, not far out, finite."""
         half, limit = self.step / float(10**self.scale) / 2, self._limit / _NEAREST_MARGIN
         found, sure = np.empty(len(numbers)), np.empty(len(numbers), np.bool_)
@@ -70,7 +70,7 @@ class DecimalGrid:
             found[block] = points
         return found, sure
 
-    def below(self, numbers: Doubles, *, middle: bool = False) -> tuple[Doubles, CertainMask]:
+    def below(self, numbers: Doubles, *, middle: bool = False) -> tuple[Doubles, Bools]:
         """The doubles of the last points that are not above (or of middles to the next), and where that is beyond doubt."""
         found, sure = np.empty(len(numbers)), np.empty(len(numbers), np.bool_)
         for block in _cache_blocks(len(numbers)):

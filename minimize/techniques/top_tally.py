@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.arrow.batch import Batch
-from minimize.arrow.dictionaries import to_python
+from minimize.arrow.dictionaries import to_python, value_type
+from minimize.arrow.hashing import SPREAD_FACTOR
 from minimize.arrow.interner import Int32Codes, TextInterner
 from minimize.arrow.nested import leaf, repeat_for_leaf
 from minimize.arrow.pointers import Pointer
@@ -29,7 +30,6 @@ _RECENT_PAIRS_BYTES: Final = 8 << 20
 """Bytes for the values that subjects had beside their first one."""
 _BUDGET_PARTS: Final = 2
 """Parts of the budget that it may take: whoever does not fit is asked for again and again."""
-_HASH_MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
 class SeenPairs:
@@ -87,7 +87,7 @@ class SeenPairs:
 def _pair_words(subjects: Int32Codes, what: Int32Codes) -> npt.NDArray[Any]:
     """Pairs of codes as words, none of them zero, of which the first is spread over all its bits."""
     whole = ((subjects.astype(np.uint64) + np.uint64(1)) << np.uint64(32)) | what.astype(np.uint64)
-    return np.column_stack([whole * _HASH_MULTIPLIER, whole])
+    return np.column_stack([whole * SPREAD_FACTOR, whole])
 
 
 def _text_codes(interner: TextInterner, values: pa.Array) -> Int32Codes:
@@ -100,7 +100,7 @@ def _text_codes(interner: TextInterner, values: pa.Array) -> Int32Codes:
 
 
 def _is_text(type_: pa.DataType) -> bool:
-    kind = type_.value_type if pa.types.is_dictionary(type_) else type_
+    kind = value_type(type_)
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 

@@ -14,7 +14,6 @@ policy_reading   policies and pipelines, read without the loader
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -22,7 +21,7 @@ from minimize.errors import ConfigurationError, Finding, VerificationError
 from minimize.keys import Keyring, PublicKeys, Verifier, find_keyring, find_kms
 from minimize.receipts import check_chain, check_file_history
 from minimize.receipts.chain import check_voids
-from minimize.stores import Location, LocationLike, local_path, parse_output_location
+from minimize.stores import Location, LocationLike, PathText, local_path, parse_output_location
 from minimize.text import count_noun
 from minimize.verification.aggregates import check_aggregates, thresholds
 from minimize.verification.evidence import (
@@ -41,14 +40,11 @@ from minimize.verification.records import check_records
 __all__ = ["CODES", "check", "check_aggregate", "verify"]
 
 
-PathLike = str | os.PathLike[str]
-
-
 def verify(
     output: LocationLike,
     *,
-    keys: Keyring | PathLike | None = None,
-    public_key: PublicKeys | PathLike | None = None,
+    keys: Keyring | PathText | None = None,
+    public_key: PublicKeys | PathText | None = None,
     from_receipt: int = 1,
 ) -> None:
     """Re-checks the set in force of an output against its receipts and the policies they carry.
@@ -72,8 +68,8 @@ def require_no_errors(findings: Sequence[Finding]) -> None:
 def check(
     output: LocationLike,
     *,
-    keys: Keyring | PathLike | None = None,
-    public_key: PublicKeys | PathLike | None = None,
+    keys: Keyring | PathText | None = None,
+    public_key: PublicKeys | PathText | None = None,
     from_receipt: int = 1,
 ) -> list[Finding]:
     """All findings about an output, warnings included; see `verify`."""
@@ -138,7 +134,7 @@ def _unchecked_finding(evidence: Evidence) -> Finding:
 
 
 def verifier_for(
-    output: LocationLike, keys: Keyring | PathLike | None, public_key: PublicKeys | PathLike | None
+    output: LocationLike, keys: Keyring | PathText | None, public_key: PublicKeys | PathText | None
 ) -> Verifier:
     """Who checks signatures: the public key, else the keyring that is given or found. Raises ConfigurationError without."""
     if public_key is not None:

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 
 from minimize.aggregates.contribution_sketches import ContributionSketches, FigureKind, bucket_count
-from minimize.aggregates.difference_rule import MAX_RELEASES, FigureRows, Mask, ReleaseHistory, hash_rows
+from minimize.aggregates.difference_rule import MAX_RELEASES, FigureRows, ReleaseHistory, hash_rows
+from minimize.arrow.dictionaries import Bools
 from minimize.spill import SpillSpace, ValueHasher
 
 HASHER = ValueHasher(b"k" * 32)
@@ -32,7 +33,7 @@ def people(first: int, last: int, rows: int = 1) -> dict[str, int]:
 
 
 def allowed(
-    history: ReleaseHistory, figures: dict[FigureKind, FigureRows], in_force: Mask = YES, below: int = 10
+    history: ReleaseHistory, figures: dict[FigureKind, FigureRows], in_force: Bools = YES, below: int = 10
 ) -> list[bool]:
     found = history.decide(ROWS, below, figures, in_force=in_force, is_equal=NO)
     return [bool(each) for each in found.allowed]

@@ -16,9 +16,9 @@ import pytest
 import zstandard
 
 from minimize.arrow.pointers import Pointer
-from minimize.errors import ConfigurationError
-from minimize.sources import FORMATS, bind_sources, declared_schema
+from minimize.sources import FORMATS, declared_schema
 from minimize.sources.base import Chunk, Source, SourceRequest
+from minimize.sources.file_discovery import find_files
 from minimize.sources.memory import memory_source
 from tests.sources.declared import declared
 
@@ -80,13 +80,18 @@ FILES: dict[str, tuple[str, Callable[[], bytes]]] = {
 }
 
 
+def sources_by_date(pattern: str, kind: str, base: Path) -> dict[date | None, Source]:
+    found = find_files(pattern, base)
+    return {day: FORMATS[kind](files, found.root, REQUEST) for day, files in found.files.items()}
+
+
 @pytest.fixture(params=[*FILES, "memory"])
 def source(request: pytest.FixtureRequest, tmp_path: Path) -> Source:
     if request.param == "memory":
         return memory_source(table(), REQUEST)
     kind, data = FILES[request.param]
     (tmp_path / request.param).write_bytes(data())
-    return bind_sources(request.param, kind, tmp_path, REQUEST)[None]
+    return sources_by_date(request.param, kind, tmp_path)[None]
 
 
 def chunks(source: Source) -> list[Chunk]:
@@ -143,22 +148,17 @@ def test_parts_have_names_and_digests_of_stored_bytes(source: Source) -> None:
     assert part.name == "memory" or part.digest.startswith("sha256:")
 
 
-def test_sources_are_grouped_by_date_and_others_are_left_out(tmp_path: Path) -> None:
+def test_sources_are_grouped_by_date(tmp_path: Path) -> None:
     for day in ("2026-11-23", "2026-11-24"):
         (tmp_path / day).mkdir()
         (tmp_path / day / "a.ndjson").write_bytes(ndjson_bytes())
     only = date(2026, 11, 24)
-    assert list(bind_sources("{date}/*.ndjson", "ndjson", tmp_path, REQUEST)) == [date(2026, 11, 23), only]
-    found = bind_sources("{date}/*.ndjson", "ndjson", tmp_path, REQUEST, dates=[only])
-    assert [[part.name for part in source.parts] for source in found.values()] == [["2026-11-24/a.ndjson"]]
-
-
-def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="parquet"):
-        bind_sources("*", "xml", tmp_path, REQUEST)
+    assert list(sources_by_date("{date}/*.ndjson", "ndjson", tmp_path)) == [date(2026, 11, 23), only]
+    found = sources_by_date("{date}/*.ndjson", "ndjson", tmp_path)[only]
+    assert [part.name for part in found.parts] == ["2026-11-24/a.ndjson"]
 
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_no_files_are_a_source_of_the_declared_schema(kind: str, tmp_path: Path) -> None:
-    found = bind_sources("none/*", kind, tmp_path, REQUEST)[None]
+    found = sources_by_date("none/*", kind, tmp_path)[None]
     assert (found.schema, list(found.parts)) == (declared_schema(REQUEST), [])

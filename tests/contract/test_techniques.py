@@ -13,7 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from minimize.arrow.dictionaries import value_type
 from minimize.techniques import (
+    PSEUDONYM_TECHNIQUES,
     TECHNIQUES,
     Context,
     Technique,
@@ -21,7 +23,6 @@ from minimize.techniques import (
     UnsupportedType,
     treat,
     type_family,
-    value_type,
 )
 
 AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -222,3 +223,9 @@ def test_an_encoded_column_comes_out_as_a_plain_one_does(
         listed(treated),
         masked(treated),
     )
+
+
+def test_pseudonyms_are_the_techniques_that_leave_a_linkable_or_reversible_value() -> None:
+    assert {
+        name for name, kind in TECHNIQUES.items() if kind.leaves in ("linkable", "reversible")
+    } == PSEUDONYM_TECHNIQUES

@@ -17,7 +17,7 @@ from minimize.ledger.subjects import (
     LifecycleEvent,
     last_lifecycle_events,
     read_lifecycle_events,
-    record_lifecycle_event,
+    record_lifecycle_events,
 )
 from tests.ledger.ledgers import by_hand, event
 
@@ -28,8 +28,8 @@ TAKEN_BACK = replace(LEFT, state="withdrawn", forms="{}")
 
 
 def test_rows_come_back_as_they_were_recorded(ledger: Ledger, keys: Keyring) -> None:
-    assert record_lifecycle_event(ledger, CLOSED, event(), keys)
-    assert record_lifecycle_event(ledger, LEFT, event(1), keys)
+    assert record_lifecycle_events(ledger, [CLOSED], event(), keys) == [True]
+    assert record_lifecycle_events(ledger, [LEFT], event(1), keys) == [True]
     assert read_lifecycle_events(ledger) == [CLOSED, LEFT]
 
 
@@ -40,22 +40,24 @@ def test_whom_it_is_about_what_and_when_name_an_event() -> None:
 
 
 def test_what_is_said_again_is_passed_over(ledger: Ledger, keys: Keyring) -> None:
-    assert record_lifecycle_event(ledger, LEFT, event(), keys)
-    assert not record_lifecycle_event(ledger, replace(LEFT, recorded_at=NOW + timedelta(days=1)), event(1), keys)
+    assert record_lifecycle_events(ledger, [LEFT], event(), keys) == [True]
+    assert record_lifecycle_events(ledger, [replace(LEFT, recorded_at=NOW + timedelta(days=1))], event(1), keys) == [
+        False
+    ]
     assert read_lifecycle_events(ledger) == [LEFT]
 
 
 def test_of_one_event_the_last_row_counts(ledger: Ledger, keys: Keyring) -> None:
     for number, row in enumerate([LEFT, CLOSED, TAKEN_BACK]):
-        record_lifecycle_event(ledger, row, event(number), keys)
+        record_lifecycle_events(ledger, [row], event(number), keys)
     assert last_lifecycle_events(read_lifecycle_events(ledger)) == [TAKEN_BACK, CLOSED]
-    assert record_lifecycle_event(ledger, LEFT, event(3), keys)
+    assert record_lifecycle_events(ledger, [LEFT], event(3), keys) == [True]
     assert last_lifecycle_events(read_lifecycle_events(ledger)) == [LEFT, CLOSED]
 
 
 def test_a_row_and_its_entry_in_the_log_are_kept_together(ledger: Ledger, keys: Keyring) -> None:
-    record_lifecycle_event(ledger, LEFT, event(activity="events"), keys)
-    record_lifecycle_event(ledger, LEFT, event(1, activity="events"), keys)
+    record_lifecycle_events(ledger, [LEFT], event(activity="events"), keys)
+    record_lifecycle_events(ledger, [LEFT], event(1, activity="events"), keys)
     assert len(find_entries(ledger, EntryFilter(activity="events"))) == 1
 
 
@@ -65,7 +67,7 @@ def test_without_a_signing_key_nothing_is_recorded(ledger: Ledger) -> None:
             raise LedgerError("nobody signs")
 
     with pytest.raises(LedgerError, match="nobody signs"):
-        record_lifecycle_event(ledger, LEFT, event(), Nobody())
+        record_lifecycle_events(ledger, [LEFT], event(), Nobody())
     assert read_lifecycle_events(ledger) == []
 
 
@@ -73,7 +75,7 @@ def test_without_a_signing_key_nothing_is_recorded(ledger: Ledger) -> None:
 def test_the_database_refuses_to_change_or_remove_a_row(
     ledger: Ledger, address: Address, keys: Keyring, statement: str
 ) -> None:
-    record_lifecycle_event(ledger, LEFT, event(), keys)
+    record_lifecycle_events(ledger, [LEFT], event(), keys)
     with pytest.raises(Exception, match="append-only"):
         by_hand(address, statement)
     assert read_lifecycle_events(ledger) == [LEFT]

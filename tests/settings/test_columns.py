@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
+from minimize.arrow.dictionaries import valid_mask
 from minimize.errors import KeyringError
 from minimize.settings.columns import (
     SubjectPairs,
@@ -12,7 +13,6 @@ from minimize.settings.columns import (
     column_microseconds,
     nameable_mask,
     positions_among,
-    valid_mask,
 )
 
 KNOWN = pa.array(["a", "7"])

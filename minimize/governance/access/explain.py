@@ -20,7 +20,6 @@ from minimize.governance.access.enforcement import account_of_actor, load_grants
 from minimize.governance.access.grants import AccessOperation, Grant, Grants
 from minimize.governance.access.model import (
     PERMISSIONS,
-    RECORDS,
     AccessRole,
     AccessRules,
     RoleAssignment,
@@ -29,6 +28,7 @@ from minimize.governance.access.model import (
 )
 from minimize.governance.workspace import Workspace
 from minimize.ledger import api, current_actor
+from minimize.output.folder import RECORDS
 from minimize.output.reader import load_receipts
 from minimize.plan import Plan
 from minimize.plan.category import highest_category

@@ -6,7 +6,6 @@ the pipeline.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,21 +17,14 @@ import pyarrow as pa
 
 from minimize.errors import Finding, PolicyError, Severity
 from minimize.governance.access.load import examine_access, find_access_file
-from minimize.governance.access.model import (
-    APPROVE,
-    ASSIGN,
-    BREAK_GLASS,
-    READ,
-    RECORDS,
-    REQUEST,
-    AccessRole,
-    AccessRules,
-)
+from minimize.governance.access.model import APPROVE, ASSIGN, BREAK_GLASS, READ, REQUEST, AccessRole, AccessRules
 from minimize.governance.access.roles import RoleView, shows_less
 from minimize.governance.workspace import Workspace
+from minimize.output.folder import RECORDS
 from minimize.plan import Plan
 from minimize.policy.faults import did_you_mean
 from minimize.runs.inspection import plan_for
+from minimize.stores import PathText
 from minimize.techniques import UnsupportedType
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(
@@ -86,7 +78,7 @@ _ASSIGNMENTS_KEY: Final = re.compile(rb'^\s?"?assignments"?\s*:', re.MULTILINE)
 _WARNINGS: Final = frozenset({"U020", "U022", "U024", "U025", "U026"})
 
 
-def lint_access(file: str | os.PathLike[str] | None, workspace: Workspace) -> list[Finding]:
+def lint_access(file: PathText | None, workspace: Workspace) -> list[Finding]:
     """All faults and risky choices of an access file, else of the one that counts; worst first.
 
     With the house's pipeline its datasets, and the views on them, are held against its plan. Raises PolicyError where there is
@@ -105,7 +97,7 @@ def lint_access(file: str | os.PathLike[str] | None, workspace: Workspace) -> li
     return sorted((*faults, *found), key=lambda one: (one.severity, one.line or 0, one.code))
 
 
-def is_access_file(path: str | os.PathLike[str]) -> bool:
+def is_access_file(path: PathText) -> bool:
     """Whether this lint judges a path: a file that says `assignments:`."""
     place = Path(path)
     if not place.is_file():

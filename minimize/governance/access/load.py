@@ -7,9 +7,8 @@ finding it.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -36,12 +35,14 @@ from minimize.governance.access.model import (
     parse_permission,
 )
 from minimize.governance.access.roles import BUILTIN_ROLES, find_conflict, is_view_step
-from minimize.policy.faults import FaultList, did_you_mean
+from minimize.plan.category import CATEGORY_ORDER
+from minimize.policy.faults import FaultList, did_you_mean, require_sound
 from minimize.policy.mapping_reader import DeclaredNames, MappingShape, NodeReaders, read_mapping
 from minimize.policy.mapping_reader import DeclaredNames as Names
 from minimize.policy.policy_reader import NAME_PATTERN
 from minimize.policy.value_readers import TechniqueReader, parse_duration, read_duration
 from minimize.policy.yaml_nodes import YamlNode, node_from_data, parse_yaml, read_utf8
+from minimize.stores import PathText
 from minimize.techniques import Technique
 
 
@@ -181,11 +182,7 @@ class RoleReader:
         if found is None:
             known = [
                 *PERMISSIONS,
-                *(
-                    f"{name}:{word}"
-                    for name in CATEGORY_PERMISSIONS
-                    for word in ("aggregated", "pseudonymized", "identified")
-                ),
+                *(f"{name}:{word}" for name in CATEGORY_PERMISSIONS for word in CATEGORY_ORDER),
             ]
             self.fault("U001", f"there is no permission `{text}`", node, did_you_mean(text, known))
         elif found == Permission(READ):
@@ -381,12 +378,9 @@ class AccessReader:
         self.scope.faults.add(code, message, line=node.line, hint=hint)
 
 
-PathLike = str | os.PathLike[str]
-
-
-def load_access(path: PathLike) -> AccessRules:
+def load_access(path: PathText) -> AccessRules:
     """The access file. Raises PolicyError with every fault as a finding, or where it cannot be read."""
-    return _require_no_faults(*examine_access(path))
+    return require_sound(*examine_access(path), "access file")
 
 
 def access_from_mapping(mapping: Mapping[str, Any]) -> AccessRules:
@@ -397,10 +391,10 @@ def access_from_mapping(mapping: Mapping[str, Any]) -> AccessRules:
     """
     faults = FaultList()
     found = AccessReader(DeclaredNames(faults, Path(), None, {}), {})(node_from_data(mapping))
-    return _require_no_faults(found, faults.found)
+    return require_sound(found, faults.found, "access file")
 
 
-def examine_access(path: PathLike) -> tuple[AccessRules | None, list[Finding]]:
+def examine_access(path: PathText) -> tuple[AccessRules | None, list[Finding]]:
     """What the file says as far as it can be read, with every fault: for lint. Where there are faults, nobody may anything."""
     file = Path(path)
     faults = FaultList(str(file))
@@ -408,12 +402,12 @@ def examine_access(path: PathLike) -> tuple[AccessRules | None, list[Finding]]:
     return (None, faults.found) if content is None else _examine_content(content, file, faults)
 
 
-def parse_access(content: bytes, file: PathLike) -> AccessRules:
+def parse_access(content: bytes, file: PathText) -> AccessRules:
     """What the bytes of a file say, which may not be what stands in it by now. Raises PolicyError."""
-    return _require_no_faults(*_examine_content(content, Path(file), FaultList(str(file))))
+    return require_sound(*_examine_content(content, Path(file), FaultList(str(file))), "access file")
 
 
-def find_access_file(start: PathLike | None = None) -> Path | None:
+def find_access_file(start: PathText | None = None) -> Path | None:
     """The access file that counts: that of the nearest `minimize.yaml` upwards from a folder; None where it names none.
 
     Raises PolicyError where it cannot be read, or what it names is not there: then nobody may anything.
@@ -427,7 +421,7 @@ def find_access_file(start: PathLike | None = None) -> Path | None:
     return file
 
 
-def required_access_file(start: PathLike | None = None) -> Path:
+def required_access_file(start: PathText | None = None) -> Path:
     """The same, where nothing can be done without one. Raises PolicyError."""
     found = find_access_file(start)
     if found is None:
@@ -442,10 +436,3 @@ def _examine_content(content: bytes, file: Path, faults: FaultList) -> tuple[Acc
     given = {"path": file, "digest": f"sha256:{hashlib.sha256(content).hexdigest()}"}
     found = AccessReader(DeclaredNames(faults, file.parent, None, {}), given)(root)
     return found, sorted(dict.fromkeys(faults.found), key=lambda finding: finding.line or 0)
-
-
-def _require_no_faults(found: AccessRules | None, faults: Sequence[Finding]) -> AccessRules:
-    if found is None or faults:
-        count = len(faults)
-        raise PolicyError(f"the access file has {count} fault{'' if count == 1 else 's'}", findings=faults)
-    return found

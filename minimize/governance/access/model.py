@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.identifiers import canonical_text
+from minimize.output.folder import RECORDS
 from minimize.plan.category import CATEGORY_ORDER
 from minimize.plan.model import Category
 from minimize.policy.model import FrozenModel
@@ -374,9 +375,6 @@ class AccessRules(FrozenModel):
 
     def _groups_of_user(self, user: str) -> frozenset[str]:
         return self.groups_of(UserAccount(user))
-
-
-RECORDS: Final = "records"
 
 
 def covers(name: str, dataset: str) -> bool:

@@ -19,9 +19,10 @@ from minimize.errors import ConfigurationError
 from minimize.keys.master_keys import MasterKey, is_master_key, master_key_name
 from minimize.keys.parquet_encryption import column_category
 from minimize.output.folder import is_date
+from minimize.plan.category import CATEGORY_ORDER
 from minimize.policy.fields import treatments_of
 from minimize.policy.model import Policy
-from minimize.techniques import TechniqueStep
+from minimize.techniques import PSEUDONYM_TECHNIQUES, TechniqueStep
 from minimize.techniques.keep import Keep
 from minimize.techniques.pseudonymize import Pseudonymize
 from minimize.times import parse_time
@@ -135,9 +136,8 @@ class Exposure:
 
 
 ExposedForm = Literal["identified", "pseudonymized", "aggregated", "encrypted"]
-EXPOSED_FORMS: Final[tuple[ExposedForm, ...]] = ("encrypted", "aggregated", "pseudonymized", "identified")
+EXPOSED_FORMS: Final[tuple[ExposedForm, ...]] = ("encrypted", *CATEGORY_ORDER)
 """From what tells nothing to what names somebody."""
-_KEYED_TECHNIQUES: Final = frozenset({"pseudonymize", "tokenize"})
 """What can be undone, or tried out, by whoever has the key."""
 
 
@@ -218,7 +218,7 @@ def uses_keys(field: pa.Field, masters: Collection[str], keys: Collection[str]) 
 
 
 def _is_made_with_key(field: pa.Field) -> bool:
-    return any(set(each.split(",")) & _KEYED_TECHNIQUES for each in _field_metadata(field, b"minimize:technique"))
+    return any(set(each.split(",")) & PSEUDONYM_TECHNIQUES for each in _field_metadata(field, b"minimize:technique"))
 
 
 def _field_metadata(field: pa.Field, what: bytes) -> Iterator[str]:

@@ -11,12 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial, reduce
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.errors import KeyringError, MinimizeError, OutputError, PolicyError
@@ -44,7 +44,7 @@ from minimize.ledger.sharing import (
     read_recalls,
     read_tenant_shares,
 )
-from minimize.output.partitions import parse_partition_folder
+from minimize.output.partitions import partition_values
 from minimize.output.stored_file import StoredFile, as_stored_file, open_stored_file
 from minimize.policy.fields import treatments_of
 from minimize.policy.model import Policy
@@ -280,8 +280,7 @@ def _filled_columns(
 
 
 def _as_text(values: pa.Array) -> pa.Array:
-    plain = values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
-    return plain.cast(pa.string())
+    return decode_dictionary(values).cast(pa.string())
 
 
 def _is_measure(each: pa.Field) -> bool:
@@ -329,8 +328,8 @@ class RecordedInventory:
     def _count_contents(
         self, reach: ExposedFile, schema: pa.Schema, contents: tuple[TenantContent, ...]
     ) -> ExposedInventory | None:
-        folders = {parse_partition_folder(part)[0] for part in PurePosixPath(reach.file.path).parts[:-1] if "=" in part}
-        columns = columns_of_file(reach, schema, frozenset(schema.names) - folders, self.known_keys)
+        stored = frozenset(schema.names) - partition_values(reach.file.path).keys()
+        columns = columns_of_file(reach, schema, stored, self.known_keys)
         some = [each for each in contents if each.tenant is None or each.tenant in reach.tenants] if columns else []
         lines = [(each.tenant, None, each.rows, each.since, each.until) for each in some]
         persons = pa.Table.from_pylist(
@@ -361,10 +360,9 @@ def _with_bounds(reach: ExposedFile, content: TenantContent, clock: EventTimeBou
 
 def _tenant_of_folder(reach: ExposedFile) -> Iterator[TenantContent]:
     """The tenant that the file's folder is named by."""
-    for part in PurePosixPath(reach.file.path).parts[:-1]:
-        key, value = parse_partition_folder(part)
-        if "=" in part and key == reach.written_by.policy.tenant and value is not None:
-            yield TenantContent(value, reach.file.rows, None, *batch_date_bounds(reach))
+    tenant = partition_values(reach.file.path).get(reach.written_by.policy.tenant or "")
+    if tenant is not None:
+        yield TenantContent(tenant, reach.file.rows, None, *batch_date_bounds(reach))
 
 
 def _file_schema(reach: ExposedFile) -> pa.Schema:

@@ -15,10 +15,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.dictionaries import Codes, merge_equal_entries
+from minimize.arrow.dictionaries import Bools, Codes, decode_dictionary, has_null_entry, merge_equal_entries
 from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
-from minimize.governance.event_times import UNKNOWN_TIME, Bools, Moments
+from minimize.governance.event_times import UNKNOWN_TIME, Moments
 from minimize.governance.retention.identifier_forms import LookupColumn, ValueInTenant
 from minimize.governance.retention.lifecycle_events import RetentionEvent
 from minimize.identifiers import canonical_column
@@ -327,14 +327,9 @@ class _SubjectsByTenant:
 
 def _encoded(values: pa.Array) -> tuple[Codes, pa.Array]:
     """Per value the number of its entry, -1 for none, and the entries, each once."""
-    plain = values.dictionary_decode() if _has_null(values) else values
+    plain = decode_dictionary(values) if has_null_entry(values) else values
     made = merge_equal_entries(plain) if pa.types.is_dictionary(plain.type) else plain.dictionary_encode()
     return np.asarray(pc.fill_null(made.indices.cast(pa.int64()), -1).to_numpy(), np.int64), made.dictionary
-
-
-def _has_null(values: pa.Array) -> bool:
-    """Whether a dictionary has null among its entries."""
-    return bool(pa.types.is_dictionary(values.type) and values.dictionary.null_count)
 
 
 def _texts(values: pa.Array) -> Iterator[str]:

@@ -13,9 +13,10 @@ from typing import Any, Final, Self
 import numpy as np
 import pyarrow as pa
 
+from minimize.arrow.dictionaries import Bools
 from minimize.arrow.nested import leaf
 from minimize.consent import ConsentPeriods
-from minimize.governance.event_times import UNKNOWN_TIME, Bools, EventTimeBounds, Moments
+from minimize.governance.event_times import UNKNOWN_TIME, EventTimeBounds, Moments
 from minimize.governance.retention.identifier_forms import LookupColumn
 from minimize.policy.condition import FeatureOn, LevelAtLeast
 from minimize.policy.model import Policy

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from os import PathLike
 from typing import Final
 
 from minimize.arrow.batch import BatchCounts, FieldCounts
@@ -18,11 +17,12 @@ from minimize.errors import ConfigurationError, OutputError, RefusedError
 from minimize.governance.published_outputs import RETENTION_PIPELINE_FILE, RETENTION_POLICY_FILE, WritingRun
 from minimize.governance.retention.recompute_aggregates import AggregateRecomputation, RecomputedAggregate
 from minimize.governance.retention.removal_decision import RewriteRequest
-from minimize.governance.retention.removal_plan import RECORDS, DueFile, RemovalPlan
+from minimize.governance.retention.removal_plan import DueFile, RemovalPlan
 from minimize.governance.rewrite import ApplyVerdict, RewriteResult, StagePerFile, rewrite_files
 from minimize.keys import Keyring
 from minimize.keys.master_keys import is_master_key
-from minimize.observability.destinations import Destinations
+from minimize.observability.destinations import NO_OBSERVABILITY
+from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RECORDS
 from minimize.output.publish import OpenOutput, Staging, open_output
 from minimize.output.sink import index_files, master_keys_of, output_files, sketch_files
 from minimize.policy.approval import policy_reference
@@ -47,7 +47,7 @@ from minimize.runs.receipt_builder import RunContext
 from minimize.runs.removal_inventory import RemovalInventory
 from minimize.runs.runner import no_progress
 from minimize.runs.session import record_missed_receipts, record_published, run_session
-from minimize.stores import Location
+from minimize.stores import Location, PathText
 from minimize.stores.durable_files import file_digest
 
 REMOVAL_REASONS: Final = ("setting", "condition", "retention", "erased", "consent")
@@ -68,7 +68,7 @@ def retention_attachments(today: Pipeline, written: WritingRun) -> dict[str, byt
 def loaded_bytes(of: Policy | Pipeline) -> bytes:
     """The bytes of a policy's or pipeline's file. Raises ConfigurationError if they are not those that were loaded."""
     if of.path is None or file_digest(of.path) != of.digest:
-        name = "policy.yaml" if isinstance(of, Policy) else "pipeline.yaml"
+        name = POLICY_FILE if isinstance(of, Policy) else PIPELINE_FILE
         raise ConfigurationError(f"{name} was changed while it was in use", hint="run again")
     return of.path.read_bytes()
 
@@ -206,7 +206,6 @@ def _field_receipt(receipt: FieldReceipt, counts: FieldCounts | None) -> FieldRe
 
 
 log = logging.getLogger("minimize")
-NO_OBSERVABILITY: Final = Destinations(None, None)
 """Lineage and metrics are about runs."""
 
 
@@ -217,7 +216,7 @@ class PlanExecution:
     request: RewriteRequest
     pipeline: Pipeline
     at_given: bool
-    ledger: str | PathLike[str] | None = None
+    ledger: PathText | None = None
     fence: Location | None = None
     kind: ReceiptKind = "expire"
     allow_shrink: bool = True

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import product
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,6 @@ from minimize.governance.retention.identifier_forms import IdentifierColumn, Pin
 from minimize.governance.retention.lifecycle_events import RetentionEvent, ledger_events, load_events
 from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import (
-    RECORDS,
     DueFile,
     OpenDeadline,
     RemovalPlan,
@@ -43,7 +41,7 @@ from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring, require_keyring
 from minimize.keys.parquet_encryption import unless_shredded
 from minimize.ledger import find_ledger
-from minimize.output.folder import batch_date_of
+from minimize.output.folder import RECORDS, batch_date_of
 from minimize.output.reader import load_receipts
 from minimize.output.stored_file import open_stored_file
 from minimize.policy.model import Pipeline, Policy
@@ -53,7 +51,7 @@ from minimize.runs.guards import check_output_ledger
 from minimize.runs.inputs import find_pipeline
 from minimize.settings.erasures import Erasures, Tombstone
 from minimize.sources.base import Source
-from minimize.stores import LocationLike, parse_output_location
+from minimize.stores import LocationLike, PathText, parse_output_location
 from minimize.times import END_OF_TIME, parse_time
 
 WrittenFiles = Iterable[tuple[WritingRun, ReceiptFile]]
@@ -65,7 +63,7 @@ def identify_through_sources(
     files: WrittenFiles,
     job: Pipeline,
     chain: Sequence[Receipt],
-    ledger: str | PathLike[str] | None,
+    ledger: PathText | None,
 ) -> RewriteRequest:
     """What an expiry was asked, with the ids of those subjects that are found in the source of a file.
 
@@ -164,9 +162,6 @@ def _erased_subjects(events: Sequence[RetentionEvent], keys: Keyring) -> Erasure
     return replace(made, named_by=events[0].named_by).with_keys(keys)
 
 
-PathLike_ = str | PathLike[str]
-
-
 @dataclass(frozen=True, slots=True)
 class ExpiryResult:
     """What was found due, and a receipt for each policy whose files were changed; none where nothing was."""
@@ -188,7 +183,7 @@ class ResolvedExpiry:
     chain: tuple[Receipt, ...] = field(repr=False)
     policies: PolicyCache | None = field(default=None, repr=False)
 
-    def with_plan(self, ledger: PathLike_ | None) -> tuple[ResolvedExpiry, RemovalPlan]:
+    def with_plan(self, ledger: PathText | None) -> tuple[ResolvedExpiry, RemovalPlan]:
         """The expiry and its plan. Subjects that a file may have in a form that the ledger does not know are named by their ids,
         as far as the sources of files tell them."""
         plan = self.plan()
@@ -254,10 +249,10 @@ def expire(
     output: LocationLike,
     *,
     at: datetime | str | None = None,
-    pipeline: PathLike_ | None = None,
-    events: PathLike_ | None = None,
-    keys: Keyring | PathLike_ | None = None,
-    ledger: PathLike_ | None = None,
+    pipeline: PathText | None = None,
+    events: PathText | None = None,
+    keys: Keyring | PathText | None = None,
+    ledger: PathText | None = None,
     yes: bool = False,
     allow_shrink: bool = False,
 ) -> ExpiryResult:
@@ -291,10 +286,10 @@ def resolve_expiry(
     output: LocationLike,
     *,
     at: datetime | str | None = None,
-    pipeline: PathLike_ | None = None,
-    events: PathLike_ | None = None,
-    keys: Keyring | PathLike_ | None = None,
-    ledger: PathLike_ | None = None,
+    pipeline: PathText | None = None,
+    events: PathText | None = None,
+    keys: Keyring | PathText | None = None,
+    ledger: PathText | None = None,
 ) -> ResolvedExpiry:
     """What an expiry needs, found and checked; nothing is changed."""
     folder = parse_output_location(output)

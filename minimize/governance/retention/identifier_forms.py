@@ -25,6 +25,7 @@ from minimize.output.stored_file import StoredFile
 from minimize.policy.fields import treatments_of
 from minimize.policy.model import Policy
 from minimize.techniques import Context, Technique, TechniqueStep, treat
+from minimize.techniques.base import DISTINCT_LEAVES
 from minimize.techniques.keep import Keep
 from minimize.techniques.periods import period_starts
 from minimize.techniques.pseudonymize import Pseudonymize
@@ -67,8 +68,6 @@ class LookupColumn:
 KEY_METADATA: Final = "minimize:key"
 AS_RECEIVED: Final = "as it came"
 """The name of the way on which nothing is done to a value."""
-_INJECTIVE: Final = ("everything", "linkable", "reversible")
-"""What techniques leave that give different values different forms."""
 _TIMESTAMP: Final = pa.timestamp("us", "UTC")
 _ANY_TIME: Final = EPOCH
 """An instant where none matters."""
@@ -114,7 +113,7 @@ class IdentifierColumn:
     def is_injective(self) -> bool:
         """Whether two values of a tenant never have the same form there."""
         steps = [step for way in self.chains or () for step in way.steps]
-        return self.chains is not None and all(step.leaves in _INJECTIVE for step in steps)
+        return self.chains is not None and all(step.leaves in DISTINCT_LEAVES for step in steps)
 
     def forms(self, value: str, tenant: str) -> frozenset[str] | None:
         """Every form in which a value may stand there; None where that depends on what is not known."""

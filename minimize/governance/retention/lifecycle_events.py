@@ -40,7 +40,6 @@ REMOVAL_DEADLINES: Final[Mapping[EventKind, timedelta]] = MappingProxyType(
     }
 )
 """How long after the event its data must be gone, at most."""
-ERASURE: Final[EventKind] = "erasure"
 ALL_EVENT_TIMES: Final = 2**63 - 1
 """Up to which event time an event reaches that takes records whatever their event time, in microseconds since 1970."""
 _SUBJECT_KINDS: Final = ("subject_left", "reset")

@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property, partial
-from os import PathLike
 from typing import Protocol
 
 import numpy as np
@@ -15,22 +14,22 @@ import pyarrow.compute as pc
 
 from minimize.aggregates.definition import AggregateDefinition
 from minimize.aggregates.tally import AggregateResult
-from minimize.arrow.dictionaries import decode_dictionary
+from minimize.arrow.dictionaries import Bools, decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.engines import local
 from minimize.engines.base import BatchOutcome, DiscardingQuarantine, Job, derive_sketch_key
-from minimize.governance.event_times import Bools, Moments
-from minimize.governance.published_outputs import PIPELINE_FILE, PolicyCache, WritingRun, receipts_by_path
+from minimize.governance.event_times import Moments
+from minimize.governance.published_outputs import PolicyCache, WritingRun, receipts_by_path
 from minimize.governance.retention.affected_subjects import AffectedSubjects, EventReach, recognize_tokens
 from minimize.governance.retention.identifier_forms import AS_RECEIVED, LookupColumn
 from minimize.governance.retention.lifecycle_events import RetentionEvent
 from minimize.governance.retention.removal_decision import RewriteRequest
-from minimize.governance.retention.removal_plan import RECORDS, DueFile, RemovalPlan
+from minimize.governance.retention.removal_plan import DueFile, RemovalPlan
 from minimize.governance.retention.rerunnable_dates import find_source
 from minimize.identifiers import canonical_text
 from minimize.keys import Keyring
-from minimize.output.folder import batch_date_of
+from minimize.output.folder import PIPELINE_FILE, RECORDS, batch_date_of
 from minimize.output.publish import Staging
 from minimize.plan import Plan
 from minimize.plan.bind import examine
@@ -44,6 +43,7 @@ from minimize.runs.resolve import ResolvedRun
 from minimize.settings.columns import column_microseconds
 from minimize.sources.base import Chunk, Source, SourcePart, WrittenFile
 from minimize.sources.files import WrappingPart
+from minimize.stores import PathText
 from minimize.techniques.periods import period_starts
 from minimize.techniques.truncate_time import TruncateTime
 
@@ -360,7 +360,7 @@ class AggregateRecomputation:
     chain: Sequence[Receipt] = field(repr=False)
     plan: RemovalPlan
     policies: PolicyCache = field(repr=False)
-    ledger: str | PathLike[str] | None = None
+    ledger: PathText | None = None
 
     def recompute(self, group: Sequence[DueFile]) -> Iterator[RecomputedAggregate]:
         """Aggregates of the dates of some files, of which records went after events alone, as far as they can be made anew."""

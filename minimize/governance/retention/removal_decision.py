@@ -16,9 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import Bools, decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
-from minimize.governance.event_times import Bools, EventTimeBounds, Moments, age_limit, partition_start
+from minimize.governance.event_times import EventTimeBounds, Moments, age_limit, partition_start
 from minimize.governance.published_outputs import WritingRun
 from minimize.governance.retention.affected_subjects import (
     AffectedSubjects,
@@ -28,7 +29,7 @@ from minimize.governance.retention.affected_subjects import (
     until_event_time,
 )
 from minimize.governance.retention.identifier_forms import lookup_columns
-from minimize.governance.retention.lifecycle_events import ALL_EVENT_TIMES, ERASURE, RetentionEvent
+from minimize.governance.retention.lifecycle_events import ALL_EVENT_TIMES, RetentionEvent
 from minimize.governance.retention.retention_rules import (
     PERSONAL,
     ChangedFacts,
@@ -42,12 +43,13 @@ from minimize.governance.retention.retention_rules import (
     personal_treatment,
     shows_original,
 )
-from minimize.governance.rewrite import BatchVerdict, without_dictionary
+from minimize.governance.rewrite import BatchVerdict
 from minimize.keys import Keyring, Kms, find_kms
 from minimize.output.folder import batch_date_of, output_and_date
 from minimize.output.stored_file import StoredFile, with_dictionaries
 from minimize.policy.condition import Atom, Condition, FeatureOn, FieldEquals
 from minimize.policy.model import Policy
+from minimize.settings.erasures import ERASURE
 from minimize.stages.chains import run_chain
 from minimize.stores import Location, local_path
 from minimize.techniques import Context
@@ -206,15 +208,15 @@ class _BatchJudgment:
 
     def _reduced(self, key: str, each: PersonalTreatment, handed: Bools) -> pa.Array:
         pointer = self.instructions.rules.pointers[key]
-        values = without_dictionary(leaf(self.batch, pointer).values)
+        values = decode_dictionary(leaf(self.batch, pointer).values)
         mask = pa.array(self._certainty(pointer, self._personal).spread(handed))
-        made = without_dictionary(run_chain(each.chain or (), values, Context(key, self.instructions.as_of)).values)
+        made = decode_dictionary(run_chain(each.chain or (), values, Context(key, self.instructions.as_of)).values)
         return pc.if_else(mask, made.cast(values.type), values)
 
     def _owner(self) -> pa.Array | None:
         if self.instructions.owner is None:
             return None
-        return without_dictionary(leaf(self.batch, self.instructions.rules.pointers[self.instructions.owner]).values)
+        return decode_dictionary(leaf(self.batch, self.instructions.rules.pointers[self.instructions.owner]).values)
 
     def _certainty(self, place: Pointer, changed: ChangedFacts) -> ConditionCertainty:
         return ConditionCertainty(

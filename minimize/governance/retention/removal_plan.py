@@ -21,7 +21,7 @@ from minimize.governance.retention.lifecycle_events import RetentionEvent
 from minimize.governance.retention.removal_decision import FileInstructions, RewriteRequest
 from minimize.governance.retention.retention_rules import FieldRule, features_in, written_conditions
 from minimize.governance.rewrite import BatchJudge, verdict_counts
-from minimize.output.folder import batch_date_of, output_and_date
+from minimize.output.folder import RECORDS, batch_date_of, output_and_date
 from minimize.output.stored_file import StoredFile, open_stored_file, with_dictionaries
 from minimize.output.subject_search import find_candidate_files
 from minimize.policy.condition import AllOf, AnyOf, Condition, fields_read_by_condition
@@ -80,7 +80,6 @@ def _has_affected(instructions: FileInstructions) -> bool:
     return any(whose.tenant_forms or whose.subject_forms for whose in instructions.all_affected)
 
 
-RECORDS: Final = "records"
 DAY_MICROSECONDS: Final = 86_400_000_000
 """In microseconds."""
 

@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from os import PathLike
 from typing import Any, Final
 
 import pyarrow.compute as pc
@@ -18,10 +17,9 @@ import pyarrow.compute as pc
 from minimize.consent import Consents
 from minimize.errors import ConfigurationError
 from minimize.governance.published_outputs import WritingRun, receipts_by_path
-from minimize.governance.retention.removal_plan import RECORDS
 from minimize.governance.retention.retention_rules import current_conditions
 from minimize.keys import Keyring
-from minimize.output.folder import batch_date_of
+from minimize.output.folder import RECORDS, batch_date_of
 from minimize.policy.fields import is_dropped
 from minimize.policy.load import hierarchy_files
 from minimize.policy.model import Pipeline, Policy
@@ -39,7 +37,7 @@ from minimize.runs.resolve import ResolvedRun, resolve_run
 from minimize.runs.sender import consents_changed
 from minimize.settings import SettingsRows
 from minimize.sources.file_discovery import SourceFiles
-from minimize.stores import Location
+from minimize.stores import Location, PathText
 
 REMOVING_KINDS: Final = ("expire", "retract", "correct", "delete")
 
@@ -58,10 +56,10 @@ def rerunnable_dates(
     folder: Location,
     chain: Sequence[Receipt],
     at: datetime,
-    source: str | PathLike[str] | None,
+    source: PathText | None,
     settings: Any,
     keys: Keyring,
-    ledger: str | PathLike[str] | None,
+    ledger: PathText | None,
     *,
     without: Collection[str | None] = (),
 ) -> dict[str | None, RerunnableDate]:
@@ -96,7 +94,7 @@ def find_source(
     on: str | None,
     at: datetime,
     keys: Keyring,
-    ledger: str | PathLike[str] | None,
+    ledger: PathText | None,
 ) -> tuple[Receipt, ResolvedRun] | None:
     """The receipt that read a date, and a run that finds its source as that had it; None where that does not stand.
 
@@ -130,7 +128,7 @@ class UnchangedSources:
         self,
         job: Pipeline,
         chain: Sequence[Receipt],
-        source: str | PathLike[str] | None,
+        source: PathText | None,
         keys: Keyring,
         *,
         after_events: bool = False,
@@ -243,12 +241,12 @@ class UnaffectedDates:
     folder: Location
     chain: Sequence[Receipt]
     as_of: datetime
-    source: str | PathLike[str] | None
+    source: PathText | None
     settings_source: Any = field(repr=False)
     settings: SettingsRows | None = field(repr=False)
     consents: Consents | None = field(repr=False)
     keys: Keyring = field(repr=False)
-    ledger: str | PathLike[str] | None
+    ledger: PathText | None
 
     def dates(self) -> frozenset[str | None]:
         """The dates. Raises what `run` raises about policy, settings and keys."""

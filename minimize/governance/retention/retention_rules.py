@@ -16,9 +16,10 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from minimize.arrow.nested import leaf, leaf_type, repeat_for_leaf, row_indices
+from minimize.arrow.dictionaries import Bools
+from minimize.arrow.nested import has_leaf, leaf, repeat_for_leaf, row_indices
 from minimize.arrow.pointers import Pointer
-from minimize.governance.event_times import UNKNOWN_TIME, Bools, EventTimeBounds
+from minimize.governance.event_times import UNKNOWN_TIME, EventTimeBounds
 from minimize.policy.condition import (
     AllOf,
     AnyOf,
@@ -96,7 +97,7 @@ class RetentionRules:
 def field_pointers(policy: Policy, schema: pa.Schema) -> dict[str, Pointer]:
     """Where the fields of a policy stand in a file: those that it holds."""
     found = {key: each.pointer for key, each in policy.fields.items() if not is_dropped(each)}
-    return {key: pointer for key, pointer in found.items() if _has_field(schema, pointer)}
+    return {key: pointer for key, pointer in found.items() if has_leaf(schema, pointer)}
 
 
 def features_in(condition: Condition) -> Iterator[str]:
@@ -153,14 +154,6 @@ def _feature_retentions(then: Policy, today: Policy) -> Iterator[tuple[str, time
     for name, feature in {**then.features, **today.features}.items():
         if feature.retention is not None:
             yield name, feature.retention
-
-
-def _has_field(schema: pa.Schema, pointer: Pointer) -> bool:
-    try:
-        leaf_type(schema, pointer)
-    except KeyError:
-        return False
-    return True
 
 
 ChangedFacts = Callable[[Atom], Bools | None]

@@ -8,32 +8,25 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from os import PathLike
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import Bools, decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.consent import ConsentPeriods
 from minimize.errors import Finding, OutputError, RefusedError, call_redacted
 from minimize.governance.access.enforcement import require_permission
-from minimize.governance.event_times import Bools, EventTimeBounds, age_limit
+from minimize.governance.event_times import EventTimeBounds, age_limit
 from minimize.governance.published_outputs import PolicyCache, WritingRun, receipts_by_path
 from minimize.governance.retention.effective_settings import FileConsents, FileSettings
-from minimize.governance.retention.execute import NO_OBSERVABILITY, PlanExecution
+from minimize.governance.retention.execute import PlanExecution
 from minimize.governance.retention.identifier_forms import lookup_columns
 from minimize.governance.retention.removal_decision import WHOLE_RECORD, FileInstructions, RewriteRequest
-from minimize.governance.retention.removal_plan import (
-    RECORDS,
-    DueFile,
-    RemovalPlan,
-    count_due,
-    plan_removal,
-    source_dates,
-)
+from minimize.governance.retention.removal_plan import DueFile, RemovalPlan, count_due, plan_removal, source_dates
 from minimize.governance.retention.rerunnable_dates import RerunnableDate, UnaffectedDates, rerunnable_dates
 from minimize.governance.retention.retention_rules import (
     ConditionCertainty,
@@ -44,7 +37,8 @@ from minimize.governance.retention.retention_rules import (
 from minimize.governance.rewrite import BatchVerdict
 from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring, require_keyring
-from minimize.output.folder import batch_date_of
+from minimize.observability.destinations import NO_OBSERVABILITY
+from minimize.output.folder import RECORDS, batch_date_of
 from minimize.output.reader import load_receipts
 from minimize.output.stored_file import StoredFile, open_stored_file
 from minimize.policy.approval import check_approval
@@ -59,7 +53,7 @@ from minimize.runs.runner import no_progress, run_resolved
 from minimize.runs.sender import check_same_sender, consent_periods
 from minimize.settings import SettingsRows
 from minimize.stages.chains import run_chain
-from minimize.stores import Location, LocationLike, parse_output_location
+from minimize.stores import Location, LocationLike, PathText, parse_output_location
 from minimize.techniques import Context, Technique, TechniqueStep, UnsupportedType
 from minimize.techniques.keep import Keep
 from minimize.times import parse_time
@@ -184,8 +178,7 @@ class PolicyReevaluation:
             if form.verdict == "coarser":
                 values = leaf(batch, self.pointers[key]).values
                 made = run_chain(form.steps, values, Context(key, self.as_of)).values
-                plain = made.dictionary_decode() if pa.types.is_dictionary(made.type) else made
-                yield key, pc.cast(plain, values.type)
+                yield key, pc.cast(decode_dictionary(made), values.type)
 
     def _certainty(self, batch: pa.RecordBatch, place: Pointer) -> ConditionCertainty:
         return ConditionCertainty(
@@ -202,9 +195,6 @@ class PolicyReevaluation:
         if self.clock is None:
             return np.zeros(batch.num_rows, np.bool_)
         return np.asarray(on & (self.clock.oldest(batch) > age_limit(self.as_of, feature.retention)), np.bool_)
-
-
-PathLike_ = str | PathLike[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +239,7 @@ class ResolvedRetraction:
     chain: tuple[Receipt, ...] = field(repr=False)
     rerunnable: Mapping[str | None, RerunnableDate] = field(repr=False)
     at_given: bool = False
-    ledger: PathLike_ | None = None
+    ledger: PathText | None = None
     unaffected: Collection[str | None] = frozenset()
     """The dates that today's policy and settings cannot concern: their files are not opened."""
 
@@ -340,12 +330,12 @@ class ResolvedRetraction:
 class RetractionOptions:
     """What a retraction was given in place of what the receipts say: pipeline, source, settings; the time, keyring, ledger."""
 
-    pipeline: PathLike_ | None = None
+    pipeline: PathText | None = None
     at: datetime | str | None = None
-    input: PathLike_ | None = None
+    input: PathText | None = None
     settings: Any = None
-    keys: Keyring | PathLike_ | None = None
-    ledger: PathLike_ | None = None
+    keys: Keyring | PathText | None = None
+    ledger: PathText | None = None
 
 
 def retract(output: LocationLike, *, yes: bool = False, **options: Any) -> Retraction:

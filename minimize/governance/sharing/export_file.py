@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pv
 import pyarrow.parquet as pq
 
+from minimize.arrow.dictionaries import value_type
 from minimize.errors import ConfigurationError, OutputError, SchemaError
 from minimize.output.sink import ParquetSink
 from minimize.output.working_folder import make_working_folder
@@ -153,7 +154,7 @@ class CsvExportWriter:
 
 
 def _is_text(type_: pa.DataType) -> bool:
-    kind = type_.value_type if pa.types.is_dictionary(type_) else type_
+    kind = value_type(type_)
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 

@@ -47,10 +47,10 @@ from minimize.runs.runner import RunOverrides, RunResult, run_dates
 from minimize.runs.sender import record_event, refusal_error
 from minimize.settings.erasures import find_named_ledger
 from minimize.sources.memory import MemorySource, memory_source, read_memory
+from minimize.stores import PathText
 from minimize.techniques.keep import Keep
 from minimize.times import parse_time
 
-PathOrText = str | PathLike[str]
 TENANT_FIELD: Final = "tenant_id"
 
 
@@ -89,12 +89,12 @@ def receive(
     recipients: Any = None,
     at: datetime | str | None = None,
     connector: Connector | None = None,
-    policy: Policy | PathOrText | None = None,
-    pipeline: Pipeline | PathOrText | None = None,
+    policy: Policy | PathText | None = None,
+    pipeline: Pipeline | PathText | None = None,
     tenant: str = TENANT_FIELD,
     existing: Collection[str] = (),
     settings: Any = None,
-    ledger: PathOrText | None = None,
+    ledger: PathText | None = None,
 ) -> Any:
     """What a third party sent, in memory, as manifest, contract and consent let it be kept.
 
@@ -208,9 +208,7 @@ class _InboundRequest:
         tenants = pa.chunked_array([each.cast(pa.string()) for each in names], pa.string())
         return self.consents.effective_at(max(when, now)).evaluate(self.party.recipient, self.party.function, tenants)
 
-    def bind(
-        self, data: Any, settings: Any, ledger: PathOrText | None, now: datetime
-    ) -> tuple[Minimizer, MemorySource]:
+    def bind(self, data: Any, settings: Any, ledger: PathText | None, now: datetime) -> tuple[Minimizer, MemorySource]:
         """The policy bound to data. Raises NotPermitted for data that does not name a tenant."""
         try:
             return self._bind_policy(self.policy, data, settings, ledger)
@@ -222,7 +220,7 @@ class _InboundRequest:
         message = f"the records have no column {self.policy.tenant}, so that no tenant's consent can be asked for"
         raise self.refuse([rule_reason("no_tenant", message, hint=hint)], now)
 
-    def secrets(self, data: Any, settings: Any, ledger: PathOrText | None, when: datetime) -> pa.Table:
+    def secrets(self, data: Any, settings: Any, ledger: PathText | None, when: datetime) -> pa.Table:
         """The secrets that pass through, of the records that are kept, without anything beside them."""
         passing = () if self.party.manifest is None else self.party.manifest.pass_through_fields
         there = read_memory(data, passing).schema.names
@@ -237,7 +235,7 @@ class _InboundRequest:
         return pa.Table.from_batches([batch for _, batch in released], schema=bound.bound.schema)
 
     def _bind_policy(
-        self, policy: Policy, data: Any, settings: Any, ledger: PathOrText | None
+        self, policy: Policy, data: Any, settings: Any, ledger: PathText | None
     ) -> tuple[Minimizer, MemorySource]:
         purpose = None if self.party.manifest is None else self.party.manifest.purpose
         return bind_to_data(policy, data, purpose, settings, self.keys, ledger)
@@ -260,10 +258,10 @@ def _resolve_request(
     function: str,
     recipients: Any,
     job: Pipeline | None,
-    policy: Policy | PathOrText | None,
+    policy: Policy | PathText | None,
     tenant: str,
     keys: Any,
-    ledger: PathOrText | None,
+    ledger: PathText | None,
     when: datetime,
     now: datetime,
 ) -> _InboundRequest:

@@ -49,7 +49,6 @@ from minimize.governance.sharing.payload import (
     payload_context,
 )
 from minimize.governance.sharing.plan import (
-    PathLike,
     ResolvedShare,
     ShareArguments,
     SharePlan,
@@ -67,6 +66,7 @@ from minimize.runs.inputs import LEDGER_SETTINGS, load_pipeline_settings
 from minimize.runs.minimizer import log_left_out
 from minimize.settings.erasures import RecordedErasures
 from minimize.settings.unknown_tenant import UnknownTenant, settings_tenants, unknown_among, unknown_tenant_json
+from minimize.stores import PathText
 from minimize.times import parse_time
 
 if TYPE_CHECKING:
@@ -206,13 +206,13 @@ def share(
     purpose: str | None = None,
     settings: Any = None,
     keys: Any = None,
-    ledger: PathLike | None = None,
+    ledger: PathText | None = None,
     recipients: Any = None,
     fields: Collection[str] | None = None,
     existing: Collection[str] = (),
     must_be: CategoryName | None = None,
     at: datetime | str | None = None,
-    to: PathLike | None = None,
+    to: PathText | None = None,
     connector: Connector | None = None,
     dry_run: bool = False,
 ) -> Any:

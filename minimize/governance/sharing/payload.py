@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.arrow.batch import Batch
-from minimize.arrow.dictionaries import SeenDictionary
+from minimize.arrow.dictionaries import Bools, SeenDictionary, decode_dictionary
 from minimize.arrow.hashing import text_bytes, text_offsets
 from minimize.arrow.interner import TextInterner
 from minimize.arrow.nested import leaf
@@ -281,7 +281,7 @@ def _sort_tags(tags: npt.NDArray[np.uint8]) -> bytes:
 
 
 def _large_strings(column: pa.Array) -> pa.Array:
-    plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+    plain = decode_dictionary(column)
     return plain if plain.type == pa.large_string() else plain.cast(pa.large_string())
 
 
@@ -338,9 +338,6 @@ def payload_context(
         raise payload_differs_error(f"nobody can tell the form of {', '.join(forms.unchecked)}")
     passing = None if planned.connector_plan is None else PassThroughSecrets(bound.schema, planned.secrets)
     return PayloadContext(job, source, bound, schema, forms, passing)
-
-
-Mask = npt.NDArray[np.bool_]
 
 
 class PayloadSink(Protocol):
@@ -420,7 +417,7 @@ def field_values(batch: pa.RecordBatch, key: str) -> pa.Array:
     return leaf(batch, Pointer.parse(key)).values
 
 
-def _count_rows(stats: PayloadStats, batch: Batch, plan: Plan, mask: Mask | None) -> None:
+def _count_rows(stats: PayloadStats, batch: Batch, plan: Plan, mask: Bools | None) -> None:
     tenant, subject = plan.policy.tenant, plan.policy.subject
     if tenant is None:
         return
@@ -449,11 +446,11 @@ def _rows_with_new_subjects(batch: Batch, plan: Plan, dictionary: SeenDictionary
     return pa.array(dictionary.new_rows(released)) if pa.types.is_dictionary(released.type) else None
 
 
-def _filter_values(values: pa.Array, mask: Mask | None) -> pa.Array:
+def _filter_values(values: pa.Array, mask: Bools | None) -> pa.Array:
     return values if mask is None else values.filter(pa.array(mask))
 
 
-def _nonempty_rows(columns: pa.RecordBatch, plan: Plan) -> Mask | None:
+def _nonempty_rows(columns: pa.RecordBatch, plan: Plan) -> Bools | None:
     """Which rows hold anything beside their tenant; None where all do."""
     told = [name for name in columns.schema.names if name != plan.policy.tenant] or columns.schema.names
     empty = np.ones(columns.num_rows, bool)

@@ -47,9 +47,9 @@ from minimize.settings.tokenized import load_ledger_settings
 from minimize.sources import FORMATS
 from minimize.sources.base import SourceRequest
 from minimize.sources.memory import memory_source
+from minimize.stores import PathText
 from minimize.verification.declared_forms import DeclaredColumn
 
-PathLike = str | os.PathLike[str]
 """Makes a call with what it is given, and keeps nothing of the secrets in it."""
 
 
@@ -57,12 +57,12 @@ PathLike = str | os.PathLike[str]
 class ShareArguments:
     """What an act is asked with: each as it was given, None where nothing was."""
 
-    policy: Policy | PathLike | None = None
-    pipeline: Pipeline | PathLike | None = None
+    policy: Policy | PathText | None = None
+    pipeline: Pipeline | PathText | None = None
     settings: Any = None
-    keys: Keyring | PathLike | None = None
-    ledger: PathLike | None = None
-    recipients: Recipients | PathLike | None = None
+    keys: Keyring | PathText | None = None
+    ledger: PathText | None = None
+    recipients: Recipients | PathText | None = None
 
 
 @dataclass(frozen=True, slots=True)

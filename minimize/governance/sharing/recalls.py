@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from minimize.consent import Consents, load_consents
 from minimize.consent.terms import ENDING_STATES, VALID_STATES, parse_terms
 from minimize.errors import ConfigurationError, PolicyError
-from minimize.governance.consent import NewConsent, PathLike, mark_expired_consents, record_consent
+from minimize.governance.consent import NewConsent, mark_expired_consents, record_consent
 from minimize.governance.settings import AuthorizeChange
 from minimize.governance.workspace import Workspace
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor
 from minimize.recipients import Contract, Recipient, Recipients, find_recipients, load_recipients
+from minimize.stores import PathText
 from minimize.stores.durable_files import create_private_file
 from minimize.times import time_text, time_text_or_none
 
@@ -291,7 +292,7 @@ def withdraw_and_recall(
     now: datetime,
     *,
     verb: Literal["withdraw", "refuse"] = "withdraw",
-    recipients: PathLike | None = None,
+    recipients: PathText | None = None,
     allowed: AuthorizeChange | None = None,
 ) -> EndedConsents:
     """Ends a tenant's consent, and takes down that the recipient is told to delete what it got of the tenant by it.
@@ -355,7 +356,7 @@ def _disclosure_tenant(recall: Recall) -> tuple[str, str]:
     return recall.disclosure, recall.tenant
 
 
-def _find_recipient(name: str, workspace: Workspace, recipients: PathLike | None) -> Recipient | None:
+def _find_recipient(name: str, workspace: Workspace, recipients: PathText | None) -> Recipient | None:
     """The recipient as its file has it; to withdraw needs no file."""
     try:
         return load_recipients(find_recipients(recipients, start=workspace.folder)).load(name)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from minimize.errors import RefusalReason
-from minimize.governance.sharing.released_output import LINKING_TECHNIQUES, InputPolicy
+from minimize.governance.sharing.released_output import InputPolicy
 from minimize.keys import Keyring
 from minimize.plan.model import case_branches
 from minimize.plan.request import allows_purpose, is_released
@@ -22,7 +22,7 @@ from minimize.policy.model import DROP, Field, Pipeline, Policy, Treatment
 from minimize.recipients import Contract, Function, Recipient, Recipients, SharedField
 from minimize.recipients.model import PASSTHROUGH
 from minimize.recipients.rules import Party, purpose_reasons, rule_reason
-from minimize.techniques import TechniqueStep
+from minimize.techniques import PSEUDONYM_TECHNIQUES, TechniqueStep
 from minimize.techniques.generalize import Generalize
 from minimize.techniques.keep import Keep
 from minimize.techniques.pseudonymize import Pseudonymize
@@ -213,9 +213,9 @@ def _append_steps(first: Treatment, then: tuple[TechniqueStep, ...], recipient: 
     if isinstance(first, str):
         return DROP
     steps = [step for step in (*first, *then) if not isinstance(step, Keep)]
-    links = [name for step in first if step.name in LINKING_TECHNIQUES for name in step.key_names]
+    links = [name for step in first if step.name in PSEUDONYM_TECHNIQUES for name in step.key_names]
     links += [] if linked is None else [linked]
-    if links and not any(step.name in LINKING_TECHNIQUES for step in then):
+    if links and not any(step.name in PSEUDONYM_TECHNIQUES for step in then):
         steps.append(Pseudonymize(key=recipient_key_name(links[-1], recipient)))
     return tuple(steps) or (Keep(),)
 

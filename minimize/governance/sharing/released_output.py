@@ -25,6 +25,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import value_type
 from minimize.arrow.nested import leaf_type
 from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError, KeyringError, RefusalReason
@@ -58,7 +59,7 @@ from minimize.policy.model import (
 from minimize.recipients.rules import rule_reason
 from minimize.settings import SettingsRows
 from minimize.settings.evaluation import LEVEL_SETTING, SETTINGS_SCHEMA
-from minimize.techniques import value_type
+from minimize.techniques import PSEUDONYM_TECHNIQUES
 from minimize.techniques.base import Context, type_family
 from minimize.techniques.keep import Keep
 from minimize.techniques.pseudonymize import Pseudonymize
@@ -118,7 +119,6 @@ def _keep_or_drop(do: Treatment) -> Treatment:
 
 
 POLICY_METADATA: Final = b"minimize:policy"
-LINKING_TECHNIQUES: Final = ("pseudonymize", "tokenize")
 
 
 ColumnMetadata = Mapping[str, str]
@@ -174,7 +174,7 @@ def input_policy_for(policy: Policy, schema: pa.Schema) -> InputPolicy:
         update={"collect_if": _reduce_record_condition(policy.records.collect_if, columns)}
     )
     linked = {
-        key: last_key_name(told) for key, told in columns.items() if set(_techniques(told)) & set(LINKING_TECHNIQUES)
+        key: last_key_name(told) for key, told in columns.items() if set(_techniques(told)) & PSEUDONYM_TECHNIQUES
     }
     changed = policy.model_copy(update={"fields": fields, "records": whole, "never": (), **own})
     return InputPolicy(changed, linked, frozenset(key for key, each in again.items() if each is None), columns)
@@ -376,7 +376,7 @@ def aggregate_policy(policy: Policy, model: AggregateModel, schema: pa.Schema) -
     linked = {
         label: last_key_name(each)
         for label, each in told.items()
-        if set(each["technique"].split(",")) & set(LINKING_TECHNIQUES)
+        if set(each["technique"].split(",")) & PSEUDONYM_TECHNIQUES
     }
     return InputPolicy(whole, linked, frozenset(_undecidable_columns(columns)), told, aggregated=True)
 

@@ -14,10 +14,10 @@ from functools import partial
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import Bools, decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError, call_redacted
@@ -54,8 +54,6 @@ from minimize.stages.chains import run_chain
 from minimize.stages.corrections import correctable_fields, seal_value
 from minimize.stores import LocationLike, local_path
 from minimize.techniques import Context, Technique
-
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +110,7 @@ class CorrectionJudge:
         instead: dict[str, pa.Array] = {}
         closed: dict[str, Bools] = {}
         for name, made in self.corrected.items() if mine.any() else ():
-            values = _plain(leaf(batch, self.pointers[name]).values)
+            values = decode_dictionary(leaf(batch, self.pointers[name]).values)
             there = np.asarray(values.is_valid())
             if made.value is None:
                 closed[name] = mine & there
@@ -147,10 +145,6 @@ def _single_chain(field_: Field, policy: Policy) -> Sequence[Technique] | None:
     steps = [step for step in chain if isinstance(step, Technique)]
     simple = len(steps) == len(chain) and not any(step.needs_time or step.reads() - {policy.tenant} for step in chain)
     return steps if simple else None
-
-
-def _plain(values: pa.Array) -> pa.Array:
-    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
 
 
 CORRECTION_KIND: Final = "correct"

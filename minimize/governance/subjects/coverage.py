@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from minimize.errors import Finding
-from minimize.governance.published_outputs import RECORDS, SearchableOutput, UnreachableOutput, WritingRun, find_outputs
+from minimize.governance.published_outputs import SearchableOutput, UnreachableOutput, WritingRun, find_outputs
 from minimize.governance.subjects.disclosures import DisclosedShares, load_disclosures
 from minimize.governance.workspace import Workspace, optional_ledger
+from minimize.output.folder import RECORDS
 from minimize.policy.fields import identifying_fields
 from minimize.receipts import Receipt, files_in_force
 from minimize.stores import LocationLike

@@ -68,6 +68,7 @@ from minimize.policy.model import Pipeline
 from minimize.receipts import Receipt
 from minimize.runs.erasure_list import store_erasures
 from minimize.runs.guards import check_open_ledger
+from minimize.settings.erasures import ERASURE
 from minimize.stores import LocationLike, local_path
 
 
@@ -198,9 +199,6 @@ def merge_recalls(recalls: Iterable[RecallsByRecipient]) -> dict[str, list[str]]
         for recipient, disclosures in each.items():
             found.setdefault(recipient, set()).update(disclosures)
     return {name: sorted(acts) for name, acts in sorted(found.items())}
-
-
-ERASURE_KIND: Final = "erasure"
 
 
 def delete_subjects(
@@ -351,7 +349,7 @@ class _DeletionRun:
 
     def _record_events(self, subjects: Sequence[DataSubject]) -> None:
         """Puts down that they are gone, so that no run brings them back."""
-        wishes = [NewEvent(str(each.tenant), ERASURE_KIND, each.id, self._reach(each), each.field) for each in subjects]
+        wishes = [NewEvent(str(each.tenant), ERASURE, each.id, self._reach(each), each.field) for each in subjects]
         add_events(wishes, replace(self.workspace, keys=self.keys), self.now)
 
     def _store_lists(self) -> None:
@@ -376,9 +374,7 @@ class _DeletionRun:
 
     def _expiry(self, output: SearchableOutput, events: Sequence[RetentionEvent]) -> tuple[ResolvedExpiry, Pipeline]:
         job = output.pipeline_of_today()
-        known = tuple(
-            each for each in ledger_events(self.ledger.address, self.keys, events) if each.kind == ERASURE_KIND
-        )
+        known = tuple(each for each in ledger_events(self.ledger.address, self.keys, events) if each.kind == ERASURE)
         read = source_read_times(output.chain)
         asked = RewriteRequest(
             output.folder,
@@ -394,9 +390,7 @@ class _DeletionRun:
         return ResolvedExpiry(asked, job, output.chain, output.policies), job
 
     def _event(self, subject: DataSubject) -> RetentionEvent:
-        return RetentionEvent(
-            str(subject.tenant), ERASURE_KIND, self._reach(subject), subject.id, named_by=subject.field
-        )
+        return RetentionEvent(str(subject.tenant), ERASURE, self._reach(subject), subject.id, named_by=subject.field)
 
     def _recalls(self, subjects: Sequence[DataSubject]) -> dict[DataSubject, RecallsByRecipient]:
         """Per subject and recipient the disclosures that name it, in the form that came in, or one that an output has."""

@@ -13,12 +13,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property, partial
-from pathlib import PurePosixPath
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError
@@ -33,7 +33,7 @@ from minimize.identifiers import canonical_text
 from minimize.keys import Keyring, Kms, find_kms
 from minimize.keys.parquet_encryption import unless_shredded
 from minimize.output.folder import batch_date_of
-from minimize.output.partitions import parse_partition_folder
+from minimize.output.partitions import partition_values
 from minimize.output.stored_file import StoredFile, open_stored_file, with_dictionaries
 from minimize.output.subject_search import find_candidate_files
 from minimize.policy.fields import treatments_of
@@ -41,11 +41,11 @@ from minimize.policy.model import Field, Policy
 from minimize.receipts import ReceiptFile
 from minimize.stores import Location, local_path
 from minimize.techniques import Context
+from minimize.techniques.base import DISTINCT_LEAVES
 from minimize.techniques.keep import Keep
 from minimize.techniques.tokenize import Tokenize
 from minimize.times import END_OF_TIME, EPOCH, epoch_microseconds
 
-_DISTINGUISHING = ("everything", "linkable", "reversible")
 """What a form must leave of an identifier, for it to name one subject and not several."""
 
 
@@ -80,7 +80,7 @@ class FileSearch:
         steps = [
             step for way in treatments_of(self.policy.fields[self.key]) if not isinstance(way, str) for step in way
         ]
-        vague = [step.name for step in steps if step.leaves not in _DISTINGUISHING]
+        vague = [step.name for step in steps if step.leaves not in DISTINCT_LEAVES]
         if vague:
             return f"{self.key} went through {vague[0]}, which gives several subjects one form"
         if not knows_tenants and any(self.policy.tenant in step.reads() for step in steps):
@@ -171,7 +171,7 @@ class FileSearch:
         if pointer is None or not keeps_original(self.policy.fields[str(self.policy.tenant)]):
             return frozenset(tenants)
         batches = with_dictionaries(self.stored, self.folder, self._kms, [pointer.top]).batches(columns=[pointer.top])
-        names = (_plain(pc.unique(leaf(batch, pointer).values)).cast(pa.string()) for batch in batches)
+        names = (decode_dictionary(pc.unique(leaf(batch, pointer).values)).cast(pa.string()) for batch in batches)
         return frozenset(name for each in names for name in each.to_pylist() if name is not None)
 
 
@@ -180,14 +180,10 @@ def keeps_original(field: Field) -> bool:
     return all(isinstance(step, Keep) for way in treatments_of(field) if not isinstance(way, str) for step in way)
 
 
-def _plain(values: pa.Array) -> pa.Array:
-    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
-
-
 def distinct_texts(rows: pa.Table, pointer: Pointer) -> frozenset[str]:
     """The distinct values of a field of some records, as text."""
     batches = rows.combine_chunks().to_batches()
-    found = (_plain(pc.unique(leaf(batch, pointer).values)).to_pylist() for batch in batches)
+    found = (decode_dictionary(pc.unique(leaf(batch, pointer).values)).to_pylist() for batch in batches)
     return frozenset(str(each) for one in found for each in one if each is not None)
 
 
@@ -297,7 +293,7 @@ class SubjectSearch:
         name, tenant = written.policy.tenant, self.subject.tenant
         if name is None or tenant is None or not keeps_original(written.policy.fields[name]):
             return False
-        folders = dict(parse_partition_folder(part) for part in PurePosixPath(file.path).parts[:-1] if "=" in part)
+        folders = partition_values(file.path)
         return canonical_text(folders.get(name) or tenant) != canonical_text(tenant)
 
     def _fields(self, written: WritingRun) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from minimize.arrow.pointers import Pointer
-from minimize.errors import Finding, Severity
+from minimize.errors import Finding
 from minimize.policy.lint import fields, outputs, settings
 from minimize.policy.lint.fields import missing_keys, policies_in_tree, unreadable_source
 from minimize.policy.lint.rules import LINT_RULES, LintRule, LintSetting, LintSubject
@@ -23,9 +23,7 @@ __all__ = [
     "missing_settings",
     "noncanonical_rows",
     "policies_in_tree",
-    "severity_rank",
     "unreadable_source",
-    "worst_severity",
 ]
 
 _NEEDS_WHOLE_FILE = frozenset(
@@ -97,17 +95,3 @@ def independent_of_faults(faults: Iterable[Finding], found: Iterable[Finding]) -
         for finding in found
         if finding.code not in _NEEDS_WHOLE_FILE and (finding.file, finding.field) not in faulty
     ]
-
-
-def severity_rank(severity: Severity) -> int:
-    """How grave: an error is above a warning."""
-    return {"warning": 1, "error": 2}[severity]
-
-
-def worst_severity(findings: Iterable[Finding]) -> Severity | None:
-    """The gravest severity among findings; None where there are none.
-
-    >>> worst_severity([Finding("L001", "…", "warning"), Finding("L002", "…")])
-    'error'
-    """
-    return max((finding.severity for finding in findings), key=severity_rank, default=None)

@@ -9,6 +9,7 @@ from typing import Final
 
 from minimize.arrow.pointers import Pointer, PointerPart
 from minimize.errors import Finding, PolicyError
+from minimize.output.folder import POLICY_FILE
 from minimize.policy.condition import Atom, ConditionValue, FieldEquals, atoms, fields_of_atom
 from minimize.policy.describe import condition_text, treatment_text
 from minimize.policy.fields import is_dropped, steps_of, treatments_of
@@ -16,11 +17,10 @@ from minimize.policy.lint.rules import LintSubject
 from minimize.policy.load import load_policy
 from minimize.policy.model import Field, Pipeline, Policy, Role, Treatment
 from minimize.policy.roles import certain_role
-from minimize.techniques import TechniqueStep
+from minimize.techniques import PSEUDONYM_TECHNIQUES, TechniqueStep
 
 FULL_LEVEL: Final = "full"
 """The level below which names and addresses are not kept as they are."""
-_PSEUDONYMS = ("pseudonymize", "tokenize")
 
 
 def check_kept_values(subject: LintSubject) -> Iterator[Finding]:
@@ -117,7 +117,7 @@ def check_pseudonyms(subject: LintSubject) -> Iterator[Finding]:
     """L010, L011: pseudonyms that link too far, or cannot be found again."""
     tenant = subject.policy.tenant
     for field in subject.fields:
-        for step in dict.fromkeys(step for step in steps_of(field) if step.name in _PSEUDONYMS):
+        for step in dict.fromkeys(step for step in steps_of(field) if step.name in PSEUDONYM_TECHNIQUES):
             per = getattr(step, "per", None)
             if per is None:
                 hint = f"say `per: {tenant}`" if tenant else "say `per:` and the field that names the tenant"
@@ -268,7 +268,7 @@ def check_sibling_policies(subject: LintSubject) -> Iterator[Finding]:
 
 def policies_in_tree(tree: Path) -> list[Policy]:
     """The policies of a tree of pipelines: its own and those of the folders right below. Faulty ones are left out."""
-    files = sorted([*tree.glob("policy.yaml"), *tree.glob("*/policy.yaml")])
+    files = sorted([*tree.glob(POLICY_FILE), *tree.glob(f"*/{POLICY_FILE}")])
     return [policy for policy in map(_load_or_none, files) if policy is not None]
 
 

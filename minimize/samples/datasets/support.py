@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.samples.arrays import Bools, Ints, concatenate, null_unless, pool_values
+from minimize.arrow.dictionaries import Bools
+from minimize.samples.arrays import Ints, concatenate, null_unless, pool_values
 from minimize.samples.dataset import Dataset, SampleRows
 from minimize.samples.populations import Clients
 from minimize.samples.world import Administrators, Population

@@ -22,6 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import Bools
 from minimize.arrow.pointers import STAR
 from minimize.sources.base import Chunk
 from minimize.sources.binding import BoundRequest, undeclared_paths
@@ -44,13 +45,7 @@ from minimize.sources.projection import (
     nested_fields,
     table_as_batch,
 )
-from minimize.sources.record_checks import (
-    BoolMask,
-    forbidden_places,
-    has_blank_id,
-    has_key_at_any_depth,
-    records_with_path,
-)
+from minimize.sources.record_checks import forbidden_places, has_blank_id, has_key_at_any_depth, records_with_path
 from minimize.sources.types import accepts_type, arrow_type, decimal_digits, parse_texts
 
 MAX_ARROW_SCALE = 38
@@ -77,7 +72,7 @@ def read_by_arrow(
         yield replace(bound, undeclared=extra).chunk(certain_records(records, sure), places, unit="byte"), held
 
 
-def certain_records(records: pa.RecordBatch, certain: BoolMask) -> pa.RecordBatch:
+def certain_records(records: pa.RecordBatch, certain: Bools) -> pa.RecordBatch:
     """The records beyond doubt."""
     return records if certain.all() else records.filter(pa.array(certain))
 
@@ -117,7 +112,7 @@ def _readable_type(type_: pa.DataType) -> pa.DataType | None:
     return pa.decimal256(76, type_.scale) if type_.scale <= MAX_ARROW_SCALE else None
 
 
-def typed_records(records: pa.RecordBatch, root: FieldNode) -> tuple[pa.RecordBatch, BoolMask]:
+def typed_records(records: pa.RecordBatch, root: FieldNode) -> tuple[pa.RecordBatch, Bools]:
     """The records with their declared times and bytes read from text, and which of them are beyond doubt."""
     doubts = UncertainRows(np.zeros(records.num_rows, bool))
     columns = [
@@ -135,7 +130,7 @@ class UncertainRows:
     `owners` says for values in lists which row each belongs to; None where they are the rows themselves.
     """
 
-    rows: BoolMask
+    rows: Bools
     owners: npt.NDArray[np.int64] | None = field(default=None)
 
     def value(self, values: pa.Array, node: FieldNode) -> pa.Array:
@@ -165,7 +160,7 @@ class UncertainRows:
             self._expand_to(lengths).check_finite(inner)
         return values
 
-    def _mark(self, bad: BoolMask) -> None:
+    def _mark(self, bad: Bools) -> None:
         if bad.any():
             self.rows[bad if self.owners is None else self.owners[bad]] = True
 
@@ -219,7 +214,7 @@ def _is_of_kind(type_: pa.DataType, node: FieldNode, word: str) -> bool:
     return not word or accepts_type(word, type_)
 
 
-def _false_mask(flags: pa.BooleanArray) -> BoolMask:
+def _false_mask(flags: pa.BooleanArray) -> Bools:
     return np.zeros(len(flags), bool) if pc.all(flags).as_py() is not False else ~np.asarray(pc.fill_null(flags, True))
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import Bools
 from minimize.sources.base import Chunk
 from minimize.sources.binding import BoundRequest, undeclared_paths
 from minimize.sources.ndjson.line_cutter import LEARNED_LINES, PIECE_BYTES, CutLines, KeyOrder, cut_lines, learn_order
@@ -26,8 +27,7 @@ from minimize.sources.ndjson.line_scan import (
     split_pieces,
 )
 from minimize.sources.projection import FieldNode, batch_without_columns
-from minimize.sources.record_checks import BoolMask
-from minimize.sources.types import CONTAINERS, arrow_type, parse_texts, type_family
+from minimize.sources.types import CONTAINER_TYPES, arrow_type, parse_texts, type_family
 
 MAX_INTEGER_DIGITS = 18
 """The most digits of a whole number that is surely one of 64 bits."""
@@ -36,7 +36,7 @@ MAX_NUMBER_BYTES = 100
 _ZERO, _POINT, _MINUS = b"0.-"
 
 
-def are_plain_numbers(texts: pa.StringArray, whole: bool = False) -> BoolMask:
+def are_plain_numbers(texts: pa.StringArray, whole: bool = False) -> Bools:
     """Whether each text is a number in plain digits, and a whole one. Takes texts without nulls.
 
     >>> are_plain_numbers(pa.array(["0", "-1.50", "01", "1.", ".5", "-", "1e3", "", "NaN", "1.2.3"])).tolist()
@@ -54,25 +54,25 @@ def are_plain_numbers(texts: pa.StringArray, whole: bool = False) -> BoolMask:
     padded = (marks[lead] == _ZERO) & (lead < last) & digit[np.minimum(lead + 1, last)]
     odd = ~digit
     odd[first] &= ~minus
-    sound: BoolMask = digit[lead] & digit[last] & ~long & ~padded
+    sound: Bools = digit[lead] & digit[last] & ~long & ~padded
     return sound & _has_at_most_one_point(odd, marks, first, whole)
 
 
 def _has_at_most_one_point(
-    odd: BoolMask, marks: npt.NDArray[np.uint8], first: npt.NDArray[np.int64], whole: bool
-) -> BoolMask:
+    odd: Bools, marks: npt.NDArray[np.uint8], first: npt.NDArray[np.int64], whole: bool
+) -> Bools:
     """Whether what is odd in each text is one point at most, or nothing. How many there are in all often settles it."""
     if not np.count_nonzero(odd):
         return np.ones(len(first), bool)
     many = np.add.reduceat(odd.view(np.uint8), first)
-    found: BoolMask = many <= (not whole)
+    found: Bools = many <= (not whole)
     points = odd & (marks == _POINT)
     if not whole and np.count_nonzero(points) < np.count_nonzero(odd):
         found &= np.add.reduceat(points.view(np.uint8), first) == many
     return found
 
 
-def _test_nonempty(texts: pa.StringArray, filled: BoolMask, whole: bool) -> BoolMask:
+def _test_nonempty(texts: pa.StringArray, filled: Bools, whole: bool) -> Bools:
     """The same, where some texts are empty."""
     if filled.any():
         filled[filled] = are_plain_numbers(texts.filter(pa.array(filled)), whole)
@@ -96,11 +96,11 @@ _NUMBERS = {"integer": np.int64, "double": np.float64}
 class LineSelection:
     """Lines that are kept, and where few are not what is between these: piece, place and length. So nothing is moved twice."""
 
-    mask: BoolMask
+    mask: Bools
     spans: Sequence[tuple[int, int, int]] | None
 
     @classmethod
-    def from_mask(cls, mask: BoolMask, sizes: Sequence[int]) -> LineSelection:
+    def from_mask(cls, mask: Bools, sizes: Sequence[int]) -> LineSelection:
         """The lines of a mask, by the sizes of pieces."""
         out = (~mask).nonzero()[0]
         if len(out) * _RARE_SHARE > len(mask):
@@ -127,19 +127,19 @@ class KeyTexts:
     """One key's texts, in pieces, and in which lines it is there at all, and in quotes."""
 
     pieces: Sequence[pa.StringArray]
-    present: BoolMask
-    quoted: BoolMask
+    present: Bools
+    quoted: Bools
 
     @property
-    def bare(self) -> BoolMask:
+    def bare(self) -> Bools:
         """Where something stands that is in no quotes."""
         return self.present & ~self.quoted
 
-    def texts(self, mask: BoolMask) -> pa.StringArray:
+    def texts(self, mask: Bools) -> pa.StringArray:
         """The texts of those lines."""
         return LineSelection.from_mask(mask, list(map(len, self.pieces))).concat_pieces(self.pieces)
 
-    def fill(self, there: BoolMask, selection: LineSelection | None = None) -> pa.StringArray:
+    def fill(self, there: Bools, selection: LineSelection | None = None) -> pa.StringArray:
         """The texts, null where nothing is there; of lines that are kept, or of all."""
         texts = pa.concat_arrays(self.pieces) if selection is None else selection.concat_pieces(self.pieces)
         there = there if selection is None else there[selection.mask]
@@ -148,7 +148,7 @@ class KeyTexts:
         valid = pa.array(there).buffers()[1]
         return pa.StringArray.from_buffers(len(there), *texts.buffers()[1:], valid)
 
-    def equals(self, mask: BoolMask, word: str) -> BoolMask:
+    def equals(self, mask: Bools, word: str) -> Bools:
         """Where the mask is set and the text is this word."""
         if not mask.any():
             return mask
@@ -162,7 +162,7 @@ class TypedColumn:
     """What a key's values are read as; where nothing is, they are texts, to be put together once all doubts are known."""
 
     values: KeyTexts
-    there: BoolMask
+    there: Bools
     found: pa.Array | None = None
 
     def select(self, certain: LineSelection) -> pa.Array:
@@ -178,7 +178,7 @@ class ColumnReader:
 
     root: FieldNode
     never: frozenset[str]
-    certain: BoolMask
+    certain: Bools
 
     def column(self, name: str, values: KeyTexts) -> TypedColumn | None:
         """A key's values; None where there can be none."""
@@ -204,11 +204,11 @@ class ColumnReader:
             return pa.array(values.quoted, mask=~values.quoted)
         return self._typed(values, values.quoted, word)
 
-    def _doubt(self, bad: BoolMask) -> None:
+    def _doubt(self, bad: Bools) -> None:
         if bad.any():
             self.certain[bad] = False
 
-    def _no_null(self, values: KeyTexts, odd: BoolMask) -> None:
+    def _no_null(self, values: KeyTexts, odd: Bools) -> None:
         """Doubts what is odd and not null."""
         if odd.any():
             self._doubt(odd & ~values.equals(odd & ~values.quoted, "null"))
@@ -244,14 +244,14 @@ class ColumnReader:
         held[there] = numbers
         return pa.array(held, mask=~there)
 
-    def _typed(self, values: KeyTexts, there: BoolMask, word: str) -> pa.Array:
+    def _typed(self, values: KeyTexts, there: Bools, word: str) -> pa.Array:
         found, bad = parse_texts(values.fill(there), word)
         self._doubt(bad)
         return found
 
 
 def _is_container(node: FieldNode) -> bool:
-    return bool(node.children) or node.mapped or (node.declared is not None and node.declared.type in CONTAINERS)
+    return bool(node.children) or node.mapped or (node.declared is not None and node.declared.type in CONTAINER_TYPES)
 
 
 MIN_CUT_SHARE = 4

@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from minimize.arrow.dictionaries import Bools
 from minimize.sources.ndjson.line_scan import Positions, ScannedLines
-from minimize.sources.record_checks import BoolMask
 
 ByteArray = npt.NDArray[np.uint8]
 ByteWindows = npt.NDArray[np.uint64]
@@ -64,10 +64,10 @@ class ByteLiteral:
         """How many bytes are looked at."""
         return 8 * len(self.words)
 
-    def matches(self, found: ByteWindows) -> BoolMask:
+    def matches(self, found: ByteWindows) -> Bools:
         """Whether rows begin with them; takes at least as many bytes as are looked at."""
         *others, last = self.words
-        met: BoolMask = found[:, len(others)] & self.mask == last
+        met: Bools = found[:, len(others)] & self.mask == last
         for place, word in enumerate(others):
             met &= found[:, place] == word
         return met
@@ -214,7 +214,7 @@ class CutLines:
         return self.texts.slice(key * len(self.rows), len(self.rows))
 
 
-def cut_lines(lines: ScannedLines, rows: Positions, fit: BoolMask, order: KeyOrder) -> CutLines | None:
+def cut_lines(lines: ScannedLines, rows: Positions, fit: Bools, order: KeyOrder) -> CutLines | None:
     """Those of some lines that fit, cut; None where it is of no use to try. Takes the indices of lines that follow each other."""
     size = int(lines.ends[rows[-1]] - lines.starts[rows[0]])
     if len(rows) * len(order.keys) * _MIN_VALUE_BYTES > size:
@@ -244,8 +244,8 @@ def _span_texts(text: ByteArray, spans: npt.NDArray[np.int32]) -> pa.StringArray
 class _CutValues:
     """One key's values, line by line. Where it is not there its text is empty and stands where the walk is."""
 
-    there: BoolMask
-    quoted: BoolMask
+    there: Bools
+    quoted: Bools
     starts: Positions
     ends: Positions
 
@@ -298,7 +298,7 @@ class _LineWalk:
 
     def _value(
         self, rows: Positions | slice, skip: int, found: ByteWindows | None = None
-    ) -> tuple[BoolMask, Positions, Positions]:
+    ) -> tuple[Bools, Positions, Positions]:
         """Values so many bytes behind where the walk is: which are in quotes, where they begin, where they end.
 
         Takes what is found where the walk is, if it has been looked at.
@@ -334,7 +334,7 @@ class _LineWalk:
             ends[row] = close[row] if place < 0 else place + self.ahead
         return ends
 
-    def finished_lines(self) -> BoolMask:
+    def finished_lines(self) -> Bools:
         """The lines whose end the walk has come to."""
-        done: BoolMask = self.at == self.close
+        done: Bools = self.at == self.close
         return done

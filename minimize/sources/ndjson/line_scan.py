@@ -15,9 +15,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import Bools
 from minimize.sources.files import MAX_LINE_BYTES, LineBlock
 from minimize.sources.ndjson.strict_reader import MAX_DEPTH, nesting_depth
-from minimize.sources.record_checks import BoolMask
 
 _NEWLINE, _RETURN, _BLANK, _OPEN, _CLOSE, _LIST, _BACKSLASH = b"\n\r {}[\\"
 
@@ -40,7 +40,7 @@ class ScannedLines:
     starts: Positions
     ends: Positions
     lasts: Positions
-    odd: BoolMask
+    odd: Bools
     origin: Positions | None = None
     controls: Positions | None = None
 
@@ -101,7 +101,7 @@ class ScannedLines:
         texts = pa.LargeBinaryArray.from_buffers(
             pa.large_binary(), last - first + 1, [None, ends.buffers()[1], pa.py_buffer(self.block.data)]
         )
-        found: BoolMask = np.asarray(pc.match_substring_regex(texts, pattern))
+        found: Bools = np.asarray(pc.match_substring_regex(texts, pattern))
         return rows[found[rows - first]]
 
     def lines_at_offsets(self, offsets: Positions) -> Positions:
@@ -163,13 +163,13 @@ def _byte_positions(marks: npt.NDArray[np.uint8], mark: int) -> Positions:
     return _positions_where(marks, lambda some: some == mark)
 
 
-def _positions_where(marks: npt.NDArray[np.uint8], test: Callable[[npt.NDArray[np.uint8]], BoolMask]) -> Positions:
+def _positions_where(marks: npt.NDArray[np.uint8], test: Callable[[npt.NDArray[np.uint8]], Bools]) -> Positions:
     """Looks in windows, so that no array in between is large: fresh memory costs more than looking."""
     found = [test(marks[at : at + SCAN_BYTES]).nonzero()[0] + at for at in range(0, len(marks), SCAN_BYTES)]
     return np.concatenate([np.zeros(0, np.int64), *found])
 
 
-def lines_with_backslash(lines: ScannedLines) -> BoolMask:
+def lines_with_backslash(lines: ScannedLines) -> Bools:
     """The lines that hold a backslash."""
     found = np.zeros(len(lines.starts), bool)
     if b"\\" in lines.block.data:
@@ -177,7 +177,7 @@ def lines_with_backslash(lines: ScannedLines) -> BoolMask:
     return found
 
 
-def lines_with_controls(lines: ScannedLines) -> BoolMask:
+def lines_with_controls(lines: ScannedLines) -> Bools:
     """The lines that hold control characters beside those of their ends."""
     found = np.zeros(len(lines.starts), bool)
     low = _line_bounds(lines.block.data)[2] if lines.controls is None else lines.controls

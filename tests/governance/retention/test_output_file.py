@@ -7,14 +7,8 @@ from datetime import timedelta
 import pytest
 
 from minimize.errors import OutputError
-from minimize.governance.published_outputs import (
-    PIPELINE_FILE,
-    POLICY_FILE,
-    RETENTION_POLICY_FILE,
-    PolicyCache,
-    WritingRun,
-    receipts_by_path,
-)
+from minimize.governance.published_outputs import RETENTION_POLICY_FILE, PolicyCache, WritingRun, receipts_by_path
+from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
 from minimize.output.reader import load_receipts
 from tests.governance.retention.daily import START, Daily, rows
 

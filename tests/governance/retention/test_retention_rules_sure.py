@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from minimize.arrow.dictionaries import Bools
 from minimize.arrow.pointers import Pointer
-from minimize.governance.event_times import Bools
 from minimize.governance.retention.retention_rules import ConditionCertainty, field_pointers, shows_original
 from minimize.policy.condition import AllOf, AnyOf, Atom, Condition, FeatureOn, FieldEquals, TimeWithin
 from minimize.policy.load import policy_from_mapping

@@ -21,8 +21,7 @@ from minimize.ledger import AuditEvent, find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.sharing import Disclosure, read_disclosures, read_tenant_shares
 from minimize.ledger.subject_tokens import subject_token
-from minimize.ledger.subjects import LifecycleEvent
-from minimize.ledger.subjects import record_lifecycle_event as record_event
+from minimize.ledger.subjects import LifecycleEvent, record_lifecycle_events
 from tests.governance.sharing.sender import ANN, NOW, POLICY, RECORDS, Sender, changed, recent_records
 
 HOUR = timedelta(hours=1)
@@ -151,7 +150,7 @@ def test_whoever_is_gone_does_not_leave_either(sender: Sender) -> None:
     gone = LifecycleEvent("north", token, "erasure", NOW, "recorded", "[]", NOW, "ann")
     told = AuditEvent(component="t", actor=ANN, activity="events", time=NOW, operation="add", category="retention")
     with open_ledger(find_ledger(sender.ledger)) as ledger:
-        record_event(ledger, gone, told, sender.keys)
+        record_lifecycle_events(ledger, [gone], told, sender.keys)
     assert sender.share(clock=NOW + HOUR).num_rows == 2
 
 

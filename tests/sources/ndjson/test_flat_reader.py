@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minimize.arrow.dictionaries import Bools
 from minimize.arrow.pointers import Pointer
 from minimize.sources.base import Chunk, DeclaredField, SourceRequest
 from minimize.sources.files import LineBlock
@@ -28,7 +29,6 @@ from minimize.sources.ndjson.flat_reader import (
 )
 from minimize.sources.ndjson.line_scan import scan_without_depth
 from minimize.sources.projection import field_tree
-from minimize.sources.record_checks import BoolMask
 
 REQUEST = SourceRequest(
     tuple(
@@ -137,7 +137,7 @@ def values(*texts: str | None) -> KeyTexts:
     return KeyTexts([pa.array(held[:2], pa.string()), pa.array(held[2:], pa.string())], there, quoted)
 
 
-def kept(mask: BoolMask) -> LineSelection:
+def kept(mask: Bools) -> LineSelection:
     return LineSelection.from_mask(mask, [min(2, len(mask)), max(0, len(mask) - 2)])
 
 
