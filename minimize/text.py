@@ -24,6 +24,15 @@ def count_noun(count: int, noun: str, many: str = "") -> str:
     return f"{format_number(count)} {noun if count == 1 else many or noun + 's'}"
 
 
+def place_text(file: str | None, line: int | None) -> str:
+    """A place in a file, as compilers write it; what is not known is left out.
+
+    >>> place_text("policy.yaml", 24), place_text("policy.yaml", None), place_text(None, None)
+    ('policy.yaml:24', 'policy.yaml', '')
+    """
+    return ":".join(str(part) for part in (file, line) if part is not None)
+
+
 @cache
 def installed_version(package: str) -> str:
     """As `importlib.metadata.version`, which takes the whole of a package's description apart as an e-mail to find one line.

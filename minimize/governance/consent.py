@@ -26,7 +26,7 @@ from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor
 from minimize.receipts import time_text
-from minimize.recipients import Recipient, find_recipients, load_recipients
+from minimize.recipients import Recipient, find_recipients, load_configured_recipients, load_recipients
 
 if TYPE_CHECKING:
     from minimize.ledger.sharing import ConsentAct, RecallPlanner
@@ -109,7 +109,7 @@ def mark_expired_consents(
 
 
 def _load_terms(consent: NewConsent, workspace: Workspace, folder: PathLike | None) -> ConsentTerms:
-    known = load_recipients(find_recipients(folder, start=workspace.folder))
+    known = load_configured_recipients(folder, workspace.folder)
     terms = current_terms(known.load(consent.recipient), consent.function)
     if consent.text_version not in (None, terms.text_version):
         hint = "show the tenant the text as it is now"
@@ -293,7 +293,7 @@ def explain_consent(
 
     Raises PolicyError for a recipient that is not there; a function that it does not have is no error, but no consent.
     """
-    found = load_recipients(find_recipients(recipients, start=workspace.folder)).load(recipient)
+    found = load_configured_recipients(recipients, workspace.folder).load(recipient)
     seen = _load_consents(workspace, tenant, recipient, function).effective_at(run, event)
     reason = seen.evaluate(found, function, pa.array([tenant], pa.string())).reasons[0].as_py()
     return ConsentExplanation(

@@ -203,6 +203,11 @@ def load_recipients(folder: PathLike) -> Recipients:
     return Recipients(place, load_subprocessors(place / SUBPROCESSORS_FILE))
 
 
+def load_configured_recipients(path: PathLike | None, start: PathLike | None = None) -> Recipients:
+    """The recipients in the folder that counts; takes what `find_recipients` does. Raises PolicyError."""
+    return load_recipients(find_recipients(path, start=start))
+
+
 def find_recipients(path: PathLike | None = None, *, start: PathLike | None = None) -> Path:
     """The folder of recipients that counts.
 

@@ -19,7 +19,7 @@ from minimize.governance.settings import AuthorizeChange
 from minimize.governance.workspace import Workspace
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor
 from minimize.receipts import time_text
-from minimize.recipients import Contract, Recipient, Recipients, find_recipients, load_recipients
+from minimize.recipients import Contract, Recipient, Recipients, load_configured_recipients
 from minimize.stores.durable_files import create_private_file
 
 if TYPE_CHECKING:
@@ -362,7 +362,7 @@ def _disclosure_tenant(recall: Recall) -> tuple[str, str]:
 def _find_recipient(name: str, workspace: Workspace, recipients: PathLike | None) -> Recipient | None:
     """The recipient as its file has it; to withdraw needs no file."""
     try:
-        return load_recipients(find_recipients(recipients, start=workspace.folder)).load(name)
+        return load_configured_recipients(recipients, workspace.folder).load(name)
     except PolicyError:
         return None
 

@@ -258,7 +258,7 @@ def _records_lines(each: Mapping[str, Any], without: frozenset[str]) -> Iterator
     yield f"<p>From {escape(each['since'] or '?')} to {escape(each['to'] or '?')}{escape(kept)}.</p>"
     yield f'<p class="where">{escape(each["output"])}/{escape(each["file"])}, found by {escape(each["found_by"])}</p>'
     left = {name: form for name, form in each["fields"].items() if _top_field(name) not in without}
-    yield from _table(("Field", "Form"), [(name, _form_text(form)) for name, form in left.items()])
+    yield from _table(("Field", "Form"), [(name, form_text(form)) for name, form in left.items()])
     records = [{name: value for name, value in row.items() if name not in without} for row in each["records"]]
     if records:
         yield f"<p>The last {count_noun(len(records), 'record')}, as they stand:</p>"
@@ -316,7 +316,8 @@ def _subject_name(subject: DataSubject) -> str:
     return subject.id if subject.tenant is None else f"{subject.id} of {subject.tenant}"
 
 
-def _form_text(form: Any) -> str:
+def form_text(form: Any) -> str:
+    """The form of a field, or its forms from the first to the last."""
     return form if isinstance(form, str) else " → ".join(form)
 
 
