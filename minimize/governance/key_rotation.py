@@ -28,7 +28,8 @@ from minimize.keys.discovery import key_lifecycle
 from minimize.keys.keyring import KEY_DESTROYED
 from minimize.keys.master_keys import KeyLifecycle, is_master_key, key_state, master_key_name
 from minimize.keys.parquet_encryption import open_parquet
-from minimize.ledger import AuditEvent, PropertyChange, Resource, api, current_actor
+from minimize.ledger import PropertyChange, Resource, api, current_actor
+from minimize.ledger.audit_event import KEY_ACTIVITY
 from minimize.ledger.subject_tokens import SUBJECT_KEY
 from minimize.observability.destinations import Destinations
 from minimize.output.folder import output_and_date
@@ -51,18 +52,10 @@ def record_key_event(
     workspace: Workspace, operation: str, masters: Iterable[MasterKey], now: datetime, *changes: PropertyChange
 ) -> None:
     """Tells the log what is done with versions of master keys. Raises LedgerError, KeyringError."""
-    event = AuditEvent(
-        component="keys",
-        category="configuration",
-        activity="keys",
-        operation=operation,
-        actor=current_actor(),
-        time=now,
-        resources=tuple(Resource(each.id, "master key", f"keys/{each.id}", changes) for each in masters),
-    )
-    keys = workspace.keyring()
+    resources = [Resource(each.id, "master key", f"keys/{each.id}", changes) for each in masters]
+    event, keys = KEY_ACTIVITY.event(operation, current_actor(), now, *resources), workspace.keyring()
     with workspace.open_ledger(create=True) as ledger:
-        ledger.write(lambda connection: api.audit_log.append_event(connection, event, keys))
+        api.audit_log.record_audit_event(ledger, event, keys)
 
 
 log = logging.getLogger("minimize")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
 from minimize.errors import RefusedError
-from minimize.governance.settings import LOCATION_FEATURE, check_subject, settings_event, warn_if_not_read
+from minimize.governance.settings import LOCATION_FEATURE, SETTINGS_ACTIVITY, check_subject, warn_if_not_read
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_id, canonical_text
 from minimize.keys import Keyring
@@ -334,4 +334,4 @@ def _locate_event(
         )
         for tenant, token in tokens
     )
-    return replace(settings_event(operation, current_actor(), now, resources[0]), resources=resources)
+    return SETTINGS_ACTIVITY.event(operation, current_actor(), now, *resources)

@@ -40,8 +40,8 @@ from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_column, canonical_id, canonical_text
 from minimize.keys import Keyring, find_kms
 from minimize.keys.parquet_encryption import unless_shredded
-from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor
-from minimize.ledger.subject_tokens import find_known_token, subject_token, token_secrets, token_versions
+from minimize.ledger import Actor, AuditActivity, PropertyChange, Resource, api, current_actor
+from minimize.ledger.subject_tokens import known_or_new_token
 from minimize.output.folder import has_runs, output_and_date
 from minimize.output.partitions import parse_partition_folder
 from minimize.output.reader import load_receipts
@@ -142,6 +142,7 @@ def _columns_of_today(policy: Policy, at: datetime, keys: Keyring, by: str | Non
 
 
 log = logging.getLogger("minimize")
+_EVENT_ACTIVITY: Final = AuditActivity("events", component="retention", category="deletion")
 EVENT_ID_LENGTH: Final = 8
 """Letters of an event's name that are enough to say which is meant."""
 PERSONAL_NEEDS_SUBJECT: Final = "a device becomes personal, and it is named by the policy's subject"
@@ -246,11 +247,9 @@ def _check_event(event: NewEvent) -> None:
 def _event_row(
     event: NewEvent, forms: SubjectForms, before: Sequence[LifecycleEvent], keys: Keyring, now: datetime, actor: Actor
 ) -> LifecycleEvent:
-    token = (
-        None
-        if event.subject is None
-        else _known_or_new_token(before, keys, event.tenant, event.subject, event.named_by)
-    )
+    of, by = event.subject, event.named_by
+    known = {row.subject for row in before if (row.tenant_id, row.field) == (event.tenant, by)}
+    token = None if of is None else known_or_new_token(keys, event.tenant, of, known, by)
     at, who = event.occurred_at or now, actor.user or ""
     row = api.subjects.LifecycleEvent(
         event.tenant, token, event.kind, at, "recorded", "{}", now, who, field=event.named_by
@@ -331,15 +330,6 @@ def reachable_outputs(ledger: Ledger, workspace: Workspace) -> Callable[[], Iter
     return find_outputs
 
 
-def _known_or_new_token(
-    rows: Iterable[LifecycleEvent], keys: Keyring, tenant: str, subject: str, by: str | None
-) -> str:
-    """The token that the ledger has of a subject, else a new one."""
-    known = {row.subject for row in rows if (row.tenant_id, row.field) == (tenant, by) and row.subject}
-    found = find_known_token(token_secrets(keys, token_versions(known), by), tenant, subject, known)
-    return subject_token(keys, tenant, subject, field=by) if found is None else found
-
-
 def _earlier_forms(rows: Iterable[LifecycleEvent], event: str) -> FormTokens:
     """What was told of an event's forms before."""
     return {name: tokens for row in rows if row.id == event for name, tokens in recorded_forms(row).items()}
@@ -360,7 +350,8 @@ def _record_rows(
             allowed(actor, resource)
     if not rows:
         return []
-    event = _audit_event(rows[0], actor, tuple(resources))
+    operation = "add" if rows[0].state == "recorded" else "withdraw"
+    event = _EVENT_ACTIVITY.event(operation, actor, rows[0].recorded_at, *resources)
     return api.subjects.record_lifecycle_events(ledger, rows, event, keys)
 
 
@@ -368,19 +359,6 @@ def _event_resource(row: LifecycleEvent, before: str | None) -> Resource:
     whose = f"{row.tenant_id}/{row.subject}" if row.subject else row.tenant_id
     changes = (PropertyChange("state", before, row.state), PropertyChange("at", None, time_text(row.at)))
     return Resource(row.kind, "event", f"events/{whose}/{row.kind}", changes)
-
-
-def _audit_event(row: LifecycleEvent, actor: Actor, resources: tuple[Resource, ...]) -> AuditEvent:
-    """What the audit log is told of rows that were recorded together."""
-    return AuditEvent(
-        component="retention",
-        category="deletion",
-        activity="events",
-        operation="add" if row.state == "recorded" else "withdraw",
-        actor=actor,
-        time=row.recorded_at,
-        resources=resources,
-    )
 
 
 def _removal_deadline(row: LifecycleEvent) -> Any:

@@ -18,6 +18,7 @@ from minimize.governance.consent import NewConsent, PathLike, mark_expired_conse
 from minimize.governance.settings import AuthorizeChange
 from minimize.governance.workspace import Workspace
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor
+from minimize.ledger.audit_event import SHARE_ACTIVITY
 from minimize.receipts import time_text
 from minimize.recipients import Contract, Recipient, Recipients, load_configured_recipients
 from minimize.stores.durable_files import create_private_file
@@ -255,15 +256,8 @@ def confirm_recalls(
 def recall_event(recipient: str, state: RecallState, entries: int, actor: Actor, now: datetime) -> AuditEvent:
     """What the audit log is told of a step of a recall."""
     changes = (PropertyChange("state", None, state), PropertyChange("entries", None, entries))
-    return AuditEvent(
-        component="sharing",
-        category="sharing",
-        activity="share",
-        operation="recall",
-        actor=actor,
-        time=now,
-        resources=(Resource(recipient, "recipient", f"recipients/{recipient}", changes),),
-    )
+    resource = Resource(recipient, "recipient", f"recipients/{recipient}", changes)
+    return SHARE_ACTIVITY.event("recall", actor, now, resource)
 
 
 def _record_steps(
