@@ -17,11 +17,12 @@ from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError, PolicyError
 from minimize.plan import Plan
 from minimize.plan.model import OutputPlan
-from minimize.policy.faults import FaultList, did_you_mean
+from minimize.policy.faults import FaultList
 from minimize.policy.load import load_pipeline, load_policy
 from minimize.policy.model import Policy, Role
 from minimize.policy.yaml_nodes import parse_yaml, quote_yaml, read_utf8
 from minimize.runs.inspection import plan_for
+from minimize.text import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)

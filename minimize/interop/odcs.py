@@ -33,10 +33,10 @@ from minimize.interop.documents import (
     requested_policy,
 )
 from minimize.plan import Plan
-from minimize.policy.faults import did_you_mean
 from minimize.policy.mapping_reader import forbidden_pointer
 from minimize.policy.model import Field, Policy, Role
 from minimize.policy.purposes import PURPOSES
+from minimize.text import did_you_mean
 
 VERSION: Final = "v3.1.0"
 PROPERTY_PREFIX: Final = "minimize"

@@ -10,7 +10,7 @@ from typing import Any
 
 from minimize.arrow.pointers import Pointer
 from minimize.policy.approval import APPROVAL_PATTERNS, content_digest
-from minimize.policy.faults import FaultList, did_you_mean
+from minimize.policy.faults import FaultList
 from minimize.policy.fields import (
     DECIMAL_PATTERN,
     FIELD_TYPES,
@@ -34,6 +34,7 @@ from minimize.policy.purposes import read_purposes
 from minimize.policy.value_readers import ConditionReader, TechniqueReader, read_duration
 from minimize.policy.yaml_nodes import YamlNode
 from minimize.techniques import TechniqueStep
+from minimize.text import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)

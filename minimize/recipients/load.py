@@ -12,13 +12,14 @@ from typing import Any, Final, Self
 
 from minimize.config import load_config
 from minimize.errors import Finding, PolicyError
-from minimize.policy.faults import FaultList, did_you_mean
+from minimize.policy.faults import FaultList
 from minimize.policy.mapping_reader import DeclaredNames, MappingShape, NodeReaders, read_mapping
 from minimize.policy.model import FrozenModel
 from minimize.policy.purposes import configured_purposes
 from minimize.policy.yaml_nodes import YamlNode, node_from_data, parse_yaml, read_utf8
 from minimize.recipients.model import Recipient
 from minimize.recipients.reader import RecipientReader, read_date
+from minimize.text import did_you_mean
 
 
 class Subprocessor(FrozenModel):

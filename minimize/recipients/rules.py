@@ -11,9 +11,9 @@ from types import MappingProxyType
 from typing import Final
 
 from minimize.errors import NotPermitted, RefusalReason
-from minimize.policy.faults import did_you_mean
 from minimize.recipients.load import Recipients, load_configured_recipients
 from minimize.recipients.model import Direction, Function, Recipient
+from minimize.text import did_you_mean
 
 RULE_CODES: Final[Mapping[str, str]] = MappingProxyType(
     {

@@ -21,7 +21,7 @@ from typing import Any, Final, Literal
 from minimize.config import is_config_file
 from minimize.errors import ConfigurationError, Finding, PolicyError, redact_errors
 from minimize.governance.access.load import examine_access
-from minimize.policy.faults import FaultList, did_you_mean
+from minimize.policy.faults import FaultList
 from minimize.policy.load import examine_pipeline, examine_policy
 from minimize.policy.yaml_nodes import YamlNode, parse_yaml, read_utf8
 from minimize.recipients.load import Subprocessors, examine_recipient, examine_subprocessors
@@ -36,6 +36,7 @@ from minimize.review.grades import Grade
 from minimize.review.pipeline_changes import pipeline_changes
 from minimize.review.policy_changes import PolicySides, policy_changes
 from minimize.review.recipient_changes import recipient_changes, subprocessor_changes
+from minimize.text import did_you_mean
 
 YAML_SUFFIXES: Final = (".yaml", ".yml")
 _NAMING_KEYS: Final = ("policy", "hierarchy")

@@ -18,7 +18,6 @@ from minimize.plan.request import allows_purpose
 from minimize.plan.tenant import TenantPlan, plan_for_tenant
 from minimize.policy.condition import Condition, FeatureOn, LevelAtLeast, atoms
 from minimize.policy.describe import condition_text, duration_text, feature_text, treatment_text
-from minimize.policy.faults import did_you_mean
 from minimize.policy.model import Field, Pipeline
 from minimize.review.trial import ExplanationStep, RecordExplanation, StepVerdict, Trial, trial_keyring
 from minimize.runs.inputs import load_pipeline_settings, load_subject_acts, pipeline_from
@@ -26,6 +25,7 @@ from minimize.runs.inspection import examine_plan
 from minimize.settings import SettingRow, SettingsRows, unknown_tenant
 from minimize.settings.evaluation import LEVEL_SETTING
 from minimize.settings.unknown_tenant import UnknownTenant, find_unknown_tenant
+from minimize.text import did_you_mean
 from minimize.times import parse_time
 
 

@@ -31,9 +31,9 @@ from minimize.governance.access.model import (
 from minimize.governance.access.roles import RoleView, shows_less
 from minimize.governance.workspace import Workspace
 from minimize.plan import Plan
-from minimize.policy.faults import did_you_mean
 from minimize.runs.inspection import plan_for
 from minimize.techniques import UnsupportedType
+from minimize.text import did_you_mean
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(
     {

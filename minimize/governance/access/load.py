@@ -36,13 +36,14 @@ from minimize.governance.access.model import (
     parse_permission,
 )
 from minimize.governance.access.roles import BUILTIN_ROLES, find_conflict, is_view_step
-from minimize.policy.faults import FaultList, did_you_mean
+from minimize.policy.faults import FaultList
 from minimize.policy.mapping_reader import DeclaredNames, MappingShape, NodeReaders, read_mapping
 from minimize.policy.mapping_reader import DeclaredNames as Names
 from minimize.policy.policy_reader import NAME_PATTERN
 from minimize.policy.value_readers import TechniqueReader, parse_duration, read_duration
 from minimize.policy.yaml_nodes import YamlNode, node_from_data, parse_yaml, read_utf8
 from minimize.techniques import Technique
+from minimize.text import did_you_mean
 
 
 def check_consistency(access: AccessRules, root: YamlNode, faults: FaultList) -> None:

@@ -51,7 +51,7 @@ from minimize.policy.model import Pipeline, Policy
 from minimize.receipts import Receipt, ReceiptFile, files_in_force, time_text
 from minimize.runs.erasure_list import store_erasures
 from minimize.runs.inputs import find_pipeline, load_pipeline_settings
-from minimize.settings.unknown_tenant import settings_tenants, similar_names
+from minimize.settings.unknown_tenant import settings_tenants, similar_tenants
 from minimize.stores import Location, local_path, location_text, parse_output_location
 from minimize.techniques.keep import Keep
 
@@ -383,7 +383,7 @@ def suggest_tenants(tenant: str, workspace: Workspace) -> tuple[str, ...] | None
             known |= names
             if tenant in known:
                 return None
-    return None if not known or tenant in known else similar_names(tenant, known)
+    return None if not known or tenant in known else similar_tenants(tenant, known)
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,6 @@ from minimize.policy.condition import (
     fields_of_atom,
     fields_read_by_condition,
 )
-from minimize.policy.faults import did_you_mean
 from minimize.policy.model import (
     DROP,
     AggregateModel,
@@ -62,6 +61,7 @@ from minimize.techniques import value_type
 from minimize.techniques.base import Context, type_family
 from minimize.techniques.keep import Keep
 from minimize.techniques.pseudonymize import Pseudonymize
+from minimize.text import did_you_mean
 from minimize.verification import check_aggregate
 
 NEVER: Condition = AnyOf(())

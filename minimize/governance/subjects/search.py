@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from functools import cached_property, partial
 from pathlib import PurePosixPath
 
@@ -45,6 +44,7 @@ from minimize.stores import Location, local_path
 from minimize.techniques import Context
 from minimize.techniques.keep import Keep
 from minimize.techniques.tokenize import Tokenize
+from minimize.text import similar_words
 
 END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 _DISTINGUISHING = ("everything", "linkable", "reversible")
@@ -390,7 +390,7 @@ def check_fields(subjects: Iterable[DataSubject], outputs: Iterable[SearchableOu
     policies = [written.policy for output in outputs for written, _ in output.files()] if wanted else []
     known = {name for policy in policies for name in policy.fields}
     for name in sorted(wanted - known):
-        close = get_close_matches(name, sorted(known), n=1)
+        close = similar_words(name, known)
         hint = f"did you mean {close[0]}?" if close else "`minimize plan` shows the fields of a pipeline"
         raise ConfigurationError(f"the policy of no output has a field {name}", hint=hint)
 
