@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from importlib.metadata import distribution
 from typing import Final
@@ -27,6 +28,11 @@ def count_noun(count: int, noun: str, many: str = "") -> str:
     return f"{format_number(count)} {noun if count == 1 else many or noun + 's'}"
 
 
+def json_text(body: object) -> str:
+    """An object as a JSON file that people read: indented, with letters as they are, and a line end."""
+    return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+
+
 def place_text(file: str | None, line: int | None) -> str:
     """A place in a file, as compilers write it; what is not known is left out.
 
@@ -34,6 +40,27 @@ def place_text(file: str | None, line: int | None) -> str:
     ('policy.yaml:24', 'policy.yaml', '')
     """
     return ":".join(str(part) for part in (file, line) if part is not None)
+
+
+_MARKUP: Final = re.compile(r"[\\|`*\[\]<>#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+"""What Markdown would not show as it is; an underscore within a word is one."""
+
+
+def escape_markdown(text: str) -> str:
+    r"""Text as Markdown shows it, on one line: no cell ends early, nothing becomes markup.
+
+    >>> print(escape_markdown("a|b\n# c <i>"))
+    a\|b \# c \<i\>
+    """
+    return _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
+
+
+def markdown_table(
+    heads: Sequence[str], rows: Iterable[Sequence[str]], escape: Callable[[str], str] = escape_markdown
+) -> str:
+    """A table in Markdown; its cells are escaped, and its heads are not."""
+    cells = [heads, ("---",) * len(heads), *(tuple(map(escape, row)) for row in rows)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
 
 
 def did_you_mean(word: str, names: Iterable[str]) -> str:

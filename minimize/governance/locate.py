@@ -125,7 +125,7 @@ def position_conditions(workspace: Workspace) -> dict[str, str]:
 def _field_conditions(job: Pipeline, field: Field) -> str:
     policy, own = job.policy, None if job.records is None else job.records.collect_if
     gated: list[Field | RecordsGate] = [field, *_source_fields(policy, field), policy.records]
-    texts = [text for each in gated for text in gate_texts(policy, each)]
+    texts = [text for each in gated for text in gate_texts(each, policy)]
     return "; ".join(dict.fromkeys([*texts, *([] if own is None else [condition_text(own)])]))
 
 

@@ -25,6 +25,7 @@ from minimize.governance.subjects.search import (
     linked_records,
 )
 from minimize.governance.workspace import Workspace, optional_ledger
+from minimize.html_tables import html_page
 from minimize.keys import Keyring
 from minimize.ledger.ledger import Ledger, tenants_named
 from minimize.receipts import time_text
@@ -230,11 +231,7 @@ def view_page(found: Sequence[SubjectView], rows: int = 3, redacted: Iterable[st
     """The views as a page, with so many records of each file; without the columns that are left out. All is escaped."""
     without = frozenset(redacted)
     body = [line for each in found for line in _view_lines(each.as_json(rows), each.subject, without)]
-    wide = '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    head = f'<meta charset="utf-8">{wide}<title>What is held</title><style>{LIST_STYLE}{_PAGE_STYLE}</style>'
-    return "\n".join(
-        ["<!doctype html>", f'<html lang="en"><head>{head}</head><body class="page">', *body, "</body></html>\n"]
-    )
+    return html_page("What is held", f"{LIST_STYLE}{_PAGE_STYLE}", body, kind="page")
 
 
 def _view_lines(view: Mapping[str, Any], subject: DataSubject, without: frozenset[str]) -> Iterator[str]:
