@@ -385,12 +385,8 @@ def _property(branch: FieldTree) -> Body:
         return _field_property(branch.field)
     if branch.items is not None:
         return {"logicalType": "array", "items": _property(branch.items)}
-    needed = {"required": True} if _is_required(branch) else {}
+    needed = {"required": True} if branch.is_required else {}
     return {"logicalType": "object", **needed, "properties": _properties(branch)}
-
-
-def _is_required(branch: FieldTree) -> bool:
-    return branch.field.required if branch.field else any(map(_is_required, branch.named.values()))
 
 
 def _field_property(field: Field) -> Body:

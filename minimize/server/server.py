@@ -19,7 +19,6 @@ from pyarrow import flight
 
 from minimize.errors import ConfigurationError, MinimizeError, RefusedError, call_redacted
 from minimize.keys import Keyring
-from minimize.ledger import api, find_ledger
 from minimize.server.api_tokens import TokenBearer, authenticate
 from minimize.server.authorizer import Caller, Clock
 from minimize.server.client import LOOPBACK
@@ -33,15 +32,8 @@ from minimize.server.errors import (
     malformed_error,
 )
 from minimize.server.request import ReadRequest, ReidentifyRequest, parse_request
-from minimize.server.service import (
-    DataAccessService,
-    ResponseStream,
-    find_datasets,
-    required_keyring,
-    server_access_file,
-    utc_now,
-)
-from minimize.stores import LocationLike, local_path
+from minimize.server.service import DataAccessService, ResponseStream, open_service, utc_now
+from minimize.stores import LocationLike
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -280,19 +272,16 @@ def running_server(
     Everything is checked before it listens: certificate, keys, access file, ledger, datasets. Raises ConfigurationError,
     PolicyError, KeyringError, LedgerError, OutputError.
     """
-    pairs, datasets = listening.certificates(), find_datasets(places)
-    start, output = local_path(places[0]), next(iter(datasets.values()))
-    ring, rules = required_keyring(keys, start), server_access_file(access, start)
+    pairs = listening.certificates()
+    service = open_service(places, keys=keys, access=access, ledger=ledger)
     _raise_file_limit()
-    with api.ledger.open_ledger(find_ledger(ledger, start=start, output=output), create=True) as book:
-        door = DataAccessService(datasets, rules, book, ring, utc_now)
-        door.check()
-        lost = door.end_lost_reads()
-        server = flight_server(
-            listening.url(listening.port, bool(pairs)), ServerContext(door, book, ring, utc_now, readers), pairs
-        )
+    with service.ledger:
+        service.check()
+        lost = service.end_lost_reads()
+        context = ServerContext(service, service.ledger, service.keys, utc_now, readers)
+        server = flight_server(listening.url(listening.port, bool(pairs)), context, pairs)
         try:
-            yield RunningServer(server, listening.url(server.port, bool(pairs)), tuple(sorted(datasets)), lost)
+            yield RunningServer(server, listening.url(server.port, bool(pairs)), tuple(sorted(service.datasets)), lost)
         finally:
             server.shutdown()
 
