@@ -329,10 +329,11 @@ def shred_keys(
     require_permission("keys/shred", workspace, now, tenant=tenant)
     custody = key_lifecycle(workspace.keyring(), workspace.folder, now=now)
     masters = _chosen_versions(custody, key, tenant)
-    found = [*_unreadable_partitions({each.id for each in masters}, *_known_outputs(workspace, outputs))]
+    known = _known_outputs(workspace, outputs)
+    found = [*_unreadable_partitions({each.id for each in masters}, *known)]
     missed = tuple(each for each in found if isinstance(each, str))
     lost = tuple(each for each in found if isinstance(each, UnreadablePartition))
-    looked = len(_known_outputs(workspace, outputs)) - len(missed)
+    looked = len(known) - len(missed)
     if not yes:
         return ShreddingResult(masters, lost, looked, missed)
     for each in masters:
@@ -375,7 +376,7 @@ def _chosen_versions(custody: KeyLifecycle, key: str | None, tenant: str | None)
 def _known_outputs(workspace: Workspace, outputs: Iterable[LocationLike]) -> list[LocationLike]:
     """The outputs that the ledger has seen from this machine, and those that are named."""
     with workspace.open_ledger(create=True) as ledger:
-        seen = [each.folder for each in ledger.read(api.runs.output_locations) if each.is_here or "://" in each.folder]
+        seen = [each.folder for each in ledger.read(api.runs.output_locations) if each.is_reachable]
     every = {str(parse_output_location(each)): each for each in (*seen, *outputs)}
     return [*every.values()]
 

@@ -191,6 +191,11 @@ class OutputLocation:
         """Whether that was on this host."""
         return self.host == socket.gethostname()
 
+    @property
+    def is_reachable(self) -> bool:
+        """Whether the output can be opened from this host: it is on its disks, or in an object store."""
+        return self.is_here or "://" in self.folder
+
 
 @dataclass(frozen=True, slots=True)
 class RunRow:

@@ -20,8 +20,7 @@ import pyarrow.compute as pc
 
 from minimize.arrow.nested import leaf
 from minimize.errors import SYSTEM_ERROR, ConfigurationError, LedgerError, MinimizeError, PolicyError
-from minimize.governance.event_times import EventTimeBounds
-from minimize.governance.published_outputs import PolicyCache, WritingRun, receipts_by_path
+from minimize.governance.published_outputs import PolicyCache, WritingRun, writing_runs
 from minimize.governance.retention.affected_subjects import form_tokens
 from minimize.governance.retention.identifier_forms import (
     AS_RECEIVED,
@@ -29,12 +28,12 @@ from minimize.governance.retention.identifier_forms import (
     IdentifierColumn,
     PinnedKeyring,
     ValueInTenant,
-    lookup_columns,
+    file_lookup_columns,
     period_instants,
     rotation_units,
 )
 from minimize.governance.retention.lifecycle_events import REMOVAL_DEADLINES, FormTokens, event_faults, recorded_forms
-from minimize.governance.retention.retention_rules import RetentionRules, field_pointers
+from minimize.governance.retention.retention_rules import field_pointers
 from minimize.governance.settings import AuthorizeChange
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_column, canonical_id, canonical_text
@@ -114,16 +113,13 @@ def _subject_columns(output: Location, at: datetime, keys: Keyring, by: str | No
 def _columns_in_force(
     output: Location, chain: tuple[Receipt, ...], job: Pipeline, keys: Keyring, by: str | None
 ) -> Iterator[IdentifierColumn]:
-    wrote, reading = receipts_by_path(chain), PolicyCache(job.policy.purposes)
-    known = {run.run_id: WritingRun(output, run, reading) for run in wrote.values()}
+    written_by = writing_runs(output, chain, PolicyCache(job.policy.purposes))
     kms = find_kms(keys, job.folder)
     for file in files_in_force(chain).get("records", ()):
         stored = unless_shredded(partial(open_stored_file, output, file.path, kms))
         if stored is None:
             continue
-        policy = known[wrote[file.path].run_id].policy
-        rules = RetentionRules(pointers=field_pointers(policy, stored.whole))
-        subject = lookup_columns(policy, rules, EventTimeBounds.for_policy(policy, stored.whole), stored, keys, by)[1]
+        subject = file_lookup_columns(written_by[file.path].policy, stored, keys, by)[1]
         if subject is not None and isinstance(subject.column, IdentifierColumn):
             yield subject.column
 
@@ -314,7 +310,7 @@ def reachable_outputs(ledger: Ledger, workspace: Workspace) -> Callable[[], Iter
     """The outputs that the ledger has seen from this machine, and that of the pipeline."""
 
     def find_outputs() -> Iterable[Location]:
-        seen = [each.folder for each in ledger.read(api.runs.output_locations) if each.is_here or "://" in each.folder]
+        seen = [each.folder for each in ledger.read(api.runs.output_locations) if each.is_reachable]
         job = workspace.loaded_pipeline
         own = (
             []
@@ -408,10 +404,10 @@ class _TenantSearch:
         files = files_in_force(chain).get("records", ())
         yield {value for file in files for value in _tenants_in_path(file.path, str(job.policy.tenant))}
         newest = max((output_and_date(file.path)[1] or "" for file in files), default="")
-        by, reading = receipts_by_path(chain), PolicyCache(job.policy.purposes)
+        written_by = writing_runs(self.place, chain, PolicyCache(job.policy.purposes))
         for file in files:
             if (output_and_date(file.path)[1] or "") == newest:
-                yield self._tenants_in_file(file, WritingRun(self.place, by[file.path], reading))
+                yield self._tenants_in_file(file, written_by[file.path])
 
     def _tenants_in_file(self, file: ReceiptFile, written: WritingRun) -> set[str] | None:
         """The tenants of one file."""
