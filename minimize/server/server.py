@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import BoundedSemaphore
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 from pyarrow import flight
 
 from minimize.errors import ConfigurationError, MinimizeError, RefusedError, call_redacted
-from minimize.keys import Keyring
 from minimize.server.api_tokens import TokenBearer, authenticate
 from minimize.server.authorizer import Caller, Clock
 from minimize.server.client import LOOPBACK
@@ -35,9 +34,6 @@ from minimize.server.request import ReadRequest, ReidentifyRequest, parse_reques
 from minimize.server.service import DataAccessService, ResponseStream, open_service, utc_now
 from minimize.stores import LocationLike
 
-if TYPE_CHECKING:
-    from minimize.ledger.ledger import Ledger
-
 T = TypeVar("T")
 log = logging.getLogger("minimize")
 BEARER_MIDDLEWARE: Final = "who"
@@ -52,8 +48,6 @@ class ServerContext:
     """What a server serves with."""
 
     service: DataAccessService
-    ledger: Ledger
-    keys: Keyring
     clock: Clock
     readers: int = MOST_READERS
     wait_s: float = LONGEST_WAIT_S
@@ -168,7 +162,9 @@ def _authenticate_call(serving: ServerContext, headers: Mapping[str, Sequence[st
     given = [each for name, several in headers.items() if name.lower() == "authorization" for each in several]
     text = given[0] if len(given) == 1 and isinstance(given[0], str) else ""
     scheme, _, token = text.partition(" ")
-    return authenticate(serving.ledger, serving.keys, token if scheme == "Bearer" else "", serving.clock())
+    return authenticate(
+        serving.service.ledger, serving.service.keys, token if scheme == "Bearer" else "", serving.clock()
+    )
 
 
 def _caller(context: Any) -> Caller:
@@ -278,7 +274,7 @@ def running_server(
     with service.ledger:
         service.check()
         lost = service.end_lost_reads()
-        context = ServerContext(service, service.ledger, service.keys, utc_now, readers)
+        context = ServerContext(service, utc_now, readers)
         server = flight_server(listening.url(listening.port, bool(pairs)), context, pairs)
         try:
             yield RunningServer(server, listening.url(server.port, bool(pairs)), tuple(sorted(service.datasets)), lost)

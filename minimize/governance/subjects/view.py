@@ -254,7 +254,7 @@ def _records_lines(each: Mapping[str, Any], without: frozenset[str]) -> Iterator
     yield f"<p>{count_noun(each['rows'], 'record')}, {escape(each['category'])}, for {escape(each['purpose'])}.</p>"
     yield f"<p>From {escape(each['since'] or '?')} to {escape(each['to'] or '?')}{escape(kept)}.</p>"
     yield f'<p class="where">{escape(each["output"])}/{escape(each["file"])}, found by {escape(each["found_by"])}</p>'
-    left = {name: form for name, form in each["fields"].items() if _top_field(name) not in without}
+    left = {name: form for name, form in each["fields"].items() if top_field(name) not in without}
     yield from _table(("Field", "Form"), [(name, form_text(form)) for name, form in left.items()])
     records = [{name: value for name, value in row.items() if name not in without} for row in each["records"]]
     if records:
@@ -318,5 +318,6 @@ def form_text(form: Any) -> str:
     return form if isinstance(form, str) else " → ".join(form)
 
 
-def _top_field(name: str) -> str:
+def top_field(name: str) -> str:
+    """The column that holds a field: of a nested one, the first step of its pointer."""
     return name.split("/")[1] if name.startswith("/") else name
