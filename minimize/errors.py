@@ -12,7 +12,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, ClassVar, Final, Literal, ParamSpec, Self, TypeVar
 
-from minimize.text import count_noun
+from minimize.text import count_noun, place_text
 
 _FREE_SPACE_HINT: Final = "make room, and run again"
 _PERMISSION_HINT: Final = "see who owns it, and who may write there"
@@ -71,13 +71,17 @@ class Finding:
     line: int | None = None
     field: str | None = None
 
+    @property
+    def place(self) -> str:
+        """File and line, as far as they are known."""
+        return place_text(self.file, self.line)
+
     def as_json(self) -> dict[str, Any]:
         """The finding as the JSON object that `lint --json` and `verify --json` print."""
         return asdict(self)
 
     def __str__(self) -> str:
-        place = ":".join(str(part) for part in (self.file, self.line) if part is not None)
-        text = f"{place + ': ' if place else ''}{self.severity} {self.code}"
+        text = f"{self.place + ': ' if self.place else ''}{self.severity} {self.code}"
         text += f" [{self.field}]" if self.field else ""
         return f"{text} {self.message}" + (f" (hint: {self.hint})" if self.hint else "")
 

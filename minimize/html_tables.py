@@ -1,8 +1,8 @@
-"""HTML fragments for notebooks: paragraphs and small tables. All text is escaped."""
+"""HTML: fragments for notebooks, with paragraphs and small tables; pages, and the tables on them. All text is escaped."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 
 def _escape(text: str) -> str:
@@ -40,3 +40,25 @@ def _table_row(tag: str, cells: Sequence[str], sides: Sequence[str]) -> str:
         for cell, side in zip(cells, sides, strict=True)
     )
     return f"<tr>{''.join(shown)}</tr>"
+
+
+def html_page(title: str, style: str, body: Iterable[str], *, kind: str = "") -> str:
+    """A page of its own, from the lines of its body; `kind` is the class of the body."""
+    wide = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    head = f'<meta charset="utf-8">{wide}<title>{_escape(title)}</title><style>{style}</style>'
+    of_kind = f' class="{kind}"' if kind else ""
+    start = ["<!doctype html>", f'<html lang="en"><head>{head}</head><body{of_kind}>']
+    return "\n".join([*start, *body, "</body></html>"]) + "\n"
+
+
+def page_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """The lines of a table that the style of its page lays out."""
+    yield "<table><thead>"
+    yield _page_row("th", head)
+    yield "</thead><tbody>"
+    yield from (_page_row("td", row) for row in rows)
+    yield "</tbody></table>"
+
+
+def _page_row(tag: str, cells: Sequence[str]) -> str:
+    return f"<tr>{''.join(f'<{tag}>{_escape(cell)}</{tag}>' for cell in cells)}</tr>"

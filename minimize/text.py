@@ -1,9 +1,13 @@
-"""Text for messages: numbers with commas, nouns in the right number; the version of an installed package."""
+"""Text for messages: numbers with commas, nouns in the right number, "did you mean" hints; versions of packages."""
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from importlib.metadata import distribution
+from typing import Final
 
 
 def format_number(count: int) -> str:
@@ -22,6 +26,96 @@ def count_noun(count: int, noun: str, many: str = "") -> str:
     ('1 row', '2,345 rows', '2 entries')
     """
     return f"{format_number(count)} {noun if count == 1 else many or noun + 's'}"
+
+
+def json_text(body: object) -> str:
+    """An object as a JSON file that people read: indented, with letters as they are, and a line end."""
+    return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+
+
+def place_text(file: str | None, line: int | None) -> str:
+    """A place in a file, as compilers write it; what is not known is left out.
+
+    >>> place_text("policy.yaml", 24), place_text("policy.yaml", None), place_text(None, None)
+    ('policy.yaml:24', 'policy.yaml', '')
+    """
+    return ":".join(str(part) for part in (file, line) if part is not None)
+
+
+_MARKUP: Final = re.compile(r"[\\|`*\[\]<>#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+"""What Markdown would not show as it is; an underscore within a word is one."""
+
+
+def escape_markdown(text: str) -> str:
+    r"""Text as Markdown shows it, on one line: no cell ends early, nothing becomes markup.
+
+    >>> print(escape_markdown("a|b\n# c <i>"))
+    a\|b \# c \<i\>
+    """
+    return _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
+
+
+def markdown_table(
+    heads: Sequence[str], rows: Iterable[Sequence[str]], escape: Callable[[str], str] = escape_markdown
+) -> str:
+    """A table in Markdown; its cells are escaped, and its heads are not."""
+    cells = [heads, ("---",) * len(heads), *(tuple(map(escape, row)) for row in rows)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
+
+
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """A hint for a word that is not known: the nearest one, those that have it as a part, or the whole list where it is short.
+
+    >>> did_you_mean("id", ["event_id", "device_id", "/apps/*/name"])
+    'did you mean `event_id` or `device_id`?'
+    """
+    words = sorted(set(names))
+    meant = did_you_mean_any(_meant_words(word, words))
+    if meant:
+        return meant
+    return f"one of {', '.join(words)}" if 0 < len(words) <= 25 else ""
+
+
+def did_you_mean_any(words: Sequence[str]) -> str:
+    """The question whether one of these was meant; nothing where there is none.
+
+    >>> did_you_mean_any(["a", "b", "c"])
+    'did you mean `a`, `b` or `c`?'
+    """
+    *others, last = (f"`{each}`" for each in words) if words else ("",)
+    return f"did you mean {', '.join(others)}{' or ' if others else ''}{last}?" if last else ""
+
+
+def similar_words(word: str, names: Iterable[str], *, most: int = 1, cutoff: float = 0.6) -> list[str]:
+    """The names that are written most like a word, whatever their case; `cutoff` is how like it they are at least (0 to 1).
+
+    >>> similar_words("Contosso", {"contoso", "fabrikam"})
+    ['contoso']
+    """
+    from difflib import get_close_matches  # late: only a mistake needs it
+
+    folded = {name.lower(): name for name in sorted(names)}
+    return [folded[each] for each in get_close_matches(word.lower(), folded, most, cutoff)]
+
+
+def _meant_words(word: str, candidates: Sequence[str]) -> list[str]:
+    """The one that is written nearly so; else up to three of which the word, or its last step, is a part."""
+    from difflib import SequenceMatcher
+
+    close = similar_words(word, candidates)
+    step = re.split("[/.]", word.lower())[-1]
+    having = [
+        each
+        for each in candidates
+        if step in re.findall(r"\w+", each.lower()) or step in re.findall(r"[^\W_]+", each.lower())
+    ]
+    if having and not (close and SequenceMatcher(None, word.lower(), close[0].lower()).ratio() >= _CLEARLY_MEANT):
+        return similar_words(word, having, most=3, cutoff=0)
+    return close
+
+
+_CLEARLY_MEANT: Final = 0.8
+"""How like a word another is that is meant, and no third."""
 
 
 @cache

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from minimize.cli import options
-from minimize.cli.options import TIME, command_workspace, quiet
-from minimize.cli.printing import print_lint_findings, single_line
+from minimize.cli.options import DURATION, TIME, command_workspace, quiet
+from minimize.cli.printing import UNCHANGED_HINT, print_lint_findings, single_line
 from minimize.cli.tables import print_matrix
-from minimize.errors import ConfigurationError
 from minimize.governance.access import UserAccount
 from minimize.governance.access.enforcement import required_access
 from minimize.governance.access.explain import (
@@ -29,7 +28,6 @@ from minimize.governance.access.lint import lint_access
 from minimize.governance.access.model import PERMISSIONS
 from minimize.governance.access.workflow import NewGrant, adopt_access, answer_grant, expire_grants, request_grant
 from minimize.ledger import current_actor
-from minimize.policy.value_readers import parse_duration
 from minimize.server.api_tokens import issue_api_token, list_api_tokens, revoke_api_token
 from minimize.times import parse_time, seconds_text, utc_now
 
@@ -41,11 +39,13 @@ if TYPE_CHECKING:
 
 @click.group(name="token", invoke_without_command=True)
 @click.option("--user", metavar="NAME", help="The account that it is for; else whoever acts (MINIMIZE_ACTOR).")
-@click.option("--for", "lasts", metavar="TIME", help="How long it lasts: 30m, 8h, 30d; 8h where nothing is said.")
+@click.option(
+    "--for", "lasts", type=DURATION, metavar="TIME", help="How long it lasts: 30m, 8h, 30d; 8h where nothing is said."
+)
 @click.option("--once", is_flag=True, help="It opens the door for one call alone.")
 @options.workspace
 @options.as_json
-def token_group(user: str | None, lasts: str | None, once: bool, as_json: bool, **places: Any) -> None:
+def token_group(user: str | None, lasts: timedelta | None, once: bool, as_json: bool, **places: Any) -> None:
     """Make a token for `minimize serve`, and print it, once: the ledger keeps a keyed digest of it.
 
     It says who comes, and nothing of what they may see: that is the access file's and the grants', whenever something is read.
@@ -56,7 +56,7 @@ def token_group(user: str | None, lasts: str | None, once: bool, as_json: bool, 
         command_workspace(places),
         user or current_actor().user or "",
         utc_now(),
-        lasts=_token_lifetime(lasts),
+        lasts=lasts,
         once=once,
     )
     options.print_result({**made.as_json(), "secret": text}, as_json, text)
@@ -83,13 +83,6 @@ def revoke_token_command(name: str, as_json: bool, **places: Any) -> None:
     """End the token of this NAME, and the reads that go on by it."""
     revoke_api_token(command_workspace(places), name, utc_now())
     options.print_result({"revoked": name}, as_json, f"{name} opens nothing any more")
-
-
-def _token_lifetime(text: str | None) -> timedelta | None:
-    found = parse_duration(text)
-    if text is not None and found is None:
-        raise ConfigurationError("--for is no length of time", hint="30m, 8h, 30d")
-    return found
 
 
 def _token_line(token: TokenInfo) -> str:
@@ -135,7 +128,9 @@ def _dataset_arguments(command_: F) -> F:
     type=click.Choice(["aggregated", "pseudonymized", "identified"]),
     help="All columns up to this category, in place of --field.",
 )
-@click.option("--for", "duration", metavar="TIME", help="How long: 30m, 8h (else what the access file says).")
+@click.option(
+    "--for", "duration", type=DURATION, metavar="TIME", help="How long: 30m, 8h (else what the access file says)."
+)
 @click.option("--break-glass", is_flag=True, help="Take it at once: nobody approves, and it must be reviewed.")
 @options.workspace
 @options.as_json
@@ -146,7 +141,7 @@ def request_command(
     justification: str,
     tenants: Sequence[str],
     category: Any,
-    duration: str | None,
+    duration: timedelta | None,
     reidentify: bool,
     break_glass: bool,
     as_json: bool,
@@ -155,9 +150,7 @@ def request_command(
     """Ask for access to DATASET (a pipeline's name, or pipeline/output) for an incident. Somebody else must approve it."""
     operation: Any = "reidentify" if reidentify else "read"
     columns = tuple(fields) or None
-    wish = NewGrant(
-        incident, justification, dataset, tuple(tenants), columns, category, _grant_duration(duration), operation
-    )
+    wish = NewGrant(incident, justification, dataset, tuple(tenants), columns, category, duration, operation)
     now, house = utc_now(), command_workspace(places)
     found = request_grant(wish, house, now, break_glass=break_glass)
     for name, hint in unknown_columns(dataset, fields, house).items():
@@ -279,7 +272,7 @@ def adopt_command(yes: bool, as_json: bool, **places: Any) -> None:
     """
     change = adopt_access(command_workspace(places), utc_now(), yes=yes)
     lines = [*(f"+ {line}" for line in change.added), *(f"- {line}" for line in change.removed)]
-    end = "it counts already" if not change.is_needed else "adopted" if yes else "nothing was changed: --yes does it"
+    end = "it counts already" if not change.is_needed else "adopted" if yes else UNCHANGED_HINT
     body = {**change.as_json(), "adopted": yes or not change.is_needed}
     options.print_result(body, as_json, "\n".join([*map(single_line, lines), end]))
 
@@ -311,10 +304,3 @@ def _grant_line(grant: Grant, at: datetime) -> str:
         f"{grant.requester}  {request.incident}  {request.dataset}{reverse}: {what} of {', '.join(request.tenants)}"
     )
     return single_line(f"{grant.id}  {grant.state(at)}{times}  {concerns}{glass}")
-
-
-def _grant_duration(text: str | None) -> timedelta | None:
-    found = parse_duration(text)
-    if text is not None and found is None:
-        raise click.UsageError("--for wants a length of time: 45s, 30m, 8h")
-    return found

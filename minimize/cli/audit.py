@@ -10,7 +10,7 @@ import click
 
 from minimize.cli import options
 from minimize.cli.options import authorize, quiet
-from minimize.cli.printing import print_findings, single_line
+from minimize.cli.printing import UNCHANGED_HINT, finding_lines, single_line
 from minimize.ledger.audit_check import entry_json
 from minimize.ledger.audit_log import EntryFilter
 from minimize.runs.audit_log import check_audit, export_audit, log_entries, truncate_audit
@@ -35,10 +35,8 @@ def log_command(ledger: str | None, output: str | None, last: int | None, as_jso
     """Print the entries, oldest first."""
     authorize("audit/read", {"ledger": ledger, "output": output})
     found = log_entries(ledger, _entry_filter(**filters), output=output, last=last)
-    if as_json:
-        click.echo(json.dumps({"entries": [entry_json(entry) for entry in found]}, indent=2))
-    else:
-        click.echo("\n".join(map(_entry_line, found)) or "no entries")
+    body = {"entries": [entry_json(entry) for entry in found]}
+    options.print_result(body, as_json, "\n".join(map(_entry_line, found)) or "no entries")
 
 
 @audit_group.command("verify")
@@ -67,16 +65,12 @@ def verify_command(
     """
     authorize("audit/read", {"ledger": ledger, "output": output, "keys": keys})
     checked = check_audit(ledger, output=output, receipts=receipts, head=head, keys=keys, public_key=public_key)
-    if as_json:
-        click.echo(json.dumps(checked.as_json(), indent=2))
-    else:
-        print_findings(checked.findings)
-        word = "verified" if checked.ok else "not verified"
-        gone = checked.checkpoint
-        since = "" if gone is None else f"; up to entry {gone.head.sequence:,} they are gone, by a checkpoint"
-        click.echo(
-            f"{word}: {count_noun(checked.head.sequence, 'entry', 'entries')}, head {checked.head.digest or '(none)'}{since}"
-        )
+    word = "verified" if checked.ok else "not verified"
+    entries = count_noun(checked.head.sequence, "entry", "entries")
+    gone = checked.checkpoint
+    since = "" if gone is None else f"; up to entry {gone.head.sequence:,} they are gone, by a checkpoint"
+    verdict = f"{word}: {entries}, head {checked.head.digest or '(none)'}{since}"
+    options.print_result(checked.as_json(), as_json, "\n".join([*finding_lines(checked.findings), verdict]))
     return 0 if checked.ok else 1
 
 
@@ -117,11 +111,7 @@ def truncate_command(
     else:
         gone = count_noun(done.entries, "entry", "entries")
         which = f"{gone} from before {seconds_text(done.before)}, up to entry {done.last.sequence:,}"
-        text = (
-            f"gone: {which}"
-            if yes
-            else f"{which}, would go\nnothing was changed: --yes does it (--export FILE keeps them)"
-        )
+        text = f"gone: {which}" if yes else f"{which}, would go\n{UNCHANGED_HINT} (--export FILE keeps them)"
     options.print_result({**done.as_json(), "done": yes and done.last is not None}, as_json, text)
 
 

@@ -16,6 +16,7 @@ from click.types import StringParamType
 
 from minimize.cli.startup import LOG_FORMATS, ExitStatus, configure_log
 from minimize.engines import ENGINES
+from minimize.errors import ConfigurationError
 from minimize.times import parse_date, parse_time, utc_now
 
 if TYPE_CHECKING:
@@ -37,6 +38,24 @@ class TimeParameter(StringParamType):
 
 TIME: Final = TimeParameter("time", parse_time)
 DATE: Final = TimeParameter("date", parse_date)
+
+
+class DurationParameter(StringParamType):
+    """A length of time, as policies write it."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The length of time. Raises ConfigurationError, which names the option or the argument."""
+        from minimize.policy.value_readers import parse_duration  # it imports Arrow, which `--help` does without
+
+        found = parse_duration(value)
+        if found is None:
+            raise ConfigurationError(f"{_parameter_name(param)} is no length of time", hint="30m, 8h, 30d")
+        return found
+
+
+DURATION: Final = DurationParameter()
 
 
 def _parameter_name(param: click.Parameter | None) -> str:
@@ -114,9 +133,17 @@ def _set_log_format(ctx: click.Context, _: click.Parameter, log_format: str | No
         configure_log(log_format, verbose=False)
 
 
-def print_result(body: Any, as_json: bool, text: str) -> None:
-    """Prints a result: as JSON for machines, else its text."""
-    click.echo(json.dumps(body, indent=2, default=str) if as_json else text)
+def print_result(body: Any, as_json: bool, text: str | Callable[[], str]) -> None:
+    """Prints a result: as JSON for machines, else its text, or what a function returns that makes the text."""
+    if as_json:
+        print_json(body)
+    else:
+        click.echo(text if isinstance(text, str) else text())
+
+
+def print_json(body: Any) -> None:
+    """Prints a result as JSON."""
+    click.echo(json.dumps(body, indent=2, default=str))
 
 
 def keys(command: F) -> F:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -10,7 +10,7 @@ import click
 
 from minimize.cli import options
 from minimize.cli.options import DATE, TIME
-from minimize.cli.printing import print_lint_findings, single_line
+from minimize.cli.printing import SEVERITY_COLORS, print_lint_findings, single_line
 from minimize.text import count_noun
 from minimize.times import utc_now
 
@@ -132,7 +132,7 @@ def plan_command(
         body = plan.as_json()
         body |= {} if tenant is None else {"tenant": tenant, "at": at, **unknown_tenant.unknown_tenant_json(unknown)}
         body |= {} if rows is None else {"preview": rows.to_pylist()}
-        click.echo(json.dumps(body, indent=2, default=str))
+        options.print_json(body)
         return
     print_plan(plan)
     if unknown is not None:
@@ -154,7 +154,6 @@ def _plan_for_tenant(
 
 
 _CHANGE_SIGNS = {"new": "+", "renamed": ">", "retyped": "~", "nested": "~", "unlisted": "?", "gone": "-"}
-_CHANGE_COLORS = {"error": "red", "warning": "yellow"}
 
 
 @click.command()
@@ -183,30 +182,24 @@ def drift_command(
     from minimize.review.drift import detect_drift
 
     report = detect_drift(pipeline, date=date, input=input_, output=output, keys=keys)
-    if as_json:
-        click.echo(json.dumps(report.as_json(), indent=2))
-    else:
-        _print_report(report)
+    options.print_result(report.as_json(), as_json, "\n".join(_report_lines(report)))
     severities = {change.severity for change in report.changes}
     return 1 if severities & options.FAILING_SEVERITIES[fail_on] else 0
 
 
-def _print_report(report: DriftReport) -> None:
+def _report_lines(report: DriftReport) -> Iterator[str]:
     dates = f" of {', '.join(report.dates)}" if report.dates else ""
-    click.echo(f"{report.policy} version {report.version}, {count_noun(report.records, 'record')}{dates}")
-    if not report.changes:
-        click.echo("no drift")
-    for change in report.changes:
-        click.echo(_change_line(change))
+    yield f"{report.policy} version {report.version}, {count_noun(report.records, 'record')}{dates}"
+    yield from map(_change_line, report.changes) if report.changes else ("no drift",)
     if report.edit:
-        click.echo(f"\nthe policy could say:\n{report.edit.rstrip()}")
+        yield f"\nthe policy could say:\n{report.edit.rstrip()}"
     for path, seen in report.unknown.items():
         counts = ", ".join(f"{each['records']:,} ({' '.join(each['dates']) or 'all'})" for each in seen)
-        click.echo(f"{'' if path != next(iter(report.unknown)) else chr(10)}undeclared before: {path} {counts}")
+        yield f"{'' if path != next(iter(report.unknown)) else chr(10)}undeclared before: {path} {counts}"
 
 
 def _change_line(change: DriftChange) -> str:
-    sign = click.style(_CHANGE_SIGNS[change.kind], fg=_CHANGE_COLORS[change.severity])
+    sign = click.style(_CHANGE_SIGNS[change.kind], fg=SEVERITY_COLORS[change.severity])
     name = str(change.path) if change.before is None else f"{change.before} → {change.path}"
     types = (
         "" if change.is_ is None else change.is_ if change.was in (None, change.is_) else f"{change.was} → {change.is_}"
@@ -228,7 +221,7 @@ def schema_command(kind: str | None, as_json: bool) -> None:
     both = {"policy": json_schema("policy"), "pipeline": json_schema("pipeline")}
     others = {"recipient": recipient_schema, "subprocessors": subprocessors_schema, "access": access_schema}
     body = others[kind]() if kind in others else both[kind] if kind else both
-    click.echo(json.dumps(body, indent=2))
+    options.print_json(body)
 
 
 @click.group(name="policy")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -17,6 +17,7 @@ from minimize.text import count_noun
 
 if TYPE_CHECKING:
     from minimize.governance.sharing import Recall
+    from minimize.runs.execution import ProgressCallback
 
 MIN_WIDTH, DEFAULT_WIDTH, MAX_WIDTH = 60, 100, 120
 
@@ -37,18 +38,19 @@ def single_line(text: str) -> str:
     )
 
 
-_SEVERITY_COLORS = {"error": "red", "warning": "yellow"}
+SEVERITY_COLORS: Final = MappingProxyType({"error": "red", "warning": "yellow"})
+UNCHANGED_HINT: Final = "nothing was changed: --yes does it"
 
 
-def print_findings(findings: Sequence[Finding]) -> None:
-    """Prints findings to stdout."""
+def finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
+    """Findings, each with its place, and a hint on a line of its own."""
     for finding in findings:
-        place = ":".join(str(part) for part in (finding.file, finding.line) if part is not None)
-        word = click.style(finding.severity, fg=_SEVERITY_COLORS[finding.severity])
+        word = click.style(finding.severity, fg=SEVERITY_COLORS[finding.severity])
         field = f" {click.style(finding.field, bold=True)}:" if finding.field else ""
-        click.echo(f"{place + ': ' if place else ''}{word} {finding.code}{field} {finding.message}")
+        place = f"{finding.place}: " if finding.place else ""
+        yield f"{place}{word} {finding.code}{field} {finding.message}"
         if finding.hint:
-            click.echo(f"    {click.style('hint', dim=True)} {finding.hint}")
+            yield f"    {click.style('hint', dim=True)} {finding.hint}"
 
 
 def severity_counts(findings: Sequence[Finding]) -> str:
@@ -59,20 +61,13 @@ def severity_counts(findings: Sequence[Finding]) -> str:
 
 def print_lint_findings(findings: Sequence[Finding], fail_on: str, as_json: bool) -> int:
     """Prints what lint found, as JSON for machines; gives the exit code that `--fail-on` asks for."""
-    if as_json:
-        click.echo(json.dumps({"findings": [finding.as_json() for finding in findings]}, indent=2))
-    else:
-        print_findings(findings)
-        click.echo(severity_counts(findings))
+    text = "\n".join([*finding_lines(findings), severity_counts(findings)])
+    options.print_result({"findings": [finding.as_json() for finding in findings]}, as_json, text)
     return 1 if any(finding.severity in options.FAILING_SEVERITIES[fail_on] for finding in findings) else 0
 
 
-AdvanceProgress = Callable[[int, int], None]
-"""Told how many parts are done, of how many."""
-
-
 @contextmanager
-def progress_bar() -> Iterator[AdvanceProgress]:
+def progress_bar() -> Iterator[ProgressCallback]:
     """What a run may call after each part; it shows a bar on a terminal and does nothing elsewhere."""
     if not sys.stderr.isatty():
         yield lambda done, of: None

@@ -8,7 +8,7 @@ import click
 
 from minimize.cli import options
 from minimize.cli.printing import print_lint_findings, single_line
-from minimize.recipients import find_recipients, lint_recipients, load_recipients
+from minimize.recipients import lint_recipients, load_configured_recipients
 from minimize.recipients.pages import (
     FIELD_HEADINGS,
     function_sections,
@@ -39,7 +39,7 @@ def list_command(kind: str | None, recipients: str | None, as_json: bool) -> Non
     For each recipient, how many rows of a tenant's list are sent to it and received from it. For each subprocessor, its
     first day on the list, the first day without it, and what it does.
     """
-    known = _load_recipients(recipients)
+    known = load_configured_recipients(recipients)
     found = [known.load(name) for name in known.names()]
     listed = known.subprocessors
     body = {
@@ -64,7 +64,7 @@ def list_command(kind: str | None, recipients: str | None, as_json: bool) -> Non
 @options.as_json
 def show_command(name: str, kind: str, recipients: str | None, as_json: bool) -> None:
     """Print the list that a tenant may read: each field of NAME, an example, what it is used for, its form."""
-    found = _load_recipients(recipients).load(name)
+    found = load_configured_recipients(recipients).load(name)
     text = recipient_html(found) if kind == "html" else recipient_markdown(found)
     options.print_result(_recipient_page_json(found) if as_json else None, as_json, text.rstrip("\n"))
 
@@ -76,10 +76,6 @@ def show_command(name: str, kind: str, recipients: str | None, as_json: bool) ->
 def lint_command(path: str, fail_on: str, as_json: bool) -> int:
     """All faults and risky choices of PATH: a recipient's file, or a folder of them with its list of subprocessors."""
     return print_lint_findings(lint_recipients(path, utc_now().date()), fail_on, as_json)
-
-
-def _load_recipients(folder: str | None) -> Recipients:
-    return load_recipients(find_recipients(folder))
 
 
 def _recipient_line(found: Recipient) -> str:

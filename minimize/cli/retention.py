@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import click
 
 from minimize.cli import options
 from minimize.cli.options import TIME, authorize, command_workspace, quiet
-from minimize.cli.printing import line_width, single_line
+from minimize.cli.printing import UNCHANGED_HINT, line_width, single_line
 from minimize.governance.retention.event_admin import NewEvent, add_event, list_events, suggest_tenants, withdraw_event
 from minimize.governance.retention.expire import expire, open_items
 from minimize.governance.retention.retract import retract
@@ -143,14 +142,14 @@ def expire_command(
         options.print_result(body, as_json, "\n".join(map(str, items)) or "nothing is open")
         return int(any(each.overdue for each in items))
     done = expire(output, yes=yes, allow_shrink=allow_shrink, **asked)
-    click.echo(json.dumps(done.as_json(), indent=2) if as_json else _expiry_text(done, yes))
+    options.print_result(done.as_json(), as_json, _expiry_text(done, yes))
     return 0
 
 
 def _expiry_text(done: ExpiryResult, yes: bool) -> str:
     plan = done.plan.outcome_text() if done.receipts else str(done.plan)
     lines = [plan, *(receipt.summary(line_width()) for receipt in done.receipts)]
-    return "\n".join(lines if yes or not done.plan.due else [*lines, "nothing was changed: --yes does it"])
+    return "\n".join(lines if yes or not done.plan.due else [*lines, UNCHANGED_HINT])
 
 
 @click.command()
@@ -180,10 +179,10 @@ def retract_command(
     for, is off now, or has a condition that the output does not show to hold.
     """
     done = retract(output, at=at, pipeline=pipeline, input=input_, settings=settings, keys=keys, ledger=ledger, yes=yes)
-    click.echo(json.dumps(done.as_json(), indent=2) if as_json else _retraction_text(done, yes))
+    options.print_result(done.as_json(), as_json, _retraction_text(done, yes))
     return 0
 
 
 def _retraction_text(done: Retraction, yes: bool) -> str:
     lines = [str(done), *(receipt.summary(line_width()) for receipt in done.receipts)]
-    return "\n".join(lines if yes or done.is_empty else [*lines, "nothing was changed: --yes does it"])
+    return "\n".join(lines if yes or done.is_empty else [*lines, UNCHANGED_HINT])

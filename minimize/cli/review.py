@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +14,7 @@ from minimize.review.changes import changes_markdown, headline
 from minimize.review.diff import diff
 from minimize.review.explain import explain
 from minimize.review.fixtures import try_fixtures
+from minimize.text import place_text
 from minimize.times import seconds_text, utc_now
 
 if TYPE_CHECKING:
@@ -39,10 +39,8 @@ def diff_command(old: str, new: str, path: str | None, allow: tuple[str, ...], a
     if as_json and as_markdown:
         raise click.UsageError("--json or --markdown, not both")
     changes = diff(old, new, path, allow=allow)
-    if as_json:
-        click.echo(json.dumps(changes.as_json(), indent=2))
-    elif as_markdown:
-        click.echo(changes_markdown(changes))
+    if as_json or as_markdown:
+        options.print_result(changes.as_json(), as_json, lambda: changes_markdown(changes))
     else:
         print_changes(changes)
     return 1 if changes.not_allowed else 0
@@ -126,7 +124,7 @@ def try_fixtures_command(pipeline: str, at: str | None, settings: str | None, sh
     them.
     """
     done = try_fixtures(pipeline, now=utc_now(), at=at, settings=settings)
-    click.echo(json.dumps(done.as_json(show), indent=2) if as_json else _fixtures_text(done, show))
+    options.print_result(done.as_json(show), as_json, _fixtures_text(done, show))
     return 1 if done.failures else 0
 
 
@@ -139,7 +137,6 @@ def _fixtures_text(done: FixtureResults, show: bool) -> str:
 
 
 def _failure_line(each: FixtureFailure, show: bool) -> str:
-    place = ":".join(str(part) for part in (each.file, each.line) if part is not None)
     field = f" {single_line(each.field)}:" if each.field else ""
     values = f" ({each.expected!r} was expected, {each.found!r} leaves)" if show and each.code == "F006" else ""
-    return f"{place}: {each.code}{field} {each.message}{single_line(values)}"
+    return f"{place_text(each.file, each.line)}: {each.code}{field} {each.message}{single_line(values)}"

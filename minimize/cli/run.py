@@ -6,7 +6,6 @@ They print receipts or findings and give the exit code.
 from __future__ import annotations
 
 import json
-import logging
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ import click
 
 from minimize.cli import options
 from minimize.cli.options import DATE, TIME, quiet
-from minimize.cli.printing import line_width, print_findings, progress_bar
+from minimize.cli.printing import finding_lines, line_width, progress_bar
 from minimize.cli.startup import SKIPPED_EXIT_CODE
 from minimize.text import count_noun
 
@@ -27,14 +26,12 @@ if TYPE_CHECKING:
     from minimize.runs.runner import RunResult
     from minimize.stores import Location
 
-log = logging.getLogger("minimize")
-
 
 def print_run_result(
     done: RunResult, job: Pipeline, output: str | None, *, pending: bool, skips: bool = False, as_json: bool = False
 ) -> int:
     """Prints what a run did, and gives its exit code."""
-    from minimize.runs.guards import exit_code, quarantine_exceeded, unfinished_parts
+    from minimize.runs.guards import exit_code, log_run_faults, unfinished_parts
     from minimize.runs.receipt_builder import UNPUBLISHED_SEQUENCE
 
     receipt = done.receipt
@@ -46,13 +43,8 @@ def print_run_result(
     else:
         click.echo(receipt.summary(line_width()))
         click.echo(_results_text(receipt, job.target(output or None)))
-    exceeded = quarantine_exceeded(receipt, job)
-    if exceeded:
-        log.error(exceeded, extra={"code": "W012", "run_id": receipt.run_id})
-    undone = unfinished_parts(receipt)
-    if undone:
-        log.error(undone, extra={"code": "W015", "run_id": receipt.run_id})
-    if skips and receipt.sequence == UNPUBLISHED_SEQUENCE and not undone:
+    log_run_faults([(receipt, job)])
+    if skips and receipt.sequence == UNPUBLISHED_SEQUENCE and not unfinished_parts(receipt):
         return SKIPPED_EXIT_CODE
     return exit_code(receipt, job, done.skipped, pending=pending)
 
@@ -213,8 +205,7 @@ def backfill_command(
     Settings are always those of today; the policy is today's, or with `policy: then` the one of each date's last receipt.
     """
     from minimize.runs.backfill import run_backfill
-    from minimize.runs.batch_dates import worst_exit_code
-    from minimize.runs.guards import quarantine_exceeded, unfinished_parts
+    from minimize.runs.guards import log_run_faults
 
     with progress_bar() as advanced:
         done = run_backfill(
@@ -231,17 +222,8 @@ def backfill_command(
             lineage=lineage,
             metrics=metrics,
         )
-    click.echo(json.dumps(done.as_json(), indent=2) if as_json else _backfill_text(done, dry_run))
-    exceeded = [told for receipt in done.receipts if (told := quarantine_exceeded(receipt, done.pipeline))]
-    undone = [told for receipt in done.receipts if (told := unfinished_parts(receipt))]
-    for told in exceeded:
-        log.error(told, extra={"code": "W012"})
-    for told in undone:
-        log.error(told, extra={"code": "W015"})
-    for each in done.failures:
-        log.error("%s", each.log_message, extra={"code": each.log_code, "data": each.as_json()})
-    codes = [1] if undone else [4] if exceeded else []
-    return worst_exit_code([*codes, *(each.exit_code for each in done.failures)])
+    options.print_result(done.as_json(), as_json, _backfill_text(done, dry_run))
+    return log_run_faults([(receipt, done.pipeline) for receipt in done.receipts], done.failures)
 
 
 def _backfill_text(done: BackfillResult, dry_run: bool) -> str:
@@ -297,8 +279,7 @@ def replay_command(
 
     Each date of which a record passes now is run anew, whole. A source that changed or vanished is refused.
     """
-    from minimize.runs.batch_dates import worst_exit_code
-    from minimize.runs.guards import quarantine_exceeded, unfinished_parts
+    from minimize.runs.guards import log_run_faults
     from minimize.runs.quarantine_replay import replay
 
     with progress_bar() as advanced:
@@ -317,20 +298,8 @@ def replay_command(
             keys=keys,
             ledger=ledger,
         )
-    click.echo(json.dumps(done.as_json(), indent=2) if as_json else _replay_text(done))
-    exceeded = [
-        (receipt, told)
-        for receipt, job in zip(done.receipts, done.pipelines, strict=True)
-        if (told := quarantine_exceeded(receipt, job))
-    ]
-    undone = [(receipt, told) for receipt in done.receipts if (told := unfinished_parts(receipt))]
-    for code, some in (("W012", exceeded), ("W015", undone)):
-        for receipt, told in some:
-            log.error(told, extra={"code": code, "run_id": receipt.run_id})
-    for each in done.failures:
-        log.error("%s", each.log_message, extra={"code": each.log_code, "data": each.as_json()})
-    codes = [1] if undone else [4] if exceeded else []
-    return worst_exit_code([*codes, *(each.exit_code for each in done.failures)])
+    options.print_result(done.as_json(), as_json, _replay_text(done))
+    return log_run_faults([*zip(done.receipts, done.pipelines, strict=True)], done.failures)
 
 
 def _replay_text(done: ReplayResult) -> str:
@@ -371,9 +340,11 @@ def verify_command(
 
     findings = check_output(output, keys=keys, public_key=public_key, ledger=ledger, from_receipt=from_receipt)
     failed = any(finding.severity == "error" for finding in findings)
-    if as_json:
-        click.echo(json.dumps({"ok": not failed, "findings": [finding.as_json() for finding in findings]}, indent=2))
-    else:
-        print_findings(findings)
-        click.echo("not verified" if failed else f"verified: {verified_extent(output, from_receipt)}")
+
+    def text() -> str:
+        verdict = "not verified" if failed else f"verified: {verified_extent(output, from_receipt)}"
+        return "\n".join([*finding_lines(findings), verdict])
+
+    body = {"ok": not failed, "findings": [finding.as_json() for finding in findings]}
+    options.print_result(body, as_json, text)
     return 1 if failed else 0

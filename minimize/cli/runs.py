@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -65,11 +64,9 @@ def show_run_command(
 ) -> None:
     """Show the run whose id is (or begins with) RUN, with its receipt where that is here."""
     row, receipt = show_run(run, ledger or above[0], output=output or above[1])
-    if as_json:
-        click.echo(json.dumps(run_json(row, receipt), indent=2))
-        return
-    click.echo(f"{_run_line(row)}\n  in {row.folder} on {row.host}, receipt {row.sequence} {row.digest}")
-    click.echo("  its receipt cannot be read here" if receipt is None else receipt.summary(line_width()))
+    head = f"{_run_line(row)}\n  in {row.folder} on {row.host}, receipt {row.sequence} {row.digest}"
+    summary = "  its receipt cannot be read here" if receipt is None else receipt.summary(line_width())
+    options.print_result(run_json(row, receipt), as_json, f"{head}\n{summary}")
 
 
 @runs_group.command("adopt-ledger")
@@ -205,7 +202,7 @@ def show_quarantine_command(
         groups = [{**each, "passing": passing[each["code"], each["field"], each["file"]]} for each in groups]
     rows = sum(each.rows for each in found)
     if as_json:
-        click.echo(json.dumps({"rows": rows, "groups": groups}, indent=2))
+        options.print_json({"rows": rows, "groups": groups})
     elif not groups:
         click.echo("nothing is in quarantine")
     else:

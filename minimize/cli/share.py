@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,14 +25,13 @@ from minimize.governance.sharing.plan import ShareArguments
 from minimize.governance.sharing.recalls import open_recall_list
 from minimize.governance.workspace import Workspace
 from minimize.ledger.sharing import read_disclosures
-from minimize.recipients import find_recipients, load_recipients
+from minimize.recipients import load_configured_recipients
 from minimize.runs.inputs import pipeline_from
 from minimize.text import count_noun
 from minimize.times import parse_time, seconds_text, utc_now
 
 if TYPE_CHECKING:
     from minimize.ledger.sharing import Disclosure
-    from minimize.recipients import Recipients
 
 
 @click.group("recall")
@@ -57,7 +55,9 @@ def list_recalls_command(
 ) -> None:
     """List what has to go. Exit 1 where the recipient was not told yet, or has not confirmed in time."""
     house = command_workspace(places)
-    found = list_recalls(house, _load_recipients(recipients, house), utc_now(), recipient=recipient, all_=all_)
+    found = list_recalls(
+        house, load_configured_recipients(recipients, house.folder), utc_now(), recipient=recipient, all_=all_
+    )
     print_recalls([each for each in found if each.is_late or not late], as_json)
     raise click.exceptions.Exit(1 if any(each.is_late for each in found) else 0)
 
@@ -81,7 +81,7 @@ def request_recalls_command(
     needed = recipient is not None or recipients is not None or _has_shared(house)
     with open_recall_list(to, recipient) as hand:
         found = (
-            request_recalls(house, _load_recipients(recipients, house), utc_now(), recipient=recipient)
+            request_recalls(house, load_configured_recipients(recipients, house.folder), utc_now(), recipient=recipient)
             if needed
             else []
         )
@@ -102,7 +102,7 @@ def confirm_recalls_command(
     """Take down that RECIPIENT has deleted what it was told to."""
     house = command_workspace(places)
     authorize("share/recall", places, tenant)
-    known = _load_recipients(recipients, house)
+    known = load_configured_recipients(recipients, house.folder)
     found = confirm_recalls(house, known, utc_now(), recipient=recipient, disclosure=disclosure, tenant=tenant)
     print_recalls(found, as_json)
 
@@ -110,10 +110,6 @@ def confirm_recalls_command(
 def _has_shared(workspace: Workspace) -> bool:
     with workspace.open_ledger() as ledger:
         return bool(read_disclosures(ledger))
-
-
-def _load_recipients(recipients: str | None, workspace: Workspace) -> Recipients:
-    return load_recipients(find_recipients(recipients, start=workspace.folder))
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -224,7 +220,7 @@ def log_command(recipient: str | None, tenant: str | None, as_json: bool, **plac
 @options.workspace
 def show_command(disclosure: str, **places: Any) -> None:
     """Print DISCLOSURE as it was signed: what permitted it, which fields left in which form, whose rows, the digest."""
-    click.echo(json.dumps(find_disclosure(command_workspace(places), disclosure).as_json(), indent=2))
+    options.print_json(find_disclosure(command_workspace(places), disclosure).as_json())
 
 
 @share_group.command("why")
@@ -247,7 +243,13 @@ def why_command(
     """Say whether RECIPIENT may get records for FUNCTION, with every rule against it."""
     house = command_workspace(places)
     found = explain_share(
-        recipient, function, house, _load_recipients(recipients, house), utc_now(), tenant=tenant, existing=having
+        recipient,
+        function,
+        house,
+        load_configured_recipients(recipients, house.folder),
+        utc_now(),
+        tenant=tenant,
+        existing=having,
     )
     head = f"{recipient}, {function}: {'may get ' + ', '.join(found.fields) if found.permitted else 'gets nothing'}"
     lines = [head, *(f"  {each.code} {each}" for each in found.reasons)]

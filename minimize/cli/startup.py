@@ -20,6 +20,7 @@ from typing import Final
 import click
 
 from minimize.errors import ConfigurationError, MinimizeError, unexpected_error
+from minimize.text import similar_words
 
 
 @contextmanager
@@ -189,9 +190,7 @@ def with_suggestion(error: click.ClickException) -> click.ClickException:
     wrong = re.search("^No such command '(.+)'", error.message)
     if ctx is None or wrong is None or not isinstance(ctx.command, click.Group):
         return error
-    from difflib import get_close_matches
-
-    near = get_close_matches(wrong[1], ctx.command.list_commands(ctx), n=1)
+    near = similar_words(wrong[1], ctx.command.list_commands(ctx))
     return click.UsageError(f"{error.message} (Did you mean '{near[0]}'?)", ctx) if near else error
 
 

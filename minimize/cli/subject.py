@@ -11,6 +11,7 @@ import click
 
 from minimize.cli import options
 from minimize.cli.options import authorize, command_workspace
+from minimize.cli.printing import UNCHANGED_HINT
 from minimize.governance.subjects import (
     DataSubject,
     collect_subjects,
@@ -23,7 +24,7 @@ from minimize.governance.subjects import (
     subject_coverage,
     view_subjects,
 )
-from minimize.governance.subjects.view import view_page
+from minimize.governance.subjects.view import form_text, view_page
 from minimize.receipts.receipt import FIGURES_UNCHANGED
 from minimize.text import count_noun
 from minimize.times import utc_now
@@ -54,7 +55,7 @@ def deletion_text(done: Deletion, yes: bool) -> str:
     lines += [f"  not searched: {each['file']}: {each['why']}" for each in said["not_searched"]]
     lines += [f"  not reached: {each['output']}: {each['why']}" for each in said["not_reached"]]
     lines += [f"  request {name}" for name in said["requests"]]
-    return "\n".join(lines if yes else [*lines, "nothing was changed: --yes does it"])
+    return "\n".join(lines if yes else [*lines, UNCHANGED_HINT])
 
 
 def request_line(found: RequestStatus, now: datetime) -> str:
@@ -87,7 +88,7 @@ def subject_text(found: SubjectView, rows: int) -> str:
             f"  {each['pipeline']}  {each['date'] or ''}  {count_noun(each['rows'], 'record')}, {each['category']}, "
             f"for {each['purpose']}: {each['since'] or '?'} to {each['to'] or '?'}{kept}",
             f"    in {each['output']}/{each['file']}, found by {each['found_by']}",
-            "    " + ", ".join(f"{name} ({_form_text(form)})" for name, form in each["fields"].items()),
+            "    " + ", ".join(f"{name} ({form_text(form)})" for name, form in each["fields"].items()),
             *(f"    beside: {count_noun(count, 'form')} of {name}" for name, count in each["beside"].items()),
             *(f"    {_row_text(row)}" for row in each["records"]),
         ]
@@ -112,10 +113,6 @@ def _deleted_text(done: Deletion) -> str:
     subjects = len(done.subjects) - tenants
     said = [count_noun(count, word) for count, word in ((subjects, "subject"), (tenants, "tenant")) if count]
     return " and ".join(said) or "nobody"
-
-
-def _form_text(form: Any) -> str:
-    return form if isinstance(form, str) else " → ".join(form)
 
 
 def _row_text(row: dict[str, Any]) -> str:
@@ -258,7 +255,7 @@ def correct_command(
     lines = [f"{count_noun(done.values, 'value')} {were} corrected"]
     lines += [f"  {name}: {line}" for name, plan in done.plans.items() for line in str(plan).splitlines()]
     lines += [f"  tell {name}: {', '.join(acts)}" for name, acts in done.notices.items()]
-    lines += [f"  request {done.request}"] if yes else ["nothing was changed: --yes does it"]
+    lines += [f"  request {done.request}"] if yes else [UNCHANGED_HINT]
     options.print_result(done.as_json(), as_json, "\n".join(lines))
 
 

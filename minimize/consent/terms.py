@@ -13,10 +13,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from minimize.errors import PolicyError
-from minimize.policy.faults import did_you_mean
 from minimize.recipients import Function, Recipient, SharedField
 from minimize.techniques import TechniqueStep
 from minimize.techniques.generalize import Generalize
+from minimize.text import did_you_mean
 
 DPV_STATES: Final[Mapping[str, str]] = MappingProxyType(
     {

@@ -24,8 +24,8 @@ from minimize.errors import PolicyError
 from minimize.governance.settings import AuthorizeChange
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
-from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor
-from minimize.recipients import Recipient, find_recipients, load_recipients
+from minimize.ledger import Actor, AuditActivity, PropertyChange, Resource, api, current_actor
+from minimize.recipients import Recipient, find_recipients, load_configured_recipients, load_recipients
 from minimize.stores import PathText
 from minimize.times import time_text, time_text_or_none
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from minimize.ledger.sharing import ConsentAct, RecallPlanner
 
 ConsentVerb = Literal["request", "give", "refuse", "withdraw"]
+_CONSENT_ACTIVITY: Final = AuditActivity("consent", component="consent", category="consent")
 _STATE_AFTER: Final = {"request": "requested", "give": "given", "refuse": "refused", "withdraw": "withdrawn"}
 _NEEDS_RECIPIENT_FILE: Final = ("request", "give")
 """What is asked or given is what the recipient's file says now. To refuse or withdraw needs no file: it is always possible."""
@@ -86,7 +87,7 @@ def record_consent(
         if allowed is not None:
             allowed(actor, _consent_resource(new, before))
         return api.sharing.record_consent_acts(
-            ledger, [new], [_consent_event(verb, actor, now, _consent_resource(new, before))], keys, also
+            ledger, [new], [_CONSENT_ACTIVITY.event(verb, actor, now, _consent_resource(new, before))], keys, also
         )[0]
 
 
@@ -102,14 +103,14 @@ def mark_expired_consents(
         over = [last for last in _last_acts(api.sharing.read_consent_acts(ledger)) if _has_expired(last, now)]
         new = [_expiry_act(last, actor, now) for last in over]
         events = [
-            _consent_event("expire", actor, now, _consent_resource(each, [last]))
+            _CONSENT_ACTIVITY.event("expire", actor, now, _consent_resource(each, [last]))
             for each, last in zip(new, over, strict=True)
         ]
         return api.sharing.record_consent_acts(ledger, new, events, keys, also) if new else []
 
 
 def _load_terms(consent: NewConsent, workspace: Workspace, folder: PathText | None) -> ConsentTerms:
-    known = load_recipients(find_recipients(folder, start=workspace.folder))
+    known = load_configured_recipients(folder, workspace.folder)
     terms = current_terms(known.load(consent.recipient), consent.function)
     if consent.text_version not in (None, terms.text_version):
         hint = "show the tenant the text as it is now"
@@ -191,18 +192,6 @@ def _consent_resource(new: ConsentAct, before: Sequence[ConsentAct]) -> Resource
     )
     place = f"consents/{new.tenant_id}/{new.recipient}/{new.function}"
     return Resource(new.function, "consent", place, changes)
-
-
-def _consent_event(verb: str, actor: Actor, now: datetime, resource: Resource) -> AuditEvent:
-    return AuditEvent(
-        component="consent",
-        category="consent",
-        activity="consent",
-        operation=verb,
-        actor=actor,
-        time=now,
-        resources=(resource,),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +282,7 @@ def explain_consent(
 
     Raises PolicyError for a recipient that is not there; a function that it does not have is no error, but no consent.
     """
-    found = load_recipients(find_recipients(recipients, start=workspace.folder)).load(recipient)
+    found = load_configured_recipients(recipients, workspace.folder).load(recipient)
     seen = _load_consents(workspace, tenant, recipient, function).effective_at(run, event)
     reason = seen.evaluate(found, function, pa.array([tenant], pa.string())).reasons[0].as_py()
     return ConsentExplanation(

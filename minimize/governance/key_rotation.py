@@ -27,7 +27,8 @@ from minimize.keys.discovery import key_lifecycle
 from minimize.keys.keyring import KEY_DESTROYED, SUBJECT_KEY
 from minimize.keys.master_keys import KeyLifecycle, is_master_key, key_state, master_key_name
 from minimize.keys.parquet_encryption import open_parquet
-from minimize.ledger import AuditEvent, PropertyChange, Resource, api, current_actor
+from minimize.ledger import PropertyChange, Resource, api, current_actor
+from minimize.ledger.audit_event import KEY_ACTIVITY
 from minimize.observability.destinations import NO_OBSERVABILITY
 from minimize.output.folder import RECORDS, batch_date_of
 from minimize.output.publish import open_output
@@ -49,18 +50,10 @@ def record_key_event(
     workspace: Workspace, operation: str, masters: Iterable[MasterKey], now: datetime, *changes: PropertyChange
 ) -> None:
     """Tells the log what is done with versions of master keys. Raises LedgerError, KeyringError."""
-    event = AuditEvent(
-        component="keys",
-        category="configuration",
-        activity="keys",
-        operation=operation,
-        actor=current_actor(),
-        time=now,
-        resources=tuple(Resource(each.id, "master key", f"keys/{each.id}", changes) for each in masters),
-    )
-    keys = workspace.keyring()
+    resources = [Resource(each.id, "master key", f"keys/{each.id}", changes) for each in masters]
+    event, keys = KEY_ACTIVITY.event(operation, current_actor(), now, *resources), workspace.keyring()
     with workspace.open_ledger(create=True) as ledger:
-        ledger.write(lambda connection: api.audit_log.append_event(connection, event, keys))
+        api.audit_log.record_audit_event(ledger, event, keys)
 
 
 log = logging.getLogger("minimize")
@@ -333,10 +326,11 @@ def shred_keys(
     require_permission("keys/shred", workspace, now, tenant=tenant)
     custody = key_lifecycle(workspace.keyring(), workspace.folder, now=now)
     masters = _chosen_versions(custody, key, tenant)
-    found = [*_unreadable_partitions({each.id for each in masters}, *_known_outputs(workspace, outputs))]
+    known = _known_outputs(workspace, outputs)
+    found = [*_unreadable_partitions({each.id for each in masters}, *known)]
     missed = tuple(each for each in found if isinstance(each, str))
     lost = tuple(each for each in found if isinstance(each, UnreadablePartition))
-    looked = len(_known_outputs(workspace, outputs)) - len(missed)
+    looked = len(known) - len(missed)
     if not yes:
         return ShreddingResult(masters, lost, looked, missed)
     for each in masters:
@@ -379,7 +373,7 @@ def _chosen_versions(custody: KeyLifecycle, key: str | None, tenant: str | None)
 def _known_outputs(workspace: Workspace, outputs: Iterable[LocationLike]) -> list[LocationLike]:
     """The outputs that the ledger has seen from this machine, and those that are named."""
     with workspace.open_ledger(create=True) as ledger:
-        seen = [each.folder for each in ledger.read(api.runs.output_locations) if each.is_here or "://" in each.folder]
+        seen = [each.folder for each in ledger.read(api.runs.output_locations) if each.is_reachable]
     every = {str(parse_output_location(each)): each for each in (*seen, *outputs)}
     return [*every.values()]
 

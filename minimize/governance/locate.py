@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
 from minimize.errors import RefusedError
-from minimize.governance.settings import LOCATION_FEATURE, check_subject, settings_event, warn_if_not_read
+from minimize.governance.settings import LOCATION_FEATURE, SETTINGS_ACTIVITY, check_subject, warn_if_not_read
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_id, canonical_text
 from minimize.keys import Keyring
@@ -125,7 +125,7 @@ def position_conditions(workspace: Workspace) -> dict[str, str]:
 def _field_conditions(job: Pipeline, field: Field) -> str:
     policy, own = job.policy, None if job.records is None else job.records.collect_if
     gated: list[Field | RecordsGate] = [field, *_source_fields(policy, field), policy.records]
-    texts = [text for each in gated for text in gate_texts(policy, each)]
+    texts = [text for each in gated for text in gate_texts(each, policy)]
     return "; ".join(dict.fromkeys([*texts, *([] if own is None else [condition_text(own)])]))
 
 
@@ -334,4 +334,4 @@ def _locate_event(
         )
         for tenant, token in tokens
     )
-    return replace(settings_event(operation, current_actor(), now, resources[0]), resources=resources)
+    return SETTINGS_ACTIVITY.event(operation, current_actor(), now, *resources)

@@ -12,6 +12,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from minimize.errors import MinimizeError, OutputError
+from minimize.keys import Keyring
+from minimize.keys.discovery import require_keyring
 from minimize.ledger import api as ledger_api
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RECORDS, RUNS, identity_of
 from minimize.output.reader import load_receipts
@@ -21,9 +23,10 @@ from minimize.policy.model import Pipeline, Policy
 from minimize.policy.yaml_nodes import parse_yaml
 from minimize.receipts import Receipt, ReceiptFile, files_in_force, sha256_text
 from minimize.runs.batch_dates import READING_KINDS
+from minimize.runs.guards import check_output_ledger
 from minimize.runs.inputs import find_pipeline
 from minimize.runs.removal_inventory import INVENTORY_FILE
-from minimize.stores import Location, LocationLike, local_copy, location_text, parse_output_location
+from minimize.stores import Location, LocationLike, PathText, local_copy, location_text, parse_output_location
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -125,6 +128,32 @@ def receipts_by_path(receipts: Iterable[Receipt]) -> dict[str, Receipt]:
     return {file.path: receipt for receipt in receipts for output in receipt.outputs.values() for file in output.files}
 
 
+def writing_runs(output: Location, chain: Iterable[Receipt], policies: PolicyCache) -> dict[str, WritingRun]:
+    """Per path of a file the run that wrote it; the files of a run have one in common."""
+    by = receipts_by_path(chain)
+    runs = {each.run_id: WritingRun(output, each, policies) for each in by.values()}
+    return {path: runs[receipt.run_id] for path, receipt in by.items()}
+
+
+def resolve_output(
+    folder: Location,
+    pipeline: PathText | None,
+    keys: Keyring | PathText | None,
+    ledger: PathText | None,
+) -> tuple[tuple[Receipt, ...], Pipeline, Keyring]:
+    """What a change of an output needs, found and checked: its receipts, its pipeline of today, and the keyring that signs.
+
+    Raises OutputError, PolicyError, RefusedError, KeyringError.
+    """
+    chain = load_receipts(folder)
+    if not chain:
+        raise OutputError("nothing was published here yet", hint="`minimize run` does")
+    job = find_pipeline(folder, chain[-1], pipeline)
+    check_output_ledger(folder, job.folder, ledger)
+    keyring = require_keyring(keys, job.folder, "no keyring, and every change signs its receipt")
+    return chain, job, keyring
+
+
 @dataclass(frozen=True, slots=True)
 class SearchableOutput:
     """One output folder, and its chain of receipts; its pipeline, where it is found; policies that were read of it."""
@@ -146,10 +175,8 @@ class SearchableOutput:
 
     def files(self) -> Iterator[tuple[WritingRun, ReceiptFile]]:
         """The files of records in force, each with who wrote it. Aggregates are about nobody alone."""
-        by = receipts_by_path(self.chain)
-        runs = {each.run_id: each for each in by.values()}
-        known = {run: WritingRun(self.folder, each, self.policies) for run, each in runs.items()}
-        yield from ((known[by[file.path].run_id], file) for file in files_in_force(self.chain).get(RECORDS, ()))
+        written_by = writing_runs(self.folder, self.chain, self.policies)
+        yield from ((written_by[file.path], file) for file in files_in_force(self.chain).get(RECORDS, ()))
 
 
 ON_ANOTHER_MACHINE: Final = "it is on another machine"
@@ -185,7 +212,7 @@ def _named_outputs(named: Sequence[LocationLike]) -> Iterator[tuple[Location, st
 
 def _ledger_outputs(ledger: Ledger | None) -> Iterator[tuple[Location, str, bool]]:
     for place in () if ledger is None else ledger.read(ledger_api.runs.output_locations):
-        yield parse_output_location(place.folder), place.pipeline, place.is_here or "://" in place.folder
+        yield parse_output_location(place.folder), place.pipeline, place.is_reachable
 
 
 def _open_output(folder: Location) -> SearchableOutput | str:

@@ -17,8 +17,15 @@ from minimize.errors import PolicyError, RefusedError
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.keys import Keyring, find_keyring
-from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor
-from minimize.ledger.subject_tokens import find_known_token, subject_token, token_secrets, token_version, token_versions
+from minimize.ledger import Actor, AuditActivity, PropertyChange, Resource, api, current_actor
+from minimize.ledger.subject_tokens import (
+    find_known_token,
+    known_or_new_token,
+    subject_token,
+    token_secrets,
+    token_version,
+    token_versions,
+)
 from minimize.policy.model import HOLDERS, Pipeline
 from minimize.runs.inputs import LEDGER_SETTINGS, load_pipeline_settings
 from minimize.settings import (
@@ -39,6 +46,8 @@ from minimize.times import epoch_microseconds, time_text
 
 if TYPE_CHECKING:
     from minimize.ledger.settings import RecordedSetting
+
+SETTINGS_ACTIVITY: Final = AuditActivity("settings", component="settings", category="configuration")
 
 
 def check_setting(tenant: str, setting: str, value: str, holder: str, job: Pipeline | None) -> None:
@@ -105,7 +114,8 @@ def set_setting(
     keys = workspace.keyring()
     with workspace.open_ledger(create=True) as ledger:
         rows = api.settings.read_settings(ledger)
-        token = None if setting.subject is None else find_or_make_token(rows, keys, setting.tenant, setting.subject)
+        known = {row.subject for row in rows if row.tenant_id == setting.tenant}
+        token = None if setting.subject is None else known_or_new_token(keys, setting.tenant, setting.subject, known)
         row = api.settings.RecordedSetting(
             setting.tenant, token, setting.setting, setting.value, setting.holder, setting.valid_from or now, now
         )
@@ -114,7 +124,7 @@ def set_setting(
         actor = current_actor()
         if allowed is not None:
             allowed(actor, resource)
-        api.settings.record_settings(ledger, [row], settings_event("set", actor, now, resource), keys)
+        api.settings.record_settings(ledger, [row], SETTINGS_ACTIVITY.event("set", actor, now, resource), keys)
     if workspace.loaded_pipeline is not None:
         warn_if_not_read(workspace.loaded_pipeline)
     return before or "nothing"
@@ -141,30 +151,6 @@ def list_settings(
     mine = [row for row in rows if tenant in (None, row.tenant_id) and setting in (None, row.setting)]
     chosen = sorted(mine if history else _rows_in_force(mine, now), key=lambda row: (_setting_key(row), row.valid_from))
     return [SettingRow(**asdict(row), line=None) for row in chosen]
-
-
-def find_or_make_token(rows: Sequence[RecordedSetting], keys: Keyring, tenant: str, subject: str) -> str:
-    """The token of a subject: the one that rows have of it, else a new one.
-
-    So what is said of a subject after the key was rotated stands beside what was said before. Raises KeyringError where a version
-    that some were made with is not in the keyring.
-    """
-    known = {row.subject for row in rows if row.tenant_id == tenant and row.subject}
-    found = find_known_token(token_secrets(keys, token_versions(known)), tenant, subject, known)
-    return subject_token(keys, tenant, subject) if found is None else found
-
-
-def settings_event(operation: str, actor: Actor, now: datetime, resource: Resource) -> AuditEvent:
-    """What the audit log is told of a change."""
-    return AuditEvent(
-        component="settings",
-        category="configuration",
-        activity="settings",
-        operation=operation,
-        actor=actor,
-        time=now,
-        resources=(resource,),
-    )
 
 
 def _check_own_on(setting: NewSetting, job: Pipeline | None) -> None:
@@ -212,7 +198,7 @@ def import_settings(file: PathText, workspace: Workspace, now: datetime) -> int:
     with workspace.open_ledger(create=True) as ledger:
         rows = _with_tokens(given, _known_tokens(given, api.settings.read_settings(ledger)), keys)
         return api.settings.record_settings(
-            ledger, rows, settings_event("import", current_actor(), now, resource), keys
+            ledger, rows, SETTINGS_ACTIVITY.event("import", current_actor(), now, resource), keys
         )[0]
 
 

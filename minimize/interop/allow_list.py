@@ -8,9 +8,9 @@ from typing import Any, Final
 from minimize.arrow.pointers import MAX_PARTS, Pointer
 from minimize.errors import ConfigurationError
 from minimize.interop.documents import DescribedColumn, DescribedDataset, as_list, as_mapping
-from minimize.policy.faults import did_you_mean
 from minimize.policy.proposals import PSEUDONYM_KEY
 from minimize.policy.value_readers import UNKEYED_HASHES
+from minimize.text import did_you_mean
 
 _KEEP: Final = frozenset({"keep", "allow", "pass", "include", "true"})
 _DROP: Final = frozenset({"drop", "deny", "remove", "exclude", "null", "false"})

@@ -101,6 +101,11 @@ class FieldTree:
     items: FieldTree | None = None
     named: dict[str, FieldTree] = dataclasses.field(default_factory=dict)
 
+    @property
+    def is_required(self) -> bool:
+        """Whether every record has it, or something below it."""
+        return self.field.required if self.field else any(each.is_required for each in self.named.values())
+
 
 def field_tree(fields: Mapping[Pointer, Field]) -> FieldTree:
     """The tree of these fields.

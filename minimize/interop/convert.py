@@ -31,12 +31,12 @@ from minimize.policy.draft import (
     valid_name,
     write_new_files,
 )
-from minimize.policy.faults import did_you_mean
 from minimize.policy.proposals import DROP, FieldEvidence, Proposal, propose_for_field, pseudonymize_text
 from minimize.policy.value_kinds import ValueSummary
 from minimize.policy.yaml_nodes import key_text, quote_yaml
 from minimize.registry import load_object
 from minimize.stores import PathText
+from minimize.text import did_you_mean
 
 _DROPPED_ROLES: Final = frozenset({"secret", "free_text", "sensitive"})
 """Roles for which nothing but dropping is proposed."""

@@ -18,11 +18,12 @@ from minimize.errors import ConfigurationError, PolicyError
 from minimize.output.folder import PIPELINE_FILE
 from minimize.plan import Plan
 from minimize.plan.model import OutputPlan
-from minimize.policy.faults import FaultList, did_you_mean
+from minimize.policy.faults import FaultList
 from minimize.policy.load import load_pipeline, load_policy
 from minimize.policy.model import Policy, Role
 from minimize.policy.yaml_nodes import parse_yaml, quote_yaml, read_utf8
 from minimize.runs.inspection import plan_for
+from minimize.text import did_you_mean, json_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +243,7 @@ def yaml_text(body: Mapping[str, Any]) -> str:
 
 def document_text(body: Mapping[str, Any], as_json: bool) -> str:
     """The document as JSON where that is wanted, else as YAML."""
-    return json.dumps(body, indent=2, ensure_ascii=False) + "\n" if as_json else yaml_text(body)
+    return json_text(body) if as_json else yaml_text(body)
 
 
 def _mapping_lines(body: Mapping[str, Any]) -> Iterator[str]:

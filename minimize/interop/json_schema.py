@@ -38,6 +38,7 @@ from minimize.sources.file_discovery import SourceFiles, find_files
 from minimize.sources.files import FilePart, line_blocks, nonblank_lines, open_stream
 from minimize.sources.schema_inference import format_by_name
 from minimize.stores import PathText, absolute_location, location_text, parse_location
+from minimize.text import json_text
 
 Parts = tuple[PointerPart, ...]
 _TYPE_WORDS: Final = {"integer": "integer", "boolean": "boolean", "object": "map", "array": "list"}
@@ -167,7 +168,7 @@ def write_json_schema(request: ExportRequest) -> str:
         if name == SOURCE_NAME
         else output_schema(requested_plan(request), name)
     )
-    return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+    return json_text(body)
 
 
 def source_schema(policy: Policy) -> SchemaDocument:
@@ -198,7 +199,7 @@ def output_schema(plan: Plan, name: str) -> SchemaDocument:
 
 def _object_schema(branch: FieldTree) -> SchemaDocument:
     """An object with these fields."""
-    required = [name for name, below in branch.named.items() if _is_required(below)]
+    required = [name for name, below in branch.named.items() if below.is_required]
     body: SchemaDocument = {
         "type": "object",
         "properties": {name: _branch_schema(below) for name, below in branch.named.items()},
@@ -206,16 +207,12 @@ def _object_schema(branch: FieldTree) -> SchemaDocument:
     return body | ({"required": required} if required else {})
 
 
-def _is_required(branch: FieldTree) -> bool:
-    return branch.field.required if branch.field else any(map(_is_required, branch.named.values()))
-
-
 def _branch_schema(branch: FieldTree) -> SchemaDocument:
     if branch.field is not None:
         values = {} if branch.items is None else {"additionalProperties": _branch_schema(branch.items)}
         return _field_schema(branch.field) | (values if branch.field.type == "map" else {})
     body = _object_schema(branch) if branch.items is None else {"type": "array", "items": _branch_schema(branch.items)}
-    return body if _is_required(branch) else {**body, "type": [body["type"], "null"]}
+    return body if branch.is_required else {**body, "type": [body["type"], "null"]}
 
 
 def _field_schema(field: Field) -> SchemaDocument:

@@ -33,10 +33,10 @@ from minimize.interop.documents import (
     requested_policy,
 )
 from minimize.plan import Plan
-from minimize.policy.faults import did_you_mean
 from minimize.policy.mapping_reader import forbidden_pointer
 from minimize.policy.model import Field, Policy, Role
 from minimize.policy.purposes import PURPOSES
+from minimize.text import did_you_mean
 
 VERSION: Final = "v3.1.0"
 PROPERTY_PREFIX: Final = "minimize"
@@ -385,12 +385,8 @@ def _property(branch: FieldTree) -> Body:
         return _field_property(branch.field)
     if branch.items is not None:
         return {"logicalType": "array", "items": _property(branch.items)}
-    needed = {"required": True} if _is_required(branch) else {}
+    needed = {"required": True} if branch.is_required else {}
     return {"logicalType": "object", **needed, "properties": _properties(branch)}
-
-
-def _is_required(branch: FieldTree) -> bool:
-    return branch.field.required if branch.field else any(map(_is_required, branch.named.values()))
 
 
 def _field_property(field: Field) -> Body:

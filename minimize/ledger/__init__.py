@@ -19,6 +19,15 @@ Importing this package does not import SQLAlchemy. Modules that also run without
 from __future__ import annotations
 
 from minimize.ledger.address import Address, find_ledger
-from minimize.ledger.audit_event import Actor, AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger.audit_event import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 
-__all__ = ["Actor", "Address", "AuditEvent", "PropertyChange", "Resource", "current_actor", "find_ledger"]
+__all__ = [
+    "Actor",
+    "Address",
+    "AuditActivity",
+    "AuditEvent",
+    "PropertyChange",
+    "Resource",
+    "current_actor",
+    "find_ledger",
+]

@@ -72,6 +72,46 @@ class AuditEvent:
         return {part.name: _to_json(getattr(self, part.name)) for part in fields(self)}
 
 
+@dataclass(frozen=True, slots=True)
+class AuditActivity:
+    """An activity of the audit log, with the component that reports it and its category."""
+
+    name: str
+    component: str
+    category: str
+
+    def event(
+        self,
+        operation: str,
+        actor: Actor,
+        time: datetime,
+        *resources: Resource,
+        result: EventResult = "success",
+        correlation_id: str | None = None,
+    ) -> AuditEvent:
+        """One act of this activity."""
+        return AuditEvent(
+            component=self.component,
+            actor=actor,
+            activity=self.name,
+            time=time,
+            operation=operation,
+            result=result,
+            correlation_id=correlation_id,
+            resources=resources,
+            category=self.category,
+        )
+
+
+KEY_ACTIVITY: Final = AuditActivity("keys", component="keys", category="configuration")
+SHARE_ACTIVITY: Final = AuditActivity("share", component="sharing", category="sharing")
+
+
+def run_activity(kind: str) -> AuditActivity:
+    """The activity of a run of some kind."""
+    return AuditActivity(kind, component="job", category="run")
+
+
 def current_actor(environ: Mapping[str, str] | None = None, *, application: str = "minimize") -> Actor:
     """Who acts here: `MINIMIZE_ACTOR`, else the user of the operating system."""
     named = (os.environ if environ is None else environ).get(ACTOR_VARIABLE)
@@ -120,17 +160,9 @@ def received_event(
 ) -> AuditEvent:
     """The event that says what a third party sent by a function: counts and digests, and no value."""
     changes = tuple(PropertyChange(name, None, new) for name, new in document.items())
-    return AuditEvent(
-        component="sharing",
-        category="sharing",
-        activity=RECEIVE_OPERATION,
-        operation=RECEIVE_OPERATION,
-        actor=actor,
-        time=now,
-        correlation_id=run_id,
-        result=result,
-        resources=(Resource(recipient, "recipient", f"recipients/{recipient}/{function}", changes),),
-    )
+    resource = Resource(recipient, "recipient", f"recipients/{recipient}/{function}", changes)
+    activity = AuditActivity(RECEIVE_OPERATION, component="sharing", category="sharing")
+    return activity.event(RECEIVE_OPERATION, actor, now, resource, result=result, correlation_id=run_id)
 
 
 AUDIT_CODES: Final = MappingProxyType(

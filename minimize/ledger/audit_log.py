@@ -10,7 +10,8 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Row, Select, insert, select
 
@@ -22,6 +23,9 @@ from minimize.ledger.audit_event import AuditEvent, PropertyChange, Resource, au
 from minimize.ledger.database import lock_ledger
 from minimize.ledger.tables import AUDIT_LOG, CHECKPOINTS
 from minimize.receipts import canonical_json, sha256_text
+
+if TYPE_CHECKING:
+    from minimize.ledger.ledger import Ledger
 
 ENTRY_FORMAT: Final = 1
 
@@ -90,6 +94,11 @@ class EntryFilter:
 
 
 ALL_ENTRIES: Final = EntryFilter()
+
+
+def record_audit_event(ledger: Ledger, event: AuditEvent, signer: Signer) -> None:
+    """Appends one event, in a transaction of its own. Raises KeyringError without a signing key, LedgerError."""
+    ledger.write(partial(append_event, event=event, signer=signer))
 
 
 def append_event(connection: Connection, event: AuditEvent, signer: Signer) -> LogHead:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, func, select
 
 from minimize.keys.cryptography import Signer
 from minimize.ledger.audit_check import entry_json
-from minimize.ledger.audit_event import Actor, AuditEvent, PropertyChange, Resource, utc_text
+from minimize.ledger.audit_event import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, utc_text
 from minimize.ledger.audit_log import (
     AUDIT_ACTIVITY,
     PAGE_SIZE,
@@ -144,28 +144,13 @@ def _repeat_event(document: dict[str, Any], actor: Actor, at: datetime) -> Audit
         )
         for each in document["resources"]
     )
-    return AuditEvent(
-        component=document["component"],
-        category=document["category"],
-        activity=document["activity"],
-        operation=REBUILD,
-        actor=actor,
-        time=at,
-        correlation_id=document["correlation_id"],
-        resources=resources,
-    )
+    activity = AuditActivity(document["activity"], component=document["component"], category=document["category"])
+    return activity.event(REBUILD, actor, at, *resources, correlation_id=document["correlation_id"])
 
 
 def _truncation_event(checkpoint: Checkpoint, actor: Actor) -> AuditEvent:
-    return AuditEvent(
-        component="ledger",
-        category="configuration",
-        activity=AUDIT_ACTIVITY,
-        operation=TRUNCATE_OPERATION,
-        actor=actor,
-        time=checkpoint.recorded_at,
-        resources=(checkpoint.resource,),
-    )
+    activity = AuditActivity(AUDIT_ACTIVITY, component="ledger", category="configuration")
+    return activity.event(TRUNCATE_OPERATION, actor, checkpoint.recorded_at, checkpoint.resource)
 
 
 def _entries_until(connection: Connection, plan: Truncation) -> Iterator[LogEntry]:

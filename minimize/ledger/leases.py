@@ -23,7 +23,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from minimize.errors import LedgerError
 from minimize.failpoints import fail_point
 from minimize.keys.cryptography import Signer
-from minimize.ledger.audit_event import Actor, AuditEvent, EventResult, PropertyChange, Resource
+from minimize.ledger.audit_event import Actor, AuditEvent, EventResult, PropertyChange, Resource, run_activity
 from minimize.ledger.audit_log import append_event, log_head
 from minimize.ledger.database import lock_ledger
 from minimize.ledger.ledger import Ledger
@@ -362,14 +362,7 @@ def start_session(
 def _run_event(
     run: SessionRun, clock: LeaseClock, operation: str, *changes: PropertyChange, result: EventResult = "success"
 ) -> AuditEvent:
-    return AuditEvent(
-        component="job",
-        category="run",
-        activity=run.kind,
-        operation=operation,
-        result=result,
-        actor=run.actor,
-        time=clock.now(),
-        correlation_id=run.run_id,
-        resources=(Resource(run.pipeline, "output", run.output, changes),),
+    resource = Resource(run.pipeline, "output", run.output, changes)
+    return run_activity(run.kind).event(
+        operation, run.actor, clock.now(), resource, result=result, correlation_id=run.run_id
     )

@@ -14,7 +14,15 @@ from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 from minimize.failpoints import fail_point
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer
-from minimize.ledger.audit_event import Actor, AuditEvent, PlainValue, PropertyChange, Resource, received_event
+from minimize.ledger.audit_event import (
+    Actor,
+    AuditEvent,
+    PlainValue,
+    PropertyChange,
+    Resource,
+    received_event,
+    run_activity,
+)
 from minimize.ledger.audit_log import (
     EntryFilter,
     LogEntry,
@@ -130,16 +138,8 @@ def publication_event(operation: str, output: str, receipt: Receipt, *, actor: A
         PropertyChange("receipt", receipt.previous, receipt.digest),
         PropertyChange("sequence", number - 1 if number > 1 else None, number),
     )
-    return AuditEvent(
-        component="job",
-        category="run",
-        activity=receipt.kind,
-        operation=operation,
-        actor=actor,
-        time=now,
-        correlation_id=receipt.run_id,
-        resources=(Resource(receipt.pipeline, "output", output, changes),),
-    )
+    resource = Resource(receipt.pipeline, "output", output, changes)
+    return run_activity(receipt.kind).event(operation, actor, now, resource, correlation_id=receipt.run_id)
 
 
 def is_head_in_log(connection: Connection, receipt: Receipt) -> bool:
@@ -191,6 +191,11 @@ class OutputLocation:
     def is_here(self) -> bool:
         """Whether that was on this host."""
         return self.host == socket.gethostname()
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether the output can be opened from this host: it is on its disks, or in an object store."""
+        return self.is_here or "://" in self.folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,19 @@ def find_known_token(secrets: Mapping[int, bytes], tenant: str, subject: str, to
     return next((token for token in made if token in tokens), None)
 
 
+def known_or_new_token(
+    keys: Keyring, tenant: str, subject: str, known: Collection[str | None], field: str | None = None
+) -> str:
+    """The token under which a subject is known already, else a new one.
+
+    So what is recorded of a subject after a rotation of the key has the token of what was recorded before. Takes the tokens of
+    the tenant's subjects, None among them. Raises KeyringError if the keyring lacks a version that some were made with.
+    """
+    tokens = {token for token in known if token}
+    found = find_known_token(token_secrets(keys, token_versions(tokens), field), tenant, subject, tokens)
+    return subject_token(keys, tenant, subject, field=field) if found is None else found
+
+
 def make_token(secret: bytes, version: int, tenant: str, subject: str) -> str:
     """The token under the secret of one version of the key.
 

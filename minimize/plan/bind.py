@@ -40,10 +40,10 @@ from minimize.plan.model import (
 )
 from minimize.plan.request import allows_purpose
 from minimize.policy.describe import condition_text, duration_text, feature_text, treatment_text
-from minimize.policy.faults import did_you_mean
 from minimize.policy.model import Field, Pipeline, Policy, Role
 from minimize.policy.roles import presumed_role
 from minimize.techniques import Leaves
+from minimize.text import did_you_mean
 
 
 def plan_field(

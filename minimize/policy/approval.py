@@ -17,11 +17,12 @@ from typing import Final, Literal, get_args
 
 from minimize.config import load_config
 from minimize.errors import Finding, RefusedError
-from minimize.policy.faults import FaultList, did_you_mean
+from minimize.policy.faults import FaultList
 from minimize.policy.fields import generalize_steps
 from minimize.policy.model import Policy
 from minimize.policy.yaml_nodes import YamlNode
 from minimize.receipts import PolicyRef, ReceiptApproval
+from minimize.text import did_you_mean
 
 ApprovalState = Literal["approved", "changed", "unapproved"]
 """`changed`: approved once, and not as it is now."""

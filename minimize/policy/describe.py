@@ -83,10 +83,13 @@ def feature_text(policy: Policy, name: str) -> str:
     return f"feature {name} is on{' for the tenant and for the subject itself' if both else ''}"
 
 
-def gate_texts(policy: Policy, gated: Field | RecordsGate) -> Iterator[str]:
-    """The conditions under which a field or a record is collected, in words: feature, level, and `collect_if`."""
+def gate_texts(gated: Field | RecordsGate, policy: Policy | None = None) -> Iterator[str]:
+    """The conditions under which a field or a record is collected, in words: feature, level, and `collect_if`.
+
+    With the policy, the feature's text also names the subjects if they decide on it themselves.
+    """
     if gated.feature:
-        yield feature_text(policy, gated.feature)
+        yield f"feature {gated.feature} is on" if policy is None else feature_text(policy, gated.feature)
     if gated.level:
         yield f"level is {gated.level} or higher"
     if gated.collect_if is not None:

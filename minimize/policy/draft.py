@@ -12,7 +12,7 @@ from typing import Final
 from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError, PolicyError, redact_errors
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
-from minimize.policy.faults import FaultList, did_you_mean
+from minimize.policy.faults import FaultList
 from minimize.policy.fields import DECIMAL_PATTERN, FIELD_TYPES, MAX_DECIMAL_DIGITS
 from minimize.policy.json_schema import json_schema
 from minimize.policy.load import policy_from_mapping
@@ -36,6 +36,7 @@ from minimize.stores import (
     relative_path,
 )
 from minimize.techniques.redact import has_hit
+from minimize.text import did_you_mean
 
 _SCHEMA = "# yaml-language-server: $schema={schema}\n"
 _GUESSED = "A line's remark is a guess from the field's name."

@@ -1,11 +1,11 @@
-"""Faults of policy and pipeline files: the table of codes, the list for one file, "did you mean" hints."""
+"""Faults of policy and pipeline files: the table of codes, and the list for one file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from minimize.errors import Finding, PolicyError
 
@@ -55,44 +55,3 @@ def require_sound(value: T | None, faults: Sequence[Finding], noun: str) -> T:
         count = len(faults)
         raise PolicyError(f"the {noun} has {count} fault{'' if count == 1 else 's'}", findings=faults)
     return value
-
-
-def did_you_mean(word: str, names: Iterable[str]) -> str:
-    """A hint for a word that is not known: the nearest one, those that have it as a part, or the whole list where it is short.
-
-    >>> did_you_mean("id", ["event_id", "device_id", "/apps/*/name"])
-    'did you mean `event_id` or `device_id`?'
-    """
-    words = sorted(set(names))
-    meant = did_you_mean_any(_similar_words(word, words))
-    if meant:
-        return meant
-    return f"one of {', '.join(words)}" if 0 < len(words) <= 25 else ""
-
-
-def did_you_mean_any(words: Sequence[str]) -> str:
-    """The question whether one of these was meant; nothing where there is none.
-
-    >>> did_you_mean_any(["a", "b", "c"])
-    'did you mean `a`, `b` or `c`?'
-    """
-    *others, last = (f"`{each}`" for each in words) if words else ("",)
-    return f"did you mean {', '.join(others)}{' or ' if others else ''}{last}?" if last else ""
-
-
-def _similar_words(word: str, candidates: Sequence[str]) -> list[str]:
-    """The one that is written nearly so; else up to three of which the word, or its last step, is a part."""
-    import re
-    from difflib import SequenceMatcher, get_close_matches
-
-    folded = {candidate.lower(): candidate for candidate in candidates}
-    close = get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
-    step = re.split("[/.]", word.lower())[-1]
-    having = [each for each in folded if step in re.findall(r"\w+", each) or step in re.findall(r"[^\W_]+", each)]
-    if having and not (close and SequenceMatcher(None, word.lower(), close[0]).ratio() >= _CLEARLY_MEANT):
-        close = get_close_matches(word.lower(), having, n=3, cutoff=0)
-    return [folded[each] for each in close]
-
-
-_CLEARLY_MEANT: Final = 0.8
-"""How like a word another is that is meant, and no third."""

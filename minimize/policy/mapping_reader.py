@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from minimize.arrow.pointers import Pointer
-from minimize.policy.faults import FaultList, did_you_mean
+from minimize.policy.faults import FaultList
 from minimize.policy.yaml_nodes import YamlNode
+from minimize.text import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any, Final, get_args
 
 from minimize.aggregates import MEASURES, Measure
 from minimize.config import ACCESS_KEYS, load_config
-from minimize.policy.faults import FaultList, did_you_mean
+from minimize.policy.faults import FaultList
 from minimize.policy.mapping_reader import DeclaredNames, KeyReader, MappingShape, NodeReaders, read_mapping
 from minimize.policy.model import (
     AggregateModel,
@@ -33,6 +33,7 @@ from minimize.policy.purposes import check_purpose
 from minimize.policy.value_readers import ConditionReader, read_duration
 from minimize.policy.yaml_nodes import YamlNode
 from minimize.stores import location_error
+from minimize.text import did_you_mean
 
 ENCRYPT_WORDS: Final = get_args(EncryptBy)
 BY_CATEGORY: Final = "by_category"

@@ -10,7 +10,7 @@ from typing import Any
 
 from minimize.arrow.pointers import Pointer
 from minimize.policy.approval import APPROVAL_PATTERNS, content_digest
-from minimize.policy.faults import FaultList, did_you_mean
+from minimize.policy.faults import FaultList
 from minimize.policy.fields import (
     DECIMAL_PATTERN,
     FIELD_TYPES,
@@ -36,6 +36,7 @@ from minimize.policy.value_readers import ConditionReader, TechniqueReader, read
 from minimize.policy.yaml_nodes import YamlNode
 from minimize.sources.types import CONTAINER_TYPES
 from minimize.techniques import TechniqueStep
+from minimize.text import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from minimize.config import CONFIG_KEYS, Config, load_config
-from minimize.policy.faults import FaultList, did_you_mean
+from minimize.policy.faults import FaultList
 from minimize.policy.mapping_reader import DeclaredNames
 from minimize.policy.yaml_nodes import YamlNode, parse_yaml, require_utf8
+from minimize.text import did_you_mean
 
 PURPOSES = ("customer_support", "service_maintenance", "operations", "quality_and_security")
 # fmt: off

@@ -10,12 +10,12 @@ from pydantic import BaseModel
 
 from minimize.arrow.pointers import Pointer
 from minimize.policy.condition import AllOf, AnyOf, Condition, FeatureOn, FieldEquals, LevelAtLeast, TimeWithin
-from minimize.policy.faults import did_you_mean
 from minimize.policy.mapping_reader import DeclaredNames, KeyReader, MappingShape, field_pointer, read_mapping
 from minimize.policy.model import DROP, Treatment
 from minimize.policy.yaml_nodes import YamlNode
 from minimize.sources.types import CONTAINER_TYPES
 from minimize.techniques import TECHNIQUES, TechniqueStep
+from minimize.text import did_you_mean
 
 DURATION_PATTERN = r"^[1-9][0-9]{0,5}[smhdw]$"
 

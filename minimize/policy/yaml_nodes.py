@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,8 +16,9 @@ from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
-from minimize.policy.faults import FaultList, did_you_mean_any
+from minimize.policy.faults import FaultList
 from minimize.techniques.redact import has_hit
+from minimize.text import did_you_mean_any, similar_words
 
 YamlScalar = str | int | float | bool | None
 LARGEST_INTEGER: Final = 2**53 - 1
@@ -293,8 +293,8 @@ def similar_files_hint(file: Path) -> str:
 def _similar_names(file: Path) -> Sequence[Path]:
     """What is called nearly so, where the path leaves what is there."""
     missing = next(each for each in (file, *file.parents) if each.parent.is_dir())
-    names = sorted(each.name for each in missing.parent.iterdir())
-    return [missing.parent / each for each in difflib.get_close_matches(missing.name, names, 1, 0.7)]
+    names = [each.name for each in missing.parent.iterdir()]
+    return [missing.parent / each for each in similar_words(missing.name, names, cutoff=0.7)]
 
 
 def _subfolders_with_file(file: Path) -> Sequence[Path]:

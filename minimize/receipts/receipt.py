@@ -45,7 +45,7 @@ from minimize.receipts.parts import (
     WrittenOutput,
     as_jsonable,
 )
-from minimize.text import count_noun, format_number
+from minimize.text import count_noun, format_number, json_text
 
 
 def imbalances(receipt: Receipt) -> list[str]:
@@ -314,7 +314,7 @@ class Receipt:
 
     def to_json(self) -> str:
         """The text of `receipt.json`."""
-        return json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n"
+        return json_text(self.as_json())
 
     @cached_property
     def digest(self) -> str:

@@ -14,7 +14,6 @@ from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding, PolicyError
 from minimize.policy.condition import fields_read_by_condition
 from minimize.policy.describe import treatment_text
-from minimize.policy.faults import did_you_mean
 from minimize.policy.fields import (
     fields_read_by_aggregate,
     fields_read_by_conditions,
@@ -29,6 +28,7 @@ from minimize.techniques import TechniqueStep
 from minimize.techniques.generalize import Generalize
 from minimize.techniques.map import Map
 from minimize.techniques.pseudonymize import Pseudonymize
+from minimize.text import did_you_mean
 
 
 def check_policy(policy: Policy, function: Function, pipeline: Pipeline | None = None) -> list[Finding]:

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 
 from minimize.config import load_config
 from minimize.errors import Finding, PolicyError
-from minimize.policy.faults import FaultList, did_you_mean, require_sound
+from minimize.policy.faults import FaultList, require_sound
 from minimize.policy.mapping_reader import DeclaredNames, MappingShape, NodeReaders, read_mapping
 from minimize.policy.model import FrozenModel
 from minimize.policy.purposes import configured_purposes
@@ -19,6 +19,7 @@ from minimize.policy.yaml_nodes import YamlNode, node_from_data, parse_yaml, rea
 from minimize.recipients.model import Recipient
 from minimize.recipients.reader import RecipientReader, read_date
 from minimize.stores import PathText
+from minimize.text import did_you_mean
 
 
 class Subprocessor(FrozenModel):
@@ -187,6 +188,11 @@ def load_recipients(folder: PathText) -> Recipients:
     """The recipients in a folder, and its list of subprocessors. Raises PolicyError."""
     place = Path(folder)
     return Recipients(place, load_subprocessors(place / SUBPROCESSORS_FILE))
+
+
+def load_configured_recipients(path: PathText | None, start: PathText | None = None) -> Recipients:
+    """The recipients in the folder that counts; takes what `find_recipients` does. Raises PolicyError."""
+    return load_recipients(find_recipients(path, start=start))
 
 
 def find_recipients(path: PathText | None = None, *, start: PathText | None = None) -> Path:

@@ -6,7 +6,6 @@ HTML needs no script and fetches nothing; it suits screens, dark mode and paper.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from minimize.html_tables import html_page, page_table
 from minimize.policy.describe import duration_text, treatment_text
 from minimize.policy.yaml_nodes import scalar_text
 from minimize.recipients.load import Subprocessors
@@ -22,6 +22,7 @@ from minimize.recipients.model import Contract, Function, Recipient, SharedField
 from minimize.sources.types import arrow_type
 from minimize.techniques import Context, Technique, TechniqueStep, treat
 from minimize.techniques.age import Age
+from minimize.text import escape_markdown, markdown_table
 from minimize.times import seconds_text
 
 _NOON: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -82,8 +83,6 @@ RECIPIENTS_TITLE = "Recipients"
 SUBPROCESSORS_TITLE = "Subprocessors"
 NO_SUBPROCESSORS = "No agent acts for the service."
 FieldRow = tuple[str, str, str, str, str]
-_MARKUP: Final = re.compile(r"[\\|`*\[\]<>#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
-"""What Markdown would not show as it is; an underscore within a word is one."""
 _STANDING_TEXTS = {
     "agent": "It acts for the service, and only while it is on the list of subprocessors.",
     "independent": "It acts for itself: nothing is shared unless the tenant's administrator agreed to it.",
@@ -103,22 +102,22 @@ class FunctionSection:
 
 def recipient_markdown(recipient: Recipient) -> str:
     """The list in Markdown; whatever the file says is escaped."""
-    parts = [f"# {_escape_markdown(recipient.recipient)}", *map(_escape_markdown, introduction(recipient))]
+    parts = [f"# {escape_markdown(recipient.recipient)}", *map(escape_markdown, introduction(recipient))]
     for section in function_sections(recipient):
         parts += [
-            f"## {_escape_markdown(section.title)}",
-            *map(_escape_markdown, section.paragraphs),
-            _markdown_table(FIELD_HEADINGS, section.lines),
+            f"## {escape_markdown(section.title)}",
+            *map(escape_markdown, section.paragraphs),
+            markdown_table(FIELD_HEADINGS, section.lines),
         ]
     return "\n\n".join(parts) + "\n"
 
 
 def overview_markdown(recipients: Sequence[Recipient], listed: Subprocessors) -> str:
     """All recipients and the list of subprocessors in Markdown."""
-    parts = [f"# {RECIPIENTS_TITLE}", _markdown_table(RECIPIENT_HEADINGS, recipient_rows(recipients))]
+    parts = [f"# {RECIPIENTS_TITLE}", markdown_table(RECIPIENT_HEADINGS, recipient_rows(recipients))]
     parts += [
         f"## {SUBPROCESSORS_TITLE}",
-        _markdown_table(SUBPROCESSOR_HEADINGS, subprocessor_rows(listed)) if listed.entries else NO_SUBPROCESSORS,
+        markdown_table(SUBPROCESSOR_HEADINGS, subprocessor_rows(listed)) if listed.entries else NO_SUBPROCESSORS,
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -216,16 +215,6 @@ def _conditions_text(field: SharedField) -> str:
     return f" ({', '.join(words)})" if words else ""
 
 
-def _markdown_table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    rows = [head, ("---",) * len(head), *([_escape_markdown(cell) for cell in line] for line in lines)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
-
-
-def _escape_markdown(text: str) -> str:
-    """Text as Markdown shows it, on one line: no cell ends early, nothing becomes markup."""
-    return _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
-
-
 PAGE_STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #57606a; --line: #d0d7de; --head: #f3f5f7; --page: #fff; }
 @media (prefers-color-scheme: dark) {
@@ -279,41 +268,21 @@ def recipient_html(recipient: Recipient) -> str:
         body += [
             f"<h2>{escape(section.title)}</h2>",
             *_html_paragraphs(section.paragraphs),
-            *_html_table(FIELD_HEADINGS, section.lines),
+            *page_table(FIELD_HEADINGS, section.lines),
         ]
-    return _html_page(recipient.recipient, LIST_STYLE, body)
+    return html_page(recipient.recipient, LIST_STYLE, [f"<h1>{escape(recipient.recipient)}</h1>", *body])
 
 
 def overview_html(recipients: Sequence[Recipient], listed: Subprocessors) -> str:
     """All recipients and the list of subprocessors as a page."""
     known = (
-        _html_table(SUBPROCESSOR_HEADINGS, subprocessor_rows(listed))
+        page_table(SUBPROCESSOR_HEADINGS, subprocessor_rows(listed))
         if listed.entries
         else _html_paragraphs([NO_SUBPROCESSORS])
     )
-    body = [*_html_table(RECIPIENT_HEADINGS, recipient_rows(recipients)), f"<h2>{SUBPROCESSORS_TITLE}</h2>", *known]
-    return _html_page(RECIPIENTS_TITLE, PAGE_STYLE, body)
-
-
-def _html_page(name: str, style: str, body: Iterable[str]) -> str:
-    title = escape(name)
-    wide = '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    head = f'<meta charset="utf-8">{wide}<title>{title}</title><style>{style}</style>'
-    start = ["<!doctype html>", f'<html lang="en"><head>{head}</head><body>', f"<h1>{title}</h1>"]
-    return "\n".join([*start, *body, "</body></html>"]) + "\n"
+    body = [*page_table(RECIPIENT_HEADINGS, recipient_rows(recipients)), f"<h2>{SUBPROCESSORS_TITLE}</h2>", *known]
+    return html_page(RECIPIENTS_TITLE, PAGE_STYLE, [f"<h1>{RECIPIENTS_TITLE}</h1>", *body])
 
 
 def _html_paragraphs(texts: Iterable[str]) -> list[str]:
     return [f"<p>{escape(text)}</p>" for text in texts]
-
-
-def _html_table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield "<table><thead>"
-    yield _html_row("th", head)
-    yield "</thead><tbody>"
-    yield from (_html_row("td", line) for line in lines)
-    yield "</tbody></table>"
-
-
-def _html_row(tag: str, cells: Sequence[str]) -> str:
-    return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"

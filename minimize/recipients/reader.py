@@ -13,7 +13,6 @@ from typing import Any, Final
 import pyarrow as pa
 
 from minimize.arrow.pointers import Pointer
-from minimize.policy.faults import did_you_mean
 from minimize.policy.fields import DECIMAL_PATTERN, FIELD_TYPES, overlapping_fields
 from minimize.policy.mapping_reader import (
     DeclaredNames,
@@ -33,6 +32,7 @@ from minimize.sources.types import arrow_type
 from minimize.techniques import TECHNIQUES, Context, Technique, TechniqueResult, TechniqueStep, UnsupportedType
 from minimize.techniques.base import apply_per_distinct
 from minimize.techniques.map import Map
+from minimize.text import did_you_mean
 from minimize.times import parse_iso_date
 
 

@@ -10,10 +10,10 @@ from types import MappingProxyType
 from typing import Final
 
 from minimize.errors import NotPermitted, RefusalReason
-from minimize.policy.faults import did_you_mean
-from minimize.recipients.load import Recipients, find_recipients, load_recipients
+from minimize.recipients.load import Recipients, load_configured_recipients
 from minimize.recipients.model import Direction, Function, Recipient
 from minimize.stores import PathText
+from minimize.text import did_you_mean
 
 RULE_CODES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -171,9 +171,7 @@ def find_party(
     whens: tuple[datetime, ...],
 ) -> Party:
     """The other side. Raises PolicyError for one that nobody knows."""
-    known = (
-        recipients if isinstance(recipients, Recipients) else load_recipients(find_recipients(recipients, start=folder))
-    )
+    known = recipients if isinstance(recipients, Recipients) else load_configured_recipients(recipients, folder)
     who = recipient if isinstance(recipient, Recipient) else known.load(recipient)
     return Party(known, who, function, direction, tuple(dict.fromkeys(when.date() for when in whens)))
 

@@ -24,6 +24,7 @@ from minimize.policy.model import Pipeline, SourceModel
 from minimize.receipts import Receipt
 from minimize.recipients import Recipient, Recipients, Subprocessor, find_recipients, load_recipients
 from minimize.sources import declared_schema
+from minimize.text import markdown_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +228,7 @@ def _field_entry(plan: Plan, field: FieldPlan, fed: Sequence[EligibleFunction]) 
         after="; ".join(_released_forms(field)),
         leaves=field.leaves or "",
         purposes=declared.purposes or plan.policy.purposes,
-        collected="; ".join(gate_texts(plan.policy, declared)),
+        collected="; ".join(gate_texts(declared, plan.policy)),
         kept="" if field.gives is None and field.measured is None else retention_of_field(plan, field),
         outputs=tuple(name for name in plan.outputs if field.key in _input_fields(plan, name)),
         recipients=tuple(str(each) for each in fed if each.sends(field.key)),
@@ -319,8 +320,9 @@ def _dataset_parts(each: DatasetEntry) -> Iterator[str]:
         )
         if text
     )
-    yield markdown_table(_FIELD_HEADINGS, map(_field_cells, each.fields))
-    yield markdown_table(("output", "category", "columns", "encrypted", "left out"), map(_output_cells, each.outputs))
+    yield markdown_table(_FIELD_HEADINGS, map(_field_cells, each.fields), escape_markdown)
+    heads = ("output", "category", "columns", "encrypted", "left out")
+    yield markdown_table(heads, map(_output_cells, each.outputs), escape_markdown)
 
 
 def _field_cells(each: FieldEntry) -> tuple[str, ...]:
@@ -336,9 +338,3 @@ def _output_cells(each: OutputEntry) -> tuple[str, ...]:
 def markdown_list(items: Iterable[str]) -> str:
     """A bullet list."""
     return "\n".join(f"- {item}" for item in items)
-
-
-def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table with escaped cells."""
-    cells = [heads, ("---",) * len(heads), *(tuple(map(escape_markdown, row)) for row in rows)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in cells)

@@ -5,7 +5,6 @@ The record has one entry per pipeline, made from what is enforced. Documents are
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -29,7 +28,6 @@ from minimize.report.catalogue import (
     dataset_entry,
     escape_markdown,
     markdown_list,
-    markdown_table,
     pipelines_in,
     recipients_of,
     retention_of_field,
@@ -37,6 +35,7 @@ from minimize.report.catalogue import (
     subprocessors_of,
 )
 from minimize.stores import PathText, durable_files
+from minimize.text import json_text, markdown_table
 from minimize.times import time_text
 
 
@@ -301,11 +300,14 @@ def record_page(record: ProcessingRecord) -> str:
     for each in record.activities:
         parts += [f"## {escape_markdown(each.name)}", markdown_list(_activity_lines(each))]
     if record.recipients:
-        parts += ["## Recipients", markdown_table(_RECIPIENT_HEADINGS, map(_recipient_cells, record.recipients))]
+        parts += [
+            "## Recipients",
+            markdown_table(_RECIPIENT_HEADINGS, map(_recipient_cells, record.recipients), escape_markdown),
+        ]
     if record.subprocessors:
         parts += [
             "## Subprocessors",
-            markdown_table(_SUBPROCESSOR_HEADINGS, map(_subprocessor_cells, record.subprocessors)),
+            markdown_table(_SUBPROCESSOR_HEADINGS, map(_subprocessor_cells, record.subprocessors), escape_markdown),
         ]
     return "\n\n".join(filter(None, parts)) + "\n"
 
@@ -372,17 +374,13 @@ def write_documentation(paths: Sequence[str], out: PathText, on: date) -> list[P
     whole = found.as_json()
     texts = {
         "catalogue.md": catalogue_page(found.catalogue),
-        "catalogue.json": _json_text(whole["catalogue"]),
+        "catalogue.json": json_text(whole["catalogue"]),
         "processing.md": record_page(found.record),
-        "processing.json": _json_text(whole["processing"]),
+        "processing.json": json_text(whole["processing"]),
     }
     files = {Path(out) / name: text for name, text in texts.items()}
     durable_files.with_output_errors(_write_files, files)
     return list(files)
-
-
-def _json_text(body: object) -> str:
-    return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
 
 
 def _write_files(files: Mapping[Path, str]) -> None:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from minimize.output.folder import RECORDS
-from minimize.policy.describe import condition_text, step_text
+from minimize.policy.describe import condition_text, gate_texts, step_text
 from minimize.policy.model import Field, Policy, Treatment
 from minimize.receipts import FieldReceipt, Receipt, files_in_force
 from minimize.report.context import ReportContext
@@ -180,14 +180,6 @@ def field_phrase(field: Field) -> str:
     return "; ".join([*cases, f"otherwise {treatment_phrase(field.otherwise)}"])
 
 
-def collection_conditions(field: Field) -> tuple[str, ...]:
-    """What must hold for a value to be collected at all."""
-    said = [f"feature {field.feature} is on"] if field.feature else []
-    said += [f"level is {field.level} or higher"] if field.level else []
-    said += [condition_text(field.collect_if)] if field.collect_if is not None else []
-    return tuple(said)
-
-
 def _number_text(value: Any) -> str:
     number = float(value)
     return f"{number:,.0f}" if number.is_integer() else f"{number:g}"
@@ -269,7 +261,7 @@ def _kept_field(
         field.role,
         field_phrase(field),
         "present",
-        collection_conditions(field),
+        tuple(gate_texts(field)),
         RoundedCount.total([same, changed, *fates.values()]) if counted else None,
         changed if counted else None,
         {words: count for words, count in fates.items() if count},

@@ -24,7 +24,7 @@ from minimize.governance.access.enforcement import configured_access, require_pe
 from minimize.governance.access.model import APPROVE_POLICY
 from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring
-from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor, find_ledger
+from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, api, current_actor, find_ledger
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
 from minimize.plan import request
 from minimize.plan.bind import examine
@@ -258,16 +258,9 @@ def _approval_event(policy: Policy, approved: PolicyApproval, actor: Actor, at: 
         PropertyChange("by", None if before is None else before.by, approved.by),
         PropertyChange("version", None, policy.version),
     )
-    return AuditEvent(
-        component="review",
-        category="policy",
-        activity="policy",
-        operation="approve",
-        actor=actor,
-        time=at,
-        correlation_id=approved.digest,
-        resources=(Resource(policy.policy, "policy", f"policies/{policy.policy}", changes),),
-    )
+    resource = Resource(policy.policy, "policy", f"policies/{policy.policy}", changes)
+    activity = AuditActivity("policy", component="review", category="policy")
+    return activity.event("approve", actor, at, resource, correlation_id=approved.digest)
 
 
 def _write_and_record(workspace: ApprovalWorkspace, event: AuditEvent, work: Callable[[], None]) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from minimize.policy.describe import duration_text
 from minimize.policy.yaml_nodes import scalar_text
 from minimize.review.grades import GRADE_ORDER, Grade, join_grades
+from minimize.text import place_text
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -110,7 +111,7 @@ class GradedChange:
     @property
     def place(self) -> str:
         """File and line, as far as they are known."""
-        return ":".join(str(part) for part in (self.file, self.line) if part is not None)
+        return place_text(self.file, self.line)
 
     def as_json(self) -> dict[str, Any]:
         """The change as `diff --json` prints it."""

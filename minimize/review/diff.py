@@ -22,7 +22,7 @@ from minimize.config import is_config_file
 from minimize.errors import ConfigurationError, Finding, PolicyError, redact_errors
 from minimize.governance.access.load import examine_access
 from minimize.output.folder import POLICY_FILE, RECEIPT_FILE
-from minimize.policy.faults import FaultList, did_you_mean
+from minimize.policy.faults import FaultList
 from minimize.policy.load import examine_pipeline, examine_policy
 from minimize.policy.yaml_nodes import YamlNode, parse_yaml, read_utf8
 from minimize.recipients.load import Subprocessors, examine_recipient, examine_subprocessors
@@ -38,6 +38,7 @@ from minimize.review.pipeline_changes import pipeline_changes
 from minimize.review.policy_changes import PolicySides, policy_changes
 from minimize.review.recipient_changes import recipient_changes, subprocessor_changes
 from minimize.stores import PathText
+from minimize.text import did_you_mean
 
 YAML_SUFFIXES: Final = (".yaml", ".yml")
 _NAMING_KEYS: Final = ("policy", "hierarchy")

@@ -16,7 +16,6 @@ from minimize.plan.request import allows_purpose
 from minimize.plan.tenant import TenantPlan, plan_for_tenant
 from minimize.policy.condition import Condition, FeatureOn, LevelAtLeast, atoms
 from minimize.policy.describe import condition_text, duration_text, feature_text, treatment_text
-from minimize.policy.faults import did_you_mean
 from minimize.policy.mapping_reader import field_pointer
 from minimize.policy.model import Field, Pipeline
 from minimize.review.trial import ExplanationStep, RecordExplanation, StepVerdict, Trial, trial_keyring
@@ -26,6 +25,7 @@ from minimize.settings import SettingRow, SettingsRows, unknown_tenant
 from minimize.settings.evaluation import LEVEL_SETTING
 from minimize.settings.unknown_tenant import UnknownTenant, find_unknown_tenant
 from minimize.stores import PathText
+from minimize.text import did_you_mean
 from minimize.times import parse_time
 
 

@@ -33,13 +33,13 @@ from minimize.keys import Keyring
 from minimize.ledger import api
 from minimize.output.folder import RECORDS
 from minimize.plan import Plan
-from minimize.policy.faults import did_you_mean
 from minimize.policy.model import Pipeline
 from minimize.review.trial import Trial, TriedRecord, latest_event_time, trial_keyring
 from minimize.runs.inputs import LEDGER_SETTINGS, SubjectActs, load_pipeline_settings, pipeline_from
 from minimize.runs.sender import find_sender
 from minimize.settings import SettingsRows, load_settings
 from minimize.stores import PathText
+from minimize.text import did_you_mean
 from minimize.times import parse_time, time_text
 
 FIXTURES_FOLDER: Final = "tests"

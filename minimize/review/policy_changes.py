@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from minimize.policy.approval import approval_state
-from minimize.policy.describe import condition_text, treatment_text
+from minimize.policy.describe import condition_text, gate_texts, treatment_text
 from minimize.policy.fields import is_dropped
 from minimize.policy.model import HOLDERS, FeatureModel, Field, Policy, RecordsGate, Role
 from minimize.review.changes import GradedChange, change_text, list_text, retention_text
@@ -99,8 +99,8 @@ def _part_changes(sides: PolicySides, part: FieldPart, old: Field, new: Field) -
         yield GradedChange(part.code, grade, change_text(before, after), sides.new_file, line, new.key)
 
 
-def gate_grade(sides: PolicySides, old: Field, new: Field) -> Grade:
-    """The grade of a change of feature, level and condition; all of them must let a value through."""
+def gate_grade(sides: PolicySides, old: Field | RecordsGate, new: Field | RecordsGate) -> Grade:
+    """The grade of a change of feature, level and condition; all of them must let a value or record through."""
     return join_grades(
         (
             setting_tightens(old.feature, new.feature),
@@ -151,11 +151,9 @@ def _aggregates_text(field: Field) -> str:
     return f"aggregates see {treatment_text(field.in_aggregates) if field.in_aggregates else 'what is released'}"
 
 
-def _gate_text(field: Field) -> str:
-    parts = [f"feature {field.feature} is on"] if field.feature else []
-    parts += [f"level is {field.level} or higher"] if field.level else []
-    parts += [condition_text(field.collect_if)] if field.collect_if is not None else []
-    return f"collected if {' and '.join(parts)}" if parts else "collected always"
+def _gate_text(gated: Field | RecordsGate) -> str:
+    texts = " and ".join(gate_texts(gated))
+    return f"collected if {texts}" if texts else "collected always"
 
 
 def _description_text(field: Field) -> str:
@@ -215,23 +213,10 @@ def policy_changes(sides: PolicySides) -> Iterator[GradedChange]:
 
 def _record_gate_changes(sides: PolicySides) -> Iterator[GradedChange]:
     old, new = sides.old.records, sides.new.records
-    grade = join_grades(
-        (
-            setting_tightens(old.feature, new.feature),
-            sides.level_grade(old.level, new.level),
-            condition_grade(old.collect_if, new.collect_if, sides.levels),
-        )
-    )
+    grade = gate_grade(sides, old, new)
     if old != new or grade != "neutral":
-        message = f"records: {change_text(_record_gate_text(old), _record_gate_text(new))}"
+        message = f"records: {change_text(_gate_text(old), _gate_text(new))}"
         yield GradedChange("J026", grade, message, sides.new_file, sides.new.lines.get(("records",)))
-
-
-def _record_gate_text(records: RecordsGate) -> str:
-    parts = [f"feature {records.feature} is on"] if records.feature else []
-    parts += [f"level is {records.level} or higher"] if records.level else []
-    parts += [condition_text(records.collect_if)] if records.collect_if is not None else []
-    return f"collected if {' and '.join(parts)}" if parts else "collected always"
 
 
 def _feature_changes(sides: PolicySides, name: str) -> Iterator[GradedChange]:

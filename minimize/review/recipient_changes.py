@@ -49,14 +49,14 @@ def subprocessor_changes(old: Subprocessors, new: Subprocessors, file: str | Non
             yield GradedChange(
                 "J060",
                 lower_tightens(was.until, now.until),
-                change_text(_listed_period(was), _listed_period(now)),
+                change_text(_period_text(was), _period_text(now)),
                 file,
                 now.line,
                 key[0],
             )
 
 
-def _listed_period(each: Subprocessor) -> str:
+def _period_text(each: Subprocessor | Contract) -> str:
     return f"from {each.from_} until {each.until or 'it is ended'}"
 
 
@@ -95,7 +95,7 @@ def _contract_parts(old: Contract | None, new: Contract | None) -> list[Recipien
     permits = [each.permitted_fields if each.permits_transmission else () for each in (old, new)]
     return [
         ("J061", "reference", old.reference, new.reference, change_loosens(old.reference, new.reference)),
-        ("J061", "in force", _contract_period(old), _contract_period(new), days),
+        ("J061", "in force", _period_text(old), _period_text(new), days),
         ("J061", "permits", list_text(permits[0]), list_text(permits[1]), fewer_tightens(permits[0], permits[1])),
         (
             "J061",
@@ -116,10 +116,6 @@ def _contract_parts(old: Contract | None, new: Contract | None) -> list[Recipien
 
 def _begin_grade(old: Contract, new: Contract) -> Grade:
     return "tightens" if new.from_ > old.from_ else "loosens"
-
-
-def _contract_period(contract: Contract) -> str:
-    return f"from {contract.from_} until {contract.until or 'it is ended'}"
 
 
 def _function_changes(

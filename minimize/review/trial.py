@@ -45,6 +45,7 @@ from minimize.stages.corrections import find_corrections
 from minimize.stages.future_time import reject_future
 from minimize.stages.raw_values import field_place
 from minimize.stages.release import Release
+from minimize.text import place_text
 from minimize.times import time_text
 
 StepVerdict = Literal["passes", "stops", "depends", "says"]
@@ -72,7 +73,7 @@ class ExplanationStep:
         return {**said, "rows": [setting_row_json(row) for row in self.rows]}
 
     def __str__(self) -> str:
-        place = ":".join(str(part) for part in (self.file, self.line) if part is not None)
+        place = place_text(self.file, self.line)
         head = f"{VERDICT_SIGNS[self.verdict]} {self.what}: {self.found}" + (f"  ({place})" if place else "")
         return "\n".join([head, *(f"    {setting_row_text(row)}" for row in self.rows)])
 

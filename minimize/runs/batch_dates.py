@@ -6,6 +6,7 @@ As text, in order, which are selected, which have new input since their last rec
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -28,6 +29,7 @@ from minimize.sources.files import FilePart
 from minimize.stores import Location
 from minimize.times import parse_date
 
+log = logging.getLogger("minimize")
 BatchDate = dt.date | None
 """A batch date; None is the one batch of a source without dates."""
 CLOCK_SKEW: Final = dt.timedelta(minutes=5)
@@ -165,17 +167,12 @@ class SkippedDate:
         known = not self.date or self.date in self.message.replace(":", "").split()
         return self.message if known else f"{self.date}: {self.message}"
 
-    @property
-    def log_code(self) -> str:
-        """The code of the line of the log."""
-        return _LOG_CODES[self.reason]
-
-    @property
-    def log_message(self) -> str:
-        """The line of the log."""
+    def log(self, level: int) -> None:
+        """Logs that the date is left alone, and why."""
         where = "the batch" if self.day is None else self.date
         hint = f" (hint: {self.hint})" if self.hint else ""
-        return f"{where} is left alone: {self.message}{hint}"
+        message = f"{where} is left alone: {self.message}{hint}"
+        log.log(level, "%s", message, extra={"code": _LOG_CODES[self.reason], "data": self.as_json()})
 
     def exit_code_of(self, pending: bool) -> int:
         """The exit code of a run that leaves the date alone."""

@@ -5,6 +5,7 @@ Another pipeline's output, another ledger, later receipts, too much quarantine, 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -83,6 +84,7 @@ def last_receipt_with_ledger(chain: Sequence[Receipt]) -> Receipt | None:
     return next((each for each in reversed(chain) if each.audit is not None and each.audit.ledger is not None), None)
 
 
+log = logging.getLogger("minimize")
 _DRIFT_HINT: Final = "`minimize drift` says what changed at the source; what stood before still stands"
 
 
@@ -112,6 +114,21 @@ def exit_code(receipt: Receipt, pipeline: Pipeline, skipped: Iterable[SkippedDat
     codes += [1] if any(output.unpublished for output in receipt.outputs.values()) else []
     codes += [4] if quarantine_exceeded(receipt, pipeline) else []
     return worst_exit_code(codes)
+
+
+def log_run_faults(runs: Sequence[tuple[Receipt, Pipeline]], failures: Sequence[SkippedDate] = ()) -> int:
+    """Logs what is wrong with runs that ended: too much quarantine, unfinished parts, and dates that could not be run.
+
+    Gives the exit code of the command that ran them: the first of 2, 3, 1, 4 that applies.
+    """
+    exceeded = [("W012", 4, receipt, quarantine_exceeded(receipt, pipeline)) for receipt, pipeline in runs]
+    unfinished = [("W015", 1, receipt, unfinished_parts(receipt)) for receipt, _ in runs]
+    faults = [each for each in (*exceeded, *unfinished) if each[-1]]
+    for code, _, receipt, message in faults:
+        log.error(message, extra={"code": code, "run_id": receipt.run_id})
+    for each in failures:
+        each.log(logging.ERROR)
+    return worst_exit_code([*(exit_code for _, exit_code, _, _ in faults), *(each.exit_code for each in failures)])
 
 
 def check_same_pipeline(resolved: ResolvedRun, folder: OpenOutput) -> None:

@@ -256,7 +256,7 @@ def _receipt_head(resolved: ResolvedRun, context: RunContext, run_id: str, seque
 def _log_skipped_dates(resolved: ResolvedRun) -> dict[str, str] | None:
     """The dates that are left alone, by reason; the log says why."""
     for each in resolved.skipped:
-        log.warning("%s", each.log_message, extra={"code": each.log_code, "data": each.as_json()})
+        each.log(logging.WARNING)
     return {each.date: each.reason for each in resolved.skipped} or None
 
 

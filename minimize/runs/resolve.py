@@ -16,7 +16,8 @@ from minimize.errors import Finding, KeyringError, LedgerError, PolicyError
 from minimize.keys import Keyring, Kms, find_keyring, find_kms
 from minimize.keys.master_keys import is_master_key
 from minimize.keys.parquet_encryption import CategoryEncryption
-from minimize.ledger import AuditEvent, Resource, current_actor, find_ledger
+from minimize.ledger import Resource, current_actor, find_ledger
+from minimize.ledger.audit_event import KEY_ACTIVITY
 from minimize.output.folder import has_runs
 from minimize.output.reader import load_receipts
 from minimize.plan import Plan
@@ -81,24 +82,16 @@ def check_master_keys(plan: Plan, kms: Kms) -> None:
 
 def audit_created_keys(session: RunSession, keyring: Keyring, since: datetime) -> None:
     """Tells the audit log of master keys that the run has made in the keyring, because its files wanted them."""
-    from minimize.ledger.audit_log import append_event
+    from minimize.ledger.audit_log import record_audit_event
 
     lines = Keyring.load(keyring.path).listing()
     made = [f"{line.name}/{line.version}" for line in lines if is_master_key(line.name) and line.created >= since]
     if not made:
         return
-    event = AuditEvent(
-        component="keys",
-        category="configuration",
-        activity="keys",
-        operation="make",
-        actor=current_actor(),
-        time=since,
-        correlation_id=session.run_id,
-        resources=tuple(Resource(each, "master key", f"keys/{each}") for each in made),
-    )
+    resources = [Resource(each, "master key", f"keys/{each}") for each in made]
+    event = KEY_ACTIVITY.event("make", current_actor(), since, *resources, correlation_id=session.run_id)
     try:
-        session.ledger.write(lambda connection: append_event(connection, event, keyring))
+        record_audit_event(session.ledger, event, keyring)
     except LedgerError as error:
         log.warning(
             "master keys were made, and the ledger could not be told: %s", error.message, extra={"code": "W016"}

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
-from difflib import get_close_matches
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from minimize.samples import collection_settings
 from minimize.samples.arrays import Random
 from minimize.samples.dataset import Dataset, DatasetFaults, SampleRecords, Slice, spoil_lines
 from minimize.samples.datasets import DATASETS
+from minimize.text import similar_words
 from minimize.times import parse_iso_date
 
 SMALL_FILE_BYTES = 1 << 22
@@ -154,7 +154,7 @@ def _empty_folder(folder: Path) -> None:
 def _check_request(name: str, rows: int, format_: str) -> None:
     for what, word, known in (("dataset", name, NAMES), ("format", format_, FORMATS)):
         if word not in known:
-            near = get_close_matches(word, known, 1)
+            near = similar_words(word, known)
             hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(known)}"
             raise ConfigurationError(f"no such {what} of samples", hint=hint)
     if rows < 0:

@@ -20,7 +20,7 @@ from minimize.errors import ConfigurationError
 from minimize.governance.access.enforcement import require_permission
 from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring
-from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor
+from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, api, current_actor
 from minimize.ledger.audit_event import utc_text
 from minimize.server.errors import NOT_AUTHENTICATED, error_for
 from minimize.server.request import is_name
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from minimize.ledger.access import ApiToken
     from minimize.ledger.ledger import Ledger
 
+_TOKEN_ACTIVITY: Final = AuditActivity("token", component="door", category="access")
 DIGEST_KEY: Final = "signing"
 DIGEST_PURPOSE: Final = "door/token"
 DEFAULT_LIFETIME: Final = timedelta(hours=8)
@@ -137,15 +138,8 @@ def _token_event(operation: str, token: ApiToken, actor: Actor, now: datetime) -
         PropertyChange("once", None, token.once),
         PropertyChange("expires_at", None, utc_text(token.expires_at)),
     )
-    return AuditEvent(
-        component="door",
-        category="access",
-        activity="token",
-        operation=operation,
-        actor=actor,
-        time=now,
-        resources=(Resource(token.token, "token", f"tokens/{token.token}", changes),),
-    )
+    resource = Resource(token.token, "token", f"tokens/{token.token}", changes)
+    return _TOKEN_ACTIVITY.event(operation, actor, now, resource)
 
 
 @dataclass(frozen=True, slots=True)

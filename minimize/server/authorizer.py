@@ -25,7 +25,7 @@ from minimize.governance.access import (
 )
 from minimize.governance.access.enforcement import access_in_force, decision_event, load_grants
 from minimize.keys import Keyring
-from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api
+from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, api
 from minimize.ledger.audit_event import EventResult, PlainValue
 from minimize.output.reader import DATE_COLUMN
 from minimize.server.errors import AUTHORIZATION_ENDED, column_error, error_for
@@ -88,16 +88,9 @@ def reidentify_event(
 def refused_event(caller: Caller, what: str, now: datetime, code: str, operation: str) -> AuditEvent:
     """A request that came to no decision: what is told of it is what it named, where that can be a name."""
     changes = (PropertyChange("ended", None, code),)
-    return AuditEvent(
-        component=SERVER_COMPONENT,
-        category="access",
-        activity="decision",
-        operation=operation,
-        result="refused",
-        actor=caller.actor(()),
-        time=now,
-        resources=(Resource(what, "dataset", f"dataset/{what}", changes),),
-    )
+    activity = AuditActivity("decision", component=SERVER_COMPONENT, category="access")
+    resource = Resource(what, "dataset", f"dataset/{what}", changes)
+    return activity.event(operation, caller.actor(()), now, resource, result="refused")
 
 
 def _with_changes(event: AuditEvent, more: dict[str, PlainValue]) -> AuditEvent:

@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import BoundedSemaphore
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 from pyarrow import flight
 
 from minimize.errors import ConfigurationError, MinimizeError, RefusedError, call_redacted
-from minimize.keys import Keyring
-from minimize.ledger import api, find_ledger
 from minimize.server.api_tokens import TokenBearer, authenticate
 from minimize.server.authorizer import Caller, Clock
 from minimize.server.client import LOOPBACK
@@ -32,18 +30,9 @@ from minimize.server.errors import (
     malformed_error,
 )
 from minimize.server.request import ReadRequest, ReidentifyRequest, parse_request
-from minimize.server.service import (
-    DataAccessService,
-    ResponseStream,
-    find_datasets,
-    required_keyring,
-    server_access_file,
-)
-from minimize.stores import LocationLike, PathText, local_path
+from minimize.server.service import DataAccessService, ResponseStream, open_service
+from minimize.stores import LocationLike, PathText
 from minimize.times import utc_now
-
-if TYPE_CHECKING:
-    from minimize.ledger.ledger import Ledger
 
 T = TypeVar("T")
 log = logging.getLogger("minimize")
@@ -59,8 +48,6 @@ class ServerContext:
     """What a server serves with."""
 
     service: DataAccessService
-    ledger: Ledger
-    keys: Keyring
     clock: Clock
     readers: int = MOST_READERS
     wait_s: float = LONGEST_WAIT_S
@@ -175,7 +162,9 @@ def _authenticate_call(serving: ServerContext, headers: Mapping[str, Sequence[st
     given = [each for name, several in headers.items() if name.lower() == "authorization" for each in several]
     text = given[0] if len(given) == 1 and isinstance(given[0], str) else ""
     scheme, _, token = text.partition(" ")
-    return authenticate(serving.ledger, serving.keys, token if scheme == "Bearer" else "", serving.clock())
+    return authenticate(
+        serving.service.ledger, serving.service.keys, token if scheme == "Bearer" else "", serving.clock()
+    )
 
 
 def _caller(context: Any) -> Caller:
@@ -276,19 +265,16 @@ def running_server(
     Everything is checked before it listens: certificate, keys, access file, ledger, datasets. Raises ConfigurationError,
     PolicyError, KeyringError, LedgerError, OutputError.
     """
-    pairs, datasets = listening.certificates(), find_datasets(places)
-    start, output = local_path(places[0]), next(iter(datasets.values()))
-    ring, rules = required_keyring(keys, start), server_access_file(access, start)
+    pairs = listening.certificates()
+    service = open_service(places, keys=keys, access=access, ledger=ledger)
     _raise_file_limit()
-    with api.ledger.open_ledger(find_ledger(ledger, start=start, output=output), create=True) as book:
-        door = DataAccessService(datasets, rules, book, ring, utc_now)
-        door.check()
-        lost = door.end_lost_reads()
-        server = flight_server(
-            listening.url(listening.port, bool(pairs)), ServerContext(door, book, ring, utc_now, readers), pairs
-        )
+    with service.ledger:
+        service.check()
+        lost = service.end_lost_reads()
+        context = ServerContext(service, utc_now, readers)
+        server = flight_server(listening.url(listening.port, bool(pairs)), context, pairs)
         try:
-            yield RunningServer(server, listening.url(server.port, bool(pairs)), tuple(sorted(datasets)), lost)
+            yield RunningServer(server, listening.url(server.port, bool(pairs)), tuple(sorted(service.datasets)), lost)
         finally:
             server.shutdown()
 

@@ -105,7 +105,7 @@ class DataAccessService:
     def __init__(
         self, datasets: Mapping[str, Location], access: Path, ledger: Ledger, keys: Keyring, clock: Clock
     ) -> None:
-        self._datasets, self._ledger, self._keys, self._clock = dict(datasets), ledger, keys, clock
+        self.datasets, self.ledger, self.keys, self._clock = dict(datasets), ledger, keys, clock
         self._authorizer, self._outputs = Authorizer(access, ledger, keys), SnapshotCache(find_kms(keys))
 
     @property
@@ -120,7 +120,7 @@ class DataAccessService:
 
     def end_lost_reads(self) -> int:
         """Tells the audit log of reads that a process which is gone left without an end; gives how many. Raises LedgerError."""
-        return api.access.end_lost_reads(self._ledger, self._clock(), self._keys)
+        return api.access.end_lost_reads(self.ledger, self._clock(), self.keys)
 
     def read(self, caller: Caller, read_request: ReadRequest) -> ResponseStream:
         """What an account may see of what it asks for; the read is begun with this.
@@ -158,7 +158,7 @@ class DataAccessService:
             if not read_request.mixed_keys:
                 check_joinable(opened.snapshot, seen)
             standing = self._reauthorization(caller, request, decision, opened.snapshot)
-            flow = ReadStream(caller, read_request, decision, seen, standing, self._ledger, self._keys, self._clock)
+            flow = ReadStream(caller, read_request, decision, seen, standing, self.ledger, self.keys, self._clock)
             batches = flow.batches(opened, stack.pop_all())
         return ResponseStream(seen.schema, chain([next(batches)], batches), batches)
 
@@ -166,16 +166,16 @@ class DataAccessService:
         with ExitStack() as stack:
             opened = self._open_snapshot(stack, reversal.dataset)
             decision = self._authorize(caller, request, opened.snapshot, ())
-            found = reverse_tokens(opened, decision, reversal.column, reversal.tokens, self._keys)
-        digests = [value_digest(self._keys, reversal, token) for token in found]
+            found = reverse_tokens(opened, decision, reversal.column, reversal.tokens, self.keys)
+        digests = [value_digest(self.keys, reversal, token) for token in found]
         self._record_event(reidentify_event(caller, decision, self._clock(), len(reversal.tokens), digests))
         return answer_table(reversal.tokens, found)
 
     def _open_snapshot(self, stack: ExitStack, dataset: str) -> OpenSnapshot:
         pipeline, output = split_dataset(dataset)
-        if pipeline not in self._datasets:
+        if pipeline not in self.datasets:
             raise error_for(UNKNOWN_DATASET)
-        return stack.enter_context(self._outputs.open_snapshot(self._datasets[pipeline], output))
+        return stack.enter_context(self._outputs.open_snapshot(self.datasets[pipeline], output))
 
     def _authorize(
         self, caller: Caller, request: AuthorizationRequest, facts: OutputSnapshot, where: Sequence[FilterCondition]
@@ -191,7 +191,7 @@ class DataAccessService:
         self, caller: Caller, request: AuthorizationRequest, decision: AccessDecision, facts: OutputSnapshot
     ) -> Reauthorization:
         def decide_again(now: datetime) -> AccessDecision | None:
-            if caller.token is not None and not may_continue(self._ledger, caller.token, now):
+            if caller.token is not None and not may_continue(self.ledger, caller.token, now):
                 return None
             return self._authorizer.decide(request, facts, now)
 
@@ -209,7 +209,7 @@ class DataAccessService:
         raise ended
 
     def _record_event(self, event: AuditEvent) -> None:
-        api.access.record_read_event(self._ledger, event, self._keys)
+        api.access.record_read_event(self.ledger, event, self.keys)
 
 
 def open(
@@ -227,21 +227,36 @@ def open(
     account that reads (else `MINIMIZE_ACTOR`, else the system's user): a process that holds the keys is taken at its word. Close
     it, or use it in a `with`. Raises ConfigurationError, PolicyError, KeyringError, LedgerError.
     """
-    datasets = find_datasets([path])
-    start = local_path(path)
+    service = open_service([path], keys=keys, access=access, ledger=ledger, clock=clock)
+    service.end_lost_reads()
+    transport = LocalTransport(service, Caller(user or current_actor().user or ""))
+    return DatasetReader(transport, next(iter(service.datasets)))
+
+
+def open_service(
+    places: Sequence[LocationLike],
+    *,
+    keys: Keyring | PathText | None,
+    access: PathText | None,
+    ledger: PathText | None,
+    clock: Clock | None = None,
+) -> DataAccessService:
+    """The service over output folders and pipelines. Its ledger is open; the caller closes it.
+
+    What is not given is found from the first place. Raises ConfigurationError, PolicyError, KeyringError, LedgerError,
+    OutputError.
+    """
+    datasets, start = find_datasets(places), local_path(places[0])
     ring, rules = required_keyring(keys, start), server_access_file(access, start)
-    (name, output), *_ = datasets.items()
-    book = api.ledger.open_ledger(find_ledger(ledger, start=start, output=output), create=True)
-    door = DataAccessService(datasets, rules, book, ring, clock or utc_now)
-    door.end_lost_reads()
-    return DatasetReader(LocalTransport(door, Caller(user or current_actor().user or ""), book), name)
+    address = find_ledger(ledger, start=start, output=next(iter(datasets.values())))
+    return DataAccessService(datasets, rules, api.ledger.open_ledger(address, create=True), ring, clock or utc_now)
 
 
 class LocalTransport:
     """A way that leaves no process."""
 
-    def __init__(self, service: DataAccessService, caller: Caller, ledger: Ledger) -> None:
-        self._service, self._caller, self._ledger = service, caller, ledger
+    def __init__(self, service: DataAccessService, caller: Caller) -> None:
+        self._service, self._caller = service, caller
 
     def stream(self, request: ReadRequest) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         """The schema and the batches of a read."""
@@ -254,7 +269,7 @@ class LocalTransport:
 
     def close(self) -> None:
         """Closes the ledger."""
-        self._ledger.close()
+        self._service.ledger.close()
 
 
 def required_keyring(keys: Keyring | PathText | None, start: Path | None) -> Keyring:

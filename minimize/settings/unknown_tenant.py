@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,9 +17,7 @@ from minimize.config import load_config
 from minimize.identifiers import canonical_text
 from minimize.settings import SettingsRows
 from minimize.settings.tokenized import LedgerRows
-
-_MIN_SIMILARITY: Final = 0.75
-_MAX_MATCHES: Final = 3
+from minimize.text import similar_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ def find_unknown_tenant(tenant: str, rows: SettingsRows | None, folder: Path | N
 
 def unknown_among(tenant: str, tenants: frozenset[str], where: str, names: frozenset[str]) -> UnknownTenant | None:
     """The tenant, where it is none of those that are known; `names` are the names that may be told."""
-    return None if canonical_text(tenant) in tenants else UnknownTenant(tenant, where, similar_names(tenant, names))
+    return None if canonical_text(tenant) in tenants else UnknownTenant(tenant, where, similar_tenants(tenant, names))
 
 
 def settings_tenants(rows: SettingsRows) -> frozenset[str]:
@@ -60,16 +58,9 @@ def settings_tenants(rows: SettingsRows) -> frozenset[str]:
     return frozenset(pc.unique(rows.table["tenant_id"].cast(pa.string())).to_pylist())
 
 
-def similar_names(word: str, names: Iterable[str]) -> tuple[str, ...]:
-    """The names that look most like a word.
-
-    >>> similar_names("contosso", {"contoso", "fabrikam"})
-    ('contoso',)
-    """
-    from difflib import get_close_matches
-
-    folded = {name.lower(): name for name in sorted(names)}
-    return tuple(folded[each] for each in get_close_matches(word.lower(), folded, _MAX_MATCHES, _MIN_SIMILARITY))
+def similar_tenants(tenant: str, names: Iterable[str]) -> tuple[str, ...]:
+    """The tenants whose names look most like this one."""
+    return tuple(similar_words(tenant, names, most=3, cutoff=0.75))
 
 
 def unknown_tenant_json(found: UnknownTenant | None) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from itertools import chain
 from typing import Final
 
@@ -56,6 +55,7 @@ from minimize.sources.record_checks import (
     is_forbidden,
 )
 from minimize.sources.types import accepts_type, describe_type, storage_type
+from minimize.text import similar_words
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 """What looks like a name; anything else could be a value, and is not shown."""
@@ -157,7 +157,7 @@ def _similar_name_hint(name: str, names: Sequence[str]) -> str:
     same = [other for other in names if other.lower() == name.lower()]
     if same:
         return f"did you mean {same[0]!r}? names are case-sensitive"
-    close = get_close_matches(name, [other for other in names if _NAME.fullmatch(other)], 1, cutoff=0.75)
+    close = similar_words(name, filter(_NAME.fullmatch, names), cutoff=0.75)
     return f"did you mean {close[0]!r}?" if close else ""
 
 

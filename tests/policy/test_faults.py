@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from minimize.policy.faults import FAULTS, FaultList, did_you_mean
+from minimize.policy.faults import FAULTS, FaultList
+from minimize.text import did_you_mean
 
 
 def test_the_nearest_word_is_suggested_whatever_its_case() -> None:

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from minimize.policy.condition import FieldEquals
+from minimize.policy.describe import gate_texts
 from minimize.policy.model import Field, FieldCase, Treatment
 from minimize.report.facts import RoundedCount
 from minimize.report.fields import (
     _PHRASES,
-    collection_conditions,
     field_phrase,
     is_one_to_one,
     loss_by_distinct,
@@ -181,4 +181,4 @@ def test_cases_are_told_with_their_conditions() -> None:
 
 def test_what_must_hold_for_a_value_is_told() -> None:
     field = Field(key="x", type="string", feature="usage", level="full", collect_if=FieldEquals("owner", ("us",)))
-    assert collection_conditions(field) == ("feature usage is on", "level is full or higher", "owner is us")
+    assert tuple(gate_texts(field)) == ("feature usage is on", "level is full or higher", "owner is us")

@@ -115,7 +115,7 @@ class Home:
         """A door in this process, as an account."""
         from minimize.server.service import LocalTransport
 
-        return DatasetReader(LocalTransport(self.door(), Caller(user), self.ledger), "checkins")
+        return DatasetReader(LocalTransport(self.door(), Caller(user)), "checkins")
 
     def read(self, user: str = "ann", *arguments: Any, **words: Any) -> Any:
         """What an account sees, for the usual purpose."""

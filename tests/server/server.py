@@ -58,7 +58,7 @@ class Running:
 def running(home: Home, **options: Any) -> Iterator[Running]:
     """A server over TLS, on any free port of loopback."""
     made = certificate(home.folder, datetime.now(UTC))
-    serving = ServerContext(home.door(), home.ledger, home.keys, home.time, **options)
+    serving = ServerContext(home.door(), home.time, **options)
     server = flight_server("grpc+tls://127.0.0.1:0", serving, [load_certificate(made.certificate, made.key)])
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()

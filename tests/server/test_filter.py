@@ -211,7 +211,7 @@ def test_files_of_tenants_and_dates_that_are_not_wanted_are_not_opened(
     door = DataAccessService(
         find_datasets([home.project.out / "apart"]), home.access, home.ledger, home.keys, home.time
     )
-    reader = DatasetReader(LocalTransport(door, Caller("nora"), home.ledger), "checkins")
+    reader = DatasetReader(LocalTransport(door, Caller("nora")), "checkins")
     found = reader.read(purpose=PURPOSE)
     assert set(found["tenant_id"].to_pylist()) == {"north"}
     assert found.num_rows == 40

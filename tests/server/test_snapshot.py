@@ -31,9 +31,7 @@ def test_other_tenants_are_read_after_one_was_shredded(home: Home) -> None:
             destroy_key(home.project.keys, line.name, line.version, now=home.time())
     keys = Keyring.load(home.project.keys)
     door = DataAccessService(find_datasets([home.project.out / "apart"]), home.access, home.ledger, keys, home.time)
-    found = DatasetReader(LocalTransport(door, Caller("ann"), home.ledger), "checkins").read(
-        columns=["tenant_id"], purpose=PURPOSE
-    )
+    found = DatasetReader(LocalTransport(door, Caller("ann")), "checkins").read(columns=["tenant_id"], purpose=PURPOSE)
     assert set(found["tenant_id"].to_pylist()) == {"north"}
 
 
@@ -44,7 +42,7 @@ def test_a_door_that_runs_goes_on_without_a_tenant_that_is_shredded_meanwhile(ho
     home.project.run(output=home.project.out / "apart")
     keys = Keyring.load(home.project.keys)
     door = DataAccessService(find_datasets([home.project.out / "apart"]), home.access, home.ledger, keys, home.time)
-    reader = DatasetReader(LocalTransport(door, Caller("ann"), home.ledger), "checkins")
+    reader = DatasetReader(LocalTransport(door, Caller("ann")), "checkins")
     before = reader.read(columns=["tenant_id"], purpose=PURPOSE)
     for line in keys.listing():
         if line.name.endswith(".t-south"):

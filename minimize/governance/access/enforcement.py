@@ -16,14 +16,15 @@ from minimize.governance.access.load import find_access_file, load_access, parse
 from minimize.governance.access.model import AccessRules, UserAccount
 from minimize.governance.workspace import Workspace
 from minimize.keys import Verifier
-from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor
-from minimize.ledger.audit_event import PlainValue
+from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, api, current_actor
+from minimize.ledger.audit_event import EventResult, PlainValue
 
 if TYPE_CHECKING:
     from minimize.governance.access.grants import GrantRequest
     from minimize.ledger.ledger import Ledger
 
-ACCESS_COMPONENT: Final = "access"
+_DECISION_ACTIVITY: Final = AuditActivity("decision", component="access", category="access")
+_GRANT_ACTIVITY: Final = AuditActivity("grant", component="access", category="access")
 LONGEST_NAME: Final = 200
 """So many characters of a name that somebody gave are told."""
 
@@ -49,16 +50,13 @@ def decision_event(
         "rows": rows,
         "break_glass": decision.break_glass or None,
     }
-    return AuditEvent(
-        component=ACCESS_COMPONENT,
-        category="access",
-        activity="decision",
-        operation=decision.permission,
+    return _DECISION_ACTIVITY.event(
+        decision.permission,
+        who,
+        decision.decided_at,
+        Resource(name, kind, f"{kind}/{name}", _property_changes(said)),
         result="success" if decision.allowed else "refused",
-        actor=who,
-        time=decision.decided_at,
         correlation_id=decision.grant or _shorten(decision.incident or "") or None,
-        resources=(Resource(name, kind, f"{kind}/{name}", _property_changes(said)),),
     )
 
 
@@ -83,17 +81,9 @@ def grant_event(
             "duration_s": int(request.duration.total_seconds()),
             "role": request.role or None,
         }
-    return AuditEvent(
-        component=ACCESS_COMPONENT,
-        category="access",
-        activity="grant",
-        operation=verb,
-        result="refused" if reasons else "success",
-        actor=actor,
-        time=at,
-        correlation_id=grant,
-        resources=(Resource(grant, "grant", f"grants/{grant}", _property_changes(said)),),
-    )
+    resource = Resource(grant, "grant", f"grants/{grant}", _property_changes(said))
+    result: EventResult = "refused" if reasons else "success"
+    return _GRANT_ACTIVITY.event(verb, actor, at, resource, result=result, correlation_id=grant)
 
 
 def _property_changes(document: dict[str, PlainValue]) -> tuple[PropertyChange, ...]:
@@ -169,7 +159,7 @@ def require_permission(
     decision = decide_permission(access, account_of_actor(actor), permission, at, tenant=tenant, dataset=dataset)
     event, keys = decision_event(decision, actor=actor, about=about or tenant), workspace.keyring()
     with workspace.open_ledger(create=True) as ledger:
-        ledger.write(lambda connection: api.audit_log.append_event(connection, event, keys))
+        api.audit_log.record_audit_event(ledger, event, keys)
     if not decision.allowed:
         hint = f"minimize access why {actor.user} {permission}"
         raise AccessDenied(f"{actor.user} may not do this", reasons=decision.reasons, hint=hint)

@@ -33,11 +33,11 @@ from minimize.output.reader import load_receipts
 from minimize.plan import Plan
 from minimize.plan.category import highest_category
 from minimize.plan.model import FieldPlan
-from minimize.policy.faults import did_you_mean
 from minimize.policy.model import Pipeline
 from minimize.runs.inputs import find_pipeline
 from minimize.runs.inspection import plan_for
 from minimize.stores import parse_output_location
+from minimize.text import did_you_mean
 from minimize.times import seconds_text
 
 NO_COMMON_PURPOSE: Final = ""

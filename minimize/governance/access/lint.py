@@ -22,10 +22,10 @@ from minimize.governance.access.roles import RoleView, shows_less
 from minimize.governance.workspace import Workspace
 from minimize.output.folder import RECORDS
 from minimize.plan import Plan
-from minimize.policy.faults import did_you_mean
 from minimize.runs.inspection import plan_for
 from minimize.stores import PathText
 from minimize.techniques import UnsupportedType
+from minimize.text import did_you_mean
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(
     {

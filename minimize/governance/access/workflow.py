@@ -273,7 +273,7 @@ def _record_act(
         if not reasons:
             return next(each for each in load_grants(ledger, keys).all_grants if each.id == done.grant)
         event = grant_event(verb, actor, at, grant, asked, reasons)
-        ledger.write(lambda connection: api.audit_log.append_event(connection, event, keys))
+        api.audit_log.record_audit_event(ledger, event, keys)
     raise AccessDenied(f"{actor.user} may not {verb.replace('_', ' ')} this", reasons=reasons)
 
 
@@ -372,8 +372,7 @@ def adopt_access(workspace: Workspace, at: datetime, *, yes: bool = False) -> Ac
             if not api.access.record_adoption(ledger, adoption, change.before, event, keys):
                 raise LedgerError("somebody else adopted a file in the meantime", hint="look at it, and adopt again")
             return change
-        refused = replace(event, result="refused")
-        ledger.write(lambda connection: api.audit_log.append_event(connection, refused, keys))
+        api.audit_log.record_audit_event(ledger, replace(event, result="refused"), keys)
     raise AccessDenied(f"{actor.user} may not adopt this file", reasons=against, hint=f"it takes `{ASSIGN}`")
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from minimize.errors import ConfigurationError
 from minimize.governance.access.model import ALL_TENANTS, NO_TENANTS, READ, REIDENTIFY, TenantSet
 from minimize.governance.incidents.exposure import ExposedItem, Exposure
-from minimize.governance.published_outputs import PolicyCache, SearchableOutput, WritingRun, receipts_by_path
+from minimize.governance.published_outputs import PolicyCache, SearchableOutput, WritingRun, writing_runs
 from minimize.ledger.access import read_begun_reads
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import utc_text
@@ -252,10 +252,7 @@ class FileHistory:
         """Who wrote a file."""
         if not self.writing_runs:
             reading = PolicyCache(self.output.purposes)
-            by = {each.run_id: WritingRun(self.output.folder, each, reading) for each in self.output.chain}
-            self.writing_runs.update(
-                {path: by[receipt.run_id] for path, receipt in receipts_by_path(self.output.chain).items()}
-            )
+            self.writing_runs.update(writing_runs(self.output.folder, self.output.chain, reading))
         return self.writing_runs[file.path]
 
 

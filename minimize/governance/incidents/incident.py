@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final, Literal
@@ -18,8 +18,9 @@ from minimize.errors import ConfigurationError, Finding, RefusedError
 from minimize.governance.access.enforcement import configured_access
 from minimize.governance.incidents.exposure import Exposure
 from minimize.governance.workspace import Workspace
-from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor
-from minimize.ledger.audit_log import append_event
+from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger.audit_event import EventResult
+from minimize.ledger.audit_log import record_audit_event
 from minimize.ledger.incidents import IncidentStep, read_incident_steps, record_incident_step
 from minimize.runs.batch_dates import CLOCK_SKEW
 from minimize.times import time_text, time_text_or_none
@@ -247,7 +248,7 @@ def step_refusal(rule: str, message: str, *, tenants: int | None = None) -> Refu
     return RefusedError(message, findings=[Finding(code, counted, hint=hint)])
 
 
-COMPONENT: Final = "incidents"
+_INCIDENT_ACTIVITY: Final = AuditActivity("incident", component="incidents", category="incidents")
 StepBody = Callable[[Incident | None], Mapping[str, Any]]
 """From the incident as it stands to what the step says. It may raise."""
 
@@ -408,31 +409,27 @@ def record_step(
         except RefusedError as error:
             refusal = error
         event = refusal_event(name, verb, refusal, actor, now)
-        ledger.write(lambda connection: append_event(connection, event, keys))
+        record_audit_event(ledger, event, keys)
     raise refusal
 
 
 def step_event(name: str, verb: str, text: str, actor: Actor, now: datetime) -> AuditEvent:
     """What the audit log is told of a step: which, and the digest of what it says."""
     digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
-    return AuditEvent(
-        component=COMPONENT,
-        category="incidents",
-        activity="incident",
-        operation=verb,
-        actor=actor,
-        time=now,
-        correlation_id=name,
-        resources=(Resource(name, "incident", f"incidents/{name}", (PropertyChange("said", None, digest),)),),
-    )
+    return _incident_event(name, verb, PropertyChange("said", None, digest), actor, now)
 
 
 def refusal_event(name: str, verb: str, refusal: RefusedError, actor: Actor, now: datetime) -> AuditEvent:
     """What the audit log is told of a step that was refused: by which rules."""
     rules = ", ".join(each.code for each in refusal.findings)
-    told = step_event(name, verb, "", actor, now)
-    resource = Resource(name, "incident", f"incidents/{name}", (PropertyChange("reasons", None, rules),))
-    return replace(told, result="refused", resources=(resource,))
+    return _incident_event(name, verb, PropertyChange("reasons", None, rules), actor, now, "refused")
+
+
+def _incident_event(
+    name: str, verb: str, change: PropertyChange, actor: Actor, now: datetime, result: EventResult = "success"
+) -> AuditEvent:
+    resource = Resource(name, "incident", f"incidents/{name}", (change,))
+    return _INCIDENT_ACTIVITY.event(verb, actor, now, resource, result=result, correlation_id=name)
 
 
 def require_open(found: Incident | None) -> Incident:

@@ -5,8 +5,7 @@ A notice has only what the ledger records of the incident and of one tenant. The
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
@@ -14,7 +13,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from minimize.governance.incidents.incident import Incident
+from minimize.html_tables import html_page, page_table
 from minimize.recipients.pages import LIST_STYLE
+from minimize.text import escape_markdown, markdown_table
 from minimize.times import time_text
 
 NATURE: Final[Mapping[str, str]] = MappingProxyType(
@@ -169,29 +170,24 @@ td:nth-child(2), td:nth-child(3) { font: inherit; }
 }
 """
 """What differs from the page that the style was made for: three columns, and what they are where there is room for one."""
-_MARKUP: Final = re.compile(r"[\\|`*\[\]<>#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
-"""What Markdown would not show as it is; an underscore within a word is one."""
 
 
 def notice_markdown(notice: Notice) -> str:
     """The notice in Markdown; whatever somebody wrote is escaped."""
-    parts = [f"# {_escape_markdown(notice.title)}", _escape_markdown(notice.stage)]
+    parts = [f"# {escape_markdown(notice.title)}", escape_markdown(notice.stage)]
     for section in notice.sections():
-        parts += [f"## {section.title}", *map(_escape_markdown, section.sentences)]
-        parts += [_markdown_table(section.rows)] if section.rows else []
+        parts += [f"## {section.title}", *map(escape_markdown, section.sentences)]
+        parts += [markdown_table(TABLE_HEAD, section.rows)] if section.rows else []
     return "\n\n".join(parts) + "\n"
 
 
 def notice_page(notice: Notice) -> str:
     """The notice as a page; whatever somebody wrote is escaped."""
-    title = escape(notice.title)
-    body = [f"<h1>{title}</h1>", f"<p>{escape(notice.stage)}</p>"]
+    body = [f"<h1>{escape(notice.title)}</h1>", f"<p>{escape(notice.stage)}</p>"]
     for section in notice.sections():
         body += [f"<h2>{escape(section.title)}</h2>", *(f"<p>{escape(each)}</p>" for each in section.sentences)]
-        body += _html_table(section.rows) if section.rows else ()
-    wide = '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    head = f'<meta charset="utf-8">{wide}<title>{title}</title><style>{LIST_STYLE}{_NOTICE_STYLE}</style>'
-    return "\n".join(["<!doctype html>", f'<html lang="en"><head>{head}</head><body>', *body, "</body></html>"]) + "\n"
+        body += page_table(TABLE_HEAD, section.rows) if section.rows else ()
+    return html_page(notice.title, f"{LIST_STYLE}{_NOTICE_STYLE}", body)
 
 
 def article33(notice: Notice) -> dict[str, Any]:
@@ -218,22 +214,3 @@ def article33(notice: Notice) -> dict[str, Any]:
         "c": {"likely_consequences": list(notice.consequences)},
         "d": {"measures": list(notice.measures), "actions_for_the_tenant": list(notice.actions)},
     }
-
-
-def _escape_markdown(text: str) -> str:
-    return _MARKUP.sub(lambda found: f"\\{found[0]}", " ".join(text.split()))
-
-
-def _markdown_table(lines: Iterable[Sequence[str]]) -> str:
-    rows = [TABLE_HEAD, ["---"] * len(TABLE_HEAD), *([_escape_markdown(cell) for cell in line] for line in lines)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def _html_table(lines: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield f"<table><thead>{_html_row('th', TABLE_HEAD)}</thead><tbody>"
-    yield from (_html_row("td", line) for line in lines)
-    yield "</tbody></table>"
-
-
-def _html_row(tag: str, cells: Sequence[str]) -> str:
-    return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"

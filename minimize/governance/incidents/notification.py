@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +28,7 @@ from minimize.output.working_folder import write_new_folder
 from minimize.policy.faults import FaultList
 from minimize.policy.yaml_nodes import parse_yaml
 from minimize.stores.durable_files import write_private_file
+from minimize.text import json_text
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -260,7 +260,7 @@ def _write_drafts(
     with suppress(OSError):
         with write_new_folder(folder, "notice") as work:
             drafts = {tenant: _write_draft(work, notice) for tenant, notice in notices.items()}
-            _write_private(work / ADDRESSES_FILE, _json_text(to))
+            _write_private(work / ADDRESSES_FILE, json_text(to))
         told = drafts
     if told is None:
         raise OutputError("the notices cannot be written there", hint="name a folder in which you may make one")
@@ -269,7 +269,7 @@ def _write_drafts(
 
 def _write_draft(folder: Path, notice: Notice) -> str:
     place = _file_name(str(notice.tenant["tenant_id"]))
-    said = _json_text(article33(notice))
+    said = json_text(article33(notice))
     _write_private(folder / f"{place}.md", notice_markdown(notice))
     _write_private(folder / f"{place}.html", notice_page(notice))
     _write_private(folder / f"{place}.json", said)
@@ -278,10 +278,6 @@ def _write_draft(folder: Path, notice: Notice) -> str:
 
 def _write_private(path: Path, text: str) -> None:
     write_private_file(path, lambda out: out.write(text))
-
-
-def _json_text(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
 def _file_name(text: str) -> str:

@@ -20,8 +20,7 @@ import pyarrow.compute as pc
 
 from minimize.arrow.nested import leaf
 from minimize.errors import SYSTEM_ERROR, ConfigurationError, LedgerError, MinimizeError, PolicyError
-from minimize.governance.event_times import EventTimeBounds
-from minimize.governance.published_outputs import PolicyCache, WritingRun, receipts_by_path
+from minimize.governance.published_outputs import PolicyCache, WritingRun, writing_runs
 from minimize.governance.retention.affected_subjects import form_tokens
 from minimize.governance.retention.identifier_forms import (
     AS_RECEIVED,
@@ -29,19 +28,19 @@ from minimize.governance.retention.identifier_forms import (
     IdentifierColumn,
     PinnedKeyring,
     ValueInTenant,
-    lookup_columns,
+    file_lookup_columns,
     period_instants,
     rotation_units,
 )
 from minimize.governance.retention.lifecycle_events import REMOVAL_DEADLINES, FormTokens, event_faults, recorded_forms
-from minimize.governance.retention.retention_rules import RetentionRules, field_pointers
+from minimize.governance.retention.retention_rules import field_pointers
 from minimize.governance.settings import AuthorizeChange
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_column, canonical_id, canonical_text
 from minimize.keys import Keyring, find_kms
 from minimize.keys.parquet_encryption import unless_shredded
-from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor
-from minimize.ledger.subject_tokens import find_known_token, subject_token, token_secrets, token_versions
+from minimize.ledger import Actor, AuditActivity, PropertyChange, Resource, api, current_actor
+from minimize.ledger.subject_tokens import known_or_new_token
 from minimize.output.folder import batch_date_of, has_runs
 from minimize.output.partitions import parse_partition_folder
 from minimize.output.reader import load_receipts
@@ -51,7 +50,7 @@ from minimize.policy.model import Pipeline, Policy
 from minimize.receipts import Receipt, ReceiptFile, files_in_force
 from minimize.runs.erasure_list import store_erasures
 from minimize.runs.inputs import find_pipeline, load_pipeline_settings
-from minimize.settings.unknown_tenant import settings_tenants, similar_names
+from minimize.settings.unknown_tenant import settings_tenants, similar_tenants
 from minimize.stores import Location, local_path, location_text, parse_output_location
 from minimize.techniques.keep import Keep
 from minimize.times import time_text
@@ -115,16 +114,13 @@ def _subject_columns(output: Location, at: datetime, keys: Keyring, by: str | No
 def _columns_in_force(
     output: Location, chain: tuple[Receipt, ...], job: Pipeline, keys: Keyring, by: str | None
 ) -> Iterator[IdentifierColumn]:
-    wrote, reading = receipts_by_path(chain), PolicyCache(job.policy.purposes)
-    known = {run.run_id: WritingRun(output, run, reading) for run in wrote.values()}
+    written_by = writing_runs(output, chain, PolicyCache(job.policy.purposes))
     kms = find_kms(keys, job.folder)
     for file in files_in_force(chain).get("records", ()):
         stored = unless_shredded(partial(open_stored_file, output, file.path, kms))
         if stored is None:
             continue
-        policy = known[wrote[file.path].run_id].policy
-        rules = RetentionRules(pointers=field_pointers(policy, stored.whole))
-        subject = lookup_columns(policy, rules, EventTimeBounds.for_policy(policy, stored.whole), stored, keys, by)[1]
+        subject = file_lookup_columns(written_by[file.path].policy, stored, keys, by)[1]
         if subject is not None and isinstance(subject.column, IdentifierColumn):
             yield subject.column
 
@@ -143,6 +139,7 @@ def _columns_of_today(policy: Policy, at: datetime, keys: Keyring, by: str | Non
 
 
 log = logging.getLogger("minimize")
+_EVENT_ACTIVITY: Final = AuditActivity("events", component="retention", category="deletion")
 EVENT_ID_LENGTH: Final = 8
 """Letters of an event's name that are enough to say which is meant."""
 PERSONAL_NEEDS_SUBJECT: Final = "a device becomes personal, and it is named by the policy's subject"
@@ -247,11 +244,9 @@ def _check_event(event: NewEvent) -> None:
 def _event_row(
     event: NewEvent, forms: SubjectForms, before: Sequence[LifecycleEvent], keys: Keyring, now: datetime, actor: Actor
 ) -> LifecycleEvent:
-    token = (
-        None
-        if event.subject is None
-        else _known_or_new_token(before, keys, event.tenant, event.subject, event.named_by)
-    )
+    of, by = event.subject, event.named_by
+    known = {row.subject for row in before if (row.tenant_id, row.field) == (event.tenant, by)}
+    token = None if of is None else known_or_new_token(keys, event.tenant, of, known, by)
     at, who = event.occurred_at or now, actor.user or ""
     row = api.subjects.LifecycleEvent(
         event.tenant, token, event.kind, at, "recorded", "{}", now, who, field=event.named_by
@@ -316,7 +311,7 @@ def reachable_outputs(ledger: Ledger, workspace: Workspace) -> Callable[[], Iter
     """The outputs that the ledger has seen from this machine, and that of the pipeline."""
 
     def find_outputs() -> Iterable[Location]:
-        seen = [each.folder for each in ledger.read(api.runs.output_locations) if each.is_here or "://" in each.folder]
+        seen = [each.folder for each in ledger.read(api.runs.output_locations) if each.is_reachable]
         job = workspace.loaded_pipeline
         own = (
             []
@@ -330,15 +325,6 @@ def reachable_outputs(ledger: Ledger, workspace: Workspace) -> Callable[[], Iter
         return every.values()
 
     return find_outputs
-
-
-def _known_or_new_token(
-    rows: Iterable[LifecycleEvent], keys: Keyring, tenant: str, subject: str, by: str | None
-) -> str:
-    """The token that the ledger has of a subject, else a new one."""
-    known = {row.subject for row in rows if (row.tenant_id, row.field) == (tenant, by) and row.subject}
-    found = find_known_token(token_secrets(keys, token_versions(known), by), tenant, subject, known)
-    return subject_token(keys, tenant, subject, field=by) if found is None else found
 
 
 def _earlier_forms(rows: Iterable[LifecycleEvent], event: str) -> FormTokens:
@@ -361,7 +347,8 @@ def _record_rows(
             allowed(actor, resource)
     if not rows:
         return []
-    event = _audit_event(rows[0], actor, tuple(resources))
+    operation = "add" if rows[0].state == "recorded" else "withdraw"
+    event = _EVENT_ACTIVITY.event(operation, actor, rows[0].recorded_at, *resources)
     return api.subjects.record_lifecycle_events(ledger, rows, event, keys)
 
 
@@ -369,19 +356,6 @@ def _event_resource(row: LifecycleEvent, before: str | None) -> Resource:
     whose = f"{row.tenant_id}/{row.subject}" if row.subject else row.tenant_id
     changes = (PropertyChange("state", before, row.state), PropertyChange("at", None, time_text(row.at)))
     return Resource(row.kind, "event", f"events/{whose}/{row.kind}", changes)
-
-
-def _audit_event(row: LifecycleEvent, actor: Actor, resources: tuple[Resource, ...]) -> AuditEvent:
-    """What the audit log is told of rows that were recorded together."""
-    return AuditEvent(
-        component="retention",
-        category="deletion",
-        activity="events",
-        operation="add" if row.state == "recorded" else "withdraw",
-        actor=actor,
-        time=row.recorded_at,
-        resources=resources,
-    )
 
 
 def _removal_deadline(row: LifecycleEvent) -> Any:
@@ -406,7 +380,7 @@ def suggest_tenants(tenant: str, workspace: Workspace) -> tuple[str, ...] | None
             known |= names
             if tenant in known:
                 return None
-    return None if not known or tenant in known else similar_names(tenant, known)
+    return None if not known or tenant in known else similar_tenants(tenant, known)
 
 
 @dataclass(frozen=True)
@@ -431,10 +405,10 @@ class _TenantSearch:
         files = files_in_force(chain).get("records", ())
         yield {value for file in files for value in _tenants_in_path(file.path, str(job.policy.tenant))}
         newest = max((batch_date_of(file.path) or "" for file in files), default="")
-        by, reading = receipts_by_path(chain), PolicyCache(job.policy.purposes)
+        written_by = writing_runs(self.place, chain, PolicyCache(job.policy.purposes))
         for file in files:
             if (batch_date_of(file.path) or "") == newest:
-                yield self._tenants_in_file(file, WritingRun(self.place, by[file.path], reading))
+                yield self._tenants_in_file(file, written_by[file.path])
 
     def _tenants_in_file(self, file: ReceiptFile, written: WritingRun) -> set[str] | None:
         """The tenants of one file."""

@@ -18,12 +18,17 @@ import pyarrow as pa
 
 from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
-from minimize.errors import OutputError, call_redacted
+from minimize.errors import call_redacted
 from minimize.governance.access.enforcement import require_permission
-from minimize.governance.event_times import EventTimeBounds
-from minimize.governance.published_outputs import PolicyCache, WritingRun, receipts_by_path, source_read_times
+from minimize.governance.published_outputs import (
+    PolicyCache,
+    WritingRun,
+    resolve_output,
+    source_read_times,
+    writing_runs,
+)
 from minimize.governance.retention.execute import PlanExecution
-from minimize.governance.retention.identifier_forms import IdentifierColumn, PinnedKeyring, lookup_columns
+from minimize.governance.retention.identifier_forms import IdentifierColumn, PinnedKeyring, file_lookup_columns
 from minimize.governance.retention.lifecycle_events import RetentionEvent, ledger_events, load_events
 from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import (
@@ -36,19 +41,15 @@ from minimize.governance.retention.removal_plan import (
     plan_removal,
 )
 from minimize.governance.retention.rerunnable_dates import find_source
-from minimize.governance.retention.retention_rules import RetentionRules, field_pointers
 from minimize.governance.workspace import Workspace
-from minimize.keys import Keyring, require_keyring
+from minimize.keys import Keyring
 from minimize.keys.parquet_encryption import unless_shredded
 from minimize.ledger import find_ledger
 from minimize.output.folder import RECORDS, batch_date_of
-from minimize.output.reader import load_receipts
 from minimize.output.stored_file import open_stored_file
 from minimize.policy.model import Pipeline, Policy
 from minimize.receipts import Receipt, ReceiptFile, files_in_force, retained_sketches
 from minimize.runs.batch_dates import parse_batch_date
-from minimize.runs.guards import check_output_ledger
-from minimize.runs.inputs import find_pipeline
 from minimize.settings.erasures import Erasures, Tombstone
 from minimize.sources.base import Source
 from minimize.stores import LocationLike, PathText, parse_output_location
@@ -88,13 +89,8 @@ def _events_by_date(
         stored = unless_shredded(partial(open_stored_file, request.output, file.path, request.kms))
         if stored is None:
             continue
-        policy, schema = written.policy, stored.whole
         for event in events:
-            rules, clock = (
-                RetentionRules(pointers=field_pointers(policy, schema)),
-                EventTimeBounds.for_policy(policy, schema),
-            )
-            named = lookup_columns(policy, rules, clock, stored, request.keys, event.named_by)[1]
+            named = file_lookup_columns(written.policy, stored, request.keys, event.named_by)[1]
             if (
                 named is not None
                 and isinstance(named.column, IdentifierColumn)
@@ -232,11 +228,8 @@ class ResolvedExpiry:
                 yield from ((written_by[file.path], file) for file in files)
 
     def _writers(self) -> dict[str, WritingRun]:
-        by = receipts_by_path(self.chain)
-        runs = {each.run_id: each for each in by.values()}
         reading = self.policies or PolicyCache(self.pipeline.policy.purposes)
-        known = {run: WritingRun(self.request.output, each, reading) for run, each in runs.items()}
-        return {path: known[receipt.run_id] for path, receipt in by.items()}
+        return writing_runs(self.request.output, self.chain, reading)
 
     def _files_concerned(self, event: RetentionEvent, due: tuple[DueFile, ...]) -> int:
         """How many files hold something that goes because of one event."""
@@ -293,12 +286,7 @@ def resolve_expiry(
 ) -> ResolvedExpiry:
     """What an expiry needs, found and checked; nothing is changed."""
     folder = parse_output_location(output)
-    chain = load_receipts(folder)
-    if not chain:
-        raise OutputError("nothing was published here yet", hint="`minimize run` does")
-    job = find_pipeline(folder, chain[-1], pipeline)
-    check_output_ledger(folder, job.folder, ledger)
-    keyring = require_keyring(keys, job.folder, "no keyring, and every change signs its receipt")
+    chain, job, keyring = resolve_output(folder, pipeline, keys, ledger)
     now = parse_time(at, "at") or datetime.now(UTC)
     given = () if events is None else load_events(Path(events))
     kept = ledger_events(find_ledger(ledger, start=job.folder, output=folder), keyring, given)

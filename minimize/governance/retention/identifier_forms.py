@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from minimize.arrow.pointers import Pointer
 from minimize.governance.event_times import EventTimeBounds
-from minimize.governance.retention.retention_rules import RetentionRules
+from minimize.governance.retention.retention_rules import field_pointers
 from minimize.identifiers import canonical_text
 from minimize.keys import Keyring
 from minimize.output.stored_file import StoredFile
@@ -223,7 +223,7 @@ _PERIOD_DAYS: Final[Mapping[str, int]] = {"day": 1, "week": 7, "month": 28, "qua
 
 def lookup_columns(
     policy: Policy,
-    rules: RetentionRules,
+    pointers: Mapping[str, Pointer],
     clock: EventTimeBounds | None,
     stored: StoredFile,
     keys: Keyring,
@@ -232,10 +232,18 @@ def lookup_columns(
     """By which columns of a file tenants and subjects (or who is named `by` a field) are found; None where it has none."""
 
     def column_of(key: str | None) -> LookupColumn | None:
-        there = key is not None and key in rules.pointers
-        return lookup_column(policy, str(key), rules.pointers[str(key)], clock, stored, keys) if there else None
+        there = key is not None and key in pointers
+        return lookup_column(policy, str(key), pointers[str(key)], clock, stored, keys) if there else None
 
     return column_of(policy.tenant), column_of(policy.subject if by is None else by)
+
+
+def file_lookup_columns(
+    policy: Policy, stored: StoredFile, keys: Keyring, by: str | None = None
+) -> tuple[LookupColumn | None, LookupColumn | None]:
+    """As `lookup_columns`, for a file of which only its policy is known."""
+    pointers, clock = field_pointers(policy, stored.whole), EventTimeBounds.for_policy(policy, stored.whole)
+    return lookup_columns(policy, pointers, clock, stored, keys, by)
 
 
 def lookup_column(

@@ -334,7 +334,7 @@ def _with_events(
 ) -> FileInstructions:
     policy, pointers, keys = instructions.policy, instructions.rules.pointers, request.keys
     until = partial(request.event_reach, on=batch_date_of(stored.path))
-    tenant, subject = lookup_columns(policy, instructions.rules, instructions.clock, stored, keys)
+    tenant, subject = lookup_columns(policy, pointers, instructions.clock, stored, keys)
     plain = [event for event in events if event.named_by is None]
     found = recognize_tokens(plain, tenant, subject, request.batch_reader(stored), keys)
     erasing = [event for event in plain if event.kind != "became_personal"]
@@ -357,7 +357,7 @@ def _erased_by_other_fields(
     """Those who are named by another field than the subject, field by field; nobody where a policy has no such field."""
     policy, keys = instructions.policy, request.keys
     for name in sorted({event.named_by for event in events if event.named_by is not None} & policy.fields.keys()):
-        tenant, own = lookup_columns(policy, instructions.rules, instructions.clock, stored, keys, name)
+        tenant, own = lookup_columns(policy, instructions.rules.pointers, instructions.clock, stored, keys, name)
         mine = [event for event in events if event.named_by == name]
         found = recognize_tokens(mine, tenant, own, request.batch_reader(stored), keys)
         yield AffectedSubjects.for_file(

@@ -18,10 +18,10 @@ from minimize.arrow.dictionaries import Bools, decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.consent import ConsentPeriods
-from minimize.errors import Finding, OutputError, RefusedError, call_redacted
+from minimize.errors import Finding, RefusedError, call_redacted
 from minimize.governance.access.enforcement import require_permission
 from minimize.governance.event_times import EventTimeBounds, age_limit
-from minimize.governance.published_outputs import PolicyCache, WritingRun, receipts_by_path
+from minimize.governance.published_outputs import PolicyCache, WritingRun, resolve_output, writing_runs
 from minimize.governance.retention.effective_settings import FileConsents, FileSettings
 from minimize.governance.retention.execute import PlanExecution
 from minimize.governance.retention.identifier_forms import lookup_columns
@@ -36,18 +36,16 @@ from minimize.governance.retention.retention_rules import (
 )
 from minimize.governance.rewrite import BatchVerdict
 from minimize.governance.workspace import Workspace
-from minimize.keys import Keyring, require_keyring
+from minimize.keys import Keyring
 from minimize.observability.destinations import NO_OBSERVABILITY
 from minimize.output.folder import RECORDS, batch_date_of
-from minimize.output.reader import load_receipts
 from minimize.output.stored_file import StoredFile, open_stored_file
 from minimize.policy.approval import check_approval
 from minimize.policy.condition import Atom, Condition, FeatureOn, LevelAtLeast
 from minimize.policy.fields import compare_coarseness, is_dropped
 from minimize.policy.model import DROP, Field, Pipeline, Policy, Treatment
 from minimize.receipts import Receipt, ReceiptFile, RunOrigin, files_in_force
-from minimize.runs.guards import check_output_ledger
-from minimize.runs.inputs import find_pipeline, load_pipeline_settings, load_subject_acts, origin_place, origin_settings
+from minimize.runs.inputs import load_pipeline_settings, load_subject_acts, origin_place, origin_settings
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.runner import no_progress, run_resolved
 from minimize.runs.sender import check_same_sender, consent_periods
@@ -282,8 +280,8 @@ class ResolvedRetraction:
         )
 
     def _writing_runs(self, files: Iterable[ReceiptFile]) -> Iterator[tuple[WritingRun, ReceiptFile]]:
-        by, reading = receipts_by_path(self.chain), PolicyCache(self.pipeline.policy.purposes)
-        yield from ((WritingRun(self.request.output, by[file.path], reading), file) for file in files)
+        written_by = writing_runs(self.request.output, self.chain, PolicyCache(self.pipeline.policy.purposes))
+        yield from ((written_by[file.path], file) for file in files)
 
     def _due_file(self, written: WritingRun, file: ReceiptFile) -> DueFile:
         stored = open_stored_file(self.request.output, file.path, self.request.kms)
@@ -299,7 +297,7 @@ class ResolvedRetraction:
         purpose = written.receipt.purpose
         types = {key: schema.field(place.top).type for key, place in pointers.items()}
         forms = {key: compare_forms(then.fields[key], today.fields.get(key), purpose, types[key]) for key in pointers}
-        tenant, subject = lookup_columns(then, RetentionRules(pointers=pointers), clock, stored, self.request.keys)
+        tenant, subject = lookup_columns(then, pointers, clock, stored, self.request.keys)
         collected = FileSettings.for_file(self.settings, today, self.request.as_of, tenant, subject, clock)
         agreed = None if self.consents is None else FileConsents.for_file(self.consents, tenant, clock)
         return PolicyReevaluation(
@@ -359,13 +357,8 @@ def retract(output: LocationLike, *, yes: bool = False, **options: Any) -> Retra
 
 
 def _resolve_retraction(folder: Location, options: RetractionOptions) -> ResolvedRetraction:
-    chain = load_receipts(folder)
-    if not chain:
-        raise OutputError("nothing was published here yet", hint="`minimize run` does")
-    job = find_pipeline(folder, chain[-1], options.pipeline)
+    chain, job, keyring = resolve_output(folder, options.pipeline, options.keys, options.ledger)
     check_same_sender(job, chain)
-    check_output_ledger(folder, job.folder, options.ledger)
-    keyring = require_keyring(options.keys, job.folder, "no keyring, and every change signs its receipt")
     now, origin = parse_time(options.at) or datetime.now(UTC), chain[-1].origin or RunOrigin()
     said = options.settings if options.settings is not None else origin_settings(folder, origin)
     rows = load_pipeline_settings(said, job, keyring, folder, options.ledger)

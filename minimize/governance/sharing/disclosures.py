@@ -24,6 +24,7 @@ from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_text
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger import AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger.audit_event import SHARE_ACTIVITY
 from minimize.ledger.sharing import Disclosure, TenantShare, read_disclosures, record_disclosure
 from minimize.recipients import Function
 from minimize.recipients.rules import payload_differs_error, refusal_error, rule_reason, tenant_reason
@@ -176,9 +177,6 @@ def _folds_tenants(planned: SharePlan) -> bool:
     return planned.plan is not None and planned.plan.policy.folding.tenant
 
 
-SHARING_COMPONENT = "sharing"
-
-
 def tenant_shares(
     stats: PayloadStats, verdicts: Mapping[str, TenantConsent], share: ResolvedShare
 ) -> list[TenantShare]:
@@ -256,7 +254,7 @@ def disclosure_event(act: Disclosure, now: datetime) -> AuditEvent:
         PropertyChange("digest", None, act.digest),
     )
     resource = Resource(act.recipient, "disclosure", act.disclosure, changes)
-    return _sharing_event("disclose", (resource,), now)
+    return SHARE_ACTIVITY.event("disclose", current_actor(), now, resource)
 
 
 def refusal_event(recipient: str, function: str, reasons: tuple[RefusalReason, ...], now: datetime) -> AuditEvent:
@@ -265,22 +263,7 @@ def refusal_event(recipient: str, function: str, reasons: tuple[RefusalReason, .
     resource = Resource(
         recipient, "recipient", f"recipients/{recipient}/{function}", (PropertyChange("rules", None, rules),)
     )
-    return _sharing_event("disclose", (resource,), now, refused=True)
-
-
-def _sharing_event(
-    operation: str, resources: tuple[Resource, ...], now: datetime, *, refused: bool = False
-) -> AuditEvent:
-    return AuditEvent(
-        component=SHARING_COMPONENT,
-        category="sharing",
-        activity="share",
-        operation=operation,
-        actor=current_actor(),
-        time=now,
-        result="refused" if refused else "success",
-        resources=resources,
-    )
+    return SHARE_ACTIVITY.event("disclose", current_actor(), now, resource, result="refused")
 
 
 def _tenant_body(share: TenantShare) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from minimize.governance.consent import NewConsent, mark_expired_consents, recor
 from minimize.governance.settings import AuthorizeChange
 from minimize.governance.workspace import Workspace
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor
-from minimize.recipients import Contract, Recipient, Recipients, find_recipients, load_recipients
+from minimize.ledger.audit_event import SHARE_ACTIVITY
+from minimize.recipients import Contract, Recipient, Recipients, load_configured_recipients
 from minimize.stores import PathText
 from minimize.stores.durable_files import create_private_file
 from minimize.times import time_text, time_text_or_none
@@ -252,15 +253,8 @@ def confirm_recalls(
 def recall_event(recipient: str, state: RecallState, entries: int, actor: Actor, now: datetime) -> AuditEvent:
     """What the audit log is told of a step of a recall."""
     changes = (PropertyChange("state", None, state), PropertyChange("entries", None, entries))
-    return AuditEvent(
-        component="sharing",
-        category="sharing",
-        activity="share",
-        operation="recall",
-        actor=actor,
-        time=now,
-        resources=(Resource(recipient, "recipient", f"recipients/{recipient}", changes),),
-    )
+    resource = Resource(recipient, "recipient", f"recipients/{recipient}", changes)
+    return SHARE_ACTIVITY.event("recall", actor, now, resource)
 
 
 def _record_steps(
@@ -359,7 +353,7 @@ def _disclosure_tenant(recall: Recall) -> tuple[str, str]:
 def _find_recipient(name: str, workspace: Workspace, recipients: PathText | None) -> Recipient | None:
     """The recipient as its file has it; to withdraw needs no file."""
     try:
-        return load_recipients(find_recipients(recipients, start=workspace.folder)).load(name)
+        return load_configured_recipients(recipients, workspace.folder).load(name)
     except PolicyError:
         return None
 

@@ -43,7 +43,6 @@ from minimize.policy.condition import (
     fields_of_atom,
     fields_read_by_condition,
 )
-from minimize.policy.faults import did_you_mean
 from minimize.policy.model import (
     DROP,
     AggregateModel,
@@ -63,6 +62,7 @@ from minimize.techniques import PSEUDONYM_TECHNIQUES
 from minimize.techniques.base import Context, type_family
 from minimize.techniques.keep import Keep
 from minimize.techniques.pseudonymize import Pseudonymize
+from minimize.text import did_you_mean
 from minimize.verification import check_aggregate
 
 NEVER: Condition = AnyOf(())

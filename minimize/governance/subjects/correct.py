@@ -32,6 +32,7 @@ from minimize.governance.rewrite import BatchVerdict
 from minimize.governance.subjects.disclosures import disclosures_by_recipient, disclosures_of, load_disclosures
 from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
+    SUBJECT_ACTIVITY,
     DataSubject,
     next_step,
     record_steps,
@@ -41,9 +42,9 @@ from minimize.governance.subjects.search import FileSearch, SubjectRecords, Subj
 from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring, find_kms
 from minimize.keys.parquet_encryption import unless_shredded
-from minimize.ledger import AuditEvent, Resource, current_actor
+from minimize.ledger import Resource, current_actor
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.subject_tokens import find_known_token, subject_token, token_secrets, token_versions
+from minimize.ledger.subject_tokens import known_or_new_token
 from minimize.ledger.subjects import RecordedCorrection, SubjectRequestStep, read_corrections, record_corrections
 from minimize.output.stored_file import StoredFile, open_stored_file
 from minimize.policy.fields import treatments_of
@@ -248,22 +249,13 @@ class _CorrectionRun:
     def _recorded(self) -> SubjectRequestStep:
         tenant, id_, who = str(self.subject.tenant), str(self.subject.id), current_actor().user or ""
         known = {row.subject for row in read_corrections(self.ledger) if row.tenant_id == tenant}
-        token = find_known_token(token_secrets(self.keys, token_versions(known)), tenant, id_, known)
-        token = token or subject_token(self.keys, tenant, id_)
+        token = known_or_new_token(self.keys, tenant, id_, known)
         rows = [
             RecordedCorrection(tenant, token, name, seal_value(self.keys, token, name, value), self.now, self.now, who)
             for name, value in self.values.items()
         ]
         resources = tuple(Resource(name, "correction", f"subjects/{tenant}/{token}/{name}") for name in self.values)
-        event = AuditEvent(
-            component="subjects",
-            category="subjects",
-            activity="subject",
-            operation=CORRECTION_KIND,
-            actor=current_actor(),
-            time=self.now,
-            resources=resources,
-        )
+        event = SUBJECT_ACTIVITY.event(CORRECTION_KIND, current_actor(), self.now, *resources)
         record_corrections(self.ledger, rows, event, self.keys)
         request = SubjectRequestStep(
             CORRECTION_KIND, tenant, token, self.now, request_deadline(False, self.now), "open", "{}", self.now, who

@@ -11,12 +11,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from minimize.errors import Finding
-from minimize.governance.published_outputs import SearchableOutput, UnreachableOutput, WritingRun, find_outputs
+from minimize.governance.published_outputs import (
+    SearchableOutput,
+    UnreachableOutput,
+    WritingRun,
+    find_outputs,
+    writing_runs,
+)
 from minimize.governance.subjects.disclosures import DisclosedShares, load_disclosures
 from minimize.governance.workspace import Workspace, optional_ledger
 from minimize.output.folder import RECORDS
 from minimize.policy.fields import identifying_fields
-from minimize.receipts import Receipt, files_in_force
+from minimize.receipts import files_in_force
 from minimize.stores import LocationLike
 
 
@@ -85,10 +91,10 @@ def subject_coverage(
 def _output_targets(output: SearchableOutput) -> Iterator[CoverageTarget]:
     """The targets of the files in force, by the policies that they were written under."""
     standing = files_in_force(output.chain)
-    by = {file.path: each for each in output.chain for one in each.outputs.values() for file in one.files}
+    written_by = writing_runs(output.folder, output.chain, output.policies)
     for name, files in standing.items():
-        runs: dict[str, Receipt] = {by[file.path].run_id: by[file.path] for file in files}
-        for written in (WritingRun(output.folder, each, output.policies) for each in runs.values()):
+        runs = {written_by[file.path].receipt.run_id: written_by[file.path] for file in files}
+        for written in runs.values():
             yield from _record_targets(written) if name == RECORDS else _aggregate_targets(written, name)
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from minimize.errors import ConfigurationError, OutputError, describe_os_error
 from minimize.governance.sharing.export_file import StagedExport, json_default
 from minimize.governance.subjects.search import SubjectRecords
-from minimize.governance.subjects.view import SubjectView, view_page
+from minimize.governance.subjects.view import SubjectView, top_field, view_page
 from minimize.governance.workspace import Workspace, optional_ledger
 from minimize.ledger.audit_check import entry_json, find_entries
 from minimize.ledger.audit_log import EntryFilter
@@ -100,7 +100,7 @@ def _redacted_view(view: SubjectView, redact: frozenset[str]) -> dict[str, Any]:
     """The view without what is left out, which it names."""
     body = view.as_json()
     for each in body["held"]:
-        each["fields"] = {name: form for name, form in each["fields"].items() if _top_field(name) not in redact}
+        each["fields"] = {name: form for name, form in each["fields"].items() if top_field(name) not in redact}
     return {**body, "redacted": sorted(redact)}
 
 
@@ -153,7 +153,3 @@ def _write_audit_entries(view: SubjectView, folder: Path, workspace: Workspace) 
     lines = "".join(json.dumps(entry_json(entry), ensure_ascii=False) + "\n" for entry in entries)
     write_private_file(folder / "audit.ndjson", lambda out: out.write(lines))
     return len(entries)
-
-
-def _top_field(name: str) -> str:
-    return name.split("/")[1] if name.startswith("/") else name

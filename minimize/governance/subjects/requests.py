@@ -14,7 +14,8 @@ from minimize.governance.retention.lifecycle_events import read_rows
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.keys import Keyring
-from minimize.ledger import AuditEvent, PropertyChange, Resource, api, current_actor
+from minimize.ledger import AuditActivity, PropertyChange, Resource, api, current_actor
+from minimize.ledger.audit_event import EventResult
 from minimize.ledger.subject_tokens import find_known_token, token_secrets, token_versions
 from minimize.times import time_text
 
@@ -107,6 +108,7 @@ def _text_or_none(value: Any) -> str | None:
     return None if value is None or str(value) == "" else str(value)
 
 
+SUBJECT_ACTIVITY: Final = AuditActivity("subject", component="subjects", category="subjects")
 REQUEST_DEADLINE: Final = timedelta(days=30)
 """By when what a person asks must be done."""
 TENANT_DEADLINE: Final = timedelta(days=180)
@@ -221,16 +223,8 @@ def record_steps(ledger: Ledger, workspace: Workspace, steps: Sequence[SubjectRe
         )
         for each in steps
     )
-    event = AuditEvent(
-        component="subjects",
-        category="subjects",
-        activity="subject",
-        operation=f"{steps[0].kind} {state}",
-        result="failure" if state == "failed" else "success",
-        actor=current_actor(),
-        time=now,
-        resources=resources,
-    )
+    result: EventResult = "failure" if state == "failed" else "success"
+    event = SUBJECT_ACTIVITY.event(f"{steps[0].kind} {state}", current_actor(), now, *resources, result=result)
     api.subjects.record_request_steps(ledger, steps, event, workspace.keyring())
 
 

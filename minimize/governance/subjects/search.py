@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from functools import cached_property, partial
 
 import numpy as np
@@ -44,6 +43,7 @@ from minimize.techniques import Context
 from minimize.techniques.base import DISTINCT_LEAVES
 from minimize.techniques.keep import Keep
 from minimize.techniques.tokenize import Tokenize
+from minimize.text import similar_words
 from minimize.times import END_OF_TIME, EPOCH, epoch_microseconds
 
 """What a form must leave of an identifier, for it to name one subject and not several."""
@@ -384,7 +384,7 @@ def check_fields(subjects: Iterable[DataSubject], outputs: Iterable[SearchableOu
     policies = [written.policy for output in outputs for written, _ in output.files()] if wanted else []
     known = {name for policy in policies for name in policy.fields}
     for name in sorted(wanted - known):
-        close = get_close_matches(name, sorted(known), n=1)
+        close = similar_words(name, known)
         hint = f"did you mean {close[0]}?" if close else "`minimize plan` shows the fields of a pipeline"
         raise ConfigurationError(f"the policy of no output has a field {name}", hint=hint)
 

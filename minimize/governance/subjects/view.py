@@ -25,6 +25,7 @@ from minimize.governance.subjects.search import (
     linked_records,
 )
 from minimize.governance.workspace import Workspace, optional_ledger
+from minimize.html_tables import html_page
 from minimize.keys import Keyring
 from minimize.ledger.ledger import Ledger, tenants_named
 from minimize.recipients.pages import LIST_STYLE
@@ -228,11 +229,7 @@ def view_page(found: Sequence[SubjectView], rows: int = 3, redacted: Iterable[st
     """The views as a page, with so many records of each file; without the columns that are left out. All is escaped."""
     without = frozenset(redacted)
     body = [line for each in found for line in _view_lines(each.as_json(rows), each.subject, without)]
-    wide = '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    head = f'<meta charset="utf-8">{wide}<title>What is held</title><style>{LIST_STYLE}{_PAGE_STYLE}</style>'
-    return "\n".join(
-        ["<!doctype html>", f'<html lang="en"><head>{head}</head><body class="page">', *body, "</body></html>\n"]
-    )
+    return html_page("What is held", f"{LIST_STYLE}{_PAGE_STYLE}", body, kind="page")
 
 
 def _view_lines(view: Mapping[str, Any], subject: DataSubject, without: frozenset[str]) -> Iterator[str]:
@@ -255,8 +252,8 @@ def _records_lines(each: Mapping[str, Any], without: frozenset[str]) -> Iterator
     yield f"<p>{count_noun(each['rows'], 'record')}, {escape(each['category'])}, for {escape(each['purpose'])}.</p>"
     yield f"<p>From {escape(each['since'] or '?')} to {escape(each['to'] or '?')}{escape(kept)}.</p>"
     yield f'<p class="where">{escape(each["output"])}/{escape(each["file"])}, found by {escape(each["found_by"])}</p>'
-    left = {name: form for name, form in each["fields"].items() if _top_field(name) not in without}
-    yield from _table(("Field", "Form"), [(name, _form_text(form)) for name, form in left.items()])
+    left = {name: form for name, form in each["fields"].items() if top_field(name) not in without}
+    yield from _table(("Field", "Form"), [(name, form_text(form)) for name, form in left.items()])
     records = [{name: value for name, value in row.items() if name not in without} for row in each["records"]]
     if records:
         yield f"<p>The last {count_noun(len(records), 'record')}, as they stand:</p>"
@@ -314,9 +311,11 @@ def _subject_name(subject: DataSubject) -> str:
     return subject.id if subject.tenant is None else f"{subject.id} of {subject.tenant}"
 
 
-def _form_text(form: Any) -> str:
+def form_text(form: Any) -> str:
+    """The form of a field, or its forms from the first to the last."""
     return form if isinstance(form, str) else " → ".join(form)
 
 
-def _top_field(name: str) -> str:
+def top_field(name: str) -> str:
+    """The column that holds a field: of a nested one, the first step of its pointer."""
     return name.split("/")[1] if name.startswith("/") else name

@@ -17,7 +17,7 @@ from minimize.governance.event_times import EventTimeBounds
 from minimize.governance.retention.effective_settings import FileSettings
 from minimize.governance.retention.identifier_forms import LookupColumn, lookup_columns
 from minimize.governance.retention.recompute_aggregates import SourceColumn
-from minimize.governance.retention.retention_rules import RetentionRules, field_pointers
+from minimize.governance.retention.retention_rules import field_pointers
 from minimize.governance.retention.retract import PolicyReevaluation, compare_forms
 from minimize.governance.rewrite import BatchVerdict
 from minimize.keys import Keyring
@@ -42,7 +42,7 @@ def again(project: Daily, settings: str = "") -> tuple[PolicyReevaluation, pa.Re
         key: compare_forms(then.fields[key], today.fields.get(key), "service_maintenance", types[key])
         for key in pointers
     }
-    tenant, subject = lookup_columns(then, RetentionRules(pointers=pointers), clock, stored, Keyring.load(project.keys))
+    tenant, subject = lookup_columns(then, pointers, clock, stored, Keyring.load(project.keys))
     rows = load_settings(project.folder / "settings.csv")
     collected = FileSettings.for_file(rows, today, RAN, tenant, subject, clock)
     (batch,) = stored.batches()
