@@ -142,7 +142,7 @@ def build(target: Path = TARGET) -> Path:
     """Writes the site, and gives its folder. Raises CalledProcessError for a link that leads nowhere."""
     shutil.rmtree(target, ignore_errors=True)
     pages = target / "docs"
-    for page in HERE.rglob("*.md"):
+    for page in (*HERE.rglob("*.md"), HERE / "site.css"):
         place = pages / page.relative_to(HERE)
         place.parent.mkdir(parents=True, exist_ok=True)
         if page.parent.name == "notebooks":
