@@ -320,7 +320,7 @@ def to_python(words: pa.Array) -> list[Any]:
     except UnicodeDecodeError:
         found = None
     if found is None:
-        raise SourceError("a text column holds bytes that are not UTF-8")
+        raise SourceError("a text column contains bytes that are not UTF-8")
     return found
 
 

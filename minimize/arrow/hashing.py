@@ -100,7 +100,7 @@ def texts_from_words(rows: Words, type_: pa.DataType) -> pa.Array:
 def _text_array(ends: Ints, letters: Bytes, type_: pa.DataType) -> pa.Array:
     wide = has_large_offsets(type_)
     if not wide and ends[-1] > np.iinfo(np.int32).max:
-        raise OverflowError("more than two gigabytes of distinct texts")
+        raise OverflowError("the distinct texts exceed two gigabytes")
     offsets = pa.py_buffer(ends.astype(np.int64 if wide else np.int32))
     return pa.Array.from_buffers(type_, len(ends) - 1, [None, offsets, pa.py_buffer(letters.reshape(-1))])
 

@@ -153,14 +153,14 @@ def _escape(part: str) -> str:
 @lru_cache(maxsize=4096)
 def _parse(key: str) -> Pointer:
     if not key:
-        raise ValueError("a field's key is empty")
+        raise ValueError("the key of a field is empty")
     if not key.startswith("/"):
         return Pointer((key,))
     parts = tuple(_unescape(part) for part in key[1:].split("/"))
     if not isinstance(parts[0], str) or not parts[0] or KEYS in parts[:-1]:
-        raise ValueError("a pointer starts with the name of a column")
+        raise ValueError("a pointer must start with the name of a column")
     if len(parts) > MAX_PARTS:
-        raise ValueError(f"a pointer has at most {MAX_PARTS} parts")
+        raise ValueError(f"a pointer may have at most {MAX_PARTS} parts")
     return Pointer(parts)
 
 
@@ -170,7 +170,7 @@ def _unescape(part: str) -> PointerPart:
     if part == KEYS.value:
         return KEYS
     if any(follow not in "012" for follow in _escaped_characters(part)):
-        raise ValueError("a pointer escapes only ~0 (tilde), ~1 (slash) and ~2 (star)")
+        raise ValueError("unknown escape in a pointer. The escapes are ~0 (tilde), ~1 (slash) and ~2 (star)")
     return part.replace("~2", "*").replace("~1", "/").replace("~0", "~")
 
 

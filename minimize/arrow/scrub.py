@@ -181,7 +181,7 @@ def _clean(array: pa.Array, rows: _RowSelection, alive: _Mask) -> pa.Array:
         if test(array.type):
             return kind(array, rows, alive)
     if isinstance(array.type, pa.BaseExtensionType) or pa.types.is_union(array.type):
-        raise SchemaError("columns of extension or union types cannot be cleaned, so they cannot leave")
+        raise SchemaError("columns of extension or union types cannot be scrubbed, so they cannot be released")
     return _clean_fixed_width(array, rows, alive)
 
 
@@ -406,6 +406,6 @@ def _output_field(name: str, array: pa.Array, schema: pa.Schema | None) -> pa.Fi
         return pa.field(name, array.type)
     index = schema.get_field_index(name)
     if index < 0:
-        raise SchemaError("a column is to be written that the output's schema does not have")
+        raise SchemaError("a batch has a column that is not in the schema of the output")
     allowed = schema.field(index)
     return allowed if allowed.type == array.type else pa.field(name, array.type, allowed.nullable, allowed.metadata)

@@ -78,21 +78,21 @@ _START_FAILURES: Final = (
         re.compile(r"secret key must be specified"),
         AUTHENTICATION_CODE,
         "Spark does not start: `spark.authenticate.secret` is missing",
-        "set it in spark-defaults.conf of master, workers and driver, and SPARK_CONF_DIR to its folder",
+        "Set it in spark-defaults.conf of master, workers and driver, and SPARK_CONF_DIR to its folder.",
     ),
     SparkFailure(
         re.compile(r"UnsupportedClassVersion|class file version"),
         JAVA_CODE,
         "Spark does not start: Java is too old",
-        f"install Java {OLDEST_JAVA} or 21 and set JAVA_HOME to it",
+        f"Install Java {OLDEST_JAVA} or 21 and set JAVA_HOME to it.",
     ),
     SparkFailure(
         re.compile(
             r"(?i)masters are unresponsive|stopped SparkContext|SparkContext was shut down|master removed our app"
         ),
         MASTER_CODE,
-        "Spark does not start: the master does not answer, or has another `spark.authenticate.secret`",
-        "check MINIMIZE_SPARK_MASTER and compare the secret of master, workers and driver; the master's log says which",
+        "Spark does not start: the master does not answer or has a different `spark.authenticate.secret`",
+        "Check MINIMIZE_SPARK_MASTER, compare the secret of master, workers and driver, and read the log of the master.",
     ),
 )
 _TASK_FAILURES: Final = (
@@ -100,31 +100,31 @@ _TASK_FAILURES: Final = (
         re.compile(r"ModuleNotFoundError: No module named '(\w+)[\w.]*'"),
         PACKAGE_CODE,
         "executors lack the package `{}`",
-        "install the driver's versions on every worker, and name that Python in PYSPARK_PYTHON",
+        "Install the driver's versions on every worker, and set PYSPARK_PYTHON to that Python.",
     ),
     SparkFailure(
         re.compile(r"PYTHON_VERSION_MISMATCH|Cannot run program"),
         PACKAGE_CODE,
-        "executors lack the driver's version of Python",
-        "install it on every worker, and name it in PYSPARK_PYTHON",
+        "executors do not have the driver's version of Python",
+        "Install it on every worker, and set PYSPARK_PYTHON to it.",
     ),
     SparkFailure(
         re.compile(r"spark\.driver\.maxResultSize|RESULT_SIZE"),
         SIZE_CODE,
-        "the tallies of the tasks are larger than the driver takes",
-        "raise `spark.driver.maxResultSize` and `spark.driver.memory`, or aggregate by fewer keys",
+        "the tallies of the tasks exceed the limit of the driver",
+        "Raise `spark.driver.maxResultSize` and `spark.driver.memory`, or aggregate by fewer keys.",
     ),
     SparkFailure(
         re.compile(r"spark\.rpc\.message\.maxSize"),
         SIZE_CODE,
-        "a task or its result is larger than a message of Spark",
-        "raise `spark.rpc.message.maxSize` (MiB, at most 2047)",
+        "a task or its result exceeds the maximum size of a Spark message",
+        "Raise `spark.rpc.message.maxSize` (MiB, at most 2047).",
     ),
     SparkFailure(
         re.compile(r"masters are unresponsive|stopped SparkContext|SparkContext was shut down"),
         MASTER_CODE,
         "the Spark master no longer answers",
-        "its log says why; nothing was published",
+        "Read its log for the cause. Nothing was published.",
     ),
 )
 
@@ -136,9 +136,9 @@ def master_failure(master: str) -> ConfigurationError | None:
     """What is wrong with the address of a master; None for one that Spark takes."""
     if _MASTER_PATTERN.fullmatch(master):
         return None
-    hint = "write local[*], spark://HOST:7077, yarn or k8s://URL"
+    hint = "Write local[*], spark://HOST:7077, yarn or k8s://URL."
     return ConfigurationError(
-        "Spark does not start: MINIMIZE_SPARK_MASTER names no master", code=MASTER_CODE, hint=hint
+        "Spark does not start: MINIMIZE_SPARK_MASTER is not the URL of a master", code=MASTER_CODE, hint=hint
     )
 
 
@@ -147,14 +147,14 @@ def start_failure(text: str) -> ConfigurationError:
     if "JAVA_GATEWAY_EXITED" in text:
         return java_failure()
     return _first_match(_START_FAILURES, text) or ConfigurationError(
-        "Spark does not start", hint="its log says why: check MINIMIZE_SPARK_MASTER and spark-defaults.conf"
+        "Spark does not start", hint="Read its log for the cause. Check MINIMIZE_SPARK_MASTER and spark-defaults.conf."
     )
 
 
 def task_failure(text: str) -> ConfigurationError:
     """Why a job on Spark failed, from the text of Spark's error."""
     return _first_match(_TASK_FAILURES, text) or ConfigurationError(
-        "Spark gave up on a task", hint="its log says why; it holds no values of records"
+        "Spark gave up on a task", hint="Read its log for the cause. The log contains no values of records."
     )
 
 
@@ -162,14 +162,14 @@ def java_failure() -> ConfigurationError:
     """Why Java did not come up: it is missing, too old, or stopped."""
     home = os.environ.get("JAVA_HOME")
     java = shutil.which(str(Path(home) / "bin" / "java") if home else "java")
-    install = f"install Java {OLDEST_JAVA} or 21 and set JAVA_HOME to it"
+    install = f"Install Java {OLDEST_JAVA} or 21 and set JAVA_HOME to it."
     if java is None:
         where = "JAVA_HOME is a folder without bin/java" if home else "there is no `java` on the PATH, and no JAVA_HOME"
         return ConfigurationError(f"Spark does not start: Java is missing: {where}", code=JAVA_CODE, hint=install)
     version = _java_version(java)
     if version is not None and version < OLDEST_JAVA:
         return ConfigurationError(f"Spark does not start: Java {version} is too old", code=JAVA_CODE, hint=install)
-    hint = "what Spark printed above says why; check SPARK_HOME, memory and spark-defaults.conf"
+    hint = "Read the output of Spark above. Check SPARK_HOME, memory and spark-defaults.conf."
     return ConfigurationError("Spark does not start: its Java process stopped", code=JAVA_CODE, hint=hint)
 
 
@@ -216,7 +216,7 @@ def run(job: Job, source: Source, sinks: SinkFactory | None, quarantine: Quarant
     ends with the process. Raises ConfigurationError without pyspark or Java, or for a session that is not safe.
     """
     if not isinstance(quarantine, WorkerOutputs) or not isinstance(sinks, WorkerOutputs | None):
-        raise ConfigurationError("Spark writes below an output folder", hint="use minimize.run with `output`")
+        raise ConfigurationError("the Spark engine needs an output folder", hint="Call minimize.run with `output`.")
     cluster = SparkCluster(spark_context())
     loads = [ShareInput(number, share) for number, share in enumerate(cluster.split(source))]
     if deduplicates(job.plan):
@@ -226,7 +226,7 @@ def run(job: Job, source: Source, sinks: SinkFactory | None, quarantine: Quarant
     rejects = quarantine.worker_files()
     records = None if sinks is None else sinks.worker_files()
     if rejects is None and not isinstance(quarantine, DiscardingQuarantine):
-        raise ConfigurationError("Spark writes below an output folder", hint="use minimize.run with `output`")
+        raise ConfigurationError("the Spark engine needs an output folder", hint="Call minimize.run with `output`.")
     finish = FinalPass(dict(known), *(None if each is None else each.prepare() for each in (records, rejects)))
     return _settle_outcome(
         merge_final_results(job, cluster.run_and_merge(job, finish, merge_final_results, loads, source)),
@@ -240,7 +240,7 @@ def spark_context() -> Any:
     session = _find_session()
     found = _context_or_none(session)
     if found is None:
-        raise ConfigurationError("Spark Connect has no tasks of our own", hint="use a classic session")
+        raise ConfigurationError("Spark Connect cannot run the tasks of minimize", hint="Use a classic session.")
     check_encryption(found.master, dict(found.getConf().getAll()))
     return found
 
@@ -252,8 +252,8 @@ def check_encryption(master: str, settings: Mapping[str, str]) -> None:
         wanted.append("spark.network.crypto.enabled")
     missing = [name for name in wanted if settings.get(name, "false").lower() != "true"]
     if missing:
-        hint = f"start it with {' and '.join(f'{name}=true' for name in missing)}"
-        raise ConfigurationError("the Spark session would hold values in the clear", hint=hint)
+        hint = f"Start it with {' and '.join(f'{name}=true' for name in missing)}."
+        raise ConfigurationError("the Spark session would store values without encryption", hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,12 +304,12 @@ class SparkCluster:
         except _spark_exceptions() as error:
             text = str(error)
         if _OUT_OF_MEMORY.search(text) is not None:
-            hint = "raise spark.executor.memory and spark.driver.memory, or lower MINIMIZE_MEMORY"
+            hint = "Raise spark.executor.memory and spark.driver.memory, or lower MINIMIZE_MEMORY."
             raise OutOfMemoryError("out of memory on Spark; nothing was published", hint=hint)
         said = _INTERNAL_ERROR.search(text)
         if said is not None:
             raise ConfigurationError(
-                said[0], code=INTERNAL_ERROR, hint="please report it with this line; it holds no values"
+                said[0], code=INTERNAL_ERROR, hint="Report this line to the developers. It contains no values."
             )
         raise task_failure(text)
 
@@ -371,7 +371,7 @@ def _find_session() -> Any:
         kind = _session_class()
         session = None if kind is None else kind.getActiveSession() or _start_session(kind)
     if kind is None:
-        raise ConfigurationError("the Spark engine needs pyspark", hint="pip install 'minimize[spark]'")
+        raise ConfigurationError("the Spark engine needs pyspark", hint="Run `pip install 'minimize[spark]'`.")
     if isinstance(session, ConfigurationError):
         raise session
     return session

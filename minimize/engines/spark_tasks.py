@@ -107,7 +107,7 @@ class RemoteJob(Generic[T]):
     def from_job(cls, job: Job, work: ShareTask[T]) -> RemoteJob[T]:
         """The errand of a job. Raises ConfigurationError for keys that do not stand in a file."""
         if not isinstance(job.keys, Keyring | None):
-            raise ConfigurationError("other processes open keys by their path", hint="give a keyring file")
+            raise ConfigurationError("other processes read the keyring from its file", hint="Pass a keyring file.")
         path = None if job.keys is None else job.keys.path
         return cls(replace(job, keys=None, row_key=b"", sketch_key=b"", memos={}), path, work, _package_versions())
 
@@ -115,8 +115,10 @@ class RemoteJob(Generic[T]):
         """The job with its keys, opened here. Raises KeyringError, and ConfigurationError where other code would run."""
         other = [name for name, _ in {*self.versions} - {*_package_versions()}]
         if other:
-            hint = "install the same versions everywhere"
-            raise ConfigurationError(f"{', '.join(sorted(other))}: not the version of the driver", hint=hint)
+            hint = "Install the same versions on driver and workers."
+            raise ConfigurationError(
+                f"{', '.join(sorted(other))}: the version differs from the version of the driver", hint=hint
+            )
         keys = None if self.keyring is None else Keyring.load(self.keyring)
         return replace(
             self.job,

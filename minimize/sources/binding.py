@@ -73,7 +73,7 @@ def check_schema(schema: pa.Schema, request: SourceRequest, where: str | None = 
 def raise_findings(findings: Sequence[Finding]) -> None:
     """Raises SchemaError where there are findings."""
     if findings:
-        raise SchemaError("the source does not have what the policy declares", findings=findings)
+        raise SchemaError("the source does not match the policy", findings=findings)
 
 
 def undeclared_paths(schema: pa.Schema, request: SourceRequest) -> list[Pointer]:
@@ -89,7 +89,7 @@ def unify_schemas(schemas: Sequence[pa.Schema], names: Sequence[str]) -> pa.Sche
         if not schema.equals(together):
             joined = _unify_two(together, schema)
             if joined is None:
-                raise_findings([Finding("S004", "has a column of another type than the files before it", file=name)])
+                raise_findings([Finding("S004", "has a column with another type than in earlier files", file=name)])
             together = joined or together
     return together
 
@@ -103,7 +103,7 @@ def _unify_two(one: pa.Schema, other: pa.Schema) -> pa.Schema | None:
 
 def _duplicate_columns(schema: pa.Schema, where: str | None) -> list[Finding]:
     twice = [name for name, times in Counter(schema.names).items() if times > 1]
-    return [Finding("S003", f"{len(twice)} column names stand more than once", file=where)] if twice else []
+    return [Finding("S003", f"{len(twice)} column names occur more than once", file=where)] if twice else []
 
 
 def _findings_below(
@@ -137,28 +137,34 @@ def _type_findings(
 def _type_mismatch(
     field: DeclaredField, pointer: Pointer, expected: str, type_: pa.DataType, where: str | None
 ) -> Finding:
-    message = f"{pointer} is declared as {expected}, the source has {describe_type(type_)}"
+    message = f"{pointer} is declared as {expected}, but the source has {describe_type(type_)}"
     return Finding("S002", message, file=where, field=field.key, hint=_type_hint(expected, type_))
 
 
 def _type_hint(expected: str, type_: pa.DataType) -> str:
     if expected == "integer" and pa.types.is_floating(storage_type(type_)):
-        return "pandas makes doubles of integers with nulls: convert the column to Int64"
-    return "correct the type in the policy, or the source"
+        return "pandas turns integers with nulls into doubles. Convert the column to Int64."
+    return "Correct the type in the policy or in the source."
 
 
 def _missing_field(field: DeclaredField, have: dict[PointerPart, pa.DataType], where: str | None) -> Finding:
     hint = _similar_name_hint(str(field.pointer.parts[-1]), [str(part) for part in have if part is not STAR])
-    message = f"{field.pointer} is declared as {field.type}, the source does not have it"
-    return Finding("S001", message, file=where, field=field.key, hint=hint or "declare it with `optional: true`")
+    message = f"{field.pointer} is declared as {field.type}, but the source has no such field"
+    return Finding(
+        "S001",
+        message,
+        file=where,
+        field=field.key,
+        hint=hint or "Add the field to the source, or declare it with `optional: true`.",
+    )
 
 
 def _similar_name_hint(name: str, names: Sequence[str]) -> str:
     same = [other for other in names if other.lower() == name.lower()]
     if same:
-        return f"did you mean {same[0]!r}? names are case-sensitive"
+        return f"Did you mean {same[0]!r}? Names are case-sensitive."
     close = similar_words(name, filter(_NAME.fullmatch, names), cutoff=0.75)
-    return f"did you mean {close[0]!r}?" if close else ""
+    return f"Did you mean {close[0]!r}?" if close else ""
 
 
 def _declared_fields(node: FieldNode) -> Iterator[DeclaredField]:

@@ -113,7 +113,7 @@ def read_header(part: FilePart) -> tuple[list[str], bool]:
         names = next(filter(None, rows), [])
         if not any("\ufffd" in name for name in names):
             return names, any(map(bool, rows))
-    raise SourceError(f"the header of {part.name} cannot be read", hint="is the file CSV, in UTF-8?")
+    raise SourceError(f"the header of {part.name} cannot be read", hint="Check that the file is CSV in UTF-8.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class CsvPart(FileBackedPart):
                 runs_on = _last_cell_spans_lines(batch) if batch.num_rows else runs_on
                 yield add_rejects(self._chunk(batch, places), rejects)
             if text.quotes % 2 and runs_on:
-                raise SourceError(f"a quote in {self.name} is never closed", hint="is the file whole?")
+                raise SourceError(f"a quote in {self.name} is never closed", hint="Check that the file is complete.")
             if ragged:
                 none = self._chunk(_empty_batch(self.names), np.array([], np.int64))
                 yield add_rejects(none, [_ragged_reject(row) for row in ragged])

@@ -160,7 +160,9 @@ def _objects(root: ObjectPath) -> list[ObjectPath]:
         return [root]
     found = [path for path in root.objects_below() if not _is_hidden(relative_path(path, root))]
     if not found and not root.has_bucket():
-        raise SourceError(f"{root.bucket} is not there", hint="is the bucket's name right, and the region or account?")
+        raise SourceError(
+            f"{root.bucket} does not exist", hint="Check the name of the bucket, and the region or account."
+        )
     return found
 
 
@@ -176,8 +178,8 @@ def _files_on_disk(root: Path, pattern: Sequence[str]) -> Iterator[Path]:
         files = [path for path in map(here.joinpath, names) if not _is_hidden(Path(path.name))]
         for path in (*map(here.joinpath, below), *files):
             if path.is_symlink() and not path.resolve().is_relative_to(home):
-                hint = "copy the file into the folder, or name the place that the link points to"
-                raise SourceError(f"a link below {root} leaves the folder", hint=hint)
+                hint = "Copy the file into the folder, or use the target of the link as the source."
+                raise SourceError(f"a symbolic link below {root} points outside the folder", hint=hint)
         yield from filter(_is_file, files)
     for error in closed:
         if not isinstance(error, FileNotFoundError | NotADirectoryError):
@@ -201,7 +203,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _unreadable_folder_error(folder: Path) -> SourceError:
-    return SourceError(f"the folder {folder} cannot be looked into", hint="see who may read it")
+    return SourceError(f"the folder {folder} cannot be listed", hint="Check the permissions of the folder.")
 
 
 def _is_hidden(path: PurePath) -> bool:

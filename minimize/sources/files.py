@@ -139,13 +139,13 @@ class FileSource:
 
 def unreadable_file_error(name: str) -> SourceError:
     """The error of a file that cannot be opened."""
-    return SourceError(f"{name} cannot be read", hint="is it there, and may you read it?")
+    return SourceError(f"{name} cannot be read", hint="Check that the file exists and that you may read it.")
 
 
 def changed_file_error(name: str) -> SourceError:
     """The error of a file that is not what it was when it was first looked at."""
-    hint = "let files arrive under another name and be renamed when they are whole; then run again"
-    return SourceError(f"{name} changed while it was read", hint=hint)
+    hint = "Write files under a temporary name and rename them when they are complete. Then run again."
+    return SourceError(f"{name} changed while the run read it", hint=hint)
 
 
 def _file_fingerprint(path: Location) -> FileFingerprint | None:
@@ -159,12 +159,12 @@ def _file_fingerprint(path: Location) -> FileFingerprint | None:
 
 def damaged_file_error(name: str) -> SourceError:
     """The error of a file whose bytes do not decode."""
-    return SourceError(f"{name} is damaged: it does not decode to its end", hint="fetch the file again")
+    return SourceError(f"{name} is damaged: its compressed data ends early or is invalid", hint="Fetch the file again.")
 
 
 def store_error(name: str, reason: StoreRefusal) -> SourceError:
     """The error of a file whose store refused while it was read."""
-    return SourceError(f"{name} could not be read to its end: its store {reason.message}", hint=reason.hint)
+    return SourceError(f"{name} could not be read completely: its store {reason.message}", hint=reason.hint)
 
 
 def read_error(name: str, error: BaseException) -> ConfigurationError:

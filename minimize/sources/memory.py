@@ -175,8 +175,10 @@ def _key_names(key: Any) -> Iterator[str]:
 MEMORY_NAME = "memory"
 SMALL_BATCH_ROWS = 65_536
 """Rows below which batches of a table are put together."""
-_INVALID_DATA = "the data in memory is not what its schema says"
-_HINT = "give a pandas or Polars DataFrame, a pyarrow Table or RecordBatchReader, or anything with __arrow_c_stream__"
+_INVALID_DATA = "the data in memory does not match its schema"
+_HINT = (
+    "Pass a pandas or Polars DataFrame, a pyarrow Table or RecordBatchReader, or any object with __arrow_c_stream__."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,12 +293,12 @@ class _SingleRead:
     def __call__(self) -> Iterator[pa.RecordBatch]:
         reader, self._reader = self._reader, None
         if reader is None:
-            raise SourceError("this data can be read only once", hint="give a table, or a new reader")
+            raise SourceError("this data can be read only once", hint="Pass a table or a new reader.")
         return _stream_batches(reader())
 
 
 def _stream_batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-    return replace_errors(reader, SourceError("the data in memory could not be read to its end"))
+    return replace_errors(reader, SourceError("the data in memory could not be read completely"))
 
 
 def _from_stream(data: Any) -> MemoryData:
@@ -330,10 +332,10 @@ def _from_pandas(frame: Any, named: Collection[str] | None) -> pa.Table:
     ]
     mixed = [name for name, column in zip(names, columns, strict=True) if column is None]
     if mixed:
-        message = "holds values of more than one type"
-        hint = "convert it to one type, or leave the column out"
+        message = "contains values of more than one type"
+        hint = "Convert the column to one type, or remove it."
         raise SchemaError(
-            "columns in memory are not of one type",
+            "columns in memory have values of more than one type",
             findings=[Finding("S005", message, field=name, hint=hint) for name in mixed],
         )
     return pa.Table.from_arrays(columns, names=names)
@@ -435,9 +437,9 @@ def match_prepared_schema(source: MemorySource, schema: pa.Schema) -> MemorySour
         return source
     others = [name for name in schema.names if not _can_stand_for(source.schema, schema.field(name))]
     if others:
-        findings = [Finding("S011", "is not as it was prepared", field=name) for name in others]
-        hint = "prepare for this schema"
-        message = "the batch has another schema than the one that was prepared"
+        findings = [Finding("S011", "differs from the prepared schema", field=name) for name in others]
+        hint = "Call `prepare` for this schema."
+        message = "the schema of the batch differs from the prepared schema"
         raise SchemaError(message, findings=findings, hint=hint)
     return MemorySource(schema, [CastPart(part, schema) for part in source.parts], source.is_rereadable)
 

@@ -197,8 +197,8 @@ def _check_unencrypted(parts: Sequence[FilePart]) -> None:
     """To touch a column that is encrypted would end the process. Raises SourceError."""
     closed = [part.name for part in parts if read_encrypted_columns(part.path).masters]
     if closed:
-        hint = "an output that is encrypted is read with its keys: minimize.read(…, keys=…)"
-        raise SourceError(f"{closed[0]} has encrypted columns, and sources are read without keys", hint=hint)
+        hint = "Read an encrypted output with its keys: minimize.read(…, keys=…)."
+        raise SourceError(f"{closed[0]} has encrypted columns, but a source cannot have keys", hint=hint)
 
 
 def read_footer(part: FilePart) -> ParquetFooter:
@@ -393,6 +393,10 @@ def _partition_value(value: str | None, field: DeclaredField, name: str) -> pa.S
     with suppress(pa.ArrowException):
         return pa.scalar(value, pa.string()).cast(arrow_type(field.type))
     raise_findings(
-        [Finding("S002", f"the partition of {field.pointer} is no {field.type}", file=name, field=field.key)]
+        [
+            Finding(
+                "S002", f"the partition of {field.pointer} is not of the type {field.type}", file=name, field=field.key
+            )
+        ]
     )
     raise AssertionError

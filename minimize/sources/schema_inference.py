@@ -62,8 +62,8 @@ def discover_frequent_fields(source: Any, records: int = 0) -> tuple[DiscoveredF
     parts = [FilePart(path, found.root) for files in found.files.values() for path in files if format_by_name(path)]
     if not parts:
         raise SourceError(
-            f"nothing to look at was found in {source}",
-            hint=f"files end in {', '.join(_ENDINGS)}, .gz and .zst included",
+            f"no file of a known format was found in {source}",
+            hint=f"Name files that end in {', '.join(_ENDINGS)}, also with .gz or .zst.",
         )
     together: dict[str, str] = {}
     seen = ObservedValues()

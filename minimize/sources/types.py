@@ -97,7 +97,7 @@ def arrow_type(word: str) -> pa.DataType:
     if digits is not None:
         return pa.decimal128(*digits) if digits[0] <= 38 else pa.decimal256(*digits)
     if word not in _ARROW_TYPES:
-        raise ValueError(f"a type is one of {', '.join(TYPE_WORDS)}")
+        raise ValueError(f"unknown type. The types are {', '.join(TYPE_WORDS)}")
     return _ARROW_TYPES[word]
 
 
@@ -108,7 +108,7 @@ def decimal_digits(word: str) -> tuple[int, int] | None:
         return None
     precision, scale = int(match[1]), int(match[2] or 0)
     if not 1 <= precision <= 76 or scale > precision:
-        raise ValueError("a decimal has 1 to 76 digits, and no more of them after the point than in all")
+        raise ValueError("the precision of a decimal must be from 1 to 76, and its scale at most the precision")
     return precision, scale
 
 
@@ -145,7 +145,7 @@ def type_word(type_: pa.DataType) -> str | None:
 
 def describe_type(type_: pa.DataType) -> str:
     """How a diff names what a source has: the policy's word, and Arrow's where the policy has none."""
-    return type_word(type_) or f"{storage_type(type_)}, which no policy type stands for"
+    return type_word(type_) or f"{storage_type(type_)}, for which the policy has no type"
 
 
 TYPE_WORDS = (*(word for word in _TYPE_TESTS if word != "decimal"), "decimal(p,s)")

@@ -156,7 +156,7 @@ class Accumulator:
     def __getstate__(self) -> dict[str, Any]:
         """For other processes: what is held in memory. Raises TypeError where something is on this one's disk."""
         if self._spilled:
-            raise TypeError("what is set aside does not leave its process")
+            raise TypeError("a spill file cannot be sent to another process")
         self._compact()
         return {name: held for name, held in self.__dict__.items() if name != "_share"}
 

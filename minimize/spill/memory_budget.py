@@ -98,7 +98,9 @@ def parse_size(text: Any, where: str) -> int:
     """
     match = _SIZE.fullmatch(str(text))
     if match is None:
-        raise ConfigurationError(f"{where} is no size", hint="write a number of bytes, or 256MiB, 2GB")
+        raise ConfigurationError(
+            f"{where} is not a size", hint="Write a number of bytes, or a size such as 256MiB or 2GB."
+        )
     return int(match[1]) * int(_UNITS[match[2] or ""])
 
 
@@ -147,7 +149,7 @@ class SpillFile:
         self._close()
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a vault does not leave its process")
+        raise TypeError("a spill file cannot be used in another process")
 
     def put(self, content: Any, label: bytes = b"") -> SpilledPiece:
         """Takes the bytes of a buffer; who reads them must know the label."""
@@ -175,7 +177,7 @@ class SpillFile:
     def _open(self) -> None:
         """The file and the key: made by the first who comes, useless to a copy of this process, which would seal alike."""
         if os.getpid() != self._owner:
-            raise RuntimeError("a vault does not leave its process")
+            raise RuntimeError("a spill file cannot be used in another process")
         if self._cipher is None:
             from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -195,7 +197,7 @@ class SpillFile:
             return self._cipher.decrypt(_nonce(number), os.pread(self._file, size + TAG_BYTES, offset), piece.label)
         except (InvalidTag, OSError):
             pass
-        raise ConfigurationError("what was set aside on disk is not what was written", hint="is the disk sound?")
+        raise ConfigurationError("a spill file changed after it was written", hint="Check the disk for errors.")
 
     def _write(self, sealed: bytes, offset: int) -> None:
         rest = memoryview(sealed)
@@ -212,8 +214,8 @@ class SpillFile:
 
 def no_space_error(reason: str) -> ConfigurationError:
     """What to say where the temporary folder does not take what memory does not hold."""
-    hint = "point TMPDIR at a disk with room, or raise MINIMIZE_MEMORY"
-    return ConfigurationError(f"the folder for temporary files does not take what is set aside: {reason}", hint=hint)
+    hint = "Set TMPDIR to a folder on a disk with free space, or raise MINIMIZE_MEMORY."
+    return ConfigurationError(f"the folder for temporary files cannot store a spill file: {reason}", hint=hint)
 
 
 def _open_unnamed_file() -> int:
@@ -342,7 +344,7 @@ class SpillState:
         Raises ValueError where its hashes are under another key.
         """
         if other.used and self.aside.hasher.mark != other.aside.hasher.mark:
-            raise ValueError("tallies of two keys")
+            raise ValueError("the tallies have different keys")
         self.used = self.used or other.used
         stood = self.remembered_large_groups(max(int(groups.max(initial=-1)) + 1, len(self._stood)))
         stood[groups[np.flatnonzero(other._stood)]] = True

@@ -68,7 +68,10 @@ def open_value(keys: Keyring, token: str, name: str, text: str) -> str | None:
             made = b""
         content = subject_sealer(keys, KEY_PURPOSES, int(version)).open(made, token.encode(), name.encode())
     if content is None:
-        raise KeyringError("a correction in the ledger does not open with this keyring", hint="is it another house's?")
+        raise KeyringError(
+            "a correction in the ledger cannot be decrypted with this keyring",
+            hint="Check that the keyring belongs to this ledger.",
+        )
     return None if content == _NULL else content[1:].decode()
 
 
@@ -140,7 +143,7 @@ class Corrections:
         """Per tenant and token what is put right; of several corrections of a field the last counts."""
         keys = self.keys
         if keys is None:
-            raise KeyringError("corrections are asked without the keyring", hint="--keys FILE or MINIMIZE_KEYS")
+            raise KeyringError("corrections need a keyring", hint="Pass --keys FILE or set MINIMIZE_KEYS.")
         found: dict[str, dict[str, dict[str, FieldCorrection]]] = {}
         for row in self.rows:
             right = FieldCorrection(open_value(keys, row.subject, row.field, row.sealed), epoch_microseconds(row.at))

@@ -133,10 +133,15 @@ class DuplicateRule:
         records = None if plan.pipeline is None else plan.pipeline.records
         rule = None if records is None else records.deduplicate
         if rule is None or plan.policy.time is None:
-            raise ConfigurationError("deduplicate wants a policy with `time`", hint="name the field of the event time")
+            raise ConfigurationError(
+                "deduplicate needs a policy with `time`", hint="Add `time` with the name of the event time field."
+            )
         by = tuple(Pointer.parse(name) for name in rule.by)
         if any(pointer.stars for pointer in by):
-            raise ConfigurationError("deduplicate goes by fields of the record", hint="not by those of list elements")
+            raise ConfigurationError(
+                "deduplicate compares fields of the record, not fields of list elements",
+                hint="Remove the fields of list elements from `deduplicate`.",
+            )
         record = None if plan.policy.record is None else Pointer.parse(plan.policy.record)
         return cls(by, Pointer.parse(plan.policy.time), record, key)
 

@@ -272,7 +272,7 @@ class GeneralizeFields:
 def bind_fields(plan: Plan, settled: Mapping[str, Technique], ranks: Collection[str]) -> BoundFields:
     """Every field of which something leaves, bound. Raises ConfigurationError where a tally has not settled."""
     if not {key for key, each in plan.fields.items() if _has_tally_step(each)} <= set(settled):
-        raise ConfigurationError("a step that must see everything first has not settled")
+        raise ConfigurationError("a technique that needs all records first has not settled")
     return {
         key: BoundField.from_plan(each, settled.get(key), plan.policy.time, ranks)
         for key, each in plan.fields.items()

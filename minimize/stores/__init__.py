@@ -150,7 +150,7 @@ def relative_path(place: Location, root: Location) -> PurePosixPath:
         return PurePosixPath(place.relative_to(root))
     if isinstance(place, ObjectPath) and isinstance(root, ObjectPath):
         return place.relative_to(root)
-    raise ValueError("one is on disk, the other is not")
+    raise ValueError("one location is on disk, the other is not")
 
 
 def is_within(place: Location, root: Location) -> bool:

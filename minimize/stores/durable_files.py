@@ -93,7 +93,7 @@ def with_output_errors(work: Callable[..., T], *arguments: Any, but: tuple[type[
         raise
     except OSError as error:
         what, hint = describe_os_error(error)
-    raise OutputError(f"the output folder cannot be written: {what}", hint=hint)
+    raise OutputError(f"cannot write to the output folder: {what}", hint=hint)
 
 
 def file_exists(path: Location) -> bool:
@@ -184,7 +184,7 @@ def create_private_file(path: Path) -> BinaryIO:
         return file_operations.create(path, private=True)
     except OSError as error:
         reason = error.strerror
-    raise OutputError(f"{path} was not made: {reason}", hint="an export is never written over another file")
+    raise OutputError(f"cannot create {path}: {reason}", hint="Choose another path. An export never replaces a file.")
 
 
 def write_private_file(path: Path, fill: Callable[[TextIO], T]) -> T:
@@ -207,4 +207,4 @@ def write_private_file(path: Path, fill: Callable[[TextIO], T]) -> T:
     finally:
         if not whole:
             file_operations.remove(path, missing=True)
-    raise OutputError(f"{path} was not made: {what}", hint=hint)
+    raise OutputError(f"cannot create {path}: {what}", hint=hint)

@@ -31,15 +31,17 @@ class StoreRefusal:
     hint: str
 
 
-UNKNOWN: Final = StoreRefusal("cannot be used", "is the URI right, and does pyarrow here know such stores?")
+UNKNOWN: Final = StoreRefusal("cannot be used", "Check the URI, and that your pyarrow supports this kind of store.")
 DENIED: Final = StoreRefusal(
-    "does not let us in: there are no credentials, or they lack the permission",
-    "they come from the environment (AWS_*, GOOGLE_*, AZURE_*) or the machine; may they list, read and write here?",
+    "denied access: credentials are missing or lack a permission",
+    "Set credentials in the environment (AWS_*, GOOGLE_*, AZURE_*) or on the machine, with permission to list, read and write.",
 )
-MISSING: Final = StoreRefusal("is not there", "is the bucket's name right, and the region or account?")
-BUSY: Final = StoreRefusal("asks us to slow down, or is out of order", "try again later")
-UNREACHABLE: Final = StoreRefusal("cannot be reached", "is the network there, and the endpoint right?")
-LEASED: Final = StoreRefusal("holds an object for somebody else", "try again in a minute; who holds a lease on it?")
+MISSING: Final = StoreRefusal("does not exist", "Check the name of the bucket, and the region or account.")
+BUSY: Final = StoreRefusal("limits the rate of requests or is temporarily unavailable", "Try again later.")
+UNREACHABLE: Final = StoreRefusal("cannot be reached", "Check the network and the endpoint.")
+LEASED: Final = StoreRefusal(
+    "has an object that another client holds a lease on", "Try again in a minute, or end the lease."
+)
 """Nothing was done, and it may be let go at any moment: in Azure whoever deletes an object holds it for 15 seconds at most."""
 _STORE_ERROR: Final = re.compile(r"AWS Error|curlCode|google::cloud|Azure|resolve region|OAuth2|\bHTTP\b", re.I)
 _REASONS: Final[Sequence[tuple[re.Pattern[str], StoreRefusal]]] = (
@@ -162,7 +164,7 @@ class Bucket:
         """The bucket that a URI names, and the path in it. Raises the fault for what it may not say."""
         match = _URI.fullmatch(uri)
         if match is None:
-            raise fault("a place in an object store is written SCHEME://BUCKET/PATH")
+            raise fault("invalid URI of an object store", hint="Write SCHEME://BUCKET/PATH.")
         scheme, authority, path, query = match[1], match[2], match[3] or "", (match[4] or "")[1:]
         _check_scheme(scheme, fault)
         _check_authority(scheme, authority, fault)
@@ -231,8 +233,8 @@ class Bucket:
         if self.scheme in AZURE_SCHEMES:
             store = with_azure_credentials(store, os.environ)
         if store is None:
-            hint = "leave TLS on, or name a key: AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN"
-            raise self.fault(f"{self} is reached without TLS, and no token is sent in the clear", hint=hint)
+            hint = "Use TLS, or set AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN."
+            raise self.fault(f"{self} is used without TLS, so no token is sent", hint=hint)
         return store, path.removesuffix("x").strip("/")
 
     @property
@@ -248,7 +250,7 @@ class Bucket:
 
 def _check_scheme(scheme: str, fault: StoreErrorClass) -> None:
     if scheme not in OPTIONS:
-        raise fault("the scheme of a URI is unknown", hint=f"one of {', '.join(f'{each}://' for each in OPTIONS)}")
+        raise fault("unknown scheme in a URI", hint=f"Use one of {', '.join(f'{each}://' for each in OPTIONS)}.")
 
 
 def _check_authority(scheme: str, authority: str, fault: StoreErrorClass) -> None:
@@ -256,16 +258,16 @@ def _check_authority(scheme: str, authority: str, fault: StoreErrorClass) -> Non
     user, at, host = authority.rpartition("@")
     allowed = scheme in ("abfs", "abfss") or (scheme in ("gs", "gcs") and user == "anonymous")
     if ":" in user or (at and not allowed):
-        hint = "credentials come from the environment (AWS_*, GOOGLE_*, AZURE_*) or the machine"
-        raise fault("a URI must not hold credentials", hint=hint)
+        hint = "Set credentials in the environment (AWS_*, GOOGLE_*, AZURE_*) or on the machine."
+        raise fault("a URI must not contain credentials", hint=hint)
     if not host:
-        raise fault("a URI names no bucket", hint="SCHEME://BUCKET/PATH")
+        raise fault("a URI has no bucket", hint="Write SCHEME://BUCKET/PATH.")
 
 
 def _check_options(scheme: str, options: list[tuple[str, str]], fault: StoreErrorClass) -> None:
     if any(name not in OPTIONS[scheme] or "@" in value for name, value in options):
         known = ", ".join(sorted(OPTIONS[scheme]))
-        raise fault(f"a {scheme}:// URI says an option that it may not", hint=f"one of {known}; never a secret")
+        raise fault(f"unknown option in a {scheme}:// URI", hint=f"Use one of {known}. Never put a secret into a URI.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,7 +341,7 @@ class ObjectPath:
     def relative_to(self, root: ObjectPath) -> PurePosixPath:
         """The path below a root. Raises ValueError where it does not lie there."""
         if not self.bucket.is_same(root.bucket):
-            raise ValueError("the two lie in different buckets")
+            raise ValueError("the two locations are in different buckets")
         return self.key.relative_to(root.key)
 
     def is_relative_to(self, root: ObjectPath) -> bool:

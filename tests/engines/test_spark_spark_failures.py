@@ -22,7 +22,7 @@ ON_EXECUTORS = [
     (
         "Total size of serialized results of 2 tasks (2.1 GiB) is bigger than spark.driver.maxResultSize (1024.0 MiB)",
         "E224",
-        "larger than the driver takes",
+        "exceed the limit of the driver",
     ),
     (
         "Serialized task 0:0 was 9 bytes, which exceeds max allowed: spark.rpc.message.maxSize (8 bytes)",
@@ -60,7 +60,7 @@ def test_addresses_of_masters_are_taken(master: str) -> None:
 def test_what_is_no_address_of_a_master_is_refused_before_java_starts(master: str) -> None:
     error = master_failure(master)
     assert error is not None
-    assert (error.code, "names no master" in error.message) == ("E222", True)
+    assert (error.code, "is not the URL of a master" in error.message) == ("E222", True)
 
 
 def test_missing_java_is_told_from_a_wrong_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,7 +142,7 @@ def test_keys_that_stand_in_no_file_are_refused(given_: ResolvedRun) -> None:
         def version_of(self, name: str) -> int:
             return 1
 
-    with pytest.raises(ConfigurationError, match="by their path"):
+    with pytest.raises(ConfigurationError, match="from its file"):
         RemoteJob.from_job(replace(job_of(given_), keys=Elsewhere()), nothing)
 
 

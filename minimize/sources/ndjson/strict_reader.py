@@ -238,12 +238,12 @@ def _map_items(value: Mapping[str, Any], type_: pa.MapType) -> Iterator[tuple[st
 def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     held = dict(pairs)
     if len(held) < len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("a key occurs twice")
     return held
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError("a literal that JSON does not have")
+    raise ValueError("a literal that is not part of JSON")
 
 
 _DECODER = json.JSONDecoder(
