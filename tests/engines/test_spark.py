@@ -121,7 +121,7 @@ def test_any_other_session_must_encrypt_what_it_sends_too(master: str) -> None:
     check_encryption(master, SAFE_SETTINGS)
     with pytest.raises(ConfigurationError) as told:
         check_encryption(master, {"spark.io.encryption.enabled": "true", "spark.network.crypto.enabled": "false"})
-    assert told.value.hint == "start it with spark.network.crypto.enabled=true"
+    assert told.value.hint == "Start it with spark.network.crypto.enabled=true."
 
 
 def test_without_pyspark_it_says_what_to_install(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
