@@ -1,12 +1,12 @@
-"""The Spark engine: causes of failed starts and tasks, the session, and the run. Executors run the local engine's stages.
+"""The Spark engine: causes of failures, the session, and the run. Executors run the stages of the local engine.
 
-Executors read with our own sources, so that positions, strict types and quarantine stay. They write below the run's staging
-folder, which they must see as the driver does, under names that no other attempt has. The driver publishes what successful
-tasks reported; retries and speculation count nothing twice. Executors merge tallies first. Of a record, only what tallies
-hold and the subjects of undeclared fields pass through Spark. A session that would write these to its disks, or send them,
-in plaintext is refused.
+Executors read with the sources of this package, so that positions, strict types and quarantine are the same. They write to the
+run's staging folder, which they must see as the driver does, under names unique to each attempt. The driver publishes
+only the files that successful tasks reported; retries and speculation count nothing twice. Executors merge tallies
+first. Of a record, only the content of tallies and the subjects of undeclared fields pass through Spark. A session
+that would write these to its disks, or send them, in plaintext is refused.
 
-A failure is recognized by the text of Spark's error, which is never passed on.
+A failure is recognized by the text of Spark's error. That text is never passed on.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ OLDEST_JAVA: Final = 17
 
 @dataclass(frozen=True, slots=True)
 class SparkFailure:
-    """One kind of failure. A group of the pattern, the name of a module, stands for `{}` in message and hint."""
+    """One kind of failure. A group of the pattern, the name of a module, replaces `{}` in message and hint."""
 
     pattern: re.Pattern[str]
     code: str
@@ -65,7 +65,7 @@ class SparkFailure:
     hint: str
 
     def error(self, text: str) -> ConfigurationError | None:
-        """The error, if the text is of this kind."""
+        """The error, if the text matches."""
         hit = self.pattern.search(text)
         if hit is None:
             return None
@@ -133,7 +133,7 @@ _MASTER_PATTERN: Final = re.compile(r"local(?:\[.*\])?|local-cluster\[.*\]|yarn|
 
 
 def master_failure(master: str) -> ConfigurationError | None:
-    """What is wrong with the address of a master; None for one that Spark takes."""
+    """The error in the URL of a master; None for one that Spark accepts."""
     if _MASTER_PATTERN.fullmatch(master):
         return None
     hint = "Write local[*], spark://HOST:7077, yarn or k8s://URL."
@@ -143,7 +143,7 @@ def master_failure(master: str) -> ConfigurationError | None:
 
 
 def start_failure(text: str) -> ConfigurationError:
-    """Why no session could be started, from the text of Spark's error."""
+    """The error for a failed start of a session, from the text of Spark's error."""
     if "JAVA_GATEWAY_EXITED" in text:
         return java_failure()
     return _first_match(_START_FAILURES, text) or ConfigurationError(
@@ -152,14 +152,14 @@ def start_failure(text: str) -> ConfigurationError:
 
 
 def task_failure(text: str) -> ConfigurationError:
-    """Why a job on Spark failed, from the text of Spark's error."""
+    """The error for a failed Spark job, from the text of Spark's error."""
     return _first_match(_TASK_FAILURES, text) or ConfigurationError(
         "Spark gave up on a task", hint="Read its log for the cause. The log contains no values of records."
     )
 
 
 def java_failure() -> ConfigurationError:
-    """Why Java did not come up: it is missing, too old, or stopped."""
+    """The error if Java did not start: it is missing, too old, or stopped."""
     home = os.environ.get("JAVA_HOME")
     java = shutil.which(str(Path(home) / "bin" / "java") if home else "java")
     install = f"Install Java {OLDEST_JAVA} or 21 and set JAVA_HOME to it."
@@ -174,7 +174,7 @@ def java_failure() -> ConfigurationError:
 
 
 def _java_version(java: str) -> int | None:
-    """The major version, from the file `release` that a Java installation has; None if there is none."""
+    """The major version, from the `release` file of a Java installation; None if there is none."""
     release = ""
     with suppress(OSError, UnicodeDecodeError):
         release = (Path(java).resolve().parents[1] / "release").read_text("utf-8")
@@ -189,9 +189,9 @@ def _first_match(failures: Sequence[SparkFailure], text: str) -> ConfigurationEr
 T = TypeVar("T")
 MASTER_VARIABLE: Final = "MINIMIZE_SPARK_MASTER"
 TASKS_PER_PROCESSOR: Final = 2
-"""Tasks for each processor, at most."""
+"""Maximum number of tasks per processor."""
 RESULTS_AT_ONCE: Final = 8
-"""So many results are put together at a time: by executors, and what is left by the driver."""
+"""Number of results merged at a time, first by executors and then by the driver."""
 SAFE_SETTINGS: Final = {
     "spark.io.encryption.enabled": "true",
     "spark.network.crypto.enabled": "true",
@@ -200,20 +200,20 @@ SAFE_SETTINGS: Final = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
 }
-"""How a session is started where there is none."""
+"""Settings of a session that is started here."""
 _LOCAL: Final = re.compile(r"local(\[.*\])?")
 _OUT_OF_MEMORY: Final = re.compile(
     r"OutOfMemoryError|MemoryError\b|exceeding .{0,20}memory limits|\bOOM\b|exit code:? 137"
 )
-"""What Spark's errors say if an executor or the driver ran out of memory."""
+"""Texts in Spark's errors if an executor or the driver ran out of memory."""
 _INTERNAL_ERROR: Final = re.compile(r"an error inside minimize: .*?; nothing was published")
 
 
 def run(job: Job, source: Source, sinks: SinkFactory | None, quarantine: QuarantineSink) -> BatchOutcome:
-    """Runs the job over one source on Spark: what must see everything first in passes of its own, then the rest.
+    """Run the job over one source on Spark: first the passes for tallies that need all rows, then the last pass.
 
-    Takes the active session, else starts one on MINIMIZE_SPARK_MASTER (`local[*]`), which stays for the next batch date and
-    ends with the process. Raises ConfigurationError without pyspark or Java, or for a session that is not safe.
+    Uses the active session, or starts one on MINIMIZE_SPARK_MASTER (default `local[*]`), which is kept for the next batch dates
+    and ends with the process. Raises ConfigurationError without pyspark or Java, or for a session that is not safe.
     """
     if not isinstance(quarantine, WorkerOutputs) or not isinstance(sinks, WorkerOutputs | None):
         raise ConfigurationError("the Spark engine needs an output folder", hint="Call minimize.run with `output`.")
@@ -236,7 +236,7 @@ def run(job: Job, source: Source, sinks: SinkFactory | None, quarantine: Quarant
 
 
 def spark_context() -> Any:
-    """The context of the active session, or of one that is started here, if it is safe. Raises ConfigurationError."""
+    """The context of the active session, or of a new one, if it is safe. Raises ConfigurationError."""
     session = _find_session()
     found = _context_or_none(session)
     if found is None:
@@ -246,7 +246,7 @@ def spark_context() -> Any:
 
 
 def check_encryption(master: str, settings: Mapping[str, str]) -> None:
-    """Raises ConfigurationError for a session that would write or send values in the clear."""
+    """Raises ConfigurationError for a session that would write or send values without encryption."""
     wanted = ["spark.io.encryption.enabled"]
     if not _LOCAL.fullmatch(master):
         wanted.append("spark.network.crypto.enabled")
@@ -258,24 +258,24 @@ def check_encryption(master: str, settings: Mapping[str, str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SparkCluster:
-    """Executors, and what they can be sent to do."""
+    """The executors, and the jobs that they can run."""
 
     context: Any
 
     def split(self, source: Source) -> Sequence[Any]:
-        """The input in a share for each task."""
+        """The input, with one share per task."""
         return split_shares(source.parts, TASKS_PER_PROCESSOR * int(self.context.defaultParallelism), least=1)
 
     def run_each(self, job: Job, work: ShareTask[T], loads: Sequence[ShareInput], source: Source) -> list[T]:
-        """What came of some work on each load, in their order. Raises what was wrong with the first that failed."""
+        """The result of a task for each load, in order. Raises the error of the first that failed."""
         return self._collect_results(self._run_tasks(RemoteJob.from_job(job, work), loads), source)
 
     def run_and_merge(
         self, job: Job, work: ShareTask[T], gather: MergeResults[T], loads: Sequence[ShareInput], source: Source
     ) -> list[T]:
-        """The same, some of it put together by executors, so that no more than a few come back.
+        """The same results, partly merged by executors, so that only a few return to the driver.
 
-        It goes from one executor to another through Spark's shuffle, which writes it encrypted.
+        They are sent between executors through Spark's shuffle, which is encrypted on disk.
         """
         errand, many = RemoteJob.from_job(job, work), len(loads)
         told = self._run_tasks(errand, loads)
@@ -315,7 +315,7 @@ class SparkCluster:
 
 
 def _run_task(errand: RemoteJob[Any], loads: Iterator[ShareInput]) -> Iterator[tuple[int, TaskResult[Any]]]:
-    """On an executor: carries the errand out for each load."""
+    """On an executor: run the job for each load."""
     for load in loads:
         yield load.number, TaskResult(load.number, run_task(errand, load, f"{load.number:05}-t{attempt_number()}"))
 
@@ -323,12 +323,12 @@ def _run_task(errand: RemoteJob[Any], loads: Iterator[ShareInput]) -> Iterator[t
 def _merge_group(
     errand: RemoteJob[T], gather: MergeResults[T], group: int, results: Iterator[tuple[int, TaskResult[T]]]
 ) -> Iterator[tuple[int, TaskResult[T]]]:
-    """On an executor: puts together what came of a group of shares."""
+    """On an executor: merge the results of a group of shares."""
     yield group, merge_results(errand, gather, (each for _, each in results))
 
 
 def attempt_number() -> int:
-    """On an executor: the number of this attempt, which no other has."""
+    """On an executor: the unique number of this attempt."""
     from pyspark import TaskContext
 
     task: Any = TaskContext.get()
@@ -336,7 +336,7 @@ def attempt_number() -> int:
 
 
 def _spark_exceptions() -> tuple[type[Exception], ...]:
-    """What a job on Spark fails with."""
+    """The exceptions of a failed Spark job."""
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
 
@@ -356,7 +356,7 @@ def _settle_tops(
 
 
 def _settle_outcome(whole: FinalResult, sinks: Any, quarantine: Any) -> BatchOutcome:
-    """Settles what successful tasks reported, and takes in their files."""
+    """Settle the results that successful tasks reported, and add their files."""
     for files in sorted(whole.files, key=lambda files: files.attempt):
         quarantine.take(files.attempt, files.rejects)
         if sinks is not None:
@@ -386,7 +386,7 @@ def _session_class() -> Any:
 
 
 def _start_session(kind: Any) -> Any:
-    """A session, or the error that says why there is none."""
+    """A new session. Raises the error that explains why it cannot start."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     master = os.environ.get(MASTER_VARIABLE, "local[*]")
     wrong = master_failure(master)
@@ -410,7 +410,7 @@ def _context_or_none(session: Any) -> Any:
 
 @contextmanager
 def _suppress_warnings() -> Iterator[None]:
-    """PySpark warns of pandas 3, which nothing here uses, and leaves its sockets to the collector."""
+    """Suppresses PySpark's warnings about pandas 3, which is not used here, and about sockets that it does not close."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
         warnings.filterwarnings("ignore", "unclosed <socket", ResourceWarning)
@@ -418,4 +418,4 @@ def _suppress_warnings() -> Iterator[None]:
 
 
 def _do_nothing() -> None:
-    """Nobody watches."""
+    """Does nothing, for a job without an observer."""
