@@ -159,9 +159,9 @@ class IntegerDictionary(SlotTable, OrderedIntegers):
         while left.size:
             free = self._slots[places] == FREE_SLOT
             self._slots[places[free]] = fresh[left[free]]
-            there = self._slots[places] == fresh[left]
-            self._codes[places[there]] = left[there] + first
-            left, places = left[~there], self._next(places[~there])
+            present = self._slots[places] == fresh[left]
+            self._codes[places[present]] = left[present] + first
+            left, places = left[~present], self._next(places[~present])
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,10 +253,10 @@ def prune_entries(values: pa.DictionaryArray) -> pa.DictionaryArray:
     )
 
 
-def scatter_values(values: pa.DictionaryArray, there: pa.BooleanArray) -> pa.DictionaryArray:
+def scatter_values(values: pa.DictionaryArray, present: pa.BooleanArray) -> pa.DictionaryArray:
     """The values at the positions where the mask is true, null elsewhere."""
-    places = pa.nulls(len(there), values.indices.type)
-    return pa.DictionaryArray.from_arrays(pc.replace_with_mask(places, there, values.indices), values.dictionary)
+    places = pa.nulls(len(present), values.indices.type)
+    return pa.DictionaryArray.from_arrays(pc.replace_with_mask(places, present, values.indices), values.dictionary)
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,11 +297,11 @@ def _determined_by_first(first: Codes, others: Sequence[Codes], count: int) -> t
         return None
     found = []
     for part in others:
-        told = np.full(count, -1)
-        told[first] = part
-        if told.min() < 0 or not np.array_equal(told[first], part):
+        by_word = np.full(count, -1)
+        by_word[first] = part
+        if by_word.min() < 0 or not np.array_equal(by_word[first], part):
             return None
-        found.append(told)
+        found.append(by_word)
     return tuple(found)
 
 

@@ -122,7 +122,7 @@ def hash_rows(rows: Words, odd: Words) -> Words:
 
 
 def random_multipliers(count: int) -> Words:
-    """Random multipliers, so that nobody can choose texts with equal hashes."""
+    """Random multipliers, so that an attacker cannot choose texts with equal hashes."""
     return np.array([secrets.randbits(64) | 1 for _ in range(count)], np.uint64)
 
 

@@ -157,9 +157,9 @@ def compact_codes(codes: Int32Codes) -> tuple[npt.NDArray[np.int64], Int32Codes]
     if not len(codes) or SPARSE_RATIO * len(codes) < int(codes.max()):
         used, places = np.unique(codes, return_inverse=True)
         return used.astype(np.int64), places.astype(np.int32)
-    there = np.zeros(int(codes.max()) + 1, np.bool_)
-    there[codes] = True
-    return np.flatnonzero(there), (np.cumsum(there, dtype=np.int32) - np.int32(1))[codes]
+    present = np.zeros(int(codes.max()) + 1, np.bool_)
+    present[codes] = True
+    return np.flatnonzero(present), (np.cumsum(present, dtype=np.int32) - np.int32(1))[codes]
 
 
 class _WordTable:

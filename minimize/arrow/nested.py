@@ -189,18 +189,18 @@ class _Assembler:
             inner, keys = _BuiltColumn(inner.values.take(order), touched), None if keys is None else keys.take(order)
         kept = _remaining_elements(inner)
         counts = np.bincount(slots if kept is None else slots[kept], minlength=len(source))
-        hollow = _as_bools(self.gated_lists.get(below))
+        gated = _as_bools(self.gated_lists.get(below))
         null = _null_mask(source)
         if kept is not None:
             null = null | ((counts == 0) & (np.bincount(slots, minlength=len(source)) > 0))
-        if hollow is not None:
-            null = null | (hollow & (counts == 0))
+        if gated is not None:
+            null = null | (gated & (counts == 0))
         elements = pa.StructArray.from_arrays([keys, inner.values], ["key", "value"]) if keyed else inner.values
         named = keys if pa.types.is_map(type_) else None
         touched = None if inner.touched is None else np.bincount(slots[inner.touched], minlength=len(source)) > 0
         return _BuiltColumn(
             _list_array(type_, counts, _filtered(named, kept), _filtered(elements, kept), null),
-            _any_mask((touched, hollow)),
+            _any_mask((touched, gated)),
         )
 
     def _keys(self, pointer: Pointer) -> pa.Array:

@@ -159,11 +159,11 @@ class DigestIndex(SlotTable):
         codes = np.full(len(high), FREE_SLOT, np.int64)
         left, places = np.arange(len(high)), self._places(high)
         while left.size:
-            there = self._slots[places]
-            taken = there != FREE_SLOT
-            left, places, there = left[taken], places[taken], there[taken]
-            same = (self._digests[0][there] == high[left]) & (self._digests[1][there] == low[left])
-            codes[left[same]] = there[same]
+            found = self._slots[places]
+            taken = found != FREE_SLOT
+            left, places, found = left[taken], places[taken], found[taken]
+            same = (self._digests[0][found] == high[left]) & (self._digests[1][found] == low[left])
+            codes[left[same]] = found[same]
             left, places = left[~same], self._next(places[~same])
         return codes
 
@@ -327,9 +327,9 @@ class _DigestLookup:
         """Digests of values. Null has a digest of its own: the right word of a number is 0, and no text has this digest."""
         if not values.null_count:
             return self._digests.digest_values(values)
-        there = np.asarray(values.is_valid().to_numpy(zero_copy_only=False), np.bool_)
+        present = np.asarray(values.is_valid().to_numpy(zero_copy_only=False), np.bool_)
         high, low = np.zeros(len(values), np.uint64), np.full(len(values), 2**64 - 1, np.uint64)
-        high[there], low[there] = self._digests.digest_values(values.drop_null())
+        high[present], low[present] = self._digests.digest_values(values.drop_null())
         return high, low
 
 

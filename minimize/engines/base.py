@@ -58,8 +58,7 @@ class Job:
     space    the memory budget of the tallies, and their spill file
     erased   the erasure list; None if it is empty
     corrected  corrections of data subjects; None for none
-    consents  the consent periods of tenants, for data sent by a third party; None for the organization's own records or no
-    consents
+    consents  the tenants' consent periods, for data of a third party; None for other data, or without consents
     """
 
     plan: Plan

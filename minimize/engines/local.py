@@ -1,7 +1,7 @@
 """The local engine: assembles row groups from batches, and runs one thread per processor, each with a share of the input.
 
 Released batches are buffered until they fill a row group, so that each step fits into the processor's cache. Batches
-encoded with the same memo share its dictionary, which grows from batch to batch. It is scrubbed and written once
+encoded with the same cache share its dictionary, which grows from batch to batch. It is scrubbed and written once
 per row group.
 """
 

@@ -277,15 +277,15 @@ class SparkCluster:
 
         They are sent between executors through Spark's shuffle, which is encrypted on disk.
         """
-        errand, many = RemoteJob.from_job(job, work), len(loads)
-        told = self._run_tasks(errand, loads)
+        remote, many = RemoteJob.from_job(job, work), len(loads)
+        results = self._run_tasks(remote, loads)
         while many > RESULTS_AT_ONCE:
             many = -(-many // RESULTS_AT_ONCE)
-            told = told.partitionBy(many, int).mapPartitionsWithIndex(partial(_merge_group, errand, gather))
-        return self._collect_results(told, source)
+            results = results.partitionBy(many, int).mapPartitionsWithIndex(partial(_merge_group, remote, gather))
+        return self._collect_results(results, source)
 
-    def _run_tasks(self, errand: RemoteJob[Any], loads: Sequence[ShareInput]) -> Any:
-        return self.context.parallelize(loads, len(loads)).mapPartitions(partial(_run_task, errand))
+    def _run_tasks(self, remote: RemoteJob[Any], loads: Sequence[ShareInput]) -> Any:
+        return self.context.parallelize(loads, len(loads)).mapPartitions(partial(_run_task, remote))
 
     def _collect_results(self, rows: Any, source: Source) -> list[Any]:
         results = [each.result for _, each in sorted(self._collect(rows), key=lambda pair: pair[1].number)]
@@ -306,25 +306,25 @@ class SparkCluster:
         if _OUT_OF_MEMORY.search(text) is not None:
             hint = "Raise spark.executor.memory and spark.driver.memory, or lower MINIMIZE_MEMORY."
             raise OutOfMemoryError("out of memory on Spark; nothing was published", hint=hint)
-        said = _INTERNAL_ERROR.search(text)
-        if said is not None:
+        internal = _INTERNAL_ERROR.search(text)
+        if internal is not None:
             raise ConfigurationError(
-                said[0], code=INTERNAL_ERROR, hint="Report this line to the developers. It contains no values."
+                internal[0], code=INTERNAL_ERROR, hint="Report this line to the developers. It contains no values."
             )
         raise task_failure(text)
 
 
-def _run_task(errand: RemoteJob[Any], loads: Iterator[ShareInput]) -> Iterator[tuple[int, TaskResult[Any]]]:
+def _run_task(remote: RemoteJob[Any], loads: Iterator[ShareInput]) -> Iterator[tuple[int, TaskResult[Any]]]:
     """On an executor: run the job for each load."""
     for load in loads:
-        yield load.number, TaskResult(load.number, run_task(errand, load, f"{load.number:05}-t{attempt_number()}"))
+        yield load.number, TaskResult(load.number, run_task(remote, load, f"{load.number:05}-t{attempt_number()}"))
 
 
 def _merge_group(
-    errand: RemoteJob[T], gather: MergeResults[T], group: int, results: Iterator[tuple[int, TaskResult[T]]]
+    remote: RemoteJob[T], gather: MergeResults[T], group: int, results: Iterator[tuple[int, TaskResult[T]]]
 ) -> Iterator[tuple[int, TaskResult[T]]]:
     """On an executor: merge the results of a group of shares."""
-    yield group, merge_results(errand, gather, (each for _, each in results))
+    yield group, merge_results(remote, gather, (each for _, each in results))
 
 
 def attempt_number() -> int:

@@ -142,12 +142,12 @@ def _package_versions() -> tuple[tuple[str, str], ...]:
     return tuple((name, installed_version(name)) for name in ("minimize", "pyarrow", "numpy"))
 
 
-def run_task(errand: RemoteJob[Any], load: ShareInput, attempt: str) -> Any:
+def run_task(remote: RemoteJob[Any], load: ShareInput, attempt: str) -> Any:
     """The result of a task, or its error. Raises RuntimeError, which contains no value, if a retry may help."""
-    return _run_safely(lambda: errand.work(errand.open_job(), load, attempt))
+    return _run_safely(lambda: remote.work(remote.open_job(), load, attempt))
 
 
-def merge_results(errand: RemoteJob[T], gather: MergeResults[T], results: Iterable[TaskResult[T]]) -> TaskResult[T]:
+def merge_results(remote: RemoteJob[T], gather: MergeResults[T], results: Iterable[TaskResult[T]]) -> TaskResult[T]:
     """The merged result of several shares; if some failed, the error of the first of them."""
     numbers, wrong = list[int](), list[TaskResult[T]]()
 
@@ -159,7 +159,7 @@ def merge_results(errand: RemoteJob[T], gather: MergeResults[T], results: Iterab
             else:
                 yield each.result
 
-    whole = _run_safely(lambda: gather(errand.open_job(), good()))
+    whole = _run_safely(lambda: gather(remote.open_job(), good()))
     return min(wrong, key=lambda each: each.number) if wrong else TaskResult(min(numbers), whole)
 
 

@@ -345,8 +345,8 @@ def _presence_column(series: Any) -> pa.Array | pa.ChunkedArray:
     """An undeclared column: Arrow's values, whose type shows their keys; without an Arrow type, the mask of non-null values."""
     if hasattr(series.dtype, "pyarrow_dtype"):
         return _convert_series(series)
-    there = np.asarray(series.notna(), np.bool_)
-    return pa.array(there, mask=~there)
+    present = np.asarray(series.notna(), np.bool_)
+    return pa.array(present, mask=~present)
 
 
 def _frame_faults(data: Any, names: Sequence[str], pointed: Collection[str]) -> list[FaultMask]:

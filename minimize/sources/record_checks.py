@@ -180,16 +180,16 @@ def carries_path(values: pa.Array, parts: Sequence[PointerPart]) -> Bools:
         return by_run
     if pa.types.is_union(values.type):
         return _union_carries_path(values, parts)
-    there = _validity_mask(values)
-    if not parts or not there.any():
-        return there
+    present = _validity_mask(values)
+    if not parts or not present.any():
+        return present
     if pa.types.is_dictionary(values.type):
         indices = np.asarray(pc.fill_null(values.indices, 0))
         by_code: Bools = carries_path(values.dictionary, parts)[indices]
-        return np.logical_and(there, by_code)
+        return np.logical_and(present, by_code)
     if pa.types.is_struct(values.type):
         below = [carries_path(child, parts[1:]) for child in _struct_children(values, parts[0])]
-        return there & reduce(or_, below, np.zeros(len(values), bool))
+        return present & reduce(or_, below, np.zeros(len(values), bool))
     if _has_elements(values.type, parts[0]):
         inner, owner = _elements_with_owners(values)
         return _owners_mask(carries_path(inner, parts[1:]), owner, len(values))

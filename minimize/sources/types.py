@@ -165,13 +165,13 @@ def have_same_shape(times: pa.StringArray, shape: str) -> bool:
     >>> have_same_shape(pa.array(["2026-11-24", "yesterday!"]), "^[12][0-9]{3}-[0-9]{2}-[0-9]{2}$")
     False
     """
-    there = times.drop_null() if times.null_count else times
-    if not len(there):
+    valid = times.drop_null() if times.null_count else times
+    if not len(valid):
         return True
-    first = there[0].as_py()
+    first = valid[0].as_py()
     if re.fullmatch(shape, first) is None:
         return False
-    rows = _byte_rows(there, len(first))
+    rows = _byte_rows(valid, len(first))
     return rows is not None and bool((rows - _least_bytes(first) < _allowed_counts(first)).all())
 
 

@@ -208,8 +208,8 @@ class Accumulator:
 
     def _partition(self, part: int) -> Accumulator:
         inner = self._new_partition(self._depth + 1)
-        for vault, piece in self._spilled.get(part, ()):
-            inner.add(HashedRows.from_bytes(vault.get(piece), self._width))
+        for spill_file, piece in self._spilled.get(part, ()):
+            inner.add(HashedRows.from_bytes(spill_file.get(piece), self._width))
         return inner
 
     def _new_partition(self, depth: int) -> Accumulator:

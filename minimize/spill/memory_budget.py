@@ -254,7 +254,7 @@ class SpillSpace:
         return SpillSpace, (self.budget.total,)
 
     def __repr__(self) -> str:
-        return f"Aside({self.budget.total})"
+        return f"SpillSpace({self.budget.total})"
 
     @cached_property
     def hasher(self) -> ValueHasher:

@@ -278,7 +278,9 @@ class DuplicateCandidates:
             return
         self._set_aside()
         for part in sorted(self.pieces):
-            yield select_survivors(pa.concat_tables([_read_table(vault, piece) for vault, piece in self.pieces[part]]))
+            yield select_survivors(
+                pa.concat_tables([_read_table(spill_file, piece) for spill_file, piece in self.pieces[part]])
+            )
 
     def _decide(self) -> None:
         if self.tables:
@@ -310,8 +312,8 @@ def _write_table(table: pa.Table) -> pa.Buffer:
     return sink.getvalue()
 
 
-def _read_table(vault: SpillFile, piece: SpilledPiece) -> pa.Table:
-    return pa.ipc.open_stream(pa.py_buffer(vault.get(piece))).read_all()
+def _read_table(spill_file: SpillFile, piece: SpilledPiece) -> pa.Table:
+    return pa.ipc.open_stream(pa.py_buffer(spill_file.get(piece))).read_all()
 
 
 @dataclass(slots=True)

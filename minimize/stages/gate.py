@@ -238,10 +238,10 @@ class Gate:
 
     def _gated_list_masks(self, facts: BatchFacts) -> Iterator[tuple[str, pa.BooleanArray]]:
         """Per list in which every released leaf may be gated, a mask of the slots in which no element could release anything."""
-        for hollow in self.gates.gated_lists:
-            nothing = _nothing_collectable(hollow, facts)
+        for gated_list in self.gates.gated_lists:
+            nothing = _nothing_collectable(gated_list, facts)
             if nothing.true_count:
-                yield hollow.star, nothing
+                yield gated_list.star, nothing
 
 
 def _nothing_collectable(gated_list: GatedList, facts: BatchFacts) -> pa.BooleanArray:

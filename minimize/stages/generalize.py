@@ -165,7 +165,7 @@ class BoundField:
     def __call__(
         self, batch: Batch, at: datetime, keys: KeySource | None, memos: Mapping[str, TechniqueCache]
     ) -> FieldResult:
-        """The result of the field in a batch, at the time of a run, with its keys and memos."""
+        """The result of the field in a batch, at the time of a run, with its keys and caches."""
         key = self.plan.key
         raw, closed, cases = raw_values(self.plan, batch.raw), batch.closed.get(key), batch.cases.get(key)
         if self.stays and closed is None:
@@ -290,5 +290,5 @@ def _has_tally_step(plan: FieldPlan) -> bool:
 
 
 def empty_memos(plan: Plan) -> dict[str, TechniqueCache]:
-    """An empty memo for each field with a technique. Valid as long as plan and keyring do not change."""
+    """An empty cache for each field with a technique. Valid as long as plan and keyring do not change."""
     return {key: TechniqueCache() for key, field in plan.fields.items() if field_steps(field)}

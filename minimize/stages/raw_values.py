@@ -140,9 +140,9 @@ def spill_records(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Itera
     The file is removed when the block ends, even after an error. Hidden content of the batches (values under nulls, entries of
     dictionaries that no row uses) is not written. Everything that is written is encrypted.
     """
-    with SpillFile() as vault:
-        pieces = [vault.put(_write_records(scrub(batch, schema))) for batch in batches]
-        yield lambda: (_read_records(vault.get(piece)) for piece in pieces)
+    with SpillFile() as spill_file:
+        pieces = [spill_file.put(_write_records(scrub(batch, schema))) for batch in batches]
+        yield lambda: (_read_records(spill_file.get(piece)) for piece in pieces)
 
 
 def _write_records(batch: pa.RecordBatch) -> pa.Buffer:

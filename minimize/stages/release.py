@@ -49,8 +49,8 @@ class Release:
         schema = self._schema
         pointers = {key: field.pointer for key, field in self.plan.fields.items()}
         released = {pointers[key]: values for key, values in batch.released.items()}
-        hollow = {Pointer.parse(star): mask for star, mask in batch.gated_lists.items()}
-        columns = assemble(batch.raw, released, self._withheld(batch), hollow, schema, self.secret)
+        gated_lists = {Pointer.parse(star): mask for star, mask in batch.gated_lists.items()}
+        columns = assemble(batch.raw, released, self._withheld(batch), gated_lists, schema, self.secret)
         clean: pa.RecordBatch = scrub(columns, schema)
         return clean
 

@@ -59,10 +59,10 @@ def parse_location(text: LocationLike, base: Path | None = None, *, fault: Store
     """
     if isinstance(text, ObjectPath):
         return text if text.bucket.fault is fault else ObjectPath(replace(text.bucket, fault=fault), text.key)
-    said = fspath(text)
-    if not is_uri(said):
-        return (Path() if base is None else base) / said
-    bucket, key = Bucket.parse_uri(said, fault)
+    path_or_uri = fspath(text)
+    if not is_uri(path_or_uri):
+        return (Path() if base is None else base) / path_or_uri
+    bucket, key = Bucket.parse_uri(path_or_uri, fault)
     return ObjectPath(bucket, PurePosixPath(key))
 
 

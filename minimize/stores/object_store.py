@@ -93,17 +93,17 @@ def with_azure_credentials(store: FileSystem, environ: Mapping[str, str]) -> Fil
     """
     from pyarrow.fs import AzureFileSystem
 
-    said = {name: value for name, value in _connection_options(store).items() if value}
+    options = {name: value for name, value in _connection_options(store).items() if value}
     named = next(((_AZURE_KEYS[name], environ[name]) for name in _AZURE_KEYS if environ.get(name)), None)
     if named is not None:
-        return AzureFileSystem(**said, **dict([named]))
-    return store if {said.get(f"{kind}_storage_scheme") for kind in ("blob", "dfs")} <= {"https", None} else None
+        return AzureFileSystem(**options, **dict([named]))
+    return store if {options.get(f"{kind}_storage_scheme") for kind in ("blob", "dfs")} <= {"https", None} else None
 
 
 def _connection_options(store: Any) -> Mapping[str, str]:
     """The options with which a store was opened, from its pickle."""
-    _, (said,) = store.__reduce__()
-    return dict(said)
+    _, (options,) = store.__reduce__()
+    return dict(options)
 
 
 T = TypeVar("T")
@@ -178,8 +178,8 @@ class Bucket:
     @property
     def query(self) -> str:
         """The options as in a URI, with `?`; '' if there are none."""
-        said = "&".join(f"{name}={quote(value, safe=':/')}" for name, value in self.options)
-        return f"?{said}" if said else ""
+        query = "&".join(f"{name}={quote(value, safe=':/')}" for name, value in self.options)
+        return f"?{query}" if query else ""
 
     def __getstate__(self) -> dict[str, Any]:
         """State for other processes, which open the store themselves."""
@@ -228,8 +228,8 @@ class Bucket:
         from pyarrow.fs import FileSystem
 
         options = {**_DEFAULT_OPTIONS.get({"gcs": "gs"}.get(self.scheme, self.scheme), {}), **dict(self.options)}
-        said = "&".join(f"{name}={quote(value, safe='')}" for name, value in options.items())
-        store, path = FileSystem.from_uri(f"{self.scheme}://{self.authority}/x{said and '?'}{said}")
+        query = "&".join(f"{name}={quote(value, safe='')}" for name, value in options.items())
+        store, path = FileSystem.from_uri(f"{self.scheme}://{self.authority}/x{query and '?'}{query}")
         if self.scheme in AZURE_SCHEMES:
             store = with_azure_credentials(store, os.environ)
         if store is None:
@@ -376,8 +376,10 @@ class ObjectPath:
     def fingerprint(self) -> ObjectFingerprint:
         """A fingerprint that identifies this version of the object. Raises FileNotFoundError."""
         with self.open() as file:
-            said = {name.lower(): value.decode() for name, value in self.bucket.call(lambda _: file.metadata()).items()}
-            return file.size(), said.get("last-modified", ""), said.get("generation", said.get("etag", ""))
+            metadata = {
+                name.lower(): value.decode() for name, value in self.bucket.call(lambda _: file.metadata()).items()
+            }
+            return file.size(), metadata.get("last-modified", ""), metadata.get("generation", metadata.get("etag", ""))
 
     def modified_at(self) -> datetime | None:
         """The time of the last change, by the clock of the store."""

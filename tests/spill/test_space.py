@@ -54,7 +54,7 @@ def test_other_processes_get_the_budget_and_no_key() -> None:
 
 
 def test_it_prints_its_budget_alone() -> None:
-    assert repr(SpillSpace(77)) == "Aside(77)"
+    assert repr(SpillSpace(77)) == "SpillSpace(77)"
 
 
 @pytest.fixture(name="folder")

@@ -98,8 +98,8 @@ def _explicit_type(node: FieldNode) -> pa.DataType | None:
     if STAR in node.children:
         below = _explicit_type(node.children[STAR])
         return None if below is None else pa.list_(below)
-    told = ((str(part), _explicit_type(child)) for part, child in node.children.items())
-    return pa.struct([(name, type_) for name, type_ in told if type_ is not None])
+    types = ((str(part), _explicit_type(child)) for part, child in node.children.items())
+    return pa.struct([(name, type_) for name, type_ in types if type_ is not None])
 
 
 def _readable_type(type_: pa.DataType) -> pa.DataType | None:

@@ -142,14 +142,14 @@ class KeyTexts:
         """The texts of those lines."""
         return LineSelection.from_mask(mask, list(map(len, self.pieces))).concat_pieces(self.pieces)
 
-    def fill(self, there: Bools, selection: LineSelection | None = None) -> pa.StringArray:
+    def fill(self, present: Bools, selection: LineSelection | None = None) -> pa.StringArray:
         """The texts, null if the key is absent; for the kept lines, or for all."""
         texts = pa.concat_arrays(self.pieces) if selection is None else selection.concat_pieces(self.pieces)
-        there = there if selection is None else there[selection.mask]
-        if there.all():
+        present = present if selection is None else present[selection.mask]
+        if present.all():
             return texts
-        valid = pa.array(there).buffers()[1]
-        return pa.StringArray.from_buffers(len(there), *texts.buffers()[1:], valid)
+        valid = pa.array(present).buffers()[1]
+        return pa.StringArray.from_buffers(len(present), *texts.buffers()[1:], valid)
 
     def equals(self, mask: Bools, word: str) -> Bools:
         """Mask of the values under the mask whose text is this word."""
@@ -165,13 +165,13 @@ class TypedColumn:
     """The values of a key. Texts that need no conversion are concatenated later, when the certain lines are known."""
 
     values: KeyTexts
-    there: Bools
+    present: Bools
     found: pa.Array | None = None
 
     def select(self, certain: LineSelection) -> pa.Array:
         """The values of those lines."""
         if self.found is None:
-            return self.values.fill(self.there, certain)
+            return self.values.fill(self.present, certain)
         return self.found if certain.mask.all() else self.found.filter(pa.array(certain.mask))
 
 
@@ -219,36 +219,36 @@ class ColumnReader:
     def _has_any_value(self, values: KeyTexts) -> pa.Array:
         """True if there is a value of any type."""
         words = values.equals(values.bare, "true") | values.equals(values.bare, "false")
-        there, left = values.quoted | words, values.bare & ~words
-        there[left] = are_plain_numbers(values.texts(left))
-        self._no_null(values, values.present & ~there)
-        return pa.array(there, mask=~there)
+        valid, left = values.quoted | words, values.bare & ~words
+        valid[left] = are_plain_numbers(values.texts(left))
+        self._no_null(values, values.present & ~valid)
+        return pa.array(valid, mask=~valid)
 
     def _boolean(self, values: KeyTexts) -> pa.Array:
         true = values.equals(values.bare, "true")
-        there = true | values.equals(values.bare, "false")
-        self._no_null(values, values.present & ~there)
-        return pa.array(true, mask=~there)
+        valid = true | values.equals(values.bare, "false")
+        self._no_null(values, values.present & ~valid)
+        return pa.array(true, mask=~valid)
 
     def _number(self, values: KeyTexts, word: str) -> pa.Array:
-        there = values.bare
-        texts = values.texts(there)
+        valid = values.bare
+        texts = values.texts(valid)
         good = are_plain_numbers(texts, whole=word == "integer")
         if not good.all():
-            there[there] = good
+            valid[valid] = good
             texts = texts.filter(pa.array(good))
-        self._no_null(values, values.present & ~there)
+        self._no_null(values, values.present & ~valid)
         if word not in _NUMBERS:
-            return self._typed(values, there, word)
+            return self._typed(values, valid, word)
         numbers = texts.cast(arrow_type(word))
-        if there.all():
+        if valid.all():
             return numbers
-        held = np.zeros(len(there), _NUMBERS[word])
-        held[there] = numbers
-        return pa.array(held, mask=~there)
+        held = np.zeros(len(valid), _NUMBERS[word])
+        held[valid] = numbers
+        return pa.array(held, mask=~valid)
 
-    def _typed(self, values: KeyTexts, there: Bools, word: str) -> pa.Array:
-        found, bad = parse_texts(values.fill(there), word)
+    def _typed(self, values: KeyTexts, present: Bools, word: str) -> pa.Array:
+        found, bad = parse_texts(values.fill(present), word)
         self._doubt(bad)
         return found
 
@@ -297,13 +297,15 @@ def read_flat(
     order, cuts = found
     rows = np.concatenate([one.rows for one in cuts])
     reading = ColumnReader(root, frozenset(pointer.top for pointer in bound.request.never), np.ones(len(rows), bool))
-    there, quoted = (
+    present, quoted = (
         np.concatenate(masks, axis=1) for masks in zip(*((one.present, one.quoted) for one in cuts), strict=True)
     )
     columns = {
         name: column
         for key, name in enumerate(map(bytes.decode, order.keys))
-        if (column := reading.column(name, KeyTexts([one.texts_of_key(key) for one in cuts], there[key], quoted[key])))
+        if (
+            column := reading.column(name, KeyTexts([one.texts_of_key(key) for one in cuts], present[key], quoted[key]))
+        )
         is not None
     }
     sure = LineSelection.from_mask(reading.certain, [len(one.rows) for one in cuts])

@@ -225,11 +225,11 @@ def cut_lines(lines: ScannedLines, rows: Positions, fit: Bools, order: KeyOrder)
     some = slice(None) if good.all() else good.nonzero()[0]
     held = rows[some]
     spans = np.empty((len(values), len(held), 2), np.int32)
-    there, quoted = np.empty((2, len(values), len(held)), bool)
+    present, quoted = np.empty((2, len(values), len(held)), bool)
     for key, value in enumerate(values):
-        there[key], quoted[key] = value.there[some], value.quoted[some]
+        present[key], quoted[key] = value.present[some], value.quoted[some]
         spans[key, :, 0], spans[key, :, 1] = value.starts[some], value.ends[some]
-    return CutLines(held, _span_texts(walk.text, spans), there, quoted)
+    return CutLines(held, _span_texts(walk.text, spans), present, quoted)
 
 
 def _span_texts(text: ByteArray, spans: npt.NDArray[np.int32]) -> pa.StringArray:
@@ -244,7 +244,7 @@ def _span_texts(text: ByteArray, spans: npt.NDArray[np.int32]) -> pa.StringArray
 class _CutValues:
     """One key's values, line by line. If the key is absent, its text is empty at the current position of the walk."""
 
-    there: Bools
+    present: Bools
     quoted: Bools
     starts: Positions
     ends: Positions
@@ -281,18 +281,18 @@ class _LineWalk:
     def past(self, literal: ByteLiteral) -> _CutValues:
         """Advance past a key and its value in the lines where they are next."""
         found = byte_windows(self.text, self.at, max(WINDOW_BYTES, literal.width))
-        there = literal.matches(found)
-        many = np.count_nonzero(there)
+        present = literal.matches(found)
+        many = np.count_nonzero(present)
         if not many:
-            return _CutValues(there, there, self.at, self.at)
-        if many == len(there):
+            return _CutValues(present, present, self.at, self.at)
+        if many == len(present):
             near = found if len(literal) <= _SHORT_LITERAL else None
-            value = _CutValues(there, *self._value(slice(None), len(literal), near))
+            value = _CutValues(present, *self._value(slice(None), len(literal), near))
         else:
-            rows = there.nonzero()[0]
-            quoted, starts, ends = np.zeros(len(there), bool), self.at.copy(), self.at.copy()
+            rows = present.nonzero()[0]
+            quoted, starts, ends = np.zeros(len(present), bool), self.at.copy(), self.at.copy()
             quoted[rows], starts[rows], ends[rows] = self._value(rows, len(literal))
-            value = _CutValues(there, quoted, starts, ends)
+            value = _CutValues(present, quoted, starts, ends)
         self.at = value.ends + value.quoted
         return value
 
