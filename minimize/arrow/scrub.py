@@ -1,9 +1,9 @@
 """Arrow columns without hidden bytes: the last step before data reaches a sink, a spill file, a worker or a caller.
 
-An Arrow array can carry more than it shows: the value under a null, the rest of the column that a slice was cut from, entries
-of a dictionary that no row uses, children under a null parent, metadata. Anyone who gets the buffers gets all of it. `scrub`
+An Arrow array can contain hidden data: the value under a null, the rest of the column that a slice was cut from, unused
+entries of a dictionary, children under a null parent, and metadata. Anyone who gets the buffers gets all of it. `scrub`
 returns an equal array whose buffers contain the visible values and zeros, nothing else. A flat array that is not a slice and
-has no nulls keeps its buffers; nothing is copied.
+has no nulls keeps its buffers and is not copied.
 
 Top to bottom: parts of arrays as NumPy arrays; arrays without children; nested arrays and the table of types; `scrub`.
 """

@@ -1,8 +1,8 @@
 """Passes over the input: shares for parallel threads, stages with settled tallies, and the tallies of the last pass.
 
 A chain that contains a tally is split at the tally: a separate pass settles it before the last pass. The order of the
-passes is the order of the stages: duplicates are searched among the records that pass the gate, and the most frequent
-values among the records that remain.
+passes is the order of the stages. Duplicates are searched among the records that pass the gate. The most frequent values
+are computed from the records that remain.
 
 Arrow and NumPy release the interpreter lock while they work. The assignment of pieces to shares depends on the input and the
 number of processors only, never on the speed of a thread.

@@ -203,8 +203,14 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
-    """One file that a sink completed: its path relative to the output folder, rows, digest, index and sketches (if any), and the
-    master keys under which its columns are encrypted.
+    """One file that a sink completed.
+
+    path      relative to the output folder
+    rows      number of rows
+    digest    `sha256:` of the file
+    index     the subject index; None if there is none
+    keys      the master keys under which its columns are encrypted
+    sketches  the contribution sketches; None if there are none
     """
 
     path: str

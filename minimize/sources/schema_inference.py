@@ -256,9 +256,8 @@ def _value_type(value: Any) -> str:
         return "boolean"
     if isinstance(value, IntegerText | FractionText):
         return "integer" if isinstance(value, IntegerText) else "double"
-    if not value[
-        :1
-    ].isdigit():  # most texts are neither a time nor a date, and this check takes half of the sampling time
+    # Most texts are neither a time nor a date. Without this check, sampling takes twice the time.
+    if not value[:1].isdigit():
         return "string"
     return next((word for word in ("timestamp", "date") if parse_text(value, word) is not None), "string")
 

@@ -135,9 +135,11 @@ _MIN_BYTES: Final = 1 << 12
 class Accumulator:
     """The distinct rows; if rows end in counts, the sums of the counts.
 
-    Takes the spill space; the number of words of a row; the number of words at its end that are combined, and the function `by`
-    that combines them; and the number of words at its beginning that identify the row: a hash of two words, or words of
-    which the first differs for most rows.
+    space   where rows are written that exceed the memory budget
+    width   words of a row
+    summed  words at the end of a row that are combined for equal rows
+    keys    words at the beginning that identify a row: a hash of two words, or words of which the first differs for most rows
+    by      the function that combines words
     """
 
     def __init__(

@@ -7,8 +7,14 @@ A row is encoded as one unambiguous text, independent of the encoding of the col
 text (`3:abc`), null is `-`, a list is its number of elements and their texts, a struct the texts of its children by name.
 Whole columns are encoded at once; only the digests are computed one by one.
 
-A table of candidates has the columns `group` (a digest of the fields in which duplicates agree), `time`, `record`, `row` (a
-digest of the whole record), `count` (number of records equal to it in everything) and `at` (its position in the batch).
+The columns of a table of candidates:
+
+group   digest of the fields in which duplicates agree
+time    event time
+record  id of the record
+row     digest of the whole record
+count   number of records that are equal to it in everything
+at      position in the batch
 """
 
 from __future__ import annotations

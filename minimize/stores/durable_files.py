@@ -129,7 +129,7 @@ def make_folder(folder: Location) -> None:
 
 
 def write_file(path: Location, content: bytes, written: str | None = None) -> None:
-    """Write a small file completely or not at all. `with_output_errors` runs the fail point before the file gets its name."""
+    """Write a small file completely or not at all. `written` is a fail point before the file gets its name."""
     if isinstance(path, ObjectPath):
         if written is not None:
             fail_point(written)

@@ -68,7 +68,7 @@ from minimize.stores import Location
 PIECE_BYTES = 64 << 20
 """Minimum bytes of an uncompressed file per worker."""
 MAX_SINGLE_LINES = 32
-"""At most this number of lines, and one line in this many, go to the strict reader. With more, Arrow's parser is faster."""
+"""At most this number of lines, and one line in this many, skip Arrow's parser. With more, the parser is faster."""
 PEEKED_LINES = 1000
 """Lines of a file that are examined to find whether an undeclared container is a list or a map."""
 

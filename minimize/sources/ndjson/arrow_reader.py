@@ -3,8 +3,8 @@
 Arrow rejects duplicate keys, other types, numbers that do not fit and broken surrogates. Faults that it does not detect were
 excluded by the scan. Times, bytes and decimals are parsed here. The strict reader decides about uncertain lines.
 
-Two things are parsed in Python, line by line, in addition to Arrow's table: maps whose items are read, which Arrow would
-turn into a struct, and blocks whose undeclared values have so many types that Arrow rejects them.
+Two things are parsed in Python, line by line, in addition to Arrow's table. One is maps whose items are read, because Arrow
+would turn them into structs. The other is blocks whose undeclared values have so many types that Arrow rejects them.
 """
 
 from __future__ import annotations

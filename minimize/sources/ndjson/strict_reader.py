@@ -1,8 +1,8 @@
 """Strict reader of NDJSON (RFC 8259, RFC 7493), one line at a time: it defines what a record is.
 
-A line is malformed if it is not an object, is not UTF-8, has a duplicate key at any depth, contains half of a surrogate
-pair or a literal that is not part of JSON (NaN, Infinity), or nests deeper than 128. Numbers stay text until they are
-converted to a type.
+A line is malformed if it is not an object, is not UTF-8, or nests deeper than 128. It is also malformed if it has a
+duplicate key at any depth, half of a surrogate pair, or a literal that is not part of JSON (NaN, Infinity). Numbers stay
+text until they are converted to a type.
 
 Most records have no fault: they are checked and converted in one walk. If the walk fails with `ValueMismatch`,
 `first_fault` finds the fault. `ChunkBuilder` collects records and rejects.
