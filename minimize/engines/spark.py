@@ -273,7 +273,7 @@ class SparkCluster:
     def run_and_merge(
         self, job: Job, work: ShareTask[T], gather: MergeResults[T], loads: Sequence[ShareInput], source: Source
     ) -> list[T]:
-        """The same results, partly merged by executors, so that only a few return to the driver.
+        """The results of a task, partly merged by executors, so that only a few return to the driver.
 
         They are sent between executors through Spark's shuffle, which is encrypted on disk.
         """

@@ -255,7 +255,7 @@ def open_decompressed(path: Location, name: str) -> Iterator[pa.NativeFile]:
 
 @contextmanager
 def open_stream(path: Location, name: str) -> Iterator[ByteStream]:
-    """The same as a stream whose errors contain the file's name and nothing of its content."""
+    """A file's decompressed bytes as a stream whose errors contain the file's name and nothing of its content."""
     with open_decompressed(path, name) as stream:
         yield _NamedStream(stream, name)
 

@@ -55,7 +55,7 @@ def discover_fields(source: Any) -> DiscoveredFields:
 
 
 def discover_frequent_fields(source: Any, records: int = 0) -> tuple[DiscoveredFields, int]:
-    """The same, and the number of omitted names: in fewer than `records` records of NDJSON and in less than half of them."""
+    """The fields, and the number of omitted names: in fewer than `records` records of NDJSON and in less than half of them."""
     if not isinstance(source, str | Path | ObjectPath):
         return _schema_fields(read_memory(source).schema), 0
     found = find_files(location_text(source), Path.cwd())

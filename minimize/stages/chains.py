@@ -260,7 +260,7 @@ def count_outcomes(
 def _count_by_outcome(
     raw: pa.Array, values: pa.Array, closed: pa.BooleanArray | None, out: BranchResult | None, *, replaced: bool
 ) -> FieldCounts:
-    """The same counts if some values were gated, dropped or not treatable."""
+    """The counts of `count_outcomes` if some values were gated, dropped or not treatable."""
     present = raw.is_valid()
     gated = _count_both(present, closed)
     passed = present if closed is None else pc.and_not(present, closed)

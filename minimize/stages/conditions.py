@@ -271,7 +271,7 @@ class BatchFacts:
     def _erased_by(
         self, name: str, erased: Erasures, tenants: pa.Array, times: pa.TimestampArray | None
     ) -> pa.BooleanArray | None:
-        """The same mask for subjects in another field. One match anywhere in a record is enough."""
+        """The mask of `erased_records` for subjects in another field. One match anywhere in a record is enough."""
         declared = self.policy.fields.get(name)
         if declared is None or declared.from_ or declared.pointer.top not in self.raw.schema.names:
             return None

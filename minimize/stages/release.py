@@ -55,7 +55,7 @@ class Release:
         return clean
 
     def flat_columns(self, released: Iterable[pa.Array]) -> pa.RecordBatch:
-        """The same for released leaves in the order of `flat`, if nothing is nested.
+        """The output columns of released leaves in the order of `flat`, if nothing is nested.
 
         Each leaf is released from memory once scrubbed.
         """

@@ -73,7 +73,7 @@ def _has_at_most_one_point(
 
 
 def _test_nonempty(texts: pa.StringArray, filled: Bools, whole: bool) -> Bools:
-    """The same test if some texts are empty."""
+    """`are_plain_numbers` for texts of which some are empty."""
     if filled.any():
         filled[filled] = are_plain_numbers(texts.filter(pa.array(filled)), whole)
     return filled
