@@ -99,7 +99,7 @@ def byte_length(file: IO[bytes] | pa.NativeFile) -> int:
 def local_path(place: LocationLike | None) -> Path | None:
     """The path of a location on disk; None for other locations.
 
-    >>> local_path("s3://house/out"), str(local_path("out"))
+    >>> local_path("s3://bucket/out"), str(local_path("out"))
     (None, 'out')
     """
     return None if place is None or isinstance(place, ObjectPath) or is_uri(fspath(place)) else Path(place)
