@@ -99,7 +99,7 @@ _TASK_FAILURES: Final = (
     SparkFailure(
         re.compile(r"ModuleNotFoundError: No module named '(\w+)[\w.]*'"),
         PACKAGE_CODE,
-        "executors lack the package `{}`",
+        "executors do not have the package `{}`",
         "Install the driver's versions on every worker, and set PYSPARK_PYTHON to that Python.",
     ),
     SparkFailure(
@@ -154,7 +154,7 @@ def start_failure(text: str) -> ConfigurationError:
 def task_failure(text: str) -> ConfigurationError:
     """The error for a failed Spark job, from the text of Spark's error."""
     return _first_match(_TASK_FAILURES, text) or ConfigurationError(
-        "Spark gave up on a task", hint="Read its log for the cause. The log contains no values of records."
+        "a Spark task failed repeatedly", hint="Read its log for the cause. The log contains no values of records."
     )
 
 
@@ -164,7 +164,9 @@ def java_failure() -> ConfigurationError:
     java = shutil.which(str(Path(home) / "bin" / "java") if home else "java")
     install = f"Install Java {OLDEST_JAVA} or 21 and set JAVA_HOME to it."
     if java is None:
-        where = "JAVA_HOME is a folder without bin/java" if home else "there is no `java` on the PATH, and no JAVA_HOME"
+        where = (
+            "the folder of JAVA_HOME has no bin/java" if home else "`java` is not on the PATH, and JAVA_HOME is not set"
+        )
         return ConfigurationError(f"Spark does not start: Java is missing: {where}", code=JAVA_CODE, hint=install)
     version = _java_version(java)
     if version is not None and version < OLDEST_JAVA:

@@ -159,7 +159,7 @@ def _file_fingerprint(path: Location) -> FileFingerprint | None:
 
 def damaged_file_error(name: str) -> SourceError:
     """The error for a file that cannot be decompressed or decoded."""
-    return SourceError(f"{name} is damaged: its compressed data ends early or is invalid", hint="Fetch the file again.")
+    return SourceError(f"{name} is damaged: its content cannot be decoded completely", hint="Fetch the file again.")
 
 
 def store_error(name: str, reason: StoreRefusal) -> SourceError:

@@ -312,13 +312,13 @@ def _from_stream(data: Any) -> MemoryData:
 def _open_stream(data: Any) -> pa.RecordBatchReader:
     with suppress(Exception):
         return pa.RecordBatchReader.from_stream(data)
-    raise ConfigurationError(f"data of the type {type(data).__name__} is no table", hint=_HINT)
+    raise ConfigurationError(f"data of the type {type(data).__name__} is not a table", hint=_HINT)
 
 
 def _read_array(data: Any) -> pa.RecordBatch:
     with suppress(Exception):
         return pa.record_batch(data)
-    raise ConfigurationError(f"data of the type {type(data).__name__} is no table", hint=_HINT)
+    raise ConfigurationError(f"data of the type {type(data).__name__} is not a table", hint=_HINT)
 
 
 def _from_pandas(frame: Any, named: Collection[str] | None) -> pa.Table:
