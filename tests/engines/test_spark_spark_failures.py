@@ -29,7 +29,7 @@ ON_EXECUTORS = [
         "E224",
         "message",
     ),
-    ("CANARY of another kind", "E200", "gave up"),
+    ("CANARY of another kind", "E200", "failed repeatedly"),
 ]
 
 
