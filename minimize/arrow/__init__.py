@@ -1,7 +1,7 @@
-"""Work on Arrow columns that knows neither policies nor files.
+"""Operations on Arrow columns, independent of policies and files.
 
 pointers          JSON Pointers to (nested) columns
-nested            leaves of nested columns: take them out, spread masks, assemble them again
+nested            leaves of nested columns: extract them, repeat masks for them, assemble them again
 scrub             columns without hidden bytes, before data leaves the process
 dictionaries      dictionary-encoded columns and integer codes: distinct values, new entries, combinations of columns
 value_dictionary  codes of values that stay the same from batch to batch

@@ -1,7 +1,7 @@
-"""A batch on its way through the stages, the Stage and Tally protocols, and counts of what the stages did.
+"""The batch that passes through the stages, the Stage and Tally protocols, and counts of what the stages did.
 
-A batch holds the raw columns, the masks (computed once, first, on the raw columns), and what has been released so far.
-Only the released part can reach a sink.
+A batch contains the raw columns, the masks and the columns released so far. The masks are computed once, before any other
+stage, from the raw columns. Only the released part can reach a sink.
 
 A field's *leaf* is the flat array of its values: one per record for a plain or struct-nested field, one per innermost
 element for a field below lists or maps. `nested` takes leaves out of a batch and puts them back.
@@ -20,7 +20,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class FieldCounts:
-    """What happened to one field's values: counts of non-null values as they came in, in records that were kept."""
+    """Counts of what happened to the values of one field: non-null values as read, in the records that were kept."""
 
     values: int = 0
     changed: int = 0
@@ -40,7 +40,7 @@ class FieldCounts:
 
 @dataclass(frozen=True, slots=True)
 class BatchCounts:
-    """What the stages did, as numbers that add up over batches in any order.
+    """Counts of what the stages did. They can be added over batches in any order.
 
     `gated` counts whole records by reason: `setting`, `condition`, `retention`, `erased`, `consent`.
     """
@@ -60,19 +60,19 @@ class BatchCounts:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some records on their way through the stages; printed, it shows its counts and no value.
+    """Some records on their way through the stages. Its repr shows counts and no values.
 
-    raw       the declared columns as the source gave them, whole records that were gated already filtered out
+    raw       the declared columns as read from the source, without the records that were gated
     closed    per field key: a boolean leaf array, true where the value must not pass (gate, level, condition, retention);
-              a key that is not there has nothing closed
+                        a key that is absent has nothing closed
     cases     per key of a field with `cases`: an int8 leaf array, the index of the case that decides, -1 for `otherwise`
-    gated_lists    per pointer text of a list or map whose elements are gated: a boolean array per slot of that list, true where
-              no element could have been collected, so that even an empty list must not show
-    released  per field key: the leaf array that may leave (dictionary-encoded arrays welcome)
-    measured  per field key with `in_aggregates`: the leaf array that aggregates see instead
-    ranks     per field key whose bins are open and whose quantile is wanted: the released number, or -inf, +inf in an open bin
+    gated_lists    per pointer text of a list or map whose elements are gated: a boolean array per slot of that list, true if
+              no element could have been collected, so that even an empty list must not be visible
+    released  per field key: the leaf array that may be released (can be dictionary-encoded)
+    measured  per field key with `in_aggregates`: the leaf array that aggregates read instead
+    ranks     per field key with open bins and a quantile: the released number, or -inf, +inf in an open bin
     counts    what the stages did to these records
-    source    the name of the file that the records were read from; None for others
+    source    the name of the file that the records were read from; None for other sources
     """
 
     raw: pa.RecordBatch = field(repr=False)
@@ -91,24 +91,24 @@ class Batch:
 
 
 class Stage(Protocol):
-    """Takes a batch to a batch."""
+    """A function from a batch to a batch."""
 
     def __call__(self, batch: Batch) -> Batch:
-        """The batch, further on its way."""
+        """Process a batch and return the result."""
         ...
 
 
 class Tally(Protocol[T_co]):
-    """What must see everything before it can say anything. Observe, merge and settle are associative and commutative."""
+    """A computation that needs all rows before it has a result. Observe, merge and settle are associative and commutative."""
 
     def observe(self, batch: Batch) -> None:
-        """Takes one batch in."""
+        """Add one batch."""
         ...
 
     def merge(self, other: Self) -> None:
-        """Takes in what another tally of the same kind has seen."""
+        """Add the rows that another tally of the same kind has observed."""
         ...
 
     def settle(self) -> T_co:
-        """What was seen, as a Stage, a step of a chain, or a table."""
+        """Return the result as a Stage, a step of a chain, or a table."""
         ...

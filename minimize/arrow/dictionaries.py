@@ -26,12 +26,12 @@ _SHIFT = np.int64(32)
 
 
 def pack_codes(high: Codes, low: Codes) -> Codes:
-    """Two codes as one integer; both below 2**31."""
+    """Two codes, both below 2**31, as one integer."""
     return (high << _SHIFT) | low
 
 
 def unpack_codes(packed: Codes) -> tuple[Codes, Codes]:
-    """The two codes that `pack_codes` put together."""
+    """The two codes that `pack_codes` combined."""
     return packed >> _SHIFT, packed & _LOW
 
 
@@ -46,7 +46,7 @@ def unique_codes(codes: Codes) -> Codes:
 
 
 def is_identity(codes: Codes) -> bool:
-    """Whether each code stands for itself.
+    """Whether each code is equal to its index.
 
     >>> is_identity(np.array([0, 1, 2])), is_identity(np.array([0, 2]))
     (True, False)
@@ -55,7 +55,7 @@ def is_identity(codes: Codes) -> bool:
 
 
 def run_starts(ordered: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Where a value differs from the one before it; the first one does.
+    """A mask that is true for the first value and for each value that differs from the previous one.
 
     >>> run_starts(np.array([1, 1, 3])).tolist()
     [True, False, True]
@@ -66,7 +66,7 @@ def run_starts(ordered: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
 
 
 class OrderedIntegers:
-    """What tables of codes have in common.
+    """Base class of tables that assign codes to integers.
 
     >>> known = OrderedIntegers()
     >>> known.add(np.array([7, 3])).tolist(), known.add(np.array([5])).tolist(), known.values.tolist(), len(known)
@@ -88,7 +88,7 @@ class OrderedIntegers:
         return self._parts[0]
 
     def add(self, fresh: Codes) -> Codes:
-        """The codes of integers that have none yet, each once."""
+        """Assign codes to integers that have none yet, each of which occurs once."""
         first = self._size
         self._parts.append(fresh)
         self._size += len(fresh)
@@ -98,7 +98,7 @@ class OrderedIntegers:
 _MIN_SLOTS: Final = 1 << 12
 FREE_SLOT: Final = -1
 _SLOTS_PER_INTEGER: Final = 2
-"""Slots for each integer, at least."""
+"""Minimum number of slots for each integer."""
 
 
 class SlotTable:
@@ -115,7 +115,7 @@ class SlotTable:
 
 
 class IntegerDictionary(SlotTable, OrderedIntegers):
-    """Hands out the codes 0, 1, 2 … to integers from 0 to 2**63 - 1, in the order in which they first come.
+    """Assigns the codes 0, 1, 2 … to integers from 0 to 2**63 - 1, in the order of their first occurrence.
 
     >>> known = IntegerDictionary()
     >>> known.codes(np.array([7, 3])).tolist(), known.codes(np.array([5, 7])).tolist(), known.values.tolist()
@@ -128,7 +128,7 @@ class IntegerDictionary(SlotTable, OrderedIntegers):
         self._codes = np.zeros(_MIN_SLOTS, np.int32)
 
     def codes(self, distinct: Codes) -> Codes:
-        """The code of each of some integers, none of which comes twice."""
+        """The code of each of some distinct integers."""
         places = self._places(distinct.view(np.uint64))
         held = self._slots.take(places)
         left = np.flatnonzero((held != distinct) & (held != FREE_SLOT))
@@ -143,7 +143,7 @@ class IntegerDictionary(SlotTable, OrderedIntegers):
         return codes
 
     def add(self, fresh: Codes) -> Codes:
-        """The codes of integers that have none yet, each once; these are found from now on."""
+        """Assign codes to integers that have none yet, each of which occurs once, and add them to the table."""
         added = super().add(fresh)
         first = len(self) - len(fresh)
         if len(self) * _SLOTS_PER_INTEGER > len(self._slots):
@@ -154,19 +154,19 @@ class IntegerDictionary(SlotTable, OrderedIntegers):
         return added
 
     def _enter(self, fresh: Codes, first: int) -> None:
-        """Each into the next free slot: of several that want it, the one that is there afterwards has it."""
+        """Insert each integer into the next free slot. If several compete for a slot, the one stored last keeps it."""
         left, places = np.arange(len(fresh)), self._places(fresh.view(np.uint64))
         while left.size:
             free = self._slots[places] == FREE_SLOT
             self._slots[places[free]] = fresh[left[free]]
-            there = self._slots[places] == fresh[left]
-            self._codes[places[there]] = left[there] + first
-            left, places = left[~there], self._next(places[~there])
+            present = self._slots[places] == fresh[left]
+            self._codes[places[present]] = left[present] + first
+            left, places = left[~present], self._next(places[~present])
 
 
 @dataclass(frozen=True, slots=True)
 class DistinctValues:
-    """The distinct values of a column and, per value of the column, the index of its word (null for null)."""
+    """The distinct values of a column and, for each value of the column, the index of its distinct value (null for null)."""
 
     values: pa.Array
     codes: pa.Array
@@ -177,7 +177,7 @@ class DistinctValues:
 
 
 def distinct_values(values: pa.Array) -> DistinctValues:
-    """The distinct values of a plain or dictionary-encoded column; a dictionary's entries are taken as they stand."""
+    """The distinct values of a plain or dictionary-encoded column. The entries of a dictionary are used unchanged."""
     encoded = values if pa.types.is_dictionary(values.type) else as_takeable(values).dictionary_encode()
     words, codes = as_takeable(encoded.dictionary), encoded.indices
     if words.null_count:
@@ -211,24 +211,24 @@ def decode_dictionary(values: pa.Array) -> pa.Array:
 
 
 def value_type(type_: pa.DataType) -> pa.DataType:
-    """The type behind a dictionary encoding; other types as they are."""
+    """The value type of a dictionary type; other types unchanged."""
     return type_.value_type if pa.types.is_dictionary(type_) else type_
 
 
 def has_null_entry(values: pa.Array) -> bool:
-    """Whether a dictionary has null among its entries."""
+    """Whether the entries of a dictionary contain null."""
     return bool(pa.types.is_dictionary(values.type) and values.dictionary.null_count)
 
 
 def valid_mask(values: pa.Array) -> Bools | None:
-    """Where a value is; None for everywhere."""
+    """Mask of the values that are not null; None if all are."""
     if has_null_entry(values):
         values = decode_dictionary(values)
     return np.asarray(pc.is_valid(values).to_numpy(zero_copy_only=False), np.bool_) if values.null_count else None
 
 
 def merge_equal_entries(values: pa.DictionaryArray) -> pa.DictionaryArray:
-    """The same with equal entries made one."""
+    """The same array with equal entries merged into one."""
     if all_distinct(values.dictionary):
         return values
     words = values.dictionary.dictionary_encode()
@@ -236,7 +236,7 @@ def merge_equal_entries(values: pa.DictionaryArray) -> pa.DictionaryArray:
 
 
 def prune_entries(values: pa.DictionaryArray) -> pa.DictionaryArray:
-    """The same without entries that no row has.
+    """The same array without entries that no row uses.
 
     >>> prune_entries(pa.DictionaryArray.from_arrays(pa.array([2, None, 0]), pa.array(["a", "b", "c"]))).dictionary.to_pylist()
     ['a', 'c']
@@ -253,10 +253,10 @@ def prune_entries(values: pa.DictionaryArray) -> pa.DictionaryArray:
     )
 
 
-def scatter_values(values: pa.DictionaryArray, there: pa.BooleanArray) -> pa.DictionaryArray:
-    """The values where they belong, null in between."""
-    places = pa.nulls(len(there), values.indices.type)
-    return pa.DictionaryArray.from_arrays(pc.replace_with_mask(places, there, values.indices), values.dictionary)
+def scatter_values(values: pa.DictionaryArray, present: pa.BooleanArray) -> pa.DictionaryArray:
+    """The values at the positions where the mask is true, null elsewhere."""
+    places = pa.nulls(len(present), values.indices.type)
+    return pa.DictionaryArray.from_arrays(pc.replace_with_mask(places, present, values.indices), values.dictionary)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,9 +271,10 @@ class ColumnCombinations:
 
 
 def combine_columns(columns: Sequence[DistinctValues]) -> ColumnCombinations:
-    """The combinations that occur, in the order of the first column's words where each occurs once, else of their first row.
+    """The combinations that occur.
 
-    Of one column its words are the combinations, in their order, whether they occur or not.
+    They are in the order of the first column's distinct values if each of these occurs in one combination only; otherwise in the
+    order of their first row. For a single column they are its distinct values in order, including those that do not occur.
     """
     if len(columns) == 1:
         return ColumnCombinations((np.arange(len(columns[0].values)),), columns[0].codes)
@@ -291,21 +292,21 @@ def combine_columns(columns: Sequence[DistinctValues]) -> ColumnCombinations:
 
 
 def _determined_by_first(first: Codes, others: Sequence[Codes], count: int) -> tuple[Codes, ...] | None:
-    """What the other columns have for each word of the first, where that is one thing each and nothing is null."""
+    """The values of the other columns for each distinct value of the first, if they depend on it and no value is null."""
     if not others or not count or not len(first) or min(part.min() for part in (first, *others)) < 0:
         return None
     found = []
     for part in others:
-        told = np.full(count, -1)
-        told[first] = part
-        if told.min() < 0 or not np.array_equal(told[first], part):
+        by_word = np.full(count, -1)
+        by_word[first] = part
+        if by_word.min() < 0 or not np.array_equal(by_word[first], part):
             return None
-        found.append(told)
+        found.append(by_word)
     return tuple(found)
 
 
 def _first_rows(codes: Codes, count: int) -> Codes:
-    """For each code the first row that has it."""
+    """The first row of each code."""
     rows = np.zeros(count, np.int64)
     kept = np.flatnonzero(codes >= 0)[::-1]
     rows[codes[kept]] = kept
@@ -313,31 +314,31 @@ def _first_rows(codes: Codes, count: int) -> Codes:
 
 
 def to_python(words: pa.Array) -> list[Any]:
-    """Distinct values as Python objects. Raises SourceError where a text is not UTF-8."""
+    """Distinct values as Python objects. Raises SourceError if a text is not UTF-8."""
     found: list[Any] | None = None
     try:
         found = words.to_pylist()
     except UnicodeDecodeError:
         found = None
     if found is None:
-        raise SourceError("a text column holds bytes that are not UTF-8")
+        raise SourceError("a text column contains bytes that are not UTF-8")
     return found
 
 
 def as_int64(values: pa.Array) -> Codes:
-    """An int64 array without nulls as numpy."""
+    """An int64 array without nulls as a NumPy array."""
     return np.asarray(values.to_numpy(zero_copy_only=False), np.int64)
 
 
 @dataclass(slots=True)
 class SeenDictionary:
-    """Which entries of a dictionary were seen, from batch to batch as long as it only grows; another begins anew."""
+    """The entries of a dictionary that were seen so far. Valid while the dictionary only grows; another dictionary resets it."""
 
     last_dictionary: pa.Array | None = field(default=None, repr=False)
     marks: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_), repr=False)
 
     def new_rows(self, column: pa.DictionaryArray) -> npt.NDArray[np.int64]:
-        """The rows that say something new: of each entry that was not seen before the first, and those without one."""
+        """The rows with new information: the first row of each entry that was not seen before, and the rows without an entry."""
         self._align(column.dictionary)
         codes = np.asarray(column.indices.fill_null(-1) if column.null_count else column.indices)
         rows = np.flatnonzero(np.append(~self.marks, True)[codes])
@@ -346,14 +347,14 @@ class SeenDictionary:
         return rows[first_occurrences(pa.array(left, mask=left < 0))]
 
     def _align(self, entries: pa.Array) -> None:
-        """Takes in the dictionary of the next batch."""
+        """Adopt the dictionary of the next batch."""
         known = known_entries(self.last_dictionary, entries)
         self.marks = np.append(self.marks[:known], np.zeros(len(entries) - known, np.bool_))
         self.last_dictionary = entries
 
 
 def first_occurrences(codes: pa.Array) -> npt.NDArray[np.int64]:
-    """The rows that say it all: of each code the first, and those without one.
+    """The first row of each code, and the rows without a code.
 
     >>> first_occurrences(pa.array([1, 0, 1, None, 0])).tolist()
     [0, 1, 3]

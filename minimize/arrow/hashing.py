@@ -1,4 +1,4 @@
-"""Texts as rows of machine words, so that whole columns are hashed and compared at once; numpy types of Arrow types."""
+"""Texts as rows of machine words, to hash and compare whole columns at once; NumPy types of Arrow types."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import numpy.typing as npt
 import pyarrow as pa
 
 Words = npt.NDArray[np.uint64]
-"""One row for each text: its length, then its bytes, eight a word, zeros behind the end."""
+"""One row for each text: its length, then its bytes, eight per word, followed by zeros."""
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 
 WORD_BYTES: Final = 8
 MAX_HASHED_BYTES: Final = 256
-"""Bytes of a text up to which `all_distinct` looks at it."""
+"""Maximum length in bytes of a text that `all_distinct` examines."""
 _BLOCK: Final = 1 << 14
 _HALF: Final = np.uint64(32)
 SPREAD_FACTOR: Final = np.uint64(0x9E3779B97F4A7C15)
-"""Fibonacci hashing: an odd number, so that integers times it differ, and close integers spread over all high bits."""
+"""Multiplier for Fibonacci hashing. It is odd, so that products differ, and close integers spread over all high bits."""
 
 
 def numpy_type(type_: pa.DataType) -> np.dtype[Any]:
-    """NumPy's type for a column of whole or floating numbers; asked of Arrow, some versions of it would import pandas.
+    """NumPy's type for a column of integers or floats. (Some versions of `to_pandas_dtype` in pyarrow would import pandas.)
 
     >>> str(numpy_type(pa.int16())), str(numpy_type(pa.float32()))
     ('int16', 'float32')
@@ -34,7 +34,7 @@ def numpy_type(type_: pa.DataType) -> np.dtype[Any]:
 
 
 def decimal_words(values: pa.Array) -> Ints:
-    """Decimals as the words of 128 or 256 bits, the lowest first."""
+    """Decimals as words of 128 or 256 bits, lowest word first."""
     if values.type.bit_width < 128:
         values = values.cast(pa.decimal128(values.type.precision, values.type.scale))
     width = values.type.bit_width // 64
@@ -43,7 +43,7 @@ def decimal_words(values: pa.Array) -> Ints:
 
 
 def text_offsets(values: pa.Array) -> Ints:
-    """Where each text (or bytes) begins in the data, and where the last one ends."""
+    """The offset at which each text (or bytes) begins in the data, and the end of the last one."""
     buffer, dtype = values.buffers()[1], np.dtype(np.int64 if has_large_offsets(values.type) else np.int32)
     if not len(values):
         return np.zeros(1, np.int64)
@@ -51,7 +51,7 @@ def text_offsets(values: pa.Array) -> Ints:
 
 
 def text_bytes(values: pa.Array) -> Bytes:
-    """The bytes of all texts, one after the other."""
+    """The bytes of all texts, concatenated."""
     buffer = values.buffers()[2]
     return np.empty(0, np.uint8) if buffer is None else np.frombuffer(buffer, np.uint8)
 
@@ -84,7 +84,7 @@ def _equal_length_rows(data: Bytes, count: int, length: int) -> Words:
 
 
 def texts_from_words(rows: Words, type_: pa.DataType) -> pa.Array:
-    """The texts again; what the upper half of the first word holds is not looked at.
+    """The texts of these rows. The upper half of the first word is ignored.
 
     >>> texts_from_words(word_rows(np.frombuffer(b"abc", np.uint8), np.array([0, 1, 3])), pa.string()).to_pylist()
     ['a', 'bc']
@@ -100,18 +100,18 @@ def texts_from_words(rows: Words, type_: pa.DataType) -> pa.Array:
 def _text_array(ends: Ints, letters: Bytes, type_: pa.DataType) -> pa.Array:
     wide = has_large_offsets(type_)
     if not wide and ends[-1] > np.iinfo(np.int32).max:
-        raise OverflowError("more than two gigabytes of distinct texts")
+        raise OverflowError("the distinct texts exceed two gigabytes")
     offsets = pa.py_buffer(ends.astype(np.int64 if wide else np.int32))
     return pa.Array.from_buffers(type_, len(ends) - 1, [None, offsets, pa.py_buffer(letters.reshape(-1))])
 
 
 def has_large_offsets(type_: pa.DataType) -> bool:
-    """Whether its offsets take eight bytes."""
+    """Whether the offsets of the type have eight bytes."""
     return bool(pa.types.is_large_string(type_) or pa.types.is_large_binary(type_))
 
 
 def hash_rows(rows: Words, odd: Words) -> Words:
-    """A hash of each row, by odd multipliers, one more than a row has words: no two rows are likely to agree."""
+    """A hash of each row, computed with odd multipliers, one more than a row has words. Collisions are unlikely."""
     total: Words = rows[:, 0] * odd[0]
     for place in range(1, rows.shape[1]):
         total += rows[:, place] * odd[place]
@@ -122,12 +122,12 @@ def hash_rows(rows: Words, odd: Words) -> Words:
 
 
 def random_multipliers(count: int) -> Words:
-    """Multipliers that nobody can foresee, so that nobody can choose texts that all hash alike."""
+    """Random multipliers, so that an attacker cannot choose texts with equal hashes."""
     return np.array([secrets.randbits(64) | 1 for _ in range(count)], np.uint64)
 
 
 def known_entries(before: pa.Array | None, entries: pa.Array) -> int:
-    """How many entries of a dictionary are known from the one before: all of that, where it only grew; else none.
+    """Number of entries already known from the previous dictionary: all of its entries if it only grew, otherwise 0.
 
     >>> known_entries(pa.array(["a"]), pa.array(["a", "b"])), known_entries(pa.array(["a"]), pa.array(["b", "a"]))
     (1, 0)
@@ -137,7 +137,7 @@ def known_entries(before: pa.Array | None, entries: pa.Array) -> int:
 
 
 def all_distinct(values: pa.Array) -> bool:
-    """Whether no two of these are equal, as far as that can be seen quickly: true is certain, false is likely to be so.
+    """Whether all values are distinct, as far as a fast check can determine. True is certain; false is only likely.
 
     >>> all_distinct(pa.array(["a", "b"])), all_distinct(pa.array(["a", "a"]))
     (True, False)
@@ -151,7 +151,7 @@ def all_distinct(values: pa.Array) -> bool:
 
 
 def _hashes_differ(hashes: Words) -> bool:
-    """Whether no hash comes twice: each takes a place, and only those whose place another one took are sorted."""
+    """Whether no hash occurs twice. Each hash takes a slot; only those whose slot was taken by another are sorted."""
     bits = max(len(hashes).bit_length() + 2, 8)
     places = (hashes >> np.uint64(64 - bits)).astype(np.int64)
     rows, taken = np.arange(len(hashes), dtype=np.int32), np.empty(1 << bits, np.int32)
@@ -163,7 +163,7 @@ def _hashes_differ(hashes: Words) -> bool:
 
 
 def _text_hashes(data: Bytes, offsets: Ints) -> Words:
-    """A hash of each text, worked out in blocks that stay in a processor's cache."""
+    """A hash of each text, computed in blocks that fit into the processor's cache."""
     odd = random_multipliers(2 + MAX_HASHED_BYTES // WORD_BYTES)
     found = np.empty(len(offsets) - 1, np.uint64)
     for start in range(0, len(found), _BLOCK):
@@ -177,7 +177,7 @@ def _is_text(type_: pa.DataType) -> bool:
 
 
 def _word_at(data: Bytes, starts: Ints) -> Any:
-    """The eight bytes from each start, whatever they are; zeros behind the end of the data."""
+    """The eight bytes from each start, with zeros after the end of the data."""
     within = int(np.searchsorted(starts, len(data) - WORD_BYTES, side="right"))
     if within < len(starts):
         tail = data[starts[within] :] if starts[within] < len(data) else data[:0]
@@ -193,4 +193,4 @@ def _word_windows(data: Bytes) -> Words:
 
 
 _WORD_MASKS: Final = np.array([(1 << 8 * count) - 1 for count in range(WORD_BYTES + 1)], np.uint64)
-"""Masks for the first so many bytes of a word."""
+"""Masks for the first 0 to 8 bytes of a word."""

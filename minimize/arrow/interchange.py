@@ -1,4 +1,4 @@
-"""Results as the kind of object that came in: pandas, Polars, DuckDB or pyarrow."""
+"""Results as the same kind of object as the input: pandas, Polars, DuckDB or pyarrow."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import pyarrow as pa
 Batches = Iterator[pa.RecordBatch]
 NativeConverter = Callable[[pa.Schema, Batches], Any]
 _NULLABLE = {f"{sign}int{bits}": f"{sign.upper()}Int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
-"""Arrow's integers, and the types of pandas that know a null beside them: as doubles, large ones would change."""
+"""Arrow's integer types and the nullable types of pandas. As doubles, large integers would change."""
 
 
 _MAX_TEXT_BYTES = 2**31 - 1
-"""Bytes of the texts of a column that offsets of 32 bits reach."""
+"""Maximum bytes of a text column that 32-bit offsets can address."""
 
 
 def native_converter(data: Any) -> NativeConverter:
-    """How to give batches back as the kind of `data`: pandas, pyarrow, Polars, DuckDB; a Table for any other kind."""
+    """A function that converts batches to the kind of `data`: pandas, pyarrow, Polars, DuckDB; a Table for any other kind."""
     if isinstance(data, pa.RecordBatchReader):
         return _to_reader
     if isinstance(data, pa.RecordBatch):
@@ -47,7 +47,7 @@ def _decode_column(column: pa.Array, type_: pa.DataType) -> pa.Array:
 
 
 def _decode_equal_lengths(column: pa.Array, type_: pa.DataType) -> pa.Array | None:
-    """Encoded texts that are all of one length, decoded: laid side by side, in a fraction of the time; None for others."""
+    """Dictionary-encoded texts of equal length, decoded by a faster method; None for other columns."""
     if type_ != pa.string() or column.type.value_type != type_ or column.null_count or not len(column):
         return None
     entries = column.dictionary

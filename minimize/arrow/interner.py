@@ -1,7 +1,7 @@
-"""Interner: codes of texts that stay the same from batch to batch. A hash table for whole columns.
+"""Interner: codes of texts that stay the same from batch to batch, in a hash table for whole columns.
 
 Arrow's own dictionary encoding starts again with every batch. Here a known text costs a few machine words: blocks of rows are
-hashed, looked up and compared at once; Arrow sees only the new ones.
+hashed, looked up and compared at once. Only new texts are passed to Arrow.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ Int32Codes = npt.NDArray[np.int32]
 Hashes = npt.NDArray[np.uint64]
 
 BLOCK_ROWS: Final = 1 << 15
-"""Rows looked at together: few enough for a processor's cache."""
+"""Rows processed together, so that they fit into the processor's cache."""
 MAX_WORD_BYTES: Final = 128
-"""Bytes up to which texts are kept as words; longer ones are looked up one by one."""
+"""Maximum bytes of a text that is stored as words. Longer texts are looked up one by one."""
 SPARSE_RATIO: Final = 16
-"""How many times more codes than rows there must be for sorting the rows to cost less than a look at all codes."""
+"""Ratio of codes to rows above which sorting the rows costs less than a scan of all codes."""
 _FREE: Final = np.uint64(2**64 - 1)
 _HALF: Final = np.uint64(32)
 
 
 class TextInterner:
-    """Hands out a code for each distinct text of a scope, in the order in which they first come.
+    """Assigns a code to each distinct text of a scope, in the order of first occurrence.
 
-    Takes texts or bytes of one type, and for each a scope below 2**31 where there are any (the same text in two scopes has
-    two codes). Nulls have the code -1. Exact: what has the same code is the same byte by byte. Threads may share it. Holds
-    plain values, so it stays in its process.
+    Takes texts or bytes of one type, optionally with a scope below 2**31 for each (the same text in two scopes has two codes).
+    Nulls have the code -1. Exact: equal codes mean equal bytes. Threads may share it. It contains plain values, so it cannot be
+    sent to another process.
 
     >>> known = TextInterner(pa.string())
     >>> known.codes(pa.array(["b", None, "b"])).tolist(), known.codes(pa.array(["a", "b"])).tolist()
@@ -64,18 +64,18 @@ class TextInterner:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held, about."""
+        """Approximate bytes of memory used."""
         return self._table.nbytes + sum(len(text) for _, text in self._long)
 
     def codes(self, values: pa.Array, scopes: Int32Codes | None = None) -> Int32Codes:
-        """The code of each text, new codes for new ones."""
+        """The code of each text; new texts get new codes."""
         found = np.full(len(values), -1, np.int32)
         for rows, block in _value_blocks(values):
             found[rows] = self._codes_of_block(block, None if scopes is None else scopes[rows])
         return found
 
     def values(self, first: int = 0) -> pa.Array:
-        """The text of each code, from one on."""
+        """The text of each code from `first` on."""
         if first:
             return self.scoped_values(first)[1]
         texts = self._texts
@@ -84,7 +84,7 @@ class TextInterner:
         return texts
 
     def scoped_values(self, first: int = 0, count: int | None = None) -> tuple[Int32Codes, pa.Array]:
-        """The scope and the text of each code, from one on, of so many at most."""
+        """The scope and the text of each code from `first` on, at most `count` of them."""
         with self._lock:
             end = self._size if count is None else min(self._size, first + count)
             keys = self._table.keys(first, end)
@@ -117,7 +117,7 @@ class TextInterner:
         return codes
 
     def _learn_rows(self, keys: Words, hashes: Hashes, size: int) -> Int32Codes:
-        """The codes of rows that had none when so many codes were known; new ones, unless somebody else gave them by now."""
+        """The codes of rows that were unknown when the table had `size` codes. Adds them unless another thread has done so."""
         codes = np.full(len(keys), -1, np.int32) if self._size == size else self._table.find(keys, hashes)
         rows = np.flatnonzero(codes < 0)
         if len(rows):
@@ -136,7 +136,7 @@ class TextInterner:
         return codes
 
     def _one_by_one(self, values: pa.Array, scopes: Int32Codes | None) -> Int32Codes:
-        """Long texts are rare, and no words are kept of them."""
+        """Look up long texts one by one. They are rare and not stored as words."""
         codes = np.empty(len(values), np.int32)
         with self._lock:
             for row, text in enumerate(values.cast(pa.large_binary()).to_pylist()):
@@ -149,7 +149,7 @@ class TextInterner:
 
 
 def compact_codes(codes: Int32Codes) -> tuple[npt.NDArray[np.int64], Int32Codes]:
-    """The codes in use, in order, and for each code its place among them.
+    """The codes in use, in order, and for each code its index among them.
 
     >>> [part.tolist() for part in compact_codes(np.array([7, 2, 7], np.int32))]
     [[2, 7], [1, 0, 1]]
@@ -157,15 +157,16 @@ def compact_codes(codes: Int32Codes) -> tuple[npt.NDArray[np.int64], Int32Codes]
     if not len(codes) or SPARSE_RATIO * len(codes) < int(codes.max()):
         used, places = np.unique(codes, return_inverse=True)
         return used.astype(np.int64), places.astype(np.int32)
-    there = np.zeros(int(codes.max()) + 1, np.bool_)
-    there[codes] = True
-    return np.flatnonzero(there), (np.cumsum(there, dtype=np.int32) - np.int32(1))[codes]
+    present = np.zeros(int(codes.max()) + 1, np.bool_)
+    present[codes] = True
+    return np.flatnonzero(present), (np.cumsum(present, dtype=np.int32) - np.int32(1))[codes]
 
 
 class _WordTable:
-    """An open hash table: per slot a tag of the hash and a code; per code its words, which decide.
+    """A hash table with open addressing: per slot a tag of the hash and a code; per code its words, which are compared.
 
-    Who only looks needs no lock: what a slot points at stands there before the slot does, and arrays are replaced, not cut.
+    Readers need no lock: the words of a code are written before the slot that refers to them, and arrays are replaced, never
+    shrunk.
     """
 
     def __init__(self) -> None:
@@ -179,11 +180,11 @@ class _WordTable:
         return int(self._slots.nbytes + self._known.nbytes + self._hashes.nbytes)
 
     def hashes(self, keys: Words) -> Hashes:
-        """A hash of each row, by multipliers that nobody outside knows."""
+        """A hash of each row, computed with secret random multipliers."""
         return hash_rows(keys, self._odd)
 
     def find(self, keys: Words, hashes: Hashes) -> Int32Codes:
-        """The code of each row, -1 where it is not known."""
+        """The code of each row, -1 if it is unknown."""
         slots, known = self._slots, self._known
         at = (hashes & np.uint64(len(slots) - 1)).astype(np.int64)
         codes = _find_tags(slots, hashes, at)
@@ -197,14 +198,14 @@ class _WordTable:
         return codes
 
     def keys(self, first: int, end: int) -> Words:
-        """The words of the codes from one on; no text for those that are not of this table."""
+        """The words of the codes from `first` to `end`. Codes that are not in this table get words that match no text."""
         self._reserve(end, 1)
         found = self._known[first:end].copy()
         found[found[:, 0] == _FREE] = 0
         return found
 
     def add(self, keys: Words, hashes: Hashes, first: int) -> None:
-        """Takes in distinct rows that are not known, with the codes from one on."""
+        """Add distinct unknown rows, with the codes from `first` on."""
         end = first + len(keys)
         self._reserve(end, keys.shape[1])
         self._known[first:end, : keys.shape[1]] = keys
@@ -218,7 +219,10 @@ class _WordTable:
             _insert_rows(self._slots, hashes, np.arange(first, end))
 
     def _reserve(self, rows: int, width: int) -> None:
-        """Room for so many codes, and for texts of so many words; a code that is not of this table has a mark for words."""
+        """Reserve memory for this many codes and words per text.
+
+        Codes that are not in this table get words that match no text.
+        """
         if rows > len(self._known) or width > self._known.shape[1]:
             grown = np.zeros((max(rows + rows // 2, 1024), max(width, self._known.shape[1])), np.uint64)
             grown[:, 0] = _FREE
@@ -228,7 +232,7 @@ class _WordTable:
 
 
 def _find_tags(slots: Hashes, hashes: Hashes, at: Ints) -> Int32Codes:
-    """The first code with the tag of each hash, from these places on, which move along; -1 where there is none."""
+    """The first code with the tag of each hash, from these slots on (`at` is advanced); -1 if there is none."""
     last, tags = len(slots) - 1, hashes >> _HALF
     at &= last
     entries = slots[at]
@@ -241,7 +245,7 @@ def _find_tags(slots: Hashes, hashes: Hashes, at: Ints) -> Int32Codes:
 
 
 def _differing_rows(learned: Words, codes: Int32Codes, keys: Words) -> Ints:
-    """The rows that have a code whose words are not theirs. A text with more words than are known has another length."""
+    """The rows whose code has different words. A text with more words than the table stores has another length."""
     if not len(learned):
         return np.empty(0, np.int64)
     width = min(learned.shape[1], keys.shape[1])
@@ -251,7 +255,7 @@ def _differing_rows(learned: Words, codes: Int32Codes, keys: Words) -> Ints:
 
 
 def _insert_rows(slots: Hashes, hashes: Hashes, codes: npt.NDArray[Any]) -> None:
-    """Puts distinct rows into free slots."""
+    """Insert distinct rows into free slots."""
     last = len(slots) - 1
     entries = (hashes >> _HALF << _HALF) | codes.astype(np.uint64)
     at, todo = (hashes & np.uint64(last)).astype(np.int64), np.arange(len(codes))
@@ -263,7 +267,7 @@ def _insert_rows(slots: Hashes, hashes: Hashes, codes: npt.NDArray[Any]) -> None
 
 
 def _first_rows(keys: Words, hashes: Hashes) -> tuple[Ints, Int32Codes]:
-    """The first row of each distinct key, in order, and for each row which of these it is."""
+    """The first row of each distinct key, in order, and for each row the index of its key."""
     firsts, places = _encode_rows(pa.array(hashes))
     if (keys.take(firsts[places], axis=0) == keys).all():
         return firsts, places
@@ -277,19 +281,19 @@ def _encode_rows(rows: pa.Array) -> tuple[Ints, Int32Codes]:
 
 
 def _rows_as_bytes(keys: Words) -> pa.Array:
-    """Each row's words as bytes of a fixed number."""
+    """Each row's words as bytes of fixed size."""
     whole = np.ascontiguousarray(keys)
     width = whole.shape[1] * WORD_BYTES
     return pa.Array.from_buffers(pa.binary(width), len(whole), [None, pa.py_buffer(whole.reshape(-1))])
 
 
 def _unique_rows(rows: Ints) -> Ints:
-    """Rows in order, each once."""
+    """The distinct rows in order."""
     return rows[np.diff(rows, prepend=-1) > 0]
 
 
 def _value_blocks(values: pa.Array) -> Iterator[tuple[npt.NDArray[Any] | slice, pa.Array]]:
-    """The texts that are there, in blocks, and which rows they are."""
+    """The non-null texts in blocks, each with its row numbers."""
     if values.null_count:
         rows = np.flatnonzero(np.asarray(values.is_valid()))
         values = values.drop_null()

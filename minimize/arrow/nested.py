@@ -1,6 +1,6 @@
-"""Leaves of nested Arrow columns: take them out as flat arrays, repeat values down to them, assemble them again.
+"""Leaves of nested Arrow columns: extract them as flat arrays, repeat values for them, assemble them again.
 
-The order of a leaf's values is the order of a depth-first walk, null lists skipped, so that leaves under the same list are
+The order of a leaf's values is the order of a depth-first walk without null lists, so that leaves below the same list are
 aligned. Lists and maps contribute one step to `parents` each; structs contribute none.
 """
 
@@ -21,20 +21,20 @@ from minimize.arrow.dictionaries import Bools
 from minimize.arrow.pointers import KEYS, STAR, Pointer, PointerPart
 
 _PROCESS_SECRET: Final = secrets.token_bytes(32)
-"""Orders the values of maps where there is no keyring."""
+"""Orders the values of maps if there is no keyring."""
 Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A leaf's values, and for each star of its pointer (outermost first) the slot above that each element belongs to."""
+    """A leaf's values and, for each star of its pointer (outermost first), the slot above that each element belongs to."""
 
     values: pa.Array
     parents: tuple[Indices, ...] = ()
 
 
 def leaf_type(schema: pa.Schema, pointer: Pointer) -> pa.DataType:
-    """The type that the pointer names (plain or dictionary-encoded). Raises KeyError where the schema has no such path.
+    """The type at the pointer (plain or dictionary-encoded). Raises KeyError if the schema has no such path.
 
     >>> schema = pa.schema([("apps", pa.list_(pa.struct([("name", pa.string())])))])
     >>> leaf_type(schema, Pointer.parse("/apps/*/name"))
@@ -60,9 +60,9 @@ def has_leaf(schema: pa.Schema, pointer: Pointer) -> bool:
 
 
 def leaf(records: pa.RecordBatch, pointer: Pointer) -> Leaf:
-    """The values that the pointer names. A value below a null struct or list is null or not there.
+    """The values at the pointer. A value below a null struct or list is null or absent.
 
-    A plain column is given as it is, without a copy. Raises KeyError where the records have no such path.
+    A plain column is returned unchanged and not copied. Raises KeyError if the records have no such path.
     """
     index = records.schema.get_field_index(pointer.top)
     if pointer.is_flat and index >= 0:
@@ -81,21 +81,21 @@ def leaf(records: pa.RecordBatch, pointer: Pointer) -> Leaf:
 
 
 def repeat_for_leaf(values: pa.Array, above: Leaf, below: Leaf) -> pa.Array:
-    """Values that stand one per value of `above`, repeated for each value of `below`, whose stars begin with those of `above`."""
+    """Values with one per value of `above`, repeated for each value of `below`, whose stars begin with those of `above`."""
     if len(above.parents) == len(below.parents):
         return values
     return values.take(pa.array(_outermost_lists(below.parents[len(above.parents) :])))
 
 
 def row_indices(below: Leaf, rows: int) -> Indices:
-    """For each value of a leaf the index of its record."""
+    """The record index of each value of a leaf."""
     return _outermost_lists(below.parents) if below.parents else np.arange(rows, dtype=np.int64)
 
 
 def pruned_schema(schema: pa.Schema, leaves: Mapping[Pointer, pa.DataType]) -> pa.Schema:
-    """The schema that `assemble` fills: these leaves, in this order, in containers of the kind that the source has.
+    """The schema that `assemble` fills: these leaves in this order, in the containers of the source.
 
-    A list of fixed size becomes a list, because gating takes elements out; what the source does not have is a struct.
+    A list of fixed size becomes a list, because gating removes elements. Containers that the source lacks become structs.
 
     >>> schema = pa.schema([("a", pa.struct([("b", pa.int32()), ("c", pa.int32())]))])
     >>> pruned_schema(schema, {Pointer.parse("/a/c"): pa.string()})
@@ -114,18 +114,19 @@ def assemble(
     schema: pa.Schema,
     secret: bytes = b"",
 ) -> pa.RecordBatch:
-    """The released leaves as nested columns of this schema, in the shape of the source, kept leaves only.
+    """The released leaves as nested columns of this schema, in the shape of the source, without other leaves.
 
-    An element in which a leaf is closed and nothing is left is removed; a list from which gating took everything is null; an
-    empty list where `gated_lists` (by the list's pointer, ending in a star) is true is null; a struct without a non-null leaf
-    is null, so that gated and absent look alike.
+    An element that has a closed leaf and no other content is removed. A list is null if gating removed all its elements, or if it
+    is empty and `gated_lists` (by the list's pointer, ending in a star) is true. A struct without a non-null leaf is null. So
+    gated and absent values look alike.
 
-    A map whose keys leave in another form is a list of {key, value}, one whose keys do not leave a list of its values. Either
-    is ordered by a hash of the keys as they came in, keyed with `secret` (without one with bytes of this process alone). The
-    metadata of the schema's fields says which lists are {key, value}. Without released keys a map keeps those of the source.
+    A map whose keys are released in another form becomes a list of {key, value}. A map whose keys are not released becomes a list
+    of its values. Both are ordered by a hash of the original keys, keyed with `secret` (by default, random bytes of this
+    process). The metadata of the schema's fields marks the lists of {key, value}. Without released keys a map keeps those of the
+    source.
 
-    Takes a schema as `pruned_schema` gives it. Gives columns of the types that were released: a leaf that is dictionary-encoded
-    stays so. Plain columns are not copied. Raises KeyError where the schema names a leaf that was not released.
+    Takes a schema made by `pruned_schema`. The columns have the types that were released: a dictionary-encoded leaf stays so.
+    Plain columns are not copied. Raises KeyError if the schema contains a leaf that was not released.
     """
     keyed = frozenset(parts for field in schema for parts in key_value_lists(field))
     shape = _Assembler(records, released, closed, gated_lists, keyed, secret or _PROCESS_SECRET)
@@ -136,7 +137,7 @@ def assemble(
 
 @dataclass(frozen=True, slots=True)
 class _BuiltColumn:
-    """A built array, and where a gate closed something in it (None for nowhere)."""
+    """A built array and a mask of the slots in which a gate closed something (None for no slot)."""
 
     values: pa.Array
     touched: Bools | None = None
@@ -144,7 +145,7 @@ class _BuiltColumn:
 
 @dataclass(frozen=True, slots=True)
 class _Assembler:
-    """What `assemble` puts together, from the outermost container inwards."""
+    """Assembles the columns from the outermost container inwards."""
 
     records: pa.RecordBatch
     released: Mapping[Pointer, pa.Array]
@@ -188,22 +189,22 @@ class _Assembler:
             inner, keys = _BuiltColumn(inner.values.take(order), touched), None if keys is None else keys.take(order)
         kept = _remaining_elements(inner)
         counts = np.bincount(slots if kept is None else slots[kept], minlength=len(source))
-        hollow = _as_bools(self.gated_lists.get(below))
+        gated = _as_bools(self.gated_lists.get(below))
         null = _null_mask(source)
         if kept is not None:
             null = null | ((counts == 0) & (np.bincount(slots, minlength=len(source)) > 0))
-        if hollow is not None:
-            null = null | (hollow & (counts == 0))
+        if gated is not None:
+            null = null | (gated & (counts == 0))
         elements = pa.StructArray.from_arrays([keys, inner.values], ["key", "value"]) if keyed else inner.values
         named = keys if pa.types.is_map(type_) else None
         touched = None if inner.touched is None else np.bincount(slots[inner.touched], minlength=len(source)) > 0
         return _BuiltColumn(
             _list_array(type_, counts, _filtered(named, kept), _filtered(elements, kept), null),
-            _any_mask((touched, hollow)),
+            _any_mask((touched, gated)),
         )
 
     def _keys(self, pointer: Pointer) -> pa.Array:
-        """The keys of a map as they leave."""
+        """The released keys of a map."""
         released = self.released.get(pointer.keys)
         return self._source_keys(pointer) if released is None else released
 
@@ -212,7 +213,7 @@ class _Assembler:
 
 
 def key_value_lists(field: pa.Field) -> frozenset[tuple[PointerPart, ...]]:
-    """Where a column has lists of {key, value} in place of maps, as its metadata says."""
+    """The paths of a column that are lists of {key, value} instead of maps, from its metadata."""
     prefix = b"minimize:technique/"
     places = (
         name[len(prefix) - 1 :]
@@ -234,7 +235,7 @@ def _key_value_lists_above(schema: pa.Schema, pointer: Pointer) -> frozenset[tup
 
 
 def _hashed_key_order(keys: pa.Array, slots: Indices, secret: bytes) -> Indices:
-    """The elements of each map in the order of a keyed hash of their keys."""
+    """The elements of each map, ordered by a keyed hash of their keys."""
     encoded = keys.dictionary_encode()
     texts = (value if isinstance(value, bytes) else str(value).encode() for value in encoded.dictionary.to_pylist())
     hashes = (hashlib.blake2b(text, digest_size=8, key=secret[:64], person=b"map keys").digest() for text in texts)
@@ -244,7 +245,7 @@ def _hashed_key_order(keys: pa.Array, slots: Indices, secret: bytes) -> Indices:
 
 
 def _child_type(type_: pa.DataType | None, part: PointerPart, *, keyed: bool = False) -> pa.DataType | None:
-    """The type one part further down; None where there is no such part. `keyed` says that a list is of {key, value}."""
+    """The type one part further down; None if there is no such part. `keyed` marks a list of {key, value}."""
     if type_ is None or isinstance(part, str) == _is_list(type_):
         return None
     if keyed and not pa.types.is_map(type_):
@@ -270,13 +271,13 @@ def _item_type(type_: pa.DataType) -> pa.DataType:
 
 
 def _list_indices(values: pa.Array) -> Indices:
-    """For each element the index of its list."""
+    """The index of the list of each element."""
     counts = pc.list_value_length(_as_lists(values)).fill_null(0).to_numpy(zero_copy_only=False)
     return np.repeat(np.arange(len(values), dtype=np.int64), counts)
 
 
 def _elements(values: pa.Array, part: PointerPart, *, keyed: bool) -> pa.Array:
-    """The elements of all lists, or the values or keys of all maps; `keyed` says that a list is of {key, value}."""
+    """The elements of all lists, or the values or keys of all maps. `keyed` marks a list of {key, value}."""
     if pa.types.is_map(values.type):
         return _struct_child(_entries(values), "key" if part is KEYS else "value")
     return _struct_child(values.flatten(), "key" if part is KEYS else "value") if keyed else values.flatten()
@@ -287,7 +288,7 @@ def _entries(values: pa.MapArray) -> pa.StructArray:
 
 
 def _as_lists(values: pa.Array) -> pa.Array:
-    """Maps as lists of key and value (their buffers are the same); lists as they are."""
+    """Maps as lists of key and value (with the same buffers); lists unchanged."""
     if not pa.types.is_map(values.type):
         return values
     key = pa.field("key", values.type.key_type, nullable=False)
@@ -295,13 +296,13 @@ def _as_lists(values: pa.Array) -> pa.Array:
 
 
 def _struct_child(values: pa.StructArray, name: str) -> pa.Array:
-    """A child of a struct, null where the struct is; not copied where no struct is null."""
+    """A child of a struct, null if the struct is null. Not copied if no struct is null."""
     index = values.type.get_field_index(name)
     return values.field(index) if values.null_count == 0 else pc.struct_field(values, [index])
 
 
 def _outermost_lists(parents: tuple[Indices, ...]) -> Indices:
-    """The innermost elements' slots at the outermost level."""
+    """The outermost slots of the innermost elements."""
     slots = parents[-1]
     for above in reversed(parents[:-1]):
         slots = above[slots]
@@ -330,7 +331,7 @@ def _list_type(source: pa.DataType | None, item: pa.DataType) -> pa.DataType:
 
 
 def _list_array(type_: pa.DataType, counts: Indices, keys: pa.Array | None, values: pa.Array, null: Bools) -> pa.Array:
-    """Lists of these lengths. The null ones are empty, so that no value hides behind them."""
+    """Lists of these lengths. Null lists are empty, so that they hide no value."""
     wide = pa.types.is_large_list(type_)
     ends = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64 if wide else np.int32)
     if keys is not None:
@@ -340,7 +341,7 @@ def _list_array(type_: pa.DataType, counts: Indices, keys: pa.Array | None, valu
 
 
 def _remaining_elements(inner: _BuiltColumn) -> Bools | None:
-    """The elements that stay: all but those in which a gate closed something and nothing is left. None for all."""
+    """The elements that are kept: all except those with something closed and nothing left. None for all."""
     if inner.touched is None:
         return None
     gone = inner.touched & _null_mask(inner.values)
@@ -368,7 +369,7 @@ def _as_bools(mask: pa.BooleanArray | None) -> Bools | None:
 
 
 def _any_mask(masks: Iterator[Bools | None] | tuple[Bools | None, ...]) -> Bools | None:
-    """Where any of them is true; None where all are None."""
+    """Mask that is true where any of the masks is true; None if all are None."""
     found = [mask for mask in masks if mask is not None]
     return np.logical_or.reduce(found) if found else None
 

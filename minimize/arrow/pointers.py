@@ -1,7 +1,7 @@
 """JSON Pointer (RFC 6901), with `*` for every element of a list or every key of a map.
 
 A field's key in a policy is a column name or a pointer; both become a `Pointer`. A literal star is `~2`. The keys of a map
-are a field of their own, whose pointer ends in `~keys`.
+are a separate field, whose pointer ends in `~keys`.
 
 >>> Pointer.parse("/apps/*/name").parts == ("apps", STAR, "name")
 True
@@ -18,7 +18,7 @@ from typing import Final
 
 
 class Star(Enum):
-    """The part of a pointer that stands for every element or key."""
+    """The part of a pointer that matches every element or key."""
 
     STAR = "*"
 
@@ -30,7 +30,7 @@ STAR = Star.STAR
 
 
 class MapKeys(Enum):
-    """The part of a pointer that stands for the keys of a map."""
+    """The part of a pointer that denotes the keys of a map."""
 
     KEYS = "~keys"
 
@@ -39,7 +39,7 @@ class MapKeys(Enum):
 
 
 class AnyDepth(Enum):
-    """The first part of a pointer that stands for a key wherever it is: only what must not arrive is named so."""
+    """The first part of a pointer that matches a key at any depth. Only forbidden paths have it."""
 
     ANY_DEPTH = "**"
 
@@ -51,12 +51,12 @@ KEYS = MapKeys.KEYS
 ANY_DEPTH = AnyDepth.ANY_DEPTH
 PointerPart = str | Star | MapKeys | AnyDepth
 MAX_PARTS: Final = 32
-"""The most parts that a pointer has: as deep as records are nested, and far less than readers of Parquet give up at."""
+"""Maximum number of parts of a pointer: deep enough for nested records, and far below the limits of Parquet readers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """Where a value stands in a record, from the top-level name down."""
+    """The path of a value in a record, from the top-level name down."""
 
     parts: tuple[PointerPart, ...]
 
@@ -64,13 +64,13 @@ class Pointer:
     def parse(cls, key: str) -> Pointer:
         """A column name, or (with a leading slash) an RFC 6901 pointer.
 
-        Raises ValueError for an empty key, a first part that is a star, a bad `~` escape, and too many parts.
+        Raises ValueError for an empty key, a leading star, an invalid `~` escape, and too many parts.
         """
         return _parse(key)
 
     @classmethod
     def parse_forbidden(cls, text: str) -> Pointer:
-        """What a policy lists under `never`: a word means a key of that name at any depth, a pointer means one place.
+        """An entry of `never` in a policy: a word means a key of that name at any depth, a pointer means one path.
 
         Raises ValueError as `parse` does.
 
@@ -82,12 +82,12 @@ class Pointer:
 
     @property
     def name_at_any_depth(self) -> str | None:
-        """The key's name, if the pointer stands for that key at any depth."""
+        """The key's name, if the pointer matches that key at any depth."""
         return str(self.parts[1]) if self.parts[0] is ANY_DEPTH else None
 
     @property
     def forbidden_text(self) -> str:
-        """What `forbidden` reads as this pointer."""
+        """The text that `parse_forbidden` parses to this pointer."""
         return self.name_at_any_depth or str(self)
 
     def __str__(self) -> str:
@@ -105,9 +105,9 @@ class Pointer:
 
     @property
     def stars(self) -> tuple[Pointer, ...]:
-        """The prefixes that end in a star, outermost first: the lists (or maps) that the value stands in.
+        """The prefixes that end in a star, outermost first: the lists (or maps) that contain the value.
 
-        The keys of a map stand in it as its values do.
+        A map contains its keys as it contains its values.
         """
         return tuple(
             Pointer((*self.parts[:index], STAR)) for index, part in enumerate(self.parts) if not isinstance(part, str)
@@ -115,20 +115,20 @@ class Pointer:
 
     @property
     def is_keys(self) -> bool:
-        """Whether these are the keys of a map."""
+        """Whether the pointer denotes the keys of a map."""
         return self.parts[-1:] == (KEYS,)
 
     @property
     def keys(self) -> Pointer:
-        """The keys of the map that stands here."""
+        """The keys of the map at this path."""
         return Pointer((*self.parts, KEYS))
 
     def within(self, other: Pointer) -> bool:
-        """Whether this pointer is `other` or stands below it."""
+        """Whether this pointer is `other` or below it."""
         return self.parts[: len(other.parts)] == other.parts
 
     def covers(self, other: Pointer) -> bool:
-        """Whether the other is this pointer or stands below it, whatever lists it goes through.
+        """Whether the other is this pointer or below it. Lists on the way are ignored.
 
         >>> Pointer.parse("/deep/forbidden").covers(Pointer.parse("/deep/*/forbidden/x"))
         True
@@ -153,14 +153,14 @@ def _escape(part: str) -> str:
 @lru_cache(maxsize=4096)
 def _parse(key: str) -> Pointer:
     if not key:
-        raise ValueError("a field's key is empty")
+        raise ValueError("the key of a field is empty")
     if not key.startswith("/"):
         return Pointer((key,))
     parts = tuple(_unescape(part) for part in key[1:].split("/"))
     if not isinstance(parts[0], str) or not parts[0] or KEYS in parts[:-1]:
-        raise ValueError("a pointer starts with the name of a column")
+        raise ValueError("a pointer must start with the name of a column")
     if len(parts) > MAX_PARTS:
-        raise ValueError(f"a pointer has at most {MAX_PARTS} parts")
+        raise ValueError(f"a pointer may have at most {MAX_PARTS} parts")
     return Pointer(parts)
 
 
@@ -170,7 +170,7 @@ def _unescape(part: str) -> PointerPart:
     if part == KEYS.value:
         return KEYS
     if any(follow not in "012" for follow in _escaped_characters(part)):
-        raise ValueError("a pointer escapes only ~0 (tilde), ~1 (slash) and ~2 (star)")
+        raise ValueError("unknown escape in a pointer. The escapes are ~0 (tilde), ~1 (slash) and ~2 (star)")
     return part.replace("~2", "*").replace("~1", "/").replace("~0", "~")
 
 

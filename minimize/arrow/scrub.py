@@ -1,11 +1,11 @@
 """Arrow columns without hidden bytes: the last step before data reaches a sink, a spill file, a worker or a caller.
 
-An Arrow array can carry more than it shows: the value under a null, the rest of the column that a slice was cut from, entries
-of a dictionary that no row uses, children under a null parent, metadata. Anyone who gets the buffers gets all of it. `scrub`
-gives an equal array whose buffers hold what is shown and zeros, nothing else. A flat array that is whole and has no nulls
-keeps its buffers; nothing is copied.
+An Arrow array can contain hidden data: the value under a null, the rest of the column that a slice was cut from, unused
+entries of a dictionary, children under a null parent, and metadata. Anyone who gets the buffers gets all of it. `scrub`
+returns an equal array whose buffers contain the visible values and zeros, nothing else. A flat array that is not a slice and
+has no nulls keeps its buffers and is not copied.
 
-Top to bottom: parts of arrays as numpy sees them; arrays without children; nested arrays and the table of types; `scrub`.
+Top to bottom: parts of arrays as NumPy arrays; arrays without children; nested arrays and the table of types; `scrub`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from minimize.errors import SchemaError
 _RowSelection = npt.NDArray[np.int64] | None
 _Mask = npt.NDArray[np.bool_] | None
 _Cleaner = Callable[[Any, _RowSelection, _Mask], Any]
-"""How one kind of array is cleaned: the array, the rows wanted in their order (None for all), which of these are to be there
-(None for all)."""
+"""Cleans one kind of array. Takes the array, the selected rows in order (None for all), and which of these stay valid (None for
+all).
+"""
 
 _LARGE_TYPES: Final = frozenset(
     type_.id
@@ -34,7 +35,7 @@ _LARGE_TYPES: Final = frozenset(
 
 
 def _present_mask(array: pa.Array, rows: _RowSelection, alive: _Mask) -> _Mask:
-    """Which of the wanted rows are there; None when all are."""
+    """Mask of the selected rows that are valid; None if all are."""
     mask = None if array.null_count == 0 else _unpack_bits(array.buffers()[0], array.offset, len(array))
     if mask is not None and rows is not None:
         mask = mask[rows]
@@ -51,36 +52,36 @@ def _build_array(
 
 
 def _row_count(array: pa.Array, rows: _RowSelection) -> int:
-    """How many rows are wanted."""
+    """Number of selected rows."""
     return len(array) if rows is None else len(rows)
 
 
 def _unpack_bits(buffer: pa.Buffer, offset: int, length: int) -> npt.NDArray[np.bool_]:
-    """A run of a bitmap as booleans."""
+    """A range of a bitmap as booleans."""
     first, last = offset // 8, (offset + length + 7) // 8
     bits = np.unpackbits(_buffer_view(buffer, np.uint8)[first:last], bitorder="little")
     return bits[offset - first * 8 :][:length].view(np.bool_)
 
 
 def _pack_bits(mask: _Mask) -> pa.Buffer | None:
-    """A mask as a validity bitmap with nothing after its end; none for None."""
+    """A mask as a validity bitmap with zeros after its end; None for None."""
     return None if mask is None else pa.py_buffer(np.packbits(mask, bitorder="little"))
 
 
 def _buffer_view(buffer: pa.Buffer | None, dtype: Any) -> npt.NDArray[Any]:
-    """A buffer as an array of whole items; an empty one for None."""
+    """A buffer as an array of items; an empty array for None."""
     return (
         np.empty(0, dtype) if buffer is None else np.frombuffer(buffer, dtype, buffer.size // np.dtype(dtype).itemsize)
     )
 
 
 def _slice_buffer(buffer: pa.Buffer | None, start: int, stop: int) -> pa.Buffer:
-    """A part of a buffer, not copied."""
+    """A part of a buffer, without a copy."""
     return pa.py_buffer(b"") if buffer is None else buffer.slice(start, stop - start)
 
 
 def _offsets(array: pa.Array, dtype: Any) -> npt.NDArray[Any]:
-    """The offsets of an array of variable length, one more than it has rows."""
+    """The offsets of an array of variable length; there is one more than rows."""
     found = _buffer_view(array.buffers()[1], dtype)[array.offset : array.offset + len(array) + 1]
     return found if len(found) else np.zeros(1, dtype)
 
@@ -93,17 +94,17 @@ def _offsets_from_lengths(lengths: npt.NDArray[Any], dtype: Any) -> npt.NDArray[
 
 
 def _offset_type(type_: pa.DataType) -> Any:
-    """The type of its offsets."""
+    """The type of the offsets."""
     return np.int64 if type_.id in _LARGE_TYPES else np.int32
 
 
 def _clean_null(array: pa.Array, rows: _RowSelection, alive: _Mask) -> pa.Array:
-    """As many nulls as are wanted."""
+    """A null for each selected row."""
     return pa.nulls(_row_count(array, rows))
 
 
 def _clean_boolean(array: pa.Array, rows: _RowSelection, alive: _Mask) -> pa.Array:
-    """Booleans: bits under nulls and after the end are zero."""
+    """Booleans; bits under nulls and after the end are zero."""
     mask = _present_mask(array, rows, alive)
     if not len(array):
         return pa.array([], array.type)
@@ -113,7 +114,7 @@ def _clean_boolean(array: pa.Array, rows: _RowSelection, alive: _Mask) -> pa.Arr
 
 
 def _clean_fixed_width(array: pa.Array, rows: _RowSelection, alive: _Mask) -> pa.Array:
-    """Values of fixed width: those under nulls are zero."""
+    """Values of fixed width; those under nulls are zero."""
     mask, width, buffer = _present_mask(array, rows, alive), array.type.bit_width // 8, array.buffers()[1]
     start, stop = array.offset * width, (array.offset + len(array)) * width
     if rows is None and mask is None:
@@ -126,18 +127,18 @@ def _clean_fixed_width(array: pa.Array, rows: _RowSelection, alive: _Mask) -> pa
 
 
 def _zero_masked(values: npt.NDArray[Any], mask: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
-    """A copy with zeros where the mask is false: words times zero or one, which costs a fraction of picking rows."""
+    """A copy with zeros where the mask is false. Multiplication by zero or one costs a fraction of selecting rows."""
     zeroed: npt.NDArray[Any] = np.multiply(values, mask if values.ndim == 1 else mask[:, None], dtype=values.dtype)
     return zeroed
 
 
 def _as_machine_words(values: npt.NDArray[Any], width: int) -> npt.NDArray[Any]:
-    """Rows of bytes as machine words where a word fits."""
+    """Rows of bytes as machine words, if the width is that of a word."""
     return values.view(f"u{width}")[:, 0] if width in (1, 2, 4, 8) and values.flags.c_contiguous else values
 
 
 def _clean_binary(array: pa.Array, rows: _RowSelection, alive: _Mask) -> pa.Array:
-    """Strings and bytes: only those that are shown."""
+    """Strings and bytes; only the visible ones."""
     dtype, mask = _offset_type(array.type), _present_mask(array, rows, alive)
     offsets = _offsets(array, dtype)
     if rows is None and (mask is None or not np.diff(offsets)[~mask].any()):
@@ -156,24 +157,24 @@ def _contiguous_buffers(array: pa.Array, offsets: npt.NDArray[Any]) -> list[pa.B
 
 
 def _pick_rows(array: pa.Array, rows: _RowSelection, mask: _Mask) -> pa.Array:
-    """The wanted values that are there, copied into buffers of their own."""
+    """The selected valid values, copied into new buffers."""
     if rows is None:
         return array.filter(pa.array(mask))
     return array.take(pa.array(rows if mask is None else rows[mask]))
 
 
 def _clean_binary_view(array: pa.Array, rows: _RowSelection, alive: _Mask) -> pa.Array:
-    """Views of strings and bytes, with data of their own."""
+    """Views of strings and bytes, with newly built data."""
     plain = pa.large_string() if pa.types.is_string_view(array.type) else pa.large_binary()
     return _clean_binary(array.cast(plain), rows, alive).cast(array.type)
 
 
 _BLOCK: Final = 1 << 15
-"""Codes that are looked at together: few enough for a processor's cache."""
+"""Codes processed together, so that they fit into the processor's cache."""
 
 
 def _clean(array: pa.Array, rows: _RowSelection, alive: _Mask) -> pa.Array:
-    """Any array, by its kind. Raises SchemaError for one that cannot be cleaned."""
+    """An array of any type. Raises SchemaError for types that cannot be scrubbed."""
     common = _CLEANERS_BY_TYPE_ID.get(array.type.id)
     if common is not None:
         return common(array, rows, alive)
@@ -181,7 +182,7 @@ def _clean(array: pa.Array, rows: _RowSelection, alive: _Mask) -> pa.Array:
         if test(array.type):
             return kind(array, rows, alive)
     if isinstance(array.type, pa.BaseExtensionType) or pa.types.is_union(array.type):
-        raise SchemaError("columns of extension or union types cannot be cleaned, so they cannot leave")
+        raise SchemaError("columns of extension or union types cannot be scrubbed, so they cannot be released")
     return _clean_fixed_width(array, rows, alive)
 
 
@@ -227,7 +228,7 @@ def _range_positions(starts: npt.NDArray[Any], lengths: npt.NDArray[Any]) -> npt
 
 
 def _list_type(type_: pa.DataType, child: pa.Array) -> pa.DataType:
-    """The list type again, over the cleaned child and without metadata."""
+    """The same list type for the cleaned child, without metadata."""
     if pa.types.is_map(type_):
         key, item = child.type.field(0), child.type.field(1)
         return pa.map_(key, item, keys_sorted=type_.keys_sorted)
@@ -260,13 +261,13 @@ def _clean_struct(array: pa.Array, rows: _RowSelection, alive: _Mask) -> pa.Arra
 
 
 def _clean_child(field: pa.Field, array: pa.Array, rows: _RowSelection, alive: _Mask) -> pa.Array:
-    """The child of parents that may be null; where it must not be null itself it is zero or empty under a null parent."""
+    """The child of parents that may be null. If the child must not be null, it is zero or empty under a null parent."""
     child = _clean(array, rows, alive)
     return child if field.nullable or array.null_count else _without_nulls(child)
 
 
 def _without_nulls(array: pa.Array) -> pa.Array:
-    """The same with zeros and empty values for its nulls."""
+    """The same array with zeros and empty values in place of nulls."""
     if array.null_count == 0:
         return array
     if pa.types.is_dictionary(array.type):
@@ -308,7 +309,7 @@ def _dictionary_codes(indices: pa.Array, rows: _RowSelection) -> npt.NDArray[Any
 
 
 def _used_entries(codes: npt.NDArray[Any], entries: int) -> npt.NDArray[np.int64]:
-    """The entries that codes point at, in order."""
+    """The entries that the codes refer to, in order."""
     found = np.zeros(entries, np.bool_)
     for start in range(0, len(codes), _BLOCK):
         found[codes[start : start + _BLOCK]] = True
@@ -318,7 +319,7 @@ def _used_entries(codes: npt.NDArray[Any], entries: int) -> npt.NDArray[np.int64
 
 
 def _distinct_entries(values: pa.Array) -> tuple[pa.Array, npt.NDArray[Any] | None]:
-    """The distinct values in order, and for each value its place among them; None where all are distinct."""
+    """The distinct values in order, and for each value its index among them; None if all are distinct."""
     if all_distinct(values):
         return values, None
     try:
@@ -343,7 +344,7 @@ def _clean_run_ends(array: pa.Array, rows: _RowSelection, alive: _Mask) -> pa.Ar
 
 
 def _any_of(*tests: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    """Whether one of these tests holds for a type."""
+    """Whether at least one of the tests is true for a type."""
     return lambda type_: any(test(type_) for test in tests)
 
 
@@ -370,16 +371,16 @@ _CLEANERS_BY_TYPE_ID: dict[int, _Cleaner] = {
     pa.bool_().id: _clean_boolean,
     pa.dictionary(pa.int32(), pa.string()).id: _clean_dictionary,
 }
-"""The kinds that are met most, found without asking."""
+"""The most frequent types, to find their cleaner by a lookup."""
 
 
 def scrub(data: Any, schema: pa.Schema | None = None) -> Any:
-    """Equal data whose buffers hold nothing but what is shown.
+    """Equal data whose buffers contain only the visible values.
 
-    Takes an array or a record batch. Gives the same type; a dictionary keeps only the entries in use, each once, in order,
-    and no null among them. Metadata is dropped but for what `schema` (whose columns are those of the batch, by name; a
-    plain type there also stands for its dictionary encoding) says. Nulls stay null. Raises SchemaError for a union, an
-    extension type, or a column that the schema does not have.
+    Takes an array or a record batch. Returns the same type. A dictionary keeps only the entries in use, each once, in order,
+    without null. Metadata is dropped and replaced by that of `schema`, whose columns match those of the batch by name; a plain
+    type in it also matches its dictionary encoding. Nulls stay null. Raises SchemaError for a union, an extension type, or a
+    column that is not in the schema.
 
     >>> rest = scrub(pa.array(["kept", "dropped"]).dictionary_encode()[:1])
     >>> rest.dictionary.to_pylist()
@@ -393,7 +394,7 @@ def scrub(data: Any, schema: pa.Schema | None = None) -> Any:
 
 
 def scrub_columns(columns: Iterable[pa.Array], names: Sequence[str], schema: pa.Schema | None) -> pa.RecordBatch:
-    """Columns (one at least) of these names as a batch, scrubbed as `scrub` does it."""
+    """At least one column, with these names, as a batch scrubbed by `scrub`."""
     arrays = [_clean(column, None, None) for column in columns]
     if schema is not None and schema.names == names and schema.types == [array.type for array in arrays]:
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
@@ -406,6 +407,6 @@ def _output_field(name: str, array: pa.Array, schema: pa.Schema | None) -> pa.Fi
         return pa.field(name, array.type)
     index = schema.get_field_index(name)
     if index < 0:
-        raise SchemaError("a column is to be written that the output's schema does not have")
+        raise SchemaError("a batch has a column that is not in the schema of the output")
     allowed = schema.field(index)
     return allowed if allowed.type == array.type else pa.field(name, array.type, allowed.nullable, allowed.metadata)

@@ -1,11 +1,11 @@
-"""Codes of values that stay the same from batch to batch, whatever dictionaries the batches bring.
+"""Codes of values that stay the same from batch to batch, independent of the dictionaries of the batches.
 
-Top to bottom: digests, by which values are told apart; a hash table of digests; the dictionary.
+Top to bottom: digests, which identify values; a hash table of digests; the dictionary.
 
 A digest has 128 bits. Numbers are their own digest. The digest of a text is four times the multilinear hash of its 32-bit
-words, each under a key of its own (Lemire and Kaser, Strongly universal string hashing is fast, 2014): for any two texts the
-chance over the keys that they collide is 2**-128. The key is drawn for each `ValueDigests` and never leaves it, so that an
-attacker cannot look for texts that collide.
+words, each time with another key (Lemire and Kaser, Strongly universal string hashing is fast, 2014). For any two texts the
+probability of a collision, over the keys, is 2**-128. The key is random for each `ValueDigests` and stays in it, so that an
+attacker cannot search for texts that collide.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from minimize.arrow.dictionaries import FREE_SLOT, Codes, SlotTable, value_type
 Words = npt.NDArray[np.uint64]
 
 _MAX_COLUMN_BYTES = 64
-"""Bytes up to which texts are hashed as columns of words; a longer one is hashed by itself, with BLAKE2b."""
+"""Maximum bytes of a text that is hashed in columns of words. Longer texts are hashed one by one with BLAKE2b."""
 _AT_ONCE = 1 << 14
 _HALF = np.uint64(32)
 
 
 def has_digest(type_: pa.DataType) -> bool:
-    """Whether values of a plain type have a digest: text, bytes, and what is a number of at most 64 bits."""
+    """Whether values of a plain type have a digest: texts, bytes, and numbers of at most 64 bits."""
     return bool(pa.types.is_string(type_) or pa.types.is_binary(type_) or _number_bits(type_))
 
 
@@ -43,7 +43,7 @@ class ValueDigests:
         self._keys: Words = drawn.reshape(-1, 4)
 
     def digest_values(self, values: pa.Array) -> tuple[Words, Words]:
-        """Two words for each value, equal where the values are."""
+        """Two words for each value; equal values have equal words."""
         width = _number_bits(values.type)
         return self._digest_texts(values) if not width else _number_digests(values, width)
 
@@ -62,7 +62,7 @@ class ValueDigests:
         if not long.size:
             return self._hash_words(lengths, _padded_words(lengths, data[offsets[0] : offsets[-1]]))
         high, low = np.empty(len(lengths), np.uint64), np.empty(len(lengths), np.uint64)
-        # A loop over the long ones among distinct values.
+        # A loop over the long texts among the distinct values.
         for row in long.tolist():
             high[row], low[row] = self._digest_long_text(data[offsets[row] : offsets[row + 1]].tobytes())
         short = lengths <= _MAX_COLUMN_BYTES
@@ -82,14 +82,14 @@ class ValueDigests:
 
 
 def _number_bits(type_: pa.DataType) -> int:
-    """Bits of a number; 0 for what is none."""
+    """Bits of a number type; 0 for other types."""
     numeric = pa.types.is_integer(type_) or pa.types.is_float32(type_) or pa.types.is_float64(type_)
     temporal = pa.types.is_temporal(type_) and not pa.types.is_interval(type_)
     return int(type_.bit_width) if numeric or temporal else 0
 
 
 def _number_digests(values: pa.Array, width: int) -> tuple[Words, Words]:
-    """NaN is one value; the caller has seen to it that zero is."""
+    """Digests of numbers. NaN is one value; the caller has normalized zero."""
     kind = {8: np.uint8, 16: np.uint16, 32: np.uint32, 64: np.uint64}[width]
     bits = np.frombuffer(values.buffers()[1], kind)[values.offset : values.offset + len(values)]
     if pa.types.is_floating(values.type):
@@ -106,7 +106,7 @@ def _text_buffers(values: pa.Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[
 
 
 def _padded_words(lengths: npt.NDArray[np.int64], data: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint32]:
-    """Texts that follow each other as rows of words, zeros behind the end of each."""
+    """Consecutive texts as rows of words, padded with zeros."""
     longest, shortest = int(lengths.max(initial=0)), int(lengths.min(initial=_MAX_COLUMN_BYTES))
     width = -(-longest // 4) * 4
     if shortest == longest == width:
@@ -127,7 +127,10 @@ _MIN_DIGESTS = 1 << 14
 
 
 class DigestIndex(SlotTable):
-    """Hands out the codes 0, 1, 2 … to digests in the order in which they come. Costs what is asked, not what is known."""
+    """Assigns the codes 0, 1, 2 … to digests in the order of first occurrence.
+
+    The cost depends on the lookups, not on the size.
+    """
 
     def __init__(self) -> None:
         self._digests = np.empty((2, _MIN_DIGESTS), np.uint64)
@@ -136,11 +139,11 @@ class DigestIndex(SlotTable):
 
     @property
     def nbytes(self) -> int:
-        """Bytes held."""
+        """Bytes of memory used."""
         return int(self._digests.nbytes + self._slots.nbytes)
 
     def codes(self, high: Words, low: Words) -> tuple[Codes, Codes]:
-        """The code of each digest, new ones for new digests; and the rows in which the new ones first came."""
+        """The code of each digest, with new codes for new digests; and the rows of the first occurrence of each new one."""
         found = self._find(high, low)
         missing = np.flatnonzero(found < 0)
         if not missing.size:
@@ -152,20 +155,20 @@ class DigestIndex(SlotTable):
         return found, first
 
     def _find(self, high: Words, low: Words) -> Codes:
-        """The code of each digest that is known; -1."""
+        """The code of each known digest; -1 for others."""
         codes = np.full(len(high), FREE_SLOT, np.int64)
         left, places = np.arange(len(high)), self._places(high)
         while left.size:
-            there = self._slots[places]
-            taken = there != FREE_SLOT
-            left, places, there = left[taken], places[taken], there[taken]
-            same = (self._digests[0][there] == high[left]) & (self._digests[1][there] == low[left])
-            codes[left[same]] = there[same]
+            found = self._slots[places]
+            taken = found != FREE_SLOT
+            left, places, found = left[taken], places[taken], found[taken]
+            same = (self._digests[0][found] == high[left]) & (self._digests[1][found] == low[left])
+            codes[left[same]] = found[same]
             left, places = left[~same], self._next(places[~same])
         return codes
 
     def _add(self, high: Words, low: Words) -> Codes:
-        """Enters digests that are not known; for each the first row that has the same one."""
+        """Add unknown digests. Returns for each the first row with the same digest."""
         self._grow(len(high))
         rows = np.arange(len(high), dtype=np.int64)
         left, places = rows, self._places(high)
@@ -173,7 +176,7 @@ class DigestIndex(SlotTable):
         entered = np.zeros(len(high), np.int64)
         while left.size:
             free = self._slots[places] == FREE_SLOT
-            # Of several rows for one free slot the first one gets it: NumPy writes in order, so the last must be it.
+            # If several rows compete for a free slot, the first must win: NumPy writes in order, so the first is written last.
             self._slots[places[free][::-1]] = -2 - left[free][::-1]
             owner = -2 - self._slots[places].astype(np.int64)
             same = owner >= 0
@@ -207,14 +210,14 @@ class DigestIndex(SlotTable):
 
 
 _MAX_REHASHED = 1 << 12
-"""Up to so many values all are hashed again with each batch; beyond, only what comes is."""
+"""Up to this number of values, all are hashed again with each batch. Above it, only the new batch is."""
 
 _REMEMBERED_DICTIONARIES = 2
-"""So many dictionaries are known again: one for each of the threads that share a book, in most cases."""
+"""Number of remembered dictionaries: usually one for each thread that shares a value dictionary."""
 
 
 def stored_type(type_: pa.DataType) -> pa.DataType:
-    """The plain type that values of this type are kept in: no dictionary, no large or view layout."""
+    """The plain type in which values of this type are stored: no dictionary, no large or view layout."""
     kind = value_type(type_)
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return pa.string()
@@ -224,7 +227,7 @@ def stored_type(type_: pa.DataType) -> pa.DataType:
 
 
 class ValueDictionary:
-    """Hands out a code for each distinct value; null is a value, NaN equals NaN, and -0.0 is 0.0.
+    """Assigns a code to each distinct value. Null is a value, NaN equals NaN, and -0.0 is 0.0.
 
     >>> book = ValueDictionary(pa.string())
     >>> book.encode(pa.array(["b", None, "b"])).tolist(), book.encode(pa.array(["a", "b"])).tolist()
@@ -242,7 +245,7 @@ class ValueDictionary:
         return self._size
 
     def __getstate__(self) -> dict[str, Any]:
-        """For other processes: the values, and no secret."""
+        """State for other processes: the values, without the secret key."""
         return {**self.__dict__, "_lookup": None, "_last": [], "_known": [self.values]}
 
     @property
@@ -254,11 +257,11 @@ class ValueDictionary:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held."""
+        """Bytes of memory used."""
         return sum(int(part.nbytes) for part in self._known) + (0 if self._lookup is None else self._lookup.nbytes)
 
     def encode(self, values: pa.Array) -> Codes:
-        """The code of each value, new codes for new values."""
+        """The code of each value; new values get new codes."""
         if not pa.types.is_dictionary(values.type):
             return self.codes(values)
         codes, indices = self._codes_of_dictionary(values.dictionary), values.indices
@@ -269,14 +272,14 @@ class ValueDictionary:
         return codes.take(places)
 
     def codes(self, values: pa.Array) -> Codes:
-        """The code of each of some plain values."""
+        """The code of each plain value."""
         if not len(values):
             return np.empty(0, np.int64)
         plain = _normalized(values, self._type)
         return self._rehash_all(plain) if self._is_small(plain) else self._look_up(plain)
 
     def _codes_of_dictionary(self, dictionary: pa.Array) -> Codes:
-        """The codes of a dictionary, which slices of a column share; what has a code keeps it."""
+        """The codes of a dictionary, which slices of a column share. Known values keep their codes."""
         for known, codes in self._last:
             if _is_same_memory(known, dictionary):
                 return codes
@@ -288,7 +291,7 @@ class ValueDictionary:
         return self._lookup is None and (len(self) + len(values) <= _MAX_REHASHED or not has_digest(self._type))
 
     def _rehash_all(self, values: pa.Array) -> Codes:
-        """One pass of Arrow's hash table over what is known and what comes."""
+        """One pass of Arrow's hash table over the known and the new values."""
         chunks = pa.chunked_array([self.values, values]).dictionary_encode(null_encoding="encode")
         encoded = chunks.chunk(chunks.num_chunks - 1)
         self._known, self._size = [encoded.dictionary], len(encoded.dictionary)
@@ -306,7 +309,7 @@ class ValueDictionary:
 
 
 class _DigestLookup:
-    """The codes of values by their digests; null has a code like any other."""
+    """The codes of values by their digests. Null has a code, too."""
 
     def __init__(self) -> None:
         self._digests = ValueDigests()
@@ -317,21 +320,21 @@ class _DigestLookup:
         return self._index.nbytes
 
     def codes(self, values: pa.Array) -> tuple[Codes, Codes]:
-        """The code of each value, and the rows in which new ones first came, in the order of their codes."""
+        """The code of each value, and the rows of the first occurrence of new values, in the order of their codes."""
         return self._index.codes(*self._digests_of(values))
 
     def _digests_of(self, values: pa.Array) -> tuple[Words, Words]:
-        """Null has one that no value has: numbers have 0 on the right, and no text has this one."""
+        """Digests of values. Null has a digest of its own: the right word of a number is 0, and no text has this digest."""
         if not values.null_count:
             return self._digests.digest_values(values)
-        there = np.asarray(values.is_valid().to_numpy(zero_copy_only=False), np.bool_)
+        present = np.asarray(values.is_valid().to_numpy(zero_copy_only=False), np.bool_)
         high, low = np.zeros(len(values), np.uint64), np.full(len(values), 2**64 - 1, np.uint64)
-        high[there], low[there] = self._digests.digest_values(values.drop_null())
+        high[present], low[present] = self._digests.digest_values(values.drop_null())
         return high, low
 
 
 def _is_same_memory(one: pa.Array, other: pa.Array) -> bool:
-    """Whether two arrays are the same bytes in memory; holding the one keeps the bytes from being others."""
+    """Whether two arrays are the same bytes in memory. While one is referenced, its memory cannot be reused."""
     return one is other or _memory_location(one) == _memory_location(other)
 
 

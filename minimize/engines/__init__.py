@@ -1,4 +1,4 @@
-"""Engines: one file per engine, and the table of them. An engine only moves batches; `base` has the protocol."""
+"""Engines: one file per engine, and their table. An engine only moves batches; its protocol is in `base`."""
 
 from __future__ import annotations
 
@@ -11,4 +11,4 @@ if TYPE_CHECKING:
     from minimize.engines.base import Engine
 
 ENGINES: Final[Mapping[str, Engine]] = Registry("minimize.engines", {"local": "local.run", "spark": "spark.run"})
-"""The word that a command uses, and the engine."""
+"""The engine of each name that commands use."""

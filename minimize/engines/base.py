@@ -1,4 +1,4 @@
-"""The contract of an engine: the job that it is given, the outcome that it returns, and the protocols of its outputs."""
+"""The interface of an engine: the job that it runs, the outcome that it returns, and the protocols of its outputs."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from minimize.techniques.cache import TechniqueCache
 
 @dataclass(frozen=True, slots=True)
 class BoundPlan:
-    """What the stages of a plan without tallies need, and what does not change from call to call."""
+    """The parts of a plan without tallies that the stages need and that do not change between calls."""
 
     gates: GateRules
     fields: BoundFields
 
     @classmethod
     def from_plan(cls, plan: Plan) -> BoundPlan | None:
-        """The plan bound; None for one with a tally, whose fields are bound when it has settled."""
+        """The bound plan; None for a plan with a tally, whose fields are bound after the tally has settled."""
         tallies = any(is_tally_step(step) for field in plan.fields.values() for step in field.steps)
         return None if tallies else cls(GateRules.from_plan(plan), bind_fields(plan, {}, frozenset()))
 
@@ -50,15 +50,15 @@ class BoundPlan:
 class Job:
     """A plan bound to keys, settings and a time.
 
-    memos    per field with a key, pseudonyms that were computed before
-    event_days    per aggregate that waits for late rows, the event days that wait for this batch
-    bound    the stages' part that depends on the plan alone, where somebody has worked it out before
-    row_key  secret bytes for the last tie between rows that agree in everything else
-    sketch_key  secret bytes for contribution sketches; without them none are made
-    space    the memory that tallies may take, and where they put what does not fit
-    erased   whose records must not come back; None for nobody's
-    corrected  values that people put right; None for none
-    consents  when tenants agreed to what a third party sends; None for records of our own, or where nobody agreed
+    memos    per field with a key, the pseudonyms computed so far
+    event_days    per aggregate with a late window, the event days for which this batch has rows
+    bound    the part of the stages that depends on the plan alone, if it was computed before
+    row_key  secret bytes that order rows which are equal in everything else
+    sketch_key  secret bytes for contribution sketches; None for no sketches
+    space    the memory budget of the tallies, and their spill file
+    erased   the erasure list; None if it is empty
+    corrected  corrections of data subjects; None for none
+    consents  the tenants' consent periods, for data of a third party; None for other data, or without consents
     """
 
     plan: Plan
@@ -88,31 +88,31 @@ class Job:
 
     @cached_property
     def records_schema(self) -> pa.Schema:
-        """The schema of the records output, with the version of every key that was used."""
+        """The schema of the records output, with the version of every key in use."""
         return self.output_schema("records")
 
     def output_schema(self, name: str) -> pa.Schema:
-        """The schema of an output, with the version of every key that was used."""
+        """The schema of an output, with the version of every key in use."""
         names = self.plan.keys if self.keys is not None else ()
         versions = {name: self.keys.version_of(name) for name in names if self.keys is not None}
         return add_key_versions(self.plan.outputs[name].schema, versions)
 
 
 class QuarantineSink(Protocol):
-    """Takes what could not be processed."""
+    """Takes the rejects of a run."""
 
     def write(self, source: str, rejects: Iterable[Reject]) -> None:
-        """Takes the rejects of one part."""
+        """Write the rejects of one part."""
         ...
 
 
 @dataclass(slots=True)
 class BatchOutcome:
-    """What came of one batch date; outcomes of several workers add up.
+    """The results of one batch date. Outcomes of several workers can be added.
 
-    aggregates  the tables of those that are complete with the batch
-    late        the tallies of those that wait for rows of other batches
-    unchanged       those whose table in force stays as it is
+    aggregates  the tables of aggregates that are complete with this batch
+    late        the tallies of aggregates that wait for rows of other batches
+    unchanged       the aggregates whose table in force does not change
     """
 
     read: int = 0
@@ -126,14 +126,14 @@ class BatchOutcome:
     unchanged: tuple[str, ...] = ()
 
     def take(self, part: str, chunk: Chunk) -> None:
-        """Takes note of what was read of a part."""
+        """Count the records of a chunk."""
         self.read += chunk.read
         self.rows_by_part[part] += chunk.read
         self.rejects.update(reject.code for reject in chunk.rejects)
         self._carry(chunk.undeclared)
 
     def add(self, other: BatchOutcome) -> None:
-        """Takes in what came of other parts."""
+        """Add the outcome of other parts."""
         self.read += other.read
         self.written += other.written
         self.rejects.update(other.rejects)
@@ -147,43 +147,43 @@ class BatchOutcome:
 
 
 SinkFactory = Callable[[int], Sink]
-"""Opens the sink of a share, by its number; called before any of them is written to."""
+"""Opens the sink of a share, by its number. Called for all shares before any sink is written to."""
 
 
 @runtime_checkable
 class WorkerOutputs(Protocol):
-    """Sinks, or a quarantine, to which other processes write, too."""
+    """Sinks or a quarantine to which other processes also write."""
 
     def worker_files(self) -> WorkerFiles | None:
-        """Where they write; None where they cannot."""
+        """The location that workers write to; None if they cannot."""
         ...
 
     def take(self, attempt: str, written: Iterable[WrittenFile]) -> None:
-        """Takes in the files that an attempt reported."""
+        """Add the files that an attempt reported."""
         ...
 
 
 class DiscardingQuarantine:
-    """A quarantine for a second look at a batch: what cannot be processed was told the first time."""
+    """A quarantine for a second pass over a batch, whose rejects were recorded in the first."""
 
     def write(self, source: str, rejects: Iterable[Reject]) -> None:
-        """Lets the rejects go."""
+        """Discard the rejects."""
 
     def worker_files(self) -> WorkerFiles | None:
-        """Nowhere."""
+        """None: workers write nothing."""
         return None
 
     def take(self, attempt: str, written: Iterable[WrittenFile]) -> None:
-        """Takes nothing in: nothing was written."""
+        """Do nothing, because nothing was written."""
 
 
 def derive_row_key(keys: Keyring | None) -> bytes:
-    """Secret bytes for the last tie between rows that agree in everything else."""
+    """Secret bytes that order rows which are equal in everything else."""
     return b"" if keys is None else keys.subkey("subject", "rows")
 
 
 def derive_sketch_key(keys: Keyring | None) -> bytes:
-    """Secret bytes for contribution sketches: of the first version of the key, so that those of all nights can be compared."""
+    """Secret bytes for contribution sketches, from the first version of the key, so that all sketches are comparable."""
     if keys is None:
         return b""
     versions = [each.version for each in keys.listing() if each.name == "subject" and each.destroyed is None]
@@ -194,5 +194,5 @@ class Engine(Protocol):
     """Moves the batches of one source through a job: records to sinks, rejects to the quarantine, tallies to tables."""
 
     def __call__(self, job: Job, source: Source, sinks: SinkFactory | None, quarantine: QuarantineSink) -> BatchOutcome:
-        """Runs the job over one source (one batch date). Raises nothing that carries a value."""
+        """Run the job over one source (one batch date). No error contains a value."""
         ...

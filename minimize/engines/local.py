@@ -1,8 +1,8 @@
-"""The local engine: row groups put together from batches, and one thread per processor for a share of the input each.
+"""The local engine: assembles row groups from batches, and runs one thread per processor, each with a share of the input.
 
-Released batches wait until they make a row group, so that they are read, treated and kept in a processor's cache. Batches
-that were made with one memory share its dictionary, of which a later batch has more entries. It is scrubbed and written once
-for all of them.
+Released batches are buffered until they fill a row group, so that each step fits into the processor's cache. Batches
+encoded with the same cache share its dictionary, which grows from batch to batch. It is scrubbed and written once
+per row group.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from minimize.sources.base import SINK_CHUNK_ROWS, Reject, Sink, Source
 from minimize.stages.release import Release
 
 MAX_BUFFERED_BYTES: Final = 256 << 20
-"""Bytes that wait, at most about, before they are written."""
+"""Approximate maximum of bytes that are buffered before they are written."""
 ReleasedLeaves = Mapping[str, pa.Array]
 
 
 class RowGroupBuffer:
-    """The way from the stages to a sink, a row group's worth at a time. Nested records go as they come."""
+    """Collects released batches and writes them to a sink in row groups. Nested records are written immediately."""
 
     def __init__(self, release: Release, sink: Sink) -> None:
         self._release, self._sink = release, sink
@@ -47,7 +47,7 @@ class RowGroupBuffer:
         self._rows = self._bytes = 0
 
     def take(self, batch: Batch) -> None:
-        """Takes in what may leave a batch."""
+        """Add the released part of a batch."""
         if not self._release.flat:
             self._sink.write(self._release.columns(batch))
         elif batch.raw.num_rows:
@@ -58,14 +58,14 @@ class RowGroupBuffer:
                 self.flush()
 
     def flush(self) -> None:
-        """Writes what waits."""
+        """Write the buffered rows."""
         parts, self._parts, self._rows, self._bytes = self._parts, [], 0, 0
         if parts:
             self._sink.write(self._release.flat_columns(_drain_columns(parts, self._release.flat)))
 
 
 def concatenate_arrays(arrays: Sequence[pa.Array]) -> pa.Array:
-    """The arrays as one; of dictionary-encoded ones with what their dictionaries have in common told once.
+    """The arrays as one. For dictionary-encoded arrays, the common part of their dictionaries is stored once.
 
     >>> one, more = pa.array(["a", "b"]).dictionary_encode(), pa.array(["a", "b", "c"]).dictionary_encode()
     >>> both = concatenate_arrays([one, more])
@@ -85,7 +85,10 @@ def concatenate_arrays(arrays: Sequence[pa.Array]) -> pa.Array:
 
 
 def _drain_columns(parts: list[ReleasedLeaves], keys: Sequence[str]) -> Iterator[pa.Array]:
-    """The columns of all parts, one after the other, each as one; of what was given nothing is held any longer."""
+    """The columns of all parts, each concatenated, one after the other.
+
+    Parts of columns already returned are released from memory.
+    """
     columns = [[part[key] for part in parts] for key in reversed(keys)]
     parts.clear()
     while columns:
@@ -93,7 +96,7 @@ def _drain_columns(parts: list[ReleasedLeaves], keys: Sequence[str]) -> Iterator
 
 
 def _encode_int32(array: pa.Array) -> pa.DictionaryArray:
-    """With indices of 32 bits, and no null among the entries."""
+    """Dictionary-encoded with 32-bit indices, without null among the entries."""
     if not pa.types.is_dictionary(array.type) or array.dictionary.null_count:
         return decode_dictionary(array).dictionary_encode()
     if pa.types.is_int32(array.type.index_type):
@@ -104,7 +107,7 @@ def _encode_int32(array: pa.Array) -> pa.DictionaryArray:
 def _unify_dictionaries(
     encoded: Sequence[pa.DictionaryArray], alone: Sequence[bool], shared: pa.Array
 ) -> tuple[list[pa.DictionaryArray], pa.Array]:
-    """The arrays under one dictionary: what some share is looked at once, what others have alone is added."""
+    """The arrays with one dictionary: shared entries are processed once, and the entries of the other arrays are added."""
     every = pa.DictionaryArray.from_arrays(pa.array(np.arange(len(shared), dtype=np.int32)), shared, safe=False)
     apart = [array for array, own in zip(encoded, alone, strict=True) if own]
     first, *others = pa.chunked_array([every, *apart]).unify_dictionaries().chunks
@@ -119,7 +122,7 @@ def _recode(array: pa.DictionaryArray, names: pa.DictionaryArray) -> pa.Dictiona
 
 
 def _is_prefix(some: pa.Array, more: pa.Array) -> bool:
-    """Whether a dictionary is the beginning of another. Mostly both are one piece of memory, which need not be read."""
+    """Whether a dictionary is the beginning of another. Usually both use the same memory, which then need not be compared."""
     if some is more:
         return True
     if (
@@ -132,18 +135,18 @@ def _is_prefix(some: pa.Array, more: pa.Array) -> bool:
 
 
 def _text_address(texts: pa.Array) -> int | None:
-    """Where the letters of texts without nulls stand."""
+    """The memory address of the characters of texts without nulls."""
     content = texts.buffers()[2]
     return None if texts.null_count or content is None else int(content.address)
 
 
 def _column_bytes(column: pa.Array) -> int:
-    """The bytes of a column; a dictionary is taken as shared."""
+    """The bytes of a column without its dictionary, which is assumed to be shared."""
     return int(column.indices.nbytes if pa.types.is_dictionary(column.type) else column.nbytes)
 
 
 def run(job: Job, source: Source, sinks: SinkFactory | None, quarantine: QuarantineSink) -> BatchOutcome:
-    """Runs the job over one source: settles what must see everything first, then writes and tallies."""
+    """Run the job over one source: first settle the tallies that need all rows, then write and tally."""
     stages = settle_stages(job, lambda keys: share_batches(source, keys))
     worker = ShareWorker(job, stages, LockedQuarantine(quarantine), empty_dictionaries(job))
     cut = split_shares(source.parts)
@@ -151,13 +154,13 @@ def run(job: Job, source: Source, sinks: SinkFactory | None, quarantine: Quarant
     with thread_map(len(opened)) as map_shares:
         first, *others = map_shares(worker, opened)
     while others:
-        first.merge(others.pop(0))  # and lets go of it, before everything is settled
+        first.merge(others.pop(0))  # and release it before everything is settled
     return first.settle()
 
 
 @dataclass(frozen=True, slots=True)
 class ShareWorker:
-    """Takes a share of the pieces through the stages, into the share's sink and tallies."""
+    """Runs a share of the pieces through the stages, into the share's sink and tallies."""
 
     job: Job
     stages: tuple[Stage, ...]
@@ -165,7 +168,7 @@ class ShareWorker:
     dictionaries: SharedDictionaries
 
     def __call__(self, share: tuple[InputShare, Sink | None]) -> PartitionResult:
-        """What came of the share."""
+        """Return the result of the share."""
         parts, sink = share
         out = (
             None
@@ -185,7 +188,7 @@ class ShareWorker:
                 done.observe(batch)
                 if out is not None:
                     out.take(batch)
-                del chunk, batch  # or they would stay in memory while the next one is read
+                del chunk, batch  # otherwise they stay in memory while the next chunk is read
         if out is not None:
             out.flush()
         return done
@@ -193,14 +196,14 @@ class ShareWorker:
 
 @dataclass(slots=True)
 class PartitionResult:
-    """What came of a share: counts, and tallies that have not settled."""
+    """The result of a share: counts, and tallies that have not settled."""
 
     tallies: Mapping[str, AggregateTally]
     late: Mapping[str, EventDayTally] = field(default_factory=dict)
     outcome: BatchOutcome = field(default_factory=BatchOutcome)
 
     def observe(self, batch: Batch) -> None:
-        """Takes in a batch behind all stages."""
+        """Add a batch that has passed all stages."""
         self.outcome.counts += batch.counts
         self.outcome.written += batch.raw.num_rows
         for tally in self.tallies.values():
@@ -209,7 +212,7 @@ class PartitionResult:
             days.observe(batch)
 
     def merge(self, other: PartitionResult) -> None:
-        """Takes in what came of another share."""
+        """Add the result of another share."""
         self.outcome.add(other.outcome)
         for name, tally in other.tallies.items():
             self.tallies[name].merge(tally)
@@ -217,32 +220,32 @@ class PartitionResult:
             self.late[name].merge(days)
 
     def settle(self) -> BatchOutcome:
-        """What came of all shares. What waits for other batches does not settle yet."""
+        """The result of all shares. Aggregates that wait for other batches do not settle yet."""
         self.outcome.late = self.late
         self.outcome.aggregates = {name: tally.settle() for name, tally in self.tallies.items()}
         return self.outcome
 
 
 class LockedQuarantine:
-    """A quarantine that several threads may write to."""
+    """A quarantine that several threads can write to."""
 
     def __init__(self, quarantine: QuarantineSink) -> None:
         self._quarantine = quarantine
         self._lock = threading.Lock()
 
     def write(self, source: str, rejects: Iterable[Reject]) -> None:
-        """Takes the rejects of one part."""
+        """Write the rejects of one part."""
         with self._lock:
             self._quarantine.write(source, rejects)
 
 
 def share_batches(source: Source, keys: Collection[str] | None = None) -> list[Iterable[Batch]]:
-    """The good records of a source in shares, with no more than these fields where some are named: for a look only."""
+    """The valid records of a source in shares, for reading only; with `keys`, only these fields."""
     return [_read_share(share) for share in split_shares((source if keys is None else source.only(keys)).parts)]
 
 
 def read_batches(source: Source) -> Iterator[Batch]:
-    """The good records of a source, one batch after another."""
+    """The valid records of a source, batch by batch."""
     return _read_share(source.parts)
 
 
@@ -250,4 +253,4 @@ def _read_share(share: InputShare) -> Iterator[Batch]:
     for part in share:
         for chunk in part.read():
             yield Batch(chunk.records, source=part.name)
-            del chunk  # or it would stay in memory while the next one is read
+            del chunk  # otherwise it stays in memory while the next chunk is read

@@ -1,11 +1,11 @@
-"""Passes over the input: shares for parallel threads, stages whose tallies have settled, and the tallies of the last pass.
+"""Passes over the input: shares for parallel threads, stages with settled tallies, and the tallies of the last pass.
 
-A chain that holds a tally is split there: a pass of its own settles what must see everything first. The order of the passes
-is the order of the data's path: duplicates are found among the records that the gate lets through, the most frequent values
-among the records that remain.
+A chain that contains a tally is split at the tally: a separate pass settles it before the last pass. The order of the
+passes is the order of the stages. Duplicates are searched among the records that pass the gate. The most frequent values
+are computed from the records that remain.
 
-Arrow and NumPy release the interpreter while they work. Which piece is in which share depends on the input and the number of
-processors only, never on the speed of a thread.
+Arrow and NumPy release the interpreter lock while they work. The assignment of pieces to shares depends on the input and the
+number of processors only, never on the speed of a thread.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from minimize.techniques.top_tally import SeenPairs, TopTally
 T = TypeVar("T")
 S = TypeVar("S")
 MIN_SHARE_BYTES = 16 << 20
-"""Bytes below which a share is not worth a thread, and a file, of its own."""
+"""Bytes below which a share does not justify its own thread and file."""
 
 InputShare = Sequence[SourcePart]
 
@@ -45,9 +45,9 @@ InputShare = Sequence[SourcePart]
 def split_shares(
     parts: Sequence[SourcePart], workers: int | None = None, least: int = MIN_SHARE_BYTES
 ) -> list[InputShare]:
-    """The parts, or their pieces, in order and in at most so many shares (as many as there are processors)."""
+    """The parts, or their pieces, in order, in at most `workers` shares (by default the number of processors)."""
     size = sum(part.size for part in parts)
-    count = min(workers or len(os.sched_getaffinity(0)), size // least)
+    count = min(workers or _processor_count(), size // least)
     pieces = [piece for part in parts for piece in part.pieces()] if count > 1 else list(parts)
     if count < 2 or len(pieces) < 2:
         return [pieces]
@@ -61,11 +61,16 @@ def split_shares(
     return list(found)
 
 
+def _processor_count() -> int:
+    """The processors that this process may use; all of the machine on systems without affinity, such as macOS."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @contextmanager
 def thread_map(count: int) -> Iterator[Callable[[Callable[[T], S], Iterable[T]], Iterator[S]]]:
-    """A `map` that works on so many items at the same time, each in a thread; the built-in `map` for a single item.
+    """A `map` that processes `count` items in parallel, each in a thread; the built-in `map` if `count` is 1.
 
-    Results are in the order of the items. The block ends when all threads have ended, also if one raised an error.
+    Results are in the order of the items. The block ends when all threads have ended, even after an error.
     """
     if count < 2:
         yield map
@@ -75,17 +80,17 @@ def thread_map(count: int) -> Iterator[Callable[[Callable[[T], S], Iterable[T]],
 
 
 ReadShares = Callable[[frozenset[str] | None], Sequence[Iterable[Batch]]]
-"""The good records of a source in shares, with no more than these fields where some are named."""
+"""The valid records of a source in shares; with keys, only these fields."""
 TallyT = TypeVar("TallyT", bound=Tally[Any])
 
 
 @dataclass(frozen=True, slots=True)
 class SharedDictionaries:
-    """What the tallies of several threads share, so that codes mean the same in all of them.
+    """Dictionaries that the tallies of several threads share, so that codes mean the same in all of them.
 
-    subjects  the subjects, by the field that tells them
+    subjects  the subjects, by the field that identifies them
     groups    the groups of each aggregate
-    days     the groups of each event day of those that wait for late rows
+    days     the groups of each event day of aggregates with a late window
     """
 
     subjects: Mapping[Pointer, SubjectDictionary]
@@ -98,7 +103,7 @@ class SharedDictionaries:
 
 
 def settle_stages(job: Job, shares: ReadShares) -> tuple[Stage, ...]:
-    """The stages of a job, everything settled. Calls `shares` once for each pass that must come first."""
+    """The stages of a job, with all tallies settled. Calls `shares` once for each pass before the last."""
     if job.bound is not None:
         return bound_stages(job, job.bound)
     stages: tuple[Stage, ...] = (job.gate,)
@@ -121,12 +126,12 @@ def settle_stages(job: Job, shares: ReadShares) -> tuple[Stage, ...]:
 
 
 def bound_stages(job: Job, bound: BoundPlan) -> tuple[Stage, ...]:
-    """The stages of a job that was bound before, whose plan has nothing to settle."""
+    """The stages of a job that was bound before and whose plan has no tallies."""
     return (job.gate, GeneralizeFields(job.plan, job.keys, job.at, memos=job.memos, bound=bound.fields))
 
 
 def tally_shares(start: Callable[[], TallyT], stages: tuple[Stage, ...], shares: Sequence[Iterable[Batch]]) -> TallyT:
-    """One tally of all shares, each of which is observed by itself, behind these stages."""
+    """One tally of all shares, each observed separately after these stages."""
 
     def observe(share: Iterable[Batch]) -> TallyT:
         tally = start()
@@ -135,7 +140,7 @@ def tally_shares(start: Callable[[], TallyT], stages: tuple[Stage, ...], shares:
             for stage in stages:
                 passed = stage(passed)
             tally.observe(passed)
-            del batch, passed  # or they would stay in memory while the next one is read
+            del batch, passed  # otherwise they stay in memory while the next batch is read
         return tally
 
     with thread_map(len(shares)) as map_shares:
@@ -146,7 +151,7 @@ def tally_shares(start: Callable[[], TallyT], stages: tuple[Stage, ...], shares:
 
 
 def empty_dictionaries(job: Job) -> SharedDictionaries:
-    """Nothing yet, for all tallies of a process."""
+    """Empty dictionaries for all tallies of a process."""
     aggregates = job.plan.aggregates
     rosters = {aggregate.definition.counting: SubjectDictionary() for aggregate in aggregates.values()}
     books = {name: GroupDictionary.for_definition(aggregate.definition) for name, aggregate in aggregates.items()}
@@ -174,7 +179,7 @@ def aggregate_tallies(job: Job, dictionaries: SharedDictionaries) -> dict[str, A
 
 
 def event_day_tallies(job: Job, dictionaries: SharedDictionaries) -> dict[str, EventDayTally]:
-    """An empty tally for each aggregate that waits for late rows."""
+    """An empty tally for each aggregate with a late window."""
     return {
         name: EventDayTally(
             aggregate.definition,
@@ -191,30 +196,30 @@ def event_day_tallies(job: Job, dictionaries: SharedDictionaries) -> dict[str, E
 
 
 def count_passes(plan: Plan) -> int:
-    """How often the input is read: once, and once before for each thing that must see everything first."""
+    """How often the input is read: once, and once more for each tally that must settle first."""
     return 1 + deduplicates(plan) + bool(_top_steps(plan))
 
 
 def ranked_fields(plan: Plan) -> frozenset[str]:
-    """The fields of which a quantile is wanted."""
+    """The fields that have a quantile."""
     measures = (m for aggregate in plan.aggregates.values() for m in aggregate.model.measures.values())
     return frozenset(measure.of for measure in measures if measure.name == "quantile" and measure.of is not None)
 
 
 def run_stages(stages: tuple[Stage, ...], batch: Batch) -> Batch:
-    """The batch behind all the stages."""
+    """The batch after all the stages."""
     for stage in stages:
         batch = stage(batch)
     return batch
 
 
 def generalize_stage(job: Job, settled: Mapping[str, Technique]) -> GeneralizeFields:
-    """The stage that generalizes, everything before it settled."""
+    """The generalization stage, with its tallies settled."""
     return GeneralizeFields(job.plan, job.keys, job.at, settled=settled, ranks=ranked_fields(job.plan), memos=job.memos)
 
 
 def deduplicates(plan: Plan) -> bool:
-    """Whether records are looked at for duplicates."""
+    """Whether the plan removes duplicates."""
     return plan.pipeline is not None and plan.pipeline.records is not None and bool(plan.pipeline.records.deduplicate)
 
 
@@ -223,7 +228,7 @@ def _top_steps(plan: Plan) -> dict[str, Top]:
 
 
 class TopTallies:
-    """The tallies of all fields with a `top`, as one; by field, what those of one process may share."""
+    """The tallies of all fields with a `top`, combined; by field, the parts that the tallies of a process can share."""
 
     def __init__(self, plan: Plan, space: SpillSpace, seen_pairs: Mapping[str, SeenPairs]) -> None:
         subject = Pointer.parse(plan.policy.subject or "_")
@@ -233,30 +238,30 @@ class TopTallies:
         }
 
     def observe(self, batch: Batch) -> None:
-        """Takes one batch in."""
+        """Add one batch."""
         for tally in self._each.values():
             tally.observe(batch)
 
     def merge(self, other: TopTallies) -> None:
-        """Takes in what others have seen."""
+        """Add the rows that other tallies have observed."""
         for key, tally in self._each.items():
             tally.merge(other._each[key])
 
     def settle(self) -> dict[str, Technique]:
-        """The technique that each settled into, by field."""
+        """The technique that each tally settles into, by field."""
         return {key: tally.settle() for key, tally in self._each.items()}
 
 
 def until_tally_stage(job: Job) -> GeneralizeFields:
-    """The stage that generalizes what the tallies of `top` look at, and nothing else."""
+    """The generalization stage for the inputs of the `top` tallies only."""
     return GeneralizeFields(job.plan, job.keys, job.at, until_tally=True)
 
 
 def empty_top_values(job: Job) -> dict[str, SeenPairs]:
-    """What subjects have said of each field with a `top`: nothing yet."""
+    """Empty sets of (subject, value) pairs for each field with a `top`."""
     return {key: SeenPairs(job.space.budget) for key in _top_steps(job.plan)}
 
 
 def top_fields_job(job: Job) -> Job:
-    """The job of the fields with a `top` alone: where nothing before them looks at whole records, no more is needed."""
+    """The job restricted to the fields with a `top`: unless an earlier stage needs whole records, no others are needed."""
     return replace(job, plan=replace(job.plan, fields={key: job.plan.fields[key] for key in _top_steps(job.plan)}))

@@ -1,12 +1,12 @@
-"""The Spark engine: causes of failed starts and tasks, the session, and the run. Executors run the local engine's stages.
+"""The Spark engine: causes of failures, the session, and the run. Executors run the stages of the local engine.
 
-Executors read with our own sources, so that positions, strict types and quarantine stay. They write below the run's staging
-folder, which they must see as the driver does, under names that no other attempt has. The driver publishes what successful
-tasks reported; retries and speculation count nothing twice. Executors merge tallies first. Of a record, only what tallies
-hold and the subjects of undeclared fields pass through Spark. A session that would write these to its disks, or send them,
-in plaintext is refused.
+Executors read with the sources of this package, so that positions, strict types and quarantine are the same. They write to the
+run's staging folder, which they must see as the driver does, under names unique to each attempt. The driver publishes
+only the files that successful tasks reported; retries and speculation count nothing twice. Executors merge tallies
+first. Of a record, only the content of tallies and the subjects of undeclared fields pass through Spark. A session
+that would write these to its disks, or send them, in plaintext is refused.
 
-A failure is recognized by the text of Spark's error, which is never passed on.
+A failure is recognized by the text of Spark's error. That text is never passed on.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ OLDEST_JAVA: Final = 17
 
 @dataclass(frozen=True, slots=True)
 class SparkFailure:
-    """One kind of failure. A group of the pattern, the name of a module, stands for `{}` in message and hint."""
+    """One kind of failure. A group of the pattern, the name of a module, replaces `{}` in message and hint."""
 
     pattern: re.Pattern[str]
     code: str
@@ -65,7 +65,7 @@ class SparkFailure:
     hint: str
 
     def error(self, text: str) -> ConfigurationError | None:
-        """The error, if the text is of this kind."""
+        """The error, if the text matches."""
         hit = self.pattern.search(text)
         if hit is None:
             return None
@@ -78,53 +78,53 @@ _START_FAILURES: Final = (
         re.compile(r"secret key must be specified"),
         AUTHENTICATION_CODE,
         "Spark does not start: `spark.authenticate.secret` is missing",
-        "set it in spark-defaults.conf of master, workers and driver, and SPARK_CONF_DIR to its folder",
+        "Set it in spark-defaults.conf of master, workers and driver, and SPARK_CONF_DIR to its folder.",
     ),
     SparkFailure(
         re.compile(r"UnsupportedClassVersion|class file version"),
         JAVA_CODE,
         "Spark does not start: Java is too old",
-        f"install Java {OLDEST_JAVA} or 21 and set JAVA_HOME to it",
+        f"Install Java {OLDEST_JAVA} or 21 and set JAVA_HOME to it.",
     ),
     SparkFailure(
         re.compile(
             r"(?i)masters are unresponsive|stopped SparkContext|SparkContext was shut down|master removed our app"
         ),
         MASTER_CODE,
-        "Spark does not start: the master does not answer, or has another `spark.authenticate.secret`",
-        "check MINIMIZE_SPARK_MASTER and compare the secret of master, workers and driver; the master's log says which",
+        "Spark does not start: the master does not answer or has a different `spark.authenticate.secret`",
+        "Check MINIMIZE_SPARK_MASTER, compare the secret of master, workers and driver, and read the log of the master.",
     ),
 )
 _TASK_FAILURES: Final = (
     SparkFailure(
         re.compile(r"ModuleNotFoundError: No module named '(\w+)[\w.]*'"),
         PACKAGE_CODE,
-        "executors lack the package `{}`",
-        "install the driver's versions on every worker, and name that Python in PYSPARK_PYTHON",
+        "executors do not have the package `{}`",
+        "Install the driver's versions on every worker, and set PYSPARK_PYTHON to that Python.",
     ),
     SparkFailure(
         re.compile(r"PYTHON_VERSION_MISMATCH|Cannot run program"),
         PACKAGE_CODE,
-        "executors lack the driver's version of Python",
-        "install it on every worker, and name it in PYSPARK_PYTHON",
+        "executors do not have the driver's version of Python",
+        "Install it on every worker, and set PYSPARK_PYTHON to it.",
     ),
     SparkFailure(
         re.compile(r"spark\.driver\.maxResultSize|RESULT_SIZE"),
         SIZE_CODE,
-        "the tallies of the tasks are larger than the driver takes",
-        "raise `spark.driver.maxResultSize` and `spark.driver.memory`, or aggregate by fewer keys",
+        "the tallies of the tasks exceed the limit of the driver",
+        "Raise `spark.driver.maxResultSize` and `spark.driver.memory`, or aggregate by fewer keys.",
     ),
     SparkFailure(
         re.compile(r"spark\.rpc\.message\.maxSize"),
         SIZE_CODE,
-        "a task or its result is larger than a message of Spark",
-        "raise `spark.rpc.message.maxSize` (MiB, at most 2047)",
+        "a task or its result exceeds the maximum size of a Spark message",
+        "Raise `spark.rpc.message.maxSize` (MiB, at most 2047).",
     ),
     SparkFailure(
         re.compile(r"masters are unresponsive|stopped SparkContext|SparkContext was shut down"),
         MASTER_CODE,
         "the Spark master no longer answers",
-        "its log says why; nothing was published",
+        "Read its log for the cause. Nothing was published.",
     ),
 )
 
@@ -133,48 +133,50 @@ _MASTER_PATTERN: Final = re.compile(r"local(?:\[.*\])?|local-cluster\[.*\]|yarn|
 
 
 def master_failure(master: str) -> ConfigurationError | None:
-    """What is wrong with the address of a master; None for one that Spark takes."""
+    """The error in the URL of a master; None for one that Spark accepts."""
     if _MASTER_PATTERN.fullmatch(master):
         return None
-    hint = "write local[*], spark://HOST:7077, yarn or k8s://URL"
+    hint = "Write local[*], spark://HOST:7077, yarn or k8s://URL."
     return ConfigurationError(
-        "Spark does not start: MINIMIZE_SPARK_MASTER names no master", code=MASTER_CODE, hint=hint
+        "Spark does not start: MINIMIZE_SPARK_MASTER is not the URL of a master", code=MASTER_CODE, hint=hint
     )
 
 
 def start_failure(text: str) -> ConfigurationError:
-    """Why no session could be started, from the text of Spark's error."""
+    """The error for a failed start of a session, from the text of Spark's error."""
     if "JAVA_GATEWAY_EXITED" in text:
         return java_failure()
     return _first_match(_START_FAILURES, text) or ConfigurationError(
-        "Spark does not start", hint="its log says why: check MINIMIZE_SPARK_MASTER and spark-defaults.conf"
+        "Spark does not start", hint="Read its log for the cause. Check MINIMIZE_SPARK_MASTER and spark-defaults.conf."
     )
 
 
 def task_failure(text: str) -> ConfigurationError:
-    """Why a job on Spark failed, from the text of Spark's error."""
+    """The error for a failed Spark job, from the text of Spark's error."""
     return _first_match(_TASK_FAILURES, text) or ConfigurationError(
-        "Spark gave up on a task", hint="its log says why; it holds no values of records"
+        "a Spark task failed repeatedly", hint="Read its log for the cause. The log contains no values of records."
     )
 
 
 def java_failure() -> ConfigurationError:
-    """Why Java did not come up: it is missing, too old, or stopped."""
+    """The error if Java did not start: it is missing, too old, or stopped."""
     home = os.environ.get("JAVA_HOME")
     java = shutil.which(str(Path(home) / "bin" / "java") if home else "java")
-    install = f"install Java {OLDEST_JAVA} or 21 and set JAVA_HOME to it"
+    install = f"Install Java {OLDEST_JAVA} or 21 and set JAVA_HOME to it."
     if java is None:
-        where = "JAVA_HOME is a folder without bin/java" if home else "there is no `java` on the PATH, and no JAVA_HOME"
+        where = (
+            "the folder of JAVA_HOME has no bin/java" if home else "`java` is not on the PATH, and JAVA_HOME is not set"
+        )
         return ConfigurationError(f"Spark does not start: Java is missing: {where}", code=JAVA_CODE, hint=install)
     version = _java_version(java)
     if version is not None and version < OLDEST_JAVA:
         return ConfigurationError(f"Spark does not start: Java {version} is too old", code=JAVA_CODE, hint=install)
-    hint = "what Spark printed above says why; check SPARK_HOME, memory and spark-defaults.conf"
+    hint = "Read the output of Spark above. Check SPARK_HOME, memory and spark-defaults.conf."
     return ConfigurationError("Spark does not start: its Java process stopped", code=JAVA_CODE, hint=hint)
 
 
 def _java_version(java: str) -> int | None:
-    """The major version, from the file `release` that a Java installation has; None if there is none."""
+    """The major version, from the `release` file of a Java installation; None if there is none."""
     release = ""
     with suppress(OSError, UnicodeDecodeError):
         release = (Path(java).resolve().parents[1] / "release").read_text("utf-8")
@@ -189,9 +191,9 @@ def _first_match(failures: Sequence[SparkFailure], text: str) -> ConfigurationEr
 T = TypeVar("T")
 MASTER_VARIABLE: Final = "MINIMIZE_SPARK_MASTER"
 TASKS_PER_PROCESSOR: Final = 2
-"""Tasks for each processor, at most."""
+"""Maximum number of tasks per processor."""
 RESULTS_AT_ONCE: Final = 8
-"""So many results are put together at a time: by executors, and what is left by the driver."""
+"""Number of results merged at a time, first by executors and then by the driver."""
 SAFE_SETTINGS: Final = {
     "spark.io.encryption.enabled": "true",
     "spark.network.crypto.enabled": "true",
@@ -200,23 +202,23 @@ SAFE_SETTINGS: Final = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
 }
-"""How a session is started where there is none."""
+"""Settings of a session that is started here."""
 _LOCAL: Final = re.compile(r"local(\[.*\])?")
 _OUT_OF_MEMORY: Final = re.compile(
     r"OutOfMemoryError|MemoryError\b|exceeding .{0,20}memory limits|\bOOM\b|exit code:? 137"
 )
-"""What Spark's errors say if an executor or the driver ran out of memory."""
+"""Texts in Spark's errors if an executor or the driver ran out of memory."""
 _INTERNAL_ERROR: Final = re.compile(r"an error inside minimize: .*?; nothing was published")
 
 
 def run(job: Job, source: Source, sinks: SinkFactory | None, quarantine: QuarantineSink) -> BatchOutcome:
-    """Runs the job over one source on Spark: what must see everything first in passes of its own, then the rest.
+    """Run the job over one source on Spark: first the passes for tallies that need all rows, then the last pass.
 
-    Takes the active session, else starts one on MINIMIZE_SPARK_MASTER (`local[*]`), which stays for the next batch date and
-    ends with the process. Raises ConfigurationError without pyspark or Java, or for a session that is not safe.
+    Uses the active session, or starts one on MINIMIZE_SPARK_MASTER (default `local[*]`), which is kept for the next batch dates
+    and ends with the process. Raises ConfigurationError without pyspark or Java, or for a session that is not safe.
     """
     if not isinstance(quarantine, WorkerOutputs) or not isinstance(sinks, WorkerOutputs | None):
-        raise ConfigurationError("Spark writes below an output folder", hint="use minimize.run with `output`")
+        raise ConfigurationError("the Spark engine needs an output folder", hint="Call minimize.run with `output`.")
     cluster = SparkCluster(spark_context())
     loads = [ShareInput(number, share) for number, share in enumerate(cluster.split(source))]
     if deduplicates(job.plan):
@@ -226,7 +228,7 @@ def run(job: Job, source: Source, sinks: SinkFactory | None, quarantine: Quarant
     rejects = quarantine.worker_files()
     records = None if sinks is None else sinks.worker_files()
     if rejects is None and not isinstance(quarantine, DiscardingQuarantine):
-        raise ConfigurationError("Spark writes below an output folder", hint="use minimize.run with `output`")
+        raise ConfigurationError("the Spark engine needs an output folder", hint="Call minimize.run with `output`.")
     finish = FinalPass(dict(known), *(None if each is None else each.prepare() for each in (records, rejects)))
     return _settle_outcome(
         merge_final_results(job, cluster.run_and_merge(job, finish, merge_final_results, loads, source)),
@@ -236,56 +238,56 @@ def run(job: Job, source: Source, sinks: SinkFactory | None, quarantine: Quarant
 
 
 def spark_context() -> Any:
-    """The context of the active session, or of one that is started here, if it is safe. Raises ConfigurationError."""
+    """The context of the active session, or of a new one, if it is safe. Raises ConfigurationError."""
     session = _find_session()
     found = _context_or_none(session)
     if found is None:
-        raise ConfigurationError("Spark Connect has no tasks of our own", hint="use a classic session")
+        raise ConfigurationError("Spark Connect cannot run the tasks of minimize", hint="Use a classic session.")
     check_encryption(found.master, dict(found.getConf().getAll()))
     return found
 
 
 def check_encryption(master: str, settings: Mapping[str, str]) -> None:
-    """Raises ConfigurationError for a session that would write or send values in the clear."""
+    """Raises ConfigurationError for a session that would write or send values without encryption."""
     wanted = ["spark.io.encryption.enabled"]
     if not _LOCAL.fullmatch(master):
         wanted.append("spark.network.crypto.enabled")
     missing = [name for name in wanted if settings.get(name, "false").lower() != "true"]
     if missing:
-        hint = f"start it with {' and '.join(f'{name}=true' for name in missing)}"
-        raise ConfigurationError("the Spark session would hold values in the clear", hint=hint)
+        hint = f"Start it with {' and '.join(f'{name}=true' for name in missing)}."
+        raise ConfigurationError("the Spark session would store values without encryption", hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
 class SparkCluster:
-    """Executors, and what they can be sent to do."""
+    """The executors, and the jobs that they can run."""
 
     context: Any
 
     def split(self, source: Source) -> Sequence[Any]:
-        """The input in a share for each task."""
+        """The input, with one share per task."""
         return split_shares(source.parts, TASKS_PER_PROCESSOR * int(self.context.defaultParallelism), least=1)
 
     def run_each(self, job: Job, work: ShareTask[T], loads: Sequence[ShareInput], source: Source) -> list[T]:
-        """What came of some work on each load, in their order. Raises what was wrong with the first that failed."""
+        """The result of a task for each load, in order. Raises the error of the first that failed."""
         return self._collect_results(self._run_tasks(RemoteJob.from_job(job, work), loads), source)
 
     def run_and_merge(
         self, job: Job, work: ShareTask[T], gather: MergeResults[T], loads: Sequence[ShareInput], source: Source
     ) -> list[T]:
-        """The same, some of it put together by executors, so that no more than a few come back.
+        """The results of a task, partly merged by executors, so that only a few return to the driver.
 
-        It goes from one executor to another through Spark's shuffle, which writes it encrypted.
+        They are sent between executors through Spark's shuffle, which is encrypted on disk.
         """
-        errand, many = RemoteJob.from_job(job, work), len(loads)
-        told = self._run_tasks(errand, loads)
+        remote, many = RemoteJob.from_job(job, work), len(loads)
+        results = self._run_tasks(remote, loads)
         while many > RESULTS_AT_ONCE:
             many = -(-many // RESULTS_AT_ONCE)
-            told = told.partitionBy(many, int).mapPartitionsWithIndex(partial(_merge_group, errand, gather))
-        return self._collect_results(told, source)
+            results = results.partitionBy(many, int).mapPartitionsWithIndex(partial(_merge_group, remote, gather))
+        return self._collect_results(results, source)
 
-    def _run_tasks(self, errand: RemoteJob[Any], loads: Sequence[ShareInput]) -> Any:
-        return self.context.parallelize(loads, len(loads)).mapPartitions(partial(_run_task, errand))
+    def _run_tasks(self, remote: RemoteJob[Any], loads: Sequence[ShareInput]) -> Any:
+        return self.context.parallelize(loads, len(loads)).mapPartitions(partial(_run_task, remote))
 
     def _collect_results(self, rows: Any, source: Source) -> list[Any]:
         results = [each.result for _, each in sorted(self._collect(rows), key=lambda pair: pair[1].number)]
@@ -304,31 +306,31 @@ class SparkCluster:
         except _spark_exceptions() as error:
             text = str(error)
         if _OUT_OF_MEMORY.search(text) is not None:
-            hint = "raise spark.executor.memory and spark.driver.memory, or lower MINIMIZE_MEMORY"
+            hint = "Raise spark.executor.memory and spark.driver.memory, or lower MINIMIZE_MEMORY."
             raise OutOfMemoryError("out of memory on Spark; nothing was published", hint=hint)
-        said = _INTERNAL_ERROR.search(text)
-        if said is not None:
+        internal = _INTERNAL_ERROR.search(text)
+        if internal is not None:
             raise ConfigurationError(
-                said[0], code=INTERNAL_ERROR, hint="please report it with this line; it holds no values"
+                internal[0], code=INTERNAL_ERROR, hint="Report this line to the developers. It contains no values."
             )
         raise task_failure(text)
 
 
-def _run_task(errand: RemoteJob[Any], loads: Iterator[ShareInput]) -> Iterator[tuple[int, TaskResult[Any]]]:
-    """On an executor: carries the errand out for each load."""
+def _run_task(remote: RemoteJob[Any], loads: Iterator[ShareInput]) -> Iterator[tuple[int, TaskResult[Any]]]:
+    """On an executor: run the job for each load."""
     for load in loads:
-        yield load.number, TaskResult(load.number, run_task(errand, load, f"{load.number:05}-t{attempt_number()}"))
+        yield load.number, TaskResult(load.number, run_task(remote, load, f"{load.number:05}-t{attempt_number()}"))
 
 
 def _merge_group(
-    errand: RemoteJob[T], gather: MergeResults[T], group: int, results: Iterator[tuple[int, TaskResult[T]]]
+    remote: RemoteJob[T], gather: MergeResults[T], group: int, results: Iterator[tuple[int, TaskResult[T]]]
 ) -> Iterator[tuple[int, TaskResult[T]]]:
-    """On an executor: puts together what came of a group of shares."""
-    yield group, merge_results(errand, gather, (each for _, each in results))
+    """On an executor: merge the results of a group of shares."""
+    yield group, merge_results(remote, gather, (each for _, each in results))
 
 
 def attempt_number() -> int:
-    """On an executor: the number of this attempt, which no other has."""
+    """On an executor: the unique number of this attempt."""
     from pyspark import TaskContext
 
     task: Any = TaskContext.get()
@@ -336,7 +338,7 @@ def attempt_number() -> int:
 
 
 def _spark_exceptions() -> tuple[type[Exception], ...]:
-    """What a job on Spark fails with."""
+    """The exceptions of a failed Spark job."""
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
 
@@ -356,7 +358,7 @@ def _settle_tops(
 
 
 def _settle_outcome(whole: FinalResult, sinks: Any, quarantine: Any) -> BatchOutcome:
-    """Settles what successful tasks reported, and takes in their files."""
+    """Settle the results that successful tasks reported, and add their files."""
     for files in sorted(whole.files, key=lambda files: files.attempt):
         quarantine.take(files.attempt, files.rejects)
         if sinks is not None:
@@ -371,7 +373,7 @@ def _find_session() -> Any:
         kind = _session_class()
         session = None if kind is None else kind.getActiveSession() or _start_session(kind)
     if kind is None:
-        raise ConfigurationError("the Spark engine needs pyspark", hint="pip install 'minimize[spark]'")
+        raise ConfigurationError("the Spark engine needs pyspark", hint="Run `pip install 'minimize[spark]'`.")
     if isinstance(session, ConfigurationError):
         raise session
     return session
@@ -386,7 +388,7 @@ def _session_class() -> Any:
 
 
 def _start_session(kind: Any) -> Any:
-    """A session, or the error that says why there is none."""
+    """A new session. Raises the error that explains why it cannot start."""
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     master = os.environ.get(MASTER_VARIABLE, "local[*]")
     wrong = master_failure(master)
@@ -410,7 +412,7 @@ def _context_or_none(session: Any) -> Any:
 
 @contextmanager
 def _suppress_warnings() -> Iterator[None]:
-    """PySpark warns of pandas 3, which nothing here uses, and leaves its sockets to the collector."""
+    """Suppresses PySpark's warnings about pandas 3, which is not used here, and about sockets that it does not close."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
         warnings.filterwarnings("ignore", "unclosed <socket", ResourceWarning)
@@ -418,4 +420,4 @@ def _suppress_warnings() -> Iterator[None]:
 
 
 def _do_nothing() -> None:
-    """Nobody watches."""
+    """Does nothing, for a job without an observer."""

@@ -1,7 +1,7 @@
 """Tasks of the Spark engine: the stages of the local engine for one share of the input, and merging of their results.
 
-A task names the keyring's file and holds no key; the process that runs it opens the keyring. It returns counts, tallies and
-the names of files. An error is returned as one of ours, so that no other process prints or logs a value.
+A task has the path of the keyring and no key; the process that runs it opens the keyring. It returns counts, tallies and
+the names of files. An error is returned as an error of this package, so that no other process prints or logs a value.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class ShareSurvivors:
-    """The records that stay and that one share lets through: their digests, ascending, and how many equals it has."""
+    """The surviving records that one share releases: their digests, ascending, and the number of equal records of each."""
 
     rows: npt.NDArray[Any] = field(repr=False)
     counts: npt.NDArray[np.int64] = field(repr=False)
@@ -63,7 +63,7 @@ class ShareSurvivors:
 
 @dataclass(frozen=True, slots=True)
 class ShareInput:
-    """One share of the input, by its number; what stays of it, where duplicates were found."""
+    """One share of the input and its number; with deduplication, also its surviving records."""
 
     number: int
     parts: InputShare
@@ -72,31 +72,31 @@ class ShareInput:
 
 @dataclass(frozen=True, slots=True)
 class TaskResult(Generic[T]):
-    """What came of some shares, or what was wrong with the first of them that failed; `number` is the first share's."""
+    """The result of some shares, or the error of the first that failed; `number` is that of the first share."""
 
     number: int
     result: T | MinimizeError
 
 
 class MergeResults(Protocol[T]):
-    """What came of several shares as one."""
+    """Merges the results of several shares."""
 
     def __call__(self, job: Job, results: Iterable[T], /) -> T:
-        """Takes them in any order, each when the one before was taken in."""
+        """Merge results in any order; each is fetched after the previous one was merged."""
         ...
 
 
 class ShareTask(Protocol[T_co]):
-    """Something to be done with a share."""
+    """A task that runs on a share."""
 
     def __call__(self, job: Job, load: ShareInput, attempt: str) -> T_co:
-        """What came of it. Takes a name that no other attempt has."""
+        """Return the result. `attempt` is a unique name."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteJob(Generic[T]):
-    """A job without its keys, the path of their keyring, and the work to be done."""
+    """A job without its keys, the path of their keyring, and the task to run."""
 
     job: Job
     keyring: Path | None
@@ -105,18 +105,20 @@ class RemoteJob(Generic[T]):
 
     @classmethod
     def from_job(cls, job: Job, work: ShareTask[T]) -> RemoteJob[T]:
-        """The errand of a job. Raises ConfigurationError for keys that do not stand in a file."""
+        """The remote form of a job. Raises ConfigurationError for a keyring that is not stored in a file."""
         if not isinstance(job.keys, Keyring | None):
-            raise ConfigurationError("other processes open keys by their path", hint="give a keyring file")
+            raise ConfigurationError("other processes read the keyring from its file", hint="Pass a keyring file.")
         path = None if job.keys is None else job.keys.path
         return cls(replace(job, keys=None, row_key=b"", sketch_key=b"", memos={}), path, work, _package_versions())
 
     def open_job(self) -> Job:
-        """The job with its keys, opened here. Raises KeyringError, and ConfigurationError where other code would run."""
+        """The job with its keys, opened here. Raises KeyringError, and ConfigurationError if the package versions differ."""
         other = [name for name, _ in {*self.versions} - {*_package_versions()}]
         if other:
-            hint = "install the same versions everywhere"
-            raise ConfigurationError(f"{', '.join(sorted(other))}: not the version of the driver", hint=hint)
+            hint = "Install the same versions on driver and workers."
+            raise ConfigurationError(
+                f"{', '.join(sorted(other))}: the version differs from the version of the driver", hint=hint
+            )
         keys = None if self.keyring is None else Keyring.load(self.keyring)
         return replace(
             self.job,
@@ -131,22 +133,22 @@ class RemoteJob(Generic[T]):
 
 
 def _open_settings(settings: Settings | None, keys: Keyring | None) -> Settings | None:
-    """Settings that tell subjects by a key get it here."""
+    """Settings that identify subjects by keyed tokens get the key here."""
     return settings.with_keys(keys) if isinstance(settings, TokenizedSettings) and keys is not None else settings
 
 
 def _package_versions() -> tuple[tuple[str, str], ...]:
-    """What decides about bytes."""
+    """The versions of the packages that affect the bytes of the output."""
     return tuple((name, installed_version(name)) for name in ("minimize", "pyarrow", "numpy"))
 
 
-def run_task(errand: RemoteJob[Any], load: ShareInput, attempt: str) -> Any:
-    """What came of an errand, or what was wrong. Raises RuntimeError, which holds no value, where a second try may help."""
-    return _run_safely(lambda: errand.work(errand.open_job(), load, attempt))
+def run_task(remote: RemoteJob[Any], load: ShareInput, attempt: str) -> Any:
+    """The result of a task, or its error. Raises RuntimeError, which contains no value, if a retry may help."""
+    return _run_safely(lambda: remote.work(remote.open_job(), load, attempt))
 
 
-def merge_results(errand: RemoteJob[T], gather: MergeResults[T], results: Iterable[TaskResult[T]]) -> TaskResult[T]:
-    """What came of several shares as one; where some failed, what was wrong with the first of them."""
+def merge_results(remote: RemoteJob[T], gather: MergeResults[T], results: Iterable[TaskResult[T]]) -> TaskResult[T]:
+    """The merged result of several shares; if some failed, the error of the first of them."""
     numbers, wrong = list[int](), list[TaskResult[T]]()
 
     def good() -> Iterator[T]:
@@ -157,7 +159,7 @@ def merge_results(errand: RemoteJob[T], gather: MergeResults[T], results: Iterab
             else:
                 yield each.result
 
-    whole = _run_safely(lambda: gather(errand.open_job(), good()))
+    whole = _run_safely(lambda: gather(remote.open_job(), good()))
     return min(wrong, key=lambda each: each.number) if wrong else TaskResult(min(numbers), whole)
 
 
@@ -173,7 +175,7 @@ def _run_safely(work: Callable[[], Any]) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class AttemptFiles:
-    """What one attempt at a share wrote."""
+    """The files that one attempt at a share wrote."""
 
     attempt: str
     records: Sequence[WrittenFile]
@@ -182,14 +184,14 @@ class AttemptFiles:
 
 @dataclass(frozen=True, slots=True)
 class FinalResult:
-    """What came of the last pass over some shares, and the files that the attempts at them wrote."""
+    """The result of the last pass over some shares, and the files that its attempts wrote."""
 
     done: PartitionResult
     files: Sequence[AttemptFiles]
 
 
 def merge_final_results(job: Job, results: Iterable[FinalResult]) -> FinalResult:
-    """What came of several shares as one."""
+    """The merged result of several shares."""
     known = empty_dictionaries(job)
     done, files = PartitionResult(aggregate_tallies(job, known), event_day_tallies(job, known)), list[AttemptFiles]()
     for result in results:
@@ -199,7 +201,7 @@ def merge_final_results(job: Job, results: Iterable[FinalResult]) -> FinalResult
 
 
 def find_candidates(job: Job, load: ShareInput, attempt: str) -> pa.Table | None:
-    """The records of a share that may stay, as digests; None where there are none."""
+    """The candidates of a share after deduplication, as digests; None if there are none."""
     tally = DeduplicateTally.from_plan(job.plan, job.row_key)
     gate = job.gate
     for batch in read_batches(load.parts):
@@ -219,14 +221,14 @@ def tally_tops(job: Job, load: ShareInput, attempt: str) -> TopTallies:
 
 @dataclass(frozen=True, slots=True)
 class FinalPass:
-    """The last pass: everything has settled; records and rejects are written, aggregates tallied."""
+    """The last pass, after all tallies have settled: writes records and rejects, and tallies aggregates."""
 
     settled: dict[str, Technique]
     records: WorkerFiles | None
     rejects: WorkerFiles | None
 
     def __call__(self, job: Job, load: ShareInput, attempt: str) -> FinalResult:
-        """What came of a share."""
+        """Return the result of a share."""
         keys = job.keys if isinstance(job.keys, Keyring) else None
         records, rejects = (None if each is None else each.sink(attempt, keys) for each in (self.records, self.rejects))
         stages = (*_stages_before(job, load), generalize_stage(job, self.settled))
@@ -248,14 +250,14 @@ class FinalPass:
 
 
 def read_batches(share: InputShare) -> Iterator[Batch]:
-    """The good records of a share."""
+    """The valid records of a share."""
     return (Batch(chunk.records, source=part.name) for part in share for chunk in part.read())
 
 
 def assign_survivors(found: Sequence[pa.Table | None]) -> list[ShareSurvivors]:
-    """What stays, by share. Of records that are equal in everything, the first share that has any keeps one.
+    """The surviving records of each share. Of records that are equal in everything, the first share with any keeps one.
 
-    Takes what each share found, in order.
+    Takes the candidates of each share, in order.
     """
     tables = [table for table in found if table is not None]
     staying = np.sort(digest_words(select_survivors(pa.concat_tables(tables))["row"])) if tables else np.empty(0, "S16")
@@ -264,7 +266,7 @@ def assign_survivors(found: Sequence[pa.Table | None]) -> list[ShareSurvivors]:
 
 
 def _assign_to_share(found: pa.Table | None, staying: npt.NDArray[Any], left: npt.NDArray[np.bool_]) -> ShareSurvivors:
-    """What stays of one share; takes note that it is no longer left to others."""
+    """The surviving records of one share. Marks them as taken, so that later shares do not keep them."""
     if found is None:
         return ShareSurvivors(np.empty(0, "S16"), np.empty(0, np.int64))
     rows = digest_words(found["row"])
@@ -277,22 +279,22 @@ def _assign_to_share(found: pa.Table | None, staying: npt.NDArray[Any], left: np
 
 
 def shared_memory_budget(keys: Keyring | None, memory: int | None) -> SpillSpace:
-    """Space beside memory in which values have the same hashes in every process that has the keyring.
+    """The spill space in which values have the same hashes in every process with the same keyring.
 
-    Takes the bytes that tallies may hold; None, where they travel, for what is set aside cannot.
+    Takes the maximum bytes of tallies; None for tallies that are sent to other processes, because spilled rows cannot be sent.
     """
     secret = b"" if keys is None else keys.subkey("subject", "tallies")
     return SpillSpace(memory, hashlib.sha256(secret).digest())
 
 
 def settle_tops(job: Job, tallies: Iterable[TopTallies]) -> dict[str, Technique]:
-    """What the tallies of all shares settle into."""
+    """The techniques that the tallies of all shares settle into."""
     keys = job.keys if isinstance(job.keys, Keyring) else None
     return merge_tops(replace(job, space=shared_memory_budget(keys, job.space.budget.total)), tallies).settle()
 
 
 def merge_tops(job: Job, tallies: Iterable[TopTallies]) -> TopTallies:
-    """The tallies of several shares as one."""
+    """The merged tallies of several shares."""
     all_ = TopTallies(top_fields_job(job).plan, job.space, {})
     for each in tallies:
         all_.merge(each)

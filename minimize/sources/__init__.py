@@ -4,11 +4,11 @@ base              protocols: request, reject, chunk, part, source, format, sink
 file_discovery    the files that a source path names, by batch date
 files             one file of a source, and its bytes as blocks of whole lines
 types             the types that a policy names, and text parsed as them
-projection        nested types and arrays reduced to the declared fields
+projection        nested types and arrays restricted to the declared fields
 record_checks     forbidden and missing fields, canonical ids
 binding           a request bound to a schema, and chunks made of decoded columns
 schema_inference  the fields of a source and their types, for drafting and drift
-prefetch          the next item of an iterator computed ahead
+prefetch          the next item of an iterator, computed in the background
 csv, ndjson, parquet, memory  the formats
 """
 
@@ -29,9 +29,9 @@ __all__ = ["FORMATS", "declared_schema"]
 FORMATS: Final[Mapping[str, SourceFormat]] = Registry(
     "minimize.sources", {"ndjson": "ndjson.ndjson_source", "csv": "csv.csv_source", "parquet": "parquet.parquet_source"}
 )
-"""The word that a pipeline uses, and the way to read such files."""
+"""The format of each name that a pipeline uses."""
 
 
 def declared_schema(request: SourceRequest) -> pa.Schema:
-    """The needed columns in the types that the policy declares: what a source without types of its own would have."""
+    """The needed columns in the types that the policy declares: the schema of a source without its own types."""
     return prune_schema(pa.schema([]), field_tree(request))

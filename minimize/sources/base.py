@@ -3,9 +3,9 @@
 To add a format, write a module in this folder with a `SourceFormat`, a row in `FORMATS` (`__init__.py`) and a test
 file.
 
-Undeclared paths are counted per path, bounded against hostile names: the `MAX_UNDECLARED_PATHS` paths with the
-smallest keyed hashes are counted one by one, the others under `/*`. The selection depends neither on the order of the
-records nor on how counts are merged, and no file can choose it.
+Undeclared paths are counted per path, with a limit that hostile names cannot exceed: the `MAX_UNDECLARED_PATHS` paths with
+the smallest keyed hashes are counted separately, the others under `/*`. The selection depends neither on the order of the
+records nor on the order of merges, and no file can influence it.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ RejectCode = Literal[
 ]
 
 SINK_CHUNK_ROWS: Final = 1 << 20
-"""Rows of a chunk that goes on to a sink: a row group's worth, so that a dictionary is written once for all of it."""
+"""Rows of a chunk that is passed to a sink: one row group, so that its dictionary is written once."""
 SCAN_CHUNK_ROWS: Final = 1 << 17
-"""Rows of a chunk that is only looked at: few enough for a processor's cache."""
+"""Rows of a chunk that is only read: few enough for the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,10 @@ class DeclaredField:
     """One field as the policy declares it to a source.
 
     type      the policy's word: `string`, `decimal(10,2)`, …
-    required  must be there and not null, or the record is quarantined (`missing_field`)
+    required  must be present and not null, or the record is quarantined (`missing_field`)
     optional  a columnar source may lack the column
-    needed    somebody reads its values; what is not needed is checked where that costs no decoding, and never decoded
-    deciding  it tells of whole records whether they may be read at all, in every pass
+    needed    the values are read; other fields are never decoded, and checked only if that needs no decoding
+    deciding  decides in every pass whether whole records may be read
     """
 
     key: str
@@ -56,13 +56,13 @@ class DeclaredField:
 
 @dataclass(frozen=True, slots=True)
 class SourceRequest:
-    """What a plan wants of a source: its declared fields, what must not arrive, and whose records they are.
+    """The requirements of a plan for a source: declared fields, forbidden paths, and the fields of tenant and subject.
 
-    rows  the most rows of a chunk, where a source can be read in any number of them
-    salt  what undeclared paths are hashed with
-    ids   the tenant and the subject: they are read in their canonical form, and an empty one is missing
-    never      the places of what must not arrive
-    any_depth  the keys that must not arrive at any depth
+    rows  maximum rows of a chunk, if the source can be read in chunks of any size
+    salt  key of the hashes of undeclared paths
+    ids   the tenant and the subject, which are read in their canonical form; an empty one counts as missing
+    never      the forbidden paths
+    any_depth  the keys that are forbidden at any depth
     """
 
     fields: tuple[DeclaredField, ...]
@@ -79,7 +79,7 @@ class SourceRequest:
         return hashlib.blake2b(text, digest_size=16, key=self.salt, person=b"undeclared path").digest()
 
     def only(self, keys: Collection[str]) -> SourceRequest:
-        """The same request of which nobody reads more than these fields. What is checked stays the same."""
+        """The same request, restricted to reading these fields. The checks do not change."""
         fields = (
             replace(each, needed=each.needed and (each.required or each.deciding or each.key in keys))
             for each in self.fields
@@ -89,7 +89,7 @@ class SourceRequest:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """One record that could not be processed: a stable code and a pointer to it, never a value."""
+    """A record that could not be processed: a stable code and a position, never a value."""
 
     position: int
     unit: PositionUnit
@@ -99,9 +99,9 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class UndeclaredCount:
-    """How many records carry an undeclared path, and up to ten distinct subjects that do (in memory only).
+    """Number of records with an undeclared path, and up to ten distinct subjects of them (in memory only).
 
-    rank  the path's keyed hash, which decides whether it is counted by itself where there are many
+    rank  the path's keyed hash, which selects the paths that are counted separately
     """
 
     records: int
@@ -117,9 +117,9 @@ class UndeclaredCount:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some records of a part: the good ones as Arrow, the others as rejects. `read` counts both.
+    """Some records of a part: the valid ones as Arrow, the others as rejects. `read` counts both.
 
-    What is printed of a chunk holds no value, and no name that could be one.
+    The repr of a chunk contains no value and no name that could be one.
     """
 
     records: pa.RecordBatch = field(repr=False)
@@ -127,7 +127,7 @@ class Chunk:
     rejects: Sequence[Reject] = ()
     undeclared: Mapping[Pointer, UndeclaredCount] = field(default_factory=dict, repr=False)
     positions: pa.Int64Array | None = None
-    """Where each good record stands in its part, in the unit of the source; None where nobody asked."""
+    """The position of each valid record in its part, in the unit of the source; None if not requested."""
     unit: PositionUnit = "row"
     """The unit of positions."""
 
@@ -137,35 +137,36 @@ class SourcePart(Protocol):
 
     @property
     def name(self) -> str:
-        """The path relative to the source's root, as receipts and quarantine show it."""
+        """The path relative to the source's root, as in receipts and quarantine."""
         ...
 
     @property
     def digest(self) -> str:
-        """`sha256:` of the bytes as they are stored."""
+        """`sha256:` of the stored bytes."""
         ...
 
     @property
     def size(self) -> int:
-        """Stored bytes, about; 0 for data in memory."""
+        """Approximate stored bytes; 0 for data in memory."""
         ...
 
     def pieces(self) -> Sequence[SourcePart]:
-        """The same records as pieces that can be read side by side, in order; itself where it cannot be cut."""
+        """The same records in pieces that can be read in parallel, in order; the part itself if it cannot be split."""
         ...
 
     def read(self) -> Iterator[Chunk]:
-        """The records, in bounded chunks, in order; every chunk has the source's schema. Raises SourceError."""
+        """The records in order, in chunks of bounded size. Every chunk has the source's schema. Raises SourceError."""
         ...
 
 
 class Source(Protocol):
-    """Records bound to a request: checked against the policy before anything is read."""
+    """Records bound to a request, which is checked against the policy before any data is read."""
 
     @property
     def schema(self) -> pa.Schema:
-        """The needed columns, nested as the source has them, declared parts only; the type of every chunk's records
-        (dictionary-encoded where that is cheaper to read)."""
+        """The needed columns, nested as in the source, with their declared parts only. It is the type of every chunk's records
+        (dictionary-encoded if that is cheaper to read).
+        """
         ...
 
     @property
@@ -174,36 +175,43 @@ class Source(Protocol):
         ...
 
     def only(self, keys: Collection[str]) -> Source:
-        """The same records with no more than these fields (by key) and what is required, for a pass that needs no others."""
+        """The same records, restricted to these fields (by key) and the required ones."""
         ...
 
 
 class SourceFormat(Protocol):
-    """A way to read files: binds files to a request. `shown` says how hive partitions are shown in the names of parts."""
+    """Binds files to a request. `shown` masks hive partitions in the names of parts."""
 
     def __call__(
         self, files: Sequence[Location], root: Location, request: SourceRequest, *, shown: NameMask | None = None
     ) -> Source:
-        """The bound source. Raises SchemaError with the whole diff, before anything is decoded."""
+        """The bound source. Raises SchemaError with all differences, before anything is decoded."""
         ...
 
 
 class Sink(Protocol):
-    """Takes released batches; what it wrote is described by `close`."""
+    """Writes released batches; `close` returns the written files."""
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Takes one scrubbed batch of the sink's schema."""
+        """Write one scrubbed batch of the sink's schema."""
         ...
 
     def close(self) -> Sequence[WrittenFile]:
-        """Finishes the files and says what they hold."""
+        """Complete the files and describe them."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
-    """One file that a sink finished: its path relative to the output folder, its rows, its digest, its index and its sketches if
-    it has them, and the master keys that its columns are encrypted under."""
+    """One file that a sink completed.
+
+    path      relative to the output folder
+    rows      number of rows
+    digest    `sha256:` of the file
+    index     the subject index; None if there is none
+    keys      the master keys under which its columns are encrypted
+    sketches  the contribution sketches; None if there are none
+    """
 
     path: str
     rows: int
@@ -214,28 +222,28 @@ class WrittenFile:
 
 
 class CompanionWriter(Protocol):
-    """Sees one file's row groups while they are written, and makes something that stands beside the file."""
+    """Reads the row groups of a file while they are written, and writes a companion file."""
 
     def group(self, rows: pa.Table) -> None:
-        """Takes in the next row group."""
+        """Add the next row group."""
         ...
 
     def close(self, written: WrittenFile) -> WrittenFile:
-        """Finishes; gives the file with what stands beside it."""
+        """Complete the companion file, and return the file with a reference to it."""
         ...
 
     def abandon(self) -> None:
-        """Lets go; the file is worth nothing."""
+        """Discard the companion file, because the file is not used."""
         ...
 
 
 CompanionFactory = Callable[[Location, str], CompanionWriter]
-"""Called for each file that is opened: with the folder that its path is relative to, and the path."""
+"""Called for each file that is opened, with the folder to which its path is relative, and the path."""
 
 
 @runtime_checkable
 class SeekablePart(Protocol):
-    """A part that need not be read whole for some of its records."""
+    """A part from which some records can be read without reading all of it."""
 
     def read_positions(self, positions: Sequence[int]) -> Iterator[Chunk]:
         """Chunks with at least the records at these positions."""
@@ -243,9 +251,9 @@ class SeekablePart(Protocol):
 
 
 def accepted_positions(part: SourcePart, positions: Iterable[int]) -> frozenset[int]:
-    """Those of the positions, at each of which a record of the part stands, whose record is not rejected.
+    """The given positions of records, without those of rejected records.
 
-    Raises SourceError where the part cannot be read.
+    Raises SourceError if the part cannot be read.
     """
     wanted = frozenset(positions)
     chunks = part.read_positions(sorted(wanted)) if isinstance(part, SeekablePart) else part.read()
@@ -253,15 +261,15 @@ def accepted_positions(part: SourcePart, positions: Iterable[int]) -> frozenset[
 
 
 MAX_UNDECLARED_PATHS: Final = 1000
-"""How many distinct undeclared paths of a run are counted by themselves."""
+"""Number of distinct undeclared paths of a run that are counted separately."""
 OTHER_PATHS: Final = Pointer((STAR,))
-"""Where the others are counted."""
+"""The path under which the others are counted."""
 
 
 def merge_undeclared(
     counts: Iterable[Mapping[Pointer, UndeclaredCount]], paths: int = MAX_UNDECLARED_PATHS
 ) -> dict[Pointer, UndeclaredCount]:
-    """What several chunks, files or workers carry undeclared, together."""
+    """The undeclared paths of several chunks, files or workers, merged."""
     together: dict[Pointer, UndeclaredCount] = {}
     for one in counts:
         for pointer, carried in one.items():
@@ -274,7 +282,7 @@ def merge_undeclared(
 def bound_undeclared(
     counts: Mapping[Pointer, UndeclaredCount], paths: int = MAX_UNDECLARED_PATHS
 ) -> dict[Pointer, UndeclaredCount]:
-    """The counts of so many paths; those of the others are counted under `/*`, of which no subjects are kept."""
+    """The counts of at most `paths` paths; the others are counted under `/*`, without subjects."""
     listed = [pointer for pointer in counts if pointer != OTHER_PATHS]
     if len(listed) <= paths:
         return dict(counts)

@@ -1,11 +1,11 @@
 """A request bound to a schema: the schema check, and chunks made of decoded columns.
 
-The check reports the whole difference at once, before anything is decoded:
+The check reports all differences at once, before anything is decoded:
 
 S001  a declared field is missing
 S002  a declared field has another type
 S003  a column name occurs twice
-S004  two files of the source disagree about a type
+S004  two files of the source have different types for a column
 S005  a column in memory has values of more than one type
 """
 
@@ -58,11 +58,11 @@ from minimize.sources.types import accepts_type, describe_type, storage_type
 from minimize.text import similar_words
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
-"""What looks like a name; anything else could be a value, and is not shown."""
+"""Pattern of names. Anything else could be a value and is not printed."""
 
 
 def check_schema(schema: pa.Schema, request: SourceRequest, where: str | None = None) -> None:
-    """Raises SchemaError with all that is missing or has another type; `where` names the file."""
+    """Raises SchemaError with all missing fields and wrong types; `where` names the file."""
     findings = [
         *_duplicate_columns(schema, where),
         *(_findings_below(pa.struct(list(schema)), field_tree(request), (), where)),
@@ -71,25 +71,25 @@ def check_schema(schema: pa.Schema, request: SourceRequest, where: str | None = 
 
 
 def raise_findings(findings: Sequence[Finding]) -> None:
-    """Raises SchemaError where there are findings."""
+    """Raises SchemaError if there are findings."""
     if findings:
-        raise SchemaError("the source does not have what the policy declares", findings=findings)
+        raise SchemaError("the source does not match the policy", findings=findings)
 
 
 def undeclared_paths(schema: pa.Schema, request: SourceRequest) -> list[Pointer]:
-    """The paths that a schema has and nobody declared, each at its top; what must not arrive is not among them."""
+    """The topmost undeclared paths of a schema, without forbidden paths."""
     found = map(Pointer, _undeclared_parts(pa.struct(list(schema)), field_tree(request), ()))
     return [pointer for pointer in found if not is_forbidden(pointer, request)]
 
 
 def unify_schemas(schemas: Sequence[pa.Schema], names: Sequence[str]) -> pa.Schema:
-    """One schema for files that differ in widths only. Raises SchemaError naming the first file that disagrees."""
+    """One schema for files that differ in widths only. Raises SchemaError with the first file that does not fit."""
     together = schemas[0]
     for schema, name in zip(schemas[1:], names[1:], strict=True):
         if not schema.equals(together):
             joined = _unify_two(together, schema)
             if joined is None:
-                raise_findings([Finding("S004", "has a column of another type than the files before it", file=name)])
+                raise_findings([Finding("S004", "has a column with another type than in earlier files", file=name)])
             together = joined or together
     return together
 
@@ -103,7 +103,7 @@ def _unify_two(one: pa.Schema, other: pa.Schema) -> pa.Schema | None:
 
 def _duplicate_columns(schema: pa.Schema, where: str | None) -> list[Finding]:
     twice = [name for name, times in Counter(schema.names).items() if times > 1]
-    return [Finding("S003", f"{len(twice)} column names stand more than once", file=where)] if twice else []
+    return [Finding("S003", f"{len(twice)} column names occur more than once", file=where)] if twice else []
 
 
 def _findings_below(
@@ -137,28 +137,34 @@ def _type_findings(
 def _type_mismatch(
     field: DeclaredField, pointer: Pointer, expected: str, type_: pa.DataType, where: str | None
 ) -> Finding:
-    message = f"{pointer} is declared as {expected}, the source has {describe_type(type_)}"
+    message = f"{pointer} is declared as {expected}, but the source has {describe_type(type_)}"
     return Finding("S002", message, file=where, field=field.key, hint=_type_hint(expected, type_))
 
 
 def _type_hint(expected: str, type_: pa.DataType) -> str:
     if expected == "integer" and pa.types.is_floating(storage_type(type_)):
-        return "pandas makes doubles of integers with nulls: convert the column to Int64"
-    return "correct the type in the policy, or the source"
+        return "pandas turns integers with nulls into doubles. Convert the column to Int64."
+    return "Correct the type in the policy or in the source."
 
 
 def _missing_field(field: DeclaredField, have: dict[PointerPart, pa.DataType], where: str | None) -> Finding:
     hint = _similar_name_hint(str(field.pointer.parts[-1]), [str(part) for part in have if part is not STAR])
-    message = f"{field.pointer} is declared as {field.type}, the source does not have it"
-    return Finding("S001", message, file=where, field=field.key, hint=hint or "declare it with `optional: true`")
+    message = f"{field.pointer} is declared as {field.type}, but the source has no such field"
+    return Finding(
+        "S001",
+        message,
+        file=where,
+        field=field.key,
+        hint=hint or "Add the field to the source, or declare it with `optional: true`.",
+    )
 
 
 def _similar_name_hint(name: str, names: Sequence[str]) -> str:
     same = [other for other in names if other.lower() == name.lower()]
     if same:
-        return f"did you mean {same[0]!r}? names are case-sensitive"
+        return f"Did you mean {same[0]!r}? Names are case-sensitive."
     close = similar_words(name, filter(_NAME.fullmatch, names), cutoff=0.75)
-    return f"did you mean {close[0]!r}?" if close else ""
+    return f"Did you mean {close[0]!r}?" if close else ""
 
 
 def _declared_fields(node: FieldNode) -> Iterator[DeclaredField]:
@@ -186,17 +192,17 @@ def _undeclared_parts(
 
 
 MEMORY_CHUNK_ROWS = SINK_CHUNK_ROWS
-"""The most rows of a chunk of data in memory."""
+"""Maximum rows of a chunk of data in memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class BoundRequest:
-    """A request that fits a schema.
+    """A request bound to a matching schema.
 
     schema    the needed columns, declared parts only
-    never     what must not arrive and has a place in the source
-    undeclared     what the source has and nobody declared
-    required  the fields whose nulls are still to be looked for
+    never     the forbidden paths that the schema can contain
+    undeclared     the undeclared paths of the source
+    required  the required fields that can contain nulls
     """
 
     request: SourceRequest
@@ -213,10 +219,10 @@ class BoundRequest:
         carry: Mapping[Pointer, UndeclaredCount] | None = None,
         unit: PositionUnit = "row",
     ) -> Chunk:
-        """Decoded records as a chunk: the good ones pruned to the schema, the others as rejects.
+        """Decoded records as a chunk: the valid ones pruned to the schema, the others as rejects.
 
-        Takes the records' positions, faults that the reader found, and what the records carry undeclared, where
-        the reader knows it without looking.
+        Takes the records' positions, the faults that the reader found, and the counts of undeclared paths, if the reader
+        knows them already.
         """
         kept = canonicalize_ids(project_columns(records, self.schema), self.request.ids)
         found = first_faults(records, self.required, self.never, faults, kept, self.request.ids)
@@ -234,13 +240,13 @@ class BoundRequest:
         )
 
     def count_undeclared(self, records: pa.RecordBatch, good: Bools) -> dict[Pointer, UndeclaredCount]:
-        """What the good ones of these records carry that nobody declared."""
+        """Counts of the undeclared paths in the valid records."""
         counted = {pointer: count_undeclared(records, pointer, self.request, good) for pointer in self.undeclared}
         return bound_undeclared({pointer: carry for pointer, carry in counted.items() if carry.records})
 
 
 def bind_request(schema: pa.Schema, request: SourceRequest, where: str | None = None) -> BoundRequest:
-    """A request bound to a schema. Raises SchemaError with the whole diff."""
+    """A request bound to a schema. Raises SchemaError with all differences."""
     check_schema(schema, request, where)
     return BoundRequest(
         request=request,
@@ -252,7 +258,7 @@ def bind_request(schema: pa.Schema, request: SourceRequest, where: str | None = 
 
 
 def validate_chunk(chunk: Chunk, error: SourceError) -> Chunk:
-    """The chunk, if its arrays are what they say: offsets within bounds, text in UTF-8. Raises the error otherwise."""
+    """The chunk, if its arrays are valid: offsets within bounds, text in UTF-8. Otherwise raises the error."""
     with suppress(pa.ArrowException):
         chunk.records.validate(full=True)
         return chunk
@@ -260,7 +266,7 @@ def validate_chunk(chunk: Chunk, error: SourceError) -> Chunk:
 
 
 def concat_chunks(chunks: Sequence[Chunk], schema: pa.Schema) -> Chunk:
-    """Chunks of one part as one, in order."""
+    """Several chunks of one part as one, in order."""
     if len(chunks) == 1:
         return chunks[0]
     places = [chunk.positions for chunk in chunks if chunk.positions is not None]
@@ -275,7 +281,7 @@ def concat_chunks(chunks: Sequence[Chunk], schema: pa.Schema) -> Chunk:
 
 
 def sort_chunk(chunk: Chunk) -> Chunk:
-    """The chunk with its records and its rejects in order of position."""
+    """The chunk with its records and rejects sorted by position."""
     rejects = sorted(chunk.rejects, key=lambda reject: reject.position)
     places = np.zeros(0, np.int64) if chunk.positions is None else np.asarray(chunk.positions)
     if not (places[1:] < places[:-1]).any():
@@ -286,7 +292,7 @@ def sort_chunk(chunk: Chunk) -> Chunk:
 
 
 def add_rejects(chunk: Chunk, more: Sequence[Reject]) -> Chunk:
-    """A chunk with records that were rejected before it was made, in order of position."""
+    """A chunk with additional rejects, sorted by position."""
     if not more:
         return chunk
     rejects = sorted([*chunk.rejects, *more], key=lambda reject: reject.position)

@@ -1,13 +1,13 @@
 """CSV files as a source (RFC 4180): plain, .gz or .zst, UTF-8, with a header.
 
-A position is the record's number from 0. An empty cell is null, quoted or not, whatever the column's type. A record
-with more or fewer cells than the header, or with bytes that are not UTF-8 or are NUL, is malformed. A cell that does
-not parse as its declared type is `wrong_type` or `bad_time`. Booleans are `true` and `false`; for other types see
-`types`. Blank lines are no records and are skipped before the header. A last cell with a quote that is never closed,
-or a record too long for a block, ends the reading with an error, because nothing after it can be told apart.
+A position is the record's number from 0. An empty cell is null, quoted or not, for every type. A record with more or fewer
+cells than the header, or with a NUL or bytes that are not UTF-8, is malformed. A cell that cannot be parsed as its declared
+type is `wrong_type` or `bad_time`. Booleans are `true` and `false`; for other types see `types`. Blank lines are skipped,
+also before the header. A last cell with an unclosed quote, or a record too long for a block, ends the reading with an error,
+because the records after it cannot be separated.
 
-Arrow passes on a CSV record of another width as text and stops if that is not UTF-8. Therefore each byte that is not
-UTF-8 is replaced by NUL before parsing, and records that contain a NUL are rejected.
+Arrow passes on a CSV record with a wrong number of cells as text and stops if that is not UTF-8. Therefore each byte that is
+not UTF-8 is replaced by NUL before parsing, and records that contain a NUL are rejected.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ from minimize.sources.types import arrow_type, parse_texts
 from minimize.stores import Location
 
 INVALID_BYTE = "\0"
-"""What stands in place of a byte that is not UTF-8."""
+"""Replacement of a byte that is not UTF-8."""
 _UNDECODED = re.compile("[\udc80-\udcff]")
 
 
 class Utf8Stream:
-    """A stream whose bytes are UTF-8 whatever those of the stream behind it are; as long as that one."""
+    """A stream of the same length whose bytes are always UTF-8. Invalid bytes of the inner stream are replaced."""
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
@@ -63,7 +63,7 @@ class Utf8Stream:
         self.closed = False
 
     def read(self, size: int = 1 << 20) -> bytes:
-        """At most so many bytes; none at the end."""
+        """Read at most `size` bytes; returns none at the end."""
         ended = False
         while not self._held and not ended:
             data = self._stream.read(size)
@@ -74,38 +74,38 @@ class Utf8Stream:
         return given
 
     def readable(self) -> bool:
-        """It is."""
+        """True."""
         return True
 
     def writable(self) -> bool:
-        """It is not."""
+        """False."""
         return False
 
     def seekable(self) -> bool:
-        """It is not."""
+        """False."""
         return False
 
     def close(self) -> None:
-        """Leaves the stream behind it open."""
+        """Do nothing; the inner stream stays open."""
         self.closed = True
 
 
 BLOCK_BYTES = 8 << 20
-"""How many bytes are read at a time: a record must not be longer."""
+"""Bytes that are read at a time. A record must not be longer."""
 HEADER_BYTES = 1 << 20
 
 
 def csv_source(
     files: Sequence[Location], root: Location, request: SourceRequest, *, shown: NameMask | None = None
 ) -> FileSource:
-    """CSV files as a source. Raises SchemaError with the diff of the first file that does not fit, SourceError."""
+    """CSV files as a source. Raises SchemaError with the differences of the first file that does not fit, and SourceError."""
     schema = prune_schema(pa.schema([]), field_tree(request))
     parts = [FilePart(path, root, shown) for path in files]
     return FileSource(schema, [_bind_part(part, request, schema) for part in parts])
 
 
 def read_header(part: FilePart) -> tuple[list[str], bool]:
-    """The names of a file's columns, and whether anything follows them. Raises SourceError."""
+    """The names of a file's columns, and whether anything follows the header. Raises SourceError."""
     with open_stream(part.path, part.name) as stream:
         start = stream.read(HEADER_BYTES).removeprefix(BYTE_ORDER_MARK)
     with suppress(stdlib.Error):
@@ -113,7 +113,7 @@ def read_header(part: FilePart) -> tuple[list[str], bool]:
         names = next(filter(None, rows), [])
         if not any("\ufffd" in name for name in names):
             return names, any(map(bool, rows))
-    raise SourceError(f"the header of {part.name} cannot be read", hint="is the file CSV, in UTF-8?")
+    raise SourceError(f"the header of {part.name} cannot be read", hint="Check that the file is CSV in UTF-8.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +125,11 @@ class CsvPart(FileBackedPart):
     bound: BoundRequest
 
     def pieces(self) -> Sequence[SourcePart]:
-        """Itself: it is read from its beginning."""
+        """The part itself, because a CSV file is read from its beginning."""
         return (self,)
 
     def read(self) -> Iterator[Chunk]:
-        """The records, about 8 MiB of text a chunk. Raises SourceError."""
+        """The records, about 8 MiB of text per chunk. Raises SourceError."""
         if not self.filled:
             return
         with open_decompressed(self.file.path, self.name) as stream:
@@ -143,7 +143,7 @@ class CsvPart(FileBackedPart):
                 runs_on = _last_cell_spans_lines(batch) if batch.num_rows else runs_on
                 yield add_rejects(self._chunk(batch, places), rejects)
             if text.quotes % 2 and runs_on:
-                raise SourceError(f"a quote in {self.name} is never closed", hint="is the file whole?")
+                raise SourceError(f"a quote in {self.name} is never closed", hint="Check that the file is complete.")
             if ragged:
                 none = self._chunk(_empty_batch(self.names), np.array([], np.int64))
                 yield add_rejects(none, [_ragged_reject(row) for row in ragged])
@@ -173,12 +173,12 @@ def _unchecked_request(request: SourceRequest) -> BoundRequest:
 
 
 def _last_cell_spans_lines(batch: pa.RecordBatch) -> bool:
-    """Whether the last cell goes over a line end: then it may have swallowed records."""
+    """Whether the last cell contains a line end. It may then have absorbed other records."""
     return b"\n" in (batch.columns[-1][-1].as_py() or b"")
 
 
 def _cell_batches(stream: Utf8Stream, names: Sequence[str], ragged: list[int]) -> Iterator[pa.RecordBatch]:
-    """The cells as bytes. Numbers of records with another number of cells go to `ragged`, counted from 0."""
+    """The cells as bytes. The numbers of records with a wrong number of cells are added to `ragged`, counted from 0."""
 
     def skip(row: pv.InvalidRow) -> str:
         ragged.append(row.number - 2)
@@ -199,7 +199,7 @@ def _cell_batches(stream: Utf8Stream, names: Sequence[str], ragged: list[int]) -
 
 
 def _number_records(rows: int, first: int, ragged: list[int]) -> tuple[npt.NDArray[np.int64], list[Reject], int]:
-    """The numbers of so many good records from `first` on, the rejects between them, and the number after the last."""
+    """The numbers of `rows` valid records from `first` on, the rejects between them, and the number after the last."""
     between = 0
     while between < len(ragged) and ragged[between] < first + rows + between:
         between += 1
@@ -214,7 +214,7 @@ def _ragged_reject(row: int) -> Reject:
 
 
 def _decode_cells(batch: pa.RecordBatch) -> tuple[list[pa.StringArray], Bools]:
-    """The cells as text, and the records of which a cell is not UTF-8."""
+    """The cells as text, and a mask of the records with a cell that is not UTF-8."""
     texts = [cells.cast(pa.string()) for cells in batch.columns]
     broken = np.zeros(batch.num_rows, bool)
     for text in texts:

@@ -1,7 +1,7 @@
-"""The files that a source path names, grouped by batch date, and how their names are displayed.
+"""The files of a source path, grouped by batch date, and how their names are displayed.
 
 A path is a file, a folder (all files below it), or a pattern with `*`, `?`, `**` and `{date}`, which matches a
-calendar day `YYYY-MM-DD`. It can be the URI of an object store; `?` then begins its options and is no wildcard. The
+calendar day `YYYY-MM-DD`. It can be the URI of an object store, in which `?` begins the options and is no wildcard. The
 root is the longest folder without any of these. Names are displayed relative to it.
 """
 
@@ -29,27 +29,27 @@ NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 
 
 class NameMask(Protocol):
-    """How the names of files are shown."""
+    """Masks the names of files."""
 
     @property
     def ranking_salt(self) -> bytes:
-        """What undeclared names are hashed with."""
+        """The key of the hashes of undeclared names."""
         ...
 
     def __call__(self, part: str, path: str) -> str:
-        """What to show of the last part of a path."""
+        """The displayed form of the last part of a path."""
         ...
 
     def mask_recorded(self, name: str) -> str:
-        """A name that was shown earlier, as it is shown today."""
+        """The current displayed form of a name that was recorded earlier."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFiles:
-    """The files of a source path: their root, and the files of each batch date (None where the path has no `{date}`).
+    """The files of a source path: their root, and the files of each batch date (None if the path has no `{date}`).
 
-    name_pattern  which names in the root are the source's, where it is files in one folder; None where it goes deeper
+    name_pattern  the pattern of the file names, if all are in the root; None for deeper patterns
     """
 
     root: Location
@@ -62,7 +62,7 @@ class SourceFiles:
         return None not in self.files
 
     def excluded_folder(self, folder: Location) -> Location | None:
-        """The folder that an output must stay away from; None where it lies beside the source's files and cannot be one."""
+        """The folder that an output must not use; None if the output is next to the source's files and cannot be one of them."""
         inside, root = resolve_links(folder), resolve_links(self.root)
         if self.name_pattern is None or is_within(root, inside) or not is_within(inside, root):
             return self.root
@@ -70,9 +70,9 @@ class SourceFiles:
 
 
 def find_files(pattern: str, base: Path) -> SourceFiles:
-    """The files that a path names, relative to a folder; sorted by path, hidden files left out.
+    """The files of a path, relative to a folder, sorted by path and without hidden files.
 
-    Gives no groups where nothing matches a `{date}` path, and one empty group where nothing matches another.
+    If no file matches, a path with `{date}` has no groups, and any other path has one empty group.
     """
     root, rest = split_pattern(pattern, base)
     if not rest:
@@ -89,7 +89,7 @@ def find_files(pattern: str, base: Path) -> SourceFiles:
 
 
 def split_pattern(pattern: str, base: Path) -> tuple[Location, str]:
-    """The root of a path, and the rest of it as a pattern ('' where the path has neither wildcard nor `{date}`)."""
+    """The root of a path, and the rest of it as a pattern ('' if the path has neither a wildcard nor `{date}`)."""
     if is_uri(pattern):
         return _split_uri(parse_location(pattern))
     parts = PurePath(pattern).parts
@@ -100,12 +100,12 @@ def split_pattern(pattern: str, base: Path) -> tuple[Location, str]:
 
 
 def resolve_links(place: Location) -> Location:
-    """The place without links; in a store there are none."""
+    """The location without symbolic links. Object stores have none."""
     return place if isinstance(place, ObjectPath) else place.resolve()
 
 
 def displayed_name(path: Location, root: Location, shown: NameMask | None = None) -> str:
-    """A file's name relative to the root, with `/`; without `shown` as on disk."""
+    """A file's name relative to the root, with `/`; without `shown`, as on disk."""
     parts = relative_path(path, root).parts
     if shown is not None:
         parts = tuple(shown(part, "/".join(parts[: depth + 1])) for depth, part in enumerate(parts))
@@ -113,14 +113,14 @@ def displayed_name(path: Location, root: Location, shown: NameMask | None = None
 
 
 def hive_partitions(path: Location, root: Location) -> dict[str, str | None]:
-    """The hive partitions of a file below the root, percent-decoded; None is the partition of no value."""
+    """The hive partitions of a file below the root, percent-decoded; None is the null partition."""
     folders = relative_path(path, root).parts[:-1]
     found = (match for match in map(_HIVE.fullmatch, folders) if match)
     return {unquote(match[1]): None if match[2] == NULL_PARTITION else unquote(match[2]) for match in found}
 
 
 def parse_hive_folder(part: str) -> tuple[str, str] | None:
-    """The field and the value of a Hive partition's folder, percent-decoded; None for another name.
+    """The field and the value of a Hive partition folder, percent-decoded; None for other names.
 
     >>> parse_hive_folder("tenant=a%2Fb"), parse_hive_folder("part-0.parquet")
     (('tenant', 'a/b'), None)
@@ -146,10 +146,10 @@ def _absolute_folder(path: Path) -> Location:
 
 
 def _files_below(root: Location, pattern: Sequence[str] = ("**",)) -> list[Location]:
-    """The files below that a pattern could name, or the one that the root is, by path.
+    """The files below the root that the pattern could match, or the root if it is a file, sorted by path.
 
-    Raises SourceError for a bucket that is not there, and for a folder that may hold some and is closed to us: they would be
-    missed, and nobody would know.
+    Raises SourceError for a bucket that does not exist, and for an unreadable folder that may contain matching files, which would
+    otherwise be skipped silently.
     """
     found: list[Location] = [*(_objects(root) if isinstance(root, ObjectPath) else _files_on_disk(root, pattern))]
     return sorted(found, key=lambda path: path.parts)
@@ -160,7 +160,9 @@ def _objects(root: ObjectPath) -> list[ObjectPath]:
         return [root]
     found = [path for path in root.objects_below() if not _is_hidden(relative_path(path, root))]
     if not found and not root.has_bucket():
-        raise SourceError(f"{root.bucket} is not there", hint="is the bucket's name right, and the region or account?")
+        raise SourceError(
+            f"{root.bucket} does not exist", hint="Check the name of the bucket, and the region or account."
+        )
     return found
 
 
@@ -176,8 +178,8 @@ def _files_on_disk(root: Path, pattern: Sequence[str]) -> Iterator[Path]:
         files = [path for path in map(here.joinpath, names) if not _is_hidden(Path(path.name))]
         for path in (*map(here.joinpath, below), *files):
             if path.is_symlink() and not path.resolve().is_relative_to(home):
-                hint = "copy the file into the folder, or name the place that the link points to"
-                raise SourceError(f"a link below {root} leaves the folder", hint=hint)
+                hint = "Copy the file into the folder, or use the target of the link as the source."
+                raise SourceError(f"a symbolic link below {root} points outside the folder", hint=hint)
         yield from filter(_is_file, files)
     for error in closed:
         if not isinstance(error, FileNotFoundError | NotADirectoryError):
@@ -185,7 +187,7 @@ def _files_on_disk(root: Path, pattern: Sequence[str]) -> Iterator[Path]:
 
 
 def _can_lead_to_match(folder: Path, pattern: Sequence[str]) -> bool:
-    """Whether files that the pattern names can be below a folder."""
+    """Whether files below a folder can match the pattern."""
     for part, segment in zip(folder.parts, pattern, strict=False):
         if segment == "**":
             break
@@ -201,7 +203,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _unreadable_folder_error(folder: Path) -> SourceError:
-    return SourceError(f"the folder {folder} cannot be looked into", hint="see who may read it")
+    return SourceError(f"the folder {folder} cannot be listed", hint="Check the permissions of the folder.")
 
 
 def _is_hidden(path: PurePath) -> bool:
@@ -209,7 +211,7 @@ def _is_hidden(path: PurePath) -> bool:
 
 
 def _path_pattern(rest: str) -> re.Pattern[str]:
-    """The pattern as an expression over a relative path. A folder that it names stands for all files below."""
+    """The pattern as a regular expression for a relative path. A matching folder includes all files below it."""
     parts = rest.split("/")
     text = "".join("(?:.+/)?" if part == "**" else part_pattern(part) + "/" for part in parts[:-1])
     last = ".+" if parts[-1] == "**" else part_pattern(parts[-1]) + "(?:/.+)?"
@@ -217,8 +219,11 @@ def _path_pattern(rest: str) -> re.Pattern[str]:
 
 
 def part_pattern(part: str) -> str:
-    """One part as an expression. What stands between two stars is taken where it first stands, and never looked for again:
-    else a name could be tried for ever."""
+    """One path part as a regular expression.
+
+    The text between two stars matches at its first occurrence only, without backtracking. Otherwise matching a name could take
+    unbounded time.
+    """
     first, *others = part.split("*")
     between = (
         f"[^/]*{_literal_pattern(each)}" if DATE_PLACEHOLDER in each else f"(?>[^/]*?{_literal_pattern(each)})"
@@ -234,7 +239,7 @@ def _literal_pattern(text: str) -> str:
 
 
 def _batch_dates(regex: re.Pattern[str], name: str) -> list[date | None]:
-    """The batch date of a name: one, none at all, or [None] for a pattern without dates. Dates in one path must agree."""
+    """The batch date of a name: one date, no date, or [None] for a pattern without dates. Dates in one path must agree."""
     match = regex.fullmatch(name)
     if match is None:
         return []

@@ -24,7 +24,7 @@ from minimize.stores.object_store import StoreRefusal, refusal_reason
 
 T = TypeVar("T")
 FileFingerprint = tuple[int | str, ...]
-"""Device, inode, size and time of the last change of a file; size, time and tag of an object."""
+"""Device, inode, size and modification time of a file; size, time and tag of an object."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,15 @@ class FilePart:
     path: Location
     root: Location
     shown: NameMask | None = None
-    """Says for a hive partition what to show instead of its value; None shows names as they are on disk."""
+    """Masks the values of hive partitions; None shows names as they are on disk."""
 
     def __post_init__(self) -> None:
-        """Looks at the file before anything of it is read."""
+        """Record the fingerprint before anything of the file is read."""
         _ = self.first_fingerprint
 
     @cached_property
     def first_fingerprint(self) -> FileFingerprint | None:
-        """What tells whether the file is still the one that was first seen; None where there was none."""
+        """The fingerprint when the file was first seen, to detect changes; None if it did not exist."""
         return _file_fingerprint(self.path)
 
     @cached_property
@@ -58,12 +58,12 @@ class FilePart:
         raise unreadable_file_error(self.name)
 
     def __getstate__(self) -> dict[str, Any]:
-        """For other processes: the name as it is shown, without what shows it, which may hold a key."""
+        """State for other processes: the displayed name, without the mask, which may contain a key."""
         return {"path": self.path, "root": self.root, "shown": None, "name": self.name, "seen": self.first_fingerprint}
 
     @cached_property
     def digest(self) -> str:
-        """`sha256:` of the stored bytes, read once. Raises SourceError, also where the file changed since it was first seen."""
+        """`sha256:` of the stored bytes, read once. Raises SourceError, also if the file changed since it was first seen."""
         found = None
         reason = None
         try:
@@ -81,7 +81,7 @@ class FilePart:
 
 @dataclass(frozen=True, slots=True)
 class FileBackedPart:
-    """What every part that is a file (or some of one) has of its file."""
+    """Base class of parts that are a file or a piece of one."""
 
     file: FilePart
 
@@ -103,23 +103,23 @@ class FileBackedPart:
 
 @dataclass(frozen=True, slots=True)
 class WrappingPart:
-    """What a part around another has of that one."""
+    """Base class of parts that wrap another part."""
 
     part: SourcePart
 
     @property
     def name(self) -> str:
-        """As the part has it."""
+        """The name of the wrapped part."""
         return self.part.name
 
     @property
     def digest(self) -> str:
-        """As the part has it."""
+        """The digest of the wrapped part."""
         return self.part.digest
 
     @property
     def size(self) -> int:
-        """As the part has it."""
+        """The size of the wrapped part."""
         return self.part.size
 
 
@@ -130,22 +130,22 @@ class FileSource:
     schema: pa.Schema
     parts: Sequence[SourcePart]
     narrow: Callable[[Collection[str]], FileSource] | None = None
-    """Binds the files again, to fewer fields; None where that saves nothing."""
+    """Binds the files again, to fewer fields; None if that has no advantage."""
 
     def only(self, keys: Collection[str]) -> FileSource:
-        """The same records with no more than these fields and what is required."""
+        """The same records, restricted to these fields and the required ones."""
         return self if self.narrow is None else self.narrow(keys)
 
 
 def unreadable_file_error(name: str) -> SourceError:
     """The error of a file that cannot be opened."""
-    return SourceError(f"{name} cannot be read", hint="is it there, and may you read it?")
+    return SourceError(f"{name} cannot be read", hint="Check that the file exists and that you may read it.")
 
 
 def changed_file_error(name: str) -> SourceError:
-    """The error of a file that is not what it was when it was first looked at."""
-    hint = "let files arrive under another name and be renamed when they are whole; then run again"
-    return SourceError(f"{name} changed while it was read", hint=hint)
+    """The error for a file that changed since it was first seen."""
+    hint = "Write files under a temporary name and rename them when they are complete. Then run again."
+    return SourceError(f"{name} changed while the run read it", hint=hint)
 
 
 def _file_fingerprint(path: Location) -> FileFingerprint | None:
@@ -158,17 +158,17 @@ def _file_fingerprint(path: Location) -> FileFingerprint | None:
 
 
 def damaged_file_error(name: str) -> SourceError:
-    """The error of a file whose bytes do not decode."""
-    return SourceError(f"{name} is damaged: it does not decode to its end", hint="fetch the file again")
+    """The error for a file that cannot be decompressed or decoded."""
+    return SourceError(f"{name} is damaged: its content cannot be decoded completely", hint="Fetch the file again.")
 
 
 def store_error(name: str, reason: StoreRefusal) -> SourceError:
-    """The error of a file whose store refused while it was read."""
-    return SourceError(f"{name} could not be read to its end: its store {reason.message}", hint=reason.hint)
+    """The error for a file whose store refused during reading."""
+    return SourceError(f"{name} could not be read completely: its store {reason.message}", hint=reason.hint)
 
 
 def read_error(name: str, error: BaseException) -> ConfigurationError:
-    """The error of a file that failed while it was read: damaged, its store refused, or memory was used up."""
+    """The error for a file that failed during reading: it is damaged, its store refused, or memory was exhausted."""
     if isinstance(error, MemoryError):
         return OutOfMemoryError.for_location(f"while {name} was read")
     reason = refusal_reason(error)
@@ -176,9 +176,9 @@ def read_error(name: str, error: BaseException) -> ConfigurationError:
 
 
 def replace_errors(items: Iterator[T], error: SourceError, name: str = "") -> Iterator[T]:
-    """The things of an iterator; where it fails, this error instead of its own, whose text may hold values.
+    """The items of an iterator. Its errors are replaced by this one, because their text may contain values.
 
-    Takes the name of the file that is read, too, for the case that its store refuses.
+    Takes the name of the file, too, for refusals of its store.
     """
     while True:
         got: list[T] | None = None
@@ -187,7 +187,7 @@ def replace_errors(items: Iterator[T], error: SourceError, name: str = "") -> It
         with suppress(Exception):
             try:
                 got = [*islice(items, 1)]
-            except MemoryError:  # Arrow's own is one
+            except MemoryError:  # including Arrow's subclass
                 is_full = True
             except (OSError, pa.ArrowException) as caught:
                 reason = refusal_reason(caught)
@@ -201,31 +201,31 @@ def replace_errors(items: Iterator[T], error: SourceError, name: str = "") -> It
 
 
 BLOCK_BYTES = 8 << 20
-"""About how many bytes of text are parsed at once, and make a chunk."""
+"""Approximate bytes of text that are parsed at once and form a chunk."""
 MAX_LINE_BYTES = 16 << 20
-"""The longest line, in bytes without its end, that is a record."""
+"""Maximum bytes of a line, without its end."""
 LINE_END_WINDOW = 1 << 16
-"""How many bytes before the end of a read the end of a line is looked for in."""
+"""Bytes before the end of a read in which a line end is searched."""
 BLANK_BYTES = b" \t\r"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _CODECS = {".gz": "gzip", ".zst": "zstd"}
 
 
 ByteSpan = tuple[int, int]
-"""From this byte to before that one."""
+"""Start (inclusive) and end (exclusive) in bytes."""
 
 
 class ByteStream(Protocol):
-    """What bytes are read from."""
+    """A source of bytes."""
 
     def read(self, size: int, /) -> bytes:
-        """At most so many bytes; none at the end."""
+        """Read at most `size` bytes; returns none at the end."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class LineBlock:
-    """Some whole lines, or the place of one that is too long."""
+    """Some complete lines, or the position of a line that is too long."""
 
     position: int
     data: bytes
@@ -234,9 +234,9 @@ class LineBlock:
 
 @contextmanager
 def open_decompressed(path: Location, name: str) -> Iterator[pa.NativeFile]:
-    """A file's bytes, decompressed by its name's ending (.gz, .zst; several members are one stream).
+    """A file's bytes, decompressed as its suffix says (.gz, .zst; several members are one stream).
 
-    Raises SourceError, also if a file that should be compressed has no bytes: even compressed nothing has some.
+    Raises SourceError, also if a compressed file is empty: even compressed empty content has bytes.
     """
     stream, codec, is_cut = None, _CODECS.get(path.suffix.lower()), False
     with suppress(OSError, pa.ArrowException):
@@ -255,13 +255,13 @@ def open_decompressed(path: Location, name: str) -> Iterator[pa.NativeFile]:
 
 @contextmanager
 def open_stream(path: Location, name: str) -> Iterator[ByteStream]:
-    """The same, as a stream whose errors say which file it is and nothing of what is in it."""
+    """A file's decompressed bytes as a stream whose errors contain the file's name and nothing of its content."""
     with open_decompressed(path, name) as stream:
         yield _NamedStream(stream, name)
 
 
 class _NamedStream:
-    """A stream that says which file it is when its bytes do not decode to their end."""
+    """A stream that names its file in the error for invalid compressed data."""
 
     def __init__(self, stream: BinaryIO, name: str) -> None:
         self._stream, self._name = stream, name
@@ -275,13 +275,13 @@ class _NamedStream:
 
 
 def is_uncompressed(path: Location) -> bool:
-    """Whether a file's bytes are its text, by its name: then it can be read from anywhere."""
+    """Whether a file is not compressed, by its name, so that it can be read from any position."""
     return path.suffix.lower() not in _CODECS
 
 
 @contextmanager
 def open_span(path: Location, name: str, span: ByteSpan) -> Iterator[tuple[ByteStream, int]]:
-    """The lines of a plain file that begin within a span, and where the first of them does. Raises SourceError."""
+    """The lines of an uncompressed file that begin within a span, and the position of the first. Raises SourceError."""
     file: BinaryIO | None = None
     with suppress(OSError):
         file = path.open("rb", buffering=0)
@@ -296,7 +296,7 @@ def open_span(path: Location, name: str, span: ByteSpan) -> Iterator[tuple[ByteS
 
 
 def _next_line_start(file: BinaryIO, stream: ByteStream, at: int) -> int:
-    """Where the first line begins that does so here or later; the end of the file where none does."""
+    """The start of the first line at or after a position; the end of the file if there is none."""
     if not at:
         return 0
     place = file.seek(at - 1)
@@ -309,7 +309,7 @@ def _next_line_start(file: BinaryIO, stream: ByteStream, at: int) -> int:
 
 
 class _LimitedStream:
-    """So many bytes of a stream; of a file that is near, whole lines at a time, so that none has to be put together."""
+    """A limited number of bytes of a stream. From a local file it reads complete lines, so that no line has to be joined."""
 
     def __init__(self, stream: ByteStream, left: int, raw: BinaryIO | None = None) -> None:
         self._stream, self._left, self._near = stream, left, raw
@@ -323,7 +323,7 @@ class _LimitedStream:
         return data
 
     def _whole(self, file: BinaryIO, size: int) -> int:
-        """How many of so many bytes are whole lines, if a line ends among the last of them."""
+        """The number of bytes that are complete lines, if a line ends near the end of `size` bytes."""
         place = file.tell()
         file.seek(place + size - LINE_END_WINDOW)
         end = self._stream.read(LINE_END_WINDOW).rfind(b"\n") + 1
@@ -334,9 +334,9 @@ class _LimitedStream:
 def line_blocks(
     stream: ByteStream, size: int = BLOCK_BYTES, limit: int = MAX_LINE_BYTES, start: int = 0
 ) -> Iterator[LineBlock]:
-    """A stream cut at line ends into blocks of about this size; a byte order mark at the start of its file is left out.
+    """A stream split at line ends into blocks of about this size, without a byte order mark at the start of the file.
 
-    A line above the limit is told by its position and never held whole.
+    A line above the limit is reported by its position and never held completely in memory.
     """
     position, held, skipping = start, b"", False
     least = min(size, limit)
@@ -358,12 +358,12 @@ def line_blocks(
 
 
 def _join_bytes(buffered: bytes, data: bytes, end: int) -> bytes:
-    """What was held and the beginning of the data, copied once."""
+    """The buffered bytes and the beginning of the data, copied once."""
     return b"".join((buffered, memoryview(data)[:end])) if buffered or end < len(data) else data
 
 
 def _whole_lines(position: int, data: bytes, limit: int) -> Iterator[LineBlock]:
-    """Whole lines as a block; only the first of them can be too long, for it alone was begun in an earlier read."""
+    """Complete lines as a block. Only the first can be too long, because only it began in an earlier read."""
     first = _line_end(data) if len(data) > limit else 0
     if line_length(data[:first]) > limit:
         yield LineBlock(position, b"", too_large=True)
@@ -378,7 +378,7 @@ def _line_end(data: bytes) -> int:
 
 
 def _full_reads(stream: ByteStream, size: int) -> Iterator[bytes]:
-    """A stream in reads of this size; what is shorter is the last, or ends with a line."""
+    """A stream in reads of this size. A shorter read is the last one or ends with a line."""
     while data := stream.read(size):
         if len(data) < size and not data.endswith(b"\n"):
             data = b"".join((data, *_read_exactly(stream, size - len(data))))
@@ -386,14 +386,14 @@ def _full_reads(stream: ByteStream, size: int) -> Iterator[bytes]:
 
 
 def _read_exactly(stream: ByteStream, left: int) -> Iterator[bytes]:
-    """So many more bytes, in as many reads as it takes: a compressed stream gives what it has."""
+    """The next `left` bytes, in as many reads as needed: a compressed stream may return fewer bytes per read."""
     while left and (data := stream.read(left)):
         left -= len(data)
         yield data
 
 
 def line_length(line: bytes) -> int:
-    """The bytes of a line without the carriage return that may belong to its end."""
+    """The bytes of a line without a carriage return at its end."""
     return len(line) - line.endswith(b"\r")
 
 
@@ -409,7 +409,7 @@ def lines_at(block: LineBlock, positions: Iterable[int]) -> Iterator[LineBlock]:
 
 
 def nonblank_lines(block: LineBlock) -> Iterator[tuple[int, bytes]]:
-    """The lines of a block, each with its position; blank lines left out."""
+    """The lines of a block with their positions, without blank lines."""
     position = block.position
     for line in block.data.split(b"\n"):
         if line.strip(BLANK_BYTES):

@@ -1,11 +1,11 @@
 """Data in memory as a source: pandas, pyarrow, and any object with the Arrow PyCapsule interface (Polars, DuckDB, …).
 
-Data that can be read only once stays lazy, and its source can be read once. A part in memory has no stored bytes, so
-its digest is empty.
+Data that can be read only once stays lazy, and its source can be read only once. A part in memory has no stored bytes,
+so its digest is empty.
 
-Keys that must not arrive are also sought in columns of Python objects, which Arrow has no type for: in mappings,
-lists, tuples, sets, arrays, dataclasses, frames and series, at any depth. The first value of a pair counts as a key,
-because maps are written so. An object of an unknown class could contain anything, so its record is rejected.
+Forbidden keys are also searched in columns of Python objects, which have no Arrow type: in mappings, lists, tuples, sets,
+arrays, dataclasses, frames and series, at any depth. The first value of a pair counts as a key, because maps are written
+so. An object of an unknown class could contain anything, so its record is rejected.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from minimize.sources.types import STRING_TESTS, storage_type
 _KEYLESS_TYPES: Final = frozenset(
     {type(None), str, bytes, bool, int, float, Decimal, date, datetime, time, timedelta, UUID}
 )
-"""Types of values that hold no keys. A column of nothing else is not looked at value by value."""
+"""Types of values that contain no keys. A column with only these is not examined value by value."""
 _STRING_ONLY: Final = frozenset({str})
 _SCALAR_TYPES: Final = (
     *(str, bytes, bytearray, int, float, complex, Decimal, Fraction, date, time, timedelta, tzinfo, UUID),
@@ -46,14 +46,14 @@ _SCALAR_TYPES: Final = (
 _NULL_TYPES: Final = frozenset({"NAType", "NaTType"})
 _PANDAS_SCALARS: Final = _NULL_TYPES | {"Period", "Interval"}
 _OPAQUE: Final = ""
-"""The verdict on an object that cannot be looked into."""
+"""The result for an object whose content cannot be examined."""
 _ObjectContent = tuple[Iterable[tuple[Any, Any]], Iterable[Any]]
 
 
 def object_faults(values: Sequence[Any], names: Sequence[str], *, closed: bool = False) -> list[FaultMask]:
-    """The records whose object has one of these keys with a value that is not null, or cannot be looked into.
+    """Masks of the records whose object has one of these keys with a non-null value, or cannot be examined.
 
-    If the column is `closed`, no object in it is looked into.
+    If the column is `closed`, no object in it is examined.
     """
     if _KEYLESS_TYPES.issuperset(map(type, values)):
         return []
@@ -68,7 +68,7 @@ def object_faults(values: Sequence[Any], names: Sequence[str], *, closed: bool =
 
 
 def _violated_rule(value: Any, names: Sequence[str]) -> str | None:
-    """The rule that an object breaks, if any. What fails when it is looked into is unknown."""
+    """The rule that an object violates, if any. An error during the examination counts as unknown content."""
     wanted = frozenset(names)
     if _is_surely_free(value, wanted):
         return None
@@ -80,7 +80,7 @@ def _violated_rule(value: Any, names: Sequence[str]) -> str | None:
 
 
 def _is_surely_free(value: Any, names: frozenset[str], depth: int = 8) -> bool:
-    """Whether a value as JSON has it is sure to have none of the keys. Much faster than `_found_keys`, for the usual value."""
+    """Whether a JSON-like value certainly has none of the keys. Much faster than `_found_keys` for common values."""
     items = value
     if type(value) is dict:
         if not names.isdisjoint(value) or not _STRING_ONLY.issuperset(map(type, value)):
@@ -94,7 +94,7 @@ def _is_surely_free(value: Any, names: frozenset[str], depth: int = 8) -> bool:
 
 
 def _found_keys(value: Any, names: frozenset[str]) -> Iterator[str]:
-    seen: dict[int, Any] = {}  # holds what it has seen, so that no id is used twice
+    seen: dict[int, Any] = {}  # keeps the objects alive, so that no id is reused
     waiting = [value]
     while waiting:
         inner = waiting.pop()
@@ -113,7 +113,7 @@ def _found_keys(value: Any, names: frozenset[str]) -> Iterator[str]:
 
 
 def _object_content(value: Any) -> _ObjectContent | None:
-    """What an object holds under keys, and what it holds without; None if it cannot be looked into."""
+    """The content of an object with and without keys; None if it cannot be examined."""
     if isinstance(value, Mapping):
         return value.items(), ()
     if isinstance(value, np.ndarray | np.void) and value.dtype.names:
@@ -133,7 +133,7 @@ def _object_content(value: Any) -> _ObjectContent | None:
 
 
 def _library_object_content(value: Any) -> _ObjectContent | None:
-    """The content of an object of pandas, Polars or pyarrow, none of which needs to be installed."""
+    """The content of an object of pandas, Polars or pyarrow. None of these needs to be installed."""
     root = type(value).__module__.split(".")[0]
     if root == "pandas" and type(value).__name__ in _PANDAS_SCALARS:
         return (), ()
@@ -160,7 +160,7 @@ def _is_null(value: Any) -> bool:
 
 
 def _key_names(key: Any) -> Iterator[str]:
-    """The names that a key has: those of all levels, if it has several."""
+    """The names of a key: those of all levels, if it has several."""
     if isinstance(key, str):
         yield str(key)
     elif isinstance(key, bytes):
@@ -174,14 +174,16 @@ def _key_names(key: Any) -> Iterator[str]:
 
 MEMORY_NAME = "memory"
 SMALL_BATCH_ROWS = 65_536
-"""Rows below which batches of a table are put together."""
-_INVALID_DATA = "the data in memory is not what its schema says"
-_HINT = "give a pandas or Polars DataFrame, a pyarrow Table or RecordBatchReader, or anything with __arrow_c_stream__"
+"""Rows below which batches of a table are combined."""
+_INVALID_DATA = "the data in memory does not match its schema"
+_HINT = (
+    "Pass a pandas or Polars DataFrame, a pyarrow Table or RecordBatchReader, or any object with __arrow_c_stream__."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryData:
-    """Data in memory: its schema, a way to open it, whether that works more than once, and what its objects must not hold."""
+    """Data in memory: its schema, a function that opens it, whether it can be reopened, and the check of its Python objects."""
 
     schema: pa.Schema = field(repr=False)
     open: Callable[[], Iterator[pa.RecordBatch]]
@@ -191,7 +193,7 @@ class MemoryData:
 
 @dataclass(frozen=True, slots=True)
 class MemoryPart:
-    """The one part of data in memory."""
+    """The only part of data in memory."""
 
     bound: BoundRequest
     data: MemoryData
@@ -200,11 +202,11 @@ class MemoryPart:
     size: int = 0
 
     def pieces(self) -> Sequence[SourcePart]:
-        """Itself."""
+        """The part itself."""
         return (self,)
 
     def read(self) -> Iterator[Chunk]:
-        """The records in bounded chunks. Raises SourceError where data that is read once was read before."""
+        """The records in bounded chunks. Raises SourceError if data that can be read only once was read before."""
         first = 0
         for batch in _bounded_batches(self.data.open()):
             end = first + batch.num_rows
@@ -222,21 +224,21 @@ class MemorySource:
     is_rereadable: bool
 
     def only(self, keys: Collection[str]) -> MemorySource:
-        """The same: in memory, a column that nobody reads costs nothing."""
+        """The source itself, because unread columns in memory cost nothing."""
         return self
 
 
 def memory_source(data: Any, request: SourceRequest) -> MemorySource:
     """Data in memory as a source.
 
-    Takes pandas, pyarrow and any object of the Arrow PyCapsule interface; pandas' index is not data. Raises SchemaError with
-    the whole diff, and ConfigurationError for what is no table.
+    Takes pandas, pyarrow and any object with the Arrow PyCapsule interface. The index of pandas is not data. Raises SchemaError
+    with all differences, and ConfigurationError for an object that is not a table.
     """
     return MemorySourceFactory(request)(data)
 
 
 class MemorySourceFactory:
-    """Makes data in memory a source, again and again: a schema like the last one is not bound anew. Threads may share it."""
+    """Makes sources of data in memory. The binding is reused if the schema is the same as the last one. Threads may share it."""
 
     def __init__(self, request: SourceRequest) -> None:
         self._request = request
@@ -246,7 +248,7 @@ class MemorySourceFactory:
         self._last: tuple[pa.Schema, BoundRequest] | None = None
 
     def __call__(self, data: Any) -> MemorySource:
-        """The data as a source, as `memory_source` has it."""
+        """The data as a source, as from `memory_source`."""
         taken = read_memory(data, self._named)
         if self._never or self._pointed:
             taken = replace(taken, faults=_frame_faults(data, self._never, self._pointed))
@@ -263,9 +265,9 @@ class MemorySourceFactory:
 
 
 def read_memory(data: Any, named: Collection[str] | None = None) -> MemoryData:
-    """Data in memory as Arrow record batches. Raises ConfigurationError for what is no table.
+    """Data in memory as Arrow record batches. Raises ConfigurationError for an object that is not a table.
 
-    Takes the names of the columns that matter, where that is known: no other column is looked into or named in an error.
+    Takes the names of the relevant columns, if they are known. Other columns are neither examined nor named in an error.
     """
     if isinstance(data, pa.RecordBatch):
         return MemoryData(data.schema, lambda: iter([data]), is_rereadable=True)
@@ -283,7 +285,7 @@ def read_memory(data: Any, named: Collection[str] | None = None) -> MemoryData:
 
 
 class _SingleRead:
-    """Opens a reader the first time, and refuses the second."""
+    """Opens a reader once, and refuses the second time."""
 
     def __init__(self, reader: Callable[[], pa.RecordBatchReader]) -> None:
         self._reader: Callable[[], pa.RecordBatchReader] | None = reader
@@ -291,16 +293,16 @@ class _SingleRead:
     def __call__(self) -> Iterator[pa.RecordBatch]:
         reader, self._reader = self._reader, None
         if reader is None:
-            raise SourceError("this data can be read only once", hint="give a table, or a new reader")
+            raise SourceError("this data can be read only once", hint="Pass a table or a new reader.")
         return _stream_batches(reader())
 
 
 def _stream_batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-    return replace_errors(reader, SourceError("the data in memory could not be read to its end"))
+    return replace_errors(reader, SourceError("the data in memory could not be read completely"))
 
 
 def _from_stream(data: Any) -> MemoryData:
-    """A foreign object. Frames can be opened again and again; of anything else only the first stream is sure."""
+    """An object of another library. Data frames can be opened repeatedly; of other objects only the first stream is reliable."""
     reader = _open_stream(data)
     if _package_name(data) == "polars":
         return MemoryData(reader.schema, lambda: _stream_batches(_open_stream(data)), is_rereadable=True)
@@ -310,17 +312,17 @@ def _from_stream(data: Any) -> MemoryData:
 def _open_stream(data: Any) -> pa.RecordBatchReader:
     with suppress(Exception):
         return pa.RecordBatchReader.from_stream(data)
-    raise ConfigurationError(f"data of the type {type(data).__name__} is no table", hint=_HINT)
+    raise ConfigurationError(f"data of the type {type(data).__name__} is not a table", hint=_HINT)
 
 
 def _read_array(data: Any) -> pa.RecordBatch:
     with suppress(Exception):
         return pa.record_batch(data)
-    raise ConfigurationError(f"data of the type {type(data).__name__} is no table", hint=_HINT)
+    raise ConfigurationError(f"data of the type {type(data).__name__} is not a table", hint=_HINT)
 
 
 def _from_pandas(frame: Any, named: Collection[str] | None) -> pa.Table:
-    """A data frame's columns, its index left out. A column that holds values of several types is an error of the schema."""
+    """A data frame's columns, without the index. A column with values of several types is a schema error."""
     names = [str(name) for name in frame.columns]
     columns = [
         _convert_series(frame.iloc[:, index])
@@ -330,25 +332,25 @@ def _from_pandas(frame: Any, named: Collection[str] | None) -> pa.Table:
     ]
     mixed = [name for name, column in zip(names, columns, strict=True) if column is None]
     if mixed:
-        message = "holds values of more than one type"
-        hint = "convert it to one type, or leave the column out"
+        message = "contains values of more than one type"
+        hint = "Convert the column to one type, or remove it."
         raise SchemaError(
-            "columns in memory are not of one type",
+            "columns in memory have values of more than one type",
             findings=[Finding("S005", message, field=name, hint=hint) for name in mixed],
         )
     return pa.Table.from_arrays(columns, names=names)
 
 
 def _presence_column(series: Any) -> pa.Array | pa.ChunkedArray:
-    """A column that is not declared: Arrow's values, whose type has their keys, and else only where it has any."""
+    """An undeclared column: Arrow's values, whose type shows their keys; without an Arrow type, the mask of non-null values."""
     if hasattr(series.dtype, "pyarrow_dtype"):
         return _convert_series(series)
-    there = np.asarray(series.notna(), np.bool_)
-    return pa.array(there, mask=~there)
+    present = np.asarray(series.notna(), np.bool_)
+    return pa.array(present, mask=~present)
 
 
 def _frame_faults(data: Any, names: Sequence[str], pointed: Collection[str]) -> list[FaultMask]:
-    """The rows of a data frame whose Python objects hold a key that must not arrive, or cannot be looked into."""
+    """Masks of the rows of a data frame whose Python objects have a forbidden key or cannot be examined."""
     if _is_frame(data, "pandas"):
         columns = [data.iloc[:, index] for index in range(data.shape[1])] if names else []
         held = [series.tolist() for series in columns if _holds_objects(series.dtype)]
@@ -366,7 +368,7 @@ def _frame_faults(data: Any, names: Sequence[str], pointed: Collection[str]) -> 
 
 
 def _label_fault(series: Any, label: Any, names: Sequence[str]) -> FaultMask | None:
-    """The rows of a column whose label has several levels, one of which must not arrive."""
+    """Mask of the rows of a column with a label of several levels, one of which is forbidden."""
     name = next((name for name in names if isinstance(label, tuple) and name in label), None)
     return (
         None
@@ -376,12 +378,12 @@ def _label_fault(series: Any, label: Any, names: Sequence[str]) -> FaultMask | N
 
 
 def _holds_objects(dtype: Any) -> bool:
-    """Whether a column of pandas may hold Python objects: of numpy's types only `object`, of Arrow's none."""
+    """Whether a pandas column may contain Python objects: of NumPy's types only `object`, of Arrow's none."""
     return getattr(dtype, "kind", "O") == "O" and not hasattr(dtype, "pyarrow_dtype")
 
 
 def _is_frame(data: Any, package: str) -> bool:
-    """Whether data is a data frame of this package, or of a class derived from it."""
+    """Whether data is a data frame of this package, or of a subclass."""
     roots = {each.__module__.split(".")[0] for each in type(data).__mro__}
     return package in roots and hasattr(data, "columns") and hasattr(data, "shape")
 
@@ -398,7 +400,7 @@ def _convert_series(series: Any) -> pa.Array | pa.ChunkedArray | None:
 
 
 def _combined_batches(table: pa.Table) -> Iterator[pa.RecordBatch]:
-    """A table's batches, small ones put together: each batch has a cost of its own."""
+    """A table's batches, with small ones combined, because each batch has a fixed cost."""
     waiting: list[pa.RecordBatch] = []
     rows = 0
     for batch in table.to_batches():
@@ -426,18 +428,18 @@ def _bounded_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBat
 
 
 def match_prepared_schema(source: MemorySource, schema: pa.Schema) -> MemorySource:
-    """The source with its columns as they were prepared for; raises SchemaError, with the diff, where they are others.
+    """The source with its columns in the prepared types. Raises SchemaError, with all differences, if they do not fit.
 
-    Columns may come in any order. Any kind of string stands for another, dictionary-encoded or not, and a column that holds
-    nothing stands for any type.
+    Columns may come in any order. All kinds of strings are interchangeable, dictionary-encoded or not, and a column of nulls fits
+    any type.
     """
     if source.schema == schema:
         return source
     others = [name for name in schema.names if not _can_stand_for(source.schema, schema.field(name))]
     if others:
-        findings = [Finding("S011", "is not as it was prepared", field=name) for name in others]
-        hint = "prepare for this schema"
-        message = "the batch has another schema than the one that was prepared"
+        findings = [Finding("S011", "differs from the prepared schema", field=name) for name in others]
+        hint = "Call `prepare` for this schema."
+        message = "the schema of the batch differs from the prepared schema"
         raise SchemaError(message, findings=findings, hint=hint)
     return MemorySource(schema, [CastPart(part, schema) for part in source.parts], source.is_rereadable)
 
@@ -455,16 +457,16 @@ def _is_string_type(kind: pa.DataType) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class CastPart(WrappingPart):
-    """A part whose records are cast to a schema that they can stand for."""
+    """A part whose records are cast to a compatible schema."""
 
     schema: pa.Schema
 
     def pieces(self) -> Sequence[SourcePart]:
-        """Itself."""
+        """The part itself."""
         return (self,)
 
     def read(self) -> Iterator[Chunk]:
-        """The part's chunks, of the schema."""
+        """The part's chunks in the schema."""
         for chunk in self.part.read():
             columns = [_cast_column(chunk.records.column(field.name), field.type) for field in self.schema]
             yield replace(chunk, records=pa.RecordBatch.from_arrays(columns, schema=self.schema))

@@ -1,4 +1,4 @@
-"""Parquet files as a source: the footer with the column chunks that a request needs, and parts read one row group at a time."""
+"""Parquet files as a source: the footer and the needed column chunks, and parts that are read one row group at a time."""
 
 from __future__ import annotations
 
@@ -36,32 +36,32 @@ from minimize.stores import Location, open_parquet_file
 LeafPosition = tuple[pa.DataType, int]
 """A type, and the number of its first leaf."""
 SMALL_VALUE_BYTES = 4.0
-"""Uncompressed bytes a value, up to which a chunk of strings is worth reading as a dictionary."""
+"""Maximum uncompressed bytes per value up to which a chunk of strings is read as a dictionary."""
 
 
 @dataclass(frozen=True)
 class ParquetFooter:
-    """The metadata of a file, and its schema as Arrow. Leaves are numbered as the file numbers its columns."""
+    """The metadata of a file, and its schema as Arrow. Leaves have the numbers of the file's columns."""
 
     metadata: pq.FileMetaData
     schema: pa.Schema
 
     @cached_property
     def tops(self) -> Mapping[str, tuple[LeafPosition, ...]]:
-        """The position of each column of the schema. A file of ten thousand columns is walked once, not once per path."""
+        """The position of each column of the schema. A file with ten thousand columns is walked once, not once per path."""
         return _top_level_positions(self.schema)
 
     @property
     def groups(self) -> int:
-        """How many row groups the file has."""
+        """Number of row groups."""
         return int(self.metadata.num_row_groups)
 
     def rows(self, group: int) -> int:
-        """How many rows a row group has."""
+        """Number of rows of a row group."""
         return int(self.metadata.row_group(group).num_rows)
 
     def needed_leaves(self, root: FieldNode) -> list[int]:
-        """The leaves that hold the needed parts; of a hollow container one that tells its shape."""
+        """The leaves of the needed parts; for a container without read values, one leaf that shows its shape."""
         return _needed_leaves(pa.struct(list(self.schema)), root, 0)
 
     def leaves_below(self, pointer: Pointer) -> list[int]:
@@ -69,11 +69,11 @@ class ParquetFooter:
         return [leaf for kind, at in self._leaves_at(pointer) for leaf in range(at, at + leaf_count(kind))]
 
     def shape_leaves(self, pointer: Pointer) -> list[int]:
-        """The leaves that tell where a path is null: one for each place that it names."""
+        """The leaves that show where a path is null: one for each place of the path."""
         return [at for _, at in self._leaves_at(pointer)]
 
     def flat_leaf(self, pointer: Pointer) -> int | None:
-        """The leaf that a path names itself, if it does and no list or map is above it."""
+        """The leaf at a path, if it is a leaf and not below a list or map."""
         places = self._leaves_at(pointer)
         if len(places) != 1 or any(True for _ in nested_fields(places[0][0])):
             return None
@@ -81,21 +81,21 @@ class ParquetFooter:
         return None if self.metadata.schema.column(leaf).max_repetition_level else leaf
 
     def paths(self, leaves: list[int]) -> list[str]:
-        """The paths by which the file knows these leaves."""
+        """The paths of these leaves in the file."""
         return [self.metadata.schema.column(leaf).path for leaf in sorted(set(leaves))]
 
     def is_single_valued(self, pointer: Pointer) -> bool:
-        """Whether no list or map is at, above or below a path, so that its leaves have one slot a row."""
+        """Whether a path has no list or map at, above or below it, so that its leaves have one slot per row."""
         return not any(self.metadata.schema.column(leaf).max_repetition_level for leaf in self.leaves_below(pointer))
 
     def count_non_null(self, group: int, leaf: int) -> int | None:
-        """How many values of a chunk are not null; None where the file does not say."""
+        """Number of non-null values of a chunk; None if the metadata does not contain it."""
         chunk = self.metadata.row_group(group).column(leaf)
         known = chunk.is_stats_set and chunk.statistics.has_null_count
         return int(chunk.num_values - chunk.statistics.null_count) if known else None
 
     def has_small_values(self, name: str, most: float = SMALL_VALUE_BYTES) -> bool:
-        """Whether a flat column of strings is worth reading as a dictionary: at most so many uncompressed bytes a value."""
+        """Whether to read a flat column of strings as a dictionary: its mean value has at most `most` uncompressed bytes."""
         leaf = self.flat_leaf(Pointer((name,)))
         if leaf is None or not pa.types.is_string(self.schema.field(name).type):
             return False
@@ -119,7 +119,7 @@ def _top_level_positions(schema: pa.Schema) -> dict[str, tuple[LeafPosition, ...
 
 
 def leaf_count(type_: pa.DataType) -> int:
-    """How many columns of a file a type takes."""
+    """Number of columns that a type has in a file."""
     kind = storage_type(type_)
     if pa.types.is_map(kind):
         return leaf_count(kind.key_type) + leaf_count(kind.item_type)
@@ -142,7 +142,7 @@ def _needed_leaves(type_: pa.DataType, node: FieldNode | None, at: int) -> list[
 
 
 def _positions_at(type_: pa.DataType, parts: tuple[PointerPart, ...], at: int) -> Iterator[LeafPosition]:
-    """The places that a path names: the type there, and the number of its first leaf. A map's keys come along."""
+    """The places of a path: the type there, and the number of its first leaf. The keys of a map are included."""
     if not parts:
         yield type_, at
         return
@@ -159,7 +159,7 @@ def _positions_at(type_: pa.DataType, parts: tuple[PointerPart, ...], at: int) -
 
 
 def _child_positions(kind: pa.DataType, at: int) -> Iterator[tuple[PointerPart, pa.DataType, int]]:
-    """The parts of a type, one step down, each with the number of its first leaf."""
+    """The children of a type, each with the number of its first leaf."""
     place = at + (leaf_count(kind.key_type) if pa.types.is_map(kind) else 0)
     for part, inner in nested_fields(kind):
         yield part, inner.type, place
@@ -169,14 +169,14 @@ def _child_positions(kind: pa.DataType, at: int) -> Iterator[tuple[PointerPart, 
 def parquet_source(
     files: Sequence[Location], root: Location, request: SourceRequest, *, shown: NameMask | None = None
 ) -> FileSource:
-    """Parquet files as a source. Raises SchemaError with the diff of the first file that does not fit, SourceError."""
+    """Parquet files as a source. Raises SchemaError with the differences of the first file that does not fit, and SourceError."""
     parts = [FilePart(path, root, shown) for path in files]
     _check_unencrypted(parts)
     return _bind_parts(parts, request)
 
 
 def _bind_parts(parts: Sequence[FilePart], request: SourceRequest) -> FileSource:
-    """Plain files bound to a request; to fewer fields with no more than another look at the footers, which are not kept."""
+    """Plain files bound to a request. Restricting the fields reads the footers again, because they are not kept."""
     footers = [read_footer(part) for part in parts]
     if not parts:
         return FileSource(prune_schema(pa.schema([]), field_tree(request)), ())
@@ -194,15 +194,15 @@ def _bind_parts(parts: Sequence[FilePart], request: SourceRequest) -> FileSource
 
 
 def _check_unencrypted(parts: Sequence[FilePart]) -> None:
-    """To touch a column that is encrypted would end the process. Raises SourceError."""
+    """Raises SourceError for encrypted columns. To read one would end the process."""
     closed = [part.name for part in parts if read_encrypted_columns(part.path).masters]
     if closed:
-        hint = "an output that is encrypted is read with its keys: minimize.read(…, keys=…)"
-        raise SourceError(f"{closed[0]} has encrypted columns, and sources are read without keys", hint=hint)
+        hint = "Read an encrypted output with its keys: minimize.read(…, keys=…)."
+        raise SourceError(f"{closed[0]} has encrypted columns, but a source cannot have keys", hint=hint)
 
 
 def read_footer(part: FilePart) -> ParquetFooter:
-    """What a file says of itself. Raises SourceError."""
+    """The metadata of a file. Raises SourceError."""
     try:
         with open_parquet_file(part.path) as file:
             return ParquetFooter(file.metadata, file.schema_arrow)
@@ -221,16 +221,16 @@ class ParquetPart(FileBackedPart):
 
     @property
     def size(self) -> int:
-        """Stored bytes; of a row group its share."""
+        """Stored bytes; for a row group, its share."""
         return self.file.size if self.group is None else self.file.size // max(read_footer(self.file).groups, 1)
 
     def pieces(self) -> Sequence[ParquetPart]:
-        """Its row groups."""
+        """The row groups."""
         groups = read_footer(self.file).groups if self.group is None else 1
         return (self,) if groups < 2 else [replace(self, group=group) for group in range(groups)]
 
     def read(self) -> Iterator[Chunk]:
-        """The records, at most as many a chunk as the request wants, never across row groups. Raises SourceError."""
+        """The records, with at most as many per chunk as requested, never across row groups. Raises SourceError."""
         foot, first = read_footer(self.file), 0
         with open_parquet_file(self.file.path, read_dictionary=list(self.encoded)) as opened:
             for group in range(foot.groups):
@@ -239,7 +239,7 @@ class ParquetPart(FileBackedPart):
                 first += foot.rows(group)
 
     def read_positions(self, positions: Sequence[int]) -> Iterator[Chunk]:
-        """The row groups that these rows stand in. Raises SourceError."""
+        """The row groups that contain these rows. Raises SourceError."""
         foot, first = read_footer(self.file), 0
         for group in range(foot.groups):
             if any(first <= position < first + foot.rows(group) for position in positions):
@@ -262,7 +262,7 @@ class ParquetPart(FileBackedPart):
             positions = np.arange(first, first + records.num_rows)
             carry, first = {}, first + records.num_rows
             yield validate_chunk(look.bound.chunk(records, positions, known, named), damaged_file_error(self.name))
-            del batch, records, positions, known  # or they would stay in memory while the next ones are read
+            del batch, records, positions, known  # otherwise they stay in memory while the next ones are read
 
     def _batches(
         self, opened: pq.ParquetFile, foot: ParquetFooter, group: int, checks: _GroupChecks
@@ -276,7 +276,7 @@ class ParquetPart(FileBackedPart):
         yield from replace_errors(decoded, damaged_file_error(self.name), self.name)
 
     def _partitions(self, schema: pa.Schema) -> dict[str, pa.Scalar]:
-        """The values of the declared hive partitions. Raises SchemaError where one is not of its type."""
+        """The values of the declared hive partitions. Raises SchemaError if one is not of its type."""
         fields = {field.pointer.top: field for field in self.bound.request.fields if field.pointer.is_flat}
         values = hive_partitions(self.file.path, self.file.root)
         return {
@@ -287,7 +287,7 @@ class ParquetPart(FileBackedPart):
 
 
 def _decode_group(opened: pq.ParquetFile, group: int, most: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    """A row group at once where it is small enough, which takes less memory than to read it step by step."""
+    """A row group at once if it is small enough, which takes less memory than reading it in steps."""
     if opened.metadata.row_group(group).num_rows > most:
         yield from opened.iter_batches(most, row_groups=[group], columns=columns, use_threads=False)
     else:
@@ -306,7 +306,7 @@ class _WholeGroupFault:
 
 @dataclass(frozen=True, slots=True)
 class _GroupChecks:
-    """What of a row group must be looked at beside what is needed: leaves, and the request that is still open."""
+    """The checks of a row group that need data beyond the requested fields: their leaves, and the remaining request."""
 
     bound: BoundRequest
     leaves: list[int]
@@ -332,14 +332,14 @@ def _group_checks(foot: ParquetFooter, group: int, bound: BoundRequest) -> _Grou
 
 
 def _fill_state(foot: ParquetFooter, group: int, pointer: Pointer) -> str:
-    """Whether `all`, `some` or `none` of a row group's records carry a path, as far as the metadata says."""
+    """Whether `all`, `some` or `none` of a row group's records have a path, as far as the metadata shows."""
     leaf = foot.flat_leaf(pointer)
     filled = None if leaf is None else foot.count_non_null(group, leaf)
     return {0: "none", foot.rows(group): "all"}.get(-1 if filled is None else filled, "some")
 
 
 def _undeclared_counts(foot: ParquetFooter, group: int, bound: BoundRequest) -> dict[Pointer, UndeclaredCount]:
-    """How many records carry each undeclared path, from the metadata: for what stands in lists an upper bound."""
+    """Number of records with each undeclared path, from the metadata; an upper bound for paths in lists."""
     rows = foot.rows(group)
     counts = {pointer: _record_upper_bound(foot, group, pointer, rows) for pointer in bound.undeclared}
     ranked = {
@@ -356,7 +356,10 @@ def _record_upper_bound(foot: ParquetFooter, group: int, pointer: Pointer, rows:
 def _with_subjects(
     carry: UndeclaredCount, certain: bool, records: pa.RecordBatch, subject: Pointer | None, rows: int
 ) -> UndeclaredCount:
-    """The count with subjects, where at least as many are sure to carry it: each row that lacks it may take one away."""
+    """The count with a sample of subjects, if enough of them certainly have the path.
+
+    Each row without the path may remove one distinct subject.
+    """
     values = None if subject is None or not certain else flat_values(records, subject)
     if values is None:
         return carry
@@ -375,7 +378,7 @@ def _dictionary_schema(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
 
 
 def _schema_with_partitions(part: FilePart, schema: pa.Schema, request: SourceRequest) -> pa.Schema:
-    """The file's columns and its hive partitions, as the policy declares them; the folder of a batch date is no field."""
+    """The file's columns and its hive partitions, in the declared types. The folder of a batch date is not a field."""
     words = {field.pointer.top: field.type for field in request.fields if field.pointer.is_flat}
     for key in hive_partitions(part.path, part.root):
         if schema.get_field_index(key) < 0 and (key in words or key != "date"):
@@ -393,6 +396,10 @@ def _partition_value(value: str | None, field: DeclaredField, name: str) -> pa.S
     with suppress(pa.ArrowException):
         return pa.scalar(value, pa.string()).cast(arrow_type(field.type))
     raise_findings(
-        [Finding("S002", f"the partition of {field.pointer} is no {field.type}", file=name, field=field.key)]
+        [
+            Finding(
+                "S002", f"the partition of {field.pointer} is not of the type {field.type}", file=name, field=field.key
+            )
+        ]
     )
     raise AssertionError

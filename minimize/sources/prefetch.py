@@ -10,9 +10,9 @@ T = TypeVar("T")
 
 
 def prefetch(items: Iterator[T]) -> Generator[T, None, None]:
-    """The same, in order; one is made ahead, in a thread of its own. Raises what making one raises, in its turn.
+    """The items of an iterator in order. The next one is computed in a background thread. Its errors are raised in order, too.
 
-    Who stops early closes this, and then nobody asks for more.
+    If the consumer closes the generator early, no more items are requested.
 
     >>> list(prefetch(iter([1, 2, 3])))
     [1, 2, 3]

@@ -1,11 +1,11 @@
-"""Nested types and arrays reduced to the fields that a policy declares.
+"""Nested types and arrays restricted to the fields that a policy declares.
 
 A request becomes a tree of fields. The tree prunes a source's types to the declared parts, and arrays are narrowed
-to the pruned types. A container that is declared itself (`list`, `struct`, `map`, for `presence` or `size`) and has no
-needed parts keeps its shape, and its values are not read.
+to the pruned types. A declared container (`list`, `struct`, `map`, for `presence` or `size`) without needed parts
+keeps its shape, and its values are not read.
 
 If a value was null or not declared, nothing of it remains in a buffer that is passed on under another type. `scrub`
-ensures it before anything leaves.
+ensures this before data is released.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ SHAPE_ONLY_MAP = pa.map_(pa.string(), pa.null())
 
 @dataclass(slots=True)
 class FieldNode:
-    """One place in a record: the field declared there, if any, and what is declared below it.
+    """One place in a record: the field declared there, if any, and the nodes declared below it.
 
-    `mapped` says that what stands under a star here is a map's items, not a list's elements.
+    `mapped` means that a star below this node denotes a map's items, not a list's elements.
     """
 
     declared: DeclaredField | None = None
@@ -36,18 +36,18 @@ class FieldNode:
 
     @property
     def is_read(self) -> bool:
-        """Whether somebody reads a value here or below."""
+        """Whether a value at or below this node is read."""
         return (self.declared is not None and self.declared.needed) or any(
             child.is_read for child in self.children.values()
         )
 
     def child(self, part: PointerPart) -> FieldNode | None:
-        """What is declared for this part: by name, or by a star."""
+        """The node for this part: a name, or a star."""
         return self.children.get(part)
 
 
 def field_tree(request: SourceRequest, maps: frozenset[Pointer] = frozenset()) -> FieldNode:
-    """The declared fields as a tree, in the request's order. `maps` are containers known to be maps, beside those declared so."""
+    """The declared fields as a tree, in the request's order. `maps` are additional containers known to be maps."""
     root = FieldNode()
     for declared in request.fields:
         node = root
@@ -64,7 +64,7 @@ def is_list_type(type_: pa.DataType) -> bool:
 
 
 def nested_fields(type_: pa.DataType) -> Iterator[tuple[PointerPart, pa.Field]]:
-    """The parts of a nested type, one step down: a struct's fields by name, a list's elements or a map's items by a star."""
+    """The children of a nested type: a struct's fields by name, a list's elements or a map's items by a star."""
     kind = storage_type(type_)
     if pa.types.is_struct(kind):
         yield from ((kind.field(index).name, kind.field(index)) for index in range(kind.num_fields))
@@ -75,7 +75,7 @@ def nested_fields(type_: pa.DataType) -> Iterator[tuple[PointerPart, pa.Field]]:
 
 
 def prune_type(type_: pa.DataType, node: FieldNode) -> pa.DataType:
-    """The type with its needed parts only, of a node that is needed. What the source lacks is added in the policy's type."""
+    """The type of a needed node with its needed parts only. Parts that the source lacks get the policy's type."""
     kind = plain_array_type(type_)
     parts = {part: child for part, child in node.children.items() if child.is_read}
     if pa.types.is_null(kind):
@@ -91,9 +91,9 @@ def prune_type(type_: pa.DataType, node: FieldNode) -> pa.DataType:
 
 
 def declared_type(node: FieldNode) -> pa.DataType:
-    """The type of a needed node as the policy states it: for sources that have no types of their own.
+    """The type of a needed node as declared by the policy, for sources without types.
 
-    What stands under a star is a list, unless the container is a map.
+    A container above a star is a list, unless it is a map.
     """
     parts = {part: child for part, child in node.children.items() if child.is_read}
     if not parts:
@@ -105,7 +105,7 @@ def declared_type(node: FieldNode) -> pa.DataType:
 
 
 def prune_schema(schema: pa.Schema, root: FieldNode) -> pa.Schema:
-    """The needed columns of a schema, in its order, then those that it may lack and lacks."""
+    """The needed columns of a schema, in its order, followed by the optional ones that it lacks."""
     have: Mapping[str, pa.DataType] = {column.name: column.type for column in schema}
     names = [name for name in have if (node := root.children.get(name)) is not None and node.is_read]
     names += [str(part) for part, node in root.children.items() if node.is_read and part not in have]
@@ -113,7 +113,7 @@ def prune_schema(schema: pa.Schema, root: FieldNode) -> pa.Schema:
 
 
 def plain_array_type(type_: pa.DataType) -> pa.DataType:
-    """The type that a source hands on: views, run ends and extensions become plain arrays, which every kernel knows."""
+    """The type that a source returns: views, run ends and extensions become plain arrays, which every kernel supports."""
     if pa.types.is_dictionary(type_):
         return pa.dictionary(type_.index_type, plain_array_type(type_.value_type))
     kind = storage_type(type_)
@@ -137,7 +137,7 @@ def _shape_only_type(kind: pa.DataType) -> pa.DataType:
 
 
 def project_columns(records: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """The columns of this schema; a column that the records lack is all null."""
+    """The columns of this schema. A column that the records lack is null."""
     have = {name: index for index, name in enumerate(records.schema.names)}
     columns = [
         narrow_array(records.column(have[column.name]), column.type)
@@ -149,7 +149,7 @@ def project_columns(records: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatc
 
 
 def narrow_array(values: pa.Array, type_: pa.DataType) -> pa.Array:
-    """The values as a narrower type: fewer struct children, a wider number, a plain array for a view."""
+    """The values in a narrower type: fewer struct children, a wider number, a plain array for a view."""
     if values.type.equals(type_):
         return values
     values = storage_array(values)
@@ -163,14 +163,14 @@ def narrow_array(values: pa.Array, type_: pa.DataType) -> pa.Array:
 
 
 def storage_array(values: pa.Array) -> pa.Array:
-    """The values behind an extension type or a run-end encoding."""
+    """The storage of an extension type or a run-end encoding."""
     if isinstance(values, pa.ExtensionArray):
         return storage_array(values.storage)
     return pc.run_end_decode(values) if pa.types.is_run_end_encoded(values.type) else values
 
 
 def list_elements(values: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """The elements of a list or the items of a map in order, null containers skipped, and each container's length."""
+    """The elements of a list or the items of a map in order, without null containers, and each container's length."""
     listed = _as_list(storage_array(values))
     return pc.list_flatten(listed), pc.fill_null(pc.list_value_length(listed), 0)
 
@@ -237,7 +237,7 @@ def _map_with_nulls(map_array: pa.MapArray, values: pa.Array) -> pa.Array:
 
 
 def list_offsets(lengths: pa.Array, width: pa.DataType) -> pa.Array:
-    """The offsets of lists that have these lengths and stand one after the other."""
+    """The offsets of consecutive lists of these lengths."""
     ends = pc.cumulative_sum(lengths.cast(pa.int64()))
     return pa.concat_arrays([pa.array([0], pa.int64()), ends]).cast(width)
 
@@ -251,7 +251,7 @@ def _bitmap(flags: pa.BooleanArray) -> pa.Buffer:
 
 
 def batch_without_columns(rows: int) -> pa.RecordBatch:
-    """A batch of so many rows and no columns."""
+    """A batch of this many rows without columns."""
     return pa.RecordBatch.from_struct_array(pa.StructArray.from_buffers(pa.struct([]), rows, [None], children=[]))
 
 

@@ -1,8 +1,8 @@
-"""Checks of records: forbidden fields, canonical ids, and the paths that records carry or lack.
+"""Checks of records: forbidden fields, canonical ids, and paths that are present or missing.
 
-A key that must not arrive at any depth is sought among names alone: of fields in a schema, of keys in JSON and in
-maps. A null value counts as absent, and only the policy's pointer is reported. Masks are computed over whole columns,
-from validity only, never from values.
+A key that is forbidden at any depth is searched in names only: of fields in a schema, of keys in JSON and in maps. A null
+value counts as absent, and only the policy's pointer is reported. Masks are computed over whole columns, from validity
+only, never from values.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from minimize.sources.types import storage_type
 
 @dataclass(frozen=True, slots=True)
 class ForbiddenPlace:
-    """A place of a schema that must be empty, and the policy's pointer that says so."""
+    """A place of a schema that must be empty, and the policy's pointer that requires it."""
 
     pointer: Pointer
     rule: str
@@ -53,22 +53,22 @@ def forbidden_places(schema: pa.Schema, request: SourceRequest) -> list[Forbidde
 
 
 def any_depth_rule(name: str) -> str:
-    """How quarantine names the rule that a key must not arrive at any depth."""
+    """The rule for a key that is forbidden at any depth, as quarantine names it."""
     return str(Pointer.parse_forbidden(name))
 
 
 def is_forbidden(pointer: Pointer, request: SourceRequest) -> bool:
-    """Whether a path of a source is one that must not arrive, or is below one."""
+    """Whether a path is forbidden or below a forbidden one."""
     return any(each.covers(pointer) for each in request.never) or not frozenset(request.any_depth).isdisjoint(
         part for part in pointer.parts if isinstance(part, str)
     )
 
 
 def has_place(type_: pa.DataType, parts: tuple[PointerPart, ...]) -> bool:
-    """Whether a type has a place for a path.
+    """Whether a type can have a value at a path.
 
-    A star goes through lists, maps and the fields of structs; a name goes through lists, too. A union is any of its children,
-    and the name of a child is a key.
+    A star matches the elements of lists, items of maps and fields of structs. A name also passes through lists. A union can be
+    any of its children, and the name of a child is a key.
     """
     if not parts:
         return True
@@ -95,7 +95,7 @@ def has_key_at_any_depth(value: Any, names: frozenset[str]) -> bool:
 
 
 def first_forbidden_key(record: Mapping[str, Any], names: Sequence[str]) -> str | None:
-    """The first of these names, in their order, under which a JSON object has a value that is not null, at any depth."""
+    """The first of these names, in their order, for which a JSON object has a non-null value at any depth."""
     found = frozenset(_keys_with_values(record, frozenset(names))) if names else frozenset()
     return next((name for name in names if name in found), None)
 
@@ -103,7 +103,7 @@ def first_forbidden_key(record: Mapping[str, Any], names: Sequence[str]) -> str 
 def _paths_ending_in(
     type_: pa.DataType, names: frozenset[str], above: tuple[PointerPart, ...]
 ) -> Iterator[tuple[tuple[PointerPart, ...], str]]:
-    """The paths that end in one of the names. The keys of a map are not in its type, so each name may be one."""
+    """The paths that end in one of the names. The keys of a map are not in its type, so any name may be a key."""
     if pa.types.is_map(storage_type(type_)):
         yield from (((*above, name), name) for name in sorted(names))
     if pa.types.is_union(storage_type(type_)):
@@ -126,7 +126,7 @@ def _keys_with_values(value: Any, names: frozenset[str]) -> Iterator[str]:
 
 
 def canonicalize_ids(records: pa.RecordBatch, ids: Collection[Pointer], *, fold: bool = False) -> pa.RecordBatch:
-    """The records with these ids in their canonical form, null where nothing is left of one."""
+    """The records with these ids in their canonical form; null if the canonical form is empty."""
     for pointer in ids:
         index = records.schema.get_field_index(pointer.top)
         if index >= 0:
@@ -138,7 +138,7 @@ def canonicalize_ids(records: pa.RecordBatch, ids: Collection[Pointer], *, fold:
 
 
 def _canonicalize_below(values: pa.Array, parts: Sequence[PointerPart], *, fold: bool) -> pa.Array:
-    """The values with the ids at a path below them in their canonical form; the same array where nothing changed."""
+    """The values with the ids at a path below them in their canonical form; the same array if nothing changed."""
     if not parts:
         return canonical_column(values, fold=fold)
     index = (
@@ -155,12 +155,12 @@ def _canonicalize_below(values: pa.Array, parts: Sequence[PointerPart], *, fold:
 
 
 def has_blank_id(record: Mapping[str, Any], ids: Collection[Pointer]) -> bool:
-    """Whether a parsed record has an id of which nothing is left."""
+    """Whether a parsed record has an id whose canonical form is empty."""
     return any(is_empty_id(value_at_path(record, pointer)) for pointer in ids)
 
 
 def value_at_path(record: Mapping[str, Any], pointer: Pointer) -> Any:
-    """The value at a path that goes through no list."""
+    """The value at a path without lists."""
     value: Any = record
     for part in pointer.parts:
         value = value.get(part) if isinstance(value, dict) else None
@@ -168,11 +168,11 @@ def value_at_path(record: Mapping[str, Any], pointer: Pointer) -> Any:
 
 
 SUBJECT_SAMPLE = 10
-"""How many distinct subjects are enough to know that a name is not about one of them."""
+"""Number of distinct subjects that shows that a name does not identify one of them."""
 
 
 def carries_path(values: pa.Array, parts: Sequence[PointerPart]) -> Bools:
-    """Per value: whether there is something that is not null at this path below it. A name goes through lists, too."""
+    """Per value, whether there is a non-null value at this path below it. A name also passes through lists."""
     if isinstance(values, pa.ExtensionArray):
         return carries_path(values.storage, parts)
     if pa.types.is_run_end_encoded(values.type):
@@ -180,16 +180,16 @@ def carries_path(values: pa.Array, parts: Sequence[PointerPart]) -> Bools:
         return by_run
     if pa.types.is_union(values.type):
         return _union_carries_path(values, parts)
-    there = _validity_mask(values)
-    if not parts or not there.any():
-        return there
+    present = _validity_mask(values)
+    if not parts or not present.any():
+        return present
     if pa.types.is_dictionary(values.type):
         indices = np.asarray(pc.fill_null(values.indices, 0))
         by_code: Bools = carries_path(values.dictionary, parts)[indices]
-        return np.logical_and(there, by_code)
+        return np.logical_and(present, by_code)
     if pa.types.is_struct(values.type):
         below = [carries_path(child, parts[1:]) for child in _struct_children(values, parts[0])]
-        return there & reduce(or_, below, np.zeros(len(values), bool))
+        return present & reduce(or_, below, np.zeros(len(values), bool))
     if _has_elements(values.type, parts[0]):
         inner, owner = _elements_with_owners(values)
         return _owners_mask(carries_path(inner, parts[1:]), owner, len(values))
@@ -202,9 +202,9 @@ def carries_path(values: pa.Array, parts: Sequence[PointerPart]) -> Bools:
 
 
 def lacks_path(values: pa.Array, parts: Sequence[PointerPart]) -> Bools:
-    """Per value: whether it is null, or what should stand at this path below it is.
+    """Per value, whether it is null or has no value at this path below it.
 
-    Below a star every element counts, and an empty list lacks nothing.
+    Below a star every element counts, and an empty list has no missing values.
     """
     values = storage_array(values)
     if not parts:
@@ -219,33 +219,33 @@ def lacks_path(values: pa.Array, parts: Sequence[PointerPart]) -> Bools:
 
 
 def top_level_column(records: pa.RecordBatch, pointer: Pointer) -> pa.Array | None:
-    """The top-level column that a pointer stands in; None where there is none."""
+    """The top-level column of a pointer; None if there is none."""
     index = records.schema.get_field_index(pointer.top)
     return None if index < 0 else records.column(index)
 
 
 def records_with_path(records: pa.RecordBatch, pointer: Pointer) -> Bools:
-    """Per record: whether it carries this path."""
+    """Per record, whether it has a value at this path."""
     top = top_level_column(records, pointer)
     return np.zeros(records.num_rows, bool) if top is None else carries_path(top, pointer.parts[1:])
 
 
 def records_missing_field(records: pa.RecordBatch, field: DeclaredField) -> Bools:
-    """Per record: whether a required field is not there or null."""
+    """Per record, whether a required field is absent or null."""
     top = top_level_column(records, field.pointer)
     return np.ones(records.num_rows, bool) if top is None else lacks_path(top, field.pointer.parts[1:])
 
 
 @dataclass(frozen=True, slots=True)
 class RecordFaults:
-    """The records of a batch that cannot be processed: their indices, each with the first of its faults."""
+    """The records of a batch that cannot be processed: their indices, each with its first fault."""
 
     rows: npt.NDArray[np.int64]
     codes: list[RejectCode]
     fields: list[str | None]
 
     def rejects(self, positions: npt.NDArray[np.int64], unit: PositionUnit) -> list[Reject]:
-        """One reject a record, at these positions of the batch's rows."""
+        """One reject per record, at these positions of the batch's rows."""
         places = positions[self.rows].tolist()
         return [Reject(*one) for one in zip(places, [unit] * len(places), self.fields, self.codes, strict=True)]
 
@@ -258,9 +258,9 @@ def first_faults(
     canonical: pa.RecordBatch | None = None,
     ids: Collection[Pointer] = (),
 ) -> RecordFaults:
-    """The first fault of each record: what must not arrive, then what is known already, then what is missing.
+    """The first fault of each record: forbidden, then the given faults, then missing.
 
-    Takes the records with their ids in the canonical form, too: an id of which nothing is left is missing.
+    Takes also the records with canonical ids: an id whose canonical form is empty is missing.
     """
     first: dict[int, tuple[RejectCode, str | None]] = {}
     for fault in _all_faults(records, required, never, faults, records if canonical is None else canonical, ids):
@@ -272,7 +272,7 @@ def first_faults(
 
 @dataclass(frozen=True, slots=True)
 class FaultMask:
-    """One kind of fault, and the records that have it."""
+    """One kind of fault, and a mask of the records that have it."""
 
     code: RejectCode
     field: str | None
@@ -297,13 +297,13 @@ def _all_faults(
 
 
 def _has_no_nulls(records: pa.RecordBatch, pointer: Pointer) -> bool:
-    """Whether a plain column is there and holds no null, which is known without looking at its values."""
+    """Whether a plain column exists and has no nulls, which is known without reading its values."""
     top = top_level_column(records, pointer) if pointer.is_flat else None
     return top is not None and top.null_count == 0 and top.type.num_fields == 0 and not _can_hide_nulls(top.type)
 
 
 def _can_hide_nulls(type_: pa.DataType) -> bool:
-    """Whether nulls can be where its own count does not tell."""
+    """Whether nulls can exist that the null count does not include."""
     return (
         pa.types.is_dictionary(type_)
         or pa.types.is_run_end_encoded(type_)
@@ -313,7 +313,7 @@ def _can_hide_nulls(type_: pa.DataType) -> bool:
 
 
 def count_undeclared(records: pa.RecordBatch, pointer: Pointer, request: SourceRequest, good: Bools) -> UndeclaredCount:
-    """How many of the good records carry a path, and up to ten subjects that do."""
+    """Number of valid records with a path, and up to ten subjects of them."""
     mask = records_with_path(records, pointer) & good
     count = int(mask.sum())
     some = sample_subjects(records, request.subject, mask) if count else frozenset()
@@ -330,9 +330,9 @@ def sample_subjects(records: pa.RecordBatch, subject: Pointer | None, mask: Bool
 
 
 def _sample_ids(values: pa.Array, size: int = 256) -> frozenset[str]:
-    """Up to ten distinct ids, looked for in ever longer beginnings: mostly the first will do.
+    """Up to ten distinct ids, searched in prefixes of increasing length: the first is usually enough.
 
-    They are compared without regard to case, whatever the policy says: one subject must not look like ten.
+    They are always compared without regard to case, so that one subject does not count as ten.
     """
     words = pc.drop_null(pc.unique(canonical_column(values.slice(0, size), fold=True))).slice(0, SUBJECT_SAMPLE)
     if len(words) == SUBJECT_SAMPLE or size >= len(values):
@@ -341,7 +341,7 @@ def _sample_ids(values: pa.Array, size: int = 256) -> frozenset[str]:
 
 
 def flat_values(records: pa.RecordBatch, pointer: Pointer) -> pa.Array | None:
-    """The values of a field that stands in no list: null where a struct above it is. None where there is no such field."""
+    """The values of a field that is not in a list; null if a struct above it is null. None if there is no such field."""
     values = top_level_column(records, pointer)
     for part in pointer.parts[1:]:
         values = storage_array(values) if values is not None else None
@@ -378,23 +378,23 @@ def _has_elements(type_: pa.DataType, part: PointerPart) -> bool:
 
 
 def _elements_with_owners(values: pa.Array) -> tuple[pa.Array, npt.NDArray[np.int64]]:
-    """The elements of a list, or a map's items, and for each the index of what holds it."""
+    """The elements of a list, or a map's items, and for each the index of its container."""
     inner, lengths = list_elements(values)
     owner = np.repeat(np.arange(len(values)), np.asarray(lengths))
     return (inner.field(1) if pa.types.is_map(values.type) else inner), owner
 
 
 def _run_of_each_value(values: pa.RunEndEncodedArray) -> npt.NDArray[np.int64]:
-    """Per value: the index of its run."""
+    """Per value, the index of its run."""
     rows = np.arange(values.offset, values.offset + len(values))
     return np.searchsorted(np.asarray(values.run_ends), rows, side="right")
 
 
 def _union_carries_path(values: pa.UnionArray, parts: Sequence[PointerPart]) -> Bools:
-    """A union's value is one of its children's. The name of a child counts as a key."""
+    """A union's value is the value of one child. The name of a child counts as a key."""
     held = np.zeros(len(values), bool)
     buffers, here = values.buffers(), slice(values.offset, values.offset + len(values))
-    codes = np.frombuffer(buffers[1], np.int8)[here]  # `type_codes` and `offsets` disregard that the array is a slice
+    codes = np.frombuffer(buffers[1], np.int8)[here]  # `type_codes` and `offsets` ignore the offset of a sliced array
     places = np.frombuffer(buffers[2], np.int32)[here] if values.type.mode == "dense" else np.arange(len(values))
     for index, code in enumerate(values.type.type_codes):
         child = values.field(index)

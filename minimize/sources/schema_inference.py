@@ -1,4 +1,4 @@
-"""Schema inference: the fields of a source and the types that a policy would give them. Names only, never values.
+"""Schema inference: the fields of a source and the policy types for them. It returns names, never values.
 
 An object with many keys, or with keys that do not look like names, is a map: its keys may be values.
 """
@@ -28,42 +28,42 @@ from minimize.sources.types import parse_text, storage_type, type_word
 from minimize.stores import Location, ObjectPath, location_text
 
 SAMPLED_LINES = 5000
-"""How many records of NDJSON are looked at."""
+"""Number of NDJSON records that are examined."""
 SAMPLED_FILES = 3
-"""How many files of a source are looked at."""
+"""Number of files of a source that are examined."""
 MAX_STRUCT_KEYS = 64
 """An object with more distinct keys than this is a map."""
 MAX_OBSERVED_KEYS = 1000
-"""How many distinct keys of an object are looked at."""
+"""Number of distinct keys of an object that are examined."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _KINDS = {"integer": "number", "double": "number", "string": "text", "timestamp": "text", "date": "text"}
-"""Words for values that can be read as one type."""
+"""Types of values that can be read as one common type."""
 _ENDINGS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "ndjson", ".csv": "csv", ".parquet": "parquet"}
 
 MIN_RECORDS_OF_NAME = 10
-"""A name that so many records of NDJSON carry, or half of them, is no value of one of them."""
+"""A name in this many records of NDJSON, or in half of them, cannot be the value of a single record."""
 DiscoveredFields = list[tuple[str, str]]
 
 
 def discover_fields(source: Any) -> DiscoveredFields:
-    """The paths of a file, a folder, a pattern or data in memory, each with a policy's type word, in order of appearance.
+    """The paths of a file, a folder, a pattern or data in memory, each with its policy type, in order of appearance.
 
-    Where a policy has no word for a type, Arrow's stands there. A flat column comes by its name, anything below one as a
-    pointer. Raises SourceError, ConfigurationError.
+    If the policy has no such type, Arrow's type is returned. A flat column is returned by its name, a nested field as a pointer.
+    Raises SourceError, ConfigurationError.
     """
     return discover_frequent_fields(source)[0]
 
 
 def discover_frequent_fields(source: Any, records: int = 0) -> tuple[DiscoveredFields, int]:
-    """The same, and how many names were left out: those that fewer than so many records of NDJSON carry, and not half of them."""
+    """The fields, and the number of omitted names: in fewer than `records` records of NDJSON and in less than half of them."""
     if not isinstance(source, str | Path | ObjectPath):
         return _schema_fields(read_memory(source).schema), 0
     found = find_files(location_text(source), Path.cwd())
     parts = [FilePart(path, found.root) for files in found.files.values() for path in files if format_by_name(path)]
     if not parts:
         raise SourceError(
-            f"nothing to look at was found in {source}",
-            hint=f"files end in {', '.join(_ENDINGS)}, .gz and .zst included",
+            f"no file of a known format was found in {source}",
+            hint=f"Name files that end in {', '.join(_ENDINGS)}, also with .gz or .zst.",
         )
     together: dict[str, str] = {}
     seen = ObservedValues()
@@ -80,15 +80,15 @@ def discover_frequent_fields(source: Any, records: int = 0) -> tuple[DiscoveredF
 
 
 def format_by_name(path: Location) -> str:
-    """The format that a file's name says; '' for none."""
+    """The format for a file's suffix; '' for an unknown one."""
     name = path.name.lower().removesuffix(".gz").removesuffix(".zst")
     return _ENDINGS.get(Path(name).suffix, "")
 
 
 def observe_file(part: FilePart, kind: str) -> ObservedValues:
-    """What stands where in a file of a format: of NDJSON in its first lines, of Parquet and CSV as the file says.
+    """The observed values of a file: the first lines of NDJSON, the schema of Parquet, the header of CSV.
 
-    Raises SourceError where the file cannot be read.
+    Raises SourceError if the file cannot be read.
     """
     seen = ObservedValues()
     if kind == "parquet":
@@ -138,7 +138,7 @@ def _parquet_fields(part: FilePart) -> DiscoveredFields:
 
 
 def _csv_fields(part: FilePart) -> DiscoveredFields:
-    """A CSV file has names only."""
+    """A CSV file has names but no types."""
     return [(name, "string") for name in read_header(part)[0] if name]
 
 
@@ -155,10 +155,10 @@ _FIELD_READERS = {"csv": _csv_fields, "parquet": _parquet_fields}
 
 @dataclass
 class ObservedValues:
-    """What stood at one place of the records: the words of its values, how often each came, and what was below.
+    """The values observed at one place of the records: their types with counts, and the places below.
 
-    records  how many records had something here
-    is_map   whether its names were found to be a map's keys
+    records  number of records with a value here
+    is_map   whether its names were recognized as a map's keys
     """
 
     words: dict[str, int] = field(default_factory=dict)
@@ -168,7 +168,7 @@ class ObservedValues:
     _last: int = 0
 
     def observe(self, value: Any, record: int = 0) -> None:
-        """Takes one value in, of the record with this number."""
+        """Add one value of the record with this number."""
         if value is None:
             return
         if record != self._last or not self.records:
@@ -181,7 +181,7 @@ class ObservedValues:
             self._count(_value_type(value))
 
     def drop_rare_names(self, records: int, *, inner: bool = False) -> int:
-        """Lets go of the names that fewer records have; gives how many those were. An object that has no others is a map."""
+        """Remove the names in fewer records, and return their number. An object without other names is a map."""
         names = {part: seen for part, seen in self.below.items() if isinstance(part, str)}
         rare = [part for part, seen in names.items() if seen.records < records]
         if inner and names and len(names) - len(rare) in (0, *range(MAX_STRUCT_KEYS + 1, len(names) + 1)):
@@ -192,7 +192,7 @@ class ObservedValues:
         return len(rare) + sum(seen.drop_rare_names(records, inner=True) for seen in self.below.values())
 
     def at_path(self, parts: Sequence[PointerPart]) -> Iterator[ObservedValues]:
-        """What stands at a path; a star goes through elements and through keys."""
+        """The observations at a path. A star matches elements and keys."""
         if not parts:
             yield self
             return
@@ -201,7 +201,7 @@ class ObservedValues:
                 yield from below.at_path(parts[1:])
 
     def leaves(self, parts: tuple[PointerPart, ...]) -> Iterator[tuple[tuple[PointerPart, ...], str]]:
-        """The paths below, each with the word that fits all of its values, else the first that was seen."""
+        """The paths below, each with the type that fits all of its values, or else the first observed type."""
         kind = max(self.words, key=self._weight, default="string")
         below = {part: seen for part, seen in self.below.items() if (part is STAR) == (kind == "list")}
         if parts and kind == "struct" and self._is_map:
@@ -217,7 +217,7 @@ class ObservedValues:
             yield parts, _common_type(self.words)
 
     def merge(self, other: ObservedValues) -> None:
-        """Takes in what stood at another place."""
+        """Add the observations of another place."""
         self.records += other.records
         for word, count in other.words.items():
             self._count(word, count)
@@ -231,13 +231,13 @@ class ObservedValues:
         return self.is_map or len(names) > MAX_STRUCT_KEYS or not all(_NAME.fullmatch(name) for name in names)
 
     def _has_capacity(self) -> bool:
-        """Whether another name can be looked at, in place of those that one record alone has if there are too many."""
+        """Whether another name can be recorded. If there are too many, names that occur in a single record are replaced."""
         if len(self.below) >= MAX_OBSERVED_KEYS:
             self.below = {part: seen for part, seen in self.below.items() if part is STAR or seen.records > 1}
         return len(self.below) < MAX_OBSERVED_KEYS
 
     def _weight(self, word: str) -> int:
-        """How many values are of the same kind: an odd one does not decide what stands here."""
+        """Number of values of the same kind, so that a single odd value does not decide the type."""
         kind = _KINDS.get(word, word)
         return sum(count for each, count in self.words.items() if _KINDS.get(each, each) == kind)
 
@@ -256,13 +256,14 @@ def _value_type(value: Any) -> str:
         return "boolean"
     if isinstance(value, IntegerText | FractionText):
         return "integer" if isinstance(value, IntegerText) else "double"
-    if not value[:1].isdigit():  # neither a time nor a date: most texts, and half the time of looking at a sample
+    # Most texts are neither a time nor a date. Without this check, sampling takes twice the time.
+    if not value[:1].isdigit():
         return "string"
     return next((word for word in ("timestamp", "date") if parse_text(value, word) is not None), "string")
 
 
 def _common_type(words: Mapping[str, int]) -> str:
-    """The word that fits the most values: of numbers, and of texts, one that fits all of them; else the first that was seen."""
+    """The type that fits the most values. Among numbers or texts, one that fits all of them; else the first observed."""
     kinds: dict[str, int] = {}
     for word, count in words.items():
         kinds[_KINDS.get(word, word)] = kinds.get(_KINDS.get(word, word), 0) + count

@@ -1,7 +1,7 @@
-"""The types that a policy names: the Arrow type of each, and text parsed as each, strictly.
+"""The types of the policy: the Arrow type of each, and strict parsing of text as each.
 
-A source keeps the widths that it has: `integer` is any integer, `double` any floating point number, `string` any
-kind of string, dictionary-encoded or not. If a source has no types of its own (NDJSON, CSV), the policy's word
+A source keeps its own widths: `integer` is any integer, `double` any floating point number, `string` any
+kind of string, dictionary-encoded or not. If a source has no types of its own (NDJSON, CSV), the policy's type
 decides.
 
 >>> str(arrow_type("timestamp")), str(arrow_type("decimal(10, 2)"))
@@ -9,10 +9,10 @@ decides.
 >>> accepts_type("integer", pa.int16()), accepts_type("integer", pa.float64())
 (True, False)
 
-Text that does not parse as its type is reported, never coerced:
+Text that cannot be parsed as its type is reported, never coerced:
 
-    timestamp  ISO 8601 / RFC 3339: date, `T` or a space, hours and minutes, seconds with up to nine digits (digits
-               below a microsecond are cut off), `Z` or an offset; without a zone it is UTC. A leap second is no time.
+        timestamp  ISO 8601 / RFC 3339: date, `T` or a space, hours and minutes, seconds with up to nine digits (digits
+                   below a microsecond are cut off), `Z` or an offset; without a zone it is UTC. Leap seconds are invalid.
     date       YYYY-MM-DD
     integer    digits with a sign, within 64 bits
     double     a decimal number, finite
@@ -89,43 +89,43 @@ _ARROW_TYPES: dict[str, pa.DataType] = {
 
 
 def arrow_type(word: str) -> pa.DataType:
-    """The Arrow type that a policy's word stands for where the source has no types of its own.
+    """The Arrow type of a policy type, for sources without types of their own.
 
-    A container whose parts nobody asked for is hollow: it has its shape and no values. Raises ValueError for another word.
+    A container without requested parts has a shape and no values. Raises ValueError for an unknown type.
     """
     digits = decimal_digits(word)
     if digits is not None:
         return pa.decimal128(*digits) if digits[0] <= 38 else pa.decimal256(*digits)
     if word not in _ARROW_TYPES:
-        raise ValueError(f"a type is one of {', '.join(TYPE_WORDS)}")
+        raise ValueError(f"unknown type. The types are {', '.join(TYPE_WORDS)}")
     return _ARROW_TYPES[word]
 
 
 def decimal_digits(word: str) -> tuple[int, int] | None:
-    """The precision and scale of `decimal(p,s)`; None for another word. Raises ValueError where they cannot be."""
+    """The precision and scale of `decimal(p,s)`; None for another type. Raises ValueError if they are invalid."""
     match = _DECIMAL.fullmatch(word.strip())
     if match is None:
         return None
     precision, scale = int(match[1]), int(match[2] or 0)
     if not 1 <= precision <= 76 or scale > precision:
-        raise ValueError("a decimal has 1 to 76 digits, and no more of them after the point than in all")
+        raise ValueError("the precision of a decimal must be from 1 to 76, and its scale at most the precision")
     return precision, scale
 
 
 def type_family(word: str) -> str:
-    """The word without its digits: `decimal(10,2)` is `decimal`."""
+    """The type without its digits: `decimal(10,2)` is `decimal`."""
     return word.split("(", 1)[0].strip()
 
 
 def storage_type(type_: pa.DataType) -> pa.DataType:
-    """The type behind a dictionary encoding, a run-end encoding or an extension; other types as they are."""
+    """The type behind a dictionary encoding, a run-end encoding or an extension; other types unchanged."""
     if pa.types.is_dictionary(type_) or pa.types.is_run_end_encoded(type_):
         return storage_type(type_.value_type)
     return storage_type(type_.storage_type) if isinstance(type_, pa.BaseExtensionType) else type_
 
 
 def accepts_type(word: str, type_: pa.DataType) -> bool:
-    """Whether values of this Arrow type are what the policy's word means; a column of nothing but nulls is any type."""
+    """Whether values of this Arrow type match the policy type. A column of only nulls matches any type."""
     kind = storage_type(type_)
     if pa.types.is_null(kind):
         return True
@@ -136,7 +136,7 @@ def accepts_type(word: str, type_: pa.DataType) -> bool:
 
 
 def type_word(type_: pa.DataType) -> str | None:
-    """The policy's word for an Arrow type; None for one that no policy names (time, duration, interval)."""
+    """The policy type of an Arrow type; None for types without one (time, duration, interval)."""
     kind = storage_type(type_)
     if pa.types.is_decimal(kind):
         return f"decimal({kind.precision},{kind.scale})"
@@ -144,8 +144,8 @@ def type_word(type_: pa.DataType) -> str | None:
 
 
 def describe_type(type_: pa.DataType) -> str:
-    """How a diff names what a source has: the policy's word, and Arrow's where the policy has none."""
-    return type_word(type_) or f"{storage_type(type_)}, which no policy type stands for"
+    """The description of a source's type in a finding: the policy type, or Arrow's if there is none."""
+    return type_word(type_) or f"{storage_type(type_)}, for which the policy has no type"
 
 
 TYPE_WORDS = (*(word for word in _TYPE_TESTS if word != "decimal"), "decimal(p,s)")
@@ -156,27 +156,27 @@ _ZONE = re.compile(r"[-+][0-9:]*$")
 
 
 def have_same_shape(times: pa.StringArray, shape: str) -> bool:
-    """Whether every text is a time or day like the first, and that one of this shape. Nulls do not matter.
+    """Whether all texts are times or days of the same shape as the first, which must match this one. Nulls are ignored.
 
-    The first digit and those of an offset from UTC are the same in all, for they may not be any.
+    The first digit and the digits of a UTC offset must be equal in all texts, because not every digit is valid there.
 
     >>> have_same_shape(pa.array(["2026-11-24", None, "2025-01-02"]), "^[12][0-9]{3}-[0-9]{2}-[0-9]{2}$")
     True
     >>> have_same_shape(pa.array(["2026-11-24", "yesterday!"]), "^[12][0-9]{3}-[0-9]{2}-[0-9]{2}$")
     False
     """
-    there = times.drop_null() if times.null_count else times
-    if not len(there):
+    valid = times.drop_null() if times.null_count else times
+    if not len(valid):
         return True
-    first = there[0].as_py()
+    first = valid[0].as_py()
     if re.fullmatch(shape, first) is None:
         return False
-    rows = _byte_rows(there, len(first))
+    rows = _byte_rows(valid, len(first))
     return rows is not None and bool((rows - _least_bytes(first) < _allowed_counts(first)).all())
 
 
 def _byte_rows(texts: pa.StringArray, width: int) -> npt.NDArray[np.uint8] | None:
-    """The bytes of texts, a row each; None where they are not all of one length."""
+    """The bytes of texts, one row each; None if their lengths differ."""
     _, ends, data = texts.buffers()
     offsets = np.frombuffer(ends, np.int32)[texts.offset : texts.offset + len(texts) + 1]
     if (offsets[1:] - offsets[:-1] != width).any():
@@ -185,19 +185,19 @@ def _byte_rows(texts: pa.StringArray, width: int) -> npt.NDArray[np.uint8] | Non
 
 
 def _least_bytes(text: str) -> npt.NDArray[np.uint8]:
-    """The least byte at each place."""
+    """The smallest byte at each position."""
     free = _free_digits(text)
     return np.array([_ZERO if place in free else ord(mark) for place, mark in enumerate(text)], np.uint8)
 
 
 def _allowed_counts(text: str) -> npt.NDArray[np.uint8]:
-    """How many bytes from there on may stand at each place."""
+    """Number of consecutive byte values allowed at each position."""
     free = _free_digits(text)
     return np.array([_TEN if place in free else 1 for place in range(len(text))], np.uint8)
 
 
 def _free_digits(text: str) -> set[int]:
-    """The places of digits that may be any."""
+    """The positions at which any digit is allowed."""
     zone = _ZONE.search(text, 11)
     end = zone.start() if zone else len(text)
     return {place for place, mark in enumerate(text[:end]) if place and mark.isdigit()}
@@ -211,7 +211,7 @@ _TIME = re.compile(
     rf"({_DAY})[Tt ]([0-9]{{2}}:[0-9]{{2}})(:[0-9]{{2}})?(\.[0-9]{{1,9}})?(?:([Zz])|([-+])([0-9]{{2}})(?::?([0-9]{{2}}))?)?"
 )
 _DIGITS = 400
-"""Longer than any number that is one: a text above it is not even looked at."""
+"""Longer than any valid number. Longer texts are not parsed."""
 
 _USUAL_SHAPES = {
     "timestamp": rf"^{_USUAL_DAY}[T ][0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}(\.[0-9]{{1,6}})?(Z|[-+]([01][0-9]|2[0-3]):[0-5][0-9])$",
@@ -220,11 +220,11 @@ _USUAL_SHAPES = {
     "double": rf"^{_NUMBER}$",
     "boolean": r"^(true|false)$",
 }
-"""The common shapes, which Arrow reads as we do; anything else is read value by value."""
+"""The common shapes, for which Arrow's parser has the same results. Other texts are parsed one by one."""
 
 
 def parse_texts(texts: pa.StringArray, word: str) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
-    """Text as values of a policy's type, and where it is none; null stays null and is not bad."""
+    """Text as values of a policy type, and a mask of invalid texts. Null stays null and is not invalid."""
     if word == "string":
         return texts, np.zeros(len(texts), bool)
     shape = _USUAL_SHAPES.get(word)
@@ -243,7 +243,7 @@ def parse_texts(texts: pa.StringArray, word: str) -> tuple[pa.Array, npt.NDArray
 
 
 def parse_text(text: str, word: str) -> Any:
-    """One text as a value that Arrow takes for the policy's type; None where it is none."""
+    """One text as a value that Arrow accepts for the policy type; None if it is invalid."""
     reader = _PARSERS[type_family(word)]
     with suppress(ValueError, ArithmeticError):
         return reader(text, word) if len(text) <= _DIGITS or type_family(word) == "binary" else None
@@ -251,7 +251,7 @@ def parse_text(text: str, word: str) -> Any:
 
 
 def parse_timestamp(text: str, word: str = "timestamp") -> int | None:
-    """A time as microseconds since 1970, UTC. Raises ValueError for a day or an hour that does not exist."""
+    """A time in microseconds since 1970, UTC. Raises ValueError for a day or an hour that does not exist."""
     match = _TIME.fullmatch(text)
     if match is None or (match[4] and not match[3]):
         return None
@@ -264,7 +264,7 @@ def parse_timestamp(text: str, word: str = "timestamp") -> int | None:
 
 
 def _cast_usual(texts: pa.StringArray, word: str) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
-    """Reads texts of the usual shape; a day that does not exist is found one by one."""
+    """Parse texts of the usual shape. If a day does not exist, they are parsed one by one."""
     with suppress(pa.ArrowException):
         return _without_nonfinite(texts.cast(arrow_type(word)))
     return _parse_distinct(texts, word)
@@ -277,7 +277,7 @@ def _with_replaced(
     odd: pa.Array,
     odd_bad: npt.NDArray[np.bool_],
 ) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
-    """Values with others at some places."""
+    """Values with those at some positions replaced."""
     mask = np.zeros(len(values), bool)
     mask[places], bad = True, bad.copy()
     bad[places] = odd_bad
@@ -285,7 +285,7 @@ def _with_replaced(
 
 
 def _parse_distinct(texts: pa.StringArray, word: str) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
-    """Reads distinct texts in Python: shapes that Arrow reads otherwise than we do are rare, and so are faults."""
+    """Parse distinct texts in Python. Shapes that Arrow parses differently are rare, and so are invalid texts."""
     encoded = texts.dictionary_encode()
     found = [parse_text(text, word) for text in encoded.dictionary.to_pylist()]
     values = pa.array(found, arrow_type(word)).take(encoded.indices)
@@ -323,7 +323,7 @@ def _parse_decimal(text: str, word: str) -> Decimal | None:
 
 
 def exact_decimal(value: Decimal, precision: int, scale: int) -> Decimal | None:
-    """The number at this scale, where no digit is lost and none is too many; else None."""
+    """The number at this scale, if no digit is lost and the precision is sufficient; otherwise None."""
     sign, numerals, exponent = value.as_tuple()
     if not isinstance(exponent, int) or (value and not -200 <= exponent <= 200):
         return None
@@ -338,7 +338,7 @@ def exact_decimal(value: Decimal, precision: int, scale: int) -> Decimal | None:
 
 
 def _drop_trailing_zeros(numerals: str, places: int) -> str | None:
-    """The digits without their last ones, if those are all zero."""
+    """The digits without the last `places`, if those are all zero; otherwise None."""
     return numerals[:-places] if not numerals[-places:].strip("0") else None
 
 

@@ -1,11 +1,11 @@
-"""What does not fit into memory while all rows must be seen first: a memory budget, and encrypted spill files.
+"""Data that exceeds memory before all rows are read: a memory budget, and encrypted spill files.
 
 hashing      values as keyed 128-bit hashes, and a filter for hashes seen recently
-memory_budget memory budget of a run, its arrays, and the encrypted spill file
-accumulator  distinct rows by hash in bounded memory, the rest in the spill file
+memory_budget the memory budget of a run, its arrays, and the encrypted spill file
+accumulator  distinct rows by hash in bounded memory, the others in the spill file
 
-A `SpillSpace` belongs to one run: its budget, its file without a name, and its keys, none of which leaves the
-process. An `Accumulator` merges equal rows and spills what does not fit. A reader sees the same rows, spilled or
+A `SpillSpace` belongs to one run: its budget, its unnamed file and its keys, which stay in the process. An
+`Accumulator` merges equal rows and spills those that exceed its budget. A reader gets the same rows, spilled or
 not.
 """
 

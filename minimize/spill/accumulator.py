@@ -1,6 +1,6 @@
-"""Distinct rows by their hash in bounded memory; what does not fit is spilled in partitions of the hash.
+"""Distinct rows by their hash in bounded memory; rows beyond that are spilled in partitions of the hash.
 
-Each partition is merged by itself. One that does not fit either is partitioned again by the next bits.
+Each partition is merged separately. A partition that does not fit is partitioned again by the next bits.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _TEXT_SCHEMA = pa.schema([("text", pa.large_string())])
 
 @dataclass(frozen=True, slots=True)
 class HashedRows:
-    """Some rows, of equally many words each. Rows of the same hash are the same row, but for what they sum."""
+    """Rows with the same number of words. Rows with equal hashes are the same row, except for the words to sum."""
 
     words: HashWords = field(repr=False)
     texts: pa.LargeStringArray | None = field(default=None, repr=False)
@@ -32,12 +32,12 @@ class HashedRows:
 
     @property
     def nbytes(self) -> int:
-        """What they take in memory."""
+        """Bytes of memory used."""
         return int(self.words.nbytes) + (0 if self.texts is None else int(self.texts.nbytes))
 
     @classmethod
     def concat(cls, parts: Sequence[Self]) -> Self:
-        """All the rows of some parts, of which there is at least one."""
+        """All rows of at least one part."""
         if len(parts) == 1:
             return parts[0]
         words = np.concatenate([part.words for part in parts])
@@ -45,15 +45,15 @@ class HashedRows:
         return cls(words, pa.concat_arrays(texts) if texts else None)
 
     def take(self, places: RowIndices) -> Self:
-        """The rows at these places."""
+        """The rows at these indices."""
         return type(self)(self.words[places], None if self.texts is None else self.texts.take(pa.array(places)))
 
     def slice(self, start: int, end: int) -> Self:
-        """The rows from one place to another."""
+        """The rows from `start` to `end`."""
         return type(self)(self.words[start:end], None if self.texts is None else self.texts.slice(start, end - start))
 
     def reduce(self, summed: int = 0, keys: int = 2, by: np.ufunc = np.add) -> Self:
-        """Each row once, in the order of its first `keys` words; the last `summed` words of equal rows are put together."""
+        """The distinct rows, in the order of their first `keys` words; the last `summed` words of equal rows are combined."""
         order, starts = _distinct_runs(self.words, keys)
         once = self.take(order[starts])
         if summed and len(once) < len(self):
@@ -68,7 +68,7 @@ class HashedRows:
 
     @classmethod
     def from_bytes(cls, content: bytes, width: int) -> Self:
-        """The rows that `packed` gave, of so many words each."""
+        """The rows from the result of `to_bytes`, with this many words each."""
         count = int.from_bytes(content[:8], "little")
         words = np.frombuffer(content, np.uint64, count * width, 8).reshape(count, width)
         rest = pa.py_buffer(content).slice(8 + words.nbytes)
@@ -86,17 +86,17 @@ class HashedRows:
 
 
 def _distinct_runs(words: HashWords, keys: int) -> tuple[RowIndices, RowIndices]:
-    """The order of the rows, and where in it each distinct one starts."""
+    """The order of the rows, and in it the start of each distinct row."""
     order = np.argsort(words[:, 0])
     alike, same = _equals_previous(words, order, 1), _equals_previous(words, order, keys)
-    if not np.array_equal(same, alike):  # of hashes that hardly ever happens: half of their bits in common
+    if not np.array_equal(same, alike):  # hashes almost never agree in only half of their bits
         order = np.lexsort([words[:, place] for place in reversed(range(keys))])
         same = _equals_previous(words, order, keys)
     return order, np.flatnonzero(np.concatenate([np.ones(min(len(words), 1), np.bool_), ~same]))
 
 
 def _equals_previous(words: HashWords, order: RowIndices, keys: int) -> npt.NDArray[np.bool_]:
-    """Whether each row but the first has the same first words as the one before."""
+    """For each row except the first, whether its first words equal those of the row before."""
     same = np.ones(max(len(order) - 1, 0), np.bool_)
     for place in range(keys):
         word = words[order, place]
@@ -105,7 +105,7 @@ def _equals_previous(words: HashWords, order: RowIndices, keys: int) -> npt.NDAr
 
 
 def find_hashes(hashes: HashWords, stored_hashes: HashWords) -> RowIndices:
-    """Where each hash stands among distinct ones that are in order; -1 where it does not.
+    """The index of each hash among distinct sorted hashes; -1 if it is absent.
 
     >>> known = np.array([[1, 5], [1, 7], [2, 5]], np.uint64)
     >>> find_hashes(np.array([[1, 7], [2, 7]], np.uint64), known).tolist()
@@ -127,16 +127,19 @@ _BITS: Final = 6
 PARTITIONS: Final = 1 << _BITS
 _MAX_DEPTH: Final = 64 // _BITS - 1
 _MERGE_FACTOR: Final = 4
-"""Putting rows together takes up to this many times their size."""
+"""Merging rows takes up to this many times their size."""
 _MIN_BYTES: Final = 1 << 12
-"""Bytes that are held in any case."""
+"""Bytes that an accumulator may hold in any case."""
 
 
 class Accumulator:
-    """Each distinct row once; where rows end in counts, the sums of these.
+    """The distinct rows; if rows end in counts, the sums of the counts.
 
-    Takes the space beside memory, the words of a row, how many of them, at its end, are put together and `by` what, and how many,
-    at its beginning, say which row it is: a hash of two words, else words whose first tells most rows apart.
+    space   where rows are written that exceed the memory budget
+    width   words of a row
+    summed  words at the end of a row that are combined for equal rows
+    keys    words at the beginning that identify a row: a hash of two words, or words of which the first differs for most rows
+    by      the function that combines words
     """
 
     def __init__(
@@ -154,9 +157,9 @@ class Accumulator:
         self._spilled: dict[int, list[tuple[SpillFile, SpilledPiece]]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        """For other processes: what is held in memory. Raises TypeError where something is on this one's disk."""
+        """State for other processes: the rows in memory. Raises TypeError if rows were spilled to disk."""
         if self._spilled:
-            raise TypeError("what is set aside does not leave its process")
+            raise TypeError("a spill file cannot be sent to another process")
         self._compact()
         return {name: held for name, held in self.__dict__.items() if name != "_share"}
 
@@ -165,7 +168,7 @@ class Accumulator:
         self._share = self.aside.budget.share()
 
     def add(self, rows: HashedRows) -> None:
-        """Takes rows in."""
+        """Add rows."""
         if not len(rows):
             return
         self._held.append(rows)
@@ -179,7 +182,7 @@ class Accumulator:
             self._compact()
 
     def merge(self, other: Self) -> None:
-        """Takes in what another of the same kind holds; it is empty then."""
+        """Add the rows of another accumulator of the same kind, which is empty afterwards."""
         for part, pieces in other._spilled.items():
             self._spilled.setdefault(part, []).extend(pieces)
         held, other._held, other._spilled = other._held, [], {}
@@ -188,7 +191,7 @@ class Accumulator:
             self.add(rows)
 
     def copy(self) -> Accumulator:
-        """The same rows, to go on by themselves. Nothing changes rows in place, and what is set aside is shared."""
+        """An independent copy. Rows are never changed in place, and spilled rows are shared."""
         other = self._new_partition(self._depth)
         other._held, other._size = list(self._held), self._size
         other._waiting, other._settled = self._waiting, self._settled
@@ -196,7 +199,7 @@ class Accumulator:
         return other
 
     def settle(self) -> Iterator[HashedRows]:
-        """Each row once, in the order of the hashes, in parts that fit into memory. It can be read again."""
+        """The distinct rows, in the order of the hashes, in parts that fit into memory. Can be repeated."""
         if not self._spilled:
             self._compact()
             yield from self._held
@@ -207,8 +210,8 @@ class Accumulator:
 
     def _partition(self, part: int) -> Accumulator:
         inner = self._new_partition(self._depth + 1)
-        for vault, piece in self._spilled.get(part, ()):
-            inner.add(HashedRows.from_bytes(vault.get(piece), self._width))
+        for spill_file, piece in self._spilled.get(part, ()):
+            inner.add(HashedRows.from_bytes(spill_file.get(piece), self._width))
         return inner
 
     def _new_partition(self, depth: int) -> Accumulator:
@@ -219,14 +222,14 @@ class Accumulator:
         return float("inf") if share is None or self._depth > _MAX_DEPTH else max(share // _MERGE_FACTOR, _MIN_BYTES)
 
     def _compact(self) -> None:
-        """Puts equal rows together: rarely, so that all the sorting is about as much as sorting once."""
+        """Merge equal rows. This happens rarely, so that all sorting costs about as much as sorting once."""
         if self._waiting:
             self._held = [HashedRows.concat(self._held).reduce(self._summed, self._keys, self._by)]
             self._settled, self._waiting = len(self._held[0]), 0
             self._size = self._held[0].nbytes
 
     def _spill(self) -> None:
-        """Sets everything aside, one piece a partition."""
+        """Spill all rows, one piece per partition."""
         self._compact()
         for rows in self._held:
             self._cut(rows)
@@ -234,7 +237,7 @@ class Accumulator:
         self._size = self._settled = 0
 
     def _cut(self, rows: HashedRows) -> None:
-        """Rows are in the order of the hashes, and all agree in the bits above those that cut them."""
+        """Split rows into partitions. They are sorted by hash, and all agree in the bits above those of the split."""
         shift = np.uint64(64 - _BITS * (self._depth + 1))
         parts = (rows.words[:, 0] >> shift) & np.uint64(PARTITIONS - 1)
         edges = np.searchsorted(parts, np.arange(PARTITIONS + 1))

@@ -25,14 +25,14 @@ Offsets = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class PackedValues:
-    """Values as their bytes, and where each begins, with the end of the last."""
+    """Values as bytes, and the offset of each, with the end of the last."""
 
     content: Bytes = field(repr=False)
     offsets: Offsets = field(repr=False)
 
     @classmethod
     def from_values(cls, values: Sequence[bytes]) -> Self:
-        """Some values."""
+        """The given values."""
         ends = np.cumsum([0, *map(len, values)])
         return cls(np.frombuffer(b"".join(values), np.uint8), ends)
 
@@ -41,7 +41,7 @@ class PackedValues:
         return self.content[self.offsets[row] : self.offsets[row + 1]].tobytes()
 
     def clear_rows(self, rows: Offsets) -> PackedValues:
-        """The values, those of some rows empty."""
+        """The values, with those of some rows replaced by empty ones."""
         sizes = np.diff(self.offsets)
         kept = np.repeat(~np.isin(np.arange(len(sizes)), rows), sizes)
         sizes[rows] = 0
@@ -49,7 +49,7 @@ class PackedValues:
 
 
 def pack_values(values: pa.Array) -> PackedValues:
-    """The values of a plain column; what stands at a null means nothing."""
+    """The values of a plain column; the content under a null is undefined."""
     return _pack_texts(values) if _is_text(values.type) else _pack_numbers(values)
 
 
@@ -67,7 +67,7 @@ def _pack_texts(values: pa.Array) -> PackedValues:
 
 
 def _pack_numbers(values: pa.Array) -> PackedValues:
-    """Numbers as whole words, so that those of one value have one form."""
+    """Numbers as words, so that equal values have one form."""
     words = decimal_words(values) if pa.types.is_decimal(values.type) else _number_words(values)
     ends = np.arange(len(values) + 1) * (words.itemsize * words.shape[1])
     return PackedValues(np.ascontiguousarray(words).view(np.uint8).ravel(), ends)
@@ -90,13 +90,13 @@ def _is_string(type_: pa.DataType) -> bool:
 
 HashWords = npt.NDArray[np.uint64]
 _LONG_VALUE: Final = 1 << 12
-"""Bytes above which BLAKE2b goes first: CMAC goes through a column block by block."""
+"""Bytes above which values are first hashed with BLAKE2b, because CMAC processes a column block by block."""
 _KEY_MARK_DOMAIN: Final = 255
 
 
 @dataclass(frozen=True, slots=True)
 class ValueHasher:
-    """Hashes under one key: equal values have equal hashes, in each domain others."""
+    """Hashes under one key. Equal values have equal hashes in a domain, and different hashes in another."""
 
     key: bytes = field(repr=False)
 
@@ -114,7 +114,7 @@ class ValueHasher:
 
     @property
     def mark(self) -> int:
-        """Tells hashes under one key from those under another, and nothing else."""
+        """A number that distinguishes keys and reveals nothing else."""
         return int(self(pa.array([0]), domain=_KEY_MARK_DOMAIN)[0, 0])
 
     def _of_dictionary(self, values: pa.DictionaryArray, domain: int) -> HashWords:
@@ -129,7 +129,7 @@ class ValueHasher:
         long = np.flatnonzero(np.diff(laid.offsets) > _LONG_VALUE)
         if not len(long):
             return self._tags(laid, b"short", domain)
-        # A loop over long values only, each by a digest of its own.
+        # A loop over long values only; each is hashed separately.
         digests = [blake2b(laid.value(row), key=self.key, digest_size=32).digest() for row in long.tolist()]
         found = self._tags(laid.clear_rows(long), b"short", domain)
         found[long] = self._tags(PackedValues.from_values(digests), b"long", domain)
@@ -141,11 +141,11 @@ class ValueHasher:
 
 
 _LOOKUP_ROWS: Final = 1 << 15
-"""Rows that are looked up at once: few enough for a processor's cache, so that the next ones find them."""
+"""Rows that are looked up at once, so that they stay in the processor's cache for the next ones."""
 
 
 class RecentHashes:
-    """Remembers hashes, each in the one place that its bits name, until another one takes it: fixed memory, no order.
+    """Remembers hashes, each in one slot given by its bits until another hash takes it. Fixed memory; no order.
 
     >>> recent = RecentHashes(1 << 12)
     >>> words = np.array([[1 << 60, 1], [2 << 60, 1], [1 << 60, 1]], np.uint64)
@@ -154,14 +154,14 @@ class RecentHashes:
     """
 
     def __init__(self, size: int) -> None:
-        """Takes the bytes that it may hold."""
+        """Takes the bytes of memory that it may use."""
         bits = max((max(size, 1) // 16).bit_length() - 1, 4)
         self._shift = np.uint64(64 - bits)
         self._high = np.zeros(1 << bits, np.uint64)
         self._low = np.zeros(1 << bits, np.uint64)
 
     def unseen_rows(self, words: HashWords) -> npt.NDArray[np.int64]:
-        """The rows that were not there lately, in order; where equal rows come together, perhaps all of them."""
+        """The rows that were not seen recently, in order. Equal rows of one call may all be returned."""
         found = [
             self._news(words[start : start + _LOOKUP_ROWS]) + start for start in range(0, len(words), _LOOKUP_ROWS)
         ]

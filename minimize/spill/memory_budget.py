@@ -1,6 +1,6 @@
 """Memory budget of a run.
 
-Its size, the share of each tally, arrays of tallies in large blocks, and the encrypted spill file for what exceeds it.
+The size of the budget, the share of each tally, arrays of tallies in large blocks, and the encrypted spill file.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 MEMORY_VARIABLE: Final = "MINIMIZE_MEMORY"
 DEFAULT_MEMORY: Final = 256 << 20
-"""Bytes for all tallies of a run, where nobody says otherwise."""
+"""Default for the bytes of all tallies of a run."""
 _SIZE: Final = re.compile(r"([0-9]+) ?([KMGT]i?B|B)?")
 _UNITS: Final = {"": 1, "B": 1} | {
     f"{letter}{suffix}": base**power
@@ -41,23 +41,23 @@ _UNITS: Final = {"": 1, "B": 1} | {
 
 
 class MemoryBudget:
-    """Bytes that those who hold a share of them have in equal parts, however many they are at the moment."""
+    """A number of bytes, divided equally among the holders of a share. Their number may change at any time."""
 
     def __init__(self, total: int | None = DEFAULT_MEMORY) -> None:
-        """Takes bytes; None is no limit."""
+        """Takes the bytes; None means no limit."""
         self.total = total
         self._lock = threading.Lock()
         self._holders: WeakSet[BudgetShare] = WeakSet()
 
     def share(self) -> BudgetShare:
-        """A part of the budget, given back when nobody holds it any more."""
+        """A share of the budget, returned when it is garbage-collected."""
         share = BudgetShare(self)
         with self._lock:
             self._holders.add(share)
         return share
 
     def part(self) -> int | None:
-        """What each holder may take now."""
+        """The bytes that each holder may use now."""
         with self._lock:
             holders = len(self._holders)
         return None if self.total is None else self.total // max(holders, 1)
@@ -71,15 +71,15 @@ class BudgetShare:
 
     @property
     def bytes(self) -> int | None:
-        """How much its holder may take now; None is no limit."""
+        """The bytes that the holder may use now; None means no limit."""
         return self._budget.part()
 
 
 def find_budget(start: str | os.PathLike[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
     """The bytes that the tallies of a run may take.
 
-    Takes the pipeline's folder, and the environment (the process's own where none is given). Raises ConfigurationError for
-    what is no size.
+    Takes the pipeline's folder, and the environment (by default that of the process). Raises ConfigurationError for an invalid
+    size.
     """
     named = (os.environ if environ is None else environ).get(MEMORY_VARIABLE)
     if named:
@@ -91,26 +91,28 @@ def find_budget(start: str | os.PathLike[str] | None = None, environ: Mapping[st
 
 
 def parse_size(text: Any, where: str) -> int:
-    """A number of bytes as people write it.
+    """A number of bytes from text such as `2 GB`.
 
     >>> parse_size("256MiB", "here"), parse_size(2000000, "here"), parse_size("2 GB", "here")
     (268435456, 2000000, 2000000000)
     """
     match = _SIZE.fullmatch(str(text))
     if match is None:
-        raise ConfigurationError(f"{where} is no size", hint="write a number of bytes, or 256MiB, 2GB")
+        raise ConfigurationError(
+            f"{where} is not a size", hint="Write a number of bytes, or a size such as 256MiB or 2GB."
+        )
     return int(match[1]) * int(_UNITS[match[2] or ""])
 
 
 CHUNK_BYTES: Final = 4 << 20
-"""Bytes that are sealed at once, at most."""
+"""Maximum number of bytes that are encrypted at once."""
 TAG_BYTES: Final = 16
-"""Bytes that sealing adds."""
+"""Bytes that encryption adds."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpilledPiece:
-    """Where something stands in a vault: its first chunk's number and offset, its plain size, and what it was called."""
+    """The position of a piece in a spill file: number and offset of its first chunk, its plain size, and its label."""
 
     label: bytes = field(repr=False)
     number: int
@@ -125,9 +127,9 @@ class SpilledPiece:
 
 
 class SpillFile:
-    """Takes bytes and gives them back, to any thread of this process and to no other.
+    """Stores bytes for the threads of this process. Other processes cannot use it.
 
-    Nothing is opened before the first bytes come. Raises ConfigurationError where the disk has no room.
+    The file is opened with the first write. Raises ConfigurationError if the disk is full.
     """
 
     def __init__(self) -> None:
@@ -143,14 +145,14 @@ class SpillFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Gives the disk back. A vault that nobody holds any more does so, too."""
+        """Free the disk space. This also happens when the spill file is garbage-collected."""
         self._close()
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a vault does not leave its process")
+        raise TypeError("a spill file cannot be used in another process")
 
     def put(self, content: Any, label: bytes = b"") -> SpilledPiece:
-        """Takes the bytes of a buffer; who reads them must know the label."""
+        """Write the bytes of a buffer. To read them, the label is needed."""
         plain = memoryview(content).cast("B")
         piece = self._reserved(len(plain), label)
         for number, offset, size in piece.chunks():
@@ -159,11 +161,11 @@ class SpillFile:
         return piece
 
     def get(self, piece: SpilledPiece) -> bytes:
-        """The bytes of a piece."""
+        """Read the bytes of a piece."""
         return b"".join(self._decrypt(piece, *chunk) for chunk in piece.chunks())
 
     def _reserved(self, size: int, label: bytes) -> SpilledPiece:
-        """A place that nobody else writes to, and numbers that nobody else seals with."""
+        """Reserve a range of the file and chunk numbers for this write alone."""
         with self._lock:
             self._open()
             piece = SpilledPiece(label, self._chunks, self._end, size)
@@ -173,9 +175,12 @@ class SpillFile:
         return piece
 
     def _open(self) -> None:
-        """The file and the key: made by the first who comes, useless to a copy of this process, which would seal alike."""
+        """Create the file and the key with the first write.
+
+        A forked copy of this process must not use them: nonces would repeat.
+        """
         if os.getpid() != self._owner:
-            raise RuntimeError("a vault does not leave its process")
+            raise RuntimeError("a spill file cannot be used in another process")
         if self._cipher is None:
             from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -195,7 +200,7 @@ class SpillFile:
             return self._cipher.decrypt(_nonce(number), os.pread(self._file, size + TAG_BYTES, offset), piece.label)
         except (InvalidTag, OSError):
             pass
-        raise ConfigurationError("what was set aside on disk is not what was written", hint="is the disk sound?")
+        raise ConfigurationError("a spill file changed after it was written", hint="Check the disk for errors.")
 
     def _write(self, sealed: bytes, offset: int) -> None:
         rest = memoryview(sealed)
@@ -211,13 +216,13 @@ class SpillFile:
 
 
 def no_space_error(reason: str) -> ConfigurationError:
-    """What to say where the temporary folder does not take what memory does not hold."""
-    hint = "point TMPDIR at a disk with room, or raise MINIMIZE_MEMORY"
-    return ConfigurationError(f"the folder for temporary files does not take what is set aside: {reason}", hint=hint)
+    """The error if spilled data cannot be written to the temporary folder."""
+    hint = "Set TMPDIR to a folder on a disk with free space, or raise MINIMIZE_MEMORY."
+    return ConfigurationError(f"the folder for temporary files cannot store a spill file: {reason}", hint=hint)
 
 
 def _open_unnamed_file() -> int:
-    """A file of mode 0600 in the folder for temporary files, without a name there."""
+    """An unnamed file of mode 0600 in the folder for temporary files."""
     try:
         with TemporaryFile(buffering=0) as file:
             return os.dup(file.fileno())
@@ -231,44 +236,44 @@ def _nonce(number: int) -> bytes:
 
 
 class SpillSpace:
-    """One run's budget, vault and hashes. Nothing is made before it is used."""
+    """One run's budget, spill file and hash key. Each is created at its first use."""
 
     def __init__(self, memory: int | None = DEFAULT_MEMORY, key: bytes | None = None) -> None:
-        """Takes the bytes that all tallies may hold (None: no limit), and 32 secret bytes for the hashes (random ones)."""
+        """Takes the maximum bytes of all tallies (None: no limit), and 32 secret bytes for the hashes (random by default)."""
         self.budget = MemoryBudget(memory)
         self._key = key
 
     def with_own_file(self) -> SpillSpace:
-        """The same budget and hashes with a vault of its own: the disk is given back when nobody holds what is in it."""
+        """The same budget and hashes with a separate spill file, which frees its disk space when it is no longer referenced."""
         other = SpillSpace(self.budget.total)
         other.budget, other.hasher = self.budget, self.hasher
         return other
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For other processes: the budget alone. They have keys and files of their own."""
+        """State for other processes: the budget alone. They have their own keys and files."""
         return SpillSpace, (self.budget.total,)
 
     def __repr__(self) -> str:
-        return f"Aside({self.budget.total})"
+        return f"SpillSpace({self.budget.total})"
 
     @cached_property
     def hasher(self) -> ValueHasher:
-        """Hashes under this run's key."""
+        """The hasher with this run's key."""
         return ValueHasher(secrets.token_bytes(32) if self._key is None else self._key)
 
     @cached_property
     def spill_file(self) -> SpillFile:
-        """This run's space on disk."""
+        """This run's spill file."""
         return SpillFile()
 
 
 _BLOCK_BYTES: Final = 36 << 20
-"""Bytes of a block: from 32 MiB on the C library asks the system for memory, and gives it back. Only what is used takes place."""
+"""Bytes of a block. Blocks from 32 MiB on are mapped by the C library and returned to the system. Only used pages need memory."""
 _ALIGNMENT: Final = 64
 
 
 class Arena:
-    """Hands out arrays that are not initialized. A block is given back when none of its arrays is in use.
+    """Allocates uninitialized arrays. A block is freed when none of its arrays is in use.
 
     >>> arena = Arena()
     >>> arena.array((2, 3), np.int32).shape
@@ -279,7 +284,7 @@ class Arena:
         self._free: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
 
     def __reduce__(self) -> tuple[type[Arena], tuple[()]]:
-        """For other processes: nothing."""
+        """State for other processes: empty."""
         return Arena, ()
 
     def array(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
@@ -292,18 +297,18 @@ class Arena:
         return found
 
     def copy_of(self, values: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-        """Some values in an array of another type."""
+        """The values copied to an array of another type."""
         found = self.array(values.shape, dtype)
         found[...] = values
         return found
 
 
 _MIN_BYTES: Final = 1 << 12
-"""Bytes that are held in any case."""
+"""Bytes that a tally may hold in any case."""
 
 
 class SpillState:
-    """A tally's part of the budget; whether anything was set aside; and the groups that stood by then, which is for good."""
+    """A tally's share of the budget, whether anything was spilled, and the groups that had reached the minimum size by then."""
 
     def __init__(self, space: SpillSpace) -> None:
         self.aside = space
@@ -319,30 +324,30 @@ class SpillState:
         self._share = self.aside.budget.share()
 
     def is_full(self, size: int) -> bool:
-        """Whether so many bytes are too many: setting them aside, a little at a time, takes some more."""
+        """Whether this many bytes exceed the share. Spilling needs some more."""
         share = self._share.bytes
         return share is not None and size > max(share * 4 // 5, _MIN_BYTES)
 
     def hashes(self, subjects: pa.Array) -> HashWords:
-        """What stands for each subject in what is set aside."""
+        """The hashes that identify subjects in spilled rows."""
         self.used = True
         return self.aside.hasher(subjects)
 
     def remember_large_groups(self, large: npt.NDArray[np.bool_]) -> None:
-        """Takes note of the groups that stand."""
+        """Record the groups that have reached the minimum size. They keep it."""
         self._stood = large
 
     def remembered_large_groups(self, groups: int) -> npt.NDArray[np.bool_]:
-        """Which of the first groups stood when something was set aside."""
+        """Which of the first groups had reached the minimum size at the time of a spill."""
         return np.append(self._stood, np.zeros(max(0, groups - len(self._stood)), np.bool_))[:groups]
 
     def merge(self, other: Self, groups: Codes) -> None:
-        """Takes in what another shelf knows, which gives up its part of the budget.
+        """Add the state of another tally, which returns its share of the budget.
 
-        Raises ValueError where its hashes are under another key.
+        Raises ValueError if its hashes have another key.
         """
         if other.used and self.aside.hasher.mark != other.aside.hasher.mark:
-            raise ValueError("tallies of two keys")
+            raise ValueError("the tallies have different keys")
         self.used = self.used or other.used
         stood = self.remembered_large_groups(max(int(groups.max(initial=-1)) + 1, len(self._stood)))
         stood[groups[np.flatnonzero(other._stood)]] = True

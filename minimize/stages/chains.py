@@ -1,4 +1,4 @@
-"""Chains of techniques over a column: one chain, chains by case, which values they changed, and counts of the outcomes."""
+"""Chains of techniques over a column: a single chain, chains by case, changed values, and counts of the outcomes."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ RowIndices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class BranchResult:
-    """What branches gave: the values, where one could not be treated, and where one was dropped.
+    """The result of the branches: the values, a mask of those that could not be treated, and a mask of dropped ones.
 
-    `changed` and `entries` say what a technique of its own knows about changes (see `TechniqueResult`).
+    `changed` and `entries` contain what a technique reports about changes (see `TechniqueResult`).
     """
 
     values: pa.Array
@@ -34,7 +34,7 @@ class BranchResult:
 
 
 def run_chain(steps: Sequence[Technique], values: pa.Array, context: Context) -> TechniqueResult:
-    """The steps one after the other; a value that one of them could not treat is null from there on."""
+    """Apply the steps in order. A value that a step cannot treat is null from then on."""
     if len(steps) == 1:
         return treat(steps[0], values, context)
     untreated: pa.BooleanArray | None = None
@@ -51,9 +51,9 @@ def run_branches(
     context: Context,
     output_type: pa.DataType,
 ) -> BranchResult:
-    """Each value through the chain of the case that decides about it; None for a chain drops the value.
+    """Apply to each value the chain of its case; a chain of None drops the value.
 
-    Takes as `cases` the index of the chain for each value, -1 for the last, or None where there is but one.
+    `cases` is the index of the chain for each value, -1 for the last, or None if there is only one chain.
     """
     if cases is None or len(chains) == 1:
         chain = chains[-1]
@@ -70,7 +70,7 @@ def run_branches(
 
 
 def resolve_chain(steps: Sequence[TechniqueStep], settled: Technique | None) -> list[Technique]:
-    """The chain with what a tally settled into in place of the step that needed it; up to that step where nothing did."""
+    """The chain with the settled technique in place of the tally step; without one, the chain up to that step."""
     chain: list[Technique] = []
     for step in steps:
         if isinstance(step, Technique):
@@ -83,12 +83,12 @@ def resolve_chain(steps: Sequence[TechniqueStep], settled: Technique | None) -> 
 
 
 def is_tally_step(step: TechniqueStep) -> bool:
-    """Whether a step must see everything before it can treat anything."""
+    """Whether a step needs all rows before it can treat any."""
     return not isinstance(step, Technique)
 
 
 def dropped_by_case(branches: Sequence[CaseBranch], cases: pa.Int8Array | None) -> pa.BooleanArray | None:
-    """Where the deciding case drops the value; None where there are no cases."""
+    """Mask of the values that the deciding case drops; None if there are no cases."""
     if cases is None:
         return None
     last = len(branches) - 1
@@ -111,7 +111,7 @@ def _run_rows(chain: Sequence[Technique], rows: RowIndices, values: pa.Array, co
 def _merge_parts(
     chains: Sequence[object], parts: Sequence[RowIndices], treated: Sequence[TechniqueResult]
 ) -> BranchResult:
-    """The parts put together again, in the order of the rows."""
+    """The parts combined in the order of the rows."""
     order = pa.array(np.argsort(np.concatenate(parts), kind="stable"))
     untreated = [_mask_or_false(part.untreated, rows.size) for part, rows in zip(treated, parts, strict=True)]
     dropped = [np.full(rows.size, chain is None) for chain, rows in zip(chains, parts, strict=True)]
@@ -123,7 +123,7 @@ def _merge_parts(
 
 
 def _align_dictionaries(arrays: Sequence[pa.Array]) -> Sequence[pa.Array]:
-    """All of them dictionary-encoded with the same width of index, or none."""
+    """All arrays dictionary-encoded with the same index width, or none of them."""
     if not any(pa.types.is_dictionary(array.type) for array in arrays):
         return arrays
     return [_encode_dictionary(array) for array in arrays]
@@ -145,7 +145,7 @@ def _any_mask(*masks: pa.BooleanArray | None) -> pa.BooleanArray | None:
 
 
 def count_changes(values: pa.Array, out: BranchResult, among_rows: pa.BooleanArray | None) -> int:
-    """How many of these values (of all where no mask is given) were changed: as the technique tells, or by comparing."""
+    """The number of values (under the mask, if given) that were changed, as the technique reports or by comparison."""
     if values is out.values:
         return 0
     if out.changed is not None:
@@ -158,7 +158,7 @@ def count_changes(values: pa.Array, out: BranchResult, among_rows: pa.BooleanArr
 
 
 def _are_plain_words(values: pa.Array, others: pa.Array) -> bool:
-    """Whether both are 64-bit integers or times of one type, and none of them is null."""
+    """Whether both are 64-bit integers or times of one type without nulls."""
     type_ = values.type
     wide = pa.types.is_int64(type_) or pa.types.is_timestamp(type_)
     return bool(wide and type_ == others.type and not values.null_count and not others.null_count and len(values))
@@ -169,7 +169,7 @@ def _as_integers(values: pa.Array) -> npt.NDArray[np.int64]:
 
 
 def _changed_mask(values: pa.Array, out: BranchResult) -> pa.BooleanArray:
-    """By the entries of the dictionary that came in, where it is known what became of each of them."""
+    """Mask of changed values, by the entries of the original dictionary if the result of each is known."""
     if out.entries is None or not pa.types.is_dictionary(values.type):
         return changed_values(values, out.values)
     entries = changed_values(values.dictionary, out.entries)
@@ -181,7 +181,7 @@ def _changed_mask(values: pa.Array, out: BranchResult) -> pa.BooleanArray:
 
 
 def changed_values(raw: pa.Array, released: pa.Array) -> pa.BooleanArray:
-    """Per value whether it was changed. Null that came in is not; a value that left as null, or as another type, is.
+    """Per value whether it was changed. An original null is not; a value released as null, or as another type, is.
 
     >>> changed_values(pa.array(["a", "b", None]), pa.array(["a", None, None])).to_pylist()
     [False, True, False]
@@ -196,7 +196,7 @@ def changed_values(raw: pa.Array, released: pa.Array) -> pa.BooleanArray:
 
 
 def _changed_entries(raw: pa.DictionaryArray, released: pa.Array) -> pa.BooleanArray:
-    """Both sides as the place of their value among the entries that came in."""
+    """Both columns as codes of the original dictionary's entries."""
     out = released if pa.types.is_dictionary(released.type) else released.dictionary_encode()
     entries = raw.dictionary
     before = pc.index_in(entries, value_set=entries).take(raw.indices)
@@ -205,7 +205,7 @@ def _changed_entries(raw: pa.DictionaryArray, released: pa.Array) -> pa.BooleanA
 
 
 def _values_differ(raw: pa.Array, released: pa.Array) -> pa.BooleanArray:
-    """Per pair whether the values differ, null where one of them is."""
+    """Per pair whether the values differ; null if either is null."""
     if pa.types.is_struct(raw.type):
         return _structs_differ(raw, released)
     if pa.types.is_nested(raw.type):
@@ -232,7 +232,7 @@ def _children_differ(one: pa.Array, other: pa.Array) -> pa.BooleanArray:
 
 
 def _are_comparable(one: pa.DataType, other: pa.DataType) -> bool:
-    """Whether values of both types can be equal: of one type, or text or bytes of another width, or structs."""
+    """Whether values of both types can be equal: the same type, text or bytes of different width, or structs."""
     same_family = type_family(one) == type_family(other)
     return value_type(one) == value_type(other) or (same_family and type_family(one) in ("string", "binary", "struct"))
 
@@ -244,10 +244,10 @@ def _nothing_changed(raw: pa.Array) -> pa.BooleanArray:
 def count_outcomes(
     raw: pa.Array, values: pa.Array, closed: pa.BooleanArray | None, out: BranchResult | None, *, replaced: bool = False
 ) -> FieldCounts:
-    """Each non-null value in one of gated, dropped, unparsable and (changed or as it was).
+    """Count each non-null value as gated, dropped, unparsable, changed or unchanged.
 
-    Takes the values as they came in, the same without the closed ones, and what became of those. Where every value is
-    `replaced` by another in any case, none is compared.
+    Takes the values as read, the same without the closed ones, and the result for those. With `replaced`, every value is replaced
+    by a different one, so none is compared.
     """
     if closed is None and (out is None or (out.untreated is None and out.dropped is None)):
         present = len(raw) - raw.null_count
@@ -260,7 +260,7 @@ def count_outcomes(
 def _count_by_outcome(
     raw: pa.Array, values: pa.Array, closed: pa.BooleanArray | None, out: BranchResult | None, *, replaced: bool
 ) -> FieldCounts:
-    """The same where some values were gated, dropped or could not be treated."""
+    """The counts of `count_outcomes` if some values were gated, dropped or not treatable."""
     present = raw.is_valid()
     gated = _count_both(present, closed)
     passed = present if closed is None else pc.and_not(present, closed)

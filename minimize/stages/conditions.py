@@ -1,4 +1,4 @@
-"""Conditions over columns: where one holds, could hold, must hold; and the facts of one batch that decide them."""
+"""Conditions over columns: whether one holds, could hold or must hold; and the facts of a batch that decide it."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ TruthMode = Literal["is", "could", "must"]
 
 
 class ConditionFacts(Protocol):
-    """What conditions read of one batch."""
+    """The data of one batch that conditions read."""
 
     def leaf(self, place: Pointer) -> Leaf:
-        """The raw values at a place; a record's own place has one value per record."""
+        """The raw values at a place; the place of the record itself has one value per record."""
         ...
 
     def setting(self, atom: FeatureOn | LevelAtLeast) -> pa.BooleanArray:
@@ -51,22 +51,22 @@ class ConditionFacts(Protocol):
         ...
 
     def opens(self, key: str, place: Pointer, mode: TruthMode) -> pa.BooleanArray:
-        """Whether the gate of a field is open, at a place."""
+        """Whether the gate of a field is open at a place."""
         ...
 
 
 def holds(condition: Condition, facts: ConditionFacts, place: Pointer) -> pa.BooleanArray:
-    """Where the condition holds: one truth per value at the place, without nulls. Null never matches."""
+    """Whether the condition holds: one truth value per value at the place, without nulls. Null never matches."""
     return evaluate(condition, facts, place, "is")
 
 
 def could_hold(condition: Condition, facts: ConditionFacts, place: Pointer) -> pa.BooleanArray:
-    """Per list at the place: whether the condition could hold for an element of it, whatever the element says."""
+    """Per list at the place: whether the condition could hold for some element, independent of the actual elements."""
     return evaluate(condition, facts, place, "could")
 
 
 def must_hold(condition: Condition, facts: ConditionFacts, place: Pointer) -> pa.BooleanArray:
-    """Per list at the place: whether the condition holds for every element that it could have."""
+    """Per list at the place: whether the condition holds for every possible element."""
     return evaluate(condition, facts, place, "must")
 
 
@@ -116,7 +116,7 @@ def _evaluate_equals(
 
 
 def _evaluate_within(condition: TimeWithin, facts: ConditionFacts, place: Pointer, mode: TruthMode) -> pa.BooleanArray:
-    """Where a time is less than so long before another. Both are compared to the microsecond."""
+    """Whether a time is less than the given duration before another. Both are compared to the microsecond."""
     keys = (condition.field, condition.reference)
     pointers = [Pointer.parse(key) for key in keys]
     opens = pc.and_(*(facts.opens(key, place, mode) for key in keys))
@@ -128,7 +128,7 @@ def _evaluate_within(condition: TimeWithin, facts: ConditionFacts, place: Pointe
 
 
 def is_younger(times: pa.Array, others: pa.Array, age: timedelta) -> pa.BooleanArray:
-    """Where a time is less than this long before the other one; never for a null, or for what is no time.
+    """Whether a time is less than `age` before the other one; false for nulls and for values that are not times.
 
     >>> day = pa.array([datetime(2026, 11, 24), datetime(2026, 11, 25), None])
     >>> is_younger(day, pa.array([datetime(2026, 11, 26)] * 3), timedelta(days=2)).to_pylist()
@@ -137,13 +137,13 @@ def is_younger(times: pa.Array, others: pa.Array, age: timedelta) -> pa.BooleanA
     if not all(type_family(value_type(each.type)) in ("timestamp", "date") for each in (times, others)):
         return pa.repeat(pa.scalar(False), len(times))
     last, first = column_microseconds(others), column_microseconds(times)
-    since = (last - first).view(np.uint64)  # two times may lie further apart than a signed integer reaches
+    since = (last - first).view(np.uint64)  # two times may differ by more than a signed integer can represent
     found = (first > last) | (since < np.uint64(age // timedelta(microseconds=1)))
     return pc.and_(pa.array(found), pc.and_(times.is_valid(), others.is_valid()))
 
 
 def match_values(array: pa.Array, values: Iterable[ConditionValue]) -> pa.BooleanArray:
-    """Where the array has one of these values, compared by the array's type; never for a null.
+    """Whether the array has one of these values, compared by the array's type; false for nulls.
 
     >>> match_values(pa.array([1, 2, None]), (2.0, "1")).to_pylist()
     [False, True, False]
@@ -159,7 +159,7 @@ def match_values(array: pa.Array, values: Iterable[ConditionValue]) -> pa.Boolea
 
 
 def _typed_value(value: ConditionValue, type_: pa.DataType) -> pa.Array | None:
-    """A policy's value as an array of one value of this type; None where no value of the type equals it."""
+    """A policy's value as an array of one value of this type; None if no value of the type equals it."""
     try:
         native = _native_value(value, type_)
         return None if native is None else pa.array([native], _parse_type(type_)).cast(type_)
@@ -209,9 +209,9 @@ UNITS_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 @dataclass(frozen=True, slots=True)
 class BatchFacts:
-    """The facts of one batch, as `ConditionFacts` asks for them.
+    """The facts of one batch, as defined by `ConditionFacts`.
 
-    settings  None where nobody said anything: features are off, the level is the first one
+    settings  None if there are no settings: features are off, the level is the first one
     at        the run's time, aware UTC
     """
 
@@ -222,23 +222,23 @@ class BatchFacts:
     cache: dict[Hashable, Any] = field(default_factory=dict)
 
     def leaf(self, place: Pointer) -> Leaf:
-        """The raw values at a place; for `RECORD_PLACE` one (null) value per record."""
+        """The raw values at a place; for `RECORD_PLACE`, one (null) value per record."""
         if place == RECORD_PLACE:
             return Leaf(pa.nulls(self.raw.num_rows))
         return self._cached(("leaf", place), lambda: leaf(self.raw, place))
 
     def setting(self, atom: FeatureOn | LevelAtLeast) -> pa.BooleanArray:
-        """Per record: whether the level is set, or the feature is on and its retention has not passed."""
+        """Per record: whether the level is set, or the feature is on and within its retention."""
         return self._cached(
             atom, lambda: self._level(atom.name) if isinstance(atom, LevelAtLeast) else self._feature(atom.name)
         )
 
     def opens(self, key: str, place: Pointer, mode: TruthMode) -> pa.BooleanArray:
-        """Whether a field's gate is open, and the gates of all that it is made from."""
+        """Whether a field's gate and the gates of all its inputs are open."""
         return self._cached(("opens", key, place, mode), lambda: self._opens(self.policy.fields[key], place, mode))
 
     def expired(self, retention: timedelta | None) -> pa.BooleanArray:
-        """Per record: whether it is as old as this, or has no event time to say so; never where there is no retention."""
+        """Per record: whether it is at least this old, or has no event time; false for all if there is no retention."""
         if retention is None:
             return constant_truth(False, self, RECORD_PLACE)
         times = self.times()
@@ -247,9 +247,9 @@ class BatchFacts:
         return pc.less_equal(times.view(pa.int64()), self._limit(retention, times.type)).fill_null(True)
 
     def erased_records(self, erased: Erasures, source: str | None = None) -> pa.BooleanArray | None:
-        """Per record: whether its tenant or its subject was erased after it happened; None where nobody was.
+        """Per record: whether its tenant or subject was erased after the event; None if no one was erased.
 
-        Takes the name of the file that the records were read from: those of a file that was read before count as that old.
+        Takes the name of the source file. The records of a file that was read before the erasure count as older than it.
         """
         tenants, latest = self._tenants(), erased.files.get(source or "")
         if tenants is None:
@@ -262,7 +262,7 @@ class BatchFacts:
         return reduce(pc.or_, masks) if masks else None
 
     def consented_records(self, consents: ConsentPeriods | None) -> pa.BooleanArray:
-        """Per record: whether its tenant's consent held when it happened, and holds at the run's time; never without consents."""
+        """Per record: whether its tenant's consent is valid at the event time and at the run's time; false without consents."""
         tenants = self._tenants()
         if consents is None or tenants is None:
             return constant_truth(False, self, RECORD_PLACE)
@@ -271,7 +271,7 @@ class BatchFacts:
     def _erased_by(
         self, name: str, erased: Erasures, tenants: pa.Array, times: pa.TimestampArray | None
     ) -> pa.BooleanArray | None:
-        """The same of those who are named by another field: one that stands anywhere in a record is enough."""
+        """The mask of `erased_records` for subjects in another field. One match anywhere in a record is enough."""
         declared = self.policy.fields.get(name)
         if declared is None or declared.from_ or declared.pointer.top not in self.raw.schema.names:
             return None
@@ -287,7 +287,7 @@ class BatchFacts:
         return pa.array(mask)
 
     def any_expired(self, retention: timedelta | None) -> bool:
-        """Whether that is so for any record: by the earliest event time."""
+        """Whether that is true for any record, by the earliest event time."""
         times = None if retention is None else self.times()
         if retention is None or times is None or times.null_count:
             return retention is not None and self.raw.num_rows > 0
@@ -295,11 +295,14 @@ class BatchFacts:
         return first is not None and first <= self._limit(retention, times.type)
 
     def _limit(self, retention: timedelta, type_: pa.DataType) -> int:
-        """The last event time, in the unit of the type, that is as old as this."""
+        """The latest event time, in the unit of the type, that is at least this old."""
         return epoch_microseconds(self.at - retention) * UNITS_PER_SECOND[type_.unit] // 1_000_000
 
     def closed_mask(self, key: str, place: Pointer, gate: AllOf | None) -> pa.BooleanArray | None:
-        """Where a field's gate is closed; None for nowhere. Fields whose whole gate is the same settings share the answer."""
+        """Mask of the values whose gate is closed;
+
+        None if all are open. Fields with the same settings as their whole gate share it.
+        """
         if gate is None:
             return _closed_mask(self.opens(key, place, "is"))
         if place.stars or not gate.parts:
@@ -309,7 +312,7 @@ class BatchFacts:
         )
 
     def times(self) -> pa.TimestampArray | None:
-        """The event times; None where the policy has none."""
+        """The event times; None if the policy has none."""
         if self.policy.time is None:
             return None
         values = self._cached(
@@ -318,7 +321,7 @@ class BatchFacts:
         return values.cast(pa.timestamp("ms", "UTC")) if pa.types.is_date(values.type) else values
 
     def filter_records(self, keep: pa.BooleanArray) -> BatchFacts:
-        """The facts of the records that are kept; what was asked of the settings need not be asked again."""
+        """The facts of the records that are kept. Evaluated settings are reused."""
         known: dict[Hashable, Any] = {
             key: value.filter(keep) for key, value in self.cache.items() if isinstance(key, FeatureOn | LevelAtLeast)
         }
@@ -366,18 +369,18 @@ def _closed_mask(opens: pa.BooleanArray) -> pa.BooleanArray | None:
 
 
 def _limit_times(times: pa.TimestampArray, latest: int) -> pa.TimestampArray:
-    """The times, none later than this, in microseconds since 1970."""
+    """The times, limited to `latest`, in microseconds since 1970."""
     limit = latest * UNITS_PER_SECOND[times.type.unit] // 1_000_000
     return pc.min_element_wise(times.view(pa.int64()), limit, skip_nulls=False).view(times.type)
 
 
 def _earliest_time(times: pa.TimestampArray) -> int | None:
-    """The earliest time, in its own unit, of times without nulls; None where there are none."""
+    """The earliest time, in the unit of the array, of times without nulls; None if the array is empty."""
     return int(times.view(pa.int64()).to_numpy().min()) if len(times) else None
 
 
 def field_gate(field: Field) -> AllOf:
-    """Everything that a field's own gate wants."""
+    """All conditions of a field's own gate."""
     wanted: list[Condition] = []
     if field.feature is not None:
         wanted.append(FeatureOn(field.feature))

@@ -1,7 +1,7 @@
-"""Corrections: values that data subjects had corrected, sealed in the ledger, replace those that come in, before the gate.
+"""Corrections of data subjects, stored encrypted in the ledger. They replace the values read from the source, before the gate.
 
-A correction applies to everything that happened up to it; later records come from a system that was corrected, too. A subject
-is stored as a keyed token, and a value sealed: only a process with the keyring can read them.
+A correction applies to all events up to its time; the source of later records was corrected, too. A subject is stored as a
+keyed token and a value is encrypted: only a process with the keyring can read them.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ _NULL, _TEXT = b"0", b"1"
 
 @dataclass(frozen=True, slots=True)
 class FieldCorrection:
-    """What a value is put right to (None: there is none), for whatever happened up to a time (microseconds since 1970)."""
+    """The corrected value (None: null), for all events up to a time (microseconds since 1970)."""
 
     text: str | None = field(repr=False)
     until: int
 
 
 SubjectCorrections = Mapping[str, FieldCorrection]
-"""By field."""
+"""The corrections of a subject, by field."""
 
 
 def seal_value(keys: Keyring, token: str, name: str, text: str | None) -> str:
-    """A value for the ledger, which opens with the keyring, for this subject and field alone."""
+    """A value encrypted for the ledger. It can be decrypted with the keyring, for this subject and field only."""
     content = _NULL if text is None else _TEXT + text.encode()
     version = keys.version_of(SUBJECT_KEY)
     made = subject_sealer(keys, KEY_PURPOSES, version).seal(content, token.encode(), name.encode())
@@ -58,7 +58,7 @@ def seal_value(keys: Keyring, token: str, name: str, text: str | None) -> str:
 
 
 def open_value(keys: Keyring, token: str, name: str, text: str) -> str | None:
-    """What was sealed. Raises KeyringError where the keyring does not open it."""
+    """The decrypted value. Raises KeyringError if the keyring cannot decrypt it."""
     version, _, body = text.partition(":")
     content: bytes | None = None
     if version.isdigit():
@@ -68,28 +68,31 @@ def open_value(keys: Keyring, token: str, name: str, text: str) -> str | None:
             made = b""
         content = subject_sealer(keys, KEY_PURPOSES, int(version)).open(made, token.encode(), name.encode())
     if content is None:
-        raise KeyringError("a correction in the ledger does not open with this keyring", hint="is it another house's?")
+        raise KeyringError(
+            "a correction in the ledger cannot be decrypted with this keyring",
+            hint="Check that the keyring belongs to this ledger.",
+        )
     return None if content == _NULL else content[1:].decode()
 
 
 @dataclass
 class Corrections:
-    """Corrections as a run asks them. Holds keys and values only in this process: a pickle has none (see `open_value`)."""
+    """The corrections of a run. Keys and values exist only in this process: they are not pickled (see `open_value`)."""
 
     rows: tuple[RecordedCorrection, ...] = field(repr=False)
     policy: Policy = field(repr=False)
     keys: Keyring | None = field(default=None, repr=False)
 
     def unlock(self, keys: Keyring) -> Corrections:
-        """The same with the keyring."""
+        """The same corrections with the keyring."""
         return replace(self, keys=keys)
 
     def __getstate__(self) -> dict[str, Any]:
-        """For other processes: no key, and no value."""
+        """State for other processes: without keys and values."""
         return {"rows": self.rows, "policy": self.policy, "keys": None}
 
     def __call__(self, raw: pa.RecordBatch) -> pa.RecordBatch:
-        """The records with what was put right in them."""
+        """Return the records with their corrections applied."""
         tenant, subject = (str(name) for name in (self.policy.tenant, self.policy.subject))
         pairs = SubjectPairs.from_columns(raw[tenant], raw[subject], self._index)
         found = [self._subject_corrections(*pair) for pair in pairs.names]
@@ -112,7 +115,7 @@ class Corrections:
         return put.dictionary_encode() if pa.types.is_dictionary(raw[name].type) else put
 
     def _times(self, raw: pa.RecordBatch) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """Event times in microseconds; a record without one is as old as can be."""
+        """Event times in microseconds; a record without one gets the earliest possible time."""
         times = raw[str(self.policy.time)] if self.policy.time in raw.schema.names else None
         if times is None:
             return np.full(raw.num_rows, np.iinfo(np.int64).min + 1)
@@ -137,10 +140,10 @@ class Corrections:
 
     @cached_property
     def _subjects(self) -> Mapping[str, Mapping[str, SubjectCorrections]]:
-        """Per tenant and token what is put right; of several corrections of a field the last counts."""
+        """Per tenant and token, the corrections. If a field has several, the last one is valid."""
         keys = self.keys
         if keys is None:
-            raise KeyringError("corrections are asked without the keyring", hint="--keys FILE or MINIMIZE_KEYS")
+            raise KeyringError("corrections need a keyring", hint="Pass --keys FILE or set MINIMIZE_KEYS.")
         found: dict[str, dict[str, dict[str, FieldCorrection]]] = {}
         for row in self.rows:
             right = FieldCorrection(open_value(keys, row.subject, row.field, row.sealed), epoch_microseconds(row.at))
@@ -151,7 +154,7 @@ class Corrections:
 def find_corrections(
     rows: Iterable[RecordedCorrection], policy: Policy, when: datetime, keys: Keyring | None
 ) -> Corrections | None:
-    """Those that a run at this time sees, of fields of its policy; None where there are none."""
+    """The corrections known to a run at this time, of fields of its policy; None if there are none."""
     seen = tuple(row for row in rows if row.recorded_at <= when and _is_correctable(policy, row.field))
     return Corrections(seen, policy, keys) if seen and policy.tenant and policy.subject else None
 
@@ -162,6 +165,6 @@ def _is_correctable(policy: Policy, name: str) -> bool:
 
 
 def correctable_fields(policy: Policy) -> Iterator[str]:
-    """The fields of a policy that can be put right in records: columns, and nothing that is made of others."""
+    """The fields of a policy that can be corrected in records: columns that are not computed from others."""
     heads = {policy.tenant, policy.subject, policy.time, policy.record}
     yield from (key for key in policy.fields if key not in heads and _is_correctable(policy, key))

@@ -1,14 +1,20 @@
-"""Deduplicate: row digests, the rule of duplicates, their candidates in memory and spilled, the tally and the stage.
+"""Deduplicate: row digests, the rule for duplicates, candidates in memory and spilled, the tally and the stage.
 
-Pass one (a tally) finds the records that stay, pass two (the stage it settles into) lets them through. The records may come
-in any order and in any batches, and in each pass in another.
+The first pass (a tally) finds the records to keep; the second (the stage that it settles into) keeps them. The records may
+come in any order and in any batches, and these may differ between the passes.
 
-A row is encoded as one unambiguous text, the same however the columns are encoded. A value is its length, a colon and its
+A row is encoded as one unambiguous text, independent of the encoding of the columns. A value is its length, a colon and its
 text (`3:abc`), null is `-`, a list is its number of elements and their texts, a struct the texts of its children by name.
-Whole columns are encoded at once; only the digests are made one by one.
+Whole columns are encoded at once; only the digests are computed one by one.
 
-In a table of candidates a row is `group` (a digest of what duplicates agree in), `time`, `record`, `row` (a digest of the
-whole record), `count` (how many records are equal to it in everything) and `at` (its position in the batch).
+The columns of a table of candidates:
+
+group   digest of the fields in which duplicates agree
+time    event time
+record  id of the record
+row     digest of the whole record
+count   number of records that are equal to it in everything
+at      position in the batch
 """
 
 from __future__ import annotations
@@ -50,7 +56,7 @@ def row_digests(columns: Sequence[pa.Array], key: bytes) -> pa.FixedSizeBinaryAr
 
 
 def encode_values(values: pa.Array) -> pa.LargeBinaryArray:
-    """The text of each value, never null.
+    """The encoded text of each value, never null.
 
     >>> encode_values(pa.array([[1, None], [], None])).to_pylist()
     [b'2[1:1-]', b'0[]', b'-']
@@ -71,7 +77,7 @@ def encode_values(values: pa.Array) -> pa.LargeBinaryArray:
 
 
 def _encode_flat(values: pa.Array) -> pa.LargeBinaryArray:
-    """A flat value as bytes; times and dates as their number."""
+    """A flat value as bytes; times and dates as numbers."""
     if pa.types.is_fixed_size_binary(values.type):
         return values.cast(pa.binary()).cast(_TEXT_TYPE)
     if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
@@ -120,7 +126,7 @@ CANDIDATE_ORDER = [(name, "ascending") for name in ("group", "time", "record", "
 
 @dataclass(frozen=True, slots=True)
 class DuplicateRule:
-    """Records that agree in `by` on one UTC day of `time` are duplicates; the earliest stays, then the smaller `record`."""
+    """Records that agree in `by` on one UTC day of `time` are duplicates. The earliest is kept, then the smaller `record`."""
 
     by: tuple[Pointer, ...]
     time: Pointer
@@ -129,19 +135,24 @@ class DuplicateRule:
 
     @classmethod
     def from_plan(cls, plan: Plan, key: bytes) -> DuplicateRule:
-        """The rule of a plan whose pipeline deduplicates. Raises ConfigurationError without event time, or by elements."""
+        """The rule of a plan with deduplication. Raises ConfigurationError without event time, or for fields of list elements."""
         records = None if plan.pipeline is None else plan.pipeline.records
         rule = None if records is None else records.deduplicate
         if rule is None or plan.policy.time is None:
-            raise ConfigurationError("deduplicate wants a policy with `time`", hint="name the field of the event time")
+            raise ConfigurationError(
+                "deduplicate needs a policy with `time`", hint="Add `time` with the name of the event time field."
+            )
         by = tuple(Pointer.parse(name) for name in rule.by)
         if any(pointer.stars for pointer in by):
-            raise ConfigurationError("deduplicate goes by fields of the record", hint="not by those of list elements")
+            raise ConfigurationError(
+                "deduplicate compares fields of the record, not fields of list elements",
+                hint="Remove the fields of list elements from `deduplicate`.",
+            )
         record = None if plan.policy.record is None else Pointer.parse(plan.policy.record)
         return cls(by, Pointer.parse(plan.policy.time), record, key)
 
     def candidates(self, raw: pa.RecordBatch) -> pa.Table:
-        """The record of each group that stays of these. Only rows that may stay are digested."""
+        """The record to keep in each group of this batch. Only candidates are digested."""
         times, days = _event_times(leaf(raw, self.time).values)
         groups = _combination_codes([*(_value_codes(leaf(raw, pointer).values) for pointer in self.by), days])
         records = self._records(raw)
@@ -160,14 +171,14 @@ class DuplicateRule:
         return select_survivors(pa.table(table))
 
     def _records(self, raw: pa.RecordBatch) -> pa.Array:
-        """The record ids; without a `record` field they say nothing."""
+        """The record ids; constant if there is no `record` field."""
         if self.record is None:
             return pa.repeat(pa.scalar(0), raw.num_rows)
         return decode_dictionary(leaf(raw, self.record).values)
 
 
 def select_survivors(candidates: pa.Table) -> pa.Table:
-    """One row per group, the first in order, with the count of all that equal it."""
+    """One row per group, the first in order, with the total count of equal rows."""
     if not candidates.num_rows:
         return candidates
     ordered = candidates.take(pc.sort_indices(candidates, sort_keys=CANDIDATE_ORDER)).combine_chunks()
@@ -180,7 +191,7 @@ def select_survivors(candidates: pa.Table) -> pa.Table:
 
 
 def digest_words(digests: pa.ChunkedArray) -> npt.NDArray[Any]:
-    """Digests as fixed-width bytes that numpy compares and sorts."""
+    """Digests as fixed-width bytes, which NumPy can compare and sort."""
     array = digests.combine_chunks() if isinstance(digests, pa.ChunkedArray) else digests
     if not len(array):
         return np.empty(0, "S16")
@@ -188,7 +199,7 @@ def digest_words(digests: pa.ChunkedArray) -> npt.NDArray[Any]:
 
 
 def _event_times(values: pa.Array) -> tuple[Indices, Indices]:
-    """Event times as integers and their UTC days; a null is later than all, on a day of its own."""
+    """Event times as integers and their UTC days. A null is later than all times, on a separate day."""
     values = decode_dictionary(values)
     if pa.types.is_date(values.type):
         values = values.cast(pa.timestamp("ms"))
@@ -218,7 +229,7 @@ def _combination_codes(columns: Sequence[Indices]) -> Indices:
 
 
 def _earliest_rows(groups: Indices, times: Indices, ranks: Indices) -> Indices:
-    """The rows that no other row of their group precedes: one per group, more only in a tie."""
+    """The rows that no other row of their group precedes: one per group, more only if they are tied."""
     order = np.lexsort((ranks, times, groups))
     _, leaders = _group_runs(groups[order])
     first = order[leaders]
@@ -227,7 +238,7 @@ def _earliest_rows(groups: Indices, times: Indices, ranks: Indices) -> Indices:
 
 
 def _group_runs(ordered: npt.NDArray[Any]) -> tuple[Indices, Indices]:
-    """Where runs of equal values start, and for each value where its run starts."""
+    """The start of each run of equal values, and for each value the start of its run."""
     new = np.concatenate([[True], ordered[1:] != ordered[:-1]])[: ordered.size]
     starts = np.flatnonzero(new)
     return starts, starts[np.cumsum(new) - 1]
@@ -235,14 +246,14 @@ def _group_runs(ordered: npt.NDArray[Any]) -> tuple[Indices, Indices]:
 
 PARTITIONS: Final = 64
 _WORKING_FACTOR: Final = 4
-"""Deciding takes up to this many times the size of the candidates."""
+"""Selecting survivors takes up to this many times the size of the candidates."""
 _MIN_BYTES: Final = 1 << 16
-"""Bytes that are held in any case."""
+"""Bytes that candidates may use in any case."""
 
 
 @dataclass(slots=True)
 class DuplicateCandidates:
-    """The records that may stay, one a group or a few, in a bounded part of memory and, beyond it, on disk."""
+    """The candidates, one or a few per group, in bounded memory and, beyond it, in a spill file."""
 
     space: SpillSpace
     tables: list[pa.Table] = field(default_factory=list, repr=False)
@@ -250,7 +261,10 @@ class DuplicateCandidates:
     pieces: dict[int, list[tuple[SpillFile, SpilledPiece]]] = field(default_factory=dict, repr=False)
 
     def add(self, tables: Sequence[pa.Table]) -> None:
-        """Takes candidates in; decides once there are twice as many as there were: memory follows groups, not records."""
+        """Add candidates.
+
+        When their number has doubled, select survivors, so that memory depends on the groups, not the records.
+        """
         self.tables.extend(tables)
         if sum(table.num_rows for table in self.tables) > 2 * self.decided:
             self._decide()
@@ -258,19 +272,21 @@ class DuplicateCandidates:
                 self._set_aside()
 
     def merge(self, other: DuplicateCandidates) -> None:
-        """Takes in what others are."""
+        """Add the candidates of another tally."""
         for part, pieces in other.pieces.items():
             self.pieces.setdefault(part, []).extend(pieces)
         self.add(other.tables)
 
     def survivors(self) -> Iterator[pa.Table]:
-        """The record of each group that stays, in parts."""
+        """The record to keep in each group, in parts."""
         if not self.pieces:
             yield from ([select_survivors(pa.concat_tables(self.tables))] if self.tables else [])
             return
         self._set_aside()
         for part in sorted(self.pieces):
-            yield select_survivors(pa.concat_tables([_read_table(vault, piece) for vault, piece in self.pieces[part]]))
+            yield select_survivors(
+                pa.concat_tables([_read_table(spill_file, piece) for spill_file, piece in self.pieces[part]])
+            )
 
     def _decide(self) -> None:
         if self.tables:
@@ -284,7 +300,7 @@ class DuplicateCandidates:
         )
 
     def _set_aside(self) -> None:
-        """One piece a part. The candidates are in the order of their groups."""
+        """Spill one piece per partition. The candidates are sorted by group."""
         self._decide()
         for table in self.tables:
             parts = digest_words(table["group"]).view(np.uint8)[::16] // (256 // PARTITIONS)
@@ -302,13 +318,13 @@ def _write_table(table: pa.Table) -> pa.Buffer:
     return sink.getvalue()
 
 
-def _read_table(vault: SpillFile, piece: SpilledPiece) -> pa.Table:
-    return pa.ipc.open_stream(pa.py_buffer(vault.get(piece))).read_all()
+def _read_table(spill_file: SpillFile, piece: SpilledPiece) -> pa.Table:
+    return pa.ipc.open_stream(pa.py_buffer(spill_file.get(piece))).read_all()
 
 
 @dataclass(slots=True)
 class DeduplicateTally:
-    """Finds, among the records of one batch date, those that stay. It holds digests, event times and record ids."""
+    """Finds, among the records of one batch date, those to keep. It contains digests, event times and record ids."""
 
     plan: Plan
     rule: DuplicateRule
@@ -316,7 +332,7 @@ class DeduplicateTally:
 
     @classmethod
     def from_plan(cls, plan: Plan, key: bytes, space: SpillSpace | None = None) -> DeduplicateTally:
-        """An empty tally. Takes secret bytes for the keyed digests, and the run's space beside memory (no limit to that).
+        """An empty tally. Takes secret bytes for the keyed digests, and the run's spill space (None: no limit).
 
         Raises ConfigurationError (see `DuplicateRule.from_plan`).
         """
@@ -325,16 +341,16 @@ class DeduplicateTally:
         )
 
     def observe(self, batch: Batch) -> None:
-        """Takes in the records of a batch that the gate let through."""
+        """Add the records of a batch that the gate let through."""
         if batch.raw.num_rows:
             self.candidates.add([self.rule.candidates(batch.raw)])
 
     def merge(self, other: DeduplicateTally) -> None:
-        """Takes in what another tally has found."""
+        """Add the candidates of another tally."""
         self.candidates.merge(other.candidates)
 
     def settle(self) -> DeduplicateRecords:
-        """The stage that lets through, of all the records seen, those that stay."""
+        """The stage that keeps, of all observed records, those that survive."""
         winners = [(digest_words(part["row"]), part["count"].to_numpy()) for part in self.candidates.survivors()]
         rows = np.concatenate([np.empty(0, "S16"), *(rows for rows, _ in winners)])
         counts = np.concatenate([np.empty(0, np.int64), *(counts for _, counts in winners)])
@@ -344,10 +360,10 @@ class DeduplicateTally:
 
 @dataclass(slots=True)
 class DeduplicateRecords:
-    """Lets a record through if it is the one that stays.
+    """Keeps the surviving records.
 
-    Of records that are equal in everything one stays: the first of each `counts` that come, so that any number of whole passes
-    over the same records gives the same. Threads may share the stage; processes must each see all copies of a record.
+    Of records that are equal in everything one is kept: the first of each `counts` records, so that any number of complete passes
+    over the same records gives the same result. Threads may share the stage; each process must see all copies of a record.
     """
 
     plan: Plan
@@ -361,7 +377,7 @@ class DeduplicateRecords:
         self.occurrences = np.zeros_like(self.counts)
 
     def __call__(self, batch: Batch) -> Batch:
-        """The batch with its duplicates gone and counted."""
+        """The batch without its duplicates, which are counted."""
         rows = batch.raw.num_rows
         if not rows:
             return batch
@@ -371,7 +387,7 @@ class DeduplicateRecords:
         return filter_records(batch, keep, self.plan).with_(counts=counts)
 
     def _surviving_rows(self, candidates: pa.Table) -> npt.NDArray[np.int64]:
-        """Where the candidates that stay stand in their batch."""
+        """The positions of the surviving candidates in their batch."""
         rows = digest_words(candidates["row"])
         places = np.searchsorted(self.winners, rows)
         found = places < self.winners.size

@@ -1,4 +1,4 @@
-"""Rejection of records whose event time is too far in the future (`future_time`), whatever format their source has."""
+"""Rejection of records whose event time is too far in the future (`future_time`), for every source format."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ S = TypeVar("S", bound=Source)
 def reject_future(source: S, policy: Policy, at: datetime) -> S | FutureCheckedSource:
     """A source whose records with an event time later than `at` plus the policy's `future` are rejected.
 
-    Takes an aware time. A policy without an event time rejects none.
+    Takes a timezone-aware time. A policy without an event time rejects none.
     """
     if policy.time is None:
         return source
@@ -40,7 +40,7 @@ class FutureLimit:
     latest: int
 
     def __call__(self, chunk: Chunk) -> Chunk:
-        """The chunk with later records among its rejects."""
+        """The chunk with later records moved to its rejects."""
         times = leaf(chunk.records, self.time).values
         there, found = valid_mask(times), column_microseconds(times) > self.latest
         late = found if there is None else found & there
@@ -68,7 +68,7 @@ class FutureCheckedPart(WrappingPart):
         return [FutureCheckedPart(piece, self.limit) for piece in self.part.pieces()]
 
     def read(self) -> Iterator[Chunk]:
-        """The part's chunks."""
+        """The part's chunks, with the limit."""
         return map(self.limit, self.part.read())
 
     def read_positions(self, positions: Sequence[int]) -> Iterator[Chunk]:
@@ -87,7 +87,7 @@ class FutureCheckedSource:
 
     @property
     def schema(self) -> pa.Schema:
-        """As the source has it."""
+        """The schema of the wrapped source."""
         return self.source.schema
 
     @property
@@ -97,9 +97,9 @@ class FutureCheckedSource:
 
     @property
     def is_rereadable(self) -> bool:
-        """Whether it can be read more than once."""
+        """Whether the source can be read more than once."""
         return bool(getattr(self.source, "is_rereadable", True))
 
     def only(self, keys: Collection[str]) -> FutureCheckedSource:
-        """The source with fewer fields, with the limit."""
+        """The source restricted to these fields, with the limit."""
         return FutureCheckedSource(self.source.only(keys), self.limit)

@@ -1,6 +1,6 @@
-"""The gate, the first stage: what a plan demands of records and values, and the stage that decides which may be collected.
+"""The gate, the first stage: the requirements of a plan for records and values, and the stage that applies them.
 
-What the gate demands depends on the plan alone and is computed once. The stage reads raw columns only.
+The requirements depend on the plan alone and are computed once. The stage reads raw columns only.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from minimize.stages.raw_values import RECORD_PLACE, field_place, list_container
 
 @dataclass(frozen=True, slots=True)
 class GatedField:
-    """A field with a gate, and its place. `settings` is the whole gate where it asks nothing but features and levels."""
+    """A field with a gate, and its place. `settings` is the whole gate if it contains only features and levels."""
 
     key: str
     place: Pointer
@@ -39,7 +39,7 @@ class GatedField:
 
 @dataclass(frozen=True, slots=True)
 class GatedList:
-    """A list in which every released leaf may be gated away: its pointer as text, where it stands, its leaves."""
+    """A list in which every released leaf may be gated: its pointer as text, its place, its leaves."""
 
     star: str
     place: Pointer
@@ -48,15 +48,15 @@ class GatedList:
 
 @dataclass(frozen=True, slots=True)
 class GateRules:
-    """The questions that decide about records, values and lists.
+    """The rules that decide about records, values and lists.
 
-    retentions  how old a record may be; each of them counts
-    settings    what must be on for a record
-    conditions  what must hold for a record
-    gated       the fields that somebody reads and that have a gate
+    retentions  maximum ages of a record; all of them apply
+    settings    features and levels that must be on for a record
+    conditions  conditions that must hold for a record
+    gated       the fields that are read and have a gate
     cases       per released field with cases: its key, the conditions in order, its place
-    gated_lists      the lists whose emptiness may tell something
-    folded      the tenant and the subject, each where the policy compares it without regard to case
+    gated_lists      the lists whose emptiness may reveal something
+    folded      the tenant and the subject, each if the policy compares it without regard to case
     received    whether a third party sends the records, so that none passes without a consent
     """
 
@@ -71,7 +71,7 @@ class GateRules:
 
     @classmethod
     def from_plan(cls, plan: Plan) -> GateRules:
-        """Those of a plan. Raises PolicyError for a plan whose gates cannot be worked out (see `check_gates`)."""
+        """The rules of a plan. Raises PolicyError for a plan whose gates cannot be resolved (see `check_gates`)."""
         check_gates(plan)
         records = plan.policy.records
         feature = () if records.feature is None else (FeatureOn(records.feature),)
@@ -136,7 +136,7 @@ def _is_gated(plan: Plan, key: str) -> bool:
 
 
 def fields_read(plan: Plan) -> Sequence[str]:
-    """The fields whose values leave, are measured, or stand beside others that do (`per`, `at`, the event time)."""
+    """The fields whose values are released, measured, or needed for others (`per`, `at`, the event time)."""
     keys: dict[str, None] = {}
     for key, field in plan.fields.items():
         if field.gives is None and field.measured is None:
@@ -150,20 +150,20 @@ def fields_read(plan: Plan) -> Sequence[str]:
 
 @dataclass(frozen=True)
 class Gate:
-    """Takes out the records that must not be collected, and marks the values that must not.
+    """Removes the records that must not be collected, and marks the values that must not.
 
-    Takes a batch with its raw columns. Gives it with fewer records, and with the masks `closed`, `cases` and `hollow`; a gated
-    record is counted once, as `erased`, `consent`, `retention`, `setting` or `condition`, in this order. Tenant and subject
-    leave it folded where the policy compares them so: the ledger is asked about the form before, too.
+    Takes a batch with its raw columns. Returns it with fewer records, and with the masks `closed`, `cases` and `gated_lists`. A
+    gated record is counted once, as `erased`, `consent`, `retention`, `setting` or `condition`, in this order. Tenant and subject
+    are folded afterwards if the policy compares them so; the ledger is also queried with the original form.
 
-    settings  None where nobody said anything: features are off, the level is the first one
+    settings  None if there are no settings: features are off, the level is the first one
     at        the run's time, aware UTC
-    bound     what the plan asks; worked out here where nobody has done it before
-    erased    whose records must not come back; None for nobody's
-    corrected  values that people put right, in place of those that came in; None for none
-    consents  when tenants agreed to what a third party sends; None where that is not asked, or nobody agreed
+    bound     the rules of the plan; computed here if they are not given
+    erased    the erasure list; None if it is empty
+    corrected  corrections that replace the values read from the source; None for none
+    consents  the consent periods of tenants, for records of a third party; None if none are needed or given
 
-    Raises PolicyError for a plan whose gates cannot be worked out (see `check_gates`).
+    Raises PolicyError for a plan whose gates cannot be resolved (see `check_gates`).
     """
 
     plan: Plan
@@ -175,7 +175,7 @@ class Gate:
     consents: ConsentPeriods | None = dataclass_field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        _ = self.gates  # refuses a plan whose gates cannot be worked out before the first batch
+        _ = self.gates  # refuses a plan whose gates cannot be resolved before the first batch
 
     @cached_property
     def gates(self) -> GateRules:
@@ -183,7 +183,7 @@ class Gate:
         return self.bound or GateRules.from_plan(self.plan)
 
     def __call__(self, batch: Batch) -> Batch:
-        """The batch with gated records gone and gated values marked."""
+        """The batch without gated records, with gated values marked."""
         raw = batch.raw if self.corrected is None else self.corrected(batch.raw)
         facts = BatchFacts(raw, self.plan.policy, self.settings, self.at)
         facts, counts = self._records(facts, batch.source)
@@ -199,7 +199,7 @@ class Gate:
         )
 
     def _records(self, facts: BatchFacts, source: str | None) -> tuple[BatchFacts, BatchCounts]:
-        """The facts of the records that may be collected, and how many may not, by reason."""
+        """The facts of the records that may be collected, and the number of the others, by reason."""
         keep: pa.BooleanArray | None = None
         gated: dict[str, int] = {}
         for reason, fine in self._reasons(facts, source):
@@ -210,7 +210,7 @@ class Gate:
         return (facts if keep is None or not counts.gated else facts.filter_records(keep)), counts
 
     def _reasons(self, facts: BatchFacts, source: str | None) -> Iterator[tuple[str, pa.BooleanArray]]:
-        """Per reason the records that it lets pass, in the order in which they are counted."""
+        """Per reason, a mask of the records that pass, in the order in which they are counted."""
         gone = None if self.erased is None else facts.erased_records(self.erased, source)
         if gone is not None:
             yield "erased", pc.invert(gone)
@@ -225,23 +225,23 @@ class Gate:
             yield "condition", holds(condition, facts, RECORD_PLACE)
 
     def _closed_masks(self, facts: BatchFacts) -> Iterator[tuple[str, pa.BooleanArray]]:
-        """Per field that somebody reads the values that must not pass; nothing for a field with none."""
+        """Per field that is read, a mask of the closed values; no entry for a field without any."""
         for gated in self.gates.gated:
             closed = facts.closed_mask(gated.key, gated.place, gated.settings)
             if closed is not None:
                 yield gated.key, closed
 
     def _cases(self, facts: BatchFacts) -> Iterator[tuple[str, pa.Int8Array]]:
-        """Per released field with cases the index of the first that holds, -1 where none does."""
+        """Per released field with cases, the index of the first case that holds, -1 if none does."""
         for key, conditions, place in self.gates.cases:
             yield key, _deciding_case(conditions, facts, place)
 
     def _gated_list_masks(self, facts: BatchFacts) -> Iterator[tuple[str, pa.BooleanArray]]:
-        """Per list in which every released leaf may be gated away the slots where no element could leave anything."""
-        for hollow in self.gates.gated_lists:
-            nothing = _nothing_collectable(hollow, facts)
+        """Per list in which every released leaf may be gated, a mask of the slots in which no element could release anything."""
+        for gated_list in self.gates.gated_lists:
+            nothing = _nothing_collectable(gated_list, facts)
             if nothing.true_count:
-                yield hollow.star, nothing
+                yield gated_list.star, nothing
 
 
 def _nothing_collectable(gated_list: GatedList, facts: BatchFacts) -> pa.BooleanArray:
@@ -262,7 +262,7 @@ def _deciding_case(conditions: Sequence[Condition | None], facts: BatchFacts, pl
 
 
 def _could_leave(branches: Sequence[CaseBranch], facts: BatchFacts, place: Pointer) -> pa.BooleanArray:
-    """Per list whether a case that lets something through could decide for an element of it."""
+    """Per list, whether a case that releases something could decide for one of its elements."""
     could, reached = constant_truth(False, facts, place), constant_truth(True, facts, place)
     for branch in branches:
         when = branch.when if branch.when is not None else AllOf(())

@@ -1,6 +1,6 @@
-"""Generalize: numbers to rank by, one field bound to its techniques, and the stage that applies them to every released value.
+"""Generalize: numbers for ranking, a field bound to its techniques, and the stage that applies them to every released value.
 
-A field is bound once: what depends on the plan alone is not computed batch by batch.
+A field is bound once, so that the parts that depend on the plan alone are not computed per batch.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from minimize.techniques.keep import Keep
 
 
 class RankNumbers(Technique):
-    """The last step of a chain, as numbers to rank by. Inside aggregates only; no policy names it.
+    """The last step of a chain, converted to numbers for ranking. Used inside aggregates only; no policy names it.
 
-    bin  the bin that the chain ended with; None for a chain that ended in numbers of another kind
+    bin  the bin at the end of the chain; None for a chain that ends in other numbers
     """
 
     name: ClassVar[str] = "ranks"
@@ -50,25 +50,25 @@ class RankNumbers(Technique):
     bin: Bin | None = None
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """A double."""
+        """Always a double."""
         super().output_type(type_)
         return pa.float64()
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
-        """The ranks."""
+        """Compute the ranks."""
         return TechniqueResult(
             pc.cast(values, pa.float64(), safe=False) if self.bin is None else self.bin.coded_ranks(values)
         )
 
 
 def ends_in_open_bin(chain: Sequence[Technique] | None) -> bool:
-    """Whether a chain ends in a bin that has no bound on one side."""
+    """Whether a chain ends in a bin without a bound on one side."""
     last = chain[-1] if chain else None
     return isinstance(last, Bin) and last.is_open
 
 
 def ranking_chain(chain: Sequence[Technique] | None) -> list[Technique] | None:
-    """The chain with numbers to rank by in place of what it releases."""
+    """The chain with numbers for ranking in place of its last result."""
     if not chain:
         return None
     last = chain[-1]
@@ -80,7 +80,7 @@ Chains = Sequence[Sequence[Technique] | None]
 
 @dataclass(frozen=True, slots=True)
 class FieldResult:
-    """What came of a field: what may leave, what aggregates see instead, what quantiles rank by, and the counts."""
+    """The result of a field: the released values, the values for aggregates, the ranks for quantiles, and the counts."""
 
     released: pa.Array | None
     measured: pa.Array | None
@@ -92,16 +92,16 @@ class FieldResult:
 class BoundField:
     """A field with its chains.
 
-    place      the raw leaf that has one value for each of the field
-    chains     per branch the techniques, None to drop the value
-    output_type      the type of the released leaf; None where none is released
-    measuring  the techniques of what aggregates see instead; None where they see what is released
-    ranking    per branch the chain that gives numbers to rank by; None where nobody wants them
-    reads      the fields that steps read beside this one
-    time       the key of the event time, where a step wants it
+    place      the raw leaf that has one value for each value of the field
+    chains     per branch the techniques; None drops the value
+    output_type      the type of the released leaf; None if none is released
+    measuring  the techniques of the values for aggregates; None if aggregates read the released values
+    ranking    per branch the chain that returns numbers for ranking; None if they are not needed
+    reads      the other fields that steps read
+    time       the key of the event time, if a step needs it
     replaces   whether every value that is treated becomes a pseudonym or a token
-    counts     whether anybody counts
-    stays      whether all that is done is to keep what the gate lets through
+    counts     whether counts are needed
+    stays      whether the values that the gate lets through are released unchanged
     """
 
     plan: FieldPlan
@@ -120,7 +120,7 @@ class BoundField:
     def from_plan(
         cls, plan: FieldPlan, settled: Technique | None, time: str | None, ranks: Collection[str]
     ) -> BoundField:
-        """A field whose tally, if it has one, has settled."""
+        """A field without a tally, or whose tally has settled."""
         chains = [None if branch.steps is None else resolve_chain(branch.steps, settled) for branch in plan.branches]
         steps = field_steps(plan)
         is_ranked = plan.key in ranks and any(ends_in_open_bin(chain) for chain in chains)
@@ -140,7 +140,7 @@ class BoundField:
 
     @classmethod
     def until_tally(cls, plan: FieldPlan, time: str | None) -> BoundField:
-        """A field with a tally: of its chains only what stands before it, for pass one."""
+        """A field with a tally, for the first pass: its chains up to the tally step."""
         chains = [
             resolve_chain(steps, None) if steps is not None and any(is_tally_step(step) for step in steps) else None
             for steps in (branch.steps for branch in plan.branches)
@@ -165,7 +165,7 @@ class BoundField:
     def __call__(
         self, batch: Batch, at: datetime, keys: KeySource | None, memos: Mapping[str, TechniqueCache]
     ) -> FieldResult:
-        """What comes of the field in a batch, at the time of a run, with its keys and what it remembers."""
+        """The result of the field in a batch, at the time of a run, with its keys and caches."""
         key = self.plan.key
         raw, closed, cases = raw_values(self.plan, batch.raw), batch.closed.get(key), batch.cases.get(key)
         if self.stays and closed is None:
@@ -181,14 +181,14 @@ class BoundField:
         return FieldResult(out.values, measured, ranks, counts)
 
     def _measured(self, values: pa.Array, cases: pa.Int8Array | None, context: Context) -> pa.Array | None:
-        """What aggregates see instead: nothing of what the deciding case drops in records that show the others."""
+        """The values for aggregates, without those that the deciding case drops in records that show the others."""
         if self.measuring is None:
             return None
         dropped = None if self.output_type is None else dropped_by_case(self.plan.branches, cases)
         return run_chain(self.measuring, mask_values(values, dropped), context).values
 
     def _ranks(self, ranking: Chains, values: pa.Array, cases: pa.Int8Array | None, context: Context) -> pa.Array:
-        """The released numbers with infinities in open bins."""
+        """The released numbers, with infinities in open bins."""
         return run_branches(ranking, cases, values, context, pa.float64()).values
 
     def _context(self, batch: Batch, at: datetime, keys: KeySource | None, memo: TechniqueCache | None) -> Context:
@@ -201,7 +201,7 @@ class BoundField:
 
 
 def field_steps(plan: FieldPlan) -> tuple[TechniqueStep, ...]:
-    """Every step that a field's values go through, towards records or aggregates."""
+    """Every step that a field's values pass through, for records or aggregates."""
     return (*plan.steps, *(plan.field.in_aggregates if plan.measured is not None else ()))
 
 
@@ -219,19 +219,19 @@ BoundFields = Mapping[str, BoundField]
 
 @dataclass(frozen=True)
 class GeneralizeFields:
-    """Takes a gated batch; gives it with `released`, `measured`, `ranks` and the counts of each field.
+    """Takes a gated batch. Returns it with `released`, `measured`, `ranks` and the counts of each field.
 
     A value that is gated, that the deciding case drops, or that a technique cannot treat is null in `released`.
 
-    keys         the keyring, where a technique names a key
+    keys         the keyring, if a technique names a key
     at           the run's time, aware UTC
-    settled      per field with a step that is a tally: the technique that it settled into
-    ranks        the fields of which a quantile is wanted
-    memos        per field what was computed before; see `empty_memos`
-    until_tally  pass one: only fields with a tally, and of their chains only what stands before it
-    bound        the fields bound to their chains; worked out here where nobody has done it before
+    settled      per field with a tally step: the technique that it settled into
+    ranks        the fields that have a quantile
+    memos        per field the results computed so far; see `empty_memos`
+    until_tally  first pass: only fields with a tally, and their chains up to the tally step
+    bound        the fields bound to their chains; computed here if they are not given
 
-    Raises ConfigurationError where a tally has not settled.
+    Raises ConfigurationError if a tally has not settled.
     """
 
     plan: Plan
@@ -254,7 +254,7 @@ class GeneralizeFields:
         return _bind_until_tally(self.plan) if self.until_tally else bind_fields(self.plan, self.settled, self.ranks)
 
     def __call__(self, batch: Batch) -> Batch:
-        """The batch with what may leave it."""
+        """The batch with its released values."""
         released: dict[str, pa.Array] = {}
         measured: dict[str, pa.Array] = {}
         ranks: dict[str, pa.Array] = {}
@@ -270,9 +270,9 @@ class GeneralizeFields:
 
 
 def bind_fields(plan: Plan, settled: Mapping[str, Technique], ranks: Collection[str]) -> BoundFields:
-    """Every field of which something leaves, bound. Raises ConfigurationError where a tally has not settled."""
+    """Every field that has an output, bound. Raises ConfigurationError if a tally has not settled."""
     if not {key for key, each in plan.fields.items() if _has_tally_step(each)} <= set(settled):
-        raise ConfigurationError("a step that must see everything first has not settled")
+        raise ConfigurationError("a technique that needs all records first has not settled")
     return {
         key: BoundField.from_plan(each, settled.get(key), plan.policy.time, ranks)
         for key, each in plan.fields.items()
@@ -290,5 +290,5 @@ def _has_tally_step(plan: FieldPlan) -> bool:
 
 
 def empty_memos(plan: Plan) -> dict[str, TechniqueCache]:
-    """An empty memory for each field with a technique, for as long as plan and keyring stay."""
+    """An empty cache for each field with a technique. Valid as long as plan and keyring do not change."""
     return {key: TechniqueCache() for key, field in plan.fields.items() if field_steps(field)}

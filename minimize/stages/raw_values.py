@@ -1,7 +1,7 @@
-"""Raw values of a batch: the place of a field, filtering of records, a field's values, and records spilled to disk.
+"""Raw values of a batch: the place of a field, filters for records, a field's values, and records spilled to disk.
 
-Until everything was seen, gated records wait in an encrypted file without a name, which only this process can read. It holds
-no value that the gate closed.
+Until a tally has seen all records, gated records wait in an unnamed encrypted file that only this process can read. It
+contains no value that the gate closed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RECORD_PLACE = Pointer(())
 
 
 def field_place(field: FieldPlan) -> Pointer:
-    """The raw leaf that has one value for each value of the field: itself, or the innermost of its inputs."""
+    """The raw leaf with one value for each value of the field: the field itself, or the innermost of its inputs."""
     return field.place
 
 
@@ -41,7 +41,7 @@ def list_container(star: Pointer) -> Pointer:
 
 
 def filter_records(batch: Batch, keep: npt.NDArray[np.bool_], plan: Plan) -> Batch:
-    """The batch with only these records, in every part that has been made so far."""
+    """The batch with only these records, in all of its parts."""
     if keep.all():
         return batch
     places = {key: field_place(field) for key, field in plan.fields.items()}
@@ -63,7 +63,7 @@ def filter_records(batch: Batch, keep: npt.NDArray[np.bool_], plan: Plan) -> Bat
 
 
 def raw_values(field: FieldPlan, raw: pa.RecordBatch) -> pa.Array:
-    """The values that a field is made from: its own leaf, or a struct of its inputs, null where all of them are."""
+    """The values that a field is computed from: its own leaf, or a struct of its inputs, null if all of them are null."""
     if not field.field.from_:
         return tidy_dictionary(leaf(raw, field.pointer).values)
     place = leaf(raw, field_place(field))
@@ -73,13 +73,13 @@ def raw_values(field: FieldPlan, raw: pa.RecordBatch) -> pa.Array:
 
 
 def companion_values(batch: Batch, key: str, place: Leaf) -> pa.Array:
-    """Another field's values as they came in, one per value at a place; null where its own gate is closed."""
+    """Another field's raw values, one per value at a place; null if its own gate is closed."""
     own = leaf(batch.raw, Pointer.parse(key))
     return repeat_for_leaf(mask_values(tidy_dictionary(own.values), batch.closed.get(key)), own, place)
 
 
 def mask_values(values: pa.Array, closed: pa.BooleanArray | None) -> pa.Array:
-    """The values with null where the mask is true, and nothing hidden behind those nulls."""
+    """The values, null if the mask is true, without hidden content behind those nulls."""
     if closed is None or not closed.true_count:
         return values
     if pa.types.is_dictionary(values.type):
@@ -89,7 +89,7 @@ def mask_values(values: pa.Array, closed: pa.BooleanArray | None) -> pa.Array:
 
 
 def tidy_dictionary(values: pa.Array) -> pa.Array:
-    """The values without nulls among dictionary entries, and without many entries that no value uses."""
+    """The values without nulls among dictionary entries, and without a large number of unused entries."""
     if not pa.types.is_dictionary(values.type):
         return values
     if values.dictionary.null_count or len(values.dictionary) > 2 * len(values):
@@ -102,10 +102,10 @@ def _spread_decoded(own: Leaf, place: Leaf) -> pa.Array:
 
 
 def mask_closed_values(batch: Batch, plan: Plan) -> pa.RecordBatch:
-    """The raw records with null for every value that the gate closed; the gate comes to the same masks over them.
+    """The raw records with null for every value that the gate closed. The gate computes the same masks from them.
 
-    Takes a gated batch. Tenant, subject and event time stay as they are: settings are asked about them. So do containers of
-    which somebody wants the presence or size.
+    Takes a gated batch. Tenant, subject and event time are not masked, because settings depend on them. Neither are containers
+    whose presence or size is needed.
     """
     closed = {plan.policy.fields[key].pointer: mask for key, mask in batch.closed.items()}
     for asked in (plan.policy.tenant, plan.policy.subject, plan.policy.time):
@@ -118,12 +118,12 @@ def mask_closed_values(batch: Batch, plan: Plan) -> pa.RecordBatch:
 
 
 def masked_schema(schema: pa.Schema, plan: Plan) -> pa.Schema:
-    """The schema of what is set aside of records of this schema."""
+    """The schema of spilled records of this schema."""
     return pruned_schema(schema, {pointer: leaf_type(schema, pointer) for pointer in _declared_leaves(schema, plan)})
 
 
 def _declared_leaves(schema: pa.Schema, plan: Plan) -> list[Pointer]:
-    """The declared places that these records have, outermost first where one stands in another."""
+    """The declared places in these records, outer ones before those below them."""
     there = [
         field.pointer for field in plan.policy.fields.values() if not field.from_ and has_leaf(schema, field.pointer)
     ]
@@ -135,14 +135,14 @@ ReadSpilled = Callable[[], Iterator[pa.RecordBatch]]
 
 @contextmanager
 def spill_records(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[ReadSpilled]:
-    """Writes the batches, all of this schema, and gives a way to read them, in order, as often as wanted.
+    """Write the batches, all of this schema, to a spill file. Returns a function that reads them, in order, any number of times.
 
-    The file is gone when the block ends, however it ends. What the batches do not show (values under nulls, entries of
-    dictionaries that no row uses) is not written, and nothing is written that is not encrypted.
+    The file is removed when the block ends, even after an error. Hidden content of the batches (values under nulls, entries of
+    dictionaries that no row uses) is not written. Everything that is written is encrypted.
     """
-    with SpillFile() as vault:
-        pieces = [vault.put(_write_records(scrub(batch, schema))) for batch in batches]
-        yield lambda: (_read_records(vault.get(piece)) for piece in pieces)
+    with SpillFile() as spill_file:
+        pieces = [spill_file.put(_write_records(scrub(batch, schema))) for batch in batches]
+        yield lambda: (_read_records(spill_file.get(piece)) for piece in pieces)
 
 
 def _write_records(batch: pa.RecordBatch) -> pa.Buffer:

@@ -1,4 +1,4 @@
-"""Release: what may leave a batch, as the nested columns of the records output, without hidden bytes."""
+"""Release: the released columns of a batch, in the nested form of the records output, without hidden bytes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from minimize.stages.chains import dropped_by_case
 
 @dataclass(frozen=True)
 class Release:
-    """The way out of the pipeline for records.
+    """Converts batches to records of the output.
 
-    schema  the output's schema with its metadata; the plan's where none is given
-    secret  secret bytes that order what was in a map
+    schema  the output's schema with its metadata; by default the plan's
+    secret  secret bytes that order the former items of a map
     """
 
     plan: Plan
@@ -42,25 +42,28 @@ class Release:
     def columns(self, batch: Batch) -> pa.RecordBatch:
         """The released leaves of a batch as columns of the output's schema, scrubbed.
 
-        A leaf that is dictionary-encoded stays so. An element of a list goes where its gate or its case leaves nothing of it.
+        A dictionary-encoded leaf stays so. An element of a list is removed if its gate or its case leaves nothing of it.
         """
         if self.flat:
             return self.flat_columns(batch.released[key] for key in self.flat)
         schema = self._schema
         pointers = {key: field.pointer for key, field in self.plan.fields.items()}
         released = {pointers[key]: values for key, values in batch.released.items()}
-        hollow = {Pointer.parse(star): mask for star, mask in batch.gated_lists.items()}
-        columns = assemble(batch.raw, released, self._withheld(batch), hollow, schema, self.secret)
+        gated_lists = {Pointer.parse(star): mask for star, mask in batch.gated_lists.items()}
+        columns = assemble(batch.raw, released, self._withheld(batch), gated_lists, schema, self.secret)
         clean: pa.RecordBatch = scrub(columns, schema)
         return clean
 
     def flat_columns(self, released: Iterable[pa.Array]) -> pa.RecordBatch:
-        """The same of released leaves alone, in the order of `flat`, where nothing is nested. Each is let go of once scrubbed."""
+        """The output columns of released leaves in the order of `flat`, if nothing is nested.
+
+        Each leaf is released from memory once scrubbed.
+        """
         schema = self._schema
         return scrub_columns(released, schema.names, schema)
 
     def _withheld(self, batch: Batch) -> dict[Pointer, pa.BooleanArray]:
-        """Per released leaf where its gate is closed or the deciding case drops it."""
+        """Per released leaf, a mask of the values whose gate is closed or that the deciding case drops."""
         withheld = {}
         for key in batch.released:
             plan = self.plan.fields[key]

@@ -1,4 +1,4 @@
-"""Locations: folders and files on disk or in an object store, chosen by how they are written.
+"""Locations: folders and files on disk or in an object store, selected by the form of the path or URI.
 
 object_store     buckets: URI, options and calls; a path in a bucket, with the methods of `pathlib.Path`
 file_operations  every operation that changes files on a disk
@@ -44,43 +44,43 @@ __all__ = [
 ]
 
 Location = Path | ObjectPath
-"""A folder or file on disk, or in an object store."""
+"""A folder or file on disk or in an object store."""
 PathText = str | PathLike[str]
-"""How a file on disk is named."""
+"""The path of a file on disk."""
 LocationLike = PathText | ObjectPath
-"""How a place is named: a path, a URI, or a place in a store."""
+"""A location as a path, a URI, or an object path."""
 
 
 def parse_location(text: LocationLike, base: Path | None = None, *, fault: StoreErrorClass = SourceError) -> Location:
-    """The place that a path or a URI names; a path is relative to a folder. Raises the fault for a URI that cannot be one.
+    """The location of a path or URI. A path is relative to `base`. Raises `fault` for an invalid URI.
 
     >>> str(parse_location("s3://bucket/in/2026?region=eu-west-1")), str(parse_location("in", Path("/data")))
     ('s3://bucket/in/2026', '/data/in')
     """
     if isinstance(text, ObjectPath):
         return text if text.bucket.fault is fault else ObjectPath(replace(text.bucket, fault=fault), text.key)
-    said = fspath(text)
-    if not is_uri(said):
-        return (Path() if base is None else base) / said
-    bucket, key = Bucket.parse_uri(said, fault)
+    path_or_uri = fspath(text)
+    if not is_uri(path_or_uri):
+        return (Path() if base is None else base) / path_or_uri
+    bucket, key = Bucket.parse_uri(path_or_uri, fault)
     return ObjectPath(bucket, PurePosixPath(key))
 
 
 def parse_output_location(text: LocationLike, base: Path | None = None) -> Location:
-    """The output that a path or a URI names. Raises OutputError."""
+    """The output location of a path or URI. Raises OutputError."""
     return parse_location(text, base, fault=OutputError)
 
 
 READ_BUFFER = 1 << 20
-"""Bytes of a column chunk that are held at once while it is read from disk."""
+"""Bytes of a column chunk that are buffered while it is read from disk."""
 
 
 def open_parquet_file(
     place: Location, *, read_dictionary: Sequence[str] | None = None, decryption: Any = None
 ) -> pq.ParquetFile:
-    """A Parquet file, opened; of an object the column chunks of a row group are fetched together.
+    """An opened Parquet file. In an object store, the column chunks of a row group are fetched together.
 
-    Takes pyarrow's `FileDecryptionProperties` where columns are encrypted (see `minimize.keys.parquet_encryption`).
+    Takes pyarrow's `FileDecryptionProperties` for encrypted columns (see `minimize.keys.parquet_encryption`).
     """
     how = {"read_dictionary": read_dictionary, "decryption_properties": decryption}
     if isinstance(place, ObjectPath):
@@ -89,14 +89,17 @@ def open_parquet_file(
 
 
 def byte_length(file: IO[bytes] | pa.NativeFile) -> int:
-    """How many bytes an open file has, which may be read from anywhere next. An object is not sought to its end: GCS refuses."""
+    """Size of an open file in bytes.
+
+    The read position may change. An object is not sought to its end, because GCS refuses that.
+    """
     return file.size() if isinstance(file, pa.NativeFile) else file.seek(0, SEEK_END)
 
 
 def local_path(place: LocationLike | None) -> Path | None:
-    """The path, where it is one on disk.
+    """The path of a location on disk; None for other locations.
 
-    >>> local_path("s3://house/out"), str(local_path("out"))
+    >>> local_path("s3://bucket/out"), str(local_path("out"))
     (None, 'out')
     """
     return None if place is None or isinstance(place, ObjectPath) or is_uri(fspath(place)) else Path(place)
@@ -104,7 +107,7 @@ def local_path(place: LocationLike | None) -> Path | None:
 
 @contextmanager
 def local_copy(folder: Location) -> Iterator[Path]:
-    """A folder on disk: itself, or a copy that lasts as long as the block, which only its owner can read."""
+    """A folder on disk: the folder itself, or a temporary copy until the block ends, which only its owner can read."""
     if isinstance(folder, Path):
         yield folder
         return
@@ -117,7 +120,7 @@ def local_copy(folder: Location) -> Iterator[Path]:
 
 
 def location_error(text: str) -> SourceError | OutputError | None:
-    """What is wrong with a path where it is a URI; None where nothing is."""
+    """The error in a URI; None for a valid URI or a path."""
     try:
         parse_location(text)
     except (SourceError, OutputError) as error:
@@ -126,22 +129,22 @@ def location_error(text: str) -> SourceError | OutputError | None:
 
 
 def location_text(place: LocationLike) -> str:
-    """A place as it is written to be found again, the options of a URI included."""
+    """The text from which the location can be parsed again, with the options of a URI."""
     return place.uri if isinstance(place, ObjectPath) else fspath(place)
 
 
 def location_options(place: Location) -> str:
-    """The options of a URI, with `?`; '' where it says none, or the place is on disk."""
+    """The options of a URI, with `?`; '' if it has none, or if the location is on disk."""
     return place.bucket.query if isinstance(place, ObjectPath) else ""
 
 
 def absolute_location(place: Location) -> Location:
-    """The place, whatever the current folder."""
+    """The location, independent of the current folder."""
     return place if isinstance(place, ObjectPath) else place.absolute()
 
 
 def relative_path(place: Location, root: Location) -> PurePosixPath:
-    """The path below a root, with `/`. Raises ValueError where it does not lie there.
+    """The path below a root, with `/`. Raises ValueError if the location is not below it.
 
     >>> str(relative_path(parse_location("s3://bucket/in/a/b.csv"), parse_location("s3://bucket/in")))
     'a/b.csv'
@@ -150,11 +153,11 @@ def relative_path(place: Location, root: Location) -> PurePosixPath:
         return PurePosixPath(place.relative_to(root))
     if isinstance(place, ObjectPath) and isinstance(root, ObjectPath):
         return place.relative_to(root)
-    raise ValueError("one is on disk, the other is not")
+    raise ValueError("one location is on disk, the other is not")
 
 
 def is_within(place: Location, root: Location) -> bool:
-    """Whether a place lies at or below another.
+    """Whether a location is a root or below it.
 
     >>> folder = parse_location("s3://bucket/in")
     >>> is_within(parse_location("s3://bucket/in/a"), folder), is_within(folder, Path("/data"))

@@ -1,4 +1,4 @@
-"""Files that are synced to disk when a function returns, and their digests, taken while they are written."""
+"""Files that are synced to disk before a function returns, and their digests, computed while they are written."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ T = TypeVar("T")
 
 
 class HashingFile(io.RawIOBase):
-    """A new file that hashes what is written to it and is on the disk once it is closed.
+    """A new file that hashes what is written to it and is synced to disk when it is closed.
 
-    Takes a path where nothing stands; folders above it are made. Raises FileExistsError where something does. In a bucket it
-    is an object once it is closed.
+    Takes a path that must not exist; the folders above it are created. Raises FileExistsError if it exists. In a bucket it
+    becomes an object when it is closed.
     """
 
     _opened = False
-    """Python closes what it lets go, one that could not be opened, too."""
+    """Python also closes an object that could not be opened when it is garbage-collected."""
 
     def __init__(self, path: Location) -> None:
         super().__init__()
@@ -41,11 +41,11 @@ class HashingFile(io.RawIOBase):
         self._worthless = False
 
     def writable(self) -> bool:
-        """Yes."""
+        """True."""
         return True
 
     def write(self, data: Any) -> int:
-        """Takes bytes in, all of them."""
+        """Write all bytes."""
         view = memoryview(data).cast("B")
         if self._worthless:
             return len(view)
@@ -55,11 +55,11 @@ class HashingFile(io.RawIOBase):
         return len(view)
 
     def tell(self) -> int:
-        """How many bytes were written."""
+        """Number of bytes written."""
         return self._size
 
     def close(self) -> None:
-        """Brings the bytes to the disk."""
+        """Write the remaining bytes and sync them to disk."""
         if self._opened and not self.closed:
             if not isinstance(self._file, ObjectUpload):
                 self._file.flush()
@@ -68,9 +68,9 @@ class HashingFile(io.RawIOBase):
         super().close()
 
     def abandon(self) -> None:
-        """Lets the file go without caring for its bytes; what is written to it from now on goes nowhere."""
+        """Close the file without writing or syncing the remaining bytes; later writes are ignored."""
         self._worthless = True
-        with suppress(OSError, OutputError):  # what waits to be written may find no room
+        with suppress(OSError, OutputError):  # the remaining bytes may not fit on the disk
             self._file.close()
         super().close()
 
@@ -86,20 +86,20 @@ def _create_with_folders(path: Path) -> BinaryIO:
 
 
 def with_output_errors(work: Callable[..., T], *arguments: Any, but: tuple[type[OSError], ...] = ()) -> T:
-    """What the work gives. Raises OutputError where the system does not let it write, and the errors excepted as they are."""
+    """The result of the work. Raises OutputError for an error of the operating system, except the types in `but`."""
     try:
         return work(*arguments)
     except but:
         raise
     except OSError as error:
         what, hint = describe_os_error(error)
-    raise OutputError(f"the output folder cannot be written: {what}", hint=hint)
+    raise OutputError(f"cannot write to the output folder: {what}", hint=hint)
 
 
 def file_exists(path: Location) -> bool:
-    """Whether a file that is never empty stands here: some stores make an object before its bytes are there.
+    """Whether a file that is never empty exists. Some stores create an object before its bytes are written.
 
-    Raises OSError, of a bucket what a store's refusal is, where that cannot be seen.
+    Raises OSError, or for a bucket the error of the store, if that cannot be determined.
     """
     return path.is_file() and path.size() > 0 if isinstance(path, ObjectPath) else path_exists(path)
 
@@ -111,16 +111,16 @@ def file_digest(path: Location) -> str:
 
 
 def sync_tree(root: Location) -> None:
-    """Brings the entries of a folder, and of every folder below, to the disk, deepest first."""
-    if isinstance(root, ObjectPath):  # an object is there once it is put
+    """Sync the entries of a folder and of every folder below it to disk, deepest first."""
+    if isinstance(root, ObjectPath):  # an object is durable after the upload
         return
     for folder, _, _ in os.walk(root, topdown=False):
         sync_folder(Path(folder))
 
 
 def make_folder(folder: Location) -> None:
-    """Makes a folder and those above it, each on the disk when this returns. The umask decides who may enter."""
-    if isinstance(folder, ObjectPath):  # a prefix needs no making
+    """Create a folder and those above it, synced to disk. The umask determines the permissions."""
+    if isinstance(folder, ObjectPath):  # a prefix need not be created
         return
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     for each in reversed(missing):
@@ -129,7 +129,7 @@ def make_folder(folder: Location) -> None:
 
 
 def write_file(path: Location, content: bytes, written: str | None = None) -> None:
-    """Writes a small file whole or not at all. `with_output_errors` names the fail point before it takes its name."""
+    """Write a small file completely or not at all. `written` is a fail point before the file gets its name."""
     if isinstance(path, ObjectPath):
         if written is not None:
             fail_point(written)
@@ -147,7 +147,7 @@ def write_file(path: Location, content: bytes, written: str | None = None) -> No
 
 
 def link_file(path: Path, new: Path) -> None:
-    """Lets a file stand at a second place, too; a copy where the file system has no links."""
+    """Add a second name to a file; copy it if the file system has no links."""
     make_folder(new.parent)
     try:
         file_operations.link(path, new)
@@ -159,7 +159,7 @@ def link_file(path: Path, new: Path) -> None:
 
 
 def move_file(path: Location, to: Location) -> None:
-    """Gives a file another name in its file system or bucket."""
+    """Rename a file in its file system or bucket."""
     if isinstance(path, ObjectPath) and isinstance(to, ObjectPath):
         path.copy_to(to, path.size())
         path.unlink()
@@ -169,7 +169,7 @@ def move_file(path: Location, to: Location) -> None:
 
 
 def remove_tree(folder: Location) -> None:
-    """Removes a folder and what is below, where it is there."""
+    """Remove a folder and everything below it, if it exists."""
     if isinstance(folder, ObjectPath):
         folder.remove_tree()
         return
@@ -179,19 +179,19 @@ def remove_tree(folder: Location) -> None:
 
 
 def create_private_file(path: Path) -> BinaryIO:
-    """Opens a new file that only its owner can read, for writing. Raises OutputError where it is there or cannot be made."""
+    """Create a file that only its owner can read, for writing. Raises OutputError if it exists or cannot be created."""
     try:
         return file_operations.create(path, private=True)
     except OSError as error:
         reason = error.strerror
-    raise OutputError(f"{path} was not made: {reason}", hint="an export is never written over another file")
+    raise OutputError(f"cannot create {path}: {reason}", hint="Choose another path. An export never replaces a file.")
 
 
 def write_private_file(path: Path, fill: Callable[[TextIO], T]) -> T:
-    """Fills a new file that only its owner can read; gives what the filling gives.
+    """Write a new file that only its owner can read. Returns the result of `fill`.
 
-    It is whole and on the disk when this returns, and gone where that fails. Raises OutputError where it is there or cannot be
-    made, and what the filling raises.
+    The file is complete and synced to disk when this returns, and removed if it fails. Raises OutputError if the file exists or
+    cannot be created, and the errors of `fill`.
     """
     file, whole = create_private_file(path), False
     try:
@@ -207,4 +207,4 @@ def write_private_file(path: Path, fill: Callable[[TextIO], T]) -> T:
     finally:
         if not whole:
             file_operations.remove(path, missing=True)
-    raise OutputError(f"{path} was not made: {what}", hint=hint)
+    raise OutputError(f"cannot create {path}: {what}", hint=hint)

@@ -1,8 +1,8 @@
 """Every operation that changes files on a disk: create, write, sync, rename, exchange, link, remove.
 
-Publication, rewriting, recovery, keyrings and the ledger's file use no other. This is the only module that calls
-fsync, so that each call has a name at which a test can end the process. An observer sees each operation after it
-is done. Tests record a publication that way and check what a power cut could leave of it.
+Publication, rewriting, recovery, keyrings and the ledger's file use no other operations. This is the only module that calls
+fsync, so that each call has a name at which a test can end the process. An observer sees each operation after it is done.
+Tests record a publication that way and check every state that a power cut could leave.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from typing import Any, BinaryIO, Final
 from minimize.failpoints import fail_point
 
 BUFFER: Final = 1 << 20
-"""Bytes of a new file that are collected before they reach the operating system."""
+"""Bytes of a new file that are buffered before they are passed to the operating system."""
 
 
 class OperationKind(Enum):
-    """What an operation does."""
+    """The kind of an operation."""
 
     CREATE = "create"
     OPEN = "open"
@@ -44,10 +44,10 @@ class OperationKind(Enum):
 class Operation:
     """One operation on a disk.
 
-    path     the file or folder; None if only the open file is known, as of a write and of a file's sync
-    new      its second name, of a rename, an exchange or a link
-    inode    of the open file, which keeps it whatever its name
-    offset   where bytes were written
+    path     the file or folder; None if only the open file is known, as for a write and for a file's sync
+    new      the second name, for a rename, an exchange or a link
+    inode    of the open file, which does not change with its name
+    offset   position of the written bytes
     content  the bytes
     """
 
@@ -65,7 +65,7 @@ _observers: Final[list[Observer]] = []
 
 @contextmanager
 def record_operations(observer: Observer) -> Iterator[None]:
-    """Shows an observer every operation of this process until the block ends."""
+    """Pass every operation of this process to an observer until the block ends."""
     _observers.append(observer)
     try:
         yield
@@ -79,7 +79,7 @@ def _notify(operation: Operation) -> None:
 
 
 def path_exists(path: Path) -> bool:
-    """Whether something stands at a place. Raises OSError where that cannot be seen: what cannot be seen is not gone."""
+    """Whether a path exists. Raises OSError if that cannot be determined; that is not the same as a missing path."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -88,7 +88,7 @@ def path_exists(path: Path) -> bool:
 
 
 class _RecordedFile(io.FileIO):
-    """An open file that shows the observers what reaches the operating system."""
+    """An open file that reports to the observers the bytes that reach the operating system."""
 
     def write(self, data: Any) -> int:
         offset, view = self.tell(), memoryview(data).cast("B")
@@ -108,7 +108,7 @@ def _wrap_handle(handle: int, mode: str) -> io.FileIO:
 
 
 def create(path: Path, *, private: bool = False) -> BinaryIO:
-    """Creates a file for writing; only its owner can read one that is private. Raises FileExistsError, OSError."""
+    """Create a file for writing; if `private`, only its owner can read it. Raises FileExistsError, OSError."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     handle = os.open(path, flags, 0o600 if private else 0o666)
     _notify_opened(OperationKind.CREATE, path, handle)
@@ -116,7 +116,7 @@ def create(path: Path, *, private: bool = False) -> BinaryIO:
 
 
 def overwrite(path: Path) -> BinaryIO:
-    """Creates a file for writing, or empties the one that is there. Raises OSError."""
+    """Create a file for writing, or truncate the existing one. Raises OSError."""
     file = open_or_create(path)
     try:
         file.truncate(0)
@@ -127,7 +127,7 @@ def overwrite(path: Path) -> BinaryIO:
 
 
 def open_or_create(path: Path) -> io.FileIO:
-    """Opens a file for reading and writing, without a buffer; creates an empty one if there is none. Raises OSError."""
+    """Open a file for reading and writing, without a buffer; create an empty one if there is none. Raises OSError."""
     flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         handle = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666)
@@ -140,7 +140,7 @@ def open_or_create(path: Path) -> io.FileIO:
 
 
 def touch(path: Path) -> None:
-    """Creates an empty file if there is none. Raises OSError."""
+    """Create an empty file if there is none. Raises OSError."""
     open_or_create(path).close()
 
 
@@ -150,7 +150,7 @@ def _notify_opened(kind: OperationKind, path: Path, handle: int) -> None:
 
 
 def sync(handle: int, what: str, folder: Path | None = None) -> None:
-    """Brings what was written through a handle to the disk. Takes what that is, one of `SYNCED`, and the folder if it is one.
+    """Sync a handle to disk. Takes the kind of file, one of `SYNCED`, and the path if it is a folder.
 
     Raises OSError.
     """
@@ -162,7 +162,7 @@ def sync(handle: int, what: str, folder: Path | None = None) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Brings a folder's entries to the disk. Raises OSError."""
+    """Sync a folder's entries to disk. Raises OSError."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         sync(handle, "folder", folder)
@@ -171,7 +171,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path, *, private: bool = False) -> None:
-    """Makes a folder; only its owner can enter one that is private. Does nothing if it is there. Raises OSError."""
+    """Create a folder; if `private`, only its owner can enter it. Does nothing if it exists. Raises OSError."""
     try:
         folder.mkdir(mode=0o700 if private else 0o777)
     except FileExistsError:
@@ -182,25 +182,25 @@ def make_folder(folder: Path, *, private: bool = False) -> None:
 
 
 def make_folders(folder: Path) -> None:
-    """Makes a folder and those above it. Raises OSError."""
+    """Create a folder and those above it. Raises OSError."""
     for each in reversed([each for each in (folder, *folder.parents) if not each.exists()]):
         make_folder(each)
 
 
 def rename(path: Path, new: Path) -> None:
-    """Gives a file or a folder another name; a file that has the name is replaced. Raises OSError."""
+    """Rename a file or a folder; an existing file of the new name is replaced. Raises OSError."""
     path.replace(new)
     _notify(Operation(OperationKind.RENAME, path, new))
 
 
 def link(path: Path, new: Path) -> None:
-    """Gives a file a second name. Raises FileExistsError, OSError."""
+    """Give a file a second name. Raises FileExistsError, OSError."""
     os.link(path, new, follow_symlinks=False)
     _notify(Operation(OperationKind.LINK, path, new))
 
 
 def remove(path: Path, *, missing: bool = False) -> None:
-    """Removes a file; `missing` allows that there is none. Raises OSError."""
+    """Remove a file; with `missing`, it need not exist. Raises OSError."""
     try:
         path.unlink()
     except FileNotFoundError:
@@ -211,7 +211,7 @@ def remove(path: Path, *, missing: bool = False) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Removes a folder and everything below it; a link is removed, not followed. Raises OSError."""
+    """Remove a folder and everything below it; links are removed, not followed. Raises OSError."""
     with os.scandir(folder) as found:
         entries = sorted(found, key=lambda entry: entry.name)
     for entry in entries:
@@ -223,7 +223,7 @@ def remove_tree(folder: Path) -> None:
 
 
 def remove_folder(folder: Path) -> None:
-    """Removes an empty folder. Raises OSError."""
+    """Remove an empty folder. Raises OSError."""
     folder.rmdir()
     _notify(Operation(OperationKind.REMOVE_FOLDER, folder))
 
@@ -233,7 +233,7 @@ _RENAME_EXCHANGE: Final = 2
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Swaps two names of one file system in one step (Linux `renameat2`). Gives false if the system has no such step.
+    """Swap two names of one file system atomically (Linux `renameat2`). Returns false if the system does not support it.
 
     Raises OSError.
     """

@@ -1,4 +1,4 @@
-"""Object stores: the URI, options and credentials of a bucket, why a store refused a request, and a path in a bucket."""
+"""Object stores: URI, options and credentials of a bucket, reasons of refused requests, and paths in a bucket."""
 
 from __future__ import annotations
 
@@ -25,22 +25,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StoreRefusal:
-    """What happened, as the end of a sentence that names the bucket; and what to do about it."""
+    """The reason of a refusal, as the predicate of a sentence whose subject is the bucket; and a hint."""
 
     message: str
     hint: str
 
 
-UNKNOWN: Final = StoreRefusal("cannot be used", "is the URI right, and does pyarrow here know such stores?")
+UNKNOWN: Final = StoreRefusal("cannot be used", "Check the URI, and that your pyarrow supports this kind of store.")
 DENIED: Final = StoreRefusal(
-    "does not let us in: there are no credentials, or they lack the permission",
-    "they come from the environment (AWS_*, GOOGLE_*, AZURE_*) or the machine; may they list, read and write here?",
+    "denied access: credentials are missing or lack a permission",
+    "Set credentials in the environment (AWS_*, GOOGLE_*, AZURE_*) or on the machine, with permission to list, read and write.",
 )
-MISSING: Final = StoreRefusal("is not there", "is the bucket's name right, and the region or account?")
-BUSY: Final = StoreRefusal("asks us to slow down, or is out of order", "try again later")
-UNREACHABLE: Final = StoreRefusal("cannot be reached", "is the network there, and the endpoint right?")
-LEASED: Final = StoreRefusal("holds an object for somebody else", "try again in a minute; who holds a lease on it?")
-"""Nothing was done, and it may be let go at any moment: in Azure whoever deletes an object holds it for 15 seconds at most."""
+MISSING: Final = StoreRefusal("does not exist", "Check the name of the bucket, and the region or account.")
+BUSY: Final = StoreRefusal("limits the rate of requests or is temporarily unavailable", "Try again later.")
+UNREACHABLE: Final = StoreRefusal("cannot be reached", "Check the network and the endpoint.")
+LEASED: Final = StoreRefusal(
+    "has an object that another client holds a lease on", "Try again in a minute, or end the lease."
+)
+"""No change was made, and the lease may end at any moment. In Azure, deleting an object leases it for at most 15 seconds."""
 _STORE_ERROR: Final = re.compile(r"AWS Error|curlCode|google::cloud|Azure|resolve region|OAuth2|\bHTTP\b", re.I)
 _REASONS: Final[Sequence[tuple[re.Pattern[str], StoreRefusal]]] = (
     (re.compile(r"NO_SUCH_BUCKET|NoSuchBucket|ContainerNotFound|bucket .*not found", re.I), MISSING),
@@ -66,7 +68,7 @@ _REASONS: Final[Sequence[tuple[re.Pattern[str], StoreRefusal]]] = (
 
 
 def refusal_reason(error: BaseException) -> StoreRefusal | None:
-    """Why a store refused; None where the error is not a store's, or says nothing that is known.
+    """The reason of a store's refusal; None if the error is not from a store or has no known reason.
 
     >>> refusal_reason(OSError("When reading 'x': AWS Error ACCESS_DENIED during HeadObject operation")) is DENIED
     True
@@ -85,31 +87,31 @@ _AZURE_KEYS: Final[Mapping[str, str]] = {"AZURE_STORAGE_KEY": "account_key", "AZ
 
 
 def with_azure_credentials(store: FileSystem, environ: Mapping[str, str]) -> FileSystem | None:
-    """The store, opened with the account's key or signature where the environment has one, else as it is.
+    """The store, opened with the account's key or signature from the environment, if there is one.
 
-    None where it is reached without TLS and has neither: then pyarrow would send a token, and ends the process where it may not.
+    None if the connection has no TLS and neither is set: pyarrow would send a token, or end the process if it must not.
     """
     from pyarrow.fs import AzureFileSystem
 
-    said = {name: value for name, value in _connection_options(store).items() if value}
+    options = {name: value for name, value in _connection_options(store).items() if value}
     named = next(((_AZURE_KEYS[name], environ[name]) for name in _AZURE_KEYS if environ.get(name)), None)
     if named is not None:
-        return AzureFileSystem(**said, **dict([named]))
-    return store if {said.get(f"{kind}_storage_scheme") for kind in ("blob", "dfs")} <= {"https", None} else None
+        return AzureFileSystem(**options, **dict([named]))
+    return store if {options.get(f"{kind}_storage_scheme") for kind in ("blob", "dfs")} <= {"https", None} else None
 
 
 def _connection_options(store: Any) -> Mapping[str, str]:
-    """How a store was opened, as it tells other processes."""
-    _, (said,) = store.__reduce__()
-    return dict(said)
+    """The options with which a store was opened, from its pickle."""
+    _, (options,) = store.__reduce__()
+    return dict(options)
 
 
 T = TypeVar("T")
 StoreErrorClass = type[SourceError] | type[OutputError]
-"""What is raised where the store refuses."""
+"""The error to raise if the store refuses."""
 _URI: Final = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?]*)(/[^?]*)?(\?.*)?", re.DOTALL)
 _RETRY_SECONDS: Final = 20.0
-"""Seconds until an object that somebody holds is given up."""
+"""Seconds until the retries for a leased object end."""
 _RETRY_PAUSE: Final = 0.5
 _S3_COPY_LIMIT: Final = 5 << 30
 """The largest object that S3 copies in one step."""
@@ -125,12 +127,12 @@ OPTIONS: Final[Mapping[str, frozenset[str]]] = {
     "abfs": _AZURE,
     "abfss": _AZURE,
 }
-"""The schemes, and the options of each that a URI may say; pyarrow knows more, and some of those are secrets."""
+"""The schemes and the options that a URI may have. Others that pyarrow knows are not allowed; some of them are secrets."""
 _DEFAULT_OPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "gs": {"retry_limit_seconds": "60"},
     "s3": {"allow_delayed_open": "true"},
 }
-"""What is said where the URI does not: not to try for a quarter of an hour, and to put small objects in one request."""
+"""Defaults of options: retries end long before a quarter of an hour, and small objects are uploaded in one request."""
 
 
 def is_uri(text: str) -> bool:
@@ -147,9 +149,9 @@ class Bucket:
     """A bucket (or container) of an object store.
 
     scheme     `s3`, `gs`, `abfs` …
-    authority  what stands between `//` and `/`: the bucket's name; of Azure also the account
-    options    as the URI says them, sorted
-    fault      what is raised where the store refuses
+    authority  the text between `//` and `/`: the bucket's name; for Azure also the account
+    options    as in the URI, sorted
+    fault      the error to raise if the store refuses
     """
 
     scheme: str
@@ -159,10 +161,10 @@ class Bucket:
 
     @classmethod
     def parse_uri(cls, uri: str, fault: StoreErrorClass = SourceError) -> tuple[Bucket, str]:
-        """The bucket that a URI names, and the path in it. Raises the fault for what it may not say."""
+        """The bucket of a URI and the path in it. Raises `fault` for an invalid URI."""
         match = _URI.fullmatch(uri)
         if match is None:
-            raise fault("a place in an object store is written SCHEME://BUCKET/PATH")
+            raise fault("invalid URI of an object store", hint="Write SCHEME://BUCKET/PATH.")
         scheme, authority, path, query = match[1], match[2], match[3] or "", (match[4] or "")[1:]
         _check_scheme(scheme, fault)
         _check_authority(scheme, authority, fault)
@@ -175,22 +177,22 @@ class Bucket:
 
     @property
     def query(self) -> str:
-        """The options as a URI says them, with `?`; '' where there are none."""
-        said = "&".join(f"{name}={quote(value, safe=':/')}" for name, value in self.options)
-        return f"?{said}" if said else ""
+        """The options as in a URI, with `?`; '' if there are none."""
+        query = "&".join(f"{name}={quote(value, safe=':/')}" for name, value in self.options)
+        return f"?{query}" if query else ""
 
     def __getstate__(self) -> dict[str, Any]:
-        """For other processes, which open the store by themselves."""
+        """State for other processes, which open the store themselves."""
         return {name: getattr(self, name) for name in ("scheme", "authority", "options", "fault")}
 
     def is_same(self, other: Bucket) -> bool:
-        """Whether both are the same bucket, however it is reached."""
+        """Whether both are the same bucket, even if the options differ."""
         return (self.scheme, self.authority) == (other.scheme, other.authority)
 
     def call(self, work: Callable[[FileSystem], T], *, retry: bool = True) -> T:
-        """What the work gives with the store. Where somebody holds what it is about it is tried again for a while, if it may be.
+        """The result of the work with the store. With `retry`, a leased object is tried again for some time.
 
-        Raises FileNotFoundError, and the fault where the store refuses, without its words.
+        Raises FileNotFoundError, and `fault` if the store refuses, without the store's message.
         """
         until = time.monotonic() + (_RETRY_SECONDS if retry else 0)
         while (given := self._tried(work)) is LEASED and time.monotonic() < until:
@@ -212,88 +214,88 @@ class Bucket:
         return reason
 
     def path(self, key: str) -> str:
-        """A key as the store's file system knows it."""
+        """A key as a path of the store's file system."""
         return "/".join(part for part in (self._file_system[1], key) if part)
 
     @property
     def files(self) -> FileSystem:
-        """The store, as pyarrow opens it; credentials are found in the environment or the instance."""
+        """The store's file system. Credentials are read from the environment or the instance."""
         return self._file_system[0]
 
     @cached_property
     def _file_system(self) -> tuple[FileSystem, str]:
-        """The store, and what its paths begin with: the bucket, where that is not the path's first part."""
+        """The store's file system, and the prefix of its paths: the bucket, unless the path itself starts with it."""
         from pyarrow.fs import FileSystem
 
         options = {**_DEFAULT_OPTIONS.get({"gcs": "gs"}.get(self.scheme, self.scheme), {}), **dict(self.options)}
-        said = "&".join(f"{name}={quote(value, safe='')}" for name, value in options.items())
-        store, path = FileSystem.from_uri(f"{self.scheme}://{self.authority}/x{said and '?'}{said}")
+        query = "&".join(f"{name}={quote(value, safe='')}" for name, value in options.items())
+        store, path = FileSystem.from_uri(f"{self.scheme}://{self.authority}/x{query and '?'}{query}")
         if self.scheme in AZURE_SCHEMES:
             store = with_azure_credentials(store, os.environ)
         if store is None:
-            hint = "leave TLS on, or name a key: AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN"
-            raise self.fault(f"{self} is reached without TLS, and no token is sent in the clear", hint=hint)
+            hint = "Use TLS, or set AZURE_STORAGE_KEY or AZURE_STORAGE_SAS_TOKEN."
+            raise self.fault(f"{self} is used without TLS, so no token is sent", hint=hint)
         return store, path.removesuffix("x").strip("/")
 
     @property
     def is_google(self) -> bool:
-        """Whether its prefixes are no folders: they are in no listing, and are removed object by object."""
+        """Whether prefixes are not folders: they are not listed, and are removed object by object."""
         return self.scheme in ("gs", "gcs")
 
     @property
     def copy_limit(self) -> int | None:
-        """The largest object that it copies in one step, in bytes; None for any."""
+        """Maximum size in bytes of an object that the store copies in one step; None for no limit."""
         return None if self.is_google else AZURE_COPY_LIMIT if self.scheme in AZURE_SCHEMES else _S3_COPY_LIMIT
 
 
 def _check_scheme(scheme: str, fault: StoreErrorClass) -> None:
     if scheme not in OPTIONS:
-        raise fault("the scheme of a URI is unknown", hint=f"one of {', '.join(f'{each}://' for each in OPTIONS)}")
+        raise fault("unknown scheme in a URI", hint=f"Use one of {', '.join(f'{each}://' for each in OPTIONS)}.")
 
 
 def _check_authority(scheme: str, authority: str, fault: StoreErrorClass) -> None:
-    """Of Azure the container or the account stands before an `@`; of others only a secret could."""
+    """For Azure the container or account precedes an `@`. For other schemes only a secret could."""
     user, at, host = authority.rpartition("@")
     allowed = scheme in ("abfs", "abfss") or (scheme in ("gs", "gcs") and user == "anonymous")
     if ":" in user or (at and not allowed):
-        hint = "credentials come from the environment (AWS_*, GOOGLE_*, AZURE_*) or the machine"
-        raise fault("a URI must not hold credentials", hint=hint)
+        hint = "Set credentials in the environment (AWS_*, GOOGLE_*, AZURE_*) or on the machine."
+        raise fault("a URI must not contain credentials", hint=hint)
     if not host:
-        raise fault("a URI names no bucket", hint="SCHEME://BUCKET/PATH")
+        raise fault("a URI has no bucket", hint="Write SCHEME://BUCKET/PATH.")
 
 
 def _check_options(scheme: str, options: list[tuple[str, str]], fault: StoreErrorClass) -> None:
     if any(name not in OPTIONS[scheme] or "@" in value for name, value in options):
         known = ", ".join(sorted(OPTIONS[scheme]))
-        raise fault(f"a {scheme}:// URI says an option that it may not", hint=f"one of {known}; never a secret")
+        raise fault(f"unknown option in a {scheme}:// URI", hint=f"Use one of {known}. Never put a secret into a URI.")
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectUpload:
-    """Takes bytes; what was taken is an object once it is closed, and nothing before."""
+    """A writer whose bytes become an object when it is closed, and not before."""
 
     bucket: Bucket
     file: Any
 
     def write(self, data: Any) -> int:
-        """Takes bytes in, all of them."""
+        """Write all bytes."""
         self.bucket.call(lambda _: self.file.write(data), retry=False)
         return len(data)
 
     def close(self) -> None:
-        """Makes it an object."""
+        """Create the object."""
         self.bucket.call(lambda _: self.file.close(), retry=False)
 
 
 STREAM_BUFFER: Final = 8 << 20
-"""How many bytes are fetched at a time where a file is read from its start."""
+"""Bytes that are fetched at a time if a file is read from its start."""
 ObjectFingerprint = tuple[int, str, str]
-"""Size, time of the last change and tag of an object."""
+"""Size, modification time and tag of an object."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectPath:
-    """An object, or what lies under a prefix. Its name is the key in the bucket, nothing decoded."""
+    """An object or a prefix. Its name is the key in the bucket, not decoded."""
 
     bucket: Bucket
     key: PurePosixPath
@@ -309,7 +311,7 @@ class ObjectPath:
 
     @property
     def uri(self) -> str:
-        """What names it, options included."""
+        """The URI, with the options."""
         return f"{self}{self.bucket.query}"
 
     @property
@@ -324,30 +326,30 @@ class ObjectPath:
 
     @property
     def suffix(self) -> str:
-        """The last ending of the name."""
+        """The last suffix of the name."""
         return self.key.suffix
 
     @property
     def parent(self) -> ObjectPath:
-        """What it lies under."""
+        """The prefix above it."""
         return ObjectPath(self.bucket, self.key.parent)
 
     def resolve(self) -> ObjectPath:
-        """Itself: a store has no links."""
+        """The path itself, because a store has no links."""
         return self
 
     def relative_to(self, root: ObjectPath) -> PurePosixPath:
-        """The path below a root. Raises ValueError where it does not lie there."""
+        """The path below a root. Raises ValueError if it is not below it."""
         if not self.bucket.is_same(root.bucket):
-            raise ValueError("the two lie in different buckets")
+            raise ValueError("the two locations are in different buckets")
         return self.key.relative_to(root.key)
 
     def is_relative_to(self, root: ObjectPath) -> bool:
-        """Whether it lies at or below a root."""
+        """Whether it is a root or below it."""
         return self.bucket.is_same(root.bucket) and self.key.is_relative_to(root.key)
 
     def exists(self) -> bool:
-        """Whether an object or something under the prefix is there."""
+        """Whether an object or anything below the prefix exists."""
         return self._kind() in ("File", "Directory")
 
     def is_file(self) -> bool:
@@ -355,15 +357,15 @@ class ObjectPath:
         return self._kind() == "File"
 
     def is_dir(self) -> bool:
-        """Whether something lies under it."""
+        """Whether anything exists below it."""
         return self._kind() == "Directory"
 
     def is_symlink(self) -> bool:
-        """A store has no links."""
+        """False, because a store has no links."""
         return False
 
     def has_bucket(self) -> bool:
-        """Whether the bucket itself is there."""
+        """Whether the bucket exists."""
         first = self.bucket.call(lambda _: self.bucket.path("")) or next(iter(self.key.parts), "")
         return bool(self.bucket.call(lambda store: store.get_file_info([first])[0].type.name == "Directory"))
 
@@ -372,35 +374,37 @@ class ObjectPath:
         return self.fingerprint()[0]
 
     def fingerprint(self) -> ObjectFingerprint:
-        """What tells whether it is still the same object. Raises FileNotFoundError."""
+        """A fingerprint that identifies this version of the object. Raises FileNotFoundError."""
         with self.open() as file:
-            said = {name.lower(): value.decode() for name, value in self.bucket.call(lambda _: file.metadata()).items()}
-            return file.size(), said.get("last-modified", ""), said.get("generation", said.get("etag", ""))
+            metadata = {
+                name.lower(): value.decode() for name, value in self.bucket.call(lambda _: file.metadata()).items()
+            }
+            return file.size(), metadata.get("last-modified", ""), metadata.get("generation", metadata.get("etag", ""))
 
     def modified_at(self) -> datetime | None:
-        """When the object was changed last, by the clock of the store."""
+        """The time of the last change, by the clock of the store."""
         found: datetime | None = self._call(lambda store, path: store.get_file_info([path])[0].mtime)
         return found
 
     def open(self, mode: str = "rb", buffering: int = -1) -> Any:
-        """The object, to be read from anywhere. Raises FileNotFoundError."""
+        """The object, opened for random access. Raises FileNotFoundError."""
         return self._call(lambda store, path: store.open_input_file(path))
 
     def stream(self, compression: str | None = None) -> Any:
-        """The object, read from its start, decompressed. Raises FileNotFoundError."""
+        """The object as a decompressed stream. Raises FileNotFoundError."""
         return self._call(lambda store, path: store.open_input_stream(path, compression, STREAM_BUFFER))
 
     def read_bytes(self) -> bytes:
-        """All of it. Raises FileNotFoundError."""
+        """The content. Raises FileNotFoundError."""
         with self.open() as file:
             return bytes(self.bucket.call(lambda _: file.read()))
 
     def read_text(self, encoding: str = "utf-8") -> str:
-        """All of it, as text. Raises FileNotFoundError, UnicodeDecodeError."""
+        """The content as text. Raises FileNotFoundError, UnicodeDecodeError."""
         return self.read_bytes().decode(encoding)
 
     def write_bytes(self, content: bytes) -> None:
-        """Puts an object, whole or not at all."""
+        """Write an object, completely or not at all."""
 
         def put(store: FileSystem, path: str) -> None:
             with store.open_output_stream(path, compression=None, buffer_size=0) as file:
@@ -409,13 +413,13 @@ class ObjectPath:
         self._call(put)
 
     def upload(self) -> ObjectUpload:
-        """Begins an object; it is there once what is given is closed."""
+        """Begin an object, which exists when the returned writer is closed."""
         return ObjectUpload(
             self.bucket, self._call(lambda store, path: store.open_output_stream(path, compression=None))
         )
 
     def copy_to(self, place: ObjectPath, size: int) -> None:
-        """Puts an object of this size at a second place of its bucket; where the store can, without its bytes coming this way."""
+        """Copy an object of this size within its bucket. If possible, the store copies it without a download."""
         to, once = self.bucket.path(place.key_text), self.bucket.copy_limit
 
         def copied(store: FileSystem, path: str) -> None:
@@ -429,12 +433,12 @@ class ObjectPath:
         self._call(copied)
 
     def unlink(self) -> None:
-        """Removes an object; one that is gone is no fault."""
+        """Remove an object; it need not exist."""
         with suppress(FileNotFoundError):
             self._call(lambda store, path: store.delete_file(path))
 
     def remove_tree(self) -> None:
-        """Removes everything below; that nothing is there is no fault."""
+        """Remove everything below; nothing need exist."""
         if self.bucket.is_google:
             for place in self.objects_below():
                 place.unlink()
@@ -443,12 +447,12 @@ class ObjectPath:
             self._call(lambda store, path: store.delete_dir(path))
 
     def sizes(self) -> dict[str, int]:
-        """The objects below by their path within, with their stored bytes."""
+        """The objects below, by relative path, with their stored bytes."""
         found = (info for info in self._listing(recursive=True) if info.type.name == "File")
         return {str(self._as_ours(info).relative_to(self)): info.size for info in found}
 
     def rglob(self, pattern: str) -> Iterator[ObjectPath]:
-        """The objects below whose names match."""
+        """The objects below with matching names."""
         yield from (found for found in self.objects_below() if fnmatchcase(found.name, pattern))
 
     def objects_below(self) -> Sequence[ObjectPath]:
@@ -456,7 +460,7 @@ class ObjectPath:
         return sorted(self._as_ours(info) for info in self._listing(recursive=True) if info.type.name == "File")
 
     def iterdir(self) -> Iterator[ObjectPath]:
-        """What lies right below, objects and prefixes, by key."""
+        """The direct children, objects and prefixes, by key."""
         if self.bucket.is_google:
             names = {place.relative_to(self).parts[0] for place in self.objects_below()}
             yield from (self / name for name in sorted(names))
@@ -485,5 +489,5 @@ class ObjectPath:
 
     @property
     def key_text(self) -> str:
-        """The key as the bucket has it."""
+        """The key as in the bucket."""
         return "" if self.key == PurePosixPath() else str(self.key)

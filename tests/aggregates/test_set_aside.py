@@ -208,5 +208,5 @@ def test_what_is_in_memory_may_travel() -> None:
 
 
 def test_tallies_under_two_keys_do_not_merge() -> None:
-    with pytest.raises(ValueError, match="two keys"):
+    with pytest.raises(ValueError, match="different keys"):
         tallied(everything(), SpillSpace(0), data(50, 1)).merge(tallied(everything(), SpillSpace(0), data(50, 2)))

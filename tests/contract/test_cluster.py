@@ -127,7 +127,7 @@ def test_with_another_secret_the_error_names_the_secret(
     (conf / "spark-defaults.conf").write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
     printed = failed(project, cluster | {"SPARK_CONF_DIR": str(conf)})
     assert '"E222"' in printed
-    assert "has another `spark.authenticate.secret`" in printed
+    assert "has a different `spark.authenticate.secret`" in printed
 
 
 def test_without_java_the_error_names_java(project: Project, cluster: dict[str, str], tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ Pieces of a source in shares, and work side by side.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -77,6 +78,12 @@ def test_one_large_part_is_cut_into_its_pieces() -> None:
 
 def test_a_part_that_cannot_be_cut_is_one_share() -> None:
     assert names(split_shares([Sized("a", 4 * MIN_SHARE_BYTES)], 2)) == [["a"]]
+
+
+def test_without_affinity_the_processors_of_the_machine_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    assert names(split_shares([Sized("a", 6 * MIN_SHARE_BYTES, 6)])) == [["a0", "a1"], ["a2", "a3"], ["a4", "a5"]]
 
 
 @given(st.lists(st.integers(0, 5 * MIN_SHARE_BYTES), max_size=12), st.integers(1, 6))

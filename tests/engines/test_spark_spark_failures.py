@@ -16,20 +16,20 @@ AT_START = [
     ("CANARY of another kind", "E200", "does not start"),
 ]
 ON_EXECUTORS = [
-    ("ModuleNotFoundError: No module named 'minimize.engines'", "E223", "lack the package `minimize`"),
+    ("ModuleNotFoundError: No module named 'minimize.engines'", "E223", "do not have the package `minimize`"),
     ("[PYTHON_VERSION_MISMATCH] Python in worker has different version", "E223", "version of Python"),
     ('java.io.IOException: Cannot run program "/opt/python": error=2', "E223", "version of Python"),
     (
         "Total size of serialized results of 2 tasks (2.1 GiB) is bigger than spark.driver.maxResultSize (1024.0 MiB)",
         "E224",
-        "larger than the driver takes",
+        "exceed the limit of the driver",
     ),
     (
         "Serialized task 0:0 was 9 bytes, which exceeds max allowed: spark.rpc.message.maxSize (8 bytes)",
         "E224",
         "message",
     ),
-    ("CANARY of another kind", "E200", "gave up"),
+    ("CANARY of another kind", "E200", "failed repeatedly"),
 ]
 
 
@@ -60,12 +60,12 @@ def test_addresses_of_masters_are_taken(master: str) -> None:
 def test_what_is_no_address_of_a_master_is_refused_before_java_starts(master: str) -> None:
     error = master_failure(master)
     assert error is not None
-    assert (error.code, "names no master" in error.message) == ("E222", True)
+    assert (error.code, "is not the URL of a master" in error.message) == ("E222", True)
 
 
 def test_missing_java_is_told_from_a_wrong_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    assert "JAVA_HOME is a folder without bin/java" in java_failure().message
+    assert "the folder of JAVA_HOME has no bin/java" in java_failure().message
     java = tmp_path / "bin" / "java"
     java.parent.mkdir()
     java.touch()
@@ -76,4 +76,4 @@ def test_missing_java_is_told_from_a_wrong_one(tmp_path: Path, monkeypatch: pyte
     assert "its Java process stopped" in java_failure().message
     monkeypatch.delenv("JAVA_HOME")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "no `java` on the PATH" in java_failure().message
+    assert "`java` is not on the PATH" in java_failure().message

@@ -142,7 +142,7 @@ def test_keys_that_stand_in_no_file_are_refused(given_: ResolvedRun) -> None:
         def version_of(self, name: str) -> int:
             return 1
 
-    with pytest.raises(ConfigurationError, match="by their path"):
+    with pytest.raises(ConfigurationError, match="from its file"):
         RemoteJob.from_job(replace(job_of(given_), keys=Elsewhere()), nothing)
 
 
@@ -206,7 +206,7 @@ def test_other_versions_are_refused_by_name(given_: ResolvedRun, monkeypatch: py
         replace(errand, versions=(("minimize", "1"), ("pyarrow", "1"), ("numpy", "1"))), ShareInput(0, ()), "a"
     )
     assert isinstance(found, ConfigurationError)
-    assert "pyarrow: not the version" in str(found)
+    assert "pyarrow: the version differs from the version" in str(found)
 
 
 def test_a_share_without_records_has_no_candidates(given_: ResolvedRun) -> None:

@@ -103,7 +103,7 @@ def test_without_a_ledger_elsewhere_nothing_is_written(
 
 def test_a_bucket_that_is_not_there_is_an_error_of_the_output(project: Project, s3: str, out: ObjectPath) -> None:
     project.records(events(5))
-    with pytest.raises(OutputError, match="s3://not-here-at-all is not there"):
+    with pytest.raises(OutputError, match="s3://not-here-at-all does not exist"):
         project.run(output=Bucket(s3, "not-here-at-all").uri("out"))
 
 

@@ -50,7 +50,7 @@ def test_the_failure_names_date_file_and_what_to_do(broken: Project) -> None:
     (failure,) = done.json["failures"]
     assert (failure["date"], failure["reason"], failure["code"]) == (DAY, "unreadable", "E203")
     assert failure["file"] == f"{DAY}/a.ndjson.gz"
-    assert failure["hint"] == "fetch the file again"
+    assert failure["hint"] == "Fetch the file again."
     assert f"{DAY} is left alone: {DAY}/a.ndjson.gz is damaged" in done.err
 
 

@@ -50,7 +50,7 @@ def test_a_run_beyond_its_memory_gives_what_it_gives_within(fleet: Project, monk
 
 def test_a_size_that_is_none_is_told_before_anything_is_read(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIMIZE_MEMORY", "plenty")
-    with pytest.raises(ConfigurationError, match="MINIMIZE_MEMORY is no size"):
+    with pytest.raises(ConfigurationError, match="MINIMIZE_MEMORY is not a size"):
         project.run()
 
 

@@ -153,7 +153,7 @@ def test_a_file_that_changed_since_it_was_first_seen_has_no_digest(tmp_path: Pat
     path.write_bytes(b"stored")
     part = FilePart(path, tmp_path)
     path.write_bytes(b"stored and more")
-    with pytest.raises(SourceError, match=r"a\.bin changed while it was read"):
+    with pytest.raises(SourceError, match=r"a\.bin changed while the run read it"):
         _ = part.digest
 
 
@@ -163,5 +163,5 @@ def test_a_file_that_was_replaced_by_an_equal_one_is_another(tmp_path: Path) -> 
     other.write_bytes(b"stored")
     part = FilePart(path, tmp_path)
     other.rename(path)
-    with pytest.raises(SourceError, match="changed while it was read"):
+    with pytest.raises(SourceError, match="changed while the run read it"):
         _ = part.digest

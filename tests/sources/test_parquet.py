@@ -98,8 +98,8 @@ def test_the_whole_diff_is_told_at_once(tmp_path: Path) -> None:
         "/device/os": "S001",
         "/apps/*/name": "S002",
     }
-    assert told["Model"][1] == "did you mean 'model'? names are case-sensitive"
-    assert told["/device/os"][1] == "did you mean 'oss'?"
+    assert told["Model"][1] == "Did you mean 'model'? Names are case-sensitive."
+    assert told["/device/os"][1] == "Did you mean 'oss'?"
     assert caught.value.findings[0].file == "a.parquet"
 
 

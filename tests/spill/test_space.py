@@ -54,7 +54,7 @@ def test_other_processes_get_the_budget_and_no_key() -> None:
 
 
 def test_it_prints_its_budget_alone() -> None:
-    assert repr(SpillSpace(77)) == "Aside(77)"
+    assert repr(SpillSpace(77)) == "SpillSpace(77)"
 
 
 @pytest.fixture(name="folder")
@@ -75,7 +75,7 @@ def test_the_environment_comes_first_then_the_configuration_then_a_constant(fold
 
 @pytest.mark.parametrize("text", ["", "much", "-1", "1.5GB", "12 parsecs", ["1"], True])
 def test_what_is_no_size_is_a_fault(text: Any) -> None:
-    with pytest.raises(ConfigurationError, match="no size"):
+    with pytest.raises(ConfigurationError, match="is not a size"):
         parse_size(text, "here")
 
 
@@ -186,7 +186,7 @@ def test_what_is_not_what_was_written_is_refused(change: str) -> None:
             piece = memory_budget.SpilledPiece(b"0/2", piece.number, piece.offset, piece.size)
         else:
             piece = memory_budget.SpilledPiece(b"0/1", piece.number, other.offset, piece.size)
-        with pytest.raises(ConfigurationError, match="not what was written") as told:
+        with pytest.raises(ConfigurationError, match="changed after it was written") as told:
             kept.get(piece)
         assert told.value.__context__ is None
 
@@ -219,7 +219,7 @@ def test_a_write_that_stops_half_way_goes_on(monkeypatch: pytest.MonkeyPatch) ->
 def test_it_does_not_leave_its_process() -> None:
     with SpillFile() as kept:
         kept.put(SECRET)
-        with pytest.raises(TypeError, match="does not leave"):
+        with pytest.raises(TypeError, match="another process"):
             pickle.dumps(kept)
 
 
@@ -227,7 +227,7 @@ def test_a_copy_of_the_process_does_not_seal_with_the_same_key(monkeypatch: pyte
     with SpillFile() as kept:
         kept.put(SECRET)
         monkeypatch.setattr(os, "getpid", lambda: -1)
-        with pytest.raises(RuntimeError, match="does not leave"):
+        with pytest.raises(RuntimeError, match="another process"):
             kept.put(SECRET)
 
 

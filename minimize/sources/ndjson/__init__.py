@@ -1,16 +1,15 @@
 """NDJSON files as a source: plain, .gz or .zst, one object per line.
 
 line_scan      the lines of a block as arrays, and the lines that Arrow's parser must not see
-line_cutter    lines of plain values in one order, cut into the texts of their values
+line_cutter    lines of plain values with a common key order, split into the texts of their values
 flat_reader    those texts as typed columns: the fastest reader
-arrow_parser   lines as tables, by Arrow's parser, without the lines that it refuses
+arrow_parser   lines as tables, by Arrow's parser, without the lines that it rejects
 arrow_reader   those tables as records, partly parsed in Python if maps are read
 strict_reader  one line at a time: the reader that defines what a record is
 
-A position is the byte at which a line begins, decompressed. Blocks of lines go through the fast readers. Lines about
-which these are uncertain are taken out of their block and read one by one by the strict reader, whose result defines
-the result of all. A byte order mark at the start of a file is skipped. Lines may end with CRLF, and the last one needs
-no end.
+A position is the byte at which a line begins, decompressed. Blocks of lines are processed by the fast readers. Lines about
+which these are uncertain are removed from their block and read one by one by the strict reader, whose result all readers
+must match. A byte order mark at the start of a file is skipped. Lines may end with CRLF, and the last line needs no end.
 """
 
 from __future__ import annotations
@@ -67,17 +66,17 @@ from minimize.sources.projection import FieldNode, field_tree, prune_schema
 from minimize.stores import Location
 
 PIECE_BYTES = 64 << 20
-"""Bytes of a plain file that are read by one worker at least."""
+"""Minimum bytes of an uncompressed file per worker."""
 MAX_SINGLE_LINES = 32
-"""So many lines are read one by one where they are one in so many at most; more are worth a parser's start."""
+"""At most this number of lines, and one line in this many, skip Arrow's parser. With more, the parser is faster."""
 PEEKED_LINES = 1000
-"""How many lines of a file are looked at to see whether an undeclared container is a list or a map."""
+"""Lines of a file that are examined to find whether an undeclared container is a list or a map."""
 
 
 def ndjson_source(
     files: Sequence[Location], root: Location, request: SourceRequest, *, shown: NameMask | None = None
 ) -> FileSource:
-    """NDJSON files as a source. Raises SourceError where the first lines of a file cannot be read."""
+    """NDJSON files as a source. Raises SourceError if the first lines of a file cannot be read."""
     parts = [FilePart(path, root, shown) for path in files]
     shape = field_tree(request, _undeclared_maps(parts, request))
     bound = BoundRequest(
@@ -100,18 +99,18 @@ class NdjsonPart(FileBackedPart):
 
     @property
     def size(self) -> int:
-        """Stored bytes; of a span its own."""
+        """Stored bytes; for a span, the bytes of the span."""
         return self.file.size if self.span is None else self.span[1] - self.span[0]
 
     def pieces(self, size: int = PIECE_BYTES) -> Sequence[NdjsonPart]:
-        """Its spans, of the same sizes whoever reads them; itself where it is compressed, for then it is read from its start."""
+        """Its spans, of sizes independent of the number of workers; the part itself if it is compressed."""
         if self.span is not None or not is_uncompressed(self.file.path) or self.size <= size:
             return (self,)
         starts = range(0, self.size, size)
         return [replace(self, span=(start, min(start + size, self.size))) for start in starts]
 
     def read(self) -> Iterator[Chunk]:
-        """The records, a block of text a chunk, never across spans. Raises SourceError."""
+        """The records, one block of text per chunk, never across spans. Raises SourceError."""
         pieces = self.pieces()
         if len(pieces) == 1:
             yield from self._chunks()
@@ -120,7 +119,10 @@ class NdjsonPart(FileBackedPart):
                 yield from piece.read()
 
     def read_positions(self, positions: Sequence[int]) -> Iterator[Chunk]:
-        """The lines at these positions: of a plain file sought, of a compressed one read past. Raises SourceError."""
+        """The lines at these positions.
+
+        An uncompressed file is sought, a compressed one is read from its start. Raises SourceError.
+        """
         if is_uncompressed(self.file.path):
             for position in positions:
                 yield from self._line(position)
@@ -133,7 +135,7 @@ class NdjsonPart(FileBackedPart):
     def _line(self, position: int) -> Iterator[Chunk]:
         start = (
             0 if position == len(BYTE_ORDER_MARK) else position
-        )  # the first line of a file may begin behind its mark
+        )  # the first line of a file may follow a byte order mark
         with open_span(self.file.path, self.file.name, (start, position + 1)) as (stream, begin):
             for block in line_blocks(stream, start=begin):
                 yield from map(self.lines.read_line, lines_at(block, [position]))
@@ -143,7 +145,7 @@ class NdjsonPart(FileBackedPart):
             yield from map(self.lines.chunk, some)
 
     def _blocks(self, stream: ByteStream, start: int) -> Generator[LineBlock, None, None]:
-        """A file's blocks; of a compressed one the next is decompressed while one is parsed."""
+        """A file's blocks. For a compressed file, the next block is decompressed while one is parsed."""
         found = line_blocks(stream, start=start)
         yield from found if is_uncompressed(self.file.path) else prefetch(found)
 
@@ -159,7 +161,7 @@ class NdjsonPart(FileBackedPart):
 
 @dataclass(frozen=True)
 class NdjsonReader:
-    """A way from blocks of lines to chunks: fast where it can be, strict where it must."""
+    """Converts blocks of lines to chunks, with fast readers if possible, otherwise strictly."""
 
     bound: BoundRequest
     root: FieldNode
@@ -212,7 +214,7 @@ class NdjsonReader:
         return gathered.chunk()
 
     def _certain_chunks(self, lines: ScannedLines) -> list[tuple[Chunk, Positions]]:
-        """Chunks of lines beyond doubt, each with the indices of its lines: those of its records and of its rejects."""
+        """Chunks of certain lines, each with the indices of its lines (records and rejects)."""
         rows = np.flatnonzero(~lines.odd)
         slow = (
             np.intersect1d(rows, lines_needing_python(lines, self.root), assume_unique=True)
@@ -234,7 +236,7 @@ class NdjsonReader:
 
 
 def _remaining_lines(found: Sequence[tuple[Chunk, Positions]], count: int) -> Positions:
-    """The indices of the lines that are not among those found."""
+    """The indices of the lines that are not among the found ones."""
     left = np.ones(count, bool)
     for _, rows in found:
         left[rows] = False
@@ -242,7 +244,7 @@ def _remaining_lines(found: Sequence[tuple[Chunk, Positions]], count: int) -> Po
 
 
 def _undeclared_maps(parts: Sequence[FilePart], request: SourceRequest) -> frozenset[Pointer]:
-    """The containers under a star that the policy does not declare and that are objects where they first occur."""
+    """The undeclared containers below a star that are objects at their first occurrence."""
     declared = {field.pointer for field in request.fields}
     above = (Pointer(star.parts[:-1]) for field in request.fields for star in field.pointer.stars)
     wanted = dict.fromkeys(pointer for pointer in above if pointer not in declared)
@@ -258,7 +260,7 @@ def _undeclared_maps(parts: Sequence[FilePart], request: SourceRequest) -> froze
 
 
 def _first_records(parts: Sequence[FilePart]) -> Iterator[dict[str, Any]]:
-    """The records that parse among the first lines of each file."""
+    """The valid records among the first lines of each file."""
     for part in parts:
         with open_stream(part.path, part.name) as stream:
             every = (line for block in line_blocks(stream, 1 << 20) for _, line in nonblank_lines(block))

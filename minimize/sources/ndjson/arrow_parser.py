@@ -1,9 +1,9 @@
-"""Lines of NDJSON as tables, by Arrow's parser, without the lines that it refuses.
+"""Lines of NDJSON as tables, by Arrow's parser, without the lines that it rejects.
 
-Arrow stops at the first line that it refuses and reports its row. The search continues behind that row, so that each
-line is parsed once more at most, and the remaining lines are parsed. If Arrow does not report a row (a number that does
-not fit), the lines that look like it are left out, else the lines are halved. A line that is left out is uncertain, not
-lost: leaving out too many is slow, never wrong.
+Arrow stops at the first line that it rejects and reports its row. Parsing continues after that row, so that each line is
+parsed at most once more. Then the remaining lines are parsed together. If Arrow reports no row (for a number that does not
+fit), the lines with such a number are excluded, or the lines are halved. An excluded line is uncertain, not lost:
+excluding too many lines is slow, never wrong.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ from minimize.sources.ndjson.line_scan import Positions, ScannedLines, split_pie
 from minimize.sources.projection import nested_fields
 
 MIN_SPLIT_BYTES = 1 << 13
-"""Bytes below which lines without a row to blame are all left out."""
+"""Bytes below which all lines are excluded if no row is reported."""
 PARSE_BYTES = 1 << 20
-"""About how many bytes are parsed at once."""
+"""Approximate bytes that are parsed at once."""
 MAX_TRIES = 8
-"""How often what remains of a piece is tried."""
+"""Maximum number of attempts for the rest of a piece."""
 MAX_INFERRED_CELLS = 1 << 20
-"""The most values, nulls included, that inferred columns may have: keys that differ from line to line are a column each."""
+"""Maximum number of values, including nulls, of inferred columns: each key that occurs in any line becomes a column."""
 MAX_INFERRED_KEYS = 1 << 14
-"""The most keys of lines whose columns are inferred together."""
+"""Maximum number of keys in lines whose columns are inferred together."""
 MIN_INFERRED_COLUMNS = 1000
-"""So many columns are inferred at least before another way is better."""
+"""Minimum number of columns that are inferred before another method is used."""
 REFUSED_SHARE = 4
-"""One line in so many may be refused: beyond that the strict reader is as good."""
+"""One line in this many may be rejected. Beyond that, the strict reader is as fast."""
 MIXED_SHARE = 20
-"""One line in so many may have a key whose values are of several kinds."""
+"""One line in this many may have a key with values of several kinds."""
 NO_DECIMAL = r"[:,\[\s]-?[0-9]+(?:\.[0-9]+)?[eE]|[0-9]{39}"
-"""Numbers that Arrow must not read as decimals: of exponents it takes some for nought and dies of others, long ones overflow."""
+"""Numbers that Arrow must not read as decimals: some exponents are read as zero, others end the process; long ones overflow."""
 _REFUSED_ROW = re.compile(r" in row ([0-9]+)$")
 _CHANGED_TYPE = re.compile(r"Column\(.*?/?([^/]*)\) changed from")
 
 
 class TooManyRefused(Exception):
-    """So much was refused that another way is better; says nothing of what it was."""
+    """Too many lines were rejected, so that another method is faster. Contains no values."""
 
 
 @dataclass(frozen=True)
 class ParserOptions:
-    """What Arrow's parser is told: the declared types, and what to do about anything else."""
+    """The options of Arrow's parser: the declared types, and the treatment of other fields."""
 
     types: pa.Schema
     other: Literal["infer", "ignore", "error"] = "infer"
@@ -66,12 +66,12 @@ class ParserOptions:
 
     @cached_property
     def numbers(self) -> str | None:
-        """A pattern that finds the key of a whole number before a value that is no whole number, or is a long one."""
+        """A pattern for the key of an integer field whose value is not an integer, or is a long one."""
         return _misfit_pattern(self._leaves)
 
     @cached_property
     def decimals(self) -> pa.Schema:
-        """The decimals alone, typed as numbers: Arrow also reads a decimal from a string."""
+        """The decimals alone, typed as numbers, because Arrow also reads a decimal from a string."""
         return pa.schema(_decimal_fields(self.types))
 
     @cached_property
@@ -79,7 +79,10 @@ class ParserOptions:
         return list(_typed_keys(pa.struct(list(self.types))))
 
     def read(self, data: memoryview) -> pa.Table:
-        """The lines as a table. Raises ArrowException. What Arrow infers for `[null, "x"]` is not valid, hence the check."""
+        """The lines as a table.
+
+        Raises ArrowException. The table is validated, because Arrow's result for `[null, "x"]` is invalid.
+        """
         if self.decimals.names:
             _read_json(data, self.decimals, "ignore")
         table = _read_json(data, self.types, self.other)
@@ -94,9 +97,9 @@ def _read_json(data: memoryview, types: pa.Schema, other: str) -> pa.Table:
 
 
 class InferredColumns:
-    """The columns that lines of a source have had so far, declared or not.
+    """The columns of a source's lines so far, declared or not.
 
-    A guess: lines that do not fit it are parsed again, a few at a time, so that no key can make a column of many rows.
+    They are a guess: lines that do not match are parsed again, a few at a time, so that no single key creates a long column.
     """
 
     def __init__(self) -> None:
@@ -104,11 +107,11 @@ class InferredColumns:
         self._options: ParserOptions | None = None
 
     def options_for(self, rows: int) -> ParserOptions | None:
-        """What Arrow's parser is told to expect of so many lines, and nothing else; None if it must infer."""
+        """Parser options for the known columns of this many lines, and no others; None if columns must be inferred."""
         return self._options if rows * self.columns <= MAX_INFERRED_CELLS else None
 
     def add(self, table: pa.Table, options: ParserOptions) -> None:
-        """Takes in the columns of a table. They are forgotten where they contradict each other."""
+        """Add the columns of a table. If they contradict known columns, all are forgotten."""
         known = self._options
         types = None
         with suppress(pa.ArrowException):
@@ -118,17 +121,17 @@ class InferredColumns:
         self.columns = 0 if types is None else sum(1 for _ in _nested_columns(pa.struct(list(types))))
 
     def forget(self) -> None:
-        """Begins anew."""
+        """Forget all columns."""
         self.columns, self._options = 0, None
 
 
 def parse_tables(
     lines: ScannedLines, rows: Positions, options: ParserOptions, inferred: InferredColumns | None = None
 ) -> Iterator[tuple[pa.Table, Positions]]:
-    """These lines as tables, each with the lines that are its rows. Raises TooMany, also where most lines have keys of their own.
+    """These lines as tables, each with the indices of its lines. Raises TooManyRefused, also if most lines have different keys.
 
-    They are parsed a piece at a time, so that a line that is refused costs its piece a second look; pieces of the same columns
-    are one table. Takes what is known of the columns where they are to be inferred.
+    The lines are parsed in pieces, so that a rejected line requires only its piece to be parsed again; pieces with equal columns
+    become one table. Takes the known columns, if columns are inferred.
     """
     if options.decimals.names:
         rows = np.setdiff1d(rows, lines.lines_matching(NO_DECIMAL, rows), assume_unique=True)
@@ -155,7 +158,7 @@ def parse_tables(
 def _parse_piece(
     lines: ScannedLines, rows: Positions, options: ParserOptions, inferred: InferredColumns
 ) -> Iterator[tuple[pa.Table, Positions]]:
-    """A piece as tables: at once if it has the columns that are known, else halved, until a few lines have others."""
+    """A piece as tables: at once if it has the known columns, otherwise in halves, until the lines with other columns are few."""
     if options.other == "ignore":
         yield from _parse_without_refused(lines, rows, options)
         return
@@ -180,7 +183,7 @@ def _parse_piece(
 
 
 def _inferable_lines(lines: ScannedLines, rows: Positions) -> int:
-    """How many of the lines may have a column inferred for each key; 0 if the first has more than `MAX_INFERRED_KEYS` keys."""
+    """Number of lines for which each key may become a column; 0 if the first has more than `MAX_INFERRED_KEYS` keys."""
     size = len(rows)
     while (keys := _count_keys(lines, rows[:size])) * size > MAX_INFERRED_CELLS or keys > MAX_INFERRED_KEYS:
         if size == 1:
@@ -191,12 +194,12 @@ def _inferable_lines(lines: ScannedLines, rows: Positions) -> int:
 
 
 def _count_keys(lines: ScannedLines, rows: Positions) -> int:
-    """No fewer than these lines have keys: a colon is behind each."""
+    """An upper bound of the number of keys in these lines: the number of colons."""
     return lines.block.data.count(b":", int(lines.starts[rows[0]]), int(lines.ends[rows[-1]]))
 
 
 def _times_as_text(schema: pa.Schema) -> pa.Schema:
-    """The schema with text for the times that Arrow finds in texts, as long as all are times."""
+    """The schema with text in place of the times that Arrow infers, which it does only if all texts are times."""
     return pa.schema([each.with_type(_time_as_text(each.type)) for each in schema])
 
 
@@ -215,7 +218,7 @@ def _nested_columns(type_: pa.DataType) -> Iterator[None]:
 
 
 def _concat_two(one: pa.Table, other: pa.Table) -> pa.Table | None:
-    """Two tables as one; None where what nobody declared is of kinds that have nothing in common."""
+    """Two tables as one; None if an undeclared column has incompatible types."""
     with suppress(pa.ArrowException):
         return pa.concat_tables([one, other], promote_options="none" if one.schema == other.schema else "permissive")
     return None
@@ -245,14 +248,14 @@ def _parse_without_refused(
 
 @dataclass(frozen=True, slots=True)
 class _ParserStop:
-    """Where Arrow stopped: the row, and the key whose values are of several kinds, if that was it."""
+    """The row at which Arrow stopped, and the key with values of several kinds, if that was the reason."""
 
     row: int
     key: str | None
 
 
 def _try_parse(data: memoryview, rows: int, options: ParserOptions) -> tuple[pa.Table | None, _ParserStop | None]:
-    """A table with so many rows, one for each line; or where Arrow stopped, if it says so."""
+    """A table with one row for each of `rows` lines; otherwise where Arrow stopped, if it reports that."""
     try:
         table = options.read(data)
     except pa.ArrowException as error:
@@ -270,9 +273,9 @@ def _parser_stop(message: str, rows: int) -> _ParserStop | None:
 def _refused_lines(
     lines: ScannedLines, rows: Positions, stop: _ParserStop, options: ParserOptions, most: int
 ) -> Positions:
-    """The lines that Arrow refuses, as far as it says which, and those that have a key whose values are of several kinds.
+    """The lines that Arrow rejects, as far as it reports them, and those with a key that has values of several kinds.
 
-    Takes the lines from the one on at which it stopped.
+    Takes the lines from the one at which Arrow stopped.
     """
     if not len(rows):
         return rows
@@ -293,7 +296,7 @@ def _refused_lines(
 
 
 def _lines_with_mixed_key(lines: ScannedLines, key: str) -> Positions:
-    """The lines that have a key whose values are of several kinds. Raises TooMany where those are many."""
+    """The lines with a key that has values of several kinds. Raises TooManyRefused if they are many."""
     found = lines.lines_with(json.dumps(key, ensure_ascii=False).encode("utf-8", "surrogatepass"))
     if len(found) > len(lines.starts) // MIXED_SHARE + 1:
         raise TooManyRefused
@@ -301,7 +304,7 @@ def _lines_with_mixed_key(lines: ScannedLines, key: str) -> Positions:
 
 
 def _odd_numbers(lines: ScannedLines, rows: Positions, options: ParserOptions) -> Positions:
-    """Those of the lines that may hold a number which does not fit: Arrow does not say their rows."""
+    """The lines that may contain a number that does not fit. Arrow does not report their rows."""
     return rows[:0] if options.numbers is None else lines.lines_matching(options.numbers, rows)
 
 

@@ -1,10 +1,10 @@
-"""Records from the tables of Arrow's parser, and which lines are uncertain.
+"""Records from the tables of Arrow's parser, and a mask of the certain lines.
 
-Arrow refuses duplicate keys, other types, numbers that do not fit and broken surrogates; what it does not see was
+Arrow rejects duplicate keys, other types, numbers that do not fit and broken surrogates. Faults that it does not detect were
 excluded by the scan. Times, bytes and decimals are parsed here. The strict reader decides about uncertain lines.
 
-Two things are parsed in Python, line by line, next to Arrow's table: maps whose items are read, of which Arrow would
-make a struct, and blocks whose undeclared values are of so many kinds that Arrow refuses them.
+Two things are parsed in Python, line by line, in addition to Arrow's table. One is maps whose items are read, because Arrow
+would turn them into structs. The other is blocks whose undeclared values have so many types that Arrow rejects them.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from minimize.sources.record_checks import forbidden_places, has_blank_id, has_k
 from minimize.sources.types import accepts_type, arrow_type, decimal_digits, parse_texts
 
 MAX_ARROW_SCALE = 38
-"""The most digits after the point of a decimal that Arrow's parser reads."""
+"""Maximum digits after the point of a decimal that Arrow's parser reads."""
 _TYPES_AS_TEXT = ("timestamp", "date", "binary")
 
 
@@ -61,7 +61,7 @@ def read_by_arrow(
     options: ParserOptions,
     inferred: InferredColumns | None = None,
 ) -> Iterator[tuple[Chunk, Positions]]:
-    """Chunks of those of the lines that are beyond doubt, each with their indices. Raises TooMany."""
+    """Chunks of the certain lines, each with their indices. Raises TooManyRefused."""
     for table, held in parse_tables(lines, rows, options, inferred):
         records, sure = typed_records(table_as_batch(table), root)
         extra = tuple(undeclared_paths(records.schema, bound.request))
@@ -73,12 +73,12 @@ def read_by_arrow(
 
 
 def certain_records(records: pa.RecordBatch, certain: Bools) -> pa.RecordBatch:
-    """The records beyond doubt."""
+    """The certain records."""
     return records if certain.all() else records.filter(pa.array(certain))
 
 
 def explicit_schema(root: FieldNode) -> pa.Schema:
-    """The types that Arrow's parser is told: times and bytes as text, whole containers and maps left for it to find out."""
+    """The explicit types for Arrow's parser: times and bytes as text. Whole containers and maps are inferred."""
     fields = ((str(part), _explicit_type(child)) for part, child in root.children.items())
     return pa.schema([(name, type_) for name, type_ in fields if type_ is not None])
 
@@ -98,14 +98,14 @@ def _explicit_type(node: FieldNode) -> pa.DataType | None:
     if STAR in node.children:
         below = _explicit_type(node.children[STAR])
         return None if below is None else pa.list_(below)
-    told = ((str(part), _explicit_type(child)) for part, child in node.children.items())
-    return pa.struct([(name, type_) for name, type_ in told if type_ is not None])
+    types = ((str(part), _explicit_type(child)) for part, child in node.children.items())
+    return pa.struct([(name, type_) for name, type_ in types if type_ is not None])
 
 
 def _readable_type(type_: pa.DataType) -> pa.DataType | None:
-    """The type as Arrow's parser can read it: of decimals it does not see that one is too large, so there is room for it.
+    """The type as Arrow's parser can read it. A decimal gets more digits, because the parser does not detect overflow.
 
-    That is so where no number has more than 38 digits before the point.
+    That requires that no number has more than 38 digits before the point.
     """
     if not pa.types.is_decimal(type_):
         return type_
@@ -113,7 +113,7 @@ def _readable_type(type_: pa.DataType) -> pa.DataType | None:
 
 
 def typed_records(records: pa.RecordBatch, root: FieldNode) -> tuple[pa.RecordBatch, Bools]:
-    """The records with their declared times and bytes read from text, and which of them are beyond doubt."""
+    """The records with declared times and bytes parsed from text, and a mask of the certain ones."""
     doubts = UncertainRows(np.zeros(records.num_rows, bool))
     columns = [
         doubts.value(column, root.children[name]) if name in root.children else doubts.check_finite(column)
@@ -125,16 +125,16 @@ def typed_records(records: pa.RecordBatch, root: FieldNode) -> tuple[pa.RecordBa
 
 @dataclass(frozen=True, slots=True)
 class UncertainRows:
-    """Columns made typed, and the rows in which something does not read as its type.
+    """Converts columns to their types, and marks the rows with a value that cannot be converted.
 
-    `owners` says for values in lists which row each belongs to; None where they are the rows themselves.
+    `owners` is the row of each value in a list; None if the values are the rows.
     """
 
     rows: Bools
     owners: npt.NDArray[np.int64] | None = field(default=None)
 
     def value(self, values: pa.Array, node: FieldNode) -> pa.Array:
-        """These values of a node, typed as far down as it goes."""
+        """The values of a node, converted with all their children."""
         word = node.declared.type if node.declared else ""
         if pa.types.is_null(values.type):
             return values
@@ -149,7 +149,7 @@ class UncertainRows:
         return self.check_finite(values)
 
     def check_finite(self, values: pa.Array) -> pa.Array:
-        """These values as they are: they hold no number that is none, however deep."""
+        """The values unchanged. Rows with a number that is not finite, at any depth, are marked."""
         if pa.types.is_floating(values.type):
             self._mark(_false_mask(pc.is_finite(values)))
         elif pa.types.is_struct(values.type):
@@ -204,7 +204,7 @@ class UncertainRows:
 
 
 def _is_of_kind(type_: pa.DataType, node: FieldNode, word: str) -> bool:
-    """Whether what Arrow made of it is what the policy says, as far as its kind goes. Of a map Arrow makes a struct."""
+    """Whether Arrow's type is of the kind that the policy declares. Arrow turns a map into a struct."""
     if node.mapped:
         return bool(pa.types.is_struct(type_))
     if word in _TYPES_AS_TEXT:
@@ -221,7 +221,7 @@ def _false_mask(flags: pa.BooleanArray) -> Bools:
 def read_partly_in_python(
     lines: ScannedLines, rows: Positions, bound: BoundRequest, root: FieldNode
 ) -> Iterator[tuple[Chunk, Positions]]:
-    """Chunks of those of the lines that are beyond doubt, each with their indices. Raises TooMany."""
+    """Chunks of the certain lines, each with their indices. Raises TooManyRefused."""
     hand = python_columns(root)
     types = pa.schema([field for field in explicit_schema(root) if field.name not in hand])
     for table, held in parse_tables(lines, rows, ParserOptions(types, "ignore")):
@@ -240,19 +240,19 @@ def read_partly_in_python(
 
 
 def lines_needing_python(lines: ScannedLines, root: FieldNode) -> Positions:
-    """The lines that may hold something that must be read by hand: its key is there, or an escape, which may be in a key."""
+    """The lines that may contain a value to parse in Python: they contain its key, or an escape, which may be part of a key."""
     names = (str(name) for name, node in root.children.items() if needs_python(node))
     found = [lines.lines_with(json.dumps(name, ensure_ascii=False).encode("utf-8", "surrogatepass")) for name in names]
     return reduce(np.union1d, found, lines.lines_with(b"\\"))
 
 
 def python_columns(root: FieldNode) -> frozenset[str]:
-    """The columns in which there is something that Arrow's parser is told nothing of."""
+    """The columns with parts that are hidden from Arrow's parser."""
     return frozenset(str(name) for name, node in root.children.items() if _needs_python_column(node))
 
 
 def needs_python(node: FieldNode) -> bool:
-    """Whether at this node or below the items of a map are read, or how many there are, or a decimal that Arrow cannot read."""
+    """Whether this node or one below it is a map whose items or size are read, or a decimal that Arrow cannot read."""
     here = node.mapped and (bool(node.children) or node.is_read)
     return here or _exceeds_arrow_scale(node) or any(map(needs_python, node.children.values()))
 
@@ -274,7 +274,7 @@ def _needs_python_column(node: FieldNode) -> bool:
 
 
 def undeclared_test(node: FieldNode) -> Callable[[Any], bool]:
-    """Whether a value that is what this node with parts says may hold something that is not declared, null or not."""
+    """A test of whether a valid value of this node with parts may contain an undeclared value, null or not."""
     below = node.children.get(STAR)
     if below is not None:
         return _any_undeclared(undeclared_test(below)) if below.children else lambda value: False
@@ -293,7 +293,7 @@ def _any_undeclared(more: Callable[[Any], bool]) -> Callable[[Any], bool]:
 
 
 class PythonColumns:
-    """What is read by hand of lines that Arrow's parser has read, too."""
+    """The columns that are parsed in Python from lines that Arrow's parser also reads."""
 
     def __init__(self, bound: BoundRequest, root: FieldNode, hand: frozenset[str]) -> None:
         types = {field.name: field.type for field in bound.schema if field.name in hand}
@@ -308,7 +308,7 @@ class PythonColumns:
         self.undeclared = UndeclaredCounter(bound.request, root)
 
     def add_line(self, line: bytes) -> bool:
-        """Takes a line in; False, and nothing is taken, where there is doubt about it."""
+        """Add a line. Returns False, and adds nothing, if the line is uncertain."""
         record, held, seen = None, dict[str, object](), list[None]()
         with suppress(MalformedLine, ValueMismatch):
             record = parse_line(line)
@@ -324,7 +324,7 @@ class PythonColumns:
         return True
 
     def _is_faulty(self, record: Mapping[str, Any]) -> bool:
-        """Whether there is what must not arrive, or something required is not there."""
+        """Whether a forbidden path is present or a required one is missing."""
         if any(
             parts[0] in record and any(item is not None for item in values_through_lists(record, parts))
             for parts in self._never
@@ -335,7 +335,7 @@ class PythonColumns:
         return any(value_lacks_path(record, parts) for parts in self._required) or has_blank_id(record, self._ids)
 
     def append_to(self, records: pa.RecordBatch) -> pa.RecordBatch:
-        """The records with the columns that were read by hand."""
+        """The records with the columns that were parsed in Python."""
         columns = {name: pa.array(values, type_) for name, (type_, values) in self._columns.items()}
         return pa.RecordBatch.from_arrays(
             [*records.columns, *columns.values()], names=[*records.schema.names, *columns]

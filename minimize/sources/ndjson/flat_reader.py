@@ -1,8 +1,8 @@
-"""Reader for lines of NDJSON with plain values in one order: columns of texts, parsed as their types.
+"""Reader for lines of NDJSON with plain values in one key order: columns of texts, parsed as their types.
 
-Returns what the strict reader would return, and which lines are certain; the others are left to other readers. A
-value of another type than the declared one makes its line uncertain, and so does a rare number (with an exponent, or
-very long). Numbers in plain digits (RFC 8259) are recognized by whole columns.
+The certain lines have the same result as in the strict reader; the other lines are left to other readers. A value of
+another type than the declared one makes its line uncertain, and so does a rare number (with an exponent, or very long).
+Numbers in plain digits (RFC 8259) are parsed in whole columns.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from minimize.sources.projection import FieldNode, batch_without_columns
 from minimize.sources.types import CONTAINER_TYPES, arrow_type, parse_texts, type_family
 
 MAX_INTEGER_DIGITS = 18
-"""The most digits of a whole number that is surely one of 64 bits."""
+"""Maximum digits of an integer that certainly fits into 64 bits."""
 MAX_NUMBER_BYTES = 100
-"""The most bytes of any other number."""
+"""Maximum bytes of any other number."""
 _ZERO, _POINT, _MINUS = b"0.-"
 
 
 def are_plain_numbers(texts: pa.StringArray, whole: bool = False) -> Bools:
-    """Whether each text is a number in plain digits, and a whole one. Takes texts without nulls.
+    """Whether each text is a number in plain digits; with `whole`, an integer. Takes texts without nulls.
 
     >>> are_plain_numbers(pa.array(["0", "-1.50", "01", "1.", ".5", "-", "1e3", "", "NaN", "1.2.3"])).tolist()
     [True, True, False, False, False, False, False, False, False, False]
@@ -61,7 +61,7 @@ def are_plain_numbers(texts: pa.StringArray, whole: bool = False) -> Bools:
 def _has_at_most_one_point(
     odd: Bools, marks: npt.NDArray[np.uint8], first: npt.NDArray[np.int64], whole: bool
 ) -> Bools:
-    """Whether what is odd in each text is one point at most, or nothing. How many there are in all often settles it."""
+    """Whether each text has at most one point besides its digits; with `whole`, none. The total count often decides it."""
     if not np.count_nonzero(odd):
         return np.ones(len(first), bool)
     many = np.add.reduceat(odd.view(np.uint8), first)
@@ -73,14 +73,14 @@ def _has_at_most_one_point(
 
 
 def _test_nonempty(texts: pa.StringArray, filled: Bools, whole: bool) -> Bools:
-    """The same, where some texts are empty."""
+    """`are_plain_numbers` for texts of which some are empty."""
     if filled.any():
         filled[filled] = are_plain_numbers(texts.filter(pa.array(filled)), whole)
     return filled
 
 
 def _text_bounds(texts: pa.StringArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
-    """Where each text begins, and the last ends, in their bytes."""
+    """The start of each text and the end of the last, and their bytes."""
     _, ends, data = texts.buffers()
     bounds = np.frombuffer(ends, np.int32)[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
     marks = np.frombuffer(data or b"", np.uint8)[bounds[0] : bounds[-1]]
@@ -88,13 +88,16 @@ def _text_bounds(texts: pa.StringArray) -> tuple[npt.NDArray[np.int64], npt.NDAr
 
 
 _RARE_SHARE = 100
-"""Where at most one line in so many is left out, the others are not looked at one by one."""
+"""If at most one line in this many is excluded, the others are not selected one by one."""
 _NUMBERS = {"integer": np.int64, "double": np.float64}
 
 
 @dataclass(frozen=True, slots=True)
 class LineSelection:
-    """Lines that are kept, and where few are not what is between these: piece, place and length. So nothing is moved twice."""
+    """Lines to keep.
+
+    If few lines are excluded, it stores the ranges between them (piece, offset, length), so that nothing is copied twice.
+    """
 
     mask: Bools
     spans: Sequence[tuple[int, int, int]] | None
@@ -115,7 +118,7 @@ class LineSelection:
         return cls(mask, list(zip(pieces.tolist(), starts.tolist(), lengths.tolist(), strict=True)))
 
     def concat_pieces(self, pieces: Sequence[pa.StringArray]) -> pa.StringArray:
-        """The lines of these pieces that are kept, put together."""
+        """The kept lines of these pieces, concatenated."""
         if self.spans is None:
             return pa.concat_arrays(pieces).filter(pa.array(self.mask))
         some = [pieces[piece].slice(start, length) for piece, start, length in self.spans]
@@ -124,7 +127,7 @@ class LineSelection:
 
 @dataclass(frozen=True, slots=True)
 class KeyTexts:
-    """One key's texts, in pieces, and in which lines it is there at all, and in quotes."""
+    """One key's texts, in pieces, with masks of the lines in which the key is present, and in which its value is quoted."""
 
     pieces: Sequence[pa.StringArray]
     present: Bools
@@ -132,24 +135,24 @@ class KeyTexts:
 
     @property
     def bare(self) -> Bools:
-        """Where something stands that is in no quotes."""
+        """Mask of unquoted values."""
         return self.present & ~self.quoted
 
     def texts(self, mask: Bools) -> pa.StringArray:
         """The texts of those lines."""
         return LineSelection.from_mask(mask, list(map(len, self.pieces))).concat_pieces(self.pieces)
 
-    def fill(self, there: Bools, selection: LineSelection | None = None) -> pa.StringArray:
-        """The texts, null where nothing is there; of lines that are kept, or of all."""
+    def fill(self, present: Bools, selection: LineSelection | None = None) -> pa.StringArray:
+        """The texts, null if the key is absent; for the kept lines, or for all."""
         texts = pa.concat_arrays(self.pieces) if selection is None else selection.concat_pieces(self.pieces)
-        there = there if selection is None else there[selection.mask]
-        if there.all():
+        present = present if selection is None else present[selection.mask]
+        if present.all():
             return texts
-        valid = pa.array(there).buffers()[1]
-        return pa.StringArray.from_buffers(len(there), *texts.buffers()[1:], valid)
+        valid = pa.array(present).buffers()[1]
+        return pa.StringArray.from_buffers(len(present), *texts.buffers()[1:], valid)
 
     def equals(self, mask: Bools, word: str) -> Bools:
-        """Where the mask is set and the text is this word."""
+        """Mask of the values under the mask whose text is this word."""
         if not mask.any():
             return mask
         found = mask.copy()
@@ -159,29 +162,29 @@ class KeyTexts:
 
 @dataclass(frozen=True, slots=True)
 class TypedColumn:
-    """What a key's values are read as; where nothing is, they are texts, to be put together once all doubts are known."""
+    """The values of a key. Texts that need no conversion are concatenated later, when the certain lines are known."""
 
     values: KeyTexts
-    there: Bools
+    present: Bools
     found: pa.Array | None = None
 
     def select(self, certain: LineSelection) -> pa.Array:
         """The values of those lines."""
         if self.found is None:
-            return self.values.fill(self.there, certain)
+            return self.values.fill(self.present, certain)
         return self.found if certain.mask.all() else self.found.filter(pa.array(certain.mask))
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnReader:
-    """What values are read as, by the tree of declared fields; the keys that must not arrive; the lines that are beyond doubt."""
+    """Converts texts by the tree of declared fields and the forbidden keys, and tracks the certain lines."""
 
     root: FieldNode
     never: frozenset[str]
     certain: Bools
 
     def column(self, name: str, values: KeyTexts) -> TypedColumn | None:
-        """A key's values; None where there can be none."""
+        """A key's values; None if there are none to return."""
         node = self.root.children.get(name)
         if name in self.never or (node is not None and _is_container(node)):
             self._no_null(values, values.present)
@@ -209,43 +212,43 @@ class ColumnReader:
             self.certain[bad] = False
 
     def _no_null(self, values: KeyTexts, odd: Bools) -> None:
-        """Doubts what is odd and not null."""
+        """Marks odd values that are not null as uncertain."""
         if odd.any():
             self._doubt(odd & ~values.equals(odd & ~values.quoted, "null"))
 
     def _has_any_value(self, values: KeyTexts) -> pa.Array:
-        """True where there is a value of whatever kind."""
+        """True if there is a value of any type."""
         words = values.equals(values.bare, "true") | values.equals(values.bare, "false")
-        there, left = values.quoted | words, values.bare & ~words
-        there[left] = are_plain_numbers(values.texts(left))
-        self._no_null(values, values.present & ~there)
-        return pa.array(there, mask=~there)
+        valid, left = values.quoted | words, values.bare & ~words
+        valid[left] = are_plain_numbers(values.texts(left))
+        self._no_null(values, values.present & ~valid)
+        return pa.array(valid, mask=~valid)
 
     def _boolean(self, values: KeyTexts) -> pa.Array:
         true = values.equals(values.bare, "true")
-        there = true | values.equals(values.bare, "false")
-        self._no_null(values, values.present & ~there)
-        return pa.array(true, mask=~there)
+        valid = true | values.equals(values.bare, "false")
+        self._no_null(values, values.present & ~valid)
+        return pa.array(true, mask=~valid)
 
     def _number(self, values: KeyTexts, word: str) -> pa.Array:
-        there = values.bare
-        texts = values.texts(there)
+        valid = values.bare
+        texts = values.texts(valid)
         good = are_plain_numbers(texts, whole=word == "integer")
         if not good.all():
-            there[there] = good
+            valid[valid] = good
             texts = texts.filter(pa.array(good))
-        self._no_null(values, values.present & ~there)
+        self._no_null(values, values.present & ~valid)
         if word not in _NUMBERS:
-            return self._typed(values, there, word)
+            return self._typed(values, valid, word)
         numbers = texts.cast(arrow_type(word))
-        if there.all():
+        if valid.all():
             return numbers
-        held = np.zeros(len(there), _NUMBERS[word])
-        held[there] = numbers
-        return pa.array(held, mask=~there)
+        held = np.zeros(len(valid), _NUMBERS[word])
+        held[valid] = numbers
+        return pa.array(held, mask=~valid)
 
-    def _typed(self, values: KeyTexts, there: Bools, word: str) -> pa.Array:
-        found, bad = parse_texts(values.fill(there), word)
+    def _typed(self, values: KeyTexts, present: Bools, word: str) -> pa.Array:
+        found, bad = parse_texts(values.fill(present), word)
         self._doubt(bad)
         return found
 
@@ -255,18 +258,18 @@ def _is_container(node: FieldNode) -> bool:
 
 
 MIN_CUT_SHARE = 4
-"""Where not one line in so many could be cut, the order is learned anew."""
+"""If less than one line in this many can be split, the order is learned again."""
 
 
 class KnownKeyOrder:
-    """The order in which the lines of a source had their keys so far: a guess that costs time where it is wrong, nothing else."""
+    """The key order of a source's lines so far. It is a guess: a wrong one is slow, never wrong in its result."""
 
     def __init__(self, size: int = PIECE_BYTES) -> None:
         self.order: KeyOrder | None = None
         self.size = size
 
     def cut_block(self, lines: ScannedLines) -> tuple[KeyOrder, list[CutLines]] | None:
-        """Lines of a block that could be cut; None where there is no order in them."""
+        """The lines of a block that can be split; None if they have no common order."""
         fit = ~(lines.odd | lines_with_backslash(lines) | lines_with_controls(lines))
         rows = fit.nonzero()[0]
         order = self.order or learn_order(map(lines.line, rows[:LEARNED_LINES].tolist()))
@@ -278,7 +281,7 @@ class KnownKeyOrder:
         return (order, found) if found else None
 
     def _learn(self, lines: ScannedLines, rows: Positions, order: KeyOrder, found: Sequence[CutLines]) -> None:
-        """Takes keys in that the order did not have."""
+        """Add keys that the order does not have."""
         left = np.setdiff1d(rows, np.concatenate([rows[:0], *(one.rows for one in found)]), assume_unique=True)
         known = order if len(left) * MIN_CUT_SHARE <= len(rows) * (MIN_CUT_SHARE - 1) else None
         self.order = known and learn_order(map(lines.line, left[:LEARNED_LINES].tolist()), known)
@@ -287,20 +290,22 @@ class KnownKeyOrder:
 def read_flat(
     lines: ScannedLines, bound: BoundRequest, root: FieldNode, key_order: KnownKeyOrder
 ) -> list[tuple[Chunk, Positions]]:
-    """Chunks of those of the lines that are beyond doubt, each with their indices."""
+    """Chunks of the certain lines, each with their indices."""
     found = key_order.cut_block(lines)
     if found is None:
         return []
     order, cuts = found
     rows = np.concatenate([one.rows for one in cuts])
     reading = ColumnReader(root, frozenset(pointer.top for pointer in bound.request.never), np.ones(len(rows), bool))
-    there, quoted = (
+    present, quoted = (
         np.concatenate(masks, axis=1) for masks in zip(*((one.present, one.quoted) for one in cuts), strict=True)
     )
     columns = {
         name: column
         for key, name in enumerate(map(bytes.decode, order.keys))
-        if (column := reading.column(name, KeyTexts([one.texts_of_key(key) for one in cuts], there[key], quoted[key])))
+        if (
+            column := reading.column(name, KeyTexts([one.texts_of_key(key) for one in cuts], present[key], quoted[key]))
+        )
         is not None
     }
     sure = LineSelection.from_mask(reading.certain, [len(one.rows) for one in cuts])
@@ -310,7 +315,7 @@ def read_flat(
 
 
 def _selected_records(columns: Mapping[str, TypedColumn], certain: LineSelection) -> pa.RecordBatch:
-    """The columns, of the lines beyond doubt."""
+    """The columns of the certain lines."""
     if not columns:
         return batch_without_columns(int(np.count_nonzero(certain.mask)))
     return pa.RecordBatch.from_arrays([column.select(certain) for column in columns.values()], names=[*columns])

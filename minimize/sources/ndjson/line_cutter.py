@@ -1,12 +1,12 @@
-"""Lines of NDJSON cut into the texts of their values, many lines at once.
+"""Splits lines of NDJSON into the texts of their values, many lines at once.
 
-Lines that one program wrote look alike: the same keys in the same order, some of them left out, the same blanks. The
+Lines written by one program are alike: the same keys in the same order, some of them omitted, the same blanks. The
 order is learned from a few lines. It is a guess that is checked byte by byte: a wrong one is slow, never wrong.
 
-All lines are walked from key to key in that order. A key that is not found where the walk has arrived is absent in
-that line. A value in quotes ends at the next quote, any other before the next comma or brace. A line is cut if the walk
-ends at its closing brace: then it has these keys, each at most once, and nothing else but the values between them. Any
-other line is left to other readers, and so is a line with a backslash or a control character.
+All lines are walked from key to key in that order. A key that is not found at the current position is absent in that line.
+A quoted value ends at the next quote, any other before the next comma or brace. A line is valid if the walk ends at its
+closing brace: then it has these keys, each at most once, and only values between them. All other lines are left to other
+readers, and so are lines with a backslash or a control character.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from minimize.sources.ndjson.line_scan import Positions, ScannedLines
 
 ByteArray = npt.NDArray[np.uint8]
 ByteWindows = npt.NDArray[np.uint64]
-"""A row of eight bytes each for every place."""
+"""Eight bytes from each position, one row each."""
 WINDOW_BYTES = 64
 """Bytes of a window."""
 WINDOW_MARKS = WINDOW_BYTES - 1
-"""How many of them are told apart: by the bits of a word but for its sign."""
+"""Number of bytes of a window that can be distinguished: the bits of a word without its sign."""
 _WINDOW = np.dtype(f"V{WINDOW_BYTES}")
 _FRACTION, _BIAS = 52, 1023
-"""How a double is stored: bits of its fraction, what is added to its exponent."""
+"""The format of a double: bits of its fraction, and the bias of its exponent."""
 
 
 @dataclass(frozen=True, slots=True)
 class ByteLiteral:
-    """Some bytes, compared eight by eight; of the last eight as many as there are.
+    """A constant that is compared in words of eight bytes; the last word only as far as it has bytes.
 
     >>> text = np.frombuffer(b"banana".ljust(16), np.uint8)
     >>> ByteLiteral.from_bytes(b"na").matches(byte_windows(text, np.arange(6), 8)).tolist()
@@ -50,7 +50,7 @@ class ByteLiteral:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> ByteLiteral:
-        """Takes the bytes, at least one."""
+        """From at least one byte."""
         width = -(-len(data) // 8) * 8
         every = np.frombuffer(data.ljust(width, b"\0"), np.uint64)
         mask = np.frombuffer((b"\xff" * len(data)).ljust(width, b"\0"), np.uint64)
@@ -61,11 +61,11 @@ class ByteLiteral:
 
     @property
     def width(self) -> int:
-        """How many bytes are looked at."""
+        """Number of bytes that are compared."""
         return 8 * len(self.words)
 
     def matches(self, found: ByteWindows) -> Bools:
-        """Whether rows begin with them; takes at least as many bytes as are looked at."""
+        """Whether rows begin with these bytes. The rows must be at least `width` bytes long."""
         *others, last = self.words
         met: Bools = found[:, len(others)] & self.mask == last
         for place, word in enumerate(others):
@@ -74,13 +74,13 @@ class ByteLiteral:
 
 
 def byte_windows(text: ByteArray, places: npt.NDArray[np.int64], width: int = WINDOW_BYTES) -> ByteWindows:
-    """So many bytes (a multiple of eight) from each place on; behind it must be as many."""
+    """`width` bytes (a multiple of eight) from each position. As many bytes must follow each position."""
     view = np.ndarray(len(text) - width + 1, _WINDOW if width == WINDOW_BYTES else f"V{width}", text, strides=(1,))
     return view[places].view(np.uint64).reshape(-1, width // 8)
 
 
 def first_mark(found: ByteWindows, skip: int, marks: bytes) -> npt.NDArray[np.int64]:
-    """Where one of the marks first stands in each row of a window, so many bytes skipped; negative where none does.
+    """The index of the first mark in each row of a window, after `skip` bytes; negative if there is none.
 
     >>> text = np.frombuffer(b"banana".ljust(80), np.uint8)
     >>> windows = byte_windows(text, np.arange(6))
@@ -98,7 +98,7 @@ def first_mark(found: ByteWindows, skip: int, marks: bytes) -> npt.NDArray[np.in
 
 
 def _exponents(powers: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """The exponents of powers of two, as a double holds them; negative for zero. Takes what nobody needs afterwards."""
+    """The exponents of powers of two, from the bits of a double; negative for zero. Overwrites its argument."""
     exponents = powers.view(np.int64)
     exponents >>= _FRACTION
     exponents -= _BIAS
@@ -106,11 +106,11 @@ def _exponents(powers: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
 
 
 LEARNED_LINES = 16
-"""How many lines are learned from at a time."""
+"""Lines from which an order is learned at a time."""
 MAX_KEYS = 256
-"""The most keys of an order: each is looked for in every line."""
+"""Maximum number of keys of an order. Each is searched in every line."""
 MAX_KEY_BYTES = 256
-"""The longest key, in bytes."""
+"""Maximum length of a key in bytes."""
 _MEMBER = re.compile(
     rb'([{,][ \t]?)"([^"\\\x00-\x1f]{0,256})"([ \t]?:[ \t]?)(?:"[^"\\\x00-\x1f]*"|[^"\\,{}\[\]\s]+)(?=[,}])'
 )
@@ -118,7 +118,7 @@ _MEMBER = re.compile(
 
 @dataclass(frozen=True)
 class KeyOrder:
-    """Keys in their order, the text before a key that is not a line's first, and the text behind it.
+    """Keys in their order, the text before each key except a line's first, and the text after each key.
 
     >>> KeyOrder.from_line(b'{"a": 1, "b": "x"}')
     KeyOrder(keys=(b'a', b'b'), lead=b', ', colon=b': ')
@@ -136,7 +136,7 @@ class KeyOrder:
 
     @classmethod
     def from_line(cls, line: bytes) -> KeyOrder | None:
-        """The order of one line; None where it is no object of plain values without escapes, or a key stands twice."""
+        """The order of one line; None if it is not an object of plain values without escapes, or has a duplicate key."""
         members, at = list[re.Match[bytes]](), 0
         while len(members) <= MAX_KEYS and (found := _MEMBER.match(line, at)) is not None:
             members.append(found)
@@ -149,7 +149,7 @@ class KeyOrder:
         return cls(keys, lead, colons.pop()) if lead.startswith(b",") else None
 
     def merge(self, other: KeyOrder) -> KeyOrder:
-        """With the keys of another line among its own, where both can be in one order; else as it is.
+        """The order with the keys of another line inserted, if both fit into one order; otherwise unchanged.
 
         >>> KeyOrder((b"a", b"c"), b",", b":").merge(KeyOrder((b"a", b"b", b"c"), b",", b":")).keys
         (b'a', b'b', b'c')
@@ -163,13 +163,13 @@ class KeyOrder:
         return joined if len(keys) <= MAX_KEYS and joined.covers(other) else self
 
     def covers(self, other: KeyOrder) -> bool:
-        """Whether the other's keys are among these, in this order, and the same stands between them."""
+        """Whether the other's keys are among these, in this order and with the same text between them."""
         keys = iter(self.keys)
         return (self.lead, self.colon) == (other.lead, other.colon) and all(key in keys for key in other.keys)
 
 
 def learn_order(lines: Iterable[bytes], former: KeyOrder | None = None) -> KeyOrder | None:
-    """What is known with what these lines add; None where nothing is known and most of them are in no common order."""
+    """The known order with the keys of these lines; None if nothing is known and most lines have no common order."""
     orders = [KeyOrder.from_line(line) for line in lines]
     found, start = [order for order in orders if order is not None], former
     for order in found:
@@ -183,25 +183,25 @@ def _is_uniform(keys: tuple[bytes, ...], leads: set[bytes], colons: set[bytes]) 
 
 
 PIECE_BYTES = 4 << 20
-"""About how many bytes are walked together: so many that threads seldom hand the interpreter to each other."""
+"""Approximate bytes that are walked together: many enough that threads seldom switch."""
 _BYTES_BEFORE, _BYTES_AFTER = 8, MAX_KEY_BYTES + 2 * WINDOW_BYTES
-"""Bytes before and behind the lines, so that what is looked at is always there."""
+"""Padding before and after the lines, so that windows never exceed the buffer."""
 _SHORT_LITERAL = 32
-"""The longest text before a value that is looked at together with it."""
+"""Maximum length of a text before a value that is compared together with it."""
 _MIN_VALUE_BYTES = 4
-"""How many bytes there are at least for each value that is looked for: most keys are in most lines, and memory is bounded."""
+"""Minimum bytes per searched value, to limit memory. Most keys are in most lines."""
 _FEW_TEXTS = 32
-"""So many texts that are long are looked through one by one."""
+"""Up to this number of long texts are searched one by one."""
 _QUOTE = b'"'
 _STOPS = b",}"
-"""What ends a value in no quotes."""
+"""The bytes that end an unquoted value."""
 
 
 @dataclass(frozen=True, slots=True)
 class CutLines:
-    """Lines that are cut: their indices, and a row for each key that says in which of them it is, and in which in quotes.
+    """The lines that were split: their indices, and per key a mask of the lines that contain it and of those where it is quoted.
 
-    texts  all texts, without quotes, the lines of one key after the other; empty where the key is not
+    texts  all texts, without quotes, key by key and line by line; empty if the key is absent
     """
 
     rows: Positions
@@ -215,7 +215,7 @@ class CutLines:
 
 
 def cut_lines(lines: ScannedLines, rows: Positions, fit: Bools, order: KeyOrder) -> CutLines | None:
-    """Those of some lines that fit, cut; None where it is of no use to try. Takes the indices of lines that follow each other."""
+    """The matching lines, split; None if splitting has no prospect. Takes the indices of consecutive lines."""
     size = int(lines.ends[rows[-1]] - lines.starts[rows[0]])
     if len(rows) * len(order.keys) * _MIN_VALUE_BYTES > size:
         return None
@@ -225,15 +225,15 @@ def cut_lines(lines: ScannedLines, rows: Positions, fit: Bools, order: KeyOrder)
     some = slice(None) if good.all() else good.nonzero()[0]
     held = rows[some]
     spans = np.empty((len(values), len(held), 2), np.int32)
-    there, quoted = np.empty((2, len(values), len(held)), bool)
+    present, quoted = np.empty((2, len(values), len(held)), bool)
     for key, value in enumerate(values):
-        there[key], quoted[key] = value.there[some], value.quoted[some]
+        present[key], quoted[key] = value.present[some], value.quoted[some]
         spans[key, :, 0], spans[key, :, 1] = value.starts[some], value.ends[some]
-    return CutLines(held, _span_texts(walk.text, spans), there, quoted)
+    return CutLines(held, _span_texts(walk.text, spans), present, quoted)
 
 
 def _span_texts(text: ByteArray, spans: npt.NDArray[np.int32]) -> pa.StringArray:
-    """What is between two places of a text, and the next two."""
+    """The text between the first and the second position, the third and the fourth, and so on."""
     if not spans.size:
         return pa.array([], pa.string())
     every = pa.StringArray.from_buffers(spans.size - 1, pa.py_buffer(spans), pa.py_buffer(text))
@@ -242,9 +242,9 @@ def _span_texts(text: ByteArray, spans: npt.NDArray[np.int32]) -> pa.StringArray
 
 @dataclass(frozen=True, slots=True)
 class _CutValues:
-    """One key's values, line by line. Where it is not there its text is empty and stands where the walk is."""
+    """One key's values, line by line. If the key is absent, its text is empty at the current position of the walk."""
 
-    there: Bools
+    present: Bools
     quoted: Bools
     starts: Positions
     ends: Positions
@@ -252,12 +252,12 @@ class _CutValues:
 
 @dataclass(slots=True)
 class _LineWalk:
-    """At which byte the walk is in each line.
+    """The current byte position of the walk in each line.
 
-    text   the lines, each beginning as if a key were before its first
-    data   the block that they are from
-    ahead  how far each byte is from its place there
-    close  where each line's brace is
+    text   the lines, padded as if a key preceded the first one
+    data   the block that contains the lines
+    ahead  distance from each byte to its position in the block
+    close  the position of each line's closing brace
     """
 
     text: ByteArray
@@ -268,7 +268,7 @@ class _LineWalk:
 
     @classmethod
     def before(cls, lines: ScannedLines, rows: Positions, lead: int) -> _LineWalk:
-        """A walk before its first step; takes how many bytes are before a key."""
+        """A walk before its first step. Takes the number of bytes before a key."""
         start, end = int(lines.starts[rows[0]]), int(lines.ends[rows[-1]])
         text = np.empty(_BYTES_BEFORE + end - start + _BYTES_AFTER, np.uint8)
         text[:_BYTES_BEFORE] = text[_BYTES_BEFORE + end - start :] = 0
@@ -279,29 +279,29 @@ class _LineWalk:
         return cls(text, lines.block.data, _BYTES_BEFORE - start, close, begin + (1 - lead))
 
     def past(self, literal: ByteLiteral) -> _CutValues:
-        """Goes past a key and its value where they are next."""
+        """Advance past a key and its value in the lines where they are next."""
         found = byte_windows(self.text, self.at, max(WINDOW_BYTES, literal.width))
-        there = literal.matches(found)
-        many = np.count_nonzero(there)
+        present = literal.matches(found)
+        many = np.count_nonzero(present)
         if not many:
-            return _CutValues(there, there, self.at, self.at)
-        if many == len(there):
+            return _CutValues(present, present, self.at, self.at)
+        if many == len(present):
             near = found if len(literal) <= _SHORT_LITERAL else None
-            value = _CutValues(there, *self._value(slice(None), len(literal), near))
+            value = _CutValues(present, *self._value(slice(None), len(literal), near))
         else:
-            rows = there.nonzero()[0]
-            quoted, starts, ends = np.zeros(len(there), bool), self.at.copy(), self.at.copy()
+            rows = present.nonzero()[0]
+            quoted, starts, ends = np.zeros(len(present), bool), self.at.copy(), self.at.copy()
             quoted[rows], starts[rows], ends[rows] = self._value(rows, len(literal))
-            value = _CutValues(there, quoted, starts, ends)
+            value = _CutValues(present, quoted, starts, ends)
         self.at = value.ends + value.quoted
         return value
 
     def _value(
         self, rows: Positions | slice, skip: int, found: ByteWindows | None = None
     ) -> tuple[Bools, Positions, Positions]:
-        """Values so many bytes behind where the walk is: which are in quotes, where they begin, where they end.
+        """The values that start `skip` bytes after the current position: whether they are quoted, their starts and their ends.
 
-        Takes what is found where the walk is, if it has been looked at.
+        Takes the window at the current position, if it was already read.
         """
         at = self.at[rows]
         if found is None:
@@ -321,7 +321,7 @@ class _LineWalk:
         return quoted, starts + quoted, ends
 
     def _next_quote(self, places: Positions, close: Positions) -> Positions:
-        """Where the next quote is from each place on; where the line is closed before there is one."""
+        """The position of the next quote after each position; the end of the line if there is none."""
         ends, left = close.copy(), np.arange(len(places))
         while len(left := left[places[left] < close[left]]) > _FEW_TEXTS:
             behind = first_mark(byte_windows(self.text, places[left]), 0, _QUOTE)
@@ -335,6 +335,6 @@ class _LineWalk:
         return ends
 
     def finished_lines(self) -> Bools:
-        """The lines whose end the walk has come to."""
+        """Mask of the lines whose end the walk has reached."""
         done: Bools = self.at == self.close
         return done

@@ -1,7 +1,7 @@
-"""The lines of a block of NDJSON as arrays, and which of them Arrow's parser must not see.
+"""The lines of a block of NDJSON as arrays, and the lines that Arrow's parser must not see.
 
-A line is odd if it does not begin with a brace and end with one, is too long or too deep, is not UTF-8, or contains a
-zero byte. The scan costs a few passes over the bytes. Lines are examined one by one only if one is odd.
+A line is odd if it does not begin and end with a brace, is too long or too deep, is not UTF-8, or contains a zero byte.
+The scan costs a few passes over the bytes. Lines are examined one by one only if one of them is odd.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from minimize.sources.ndjson.strict_reader import MAX_DEPTH, nesting_depth
 _NEWLINE, _RETURN, _BLANK, _OPEN, _CLOSE, _LIST, _BACKSLASH = b"\n\r {}[\\"
 
 SCAN_BYTES = 1 << 17
-"""Bytes that are looked at together."""
+"""Bytes that are scanned together."""
 
 Positions = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class ScannedLines:
-    """Lines of a block that are not empty: where they begin and end (without the line end), and which are odd.
+    """Nonempty lines of a block: their starts and ends (without the line end), and which of them are odd.
 
-    lasts   where the last byte of each is, a carriage return left out
-    origin  where each stands in its file, if its block is made of lines that were elsewhere
-    controls     where control characters stand that are no line feeds, if these have been looked for
+    lasts   the position of each line's last byte, without a carriage return
+    origin  the position of each line in its file, if the block was composed of lines from other blocks
+    controls     the positions of control characters other than line feeds, if they were searched
     """
 
     block: LineBlock
@@ -54,15 +54,15 @@ class ScannedLines:
         return self.block.data[self.starts[row] : self.ends[row]]
 
     def file_position(self, row: int) -> int:
-        """Where a line stands in its file."""
+        """The position of a line in its file."""
         return int(self.file_positions(np.array([row]))[0])
 
     def file_positions(self, rows: Positions) -> Positions:
-        """Where lines stand in their file."""
+        """The positions of lines in their file."""
         return self.starts[rows] + self.block.position if self.origin is None else self.origin[rows]
 
     def select(self, rows: Positions) -> ScannedLines:
-        """Some of the lines (by index) as a block of their own."""
+        """Some of the lines (by index) as a new block."""
         some = [self.line(row) for row in rows.tolist()]
         sizes = np.fromiter(map(len, some), np.int64, len(some))
         ends = np.cumsum(sizes + 1) - 1
@@ -72,7 +72,7 @@ class ScannedLines:
         )
 
     def text(self, rows: Positions) -> memoryview:
-        """These lines (by index, in order) as they stand, from the first to the last; what is between them is blank."""
+        """The bytes from the first to the last of these lines (by index, in order). Bytes between the lines are blank."""
         first, last = int(rows[0]), int(rows[-1])
         held = memoryview(self.block.data)[self.starts[first] : self.ends[last]]
         if len(rows) == last - first + 1:
@@ -81,19 +81,19 @@ class ScannedLines:
         return memoryview(self.blanked(bytearray(held), others, int(self.starts[first])))
 
     def blanked(self, data: bytearray, rows: Positions, start: int) -> bytearray:
-        """A copy of the block's bytes from `start` on, in which these lines are now blank."""
+        """A copy of the block's bytes from `start` on, in which these lines are blank."""
         for begin, end in zip((self.starts[rows] - start).tolist(), (self.ends[rows] - start).tolist(), strict=True):
             data[begin:end] = b" " * (end - begin)
         return data
 
     def lines_with(self, text: bytes) -> Positions:
-        """The indices of the lines that hold these bytes."""
+        """The indices of the lines that contain these bytes."""
         return self.lines_at_offsets(
             np.array([match.start() for match in re.finditer(re.escape(text), self.block.data)], np.int64)
         )
 
     def lines_matching(self, pattern: str, rows: Positions) -> Positions:
-        """Those of the lines (by index, in order) that match an RE2 pattern; empty lines behind a line count as part of it."""
+        """Those of the lines (by index, in order) that match an RE2 pattern. Empty lines after a line count as part of it."""
         if not len(rows):
             return rows
         first, last = int(rows[0]), int(rows[-1])
@@ -105,17 +105,17 @@ class ScannedLines:
         return rows[found[rows - first]]
 
     def lines_at_offsets(self, offsets: Positions) -> Positions:
-        """The indices of the lines that these bytes of the block are in."""
+        """The indices of the lines that contain these byte offsets of the block."""
         return np.unique(np.searchsorted(self.starts, offsets, side="right") - 1)
 
 
 def scan_lines(block: LineBlock) -> ScannedLines:
-    """The lines of a block, and which are odd."""
+    """The lines of a block, with the odd ones marked."""
     return mark_deep_lines(scan_without_depth(block))
 
 
 def scan_without_depth(block: LineBlock) -> ScannedLines:
-    """The lines of a block, and which are odd; those that nest too deep are not told yet."""
+    """The lines of a block, with the odd ones marked except those that nest too deep."""
     starts, ends, low = _line_bounds(block.data)
     marks = np.frombuffer(block.data, np.uint8)
     last = ends - 1
@@ -128,20 +128,20 @@ def scan_without_depth(block: LineBlock) -> ScannedLines:
 
 
 def mark_deep_lines(lines: ScannedLines) -> ScannedLines:
-    """The same lines, of which those that nest too deep are odd, too."""
+    """The same lines, with those that nest too deep also marked as odd."""
     odd = lines.odd.copy()
     odd[_deep_lines(lines, lines.marks)] = True
     return replace(lines, odd=odd)
 
 
 def split_pieces(lines: ScannedLines, rows: Positions, size: int) -> Iterator[Positions]:
-    """The lines in order, in pieces of about so many bytes."""
+    """The lines in order, in pieces of about `size` bytes."""
     if len(rows):
         yield from np.split(rows, np.flatnonzero(np.diff(lines.starts[rows] // size)) + 1)
 
 
 def _line_bounds(data: bytes) -> tuple[Positions, Positions, Positions]:
-    """Where lines begin and end that are not empty, and where other control characters stand than those that end them."""
+    """The starts and ends of nonempty lines, and the positions of control characters other than line ends."""
     marks = np.frombuffer(data, np.uint8)
     low = _control_positions(marks)
     feeds = marks[low] == _NEWLINE
@@ -154,23 +154,23 @@ def _line_bounds(data: bytes) -> tuple[Positions, Positions, Positions]:
 
 
 def _control_positions(marks: npt.NDArray[np.uint8]) -> Positions:
-    """Where control characters stand."""
+    """The positions of control characters."""
     return _positions_where(marks, lambda some: some < _BLANK)
 
 
 def _byte_positions(marks: npt.NDArray[np.uint8], mark: int) -> Positions:
-    """Where a byte stands."""
+    """The positions of a byte."""
     return _positions_where(marks, lambda some: some == mark)
 
 
 def _positions_where(marks: npt.NDArray[np.uint8], test: Callable[[npt.NDArray[np.uint8]], Bools]) -> Positions:
-    """Looks in windows, so that no array in between is large: fresh memory costs more than looking."""
+    """Searches in windows, so that no intermediate array is large: allocating memory costs more than searching."""
     found = [test(marks[at : at + SCAN_BYTES]).nonzero()[0] + at for at in range(0, len(marks), SCAN_BYTES)]
     return np.concatenate([np.zeros(0, np.int64), *found])
 
 
 def lines_with_backslash(lines: ScannedLines) -> Bools:
-    """The lines that hold a backslash."""
+    """Mask of the lines that contain a backslash."""
     found = np.zeros(len(lines.starts), bool)
     if b"\\" in lines.block.data:
         found[lines.lines_at_offsets(_byte_positions(lines.marks, _BACKSLASH))] = True
@@ -178,7 +178,7 @@ def lines_with_backslash(lines: ScannedLines) -> Bools:
 
 
 def lines_with_controls(lines: ScannedLines) -> Bools:
-    """The lines that hold control characters beside those of their ends."""
+    """Mask of the lines that contain control characters other than their line ends."""
     found = np.zeros(len(lines.starts), bool)
     low = _line_bounds(lines.block.data)[2] if lines.controls is None else lines.controls
     if len(low):
@@ -187,7 +187,7 @@ def lines_with_controls(lines: ScannedLines) -> Bools:
 
 
 def _lines_with_zero(lines: ScannedLines) -> Positions:
-    """The lines that hold a zero byte, as it is or escaped."""
+    """The lines that contain a zero byte, plain or escaped."""
     data, found = lines.block.data, np.zeros(0, np.int64)
     if (lines.controls is None or len(lines.controls)) and b"\0" in data:
         found = lines.lines_with(b"\0")
@@ -195,7 +195,7 @@ def _lines_with_zero(lines: ScannedLines) -> Positions:
 
 
 def _lines_not_utf8(lines: ScannedLines) -> Positions:
-    """The lines that are not UTF-8: where decoding stops it goes on behind that line."""
+    """The lines that are not UTF-8. After an error, decoding continues after that line."""
     found: list[int] = []
     at = len(lines.block.data) if lines.block.data.isascii() else 0
     while (stop := _first_undecodable(memoryview(lines.block.data)[at:])) is not None:
@@ -205,7 +205,7 @@ def _lines_not_utf8(lines: ScannedLines) -> Positions:
 
 
 def _first_undecodable(data: memoryview) -> int | None:
-    """Where bytes are no UTF-8; None where they are."""
+    """The position of the first byte that is not UTF-8; None if there is none."""
     try:
         str(data, "utf-8")
     except UnicodeDecodeError as error:
@@ -214,9 +214,9 @@ def _first_undecodable(data: memoryview) -> int | None:
 
 
 def _deep_lines(lines: ScannedLines, marks: npt.NDArray[np.uint8]) -> Positions:
-    """The lines that nest too deep. Where hardly more than a brace a line opens, none does.
+    """The lines that nest too deep. If few more braces open than there are lines, there are none.
 
-    A bit is all that a bracket and a brace differ in.
+    A bracket and a brace differ in only one bit.
     """
     windows = (marks[at : at + SCAN_BYTES] for at in range(0, len(marks), SCAN_BYTES))
     opened = sum(np.count_nonzero(some | 32 == _OPEN) for some in windows)
@@ -229,5 +229,5 @@ def _deep_lines(lines: ScannedLines, marks: npt.NDArray[np.uint8]) -> Positions:
 
 
 def _count_within_lines(places: Positions, lines: ScannedLines) -> Positions:
-    """How many of the places are within each line."""
+    """The number of positions within each line."""
     return np.searchsorted(places, lines.ends) - np.searchsorted(places, lines.starts)

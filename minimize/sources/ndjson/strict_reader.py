@@ -1,11 +1,11 @@
 """Strict reader of NDJSON (RFC 8259, RFC 7493), one line at a time: it defines what a record is.
 
-A line is malformed if it is no object, is not UTF-8, names a key twice at any depth, contains half of a surrogate
-pair or a literal that JSON does not have (NaN, Infinity), or nests deeper than 128. Numbers keep their text until a
-type asks for it.
+A line is malformed if it is not an object, is not UTF-8, or nests deeper than 128. It is also malformed if it has a
+duplicate key at any depth, half of a surrogate pair, or a literal that is not part of JSON (NaN, Infinity). Numbers stay
+text until they are converted to a type.
 
-Most records have no fault: they are checked and converted in one walk. If the walk fails it raises `ValueMismatch`,
-and `first_fault` says what the fault is. `ChunkBuilder` collects records and rejects.
+Most records have no fault: they are checked and converted in one walk. If the walk fails with `ValueMismatch`,
+`first_fault` finds the fault. `ChunkBuilder` collects records and rejects.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from minimize.sources.record_checks import (
 from minimize.sources.types import decimal_digits, exact_decimal, parse_text, type_family
 
 MAX_DEPTH = 128
-"""The deepest nesting of a record."""
+"""Maximum nesting depth of a record."""
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _NO_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -67,19 +67,19 @@ class FractionText(str):
 
 
 class MalformedLine(Exception):
-    """A line that is no record; says nothing of what is in it."""
+    """A line that is not a record. Contains nothing of the line."""
 
 
 @dataclass(frozen=True, slots=True)
 class JsonFault:
-    """The first fault of a record, with the policy's pointer where a field has it."""
+    """The first fault of a record, with the policy's pointer if it has one."""
 
     code: RejectCode
     field: str | None = None
 
 
 def first_fault(record: Mapping[str, Any], request: SourceRequest, root: FieldNode) -> JsonFault | None:
-    """The first fault of a record that parsed: forbidden, then wrong type or time, then missing."""
+    """The first fault of a parsed record: forbidden, then wrong type or time, then missing."""
     for pointer in request.never:
         if any(value is not None for value in values_through_lists(record, pointer.parts)):
             return JsonFault("forbidden_field", str(pointer))
@@ -98,7 +98,7 @@ def first_fault(record: Mapping[str, Any], request: SourceRequest, root: FieldNo
 
 
 def parse_line(line: bytes) -> dict[str, Any]:
-    """A line as an object, numbers as their text. Raises Malformed."""
+    """A line as an object, with numbers as text. Raises MalformedLine."""
     record = None
     try:
         if nesting_depth(line) <= MAX_DEPTH:
@@ -112,7 +112,7 @@ def parse_line(line: bytes) -> dict[str, Any]:
 
 
 def nesting_depth(line: bytes) -> int:
-    """How deep a line nests; more than it does at most where it is no JSON. Cheap for all but long lists of objects."""
+    """The nesting depth of a line; for a line that is not JSON, an upper bound. Fast except for long lists of objects."""
     opening = line.count(b"{") + line.count(b"[")
     if opening <= MAX_DEPTH:
         return opening
@@ -124,12 +124,12 @@ def nesting_depth(line: bytes) -> int:
 
 
 def undeclared_in_record(record: Mapping[str, Any], root: FieldNode) -> set[tuple[PointerPart, ...]]:
-    """The paths of a record that nobody declared, each at its top; null counts as absent."""
+    """The topmost undeclared paths of a record. Null counts as absent."""
     return set(_undeclared_parts(record, root, ()))
 
 
 def build_value(value: Any, node: FieldNode, type_: pa.DataType) -> Any:
-    """A checked value as Arrow takes it for this type: declared parts only."""
+    """A checked value in the form that Arrow accepts for this type, with declared parts only."""
     if value is None:
         return None
     if pa.types.is_struct(type_):
@@ -142,12 +142,12 @@ def build_value(value: Any, node: FieldNode, type_: pa.DataType) -> Any:
 
 
 def convert_value(value: Any, word: str) -> Any:
-    """A JSON value as Arrow takes it for a policy's type; None where it is of another type, or no time."""
+    """A JSON value in the form that Arrow accepts for a policy's type; None for another type or an invalid time."""
     return value_converter(word)(value, word)
 
 
 def value_converter(word: str) -> Callable[[Any, str], Any]:
-    """What converts to a policy's type; for a container it gives None always."""
+    """The conversion to a policy's type; for a container it always returns None."""
     return _CONVERTERS.get(word) or _CONVERTERS.get(type_family(word)) or _convert_nothing
 
 
@@ -177,7 +177,7 @@ def _value_fault(value: Any, word: str) -> RejectCode | None:
 
 
 def value_lacks_path(value: Any, parts: tuple[PointerPart, ...]) -> bool:
-    """Whether there is nothing at a path of a value whose containers are what they should be; below a star, in any element."""
+    """Whether a path is absent in a value with valid containers; below a star, in any element."""
     if value is None or not parts:
         return value is None
     if parts[0] is STAR:
@@ -186,7 +186,7 @@ def value_lacks_path(value: Any, parts: tuple[PointerPart, ...]) -> bool:
 
 
 def values_at_path(value: Any, parts: tuple[PointerPart, ...]) -> Iterator[Any]:
-    """The values at a path, whatever the containers are."""
+    """The values at a path, for containers of any type."""
     if not parts:
         yield value
     elif parts[0] is STAR:
@@ -198,7 +198,7 @@ def values_at_path(value: Any, parts: tuple[PointerPart, ...]) -> Iterator[Any]:
 
 
 def values_through_lists(value: Any, parts: tuple[PointerPart, ...]) -> Iterator[Any]:
-    """The values at a path, whatever the containers are; a name goes through lists, too."""
+    """The values at a path, for containers of any type. Lists between names are passed through."""
     if parts and parts[0] is not STAR and isinstance(value, list):
         for item in value:
             yield from values_through_lists(item, parts)
@@ -238,12 +238,12 @@ def _map_items(value: Mapping[str, Any], type_: pa.MapType) -> Iterator[tuple[st
 def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     held = dict(pairs)
     if len(held) < len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("a key occurs twice")
     return held
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError("a literal that JSON does not have")
+    raise ValueError("a literal that is not part of JSON")
 
 
 _DECODER = json.JSONDecoder(
@@ -255,7 +255,7 @@ _DECODER = json.JSONDecoder(
 
 
 def _check_surrogates(line: bytes, record: Any) -> None:
-    """Raises ValueError where half of a surrogate pair was written as an escape."""
+    """Raises ValueError if half of a surrogate pair was written as an escape."""
     if b"\\u" in line and _SURROGATE.search(line):
         json.dumps(record, ensure_ascii=False).encode("utf-8")
 
@@ -312,17 +312,17 @@ _CONVERTERS: Mapping[str, Callable[[Any, str], Any]] = {
 
 
 UndeclaredFlag = list[None]
-"""Not empty once something undeclared was seen, null or not."""
+"""Nonempty once an undeclared value was seen, null or not."""
 ReadValue = Callable[[Any, UndeclaredFlag], Any]
-"""Takes a value that is not null; gives it as Arrow takes it. Raises Wrong."""
+"""Converts a non-null value for Arrow. Raises ValueMismatch."""
 
 
 class ValueMismatch(Exception):
-    """A value is not what its field is; says nothing of what it is."""
+    """A value does not match its field. Contains nothing of the value."""
 
 
 def value_reader(node: FieldNode, type_: pa.DataType | None) -> ReadValue:
-    """The way to read a node's values as this type; None where they are checked and not kept."""
+    """The function that converts a node's values to this type; with None, they are checked and not kept."""
     if not node.children:
         return (
             _container_reader(node)
@@ -337,7 +337,7 @@ def value_reader(node: FieldNode, type_: pa.DataType | None) -> ReadValue:
 
 
 def _is_consistent(node: FieldNode) -> bool:
-    """Whether a value can be what is declared here and hold what is declared below."""
+    """Whether a value can match both this declaration and those below it."""
     words = {"struct"} if STAR not in node.children else {"map", "struct"} if node.mapped else {"list"}
     single = STAR not in node.children or len(node.children) == 1
     return single and (node.declared is None or node.declared.type in words)
@@ -360,7 +360,7 @@ def _leaf_reader(word: str) -> ReadValue:
 
 
 def _container_reader(node: FieldNode) -> ReadValue:
-    """A container of which only the shape is kept."""
+    """Reader of a container of which only the shape is kept."""
     word = node.declared.type if node.declared else "struct"
     hollow: dict[str, Callable[[Any], Any]] = {
         "list": lambda value: [None] * len(value),
@@ -426,7 +426,7 @@ def _map_reader(node: FieldNode, type_: pa.MapType | None) -> ReadValue:
 
 
 class UndeclaredCounter:
-    """What records carry undeclared: how many, and up to ten subjects of each path; of many paths `bounded`."""
+    """Counts records with undeclared paths, and collects up to ten subjects per path; for many paths see `bound_undeclared`."""
 
     def __init__(self, request: SourceRequest, root: FieldNode) -> None:
         self._request, self._root = request, root
@@ -434,7 +434,7 @@ class UndeclaredCounter:
         self._held: dict[Pointer, UndeclaredCount] = {}
 
     def add_record(self, record: Mapping[str, Any]) -> None:
-        """Takes a good record in."""
+        """Add a valid record."""
         paths = undeclared_in_record(record, self._root)
         subject = record_subject(record, self._request) if paths else None
         for parts in paths:
@@ -447,7 +447,7 @@ class UndeclaredCounter:
             self.counts()
 
     def counts(self) -> dict[Pointer, UndeclaredCount]:
-        """All of it, by path."""
+        """All counts, by path."""
         found = (
             (Pointer(parts), UndeclaredCount(count, _subject_sample(some), self._request.rank(Pointer(parts))))
             for parts, (count, some) in self._found.items()
@@ -458,7 +458,7 @@ class UndeclaredCounter:
 
 
 class ChunkBuilder:
-    """What lines read one by one have come to."""
+    """Collects lines read one by one into a chunk."""
 
     def __init__(self, bound: BoundRequest, root: FieldNode) -> None:
         self._bound, self._root = bound, root
@@ -473,7 +473,7 @@ class ChunkBuilder:
         self._required = tuple(field.pointer.parts for field in bound.request.fields if field.required)
 
     def add_line(self, position: int, line: bytes) -> None:
-        """Takes one line in."""
+        """Add one line."""
         if line_length(line) > MAX_LINE_BYTES:
             self.add_too_large(position)
             return
@@ -486,7 +486,7 @@ class ChunkBuilder:
             self._judge(position, record)
 
     def add_too_large(self, position: int) -> ChunkBuilder:
-        """Takes note of a line that is too long."""
+        """Add a reject for a line that is too long."""
         self._reject(position, JsonFault("too_large"))
         return self
 
@@ -509,7 +509,7 @@ class ChunkBuilder:
         self._rejects.append(Reject(position, "byte", found.field, found.code))
 
     def _accept_record(self, position: int, record: Mapping[str, Any]) -> bool:
-        """Keeps a record that is beyond doubt; False, and nothing is kept, where there is any."""
+        """Add a certain record. Returns False, and adds nothing, if it is uncertain."""
         seen: UndeclaredFlag = []
         try:
             held = self._read(record, seen)
@@ -541,7 +541,7 @@ class ChunkBuilder:
 
 
 def record_subject(record: Mapping[str, Any], request: SourceRequest) -> str | None:
-    """Whose record it is, as text."""
+    """The subject of a record, as text."""
     value = record if request.subject is None else value_at_path(record, request.subject)
     return None if value is None or isinstance(value, dict | list) else canonical_text(str(value), fold=True) or None
 

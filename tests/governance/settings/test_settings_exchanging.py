@@ -86,7 +86,7 @@ def test_no_run_takes_tokens_for_subjects(book: Workspace, home: Project, tmp_pa
 def test_nothing_is_written_over_another_file(book: Workspace, home: Project, tmp_path: Path) -> None:
     import_settings(home.folder / "settings.csv", book, NOW)
     (tmp_path / "out.csv").write_text("mine")
-    with pytest.raises(OutputError, match="never written over"):
+    with pytest.raises(OutputError, match="never replaces a file"):
         export_settings(tmp_path / "out.csv", book)
 
 
