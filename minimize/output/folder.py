@@ -72,7 +72,7 @@ def _files_of_runs(output: Location, name: str) -> list[Location]:
         return []
     except OSError as error:
         what, hint = describe_os_error(error)
-    raise OutputError(f"{RUNS} cannot be looked into: {what}", hint=hint)
+    raise OutputError(f"{RUNS} cannot be read: {what}", hint=hint)
 
 
 def _read_receipt(path: Location) -> Receipt:
@@ -183,15 +183,15 @@ def check_apart(folder: Location, source: Location | None) -> None:
     if source is None:
         return
     if is_within(folder, source):
-        raise OutputError("the output folder lies inside the source", hint="write to a folder beside it")
+        raise OutputError("the output folder is inside the source", hint="Choose an output folder next to the source.")
     if is_within(source, folder):
-        raise OutputError("the source lies inside the output folder", hint="write to a folder beside it")
+        raise OutputError("the source is inside the output folder", hint="Choose an output folder next to the source.")
 
 
 def check_folder(folder: Location) -> None:
     """Raises OutputError where a file stands in the place of the output folder."""
     if folder.exists() and not folder.is_dir():
-        raise OutputError("the output is a file", hint="name a folder")
+        raise OutputError("the output is a file", hint="Pass a folder.")
 
 
 def check_free(folder: Location) -> None:
@@ -201,8 +201,8 @@ def check_free(folder: Location) -> None:
         return
     foreign = sum(not path.name.startswith(LEDGER_PREFIX) and _contains_files(path) for path in folder.iterdir())
     if foreign:
-        hint = "write to another folder: --output DIR, or `output:` of the pipeline"
-        raise OutputError(f"the output folder holds files, and no run has written to it: {foreign}", hint=hint)
+        hint = "Write to another folder with --output DIR or `output:` in the pipeline."
+        raise OutputError(f"the output folder contains files that no run wrote: {foreign}", hint=hint)
 
 
 def _contains_files(path: Location) -> bool:
@@ -219,23 +219,23 @@ def check_partition(folder: Location, name: str, on: str | None) -> None:
     or undated data that a dated partition would stand beside.
     """
     if not _NAME.fullmatch(name.removeprefix(f"{SKETCHES}/")) or name == RUNS or (on is not None and not is_date(on)):
-        raise OutputError("an output is named like a column, its date as YYYY-MM-DD")
+        raise OutputError("the name of an output is not a valid column name, or its date is not YYYY-MM-DD")
     root = folder / name
     if root.is_symlink() or root.parent.is_symlink():
-        raise OutputError(f"{name} is a link", hint="put a folder in its place, or write to another folder")
+        raise OutputError(f"{name} is a link", hint="Replace the link with a folder, or write to another folder.")
     if root.parent.exists() and not root.parent.is_dir():
-        raise OutputError(f"{root.parent.name} is a file", hint="move it away, or write to another folder")
+        raise OutputError(f"{root.parent.name} is a file", hint="Move the file away, or write to another folder.")
     if root.exists() and not root.is_dir():
-        raise OutputError(f"{name} is a file", hint="move it away, or write to another folder")
+        raise OutputError(f"{name} is a file", hint="Move the file away, or write to another folder.")
     files = list_data_files(root) if root.is_dir() else ()
     runs = published_runs(folder)
     suffix = INDEX_SUFFIX if name == INDEX_FOLDER else SKETCHES_SUFFIX if is_companion(f"{name}/") else ".parquet"
     foreign = sum(not _is_published_file(path, runs, suffix) for path in files)
     if foreign:
-        hint = "move them away, or write to another folder"
-        raise OutputError(f"{name}/ holds files that no run wrote: {foreign}", hint=hint)
+        hint = "Move the files away, or write to another folder."
+        raise OutputError(f"{name}/ contains files that no run wrote: {foreign}", hint=hint)
     if on is not None and any(not path.startswith("date=") for path in files):
-        raise OutputError(f"{name}/ holds data without a date", hint="write dated outputs to another folder")
+        raise OutputError(f"{name}/ contains data without a date", hint="Write dated outputs to another folder.")
 
 
 def is_run_id(text: str) -> bool:
@@ -303,7 +303,7 @@ def check_bucket(folder: ObjectPath) -> None:
     """Raises OutputError where the bucket is not there."""
     if not folder.has_bucket():
         raise OutputError(
-            f"{folder.bucket} is not there", hint="make the bucket, or see that its name and region are right"
+            f"the bucket {folder.bucket} does not exist", hint="Create the bucket, or correct its name or region."
         )
 
 
@@ -318,7 +318,7 @@ def _make_on_disk(folder: Path) -> None:
 
 def _open_lock_file(folder: Path, create: bool) -> FileIO:
     if not create and not (folder / RUNS).is_dir():
-        raise OutputError("there is no output folder here", hint="`minimize run` makes one")
+        raise OutputError("the output folder does not exist", hint="Run `minimize run` to create it.")
     make_output_folder(folder)
     return with_output_errors(file_operations.open_or_create, folder / RUNS / LOCK_FILE)
 
@@ -344,7 +344,7 @@ def take_lock(handle: int) -> None:
         if with_output_errors(_try_lock, handle):
             return
         time.sleep(PAUSE_S)
-    raise OutputError("another process is writing to this output folder", hint="wait until it is done")
+    raise OutputError("another process is writing to this output folder", hint="Wait until it has ended.")
 
 
 def _try_lock(handle: int) -> bool:

@@ -74,7 +74,9 @@ def partition_values(path: str) -> dict[str, str | None]:
 def check_partition_key(name: str, type_: pa.DataType) -> None:
     """Raises SchemaError where values of this type cannot name folders."""
     if not any(test(type_) for test in _PARTITION_TYPES):
-        raise SchemaError(f"a partition cannot be named by {name}", hint="string, integer, boolean and date can")
+        raise SchemaError(
+            f"the type of {name} cannot name a partition", hint="Partition by a string, integer, boolean or date."
+        )
 
 
 def partition_folder(key: str, value: Any) -> str:
@@ -88,7 +90,7 @@ def _encode_key(column: pa.Array, key: str) -> tuple[npt.NDArray[np.int64], list
     encoded = plain.dictionary_encode(null_encoding="encode")
     names = [partition_folder(key, value) for value in encoded.dictionary.to_pylist()]
     if any(len(name.encode()) > MAX_FOLDER_BYTES for name in names):
-        raise SchemaError("a partition's value is too long for the name of a folder")
+        raise SchemaError("a value of a partition field is too long for a folder name")
     return encoded.indices.to_numpy().astype(np.int64), names
 
 

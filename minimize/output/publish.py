@@ -93,8 +93,8 @@ def _exclusive_access(folder: Location, lease: LeaseCheck | None, create: bool) 
     if isinstance(folder, Path):
         return hold_lock(folder, create=create)
     if lease is None:
-        hint = "name a ledger that is not in the bucket: --ledger, MINIMIZE_LEDGER, or `ledger:` of minimize.yaml"
-        raise OutputError("an output in an object store is written under a lease, which a ledger gives", hint=hint)
+        hint = "Pass a ledger outside the bucket (--ledger, MINIMIZE_LEDGER, or `ledger:` in minimize.yaml)."
+        raise OutputError("an output in an object store needs a lease, and a lease needs a ledger", hint=hint)
     check_bucket(folder)
     lease()
     return nullcontext()
@@ -117,7 +117,7 @@ class OpenOutput:
         """A place for the files of a run. Raises OutputError for an id that was used before or cannot name a folder."""
         run = self.folder / RUNS / run_id
         if not is_run_id(run_id) or run.exists():
-            raise OutputError("a run id is letters, digits and dashes, and is used once")
+            raise OutputError("the run id has characters other than letters, digits and dashes, or was used before")
         fail_point("begin.before")
         staging = Staging(self, run_id)
         try:
@@ -291,7 +291,7 @@ class Staging:
         for name, content in attachments.items():
             path = PurePosixPath(name)
             if path.is_absolute() or ".." in path.parts or path.parts[:1] in _RESERVED_NAMES or not path.parts:
-                raise OutputError("a file beside a receipt has a name of its own, below the run's folder")
+                raise OutputError("the name of an attachment is reserved, or is not a path below the run's folder")
             make_folder((self.run / path).parent)
             write_file(self.run / path, content)
         fail_point("attach.after")
@@ -301,16 +301,16 @@ class Staging:
         before = self.output.receipts()
         head = (before[-1].sequence, before[-1].digest) if before else (0, None)
         if (receipt.run_id, receipt.sequence - 1, receipt.previous) != (self.run_id, *head):
-            raise OutputError("the receipt does not follow the one before it")
+            raise OutputError("the receipt does not follow the previous one")
         staged = {f"{path}/{file}" for path, files in swaps.items() for file in files}
         there = set(self._existing_files())
         told = [file for each in receipt.outputs.values() for file in files_with_companions(each)] + [
             *receipt.quarantine.files
         ]
         if {path for file in told for path in _file_with_companions(file)} != staged - there:
-            raise OutputError("the receipt does not list the files that were staged")
+            raise OutputError("the receipt does not list the staged files")
         if {file.path for file in (*receipt.replaces, *receipt.removes)} != set(self.current_files()) - staged:
-            raise OutputError("the receipt does not list the files that are replaced")
+            raise OutputError("the receipt does not list the replaced files")
 
 
 def _partition_path(name: str, date: str | None) -> str:

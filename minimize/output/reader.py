@@ -123,7 +123,9 @@ def _subject_pointers(output: Location) -> Callable[[ReceiptFile], Pointer]:
             known[run] = _policy_subject(output / RUNS / run / POLICY_FILE)
         found = known[run]
         if found is None:
-            raise OutputError(f"the policy of {RUNS}/{run} names no subject", hint="nothing can be found by it")
+            raise OutputError(
+                f"the policy of {RUNS}/{run} names no subject", hint="Search by tenant, or search another output."
+            )
         return found
 
     return pointer
@@ -158,7 +160,7 @@ def recover_bucket(output: ObjectPath) -> None:
         if _try_recover_bucket(output):
             return
         time.sleep(BUCKET_WAIT_S)
-    raise OutputError("a publication into this output does not end", hint="wait until that run is done")
+    raise OutputError("a publication into this output is still in progress", hint="Wait until that run has ended.")
 
 
 def _try_recover_bucket(output: ObjectPath) -> bool:
@@ -171,8 +173,8 @@ def _try_recover_bucket(output: ObjectPath) -> bool:
         if error.code == "E207":
             return False
         problem = error.message
-    hint = "name the output's ledger (MINIMIZE_LEDGER, minimize.yaml), or wait for the next run of this output"
-    raise OutputError(f"a publication was interrupted, and it cannot be finished without a lease: {problem}", hint=hint)
+    hint = "Set the output's ledger (MINIMIZE_LEDGER, minimize.yaml), or wait for the next run of this output."
+    raise OutputError(f"a publication was interrupted and cannot be completed without a lease: {problem}", hint=hint)
 
 
 @contextmanager
@@ -220,7 +222,7 @@ def load_receipts(output: Location) -> tuple[Receipt, ...]:
     Raises OutputError where there is no output, or a publication does not end.
     """
     if not has_runs(output):
-        raise OutputError("there is no output here", hint="name the folder that holds `runs`")
+        raise OutputError("this is not an output folder: it has no runs/", hint="Pass the folder that contains runs/.")
     ensure_recovered(output)
     return read_receipts(output)
 
@@ -268,8 +270,8 @@ def files_in_force(output: Location, name: str = "records", dates: Dates = None)
         from difflib import get_close_matches
 
         close = get_close_matches(name, force, 1)
-        hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(sorted(force))}"
-        raise OutputError("there is no output of that name", hint=hint)
+        hint = f"Did you mean {close[0]}?" if close else f"Choose one of: {', '.join(sorted(force))}."
+        raise OutputError("unknown output name", hint=hint)
     wanted = _date_names(dates)
     return tuple(file for file in force[name] if wanted is None or batch_date_of(file.path) in wanted)
 
@@ -318,9 +320,9 @@ def _read_in_force(
 ) -> pa.Table:
     found = files_in_force(output, name, dates)
     if not found:
-        raise OutputError(f"nothing stands under {name} for these dates", hint="ask for other dates")
+        raise OutputError(f"{name} has no files for these dates", hint="Pass other dates.")
     if subjects is not None and name != RECORDS:
-        raise OutputError(f"{name} is not about single subjects", hint="ask for records")
+        raise OutputError(f"{name} has no rows of single subjects", hint="Read records instead.")
     places = dict.fromkeys(found) if subjects is None else _candidate_groups_by_file(output, found, subjects)
     opened = _open_files(output, list(places), kms, without_destroyed)
     if not mixed_keys:
@@ -329,7 +331,7 @@ def _read_in_force(
         [_with_date(each, _file_rows(each, file, places[file], subjects)) for file, each in opened.items()]
     )
     if table is None:
-        raise OutputError("columns changed their type between dates", hint="read fewer dates at once")
+        raise OutputError("columns have different types on different dates", hint="Read fewer dates at once.")
     return table
 
 
@@ -341,7 +343,7 @@ def _open_files(
     found = {file: each for file, each in looked.items() if each is not None}
     lost = [file.path for file, each in looked.items() if each is None]
     if lost and without and found:
-        message = "%d of %d files are left out: their keys were destroyed"
+        message = "%d of %d files are skipped: their keys were destroyed"
         log.warning(message, len(lost), len(looked), extra={"code": "W028"})
     elif lost:
         _raise_destroyed(output, lost, len(looked), kms)
@@ -356,8 +358,8 @@ def _raise_destroyed(output: Location, lost: Sequence[str], of: int, kms: Kms | 
         message, hint = error.message, error.hint
     else:
         return
-    rest = f"; without_destroyed=True reads the other {of - len(lost)} of {of} files" if len(lost) < of else ""
-    raise KeyringError(message, code=KEY_DESTROYED, hint=f"{hint}{rest}")
+    rest = f". Pass without_destroyed=True to read the other {of - len(lost)} of {of} files" if len(lost) < of else ""
+    raise KeyringError(message, code=KEY_DESTROYED, hint=f"{hint.removesuffix('.')}{rest}" if rest else hint)
 
 
 def check_key_versions(schemas: Iterable[pa.Schema]) -> None:
@@ -369,8 +371,8 @@ def check_key_versions(schemas: Iterable[pa.Schema]) -> None:
             seen.setdefault(path, set()).add(key)
     mixed = sorted(path for path, keys in seen.items() if len(keys) > 1)
     if mixed:
-        message = f"made with more than one key or key version, so that equal values differ: {', '.join(mixed)}"
-        raise OutputError(message, hint="read dates of one key version, or say mixed_keys=True")
+        message = f"columns made with several keys or key versions, so equal values differ: {', '.join(mixed)}"
+        raise OutputError(message, hint="Read dates of one key version, or pass mixed_keys=True.")
 
 
 def _column_keys(above: str, fields: Iterable[pa.Field]) -> Iterator[tuple[str, bytes]]:

@@ -34,9 +34,7 @@ def exchange_folders(one: Path, other: Path) -> bool:
         if error.errno in _UNSUPPORTED:
             return False
         what, hint = describe_os_error(error)
-    message = (
-        f"a partition that is decided could not be put in place: {what}; nothing is lost, the next command does it"
-    )
+    message = f"a committed partition could not be installed: {what}; nothing is lost, the next command completes it"
     raise OutputError(message, code=UNFINISHED_PUBLICATION, hint=hint)
 
 
@@ -54,7 +52,7 @@ def swap_objects(
     if not missing and there.keys() == set(files) and marked == mark:
         return
     if any(file not in staged for file in missing):
-        raise OutputError(f"the files that {RUNS}/{run_id} was to publish are gone", hint="restore it from a backup")
+        raise OutputError(f"the staged files of {RUNS}/{run_id} are missing", hint="Restore the output from a backup.")
     if marked:
         (target / SUCCESS).unlink()
     fail_point("swap.unmarked", turn)
@@ -116,7 +114,7 @@ class Intent:
             return cls(said["run_id"], swaps, tuple(said["removes"]), said["receipt"], said["intent"])
         except (ValueError, KeyError, TypeError, AttributeError):
             place = f"{RUNS}/{run.name}/{INTENT}"
-        raise OutputError(f"{place} cannot be read", hint="restore it from a backup; nothing was changed")
+        raise OutputError(f"{place} cannot be read; nothing was changed", hint="Restore the file from a backup.")
 
 
 def recover_output(output: Location, exchange: FolderExchange) -> None:
@@ -167,9 +165,7 @@ def finish_publication(output: Location, intent: Intent, exchange: FolderExchang
         return roll_forward(output, intent, exchange)
     except OSError as error:
         what, hint = describe_os_error(error)
-    message = (
-        f"a publication that is decided could not be put in place: {what}; nothing is lost, the next command does it"
-    )
+    message = f"a committed publication could not be completed: {what}; nothing is lost, the next command completes it"
     raise OutputError(message, code=UNFINISHED_PUBLICATION, hint=hint)
 
 
@@ -219,7 +215,9 @@ def _swap_folder(
     if target.is_dir() and list_data_files(target) == files:
         return
     if not new.is_dir() or list_data_files(new) != files:
-        raise OutputError(f"the files that {RUNS}/{run.name} was to publish are gone", hint="restore it from a backup")
+        raise OutputError(
+            f"the staged files of {RUNS}/{run.name} are missing", hint="Restore the output from a backup."
+        )
     make_folder(target.parent)
     if not target.exists() or not exchange(new, target):
         _move_aside(output, run, path)

@@ -222,7 +222,10 @@ class _ParquetFile:
         groups = max(1, round(table.num_rows / row_group))
         size = -(-table.num_rows // groups)
         if not self._took(table, size):
-            raise SchemaError("a column holds what its type has no place for", hint="a null, or a time out of range")
+            raise SchemaError(
+                "a column contains a null or a time that its type does not allow",
+                hint="Change the type or the technique of the field.",
+            )
         if self._beside is not None:
             for first in range(0, table.num_rows, size):
                 self._beside.group(table.slice(first, size))
@@ -268,7 +271,7 @@ def _encode_schema(schema: pa.Schema) -> bytes:
 
 def _order_columns(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     if set(batch.schema.names) != set(schema.names):
-        raise SchemaError("a batch does not have the columns of its output")
+        raise SchemaError("the columns of a batch differ from those of its output")
     return batch if batch.schema.names == schema.names else batch.select(schema.names)
 
 
@@ -292,7 +295,7 @@ def _fit_column(column: pa.Array, field: pa.Field) -> pa.Array:
         else None
     )
     if fitted is None:
-        raise SchemaError(f"the column {field.name} comes in another type than its output has")
+        raise SchemaError(f"the type of the column {field.name} differs from its type in the output")
     return fitted
 
 

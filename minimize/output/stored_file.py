@@ -102,7 +102,7 @@ def open_stored_file(
     """
     file = _open_or_none(output, path, kms)
     if file is None:
-        raise OutputError(f"{path} is gone or damaged", hint="`minimize verify` checks all files")
+        raise OutputError(f"{path} is missing or damaged", hint="Run `minimize verify` to check all files.")
     found = as_stored_file(path, file)
     return with_dictionaries(found, output, kms, [*small_text_columns(file), *also]) if encoded else found
 
@@ -167,7 +167,7 @@ def _next_batch(rows: Iterator[pa.RecordBatch], path: str) -> pa.RecordBatch | N
         full = False
     if full:
         raise OutOfMemoryError.for_location(f"while {path} was read")
-    raise OutputError(f"{path} is damaged", hint="`minimize verify` checks all files")
+    raise OutputError(f"{path} is damaged", hint="Run `minimize verify` to check all files.")
 
 
 def _constant_column(value: str | None, type_: pa.DataType, rows: int) -> pa.Array:

@@ -98,7 +98,7 @@ def read_index(file: BinaryIO, of: ReceiptFile, lenses: IndexKeys) -> OpenIndex:
 def damaged_index_error(of: ReceiptFile) -> OutputError:
     """What to raise about an index that is not the one of its file."""
     place = of.path if of.index is None else of.index.path
-    return OutputError(f"{place} is gone or damaged", hint="`minimize verify` checks all files")
+    return OutputError(f"{place} is missing or damaged", hint="Run `minimize verify` to check all files.")
 
 
 def open_index_file(output: Location, of: ReceiptFile) -> BinaryIO:
@@ -182,7 +182,10 @@ def _searched_values(stored: StoredFile, subject: Pointer, values: Collection[Su
     except KeyError:
         type_ = None
     if type_ is None or not can_be_indexed(type_):
-        raise OutputError(f"{stored.path} does not hold its subject", hint="it was dropped: nothing can be found by it")
+        raise OutputError(
+            f"{stored.path} has no column of its subject",
+            hint="Search by tenant: the policy dropped the subject field.",
+        )
     return _values_of_type(values, value_type(type_))
 
 

@@ -42,7 +42,7 @@ def write_new_folder(folder: Path, purpose: str) -> Iterator[Path]:
     Raises OSError, FileExistsError among them.
     """
     if os.path.lexists(folder):
-        raise FileExistsError(errno.EEXIST, "it is there already")
+        raise FileExistsError(errno.EEXIST, "it already exists")
     file_operations.make_folders(folder.parent)
     work = make_working_folder(folder.parent, purpose)
     try:

@@ -37,17 +37,17 @@ def check_chain(receipts: Iterable[Receipt], verifier: Verifier, *, earlier: Seq
 def _sequence_findings(chain: list[Receipt]) -> Iterator[Finding]:
     for expected, receipt in enumerate(chain, start=1):
         if receipt.sequence != expected:
-            message = f"has sequence {receipt.sequence} where {expected} is due: a receipt is missing or doubled"
+            message = f"has sequence {receipt.sequence} instead of {expected}: a receipt is missing or duplicated"
             yield Finding("V002", message, file=_receipt_path(receipt))
             return
 
 
 def _digest_findings(chain: list[Receipt]) -> Iterator[Finding]:
     if chain and chain[0].previous is not None:
-        yield Finding("V003", "names a receipt before it, and there is none", file=_receipt_path(chain[0]))
+        yield Finding("V003", "names a previous receipt, but there is none", file=_receipt_path(chain[0]))
     for before, receipt in pairwise(chain):
         if receipt.previous != before.digest:
-            yield Finding("V003", "does not carry the digest of the receipt before it", file=_receipt_path(receipt))
+            yield Finding("V003", "does not contain the digest of the previous receipt", file=_receipt_path(receipt))
 
 
 def _signature_findings(receipt: Receipt, verifier: Verifier) -> Iterator[Finding]:
@@ -116,9 +116,14 @@ def check_file_history(receipts: Iterable[Receipt]) -> list[Finding]:
     findings: list[Finding] = []
     for receipt in _by_sequence(receipts):
         absent = [file.path for file in _removed_files(receipt) if standing.pop(file.path, None) != file.digest]
-        findings += [_contradiction_finding(receipt, f"takes away {path}, which does not stand so") for path in absent]
+        findings += [
+            _contradiction_finding(receipt, f"removes {path}, which is not in force with this digest")
+            for path in absent
+        ]
         again = [file.path for file in _written_files(receipt) if file.path in used]
-        findings += [_contradiction_finding(receipt, f"writes {path}, a name that was used before") for path in again]
+        findings += [
+            _contradiction_finding(receipt, f"writes {path}, a name that an earlier receipt used") for path in again
+        ]
         standing.update({file.path: file.digest for file in _written_files(receipt)})
         standing.update({each.path: each.digest for each in receipt.kept_sketches or ()})
         used |= {file.path for file in _written_files(receipt)}
@@ -177,7 +182,7 @@ def _void_fault(receipt: Receipt, kinds_by_run: dict[str, str]) -> str:
     if receipt.kind != VOID_KIND or receipt.voids is None or not receipt.reason:
         return "declares a run void without being a void receipt with a run and a reason"
     if kinds_by_run.get(receipt.voids) not in VOIDABLE_KINDS:
-        return f"declares {receipt.voids} void, which no earlier receipt that counts is"
+        return f"declares {receipt.voids} void, but no earlier valid receipt has this id"
     if receipt.outputs or receipt.replaces or receipt.removes or receipt.quarantine.files:
         return "is a void receipt and changes files"
     return ""

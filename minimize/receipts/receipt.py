@@ -58,7 +58,7 @@ def imbalances(receipt: Receipt) -> list[str]:
 def _equations(receipt: Receipt) -> Iterator[tuple[str, int, int]]:
     rows, gated, quarantine = receipt.rows, receipt.gated_by, receipt.quarantine
     fates = rows.written + rows.gated + rows.quarantined + rows.suppressed + rows.deduplicated
-    yield "rows.read and the fates of rows", rows.read, fates
+    yield "rows.read and the sum of written, gated and other rows", rows.read, fates
     yield "rows.gated and gated_by", rows.gated, sum(gated.reasons.values())
     yield "rows.quarantined and quarantine.rows", rows.quarantined, quarantine.rows
     yield "quarantine.rows and by_code", quarantine.rows, sum(quarantine.by_code.values())
@@ -85,7 +85,7 @@ def _all_counts(receipt: Receipt) -> Iterator[tuple[str, int]]:
 _OUTCOMES = ("written", "gated", "quarantined", "suppressed", "deduplicated")
 _LABEL_WIDTH = 24
 _SUMMARY_WIDTH = 100
-FIGURES_UNCHANGED = "it could not be counted anew, or the change would give a few subjects away"
+FIGURES_UNCHANGED = "it could not be counted again, or the change would reveal the figures of a few subjects"
 """Why an aggregate keeps figures though records behind it are gone."""
 
 
@@ -301,7 +301,7 @@ class Receipt:
         """
         parsed = _parse_receipt(text)
         if parsed is None:
-            raise OutputError("this is no receipt that this version can read")
+            raise OutputError("this version cannot read the receipt")
         raw, receipt, digest = parsed
         object.__setattr__(receipt, "_raw", raw)
         object.__setattr__(receipt, "digest", digest)  # known already: canonical JSON is the costly part of it
@@ -338,7 +338,7 @@ class Receipt:
         if self.signature is None or value is None or set(self.as_json()["signature"]) != _SIGNATURE_KEYS:
             raise VerificationError(f"the receipt of {self.run_id} is not signed")
         if not verifier.verify_signature(self._unsigned(), value, self.signature.key):
-            raise VerificationError(f"the signature of the receipt of {self.run_id} is not by a key that is known here")
+            raise VerificationError(f"the receipt of {self.run_id} is signed with an unknown key")
 
     def summary(self, width: int = 100) -> str:
         """What happened, as a few lines for people, of at most so many characters where words allow."""
@@ -373,7 +373,7 @@ def _receipt_adapter() -> TypeAdapter[Receipt]:
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(dict(pairs)) != len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("duplicate key")
     return dict(pairs)
 
 

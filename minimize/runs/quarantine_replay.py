@@ -84,7 +84,7 @@ def _read_date(output: Location, day: str | None, paths: list[str], writers: Map
     for path in paths:
         table = open_stored_file(output, path).table()
         if table.schema.names != QUARANTINE_SCHEMA.names:
-            raise OutputError(f"{path} is no quarantine file", hint="`minimize verify` checks all files")
+            raise OutputError(f"{path} is not a quarantine file", hint="Run `minimize verify` to check all files.")
         columns = (table[name].to_pylist() for name in ("source", "position", "code", "field"))
         for source, position, code, field in zip(*columns, strict=True):
             places.setdefault(source, {})[position] = (code, field)
@@ -97,11 +97,13 @@ def source_differences(quarantined: QuarantinedDate, source: Source | None) -> I
     for each in quarantined.receipt.inputs:
         if each.path in now:
             if now[each.path].digest != each.digest:
-                message = f"has the digest {now[each.path].digest}, and had {each.digest}"
-                yield Finding("R011", message, hint="a changed source is run, not replayed", file=each.path)
+                message = f"has the digest {now[each.path].digest}; it was {each.digest} at the run"
+                yield Finding("R011", message, hint="Run the changed date with `minimize run`.", file=each.path)
         elif each.path in quarantined.places or _belongs_to_date(each, quarantined):
-            message = f"is gone; its digest was {each.digest}"
-            yield Finding("R012", message, hint="restore it, or run what is left", file=each.path)
+            message = f"is missing; its digest was {each.digest}"
+            yield Finding(
+                "R012", message, hint="Restore the file, or use `minimize run` for the remaining files.", file=each.path
+            )
 
 
 def _belongs_to_date(file: InputFile, quarantined: QuarantinedDate) -> bool:
@@ -258,8 +260,6 @@ def _passing_records(each: QuarantinedDate, resolved: ResolvedRun) -> dict[str, 
 
 
 def _changed_source_error(findings: Sequence[Finding]) -> RefusedError:
-    hint = "`minimize run` reads what is there now; --date D replays another date"
-    message = (
-        f"the source is not what it was when its records were quarantined (files: {len(findings)}); nothing was run"
-    )
+    hint = "Use `minimize run` to read the current files, or pass --date D to replay another date."
+    message = f"the source has changed since its records were quarantined (files: {len(findings)}); nothing was run"
     return RefusedError(message, findings=findings, hint=hint)

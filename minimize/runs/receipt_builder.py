@@ -271,7 +271,7 @@ def _log_lost_files(
     for when in outcomes:
         lost = len(before.get(when, {}).keys() - read)
         if lost:
-            message = "%s: %d of the files that it was made from before are gone"
+            message = "%s: %d files of its last run are missing"
             log.warning(message, date_text(when) or "the batch", lost, extra={"code": "W013"})
 
 

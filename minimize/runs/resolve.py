@@ -94,7 +94,7 @@ def audit_created_keys(session: RunSession, keyring: Keyring, since: datetime) -
         record_audit_event(session.ledger, event, keyring)
     except LedgerError as error:
         log.warning(
-            "master keys were made, and the ledger could not be told: %s", error.message, extra={"code": "W016"}
+            "master keys were created, but the ledger could not record it: %s", error.message, extra={"code": "W016"}
         )
 
 
@@ -245,7 +245,7 @@ def resolve_run(
 def _describe_input(job: Pipeline, input: PathText | None, selection: DateSelection) -> str:
     path, of = job.source.path if input is None else str(input), selection.description
     if selection.pending:
-        return f"nothing arrived since the last run in {path}{of and f', {of}'}"
+        return f"no new files since the last run in {path}{of and f', {of}'}"
     return f"no file {of and f'{of} '}matches {path}"
 
 
@@ -253,9 +253,10 @@ def _check_released_columns(plan: Plan) -> None:
     """A file without columns holds nothing, and few engines can read one. Raises PolicyError."""
     records = plan.outputs.get("records")
     if records is not None and not records.schema.names:
-        hint = "give a field a technique other than `drop`" + (", or say `records: false`" if plan.aggregates else "")
+        records = ", or write `records: false`" if plan.aggregates else ""
+        hint = f"Give at least one field a technique other than `drop`{records}."
         file = None if plan.policy.path is None else str(plan.policy.path)
-        message = "every field is dropped, so that no record can be written"
+        message = "every field is dropped, so no records can be written"
         finding = Finding("P116", message, hint=hint, file=file, line=plan.policy.lines.get(("fields",)))
         raise PolicyError(message, hint=hint, findings=[finding])
 
@@ -263,6 +264,6 @@ def _check_released_columns(plan: Plan) -> None:
 def _require_keyring(keys: Keyring | PathText | None, job: Pipeline) -> Keyring:
     found = find_keyring(keys, job.folder)
     if found is None:
-        hint = "make one with `minimize keys new FILE`, then --keys FILE or MINIMIZE_KEYS"
-        raise KeyringError("no keyring, and every run signs its receipt", hint=hint)
+        hint = "Create one with `minimize keys new FILE`, then pass --keys FILE or set MINIMIZE_KEYS."
+        raise KeyringError("no keyring found; one is needed to sign the receipt", hint=hint)
     return found

@@ -79,7 +79,7 @@ def receipt_attachments(
 
 def _read_unchanged(path: Path, digest: str) -> bytes:
     if file_digest(path) != digest:
-        raise ConfigurationError(f"{path.name} was changed while it was in use", hint="run again")
+        raise ConfigurationError(f"{path.name} was changed during the run", hint="Run again.")
     return path.read_bytes()
 
 
@@ -90,7 +90,7 @@ def _hierarchy_files(pipeline: Pipeline) -> dict[str, bytes]:
         inside = path.is_relative_to(folder) and ".." not in path.relative_to(folder).parts
         name = path.relative_to(folder).as_posix() if inside else path.name
         if name in files:
-            raise ConfigurationError(f"two hierarchies are called {name}", hint="give them different names")
+            raise ConfigurationError(f"two hierarchies have the name {name}", hint="Give them different names.")
         files[name] = path.read_bytes()
     return files
 
@@ -325,7 +325,7 @@ def _may_be_pending(skipped: Sequence[SkippedDate]) -> bool:
 def check_engine(name: str) -> str:
     """The engine's name, if there is one. Raises ConfigurationError."""
     if name not in ENGINES:
-        raise ConfigurationError(f"there is no engine {name}", hint=f"choose {' or '.join(ENGINES)}")
+        raise ConfigurationError(f"unknown engine {name}", hint=f"Choose {' or '.join(ENGINES)}.")
     return name
 
 

@@ -48,8 +48,8 @@ class Sender:
         """Raises PolicyError where the policy keeps more than the manifest of the function lets it."""
         found = [] if self.party.manifest is None else inbound.check_policy(job.policy, self.party.manifest, job)
         if found:
-            message = f"the policy is not what {self.name} may send by {self.party.function}"
-            raise PolicyError(message, findings=found, hint="`minimize lint` says the same")
+            message = f"the policy contradicts the fields that {self.name} may send by {self.party.function}"
+            raise PolicyError(message, findings=found, hint="Run `minimize lint` to check the policy again.")
 
     def check_permitted(self, ledger: Address, keys: Keyring, now: datetime) -> None:
         """Raises NotPermitted with every reason where it may not send, once the audit log was told."""
@@ -111,10 +111,12 @@ def check_same_sender(job: Pipeline, chain: Sequence[Receipt]) -> None:
         return
     file = None if job.path is None else str(job.path)
     sent = f"{source.function} of {source.recipient}" if source.is_received else "no sender"
-    message = f"the output holds what {last.recipient} sent by {last.function}, and the pipeline's source names {sent}"
-    hint = f"source: {{recipient: {last.recipient}, function: {last.function}}}, or another output folder"
+    message = f"the output contains data that {last.recipient} sent by {last.function}, but the pipeline's source names {sent}"
+    hint = (
+        f"Write `source: {{recipient: {last.recipient}, function: {last.function}}}`, or choose another output folder."
+    )
     finding = Finding("R013", message, hint=hint, file=file, line=job.line_of("source"))
-    raise RefusedError("the consents to what was received would not be asked for", findings=[finding], hint=hint)
+    raise RefusedError("the consents to the received data would not be evaluated", findings=[finding], hint=hint)
 
 
 def refusal_error(
@@ -138,7 +140,7 @@ def record_refusal(address: Address, keys: Keyring, event: AuditEvent) -> None:
     try:
         _append_event(address, keys, event)
     except LedgerError:
-        log.warning("the ledger could not be told of a refusal", extra={"code": "W015"})
+        log.warning("the refusal could not be recorded in the ledger", extra={"code": "W015"})
 
 
 def record_event(address: Address, keys: Keyring | None, event: AuditEvent) -> None:
@@ -186,7 +188,7 @@ def consents_changed(job: Pipeline, consents: Consents | None, last: Receipt, at
 def warn_without_consents(consents: Consents | None, sender: Sender) -> None:
     """Logs that there is no consent at all, so that no record can pass."""
     if consents is None or not consents.acts:
-        message = "no tenant's consent to %s of %s is in the ledger: every record is gated (minimize consent give)"
+        message = "the ledger has no consent to %s of %s: every record is gated. Run `minimize consent give`."
         log.warning(message, sender.party.function, sender.name, extra={"code": "W045"})
 
 
@@ -196,8 +198,8 @@ def warn_of_gated_rows(consents: Consents | None, sender: Sender, receipt: Recei
     if not gated or consents is None or not consents.acts:
         return
     message = (
-        "no consent covers %s. A consent counts only for messages that arrived after it was valid. "
-        "`minimize consent why TENANT %s %s --event TIME` explains the decision for a time of arrival"
+        "no consent covers %s. A consent applies only to messages that arrived after it became valid. "
+        "Run `minimize consent why TENANT %s %s --event TIME` to explain the decision for a time of arrival."
     )
     data = {"gated": gated}
     log.warning(

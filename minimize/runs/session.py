@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("minimize")
 _DISAGREEMENTS: Final[Mapping[str, str]] = {
-    "cut": "the ledger tells of later receipts of this output, which are not here: they were removed, or it is an older copy",
-    "other": "receipts of this output name entries that the audit log does not have: the ledger is new, or an older copy",
+    "cut": "the ledger has later receipts of this output: they were removed from it, or the output is an older copy",
+    "other": "receipts of this output name entries that the audit log does not have: the ledger is new or an older copy",
 }
 
 
@@ -111,7 +111,7 @@ def run_session(change: OutputChange, context: RunContext) -> Iterator[RunSessio
 def record_missed_receipts(session: RunSession, chain: Sequence[Receipt]) -> None:
     """What a crash left untold is told now; where receipts and log disagree, that is said and told, too."""
     if [receipt.sequence for receipt in chain] != [*range(1, len(chain) + 1)]:
-        message = "receipts of this output are missing, or stand there twice: `minimize verify` says where"
+        message = "receipts of this output are missing or duplicated: run `minimize verify` for details"
         log.warning(message, extra={"code": "W025", "run_id": session.run_id})
     if session.run.kind != "adopt":
         check_open_ledger(session.ledger, chain)
@@ -125,7 +125,7 @@ def record_published(session: RunSession, receipt: Receipt) -> None:
     try:
         session.record_published(receipt)
     except LedgerError as error:
-        message = "published, and the ledger could not be told: %s; the next run of this output tells it"
+        message = "published, but the ledger could not record it: %s; the next run of this output records it"
         log.warning(message, error.message, extra={"code": "W016", "run_id": receipt.run_id})
 
 
@@ -139,7 +139,7 @@ def _output_identity(ledger: Ledger, folder: Location, pipeline: str) -> str:
         return identity
     if identity_of(other) != identity:
         return identity
-    log.warning("the output is a copy of %s, and gets an identity of its own", place.folder, extra={"code": "W018"})
+    log.warning("the output is a copy of %s; it gets its own identity", place.folder, extra={"code": "W018"})
     new = new_identity()
     ledger.write(partial(record_location, output=new, pipeline=pipeline, folder=location_text(folder)))
     return ensure_identity(folder, other_than=identity, new=new)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from minimize.ledger.runs import LogAgreement
 
 NOT_ANCHORED = "V008"
-_LEDGER_HINT = "name the output's ledger; if it is lost: `minimize runs adopt-ledger OUTPUT --reason TEXT`"
+_LEDGER_HINT = "Pass the output's own ledger. If it is lost, run `minimize runs adopt-ledger OUTPUT --reason TEXT`."
 
 
 def check_anchor(
@@ -59,7 +59,7 @@ def _compare_with_ledger(
         if is_required:
             raise
         message = f"the end of the chain is not anchored: {error.message}"
-    return [new_finding(NOT_ANCHORED, message, hint="see to the ledger, and verify again")]
+    return [new_finding(NOT_ANCHORED, message, hint="Repair the ledger, and verify again.")]
 
 
 def _compare_open_ledger(
@@ -70,19 +70,23 @@ def _compare_open_ledger(
     known, here = ledger.read(partial(find_recorded_output, receipts=chain)), identity_of(output)
     copied = here is not None and ledger.read(partial(find_location, output=here)) is not None
     if known is not None and known != here and not copied:
-        message = "the output has another identity than the ledger tells of"
+        message = "the identity of the output differs from the one in the ledger"
         return [
-            new_finding("V009", message, file="runs/.id", hint="put it back; the next run of a copy gives it its own")
+            new_finding(
+                "V009",
+                message,
+                file="runs/.id",
+                hint="Restore the file. If the output is a copy, the next run gives it its own identity.",
+            )
         ]
     identity = here if copied else known or here
     if identity is None:
         return [_unknown_output(ledger)]
     stands = ledger.read(partial(compare_receipts, output=identity, chain=chain))
     if stands.anchor is not None and not is_anchor_signed(stands.anchor, verifier):
-        message = (
-            f"entry {stands.anchor.entry.sequence} of the audit log, which tells of this output, is not signed by us"
-        )
-        return [new_finding("V009", message, hint="`minimize audit verify` looks at all of it")]
+        entry = stands.anchor.entry.sequence
+        message = f"entry {entry} of the audit log, which concerns this output, is not signed with a known key"
+        return [new_finding("V009", message, hint="Run `minimize audit verify` to check the whole log.")]
     wrong = ledger_disagreement(ledger, chain)
     return (
         [new_finding("V009", f"the ledger {ledger.address} {wrong}", hint=_LEDGER_HINT)]
@@ -95,23 +99,33 @@ def _agreement_findings(ledger: Ledger, agreement: LogAgreement, count: int) -> 
     if agreement.state == "told":
         return []
     if agreement.state == "cut" and agreement.anchor is not None:
-        message = (
-            f"the ledger tells of receipt {agreement.anchor.sequence}, and it is not among the {count} that are here"
-        )
-        return [new_finding("V009", message, file="runs", hint="put back what was removed from its end")]
+        message = f"the ledger has receipt {agreement.anchor.sequence}, which is missing from the output's {count}"
+        return [
+            new_finding(
+                "V009", message, file="runs", hint="Restore the receipts that were removed from the end of the chain."
+            )
+        ]
     if agreement.state == "other":
         message = "receipts name entries of an audit log that the ledger does not have"
-        return [new_finding("V009", message, hint=f"is {ledger.address} the output's ledger, and not an older copy?")]
+        return [
+            new_finding(
+                "V009", message, hint=f"Check that {ledger.address} is the output's ledger and not an older copy."
+            )
+        ]
     if agreement.state == "behind":
         missing = len(agreement.unrecorded)
-        message = f"the ledger does not tell of the last {missing} receipts yet, so that the end is not anchored"
-        return [new_finding(NOT_ANCHORED, message, hint="the next run of this output tells it of them")]
+        message = f"the ledger does not have the last {missing} receipts yet, so the end of the chain is not anchored"
+        return [
+            new_finding(
+                NOT_ANCHORED, message, hint="Run the pipeline again; the run records the receipts in the ledger."
+            )
+        ]
     return [_unknown_output(ledger)]
 
 
 def _unknown_output(ledger: Ledger) -> Finding:
-    message = f"the ledger {ledger.address} does not know this output, so that the end of the chain is not anchored"
-    return new_finding(NOT_ANCHORED, message, hint="`minimize runs --rebuild --output DIR` tells it")
+    message = f"the ledger {ledger.address} does not have this output, so the end of the chain is not anchored"
+    return new_finding(NOT_ANCHORED, message, hint="Run `minimize runs --rebuild --output DIR` to add it.")
 
 
 TRIES: Final = 5
@@ -156,7 +170,7 @@ def check_output(
             not _has_errors(findings) or ensure_recovered(parse_output_location(output)) == before
         ):
             return findings
-    raise OutputError("the output was written to while it was checked", hint="wait until that is done")
+    raise OutputError("the output was changed during the check", hint="Wait until the run has ended, and check again.")
 
 
 def verified_extent(output: LocationLike, from_receipt: int = 1) -> str:

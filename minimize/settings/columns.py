@@ -124,5 +124,6 @@ def check_token_keys(versions: Collection[int], secrets: Collection[int]) -> Non
     """Raises KeyringError where a key is not there that subjects are told by: nobody would be recognized, and nobody notice."""
     if not set(versions) <= set(secrets):
         raise KeyringError(
-            "subjects were told by keys that are not here", hint="the keyring must have every version of `subject`"
+            "the keyring does not have the keys of some subject tokens",
+            hint="Use a keyring with every version of `subject`.",
         )

@@ -303,7 +303,7 @@ def find_erasures(
     if address is not None and address.exists:
         return LedgerErasures(address, keys, future)
     if ledger:
-        raise LedgerError("there is no ledger where one was given", hint="ledger=PATH_OR_URL, or leave it out")
+        raise LedgerError("the ledger does not exist", hint="Pass ledger=PATH_OR_URL, or omit it.")
     why = "no ledger is named" if address is None else f"the ledger {address} does not exist"
     warn_unknown_erasures(why)
     return None if address is None else LedgerErasures(address, keys, future)
@@ -313,7 +313,7 @@ def find_erasures(
 def warn_unknown_erasures(reason: str) -> None:
     """Logs, once per process and reason, that erasures are unknown."""
     log.warning(
-        "erasures are unknown, and records of erased subjects are not recognized: %s", reason, extra={"code": "W044"}
+        "erasures are unknown, so records of erased subjects are not recognized: %s", reason, extra={"code": "W044"}
     )
 
 

@@ -91,13 +91,13 @@ def _column_faults(unchecked: UncheckedSettings) -> Iterator[Finding]:
     names = unchecked.table.column_names
     for name in SETTINGS_SCHEMA.names:
         if names.count(name) > 1 or (name not in names and name != "subject"):
-            yield unchecked.fault("C002", f"settings have no column {name}, or several", field=name)
+            yield unchecked.fault("C002", f"the column {name} is missing or duplicated", field=name)
         elif (
             name in names
             and not _is_column_empty(unchecked, name)
             and not _is_readable_type(name, value_type(unchecked.table[name].type))
         ):
-            yield unchecked.fault("C006", f"the column {name} is of a type that settings do not have", field=name)
+            yield unchecked.fault("C006", f"the column {name} has a type that is not allowed in settings", field=name)
 
 
 def _is_column_empty(unchecked: UncheckedSettings, name: str) -> bool:
@@ -146,7 +146,7 @@ def _blank_subjects(
     unchecked: UncheckedSettings, written: dict[str, pa.Array], texts: dict[str, pa.Array]
 ) -> Iterator[Finding]:
     """A subject of which nothing is left would be the whole tenant."""
-    hint = "leave it empty for the whole tenant"
+    hint = "Leave it empty for the whole tenant."
     blank = pc.and_(pc.not_equal(written["subject"], "").fill_null(False), texts["subject"].is_null())
     for row in _row_numbers(blank):
         yield unchecked.fault("C003", "the subject is blank", row, hint, "subject")
@@ -156,17 +156,17 @@ def _token_subjects(unchecked: UncheckedSettings, texts: dict[str, pa.Array]) ->
     """A subject's *off* that no record matches would be one that nobody obeys."""
     if unchecked.tokens:
         return
-    hint = "`minimize settings import` takes it into a ledger"
+    hint = "Run `minimize settings import` to import the file into a ledger."
     for row in _row_numbers(pc.fill_null(pc.starts_with(texts["subject"], f"{SUBJECT_KEY}/"), False)):
         if token_version(texts["subject"][row].as_py()) is not None:
-            yield unchecked.fault("C007", "the subject is a token of a ledger", row, hint, "subject")
+            yield unchecked.fault("C007", "the subject is a token from a ledger", row, hint, "subject")
 
 
 def _missing_times(unchecked: UncheckedSettings, times: dict[str, pa.Array]) -> Iterator[Finding]:
     for name in _TIME_COLUMNS:
         for row in _row_numbers(times[name].is_null()):
-            hint = "write it like 2026-11-24T08:00:00+00:00"
-            yield unchecked.fault("C004", f"{name} is no ISO 8601 time with an offset from UTC", row, hint, name)
+            hint = "Write it like 2026-11-24T08:00:00+00:00."
+            yield unchecked.fault("C004", f"{name} is not an ISO 8601 time with an offset from UTC", row, hint, name)
 
 
 def _row_numbers(where: pa.Array) -> list[int]:
@@ -175,13 +175,13 @@ def _row_numbers(where: pa.Array) -> list[int]:
 
 def unreadable_error(path: Path, kind: str, refused: OSError | None = None) -> PolicyError:
     """The error of a file that is not what its name says, or that the system refused to read; without a word of it."""
-    finding = Finding("C001", f"settings that cannot be read as {kind}", file=str(path))
+    finding = Finding("C001", f"the settings cannot be read as {kind}", file=str(path))
     if refused is not None and refused.errno:  # Arrow raises OSError without a number for what is no Parquet
         finding = Finding(
             "C001",
-            f"settings that cannot be read: {describe_os_error(refused)[0]}",
+            f"the settings cannot be read: {describe_os_error(refused)[0]}",
             file=str(path),
-            hint="may you read it?",
+            hint="Check its permissions.",
         )
     return PolicyError(f"cannot read the settings {path}", findings=[finding])
 
@@ -214,7 +214,7 @@ def _numbered_rows(file: TextIO) -> Iterator[tuple[int, list[str]]]:
 
 
 def _uneven_row(path: Path, line: int) -> Finding:
-    return Finding("C005", "a row with more or fewer values than the header has names", file=str(path), line=line)
+    return Finding("C005", "a row has more or fewer values than the header has names", file=str(path), line=line)
 
 
 def read_parquet(path: Path) -> UncheckedSettings:
@@ -235,7 +235,7 @@ def read_memory(data: Any) -> SettingsRows:
     """The rows of data in memory. Raises PolicyError with every fault, by row."""
     table = _as_table(data)
     if table is None:
-        finding = Finding("C001", "settings are a path, a table or a DataFrame")
+        finding = Finding("C001", "the settings are not a path, a table or a DataFrame")
         raise PolicyError("cannot read the settings", findings=[finding])
     return check_rows(UncheckedSettings(table))
 
@@ -262,13 +262,13 @@ FORMATS: Final[Mapping[str, Callable[[Path], UncheckedSettings]]] = MappingProxy
 def read_file(path: Path, *, tokens: bool = False) -> SettingsRows:
     """The rows of a settings file; `tokens` lets subjects be tokens of a ledger. Raises PolicyError with every fault, by line."""
     if not path.exists():
-        finding = Finding("C001", "there is no such settings file", file=str(path), hint="is the path written right?")
+        finding = Finding("C001", "the settings file does not exist", file=str(path), hint="Check the path.")
         raise PolicyError(f"cannot read the settings {path}", findings=[finding])
     read = read_parquet if path.is_dir() else FORMATS.get(path.suffix.lower(), read_csv)
     return check_rows(replace(read(path), tokens=tokens))
 
 
-def missing_name_error(message: str = "a setting has a tenant and a name", hint: str = "") -> PolicyError:
+def missing_name_error(message: str = "a setting needs a tenant and a name", hint: str = "") -> PolicyError:
     """A setting without tenant or name, or of a subject without one."""
     return _setting_error("C003", message, hint)
 
@@ -280,7 +280,10 @@ def unknown_name_error(message: str, hint: str, file: str | None = None) -> Poli
 
 def future_rows_error(lines: Sequence[int], file: str | None) -> PolicyError:
     """Rows that are recorded in the future."""
-    what, hint = "a row that is recorded in the future", "`valid_from` may lie ahead, `recorded_at` may not"
+    what, hint = (
+        "a row has a `recorded_at` in the future",
+        "Correct `recorded_at`. Only `valid_from` may be in the future.",
+    )
     findings = [Finding("C009", what, hint=hint, file=file, line=line) for line in lines]
     return PolicyError(f"{count_noun(len(lines), 'row')} recorded in the future", findings=findings)
 

@@ -147,8 +147,8 @@ def ledger_rows(rows: Sequence[RecordedSetting], keys: Keyring | None, place: st
     table = pa.table([tenants, *columns[1:]], schema=SETTINGS_SCHEMA)
     found = LedgerRows(table, file=place, noncanonical=padded, keys=keys)
     if found.versions and keys is None:
-        hint = "--keys FILE or MINIMIZE_KEYS: subjects stand in the ledger as keyed tokens"
-        raise KeyringError("no keyring, and some subjects have settings of their own", hint=hint)
+        hint = "Pass --keys FILE or set MINIMIZE_KEYS. The ledger stores subjects as keyed tokens."
+        raise KeyringError("no keyring found; one is needed for the settings of single subjects", hint=hint)
     if keys is not None:
         token_secrets(keys, found.versions)
     return found

@@ -29,8 +29,8 @@ class UnknownTenant:
     near: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        hint = f"did you mean {' or '.join(self.near)}?" if self.near else "is it written right?"
-        return f"no tenant {self.tenant} is named by {self.where}: {hint}"
+        hint = f"Did you mean {' or '.join(self.near)}?" if self.near else "Check the spelling."
+        return f"the tenant {self.tenant} is not in {self.where}. {hint}"
 
 
 def find_unknown_tenant(tenant: str, rows: SettingsRows | None, folder: Path | None) -> UnknownTenant | None:

@@ -49,7 +49,7 @@ def test_one_date_and_others_contradict_each_other(since: date | None, until: da
 
 
 def test_a_span_does_not_end_before_it_begins() -> None:
-    with pytest.raises(ConfigurationError, match="ends before"):
+    with pytest.raises(ConfigurationError, match="--to is before"):
         DateSelection.from_options(since=TUESDAY, until=MONDAY)
 
 
@@ -126,7 +126,7 @@ def test_a_date_that_lost_a_file_is_left_alone_and_said(nights: Project, caplog:
     assert receipt.sequence == 0
     assert receipt.skipped == {BEFORE: "shrunk"}
     assert unfinished_parts(receipt) == "1 date left alone"
-    assert "1 of its files are gone" in caplog.text
+    assert "1 of its files are missing" in caplog.text
     assert len(nights.rows()) == 43
 
 
@@ -144,7 +144,7 @@ def test_a_date_asked_by_name_is_run_with_what_is_left_and_the_loss_is_told(
     (nights.folder / "data" / BEFORE / "a.ndjson.gz").unlink()
     with caplog.at_level(logging.WARNING, "minimize"):
         assert nights.run(date=BEFORE, at=LATER, allow_shrink=True).rows.read == 3
-    assert "1 of the files that it was made from before are gone" in caplog.text
+    assert "1 files of its last run are missing" in caplog.text
 
 
 def test_a_span_limits_what_is_pending(nights: Project) -> None:

@@ -51,7 +51,7 @@ def test_a_date_with_fewer_than_half_of_its_rows_is_left_alone_and_named(done: P
     said = ran(done, LATER, "--pending", "--json")
     assert (said.code, said.json["skipped"]) == (1, {DAY: "fewer_rows"})
     (failure,) = said.json["failures"]
-    assert failure["message"].startswith("only 19 rows were read, after 40 at its last receipt (")
+    assert failure["message"].startswith("only 19 rows were read; the last run (")
     assert "--allow-shrink" in failure["hint"]
     assert len(done.rows()) == 80
 
@@ -103,7 +103,7 @@ def test_a_date_without_a_receipt_is_not_published_without_its_rows(done: Projec
     said = ran(done, AHEAD, "--pending", "--json")
     assert (said.code, said.json["skipped"]) == (1, {new: "implausible_time"})
     message = said.json["failures"][0]["message"]
-    assert message.startswith("retention would take 20 of 40 rows of a date without a receipt, and the run's time is")
+    assert message.startswith("retention would take 20 of 40 rows of a date that was never run, and the run's time is")
     assert ran(done, AHEAD, "--pending", "--allow-shrink").code == 0
 
 
