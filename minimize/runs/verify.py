@@ -1,4 +1,4 @@
-"""`verify`: an output re-checked and compared with the ledger."""
+"""`verify`: checks an output again and compares it with the ledger."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _LEDGER_HINT = "Pass the output's own ledger. If it is lost, run `minimize runs 
 def check_anchor(
     output: Location, findings: list[Finding], verifier: Verifier, ledger: PathText | None
 ) -> list[Finding]:
-    """The findings, with what the ledger says of the chain's end in place of the warning that nothing was asked (V008).
+    """The findings, with the ledger's statement about the end of the chain instead of the warning that none was consulted (V008).
 
-    Takes the ledger that was given; else the one that counts for the output, where there is one. Raises LedgerError where one
-    was given and cannot be used.
+    Takes the ledger that was passed, else the one in effect for the output, if there is one. Raises LedgerError if a ledger was
+    passed and cannot be used.
     """
     address = find_ledger(ledger, start=output, output=output)
     if ledger is None and not address.exists:
@@ -41,7 +41,7 @@ def check_anchor(
         chain = load_receipts(output)
     except OutputError:
         chain = ()
-    if not chain:  # which is an error already
+    if not chain:  # already an error
         return findings
     said = _compare_with_ledger(address, output, chain, verifier, is_required=ledger is not None)
     return [finding for finding in findings if finding.code != NOT_ANCHORED] + said
@@ -140,15 +140,18 @@ def verify(
     ledger: PathText | None = None,
     from_receipt: int = 1,
 ) -> None:
-    """Re-checks the set in force of an output against its receipts and the policies they carry.
+    """Checks the files in force of an output against its receipts and the policies stored with them.
 
-    Takes the output folder, and a keyring or a public key (a PEM file): a receipt cannot vouch for itself. The ledger that is
-    given, else the one that counts for the output, where there is one, says where the chain of receipts ends.
-    `from_receipt` names, by its sequence, the first receipt to check, for an output whose earlier ones were verified before.
-    Checked are then: the signatures from it on, the digests of the whole chain, and the content of files in force that it and
-    later ones wrote; of all others only that they are there. A warning (V070) says what was not checked.
-    Raises VerificationError whose findings say what does not hold; ConfigurationError without a key, OutputError without a
-    folder or where another process is publishing into it.
+    Takes the output folder, and a keyring or a public key (a PEM file), because a receipt cannot prove its own origin. The ledger
+    that is passed, else the one in effect for the output, states where the chain of receipts ends.
+
+    `from_receipt` is the sequence of the first receipt to check, for an output whose earlier receipts were already verified. The
+    check then covers the signatures from this receipt on, the digests of the whole chain, and the content of files in force that
+    this and later receipts wrote. Of all other files only their existence is checked. A warning (V070) lists what was not
+    checked.
+
+    Raises VerificationError whose findings list the failed checks; ConfigurationError without a key; OutputError without a
+    folder, or if another process is publishing into it.
     """
     require_no_errors(check_output(output, keys=keys, public_key=public_key, ledger=ledger, from_receipt=from_receipt))
 
@@ -161,7 +164,8 @@ def check_output(
     ledger: PathText | None = None,
     from_receipt: int = 1,
 ) -> list[Finding]:
-    """All findings about an output, warnings included; see `verify`. What is published meanwhile is looked at again."""
+    """All findings about an output, including warnings; see `verify`. If a run publishes during the check, the output is checked
+    again."""
     verifier = verifier_for(output, keys, public_key)
     for _ in range(TRIES):
         before = ensure_recovered(parse_output_location(output))
@@ -174,7 +178,7 @@ def check_output(
 
 
 def verified_extent(output: LocationLike, from_receipt: int = 1) -> str:
-    """What a verification is about, in words: how many receipts, and the files in force that they wrote."""
+    """The extent of a verification in words: the number of receipts, and of the files in force that they wrote."""
     chain = load_receipts(parse_output_location(output))
     checked = [receipt for receipt in chain if receipt.sequence >= from_receipt]
     written = {file.path for receipt in checked for output in receipt.outputs.values() for file in output.files}
@@ -187,7 +191,7 @@ def verified_extent(output: LocationLike, from_receipt: int = 1) -> str:
 def _check_once(
     output: Location, verifier: Verifier, ledger: PathText | None, from_receipt: int
 ) -> list[Finding] | None:
-    """The findings; None where a file went away while it was looked at. Raises OutputError where one may not be read."""
+    """The findings; None if a file was removed during the check. Raises OutputError if a file must not be read."""
     try:
         return check_anchor(output, find_faults(output, verifier, from_receipt), verifier, ledger)
     except FileNotFoundError:
