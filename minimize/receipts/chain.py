@@ -1,8 +1,8 @@
 """Chain of an output's receipts: its checks, the files in force, void runs.
 
-The chain is gapless from 1; each receipt has the digest of the one before, is signed, and balances. The files in force are the
-files of the output after all receipts are applied in order. A receipt of kind `void` declares that a run does not count any
-more; its files stay in force until its dates are run again.
+The chain has no gaps and begins with 1. Each receipt has the digest of the previous one, is signed, and balances. The files in
+force are the files of the output after all receipts are applied in order. A receipt of kind `void` declares a run invalid; the
+run's files stay in force until its dates are run again.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from minimize.receipts.receipt import Receipt, imbalances
 
 
 def check_chain(receipts: Iterable[Receipt], verifier: Verifier, *, earlier: Sequence[Receipt] = ()) -> list[Finding]:
-    """What is wrong with the chain: V002 sequence, V003 previous, V004 signature, V005 balance. Empty where nothing is.
+    """Faults of the chain: V002 sequence, V003 previous, V004 signature, V005 balance. Empty if there are none.
 
-    `earlier` are the receipts before these, by sequence. Only their sequence and digests are checked: as each receipt carries the
-    digest of the one before, the signature of the first of these vouches for them.
+    `earlier` are the receipts before these, by sequence. Only their sequence and digests are checked. Each receipt contains the
+    digest of the previous one, so the signature of the first of these receipts covers them.
     """
     chain = sorted(receipts, key=lambda receipt: receipt.sequence)
     findings = [*_sequence_findings([*earlier, *chain]), *_digest_findings([*earlier, *chain])]
@@ -62,7 +62,7 @@ def _receipt_path(receipt: Receipt) -> str:
 
 
 def files_in_force(receipts: Iterable[Receipt]) -> dict[str, list[ReceiptFile]]:
-    """Per output name the files that stand, by path. A name that any receipt wrote is there, even without files."""
+    """The files in force per output name, by path. A name that any receipt used is included, even without files."""
     standing: dict[str, dict[str, ReceiptFile]] = {}
     for receipt in _by_sequence(receipts):
         gone = {file.path for file in _removed_files(receipt)}
@@ -82,7 +82,7 @@ def files_with_companions(output: WrittenOutput) -> list[ReceiptFile]:
 
 
 def quarantine_files_in_force(receipts: Iterable[Receipt]) -> list[ReceiptFile]:
-    """The quarantine files that stand, by path."""
+    """The quarantine files in force, by path."""
     standing: dict[str, ReceiptFile] = {}
     for receipt in _by_sequence(receipts):
         for file in _removed_files(receipt):
@@ -92,7 +92,7 @@ def quarantine_files_in_force(receipts: Iterable[Receipt]) -> list[ReceiptFile]:
 
 
 def retained_sketches(receipts: Iterable[Receipt]) -> list[CompanionFile]:
-    """The sketches that outlive their files, by path: those of tables that the pipeline no longer has."""
+    """Sketches that are kept after their files were removed, by path: those of tables that the pipeline no longer has."""
     standing: dict[str, CompanionFile] = {}
     for receipt in _by_sequence(receipts):
         for file in _removed_files(receipt):
@@ -102,7 +102,7 @@ def retained_sketches(receipts: Iterable[Receipt]) -> list[CompanionFile]:
 
 
 def paths_in_force_below(receipts: Sequence[Receipt], folders: Iterable[str]) -> set[str]:
-    """The paths of the files that stand below these folders, quarantine and sketches without their file among them."""
+    """The paths of the files in force below these folders, including quarantine files and sketches without their file."""
     below = tuple(f"{folder}/" for folder in folders)
     files = [*chain.from_iterable(files_in_force(receipts).values()), *quarantine_files_in_force(receipts)]
     paths = [*(file.path for file in files), *(each.path for each in retained_sketches(receipts))]
@@ -110,7 +110,7 @@ def paths_in_force_below(receipts: Sequence[Receipt], folders: Iterable[str]) ->
 
 
 def check_file_history(receipts: Iterable[Receipt]) -> list[Finding]:
-    """V006: where the files of receipts contradict each other: a name used twice, a file replaced that does not stand."""
+    """V006: contradictions between the files of receipts: a name used twice, or a replaced file that is not in force."""
     standing: dict[str, str] = {}
     used: set[str] = set()
     findings: list[Finding] = []
@@ -150,16 +150,16 @@ def _by_sequence(receipts: Iterable[Receipt]) -> list[Receipt]:
 
 VOID_KIND: Final = "void"
 VOIDABLE_KINDS: Final = frozenset({"run", "replay", "expire"})
-"""The kinds of receipt that can be declared void. What a retraction, correction or deletion did is not taken back."""
+"""The kinds of receipt that can be declared void. Retractions, corrections and deletions cannot be undone."""
 
 
 def void_run_ids(receipts: Iterable[Receipt]) -> frozenset[str]:
-    """The ids of the runs that do not count."""
+    """The ids of void runs."""
     return frozenset(receipt.voids for receipt in receipts if receipt.voids is not None)
 
 
 def effective_receipts(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
-    """The receipts that count, by sequence: without runs that are void, and without receipts that only record a decision."""
+    """The valid receipts by sequence: without void runs, and without receipts that only record a decision."""
     all_ = list(receipts)
     gone = void_run_ids(all_)
     found = (receipt for receipt in all_ if receipt.kind not in ANNOTATING_KINDS and receipt.run_id not in gone)
@@ -167,7 +167,7 @@ def effective_receipts(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
 
 
 def check_voids(receipts: Iterable[Receipt]) -> Iterator[Finding]:
-    """V006: a void receipt that names no earlier run that can be void, names one again, or changes files."""
+    """V006: a void receipt that names no earlier voidable run, names a run that is already void, or changes files."""
     known: dict[str, str] = {}
     for receipt in sorted(receipts, key=lambda receipt: receipt.sequence):
         if receipt.kind == VOID_KIND or receipt.voids is not None:
