@@ -218,9 +218,9 @@ class Staging:
     def keep_sketches(self, sketches: CompanionFile) -> None:
         """Keeps sketches whose file is removed, in a reserved partition. Sketches that are missing remain missing."""
         self.kept_sketches.append(sketches)
-        standing = self.output.folder / sketches.path
-        if file_exists(standing):
-            self._keep(standing, self.root / sketches.path, sketches.path)
+        current = self.output.folder / sketches.path
+        if file_exists(current):
+            self._keep(current, self.root / sketches.path, sketches.path)
 
     def _keep(self, location: Location, new: Location, path: str) -> None:
         """On disk the file is linked, because a partition is swapped as a whole. In a bucket it stays in its place."""
@@ -306,10 +306,10 @@ class Staging:
             raise OutputError("the receipt does not follow the previous one")
         staged = {f"{path}/{file}" for path, files in swaps.items() for file in files}
         there = set(self._existing_files())
-        told = [file for each in receipt.outputs.values() for file in files_with_companions(each)] + [
+        listed = [file for each in receipt.outputs.values() for file in files_with_companions(each)] + [
             *receipt.quarantine.files
         ]
-        if {path for file in told for path in _file_with_companions(file)} != staged - there:
+        if {path for file in listed for path in _file_with_companions(file)} != staged - there:
             raise OutputError("the receipt does not list the staged files")
         if {file.path for file in (*receipt.replaces, *receipt.removes)} != set(self.current_files()) - staged:
             raise OutputError("the receipt does not list the replaced files")

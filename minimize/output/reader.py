@@ -137,10 +137,10 @@ def _policy_subject(policy: Location) -> Pointer | None:
     from ruamel.yaml.error import YAMLError
 
     try:
-        said = YAML(typ="safe", pure=True).load(policy.read_bytes())
+        parsed = YAML(typ="safe", pure=True).load(policy.read_bytes())
     except (YAMLError, OSError, ValueError):
-        said = None
-    named = said.get("subject") if isinstance(said, dict) else None
+        parsed = None
+    named = parsed.get("subject") if isinstance(parsed, dict) else None
     return None if named is None else Pointer.parse(str(named))
 
 
@@ -265,8 +265,8 @@ def files_in_force(output: Location, name: str = "records", dates: Dates = None)
 
     Raises OutputError for an unknown name.
     """
-    said = load_receipts(output)
-    force = {**receipts_files_in_force(said), QUARANTINE: quarantine_files_in_force(said)}
+    chain = load_receipts(output)
+    force = {**receipts_files_in_force(chain), QUARANTINE: quarantine_files_in_force(chain)}
     if name not in force:
         from difflib import get_close_matches
 

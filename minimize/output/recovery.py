@@ -109,9 +109,9 @@ class Intent:
     def read(cls, run: Location) -> Intent:
         """The commit record in a run's folder. Raises OutputError if it cannot be read."""
         try:
-            said = json.loads((run / INTENT).read_bytes())
-            swaps = {path: tuple(files) for path, files in said["swaps"].items()}
-            return cls(said["run_id"], swaps, tuple(said["removes"]), said["receipt"], said["intent"])
+            record = json.loads((run / INTENT).read_bytes())
+            swaps = {path: tuple(files) for path, files in record["swaps"].items()}
+            return cls(record["run_id"], swaps, tuple(record["removes"]), record["receipt"], record["intent"])
         except (ValueError, KeyError, TypeError, AttributeError):
             place = f"{RUNS}/{run.name}/{INTENT}"
         raise OutputError(f"{place} cannot be read; nothing was changed", hint="Restore the file from a backup.")

@@ -181,8 +181,8 @@ class ParquetSink:
     def _metadata(self) -> dict[bytes, bytes]:
         """The metadata of the file's columns: the plain schema, and with partition folders the whole schema."""
         plain = pa.schema(self._columns, self.schema.metadata)
-        said = {**(self.schema.metadata or {}), b"ARROW:schema": _encode_schema(plain)}
-        return {**said, FULL_SCHEMA_KEY: _encode_schema(self.schema)} if self._partition_by else said
+        metadata = {**(self.schema.metadata or {}), b"ARROW:schema": _encode_schema(plain)}
+        return {**metadata, FULL_SCHEMA_KEY: _encode_schema(self.schema)} if self._partition_by else metadata
 
     def _finish(self, folder: str) -> None:
         self._written.append(self._open[folder].close())
@@ -409,9 +409,9 @@ def _make_attempt_folder(folder: Location) -> None:
 def remove_attempts(root: Location) -> None:
     """Removes files that were not adopted. Attempts that still run no longer find their folder; their further output is in no
     file."""
-    attempts, gone = root / ATTEMPTS_FOLDER, root / f"{ATTEMPTS_FOLDER}-gone"
+    attempts, discarded = root / ATTEMPTS_FOLDER, root / f"{ATTEMPTS_FOLDER}-gone"
     if isinstance(attempts, ObjectPath):
         remove_tree(attempts)
-    elif isinstance(gone, Path) and attempts.exists():
-        file_operations.rename(attempts, gone)
-        remove_tree(gone)
+    elif isinstance(discarded, Path) and attempts.exists():
+        file_operations.rename(attempts, discarded)
+        remove_tree(discarded)

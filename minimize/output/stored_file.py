@@ -120,13 +120,13 @@ def with_dictionaries(found: StoredFile, output: Location, kms: Kms | None, name
 def as_stored_file(path: str, file: pq.ParquetFile) -> StoredFile:
     """The stored file of an opened file, by its path relative to the output folder."""
     schema = file.schema_arrow
-    said = (file.metadata.metadata or {}).get(FULL_SCHEMA_KEY)
-    if said is None:
+    packed = (file.metadata.metadata or {}).get(FULL_SCHEMA_KEY)
+    if packed is None:
         return StoredFile(path, file, schema, schema)
-    told = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(said)))
-    fields = [schema.field(each.name) if each.name in schema.names else each for each in told]
-    whole = pa.schema(fields, told.metadata)
-    return StoredFile(path, file, schema.with_metadata({**(schema.metadata or {}), FULL_SCHEMA_KEY: said}), whole)
+    full_schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(packed)))
+    fields = [schema.field(each.name) if each.name in schema.names else each for each in full_schema]
+    whole = pa.schema(fields, full_schema.metadata)
+    return StoredFile(path, file, schema.with_metadata({**(schema.metadata or {}), FULL_SCHEMA_KEY: packed}), whole)
 
 
 def _add_partition_columns(batch: pa.RecordBatch, folders: dict[str, str | None], schema: pa.Schema) -> pa.RecordBatch:

@@ -14,7 +14,7 @@ position, the contents only for the path and digest of their file of records. A 
 each (little-endian), then for each one bit per row group. The contents have the subject's path and, for each section, its row
 groups and its number of prefixes, then the first prefix of each block. The same values, path, digest and key give the same bytes.
 
-The writer's memory is bounded by a section, whatever the size of the file.
+The writer's memory is bounded by a section, independent of the size of the file.
 """
 
 from __future__ import annotations
@@ -224,16 +224,19 @@ class IndexContents:
 
     def to_bytes(self) -> bytes:
         """The bytes to encrypt."""
-        told = {"subject": self.subject, "sections": [[each.first, each.groups, each.entries] for each in self.extents]}
-        return json.dumps(told).encode() + b"\n" + self.fences.astype("<u8").tobytes()
+        contents = {
+            "subject": self.subject,
+            "sections": [[each.first, each.groups, each.entries] for each in self.extents],
+        }
+        return json.dumps(contents).encode() + b"\n" + self.fences.astype("<u8").tobytes()
 
     @classmethod
     def from_bytes(cls, content: bytes) -> IndexContents:
         """The contents from the bytes of `to_bytes`."""
-        said, _, fences = content.partition(b"\n")
-        told: dict[str, Any] = json.loads(said)
-        extents = tuple(SectionExtent(*each) for each in told["sections"])
-        return cls(told["subject"], extents, np.frombuffer(fences, "<u8").astype(np.uint64))
+        header, _, fences = content.partition(b"\n")
+        contents: dict[str, Any] = json.loads(header)
+        extents = tuple(SectionExtent(*each) for each in contents["sections"])
+        return cls(contents["subject"], extents, np.frombuffer(fences, "<u8").astype(np.uint64))
 
     def section_fences(self, number: int) -> HashPrefixes:
         """The first prefixes of a section's blocks."""

@@ -107,8 +107,8 @@ def open_index_file(output: Location, of: ReceiptFile) -> BinaryIO:
     try:
         return (output / ("" if of.index is None else of.index.path)).open("rb", buffering=0)
     except OSError:
-        gone = damaged_index_error(of)
-    raise gone
+        error = damaged_index_error(of)
+    raise error
 
 
 @dataclass(frozen=True, slots=True)

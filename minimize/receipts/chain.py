@@ -63,15 +63,15 @@ def _receipt_path(receipt: Receipt) -> str:
 
 def files_in_force(receipts: Iterable[Receipt]) -> dict[str, list[ReceiptFile]]:
     """The files in force per output name, by path. A name that any receipt used is included, even without files."""
-    standing: dict[str, dict[str, ReceiptFile]] = {}
+    in_force: dict[str, dict[str, ReceiptFile]] = {}
     for receipt in _by_sequence(receipts):
-        gone = {file.path for file in _removed_files(receipt)}
-        for files in standing.values():
-            for path in gone & files.keys():
+        removed = {file.path for file in _removed_files(receipt)}
+        for files in in_force.values():
+            for path in removed & files.keys():
                 del files[path]
         for name, output in receipt.outputs.items():
-            standing.setdefault(name, {}).update({file.path: file for file in files_with_companions(output)})
-    return {name: sorted(files.values(), key=lambda file: file.path) for name, files in standing.items()}
+            in_force.setdefault(name, {}).update({file.path: file for file in files_with_companions(output)})
+    return {name: sorted(files.values(), key=lambda file: file.path) for name, files in in_force.items()}
 
 
 def files_with_companions(output: WrittenOutput) -> list[ReceiptFile]:
@@ -83,22 +83,22 @@ def files_with_companions(output: WrittenOutput) -> list[ReceiptFile]:
 
 def quarantine_files_in_force(receipts: Iterable[Receipt]) -> list[ReceiptFile]:
     """The quarantine files in force, by path."""
-    standing: dict[str, ReceiptFile] = {}
+    in_force: dict[str, ReceiptFile] = {}
     for receipt in _by_sequence(receipts):
         for file in _removed_files(receipt):
-            standing.pop(file.path, None)
-        standing.update({file.path: file for file in receipt.quarantine.files})
-    return sorted(standing.values(), key=lambda file: file.path)
+            in_force.pop(file.path, None)
+        in_force.update({file.path: file for file in receipt.quarantine.files})
+    return sorted(in_force.values(), key=lambda file: file.path)
 
 
 def retained_sketches(receipts: Iterable[Receipt]) -> list[CompanionFile]:
     """Sketches that are kept after their files were removed, by path: those of tables that the pipeline no longer has."""
-    standing: dict[str, CompanionFile] = {}
+    in_force: dict[str, CompanionFile] = {}
     for receipt in _by_sequence(receipts):
         for file in _removed_files(receipt):
-            standing.pop(file.path, None)
-        standing.update({each.path: each for each in receipt.kept_sketches or ()})
-    return sorted(standing.values(), key=lambda each: each.path)
+            in_force.pop(file.path, None)
+        in_force.update({each.path: each for each in receipt.kept_sketches or ()})
+    return sorted(in_force.values(), key=lambda each: each.path)
 
 
 def paths_in_force_below(receipts: Sequence[Receipt], folders: Iterable[str]) -> set[str]:
@@ -111,11 +111,11 @@ def paths_in_force_below(receipts: Sequence[Receipt], folders: Iterable[str]) ->
 
 def check_file_history(receipts: Iterable[Receipt]) -> list[Finding]:
     """V006: contradictions between the files of receipts: a name used twice, or a replaced file that is not in force."""
-    standing: dict[str, str] = {}
+    in_force: dict[str, str] = {}
     used: set[str] = set()
     findings: list[Finding] = []
     for receipt in _by_sequence(receipts):
-        absent = [file.path for file in _removed_files(receipt) if standing.pop(file.path, None) != file.digest]
+        absent = [file.path for file in _removed_files(receipt) if in_force.pop(file.path, None) != file.digest]
         findings += [
             _contradiction_finding(receipt, f"removes {path}, which is not in force with this digest")
             for path in absent
@@ -124,8 +124,8 @@ def check_file_history(receipts: Iterable[Receipt]) -> list[Finding]:
         findings += [
             _contradiction_finding(receipt, f"writes {path}, a name that an earlier receipt used") for path in again
         ]
-        standing.update({file.path: file.digest for file in _written_files(receipt)})
-        standing.update({each.path: each.digest for each in receipt.kept_sketches or ()})
+        in_force.update({file.path: file.digest for file in _written_files(receipt)})
+        in_force.update({each.path: each.digest for each in receipt.kept_sketches or ()})
         used |= {file.path for file in _written_files(receipt)}
     return findings
 
@@ -161,8 +161,8 @@ def void_run_ids(receipts: Iterable[Receipt]) -> frozenset[str]:
 def effective_receipts(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
     """The valid receipts by sequence: without void runs, and without receipts that only record a decision."""
     all_ = list(receipts)
-    gone = void_run_ids(all_)
-    found = (receipt for receipt in all_ if receipt.kind not in ANNOTATING_KINDS and receipt.run_id not in gone)
+    voided = void_run_ids(all_)
+    found = (receipt for receipt in all_ if receipt.kind not in ANNOTATING_KINDS and receipt.run_id not in voided)
     return tuple(sorted(found, key=lambda receipt: receipt.sequence))
 
 

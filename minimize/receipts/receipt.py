@@ -106,7 +106,7 @@ def receipt_html(receipt: Receipt) -> str:
             0,
         ),
         html_table(
-            "why, and what nobody declared",
+            "reasons and undeclared fields",
             ("", "rows"),
             [[what, format_number(n)] for what, n in _row_causes(receipt)],
             1,

@@ -71,9 +71,9 @@ def check_audit(
     places = [] if receipts is None else list(_receipts_below(parse_output_location(receipts)))
     if receipts is not None and not places:
         raise OutputError(f"{receipts} and its subfolders contain no receipt", hint=_RECEIPTS_HINT)
-    said = [(place, each) for place, each in places if isinstance(each, Receipt)]
+    parsed = [(place, each) for place, each in places if isinstance(each, Receipt)]
     with open_existing_ledger(ledger, folder) as book:
-        result = check_whole_log(book, verifier, kept, said)
+        result = check_whole_log(book, verifier, kept, parsed)
     unreadable = tuple(each for _, each in places if isinstance(each, Finding))
     return replace(result, findings=(*result.findings, *unreadable))
 
@@ -141,10 +141,10 @@ def _receipt_paths(folder: Location) -> list[Location]:
 def _read_head(file: Path) -> LogHead:
     """The head in a file: the output of `audit verify --json`, a receipt or an exported entry. Raises ConfigurationError."""
     try:
-        said = json.loads(file.read_bytes())
+        parsed = json.loads(file.read_bytes())
     except (OSError, ValueError):
-        said = None
-    body = said.get("audit", said) if isinstance(said, dict) else {}
+        parsed = None
+    body = parsed.get("audit", parsed) if isinstance(parsed, dict) else {}
     sequence, digest = body.get("sequence"), body.get("head", body.get("digest"))
     if isinstance(sequence, int) and (isinstance(digest, str) or (digest is None and sequence == EMPTY_LOG.sequence)):
         return LogHead(sequence, digest)

@@ -272,8 +272,8 @@ def lost_dates(arrived: Mapping[BatchDate, Arrival], chain: Sequence[Receipt]) -
 
 def _dates_with_rows(chain: Sequence[Receipt]) -> set[BatchDate]:
     """The batch dates that have rows in force: rows of records if the output has records."""
-    standing = files_in_force(chain)
-    files = standing.get("records") or [each for name in standing for each in standing[name]]
+    in_force = files_in_force(chain)
+    files = in_force.get("records") or [each for name in in_force for each in in_force[name]]
     return {parse_batch_date(batch_date_of(file.path)) for file in files if file.rows}
 
 
@@ -300,9 +300,9 @@ def last_inputs(chain: Iterable[Receipt], shown: NameMask | None) -> dict[BatchD
         if reads_source(receipt):
             found |= dict(_inputs_by_date(receipt))
             last |= dict.fromkeys(receipt_dates(receipt), receipt.sequence)
-        elif receipt.voids is not None and (gone := known.get(receipt.voids)) is not None:
-            for when in receipt_dates(gone):
-                if last.get(when, 0) <= gone.sequence:
+        elif receipt.voids is not None and (voided := known.get(receipt.voids)) is not None:
+            for when in receipt_dates(voided):
+                if last.get(when, 0) <= voided.sequence:
                     found.pop(when, None)
     if shown is None:
         return found

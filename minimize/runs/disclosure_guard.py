@@ -363,8 +363,8 @@ class _NewRelease:
         history = replace(self.former.history.append(release), deferred=self.deferred)
         result = self.result.select_rows(self.published.table, self.published.unsuppressed, self.deferred)
         before = 0 if self.former.table is None else self.former.table.num_rows
-        standing = (self.decision.is_same | self.retained) & (self.places >= 0)
-        is_unchanged = bool(standing[self.published.unsuppressed].all()) and result.table.num_rows == before
+        in_force = (self.decision.is_same | self.retained) & (self.places >= 0)
+        is_unchanged = bool(in_force[self.published.unsuppressed].all()) and result.table.num_rows == before
         withheld = int((self.publishable_rows & ~self.published.unsuppressed).sum())
         return GuardedAggregate(result, history, withheld, is_unchanged)
 

@@ -48,11 +48,11 @@ def stored_erasures(output: Location, keys: Keyring) -> tuple[LifecycleEvent, ..
             datetime.fromisoformat(at),
             "recorded",
             "{}",
-            datetime.fromisoformat(told),
+            datetime.fromisoformat(recorded),
             "",
             named_by or None,
         )
-        for tenant, token, named_by, kind, at, told in rows
+        for tenant, token, named_by, kind, at, recorded in rows
     )
     return tuple(sorted(found, key=lambda row: (row.recorded_at, row.id)))
 
@@ -185,8 +185,8 @@ def _list_name(content: bytes) -> str:
 
 
 def _seal_list(entries: Sequence[Sequence[Any]], replaced: Sequence[str], keys: Keyring) -> bytes:
-    said = {"erasures": 1, "entries": entries, "replaced": replaced}
-    body = zlib.compress(json.dumps(said, ensure_ascii=False).encode())
+    document = {"erasures": 1, "entries": entries, "replaced": replaced}
+    body = zlib.compress(json.dumps(document, ensure_ascii=False).encode())
     return seal_content(body, keys, _SUBKEY_PURPOSES, ERASURES_FOLDER.encode())
 
 
@@ -194,9 +194,9 @@ def _open_list(path: Location, content: bytes, keys: Keyring) -> _ErasureListFil
     try:
         version = sealed_version(content)
         found = open_content(content, keys, _SUBKEY_PURPOSES, ERASURES_FOLDER.encode())
-        said = {} if found is None else json.loads(zlib.decompress(found))
-        entries = [[each or "" for each in entry] for entry in said["entries"]]
-        replaced = frozenset(said.get("replaced", ()))
+        document = {} if found is None else json.loads(zlib.decompress(found))
+        entries = [[each or "" for each in entry] for entry in document["entries"]]
+        replaced = frozenset(document.get("replaced", ()))
         return _ErasureListFile(path, DigestRef(sha256_text(content)), version, entries, replaced)
     except (ValueError, KeyError, zlib.error):
         pass

@@ -223,16 +223,16 @@ class _RecordSinks:
     def __call__(self, number: int) -> ParquetSink:
         schema, by = self.job.records_schema, self._partition_by()
         watch = None if self._subject is None else SubjectIndexer.from_keys(self.keys, self._subject)
-        how = {"partition_by": by, "watch": watch, "encryption": self.encryption}
-        sink = self.staging.sink("records", self.day, schema, part=number, **how)
+        options = {"partition_by": by, "watch": watch, "encryption": self.encryption}
+        sink = self.staging.sink("records", self.day, schema, part=number, **options)
         self.opened.append(sink)
         return sink
 
     def worker_files(self) -> WorkerFiles:
         """The paths to which other processes write records."""
         schema, by = self.job.records_schema, self._partition_by()
-        how = {"partition_by": by, "subject": self._subject, "encryption": self.encryption}
-        return self.staging.worker_files("records", self.day, schema, **how)
+        options = {"partition_by": by, "subject": self._subject, "encryption": self.encryption}
+        return self.staging.worker_files("records", self.day, schema, **options)
 
     def take(self, attempt: str, written: Iterable[WrittenFile]) -> None:
         """Adds the files that another process reported."""

@@ -255,14 +255,14 @@ def _check_first_run(
     resolved: ResolvedRun, when: BatchDate, outcome: BatchOutcome, chain: Sequence[Receipt], clock: ReferenceClock
 ) -> SkippedDate | None:
     """The guard for a date without a receipt. Waiting loses nothing; a wrong clock would publish the date without its rows."""
-    gone = outcome.counts.gated.get("retention", 0)
-    if not gone or 2 * gone < outcome.read:
+    expired = outcome.counts.gated.get("retention", 0)
+    if not expired or 2 * expired < outcome.read:
         return None
     doubt = time_doubt(resolved.at, chain, clock)
     if not doubt:
         return None
     message = (
-        f"retention would remove {gone:,} of {outcome.read:,} rows of a date that was never run, "
+        f"retention would remove {expired:,} of {outcome.read:,} rows of a date that was never run, "
         f"and the run's time is {doubt}"
     )
     return SkippedDate(when, "implausible_time", SHRINK_CODE, message, f"Check the clock, or {_ALLOW_HINT}")

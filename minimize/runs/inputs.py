@@ -77,12 +77,12 @@ def load_pipeline_settings(
     ledger, and the ledger that was passed. Raises PolicyError, LedgerError, and KeyringError if a key of the subject tokens is
     missing.
     """
-    said = job.settings if settings is None else settings
-    if said is None:
+    configured = job.settings if settings is None else settings
+    if configured is None:
         return None
-    if isinstance(said, str) and said == LEDGER_SETTINGS:
+    if isinstance(configured, str) and configured == LEDGER_SETTINGS:
         return _settings_from_ledger(ledger, job, keys, output)
-    return load_settings(normalize_path(job.folder / said) if settings is None else said).with_folding(
+    return load_settings(normalize_path(job.folder / configured) if settings is None else configured).with_folding(
         job.policy.folding
     )
 

@@ -59,14 +59,14 @@ class PublishedDays:
         """Reads the receipts; later ones override earlier ones."""
         published: dict[date, Mapping[date, int]] = {}
         spread: dict[date, Mapping[date, int]] = {}
-        asked: set[date] = set()
+        unpublished: set[date] = set()
         for output in _receipt_outputs(chain, name):
             published |= {date.fromisoformat(day): _parse_counts(rows) for day, rows in (output.days or {}).items()}
             spread |= {
                 date.fromisoformat(batch): _parse_counts(rows) for batch, rows in (output.event_days or {}).items()
             }
-            asked |= {date.fromisoformat(day) for day in output.unpublished or {}}
-        return cls(published, frozenset(asked - published.keys()), spread)
+            unpublished |= {date.fromisoformat(day) for day in output.unpublished or {}}
+        return cls(published, frozenset(unpublished - published.keys()), spread)
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,8 +129,10 @@ def _rebuild_output(ledger: Ledger, folder: Location, keyring: Keyring, now: dat
         message = f"the receipts in {folder} are not a chain signed with this keyring; none was recorded"
         raise LedgerError(message, findings=wrong)
     output = IndexedOutput(ensure_identity(folder), location_text(folder))
-    told = ledger.write(partial(rebuilt, output=output, chain=chain, signer=keyring, actor=current_actor(), now=now))
-    return RebuiltIndex(str(folder), len(chain), told)
+    recorded = ledger.write(
+        partial(rebuilt, output=output, chain=chain, signer=keyring, actor=current_actor(), now=now)
+    )
+    return RebuiltIndex(str(folder), len(chain), recorded)
 
 
 def _read_receipt(path: Location) -> Receipt | None:

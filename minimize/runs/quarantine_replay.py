@@ -218,8 +218,8 @@ def recheck_quarantine(
     chain = load_receipts(folder)
     if chain:
         check_output_ledger(folder, find_pipeline(folder, chain[-1], options.pipeline).folder, options.ledger)
-    standing = quarantined_dates(folder, date)
-    found = [(each, _resolve_date(folder, each, options)) for each in standing]
+    quarantined_ = quarantined_dates(folder, date)
+    found = [(each, _resolve_date(folder, each, options)) for each in quarantined_]
     refused = [
         finding for each, resolved in found for finding in source_differences(each, _date_source(each, resolved))
     ]

@@ -93,8 +93,8 @@ class RemovalInventory:
     def for_files(cls, output: Location, chain: Sequence[Receipt], paths: Iterable[str], keys: Keyring) -> Self:
         """An inventory of these files; of none if the keyring has no `subject` key."""
         by = {file.path: (receipt, file) for receipt in chain for file in _receipt_files(receipt)}
-        told = [] if SUBJECT_KEY not in keys.names() else sorted({*paths} & by.keys())
-        return cls(output, keys, {path: by[path] for path in told if output_and_date(path)[0] != QUARANTINE})
+        known = [] if SUBJECT_KEY not in keys.names() else sorted({*paths} & by.keys())
+        return cls(output, keys, {path: by[path] for path in known if output_and_date(path)[0] != QUARANTINE})
 
     def __call__(self, stored: StoredFile) -> _InventoryBuilder | None:
         """The builder that must be called with every batch of a file; None if the file has no inventory."""
@@ -124,8 +124,8 @@ class RemovalInventory:
         content = (self.output / RUNS / self.files[path][0].run_id / POLICY_FILE).read_bytes()
         if content not in self._policies:
             root = parse_yaml(content.decode("utf-8-sig", "replace"), FaultList())
-            said = {} if root is None else {key: node.to_data() for key, node in root.entries.items()}
-            self._policies[content] = [str(said.get(key, "")) for key in ("tenant", "subject", "time")]
+            document = {} if root is None else {key: node.to_data() for key, node in root.entries.items()}
+            self._policies[content] = [str(document.get(key, "")) for key in ("tenant", "subject", "time")]
         return self._policies[content]
 
 
@@ -157,8 +157,10 @@ class _InventoryBuilder:
     def of(cls, stored: StoredFile, keys: Sequence[str], inventories: dict[str, RemovedFileInventory]) -> Self:
         """Takes the policy's names of the tenant, subject and time, and the mapping to which the result is added."""
         tenant, subject, time = (_field_column(stored.whole, key) for key in keys)
-        whose = tenant if _has_technique(tenant, frozenset({"keep"})) else None
-        return cls(stored, whose, subject if _has_technique(subject, _PERSON_TECHNIQUES) else None, time, inventories)
+        tenant_field = tenant if _has_technique(tenant, frozenset({"keep"})) else None
+        return cls(
+            stored, tenant_field, subject if _has_technique(subject, _PERSON_TECHNIQUES) else None, time, inventories
+        )
 
     @property
     def names(self) -> list[str]:
@@ -173,8 +175,8 @@ class _InventoryBuilder:
     def close(self) -> None:
         """Stores the inventory of the file after all of its batches were added."""
         whole = (TenantContent(None, self.stored.file.metadata.num_rows, None, None, None),)
-        held = tuple(_tenant_contents(self.batches, named=self.subject_field is not None)) if self.names else whole
-        self.inventories[self.stored.path] = RemovedFileInventory(self.stored.whole, held)
+        contents = tuple(_tenant_contents(self.batches, named=self.subject_field is not None)) if self.names else whole
+        self.inventories[self.stored.path] = RemovedFileInventory(self.stored.whole, contents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +189,10 @@ class _BatchCodes:
 
     @classmethod
     def of(cls, batch: pa.RecordBatch, *fields: pa.Field | None) -> Self:
-        whose, who, time = fields
-        return cls(_dictionary_codes(batch, whose), _dictionary_codes(batch, who), _column_times(batch, time))
+        tenant_field, subject_field, time = fields
+        return cls(
+            _dictionary_codes(batch, tenant_field), _dictionary_codes(batch, subject_field), _column_times(batch, time)
+        )
 
 
 def _tenant_contents(batches: Sequence[_BatchCodes], *, named: bool) -> Iterable[TenantContent]:
@@ -197,8 +201,8 @@ def _tenant_contents(batches: Sequence[_BatchCodes], *, named: bool) -> Iterable
     names, times = [*texts.to_pylist(), None], pa.chunked_array([each.times for each in batches], pa.int64())
     heads = count_persons(tenants, persons, len(names), len(every)) if named else None
     table = pa.table({"tenant": tenants, "at": times})
-    how = [("tenant", "count"), ("at", "min"), ("at", "max")]
-    for line in table.group_by("tenant").aggregate(how).to_pylist():
+    measures = [("tenant", "count"), ("at", "min"), ("at", "max")]
+    for line in table.group_by("tenant").aggregate(measures).to_pylist():
         code = line["tenant"]
         count = None if heads is None else int(heads[code])
         yield TenantContent(names[code], line["tenant_count"], count, line["at_min"], line["at_max"])
@@ -231,8 +235,8 @@ def count_persons(tenants: DictionaryCodes, persons: DictionaryCodes, many: int,
 
 def _field_column(schema: pa.Schema, key: str) -> pa.Field | None:
     """The column of a field of the policy that is not a measure of the field."""
-    said = ((each, each.metadata or {}) for each in schema)
-    return next((each for each, about in said if _is_field(about, key)), None)
+    document = ((each, each.metadata or {}) for each in schema)
+    return next((each for each, about in document if _is_field(about, key)), None)
 
 
 def _is_field(about: Mapping[bytes, bytes], key: str) -> bool:
@@ -268,18 +272,18 @@ def _seal_inventory(found: Mapping[str, RemovedFileInventory], keys: Keyring) ->
         ]
         for path, each in found.items()
     }
-    said = json.dumps({"left": 1, "schemas": schemas, "files": files}, ensure_ascii=False)
-    return seal_content(zlib.compress(said.encode()), keys, _SUBKEY_PURPOSES, INVENTORY_FILE.encode())
+    document = json.dumps({"left": 1, "schemas": schemas, "files": files}, ensure_ascii=False)
+    return seal_content(zlib.compress(document.encode()), keys, _SUBKEY_PURPOSES, INVENTORY_FILE.encode())
 
 
 def open_inventory(content: bytes, keys: Keyring) -> dict[str, RemovedFileInventory]:
     """The decrypted inventory. Raises KeyringError without its key, ValueError if the content is not an inventory."""
     opened = open_content(content, keys, _SUBKEY_PURPOSES, INVENTORY_FILE.encode())
-    said: dict[str, Any] = {"files": {}, "schemas": []} if opened is None else json.loads(zlib.decompress(opened))
-    schemas = [pa.ipc.read_schema(pa.py_buffer(base64.b64decode(each))) for each in said["schemas"]]
+    document: dict[str, Any] = {"files": {}, "schemas": []} if opened is None else json.loads(zlib.decompress(opened))
+    schemas = [pa.ipc.read_schema(pa.py_buffer(base64.b64decode(each))) for each in document["schemas"]]
     return {
-        path: RemovedFileInventory(schemas[at], tuple(TenantContent(*each) for each in held))
-        for path, (at, held) in said["files"].items()
+        path: RemovedFileInventory(schemas[at], tuple(TenantContent(*each) for each in contents))
+        for path, (at, contents) in document["files"].items()
     }
 
 

@@ -43,8 +43,8 @@ def check_anchor(
         chain = ()
     if not chain:  # already an error
         return findings
-    said = _compare_with_ledger(address, output, chain, verifier, is_required=ledger is not None)
-    return [finding for finding in findings if finding.code != NOT_ANCHORED] + said
+    anchoring = _compare_with_ledger(address, output, chain, verifier, is_required=ledger is not None)
+    return [finding for finding in findings if finding.code != NOT_ANCHORED] + anchoring
 
 
 def _compare_with_ledger(
@@ -82,16 +82,16 @@ def _compare_open_ledger(
     identity = here if copied else known or here
     if identity is None:
         return [_unknown_output(ledger)]
-    stands = ledger.read(partial(compare_receipts, output=identity, chain=chain))
-    if stands.anchor is not None and not is_anchor_signed(stands.anchor, verifier):
-        entry = stands.anchor.entry.sequence
+    agreement = ledger.read(partial(compare_receipts, output=identity, chain=chain))
+    if agreement.anchor is not None and not is_anchor_signed(agreement.anchor, verifier):
+        entry = agreement.anchor.entry.sequence
         message = f"entry {entry} of the audit log, which concerns this output, is not signed with a known key"
         return [new_finding("V009", message, hint="Run `minimize audit verify` to check the whole log.")]
     wrong = ledger_disagreement(ledger, chain)
     return (
         [new_finding("V009", f"the ledger {ledger.address} {wrong}", hint=_LEDGER_HINT)]
         if wrong
-        else _agreement_findings(ledger, stands, len(chain))
+        else _agreement_findings(ledger, agreement, len(chain))
     )
 
 

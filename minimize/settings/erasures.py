@@ -140,8 +140,8 @@ class Erasures:
 
     def __getstate__(self) -> dict[str, Any]:
         """For other processes: without keys and subjects."""
-        told = {"tenants": self.tenants, "subjects": self.subjects, "named_by": self.named_by, "others": self.others}
-        return {**told, "files": self.files, "secrets": {}, "_time_cache": {}}
+        state = {"tenants": self.tenants, "subjects": self.subjects, "named_by": self.named_by, "others": self.others}
+        return {**state, "files": self.files, "secrets": {}, "_time_cache": {}}
 
     def _until_of_tenants(self, tenants: pa.Array, folding: CaseFolding) -> Moments:
         known: dict[str, int] = {}
@@ -227,8 +227,8 @@ class RecordedErasures:
         Raises KeyringError if a key of their tokens is missing.
         """
         seen = {row.id: row for row in self.events if row.recorded_at <= when and row.kind in ERASURE_EVENTS}
-        standing = (row for row in seen.values() if row.state == "recorded" and row.at <= when)
-        found = Erasures.from_tombstones((_make_tombstone(row, future) for row in standing), self.keys)
+        recorded = (row for row in seen.values() if row.state == "recorded" and row.at <= when)
+        found = Erasures.from_tombstones((_make_tombstone(row, future) for row in recorded), self.keys)
         latest = {name: epoch_microseconds(read + future) for name, read in files.items()}
         return None if found is None else replace(found, files=latest)
 

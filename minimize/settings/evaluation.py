@@ -43,8 +43,8 @@ class FeatureSwitch:
     """The rules by which settings turn a feature on.
 
     holders      the holders that may turn it on; empty for any
-    per_subject  whether it is on only for subjects that have a setting of their own, in addition to their tenant's; their own `on`
-                 is valid for 24 hours (`OWN_ON_LIMIT`)
+    per_subject  whether it is on only for subjects that have a setting of their own, in addition to their tenant's; their own
+                 `on` is valid for 24 hours (`OWN_ON_LIMIT`)
     """
 
     name: str
@@ -327,11 +327,11 @@ class EffectiveSettings:
         tenant = canonical_text(tenant, fold=self._folding.tenant)
         subject = None if subject is None else canonical_text(subject, fold=self._folding.subject)
         mine = pc.and_(pc.equal(self._rows["tenant_id"], tenant), pc.equal(self._rows["setting"], setting))
-        whose = pc.is_null(self._rows["subject"])
+        matches = pc.is_null(self._rows["subject"])
         if subject is not None:
-            whose = pc.or_kleene(whose, pc.equal(self._rows["subject"], subject))
+            matches = pc.or_kleene(matches, pc.equal(self._rows["subject"], subject))
         before = pc.less_equal(self._rows["valid_from"], pa.scalar(when, SETTINGS_SCHEMA.field("valid_from").type))
-        rows = self._listed(pc.and_kleene(pc.and_kleene(mine, whose), before))
+        rows = self._listed(pc.and_kleene(pc.and_kleene(mine, matches), before))
         latest: dict[tuple[str, str], SettingRow] = {}
         for row in sorted(rows, key=lambda row: (row.valid_from, row.recorded_at, -_value_rank(row.value, levels))):
             latest[row.subject or "", row.holder] = row

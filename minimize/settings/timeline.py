@@ -114,10 +114,10 @@ class Timeline:
 
     def _values_at(self, entities: Integers, moments: Integers) -> Integers:
         width = len(self.moments) + 1
-        asked = entities * width + np.searchsorted(self.moments, moments, side="right")
-        place = np.searchsorted(self.slots, asked, side="right") - 1
-        said = (place >= 0) & (self.slots[place] // width == entities)
-        return np.where(said, self.masks[place], 0)
+        searched = entities * width + np.searchsorted(self.moments, moments, side="right")
+        place = np.searchsorted(self.slots, searched, side="right") - 1
+        found = (place >= 0) & (self.slots[place] // width == entities)
+        return np.where(found, self.masks[place], 0)
 
     def _changing(self, entities: Integers, first: int, last: int) -> Bools:
         """Which entities have a change after the first time, up to the last."""
@@ -144,11 +144,11 @@ def _masks_after_changes(rows: Changes, slots: Integers) -> Integers:
     steps = enters.copy()
     steps[1:] -= enters[:-1] * follows[1:, None]
     order = np.argsort(slots, kind="stable")
-    standing = np.cumsum(steps[order], axis=0)
+    totals = np.cumsum(steps[order], axis=0)
     entities = rows.entities[order]
     starts = np.searchsorted(entities, entities)
-    before = np.vstack([np.zeros((1, count), np.int64), standing])[starts]
-    masks: Integers = ((standing - before) > 0) @ (np.int64(1) << np.arange(count, dtype=np.int64))
+    before = np.vstack([np.zeros((1, count), np.int64), totals])[starts]
+    masks: Integers = ((totals - before) > 0) @ (np.int64(1) << np.arange(count, dtype=np.int64))
     return masks
 
 

@@ -87,8 +87,8 @@ class TokenizedSettings:
 
     def __getstate__(self) -> dict[str, Any]:
         """For other processes: without keys and subjects."""
-        told = {"effective": self.effective, "tokens": self.tokens, "folding": self.folding}
-        return {**told, "secrets": {}, "_token_cache": {}}
+        state = {"effective": self.effective, "tokens": self.tokens, "folding": self.folding}
+        return {**state, "secrets": {}, "_token_cache": {}}
 
     @cached_property
     def _index(self) -> TokenIndex:
