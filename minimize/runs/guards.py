@@ -287,8 +287,8 @@ def _check_date(
     if not doubt:
         return None
     message = (
-        f"quarantine and retention would leave {now.retained:,} of {now.read:,} rows, the last run ({last.run_id}) "
-        f"left {before.retained:,}, and the run's time is {doubt}"
+        f"quarantine and retention would leave {now.retained:,} of {now.read:,} rows "
+        f"({before.retained:,} at the last run, {last.run_id}), and the run's time is {doubt}"
     )
     hint = f"Check the clock. Run `minimize runs void RUN` if that run used a wrong clock, or {_ALLOW_HINT}"
     return SkippedDate(when, "implausible_time", SHRINK_CODE, message, hint)

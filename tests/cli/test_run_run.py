@@ -68,7 +68,7 @@ def test_a_date_without_files_exits_1_and_the_log_names_date_and_pattern(
 ) -> None:
     said = ran(command, project, "--date", DAY, "--skip-exit-code", *words)
     assert (said.code, said.out) == (1, "nothing was published: 1 date left alone\n")
-    assert f"WARNING {DAY} is left alone: no file of {DAY} matches {path}" in said.err
+    assert f"WARNING skipped {DAY}: no file of {DAY} matches {path}" in said.err
 
 
 @pytest.mark.parametrize("code", [0, 1])

@@ -142,5 +142,5 @@ def test_one_may_look_without_running(ran: Project) -> None:
 
 def test_a_source_without_dates_has_none_to_fill(project: Project) -> None:
     project.pipeline(aggregates=None, source={"path": "data/**", "format": "ndjson"})
-    with pytest.raises(ConfigurationError, match="names dates"):
+    with pytest.raises(ConfigurationError, match="lists dates"):
         filled(project, says(project))

@@ -44,7 +44,7 @@ def test_a_span_may_be_open() -> None:
     ("since", "until", "pending"), [(MONDAY, None, False), (None, MONDAY, False), (None, None, True)]
 )
 def test_one_date_and_others_contradict_each_other(since: date | None, until: date | None, pending: bool) -> None:
-    with pytest.raises(ConfigurationError, match="one date"):
+    with pytest.raises(ConfigurationError, match="--date cannot be combined"):
         DateSelection.from_options(TUESDAY, since, until, pending=pending)
 
 
@@ -125,7 +125,7 @@ def test_a_date_that_lost_a_file_is_left_alone_and_said(nights: Project, caplog:
         receipt = nights.run(pending=True, at=LATER)
     assert receipt.sequence == 0
     assert receipt.skipped == {BEFORE: "shrunk"}
-    assert unfinished_parts(receipt) == "1 date left alone"
+    assert unfinished_parts(receipt) == "1 date skipped"
     assert "1 of its files are missing" in caplog.text
     assert len(nights.rows()) == 43
 
@@ -194,7 +194,7 @@ def test_a_bad_date_is_left_alone_and_the_others_are_done(bad: Project, caplog: 
     receipt = bad.run(pending=True)
     assert (receipt.dates, receipt.skipped) == ((FIRST,), {DAY: "stopped"})
     assert "W024" in {getattr(record, "code", "") for record in caplog.records}
-    assert unfinished_parts(receipt) == "1 date left alone"
+    assert unfinished_parts(receipt) == "1 date skipped"
     minimize.verify(bad.out, keys=bad.keys)
 
 

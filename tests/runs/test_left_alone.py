@@ -173,7 +173,7 @@ def test_pending_exits_1_once_the_folder_of_the_source_is_gone(project: Project)
     shutil.rmtree(project.folder / "data")
     done = ran(project, "--pending", "--json")
     assert (done.code, done.json["skipped"]) == (1, {"": "no_source"})
-    assert "the folder of the source is gone: data/{date}/*.ndjson.gz" in done.err
+    assert "the folder of the source does not exist: data/{date}/*.ndjson.gz" in done.err
     assert ran(project).code == 1
 
 

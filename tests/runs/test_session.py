@@ -164,9 +164,7 @@ def test_verify_finds_receipts_that_were_cut_off(fed: Project) -> None:
         if path.is_file() and path not in data:
             path.unlink()
     found = [finding for finding in check_output(fed.out, keys=fed.keys) if finding.code == "V009"]
-    assert [finding.message for finding in found] == [
-        "the ledger has receipt 2, which is missing from the output's 1"
-    ]
+    assert [finding.message for finding in found] == ["the ledger has receipt 2, which is missing from the output's 1"]
 
 
 def test_receipts_that_the_ledger_misses_are_said_and_told(fed: Project, caplog: pytest.LogCaptureFixture) -> None:

@@ -114,7 +114,7 @@ def test_what_goes_wrong_inside_stays_inside(server: Running, home: Home, caplog
     with server.client() as client, pytest.raises(MinimizeError) as error:
         client.read("checkins", purpose=PURPOSE)
     assert (error.value.code, error.value.message) == ("B009", "the door cannot answer")
-    assert "is missing or damaged" in caplog.text
+    assert "is gone or damaged" in caplog.text
 
 
 def test_a_door_that_is_gone_is_told_so(server: Running) -> None:
