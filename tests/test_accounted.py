@@ -106,7 +106,7 @@ def test_the_log_has_the_reasons_once_per_call(caplog: pytest.LogCaptureFixture)
     with caplog.at_level(logging.WARNING, "minimize"):
         accounted(pa.Table.from_batches(data.to_batches(max_chunksize=5)))
     (record,) = [each for each in caplog.records if getattr(each, "code", None) == "W010"]
-    assert record.getMessage() == "18 records left out: condition 3, missing_field 3, retention 9, setting 3"
+    assert record.getMessage() == "18 records dropped: condition 3, missing_field 3, retention 9, setting 3"
     assert record.__dict__["data"] == {reason: 3 * count for reason, count in sorted(COUNTS.items())}
 
 
@@ -115,7 +115,7 @@ def test_a_row_that_retention_removes_is_logged(caplog: pytest.LogCaptureFixture
     with caplog.at_level(logging.WARNING, "minimize"):
         out = minimize.apply(policy(), rows(["returned", "retention"] * 3000), settings=SETTINGS, at=AT)
     assert out.num_rows == 3000
-    assert "3000 records left out: retention 3000" in caplog.text
+    assert "3000 records dropped: retention 3000" in caplog.text
 
 
 def test_a_call_that_returns_every_row_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
@@ -153,7 +153,7 @@ def test_of_a_stream_the_account_is_complete_when_the_stream_ends(caplog: pytest
         assert "W010" not in {getattr(each, "code", None) for each in caplog.records}
         out.read_all()
     assert (account.read, account.returned, account.complete) == (16, 4, True)
-    assert "12 records left out" in caplog.text
+    assert "12 records dropped" in caplog.text
 
 
 def test_pandas_and_polars_have_an_account_too() -> None:

@@ -77,7 +77,7 @@ def test_a_ledger_that_is_given_counts_before_the_configuration(project: Project
 
 
 def test_a_ledger_that_is_given_and_not_there_is_an_error(project: Project) -> None:
-    with pytest.raises(LedgerError, match="no ledger where one was given"):
+    with pytest.raises(LedgerError, match="the ledger does not exist"):
         applied(project, ledger=project.folder / "none.db")
 
 

@@ -67,7 +67,7 @@ def test_an_output_that_never_rests_is_not_judged(project: Project, monkeypatch:
         raise FileNotFoundError
 
     monkeypatch.setattr(verify, "find_faults", gone)
-    with pytest.raises(OutputError, match="while it was checked"):
+    with pytest.raises(OutputError, match="during the check"):
         verify.check_output(project.out, keys=project.keys)
 
 

@@ -1,7 +1,4 @@
-"""An output folder.
-
-Rules for its name and place, its files, receipts and identity, and the lock that admits one process at a time.
-"""
+"""An output folder: names, paths, files, receipts, identity, and the lock for one process at a time."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ from minimize.times import parse_iso_date
 
 RUNS: Final = "runs"
 RECORDS: Final = "records"
-"""The output of records; every other one is an aggregate, or the quarantine."""
+"""The output of records. Every other output is an aggregate, or the quarantine."""
 RECEIPT_FILE: Final = "receipt.json"
 POLICY_FILE: Final = "policy.yaml"
 PIPELINE_FILE: Final = "pipeline.yaml"
@@ -35,9 +32,9 @@ SUCCESS: Final = "_SUCCESS"
 
 
 def read_receipts(output: Location) -> tuple[Receipt, ...]:
-    """All receipts of the output, by sequence; none where nothing was published yet.
+    """All receipts of the output, by sequence; empty before the first publication.
 
-    Raises OutputError where one cannot be read.
+    Raises OutputError if a receipt cannot be read.
     """
     found = [_read_receipt(path) for path in _files_of_runs(output, RECEIPT_FILE)]
     return tuple(sorted(found, key=lambda receipt: receipt.sequence))
@@ -49,19 +46,18 @@ def published_runs(output: Location) -> frozenset[str]:
 
 
 def has_unfinished_publication(output: Location) -> bool:
-    """Whether a publication was begun and not finished: it is going on, or its process died."""
+    """Whether a publication has begun and not ended. It is in progress, or its process was killed."""
     return bool(_files_of_runs(output, INTENT))
 
 
 def has_runs(output: Location) -> bool:
-    """Whether something was published here, or begun."""
+    """Whether a publication into this folder has begun or ended."""
     return (output / RUNS).is_dir()
 
 
 def _files_of_runs(output: Location, name: str) -> list[Location]:
-    """The files of this name that runs have right in their folders, by run, empty objects left out: some stores make an object
-    before its bytes are there. Raises OutputError where one cannot be looked into:
-    what cannot be seen is not gone."""
+    """The files of this name directly in the folders of runs, by run. Empty objects are left out: some stores create an object
+    before its bytes are written. Raises OutputError if a folder cannot be read, because its files must not count as missing."""
     runs = output / RUNS
     if isinstance(runs, ObjectPath):
         found = (PurePosixPath(path) for path, size in sorted(runs.sizes().items()) if size)
@@ -72,7 +68,7 @@ def _files_of_runs(output: Location, name: str) -> list[Location]:
         return []
     except OSError as error:
         what, hint = describe_os_error(error)
-    raise OutputError(f"{RUNS} cannot be looked into: {what}", hint=hint)
+    raise OutputError(f"{RUNS} cannot be read: {what}", hint=hint)
 
 
 def _read_receipt(path: Location) -> Receipt:
@@ -90,7 +86,7 @@ _IDENTITY_TEXT: Final = re.compile(rb"[0-9a-f]{32}\n")
 
 
 def identity_of(output: Location) -> str | None:
-    """The identity of an output folder; None where it has none yet."""
+    """The identity of an output folder; None if it has none yet."""
     try:
         content = (output / RUNS / IDENTITY_FILE).read_bytes()
     except OSError:
@@ -99,15 +95,15 @@ def identity_of(output: Location) -> str | None:
 
 
 def new_identity() -> str:
-    """An identity that no output has."""
+    """A new, unique identity."""
     return secrets.token_hex(16)
 
 
 def ensure_identity(output: Location, *, other_than: str | None = None, new: str | None = None) -> str:
-    """The identity of an output folder whose `runs` is there; it is given one where it has none, or the one it may not have.
+    """The identity of an output folder that has `runs`. Creates one if it has none, or replaces the identity `other_than`.
 
-    Takes the identity it may not have, and the one it is to get. In a bucket, where nobody can wait for another, all who come
-    first give it the same: one that is made from its name. Raises OutputError.
+    Takes the identity to replace and the new one. Objects in a bucket cannot be locked. There, concurrent processes derive the
+    same first identity from the output's name. Raises OutputError.
     """
     path = output / RUNS / IDENTITY_FILE
     if isinstance(path, ObjectPath):
@@ -126,9 +122,9 @@ def _write_to_bucket(path: ObjectPath, identity: str) -> str:
 
 
 def _ensure_on_disk(path: Path, other_than: str | None, new: str) -> str:
-    """Whoever comes while another writes it waits; where that one died half way, it is written anew.
+    """Waits if another process writes the identity. If that process was killed halfway, the identity is written again.
 
-    It is synced each time: the process that wrote it may have been killed before it did so.
+    The file is synced each time: the process that wrote it may have been killed before its sync.
     """
     with file_operations.open_or_create(path) as file:
         fcntl.flock(file.fileno(), fcntl.LOCK_EX)
@@ -144,17 +140,17 @@ def _ensure_on_disk(path: Path, other_than: str | None, new: str) -> str:
 
 
 SKETCHES: Final = "sketches"
-"""The folder of contribution sketches, with a folder for each aggregate."""
+"""The folder of contribution sketches, with a folder per aggregate."""
 SKETCHES_SUFFIX: Final = ".sealed"
 
 
 def is_companion(path: str) -> bool:
-    """Whether a path, relative to the output folder, is one of an index or of sketches."""
+    """Whether a path, relative to the output folder, belongs to an index or to sketches."""
     return path.startswith((f"{INDEX_FOLDER}/", f"{SKETCHES}/"))
 
 
 def sketches_path(path: str) -> str:
-    """Where the sketches of an aggregate's file are stored, relative to the output folder.
+    """The path of the sketches of an aggregate's file, relative to the output folder.
 
     >>> sketches_path("fleet/date=2026-11-24/run-0.parquet")
     'sketches/fleet/date=2026-11-24/run-0.sealed'
@@ -163,7 +159,7 @@ def sketches_path(path: str) -> str:
 
 
 def list_data_files(folder: Location) -> tuple[str, ...]:
-    """The files below a folder, by their path within it, `_SUCCESS` left out."""
+    """The files below a folder, by their path within it, without `_SUCCESS`."""
     if isinstance(folder, ObjectPath):
         found: Iterable[str] = folder.sizes()
     else:
@@ -174,77 +170,77 @@ def list_data_files(folder: Location) -> tuple[str, ...]:
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,127}")
 _RUN_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,127}")
 LEDGER_PREFIX: Final = "ledger.db"
-"""What the files of a ledger begin with that an output folder may hold."""
+"""The beginning of the names of a ledger's files, which an output folder may contain."""
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def check_apart(folder: Location, source: Location | None) -> None:
-    """Raises OutputError where output folder and source lie within each other."""
+    """Raises OutputError if the output folder is inside the source, or the source is inside the output folder."""
     if source is None:
         return
     if is_within(folder, source):
-        raise OutputError("the output folder lies inside the source", hint="write to a folder beside it")
+        raise OutputError("the output folder is inside the source", hint="Choose an output folder next to the source.")
     if is_within(source, folder):
-        raise OutputError("the source lies inside the output folder", hint="write to a folder beside it")
+        raise OutputError("the source is inside the output folder", hint="Choose an output folder next to the source.")
 
 
 def check_folder(folder: Location) -> None:
-    """Raises OutputError where a file stands in the place of the output folder."""
+    """Raises OutputError if the path of the output folder is a file."""
     if folder.exists() and not folder.is_dir():
-        raise OutputError("the output is a file", hint="name a folder")
+        raise OutputError("the output is a file", hint="Pass a folder.")
 
 
 def check_free(folder: Location) -> None:
-    """Raises OutputError where a folder that no run has written to holds files: they are somebody else's, and stay untouched."""
+    """Raises OutputError if a folder that no run wrote to contains files. They belong to another program and are not changed."""
     check_folder(folder)
     if not folder.exists() or identity_of(folder) is not None or published_runs(folder):
         return
     foreign = sum(not path.name.startswith(LEDGER_PREFIX) and _contains_files(path) for path in folder.iterdir())
     if foreign:
-        hint = "write to another folder: --output DIR, or `output:` of the pipeline"
-        raise OutputError(f"the output folder holds files, and no run has written to it: {foreign}", hint=hint)
+        hint = "Write to another folder with --output DIR or `output:` in the pipeline."
+        raise OutputError(f"the output folder contains files that no run wrote: {foreign}", hint=hint)
 
 
 def _contains_files(path: Location) -> bool:
-    """Whether this is a file, or there is one below it."""
+    """Whether this is a file, or a folder with a file at any depth."""
     if isinstance(path, Path) and path.is_symlink():
         return True
     return any(not below.is_dir() for below in path.rglob("*")) if path.is_dir() else True
 
 
 def check_partition(folder: Location, name: str, on: str | None) -> None:
-    """Whether an output of this name and date may be written to this output folder.
+    """Checks that an output of this name and date may be written to this output folder.
 
-    Raises OutputError where `name` cannot be an output or `on` a date, or the output's folder is a link, holds what no run wrote,
-    or undated data that a dated partition would stand beside.
+    Raises OutputError if `name` cannot be an output or `on` a date, or if the output's folder is a link, contains files that no
+    run wrote, or contains undated data next to which a dated partition would be written.
     """
     if not _NAME.fullmatch(name.removeprefix(f"{SKETCHES}/")) or name == RUNS or (on is not None and not is_date(on)):
-        raise OutputError("an output is named like a column, its date as YYYY-MM-DD")
+        raise OutputError("the name of an output is not a valid column name, or its date is not YYYY-MM-DD")
     root = folder / name
     if root.is_symlink() or root.parent.is_symlink():
-        raise OutputError(f"{name} is a link", hint="put a folder in its place, or write to another folder")
+        raise OutputError(f"{name} is a link", hint="Replace the link with a folder, or write to another folder.")
     if root.parent.exists() and not root.parent.is_dir():
-        raise OutputError(f"{root.parent.name} is a file", hint="move it away, or write to another folder")
+        raise OutputError(f"{root.parent.name} is a file", hint="Move the file away, or write to another folder.")
     if root.exists() and not root.is_dir():
-        raise OutputError(f"{name} is a file", hint="move it away, or write to another folder")
+        raise OutputError(f"{name} is a file", hint="Move the file away, or write to another folder.")
     files = list_data_files(root) if root.is_dir() else ()
     runs = published_runs(folder)
     suffix = INDEX_SUFFIX if name == INDEX_FOLDER else SKETCHES_SUFFIX if is_companion(f"{name}/") else ".parquet"
     foreign = sum(not _is_published_file(path, runs, suffix) for path in files)
     if foreign:
-        hint = "move them away, or write to another folder"
-        raise OutputError(f"{name}/ holds files that no run wrote: {foreign}", hint=hint)
+        hint = "Move the files away, or write to another folder."
+        raise OutputError(f"{name}/ contains files that no run wrote: {foreign}", hint=hint)
     if on is not None and any(not path.startswith("date=") for path in files):
-        raise OutputError(f"{name}/ holds data without a date", hint="write dated outputs to another folder")
+        raise OutputError(f"{name}/ contains data without a date", hint="Write dated outputs to another folder.")
 
 
 def is_run_id(text: str) -> bool:
-    """Whether this can name a run's folder and files."""
+    """Whether the text can be the name of a run's folder and files."""
     return bool(_RUN_ID.fullmatch(text))
 
 
 def is_date(text: str) -> bool:
-    """Whether this is a date as folders name it.
+    """Whether the text is a date as in the names of folders.
 
     >>> is_date("2026-11-24"), is_date("2026-11-31"), is_date("20261124")
     (True, False, False)
@@ -253,7 +249,7 @@ def is_date(text: str) -> bool:
 
 
 def output_and_date(path: str) -> tuple[str, str | None]:
-    """The output and the date that a file belongs to; sketches belong to those of their aggregate.
+    """The output and the date of a file. Sketches have those of their aggregate.
 
     >>> output_and_date("records/date=2026-11-24/tenant_id=7/run-0.parquet"), output_and_date("records/run-0.parquet")
     (('records', '2026-11-24'), ('records', None))
@@ -263,7 +259,7 @@ def output_and_date(path: str) -> tuple[str, str | None]:
 
 
 def batch_date_of(path: str) -> str | None:
-    """The batch date that a file belongs to; None if its output has no dates.
+    """The batch date of a file; None if its output has no dates.
 
     >>> batch_date_of("records/date=2026-11-24/run-0.parquet")
     '2026-11-24'
@@ -272,7 +268,7 @@ def batch_date_of(path: str) -> str | None:
 
 
 def _is_published_file(path: str, runs: frozenset[str], suffix: str) -> bool:
-    """Whether a file is named as those of a run that was published."""
+    """Whether a file has the name of a file of a published run."""
     name = PurePosixPath(path)
     return name.suffix == suffix and any(name.stem == run or name.stem.startswith(f"{run}-") for run in runs)
 
@@ -284,14 +280,15 @@ TRIES: Final = 25
 
 @contextmanager
 def hold_lock(folder: Path, *, create: bool) -> Iterator[None]:
-    """Holds the lock of an output folder. Raises OutputError where it is not there (`create=False`), or another holds it."""
+    """Holds the lock of an output folder. Raises OutputError if the folder does not exist (`create=False`), or another process
+    holds it."""
     with _open_lock_file(folder, create) as file:
         take_lock(file.fileno())
         yield
 
 
 def make_output_folder(folder: Location) -> None:
-    """Makes an output folder where there is none. Raises OutputError where it cannot be made, or its bucket is missing."""
+    """Creates an output folder if it does not exist. Raises OutputError if it cannot be created, or its bucket does not exist."""
     check_folder(folder)
     if isinstance(folder, ObjectPath):
         check_bucket(folder)
@@ -300,10 +297,10 @@ def make_output_folder(folder: Location) -> None:
 
 
 def check_bucket(folder: ObjectPath) -> None:
-    """Raises OutputError where the bucket is not there."""
+    """Raises OutputError if the bucket does not exist."""
     if not folder.has_bucket():
         raise OutputError(
-            f"{folder.bucket} is not there", hint="make the bucket, or see that its name and region are right"
+            f"the bucket {folder.bucket} does not exist", hint="Create the bucket, or correct its name or region."
         )
 
 
@@ -311,14 +308,14 @@ def _make_on_disk(folder: Path) -> None:
     if not (folder / RUNS).exists():
         make_folder(folder.parent)
         file_operations.make_folder(folder, private=True)
-        with suppress(PermissionError):  # its parent belongs to others, who made the folder
+        with suppress(PermissionError):  # the parent folder may belong to another user
             sync_folder(folder.parent)
         make_folder(folder / RUNS)
 
 
 def _open_lock_file(folder: Path, create: bool) -> FileIO:
     if not create and not (folder / RUNS).is_dir():
-        raise OutputError("there is no output folder here", hint="`minimize run` makes one")
+        raise OutputError("the output folder does not exist", hint="Run `minimize run` to create it.")
     make_output_folder(folder)
     return with_output_errors(file_operations.open_or_create, folder / RUNS / LOCK_FILE)
 
@@ -336,15 +333,15 @@ def is_locked(folder: Path) -> bool:
 
 
 def take_lock(handle: int) -> None:
-    """Takes the lock of an open file. Raises OutputError where another process has it, or the file system knows none.
+    """Takes the lock of an open file. Raises OutputError if another process has it, or the file system does not support locks.
 
-    It is tried for a moment: whoever asks `is_locked` holds it for as long as the question takes.
+    It is tried for a moment, because `is_locked` holds the lock briefly, too.
     """
     for _ in range(TRIES):
         if with_output_errors(_try_lock, handle):
             return
         time.sleep(PAUSE_S)
-    raise OutputError("another process is writing to this output folder", hint="wait until it is done")
+    raise OutputError("another process is writing to this output folder", hint="Wait until it has ended.")
 
 
 def _try_lock(handle: int) -> bool:

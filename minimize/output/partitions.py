@@ -1,7 +1,7 @@
-"""Partition folders by the Hive convention, and records whose values cannot name one.
+"""Partition folders in the Hive convention, and rejection of records whose values are too long for a folder name.
 
-Folders are `key=value`, percent-encoded, nested in the order of the keys. A record whose value makes too long a name
-is rejected (`too_long`), and the others are read.
+Folders are `key=value`, percent-encoded, nested in the order of the keys. A record with too long a value is rejected
+(`too_long`); the others are read.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from minimize.sources.file_discovery import NULL_PARTITION
 from minimize.sources.files import WrappingPart
 
 MAX_FOLDER_BYTES: Final = 255
-"""The longest name of a folder, in bytes."""
+"""Maximum length of a folder name in bytes."""
 
 
 def split_by_partition(batch: pa.RecordBatch, keys: Sequence[str]) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """The batch by the folder that its rows belong to, rows in their order, the keys' columns taken out.
+    """The parts of a batch per folder, with rows in their order and without the columns of the keys.
 
-    A null key goes to the folder that Hive keeps for it. Raises SchemaError for a key of a type that no folder can be named by.
+    Rows with a null key are in Hive's folder for null. Raises SchemaError for a key whose type cannot name a folder.
 
     >>> rows = pa.record_batch({"x": [1, 2], "tenant": ["a/b", None]})
     >>> [(partition_folder, part.to_pydict()) for partition_folder, part in split_by_partition(rows, ["tenant"])]
@@ -52,12 +52,12 @@ def split_by_partition(batch: pa.RecordBatch, keys: Sequence[str]) -> Iterator[t
 
 
 def null_partition(keys: Sequence[str]) -> str:
-    """The folder of rows whose keys are all null; an empty partition keeps its type there."""
+    """The folder of rows whose keys are all null. An empty partition has its typed file there."""
     return "/".join(f"{key}={NULL_PARTITION}" for key in keys)
 
 
 def parse_partition_folder(part: str) -> tuple[str, str | None]:
-    """The key and value that a folder's name says.
+    """The key and value in the name of a folder.
 
     >>> parse_partition_folder("tenant=a%2Fb"), parse_partition_folder("tenant=__HIVE_DEFAULT_PARTITION__")
     (('tenant', 'a/b'), ('tenant', None))
@@ -72,9 +72,11 @@ def partition_values(path: str) -> dict[str, str | None]:
 
 
 def check_partition_key(name: str, type_: pa.DataType) -> None:
-    """Raises SchemaError where values of this type cannot name folders."""
+    """Raises SchemaError if values of this type cannot name folders."""
     if not any(test(type_) for test in _PARTITION_TYPES):
-        raise SchemaError(f"a partition cannot be named by {name}", hint="string, integer, boolean and date can")
+        raise SchemaError(
+            f"the type of {name} cannot name a partition", hint="Partition by a string, integer, boolean or date."
+        )
 
 
 def partition_folder(key: str, value: Any) -> str:
@@ -88,12 +90,12 @@ def _encode_key(column: pa.Array, key: str) -> tuple[npt.NDArray[np.int64], list
     encoded = plain.dictionary_encode(null_encoding="encode")
     names = [partition_folder(key, value) for value in encoded.dictionary.to_pylist()]
     if any(len(name.encode()) > MAX_FOLDER_BYTES for name in names):
-        raise SchemaError("a partition's value is too long for the name of a folder")
+        raise SchemaError("a value of a partition field is too long for a folder name")
     return encoded.indices.to_numpy().astype(np.int64), names
 
 
 def _group_rows(codes: Sequence[npt.NDArray[np.int64]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """For each row its group, and for each group its codes."""
+    """The group of each row, and the codes of each group."""
     places = first = np.zeros(len(codes[0]), np.int64)
     for column in codes:
         joint = places * (column.max() + 1) + column
@@ -117,7 +119,7 @@ _PARTITION_TYPES = (
 
 
 def reject_long_partitions(source: Source, keys: Sequence[str], unit: PositionUnit) -> Source:
-    """The source without the records of which a value of these columns makes too long a name for a folder (`is_too_long`)."""
+    """The source without the records whose value in one of these columns is too long for a folder name (`is_too_long`)."""
     return PartitionableSource(source, tuple(keys), unit) if keys else source
 
 
@@ -131,7 +133,7 @@ class PartitionableSource:
 
     @property
     def schema(self) -> pa.Schema:
-        """As the source has it."""
+        """The schema of the source."""
         return self.source.schema
 
     @property
@@ -140,13 +142,13 @@ class PartitionableSource:
         return [PartitionablePart(part, self.keys, self.unit) for part in self.source.parts]
 
     def only(self, keys: Collection[str]) -> Source:
-        """The same records with no more than these fields and those that name folders."""
+        """The same records with only these fields and those that name folders."""
         return replace(self, source=self.source.only({*keys, *self.keys}))
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionablePart(WrappingPart):
-    """A part without the records of which a value makes too long a name."""
+    """A part without the records whose value is too long for a folder name."""
 
     keys: tuple[str, ...]
     unit: PositionUnit
@@ -183,7 +185,7 @@ class PartitionablePart(WrappingPart):
 
 
 def is_too_long(values: pa.Array, key: str) -> Bools:
-    """Which of a column's values make too long a name for a folder. Only values that may are looked at one by one."""
+    """Which values of a column are too long for a folder name. Only values that may be too long are encoded one by one."""
     coded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
     texts = coded.dictionary
     if not (pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type)):

@@ -1,14 +1,14 @@
 """Publication of a run: files are staged, committed, swapped in partition by partition, and listed in a receipt.
 
-    with open_output(folder) as output:                      takes the lock; recovers what an earlier process began
+    with open_output(folder) as output:                      takes the lock; completes or undoes an earlier publication
         with output.begin(run_id) as staging:
             sink = staging.sink("records", "2026-11-24", schema)
             ...
             staging.publish(receipt, {"policy.yaml": ...})   leaving the block without it undoes everything
 
-A crash at any point leaves either the old or the new output after recovery. A partition folder contains data files and
-an empty `_SUCCESS`, nothing else, because engines read all other files. Folders follow the umask, except the output
-folder itself: only its owner may enter it (0700) until they change its mode.
+A crash at any point leaves either the old or the new output after recovery. A partition folder contains data files and an empty
+`_SUCCESS`, nothing else, because engines read all other files. Folders follow the umask, except the output folder: only its owner
+may enter it (0700) until they change its mode.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ from minimize.stores.durable_files import (
 
 QUARANTINE: Final = "quarantine"
 LeaseCheck = Callable[[], object]
-"""Raises LedgerError where the lease on the output was lost."""
+"""Raises LedgerError if the lease on the output was lost."""
 
 
 @contextmanager
@@ -76,11 +76,11 @@ def open_output(
     exchange: FolderExchange = exchange_folders,
     lease: LeaseCheck | None = None,
 ) -> Iterator[OpenOutput]:
-    """Opens an output folder for writing: one process at a time, everything begun before settled.
+    """Opens an output folder for writing, for one process at a time. Earlier publications are completed or undone first.
 
-    Takes the folder, and the source's root where there is one; and, of a folder in a bucket, which nobody can lock, what tells
-    that the lease on it is still ours. Raises OutputError where the folder is not there (`create=False`), another process has it
-    open, folder and source lie within each other, or a bucket comes without a lease.
+    Takes the folder, and the root of the source if there is one. A folder in a bucket cannot be locked; it needs a check that the
+    lease is still held. Raises OutputError if the folder does not exist (`create=False`), another process has it open, one of
+    folder and source is inside the other, or a folder in a bucket is passed without a lease.
     """
     folder = folder if isinstance(folder, ObjectPath) else Path(os.path.abspath(folder))
     check_apart(folder, source)
@@ -93,8 +93,8 @@ def _exclusive_access(folder: Location, lease: LeaseCheck | None, create: bool) 
     if isinstance(folder, Path):
         return hold_lock(folder, create=create)
     if lease is None:
-        hint = "name a ledger that is not in the bucket: --ledger, MINIMIZE_LEDGER, or `ledger:` of minimize.yaml"
-        raise OutputError("an output in an object store is written under a lease, which a ledger gives", hint=hint)
+        hint = "Pass a ledger outside the bucket (--ledger, MINIMIZE_LEDGER, or `ledger:` in minimize.yaml)."
+        raise OutputError("an output in an object store needs a lease, and a lease needs a ledger", hint=hint)
     check_bucket(folder)
     lease()
     return nullcontext()
@@ -102,22 +102,22 @@ def _exclusive_access(folder: Location, lease: LeaseCheck | None, create: bool) 
 
 @dataclass(frozen=True, slots=True)
 class OpenOutput:
-    """An output folder that is ours until the block ends."""
+    """An output folder that only this process may write to until the block ends."""
 
     folder: Location
     exchange: FolderExchange = exchange_folders
     check_lease: LeaseCheck | None = None
-    """Looked at right before a publication is decided, where no lock keeps others away."""
+    """Called right before the commit if no lock excludes other processes."""
 
     def receipts(self) -> tuple[Receipt, ...]:
-        """What was published so far, by sequence."""
+        """The receipts of the output, by sequence."""
         return read_receipts(self.folder)
 
     def begin(self, run_id: str) -> Staging:
-        """A place for the files of a run. Raises OutputError for an id that was used before or cannot name a folder."""
+        """Begins the staging of a run. Raises OutputError for an id that was used before or cannot name a folder."""
         run = self.folder / RUNS / run_id
         if not is_run_id(run_id) or run.exists():
-            raise OutputError("a run id is letters, digits and dashes, and is used once")
+            raise OutputError("the run id has characters other than letters, digits and dashes, or was used before")
         fail_point("begin.before")
         staging = Staging(self, run_id)
         try:
@@ -131,7 +131,7 @@ class OpenOutput:
 
 @dataclass(slots=True)
 class Staging:
-    """The files of one run before they are published: a twin of the output folder under `runs/<run id>/staging`."""
+    """The staged files of one run, in the layout of the output folder, under `runs/<run id>/staging`."""
 
     output: OpenOutput
     run_id: str
@@ -139,7 +139,7 @@ class Staging:
     _sinks: list[ParquetSink] = field(default_factory=list)
     _kept_paths: set[str] = field(default_factory=set)
     kept_sketches: list[CompanionFile] = field(default_factory=list)
-    """Sketches whose files this run removes, for its receipt."""
+    """Sketches that are kept although this run removes their files; for its receipt."""
     _is_published: bool = False
 
     @property
@@ -149,15 +149,15 @@ class Staging:
 
     @property
     def root(self) -> Location:
-        """Where files are staged; a sink in another process writes below it."""
+        """The folder of staged files. A sink in another process writes below it."""
         return self.run / STAGING
 
     def reserve_partition(self, name: str, date: str | None) -> str:
-        """Says that this run decides about a partition, whole; gives its folder relative to `root`.
+        """Reserves a whole partition for this run; returns its folder relative to `root`.
 
-        What the partition holds now is replaced by what is staged, or removed if nothing is; so are the indexes of records and
-        the sketches of aggregates. Takes the batch date, or None if the output has none and is replaced whole. Raises
-        OutputError as `check_partition` does.
+        The current files of the partition are replaced by the staged ones, or removed if there are none. The same applies to the
+        indexes of records and the sketches of aggregates. Takes the batch date, or None if the output has no dates and is
+        replaced as a whole. Raises OutputError as `check_partition` does.
         """
         for each in _folders_with_companions(name):
             path = _partition_path(each, date)
@@ -167,31 +167,32 @@ class Staging:
         return _partition_path(name, date)
 
     def sink(self, name: str, date: str | None, schema: pa.Schema, *, part: int = 0, **options: Any) -> ParquetSink:
-        """A sink for one partition; `part` tells the sinks of one partition apart. Options: those of `ParquetSink`."""
+        """A sink for one partition; `part` distinguishes several sinks of a partition. Options: those of `ParquetSink`."""
         return self.sink_in(self.reserve_partition(name, date), part, schema, **options)
 
     def sink_in(self, folder: str, part: int, schema: pa.Schema, **options: Any) -> ParquetSink:
-        """A sink for a folder within a partition that has its place already."""
+        """A sink for a folder within a reserved partition."""
         sink = ParquetSink(self.root, folder, f"{self.run_id}-{part}", schema, **options)
         self._sinks.append(sink)
         return sink
 
     def worker_files(self, name: str, date: str | None, schema: pa.Schema, **options: Any) -> WorkerFiles:
-        """Where other processes write files of one partition. What is not adopted is gone before anything is published.
+        """The folder in which other processes write files of one partition. Files that are not adopted are removed before
+        publication.
 
         Options: those of `WorkerFiles`.
         """
         return WorkerFiles(self.root, self.reserve_partition(name, date), self.run_id, schema, **options)
 
     def quarantine(self, date: str | None) -> QuarantineWriter:
-        """The quarantine of one date; without rejects its partition is removed, not left empty."""
+        """The quarantine of one date. Without rejects its partition is removed instead of being left empty."""
         place = self.reserve_partition(QUARANTINE, date)
         sink = ParquetSink(self.root, place, self.run_id, QUARANTINE_SCHEMA, empty=False)
         self._sinks.append(sink)
         return QuarantineWriter(sink, self.run_id, self.worker_files(QUARANTINE, date, QUARANTINE_SCHEMA))
 
     def attach_sketches(self, file: WrittenFile, content: bytes) -> WrittenFile:
-        """Stages the sealed sketches of an aggregate's file; gives the file with them."""
+        """Stages the encrypted sketches of an aggregate's file; returns the file with them."""
         path = sketches_path(file.path)
         sealed = with_output_errors(HashingFile, self.root / path)
         with_output_errors(sealed.write, content)
@@ -199,41 +200,41 @@ class Staging:
         return replace(file, sketches=FileRef(path, sealed.digest))
 
     def current_files(self) -> tuple[str, ...]:
-        """The files that this run's partitions hold now, relative to the output folder: what it replaces or removes.
+        """The current files of this run's partitions, relative to the output folder: those that it replaces or removes.
 
-        A file that a receipt put there and that is lost is among them, so that a run of its date mends the output. Indexes and
-        sketches are removed with their files and are not.
+        A file that a receipt lists and that is missing is included, so that a run of its date repairs the output. Indexes and
+        sketches are removed with their files and are not included.
         """
         there = {path for path in self._existing_files() if not is_companion(path)}
         return tuple(sorted(there | paths_in_force_below(self.output.receipts(), self._partitions)))
 
     def keep_file(self, file: ReceiptFile) -> None:
-        """Takes a file that stands over into the new partition, as it is, and its companion files."""
+        """Keeps an unchanged file and its companion files in the new partition."""
         for path in _file_with_companions(file):
             fail_point("keep.before")
             self._keep(self.output.folder / path, self.root / path, path)
             fail_point("keep.after")
 
     def keep_sketches(self, sketches: CompanionFile) -> None:
-        """Keeps sketches whose file goes; their partition has its place already. If they are lost, they stay so."""
+        """Keeps sketches whose file is removed, in a reserved partition. Sketches that are missing remain missing."""
         self.kept_sketches.append(sketches)
-        standing = self.output.folder / sketches.path
-        if file_exists(standing):
-            self._keep(standing, self.root / sketches.path, sketches.path)
+        current = self.output.folder / sketches.path
+        if file_exists(current):
+            self._keep(current, self.root / sketches.path, sketches.path)
 
     def _keep(self, location: Location, new: Location, path: str) -> None:
-        """On disk as a link, for a partition is swapped whole; in a bucket it stays where it is."""
+        """On disk the file is linked, because a partition is swapped as a whole. In a bucket it stays in its place."""
         if isinstance(location, Path) and isinstance(new, Path):
             with_output_errors(link_file, location, new)
         else:
             self._kept_paths.add(path)
 
     def publish(self, receipt: Receipt, attachments: Mapping[str, bytes] | None = None) -> None:
-        """Publishes what is staged, all of it or (before the commit point) nothing.
+        """Publishes all staged files or, before the commit point, none.
 
-        Takes the run's receipt, and the files that stand beside it, by name. Raises OutputError where the receipt does
-        not list what was staged or does not follow the receipt before it, or where the system does not let it write; with the
-        code E208 where everything is decided, so that the next command does the rest.
+        Takes the run's receipt, and its attachments by name. Raises OutputError if the receipt does not list the staged files or
+        does not follow the previous receipt, or if the operating system refuses to write. After the commit point the code is
+        E208, and the next command completes the publication.
         """
         intent = with_output_errors(self._build_intent, receipt, attachments or {})
         self._is_published = True
@@ -260,7 +261,8 @@ class Staging:
         return intent
 
     def discard(self) -> None:
-        """Undoes what was staged, or leaves it to the next command where the system does not let it. Nothing once published."""
+        """Removes the staged files. If the operating system refuses, the next command removes them. Does nothing after
+        publication."""
         if not self._is_published:
             for sink in self._sinks:
                 sink.abandon()
@@ -277,7 +279,7 @@ class Staging:
         self.discard()
 
     def _staged(self, path: str) -> tuple[str, ...]:
-        """The files that a partition is to hold, by their path within it."""
+        """The new files of a partition, by their path within it."""
         kept = {file.removeprefix(f"{path}/") for file in self._kept_paths if file.startswith(f"{path}/")}
         return tuple(sorted(kept.union(list_data_files(self.root / path))))
 
@@ -291,26 +293,26 @@ class Staging:
         for name, content in attachments.items():
             path = PurePosixPath(name)
             if path.is_absolute() or ".." in path.parts or path.parts[:1] in _RESERVED_NAMES or not path.parts:
-                raise OutputError("a file beside a receipt has a name of its own, below the run's folder")
+                raise OutputError("the name of an attachment is reserved, or is not a path below the run's folder")
             make_folder((self.run / path).parent)
             write_file(self.run / path, content)
         fail_point("attach.after")
 
     def _check(self, receipt: Receipt, swaps: Mapping[str, Sequence[str]]) -> None:
-        """A receipt that says something else than what was done must not be published."""
+        """Raises OutputError if the receipt does not match the staged files."""
         before = self.output.receipts()
         head = (before[-1].sequence, before[-1].digest) if before else (0, None)
         if (receipt.run_id, receipt.sequence - 1, receipt.previous) != (self.run_id, *head):
-            raise OutputError("the receipt does not follow the one before it")
+            raise OutputError("the receipt does not follow the previous one")
         staged = {f"{path}/{file}" for path, files in swaps.items() for file in files}
         there = set(self._existing_files())
-        told = [file for each in receipt.outputs.values() for file in files_with_companions(each)] + [
+        listed = [file for each in receipt.outputs.values() for file in files_with_companions(each)] + [
             *receipt.quarantine.files
         ]
-        if {path for file in told for path in _file_with_companions(file)} != staged - there:
-            raise OutputError("the receipt does not list the files that were staged")
+        if {path for file in listed for path in _file_with_companions(file)} != staged - there:
+            raise OutputError("the receipt does not list the staged files")
         if {file.path for file in (*receipt.replaces, *receipt.removes)} != set(self.current_files()) - staged:
-            raise OutputError("the receipt does not list the files that are replaced")
+            raise OutputError("the receipt does not list the replaced files")
 
 
 def _partition_path(name: str, date: str | None) -> str:

@@ -23,7 +23,7 @@ QUARANTINE_SCHEMA: Final = pa.schema(
 
 
 class QuarantineWriter:
-    """Writes rejects of a run's parts to a sink of `QUARANTINE_SCHEMA`. A byte position counts in the decompressed stream."""
+    """Writes rejects of a run's parts to a sink of `QUARANTINE_SCHEMA`. A byte position refers to the decompressed stream."""
 
     def __init__(self, sink: Sink, run_id: str, worker_files: WorkerFiles | None = None) -> None:
         self._sink, self._run_id, self._elsewhere = sink, run_id, worker_files
@@ -31,7 +31,7 @@ class QuarantineWriter:
         self._taken: list[WrittenFile] = []
 
     def write(self, source: str, rejects: Iterable[Reject]) -> None:
-        """Takes the rejects of one part, named by its path relative to the source's root."""
+        """Writes the rejects of one part, named by its path relative to the source's root."""
         rows = [*rejects]
         if not rows:
             return
@@ -40,21 +40,21 @@ class QuarantineWriter:
         self._sink.write(_reject_batch(self._run_id, source, rows))
 
     def close(self) -> Sequence[WrittenFile]:
-        """Finishes the files, if there are any, and says what they hold."""
+        """Finishes the files, if there are any, and returns their entries."""
         return (*self._taken, *self._sink.close())
 
     def worker_files(self) -> WorkerFiles | None:
-        """Where other processes write rejects; None where they cannot."""
+        """The folder in which other processes write rejects; None if they cannot."""
         return self._elsewhere
 
     def take(self, attempt: str, written: Iterable[WrittenFile]) -> None:
-        """Takes in the files that another process reported."""
+        """Adds the files that another process reported."""
         if self._elsewhere is not None:
             self._taken.extend(self._elsewhere.adopt(attempt, written))
 
     @property
     def by_code(self) -> dict[str, int]:
-        """How many records were written, by code, codes sorted."""
+        """Number of records written, by code; sorted by code."""
         return dict(sorted(self._by_code.items()))
 
 

@@ -57,15 +57,16 @@ def read(
     subjects: Collection[SubjectValue] | SubjectValue | None = None,
     without_destroyed: bool = False,
 ) -> pa.Table:
-    """The rows of an output that are in force, with `date` (date32) last where it is partitioned by date.
+    """The rows in force of an output. If it is partitioned by date, the last column is `date` (date32).
 
-    Takes the output folder, the output's name, batch dates (all where none is given), and the keyring. `subjects` is a
-    released value of the subject's column, or several (pseudonyms, where it has those: every candidate, of every key version,
-    period and `per`); then only their records are given, and with the keyring the indexes say which row groups to read.
-    What is encrypted wants the keyring, too, or whoever keeps the master keys (`minimize.keys.Kms`).
-    Refuses, as KeyringError, what it cannot open, naming file, columns and key; and, as OutputError, to mix two versions of a
-    key, whose pseudonyms do not join; `mixed_keys=True` reads them all. Files whose keys were destroyed are refused, too;
-    `without_destroyed=True` reads the others, and a warning counts what was left out.
+    Takes the output folder, the output's name, batch dates (default: all), and the keyring. `subjects` is one or more released
+    values of the subject's column. For pseudonyms, pass every candidate: of every key version, period and `per`. Then only the
+    records of these subjects are returned, and with the keyring the indexes select the row groups to read. Encrypted files also
+    need the keyring, or the service that holds the master keys (`minimize.keys.Kms`).
+
+    Raises KeyringError with file, columns and key for files that cannot be decrypted. Raises OutputError if the files have two
+    versions of a key, because their pseudonyms do not join; `mixed_keys=True` reads them all. Files whose keys were destroyed
+    raise KeyringError, too; `without_destroyed=True` reads the others, and a warning has the number of skipped files.
     """
     folder = parse_output_location(output)
     wanted = None
@@ -78,17 +79,17 @@ def read(
 
 @redact_errors
 def files(output: LocationLike, name: str = "records", *, dates: Dates = None) -> list[str]:
-    """The paths of the same files, for DuckDB, Polars or Spark. Raises OutputError where there is no such output."""
+    """The paths of the same files, for DuckDB, Polars or Spark. Raises OutputError for an unknown output name."""
     return file_paths(parse_output_location(output), name, dates)
 
 
 def find_subjects(
     output: LocationLike, subjects: Collection[SubjectValue] | SubjectValue, *, dates: Dates = None, keys: Any = None
 ) -> list[CandidateFile]:
-    """The files of records that may hold these released values of the subject's column, and which of their row groups.
+    """The files of records that may contain these released values of the subject's column, with the row groups that may.
 
-    None is missed; a row group may be named in vain. `groups` is None where a file has no index, or no keyring is there to
-    open it. Raises OutputError for an index that is damaged, KeyringError where its key version is missing.
+    No row group with such a record is missed; a row group without one may be included. `groups` is None if a file has no index,
+    or no keyring is available to decrypt it. Raises OutputError for a damaged index, KeyringError if its key version is missing.
     """
     folder, wanted = parse_output_location(output), _as_list(subjects)
     return find_candidate_files(
@@ -97,18 +98,18 @@ def find_subjects(
 
 
 def _optional_keyring(keys: Any, output: Location) -> Keyring | None:
-    """The keyring, found where no more is given than who keeps master keys."""
+    """The keyring that was passed. If only a service for master keys was passed: the configured keyring, if there is one."""
     named = keys if isinstance(keys, Keyring | str | PathLike) else None
     return find_keyring(named, local_path(output))
 
 
 def _as_list(subjects: Collection[SubjectValue] | SubjectValue) -> list[SubjectValue]:
-    """A value that stands alone is one value: the letters of a pseudonym would find nobody, and nobody would notice."""
+    """A single value as a list. Otherwise the letters of a pseudonym would be searched one by one, without any result."""
     return [subjects] if isinstance(subjects, str | int | bytes) else [*subjects]
 
 
 def _subject_pointers(output: Location) -> Callable[[ReceiptFile], Pointer]:
-    """Where each file of records has its subject, by the policy that its run carries."""
+    """The path of the subject in each file of records, according to the policy stored with its run."""
     known: dict[str, Pointer | None] = {}
     runs = {
         file.path: receipt.run_id
@@ -123,7 +124,9 @@ def _subject_pointers(output: Location) -> Callable[[ReceiptFile], Pointer]:
             known[run] = _policy_subject(output / RUNS / run / POLICY_FILE)
         found = known[run]
         if found is None:
-            raise OutputError(f"the policy of {RUNS}/{run} names no subject", hint="nothing can be found by it")
+            raise OutputError(
+                f"the policy of {RUNS}/{run} names no subject", hint="Search by tenant, or search another output."
+            )
         return found
 
     return pointer
@@ -134,23 +137,23 @@ def _policy_subject(policy: Location) -> Pointer | None:
     from ruamel.yaml.error import YAMLError
 
     try:
-        said = YAML(typ="safe", pure=True).load(policy.read_bytes())
+        parsed = YAML(typ="safe", pure=True).load(policy.read_bytes())
     except (YAMLError, OSError, ValueError):
-        said = None
-    named = said.get("subject") if isinstance(said, dict) else None
+        parsed = None
+    named = parsed.get("subject") if isinstance(parsed, dict) else None
     return None if named is None else Pointer.parse(str(named))
 
 
 BUCKET_WAIT_S: Final = 0.25
 BUCKET_WAITS: Final = 20
-"""How long a publication that is going on is waited for."""
+"""How often the end of a publication in progress is awaited."""
 
 
 def recover_bucket(output: ObjectPath) -> None:
-    """Finishes what was decided and not done, once its run is gone; one that goes on is waited for, some seconds.
+    """Completes a committed publication whose run has ended. A publication in progress is awaited for some seconds.
 
-    The ledger is the one that `MINIMIZE_LEDGER` or `minimize.yaml` names. Raises OutputError where a publication does not end,
-    or there is no ledger to finish it under.
+    The ledger is the one in `MINIMIZE_LEDGER` or `minimize.yaml`. Raises OutputError if a publication does not end, or if there
+    is no ledger to complete it with.
     """
     for _ in range(BUCKET_WAITS):
         if not has_unfinished_publication(output):
@@ -158,11 +161,11 @@ def recover_bucket(output: ObjectPath) -> None:
         if _try_recover_bucket(output):
             return
         time.sleep(BUCKET_WAIT_S)
-    raise OutputError("a publication into this output does not end", hint="wait until that run is done")
+    raise OutputError("a publication into this output is still in progress", hint="Wait until that run has ended.")
 
 
 def _try_recover_bucket(output: ObjectPath) -> bool:
-    """Whether it was finished; not where a run holds the output."""
+    """Whether the publication was completed; false if a run holds the lease on the output."""
     problem = ""
     try:
         with _recovery_lease(output) as lease, open_output(output, create=False, lease=lease):
@@ -171,8 +174,8 @@ def _try_recover_bucket(output: ObjectPath) -> bool:
         if error.code == "E207":
             return False
         problem = error.message
-    hint = "name the output's ledger (MINIMIZE_LEDGER, minimize.yaml), or wait for the next run of this output"
-    raise OutputError(f"a publication was interrupted, and it cannot be finished without a lease: {problem}", hint=hint)
+    hint = "Set the output's ledger (MINIMIZE_LEDGER, minimize.yaml), or wait for the next run of this output."
+    raise OutputError(f"a publication was interrupted and cannot be completed without a lease: {problem}", hint=hint)
 
 
 @contextmanager
@@ -197,16 +200,16 @@ KEY_METADATA: Final = b"minimize:key"
 DATE_COLUMN: Final = "date"
 WAIT_S: Final = 0.02
 WAITS: Final = 250
-"""How long a publication that is going on is waited for."""
+"""How often the end of a publication in progress is awaited."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubjectSelection:
-    """Whose records are wanted.
+    """The subjects whose records are read.
 
-    values    released values of the subject's column, as they stand in files
-    keys      the keyring that opens indexes; without one all records are looked at
-    pointers  the path of the subject's column in a file of records. Raises OutputError where it has none
+    values    released values of the subject's column, as stored in files
+    keys      the keyring that decrypts indexes; without one all records are searched
+    pointers  the path of the subject's column in a file of records. Raises OutputError if the file has none
     """
 
     values: Collection[SubjectValue] = field(repr=False)
@@ -215,20 +218,20 @@ class SubjectSelection:
 
 
 def load_receipts(output: Location) -> tuple[Receipt, ...]:
-    """All receipts of an output, by sequence, a publication that a crash interrupted finished or undone first.
+    """All receipts of an output, by sequence. A publication that a crash interrupted is first completed or undone.
 
-    Raises OutputError where there is no output, or a publication does not end.
+    Raises OutputError if there is no output, or a publication does not end.
     """
     if not has_runs(output):
-        raise OutputError("there is no output here", hint="name the folder that holds `runs`")
+        raise OutputError("this is not an output folder: it has no runs/", hint="Pass the folder that contains runs/.")
     ensure_recovered(output)
     return read_receipts(output)
 
 
 def ensure_recovered(output: Location) -> frozenset[str]:
-    """Finishes what a crash interrupted after it was decided; gives the ids of the runs that were published.
+    """Completes a publication that a crash interrupted after its commit; returns the ids of the published runs.
 
-    A publication that is going on is waited for, some seconds. Raises OutputError where it does not end, or cannot be finished.
+    A publication in progress is awaited for some seconds. Raises OutputError if it does not end, or cannot be completed.
     """
     if isinstance(output, ObjectPath):
         recover_bucket(output)
@@ -247,7 +250,7 @@ def _recover_folder(output: Path) -> None:
 
 
 def _try_recover_folder(output: Path) -> bool:
-    """Finishes what a crash interrupted; not where another process was faster."""
+    """Completes an interrupted publication, unless another process has already done so."""
     try:
         with open_output(output, create=False):
             return True
@@ -260,16 +263,16 @@ def _try_recover_folder(output: Path) -> bool:
 def files_in_force(output: Location, name: str = "records", dates: Dates = None) -> tuple[ReceiptFile, ...]:
     """The files in force of one output (or of `quarantine`), by path, of all dates or of these.
 
-    Raises OutputError for a name that nothing was published under.
+    Raises OutputError for an unknown name.
     """
-    said = load_receipts(output)
-    force = {**receipts_files_in_force(said), QUARANTINE: quarantine_files_in_force(said)}
+    chain = load_receipts(output)
+    force = {**receipts_files_in_force(chain), QUARANTINE: quarantine_files_in_force(chain)}
     if name not in force:
         from difflib import get_close_matches
 
         close = get_close_matches(name, force, 1)
-        hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(sorted(force))}"
-        raise OutputError("there is no output of that name", hint=hint)
+        hint = f"Did you mean {close[0]}?" if close else f"Choose one of: {', '.join(sorted(force))}."
+        raise OutputError("unknown output name", hint=hint)
     wanted = _date_names(dates)
     return tuple(file for file in force[name] if wanted is None or batch_date_of(file.path) in wanted)
 
@@ -289,14 +292,15 @@ def read_output(
     kms: Kms | None = None,
     without_destroyed: bool = False,
 ) -> pa.Table:
-    """The rows in force; those of some subjects alone, where they are named. What is encrypted wants its master keys.
+    """The rows in force, or those of some subjects. Encrypted files need their master keys.
 
-    Gives the output's columns with their field metadata, those that are folders included, and `date` (date32) last where
-    the output is partitioned by it, as other readers of such folders do. Where dates differ in columns, null fills up.
-    `without_destroyed` leaves out files whose keys were destroyed, with a warning that counts them, unless no other is left.
-    Raises OutputError where nothing stands, files are damaged, columns changed their type, or one column was made with
-    two keys or key versions, whose values do not join (`mixed_keys=True` reads them all the same); KeyringError where a file is
-    encrypted and a key is not to be had.
+    Returns the output's columns with their field metadata, including partition keys. If the output is partitioned by date, the
+    last column is `date` (date32), as in other readers of such folders. Columns that a date does not have are filled with null.
+    `without_destroyed` skips files whose keys were destroyed, and a warning has their number, unless no other file is left.
+
+    Raises OutputError if there are no files, files are damaged, columns have different types, or one column was made with two
+    keys or key versions, whose values do not join (`mixed_keys=True` reads them anyway). Raises KeyringError if a file is
+    encrypted and a key is not available.
     """
     before = ensure_recovered(output)
     try:
@@ -318,9 +322,9 @@ def _read_in_force(
 ) -> pa.Table:
     found = files_in_force(output, name, dates)
     if not found:
-        raise OutputError(f"nothing stands under {name} for these dates", hint="ask for other dates")
+        raise OutputError(f"{name} has no files for these dates", hint="Pass other dates.")
     if subjects is not None and name != RECORDS:
-        raise OutputError(f"{name} is not about single subjects", hint="ask for records")
+        raise OutputError(f"{name} has no rows of single subjects", hint="Read records instead.")
     places = dict.fromkeys(found) if subjects is None else _candidate_groups_by_file(output, found, subjects)
     opened = _open_files(output, list(places), kms, without_destroyed)
     if not mixed_keys:
@@ -329,19 +333,20 @@ def _read_in_force(
         [_with_date(each, _file_rows(each, file, places[file], subjects)) for file, each in opened.items()]
     )
     if table is None:
-        raise OutputError("columns changed their type between dates", hint="read fewer dates at once")
+        raise OutputError("columns have different types on different dates", hint="Read fewer dates at once.")
     return table
 
 
 def _open_files(
     output: Location, files: Sequence[ReceiptFile], kms: Kms | None, without: bool
 ) -> dict[ReceiptFile, StoredFile]:
-    """The files; `without`: those that can be read. Raises KeyringError where the keys of one, or of all, were destroyed."""
+    """The files; with `without`, only those that can be decrypted. Raises KeyringError if the keys of one, or of all, were
+    destroyed."""
     looked = {file: unless_shredded(partial(open_stored_file, output, file.path, kms)) for file in files}
     found = {file: each for file, each in looked.items() if each is not None}
     lost = [file.path for file, each in looked.items() if each is None]
     if lost and without and found:
-        message = "%d of %d files are left out: their keys were destroyed"
+        message = "%d of %d files are skipped: their keys were destroyed"
         log.warning(message, len(lost), len(looked), extra={"code": "W028"})
     elif lost:
         _raise_destroyed(output, lost, len(looked), kms)
@@ -349,19 +354,19 @@ def _open_files(
 
 
 def _raise_destroyed(output: Location, lost: Sequence[str], of: int, kms: Kms | None) -> None:
-    """Raises KeyringError for files whose keys were destroyed, and says how the rest is read."""
+    """Raises KeyringError for files whose keys were destroyed, with a hint on how to read the other files."""
     try:
         open_stored_file(output, lost[0], kms)
     except KeyringError as error:
         message, hint = error.message, error.hint
     else:
         return
-    rest = f"; without_destroyed=True reads the other {of - len(lost)} of {of} files" if len(lost) < of else ""
-    raise KeyringError(message, code=KEY_DESTROYED, hint=f"{hint}{rest}")
+    rest = f". Pass without_destroyed=True to read the other {of - len(lost)} of {of} files" if len(lost) < of else ""
+    raise KeyringError(message, code=KEY_DESTROYED, hint=f"{hint.removesuffix('.')}{rest}" if rest else hint)
 
 
 def check_key_versions(schemas: Iterable[pa.Schema]) -> None:
-    """Takes the schemas of files that are to be read together. Raises OutputError where a column was made with two keys or
+    """Takes the schemas of files that are read together. Raises OutputError if a column was made with two keys or
     key versions."""
     seen: dict[str, set[bytes]] = {}
     for schema in schemas:
@@ -369,8 +374,8 @@ def check_key_versions(schemas: Iterable[pa.Schema]) -> None:
             seen.setdefault(path, set()).add(key)
     mixed = sorted(path for path, keys in seen.items() if len(keys) > 1)
     if mixed:
-        message = f"made with more than one key or key version, so that equal values differ: {', '.join(mixed)}"
-        raise OutputError(message, hint="read dates of one key version, or say mixed_keys=True")
+        message = f"columns made with several keys or key versions, so equal values differ: {', '.join(mixed)}"
+        raise OutputError(message, hint="Read dates of one key version, or pass mixed_keys=True.")
 
 
 def _column_keys(above: str, fields: Iterable[pa.Field]) -> Iterator[tuple[str, bytes]]:
@@ -388,7 +393,8 @@ def _column_keys(above: str, fields: Iterable[pa.Field]) -> Iterator[tuple[str, 
 def _candidate_groups_by_file(
     output: Location, found: Sequence[ReceiptFile], subjects: SubjectSelection
 ) -> dict[ReceiptFile, tuple[int, ...] | None]:
-    """The files that may hold their records, with the row groups that may; where none does, one that tells the columns."""
+    """The files that may contain the subjects' records, with their row groups; if there are none, one file that has
+    the columns."""
     places = {place.file: place.groups for place in find_candidate_files(output, found, subjects.values, subjects.keys)}
     return places or {found[0]: ()}
 

@@ -17,7 +17,7 @@ from minimize.stores.durable_files import file_exists, make_folder, remove_tree,
 from minimize.stores.file_operations import sync_folder
 
 FolderExchange = Callable[[Path, Path], bool]
-"""Swaps two folders atomically, or says that this cannot be done here."""
+"""Swaps two folders atomically; returns false if the system does not support it."""
 
 _UNSUPPORTED: Final = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM})
 
@@ -25,8 +25,8 @@ _UNSUPPORTED: Final = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errn
 def exchange_folders(one: Path, other: Path) -> bool:
     """Swaps two folders of one file system in one step (Linux `renameat2`, RENAME_EXCHANGE).
 
-    Gives false where the system or the file system has no such step. Raises OutputError (E208: what is swapped is decided)
-    for any other failure.
+    Returns false if the system or file system does not support it. Raises OutputError (E208: the swap is committed) for any other
+    failure.
     """
     try:
         return file_operations.exchange(one, other)
@@ -34,19 +34,17 @@ def exchange_folders(one: Path, other: Path) -> bool:
         if error.errno in _UNSUPPORTED:
             return False
         what, hint = describe_os_error(error)
-    message = (
-        f"a partition that is decided could not be put in place: {what}; nothing is lost, the next command does it"
-    )
+    message = f"a committed partition could not be installed: {what}; nothing is lost, the next command completes it"
     raise OutputError(message, code=UNFINISHED_PUBLICATION, hint=hint)
 
 
 def swap_objects(
     new: ObjectPath, target: ObjectPath, files: Sequence[str], run_id: str, turn: int, *, mark: bool
 ) -> None:
-    """Lets a partition hold these files and no others. Takes where the new ones are staged; those that are kept are there.
-    `mark` says whether it gets a `_SUCCESS`.
+    """Makes a partition contain exactly these files. Takes the folder of the staged files; kept files are already in the
+    partition. `mark` states whether the partition gets a `_SUCCESS`.
 
-    Raises OutputError where a file is neither here nor there, before anything is changed.
+    Raises OutputError, before any change, if a file is neither staged nor in the partition.
     """
     there, staged = target.sizes(), new.sizes()
     marked = there.pop(SUCCESS, None) is not None
@@ -54,7 +52,7 @@ def swap_objects(
     if not missing and there.keys() == set(files) and marked == mark:
         return
     if any(file not in staged for file in missing):
-        raise OutputError(f"the files that {RUNS}/{run_id} was to publish are gone", hint="restore it from a backup")
+        raise OutputError(f"the staged files of {RUNS}/{run_id} are missing", hint="Restore the output from a backup.")
     if marked:
         (target / SUCCESS).unlink()
     fail_point("swap.unmarked", turn)
@@ -79,7 +77,7 @@ def remove_objects(target: ObjectPath) -> None:
 
 
 def clean_objects(staging: ObjectPath, intent: ObjectPath) -> None:
-    """Removes what a publication that is told no longer needs."""
+    """Removes the files that a completed publication no longer needs."""
     fail_point("clean.before")
     staging.remove_tree()
     fail_point("clean.between")
@@ -93,7 +91,7 @@ REPLACED: Final = "replaced"
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What is to be done: partitions to swap in, with the files each then holds; partitions to remove; the receipt."""
+    """The commit record: partitions to swap in, with their new files; partitions to remove; the receipt."""
 
     run_id: str
     swaps: Mapping[str, tuple[str, ...]]
@@ -102,28 +100,28 @@ class Intent:
     intent: int = 1
 
     def write(self, run: Location) -> None:
-        """Brings the intent to the disk: from here on the publication counts."""
+        """Writes the commit record to disk. This is the commit point of the publication."""
         fail_point("intent.before")
         write_file(run / INTENT, json.dumps(asdict(self)).encode(), "intent.written")
         fail_point("intent.after")
 
     @classmethod
     def read(cls, run: Location) -> Intent:
-        """The intent that stands in a run's folder. Raises OutputError where it cannot be read."""
+        """The commit record in a run's folder. Raises OutputError if it cannot be read."""
         try:
-            said = json.loads((run / INTENT).read_bytes())
-            swaps = {path: tuple(files) for path, files in said["swaps"].items()}
-            return cls(said["run_id"], swaps, tuple(said["removes"]), said["receipt"], said["intent"])
+            record = json.loads((run / INTENT).read_bytes())
+            swaps = {path: tuple(files) for path, files in record["swaps"].items()}
+            return cls(record["run_id"], swaps, tuple(record["removes"]), record["receipt"], record["intent"])
         except (ValueError, KeyError, TypeError, AttributeError):
             place = f"{RUNS}/{run.name}/{INTENT}"
-        raise OutputError(f"{place} cannot be read", hint="restore it from a backup; nothing was changed")
+        raise OutputError(f"{place} cannot be read; nothing was changed", hint="Restore the file from a backup.")
 
 
 def recover_output(output: Location, exchange: FolderExchange) -> None:
-    """Rolls what was begun forward where an intent stands, else back. Does nothing where all is settled.
+    """Completes each publication that has a commit record, and undoes the others. Does nothing if there is none.
 
-    Takes an output folder whose lock is held. Raises OutputError where the files that an intent needs are gone, or the system
-    does not let it be done (E208 where it is decided).
+    Takes an output folder whose lock is held. Raises OutputError if the staged files of a commit record are missing, or the
+    operating system refuses (E208 after the commit).
     """
     for run in _run_folders(output):
         if file_exists(run / INTENT):
@@ -135,7 +133,7 @@ def recover_output(output: Location, exchange: FolderExchange) -> None:
 
 
 def _run_folders(output: Location) -> Iterator[Location]:
-    """The folders of all runs, in order; of a bucket those that still hold something."""
+    """The folders of all runs, in order; in a bucket, those that contain objects."""
     runs = output / RUNS
     if isinstance(runs, ObjectPath):
         inside = (path.relative_to(runs).parts for path in runs.objects_below())
@@ -145,9 +143,9 @@ def _run_folders(output: Location) -> Iterator[Location]:
 
 
 def roll_back(run: Location) -> None:
-    """Removes a run's folder; nothing outside it was touched.
+    """Removes a run's folder. No file outside it was changed.
 
-    The intent goes first: one that could not be synced may stand, and without its files nobody could go forward with it.
+    The commit record is removed first. One that could not be synced may exist, and without its files it could not be completed.
     """
     fail_point("back.before")
     if isinstance(run, ObjectPath):
@@ -162,19 +160,17 @@ def roll_back(run: Location) -> None:
 
 
 def finish_publication(output: Location, intent: Intent, exchange: FolderExchange) -> None:
-    """Does what is left of an intent. Raises OutputError (E208) where the system does not let it be done now."""
+    """Completes the steps of a commit record. Raises OutputError (E208) if the operating system refuses now."""
     try:
         return roll_forward(output, intent, exchange)
     except OSError as error:
         what, hint = describe_os_error(error)
-    message = (
-        f"a publication that is decided could not be put in place: {what}; nothing is lost, the next command does it"
-    )
+    message = f"a committed publication could not be completed: {what}; nothing is lost, the next command completes it"
     raise OutputError(message, code=UNFINISHED_PUBLICATION, hint=hint)
 
 
 def roll_forward(output: Location, intent: Intent, exchange: FolderExchange) -> None:
-    """Does what is left of an intent. With a receipt only the removal of what is no longer needed is left."""
+    """Completes the steps of a commit record. If the receipt exists, only the cleanup is left."""
     run = output / RUNS / intent.run_id
     if not file_exists(run / RECEIPT_FILE):
         _install_partitions(output, run, intent, exchange)
@@ -185,7 +181,7 @@ def roll_forward(output: Location, intent: Intent, exchange: FolderExchange) -> 
 
 
 def _install_partitions(output: Location, run: Location, intent: Intent, exchange: FolderExchange) -> None:
-    """Puts every partition in place, and then the receipt."""
+    """Swaps in every partition, and then writes the receipt."""
     for turn, (path, files) in enumerate(intent.swaps.items()):
         fail_point("swap.before", turn)
         if isinstance(output, ObjectPath):
@@ -219,7 +215,9 @@ def _swap_folder(
     if target.is_dir() and list_data_files(target) == files:
         return
     if not new.is_dir() or list_data_files(new) != files:
-        raise OutputError(f"the files that {RUNS}/{run.name} was to publish are gone", hint="restore it from a backup")
+        raise OutputError(
+            f"the staged files of {RUNS}/{run.name} are missing", hint="Restore the output from a backup."
+        )
     make_folder(target.parent)
     if not target.exists() or not exchange(new, target):
         _move_aside(output, run, path)
@@ -235,7 +233,7 @@ def _move_aside(output: Path, run: Path, path: str) -> None:
 
 
 def _remove_empty_folders(folder: Path, top: Path) -> None:
-    """Removes a folder, and those above it, as far as they are empty."""
+    """Removes a folder, and those above it, while they are empty."""
     while folder != top and (not folder.exists() or not any(folder.iterdir())):
         if folder.exists():
             file_operations.remove_folder(folder)
@@ -243,7 +241,7 @@ def _remove_empty_folders(folder: Path, top: Path) -> None:
 
 
 def _sync_partitions(output: Path, run: Path, paths: Iterable[str]) -> None:
-    """Brings the names of partitions to the disk, where they are now and where they came from."""
+    """Syncs the names of partitions to disk, in their new and in their former folders."""
     folders = set[Path]()
     for path in paths:
         folders.add((run / STAGING / path).parent)

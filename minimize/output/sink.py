@@ -1,6 +1,6 @@
-"""Sinks: Parquet files of released batches.
+"""Sinks: write Parquet files of released batches.
 
-Digests are taken while a file is written. Then the files that worker processes write, and the entries of files in a receipt.
+Digests are computed while a file is written. Also: files written by worker processes, and the entries of files in a receipt.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from minimize.stores.durable_files import HashingFile, move_file, remove_tree, w
 
 @dataclass(frozen=True, slots=True)
 class FileLayout:
-    """How files are written.
+    """The layout of files.
 
-    row_group  rows of a row group, about: a dictionary is written once for each of them
-    enough     rows that are written at once, as a row group of their own, rather than wait for more
-    buffered   bytes that wait, at most about, before a row group is written early
-    level      of zstd
-    open       files that are open at once, at most, where partitions have folders of their own
+    row_group  approximate rows of a row group; each row group has its own dictionaries
+    enough     rows that are written at once, as a row group of their own, without waiting for more
+    buffered   approximate maximum of buffered bytes, after which a row group is written early
+    level      zstd compression level
+    open       maximum number of open files if there are partition folders
     """
 
     row_group: int = 1 << 20
@@ -50,33 +50,33 @@ class FileLayout:
 
 @dataclass(slots=True)
 class PendingBatches:
-    """Batches of one folder that wait until they make a row group."""
+    """Batches of one folder that wait until they fill a row group."""
 
     batches: list[pa.RecordBatch] = field(default_factory=list)
     rows: int = 0
     bytes: int = 0
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Takes one batch in."""
+        """Adds one batch."""
         self.batches.append(batch)
         self.rows += batch.num_rows
         self.bytes += batch.nbytes
 
 
 PAGE_ROWS: Final = 1 << 18
-"""Rows of a page, at most."""
+"""Maximum rows of a page."""
 FULL_SCHEMA_KEY: Final = b"minimize:schema"
-"""The file metadata that holds the whole schema where some columns are folders."""
+"""The file metadata with the whole schema if some columns are partition folders."""
 
 
 class ParquetSink:
-    """Writes released batches under `root`/`folder`, as `stem`.parquet; `close` says what stands there.
+    """Writes released batches under `root`/`folder`, as `stem`.parquet; `close` returns the files.
 
-    Takes batches whose columns are those of `schema`, plain or dictionary-encoded; what the first batch has of a column is
-    how the column is written. Readers see the plain schema with its field metadata. With `partition_by` those columns
-    become folders, with as many files as it takes. Without rows it leaves an empty, typed file, or none (`empty=False`).
-    Files are on the disk after `close`; their folders are the caller's to see to, once for all sinks. Raises SchemaError
-    for columns that are not those of the schema. `watch` sees each file's row groups. Leaves what the batches show.
+    Takes batches with the columns of `schema`, plain or dictionary-encoded; the form of a column in the first batch determines
+    how it is written. Readers see the plain schema with its field metadata. The columns in `partition_by` become folders, with as
+    many files as needed. Without rows, the sink writes an empty, typed file, or none (`empty=False`). Files are synced after
+    `close`; the caller syncs their folders once for all sinks. Raises SchemaError for columns that are not in the schema. `watch`
+    receives each file's row groups. The batches are not changed.
     """
 
     def __init__(
@@ -106,11 +106,11 @@ class ParquetSink:
         self._written: list[WrittenFile] = []
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Takes one scrubbed batch of the sink's schema. Raises OutputError where the system does not let it write."""
+        """Writes one scrubbed batch of the sink's schema. Raises OutputError if the operating system refuses to write."""
         with_output_errors(self._take, batch, but=_PASSED_ERRORS)
 
     def close(self) -> Sequence[WrittenFile]:
-        """Finishes the files and says what they hold, by path. Raises OutputError where the system does not let it write."""
+        """Finishes the files and returns their entries by path. Raises OutputError if the operating system refuses to write."""
         return with_output_errors(self._close_files, but=_PASSED_ERRORS)
 
     def _take(self, batch: pa.RecordBatch) -> None:
@@ -131,7 +131,7 @@ class ParquetSink:
         return tuple(sorted(self._written, key=lambda each: each.path))
 
     def abandon(self) -> None:
-        """Lets go of what is open; the files are worth nothing."""
+        """Closes the open files; they are not valid."""
         for file in self._open.values():
             file.abandon()
         self._open.clear()
@@ -179,10 +179,10 @@ class ParquetSink:
         return _ParquetFile(self._root, path, stored, self._metadata(), self._shape.level, keyed, beside)
 
     def _metadata(self) -> dict[bytes, bytes]:
-        """What the file says of its columns: the plain schema, and with folders the whole of it."""
+        """The metadata of the file's columns: the plain schema, and with partition folders the whole schema."""
         plain = pa.schema(self._columns, self.schema.metadata)
-        said = {**(self.schema.metadata or {}), b"ARROW:schema": _encode_schema(plain)}
-        return {**said, FULL_SCHEMA_KEY: _encode_schema(self.schema)} if self._partition_by else said
+        metadata = {**(self.schema.metadata or {}), b"ARROW:schema": _encode_schema(plain)}
+        return {**metadata, FULL_SCHEMA_KEY: _encode_schema(self.schema)} if self._partition_by else metadata
 
     def _finish(self, folder: str) -> None:
         self._written.append(self._open[folder].close())
@@ -190,7 +190,7 @@ class ParquetSink:
 
 
 class _ParquetFile:
-    """One Parquet file on its way."""
+    """One Parquet file that is being written."""
 
     def __init__(
         self,
@@ -218,11 +218,14 @@ class _ParquetFile:
         fail_point("file.opened")
 
     def write(self, table: pa.Table, row_group: int) -> None:
-        """Takes rows in, as row groups of about the same size."""
+        """Writes rows as row groups of about the same size."""
         groups = max(1, round(table.num_rows / row_group))
         size = -(-table.num_rows // groups)
         if not self._took(table, size):
-            raise SchemaError("a column holds what its type has no place for", hint="a null, or a time out of range")
+            raise SchemaError(
+                "a column contains a null or a time that its type does not allow",
+                hint="Change the type or the technique of the field.",
+            )
         if self._beside is not None:
             for first in range(0, table.num_rows, size):
                 self._beside.group(table.slice(first, size))
@@ -230,7 +233,7 @@ class _ParquetFile:
         fail_point("file.group")
 
     def _took(self, table: pa.Table, row_group: int) -> bool:
-        """Arrow's own errors name the value."""
+        """Whether the rows could be written. Arrow's own errors are not passed on, because they contain the value."""
         try:
             self._writer.write_table(table, row_group_size=row_group)
         except pa.ArrowException:
@@ -254,11 +257,12 @@ class _ParquetFile:
 
 
 _PASSED_ERRORS: Final = (FileExistsError,)
-"""A name that is taken is no fault of the system's."""
+"""A name that already exists is not an error of the operating system."""
 
 
 def _page_options() -> dict[str, int]:
-    """Pages large enough for small codes to be worth one; pyarrow has not always had a limit of rows beside that of bytes."""
+    """Pages large enough for small dictionary codes. Older versions of pyarrow have no row limit in addition to the
+    byte limit."""
     return {"max_rows_per_page": PAGE_ROWS} if "max_rows_per_page" in signature(pq.ParquetWriter).parameters else {}
 
 
@@ -268,12 +272,12 @@ def _encode_schema(schema: pa.Schema) -> bytes:
 
 def _order_columns(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     if set(batch.schema.names) != set(schema.names):
-        raise SchemaError("a batch does not have the columns of its output")
+        raise SchemaError("the columns of a batch differ from those of its output")
     return batch if batch.schema.names == schema.names else batch.select(schema.names)
 
 
 def _stored_field(plain: pa.Field, column: pa.Array) -> pa.Field:
-    """The field as it is written: a column of text that comes as a dictionary stays one."""
+    """The field as it is written. A text column that is dictionary-encoded stays so."""
     if pa.types.is_dictionary(column.type) and _is_text_type(plain.type):
         return pa.field(plain.name, pa.dictionary(pa.int32(), plain.type), plain.nullable)
     return plain.remove_metadata()
@@ -292,7 +296,7 @@ def _fit_column(column: pa.Array, field: pa.Field) -> pa.Array:
         else None
     )
     if fitted is None:
-        raise SchemaError(f"the column {field.name} comes in another type than its output has")
+        raise SchemaError(f"the type of the column {field.name} differs from its type in the output")
     return fitted
 
 
@@ -320,39 +324,39 @@ def _without_dictionaries(type_: pa.DataType) -> pa.DataType:
 
 
 def output_files(written: Iterable[WrittenFile]) -> tuple[ReceiptFile, ...]:
-    """The files, for an output or the quarantine."""
+    """The entries of the files, for an output or the quarantine."""
     return tuple(ReceiptFile(each.path, each.rows, each.digest, keys=each.keys or None) for each in written)
 
 
 def index_files(written: Iterable[WrittenFile]) -> tuple[CompanionFile, ...] | None:
-    """Their indexes, for the records output; None where there are none."""
+    """Their indexes, for the records output; None if there are none."""
     pairs = [(each.path, each.index) for each in written if each.index is not None]
     return tuple(CompanionFile(index.path, index.digest, path) for path, index in pairs) or None
 
 
 def sketch_files(written: Iterable[WrittenFile]) -> tuple[CompanionFile, ...] | None:
-    """Their sketches, for an aggregate; None where there are none."""
+    """Their sketches, for an aggregate; None if there are none."""
     pairs = [(each.path, each.sketches) for each in written if each.sketches is not None]
     return tuple(CompanionFile(sketches.path, sketches.digest, path) for path, sketches in pairs) or None
 
 
 def master_keys_of(written: Iterable[WrittenFile]) -> frozenset[str]:
-    """The master keys that they are encrypted under."""
+    """The master keys under which they are encrypted."""
     return frozenset(key for each in written for key in each.keys)
 
 
 ATTEMPTS_FOLDER: Final = "attempts"
-"""The folder below staging in which attempts write. It is gone before anything is published: who comes too late fails."""
+"""The folder of attempts below staging. It is removed before publication, so that a late attempt fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerFiles:
-    """One partition of a run, for processes that see the same file system; it can be pickled.
+    """One partition of a run, for processes that share the file system; can be pickled.
 
-    root    where the run stages its files
-    folder  of the partition, relative to the root
-    subject  the path of the column by which the files are indexed; None where they are not
-    encryption  how they are encrypted; master keys are opened where the files are written
+    root        the folder of the run's staged files
+    folder      the folder of the partition, relative to the root
+    subject     the path of the column by which the files are indexed; None without an index
+    encryption  the encryption of the files; master keys are opened in the process that writes
     """
 
     root: Location
@@ -369,7 +373,7 @@ class WorkerFiles:
         return self
 
     def sink(self, attempt: str, keys: Subkeys | None = None) -> ParquetSink:
-        """A sink for one attempt, whose name no other attempt has. Without rows it leaves no file, without keys no index."""
+        """A sink for one attempt, with a unique name. Without rows it writes no file; without keys, no index."""
         root = self.root / ATTEMPTS_FOLDER / attempt
         _make_attempt_folder(root)
         stem = f"{self.run_id}-{attempt}"
@@ -403,10 +407,11 @@ def _make_attempt_folder(folder: Location) -> None:
 
 
 def remove_attempts(root: Location) -> None:
-    """Removes what was not adopted. Attempts that still run find their folder gone; what they write yet is in no file."""
-    attempts, gone = root / ATTEMPTS_FOLDER, root / f"{ATTEMPTS_FOLDER}-gone"
+    """Removes files that were not adopted. Attempts that still run no longer find their folder; their further output is in no
+    file."""
+    attempts, discarded = root / ATTEMPTS_FOLDER, root / f"{ATTEMPTS_FOLDER}-gone"
     if isinstance(attempts, ObjectPath):
         remove_tree(attempts)
-    elif isinstance(gone, Path) and attempts.exists():
-        file_operations.rename(attempts, gone)
-        remove_tree(gone)
+    elif isinstance(discarded, Path) and attempts.exists():
+        file_operations.rename(attempts, discarded)
+        remove_tree(discarded)

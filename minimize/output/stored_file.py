@@ -1,4 +1,4 @@
-"""One file of an output, read back: the columns of the file, and those that became partition folders."""
+"""Read one file of an output: its columns, and those that are partition folders."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from minimize.stores import Location
 
 BATCH_ROWS = 1 << 17
 MAX_GROUP_ROWS: Final = 1 << 21
-"""Rows of a row group that is read at once where its texts come as dictionaries, at most."""
+"""Maximum rows of a row group that is read at once if its texts are read as dictionaries."""
 MAX_GROUP_BYTES: Final = 128 << 20
-"""The uncompressed size of such a row group, at most."""
+"""Maximum uncompressed size of such a row group."""
 
 
 def date_scalar(on: str | None) -> pa.Scalar:
-    """A batch date as a value of the column that rows get when they are read; null for none."""
+    """A batch date as a value of the column that is added to rows when they are read; null for None."""
     return pa.scalar(None if on is None else date.fromisoformat(on), pa.date32())
 
 
@@ -37,10 +37,10 @@ class StoredFile:
     """One file of an output.
 
     path    relative to the output folder
-    schema  of the file, as its readers see it, and what it says of the whole
-    whole   the same with the columns that are folders, in the output's order
-    coded   whether texts come as dictionaries: then a row group comes at once, where it is small enough, so that what is done
-            for each entry is done once
+    schema  the file's schema as its readers see it, with the metadata about the whole schema
+    whole   the schema with the columns that are folders, in the output's order
+    coded   whether texts are read as dictionaries. A small row group is then read at once, so that work per dictionary entry
+            is done only once
     """
 
     path: str
@@ -50,13 +50,13 @@ class StoredFile:
     coded: bool = False
 
     def table(self) -> pa.Table:
-        """All of it, columns that are folders included. Raises OutputError for a damaged file."""
+        """All rows, with the columns that are folders. Raises OutputError for a damaged file."""
         return pa.Table.from_batches(self.batches(), self.whole)
 
     def batches(
         self, groups: Sequence[int] | None = None, columns: Collection[str] | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """The same, in bounded batches; no more than these row groups, and these columns, where some are named."""
+        """All rows in bounded batches; only these row groups and columns, if passed."""
         folders = partition_values(self.path)
         wanted = self.whole if columns is None else pa.schema([each for each in self.whole if each.name in columns])
         there = None if columns is None else [name for name in self.schema.names if name in columns]
@@ -64,7 +64,7 @@ class StoredFile:
             rows = self.file.iter_batches(most, row_groups=some, columns=there)
             while (batch := _next_batch(rows, self.path)) is not None:
                 yield _add_partition_columns(batch, folders, wanted)
-                del batch  # or it would stay in memory while the next one is read
+                del batch  # otherwise it stays in memory while the next one is read
 
     def column(self, name: str, group: int) -> Iterator[pa.RecordBatch]:
         """One column of one row group, in bounded batches."""
@@ -73,7 +73,7 @@ class StoredFile:
             yield batch
 
     def _turns(self, groups: Sequence[int] | None) -> Iterator[tuple[Sequence[int] | None, int]]:
-        """The row groups that are read one after the other, with the rows of a batch."""
+        """The row groups that are read one after the other, with the number of rows per batch."""
         if not self.coded:
             yield groups, BATCH_ROWS
             return
@@ -94,21 +94,21 @@ class StoredFile:
 def open_stored_file(
     output: Location, path: str, kms: Kms | None = None, *, encoded: bool = False, also: Collection[str] = ()
 ) -> StoredFile:
-    """Opens one file. Raises OutputError where it is gone or is no Parquet file, KeyringError where it is encrypted and a key is
-    not to be had.
+    """Opens one file. Raises OutputError if it is missing or not a Parquet file, KeyringError if it is encrypted and a key is not
+    available.
 
-    With `encoded` its batches have texts that were written with few distinct values, and those of columns that are named in
-    `also`, as dictionaries; the schema stays plain.
+    With `encoded`, its batches have dictionaries for texts with few distinct values, and for the columns named in `also`. The
+    schema stays plain.
     """
     file = _open_or_none(output, path, kms)
     if file is None:
-        raise OutputError(f"{path} is gone or damaged", hint="`minimize verify` checks all files")
+        raise OutputError(f"{path} is missing or damaged", hint="Run `minimize verify` to check all files.")
     found = as_stored_file(path, file)
     return with_dictionaries(found, output, kms, [*small_text_columns(file), *also]) if encoded else found
 
 
 def with_dictionaries(found: StoredFile, output: Location, kms: Kms | None, names: Collection[str]) -> StoredFile:
-    """An opened file whose batches have those of these columns that are texts, written with dictionaries, as dictionaries."""
+    """An opened file whose batches have dictionaries for those of these columns that are texts written with dictionaries."""
     footer = ParquetFooter(found.file.metadata, found.file.schema_arrow)
     texts = [name for name in found.schema.names if name in names and footer.has_small_values(name, most=inf)]
     if not texts:
@@ -118,15 +118,15 @@ def with_dictionaries(found: StoredFile, output: Location, kms: Kms | None, name
 
 
 def as_stored_file(path: str, file: pq.ParquetFile) -> StoredFile:
-    """What an opened file holds, by its path relative to the output folder."""
+    """The stored file of an opened file, by its path relative to the output folder."""
     schema = file.schema_arrow
-    said = (file.metadata.metadata or {}).get(FULL_SCHEMA_KEY)
-    if said is None:
+    packed = (file.metadata.metadata or {}).get(FULL_SCHEMA_KEY)
+    if packed is None:
         return StoredFile(path, file, schema, schema)
-    told = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(said)))
-    fields = [schema.field(each.name) if each.name in schema.names else each for each in told]
-    whole = pa.schema(fields, told.metadata)
-    return StoredFile(path, file, schema.with_metadata({**(schema.metadata or {}), FULL_SCHEMA_KEY: said}), whole)
+    full_schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(packed)))
+    fields = [schema.field(each.name) if each.name in schema.names else each for each in full_schema]
+    whole = pa.schema(fields, full_schema.metadata)
+    return StoredFile(path, file, schema.with_metadata({**(schema.metadata or {}), FULL_SCHEMA_KEY: packed}), whole)
 
 
 def _add_partition_columns(batch: pa.RecordBatch, folders: dict[str, str | None], schema: pa.Schema) -> pa.RecordBatch:
@@ -141,7 +141,7 @@ def _add_partition_columns(batch: pa.RecordBatch, folders: dict[str, str | None]
 
 
 def small_text_columns(file: pq.ParquetFile, most: float = SMALL_VALUE_BYTES) -> list[str]:
-    """The columns of text that are worth reading as dictionaries: at most so many uncompressed bytes a value."""
+    """The text columns that are worth reading as dictionaries: those with few uncompressed bytes per value."""
     footer = ParquetFooter(file.metadata, file.schema_arrow)
     return [each.name for each in file.schema_arrow if footer.has_small_values(each.name, most)]
 
@@ -149,7 +149,7 @@ def small_text_columns(file: pq.ParquetFile, most: float = SMALL_VALUE_BYTES) ->
 def _open_or_none(output: Location, path: str, kms: Kms | None) -> pq.ParquetFile | None:
     try:
         return open_parquet(output / path, kms, name=path)
-    except MemoryError:  # Arrow's own is one
+    except MemoryError:  # Arrow's memory error is a subclass
         full = True
     except (OSError, pa.ArrowException):
         full = False
@@ -167,7 +167,7 @@ def _next_batch(rows: Iterator[pa.RecordBatch], path: str) -> pa.RecordBatch | N
         full = False
     if full:
         raise OutOfMemoryError.for_location(f"while {path} was read")
-    raise OutputError(f"{path} is damaged", hint="`minimize verify` checks all files")
+    raise OutputError(f"{path} is damaged", hint="Run `minimize verify` to check all files.")
 
 
 def _constant_column(value: str | None, type_: pa.DataType, rows: int) -> pa.Array:

@@ -1,21 +1,20 @@
-"""Index of the subjects in a file of records, readable with the keyring only: keys, form, writer.
+"""Index of the subjects in a file of records, readable with the keyring only: keys, format, writer.
 
-For each file, `index/…/<name>.index` contains, sorted, the first 8 bytes of a keyed hash of each released value of the
-subject's column, and the row groups that have it. It is encrypted in blocks, so that a search reads few of them. It is
-stored outside the data roots, so that other engines do not read it. If two values share a prefix, a reader opens a row
-group in vain; a value that is there is always found.
+For each file, `index/…/<name>.index` contains, sorted, the first 8 bytes of a keyed hash of each released value of the subject's
+column, and the row groups that have it. It is encrypted in blocks, so that a search reads few of them. It is stored outside the
+data roots, so that other engines do not read it. If two values share a prefix, a reader opens a row group unnecessarily; a value
+in the file is always found.
 
-The form of an index file, version 1:
+The format of an index file, version 1:
 
     MZINDEX1 · blocks, section by section · contents · length of the contents, key version, MZINDEX1
 
-Blocks and contents are encrypted with the `subject` key of that version. A block decrypts only in its file and at its
-position, the contents only for the file of records whose path and digest they were made for. A block is up to 4,096
-prefixes, ascending, 8 bytes each (little-endian), then for each one bit per row group. The contents name the subject's
-path and, for each section, its row groups and its number of prefixes, then the first prefix of each block. The same
-values, path, digest and key give the same bytes.
+Blocks and contents are encrypted with the `subject` key of that version. A block can be decrypted only in its file and at its
+position, the contents only for the path and digest of their file of records. A block has up to 4,096 prefixes, ascending, 8 bytes
+each (little-endian), then for each one bit per row group. The contents have the subject's path and, for each section, its row
+groups and its number of prefixes, then the first prefix of each block. The same values, path, digest and key give the same bytes.
 
-The writer's memory is bounded by a section, whatever the size of the file.
+The writer's memory is bounded by a section, independent of the size of the file.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ SubjectValue = str | int | bytes
 
 @dataclass(frozen=True, slots=True)
 class IndexKey:
-    """One version of the `subject` key, as far as indexes go."""
+    """One version of the `subject` key, for indexes."""
 
     version: int
     cmac: Cmac
@@ -60,13 +59,13 @@ class IndexKey:
 
     @classmethod
     def from_keys(cls, keys: Subkeys, version: int | None = None) -> IndexKey:
-        """The newest version where none is given. Raises KeyringError."""
+        """The key in this version, or in the newest. Raises KeyringError."""
         number = keys.version_of(SUBJECT_KEY) if version is None else version
         cmac = Cmac(keys.subkey(SUBJECT_KEY, VALUES_PURPOSE, number))
         return cls(number, cmac, subject_sealer(keys, SEAL_PURPOSES, number))
 
     def prefixes(self, values: pa.Array) -> HashPrefixes:
-        """The prefixes of distinct values (text, whole numbers or bytes, no nulls), ascending, each once."""
+        """The prefixes of distinct values (text, integers or bytes, no nulls), ascending, without duplicates."""
         if not len(values):
             return np.empty(0, np.uint64)
         words = (values.cast(pa.string()) if pa.types.is_integer(values.type) else values).cast(pa.large_binary())
@@ -76,15 +75,15 @@ class IndexKey:
         return _sort_distinct(np.ascontiguousarray(tags[:, :8]).view(np.uint64).reshape(-1))
 
     def prefixes_of(self, values: Iterable[SubjectValue]) -> HashPrefixes:
-        """The same of Python values."""
+        """`prefixes` for Python values."""
         return self.prefixes(pa.array(sorted(set(map(value_bytes, values))), pa.large_binary()))
 
 
 def value_bytes(value: SubjectValue) -> bytes:
-    """What is hashed of a value: text as UTF-8, a whole number as its decimal digits, bytes as they are.
+    """The bytes that are hashed for a value: text as UTF-8, an integer as its decimal digits, bytes unchanged.
 
     >>> value_bytes("é"), value_bytes(-7), value_bytes(b"x")
-    (b'\\xc3\\xa9', b'-7', b'x')
+    (b'\xc3\xa9', b'-7', b'x')
     """
     if isinstance(value, bytes):
         return value
@@ -92,21 +91,21 @@ def value_bytes(value: SubjectValue) -> bytes:
 
 
 def can_be_indexed(type_: pa.DataType) -> bool:
-    """Whether values of this type have a form that is hashed."""
+    """Whether values of this type can be hashed."""
     tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_integer, pa.types.is_binary)
     plain = value_type(type_)
     return any(test(plain) for test in (*tests, pa.types.is_large_binary))
 
 
 def distinct_subjects(rows: pa.Table, subject: Pointer) -> pa.Array:
-    """The distinct values that stand at a path, nulls left out."""
+    """The distinct values at a path, without nulls."""
     batches = rows.select([subject.top]).combine_chunks().to_batches()
     values = [_distinct_values(leaf(batch, subject).values) for batch in batches]
     return values[0] if len(values) == 1 else pc.unique(pa.chunked_array(values, _subject_type(rows, subject)))
 
 
 def _sort_distinct(found: HashPrefixes) -> HashPrefixes:
-    """In order, each once: by sorting, which is faster than the hash table of `np.unique`."""
+    """Sorted, without duplicates. Sorting is faster than the hash table of `np.unique`."""
     found.sort()
     return found[np.append(True, found[1:] != found[:-1])] if len(found) else found
 
@@ -125,14 +124,14 @@ def _distinct_values(values: pa.Array) -> pa.Array:
 
 
 SECTION_GROUPS: Final = 64
-"""Row groups of a section, at most: one bit each."""
+"""Maximum row groups of a section: one bit each."""
 SECTION_ENTRIES: Final = 1 << 20
-"""Subjects from which on a section ends, so that memory stays bounded."""
+"""Number of subjects after which a section ends, so that memory stays bounded."""
 
 
 @dataclass(slots=True)
 class IndexSection:
-    """Prefixes, ascending, and for each the row groups that have it: bit n is the section's nth."""
+    """Prefixes, ascending, and for each the row groups that have it: bit n is row group n of the section."""
 
     first: int = 0
     groups: int = 0
@@ -141,11 +140,11 @@ class IndexSection:
 
     @property
     def is_full(self) -> bool:
-        """Whether the next row group begins another."""
+        """Whether the next row group begins a new section."""
         return self.groups == SECTION_GROUPS or len(self.prefixes) >= SECTION_ENTRIES
 
     def add(self, prefixes: HashPrefixes) -> None:
-        """Takes in the next row group's prefixes, ascending, each once."""
+        """Adds the prefixes of the next row group, ascending, without duplicates."""
         bit = np.uint64(1 << self.groups)
         places = np.searchsorted(self.prefixes, prefixes)
         known = self._prefixes_at(places) == prefixes
@@ -156,7 +155,7 @@ class IndexSection:
         self.groups += 1
 
     def groups_of(self, prefixes: HashPrefixes) -> list[int]:
-        """The row groups that have any of these, by their number in the file."""
+        """The row groups that have any of these prefixes, by their number in the file."""
         places = np.searchsorted(self.prefixes, prefixes)
         known = (places < len(self.prefixes)) & (self._prefixes_at(places) == prefixes)
         mask = int(np.bitwise_or.reduce(self.masks[places[known]], initial=np.uint64(0)))
@@ -167,7 +166,7 @@ class IndexSection:
         return IndexSection(self.first + self.groups)
 
     def _insert(self, places: npt.NDArray[np.intp], prefixes: HashPrefixes, bit: np.uint64) -> None:
-        """Takes in prefixes that were not there, before those at these places."""
+        """Inserts new prefixes before those at these positions."""
         at = places + np.arange(len(places))
         new = np.zeros(len(self.prefixes) + len(places), np.bool_)
         new[at] = True
@@ -176,7 +175,7 @@ class IndexSection:
         self.prefixes[at], self.prefixes[old], self.masks[old] = prefixes, had, masks
 
     def _prefixes_at(self, places: npt.NDArray[np.intp]) -> HashPrefixes:
-        """The prefixes at these places; at the one behind the last, any."""
+        """The prefixes at these positions; any prefix at the position after the last."""
         if not len(self.prefixes):
             return np.zeros(len(places), np.uint64)
         return self.prefixes.take(places, mode="clip")
@@ -190,7 +189,7 @@ WORD_BYTES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class SectionExtent:
-    """What the contents say of a section: its row groups and how many prefixes it has."""
+    """A section according to the contents: its row groups and its number of prefixes."""
 
     first: int
     groups: int
@@ -198,43 +197,46 @@ class SectionExtent:
 
     @property
     def blocks(self) -> int:
-        """How many blocks it takes."""
+        """Number of blocks."""
         return -(-self.entries // BLOCK_ENTRIES)
 
     @property
     def size(self) -> int:
-        """How many bytes its blocks take in the file."""
+        """Size of its blocks in the file, in bytes."""
         return sum(map(self.block_size, range(self.blocks)))
 
     def entries_in_block(self, block: int) -> int:
-        """How many prefixes a block has."""
+        """Number of prefixes in a block."""
         return min(BLOCK_ENTRIES, self.entries - block * BLOCK_ENTRIES)
 
     def block_size(self, block: int) -> int:
-        """How many bytes a block takes in the file."""
+        """Size of a block in the file, in bytes."""
         return self.entries_in_block(block) * (WORD_BYTES + _mask_bytes(self.groups)) + SEAL_BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class IndexContents:
-    """What a file's index is about: the subject's path, the sections, and where their blocks begin."""
+    """Contents of a file's index: the subject's path, the sections, and the positions of their blocks."""
 
     subject: str
     extents: tuple[SectionExtent, ...] = ()
     fences: HashPrefixes = field(default_factory=lambda: np.empty(0, np.uint64), repr=False)
 
     def to_bytes(self) -> bytes:
-        """As bytes, to be sealed."""
-        told = {"subject": self.subject, "sections": [[each.first, each.groups, each.entries] for each in self.extents]}
-        return json.dumps(told).encode() + b"\n" + self.fences.astype("<u8").tobytes()
+        """The bytes to encrypt."""
+        contents = {
+            "subject": self.subject,
+            "sections": [[each.first, each.groups, each.entries] for each in self.extents],
+        }
+        return json.dumps(contents).encode() + b"\n" + self.fences.astype("<u8").tobytes()
 
     @classmethod
     def from_bytes(cls, content: bytes) -> IndexContents:
-        """What `packed` gave."""
-        said, _, fences = content.partition(b"\n")
-        told: dict[str, Any] = json.loads(said)
-        extents = tuple(SectionExtent(*each) for each in told["sections"])
-        return cls(told["subject"], extents, np.frombuffer(fences, "<u8").astype(np.uint64))
+        """The contents from the bytes of `to_bytes`."""
+        header, _, fences = content.partition(b"\n")
+        contents: dict[str, Any] = json.loads(header)
+        extents = tuple(SectionExtent(*each) for each in contents["sections"])
+        return cls(contents["subject"], extents, np.frombuffer(fences, "<u8").astype(np.uint64))
 
     def section_fences(self, number: int) -> HashPrefixes:
         """The first prefixes of a section's blocks."""
@@ -242,13 +244,13 @@ class IndexContents:
         return self.fences[before : before + self.extents[number].blocks]
 
     def block_offset(self, number: int, block: int) -> int:
-        """Where a block begins in the file."""
+        """The position of a block in the file."""
         before = sum(each.size for each in self.extents[:number])
         return len(MAGIC) + before + block * self.extents[number].block_size(0)
 
 
 def section_blocks(section: IndexSection) -> Sequence[bytes]:
-    """A section's blocks, to be sealed."""
+    """The blocks of a section, to encrypt."""
     width = _mask_bytes(section.groups)
     masks = section.masks.astype("<u8").view(np.uint8).reshape(-1, WORD_BYTES)[:, :width]
     starts = range(0, len(section.prefixes), BLOCK_ENTRIES)
@@ -260,7 +262,7 @@ def section_blocks(section: IndexSection) -> Sequence[bytes]:
 
 
 def block_as_section(content: bytes, extent: SectionExtent, block: int) -> IndexSection:
-    """One opened block, as a section of its own."""
+    """One decrypted block as a section."""
     count, width = extent.entries_in_block(block), _mask_bytes(extent.groups)
     prefixes = np.frombuffer(content, "<u8", count).astype(np.uint64)
     masks = np.zeros((count, WORD_BYTES), np.uint8)
@@ -269,12 +271,12 @@ def block_as_section(content: bytes, extent: SectionExtent, block: int) -> Index
 
 
 def block_associated_data(path: str, *numbers: int) -> tuple[bytes, ...]:
-    """What a block is sealed for: the file of records, the section, the block."""
+    """The associated data of a block's encryption: the file of records, the section, the block."""
     return (MAGIC, path.encode(), *(number.to_bytes(4, "little") for number in numbers))
 
 
 def contents_associated_data(path: str, digest: str) -> tuple[bytes, ...]:
-    """What contents are sealed for: the file of records, and its digest."""
+    """The associated data of the contents' encryption: the file of records, and its digest."""
     return (MAGIC, path.encode(), b"contents", digest.encode())
 
 
@@ -287,7 +289,7 @@ INDEX_SUFFIX: Final = ".index"
 
 
 def index_path(path: str) -> str:
-    """Where the index of a file of records stands, relative to the output folder.
+    """The path of the index of a file of records, relative to the output folder.
 
     >>> index_path("records/date=2026-11-24/run-0.parquet")
     'index/date=2026-11-24/run-0.index'
@@ -297,7 +299,7 @@ def index_path(path: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SubjectIndexer:
-    """Watches a sink of records, and makes an index for each of its files. Not for two threads at once.
+    """Watches a sink of records and writes an index for each of its files. Not safe for several threads.
 
     subject  the path of the subject's column in the records
     """
@@ -307,17 +309,17 @@ class SubjectIndexer:
 
     @classmethod
     def from_keys(cls, keys: Subkeys, subject: Pointer) -> SubjectIndexer:
-        """With the newest `subject` key. Raises KeyringError."""
+        """An indexer with the newest `subject` key. Raises KeyringError."""
         return cls(IndexKey.from_keys(keys), subject)
 
     def __call__(self, root: Location, path: str) -> IndexWriter:
-        """The index of a file that is opened."""
+        """The index writer for a file that is opened."""
         return IndexWriter(self, root, path)
 
 
 @dataclass(slots=True)
 class IndexWriter:
-    """The index of one file, on its way."""
+    """Writer for the index of one file."""
 
     indexer: SubjectIndexer
     root: Location
@@ -328,13 +330,13 @@ class IndexWriter:
     _file: HashingFile | None = None
 
     def group(self, rows: pa.Table) -> None:
-        """Takes in a row group."""
+        """Adds a row group."""
         self._section.add(self.indexer.lens.prefixes(distinct_subjects(rows, self.indexer.subject)))
         if self._section.is_full:
             self._settle()
 
     def close(self, written: WrittenFile) -> WrittenFile:
-        """Writes what is left; gives the file with its index."""
+        """Writes the remaining sections; returns the file with its index."""
         self._settle()
         contents = IndexContents(
             str(self.indexer.subject), tuple(self._extents), np.concatenate([_NO_PREFIXES, *self._fences])
@@ -347,7 +349,7 @@ class IndexWriter:
         return replace(written, index=FileRef(index_path(self.path), file.digest))
 
     def abandon(self) -> None:
-        """Closes the file; it is worth nothing."""
+        """Closes the file; it is not valid."""
         if self._file is not None:
             self._file.abandon()
 

@@ -1,7 +1,7 @@
 """Search by subject: the files and row groups that may have records of some subjects, and those records.
 
-An index file is read from its end. Of each section only the blocks that may have an answer are read. Of row groups
-that may have records of the subjects, only those rows are returned.
+An index file is read from its end. In each section only the blocks that may have a match are read. From row groups that may have
+records of the subjects, only the rows of these subjects are returned.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ from minimize.stores import Location, byte_length
 from minimize.stores import Location as Place_
 
 IndexKeys = Callable[[int], IndexKey]
-"""The lens of a key version. Raises KeyringError where the keyring does not have it."""
+"""The index key of a key version. Raises KeyringError if the keyring does not have it."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenIndex:
-    """The index of one file of records, which the keyring opened."""
+    """The decrypted index of one file of records."""
 
     file: BinaryIO
     records_file: ReceiptFile
@@ -53,12 +53,12 @@ class OpenIndex:
     contents: IndexContents
 
     def groups_of(self, prefixes: HashPrefixes) -> tuple[int, ...]:
-        """The row groups that may have any of these (ascending), by their number. Raises OutputError."""
+        """The row groups that may have any of these prefixes (ascending), by their number. Raises OutputError."""
         found = {group for section in self._sections(prefixes) for group in section.groups_of(prefixes)}
         return tuple(sorted(found))
 
     def sections(self) -> Iterator[IndexSection]:
-        """All of it, block by block. Raises OutputError."""
+        """The whole index, block by block. Raises OutputError."""
         for number, extent in enumerate(self.contents.extents):
             for block in range(extent.blocks):
                 yield self._block(number, block)
@@ -80,7 +80,8 @@ class OpenIndex:
 
 
 def read_index(file: BinaryIO, of: ReceiptFile, lenses: IndexKeys) -> OpenIndex:
-    """Opens the index of a file of records. Raises OutputError where it is not that, KeyringError without its key."""
+    """Opens the index of a file of records. Raises OutputError if it does not belong to the file, KeyringError
+    without its key."""
     end = byte_length(file)
     file.seek(max(0, end - TAIL.size))
     tail = file.read(TAIL.size)
@@ -96,25 +97,25 @@ def read_index(file: BinaryIO, of: ReceiptFile, lenses: IndexKeys) -> OpenIndex:
 
 
 def damaged_index_error(of: ReceiptFile) -> OutputError:
-    """What to raise about an index that is not the one of its file."""
+    """The error for an index that does not match its file."""
     place = of.path if of.index is None else of.index.path
-    return OutputError(f"{place} is gone or damaged", hint="`minimize verify` checks all files")
+    return OutputError(f"{place} is missing or damaged", hint="Run `minimize verify` to check all files.")
 
 
 def open_index_file(output: Location, of: ReceiptFile) -> BinaryIO:
-    """The index's file. Raises OutputError where it is gone."""
+    """The file of the index. Raises OutputError if it is missing."""
     try:
         return (output / ("" if of.index is None else of.index.path)).open("rb", buffering=0)
     except OSError:
-        gone = damaged_index_error(of)
-    raise gone
+        error = damaged_index_error(of)
+    raise error
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateFile:
-    """A file that may hold records of the subjects.
+    """A file that may contain records of the subjects.
 
-    groups  the row groups that may, by number; None where the file has no index, so that all of them may
+    groups  numbers of the row groups that may contain them; None if the file has no index, so that every row group may
     """
 
     file: ReceiptFile
@@ -124,10 +125,10 @@ class CandidateFile:
 def find_candidate_files(
     output: Place_, files: Iterable[ReceiptFile], values: Iterable[SubjectValue], keys: Subkeys | None
 ) -> list[CandidateFile]:
-    """Which of the files may hold records whose subject is one of these released values.
+    """The files that may contain records whose subject is one of these released values.
 
-    Takes the keyring; without one no index can be read, and every file may. No record is missed: a file that is not given back
-    holds none of them. Raises OutputError for an index that is damaged, KeyringError without the version of its key.
+    Takes the keyring. Without one no index can be decrypted, so every file may contain records. No record is missed: a file that
+    is not returned contains none. Raises OutputError for a damaged index, KeyringError without the version of its key.
     """
     return [place for place in _candidates(output, files, [*values], keys) if place.groups != ()]
 
@@ -144,7 +145,7 @@ def _candidates(
 
 
 HashedSearch = Callable[[int], tuple[IndexKey, HashPrefixes]]
-"""For a version of the key its lens, and the prefixes of what is sought."""
+"""For a version of the key: its index key, and the prefixes to search."""
 
 
 def _hashed_search(values: list[SubjectValue], keys: Subkeys) -> HashedSearch:
@@ -165,10 +166,10 @@ def _candidate_groups(output: Place_, file: ReceiptFile, search: HashedSearch) -
 def subject_rows(
     stored: StoredFile, subject: Pointer, values: Collection[SubjectValue], groups: Sequence[int] | None
 ) -> pa.Table:
-    """The rows whose subject is one of these values, of the row groups named; of all where nothing is known.
+    """The rows whose subject is one of these values, from the given row groups, or from all if none are given.
 
-    Then the subject's column is looked at first, and the others are read only of row groups that hold any.
-    Raises OutputError where the file does not have the subject's column, or is damaged.
+    If all are read, the subject's column is read first, and the other columns only in row groups with matching rows. Raises
+    OutputError if the file does not have the subject's column, or is damaged.
     """
     wanted = _searched_values(stored, subject, values)
     found = _groups_with_subject(stored, subject, wanted) if groups is None else groups
@@ -182,12 +183,15 @@ def _searched_values(stored: StoredFile, subject: Pointer, values: Collection[Su
     except KeyError:
         type_ = None
     if type_ is None or not can_be_indexed(type_):
-        raise OutputError(f"{stored.path} does not hold its subject", hint="it was dropped: nothing can be found by it")
+        raise OutputError(
+            f"{stored.path} has no column of its subject",
+            hint="Search by tenant: the policy dropped the subject field.",
+        )
     return _values_of_type(values, value_type(type_))
 
 
 def _values_of_type(values: Collection[SubjectValue], type_: pa.DataType) -> pa.Array:
-    """The values that a column of the type can hold."""
+    """The values that a column of the type can contain."""
     kind: Any = bytes if pa.types.is_binary(type_) or pa.types.is_large_binary(type_) else str
     if pa.types.is_integer(type_):
         whole = [int(value) for value in values if _fits_integer(value, type_)]
@@ -201,7 +205,7 @@ def _fits_integer(value: SubjectValue, type_: pa.DataType) -> bool:
 
 
 def _groups_with_subject(stored: StoredFile, subject: Pointer, values: pa.Array) -> list[int]:
-    """The row groups that hold any of the values."""
+    """The row groups that contain any of the values."""
     groups = range(stored.file.metadata.num_row_groups)
     if subject.top not in stored.schema.names:
         return [*groups]
@@ -217,7 +221,7 @@ def _keep_subject_rows(batch: pa.RecordBatch, subject: Pointer, values: pa.Array
 
 
 def _subject_mask(batch: pa.RecordBatch, subject: Pointer, values: pa.Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Which rows are about one of the values; of a list, any element."""
+    """Which rows have one of the values; in a list, any element."""
     found = leaf(batch, subject)
     hits = pc.is_in(found.values, value_set=values).to_numpy(zero_copy_only=False)
     if STAR not in subject.parts:

@@ -1,8 +1,7 @@
-"""Working folders: files are assembled there before they get their names; those of killed processes are removed.
+"""Working folders: files are assembled there and then renamed. Folders of killed processes are removed.
 
-The name says which process made it: `.PURPOSE-PID-BORN-MACHINE-RANDOM`. The next process that makes a working folder
-of this purpose in the same folder removes those of processes that are surely dead: on this machine, and since its last
-start.
+The name identifies the process: `.PURPOSE-PID-BORN-MACHINE-RANDOM`. The next process that creates a working folder of this
+purpose in the same folder removes those of processes that have certainly ended: on this machine, since its last start.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _OWNER: Final = re.compile(r"(\d+)-(\d+)-([0-9a-f]{16})-[0-9a-f]{16}")
 
 
 def make_working_folder(parent: Path, purpose: str) -> Path:
-    """A new folder that only its owner can look into. Raises OSError."""
+    """A new folder that only its owner can read. Raises OSError."""
     remove_abandoned_folders(parent, purpose)
     ours = ProcessIdentity.current()
     owner = f"{ours.pid}-{ours.born}-{_machine_digest(ours)}-{secrets.token_hex(8)}"
@@ -37,12 +36,12 @@ def make_working_folder(parent: Path, purpose: str) -> Path:
 
 @contextmanager
 def write_new_folder(folder: Path, purpose: str) -> Iterator[Path]:
-    """Gives a working folder, which gets the name of the new folder once the block is done, and is removed if it fails.
+    """Yields a working folder. It is renamed to the new folder at the end of the block, and removed if the block fails.
 
-    Raises OSError, FileExistsError among them.
+    Raises OSError, including FileExistsError.
     """
     if os.path.lexists(folder):
-        raise FileExistsError(errno.EEXIST, "it is there already")
+        raise FileExistsError(errno.EEXIST, "it already exists")
     file_operations.make_folders(folder.parent)
     work = make_working_folder(folder.parent, purpose)
     try:
@@ -55,7 +54,7 @@ def write_new_folder(folder: Path, purpose: str) -> Iterator[Path]:
 
 
 def remove_abandoned_folders(parent: Path, purpose: str) -> None:
-    """Removes the folders of a purpose whose processes are dead. One that cannot be removed stays."""
+    """Removes the folders of a purpose whose processes have ended. A folder that cannot be removed is left."""
     with suppress(OSError):
         for folder in sorted(parent.glob(f".{purpose}-*")):
             if _is_abandoned(folder.name.removeprefix(f".{purpose}-")) and not folder.is_symlink():

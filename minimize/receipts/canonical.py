@@ -12,9 +12,10 @@ import rfc8785
 
 
 def new_run_id(started: datetime, suffix: str | None = None) -> str:
-    """An id that sorts by the second it was made in and never comes twice; safe as a file's name.
+    """A unique id that sorts by the second of the run's start and is safe as a file name.
 
-    Takes the run's start (aware) and, where it must be known beforehand, the 12 hexadecimal digits at its end.
+    Takes the run's start (with a time zone), and the 12 hexadecimal digits at the end of the id if the caller must know it
+    earlier.
 
     >>> new_run_id(datetime(2026, 11, 25, 8, 30, tzinfo=UTC), "0123456789ab")
     '20261125T083000Z-0123456789ab'
@@ -23,12 +24,12 @@ def new_run_id(started: datetime, suffix: str | None = None) -> str:
 
 
 def sha256_text(content: bytes) -> str:
-    """The digest of these bytes as receipts write it: `sha256:` and hexadecimal digits."""
+    """The digest of these bytes as in receipts: `sha256:` and hexadecimal digits."""
     return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
 def canonical_json(document: Mapping[str, Any]) -> bytes:
-    """The canonical bytes of a JSON object (RFC 8785): one text for one meaning.
+    """The canonical bytes of a JSON object (RFC 8785): equal objects have equal bytes.
 
     >>> canonical_json({"b": 1, "a": "é"}).decode()
     '{"a":"é","b":1}'

@@ -1,8 +1,8 @@
 """Chain of an output's receipts: its checks, the files in force, void runs.
 
-The chain is gapless from 1; each receipt has the digest of the one before, is signed, and balances. The files in force are the
-files of the output after all receipts are applied in order. A receipt of kind `void` declares that a run does not count any
-more; its files stay in force until its dates are run again.
+The chain has no gaps and begins with 1. Each receipt has the digest of the previous one, is signed, and balances. The files in
+force are the files of the output after all receipts are applied in order. A receipt of kind `void` declares a run invalid; the
+run's files stay in force until its dates are run again.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from minimize.receipts.receipt import Receipt, imbalances
 
 
 def check_chain(receipts: Iterable[Receipt], verifier: Verifier, *, earlier: Sequence[Receipt] = ()) -> list[Finding]:
-    """What is wrong with the chain: V002 sequence, V003 previous, V004 signature, V005 balance. Empty where nothing is.
+    """Faults of the chain: V002 sequence, V003 previous, V004 signature, V005 balance. Empty if there are none.
 
-    `earlier` are the receipts before these, by sequence. Only their sequence and digests are checked: as each receipt carries the
-    digest of the one before, the signature of the first of these vouches for them.
+    `earlier` are the receipts before these, by sequence. Only their sequence and digests are checked. Each receipt contains the
+    digest of the previous one, so the signature of the first of these receipts covers them.
     """
     chain = sorted(receipts, key=lambda receipt: receipt.sequence)
     findings = [*_sequence_findings([*earlier, *chain]), *_digest_findings([*earlier, *chain])]
@@ -37,17 +37,17 @@ def check_chain(receipts: Iterable[Receipt], verifier: Verifier, *, earlier: Seq
 def _sequence_findings(chain: list[Receipt]) -> Iterator[Finding]:
     for expected, receipt in enumerate(chain, start=1):
         if receipt.sequence != expected:
-            message = f"has sequence {receipt.sequence} where {expected} is due: a receipt is missing or doubled"
+            message = f"has sequence {receipt.sequence} instead of {expected}: a receipt is missing or duplicated"
             yield Finding("V002", message, file=_receipt_path(receipt))
             return
 
 
 def _digest_findings(chain: list[Receipt]) -> Iterator[Finding]:
     if chain and chain[0].previous is not None:
-        yield Finding("V003", "names a receipt before it, and there is none", file=_receipt_path(chain[0]))
+        yield Finding("V003", "names a previous receipt, but there is none", file=_receipt_path(chain[0]))
     for before, receipt in pairwise(chain):
         if receipt.previous != before.digest:
-            yield Finding("V003", "does not carry the digest of the receipt before it", file=_receipt_path(receipt))
+            yield Finding("V003", "does not contain the digest of the previous receipt", file=_receipt_path(receipt))
 
 
 def _signature_findings(receipt: Receipt, verifier: Verifier) -> Iterator[Finding]:
@@ -62,16 +62,16 @@ def _receipt_path(receipt: Receipt) -> str:
 
 
 def files_in_force(receipts: Iterable[Receipt]) -> dict[str, list[ReceiptFile]]:
-    """Per output name the files that stand, by path. A name that any receipt wrote is there, even without files."""
-    standing: dict[str, dict[str, ReceiptFile]] = {}
+    """The files in force per output name, by path. A name that any receipt used is included, even without files."""
+    in_force: dict[str, dict[str, ReceiptFile]] = {}
     for receipt in _by_sequence(receipts):
-        gone = {file.path for file in _removed_files(receipt)}
-        for files in standing.values():
-            for path in gone & files.keys():
+        removed = {file.path for file in _removed_files(receipt)}
+        for files in in_force.values():
+            for path in removed & files.keys():
                 del files[path]
         for name, output in receipt.outputs.items():
-            standing.setdefault(name, {}).update({file.path: file for file in files_with_companions(output)})
-    return {name: sorted(files.values(), key=lambda file: file.path) for name, files in standing.items()}
+            in_force.setdefault(name, {}).update({file.path: file for file in files_with_companions(output)})
+    return {name: sorted(files.values(), key=lambda file: file.path) for name, files in in_force.items()}
 
 
 def files_with_companions(output: WrittenOutput) -> list[ReceiptFile]:
@@ -82,27 +82,27 @@ def files_with_companions(output: WrittenOutput) -> list[ReceiptFile]:
 
 
 def quarantine_files_in_force(receipts: Iterable[Receipt]) -> list[ReceiptFile]:
-    """The quarantine files that stand, by path."""
-    standing: dict[str, ReceiptFile] = {}
+    """The quarantine files in force, by path."""
+    in_force: dict[str, ReceiptFile] = {}
     for receipt in _by_sequence(receipts):
         for file in _removed_files(receipt):
-            standing.pop(file.path, None)
-        standing.update({file.path: file for file in receipt.quarantine.files})
-    return sorted(standing.values(), key=lambda file: file.path)
+            in_force.pop(file.path, None)
+        in_force.update({file.path: file for file in receipt.quarantine.files})
+    return sorted(in_force.values(), key=lambda file: file.path)
 
 
 def retained_sketches(receipts: Iterable[Receipt]) -> list[CompanionFile]:
-    """The sketches that outlive their files, by path: those of tables that the pipeline no longer has."""
-    standing: dict[str, CompanionFile] = {}
+    """Sketches that are kept after their files were removed, by path: those of tables that the pipeline no longer has."""
+    in_force: dict[str, CompanionFile] = {}
     for receipt in _by_sequence(receipts):
         for file in _removed_files(receipt):
-            standing.pop(file.path, None)
-        standing.update({each.path: each for each in receipt.kept_sketches or ()})
-    return sorted(standing.values(), key=lambda each: each.path)
+            in_force.pop(file.path, None)
+        in_force.update({each.path: each for each in receipt.kept_sketches or ()})
+    return sorted(in_force.values(), key=lambda each: each.path)
 
 
 def paths_in_force_below(receipts: Sequence[Receipt], folders: Iterable[str]) -> set[str]:
-    """The paths of the files that stand below these folders, quarantine and sketches without their file among them."""
+    """The paths of the files in force below these folders, including quarantine files and sketches without their file."""
     below = tuple(f"{folder}/" for folder in folders)
     files = [*chain.from_iterable(files_in_force(receipts).values()), *quarantine_files_in_force(receipts)]
     paths = [*(file.path for file in files), *(each.path for each in retained_sketches(receipts))]
@@ -110,17 +110,22 @@ def paths_in_force_below(receipts: Sequence[Receipt], folders: Iterable[str]) ->
 
 
 def check_file_history(receipts: Iterable[Receipt]) -> list[Finding]:
-    """V006: where the files of receipts contradict each other: a name used twice, a file replaced that does not stand."""
-    standing: dict[str, str] = {}
+    """V006: contradictions between the files of receipts: a name used twice, or a replaced file that is not in force."""
+    in_force: dict[str, str] = {}
     used: set[str] = set()
     findings: list[Finding] = []
     for receipt in _by_sequence(receipts):
-        absent = [file.path for file in _removed_files(receipt) if standing.pop(file.path, None) != file.digest]
-        findings += [_contradiction_finding(receipt, f"takes away {path}, which does not stand so") for path in absent]
+        absent = [file.path for file in _removed_files(receipt) if in_force.pop(file.path, None) != file.digest]
+        findings += [
+            _contradiction_finding(receipt, f"removes {path}, which is not in force with this digest")
+            for path in absent
+        ]
         again = [file.path for file in _written_files(receipt) if file.path in used]
-        findings += [_contradiction_finding(receipt, f"writes {path}, a name that was used before") for path in again]
-        standing.update({file.path: file.digest for file in _written_files(receipt)})
-        standing.update({each.path: each.digest for each in receipt.kept_sketches or ()})
+        findings += [
+            _contradiction_finding(receipt, f"writes {path}, a name that an earlier receipt used") for path in again
+        ]
+        in_force.update({file.path: file.digest for file in _written_files(receipt)})
+        in_force.update({each.path: each.digest for each in receipt.kept_sketches or ()})
         used |= {file.path for file in _written_files(receipt)}
     return findings
 
@@ -145,24 +150,24 @@ def _by_sequence(receipts: Iterable[Receipt]) -> list[Receipt]:
 
 VOID_KIND: Final = "void"
 VOIDABLE_KINDS: Final = frozenset({"run", "replay", "expire"})
-"""The kinds of receipt that can be declared void. What a retraction, correction or deletion did is not taken back."""
+"""The kinds of receipt that can be declared void. Retractions, corrections and deletions cannot be undone."""
 
 
 def void_run_ids(receipts: Iterable[Receipt]) -> frozenset[str]:
-    """The ids of the runs that do not count."""
+    """The ids of void runs."""
     return frozenset(receipt.voids for receipt in receipts if receipt.voids is not None)
 
 
 def effective_receipts(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
-    """The receipts that count, by sequence: without runs that are void, and without receipts that only record a decision."""
+    """The valid receipts by sequence: without void runs, and without receipts that only record a decision."""
     all_ = list(receipts)
-    gone = void_run_ids(all_)
-    found = (receipt for receipt in all_ if receipt.kind not in ANNOTATING_KINDS and receipt.run_id not in gone)
+    voided = void_run_ids(all_)
+    found = (receipt for receipt in all_ if receipt.kind not in ANNOTATING_KINDS and receipt.run_id not in voided)
     return tuple(sorted(found, key=lambda receipt: receipt.sequence))
 
 
 def check_voids(receipts: Iterable[Receipt]) -> Iterator[Finding]:
-    """V006: a void receipt that names no earlier run that can be void, names one again, or changes files."""
+    """V006: a void receipt that names no earlier voidable run, names a run that is already void, or changes files."""
     known: dict[str, str] = {}
     for receipt in sorted(receipts, key=lambda receipt: receipt.sequence):
         if receipt.kind == VOID_KIND or receipt.voids is not None:
@@ -177,7 +182,7 @@ def _void_fault(receipt: Receipt, kinds_by_run: dict[str, str]) -> str:
     if receipt.kind != VOID_KIND or receipt.voids is None or not receipt.reason:
         return "declares a run void without being a void receipt with a run and a reason"
     if kinds_by_run.get(receipt.voids) not in VOIDABLE_KINDS:
-        return f"declares {receipt.voids} void, which no earlier receipt that counts is"
+        return f"declares {receipt.voids} void, but no earlier valid receipt has this id"
     if receipt.outputs or receipt.replaces or receipt.removes or receipt.quarantine.files:
         return "is a void receipt and changes files"
     return ""

@@ -13,13 +13,13 @@ ReceiptKind = Literal["run", "replay", "expire", "retract", "correct", "delete",
 ANNOTATING_KINDS: Final[frozenset[ReceiptKind]] = frozenset({"adopt", "void"})
 """Kinds of receipts that record a decision about an output and change none of its files."""
 RetractionSource = Literal["source", "output"]
-"""What a retraction was made from."""
+"""The origin of the rows of a retraction."""
 OMIT_IF_NONE: Final = {"omit": True}
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiptApproval:
-    """Who approved a policy as it was, and on which day."""
+    """The person who approved the content of a policy, and the day."""
 
     by: str
     on: str
@@ -27,8 +27,7 @@ class ReceiptApproval:
 
 @dataclass(frozen=True, slots=True)
 class PolicyRef:
-    """The policy that a run followed; the digest is over the file's bytes. `approved` is absent where it was not approved as it
-    was then."""
+    """The policy of a run; the digest is over the file's bytes. `approved` is absent if this content was not approved."""
 
     name: str
     version: int
@@ -46,15 +45,15 @@ class BackfillRef:
 
 @dataclass(frozen=True, slots=True)
 class DigestRef:
-    """The digest of a plan, of settings or of a list of erasures."""
+    """The digest of a plan, of settings or of an erasure list."""
 
     digest: str
 
 
 @dataclass(frozen=True, slots=True)
 class RunOrigin:
-    """Where the files of a run lay, relative to the output folder, where it does not tell by itself: the pipeline's, and what
-    was given instead of its source and settings."""
+    """The paths of a run's files, relative to the output folder, if they cannot be found from the output: the pipeline, and the
+    paths that replaced its source and settings."""
 
     pipeline: str | None = field(default=None, metadata=OMIT_IF_NONE)
     input: str | None = field(default=None, metadata=OMIT_IF_NONE)
@@ -63,7 +62,7 @@ class RunOrigin:
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """One file that was read: its path relative to the source's root, and its batch date where a run had several."""
+    """One file that was read: its path relative to the source's root, and its batch date if a run had several."""
 
     path: str
     digest: str
@@ -73,7 +72,7 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class RowCounts:
-    """What became of the rows read. They balance: `read` is the sum of the others."""
+    """Counts of the rows read, by result. They balance: `read` is the sum of the others."""
 
     read: int = 0
     written: int = 0
@@ -85,7 +84,7 @@ class RowCounts:
 
 @dataclass(frozen=True, slots=True)
 class GatedRows:
-    """Why whole rows were gated; the sum is `rows.gated`. `consent` is absent where no row was gated by it."""
+    """Counts of gated rows by reason; the sum is `rows.gated`. `consent` is absent if it gated no row."""
 
     setting: int = 0
     condition: int = 0
@@ -107,11 +106,11 @@ class GatedRows:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedFrom:
-    """The third party that sent the records of a run, and the function of its manifest by which it did.
+    """The third party that sent the records of a run, and the function of its manifest under which it sent them.
 
     manifest  the digest of the manifest's file
     contract  the reference of the contract in force
-    consents  the digest of the terms that were asked for, and of the acts that decided
+    consents  the digest of the required consent terms, and of the consents that decided
     """
 
     recipient: str
@@ -123,9 +122,9 @@ class ReceivedFrom:
 
 @dataclass(frozen=True, slots=True)
 class FieldReceipt:
-    """What was done to one field, as counts of non-null values of written records as they came in.
+    """The treatment of one field: counts of non-null input values of written records.
 
-    `values` is None where nobody counted: the field is dropped, and was not looked at.
+    `values` is None if they were not counted: the field is dropped and was not read.
     """
 
     did: str | tuple[str, ...]
@@ -138,7 +137,7 @@ class FieldReceipt:
 
 @dataclass(frozen=True, slots=True)
 class FileRef:
-    """One file, by its path relative to the output folder: replaced, removed, or standing beside another."""
+    """One file, by its path relative to the output folder: replaced, removed, or attached."""
 
     path: str
     digest: str
@@ -146,9 +145,9 @@ class FileRef:
 
 @dataclass(frozen=True, slots=True)
 class ReceiptFile:
-    """One file of an output: its path relative to the output folder; `keys` are those that its columns are encrypted under.
+    """One file of an output: its path relative to the output folder; `keys` are those under which its columns are encrypted.
 
-    `index` and `sketches` are filled in from `WrittenOutput` when files in force are worked out; a receipt's JSON has them there.
+    `index` and `sketches` are copied from `WrittenOutput` when files in force are computed; a receipt's JSON has them there.
     """
 
     path: str
@@ -161,7 +160,8 @@ class ReceiptFile:
 
 @dataclass(frozen=True, slots=True)
 class CompanionFile:
-    """A file that is published together with a file of an output (`of`): an index, or sketches. Sketches may outlive it."""
+    """A file that is published together with a file of an output (`of`): an index, or sketches. Sketches may be kept longer than
+    the file."""
 
     path: str
     digest: str
@@ -170,16 +170,16 @@ class CompanionFile:
 
 @dataclass(frozen=True, slots=True)
 class WrittenOutput:
-    """What was written under one name. What stands in the middle is for aggregates, `index` is for records.
+    """The files and counts of one output name. `index` is for records, the fields listed here are for aggregates.
 
-    groups_past  groups that were past the aggregate's retention, with `rows_past` rows; absent where there were none
+    groups_past  groups that were past the aggregate's retention, with `rows_past` rows; absent if there were none
     deferred     rows whose new figures wait until more subjects have changed
-    sketches     the contribution sketches of each file of an aggregate: what it and earlier files published
-    too_late     rows of event days that were published before they came
-    too_early    rows whose clock ran so far ahead that no event day waits for them
-    event_days   per batch of the run the rows that it had of each event day that waits
-    days         per event day that was published the rows that each batch had of it
-    unpublished  event days that could not be published, and why
+    sketches     the contribution sketches of each file of an aggregate: of this and earlier releases
+    too_late     rows of event days that were already published when the rows arrived
+    too_early    rows with a time so far in the future that no event day waits for them
+    event_days   per batch of the run, the number of its rows per waiting event day
+    days         per published event day, the number of its rows per batch
+    unpublished  event days that could not be published, with reasons
     """
 
     category: str
@@ -201,7 +201,7 @@ class WrittenOutput:
 
 @dataclass(frozen=True, slots=True)
 class QuarantineEntry:
-    """How many records could not be processed, by stable code, and the files that point to them."""
+    """Number of records that could not be processed, by stable code, and the files that point to them."""
 
     rows: int = 0
     by_code: Mapping[str, int] = field(default_factory=dict)
@@ -210,7 +210,7 @@ class QuarantineEntry:
 
 @dataclass(frozen=True, slots=True)
 class AuditHead:
-    """The head of the audit log when the receipt was signed: how many entries it had, the digest of the last, and the identity
+    """The head of the audit log when the receipt was signed: the number of entries, the digest of the last one, and the identity
     of the ledger. Receipts of older versions name no ledger."""
 
     sequence: int
@@ -220,7 +220,7 @@ class AuditHead:
 
 @dataclass(frozen=True, slots=True)
 class LedgerAdoption:
-    """That an output is continued with another ledger: why, and the ledger that its receipts named before."""
+    """The adoption of another ledger by an output: the reason, and the ledger that its receipts named before."""
 
     reason: str
     before: str | None = None
@@ -228,7 +228,7 @@ class LedgerAdoption:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """An Ed25519 signature over the canonical JSON of everything else; `value` is base64."""
+    """An Ed25519 signature over the canonical JSON of the rest of the receipt; `value` is base64."""
 
     algorithm: str
     key: str
@@ -236,7 +236,7 @@ class Signature:
 
 
 def as_jsonable(value: Any) -> Any:
-    """A part as JSON: dataclasses as objects in their order, times as text, tuples as lists."""
+    """A part as JSON: dataclasses as objects in field order, times as text, tuples as lists."""
     if is_dataclass(value):
         return {
             part.name.rstrip("_"): as_jsonable(getattr(value, part.name))

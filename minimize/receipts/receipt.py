@@ -1,6 +1,6 @@
 """Receipt of one change to an output: counts, digests and key ids; no values.
 
-Top to bottom: whether its numbers balance; summary for people, as text and HTML tables; the receipt, its JSON and signature.
+In this order: the balance of its numbers; the summary as text and HTML tables; the receipt, its JSON and its signature.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from minimize.text import count_noun, format_number, json_text
 
 
 def imbalances(receipt: Receipt) -> list[str]:
-    """What does not add up, in words and counts; empty where everything does."""
+    """The numbers that do not balance, in words and counts; empty if all do."""
     return [f"{what}: {left} is not {right}" for what, left, right in _equations(receipt) if left != right] + [
         f"{what} is below zero" for what, count in _all_counts(receipt) if count < 0
     ]
@@ -58,7 +58,7 @@ def imbalances(receipt: Receipt) -> list[str]:
 def _equations(receipt: Receipt) -> Iterator[tuple[str, int, int]]:
     rows, gated, quarantine = receipt.rows, receipt.gated_by, receipt.quarantine
     fates = rows.written + rows.gated + rows.quarantined + rows.suppressed + rows.deduplicated
-    yield "rows.read and the fates of rows", rows.read, fates
+    yield "rows.read and the sum of written, gated and other rows", rows.read, fates
     yield "rows.gated and gated_by", rows.gated, sum(gated.reasons.values())
     yield "rows.quarantined and quarantine.rows", rows.quarantined, quarantine.rows
     yield "quarantine.rows and by_code", quarantine.rows, sum(quarantine.by_code.values())
@@ -85,18 +85,18 @@ def _all_counts(receipt: Receipt) -> Iterator[tuple[str, int]]:
 _OUTCOMES = ("written", "gated", "quarantined", "suppressed", "deduplicated")
 _LABEL_WIDTH = 24
 _SUMMARY_WIDTH = 100
-FIGURES_UNCHANGED = "it could not be counted anew, or the change would give a few subjects away"
-"""Why an aggregate keeps figures though records behind it are gone."""
+FIGURES_UNCHANGED = "it could not be counted again, or the change would reveal the figures of a few subjects"
+"""Why an aggregate keeps figures although records that they count were removed."""
 
 
 def receipt_summary(receipt: Receipt, width: int = _SUMMARY_WIDTH) -> str:
-    """What happened, as lines of text without a newline at the end: what was dropped, gated, generalized, suppressed."""
+    """The change as lines of text, without a final newline: what was dropped, gated, generalized, suppressed."""
     labelled = [(label, text) for label, text in _summary_lines(receipt) if text]
     return "\n".join([_title(receipt), *(_wrapped_line(label, text, width) for label, text in labelled)])
 
 
 def receipt_html(receipt: Receipt) -> str:
-    """What happened, as tables; every text in them is escaped."""
+    """The change as HTML tables; all texts are escaped."""
     return html_fragment(
         html_paragraph(_title(receipt)),
         html_table(
@@ -106,7 +106,7 @@ def receipt_html(receipt: Receipt) -> str:
             0,
         ),
         html_table(
-            "why, and what nobody declared",
+            "reasons and undeclared fields",
             ("", "rows"),
             [[what, format_number(n)] for what, n in _row_causes(receipt)],
             1,
@@ -221,33 +221,33 @@ RECEIPT_FORMAT: Final = 1
 
 
 _SIGNATURE_KEYS: Final = {part.name for part in fields(Signature)}
-"""Nothing else may stand in a signature: it is the one place that is not signed."""
+"""The only keys of a signature, which is the one part that is not signed."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Receipt:
-    """What one run (or expiry, correction, deletion …) did to an output.
+    """Account of one change to an output by a run, expiry, correction, deletion and so on.
 
-    sequence   1 for the first receipt of an output, one more for each that follows
-    previous   the digest of the receipt before; None for the first
+    sequence   1 for the first receipt of an output, then ascending without gaps
+    previous   the digest of the previous receipt; None for the first
     plan       the digest of the plan's canonical form
-    replaces   files that this one's files stand in for
-    removes    files that are gone without another in their place
-    skipped    batch dates that were left alone, and why (`shrunk`: files that were read before are gone;
-               `stopped`: too much in quarantine; the guide names them all)
-    voids      the run that a receipt of kind `void` declares not to count
-    reason     why, in the operator's words
-    origin     where pipeline, input and settings lay, relative to the output folder, as far as that may be told
+    replaces   files that the files of this receipt replace
+    removes    files that were removed without a replacement
+    skipped    batch dates that were skipped, with reasons (`shrunk`: files that were read earlier are missing;
+               `stopped`: too much in quarantine; the guide lists them all)
+    voids      the run that a receipt of kind `void` declares invalid
+    reason     the operator's reason
+    origin     paths of pipeline, input and settings, relative to the output folder, unless they may contain a value
     backfill   the backfill that the run was part of
-    retention  the policy whose retention was applied, where files keep the one that they were written under
-    stays      aggregates that stand as they were though records behind them are gone: per name the dates
-    kept_sketches  sketches whose files this one removes, because the pipeline no longer has their table
-    from_      what a retraction was made from (`from` in JSON)
-    files      digests of what stands beside the receipt (`policy.yaml`, `pipeline.yaml`, `columns.md`, hierarchies), by name
-    audit      the ledger's audit log as it was then; absent where the change was told to no ledger
-    erasures   the sealed list of erasures that was used; absent where nobody was erased
-    received   the third party that sent the records, and what was asked about it; absent for records of our own
-    adopts     why an output is continued with the ledger that `audit` names
+    retention  the policy whose retention was applied, if files keep the policy under which they were written
+    stays      aggregates that are unchanged although records that they count were removed: per name the dates
+    kept_sketches  sketches whose files this change removes, because the pipeline no longer has their table
+    from_      the origin of the rows of a retraction (`from` in JSON)
+    files      digests of the attachments (`policy.yaml`, `pipeline.yaml`, `columns.md`, hierarchies), by name
+    audit      the head of the ledger's audit log at that time; absent if the change was recorded in no ledger
+    erasures   the encrypted erasure list that was applied; absent if there were no erasures
+    received   the third party that sent the records, with contract and consents; absent for the organization's own records
+    adopts     why the output is continued with the ledger that `audit` names
     """
 
     receipt: Literal[1] = RECEIPT_FORMAT
@@ -295,20 +295,20 @@ class Receipt:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Receipt:
-        """The receipt that this JSON says. What a later version added is kept: digest and signature cover it.
+        """The receipt in this JSON. Keys of later versions are kept, because digest and signature cover them.
 
-        Raises OutputError where it is no receipt.
+        Raises OutputError if the JSON is not a receipt.
         """
         parsed = _parse_receipt(text)
         if parsed is None:
-            raise OutputError("this is no receipt that this version can read")
+            raise OutputError("this version cannot read the receipt")
         raw, receipt, digest = parsed
         object.__setattr__(receipt, "_raw", raw)
-        object.__setattr__(receipt, "digest", digest)  # known already: canonical JSON is the costly part of it
+        object.__setattr__(receipt, "digest", digest)  # already known; computing the canonical JSON is expensive
         return receipt
 
     def as_json(self) -> dict[str, Any]:
-        """The receipt as the JSON object of its file; as it was read, where it was read."""
+        """The receipt as the JSON object of its file; unchanged if it was read from a file."""
         raw = getattr(self, "_raw", None)
         return as_jsonable(self) if raw is None else copy.deepcopy(raw)
 
@@ -318,30 +318,30 @@ class Receipt:
 
     @cached_property
     def digest(self) -> str:
-        """`sha256:` of the canonical bytes, signature included: the `previous` of the next receipt."""
+        """`sha256:` of the canonical bytes including the signature: the `previous` of the next receipt."""
         return sha256_text(canonical_json(self.as_json()))
 
     def check(self) -> None:
-        """Raises CheckFailed where the receipt does not balance."""
+        """Raises CheckFailed if the receipt does not balance."""
         faults = imbalances(self)
         if faults:
             raise CheckFailed(f"the receipt of {self.run_id} does not balance: {'; '.join(faults)}")
 
     def with_signature(self, signer: Signer) -> Self:
-        """The receipt with its signature. Raises CheckFailed where it does not balance, KeyringError without a signing key."""
+        """The receipt with its signature. Raises CheckFailed if it does not balance, KeyringError without a signing key."""
         self.check()
         return replace(self, signature=Signature("ed25519", *sign_as_text(self._unsigned(), signer)))
 
     def verify(self, verifier: Verifier) -> None:
-        """Raises VerificationError where the signature is missing or not one of the verifier's."""
+        """Raises VerificationError if the signature is missing or not by a key of the verifier."""
         value = _decode_signature(self.signature)
         if self.signature is None or value is None or set(self.as_json()["signature"]) != _SIGNATURE_KEYS:
             raise VerificationError(f"the receipt of {self.run_id} is not signed")
         if not verifier.verify_signature(self._unsigned(), value, self.signature.key):
-            raise VerificationError(f"the signature of the receipt of {self.run_id} is not by a key that is known here")
+            raise VerificationError(f"the receipt of {self.run_id} is signed with an unknown key")
 
     def summary(self, width: int = 100) -> str:
-        """What happened, as a few lines for people, of at most so many characters where words allow."""
+        """The change in a few lines of text, each with about the given number of characters at most."""
         return receipt_summary(self, width)
 
     def __repr__(self) -> str:
@@ -373,7 +373,7 @@ def _receipt_adapter() -> TypeAdapter[Receipt]:
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(dict(pairs)) != len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("duplicate key")
     return dict(pairs)
 
 

@@ -1,4 +1,4 @@
-"""The audit log: entries listed, checked, exported and truncated."""
+"""Commands over the audit log: list, check, export and truncate its entries."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from minimize.ledger.audit_truncation import Truncation
     from minimize.ledger.ledger import Ledger
 
-_RECEIPTS_HINT: Final = "--receipts wants an output folder, or one of receipts"
+_RECEIPTS_HINT: Final = "Pass an output folder or a folder of receipts to --receipts."
 
 
 def open_existing_ledger(ledger: PathText | None, output: LocationLike | None = None) -> Ledger:
-    """The ledger that counts, which must be there; an output folder may hold it. Raises LedgerError, which says where it was."""
+    """Opens the ledger in effect; an output folder may contain it. Raises LedgerError with the path if it does not exist."""
     from minimize.ledger.ledger import open_ledger
 
     return open_ledger(find_ledger(ledger, start=output, output=output))
@@ -38,7 +38,7 @@ def open_existing_ledger(ledger: PathText | None, output: LocationLike | None = 
 def log_entries(
     ledger: PathText | None, entry_filter: EntryFilter, *, output: LocationLike | None = None, last: int | None = None
 ) -> list[LogEntry]:
-    """The entries that are wanted, oldest first; the last so many of them where a number is given. Raises LedgerError."""
+    """The entries that match the filter, oldest first; with `last`, only the last so many. Raises LedgerError."""
     from minimize.ledger.audit_check import find_entries
 
     with open_existing_ledger(ledger, output) as book:
@@ -56,10 +56,10 @@ def check_audit(
 ) -> AuditCheckResult:
     """Checks the whole log.
 
-    Takes the ledger (else the one that counts for the output folder), a folder in or below which receipts stand, a file with a
-    head that was kept, and the keyring or public key that signatures are checked by.
-    Without receipts and head a warning says that the log's end is not vouched for. Raises LedgerError, ConfigurationError,
-    OutputError where a folder is named and no receipt stands there.
+    Takes the ledger (default: the ledger in effect for the output folder), a folder that contains receipts at any depth, a file
+    with an external head, and the keyring or public key that verifies signatures. Without receipts and head, a warning states
+    that the end of the log is not checked. Raises LedgerError, ConfigurationError, and OutputError if a folder is passed that
+    contains no receipt.
     """
     from dataclasses import replace
 
@@ -70,10 +70,10 @@ def check_audit(
     kept = None if head is None else ExternalHead(_read_head(Path(head)), str(head))
     places = [] if receipts is None else list(_receipts_below(parse_output_location(receipts)))
     if receipts is not None and not places:
-        raise OutputError(f"no receipt stands in or below {receipts}", hint=_RECEIPTS_HINT)
-    said = [(place, each) for place, each in places if isinstance(each, Receipt)]
+        raise OutputError(f"{receipts} and its subfolders contain no receipt", hint=_RECEIPTS_HINT)
+    parsed = [(place, each) for place, each in places if isinstance(each, Receipt)]
     with open_existing_ledger(ledger, folder) as book:
-        result = check_whole_log(book, verifier, kept, said)
+        result = check_whole_log(book, verifier, kept, parsed)
     unreadable = tuple(each for _, each in places if isinstance(each, Finding))
     return replace(result, findings=(*result.findings, *unreadable))
 
@@ -81,9 +81,9 @@ def check_audit(
 def export_audit(
     ledger: PathText | None, file: Path, entry_filter: EntryFilter, *, output: LocationLike | None = None
 ) -> int:
-    """Writes entries to a new file that only its owner can read, one JSON object a line; gives how many.
+    """Writes entries to a new file that only its owner can read, one JSON object per line; returns their number.
 
-    Raises OutputError where the file is there or cannot be made, LedgerError.
+    Raises LedgerError, and OutputError if the file exists or cannot be created.
     """
     from minimize.ledger.audit_check import export_entries
 
@@ -100,10 +100,11 @@ def truncate_audit(
     export: Path | None = None,
     yes: bool = False,
 ) -> Truncation:
-    """Lets entries go that are older than a year, up to a signed checkpoint; without `yes` only the plan is made.
+    """Removes entries older than a year, up to a signed checkpoint. Without `yes` it only makes the plan.
 
-    Takes the ledger (else the one that counts for the output folder), the time, the keyring, and a new file to which the
-    entries are written first. Gives what went, or would. Raises KeyringError, OutputError where the file is there, LedgerError.
+    Takes the ledger (default: the ledger in effect for the output folder), the time, the keyring, and a new file to which the
+    entries are written first. Returns the entries that were removed, or would be. Raises KeyringError, LedgerError, and
+    OutputError if the file exists.
     """
     from minimize.ledger.audit_truncation import export_truncated_entries, plan_truncation, truncate_log
 
@@ -112,7 +113,9 @@ def truncate_audit(
         if not yes or plan.last is None:
             return plan
         keyring = require_keyring(
-            keys, None if output is None else local_path(output), "no keyring, and a checkpoint is signed"
+            keys,
+            None if output is None else local_path(output),
+            "no keyring found; one is needed to sign the checkpoint",
         )
         if export is not None:
             write_private_file(export, lambda out: export_truncated_entries(book, plan, out))
@@ -120,9 +123,9 @@ def truncate_audit(
 
 
 def _receipts_below(folder: Location) -> Iterator[tuple[str, Receipt | Finding]]:
-    """Every receipt in or below a folder, by its place; in place of one that cannot be read, a finding."""
+    """Every receipt in or below a folder, with its path. A receipt that cannot be read is replaced by a finding."""
     if not folder.is_dir():
-        raise OutputError(f"there is no folder {folder}", hint=_RECEIPTS_HINT)
+        raise OutputError(f"the folder {folder} does not exist", hint=_RECEIPTS_HINT)
     for path in _receipt_paths(folder):
         place = str(relative_path(path, folder))
         try:
@@ -136,14 +139,14 @@ def _receipt_paths(folder: Location) -> list[Location]:
 
 
 def _read_head(file: Path) -> LogHead:
-    """The head that a file names: what `audit verify --json` printed, a receipt, an exported entry. Raises ConfigurationError."""
+    """The head in a file: the output of `audit verify --json`, a receipt or an exported entry. Raises ConfigurationError."""
     try:
-        said = json.loads(file.read_bytes())
+        parsed = json.loads(file.read_bytes())
     except (OSError, ValueError):
-        said = None
-    body = said.get("audit", said) if isinstance(said, dict) else {}
+        parsed = None
+    body = parsed.get("audit", parsed) if isinstance(parsed, dict) else {}
     sequence, digest = body.get("sequence"), body.get("head", body.get("digest"))
     if isinstance(sequence, int) and (isinstance(digest, str) or (digest is None and sequence == EMPTY_LOG.sequence)):
         return LogHead(sequence, digest)
-    hint = "keep what `minimize audit verify --json` prints"
-    raise ConfigurationError(f"{file} names no head of an audit log", hint=hint)
+    hint = "Pass a file with the output of `minimize audit verify --json`."
+    raise ConfigurationError(f"{file} does not contain the head of an audit log", hint=hint)

@@ -1,6 +1,6 @@
-"""Backfill.
+"""Backfill: runs the dates listed in a file again, one by one, each with its own receipt.
 
-The file that names dates, a reason and a policy; and the dates run again, one by one, each with a receipt of its own.
+The file lists the dates and states the reason and the policy.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from minimize.stores import Location, ObjectPath, PathText
 from minimize.times import parse_iso_date
 
 LONGEST_SPAN_DAYS: Final = 20_000
-"""Days that a span may have: more is a slip of the pen."""
+"""Maximum number of days of a span. A longer one is a typing error."""
 
 
 class Backfill(FrozenModel):
-    """Dates of a pipeline that are run anew.
+    """Dates of a pipeline that are run again.
 
     pipeline  the path as written, relative to the file's folder
-    dates     every date that is named, ascending, without those of `except`
+    dates     every listed date, ascending; also those in `except`
     policy    `now`, or `then`: for each date the policy of its last receipt. Settings are always today's
     """
 
@@ -58,22 +58,22 @@ class Backfill(FrozenModel):
 
     @property
     def ref(self) -> BackfillRef:
-        """What receipts say of it: its name, and the digest of the file's bytes."""
+        """The reference in receipts: the backfill's name and the digest of the file's bytes."""
         return BackfillRef(self.backfill, sha256_text(self.content))
 
     @property
     def run_dates(self) -> tuple[date, ...]:
-        """The dates to be run."""
+        """The dates to run."""
         return tuple(day for day in self.dates if day not in self.except_)
 
     @property
     def pipeline_path(self) -> Path:
-        """Where the pipeline lies."""
+        """The path of the pipeline."""
         return (Path() if self.path is None else self.path.parent) / self.pipeline
 
 
 def load_backfill(path: str | Path) -> Backfill:
-    """The backfill in a file. Raises PolicyError with every fault as a finding."""
+    """Loads a backfill from a file. Raises PolicyError with every fault as a finding."""
     file, faults = Path(path), FaultList(str(path))
     content = read_utf8(file, faults)
     root = None if content is None else parse_yaml(content.decode("utf-8-sig"), faults)
@@ -96,14 +96,24 @@ def _read_backfill(root: YamlNode, file: Path, content: bytes, faults: FaultList
     )
     found = read_mapping(Backfill, root, faults, shape)
     if found is not None and not found.reason.strip():
-        faults.add("P006", "a backfill says why", line=root.descend(["reason"]).line, hint="reason: one sentence")
+        faults.add(
+            "P006",
+            "the reason of the backfill is empty",
+            line=root.descend(["reason"]).line,
+            hint="Write `reason:` with one sentence.",
+        )
     if found is not None and not found.run_dates and not faults.found:
-        faults.add("P006", "no date is left", line=root.descend(["dates"]).line, hint="`except` takes them all away")
+        faults.add(
+            "P006",
+            "`except` excludes every date",
+            line=root.descend(["dates"]).line,
+            hint="Remove at least one date from `except`.",
+        )
     return found
 
 
 def _read_dates(node: YamlNode, word: str, faults: FaultList) -> tuple[date, ...]:
-    """The days of a list of dates and spans, of one span or of one date; ascending, each once."""
+    """The days in a list of dates and spans, or in one span or date; ascending, without duplicates."""
     items = node.items if node.is_list else (node,)
     return tuple(sorted({day for item in items for day in _dates_of_item(item, word, faults)}))
 
@@ -114,7 +124,12 @@ def _dates_of_item(node: YamlNode, word: str, faults: FaultList) -> Iterator[dat
         yield from () if found is None else (found,)
         return
     if set(node.entries) != {"from", "to"}:
-        faults.add("P006", f"a span of `{word}` has `from` and `to`", line=node.line, hint="{from: D, to: D}")
+        faults.add(
+            "P006",
+            f"a span in `{word}` needs `from` and `to`, and no other key",
+            line=node.line,
+            hint="Write {from: YYYY-MM-DD, to: YYYY-MM-DD}.",
+        )
         return
     first, last = (_read_date(node.entries[end], word, faults) for end in ("from", "to"))
     if first is not None and last is not None:
@@ -124,7 +139,9 @@ def _dates_of_item(node: YamlNode, word: str, faults: FaultList) -> Iterator[dat
 def _dates_of_span(first: date, last: date, node: YamlNode, faults: FaultList) -> Iterator[date]:
     length = (last - first).days
     if not 0 <= length < LONGEST_SPAN_DAYS:
-        faults.add("P006", "a span ends after it begins, and within a lifetime", line=node.line)
+        faults.add(
+            "P006", f"`to` is before `from`, or the span is longer than {LONGEST_SPAN_DAYS:,} days", line=node.line
+        )
         return
     yield from (first + timedelta(day) for day in range(length + 1))
 
@@ -132,7 +149,9 @@ def _dates_of_span(first: date, last: date, node: YamlNode, faults: FaultList) -
 def _read_date(node: YamlNode, word: str, faults: FaultList) -> date | None:
     found = parse_iso_date(node.value) if isinstance(node.value, str) else None
     if found is None:
-        faults.add("P006", f"`{word}` wants dates", line=node.line, hint="write YYYY-MM-DD")
+        faults.add(
+            "P006", f"`{word}` contains something other than dates", line=node.line, hint="Write dates as YYYY-MM-DD."
+        )
     return found
 
 
@@ -141,7 +160,7 @@ BackfillState = Literal["done", "due", "no input"]
 
 @dataclass(frozen=True, slots=True)
 class BackfillResult:
-    """What a backfill did, or would do: the state of each date before it, a receipt for each that it ran, and the others."""
+    """Result of a backfill, or of its plan: the former state of each date, the receipts, and the dates that failed."""
 
     backfill: Backfill
     pipeline: Pipeline
@@ -161,9 +180,9 @@ class BackfillResult:
 
 
 def backfill(file: PathText, **options: Any) -> BackfillResult:
-    """Runs the dates of a backfill file that are not done yet. Takes and raises what `run_backfill` does.
+    """Runs the dates of a backfill file that are not done yet. Takes the arguments of `run_backfill` and raises its errors.
 
-    If a date could not be run, raises its error once the other dates are run.
+    If a date fails, its error is raised after the other dates have been run.
     """
     done = run_backfill(file, **options)
     if done.failures:
@@ -180,12 +199,11 @@ def run_backfill(
     allow_shrink: bool = False,
     **options: Any,
 ) -> BackfillResult:
-    """Runs the dates of a backfill file that are not done yet, one by one; says which of them could not be run.
+    """Runs the dates of a backfill file that are not done yet, one by one. The result lists the dates that failed.
 
-    Takes the file; what stands in for the pipeline's places (`RunOverrides`); `only_look` runs nothing; `allow_shrink` as `run`
-    takes it.
-    Raises PolicyError for faults of the file, and what `run` raises about more than a date: then the dates before stand, and the
-    rest is due.
+    Takes the file and overrides of the pipeline's paths (`RunOverrides`). With `only_look`, no date is run. `allow_shrink` has
+    the same meaning as for `run`. Raises PolicyError for faults of the file, and the errors of `run` that concern more than one
+    date. In that case the earlier dates remain published, and the others are still due.
     """
     name, plan, overrides = check_engine(engine), load_backfill(Path(file)), RunOverrides(**options)
     job = pipeline_from(plan.pipeline_path)
@@ -220,7 +238,7 @@ def _run_date(
     progress: ProgressCallback,
     allow_shrink: bool,
 ) -> tuple[Receipt | None, Sequence[SkippedDate]]:
-    """The receipt of a date; else why it was left alone."""
+    """The receipt of a date, or the reason why the date was skipped."""
     target = job.target(overrides.output)
     where = find_destinations(job.folder, target, job.pipeline, overrides.lineage, overrides.metrics)
     context = RunContext("run", engine, datetime.now(UTC), progress, where, plan, overrides.ledger, allow_shrink)
@@ -236,10 +254,12 @@ def _run_date(
 def _date_states(
     plan: Backfill, job: Pipeline, chain: Sequence[Receipt], overrides: RunOverrides
 ) -> dict[date, BackfillState]:
-    """What is left to do of each date."""
+    """The state of each date: done, due or without input."""
     found = find_input_files(job, overrides.input, None)
     if not found.has_dates:
-        raise ConfigurationError("a backfill names dates, and the source has no {date}", hint="run it whole")
+        raise ConfigurationError(
+            "the backfill lists dates, but the source's path has no {date}", hint="Use `minimize run` instead."
+        )
     wanted: dict[BatchDate, Sequence[Location]] = {
         when: files for when, files in found.files.items() if when in plan.run_dates
     }
@@ -257,15 +277,17 @@ def _date_states(
 def _former_policies(
     plan: Backfill, job: Pipeline, chain: Sequence[Receipt], target: Location
 ) -> Iterator[tuple[date, Pipeline]]:
-    """For each date the pipeline with the policy of that date's last receipt, where that is asked."""
+    """For each date the pipeline with the policy of the date's last receipt. Empty unless the backfill asks for `then`."""
     if plan.policy == "now":
         return
     purposes, last = configured_purposes(job.folder, FaultList()), _last_receipts(chain, plan)
     missing = [day for day in plan.run_dates if day not in last]
     if missing:
-        hint = "take these dates out, or say `policy: now`"
-        findings = [Finding("P019", f"{day} never ran: it has no policy of then", hint=hint) for day in missing]
-        raise PolicyError("some dates have no policy of then", findings=findings)
+        hint = "Remove these dates, or write `policy: now`."
+        findings = [
+            Finding("P019", f"{day} was never run, so no earlier policy is stored", hint=hint) for day in missing
+        ]
+        raise PolicyError("some dates have no earlier policy", findings=findings)
     for day in plan.run_dates:
         yield day, job.model_copy(update={"policy": _stored_policy(last[day], target, purposes)})
 
@@ -273,17 +295,17 @@ def _former_policies(
 def _stored_policy(receipt: Receipt, target: Location, purposes: Sequence[str]) -> Any:
     path = target / RUNS / receipt.run_id / POLICY_FILE
     if isinstance(path, ObjectPath):
-        hint = "say `policy: now`, or --output a copy of it on disk"
-        raise ConfigurationError("policies of then are not read from an object store", hint=hint)
+        hint = "Write `policy: now`, or pass a copy on disk with --output DIR."
+        raise ConfigurationError("earlier policies cannot be read from an object store", hint=hint)
     policy = load_policy(path, purposes)
     if policy.digest != receipt.policy.digest:
-        hint = "`minimize verify` says more; say `policy: now` to do without"
-        raise ConfigurationError(f"the policy beside {receipt.run_id} is not the one of its receipt", hint=hint)
+        hint = "Run `minimize verify` for details, or write `policy: now`."
+        raise ConfigurationError(f"the policy stored with {receipt.run_id} does not match its receipt", hint=hint)
     return policy
 
 
 def _last_receipts(chain: Sequence[Receipt], but: Backfill | None = None) -> dict[date, Receipt]:
-    """The last receipt of each date that read it, other than of a backfill."""
+    """The last receipt of each date that read the date's input, without the receipts of a given backfill."""
     own = None if but is None else but.ref
     valid = (receipt for receipt in effective_receipts(chain) if receipt.kind in READING_KINDS)
     reading = [receipt for receipt in valid if own is None or receipt.backfill != own]

@@ -1,7 +1,4 @@
-"""Batch dates of a run.
-
-As text, in order, which are selected, which have new input since their last receipt, and which are skipped.
-"""
+"""Batch dates of a run: their selection, the dates with new input since their last receipt, and the skipped dates."""
 
 from __future__ import annotations
 
@@ -33,17 +30,17 @@ log = logging.getLogger("minimize")
 BatchDate = dt.date | None
 """A batch date; None is the one batch of a source without dates."""
 CLOCK_SKEW: Final = dt.timedelta(minutes=5)
-"""How far the clock of whoever gives a time may be before ours."""
+"""Maximum difference between the caller's clock and the clock of this machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class DateSelection:
-    """The batch dates that are asked for.
+    """The batch dates that a run is asked to process.
 
-    only     this one
-    since    none before this one
-    until    none after this one
-    pending  of these only the ones whose inputs changed since their last receipt
+    only     only this date
+    since    no date before this one
+    until    no date after this one
+    pending  of these dates, only those whose inputs changed since their last receipt
     """
 
     only: dt.date | None = None
@@ -60,23 +57,26 @@ class DateSelection:
         *,
         pending: bool = False,
     ) -> Self:
-        """What was asked, as calendar days. Raises ConfigurationError where the words contradict each other."""
+        """Builds the selection from calendar days. Raises ConfigurationError if the options contradict each other."""
         given = {"date": date, "since": since, "until": until}
         only, first, last = (None if each is None else parse_date(each, name) for name, each in given.items())
         if only is not None and (first is not None or last is not None or pending):
-            raise ConfigurationError("one date was given, and others as well", hint="leave --date out, or the rest")
+            raise ConfigurationError(
+                "--date cannot be combined with --from, --to or --pending",
+                hint="Pass either --date or the other options.",
+            )
         if first is not None and last is not None and first > last:
-            raise ConfigurationError("the span of dates ends before it begins", hint="--from is the earlier one")
+            raise ConfigurationError("--to is before --from", hint="Pass the earlier date to --from.")
         return cls(only, first, last, pending)
 
     @property
     def by_date(self) -> bool:
-        """Whether a date was named, so that the source must have dates."""
+        """Whether a date was passed. The source must then have dates."""
         return (self.only, self.since, self.until) != (None, None, None)
 
     @property
     def description(self) -> str:
-        """The dates in words; nothing where all that are found are asked for.
+        """The dates in words; empty if all dates are selected.
 
         >>> DateSelection.from_options("2026-11-24").description, DateSelection.from_options(since="2026-11-20").description
         ('of 2026-11-24', 'from 2026-11-20 on')
@@ -96,20 +96,20 @@ class DateSelection:
 
 
 def check_run_time(at: dt.datetime | None, now: dt.datetime, apart: bool) -> None:
-    """A run as of another time than now wants an output named for it (`apart`). Raises RefusedError."""
+    """Raises RefusedError for a run as of another time than now, unless its output was passed explicitly (`apart`)."""
     if at is None or apart or now <= at <= now + CLOCK_SKEW:
         return
     if at < now:
-        hint = "give --output DIR: a run as of an earlier time does not replace what stands"
-        raise RefusedError("--at lies before now", hint=hint)
-    hint = "give --output DIR: before that time no other run of its dates could follow"
-    raise RefusedError("--at lies after now", hint=hint)
+        hint = "Pass --output DIR. A run as of an earlier time cannot replace published output."
+        raise RefusedError("--at is in the past", hint=hint)
+    hint = "Pass --output DIR. Otherwise these dates could not be run again before that time."
+    raise RefusedError("--at is in the future", hint=hint)
 
 
 ArrivalState = Literal["new", "same", "changed", "shrunk", "gone", "unreadable"]
 PENDING_STATES: Final = frozenset({"new", "changed"})
-_LOST_FILES_HINT: Final = "bring the files back, or run that date by --date, which replaces what it wrote"
-_LOST_DATE_HINT: Final = "bring the files back; with --from a run does not look at earlier dates"
+_LOST_FILES_HINT: Final = "Restore the files, or pass --date to run that date and replace its output."
+_LOST_DATE_HINT: Final = "Restore the files, or pass --from to exclude earlier dates."
 READING_KINDS: Final = frozenset({"run", "replay"})
 """The kinds of receipt that read a batch from its source."""
 SkipReason = Literal[
@@ -126,19 +126,19 @@ _LOG_CODES: Final[Mapping[SkipReason, str]] = {
     "fewer_rows": "W041",
     "implausible_time": "W041",
 }
-"""The code of the log by reason."""
+"""Log code per reason."""
 _ERRORS_BY_EXIT_CODE: Final = {each.exit_code: each for each in (CheckFailed, SourceError, RefusedError, StoppedError)}
 _SINGLE_DATE_REASONS: Final = frozenset({"unreadable", "stopped"})
-"""Reasons that concern one date of a pending run, which then exits with 1."""
+"""Reasons that concern one date of a pending run. The run then exits with 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class SkippedDate:
-    """A batch date that a run leaves alone.
+    """A batch date that a run skips.
 
-    day        the date; None for the one batch of a source without dates, and for a source that is gone as a whole
-    reason     as receipts have it under `skipped`
-    file       the file that it is about, as receipts show names
+    day        the date; None for the single batch of a source without dates, and if the whole source is missing
+    reason     as in `skipped` of a receipt
+    file       the file that the reason concerns, with the name that receipts show
     exit_code  of a run of this date alone
     """
 
@@ -152,13 +152,13 @@ class SkippedDate:
 
     @classmethod
     def unreadable(cls, when: BatchDate, error: SourceError, names: Iterable[str] = ()) -> SkippedDate:
-        """A date of which a file cannot be read; takes the names of its files."""
+        """A date with a file that cannot be read. Takes the names of the date's files."""
         file = next((name for name in names if error.message.startswith(f"{name} ")), None)
         return cls(when, "unreadable", error.code, error.message, error.hint, file, error.exit_code)
 
     @property
     def date(self) -> str:
-        """The date as `skipped` of a receipt has it."""
+        """The date as in `skipped` of a receipt."""
         return date_text(self.day) or ""
 
     @property
@@ -168,14 +168,14 @@ class SkippedDate:
         return self.message if known else f"{self.date}: {self.message}"
 
     def log(self, level: int) -> None:
-        """Logs that the date is left alone, and why."""
+        """Logs the skipped date and the reason."""
         where = "the batch" if self.day is None else self.date
         hint = f" (hint: {self.hint})" if self.hint else ""
-        message = f"{where} is left alone: {self.message}{hint}"
+        message = f"skipped {where}: {self.message}{hint}"
         log.log(level, "%s", message, extra={"code": _LOG_CODES[self.reason], "data": self.as_json()})
 
     def exit_code_of(self, pending: bool) -> int:
-        """The exit code of a run that leaves the date alone."""
+        """The exit code of a run that skips the date."""
         return 1 if pending and self.reason in _SINGLE_DATE_REASONS else self.exit_code
 
     def finding(self) -> Finding:
@@ -195,13 +195,13 @@ class SkippedDate:
 
 
 def error_for(skipped: Iterable[SkippedDate]) -> MinimizeError:
-    """The error of a run that leaves all of its dates alone: of the exit code that comes first."""
+    """The error of a run that skips all of its dates. Its exit code is the one with the highest precedence."""
     all_ = list(skipped)
     first = next(each for each in all_ if each.exit_code == worst_exit_code(each.exit_code for each in all_))
     kind = _ERRORS_BY_EXIT_CODE[first.exit_code]
     if len(all_) == 1:
         return kind(first.message_with_date, code=first.code, hint=first.hint)
-    message = f"nothing was published: {len(all_)} dates were left alone"
+    message = f"nothing was published: {len(all_)} dates were skipped"
     return kind(message, code=first.code, findings=[each.finding() for each in all_])
 
 
@@ -217,12 +217,11 @@ def worst_exit_code(codes: Iterable[int]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """The files of one batch date beside those of its last receipt.
+    """The files of one batch date, compared with those of its last receipt.
 
-    state  `new`: never run; `same`; `changed`: files came or have other bytes; `shrunk`: some of the files that were read are
-           gone; `gone`: all of them
-           `unreadable`: a file cannot be read for its digest
-    lost   how many of the files that were read are gone
+    state  `new`: never run; `same`; `changed`: files were added, or have other bytes; `shrunk`: some files that were read are
+           missing; `gone`: all of them are missing; `unreadable`: a file's digest cannot be computed
+    lost   number of files that were read and are missing
     fault  why a file cannot be read
     """
 
@@ -232,7 +231,7 @@ class Arrival:
 
 
 def arrivals(found: SourceFiles, chain: Iterable[Receipt], shown: NameMask | None) -> dict[BatchDate, Arrival]:
-    """Per batch date of the source and of the receipts what arrived. Reads the files for their digests."""
+    """For each batch date of the source and of the receipts: its files, compared. Reads the files to compute their digests."""
     before = last_inputs(chain, shown)
     read = {when for receipt in chain if reads_source(receipt) for when, files in _inputs_by_date(receipt) if files}
     days = [when for when in {*found.files, *read} if found.files.get(when) or when in read]
@@ -255,9 +254,9 @@ def _file_names(found: SourceFiles, when: BatchDate, shown: NameMask | None) -> 
 
 
 def lost_dates(arrived: Mapping[BatchDate, Arrival], chain: Sequence[Receipt]) -> Iterator[SkippedDate]:
-    """The dates that are left alone, because files that they were made from are gone or cannot be read.
+    """The dates that are skipped because files that they were made from are missing or cannot be read.
 
-    A date whose files are all gone counts while rows of it are in force.
+    A date whose files are all missing is included if rows of it are in force.
     """
     with_rows = _dates_with_rows(chain)
     for when, each in arrived.items():
@@ -265,21 +264,21 @@ def lost_dates(arrived: Mapping[BatchDate, Arrival], chain: Sequence[Receipt]) -
             yield each.fault
         elif each.state == "shrunk":
             yield SkippedDate(
-                when, "shrunk", "E100", f"{each.lost} of its files are gone since it ran", _LOST_FILES_HINT
+                when, "shrunk", "E100", f"{each.lost} of its files are missing since its last run", _LOST_FILES_HINT
             )
         elif each.state == "gone" and when in with_rows:
-            yield SkippedDate(when, "gone", "E100", "all of its files are gone since it ran", _LOST_DATE_HINT)
+            yield SkippedDate(when, "gone", "E100", "all of its files are missing since its last run", _LOST_DATE_HINT)
 
 
 def _dates_with_rows(chain: Sequence[Receipt]) -> set[BatchDate]:
-    """The batch dates of which rows are in force, in the records if there are any."""
-    standing = files_in_force(chain)
-    files = standing.get("records") or [each for name in standing for each in standing[name]]
+    """The batch dates that have rows in force: rows of records if the output has records."""
+    in_force = files_in_force(chain)
+    files = in_force.get("records") or [each for name in in_force for each in in_force[name]]
     return {parse_batch_date(batch_date_of(file.path)) for file in files if file.rows}
 
 
 def compare_files(now: Mapping[str, str], before: Mapping[str, str] | None) -> Arrival:
-    """One batch: the files that are there, and those of its last receipt (None where it never ran), by name."""
+    """Compares the files of one batch with those of its last receipt, by name. `before` is None if the batch never ran."""
     if before is None:
         return Arrival("new" if now else "gone")
     lost = len(before.keys() - now.keys())
@@ -289,9 +288,9 @@ def compare_files(now: Mapping[str, str], before: Mapping[str, str] | None) -> A
 
 
 def last_inputs(chain: Iterable[Receipt], shown: NameMask | None) -> dict[BatchDate, Mapping[str, str]]:
-    """Per batch date the files that its last receipt read, by their names as they are shown today, with their digests.
+    """For each batch date the files that its last receipt read: names as they are shown today, with their digests.
 
-    Dates that a void receipt reopened are left out.
+    Dates that a void receipt reopened are not included.
     """
     found: dict[BatchDate, Mapping[str, str]] = {}
     known: dict[str, Receipt] = {}
@@ -301,9 +300,9 @@ def last_inputs(chain: Iterable[Receipt], shown: NameMask | None) -> dict[BatchD
         if reads_source(receipt):
             found |= dict(_inputs_by_date(receipt))
             last |= dict.fromkeys(receipt_dates(receipt), receipt.sequence)
-        elif receipt.voids is not None and (gone := known.get(receipt.voids)) is not None:
-            for when in receipt_dates(gone):
-                if last.get(when, 0) <= gone.sequence:
+        elif receipt.voids is not None and (voided := known.get(receipt.voids)) is not None:
+            for when in receipt_dates(voided):
+                if last.get(when, 0) <= voided.sequence:
                     found.pop(when, None)
     if shown is None:
         return found
@@ -313,7 +312,7 @@ def last_inputs(chain: Iterable[Receipt], shown: NameMask | None) -> dict[BatchD
 
 
 def reads_source(receipt: Receipt) -> bool:
-    """Whether a receipt is of a run that read its dates from the source."""
+    """Whether the receipt is of a run that read its dates from the source."""
     return receipt.kind in READING_KINDS or receipt.from_ == "source"
 
 
@@ -323,7 +322,7 @@ def receipt_dates(receipt: Receipt) -> tuple[BatchDate, ...]:
 
 
 def file_digests(files: Sequence[Location], root: Location, shown: NameMask | None) -> dict[str, str]:
-    """The files by their shown name, with their digests."""
+    """Digests of the files, by the names that receipts show."""
     parts = (FilePart(path, root, shown) for path in files)
     return {part.name: part.digest for part in parts}
 
@@ -340,24 +339,26 @@ def _inputs_by_date(receipt: Receipt) -> Iterator[tuple[BatchDate, Mapping[str, 
 
 
 def parse_batch_date(text: str | None) -> BatchDate:
-    """The batch date of a folder's name; None where there is none."""
+    """The batch date in the name of a folder; None if there is no name."""
     return None if text is None else parse_date(text)
 
 
 def date_text(day: BatchDate) -> str | None:
-    """A batch date as folders name it."""
+    """A batch date as it appears in the names of folders."""
     return None if day is None else day.isoformat()
 
 
 def sort_dates(days: Iterable[BatchDate]) -> list[BatchDate]:
-    """Batch dates in order; the one of a source without dates stands alone."""
+    """Batch dates in order. The single batch of a source without dates is alone in the list."""
     return sorted(days, key=lambda each: each or date.min)
 
 
 def select_dates(found: SourceFiles, selection: DateSelection) -> SourceFiles:
-    """The files of the dates that are wanted. Raises ConfigurationError where a date was named and the source has none."""
+    """The files of the selected dates. Raises ConfigurationError if a date was passed and the source has none."""
     if selection.by_date and not found.has_dates:
-        raise ConfigurationError("a date was given, and the source has no {date}", hint="leave --date out")
+        raise ConfigurationError(
+            "a date was passed, but the source's path has no {date}", hint="Remove --date, --from and --to."
+        )
     return replace(found, files={when: files for when, files in found.files.items() if when in selection})
 
 
@@ -370,7 +371,15 @@ def pending_only(found: SourceFiles, arrived: Mapping[BatchDate, Arrival]) -> So
 def date_without_files(
     selection: DateSelection, sources: Mapping[BatchDate, Source], looked_at: str
 ) -> list[SkippedDate]:
-    """That a date was asked for and has no files."""
+    """A skipped date, if one date was passed and it has no files."""
     if selection.only is None or sources:
         return []
-    return [SkippedDate(selection.only, "no_files", "E100", looked_at, "did they arrive, and is it the right date?")]
+    return [
+        SkippedDate(
+            selection.only,
+            "no_files",
+            "E100",
+            looked_at,
+            "Check that the files have arrived and that the date is right.",
+        )
+    ]

@@ -1,8 +1,8 @@
 """The disclosure guard: which figures of aggregates may be published, given earlier releases and the other tables of a run.
 
-Earlier releases are the tables in force and the encrypted contribution sketches stored with them. The guard compares the
-tables of one date in one run with each other and with all earlier releases of their rows: see
-`minimize/aggregates/difference_rule.py` and `minimize/aggregates/complementary_suppression.py` for what is withheld or deferred.
+Earlier releases are the tables in force and the encrypted contribution sketches stored with them. The guard compares the tables
+of one date in one run with each other and with all earlier releases of their rows. `minimize/aggregates/difference_rule.py` and
+`minimize/aggregates/complementary_suppression.py` define which rows are withheld or deferred.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ from minimize.text import count_noun
 log = logging.getLogger("minimize")
 _SUBKEY_PURPOSES: Final = ("sketches/1", "sketches/2")
 _KEY_MARK_BYTES: Final = 8
-"""Bytes that tell by which key sketches were made."""
+"""Number of bytes that identify the key of a sketch."""
 
 
 @dataclass(frozen=True, slots=True)
 class FormerRelease:
-    """What is in force of an aggregate for one date: its table, the row of each group, and all releases so far.
+    """The aggregate in force for one date: its table, the row of each group, and all releases so far.
 
-    is_lost  whether a table was published that is gone, or cannot be read: a run of the date puts another one in its place
+    is_lost  whether a published table is missing or cannot be read. A run of the date replaces it
     """
 
     table: pa.Table | None
@@ -56,11 +56,11 @@ class FormerRelease:
     is_lost: bool = False
 
     def has(self, rows: HashWords) -> npt.NDArray[np.bool_]:
-        """Which of these rows are in force. Of a table that is lost, those that were published."""
+        """Which of these rows are in force. If the table is lost: which of them were published."""
         return np.asarray((self.history.last_releases(rows) if self.is_lost else self.places(rows)) >= 0, np.bool_)
 
     def places(self, rows: HashWords) -> Codes:
-        """Where each of these rows is in the table; -1 if it is not there."""
+        """The index of each of these rows in the table; -1 if the table does not have the row."""
         if not len(self.rows):
             return np.full(len(rows), -1)
         order = np.argsort(self.rows, kind="stable")
@@ -80,7 +80,7 @@ class PublishedReleases:
 
     @classmethod
     def from_receipts(cls, output: Location, chain: Sequence[Receipt], keys: Keyring, kms: Kms | None) -> Self:
-        """The releases that these receipts put in force."""
+        """The releases in force according to these receipts."""
         files: dict[tuple[str, str | None], list[ReceiptFile]] = {}
         for name, every in files_in_force(chain).items():
             for file in every if name != "records" else ():
@@ -94,11 +94,11 @@ class PublishedReleases:
         return ValueHasher(derive_sketch_key(self.keys))
 
     def former(self, definition: AggregateDefinition, name: str, date: str | None) -> FormerRelease:
-        """What is in force of an aggregate for a date.
+        """The aggregate in force for a date.
 
-        A table without sketches counts as one release of unknown subjects. If its sketches are lost, are others than the receipt
-        says, or do not open with this keyring, what was published before it is not known either.
-        Raises KeyringError if the table is encrypted and there is no key for it.
+        A table without sketches counts as one release of unknown subjects. If its sketches are missing, do not match the receipt
+        or cannot be decrypted with this keyring, the earlier releases are unknown, too. Raises KeyringError if the table is
+        encrypted and the keyring does not have its key.
         """
         nothing = np.empty(0, np.uint64)
         files = self.files.get((name, date), ())
@@ -126,24 +126,24 @@ class PublishedReleases:
         )
 
     def deferred(self, name: str) -> int:
-        """How many rows of an aggregate wait until more subjects have changed, over all dates.
+        """Number of rows of an aggregate, over all dates, that wait until more subjects have changed.
 
-        Raises OutputError if sketches are lost, KeyringError without the subject key.
+        Raises OutputError if sketches are missing, KeyringError without the subject key.
         """
         histories = [
             self._open_history(every[0].sketches, *place) for place, every in self.files.items() if place[0] == name
         ]
         if any(each is None for each in histories):
-            raise OutputError(f"the sketches of {name} are lost")
+            raise OutputError(f"the sketches of {name} are missing")
         return sum(each.deferred for each in histories if each is not None)
 
     def is_final(self, definition: AggregateDefinition, name: str, date: str | None, at: datetime) -> bool:
-        """Whether the table in force for a date stays as it is, because records that it counts are past their retention."""
+        """Whether the table in force for a date must not change, because records that it counts are past their retention."""
         retention = definition.retention
         return retention is not None and (name, date) in self.files and retention.outlives_records(date, at)
 
     def sealed(self, history: ReleaseHistory, name: str, date: str | None) -> bytes:
-        """The bytes to store with an aggregate's file."""
+        """The encrypted bytes that are stored with an aggregate's file."""
         content = self.hasher.mark.to_bytes(_KEY_MARK_BYTES, "little") + history.to_bytes()
         return seal_content(content, self.keys, _SUBKEY_PURPOSES, *_seal_context(name, date))
 
@@ -151,18 +151,18 @@ class PublishedReleases:
         history = self._open_history(sketches, name, date)
         if history is not None:
             return history
-        message = "the sketches of %s%s are lost: rows that changed keep their figures, and no other rows are published"
+        message = "the sketches of %s%s are missing: changed rows keep their published figures, and new rows are not published"
         log.warning(message, name, f" of {date}" if date else "", extra={"code": "W034"})
         return replace(ReleaseHistory.empty(), is_lost=True)
 
     def _open_history(self, sketches: FileRef | None, name: str, date: str | None) -> ReleaseHistory | None:
-        """The releases that are sealed in sketches; None if these are lost."""
+        """The releases that are encrypted in sketches; None if the sketches are missing."""
         if sketches is None:
             return ReleaseHistory.empty()
         try:
             sealed = (self.output / sketches.path).read_bytes()
             if sha256_text(sealed) != sketches.digest:
-                raise ValueError("these are not the sketches of the receipt")
+                raise ValueError("the sketches do not match the receipt")
             content = open_content(sealed, self.keys, _SUBKEY_PURPOSES, *_seal_context(name, date)) or b""
             if int.from_bytes(content[:_KEY_MARK_BYTES], "little") == self.hasher.mark:
                 return ReleaseHistory.from_bytes(content[_KEY_MARK_BYTES:])
@@ -178,34 +178,34 @@ def group_hashes(definition: AggregateDefinition, table: pa.Table, hasher: Value
 
 
 def _key_definitions(definition: AggregateDefinition) -> dict[str, tuple[str, GroupKey]]:
-    """By the name of a key what it is, whatever its name."""
+    """The definition of each key by the key's name; it does not depend on the name."""
     return {label: (f"{key.pointer} {key.to}", key) for label, key in definition.keys.items()}
 
 
 def _key_column(table: pa.Table, label: str, key: GroupKey) -> pa.ChunkedArray | None:
-    """The column of a key in a table that an earlier pipeline may have given another name; None if it had no such key."""
+    """The column of a key in a table of an earlier pipeline, which may use another name; None if the table has no such key."""
     names = [each.name for each in table.schema if _column_field(each) in (None, key.key)]
     name = label if label in names else next((each for each in names if _column_field(table.schema.field(each))), None)
     return None if name is None else table.column(name)
 
 
 def _column_field(column: pa.Field) -> str | None:
-    """The field that a column of a group key is of; None if the file does not say."""
+    """The field of a column of a group key; None if the file does not have this information."""
     about = column.metadata or {}
     return "" if b"minimize:measure" in about else about[b"minimize:field"].decode() if about else None
 
 
 def _seal_context(name: str, date: str | None) -> tuple[bytes, ...]:
-    """Where sketches belong."""
+    """The context to which the encryption of sketches is bound."""
     return SKETCHES.encode(), name.encode(), (date or "").encode()
 
 
 @dataclass(frozen=True, slots=True)
 class GuardedAggregate:
-    """What may be published of one aggregate on one date, and the releases of its rows with this one.
+    """The publishable part of one aggregate on one date, and the releases of its rows including this one.
 
-    withheld      how many rows other tables would give away
-    is_unchanged  whether all of its rows are in force as they are, and no others
+    withheld      number of rows that could be derived from other tables
+    is_unchanged  whether its rows are exactly those in force
     """
 
     result: AggregateResult
@@ -216,7 +216,7 @@ class GuardedAggregate:
     def write(
         self, staging: Staging, releases: PublishedReleases, name: str, date: str | None, schema: pa.Schema
     ) -> Iterator[WrittenFile]:
-        """Stages the table, and its sketches with it. The log says how many rows are withheld or deferred."""
+        """Stages the table with its sketches. Logs how many rows are withheld or deferred."""
         _log_guarded(name, date, self.withheld, self.result.deferred)
         sink = staging.sink(name, date, schema)
         for batch in self.result.table.to_batches():
@@ -232,10 +232,10 @@ def guard_aggregates(
     date: str | None,
     at: datetime,
 ) -> dict[str, GuardedAggregate]:
-    """What may be published of the aggregates of one date, at a time.
+    """The publishable part of each aggregate of one date.
 
-    A group that is past its retention is left out. A row whose new figures would give a few subjects away, next to an earlier
-    release of it, keeps the figures that are in force. A row that the other tables would give away is withheld: it counts as
+    A group past its retention is left out. A row keeps its figures in force if its new figures, compared with an earlier release,
+    would reveal the figures of a few subjects. A row that could be derived from the other tables is withheld; it counts as
     suppressed.
     """
     results = {name: _within_retention(definitions[name], result, date, at) for name, result in results.items()}
@@ -260,23 +260,23 @@ def _within_retention(
 def _log_guarded(name: str, date: str | None, withheld: int, deferred: int) -> None:
     on = f" of {date}" if date else ""
     if withheld:
-        message = "%s%s: %s withheld, because other tables of this run would give a small group away"
+        message = "%s%s: %s withheld, because a small group could be derived from other tables of this run"
         log.warning(message, name, on, count_noun(withheld, "row"), extra={"code": "W032"})
     if deferred:
-        message = "%s%s: %s deferred, because the change would give a few subjects away"
+        message = "%s%s: %s deferred, because the change would reveal the figures of a few subjects"
         log.info(message, name, on, count_noun(deferred, "row"), extra={"code": "I006"})
 
 
 @dataclass
 class _NewRelease:
-    """A new release of a table: each row with its new figures, or with those that are in force.
+    """A new release of a table: each row with its new figures, or with those in force.
 
     rows       the row of each group
-    places     where each is in the table in force; -1 if it is not there
-    decision   which new figures may follow those that were published before
+    places     index of each row in the table in force; -1 if it does not have the row
+    decision   which new figures may follow those that were published earlier
     figures    the new figures by kind
     retained   the rows that keep the figures in force
-    published  the table as it is compared with the others
+    published  the table that is compared with the others
     """
 
     result: AggregateResult
@@ -301,7 +301,7 @@ class _NewRelease:
             decision = former.history.decide(
                 rows, definition.below, figures, in_force=former.has(rows), is_equal=is_equal
             )
-        else:  # without sketches no row can be compared with anything
+        else:  # without sketches, rows cannot be compared with earlier releases
             decision = ReleaseDecision(nowhere, nowhere)
         return cls(result, former, definition, rows, places, decision, figures, ~decision.allowed & (places >= 0))
 
@@ -309,7 +309,7 @@ class _NewRelease:
         self.published = self._published_table()
 
     def with_former(self, more: Bools) -> _NewRelease:
-        """The same, but that some more rows keep the figures that are in force."""
+        """A copy in which these rows also keep the figures in force."""
         return replace(self, retained=self.retained | more)
 
     @property
@@ -319,12 +319,12 @@ class _NewRelease:
 
     @property
     def publishable_rows(self) -> Bools:
-        """The rows that are published unless other tables speak against it."""
+        """The rows that are published unless another table reveals them."""
         return self.decision.allowed | self.retained
 
     @property
     def could_stay(self) -> Bools:
-        """The rows whose new figures other tables speak against, and that have figures in force."""
+        """The rows that have figures in force, and whose new figures another table reveals."""
         changed = self.fresh & ~self.decision.is_same & (self.places >= 0)
         return np.asarray(changed & ~self.published.unsuppressed, np.bool_)
 
@@ -350,11 +350,11 @@ class _NewRelease:
 
     @property
     def deferred(self) -> int:
-        """How many rows wait until more subjects have changed."""
+        """Number of rows that wait until more subjects have changed."""
         return int((~self.fresh).sum())
 
     def guarded(self) -> GuardedAggregate:
-        """What may be published, once the tables were compared."""
+        """The publishable part, after the tables were compared."""
         new = np.flatnonzero(self.fresh & self.published.unsuppressed)
         figures = {kind: each.take(new) for kind, each in self.figures.items()}
         release = ReleaseHistory.from_release(
@@ -363,14 +363,14 @@ class _NewRelease:
         history = replace(self.former.history.append(release), deferred=self.deferred)
         result = self.result.select_rows(self.published.table, self.published.unsuppressed, self.deferred)
         before = 0 if self.former.table is None else self.former.table.num_rows
-        standing = (self.decision.is_same | self.retained) & (self.places >= 0)
-        is_unchanged = bool(standing[self.published.unsuppressed].all()) and result.table.num_rows == before
+        in_force = (self.decision.is_same | self.retained) & (self.places >= 0)
+        is_unchanged = bool(in_force[self.published.unsuppressed].all()) and result.table.num_rows == before
         withheld = int((self.publishable_rows & ~self.published.unsuppressed).sum())
         return GuardedAggregate(result, history, withheld, is_unchanged)
 
 
 def _equal_rows(definition: AggregateDefinition, table: pa.Table, former: FormerRelease, places: Codes) -> Bools:
-    """Which rows in force have the same figures in a new table. Only rows without sketches are looked at."""
+    """Which rows in force have the same figures in a new table. Only rows without sketches are compared."""
     equal = np.zeros(len(places), np.bool_)
     last = former.history.last_releases(former.rows)
     unknown = [
@@ -386,7 +386,7 @@ def _equal_rows(definition: AggregateDefinition, table: pa.Table, former: Former
 
 
 def _compose_table(definition: AggregateDefinition, table: pa.Table, former: FormerRelease, places: Codes) -> pa.Table:
-    """A table some of whose rows have the figures in force: row i those of row `places[i]` there, unless that is -1."""
+    """A table in which row i has the figures in force of row `places[i]`, unless that is -1."""
     retained, indices = pa.array(places >= 0), pa.array(places, mask=places < 0)
     columns: dict[str, Any] = {}
     for name in table.column_names:
@@ -401,20 +401,20 @@ def _compose_table(definition: AggregateDefinition, table: pa.Table, former: For
 
 
 def _is_same_measure(former: FormerRelease, definition: AggregateDefinition, name: str) -> bool:
-    """Whether a column of the table in force is the measure that has this name now."""
+    """Whether a column of the table in force is the current measure of this name."""
     if former.table is None or name not in former.table.column_names:
         return False
     return former.history.meanings.get(name, definition.meanings[name]) == definition.meanings[name]
 
 
 def _choose(mask: pa.Array, one: pa.Array, other: pa.Array) -> pa.Array:
-    """One array where a mask holds, the other elsewhere. Arrow's own choice takes no lists."""
+    """Items of `one` where the mask is true, else of `other`. Arrow's `if_else` does not support lists."""
     places = np.arange(len(mask)) + np.where(mask.to_numpy(zero_copy_only=False), 0, len(mask))
     return pc.take(pa.concat_arrays([one, other]), pa.array(places))
 
 
 def _compose_sketches(new: Entries | None, history: ReleaseHistory, kind: FigureKind, places: Codes) -> Entries:
-    """Sketches some of which are those of an earlier release: row i has those of release `places[i]`, unless that is -1."""
+    """Sketches in which row i has those of the earlier release `places[i]`, unless that is -1."""
     old = history.figures.get(kind)
     buckets = min(each.shape[1] for each in (new, None if old is None else old.entries) if each is not None)
     entries = np.zeros((len(places), buckets), np.uint32) if new is None else fold_sketches(new, buckets).copy()

@@ -1,4 +1,4 @@
-"""The erasure list that is sealed and stored with an output: read, replaced, and compared with the receipts."""
+"""The encrypted erasure list stored with an output: read, replace, and compare it with the receipts."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ SEALED_SUFFIX: Final = ".sealed"
 _SUBKEY_PURPOSES: Final = ("erasures/1", "erasures/2")
 _TRIES: Final = 5
 _NAME_DIGITS: Final = 32
-"""How much of its digest names a list."""
+"""Number of digits of a list's digest that form its name."""
 
 
 def stored_erasures(output: Location, keys: Keyring) -> tuple[LifecycleEvent, ...]:
-    """The erasures that are stored with an output, in the order in which they were recorded.
+    """The erasures stored with an output, in the order in which they were recorded.
 
-    Raises KeyringError if a list was sealed with a version of the `subject` key that the keyring does not have, and OutputError
-    if one cannot be read or opened: an output of which nobody can say who was erased is not written to.
+    Raises KeyringError if a list was encrypted with a version of the `subject` key that the keyring does not have, and
+    OutputError if a list cannot be read or decrypted. An output with unknown erasures is not written to.
     """
     from minimize.ledger.subjects import LifecycleEvent
 
@@ -48,19 +48,19 @@ def stored_erasures(output: Location, keys: Keyring) -> tuple[LifecycleEvent, ..
             datetime.fromisoformat(at),
             "recorded",
             "{}",
-            datetime.fromisoformat(told),
+            datetime.fromisoformat(recorded),
             "",
             named_by or None,
         )
-        for tenant, token, named_by, kind, at, told in rows
+        for tenant, token, named_by, kind, at, recorded in rows
     )
     return tuple(sorted(found, key=lambda row: (row.recorded_at, row.id)))
 
 
 def store_erasures(output: Location, recorded: Sequence[LifecycleEvent], keys: Keyring) -> DigestRef | None:
-    """Stores the erasures of the ledger with an output, beside those that are stored there, and gives the digest of the list.
+    """Stores the erasures of the ledger with an output, in addition to those already stored. Returns the digest of the list.
 
-    Does nothing if none is new, and gives None if there is none. An erasure that the ledger says was taken back is removed.
+    Writes nothing if no erasure is new; returns None if there is none. An erasure that was withdrawn in the ledger is removed.
     Raises KeyringError, OutputError.
     """
     if SUBJECT_KEY not in keys.names():
@@ -91,24 +91,24 @@ def store_erasures(output: Location, recorded: Sequence[LifecycleEvent], keys: K
 
 
 def erasure_list_digest(output: Location) -> DigestRef | None:
-    """The digest of the list that is stored with an output; None if there is none."""
+    """The digest of the list stored with an output; None if there is none."""
     found = [content for path in _list_paths(output / ERASURES_FOLDER) if (content := _read_bytes(path)) is not None]
     return DigestRef(sha256_text(found[0])) if found else None
 
 
 def check_erasure_list(chain: Sequence[Receipt], output: Location, keys: Keyring) -> None:
-    """Raises RefusedError (E303) if the list of erasures that the receipts of an output name is gone, or older."""
+    """Raises RefusedError (E303) if the erasure list that the receipts of an output name is missing, or is an older copy."""
     if is_erasure_list_lost(chain, output, keys):
-        message = "the list of erasures that the last receipt of this output names is gone, or is an older copy"
+        message = "the erasure list that the last receipt of this output names is missing, or is an older copy"
         hint = (
-            f"restore `{ERASURES_FOLDER}/`, or, if it is lost, record that: minimize runs adopt-ledger OUTPUT --reason TEXT"
-            " --allow-lost-erasures (a run may then bring erased records back)"
+            f"Restore `{ERASURES_FOLDER}/`. If it is lost, run `minimize runs adopt-ledger OUTPUT --reason TEXT"
+            " --allow-lost-erasures`; a later run may then publish erased records again."
         )
         raise RefusedError(message, code="E303", hint=hint)
 
 
 def is_erasure_list_lost(chain: Sequence[Receipt], output: Location, keys: Keyring) -> bool:
-    """Whether the list that the last receipt names is gone. A receipt of an adoption says which list there was left."""
+    """Whether the list that the last receipt names is missing. A receipt of an adoption names the list that was left."""
     last = next((each for each in reversed(chain) if each.erasures is not None or each.kind == "adopt"), None)
     if last is None or last.erasures is None:
         return False
@@ -123,7 +123,7 @@ def _replace_lists(folder: Location, name: str, content: bytes, before: Iterable
     make_folder(folder)
     try:
         write_file(folder / name, content)
-    except FileNotFoundError:  # another process wrote the same list, and gave it its name before
+    except FileNotFoundError:  # another process has already written the same list
         if not file_exists(folder / name):
             raise
     for path in before:
@@ -145,12 +145,12 @@ class _ErasureListFile:
 
 
 def _read_lists(output: Location, keys: Keyring) -> list[_ErasureListFile]:
-    """The lists that are there. One that another process removed meanwhile is replaced by another, which is looked for."""
+    """The stored lists. If another process replaces a list during the read, all are read again."""
     for _ in range(_TRIES):
         contents = {path: _read_bytes(path) for path in _list_paths(output / ERASURES_FOLDER)}
         if None not in contents.values():
             return [_open_list(path, content or b"", keys) for path, content in contents.items()]
-    raise OutputError(f"{ERASURES_FOLDER}/ changes while it is read", hint="try again")
+    raise OutputError(f"{ERASURES_FOLDER}/ changed while it was read", hint="Try again.")
 
 
 def _list_paths(folder: Location) -> list[Location]:
@@ -166,7 +166,7 @@ def _read_bytes(path: Location) -> bytes | None:
         return None
     except OSError:
         pass
-    raise OutputError(f"{ERASURES_FOLDER}/{path.name} cannot be read", hint="may you read it?")
+    raise OutputError(f"{ERASURES_FOLDER}/{path.name} cannot be read", hint="Check its permissions.")
 
 
 def _list_entry(row: LifecycleEvent) -> list[Any]:
@@ -185,8 +185,8 @@ def _list_name(content: bytes) -> str:
 
 
 def _seal_list(entries: Sequence[Sequence[Any]], replaced: Sequence[str], keys: Keyring) -> bytes:
-    said = {"erasures": 1, "entries": entries, "replaced": replaced}
-    body = zlib.compress(json.dumps(said, ensure_ascii=False).encode())
+    document = {"erasures": 1, "entries": entries, "replaced": replaced}
+    body = zlib.compress(json.dumps(document, ensure_ascii=False).encode())
     return seal_content(body, keys, _SUBKEY_PURPOSES, ERASURES_FOLDER.encode())
 
 
@@ -194,11 +194,11 @@ def _open_list(path: Location, content: bytes, keys: Keyring) -> _ErasureListFil
     try:
         version = sealed_version(content)
         found = open_content(content, keys, _SUBKEY_PURPOSES, ERASURES_FOLDER.encode())
-        said = {} if found is None else json.loads(zlib.decompress(found))
-        entries = [[each or "" for each in entry] for entry in said["entries"]]
-        replaced = frozenset(said.get("replaced", ()))
+        document = {} if found is None else json.loads(zlib.decompress(found))
+        entries = [[each or "" for each in entry] for entry in document["entries"]]
+        replaced = frozenset(document.get("replaced", ()))
         return _ErasureListFile(path, DigestRef(sha256_text(content)), version, entries, replaced)
     except (ValueError, KeyError, zlib.error):
         pass
-    hint = "put the file back from a copy of the output"
-    raise OutputError(f"a list of erasures in {ERASURES_FOLDER}/ does not open with this keyring", hint=hint)
+    hint = "Restore the file from a copy of the output."
+    raise OutputError(f"an erasure list in {ERASURES_FOLDER}/ cannot be decrypted with this keyring", hint=hint)

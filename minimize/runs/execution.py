@@ -35,12 +35,12 @@ from minimize.stages.generalize import empty_memos
 
 K = TypeVar("K")
 ProgressCallback = Callable[[int, int], None]
-"""Told how many files are done, of how many; a file that is read twice counts twice."""
+"""Called with the number of files done and the number of all files. A file that is read twice counts twice."""
 
 
 @dataclass(slots=True)
 class ProgressCounter:
-    """How far a run is."""
+    """The progress of a run."""
 
     of: int
     report: ProgressCallback
@@ -54,7 +54,7 @@ class ProgressCounter:
 
 @dataclass(frozen=True, slots=True)
 class ProgressPart(WrappingPart):
-    """A part that advances the bar when it was read to its end."""
+    """A part that advances the progress bar after it was read to its end."""
 
     bar: ProgressCounter = field(repr=False)
 
@@ -69,33 +69,33 @@ class ProgressPart(WrappingPart):
         self.bar.advance()
 
     def was_read(self) -> None:
-        """Says that another process read the part to its end."""
+        """Records that another process read the part to its end."""
         self.bar.advance()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For other processes: the part alone, for nobody watches there."""
+        """For other processes: the part without progress."""
         return _unwatched_part, (self.part,)
 
 
 @dataclass(frozen=True, slots=True)
 class ProgressSource:
-    """A source whose parts are watched."""
+    """A source whose parts report progress."""
 
     source: Source = field(repr=False)
     bar: ProgressCounter = field(repr=False)
 
     @property
     def schema(self) -> pa.Schema:
-        """As the source has it."""
+        """The schema of the source."""
         return self.source.schema
 
     @property
     def parts(self) -> tuple[ProgressPart, ...]:
-        """The source's parts, watched."""
+        """The source's parts, with progress."""
         return tuple(ProgressPart(part, self.bar) for part in self.source.parts)
 
     def only(self, keys: Collection[str]) -> ProgressSource:
-        """The source with fewer fields, watched."""
+        """The source with fewer fields, with progress."""
         return ProgressSource(self.source.only(keys), self.bar)
 
 
@@ -104,7 +104,7 @@ def _unwatched_part(part: SourcePart) -> SourcePart:
 
 
 def with_progress(sources: Mapping[K, Source], passes: int, report: ProgressCallback) -> dict[K, ProgressSource]:
-    """The same sources; each file that is read to its end is told, in each of so many passes."""
+    """The same sources. Each file read to its end is reported, once per pass."""
     bar = ProgressCounter(passes * sum(len(source.parts) for source in sources.values()), report)
     report(0, bar.of)
     return {key: ProgressSource(source, bar) for key, source in sources.items()}
@@ -112,9 +112,9 @@ def with_progress(sources: Mapping[K, Source], passes: int, report: ProgressCall
 
 @dataclass(slots=True)
 class ProcessedDates:
-    """What came of each batch date, the staged files by output name (`quarantine` among them), and the dates that cannot be read.
+    """Results per batch date, the staged files by output name (including `quarantine`), and the dates that cannot be read.
 
-    If a date cannot be read, the aggregates that wait for late rows are not complete: the other dates are moved anew.
+    If a date cannot be read, aggregates that wait for late rows are incomplete: the other dates are processed again.
     """
 
     outcomes: dict[BatchDate, BatchOutcome] = field(default_factory=dict)
@@ -125,7 +125,7 @@ class ProcessedDates:
 def process_dates(
     resolved: ResolvedRun, staging: Staging, move: Any, late: LateAggregates, progress: ProgressCallback
 ) -> ProcessedDates:
-    """Moves every batch date."""
+    """Processes every batch date."""
     plan = resolved.plan
     job = Job(
         plan,
@@ -163,7 +163,7 @@ def process_dates(
 
 
 def check_source_unchanged(source: Source) -> None:
-    """Raises SourceError if a file is not the one that was read. The receipt takes the digests from here."""
+    """Raises SourceError if a file has changed since it was read. The receipt takes its digests from here."""
     for part in source.parts:
         _ = part.digest
 
@@ -175,7 +175,7 @@ def _stage_outcome(
     releases: PublishedReleases,
     files: dict[str, list[WrittenFile]],
 ) -> None:
-    """Closes the files of a batch date, and writes the aggregates of it that may be published."""
+    """Closes the files of a batch date, and writes the date's publishable aggregates."""
     job, day = sinks.job, sinks.day
     for sink in sinks.opened:
         files.setdefault("records", []).extend(sink.close())
@@ -195,9 +195,9 @@ def _stage_outcome(
 def _remove_dropped_outputs(
     staging: Staging, chain: Sequence[Receipt], names: Collection[str], date: str | None
 ) -> None:
-    """Removes what the pipeline no longer has of a date that is run anew.
+    """Removes the outputs of a date that the pipeline no longer has, when the date is run again.
 
-    Sketches stay until the retention of the date ends: a table that returns is compared with what it published before.
+    Sketches remain until the retention of the date ends. A table that returns is compared with its earlier releases.
     """
     for name, files in files_in_force(chain).items():
         mine = [] if name in names else [file for file in files if date in (None, batch_date_of(file.path))]
@@ -210,7 +210,7 @@ def _remove_dropped_outputs(
 
 @dataclass(slots=True)
 class _RecordSinks:
-    """Opens the sinks of one batch date's records, a file for each share, and takes in what others wrote of them."""
+    """Opens the sinks of one batch date's records, one file per share, and adds files that other processes wrote."""
 
     job: Job
     day: str | None
@@ -223,19 +223,19 @@ class _RecordSinks:
     def __call__(self, number: int) -> ParquetSink:
         schema, by = self.job.records_schema, self._partition_by()
         watch = None if self._subject is None else SubjectIndexer.from_keys(self.keys, self._subject)
-        how = {"partition_by": by, "watch": watch, "encryption": self.encryption}
-        sink = self.staging.sink("records", self.day, schema, part=number, **how)
+        options = {"partition_by": by, "watch": watch, "encryption": self.encryption}
+        sink = self.staging.sink("records", self.day, schema, part=number, **options)
         self.opened.append(sink)
         return sink
 
     def worker_files(self) -> WorkerFiles:
-        """Where other processes write records."""
+        """The paths to which other processes write records."""
         schema, by = self.job.records_schema, self._partition_by()
-        how = {"partition_by": by, "subject": self._subject, "encryption": self.encryption}
-        return self.staging.worker_files("records", self.day, schema, **how)
+        options = {"partition_by": by, "subject": self._subject, "encryption": self.encryption}
+        return self.staging.worker_files("records", self.day, schema, **options)
 
     def take(self, attempt: str, written: Iterable[WrittenFile]) -> None:
-        """Takes in the files that another process reported."""
+        """Adds the files that another process reported."""
         self.taken.extend(self.worker_files().adopt(attempt, written))
 
     @property

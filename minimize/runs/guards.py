@@ -1,6 +1,7 @@
 """Guards of a run, and its exit code.
 
-Another pipeline's output, another ledger, later receipts, too much quarantine, fewer rows, a doubtful clock.
+The guards check for another pipeline's output, another ledger, later receipts, too much quarantine, fewer rows and an implausible
+clock.
 """
 
 from __future__ import annotations
@@ -31,15 +32,15 @@ if TYPE_CHECKING:
 
 WRONG_LEDGER: Final = "E303"
 _HINT: Final = (
-    "name the ledger that the output was written with (--ledger, MINIMIZE_LEDGER, `ledger:` of minimize.yaml), or, if it is"
-    " lost, record that another takes its place: minimize runs adopt-ledger OUTPUT --reason TEXT"
+    "Pass the output's own ledger (--ledger, MINIMIZE_LEDGER, `ledger:` in minimize.yaml). If it is lost, run"
+    " `minimize runs adopt-ledger OUTPUT --reason TEXT` to replace it."
 )
 
 
 def check_output_ledger(output: Location, start: Path, ledger: PathText | None) -> None:
-    """Raises RefusedError (E303) if the ledger that is found for an output is not the one that its receipts name.
+    """Raises RefusedError (E303) if the ledger in effect for an output is not the one that its receipts name.
 
-    Takes the output folder, the folder of its pipeline, and the ledger that was given.
+    Takes the output folder, the folder of its pipeline, and the ledger that was passed.
     """
     if has_runs(output):
         check_ledger(find_ledger(ledger, start=start, output=output), read_receipts(output))
@@ -48,8 +49,8 @@ def check_output_ledger(output: Location, start: Path, ledger: PathText | None) 
 def check_ledger(address: Address, chain: Sequence[Receipt]) -> None:
     """Raises RefusedError (E303) if the ledger at an address is not the one that the last receipt of an output names.
 
-    It is not if it is missing, if it is another or a new one, or if it lacks the audit head that the receipt names, as an older
-    copy does. Receipts of older versions name no ledger; an output that has only such receipts accepts any.
+    This is the case if the ledger is missing, is another or a new one, or lacks the audit head that the receipt names, as an
+    older copy does. Receipts of older versions name no ledger; an output with only such receipts accepts any ledger.
     """
     from minimize.ledger.ledger import open_ledger
 
@@ -57,14 +58,14 @@ def check_ledger(address: Address, chain: Sequence[Receipt]) -> None:
     if receipt is None:
         return
     if not address.exists:
-        message = f"there is no ledger: looked for {address} ({address.named_by}), and receipts of this output name one"
+        message = f"the ledger {address} ({address.named_by}) does not exist, but receipts of this output name a ledger"
         raise RefusedError(message, code=WRONG_LEDGER, hint=_HINT)
     with open_ledger(address) as ledger:
         check_open_ledger(ledger, chain)
 
 
 def check_open_ledger(ledger: Ledger, chain: Sequence[Receipt]) -> None:
-    """The same for a ledger that is open."""
+    """`check_ledger` for a ledger that is already open."""
     wrong = ledger_disagreement(ledger, chain)
     if wrong:
         place = f"{ledger.address} ({ledger.address.named_by})"
@@ -72,7 +73,7 @@ def check_open_ledger(ledger: Ledger, chain: Sequence[Receipt]) -> None:
 
 
 def ledger_disagreement(ledger: Ledger, chain: Sequence[Receipt]) -> str:
-    """How a ledger differs from the one that the receipts of an output name, in words; nothing if it does not."""
+    """The difference between a ledger and the one that the receipts of an output name, in words; empty if there is none."""
     from minimize.ledger.runs import ledger_difference
 
     receipt = last_receipt_with_ledger(chain)
@@ -85,23 +86,23 @@ def last_receipt_with_ledger(chain: Sequence[Receipt]) -> Receipt | None:
 
 
 log = logging.getLogger("minimize")
-_DRIFT_HINT: Final = "`minimize drift` says what changed at the source; what stood before still stands"
+_DRIFT_HINT: Final = "Run `minimize drift` to see what changed in the source. The output of this date is unchanged."
 
 
 def quarantine_exceeded(receipt: Receipt, pipeline: Pipeline) -> str:
-    """What to say where the share of quarantined rows is above the pipeline's `fail_above`; nothing otherwise."""
+    """The message for a share of quarantined rows above the pipeline's `fail_above`; otherwise empty."""
     limit = pipeline.quarantine.fail_above
     share = receipt.rows.quarantined / receipt.rows.read if receipt.rows.read else 0.0
     if limit is None or share <= limit:
         return ""
-    return f"done, but {receipt.rows.quarantined} of {receipt.rows.read} rows are in quarantine: more than {limit:.2%}"
+    return f"published, but {receipt.rows.quarantined} of {receipt.rows.read} rows are in quarantine: more than {limit:.2%}"
 
 
 def unfinished_parts(receipt: Receipt) -> str:
-    """What to say where something that was asked for could not be done; nothing otherwise."""
+    """The message for parts of the run that could not be done; otherwise empty."""
     parts = []
     if receipt.skipped:
-        parts.append(f"{count_noun(len(receipt.skipped), 'date')} left alone")
+        parts.append(f"{count_noun(len(receipt.skipped), 'date')} skipped")
     for name, output in receipt.outputs.items():
         if output.unpublished:
             parts.append(f"{name}: {len(output.unpublished)} event days were not published")
@@ -109,7 +110,7 @@ def unfinished_parts(receipt: Receipt) -> str:
 
 
 def exit_code(receipt: Receipt, pipeline: Pipeline, skipped: Iterable[SkippedDate], *, pending: bool) -> int:
-    """The exit code of a run: of several dates the first of 2, 3, 1, 4 that applies."""
+    """The exit code of a run. Of several dates, the first of 2, 3, 1, 4 that applies."""
     codes = [each.exit_code_of(pending) for each in skipped]
     codes += [1] if any(output.unpublished for output in receipt.outputs.values()) else []
     codes += [4] if quarantine_exceeded(receipt, pipeline) else []
@@ -117,9 +118,9 @@ def exit_code(receipt: Receipt, pipeline: Pipeline, skipped: Iterable[SkippedDat
 
 
 def log_run_faults(runs: Sequence[tuple[Receipt, Pipeline]], failures: Sequence[SkippedDate] = ()) -> int:
-    """Logs what is wrong with runs that ended: too much quarantine, unfinished parts, and dates that could not be run.
+    """Logs the faults of completed runs: too much quarantine, unfinished parts, and dates that could not be run.
 
-    Gives the exit code of the command that ran them: the first of 2, 3, 1, 4 that applies.
+    Returns the exit code of the command: the first of 2, 3, 1, 4 that applies.
     """
     exceeded = [("W012", 4, receipt, quarantine_exceeded(receipt, pipeline)) for receipt, pipeline in runs]
     unfinished = [("W015", 1, receipt, unfinished_parts(receipt)) for receipt, _ in runs]
@@ -132,34 +133,34 @@ def log_run_faults(runs: Sequence[tuple[Receipt, Pipeline]], failures: Sequence[
 
 
 def check_same_pipeline(resolved: ResolvedRun, folder: OpenOutput) -> None:
-    """No pipeline takes the place of another's dates. Raises OutputError."""
+    """Raises OutputError if the output belongs to another pipeline, whose dates would be replaced."""
     chain, mine = folder.receipts(), resolved.pipeline.pipeline
     if chain and chain[-1].pipeline != mine:
-        hint = "write to another folder: --output DIR, or `output:` of the pipeline"
-        raise OutputError(f"the output is one of the pipeline {chain[-1].pipeline}, and this is {mine}", hint=hint)
+        hint = "Write to another folder with --output DIR or `output:` in the pipeline."
+        raise OutputError(f"the output belongs to the pipeline {chain[-1].pipeline}, not to {mine}", hint=hint)
 
 
 def dates_with_later_receipt(resolved: ResolvedRun, chain: Sequence[Receipt]) -> list[SkippedDate]:
-    """The dates that have a receipt as of a later time: a run as of an earlier one would undo what was gated since."""
+    """The dates with a receipt as of a later time. A run as of an earlier time would publish values that were gated since."""
     void = f"`minimize runs void RUN --output {location_text(resolved.output)}`"
-    hint = f"give a later --at, or write to another folder; {void} takes back a run by a wrong clock"
+    hint = f"Pass a later --at or another --output. If that run used a wrong clock, run {void}."
     if not resolved.at_given:
         hint = (
-            "did the clock go back? it goes on by itself once the clock is past that time, or with a later --at; "
-            f"{void} takes back a run by a clock that was ahead"
+            "Check the clock. Run again after that time, or pass a later --at. "
+            f"If that run's clock was ahead, run {void}."
         )
     later = [receipt for receipt in effective_receipts(chain) if receipt.at > resolved.at]
     found = []
     for when in resolved.sources:
         of = [each for each in later if when is None or not each.dates or date_text(when) in each.dates]
         if of:
-            message = f"a receipt of these dates is as of a later time ({of[-1].run_id})"
+            message = f"a later run ({of[-1].run_id}) already covers these dates"
             found.append(SkippedDate(when, "later", RefusedError.default_code, message, hint, exit_code=3))
     return found
 
 
 def check_quarantine_limit(pipeline: Pipeline, outcomes: Mapping[BatchDate, BatchOutcome]) -> list[SkippedDate]:
-    """The dates of which more is in quarantine than the pipeline's `stop_above`: a bad one does not hide among others."""
+    """The dates whose share of quarantine is above the pipeline's `stop_above`. Each date is checked alone, not the total."""
     limit = pipeline.quarantine.stop_above
     bad = {
         when: each for when, each in outcomes.items() if limit is not None and each.rejects.total() > each.read * limit
@@ -187,21 +188,21 @@ def _quarantine_text(when: BatchDate, outcome: BatchOutcome, limit: float) -> st
 ReferenceClock = Callable[[], datetime | None]
 """The time of a clock other than this machine's; None if there is none."""
 MAX_GAP: Final = timedelta(days=7)
-"""How far after the last receipt a run may be, if no other clock can be asked."""
+"""Maximum time between the last receipt and a run, if no other clock is available."""
 SHRINK_CODE: Final = "E102"
-_ALLOW_HINT: Final = "--allow-shrink (allow_shrink=True) publishes it all the same"
+_ALLOW_HINT: Final = "pass --allow-shrink (allow_shrink=True) to publish anyway."
 
 
 @dataclass(frozen=True, slots=True)
 class KeptRows:
-    """Rows of one date: how many were read, and how many of these neither quarantine nor retention took."""
+    """Rows of one date: how many were read, and how many of these were neither quarantined nor past their retention."""
 
     read: int
     retained: int
 
     @classmethod
     def from_outcome(cls, outcome: BatchOutcome) -> KeptRows:
-        """The rows of a date that was moved."""
+        """The rows of a processed date."""
         lost = outcome.rejects.total() + outcome.counts.gated.get("retention", 0)
         return cls(outcome.read, outcome.read - lost)
 
@@ -209,7 +210,7 @@ class KeptRows:
     def at_receipt(cls, receipt: Receipt, when: BatchDate) -> KeptRows:
         """The rows of a date at its last receipt.
 
-        A receipt of several dates counts retention over all of them: the date then kept at least so many.
+        A receipt of several dates has one retention count for all of them. The result is then a lower bound for the date.
         """
         retention = receipt.gated_by.retention
         if len(receipt.dates) < 2:
@@ -225,7 +226,7 @@ class KeptRows:
 def check_shrink(
     resolved: ResolvedRun, outcomes: Mapping[BatchDate, BatchOutcome], chain: Sequence[Receipt], clock: ReferenceClock
 ) -> list[SkippedDate]:
-    """The dates that the guard does not let pass. Asks the clock only if rows were lost to quarantine or retention."""
+    """The dates that the guard skips. Asks the clock only if rows were lost to quarantine or retention."""
     found = []
     for when, outcome in outcomes.items():
         last = next(
@@ -243,25 +244,28 @@ def check_shrink(
 
 
 def check_expiry_time(at: datetime, chain: Sequence[Receipt], clock: ReferenceClock) -> None:
-    """Raises RefusedError (E304) if the time of an expiry that would remove something is implausible."""
+    """Raises RefusedError (E304) if the time of an expiry that would remove data is implausible."""
     doubt = time_doubt(at, chain, clock)
     if doubt:
-        hint = "is the clock right? --allow-shrink (allow_shrink=True) removes it all the same"
+        hint = "Check the clock, or pass --allow-shrink (allow_shrink=True) to remove the data anyway."
         raise RefusedError(f"nothing was removed: the time is {doubt}", code="E304", hint=hint)
 
 
 def _check_first_run(
     resolved: ResolvedRun, when: BatchDate, outcome: BatchOutcome, chain: Sequence[Receipt], clock: ReferenceClock
 ) -> SkippedDate | None:
-    """A date that has no receipt yet: nothing is lost by waiting, and a wrong clock would publish it without its rows."""
-    gone = outcome.counts.gated.get("retention", 0)
-    if not gone or 2 * gone < outcome.read:
+    """The guard for a date without a receipt. Waiting loses nothing; a wrong clock would publish the date without its rows."""
+    expired = outcome.counts.gated.get("retention", 0)
+    if not expired or 2 * expired < outcome.read:
         return None
     doubt = time_doubt(resolved.at, chain, clock)
     if not doubt:
         return None
-    message = f"retention would take {gone:,} of {outcome.read:,} rows of a date without a receipt, and the run's time is {doubt}"
-    return SkippedDate(when, "implausible_time", SHRINK_CODE, message, f"is the clock right? {_ALLOW_HINT}")
+    message = (
+        f"retention would remove {expired:,} of {outcome.read:,} rows of a date that was never run, "
+        f"and the run's time is {doubt}"
+    )
+    return SkippedDate(when, "implausible_time", SHRINK_CODE, message, f"Check the clock, or {_ALLOW_HINT}")
 
 
 def _check_date(
@@ -274,8 +278,8 @@ def _check_date(
 ) -> SkippedDate | None:
     before = KeptRows.at_receipt(last, when)
     if 2 * now.read < before.read:
-        message = f"only {now.read:,} rows were read, after {before.read:,} at its last receipt ({last.run_id})"
-        hint = f"bring back what is missing; {_ALLOW_HINT}"
+        message = f"only {now.read:,} rows were read; the last run ({last.run_id}) read {before.read:,}"
+        hint = f"Restore the missing input, or {_ALLOW_HINT}"
         return SkippedDate(when, "fewer_rows", SHRINK_CODE, message, hint)
     if 2 * now.retained >= before.retained or resolved.plan.digest != last.plan.digest:
         return None
@@ -283,21 +287,21 @@ def _check_date(
     if not doubt:
         return None
     message = (
-        f"quarantine and retention would leave {now.retained:,} of {now.read:,} rows, after {before.retained:,} "
-        f"at its last receipt ({last.run_id}), and the run's time is {doubt}"
+        f"quarantine and retention would leave {now.retained:,} of {now.read:,} rows "
+        f"({before.retained:,} at the last run, {last.run_id}), and the run's time is {doubt}"
     )
-    hint = f"is the clock right? `minimize runs void RUN` takes back a run by a wrong clock; {_ALLOW_HINT}"
+    hint = f"Check the clock. Run `minimize runs void RUN` if that run used a wrong clock, or {_ALLOW_HINT}"
     return SkippedDate(when, "implausible_time", SHRINK_CODE, message, hint)
 
 
 def time_doubt(at: datetime, chain: Sequence[Receipt], clock: ReferenceClock) -> str:
-    """Why the time of a run or expiry is implausible; empty if it is not, or if the output has no receipt of either."""
+    """Why the time of a run or expiry is implausible; empty if it is plausible, or if the output has no receipt of either."""
     newest = next((each for each in reversed(effective_receipts(chain)) if each.kind in VOIDABLE_KINDS), None)
     if newest is None:
         return ""
     other = clock()
     if other is not None:
-        return "more than 5 minutes from the database's or store's" if abs(at - other) > CLOCK_SKEW else ""
+        return "more than 5 minutes from the time of the database or store" if abs(at - other) > CLOCK_SKEW else ""
     return "more than 7 days after the last receipt" if at > newest.at + MAX_GAP else ""
 
 
@@ -306,7 +310,7 @@ def _covers_date(receipt: Receipt, when: BatchDate) -> bool:
 
 
 def reference_clock(ledger: Ledger, output: Location, started: datetime) -> ReferenceClock:
-    """The clock of the ledger's server, else of the output's object store, as it was when the run started."""
+    """The clock of the ledger's server, else of the output's object store, as of the start of the run."""
 
     def read_clock() -> datetime | None:
         found = _server_time(ledger) or _store_time(output)
@@ -322,7 +326,7 @@ def _server_time(ledger: Ledger) -> datetime | None:
 
 
 def _store_time(output: Location) -> datetime | None:
-    """The time that the store gives an object that is put there to be asked. None if the output is a folder."""
+    """The time that the store reports for an object written for this purpose. None if the output is a folder."""
     if not isinstance(output, ObjectPath):
         return None
     probe = output / RUNS / ".clock"

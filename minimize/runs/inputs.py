@@ -1,7 +1,6 @@
 """Inputs of a run.
 
-Its pipeline, settings, and erasures, corrections and consents; the files of its source, their masked names, and bound
-sources.
+The pipeline and its settings; erasures, corrections and consents; the source's files, their masked names, and bound sources.
 """
 
 from __future__ import annotations
@@ -62,7 +61,7 @@ if TYPE_CHECKING:
     from minimize.ledger.subjects import LifecycleEvent, RecordedCorrection
 
 LEDGER_SETTINGS: Final = "ledger"
-"""What a pipeline says instead of a path, where its settings stand in the ledger."""
+"""The value of `settings` in a pipeline whose collection settings are stored in the ledger."""
 
 
 def load_pipeline_settings(
@@ -72,18 +71,18 @@ def load_pipeline_settings(
     output: LocationLike | None = None,
     ledger: PathText | None = None,
 ) -> SettingsRows | None:
-    """The settings that count; None where nothing names any: every feature is off.
+    """The settings in effect; None if none are configured, so that every feature is off.
 
-    Takes what was given instead of the pipeline's (a path, a table, `ledger`), the keyring, the output folder that may hold the
-    ledger, and the ledger that was given. Raises PolicyError, LedgerError, and KeyringError where a key that subjects are told
-    by is not there.
+    Takes settings that replace the pipeline's (a path, a table, `ledger`), the keyring, the output folder that may contain the
+    ledger, and the ledger that was passed. Raises PolicyError, LedgerError, and KeyringError if a key of the subject tokens is
+    missing.
     """
-    said = job.settings if settings is None else settings
-    if said is None:
+    configured = job.settings if settings is None else settings
+    if configured is None:
         return None
-    if isinstance(said, str) and said == LEDGER_SETTINGS:
+    if isinstance(configured, str) and configured == LEDGER_SETTINGS:
         return _settings_from_ledger(ledger, job, keys, output)
-    return load_settings(normalize_path(job.folder / said) if settings is None else said).with_folding(
+    return load_settings(normalize_path(job.folder / configured) if settings is None else configured).with_folding(
         job.policy.folding
     )
 
@@ -99,10 +98,11 @@ def _settings_from_ledger(
 
 
 def record_origin(job: Pipeline, input: Any, settings: Any, output: Location) -> RunOrigin | None:
-    """Where the files of a run lie, relative to its output folder, as far as the output does not tell by itself.
+    """The paths of a run's files, relative to its output folder, if they cannot be found from the output.
 
-    The pipeline, where it is not the one near the output; what was given instead of its source and its settings. A path that
-    may hold a value (a partition in it, or something that a `redact` pattern hits) is not written down. None where nothing is.
+    These are the pipeline's path unless it is the one near the output, and the paths that replaced its source and settings. A
+    path that may contain a value (a partition, or a match of a `redact` pattern) is not recorded. None if there is nothing to
+    record.
     """
     near = job.path is None or nearest_pipeline_file(output, job.pipeline) == Path(os.path.abspath(job.path))
     origin = RunOrigin(
@@ -114,9 +114,9 @@ def record_origin(job: Pipeline, input: Any, settings: Any, output: Location) ->
 
 
 def find_pipeline(output: Location, receipt: Receipt, explicit: PathText | None) -> Pipeline:
-    """The pipeline of an output as it is today: as given, as its receipt says, else the one near by.
+    """The current pipeline of an output: the one that is passed, else the one in its receipt, else the nearest one.
 
-    Raises ConfigurationError where it is not found or is another.
+    Raises ConfigurationError if it is not found or has another name.
     """
     written = origin_place(output, None if receipt.origin is None else receipt.origin.pipeline)
     path = (
@@ -127,19 +127,18 @@ def find_pipeline(output: Location, receipt: Receipt, explicit: PathText | None)
         else written
     )
     if path is None or (explicit is None and not Path(path).exists()):
-        message = f"where the pipeline {receipt.pipeline} lies is not known"
-        raise ConfigurationError(message, hint="say it: --pipeline PIPELINE")
+        message = f"the path of the pipeline {receipt.pipeline} is not known"
+        raise ConfigurationError(message, hint="Pass --pipeline PIPELINE.")
     job = load_pipeline(Path(path))
     if job.pipeline != receipt.pipeline:
-        message = f"the pipeline is called {job.pipeline}, and the output is one of {receipt.pipeline}"
-        raise ConfigurationError(message, hint="--pipeline PIPELINE names the one that it was made by")
+        message = f"the output belongs to the pipeline {receipt.pipeline}, not to {job.pipeline}"
+        raise ConfigurationError(message, hint="Pass the output's own pipeline with --pipeline PIPELINE.")
     return job
 
 
 def nearest_pipeline_file(output: Location, name: str) -> Path | None:
-    """The pipeline of this name that is nearest upwards from an output folder, from the current one where that is in a bucket;
-    each folder's `pipelines/` counts.
-    """
+    """The nearest pipeline of this name, upwards from the output folder, or from the current folder if the output is in a bucket.
+    The `pipelines/` of each folder is searched, too."""
     folders = parent_folders(output)
     files = (
         path for each in folders for path in (each / PIPELINE_FILE, *sorted(each.glob(f"pipelines/*/{PIPELINE_FILE}")))
@@ -148,19 +147,19 @@ def nearest_pipeline_file(output: Location, name: str) -> Path | None:
 
 
 def origin_place(output: Location, written: str | None) -> Path | str | None:
-    """The place that a receipt wrote down: a path, or the URI of an object store."""
+    """The place that a receipt recorded: a path, or the URI of an object store."""
     if written is None or is_uri(written):
         return written
     return None if isinstance(output, ObjectPath) else Path(os.path.normpath(output.absolute() / written))
 
 
 def origin_settings(output: Location, origin: RunOrigin) -> str | Path | None:
-    """The settings that a run was given instead of the pipeline's: a path, a URI, or `ledger`."""
+    """The settings that replaced the pipeline's in a run: a path, a URI, or `ledger`."""
     return LEDGER_SETTINGS if origin.settings == LEDGER_SETTINGS else origin_place(output, origin.settings)
 
 
 def parent_folders(output: Location) -> Sequence[Path]:
-    """The folders above an output; of one in a bucket the current folder and those above that."""
+    """The folders above an output. For an output in a bucket: the current folder and the folders above it."""
     here = Path.cwd()
     return [here, *here.parents] if isinstance(output, ObjectPath) else Path(os.path.abspath(output)).parents
 
@@ -174,14 +173,14 @@ def _pipeline_name(path: Path) -> Any:
 
 
 def _relative_place(place: Any, output: Location) -> str | None:
-    if not isinstance(place, str | PathLike):  # data in memory has no place
+    if not isinstance(place, str | PathLike):  # data in memory has no path
         return None
     if place == LEDGER_SETTINGS:
         return LEDGER_SETTINGS
     if isinstance(place, str) and is_uri(place):
         written = os.fspath(place)
         parts = written.partition("?")[0].split("/")[3:]
-    elif isinstance(output, ObjectPath):  # a path on one machine tells nothing to another
+    elif isinstance(output, ObjectPath):  # a path of one machine has no meaning on another
         return None
     else:
         written = Path(os.path.relpath(Path(os.fspath(place)).absolute(), output.absolute())).as_posix()
@@ -190,12 +189,12 @@ def _relative_place(place: Any, output: Location) -> str | None:
 
 
 def pipeline_from(pipeline: Pipeline | PathText) -> Pipeline:
-    """The pipeline, loaded where a path is given."""
+    """The pipeline itself, or the one loaded from a path."""
     if isinstance(pipeline, Pipeline):
         return pipeline
     if not isinstance(pipeline, str | PathLike):
         raise ConfigurationError(
-            f"a {type(pipeline).__name__} is no pipeline", hint="give a pipeline or the path of one"
+            f"a {type(pipeline).__name__} is not a pipeline", hint="Pass a Pipeline or the path of one."
         )
     return load_pipeline(Path(pipeline))
 
@@ -206,18 +205,18 @@ _DATE_TEXT: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 @dataclass(frozen=True, slots=True)
 class PathMask:
-    """Shows folders and files by their names, but for two kinds.
+    """Shows the names of folders and files, with two exceptions.
 
-    A Hive partition is shown as `key=#hash`, unless its field is plain and no `redact` pattern hits the value. Any other name
-    that a pattern hits is shown as `[email]#hash`, with the hash of the exact path. Names that differ are shown differently;
-    without a key a question mark stands for each hash.
+    A Hive partition is shown as `key=#hash`, unless its field is plain and no `redact` pattern matches the value. Any other name
+    that a pattern matches is shown as `[email]#hash`, with the hash of the exact path. Different names are shown differently.
+    Without a key, a question mark replaces each hash.
     """
 
     key: bytes = field(repr=False)
     plain: Collection[str] = ()
 
     def __call__(self, part: str, path: str) -> str:
-        """What to show of the last part of a path."""
+        """The shown form of the last part of a path."""
         partition = parse_hive_folder(part)
         if partition is None:
             hit = _matching_pattern(part)
@@ -229,11 +228,11 @@ class PathMask:
 
     @property
     def ranking_salt(self) -> bytes:
-        """What undeclared names are hashed with. Workers get it; the key does not follow from it."""
+        """The key with which undeclared names are hashed. It is sent to workers; the keyring's key cannot be derived from it."""
         return hmac.new(self.key, b"undeclared names", hashlib.sha256).digest() if self.key else b""
 
     def mask_recorded(self, name: str) -> str:
-        """A name that a receipt recorded, as it is shown today: earlier versions showed some that a pattern hits."""
+        """The current shown form of a name in a receipt. Earlier versions recorded some names that a pattern matches."""
         parts = name.split("/")
         paths = ("/".join(parts[: depth + 1]) for depth in range(len(parts)))
         return "/".join(
@@ -246,33 +245,34 @@ class PathMask:
 
 
 def _matching_pattern(name: str) -> str | None:
-    """The first pattern that finds something in a name; its dates are not looked at."""
+    """The first pattern that matches a name. Dates in the name are ignored."""
     text = _DATE_TEXT.sub(" ", name)
     return next((pattern for pattern in ALL_PATTERNS if find_pattern(text, pattern)), None)
 
 
 def path_mask(job: Pipeline, keyring: Keyring | None) -> PathMask:
-    """How the names of the source's files are shown."""
+    """The mask for the names of the source's files."""
     key = b"" if keyring is None else keyring.subkey(SUBJECT_KEY, "paths")
     return PathMask(key, frozenset(name for name, field in job.policy.fields.items() if field.role == "plain"))
 
 
 def find_input_files(job: Pipeline, replacement: PathText | None, only: BatchDate) -> SourceFiles:
-    """The files of the pipeline's source, or of what stands in for it.
+    """The files of the pipeline's source, or of the input that replaces it.
 
-    What stands in for it is a pattern, a file, or a folder: laid out as the source's root is, else all that lies in it. Where
-    the source has `{date}`, a path that says none is one batch, whose date is given.
+    The replacement is a pattern, a file or a folder. A folder is read with the layout of the source's root if it has files in
+    this layout; otherwise all of its files are read. If the source has `{date}` and the path does not, the files are one batch of
+    the date that is passed.
     """
     if replacement is None:
         return find_files(job.source.path, job.folder)
     if not isinstance(replacement, str | PathLike):
-        raise ConfigurationError("the input is not a path", hint="`minimize.apply` takes data in memory")
+        raise ConfigurationError("the input is not a path", hint="Use `minimize.apply` for data in memory.")
     path, rest = str(replacement), split_pattern(job.source.path, job.folder)[1]
     if not path:
-        raise ConfigurationError("the input has no path", hint="name a file, a folder or a pattern")
+        raise ConfigurationError("the path of the input is empty", hint="Pass a file, a folder or a pattern.")
     root, wild = split_pattern(path, Path.cwd())
     if not wild and not root.exists():
-        raise ConfigurationError("there is no file or folder at the input's path", hint="is it written right?")
+        raise ConfigurationError("the file or folder of the input does not exist", hint="Check the path.")
     if rest and not wild and root.is_dir():
         below = find_files(f"{root}/{rest}{location_options(root)}", Path.cwd())
         if any(below.files.values()):
@@ -285,29 +285,27 @@ def _as_one_batch(found: SourceFiles, only: BatchDate) -> SourceFiles:
     files = found.files.get(None, ())
     if files and only is None:
         raise ConfigurationError(
-            "the pipeline works by date, and the input says none", hint="give --date, or a {date} path"
+            "the pipeline needs a date, but the input has none", hint="Pass --date, or a path with {date}."
         )
     return SourceFiles(found.root, {only: files}, found.name_pattern)
 
 
 def missing_source(job: Pipeline, replacement: PathText | None, chain: Sequence[Receipt]) -> list[SkippedDate]:
-    """That the folder of the source is gone, from which this output was made before."""
+    """A skipped date, if the folder of the source is missing from which this output was made."""
     path, base = (job.source.path, job.folder) if replacement is None else (str(replacement), Path.cwd())
     root = split_pattern(path, base)[0]
     if isinstance(root, ObjectPath) or root.exists() or not any(map(reads_source, chain)):
         return []
-    hint = "is it mounted? bring it back, and run again"
-    return [SkippedDate(None, "no_source", "E100", f"the folder of the source is gone: {path}", hint)]
+    hint = "Check that it is mounted, restore it, and run again."
+    return [SkippedDate(None, "no_source", "E100", f"the folder of the source does not exist: {path}", hint)]
 
 
 def open_sources(
     job: Pipeline, found: SourceFiles, shown: NameMask, also: Collection[str] = (), *, at: datetime
 ) -> dict[BatchDate, Source]:
-    """A bound source per batch date that has files; `also` are fields that are read to know whose records they are.
+    """A bound source per batch date with files. `also` are fields that are read only to identify the subjects of records.
 
-    Records whose event time lies too far after `at` are rejected.
-
-    Raises SchemaError where a file does not fit the policy.
+    Records whose event time is too long after `at` are rejected. Raises SchemaError if a file does not match the policy.
     """
     asked = replace(request(job.policy, job.purpose, job, also), salt=shown.ranking_salt)
     days = [when for when in sort_dates(found.files) if found.files[when]]
@@ -322,7 +320,7 @@ def open_sources(
 
 
 def _unchanged_folder_fields(job: Pipeline) -> list[str]:
-    """The fields whose values name folders as they come in."""
+    """The fields whose unchanged values name folders."""
     keys = () if job.records is None else job.records.partition_by
     fields = [field for key in keys if (field := job.policy.fields.get(key)) is not None and not field.from_]
     kept = [field for field in fields if all(step.name == "keep" for step in steps_of(field))]
@@ -334,7 +332,7 @@ def open_readable_sources(
 ) -> tuple[dict[BatchDate, Source], list[SkippedDate]]:
     """A bound source per batch date whose files can be opened, and the other dates.
 
-    Raises SchemaError where a file does not fit the policy.
+    Raises SchemaError if a file does not match the policy.
     """
     sources: dict[BatchDate, Source] = {}
     unreadable: list[SkippedDate] = []
@@ -348,9 +346,9 @@ def open_readable_sources(
 
 
 def examine_sources(job: Pipeline, sources: Mapping[BatchDate, Source]) -> ExaminedPlan:
-    """The one plan of all batch dates, with what stands against it; where there are none, of the types that the policy names.
+    """The plan of all batch dates, with its faults. Without batch dates, it uses the types that the policy names.
 
-    Raises SchemaError where two dates have different types.
+    Raises SchemaError if two dates have different types.
     """
     if not sources:
         declared = declared_schema(request(job.policy, job.purpose, job))
@@ -368,22 +366,25 @@ def _check_same_types(first: pa.Schema, other: pa.Schema) -> None:
         if name not in other.names or value_type(first.field(name).type) != value_type(other.field(name).type)
     ]
     if differing:
-        findings = [Finding("S010", "has another type on another batch date", field=name) for name in differing]
-        raise SchemaError("the batch dates disagree about their columns", findings=findings, hint="run them one by one")
+        findings = [Finding("S010", "has different types on different batch dates", field=name) for name in differing]
+        raise SchemaError(
+            "the batch dates have columns of different types", findings=findings, hint="Run each date alone."
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class SubjectActs:
-    """Who is gone, what was put right, and who agreed to what a third party sends, as the ledger told when it was asked."""
+    """Erasures, corrections and consents to received data, as the ledger had them when it was read."""
 
     erased: RecordedErasures = field(default_factory=RecordedErasures)
     corrected: tuple[RecordedCorrection, ...] = field(default=(), repr=False)
     consents: Consents | None = field(default=None, repr=False)
-    """None for records of our own, and where there is no ledger."""
+    """None for the organization's own records, and without a ledger."""
 
 
 def load_subject_acts(job: Pipeline, keys: Keyring, output: Location, ledger: PathText | None) -> SubjectActs:
-    """What the ledger of a run has, and the erasure list that is stored with its output. Raises LedgerError, OutputError."""
+    """Erasures, corrections and consents in the ledger, and the erasure list stored with the output. Raises LedgerError,
+    OutputError."""
     from minimize.ledger.ledger import open_ledger
 
     address, listed = find_ledger(ledger, start=job.folder, output=output), stored_erasures(output, keys)
@@ -394,7 +395,7 @@ def load_subject_acts(job: Pipeline, keys: Keyring, output: Location, ledger: Pa
 
 
 def first_read_times(chain: Iterable[Receipt], shown: NameMask) -> dict[str, datetime]:
-    """When each file of the input was first read, by its name as it is shown today: the earlier of both times of the first
+    """The time when each file of the input was first read, by its current shown name: the earlier of the two times of the first
     receipt that names it."""
     found: dict[str, datetime] = {}
     for receipt in chain:
@@ -406,13 +407,14 @@ def first_read_times(chain: Iterable[Receipt], shown: NameMask) -> dict[str, dat
 
 
 def check_acts_unchanged(ledger: Ledger, job: Pipeline, acts: SubjectActs) -> None:
-    """Raises LedgerError where the ledger was told of somebody since the run began: what was made may hold him."""
+    """Raises LedgerError if an erasure, correction or consent was recorded since the run began: the staged files may contain the
+    subject."""
     now = _read_subject_acts(ledger, job, acts.erased.keys)
     if (now.erased.rows, now.corrected) != (acts.erased.rows, acts.corrected):
-        message = "the ledger was told of people who are gone, or of corrections, while the run went on; nothing was published"
-        raise LedgerError(message, hint="run it again")
+        message = "a deletion or correction was recorded during this run; nothing was published"
+        raise LedgerError(message, hint="Run again.")
     if (now.consents or NO_CONSENTS).acts != (acts.consents or NO_CONSENTS).acts:
-        raise LedgerError("consents were recorded while the run went on; nothing was published", hint="run it again")
+        raise LedgerError("consents were recorded during this run; nothing was published", hint="Run again.")
 
 
 def _read_subject_acts(

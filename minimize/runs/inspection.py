@@ -57,12 +57,12 @@ from minimize.times import parse_time
 PathOrPipeline = Pipeline | PathText
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 FILES_TO_INSPECT: Final = 3
-"""How many files of a source lint looks at."""
+"""Number of files of a source that lint reads."""
 
 
 @redact_errors
 def plan_for(pipeline: PathOrPipeline, *, input: PathText | None = None) -> Plan:
-    """The plan of a pipeline: bound to its source where there is one, else to the types that the policy names.
+    """The plan of a pipeline, bound to its source if the source exists, else to the types that the policy names.
 
     Raises PolicyError, SchemaError and RefusedError as a run would.
     """
@@ -74,7 +74,7 @@ def plan_for(pipeline: PathOrPipeline, *, input: PathText | None = None) -> Plan
 
 
 def examine_plan(pipeline: PathOrPipeline, *, input: PathText | None = None) -> ExaminedPlan:
-    """The same with what stands against it, for those who want to see the plan all the same."""
+    """The plan together with its faults, for callers that need the plan despite the faults."""
     job = pipeline_from(pipeline)
     return examine_sources(
         job, open_sources(job, find_input_files(job, input, None), path_mask(job, None), at=datetime.now(UTC))
@@ -82,16 +82,18 @@ def examine_plan(pipeline: PathOrPipeline, *, input: PathText | None = None) -> 
 
 
 def effective_plan(plan: Plan, tenant: str, *, at: datetime | str | None = None, settings: Any = None) -> Plan:
-    """The plan as it is for one tenant at one time: what is gated is either open or dropped, and says why."""
+    """The plan for one tenant at one time. Each gated field is either open or dropped, with the reason."""
     rows = plan_settings(plan, settings)
     when = parse_time(at, "at") or datetime.now(UTC)
     return plan_for_tenant(plan, None if rows is None else rows.effective_at(when), tenant, when)
 
 
 def plan_settings(plan: Plan, settings: Any = None, *, keys: Any = None) -> SettingsRows | None:
-    """The settings of a plan's pipeline, or what stands in for them. Raises ConfigurationError for a plan without a pipeline."""
+    """The settings of a plan's pipeline, or their replacement. Raises ConfigurationError for a plan without a pipeline."""
     if plan.pipeline is None:
-        raise ConfigurationError("this plan has no pipeline", hint="settings belong to pipelines")
+        raise ConfigurationError(
+            "the plan has no pipeline, so it has no settings", hint="Make the plan from a pipeline."
+        )
     return load_pipeline_settings(settings, plan.pipeline, find_keyring(keys, plan.pipeline.folder))
 
 
@@ -104,14 +106,17 @@ def preview_rows(
     settings: Any = None,
     keys: Any = None,
 ) -> pa.Table:
-    """The first rows as they would leave in a run: without erased subjects, with values that were corrected, and of what a third
-    party sent only what tenants agreed to.
+    """The first rows as a run would release them: without erased subjects, with corrected values, and of received data only what
+    tenants consented to.
 
-    Takes a pipeline's plan, how many rows, and what stands in for source, settings and keyring; a keyring is needed only
-    where the plan needs a key. Raises ConfigurationError for a plan without a pipeline, and what `run` raises before it reads.
+    Takes a pipeline's plan, the number of rows, and replacements of the source, settings and keyring. A keyring is needed only if
+    the plan needs a key. Raises ConfigurationError for a plan without a pipeline, and the errors that `run` raises before it
+    reads.
     """
     if plan.pipeline is None:
-        raise ConfigurationError("this plan has no pipeline", hint="a preview reads the pipeline's source")
+        raise ConfigurationError(
+            "the plan has no pipeline, so there is no source to preview", hint="Make the plan from a pipeline."
+        )
     keyring = find_keyring(keys, plan.pipeline.folder)
     require_keys(plan, keyring)
     now = datetime.now(UTC)
@@ -138,10 +143,11 @@ def preview_rows(
 
 @redact_errors
 def lint(pipeline: PathOrPipeline, *, keys: Any = None) -> list[Finding]:
-    """All faults and risky choices, worst first: those of the files, of the plan, of settings, and against the source.
+    """All faults and risky choices, worst first: of the files, of the plan, of the settings, and of the policy against the
+    source.
 
-    Takes a keyring or its path, too: where one is given or found, it is asked for the keys that the policy names.
-    Raises PolicyError only where a file cannot be read at all.
+    Takes a keyring or its path. If a keyring is passed or found, lint checks that it has the keys that the policy names. Raises
+    PolicyError only if a file cannot be read at all.
     """
     job, faults = (pipeline, []) if isinstance(pipeline, Pipeline) else examine_pipeline(Path(pipeline))
     if any(map(_is_unreadable, faults)):
@@ -166,7 +172,7 @@ def _first_rows(job: Job, sources: Mapping[Any, Source], rows: int) -> Iterator[
 
 
 def _lint_plan(job: Pipeline, faults: Sequence[Finding]) -> list[Finding]:
-    """What is to be said of a pipeline; of one with faults only what they cannot have brought about."""
+    """The findings of a pipeline's plan. For a pipeline with faults, only findings that the faults cannot have caused."""
     if faults:
         return rules.independent_of_faults(faults, rules.lint(job, columns=_source_columns(job)[0]))
     examined = examine(job.policy, _declared_schema(job), purpose=job.purpose, pipeline=job)
@@ -174,7 +180,7 @@ def _lint_plan(job: Pipeline, faults: Sequence[Finding]) -> list[Finding]:
 
 
 def _missing_keys(job: Pipeline, keys: Any) -> Iterator[Finding]:
-    """Keys that the policy names and the keyring lacks; nothing where there is no keyring yet."""
+    """Keys that the policy names and the keyring does not have; empty if there is no keyring yet."""
     reason = ""
     try:
         keyring = find_keyring(keys, job.folder)
@@ -208,14 +214,14 @@ def _lint_rules(job: Pipeline) -> list[Finding]:
 
 
 def _value_kinds(job: Pipeline) -> Mapping[Pointer, ValueSummary]:
-    """What the first values in the source look like, of fields that may identify or may be addresses."""
+    """The kinds of the first values in the source, for fields that may identify a person or may be addresses."""
     wanted = (field for field in job.policy.fields.values() if may_identify(field) or is_below_full(field, job.policy))
     fields = {field.pointer: field.type for field in wanted if not field.from_}
     return summarize_source(job.source.path, fields, job.folder) if fields else {}
 
 
 def _lint_settings(job: Pipeline) -> tuple[SettingsRows | None, Sequence[Finding]]:
-    """The settings that the pipeline names, or what is wrong with them."""
+    """The settings that the pipeline names, or their findings."""
     if job.settings is None:
         return None, ()
     if job.settings != LEDGER_SETTINGS and not (job.folder / job.settings).exists():
@@ -230,7 +236,7 @@ def _lint_settings(job: Pipeline) -> tuple[SettingsRows | None, Sequence[Finding
 
 
 def _source_columns(job: Pipeline) -> tuple[list[str] | None, Sequence[Finding]]:
-    """What the first files of the source hold, hive partitions too; None where there is nothing that can be looked at."""
+    """The columns of the first files of the source, including Hive partitions; None if no file can be read."""
     try:
         return _read_columns(job) or None, ()
     except ConfigurationError as error:

@@ -30,9 +30,9 @@ from minimize.sources.base import WrittenFile
 
 @dataclass(frozen=True, slots=True)
 class EventDayWindow:
-    """One event day of one aggregate, and the batches that may hold its rows.
+    """One event day of one aggregate, and the batches that may contain its rows.
 
-    wrong  what is wrong with it, and with which batch; empty where nothing is
+    wrong  the batch that prevents publication, with the reason; empty if there is none
     """
 
     name: str
@@ -43,11 +43,11 @@ class EventDayWindow:
 
 @dataclass(frozen=True, slots=True)
 class PublishedDays:
-    """What earlier receipts say of an aggregate that waits.
+    """The event days of a late aggregate according to earlier receipts.
 
-    published  per event day that was published the rows that each batch had of it
+    published  for each published event day, the number of its rows per batch
     open       event days that could not be published
-    spread     per batch the rows that it had of each event day
+    spread     for each batch, the number of its rows per event day
     """
 
     published: Mapping[date, Mapping[date, int]]
@@ -56,22 +56,22 @@ class PublishedDays:
 
     @classmethod
     def from_receipts(cls, chain: Sequence[Receipt], name: str) -> PublishedDays:
-        """What the receipts say, the later over the earlier."""
+        """Reads the receipts; later ones override earlier ones."""
         published: dict[date, Mapping[date, int]] = {}
         spread: dict[date, Mapping[date, int]] = {}
-        asked: set[date] = set()
+        unpublished: set[date] = set()
         for output in _receipt_outputs(chain, name):
             published |= {date.fromisoformat(day): _parse_counts(rows) for day, rows in (output.days or {}).items()}
             spread |= {
                 date.fromisoformat(batch): _parse_counts(rows) for batch, rows in (output.event_days or {}).items()
             }
-            asked |= {date.fromisoformat(day) for day in output.unpublished or {}}
-        return cls(published, frozenset(asked - published.keys()), spread)
+            unpublished |= {date.fromisoformat(day) for day in output.unpublished or {}}
+        return cls(published, frozenset(unpublished - published.keys()), spread)
 
 
 @dataclass(frozen=True, slots=True)
 class ClosingWindows:
-    """What a run closes: looks at the receipts so far and at the files that are there."""
+    """The windows that a run closes, computed from the receipts so far and the files of the source."""
 
     resolved: ResolvedRun
     chain: Sequence[Receipt]
@@ -79,11 +79,11 @@ class ClosingWindows:
 
     @classmethod
     def from_receipts(cls, resolved: ResolvedRun, chain: Sequence[Receipt]) -> ClosingWindows:
-        """What a run closes after these receipts."""
+        """The windows that a run closes after these receipts."""
         return cls(resolved, chain, last_inputs(chain, resolved.shown))
 
     def windows(self, name: str, late: LateWindow) -> tuple[EventDayWindow, ...]:
-        """The event days of an aggregate that this run decides about, with what stands against each."""
+        """The event days of an aggregate that this run decides about, each with the fault that prevents publication, if any."""
         published = PublishedDays.from_receipts(effective_receipts(self.chain), name)
         due = {day for batch in self.batches for day in self._due_days(batch, late.days)} - published.published.keys()
         again = [window for window in self._windows(name, published, late, published.open - due) if not window.wrong]
@@ -95,7 +95,7 @@ class ClosingWindows:
         return [when for when in self.resolved.sources if when is not None]
 
     def _due_days(self, batch: date, days: int) -> Iterator[date]:
-        """The event days whose windows end with this batch, or ended since the batch before it."""
+        """The event days whose windows end with this batch, or ended after the previous batch."""
         before = max((when for when in self._known_dates() if when < batch), default=batch - timedelta(1))
         return (batch - timedelta(days + back) for back in range((batch - before).days))
 
@@ -115,14 +115,15 @@ class ClosingWindows:
         return [day + timedelta(offset) for offset in range(-late.early, late.days + 1)]
 
     def _may_hold(self, when: date, day: date, published: PublishedDays) -> bool:
-        """Batches before the day hold rows of it only where clocks ran ahead, which their receipts tell."""
+        """Whether a batch may contain rows of the day. An earlier batch does only if clocks were ahead, which its
+        receipt shows."""
         return when >= day or when in self.resolved.sources or bool(published.spread.get(when, {}).get(day))
 
     def _is_there(self, when: date) -> bool:
         return bool(self.resolved.found.files.get(when))
 
     def _fault(self, when: date) -> str:
-        """What is wrong with a batch that is not run now: its files are not those of its receipt."""
+        """The fault of a batch that this run does not read: its files differ from those in its receipt."""
         if when in self.resolved.sources:
             return ""
         reason = next((each.reason for each in self.resolved.skipped if each.day == when), None)
@@ -152,11 +153,11 @@ log = logging.getLogger("minimize")
 
 @dataclass(frozen=True, slots=True)
 class LateAggregate:
-    """One aggregate that waits: what earlier receipts say of it, the days that this run closes, and the rows it saw.
+    """One late aggregate: its earlier receipts, the days that this run closes, and the rows of this run.
 
-    tallies     per batch what its rows came to
-    results  per event day that is published its table
-    guarded  the same, as the disclosure guard leaves it
+    tallies  per batch, its rows per event day
+    results  per published event day, its table
+    guarded  the same tables after the disclosure guard
     """
 
     name: str
@@ -169,15 +170,15 @@ class LateAggregate:
 
     @property
     def closing(self) -> list[EventDayWindow]:
-        """The windows against which nothing stands."""
+        """The windows without a fault."""
         return [window for window in self.windows if not window.wrong]
 
     def reach(self, batch: date) -> EventDays:
-        """Which event days wait for a batch, and which of them are tallied now."""
+        """The event days that wait for a batch, and those of them that are tallied now."""
         return self.late.event_days(batch, frozenset(window.day for window in self.closing if batch in window.batches))
 
     def settle(self) -> None:
-        """Settles every day that is complete. A day for which no batch has a row is left out."""
+        """Settles every complete day. A day without rows in any batch is left out."""
         for window in self.closing:
             tallies = [self.tallies[when].days[window.day] for when in window.batches]
             if window.day not in window.batches and not sum(self._rows(window).values()):
@@ -188,12 +189,12 @@ class LateAggregate:
             self.results[window.day] = first.settle()
 
     def write(self, job: Job, staging: Staging, releases: PublishedReleases) -> Iterator[WrittenFile]:
-        """Writes every day that was settled."""
+        """Writes every settled day."""
         for day, each in self.guarded.items():
             yield from each.write(staging, releases, self.name, day.isoformat(), job.output_schema(self.name))
 
     def account(self, output: WrittenOutput, run: Sequence[date]) -> WrittenOutput:
-        """The output's part of the receipt, with what became of event days."""
+        """The aggregate's part of the receipt, with the state of its event days."""
         open_ = {window.day.isoformat(): window.wrong for window in self.windows if window.wrong}
         return replace(
             output,
@@ -210,7 +211,7 @@ class LateAggregate:
         )
 
     def outside(self, run: Sequence[date]) -> int:
-        """How many rows of these batches can count in no event day."""
+        """Number of rows of these batches that belong to no event day of the window."""
         return sum(self.tallies[when].before + self.tallies[when].after for when in run)
 
     def _published_windows(self) -> list[EventDayWindow]:
@@ -220,7 +221,7 @@ class LateAggregate:
         return {when: self.tallies[when].rows[window.day] for when in window.batches}
 
     def _too_late(self, when: date) -> int:
-        """Rows of days that no longer wait, and rows more than there were when their day was published."""
+        """Rows of days that no longer wait, and rows that were added after their day was published."""
         rows = self.tallies[when].rows
         known = {
             day: self.published_days.published[day].get(when, 0)
@@ -231,14 +232,14 @@ class LateAggregate:
 
 @dataclass(frozen=True, slots=True)
 class LateAggregates:
-    """All aggregates of a run that wait."""
+    """All late aggregates of a run."""
 
     resolved: ResolvedRun
     waiting: tuple[LateAggregate, ...]
 
     @classmethod
     def from_receipts(cls, resolved: ResolvedRun, chain: Sequence[Receipt]) -> LateAggregates:
-        """What this run closes. Says of a day that cannot be published why."""
+        """The windows that this run closes. Logs each day that cannot be published, with the reason."""
         closing = ClosingWindows.from_receipts(resolved, chain)
         each = tuple(
             LateAggregate(
@@ -253,22 +254,22 @@ class LateAggregates:
         for waiting in each:
             for window in waiting.windows:
                 if window.wrong:
-                    message = "%s: the event day %s is not published: its batch %s since it ran"
+                    message = "%s: the event day %s is not published, because one of its batches was skipped or has changed (%s)"
                     log.warning(message, waiting.name, window.day, window.wrong, extra={"code": "W011"})
         return cls(resolved, each)
 
     def reach(self, batch: date | None) -> dict[str, EventDays]:
-        """Per aggregate the event days that wait for a batch."""
+        """Per aggregate, the event days that wait for a batch."""
         return {} if batch is None else {waiting.name: waiting.reach(batch) for waiting in self.waiting}
 
     def take(self, batch: date | None, tallies: Mapping[str, EventDayTally]) -> None:
-        """Takes in what the rows of a batch came to."""
+        """Adds the tallies of a batch."""
         for waiting in self.waiting:
             if batch is not None:
                 waiting.tallies[batch] = tallies[waiting.name]
 
     def read_other_batches(self, job: Job, move: Any) -> None:
-        """Reads the batches of the windows that are not run now."""
+        """Reads the batches of the windows that this run does not process."""
         days = {when for waiting in self.waiting for window in waiting.closing for when in window.batches}
         others = sorted(days - set(self.resolved.sources))
         found = replace(self.resolved.found, files={when: self.resolved.found.files[when] for when in others})
@@ -279,13 +280,13 @@ class LateAggregates:
             narrow = source if deduplicates(plan) else source.only(_fields_to_read(plan))
             outcome = move(replace(job, plan=plan, event_days=self.reach(when)), narrow, None, DiscardingQuarantine())
             self.take(when, outcome.late)
-            digests = [part.digest for part in source.parts]  # which fails where one changed while it was read
-            log.debug("looked at %d files of %s again", len(digests), when)
+            digests = [part.digest for part in source.parts]  # raises an error if a file changed while it was read
+            log.debug("read %d files of %s again", len(digests), when)
 
     def publish(
         self, job: Job, staging: Staging, releases: PublishedReleases
     ) -> Iterator[tuple[str, Iterator[WrittenFile]]]:
-        """Settles, guards and writes all event days that are complete: the files of each aggregate."""
+        """Settles, guards and writes all complete event days: the files of each aggregate."""
         for waiting in self.waiting:
             waiting.settle()
         definitions = {waiting.name: job.plan.aggregates[waiting.name].definition for waiting in self.waiting}
@@ -299,19 +300,19 @@ class LateAggregates:
             yield waiting.name, waiting.write(job, staging, releases)
 
     def outside(self, name: str) -> int:
-        """How many rows of this run can count in no event day of an aggregate."""
+        """Number of rows of this run that belong to no event day of an aggregate."""
         run = [when for when in self.resolved.sources if when is not None]
         return next(waiting.outside(run) for waiting in self.waiting if waiting.name == name)
 
     def account(self, outputs: Mapping[str, WrittenOutput]) -> dict[str, WrittenOutput]:
-        """The outputs of the receipt, with what became of event days."""
+        """The outputs of the receipt, with the state of their event days."""
         run = [when for when in self.resolved.sources if when is not None]
         published = {waiting.name: waiting.account(outputs[waiting.name], run) for waiting in self.waiting}
         return {**outputs, **published}
 
 
 def _late_plan(plan: Plan) -> Plan:
-    """The plan of the aggregates that wait; of the fields only theirs, unless duplicates are told by all of them."""
+    """The plan of the late aggregates, with their fields only. If deduplication uses all fields, it has all fields."""
     aggregates = {name: each for name, each in plan.aggregates.items() if each.late is not None}
     fields = plan.fields if deduplicates(plan) else {key: plan.fields[key] for key in _late_field_keys(plan)}
     return replace(plan, aggregates=aggregates, fields=fields)

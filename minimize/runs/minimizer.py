@@ -1,7 +1,7 @@
-"""`apply` and `prepare`: a policy applied to data in memory; the result has the kind of the input.
+"""`apply` and `prepare`: a policy applied to data in memory. The result has the type of the input.
 
-There is no quarantine in memory. A record that lacks what the policy requires, or contains what must not arrive, is left out.
-The log says once per call how many rows were not returned, by reason; an `Account` has the counts.
+There is no quarantine in memory. A record without a required field or with a forbidden one is dropped. The log states once per
+call how many rows were not returned, by reason; an `Account` has the counts.
 """
 
 from __future__ import annotations
@@ -49,18 +49,18 @@ from minimize.times import parse_time
 log = logging.getLogger("minimize")
 PathOrPolicy = Policy | PathText
 ReadRecords = Callable[[frozenset[str] | None], Iterator[pa.RecordBatch]]
-"""Reads the good records, with no more than these fields where some are named."""
+"""Reads the valid records; with only these fields if a set is passed."""
 PathOrKeyring = Keyring | PathText | None
 
 
 GATE_REASONS: Final = ("setting", "condition", "retention", "erased")
 CONSENT_REASON: Final = "consent"
-"""Why rows are gated, as receipts name it. Consent is asked only of what a third party sent."""
+"""The reason in receipts for rows gated by consent. Consent applies only to data that a third party sent."""
 
 
 @dataclass(slots=True)
 class RowTally:
-    """The rows of a call, counted as batches pass."""
+    """The rows of a call, counted batch by batch."""
 
     read: int = 0
     returned: int = 0
@@ -70,19 +70,19 @@ class RowTally:
     complete: bool = False
 
     def clear(self) -> None:
-        """Counts from the beginning, for the pass that returns rows."""
+        """Resets the counts before the pass that returns rows."""
         self.read = self.returned = self.deduplicated = 0
         self.gated.clear()
         self.left_out.clear()
 
     def add(self, other: RowTally) -> None:
-        """Takes in what was counted when the rows were spilled."""
+        """Adds the counts of rows that were spilled."""
         self.read += other.read
         self.gated.update(other.gated)
         self.left_out.update(other.left_out)
 
     def take(self, counts: BatchCounts, returned: int) -> None:
-        """Takes in a batch behind the stages."""
+        """Counts a batch that has passed the stages."""
         self.deduplicated += counts.deduplicated
         self.returned += returned
         self.gated.update(counts.gated)
@@ -90,9 +90,9 @@ class RowTally:
 
 @dataclass(frozen=True, repr=False)
 class Account:
-    """What became of the rows of one call. Of a stream it is complete once the stream was read to its end.
+    """Counts of the rows of one call. The account of a stream is complete after the stream was read to its end.
 
-    `read` is the sum of `returned`, `gated`, `left_out` and `deduplicated`. No values.
+    `read` is the sum of `returned`, `gated`, `left_out` and `deduplicated`. It contains no values.
     """
 
     _tally: RowTally = field(repr=False)
@@ -104,7 +104,7 @@ class Account:
 
     @property
     def read(self) -> int:
-        """Rows that came in."""
+        """Rows that were read."""
         return self._tally.read
 
     @property
@@ -128,12 +128,12 @@ class Account:
 
     @property
     def deduplicated(self) -> int:
-        """Rows that were left out as duplicates."""
+        """Rows that were dropped as duplicates."""
         return self._tally.deduplicated
 
     @property
     def not_returned(self) -> Mapping[str, int]:
-        """Rows that were not returned, by reason or code; only those that there were."""
+        """Rows that were not returned, by reason or code; without zero counts."""
         reasons = {**self.gated, **self.left_out, "deduplicated": self.deduplicated}
         return MappingProxyType({reason: rows for reason, rows in reasons.items() if rows})
 
@@ -165,15 +165,17 @@ def apply(
     ledger: PathText | None = None,
     account: bool = False,
 ) -> Any:
-    """Data in memory as a policy lets it leave.
+    """Applies a policy to data in memory.
 
     Takes a policy or its path; pandas, pyarrow, Polars, DuckDB or anything with the Arrow PyCapsule interface; collection
-    settings (a path, table or data frame; without them every feature is off); a keyring or its path; the time of the run (aware;
-    now where nothing is said); and the ledger whose erasure list is honoured (else MINIMIZE_LEDGER, else that of the
-    configuration next to the policy). Without a purpose, fields that list purposes are dropped.
-    Gives the kind of `data`, columns in the policy's order, rows in the order they came; with `account` a pair of that and an
-    `Account` of the rows. A stream stays lazy: nothing is read before somebody asks. A `top` must see everything first; a stream
-    is then gated and spilled to disk at the first question.
+    settings (a path, table or data frame; without them every feature is off); a keyring or its path; the time of the run (with a
+    time zone; default: now). It also takes the ledger whose erasure list applies (default: MINIMIZE_LEDGER, else the ledger in
+    the configuration next to the policy). Without a purpose, fields that list purposes are dropped.
+
+    Returns data of the type of `data`, with columns in the policy's order and rows in their original order; with `account`, a
+    pair of the data and an `Account` of the rows. A stream stays lazy: nothing is read before the caller reads from it. A `top`
+    needs all rows first, so the stream is gated and spilled to disk at the first read.
+
     Raises PolicyError, SchemaError, KeyringError, LedgerError, RefusedError, all before the first record is read.
     """
     bound, source = bind_to_data(_load_policy(policy), data, purpose, settings, keys, ledger)
@@ -191,21 +193,21 @@ def prepare(
     keys: PathOrKeyring = None,
     ledger: PathText | None = None,
 ) -> Minimizer:
-    """A policy bound once, for a service that has many small batches of one schema.
+    """Binds a policy once, for a service that has many small batches of one schema.
 
-    Takes what `apply` takes, and a pyarrow Schema (or data that has one). The erasure list is read again at most once a minute.
-    Gives a Minimizer, safe to call from many threads; its `last` is the account of the last call in a thread.
+    Takes the arguments of `apply`, and a pyarrow Schema (or data that has one). The erasure list is read again at most once a
+    minute. Returns a Minimizer that is safe to call from many threads; its `last` is the account of the last call in a thread.
     """
     empty = schema.empty_table() if isinstance(schema, pa.Schema) else schema
     return bind_to_data(_load_policy(policy), empty, purpose, settings, keys, ledger)[0]
 
 
 class RereadableSource(Source, Protocol):
-    """A source that says whether it can be read more than once."""
+    """A source that states whether it can be read more than once."""
 
     @property
     def is_rereadable(self) -> bool:
-        """Whether it can."""
+        """Whether the source can be read more than once."""
         ...
 
 
@@ -236,17 +238,17 @@ class Minimizer:
 
     @redact_errors
     def __call__(self, batch: Any, at: datetime | str | None = None) -> Any:
-        """The batch as the policy lets it leave, in the kind it came in.
+        """Applies the policy to a batch and returns the type of the batch.
 
-        Takes columns in any order; any kind of string stands for another, encoded or not, and a column that holds nothing
-        for any type. Raises SchemaError for another schema, LedgerError if the erasure list cannot be read.
+        Takes columns in any order. Any string type is accepted for another, dictionary-encoded or not, and a column of nulls is
+        accepted for any type. Raises SchemaError for another schema, LedgerError if the erasure list cannot be read.
         """
         return self.run_source(match_prepared_schema(self.bound.source(batch), self.plan.source), batch, at)
 
     def run_source(
         self, source: MemorySource, data: Any, at: datetime | str | None, consents: ConsentPeriods | None = None
     ) -> Any:
-        """What comes of a source, in the kind of `data`. With consents, only what tenants agreed to."""
+        """The result for a source, in the type of `data`. With consents, only rows that tenants consented to."""
         tally, job = RowTally(), self.job(parse_time(at, "at") or datetime.now(UTC), consents)
         self._thread.account = Account(tally)
         return native_converter(data)(
@@ -268,24 +270,24 @@ class Minimizer:
         )
 
     def _erased(self, when: datetime) -> Erasures | None:
-        """Whose records must not come back. Raises SchemaError if a field that names them is not read."""
+        """The subjects whose records must not be returned. Raises SchemaError if a field that names them is not read."""
         if self.erasures is None:
             return None
         unread = sorted(self.erasures.fields & self.plan.policy.fields.keys() - self.bound.also)
         if unread:
-            message = f"an erasure names subjects by {', '.join(unread)}, which was not prepared"
-            raise SchemaError(message, hint="prepare again")
+            message = f"an erasure names subjects by {', '.join(unread)}, which this Minimizer does not read"
+            raise SchemaError(message, hint="Call `prepare` again.")
         return self.erasures.effective_at(when)
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedPolicy:
-    """What stays from call to call.
+    """The state that does not change between calls.
 
-    source   makes data a source of the policy's request
-    stages   what the stages need of the plan; None where something must be settled first, call by call
-    schema   what leaves, with the versions of the keys
-    also     fields that are read to know whose a record is
+    source   turns data into a source for the policy's request
+    stages   the stages of the plan; None if the plan has a computation that needs all rows of a call
+    schema   the schema of the result, with the key versions
+    also     fields that are read only to identify the subjects of records
     """
 
     source: MemorySourceFactory
@@ -296,7 +298,7 @@ class PreparedPolicy:
 
     @classmethod
     def from_plan(cls, plan: Plan, keys: KeySource | None, also: frozenset[str] = frozenset()) -> PreparedPolicy:
-        """What stays for a plan and a keyring."""
+        """The state for a plan and a keyring."""
         schema = Job(plan, datetime.now(UTC), keys).records_schema
         source = MemorySourceFactory(request(plan.policy, plan.purpose, None, also))
         secret = derive_row_key(keys if isinstance(keys, Keyring) else None)
@@ -315,7 +317,7 @@ def _released_batches(
 def release_batches(
     job: Job, source: RereadableSource, bound: PreparedPolicy, tally: RowTally
 ) -> Iterator[tuple[Batch, pa.RecordBatch]]:
-    """Each batch behind the stages, beside what of it may leave; their rows are the same. Counts all rows."""
+    """Each batch after the stages, with its releasable part; both have the same rows. Counts all rows."""
     with _record_reader(job, reject_future(source, job.plan.policy, job.at), bound.also, tally) as records:
         stages = settle_stages(job, lambda names: [map(Batch, records(names))])
         tally.clear()
@@ -327,7 +329,8 @@ def release_batches(
 
 @contextmanager
 def _record_reader(job: Job, source: RereadableSource, also: frozenset[str], tally: RowTally) -> Iterator[ReadRecords]:
-    """A way to read the good records as often as the job needs; data that can be read only once is gated, then spilled."""
+    """A function that reads the valid records as often as the job needs. Data that can be read only once is gated,
+    then spilled."""
     if source.is_rereadable or count_passes(job.plan) == 1:
         yield lambda names: _good_records(source if names is None else source.only(names), tally)
         return
@@ -337,14 +340,14 @@ def _record_reader(job: Job, source: RereadableSource, also: frozenset[str], tal
 
 
 def _without_subject_fields(plan: Plan, also: frozenset[str]) -> Plan:
-    """The plan without fields that only tell whose a record is: once erased subjects are gated, nobody reads them."""
+    """The plan without fields that only identify subjects. They are not needed after erased subjects were gated."""
     policy, kept = plan.policy, needed_fields(plan.policy, plan.purpose)
     fields = {key: each for key, each in policy.fields.items() if key in kept or key not in also}
     return replace(plan, policy=policy.model_copy(update={"fields": fields})) if also else plan
 
 
 def _gated_batches(job: Job, source: Source, plan: Plan, counts: RowTally) -> Iterator[pa.RecordBatch]:
-    """The records that may be collected, for a spill."""
+    """The records that may be collected, to be spilled."""
     gate = job.gate
     for records in _good_records(source, counts):
         batch = gate(Batch(records))
@@ -361,7 +364,7 @@ def _good_records(source: Source, tally: RowTally) -> Iterator[pa.RecordBatch]:
 
 
 def _count_spilled(records: Iterator[pa.RecordBatch], counts: RowTally, tally: RowTally) -> Iterator[pa.RecordBatch]:
-    """The records of a spill, with what was counted when it was written."""
+    """The records of a spill. Adds the counts that were made when it was written."""
     tally.add(counts)
     return records
 
@@ -371,7 +374,7 @@ def log_left_out(reasons: Mapping[str, int]) -> None:
     if reasons:
         counted = ", ".join(f"{reason} {rows}" for reason, rows in sorted(reasons.items()))
         data = dict(sorted(reasons.items()))
-        log.warning("%d records left out: %s", sum(data.values()), counted, extra={"code": "W010", "data": data})
+        log.warning("%d records dropped: %s", sum(data.values()), counted, extra={"code": "W010", "data": data})
 
 
 def bind_to_data(
@@ -413,11 +416,11 @@ def _subject_naming_fields(policy: Policy) -> frozenset[str]:
 
 
 def require_keys(plan: Plan, keyring: KeySource | None) -> None:
-    """Raises KeyringError, before anything is read, where a key that the plan names is not there."""
+    """Raises KeyringError, before any data is read, if a key that the plan names is missing."""
     if keyring is None and plan.keys:
         names = ", ".join(sorted(plan.keys))
         raise KeyringError(
-            f"no keyring, and the policy needs the key {names}", hint="give keys=FILE or set MINIMIZE_KEYS"
+            f"no keyring found; the policy needs the key {names}", hint="Pass keys=FILE or set MINIMIZE_KEYS."
         )
     for name in sorted(plan.keys):
         if keyring is not None:
@@ -428,5 +431,5 @@ def _load_policy(policy: PathOrPolicy) -> Policy:
     if isinstance(policy, Policy):
         return policy
     if not isinstance(policy, str | PathLike):
-        raise ConfigurationError(f"a {type(policy).__name__} is no policy", hint="give a policy or the path of one")
+        raise ConfigurationError(f"a {type(policy).__name__} is not a policy", hint="Pass a Policy or the path of one.")
     return load_policy(os.fspath(policy))

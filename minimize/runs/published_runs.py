@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RebuiltIndex:
-    """One output whose runs were indexed anew: how many, and how many of them the audit log was told of."""
+    """One output whose index of runs was rebuilt: the number of runs, and the number of those added to the audit log."""
 
     folder: str
     runs: int
@@ -47,9 +47,9 @@ class RebuiltIndex:
 def list_runs(
     ledger: PathText | None = None, *, output: LocationLike | None = None, pipeline: str | None = None
 ) -> list[RunRow]:
-    """The published runs, oldest first: of one output, of one pipeline, or all that the ledger knows. Raises LedgerError.
+    """The published runs, oldest first: of one output, of one pipeline, or all in the ledger. Raises LedgerError.
 
-    Which of them are void is known of outputs whose receipts can be read here.
+    Void runs are marked if the receipts of their output can be read on this host.
     """
     from minimize.ledger.runs import select_runs
 
@@ -61,21 +61,24 @@ def list_runs(
 def show_run(
     run_id: str, ledger: PathText | None = None, *, output: LocationLike | None = None
 ) -> tuple[RunRow, Receipt | None]:
-    """One run, by the beginning of its id, and its receipt where it can be read here. Raises LedgerError, ConfigurationError."""
+    """One run, by the beginning of its id, and its receipt if it can be read on this host. Raises LedgerError,
+    ConfigurationError."""
     from minimize.ledger.runs import select_runs, select_runs_by_id
 
     with open_existing_ledger(ledger, output) as book:
         found = book.read(partial(select_runs_by_id, run_id=run_id))
         others = book.read(partial(select_runs, output=found[0].output)) if len(found) == 1 else []
     if len(found) != 1:
-        what = "no run" if not found else f"{len(found)} runs"
-        raise ConfigurationError(f"the ledger knows {what} whose id begins so", hint="`minimize runs` lists them")
+        runs = "no run" if not found else f"{len(found)} runs"
+        message = f"the ledger has {runs} whose id begins with this text"
+        raise ConfigurationError(message, hint="Run `minimize runs` to list the runs.")
     (row,) = (each for each in _mark_void(others, output) if each.run_id == found[0].run_id)
     return row, _read_receipt(parse_output_location(output or row.folder) / RUNS / row.run_id / RECEIPT_FILE)
 
 
 def _mark_void(rows: Sequence[RunRow], output: LocationLike | None = None) -> list[RunRow]:
-    """The rows, those marked as void that a receipt of kind `void` names; takes where the output is, if not where it was."""
+    """The rows, with those marked as void that a receipt of kind `void` names. `output` overrides the recorded folder of the
+    output."""
     places = (
         (row.output, parse_output_location(output or row.folder) / RUNS / row.run_id)
         for row in rows
@@ -93,19 +96,19 @@ def rebuild_index(
     keys: Keyring | PathText | None = None,
     now: datetime,
 ) -> list[RebuiltIndex]:
-    """Makes the index anew from the receipts of these outputs, and of those on this host that the ledger knows.
+    """Rebuilds the index from the receipts of these outputs, and of the outputs on this host that the ledger has.
 
-    A ledger is made where there is none. What its audit log does not tell of is told, so that what is here counts from now on.
-    Raises LedgerError, OutputError, KeyringError, and ConfigurationError where no output is known.
+    Creates a ledger if there is none. Receipts that its audit log does not have are added to it, and are checked from now on.
+    Raises LedgerError, OutputError, KeyringError, and ConfigurationError if no output is known.
     """
     from minimize.ledger.ledger import open_ledger
 
     first = outputs[0] if outputs else None
-    keyring = require_keyring(keys, local_path(first), "no keyring, and the audit log is signed")
+    keyring = require_keyring(keys, local_path(first), "no keyring found; one is needed to sign the audit log")
     with open_ledger(find_ledger(ledger, start=first, output=first), create=bool(outputs)) as book:
         folders = {resolve_output(output) for output in outputs} or _known_outputs(book)
         if not folders:
-            raise ConfigurationError("the ledger knows no output on this host", hint="name them: --output DIR")
+            raise ConfigurationError("the ledger has no output on this host", hint="Pass --output DIR.")
         return [_rebuild_output(book, folder, keyring, now) for folder in sorted(folders, key=location_text)]
 
 
@@ -123,10 +126,13 @@ def _rebuild_output(ledger: Ledger, folder: Location, keyring: Keyring, now: dat
     chain = load_receipts(folder)
     wrong = check_chain(chain, keyring)
     if wrong:
-        raise LedgerError(f"the receipts in {folder} are no chain of ours; nothing was taken from them", findings=wrong)
+        message = f"the receipts in {folder} are not a chain signed with this keyring; none was recorded"
+        raise LedgerError(message, findings=wrong)
     output = IndexedOutput(ensure_identity(folder), location_text(folder))
-    told = ledger.write(partial(rebuilt, output=output, chain=chain, signer=keyring, actor=current_actor(), now=now))
-    return RebuiltIndex(str(folder), len(chain), told)
+    recorded = ledger.write(
+        partial(rebuilt, output=output, chain=chain, signer=keyring, actor=current_actor(), now=now)
+    )
+    return RebuiltIndex(str(folder), len(chain), recorded)
 
 
 def _read_receipt(path: Location) -> Receipt | None:
@@ -143,7 +149,7 @@ def run_json(row: RunRow, receipt: Receipt | None) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class OutputDecision:
-    """What a receipt of a decision records.
+    """The content of a receipt that records a decision.
 
     about        the receipt whose pipeline, purpose, policy and plan it names
     attachments  the files that are stored with it, by name
@@ -156,7 +162,8 @@ class OutputDecision:
 
 
 DecideOutput = Callable[["Ledger", OpenOutput, Sequence[Receipt]], OutputDecision | None]
-"""What is decided of an output: takes its ledger, the locked output and its receipts. None if there is nothing to record."""
+"""Makes the decision about an output. Takes its ledger, the locked output and its receipts; None if there is nothing
+to record."""
 
 
 def record_decision(
@@ -205,7 +212,7 @@ def _decision_receipt(decision: OutputDecision, last: Receipt, context: RunConte
 
 log = logging.getLogger("minimize")
 MAX_REASON_LENGTH: Final = 500
-"""Characters of a reason."""
+"""Maximum number of characters of a reason."""
 
 
 def void_run(
@@ -217,13 +224,14 @@ def void_run(
     ledger: PathText | None = None,
     keys: Keyring | PathText | None = None,
 ) -> Receipt:
-    """Records that a run does not count, and gives the signed receipt that says so.
+    """Declares a run void, and returns the signed receipt of that decision.
 
-    Takes the run's id or the beginning of it, and why; the output folder (else the one that the ledger knows); what stands in for
-    its pipeline, ledger and keyring. Nothing is deleted: the run's files stay in force until its dates are run again. These may
-    then be run as of an earlier time, and are pending.
-    Raises ConfigurationError for a run that is not known, is void already, or is of a kind that cannot be void; KeyringError,
-    OutputError, LedgerError.
+    Takes the run's id or its beginning, the reason, the output folder (default: the one in the ledger), and replacements of its
+    pipeline, ledger and keyring. No file is deleted: the run's files stay in force until its dates are run again. The dates are
+    pending and may be run as of an earlier time.
+
+    Raises ConfigurationError if the run is unknown, already void, or of a kind that cannot be void; KeyringError, OutputError,
+    LedgerError.
     """
     check_reason(reason)
     folder = parse_output_location(output) if output is not None else _find_output(run, ledger)
@@ -243,49 +251,54 @@ def void_run(
 
 
 def check_reason(reason: str) -> None:
-    """Raises ConfigurationError for a reason that is empty, too long, or may hold personal data: receipts hold none."""
+    """Raises ConfigurationError for a reason that is empty, too long, or may contain personal data, which receipts must not
+    contain."""
     if not reason.strip() or len(reason) > MAX_REASON_LENGTH:
-        raise ConfigurationError(f"a reason has 1 to {MAX_REASON_LENGTH} characters", hint="--reason TEXT")
+        raise ConfigurationError(f"a reason must have 1 to {MAX_REASON_LENGTH} characters", hint="Pass --reason TEXT.")
     if has_hit(reason):
-        message = "the reason holds what looks like personal data, and receipts keep none"
-        raise ConfigurationError(message, hint="name a ticket instead")
+        message = "the reason seems to contain personal data, which a receipt must not contain"
+        raise ConfigurationError(message, hint="Give the number of a ticket instead.")
 
 
 def find_voidable(chain: Sequence[Receipt], run: str) -> Receipt:
-    """The one receipt of a run. Raises ConfigurationError if there is none, or it cannot be declared void."""
+    """The one receipt of a run. Raises ConfigurationError if there is none, or if it cannot be declared void."""
     found = [receipt for receipt in chain if receipt.run_id.startswith(run)]
     if len(found) != 1 or not run:
-        what = "no run" if not found else f"{len(found)} runs"
-        raise ConfigurationError(f"the output has {what} whose id begins so", hint="`minimize runs` lists them")
+        runs = "no run" if not found else f"{len(found)} runs"
+        message = f"the output has {runs} whose id begins with this text"
+        raise ConfigurationError(message, hint="Run `minimize runs` to list the runs.")
     if found[0].kind not in VOIDABLE_KINDS:
         kinds = ", ".join(sorted(VOIDABLE_KINDS))
-        raise ConfigurationError(f"what a {found[0].kind} did is not taken back", hint=f"only {kinds} can be void")
+        message = f"a run of kind {found[0].kind} cannot be declared void"
+        raise ConfigurationError(message, hint=f"Choose a run of one of these kinds: {kinds}.")
     if found[0].run_id in void_run_ids(chain):
-        raise ConfigurationError("the run is void already", hint="run its dates again")
+        raise ConfigurationError("the run is already void", hint="Run its dates again.")
     return found[0]
 
 
 def _find_output(run: str, ledger: PathText | None) -> Location:
-    """The output that the ledger knows the run of."""
+    """The output of a run according to the ledger."""
     from minimize.ledger.ledger import open_ledger
     from minimize.ledger.runs import select_runs_by_id
 
     with open_ledger(find_ledger(ledger)) as book:
         found = {row.folder for row in book.read(partial(select_runs_by_id, run_id=run))}
     if len(found) != 1:
-        hint = "`minimize runs` lists them; --output DIR names the output"
-        raise ConfigurationError(f"the ledger knows {len(found)} outputs with a run whose id begins so", hint=hint)
+        hint = "Run `minimize runs` to list the runs, and pass --output DIR."
+        raise ConfigurationError(
+            f"the ledger has {len(found)} outputs with a run whose id begins with this text", hint=hint
+        )
     return parse_output_location(found.pop())
 
 
 def _stored_attachments(output: OpenOutput, voided: Receipt) -> dict[str, bytes]:
-    """The policy and pipeline of the run that is void."""
+    """The policy and pipeline of the void run."""
     files = {}
     for name, digest in ((POLICY_FILE, voided.policy.digest), (PIPELINE_FILE, voided.files.get(PIPELINE_FILE))):
         path = output.folder / RUNS / voided.run_id / name
         content = path.read_bytes() if path.is_file() else b""
         if sha256_text(content) != digest:
-            message = f"{name} of {voided.run_id} is missing, or is not the one of its receipt"
-            raise OutputError(message, hint="`minimize verify` says more")
+            message = f"{name} of {voided.run_id} is missing, or does not match its receipt"
+            raise OutputError(message, hint="Run `minimize verify` for details.")
         files[name] = content
     return files

@@ -41,25 +41,26 @@ QuarantineGroup = tuple[str, str | None, str]
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedDate:
-    """The quarantined records of one batch date (None where there are no dates), and the receipt that put them there."""
+    """The quarantined records of one batch date (None for a source without dates), and the receipt of the run that quarantined
+    them."""
 
     day: str | None
     receipt: Receipt
     places: Mapping[str, Mapping[int, tuple[str, str | None]]]
-    """By file and position: code and field."""
+    """Code and field, by file and position."""
 
     @property
     def rows(self) -> int:
-        """How many they are."""
+        """Number of quarantined records."""
         return sum(map(len, self.places.values()))
 
     def groups(self) -> Counter[QuarantineGroup]:
-        """How many there are of each code, field and file."""
+        """Number of records per code, field and file."""
         return Counter((*what, source) for source, some in self.places.items() for what in some.values())
 
 
 def quarantined_dates(output: Location, day: date | str | None = None) -> list[QuarantinedDate]:
-    """What stands in quarantine, a date each, in order; of one date where that is given. Raises OutputError."""
+    """The quarantined records, one item per date, in order; only of one date if it is passed. Raises OutputError."""
     only = None if day is None else parse_date(day).isoformat()
     chain = load_receipts(output)
     writers = {file.path: receipt for receipt in chain for file in receipt.quarantine.files}
@@ -71,7 +72,7 @@ def quarantined_dates(output: Location, day: date | str | None = None) -> list[Q
 
 
 def count_groups(found: list[QuarantinedDate]) -> list[dict[str, Any]]:
-    """Groups by code, field and file over all dates, with how many rows each has, the most first."""
+    """Groups by code, field and file over all dates, with their number of rows; largest first."""
     rows: Counter[QuarantineGroup] = Counter()
     for each in found:
         rows.update(each.groups())
@@ -84,7 +85,7 @@ def _read_date(output: Location, day: str | None, paths: list[str], writers: Map
     for path in paths:
         table = open_stored_file(output, path).table()
         if table.schema.names != QUARANTINE_SCHEMA.names:
-            raise OutputError(f"{path} is no quarantine file", hint="`minimize verify` checks all files")
+            raise OutputError(f"{path} is not a quarantine file", hint="Run `minimize verify` to check all files.")
         columns = (table[name].to_pylist() for name in ("source", "position", "code", "field"))
         for source, position, code, field in zip(*columns, strict=True):
             places.setdefault(source, {})[position] = (code, field)
@@ -92,26 +93,28 @@ def _read_date(output: Location, day: str | None, paths: list[str], writers: Map
 
 
 def source_differences(quarantined: QuarantinedDate, source: Source | None) -> Iterator[Finding]:
-    """What of the inputs of a date is not as its receipt has it: R011 for another digest, R012 for a file that is gone."""
+    """Differences between the inputs of a date and its receipt: R011 for another digest, R012 for a missing file."""
     now = {} if source is None else {part.name: part for part in source.parts}
     for each in quarantined.receipt.inputs:
         if each.path in now:
             if now[each.path].digest != each.digest:
-                message = f"has the digest {now[each.path].digest}, and had {each.digest}"
-                yield Finding("R011", message, hint="a changed source is run, not replayed", file=each.path)
+                message = f"has the digest {now[each.path].digest}; it was {each.digest} at the run"
+                yield Finding("R011", message, hint="Run the changed date with `minimize run`.", file=each.path)
         elif each.path in quarantined.places or _belongs_to_date(each, quarantined):
-            message = f"is gone; its digest was {each.digest}"
-            yield Finding("R012", message, hint="restore it, or run what is left", file=each.path)
+            message = f"is missing; its digest was {each.digest}"
+            yield Finding(
+                "R012", message, hint="Restore the file, or use `minimize run` for the remaining files.", file=each.path
+            )
 
 
 def _belongs_to_date(file: InputFile, quarantined: QuarantinedDate) -> bool:
-    """Whether a file belongs to the date: its receipt says so, or says nothing of it."""
+    """Whether a file belongs to the date: according to its receipt, or because the receipt does not assign the file to a date."""
     return file.date in (None, quarantined.day)
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayOptions:
-    """What a replay was given in place of what the receipts say: pipeline, source, settings; and time, keyring and ledger."""
+    """Replacements of the pipeline, source and settings in the receipts; and the time, keyring and ledger."""
 
     pipeline: PathText | None = None
     at: datetime | str | None = None
@@ -123,7 +126,7 @@ class ReplayOptions:
 
 @dataclass(frozen=True, slots=True)
 class RecheckedDate:
-    """One date's quarantine under today's policy: what would be run, and which records pass now, by file."""
+    """The quarantine of one date under the current policy: the run that would follow, and the records that pass now, by file."""
 
     quarantined: QuarantinedDate
     resolved: ResolvedRun
@@ -131,7 +134,7 @@ class RecheckedDate:
 
     @property
     def rows(self) -> int:
-        """How many records pass now."""
+        """Number of records that pass now."""
         return sum(map(len, self.passing.values()))
 
     def groups(self) -> list[QuarantineGroup]:
@@ -143,8 +146,8 @@ class RecheckedDate:
 
 @dataclass(frozen=True, slots=True)
 class ReplayResult:
-    """What a replay did: dates and counts of what was looked at, a receipt and today's pipeline for each date run anew, and the
-    dates that could not be run."""
+    """Result of a replay: dates and counts of the checked records, a receipt and the current pipeline for each date that was run
+    again, and the dates that failed."""
 
     rechecked: Sequence[RecheckedDate]
     receipts: Sequence[Receipt]
@@ -172,13 +175,14 @@ def replay(
     allow_shrink: bool = False,
     **options: Any,
 ) -> ReplayResult:
-    """Looks at the quarantined records of an output again, and runs each date of which one passes now anew, whole.
+    """Checks the quarantined records of an output again. A date of which a record now passes is run again as a whole.
 
-    Takes the output folder; a batch date (all with a quarantine where none is given); what stands in for pipeline, source,
-    settings and keyring (`ReplayOptions`), which otherwise are those that the receipts name, as they are today; `allow_shrink` as
-    `run` takes it. A date that cannot be published is among the failures if another one was run.
-    Raises what `run` raises about more than a date, and RefusedError where an input of such a date changed or is gone:
-    then nothing is run.
+    Takes the output folder; a batch date (default: all with a quarantine); replacements of the pipeline, source, settings and
+    keyring (`ReplayOptions`), which are otherwise those named in the receipts, in their current state; and `allow_shrink` with
+    the same meaning as for `run`. A date that cannot be published is among the failures if another date was run.
+
+    Raises the errors of `run` that concern more than one date. Raises RefusedError if an input of such a date changed or is
+    missing; then no date is run.
     """
     name = check_engine(engine)
     found = recheck_quarantine(output, date=date, **options)
@@ -206,16 +210,16 @@ def replay(
 def recheck_quarantine(
     output: LocationLike, *, date: date | str | None = None, **overrides: Any
 ) -> list[RecheckedDate]:
-    """The quarantined records of an output under today's policy, read by position from the source and nothing else of it.
+    """The quarantined records of an output under the current policy. Only these records are read from the source, by position.
 
-    Takes and raises what `replay` does.
+    Takes the arguments of `replay` and raises its errors.
     """
     options, folder = ReplayOptions(**overrides), parse_output_location(output)
     chain = load_receipts(folder)
     if chain:
         check_output_ledger(folder, find_pipeline(folder, chain[-1], options.pipeline).folder, options.ledger)
-    standing = quarantined_dates(folder, date)
-    found = [(each, _resolve_date(folder, each, options)) for each in standing]
+    quarantined_ = quarantined_dates(folder, date)
+    found = [(each, _resolve_date(folder, each, options)) for each in quarantined_]
     refused = [
         finding for each, resolved in found for finding in source_differences(each, _date_source(each, resolved))
     ]
@@ -229,7 +233,7 @@ def recheck_quarantine(
 
 
 def _resolve_date(output: Location, each: QuarantinedDate, options: ReplayOptions) -> ResolvedRun | None:
-    """What a run of the date would do; None where the place that its source was read from is gone."""
+    """The resolved run of the date; None if the path of its source is missing."""
     origin = each.receipt.origin or RunOrigin()
     source = options.input or origin_place(output, origin.input)
     checked = isinstance(source, Path) or (isinstance(source, str) and not options.input)
@@ -258,8 +262,6 @@ def _passing_records(each: QuarantinedDate, resolved: ResolvedRun) -> dict[str, 
 
 
 def _changed_source_error(findings: Sequence[Finding]) -> RefusedError:
-    hint = "`minimize run` reads what is there now; --date D replays another date"
-    message = (
-        f"the source is not what it was when its records were quarantined (files: {len(findings)}); nothing was run"
-    )
+    hint = "Use `minimize run` to read the current files, or pass --date D to replay another date."
+    message = f"the source has changed since its records were quarantined (files: {len(findings)}); nothing was run"
     return RefusedError(message, findings=findings, hint=hint)

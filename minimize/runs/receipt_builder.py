@@ -1,4 +1,4 @@
-"""Build the receipt of a run from what was resolved, what was staged and what the engine counted."""
+"""Build the receipt of a run from the resolved run, the staged files and the counts of the engine."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ VERSIONED_PACKAGES = ("minimize", "pyarrow", "numpy")
 
 
 def row_counts(plan: Plan, outcomes: Iterable[BatchOutcome], late: LateAggregates) -> RowCounts:
-    """What became of the rows read. They follow the records output; without one, the first aggregate.
+    """Counts of the rows read, by result. They follow the records output; without one, the first aggregate.
 
-    Where that one waits for late rows, a row is written when it counts in an event day, be that day published yet or not.
+    If that aggregate is late, a row counts as written if it belongs to an event day of the aggregate, published or not.
     """
     found = list(outcomes)
     counts = total_counts(found)
@@ -72,12 +72,12 @@ def total_counts(outcomes: Iterable[BatchOutcome]) -> BatchCounts:
 
 
 def gate_counts(counts: BatchCounts) -> GatedRows:
-    """Why whole rows were gated."""
+    """Counts of gated rows, by reason."""
     return GatedRows.from_counts(counts.gated)
 
 
 def field_receipts(plan: Plan, counts: BatchCounts) -> dict[str, FieldReceipt]:
-    """What was done to each field of the policy."""
+    """The treatment of each field of the policy, with counts."""
     declared = {key: field for key, field in plan.fields.items() if key in plan.policy.fields}
     return {key: _field_receipt(field, counts.fields.get(key)) for key, field in declared.items()}
 
@@ -93,7 +93,7 @@ def input_receipts(resolved: ResolvedRun, outcomes: Mapping[BatchDate, BatchOutc
 
 
 def undeclared_paths(plan: Plan, outcomes: Iterable[BatchOutcome]) -> dict[str, int]:
-    """Undeclared paths, counted, with names shown only where they cannot be values."""
+    """Undeclared paths, counted. Names are shown only if they cannot be values."""
     merged = merge_undeclared(outcome.undeclared for outcome in outcomes)
     return count_undeclared(merged, [field.pointer for field in plan.fields.values()])
 
@@ -101,12 +101,12 @@ def undeclared_paths(plan: Plan, outcomes: Iterable[BatchOutcome]) -> dict[str, 
 def output_receipts(
     plan: Plan, outcomes: Sequence[BatchOutcome], files: Mapping[str, Sequence[WrittenFile]]
 ) -> dict[str, WrittenOutput]:
-    """What was written under each name."""
+    """The written files by output name."""
     return {name: _output_receipt(plan, name, outcomes, files.get(name, ())) for name in plan.outputs}
 
 
 def quarantine_receipt(outcomes: Iterable[BatchOutcome], files: Iterable[WrittenFile]) -> QuarantineEntry:
-    """What could not be processed, by code."""
+    """The quarantined records, by code."""
     by_code: Counter[str] = Counter()
     for outcome in outcomes:
         by_code.update(outcome.rejects)
@@ -114,13 +114,13 @@ def quarantine_receipt(outcomes: Iterable[BatchOutcome], files: Iterable[Written
 
 
 def key_ids(resolved: ResolvedRun, files: Mapping[str, Sequence[WrittenFile]]) -> tuple[str, ...]:
-    """The keys that were used, as `name/version`: those of techniques, then those that files are encrypted under."""
+    """The keys of the run, as `name/version`: those of techniques, then those that files are encrypted under."""
     techniques = (f"{name}/{resolved.keys.version_of(name)}" for name in sorted(resolved.plan.keys))
     return (*techniques, *sorted(master_keys_of(each for written in files.values() for each in written)))
 
 
 def software_versions() -> dict[str, str]:
-    """The versions of what decides about bytes."""
+    """The versions of the software that determines the bytes of the output."""
     return {name: installed_version(name) for name in VERSIONED_PACKAGES}
 
 
@@ -163,13 +163,13 @@ def _suppressed_by_first_aggregate(plan: Plan, outcomes: Sequence[BatchOutcome],
 
 log = logging.getLogger("minimize")
 UNPUBLISHED_SEQUENCE: Final = 0
-"""The sequence of a receipt that was not published, because there was nothing to do."""
+"""The sequence of a receipt that was not published because there was no input."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """How a run was made: its kind, by which engine, since when, who watches, where lineage and metrics go, its backfill, the
-    ledger that was given, and whether the shrink guard is off."""
+    """Circumstances of a run: its kind, engine and start, the progress callback, the destinations of lineage and metrics, its
+    backfill, the ledger that was passed, and whether the shrink guard is off."""
 
     kind: ReceiptKind
     engine: str
@@ -190,7 +190,7 @@ def build_receipt(
     attachments: Mapping[str, bytes],
     context: RunContext,
 ) -> Receipt:
-    """The receipt of what is staged, not signed yet."""
+    """The unsigned receipt of the staged files."""
     chain = staging.output.receipts()
     plan, found = resolved.plan, list(outcomes.values())
     counts = total_counts(found)
@@ -226,14 +226,14 @@ def _received_from(resolved: ResolvedRun) -> ReceivedFrom | None:
 
 
 def empty_receipt(resolved: ResolvedRun, context: RunContext) -> Receipt:
-    """The receipt of a run that had nothing to do; it is not published."""
+    """The receipt of a run without input; it is not published."""
     if not resolved.skipped:
         log.warning("%s", resolved.input_description, extra={"code": "I002"})
     return _receipt_head(resolved, context, new_run_id(context.started), UNPUBLISHED_SEQUENCE)
 
 
 def _receipt_head(resolved: ResolvedRun, context: RunContext, run_id: str, sequence: int) -> Receipt:
-    """What is known of a run before anything is read."""
+    """The parts of the receipt that are known before any data is read."""
     policy = resolved.plan.policy
     return Receipt(
         kind=context.kind,
@@ -245,7 +245,7 @@ def _receipt_head(resolved: ResolvedRun, context: RunContext, run_id: str, seque
         at=resolved.at,
         at_given=resolved.at_given,
         started=context.started,
-        finished=max(context.started, datetime.now(UTC)),  # a clock may go back
+        finished=max(context.started, datetime.now(UTC)),  # a clock may be set back
         policy=policy_reference(policy),
         plan=DigestRef(resolved.plan.digest),
         skipped=_log_skipped_dates(resolved),
@@ -254,7 +254,7 @@ def _receipt_head(resolved: ResolvedRun, context: RunContext, run_id: str, seque
 
 
 def _log_skipped_dates(resolved: ResolvedRun) -> dict[str, str] | None:
-    """The dates that are left alone, by reason; the log says why."""
+    """Logs the skipped dates, and returns them by reason."""
     for each in resolved.skipped:
         each.log(logging.WARNING)
     return {each.date: each.reason for each in resolved.skipped} or None
@@ -266,24 +266,24 @@ def _log_lost_files(
     inputs: Sequence[InputFile],
     outcomes: Mapping[BatchDate, BatchOutcome],
 ) -> None:
-    """Says which of these dates were read from files before that are gone."""
+    """Logs which of these dates were earlier read from files that are now missing."""
     before, read = last_inputs(chain, resolved.shown), {each.path for each in inputs}
     for when in outcomes:
         lost = len(before.get(when, {}).keys() - read)
         if lost:
-            message = "%s: %d of the files that it was made from before are gone"
+            message = "%s: %d files of its last run are missing"
             log.warning(message, date_text(when) or "the batch", lost, extra={"code": "W013"})
 
 
 def _unchanged_tables(outcomes: Mapping[BatchDate, BatchOutcome]) -> dict[str, tuple[str, ...]] | None:
-    """By aggregate the dates whose table in force stays as it is."""
+    """Per aggregate, the dates whose table in force does not change."""
     names = sorted({name for each in outcomes.values() for name in each.unchanged})
     dates = {name: [str(date_text(day)) for day, each in outcomes.items() if name in each.unchanged] for name in names}
     return {name: tuple(sorted(found)) for name, found in dates.items()} or None
 
 
 def _replaced_files(chain: Sequence[Receipt], staging: Staging) -> tuple[FileRef, ...]:
-    """The files that stand in the partitions of this run, with the digests that their receipts gave them."""
+    """The files in the partitions of this run, with their digests according to the receipts."""
     known = {path: digest for receipt in chain for path, digest in _receipt_files(receipt)}
     return tuple(FileRef(path, known[path]) for path in staging.current_files())
 

@@ -1,6 +1,6 @@
 """Per-tenant inventory of the files that a change removes, encrypted and stored with its receipt.
 
-It holds counts, times and the schemas of the files. The only values are the names of tenants, readable with the keyring.
+It contains counts, times and the schemas of the files. The only values are the names of tenants, readable with the keyring.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from minimize.settings.columns import column_microseconds
 from minimize.stores import Location, local_path
 
 INVENTORY_FILE: Final = "left.sealed"
-"""Its name beside a receipt."""
+"""The name of the attachment."""
 _SUBKEY_PURPOSES: Final = ("left/1", "left/2")
 CODE_TYPE: Final = pa.dictionary(pa.int32(), pa.string())
 _PERSON_TECHNIQUES: Final = frozenset({"keep", "pseudonymize"})
-"""What gives each person a name of their own."""
+"""Techniques that keep persons distinguishable."""
 DictionaryCodes = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
 class TenantContent:
-    """What a file held of one tenant (None: the file did not tell whose).
+    """Content of a file for one tenant (None: the file does not identify tenants).
 
-    persons  None where the file did not name them
-    since    the first and the last time that stood there, in microseconds since 1970; None where none did
+    persons  None if the file does not identify persons
+    since    the first time in the rows, in microseconds since 1970; None if there is none. `until` is the last
     """
 
     tenant: str | None
@@ -57,7 +57,7 @@ class TenantContent:
 
 @dataclass(frozen=True, slots=True)
 class RemovedFileInventory:
-    """What one file held, and its columns."""
+    """The contents of one file by tenant, and its columns."""
 
     schema: pa.Schema
     contents: tuple[TenantContent, ...]
@@ -66,18 +66,19 @@ class RemovedFileInventory:
 def removal_inventory(
     output: Location, chain: Sequence[Receipt], paths: Iterable[str], keys: Keyring
 ) -> dict[str, bytes]:
-    """What is to stand beside the receipt of a change that takes these files away; nothing where none of them tells.
+    """The attachment for the receipt of a change that removes these files; empty if there is no inventory of any of them.
 
-    A file that cannot be read, and a keyring without a `subject` key, tell nothing; no change fails for that.
+    A file that cannot be read has no inventory. Without a `subject` key there is none at all. The change does not fail for that.
     """
     return RemovalInventory.for_files(output, chain, paths, keys).attachments()
 
 
 @dataclass(frozen=True, slots=True)
 class RemovalInventory:
-    """The same of files that a change reads itself: it shows what it reads, so that only the others are read for this.
+    """The inventory for a change that reads the files itself. It counts the batches that the change reads, and reads only the
+    other files.
 
-    files  by path who wrote it, and the file
+    files  by path: the receipt of the run that wrote the file, and the file's entry
     """
 
     output: Location
@@ -85,23 +86,24 @@ class RemovalInventory:
     files: Mapping[str, tuple[Receipt, ReceiptFile]] = field(default_factory=dict)
     _inventories: dict[str, RemovedFileInventory] = field(default_factory=dict, repr=False)
     _policies: dict[bytes, list[str]] = field(default_factory=dict, repr=False)
-    """By the bytes of a policy what it calls them: mostly all files have one policy, and to read it takes longer than a file."""
+    """The names of the tenant, subject and time, by the bytes of a policy. Most files have the same policy, and parsing a policy
+    takes longer than reading a file."""
 
     @classmethod
     def for_files(cls, output: Location, chain: Sequence[Receipt], paths: Iterable[str], keys: Keyring) -> Self:
-        """For these files; for none where the keyring has no `subject` key."""
+        """An inventory of these files; of none if the keyring has no `subject` key."""
         by = {file.path: (receipt, file) for receipt in chain for file in _receipt_files(receipt)}
-        told = [] if SUBJECT_KEY not in keys.names() else sorted({*paths} & by.keys())
-        return cls(output, keys, {path: by[path] for path in told if output_and_date(path)[0] != QUARANTINE})
+        known = [] if SUBJECT_KEY not in keys.names() else sorted({*paths} & by.keys())
+        return cls(output, keys, {path: by[path] for path in known if output_and_date(path)[0] != QUARANTINE})
 
     def __call__(self, stored: StoredFile) -> _InventoryBuilder | None:
-        """What every batch of a file is to be shown to, where something is to be told of it."""
+        """The builder that must be called with every batch of a file; None if the file has no inventory."""
         with suppress(OSError, LookupError):
             return _InventoryBuilder.of(stored, self._keys(stored.path), self._inventories)
         return None
 
     def attachments(self) -> dict[str, bytes]:
-        """What is to stand beside the receipt; files that were not shown are read."""
+        """The attachment for the receipt. Files whose batches were not passed are read."""
         for path in self.files.keys() - self._inventories.keys():
             with suppress(OSError, OutputError, KeyringError):
                 self._read(path)
@@ -118,17 +120,17 @@ class RemovalInventory:
         showing.close()
 
     def _keys(self, path: str) -> list[str]:
-        """What the policy of the file calls its tenant, its subject and its time."""
+        """The names of the tenant, the subject and the time in the policy of the file."""
         content = (self.output / RUNS / self.files[path][0].run_id / POLICY_FILE).read_bytes()
         if content not in self._policies:
             root = parse_yaml(content.decode("utf-8-sig", "replace"), FaultList())
-            said = {} if root is None else {key: node.to_data() for key, node in root.entries.items()}
-            self._policies[content] = [str(said.get(key, "")) for key in ("tenant", "subject", "time")]
+            document = {} if root is None else {key: node.to_data() for key, node in root.entries.items()}
+            self._policies[content] = [str(document.get(key, "")) for key in ("tenant", "subject", "time")]
         return self._policies[content]
 
 
 def read_inventory(output: Location, receipt: Receipt, keys: Keyring) -> Mapping[str, RemovedFileInventory]:
-    """What was taken down when a change took files away, by their paths; nothing where it was not, or does not open here."""
+    """The inventory of the files that a change removed, by path; empty if there is none, or if it cannot be decrypted."""
     if INVENTORY_FILE not in receipt.files:
         return {}
     with suppress(OSError, KeyringError, ValueError, zlib.error):
@@ -142,7 +144,7 @@ def _receipt_files(receipt: Receipt) -> Iterable[ReceiptFile]:
 
 @dataclass(frozen=True, slots=True)
 class _InventoryBuilder:
-    """One file. Memory grows with the number of its rows, a few bytes each, and with that of persons."""
+    """Builder for one file. Memory grows with the number of rows, a few bytes each, and with the number of persons."""
 
     stored: StoredFile
     tenant_field: pa.Field | None
@@ -153,31 +155,33 @@ class _InventoryBuilder:
 
     @classmethod
     def of(cls, stored: StoredFile, keys: Sequence[str], inventories: dict[str, RemovedFileInventory]) -> Self:
-        """Takes what the policy of the file calls its tenant, its subject and its time, and where to put what it held."""
+        """Takes the policy's names of the tenant, subject and time, and the mapping to which the result is added."""
         tenant, subject, time = (_field_column(stored.whole, key) for key in keys)
-        whose = tenant if _has_technique(tenant, frozenset({"keep"})) else None
-        return cls(stored, whose, subject if _has_technique(subject, _PERSON_TECHNIQUES) else None, time, inventories)
+        tenant_field = tenant if _has_technique(tenant, frozenset({"keep"})) else None
+        return cls(
+            stored, tenant_field, subject if _has_technique(subject, _PERSON_TECHNIQUES) else None, time, inventories
+        )
 
     @property
     def names(self) -> list[str]:
-        """The columns that tell."""
+        """The columns that are counted."""
         return [each.name for each in (self.tenant_field, self.subject_field, self.time_field) if each is not None]
 
     def __call__(self, batch: pa.RecordBatch) -> None:
-        """Takes a batch in."""
+        """Adds a batch."""
         if self.names:
             self.batches.append(_BatchCodes.of(batch, self.tenant_field, self.subject_field, self.time_field))
 
     def close(self) -> None:
-        """Puts down what the file held, every batch of which was shown."""
+        """Stores the inventory of the file after all of its batches were added."""
         whole = (TenantContent(None, self.stored.file.metadata.num_rows, None, None, None),)
-        held = tuple(_tenant_contents(self.batches, named=self.subject_field is not None)) if self.names else whole
-        self.inventories[self.stored.path] = RemovedFileInventory(self.stored.whole, held)
+        contents = tuple(_tenant_contents(self.batches, named=self.subject_field is not None)) if self.names else whole
+        self.inventories[self.stored.path] = RemovedFileInventory(self.stored.whole, contents)
 
 
 @dataclass(frozen=True, slots=True)
 class _BatchCodes:
-    """A batch: whose rows and about whom, as dictionaries, and when."""
+    """Tenants and subjects of a batch as dictionaries, and its times."""
 
     tenants: pa.DictionaryArray
     persons: pa.DictionaryArray
@@ -185,8 +189,10 @@ class _BatchCodes:
 
     @classmethod
     def of(cls, batch: pa.RecordBatch, *fields: pa.Field | None) -> Self:
-        whose, who, time = fields
-        return cls(_dictionary_codes(batch, whose), _dictionary_codes(batch, who), _column_times(batch, time))
+        tenant_field, subject_field, time = fields
+        return cls(
+            _dictionary_codes(batch, tenant_field), _dictionary_codes(batch, subject_field), _column_times(batch, time)
+        )
 
 
 def _tenant_contents(batches: Sequence[_BatchCodes], *, named: bool) -> Iterable[TenantContent]:
@@ -195,15 +201,15 @@ def _tenant_contents(batches: Sequence[_BatchCodes], *, named: bool) -> Iterable
     names, times = [*texts.to_pylist(), None], pa.chunked_array([each.times for each in batches], pa.int64())
     heads = count_persons(tenants, persons, len(names), len(every)) if named else None
     table = pa.table({"tenant": tenants, "at": times})
-    how = [("tenant", "count"), ("at", "min"), ("at", "max")]
-    for line in table.group_by("tenant").aggregate(how).to_pylist():
+    measures = [("tenant", "count"), ("at", "min"), ("at", "max")]
+    for line in table.group_by("tenant").aggregate(measures).to_pylist():
         code = line["tenant"]
         count = None if heads is None else int(heads[code])
         yield TenantContent(names[code], line["tenant_count"], count, line["at_min"], line["at_max"])
 
 
 def _unify_codes(parts: Sequence[pa.DictionaryArray]) -> tuple[DictionaryCodes, pa.Array]:
-    """Codes over all batches, and the texts that they stand for; null is one more than those."""
+    """Codes over all batches, and the texts that they represent. Null has the code after the last text."""
     whole = pa.chunked_array(parts, CODE_TYPE).unify_dictionaries()
     texts = whole.chunk(0).dictionary if whole.num_chunks else pa.array([], pa.string())
     codes = [pc.fill_null(chunk.indices, len(texts)).to_numpy(zero_copy_only=False) for chunk in whole.chunks]
@@ -211,9 +217,9 @@ def _unify_codes(parts: Sequence[pa.DictionaryArray]) -> tuple[DictionaryCodes, 
 
 
 def count_persons(tenants: DictionaryCodes, persons: DictionaryCodes, many: int, every: int) -> npt.NDArray[np.int64]:
-    """How many persons each of so many tenants has, of so many names; what is no name counts for nobody.
+    """Number of distinct persons per tenant, given the numbers of tenants and of names. Values without a name are not counted.
 
-    Most names are of one tenant: only the others are sorted.
+    Most names belong to one tenant; only the others are sorted.
 
     >>> count_persons(np.array([0, 0, 1, 1]), np.array([0, 0, 0, 2]), 2, 2).tolist()
     [1, 1]
@@ -228,9 +234,9 @@ def count_persons(tenants: DictionaryCodes, persons: DictionaryCodes, many: int,
 
 
 def _field_column(schema: pa.Schema, key: str) -> pa.Field | None:
-    """The column that is a field of the policy, and no measure of it."""
-    said = ((each, each.metadata or {}) for each in schema)
-    return next((each for each, about in said if _is_field(about, key)), None)
+    """The column of a field of the policy that is not a measure of the field."""
+    document = ((each, each.metadata or {}) for each in schema)
+    return next((each for each, about in document if _is_field(about, key)), None)
 
 
 def _is_field(about: Mapping[bytes, bytes], key: str) -> bool:
@@ -266,18 +272,18 @@ def _seal_inventory(found: Mapping[str, RemovedFileInventory], keys: Keyring) ->
         ]
         for path, each in found.items()
     }
-    said = json.dumps({"left": 1, "schemas": schemas, "files": files}, ensure_ascii=False)
-    return seal_content(zlib.compress(said.encode()), keys, _SUBKEY_PURPOSES, INVENTORY_FILE.encode())
+    document = json.dumps({"left": 1, "schemas": schemas, "files": files}, ensure_ascii=False)
+    return seal_content(zlib.compress(document.encode()), keys, _SUBKEY_PURPOSES, INVENTORY_FILE.encode())
 
 
 def open_inventory(content: bytes, keys: Keyring) -> dict[str, RemovedFileInventory]:
-    """What was sealed. Raises KeyringError without its key, ValueError where it is nothing of the kind."""
+    """The decrypted inventory. Raises KeyringError without its key, ValueError if the content is not an inventory."""
     opened = open_content(content, keys, _SUBKEY_PURPOSES, INVENTORY_FILE.encode())
-    said: dict[str, Any] = {"files": {}, "schemas": []} if opened is None else json.loads(zlib.decompress(opened))
-    schemas = [pa.ipc.read_schema(pa.py_buffer(base64.b64decode(each))) for each in said["schemas"]]
+    document: dict[str, Any] = {"files": {}, "schemas": []} if opened is None else json.loads(zlib.decompress(opened))
+    schemas = [pa.ipc.read_schema(pa.py_buffer(base64.b64decode(each))) for each in document["schemas"]]
     return {
-        path: RemovedFileInventory(schemas[at], tuple(TenantContent(*each) for each in held))
-        for path, (at, held) in said["files"].items()
+        path: RemovedFileInventory(schemas[at], tuple(TenantContent(*each) for each in contents))
+        for path, (at, contents) in document["files"].items()
     }
 
 

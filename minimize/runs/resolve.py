@@ -1,6 +1,6 @@
-"""Resolve a run before it reads.
+"""Resolve a run before it reads data.
 
-Keyring, encryption of outputs, ledger, settings, sources, plan; configuration first, then refusals.
+Keyring, encryption of outputs, ledger, settings, sources, plan. Configuration errors are raised first, then refusals.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ log = logging.getLogger("minimize")
 
 
 def output_encryption(plan: Plan, name: str, kms: Kms) -> CategoryEncryption | None:
-    """How the files of an output are encrypted; None where they stand in the clear."""
+    """The encryption of an output's files; None if they are not encrypted."""
     encrypt = planned_encryption(plan, name)
     if encrypt.by == "none":
         return None
@@ -73,7 +73,7 @@ def output_encryption(plan: Plan, name: str, kms: Kms) -> CategoryEncryption | N
 
 
 def check_master_keys(plan: Plan, kms: Kms) -> None:
-    """Asks for the master keys that are not a tenant's own. Raises KeyringError where one is missing or destroyed."""
+    """Checks the master keys that do not belong to a single tenant. Raises KeyringError if one is missing or destroyed."""
     for name in plan.outputs:
         encryption = output_encryption(plan, name, kms)
         if encryption is not None:
@@ -81,7 +81,7 @@ def check_master_keys(plan: Plan, kms: Kms) -> None:
 
 
 def audit_created_keys(session: RunSession, keyring: Keyring, since: datetime) -> None:
-    """Tells the audit log of master keys that the run has made in the keyring, because its files wanted them."""
+    """Records in the audit log the master keys that the run created in the keyring for its files."""
     from minimize.ledger.audit_log import record_audit_event
 
     lines = Keyring.load(keyring.path).listing()
@@ -94,59 +94,61 @@ def audit_created_keys(session: RunSession, keyring: Keyring, since: datetime) -
         record_audit_event(session.ledger, event, keyring)
     except LedgerError as error:
         log.warning(
-            "master keys were made, and the ledger could not be told: %s", error.message, extra={"code": "W016"}
+            "master keys were created, but the ledger could not record it: %s", error.message, extra={"code": "W016"}
         )
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedRun:
-    """Everything that stands before the first byte is read."""
+    """Everything that a run needs, checked before the first byte is read."""
 
     pipeline: Pipeline
     at: datetime
     at_given: bool
     now: datetime
-    """When it was asked: consents, contract and list must hold then, too, where `at` is earlier."""
+    """The time of the request. Consents, contract and subprocessor list must also be valid at this time if `at` is earlier."""
     keys: Keyring
     kms: Kms
-    """Who keeps the master keys of encrypted outputs."""
+    """The service that holds the master keys of encrypted outputs."""
     settings: SettingsRows | None
     subject_acts: SubjectActs
-    """Who is gone, and what was put right, as the ledger tells."""
+    """Erasures and corrections according to the ledger."""
     output: Location
     sources: Mapping[BatchDate, Source]
     found: SourceFiles
-    """The files of every batch date, also of those that are not asked for."""
+    """The files of every batch date, including dates that are not selected."""
     shown: NameMask
     fence: Location | None
     root: Location
-    """The folder that the input lies in."""
+    """The folder of the input."""
     plan: Plan
     sender: Sender | None
-    """The third party that sends the records; None for records of our own."""
+    """The third party that sends the records; None for the organization's own records."""
     origin: RunOrigin | None
     memory: int
-    """Bytes that tallies may take."""
+    """Memory budget of tallies in bytes."""
     input_description: str
-    """What there would have been to do, in words: the path of the input as it was written."""
+    """The path of the input as it was written, for messages about missing input."""
     skipped: tuple[SkippedDate, ...] = ()
-    """The batch dates that are left alone, and why."""
+    """The skipped batch dates, with reasons."""
     pending: bool = False
-    """Whether whatever arrived is to be done, date by date."""
+    """Whether the run processes all dates with new input, date by date."""
     first_read: Mapping[str, datetime] = field(default_factory=dict, repr=False)
-    """When each file was first read, as the receipts of the output tell."""
+    """The time when each file was first read, according to the receipts of the output."""
 
     def job_inputs(self, when: datetime) -> dict[str, Any]:
-        """Settings, who is gone, what was put right and who agreed, as the job of a run at this time has them."""
+        """Settings, erasures, corrections and consents for the job of a run at this time."""
         settings = None if self.settings is None else self.settings.effective_at(when)
         corrected = find_corrections(self.subject_acts.corrected, self.plan.policy, when, self.keys)
         erased = self.subject_acts.erased.effective_at(when, self.plan.policy.future, self.first_read)
         return {"settings": settings, "erased": erased, "corrected": corrected, "consents": self.consents(when)}
 
     def consents(self, when: datetime) -> ConsentPeriods | None:
-        """When tenants agreed to what a third party sends, as a run at this time knows it; None for records of our own.
+        """The periods in which tenants consented to received data, as known at the time of this run; None for the organization's
+        own records.
 
-        What this run itself reads must be agreed to now, too; what an earlier one read is as it was known then.
+        Files that this run reads for the first time also need a consent that is valid now. For files that an earlier run read,
+        the consents known at that time apply.
         """
         if self.sender is None:
             return None
@@ -154,14 +156,14 @@ class ResolvedRun:
         return self.sender.periods(self.subject_acts.consents or NO_CONSENTS, self.pipeline.policy, when, now)
 
     def without_dates(self, skipped: Sequence[SkippedDate]) -> ResolvedRun:
-        """The same without these dates, which are left alone."""
+        """A copy without these dates, which are skipped."""
         left = {each.day for each in skipped}
         rest = {when: source for when, source in self.sources.items() if when not in left}
         return replace(self, sources=rest, skipped=(*self.skipped, *skipped))
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to do: no input for any date asked."""
+        """Whether there is no input for any selected date."""
         return not self.sources
 
 
@@ -179,9 +181,9 @@ def resolve_run(
     having: Collection[str] = (),
     rerun: bool = False,
 ) -> ResolvedRun:
-    """Everything checked and bound, nothing read. Raises what is wrong: configuration first, then refusals.
+    """Checks and binds everything without reading data. Raises configuration errors first, then refusals.
 
-    With `rerun` records are read once more that were received before: whether the third party may send them is not asked.
+    With `rerun`, records that were received earlier are read again. Whether the third party may send them is not checked.
     """
     job = pipeline_from(pipeline)
     now, asked = datetime.now(UTC), parse_time(at, "at")
@@ -245,17 +247,18 @@ def resolve_run(
 def _describe_input(job: Pipeline, input: PathText | None, selection: DateSelection) -> str:
     path, of = job.source.path if input is None else str(input), selection.description
     if selection.pending:
-        return f"nothing arrived since the last run in {path}{of and f', {of}'}"
+        return f"no new files since the last run in {path}{of and f', {of}'}"
     return f"no file {of and f'{of} '}matches {path}"
 
 
 def _check_released_columns(plan: Plan) -> None:
-    """A file without columns holds nothing, and few engines can read one. Raises PolicyError."""
+    """Raises PolicyError if no column is released. A file without columns contains no data, and few engines can read it."""
     records = plan.outputs.get("records")
     if records is not None and not records.schema.names:
-        hint = "give a field a technique other than `drop`" + (", or say `records: false`" if plan.aggregates else "")
+        records = ", or write `records: false`" if plan.aggregates else ""
+        hint = f"Give at least one field a technique other than `drop`{records}."
         file = None if plan.policy.path is None else str(plan.policy.path)
-        message = "every field is dropped, so that no record can be written"
+        message = "every field is dropped, so no records can be written"
         finding = Finding("P116", message, hint=hint, file=file, line=plan.policy.lines.get(("fields",)))
         raise PolicyError(message, hint=hint, findings=[finding])
 
@@ -263,6 +266,6 @@ def _check_released_columns(plan: Plan) -> None:
 def _require_keyring(keys: Keyring | PathText | None, job: Pipeline) -> Keyring:
     found = find_keyring(keys, job.folder)
     if found is None:
-        hint = "make one with `minimize keys new FILE`, then --keys FILE or MINIMIZE_KEYS"
-        raise KeyringError("no keyring, and every run signs its receipt", hint=hint)
+        hint = "Create one with `minimize keys new FILE`, then pass --keys FILE or set MINIMIZE_KEYS."
+        raise KeyringError("no keyring found; one is needed to sign the receipt", hint=hint)
     return found

@@ -1,4 +1,4 @@
-"""`run`: a pipeline in, a signed receipt out. Attachments of the receipt, observers, and the run itself.
+"""`run`: runs a pipeline and returns a signed receipt. Attachments of the receipt, observers, and the run itself.
 
 Everything is checked before the first byte is read. All dates are published at once, or none.
 """
@@ -60,10 +60,10 @@ if TYPE_CHECKING:
 def receipt_attachments(
     pipeline: Pipeline, plan: Plan, backfill: Backfill | None = None, sender: Recipient | None = None
 ) -> dict[str, bytes]:
-    """The files by name: `policy.yaml`, `pipeline.yaml`, `columns.md`, `backfill.yaml` where the run is part of one,
-    `recipient.yaml` where a third party sent the records, and the hierarchies as the policy names them.
+    """The files by name: `policy.yaml`, `pipeline.yaml`, `columns.md`, `backfill.yaml` if the run is part of one,
+    `recipient.yaml` if a third party sent the records, and the hierarchies as the policy names them.
 
-    Raises ConfigurationError where a file is no longer the one that was loaded.
+    Raises ConfigurationError if a file has changed since it was loaded.
     """
     files = {"columns.md": columns_markdown(plan).encode()}
     for name, path, digest in (
@@ -79,7 +79,7 @@ def receipt_attachments(
 
 def _read_unchanged(path: Path, digest: str) -> bytes:
     if file_digest(path) != digest:
-        raise ConfigurationError(f"{path.name} was changed while it was in use", hint="run again")
+        raise ConfigurationError(f"{path.name} was changed during the run", hint="Run again.")
     return path.read_bytes()
 
 
@@ -90,13 +90,13 @@ def _hierarchy_files(pipeline: Pipeline) -> dict[str, bytes]:
         inside = path.is_relative_to(folder) and ".." not in path.relative_to(folder).parts
         name = path.relative_to(folder).as_posix() if inside else path.name
         if name in files:
-            raise ConfigurationError(f"two hierarchies are called {name}", hint="give them different names")
+            raise ConfigurationError(f"two hierarchies have the name {name}", hint="Give them different names.")
         files[name] = path.read_bytes()
     return files
 
 
 def create_observer(resolved: ResolvedRun, context: RunContext, run_id: str) -> Observer:
-    """Who watches a run that was resolved."""
+    """The observer of a resolved run."""
     dates = tuple(text for day in resolved.sources if (text := date_text(day)) is not None)
     about = _describe_run(resolved.pipeline, resolved.output, context, run_id)
     return Observer(replace(about, plan=resolved.plan, dates=dates, source=resolved.root), context.places)
@@ -104,9 +104,9 @@ def create_observer(resolved: ResolvedRun, context: RunContext, run_id: str) -> 
 
 @contextmanager
 def observe_refusal(job: Pipeline, output: Location, context: RunContext) -> Iterator[None]:
-    """A run that is not resolved yet: where that is refused, it is told as a run that failed.
+    """Observes a run that is not resolved yet. If it is refused, it is reported as a failed run.
 
-    Where there is no output yet, nothing is put beside it.
+    If the output does not exist yet, no file is written next to it.
     """
     try:
         yield
@@ -122,7 +122,7 @@ def observe_refusal(job: Pipeline, output: Location, context: RunContext) -> Ite
 
 
 def log_figures(receipt: Receipt) -> dict[str, Any]:
-    """A run's figures for the log: counts, dates, seconds."""
+    """Figures of a run for the log: counts, dates, seconds."""
     rows = receipt.rows
     return {
         "kind": receipt.kind,
@@ -147,9 +147,10 @@ log = logging.getLogger("minimize")
 
 @dataclass(frozen=True, slots=True)
 class RunOverrides:
-    """What stands in for the pipeline's source, settings, output folder, keyring, ledger, and places of lineage and metrics.
+    """Replacements of the pipeline's source, settings, output folder, keyring, ledger, and destinations of lineage and metrics.
 
-    recipients  the folder of recipients; `having` prerequisites of what is received that are met
+    recipients  the folder of recipients
+    having      the prerequisites of the received data that are met
     """
 
     input: PathText | None = None
@@ -163,7 +164,7 @@ class RunOverrides:
     having: tuple[str, ...] = ()
 
     def resolve(self, job: Pipeline, selection: DateSelection, at: datetime | str | None = None) -> ResolvedRun:
-        """What a run of these dates is asked, with these places in place of the pipeline's. Raises what `resolve_run` raises."""
+        """Resolves a run of these dates with these overrides. Raises the errors of `resolve_run`."""
         return resolve_run(
             job,
             selection=selection,
@@ -180,13 +181,13 @@ class RunOverrides:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What a run did: its receipt, and the dates that it left alone."""
+    """Result of a run: its receipt, and the dates that it skipped."""
 
     receipt: Receipt
     skipped: tuple[SkippedDate, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """The receipt, and under `failures` the dates that were left alone, if there are any."""
+        """The receipt, and under `failures` the skipped dates, if there are any."""
         failures = [each.as_json() for each in self.skipped]
         return self.receipt.as_json() | ({"failures": failures} if failures else {})
 
@@ -213,15 +214,18 @@ def run(
 ) -> Receipt:
     """Runs a pipeline: reads, gates, generalizes, aggregates, publishes.
 
-    Takes a folder, a pipeline.yaml or a loaded Pipeline; a batch date, or the first and the last of a span (all dates found
-    where none is given), of these only the `pending` ones: those whose inputs changed since their last receipt; the time of the
-    run (aware; now); what stands in for the pipeline's source, settings, output folder, keyring and ledger;
-    `progress` is told how many files were read, of how many; a file for lineage events, and a file or folder for metrics (`off`
-    for none); and whether the shrink guard is off, which leaves a date alone that has far fewer rows than at its last receipt.
-    Gives the signed receipt. Its `skipped` names the dates that were left alone, for example because a file cannot be read; the
-    log says why. If there is no input for the date, or all pending dates were left alone, nothing is published, and the receipt
-    has sequence 0.
-    Raises PolicyError, SchemaError, KeyringError, OutputError, LedgerError (2), RefusedError (3) before anything is read. If no
+    Takes a folder, a pipeline.yaml or a loaded Pipeline; a batch date, or the first and last date of a span (default: all dates
+    found); with `pending`, only those of the dates whose inputs changed since their last receipt; the time of the run (with a
+    time zone; default: now); and replacements of the pipeline's source, settings, output folder, keyring and ledger. `progress`
+    is called with the number of files read and the number of all files. Further arguments are a file for lineage events, and a
+    file or folder for metrics (`off` for none). `allow_shrink` turns off the shrink guard, which skips a date that has far fewer
+    rows than at its last receipt.
+
+    Returns the signed receipt. Its `skipped` names the skipped dates, for example because a file cannot be read; the log has the
+    reasons. If there is no input for the date, or all pending dates were skipped, nothing is published, and the receipt has
+    sequence 0.
+
+    Raises PolicyError, SchemaError, KeyringError, OutputError, LedgerError (2), RefusedError (3) before any data is read. If no
     date is left: SourceError for files that cannot be read, RefusedError, CheckFailed (1) of the shrink guard, StoppedError (4)
     above `quarantine.stop_above`.
     """
@@ -241,7 +245,7 @@ def run_dates(
     progress: ProgressCallback | None = None,
     allow_shrink: bool = False,
 ) -> RunResult:
-    """Runs the dates that are wanted. Raises what `run` raises."""
+    """Runs the selected dates. Raises the errors of `run`."""
     job = pipeline_from(pipeline)
     target = job.target(overrides.output)
     where = find_destinations(job.folder, target, job.pipeline, overrides.lineage, overrides.metrics)
@@ -265,7 +269,7 @@ def run_dates(
 
 
 def run_resolved(resolved: ResolvedRun, context: RunContext) -> Receipt:
-    """Runs what was resolved. Returns and raises what `run` does."""
+    """Runs a resolved run. Returns and raises the same as `run`."""
     done, skipped = attempt_run(resolved, context)
     return (done or _empty_result(resolved, context, skipped)).receipt
 
@@ -278,7 +282,7 @@ def _empty_result(resolved: ResolvedRun, context: RunContext, skipped: tuple[Ski
 
 
 def attempt_run(resolved: ResolvedRun, context: RunContext) -> tuple[RunResult | None, tuple[SkippedDate, ...]]:
-    """Runs what was resolved. If no date is left, returns the skipped dates with their reasons instead of a result.
+    """Runs a resolved run. If no date is left, returns the skipped dates with their reasons instead of a result.
 
     Raises errors that concern more than single dates.
     """
@@ -317,7 +321,7 @@ def attempt_run(resolved: ResolvedRun, context: RunContext) -> tuple[RunResult |
 
 
 def _may_be_pending(skipped: Sequence[SkippedDate]) -> bool:
-    """Whether a pending run that leaves all of its dates alone is no error, but exits with 1."""
+    """Whether a pending run that skips all of its dates exits with 1 instead of raising an error."""
     codes = {each.exit_code_of(True) for each in skipped}
     return codes == {1} and not all(each.reason == "stopped" for each in skipped)
 
@@ -325,12 +329,12 @@ def _may_be_pending(skipped: Sequence[SkippedDate]) -> bool:
 def check_engine(name: str) -> str:
     """The engine's name, if there is one. Raises ConfigurationError."""
     if name not in ENGINES:
-        raise ConfigurationError(f"there is no engine {name}", hint=f"choose {' or '.join(ENGINES)}")
+        raise ConfigurationError(f"unknown engine {name}", hint=f"Choose {' or '.join(ENGINES)}.")
     return name
 
 
 def _with_first_read_times(resolved: ResolvedRun, folder: OpenOutput) -> ResolvedRun:
-    """The same with when each file was first read, if somebody was erased."""
+    """The run with the time when each file was first read, if there are erasures."""
     return (
         replace(resolved, first_read=first_read_times(folder.receipts(), resolved.shown))
         if resolved.subject_acts.erased.events
@@ -350,7 +354,8 @@ def _without_skipped(resolved: ResolvedRun, skipped: Sequence[SkippedDate], all_
 def _publish_dates(
     resolved: ResolvedRun, folder: OpenOutput, context: RunContext, session: RunSession, all_: list[SkippedDate]
 ) -> RunResult:
-    """Publishes all dates but those that are left alone, which are known once all were read; the others are then moved anew."""
+    """Publishes all dates except the skipped ones. These are known after all dates were read; then the others are processed
+    again."""
     late = LateAggregates.from_receipts(resolved, folder.receipts())
     with folder.begin(session.run_id) as staging:
         done = process_dates(resolved, staging, ENGINES[context.engine], late, context.progress)
@@ -376,7 +381,7 @@ def _check_shrink_guard(
     context: RunContext,
     session: RunSession,
 ) -> list[SkippedDate]:
-    """The dates that the shrink guard does not let pass. It is for runs and replays."""
+    """The dates that the shrink guard skips. It applies to runs and replays."""
     if context.allow_shrink or context.kind not in READING_KINDS:
         return []
     clock = reference_clock(session.ledger, staging.output.folder, context.started)
@@ -397,4 +402,4 @@ def _sign_and_publish(
 
 
 def no_progress(done: int, of: int) -> None:
-    """Progress that nobody watches."""
+    """A progress callback that does nothing."""

@@ -45,14 +45,15 @@ class Sender:
         return self.party.recipient.recipient
 
     def check(self, job: Pipeline) -> None:
-        """Raises PolicyError where the policy keeps more than the manifest of the function lets it."""
+        """Raises PolicyError if the policy keeps more than the manifest of the function permits."""
         found = [] if self.party.manifest is None else inbound.check_policy(job.policy, self.party.manifest, job)
         if found:
-            message = f"the policy is not what {self.name} may send by {self.party.function}"
-            raise PolicyError(message, findings=found, hint="`minimize lint` says the same")
+            message = f"the policy contradicts the fields that {self.name} may send by {self.party.function}"
+            raise PolicyError(message, findings=found, hint="Run `minimize lint` to check the policy again.")
 
     def check_permitted(self, ledger: Address, keys: Keyring, now: datetime) -> None:
-        """Raises NotPermitted with every reason where it may not send, once the audit log was told."""
+        """Raises NotPermitted with every reason why the third party may not send. The refusal is recorded in the
+        audit log first."""
         reasons = tuple(self.party.objections(self.having))
         if not reasons:
             return
@@ -61,7 +62,8 @@ class Sender:
     def periods(
         self, consents: Consents, policy: Policy, when: datetime, now: datetime | None = None
     ) -> ConsentPeriods:
-        """When tenants agreed, as it is known at the time of a run; of a run as of an earlier time also as it is known `now`."""
+        """The periods in which tenants consented, as known at the time of a run; for a run as of an earlier time, also as known
+        `now`."""
         fold, side = policy.folding.tenant, self.party
         found = ConsentPeriods.from_consents(consents, side.recipient, side.function, when, fold=fold)
         if now is None or now <= when:
@@ -69,7 +71,7 @@ class Sender:
         return found.intersect(ConsentPeriods.from_consents(consents, side.recipient, side.function, now, fold=fold))
 
     def received(self, periods: ConsentPeriods) -> ReceivedFrom:
-        """What a receipt says of it."""
+        """The entry in a receipt."""
         recipient = self.party.recipient
         contract = None if recipient.contract is None else recipient.contract.reference
         return ReceivedFrom(self.name, self.party.function, recipient.digest, contract, periods.digest)
@@ -84,11 +86,11 @@ def find_sender(
     having: Collection[str] = (),
     rerun: bool = False,
 ) -> Sender | None:
-    """Who sends the records of a pipeline; None for records of our own.
+    """The sender of a pipeline's records; None for the organization's own records.
 
-    Takes the time of the run, and now, where contract and list must hold then, too; the folder of recipients, and prerequisites
-    that are met beside those that the pipeline names.
-    Raises PolicyError for a third party that there is not; with `rerun`, one that is gone has no function instead.
+    Takes the time of the run, and the current time, at which contract and subprocessor list must also be valid; the folder of
+    recipients, and prerequisites that are met in addition to those in the pipeline. Raises PolicyError for an unknown third
+    party. With `rerun`, a third party whose file is missing has no function instead.
     """
     name, function = job.source.recipient, job.source.function
     if name is None or function is None:
@@ -104,17 +106,19 @@ def find_sender(
 
 
 def check_same_sender(job: Pipeline, chain: Sequence[Receipt]) -> None:
-    """Raises RefusedError (R013) where an output's receipts name another sender than the pipeline, or it names none any more."""
+    """Raises RefusedError (R013) if an output's receipts name another sender than the pipeline, or if the pipeline names none."""
     last = next((each.received for each in reversed(chain) if each.received is not None), None)
     source = job.source
     if last is None or (last.recipient, last.function) == (source.recipient, source.function):
         return
     file = None if job.path is None else str(job.path)
     sent = f"{source.function} of {source.recipient}" if source.is_received else "no sender"
-    message = f"the output holds what {last.recipient} sent by {last.function}, and the pipeline's source names {sent}"
-    hint = f"source: {{recipient: {last.recipient}, function: {last.function}}}, or another output folder"
+    message = f"the output contains data that {last.recipient} sent by {last.function}, but the pipeline's source names {sent}"
+    hint = (
+        f"Write `source: {{recipient: {last.recipient}, function: {last.function}}}`, or choose another output folder."
+    )
     finding = Finding("R013", message, hint=hint, file=file, line=job.line_of("source"))
-    raise RefusedError("the consents to what was received would not be asked for", findings=[finding], hint=hint)
+    raise RefusedError("the consents to the received data would not be evaluated", findings=[finding], hint=hint)
 
 
 def refusal_error(
@@ -125,7 +129,8 @@ def refusal_error(
     keys: Keyring | None,
     now: datetime,
 ) -> NotPermitted:
-    """The error with every reason why nothing is received, once the audit log was told; if it cannot be, the log says so."""
+    """The error with every reason why no data is received. The refusal is recorded in the audit log; if that fails,
+    it is logged."""
     rules = ", ".join(dict.fromkeys(each.code for each in reasons))
     event = received_event(recipient, function, {"rules": rules}, actor=current_actor(), now=now, result="refused")
     if ledger.exists and keys is not None:
@@ -134,15 +139,15 @@ def refusal_error(
 
 
 def record_refusal(address: Address, keys: Keyring, event: AuditEvent) -> None:
-    """Appends a refusal to the audit log; if that fails, the log says so, and the refusal still counts."""
+    """Appends a refusal to the audit log. If that fails, it is logged, and the refusal remains in effect."""
     try:
         _append_event(address, keys, event)
     except LedgerError:
-        log.warning("the ledger could not be told of a refusal", extra={"code": "W015"})
+        log.warning("the refusal could not be recorded in the ledger", extra={"code": "W015"})
 
 
 def record_event(address: Address, keys: Keyring | None, event: AuditEvent) -> None:
-    """Tells the audit log of an event, where there is a ledger and a key to sign with. Raises LedgerError."""
+    """Records an event in the audit log, if there is a ledger and a signing key. Raises LedgerError."""
     if address.exists and keys is not None:
         _append_event(address, keys, event)
 
@@ -156,7 +161,7 @@ def _append_event(address: Address, keys: Keyring, event: AuditEvent) -> None:
 
 
 def load_consents(job: Pipeline, ledger: Ledger) -> Consents | None:
-    """What an open ledger has about the consents that a pipeline asks for; None for records of our own."""
+    """The consents in an open ledger that concern a pipeline; None for the organization's own records."""
     from minimize.ledger.sharing import read_consent_acts
 
     if not job.source.is_received:
@@ -167,13 +172,14 @@ def load_consents(job: Pipeline, ledger: Ledger) -> Consents | None:
 def consent_periods(
     job: Pipeline, consents: Consents | None, at: datetime, now: datetime | None = None
 ) -> ConsentPeriods | None:
-    """When tenants agreed to what a pipeline receives, for a look at its records; None for records of our own."""
+    """The periods in which tenants consented to the data that a pipeline receives, for reading its records; None for the
+    organization's own records."""
     sender = find_sender(job, at, rerun=True)
     return None if sender is None else sender.periods(consents or NO_CONSENTS, job.policy, at, now)
 
 
 def consents_changed(job: Pipeline, consents: Consents | None, last: Receipt, at: datetime) -> bool:
-    """Whether other consents count at a time than those that a receipt says, or one of them changed with time alone."""
+    """Whether the consents at a time differ from those in a receipt, or one of them has begun or ended since."""
     periods = consent_periods(job, consents, at)
     if periods is None:
         return last.received is not None
@@ -184,9 +190,9 @@ def consents_changed(job: Pipeline, consents: Consents | None, last: Receipt, at
 
 
 def warn_without_consents(consents: Consents | None, sender: Sender) -> None:
-    """Logs that there is no consent at all, so that no record can pass."""
+    """Logs that there is no consent at all, so that every record is gated."""
     if consents is None or not consents.acts:
-        message = "no tenant's consent to %s of %s is in the ledger: every record is gated (minimize consent give)"
+        message = "the ledger has no consent to %s of %s: every record is gated. Run `minimize consent give`."
         log.warning(message, sender.party.function, sender.name, extra={"code": "W045"})
 
 
@@ -196,8 +202,8 @@ def warn_of_gated_rows(consents: Consents | None, sender: Sender, receipt: Recei
     if not gated or consents is None or not consents.acts:
         return
     message = (
-        "no consent covers %s. A consent counts only for messages that arrived after it was valid. "
-        "`minimize consent why TENANT %s %s --event TIME` explains the decision for a time of arrival"
+        "no consent covers %s. A consent applies only to messages that arrived after it became valid. "
+        "Run `minimize consent why TENANT %s %s --event TIME` to explain the decision for a time of arrival."
     )
     data = {"gated": gated}
     log.warning(
@@ -210,5 +216,5 @@ def warn_of_gated_rows(consents: Consents | None, sender: Sender, receipt: Recei
 
 
 def absent_recipient(name: str) -> Recipient:
-    """A third party whose file is gone: it has no function any more."""
+    """A third party whose file is missing: it has no function any more."""
     return Recipient(recipient=name, standing="independent", functions={})

@@ -38,17 +38,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("minimize")
 _DISAGREEMENTS: Final[Mapping[str, str]] = {
-    "cut": "the ledger tells of later receipts of this output, which are not here: they were removed, or it is an older copy",
-    "other": "receipts of this output name entries that the audit log does not have: the ledger is new, or an older copy",
+    "cut": "the ledger has later receipts of this output: they were removed from it, or the output is an older copy",
+    "other": "receipts of this output name entries that the audit log does not have: the ledger is new or an older copy",
 }
 
 
 class OutputChange(Protocol):
-    """A change to an output, as far as the ledger wants to know: of which pipeline, where, by whose keys."""
+    """A change to an output as the ledger needs it: its pipeline, folder and keys."""
 
     @property
     def pipeline(self) -> Pipeline:
-        """The pipeline that the output is of."""
+        """The name of the output's pipeline."""
         ...
 
     @property
@@ -58,7 +58,7 @@ class OutputChange(Protocol):
 
     @property
     def fence(self) -> Location | None:
-        """The folder that the output must stay away from."""
+        """The folder from which the output must be separate."""
         ...
 
     @property
@@ -69,7 +69,7 @@ class OutputChange(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DecidedOutput:
-    """An output of which a receipt is written that only records a decision."""
+    """An output whose new receipt only records a decision."""
 
     pipeline: Pipeline
     output: Location
@@ -79,10 +79,10 @@ class DecidedOutput:
 
 @contextmanager
 def run_session(change: OutputChange, context: RunContext) -> Iterator[RunSession]:
-    """The run in the ledger, while its block lasts. A ledger is made if there is none and no receipt of the output names one.
+    """The run in the ledger, until the block ends. A ledger is created if there is none and no receipt of the output names one.
 
-    Raises LedgerError if it cannot be used (E206), or another run holds the output (E207), and RefusedError (E303) if it is not
-    the ledger that the receipts of the output name, unless the run adopts it.
+    Raises LedgerError if the ledger cannot be used (E206), or another run holds the lease on the output (E207). Raises
+    RefusedError (E303) if the ledger is not the one that the receipts of the output name, unless the run adopts it.
     """
     from minimize.ledger.leases import LeaseClock, LeaseTiming, SessionRun, start_session
     from minimize.ledger.ledger import open_ledger
@@ -109,9 +109,10 @@ def run_session(change: OutputChange, context: RunContext) -> Iterator[RunSessio
 
 
 def record_missed_receipts(session: RunSession, chain: Sequence[Receipt]) -> None:
-    """What a crash left untold is told now; where receipts and log disagree, that is said and told, too."""
+    """Records receipts that a crash left out of the ledger. If receipts and audit log disagree, this is logged and
+    recorded, too."""
     if [receipt.sequence for receipt in chain] != [*range(1, len(chain) + 1)]:
-        message = "receipts of this output are missing, or stand there twice: `minimize verify` says where"
+        message = "receipts of this output are missing or duplicated: run `minimize verify` for details"
         log.warning(message, extra={"code": "W025", "run_id": session.run_id})
     if session.run.kind != "adopt":
         check_open_ledger(session.ledger, chain)
@@ -121,16 +122,16 @@ def record_missed_receipts(session: RunSession, chain: Sequence[Receipt]) -> Non
 
 
 def record_published(session: RunSession, receipt: Receipt) -> None:
-    """Tells the ledger of what was published; where it cannot be told, that is said, and the next run does it."""
+    """Records the published receipt in the ledger. If that fails, a warning is logged, and the next run records it."""
     try:
         session.record_published(receipt)
     except LedgerError as error:
-        message = "published, and the ledger could not be told: %s; the next run of this output tells it"
+        message = "published, but the ledger could not record it: %s; the next run of this output records it"
         log.warning(message, error.message, extra={"code": "W016", "run_id": receipt.run_id})
 
 
 def _output_identity(ledger: Ledger, folder: Location, pipeline: str) -> str:
-    """The identity of an output folder. One that was copied while the other is still there gets its own."""
+    """The identity of an output folder. A copy of a folder that still exists gets its own identity."""
     from minimize.ledger.runs import find_location, record_location
 
     identity = ensure_identity(folder)
@@ -139,14 +140,14 @@ def _output_identity(ledger: Ledger, folder: Location, pipeline: str) -> str:
         return identity
     if identity_of(other) != identity:
         return identity
-    log.warning("the output is a copy of %s, and gets an identity of its own", place.folder, extra={"code": "W018"})
+    log.warning("the output is a copy of %s; it gets its own identity", place.folder, extra={"code": "W018"})
     new = new_identity()
     ledger.write(partial(record_location, output=new, pipeline=pipeline, folder=location_text(folder)))
     return ensure_identity(folder, other_than=identity, new=new)
 
 
 def resolve_output(output: LocationLike) -> Location:
-    """Where an output lies, whatever the current folder, without links."""
+    """The absolute path of an output, without symbolic links."""
     place = parse_output_location(output)
     return place if isinstance(place, ObjectPath) else place.resolve()
 

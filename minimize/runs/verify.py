@@ -1,4 +1,4 @@
-"""`verify`: an output re-checked and compared with the ledger."""
+"""`verify`: checks an output again and compares it with the ledger."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from minimize.ledger.runs import LogAgreement
 
 NOT_ANCHORED = "V008"
-_LEDGER_HINT = "name the output's ledger; if it is lost: `minimize runs adopt-ledger OUTPUT --reason TEXT`"
+_LEDGER_HINT = "Pass the output's own ledger. If it is lost, run `minimize runs adopt-ledger OUTPUT --reason TEXT`."
 
 
 def check_anchor(
     output: Location, findings: list[Finding], verifier: Verifier, ledger: PathText | None
 ) -> list[Finding]:
-    """The findings, with what the ledger says of the chain's end in place of the warning that nothing was asked (V008).
+    """The findings, with the ledger's statement about the end of the chain instead of the warning that none was consulted (V008).
 
-    Takes the ledger that was given; else the one that counts for the output, where there is one. Raises LedgerError where one
-    was given and cannot be used.
+    Takes the ledger that was passed, else the one in effect for the output, if there is one. Raises LedgerError if a ledger was
+    passed and cannot be used.
     """
     address = find_ledger(ledger, start=output, output=output)
     if ledger is None and not address.exists:
@@ -41,10 +41,10 @@ def check_anchor(
         chain = load_receipts(output)
     except OutputError:
         chain = ()
-    if not chain:  # which is an error already
+    if not chain:  # already an error
         return findings
-    said = _compare_with_ledger(address, output, chain, verifier, is_required=ledger is not None)
-    return [finding for finding in findings if finding.code != NOT_ANCHORED] + said
+    anchoring = _compare_with_ledger(address, output, chain, verifier, is_required=ledger is not None)
+    return [finding for finding in findings if finding.code != NOT_ANCHORED] + anchoring
 
 
 def _compare_with_ledger(
@@ -59,7 +59,7 @@ def _compare_with_ledger(
         if is_required:
             raise
         message = f"the end of the chain is not anchored: {error.message}"
-    return [new_finding(NOT_ANCHORED, message, hint="see to the ledger, and verify again")]
+    return [new_finding(NOT_ANCHORED, message, hint="Repair the ledger, and verify again.")]
 
 
 def _compare_open_ledger(
@@ -70,24 +70,28 @@ def _compare_open_ledger(
     known, here = ledger.read(partial(find_recorded_output, receipts=chain)), identity_of(output)
     copied = here is not None and ledger.read(partial(find_location, output=here)) is not None
     if known is not None and known != here and not copied:
-        message = "the output has another identity than the ledger tells of"
+        message = "the identity of the output differs from the one in the ledger"
         return [
-            new_finding("V009", message, file="runs/.id", hint="put it back; the next run of a copy gives it its own")
+            new_finding(
+                "V009",
+                message,
+                file="runs/.id",
+                hint="Restore the file. If the output is a copy, the next run gives it its own identity.",
+            )
         ]
     identity = here if copied else known or here
     if identity is None:
         return [_unknown_output(ledger)]
-    stands = ledger.read(partial(compare_receipts, output=identity, chain=chain))
-    if stands.anchor is not None and not is_anchor_signed(stands.anchor, verifier):
-        message = (
-            f"entry {stands.anchor.entry.sequence} of the audit log, which tells of this output, is not signed by us"
-        )
-        return [new_finding("V009", message, hint="`minimize audit verify` looks at all of it")]
+    agreement = ledger.read(partial(compare_receipts, output=identity, chain=chain))
+    if agreement.anchor is not None and not is_anchor_signed(agreement.anchor, verifier):
+        entry = agreement.anchor.entry.sequence
+        message = f"entry {entry} of the audit log, which concerns this output, is not signed with a known key"
+        return [new_finding("V009", message, hint="Run `minimize audit verify` to check the whole log.")]
     wrong = ledger_disagreement(ledger, chain)
     return (
         [new_finding("V009", f"the ledger {ledger.address} {wrong}", hint=_LEDGER_HINT)]
         if wrong
-        else _agreement_findings(ledger, stands, len(chain))
+        else _agreement_findings(ledger, agreement, len(chain))
     )
 
 
@@ -95,23 +99,33 @@ def _agreement_findings(ledger: Ledger, agreement: LogAgreement, count: int) -> 
     if agreement.state == "told":
         return []
     if agreement.state == "cut" and agreement.anchor is not None:
-        message = (
-            f"the ledger tells of receipt {agreement.anchor.sequence}, and it is not among the {count} that are here"
-        )
-        return [new_finding("V009", message, file="runs", hint="put back what was removed from its end")]
+        message = f"the ledger has receipt {agreement.anchor.sequence}, which is missing from the output's {count}"
+        return [
+            new_finding(
+                "V009", message, file="runs", hint="Restore the receipts that were removed from the end of the chain."
+            )
+        ]
     if agreement.state == "other":
         message = "receipts name entries of an audit log that the ledger does not have"
-        return [new_finding("V009", message, hint=f"is {ledger.address} the output's ledger, and not an older copy?")]
+        return [
+            new_finding(
+                "V009", message, hint=f"Check that {ledger.address} is the output's ledger and not an older copy."
+            )
+        ]
     if agreement.state == "behind":
         missing = len(agreement.unrecorded)
-        message = f"the ledger does not tell of the last {missing} receipts yet, so that the end is not anchored"
-        return [new_finding(NOT_ANCHORED, message, hint="the next run of this output tells it of them")]
+        message = f"the ledger does not have the last {missing} receipts yet, so the end of the chain is not anchored"
+        return [
+            new_finding(
+                NOT_ANCHORED, message, hint="Run the pipeline again; the run records the receipts in the ledger."
+            )
+        ]
     return [_unknown_output(ledger)]
 
 
 def _unknown_output(ledger: Ledger) -> Finding:
-    message = f"the ledger {ledger.address} does not know this output, so that the end of the chain is not anchored"
-    return new_finding(NOT_ANCHORED, message, hint="`minimize runs --rebuild --output DIR` tells it")
+    message = f"the ledger {ledger.address} does not have this output, so the end of the chain is not anchored"
+    return new_finding(NOT_ANCHORED, message, hint="Run `minimize runs --rebuild --output DIR` to add it.")
 
 
 TRIES: Final = 5
@@ -126,15 +140,18 @@ def verify(
     ledger: PathText | None = None,
     from_receipt: int = 1,
 ) -> None:
-    """Re-checks the set in force of an output against its receipts and the policies they carry.
+    """Checks the files in force of an output against its receipts and the policies stored with them.
 
-    Takes the output folder, and a keyring or a public key (a PEM file): a receipt cannot vouch for itself. The ledger that is
-    given, else the one that counts for the output, where there is one, says where the chain of receipts ends.
-    `from_receipt` names, by its sequence, the first receipt to check, for an output whose earlier ones were verified before.
-    Checked are then: the signatures from it on, the digests of the whole chain, and the content of files in force that it and
-    later ones wrote; of all others only that they are there. A warning (V070) says what was not checked.
-    Raises VerificationError whose findings say what does not hold; ConfigurationError without a key, OutputError without a
-    folder or where another process is publishing into it.
+    Takes the output folder, and a keyring or a public key (a PEM file), because a receipt cannot prove its own origin. The ledger
+    that is passed, else the one in effect for the output, states where the chain of receipts ends.
+
+    `from_receipt` is the sequence of the first receipt to check, for an output whose earlier receipts were already verified. The
+    check then covers the signatures from this receipt on, the digests of the whole chain, and the content of files in force that
+    this and later receipts wrote. Of all other files only their existence is checked. A warning (V070) lists what was not
+    checked.
+
+    Raises VerificationError whose findings list the failed checks; ConfigurationError without a key; OutputError without a
+    folder, or if another process is publishing into it.
     """
     require_no_errors(check_output(output, keys=keys, public_key=public_key, ledger=ledger, from_receipt=from_receipt))
 
@@ -147,7 +164,8 @@ def check_output(
     ledger: PathText | None = None,
     from_receipt: int = 1,
 ) -> list[Finding]:
-    """All findings about an output, warnings included; see `verify`. What is published meanwhile is looked at again."""
+    """All findings about an output, including warnings; see `verify`. If a run publishes during the check, the output is checked
+    again."""
     verifier = verifier_for(output, keys, public_key)
     for _ in range(TRIES):
         before = ensure_recovered(parse_output_location(output))
@@ -156,11 +174,11 @@ def check_output(
             not _has_errors(findings) or ensure_recovered(parse_output_location(output)) == before
         ):
             return findings
-    raise OutputError("the output was written to while it was checked", hint="wait until that is done")
+    raise OutputError("the output was changed during the check", hint="Wait until the run has ended, and check again.")
 
 
 def verified_extent(output: LocationLike, from_receipt: int = 1) -> str:
-    """What a verification is about, in words: how many receipts, and the files in force that they wrote."""
+    """The extent of a verification in words: the number of receipts, and of the files in force that they wrote."""
     chain = load_receipts(parse_output_location(output))
     checked = [receipt for receipt in chain if receipt.sequence >= from_receipt]
     written = {file.path for receipt in checked for output in receipt.outputs.values() for file in output.files}
@@ -173,7 +191,7 @@ def verified_extent(output: LocationLike, from_receipt: int = 1) -> str:
 def _check_once(
     output: Location, verifier: Verifier, ledger: PathText | None, from_receipt: int
 ) -> list[Finding] | None:
-    """The findings; None where a file went away while it was looked at. Raises OutputError where one may not be read."""
+    """The findings; None if a file was removed during the check. Raises OutputError if a file must not be read."""
     try:
         return check_anchor(output, find_faults(output, verifier, from_receipt), verifier, ledger)
     except FileNotFoundError:

@@ -1,11 +1,12 @@
-"""Collection settings over time: which tenants and subjects may be collected, from which moment on.
+"""Collection settings over time: which tenants and subjects may be collected, and from which time.
 
-files.py      reads settings from CSV, Parquet or memory, and checks them
-rows.py       settings as recorded; timeline.py their values over time
-evaluation.py the effective settings of the records of a run
-tokenized.py  settings of the ledger, where subjects are keyed tokens
-erasures.py   erased tenants and subjects, whose records must not come back
-columns.py    columns of records as numbers
+files.py       reads settings from CSV, Parquet or memory, and checks them
+rows.py        settings as recorded
+timeline.py    values of settings over time
+evaluation.py  the effective settings of the records of a run
+tokenized.py   settings of the ledger, where subjects are keyed tokens
+erasures.py    erased tenants and subjects, whose records must not be published again
+columns.py     columns of records as numbers
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ __all__ = [
 
 
 def load_settings(settings: Any = None) -> SettingsRows:
-    """The rows of settings, however they are given: a path (CSV, Parquet), a table, a DataFrame; None is no rows.
+    """The rows of settings from a path (CSV, Parquet), a table or a DataFrame. None has no rows.
 
     Raises PolicyError with all faults at once, by file and line.
 

@@ -25,7 +25,7 @@ _LARGEST_INT64 = np.iinfo(np.int64).max
 
 
 def positions_among(values: pa.Array, entities: pa.Array) -> Integers:
-    """Where each value stands among the known strings, -1 for nowhere. Integers are compared in decimal."""
+    """The index of each value in the known strings; -1 if it is unknown. Integers are compared as decimal text."""
     if pa.types.is_dictionary(values.type):
         entries = np.append(positions_among(values.dictionary, entities), -1)
         indices = pc.fill_null(values.indices.cast(pa.int64()), len(values.dictionary))
@@ -35,7 +35,7 @@ def positions_among(values: pa.Array, entities: pa.Array) -> Integers:
 
 
 def column_microseconds(times: pa.Array) -> Integers:
-    """Timestamps or dates as whole microseconds since 1970, rounded down; what stands for null is any number."""
+    """Timestamps or dates as whole microseconds since 1970, rounded down. A null becomes an arbitrary number."""
     times = decode_dictionary(times)
     if pa.types.is_date32(times.type):
         return _to_microseconds(_as_int64(times.cast(pa.int32())), _MICROSECONDS_A_DAY)
@@ -48,12 +48,12 @@ def column_microseconds(times: pa.Array) -> Integers:
 
 
 def _to_microseconds(ticks: Integers, factor: int) -> Integers:
-    """Times in microseconds. What lies further away than these reach is as far away as they do."""
+    """Times in microseconds. Times outside their range become the nearest limit."""
     return np.clip(ticks.astype(np.int64), -(_LARGEST_INT64 // factor), _LARGEST_INT64 // factor) * factor
 
 
 def nameable_mask(values: pa.Array) -> Bools | None:
-    """Where somebody is whom settings could name; None for everywhere."""
+    """Which values settings can name; None if all."""
     plain = value_type(values.type)
     if plain != pa.string() and not any(test(plain) for test in (*_NAME_TYPES, *_BYTE_TYPES)):
         return np.zeros(len(values), np.bool_)
@@ -67,7 +67,7 @@ def _as_int64(numbers: pa.Array) -> Integers:
 
 
 def _as_strings(values: pa.Array) -> pa.Array:
-    """The values as the strings that settings would name them by; bytes are UTF-8. What settings cannot name is null."""
+    """The values as the strings by which settings name them; bytes are UTF-8. Values that settings cannot name become null."""
     kind = values.type
     if kind == pa.string():
         return values
@@ -80,9 +80,9 @@ def _as_strings(values: pa.Array) -> pa.Array:
 class SubjectPairs:
     """Distinct pairs.
 
-    names   per pair its tenant and its subject, in their canonical forms
-    rows    the records that are of any pair
-    places  per such record the pair that it is of
+    names   the tenant and subject of each pair, in canonical form
+    rows    the records that belong to a pair
+    places  for each of these records, the index of its pair
     """
 
     names: list[tuple[str, str]] = field(repr=False)
@@ -91,7 +91,7 @@ class SubjectPairs:
 
     @classmethod
     def from_columns(cls, tenants: pa.Array, subjects: pa.Array, concerned: Container[str]) -> SubjectPairs:
-        """The pairs of the tenants that are concerned. A record without a tenant or a subject is of none."""
+        """The pairs of the given tenants. A record without a tenant or a subject belongs to none."""
         own_tenants, own_subjects = encode_column(tenants), encode_column(subjects)
         names, words = canonical_texts(own_tenants.dictionary), canonical_texts(own_subjects.dictionary)
         is_concerned = np.array([*(name in concerned for name in names), False], np.bool_)
@@ -102,12 +102,12 @@ class SubjectPairs:
 
 
 def encode_column(values: pa.Array) -> pa.DictionaryArray:
-    """The values as codes of distinct ones."""
+    """The values as codes of distinct values."""
     return values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
 
 
 def canonical_texts(words: pa.Array) -> list[str]:
-    """Distinct values as text, in their canonical forms."""
+    """Distinct values as text, in canonical form."""
     return ["" if word is None else canonical_text(word) for word in words.cast(pa.string()).to_pylist()]
 
 
@@ -121,8 +121,10 @@ def _pair_names(pairs: npt.NDArray[Any], names: list[str], words: list[str]) -> 
 
 
 def check_token_keys(versions: Collection[int], secrets: Collection[int]) -> None:
-    """Raises KeyringError where a key is not there that subjects are told by: nobody would be recognized, and nobody notice."""
+    """Raises KeyringError if a key of the subject tokens is missing. Without the error, no subject would be recognized,
+    unnoticed."""
     if not set(versions) <= set(secrets):
         raise KeyringError(
-            "subjects were told by keys that are not here", hint="the keyring must have every version of `subject`"
+            "the keyring does not have the keys of some subject tokens",
+            hint="Use a keyring with every version of `subject`.",
         )

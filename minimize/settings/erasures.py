@@ -1,8 +1,9 @@
-"""Erased tenants and subjects, whose records must not come back; for a run, and for data in memory with a refreshed list.
+"""Erased tenants and subjects, whose records must not be published again; for a run, and for data in memory with a refreshed
+list.
 
-Subjects are keyed tokens. Records of what happened after an erasure are collected again: a device may be enrolled anew. An
-erasure on request also covers event times up to its own time plus the policy's `future`, and, whatever their event times,
-the records of every file that was read before it.
+Subjects are keyed tokens. Records of events after an erasure are collected again, because a device may be enrolled again. An
+erasure on request also covers event times up to its own time plus the policy's `future`. Regardless of event times, it covers the
+records of every file that was read before it.
 """
 
 from __future__ import annotations
@@ -47,19 +48,19 @@ if TYPE_CHECKING:
 
 Moments = npt.NDArray[np.int64]
 NEVER: Final = np.iinfo(np.int64).min
-"""Until when the records of somebody go who is not gone."""
+"""The time limit of a tenant or subject without an erasure."""
 ERASURE: Final = "erasure"
-"""The event of the ledger that an erasure on request is."""
+"""The ledger event of an erasure on request."""
 ERASURE_EVENTS: Final = ("tenant_closed", "subject_left", "reset", ERASURE)
-"""The events of the ledger after which nothing that happened before comes back."""
+"""The ledger events after which no earlier record is published again."""
 _REMEMBERED: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """That somebody is gone: a tenant, or the subject of this token; and up to which event time his records go.
+    """The erasure of a tenant, or of the subject with this token, and the event time up to which their records are removed.
 
-    id_field  the field that has such ids; None for the policy's subject
+    id_field  the field with such ids; None for the policy's subject
     """
 
     tenant: str
@@ -70,13 +71,13 @@ class Tombstone:
 
 @dataclass
 class Erasures:
-    """Tombstones as a run asks them. Holds key bytes only in this process: a pickle has none (see `with_keys`).
+    """The tombstones in the form that a run evaluates. Key bytes exist only in this process: a pickle has none (see `with_keys`).
 
-    tenants   until when the records of a whole tenant go, in microseconds since 1970
-    subjects  per tenant the same of tokens
-    named_by  the field that has such ids; None for the policy's subject
-    others    by field those who are named by another one
-    files     per file that receipts name the latest event time that its records count as, in microseconds since 1970
+    tenants   the time up to which the records of a whole tenant are removed, in microseconds since 1970
+    subjects  per tenant, the same for tokens
+    named_by  the field with such ids; None for the policy's subject
+    others    by field, erasures that name the subject by another field
+    files     per file in receipts, the latest event time that its records count as, in microseconds since 1970
     """
 
     tenants: Mapping[str, int] = field(repr=False)
@@ -89,7 +90,7 @@ class Erasures:
 
     @classmethod
     def from_tombstones(cls, stones: Iterable[Tombstone], keys: Keyring | None = None) -> Erasures | None:
-        """The tombstones; None where there are none. Raises KeyringError without a key that their tokens were made with."""
+        """The tombstones; None if there are none. Raises KeyringError if a key of their tokens is missing."""
         all_ = list(stones)
         names = sorted({stone.id_field for stone in all_ if stone.id_field is not None})
         others = {name: cls._of((stone for stone in all_ if stone.id_field == name), name) for name in names}
@@ -112,7 +113,7 @@ class Erasures:
         return cls(tenants, subjects, named_by=named_by)
 
     def with_keys(self, keys: Keyring) -> Erasures:
-        """The same with the keys that subjects are told by. Raises KeyringError."""
+        """The same erasures with the keys of the subject tokens. Raises KeyringError."""
         others = {name: each.with_keys(keys) for name, each in self.others.items()}
         secrets = token_secrets(keys, self._versions, self.named_by)
         return replace(self, secrets=secrets, others=others, _time_cache={})
@@ -120,10 +121,10 @@ class Erasures:
     def erased_mask(
         self, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None, folding: CaseFolding = NO_FOLDING
     ) -> pa.BooleanArray | None:
-        """Per record whether it must not come back; None where none of them.
+        """For each record, whether it must not be published again; None if this applies to no record.
 
-        Takes tenants, subjects and event times, and how ids are compared. A record without an event time counts as old as can
-        be.
+        Takes tenants, subjects and event times, and the rule by which ids are compared. A record without an event time counts as
+        older than every erasure.
         """
         until = self._until_of_tenants(tenants, folding)
         if subjects is not None and self.subjects:
@@ -138,9 +139,9 @@ class Erasures:
         return token_versions(token for own in self.subjects.values() for token in own)
 
     def __getstate__(self) -> dict[str, Any]:
-        """For other processes: no key, and nobody."""
-        told = {"tenants": self.tenants, "subjects": self.subjects, "named_by": self.named_by, "others": self.others}
-        return {**told, "files": self.files, "secrets": {}, "_time_cache": {}}
+        """For other processes: without keys and subjects."""
+        state = {"tenants": self.tenants, "subjects": self.subjects, "named_by": self.named_by, "others": self.others}
+        return {**state, "files": self.files, "secrets": {}, "_time_cache": {}}
 
     def _until_of_tenants(self, tenants: pa.Array, folding: CaseFolding) -> Moments:
         known: dict[str, int] = {}
@@ -153,7 +154,7 @@ class Erasures:
         return np.array(each, np.int64)[code_numbers(own.indices)]
 
     def _until_of_subjects(self, tenants: pa.Array, subjects: pa.Array, folding: CaseFolding) -> Moments:
-        """Work runs over distinct subjects, of tenants alone of which somebody is gone."""
+        """Evaluates distinct subjects only, of tenants that have an erasure."""
         check_token_keys(self._versions, self.secrets)
         index = TokenIndex(self.subjects, folding)
         pairs = SubjectPairs.from_columns(tenants, subjects, index)
@@ -182,7 +183,8 @@ def _event_times(times: pa.Array | None, rows: int) -> Moments:
 
 
 def merge_erasures(recorded: Sequence[LifecycleEvent], listed: Iterable[LifecycleEvent]) -> tuple[LifecycleEvent, ...]:
-    """What the ledger has, after those erasures of a list that it does not know. If it knows one, its last row decides."""
+    """The rows of the ledger, after those erasures of a list that the ledger does not have. Otherwise the ledger's last row
+    decides."""
     known = {row.id for row in recorded}
     return (*(row for row in listed if row.id not in known), *recorded)
 
@@ -197,9 +199,9 @@ _NO_FILES: Final[Mapping[str, datetime]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class RecordedErasures:
-    """What the ledger tells of those who are gone, in the order in which it was recorded; and what is stored with an output.
+    """The erasures in the ledger, in the order in which they were recorded, and those stored with an output.
 
-    listed  the erasures that are stored with an output
+    listed  the erasures stored with an output
     """
 
     rows: tuple[LifecycleEvent, ...] = field(default=(), repr=False)
@@ -208,45 +210,45 @@ class RecordedErasures:
 
     @classmethod
     def from_ledger(cls, ledger: Ledger, keys: Keyring | None = None, listed: Iterable[LifecycleEvent] = ()) -> Self:
-        """What an open ledger tells."""
+        """The erasures in an open ledger."""
         return cls(tuple(api.subjects.read_lifecycle_events(ledger)), keys, tuple(listed))
 
     @property
     def events(self) -> tuple[LifecycleEvent, ...]:
-        """The rows of the ledger, after the erasures of the list that it does not know."""
+        """The rows of the ledger, after the erasures of the list that it does not have."""
         return merge_erasures(self.rows, self.listed)
 
     def effective_at(
         self, when: datetime, future: timedelta, files: Mapping[str, datetime] = _NO_FILES
     ) -> Erasures | None:
-        """The tombstones as a run at this time sees them: of what happened by then, and was recorded and not taken back by then.
+        """The tombstones for a run at this time: of events up to then that were recorded, and not withdrawn, by then.
 
-        Takes how far event times may lie in the future, and when each file of the input was first read, as receipts tell.
-        Raises KeyringError without a key that their tokens were made with.
+        Takes how far event times may be in the future, and when each file of the input was first read according to receipts.
+        Raises KeyringError if a key of their tokens is missing.
         """
         seen = {row.id: row for row in self.events if row.recorded_at <= when and row.kind in ERASURE_EVENTS}
-        standing = (row for row in seen.values() if row.state == "recorded" and row.at <= when)
-        found = Erasures.from_tombstones((_make_tombstone(row, future) for row in standing), self.keys)
+        recorded = (row for row in seen.values() if row.state == "recorded" and row.at <= when)
+        found = Erasures.from_tombstones((_make_tombstone(row, future) for row in recorded), self.keys)
         latest = {name: epoch_microseconds(read + future) for name, read in files.items()}
         return None if found is None else replace(found, files=latest)
 
     @property
     def fields(self) -> frozenset[str]:
-        """The fields, other than a policy's subject, by which somebody is named who is gone."""
+        """The fields, other than the policy's subject, by which erased subjects are named."""
         return frozenset(row.field for row in self.events if row.field is not None and row.kind in ERASURE_EVENTS)
 
 
 log = logging.getLogger("minimize")
 REFRESH_S: Final = 60.0
-"""How old the list may be in a long-lived process."""
+"""Maximum age of the list in a long-running process, in seconds."""
 
 
 @dataclass(slots=True)
 class LedgerErasures:
     """The erasures of one ledger, for many calls from many threads.
 
-    future  how far event times may lie in the future
-    clock   tells seconds that only grow
+    future  how far event times may be in the future
+    clock   a monotonic clock, in seconds
     """
 
     address: Address
@@ -267,9 +269,9 @@ class LedgerErasures:
         return self._rows.fields
 
     def effective_at(self, when: datetime) -> Erasures | None:
-        """The erasures that a call as of this time honours: all that are known now; None if there are none.
+        """The erasures that a call as of this time applies: all that are known now; None if there are none.
 
-        Raises LedgerError if the ledger cannot be read, and KeyringError without a key that its tokens were made with.
+        Raises LedgerError if the ledger cannot be read, and KeyringError if a key of its tokens is missing.
         """
         self._refresh()
         now = max(when, datetime.now(UTC))
@@ -294,16 +296,16 @@ class LedgerErasures:
 def find_erasures(
     ledger: PathText | None, folder: Path | None, keys: Keyring | None, future: timedelta
 ) -> LedgerErasures | None:
-    """The erasures of the ledger that is given, else named by the environment or by the configuration next to the policy.
+    """The erasures of the ledger that is passed, else of the one in the environment or in the configuration next to the policy.
 
-    None if nothing names a ledger. If the one that is named does not exist yet, it is looked for again at each refresh. In both
-    cases the log says once per process that erasures are unknown. Raises LedgerError if the ledger that is given does not exist.
+    None if no ledger is configured. If the configured ledger does not exist yet, each refresh checks again. In both cases a
+    warning is logged once per process that erasures are unknown. Raises LedgerError if the ledger that is passed does not exist.
     """
     address = find_named_ledger(ledger, folder)
     if address is not None and address.exists:
         return LedgerErasures(address, keys, future)
     if ledger:
-        raise LedgerError("there is no ledger where one was given", hint="ledger=PATH_OR_URL, or leave it out")
+        raise LedgerError("the ledger does not exist", hint="Pass ledger=PATH_OR_URL, or omit it.")
     why = "no ledger is named" if address is None else f"the ledger {address} does not exist"
     warn_unknown_erasures(why)
     return None if address is None else LedgerErasures(address, keys, future)
@@ -313,14 +315,14 @@ def find_erasures(
 def warn_unknown_erasures(reason: str) -> None:
     """Logs, once per process and reason, that erasures are unknown."""
     log.warning(
-        "erasures are unknown, and records of erased subjects are not recognized: %s", reason, extra={"code": "W044"}
+        "erasures are unknown, so records of erased subjects are not recognized: %s", reason, extra={"code": "W044"}
     )
 
 
 def find_named_ledger(ledger: PathText | None, folder: Path | None) -> Address | None:
-    """The ledger that is given, or named by the environment or the configuration; None if nothing names one.
+    """The ledger that is passed, or named by the environment or the configuration; None if none is named.
 
-    Raises LedgerError if what is named cannot be one.
+    Raises LedgerError if the named address cannot be a ledger.
     """
     if not ledger and folder is None and not os.environ.get(LEDGER_VARIABLE):
         return None

@@ -1,6 +1,6 @@
 """Evaluation of collection settings.
 
-What the gate asks for, and the effective settings (on or off, and levels) of whole columns of records.
+The questions of the gate, and the effective settings (on or off, and levels) of whole columns of records.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ SETTINGS_SCHEMA = pa.schema(
 
 
 OWN_ON_LIMIT: Final = timedelta(hours=24)
-"""How long a subject's own `on` of a `per_subject` feature counts from its `valid_from`. An `off` counts without end."""
+"""How long a subject's own `on` of a `per_subject` feature is valid after its `valid_from`. An `off` is valid without end."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureSwitch:
-    """How settings decide a feature.
+    """The rules by which settings turn a feature on.
 
-    holders      who may turn it on; empty for anyone
-    per_subject  whether it is on only for subjects that have a setting of their own, next to their tenant's; their own `on`
-                 counts for 24 hours (`OWN_ON_LIMIT`)
+    holders      the holders that may turn it on; empty for any
+    per_subject  whether it is on only for subjects that have a setting of their own, in addition to their tenant's; their own
+                 `on` is valid for 24 hours (`OWN_ON_LIMIT`)
     """
 
     name: str
@@ -53,12 +53,12 @@ class FeatureSwitch:
 
     @property
     def of_tenants(self) -> FeatureSwitch:
-        """The tenant's part of it alone: what a tenant must turn on before any subject can be."""
+        """The tenant's part of the switch alone: a tenant must turn it on before any subject can."""
         return replace(self, per_subject=False)
 
 
 class Settings(Protocol):
-    """Who turned which feature on or off, when; as seen at one run time."""
+    """Which holder turned which feature on or off, and when; as known at the time of one run."""
 
     @property
     def digest(self) -> str:
@@ -68,32 +68,32 @@ class Settings(Protocol):
     def feature_on(
         self, switch: FeatureSwitch, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
     ) -> pa.BooleanArray:
-        """Per record: whether the feature was on when the event happened *and* is on at the run's `at`.
+        """For each record, whether the feature was on when the event happened *and* is on at the run's `at`.
 
         Takes tenants and subjects (string, dictionary-encoded or not), compared by their canonical form, and event times
-        (timestamp), equally long; null anywhere is off, no times means that only `at` decides. Without subjects a feature
-        that is `per_subject` is off. Gives no nulls.
+        (timestamp), of equal length. A null in any of them means off; without times only `at` decides. Without subjects a
+        `per_subject` feature is off. The result has no nulls.
         """
         ...
 
     def level_at_least(
         self, level: str, levels: Sequence[str], tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
     ) -> pa.BooleanArray:
-        """Per record: whether the level in force is this one or higher, at event time and at the run's `at`."""
+        """For each record, whether the level in force is at least this one, at event time and at the run's `at`."""
         ...
 
 
 Bounds = tuple[int, int]
 _FEW_TIMES = 8192
-"""Up to so many times it is cheaper to convert them all than to look for the first and the last before."""
+"""Up to this number of times, converting them all is faster than computing the first and the last first."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownEntities:
-    """Whom settings name.
+    """The tenants and subjects that settings name.
 
-    tenants   their names; a tenant's code is its place
-    subjects  the subjects with rows of their own; so is a subject's
+    tenants   names of tenants; a tenant's code is its index
+    subjects  subjects with rows of their own; a subject's code is its index
     pairs     tenant and subject, by code, of every pair with rows of its own, ascending
     """
 
@@ -104,7 +104,7 @@ class KnownEntities:
 
 @dataclass(frozen=True)
 class SettingsQuery:
-    """The columns of a batch that decide; what is made of them is made when it is first wanted."""
+    """The columns of a batch that decide. Derived values are computed on first use."""
 
     entities: KnownEntities
     tenants: pa.Array
@@ -122,12 +122,12 @@ class SettingsQuery:
 
     @cached_property
     def codes(self) -> Integers:
-        """Per record the code of its tenant, -1 for one that settings do not name."""
+        """For each record the code of its tenant; -1 for a tenant that settings do not name."""
         return positions_among(self._tenants, self.entities.tenants)
 
     @cached_property
     def pair_positions(self) -> Integers | None:
-        """Per record the place of its pair of tenant and subject, -1 where it has no rows; None where no pair has."""
+        """For each record the index of its pair of tenant and subject, -1 if the pair has no rows; None if no pair has."""
         if self._subjects is None or not len(self.entities.pairs):
             return None
         wanted = pair_codes(self.codes, positions_among(self._subjects, self.entities.subjects))
@@ -136,7 +136,7 @@ class SettingsQuery:
 
     @cached_property
     def complete(self) -> Bools | None:
-        """Where tenant, subject and event time are there, so that settings can be asked; None for everywhere."""
+        """Which records have tenant, subject and event time, so that settings can be evaluated; None if all do."""
         there = [nameable_mask(self._tenants)]
         there += [] if self._subjects is None else [nameable_mask(self._subjects)]
         there += [] if self.times is None else [valid_mask(self.times)]
@@ -150,7 +150,7 @@ class SettingsQuery:
 
     @cached_property
     def bounds(self) -> Bounds | None:
-        """The first and the last event time in microseconds; None where there is none."""
+        """The first and the last event time in microseconds; None without event times."""
         if self.times is None or not len(self.times) - self.times.null_count:
             return None
         if self.moments is not None and len(self.times) <= _FEW_TIMES and not self.times.null_count:
@@ -161,7 +161,7 @@ class SettingsQuery:
         return first, last
 
     def spread(self, truths: Bools) -> pa.BooleanArray:
-        """What is true of each tenant by its code (of one that settings do not name: the last), for each record."""
+        """Maps the results per tenant code to records. The last result is for tenants that settings do not name."""
         if pa.types.is_dictionary(self._tenants.type):
             entries = np.append(truths[positions_among(self._tenants.dictionary, self.entities.tenants)], False)
             if entries[:-1].all() and self.complete is None:
@@ -173,7 +173,7 @@ class SettingsQuery:
 
 
 def pair_codes(tenants: Integers, subjects: Integers) -> Integers:
-    """A tenant and a subject as one integer, -1 where either is nobody."""
+    """A tenant and a subject as one integer; -1 if either is unknown."""
     return np.where((tenants >= 0) & (subjects >= 0), (tenants << np.int64(32)) | subjects, -1)
 
 
@@ -183,12 +183,12 @@ LEVEL_SETTING = "level"
 _OFF, _ON, _IGNORED = 0, 1, 2
 _OWN_ON_SPAN = OWN_ON_LIMIT // timedelta(microseconds=1)
 _REMEMBERED_PERIODS = 64
-"""How many answers a history remembers before it forgets them all."""
+"""Number of cached answers of a history; then the cache is cleared."""
 
 
 @dataclass(frozen=True, slots=True)
 class SettingRow:
-    """One row that decided, and its line where it was read from a file."""
+    """One row that decided, and its line if it was read from a file."""
 
     tenant_id: str
     subject: str | None
@@ -200,30 +200,30 @@ class SettingRow:
     line: int | None
 
     def ran_out(self, switch: FeatureSwitch, when: datetime) -> bool:
-        """Whether it is a subject's own `on` of a `per_subject` feature that no longer counts at a time."""
+        """Whether this is a subject's own `on` of a `per_subject` feature that is no longer valid at a time."""
         limited = switch.per_subject and self.subject is not None and self.value == "on"
         return limited and when - self.valid_from >= OWN_ON_LIMIT
 
 
 class ExplainableSettings(Settings, Protocol):
-    """Settings that can say which rows decided."""
+    """Settings that can return the rows that decided."""
 
     def as_of(self, at: int) -> ExplainableSettings:
-        """The same rows as a run at another time (in microseconds) sees them."""
+        """The same rows as known at another time of a run (in microseconds)."""
         ...
 
     def deciding_rows(
         self, tenant: str, setting: str, when: datetime, subject: str | None = None, levels: Sequence[str] = ()
     ) -> tuple[SettingRow, ...]:
-        """The rows in force at a time for a tenant (and a subject of it), the latest of each holder: those that decide."""
+        """The rows that decide at a time for a tenant (and a subject of it): the latest row of each holder."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class _SettingHistory:
-    """What a setting came to for whole tenants, and for the subjects that have rows of their own.
+    """The values of a setting over time, for whole tenants and for subjects with rows of their own.
 
-    truths  what was found to hold for each tenant, by what was asked and the periods in which nothing changes
+    truths  cached results per tenant, by question and by the periods without changes
     """
 
     tenants: Timeline
@@ -239,7 +239,7 @@ class _SettingHistory:
         return self.tenants.masks_at(query.codes, when), own
 
     def constant_truths(self, question: _MaskQuestion, count: int, times: Sequence[Bounds]) -> Bools | None:
-        """Whether it holds in all these times, for each of so many tenants and for nobody; None where a tenant's changes."""
+        """The result for each tenant, and for unknown ones, if it is the same at all these times; None if a tenant's changes."""
         periods = [self.tenants.period(moment) for bounds in times for moment in bounds]
         key = (question, tuple(periods))
         known = self.truths.get(key)
@@ -256,7 +256,7 @@ class _SettingHistory:
 
 
 class EffectiveSettings:
-    """Who turned which feature on or off, when, as seen at one run time."""
+    """Which holder turned which feature on or off, and when; as known at the time of one run."""
 
     def __init__(
         self, rows: pa.Table, at: int, digest: str, lines: pa.Array | None = None, folding: CaseFolding = NO_FOLDING
@@ -279,28 +279,28 @@ class EffectiveSettings:
         self._last: SettingsQuery | None = None
 
     def as_of(self, at: int) -> EffectiveSettings:
-        """The same rows as a run at another time sees them; what was worked out of them is shared."""
+        """The same rows as known at another time of a run. Derived data is shared."""
         other = copy(self)
         other._at = at
         return other
 
     def __getstate__(self) -> dict[str, Any]:
-        """For copies and other processes: without the records that were asked about last."""
+        """For copies and other processes: without the records of the last query."""
         return {**self.__dict__, "_last": None}
 
     @property
     def digest(self) -> str:
-        """`sha256:` over the rows that are seen, in a canonical order."""
+        """`sha256:` over the known rows, in a canonical order."""
         return self._digest
 
     def feature_on(
         self, switch: FeatureSwitch, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
     ) -> pa.BooleanArray:
-        """Per record: whether the feature was on when the event happened *and* is on at the run's `at`.
+        """For each record, whether the feature was on when the event happened *and* is on at the run's `at`.
 
-        Takes tenants and subjects (strings or integers, dictionary-encoded or not) and event times as they came in, equally
-        long; null anywhere is off, no times means that only `at` decides. Without subjects a feature that is `per_subject` is
-        off; a subject's own `on` of it counts for 24 hours. Gives no nulls.
+        Takes tenants and subjects (strings or integers, dictionary-encoded or not) and event times as in the input, of equal
+        length. A null in any of them means off; without times only `at` decides. Without subjects a `per_subject` feature is off;
+        a subject's own `on` of it is valid for 24 hours. The result has no nulls.
         """
         key = (switch.name, switch)
         history = self._history(key, lambda rows: self._feature_classes(rows, switch), own_runs_out=switch.per_subject)
@@ -310,9 +310,9 @@ class EffectiveSettings:
     def level_at_least(
         self, level: str, levels: Sequence[str], tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
     ) -> pa.BooleanArray:
-        """Per record: whether the level in force is this one or higher, at event time and at the run's `at`.
+        """For each record, whether the level in force is at least this one, at event time and at the run's `at`.
 
-        The first level always is. Raises ValueError where the level is none of the levels.
+        The first level always is. Raises ValueError if the level is not one of the levels.
         """
         wanted = tuple(levels).index(level)
         if wanted == 0:
@@ -323,15 +323,15 @@ class EffectiveSettings:
     def deciding_rows(
         self, tenant: str, setting: str, when: datetime, subject: str | None = None, levels: Sequence[str] = ()
     ) -> tuple[SettingRow, ...]:
-        """The rows in force at a time for a tenant (and a subject of it), the latest of each holder: those that decide."""
+        """The rows that decide at a time for a tenant (and a subject of it): the latest row of each holder."""
         tenant = canonical_text(tenant, fold=self._folding.tenant)
         subject = None if subject is None else canonical_text(subject, fold=self._folding.subject)
         mine = pc.and_(pc.equal(self._rows["tenant_id"], tenant), pc.equal(self._rows["setting"], setting))
-        whose = pc.is_null(self._rows["subject"])
+        matches = pc.is_null(self._rows["subject"])
         if subject is not None:
-            whose = pc.or_kleene(whose, pc.equal(self._rows["subject"], subject))
+            matches = pc.or_kleene(matches, pc.equal(self._rows["subject"], subject))
         before = pc.less_equal(self._rows["valid_from"], pa.scalar(when, SETTINGS_SCHEMA.field("valid_from").type))
-        rows = self._listed(pc.and_kleene(pc.and_kleene(mine, whose), before))
+        rows = self._listed(pc.and_kleene(pc.and_kleene(mine, matches), before))
         latest: dict[tuple[str, str], SettingRow] = {}
         for row in sorted(rows, key=lambda row: (row.valid_from, row.recorded_at, -_value_rank(row.value, levels))):
             latest[row.subject or "", row.holder] = row
@@ -361,7 +361,7 @@ class EffectiveSettings:
     def _history(
         self, key: tuple[str, Hashable], classes: Callable[[Integers], Integers], *, own_runs_out: bool = False
     ) -> _SettingHistory:
-        """The history of a setting, by its name and by what decides the classes of its rows."""
+        """The history of a setting, by its name and by the rule that assigns classes to its rows."""
         if key not in self._histories:
             rows = np.flatnonzero(pc.equal(self._rows["setting"], key[0]).to_numpy())
             changes = Changes(
@@ -381,14 +381,14 @@ class EffectiveSettings:
         return self._histories[key]
 
     def _query(self, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None) -> SettingsQuery:
-        """Who and when; of several questions about one batch the first has it made."""
+        """Subjects and times. For several questions about one batch, it is computed once."""
         last = self._last
         if last is None or last.tenants is not tenants or last.subjects is not subjects or last.times is not times:
             self._last = last = SettingsQuery(self._known, tenants, subjects, times, self._folding)
         return last
 
     def _holds_both(self, history: _SettingHistory, question: _MaskQuestion, query: SettingsQuery) -> pa.BooleanArray:
-        """Whether it holds at the run's time and, by itself, at the event's."""
+        """Whether the condition is met at the run's time and, separately, at the event's."""
         if query.pair_positions is None and (query.times is None or query.bounds is not None):
             times = [(self._at, self._at), *(() if query.bounds is None else (query.bounds,))]
             truths = history.constant_truths(question, len(self._tenants), times)
@@ -403,7 +403,7 @@ class EffectiveSettings:
 
 @dataclass(frozen=True, slots=True)
 class _MaskQuestion:
-    """Whether the feature is on; or, with a level's place among the levels, whether that is reached.
+    """Whether the feature is on; or, with the index of a level, whether that level is reached.
 
     per_subject  whether the feature must be on for the tenant and for the subject, each by a setting of its own
     """
@@ -412,7 +412,7 @@ class _MaskQuestion:
     per_subject: bool = False
 
     def holds(self, wide: Integers, own: Integers) -> Bools:
-        """By the masks of tenants and of subjects."""
+        """Evaluates the masks of tenants and of subjects."""
         if self.level is None:
             either: Integers = wide | own
             turned_on: Integers = wide & own if self.per_subject else either
@@ -435,7 +435,7 @@ def _value_rank(value: str, levels: Sequence[str]) -> int:
 
 
 def _encode_distinct(values: pa.ChunkedArray) -> tuple[pa.Array, Integers]:
-    """The distinct values, and for each row the place of its value among them, -1 for null."""
+    """The distinct values, and for each row the index of its value among them; -1 for null."""
     column = values.combine_chunks()
     distinct = column.drop_null().unique()
     return distinct, positions_among(column, distinct)

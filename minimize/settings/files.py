@@ -1,8 +1,8 @@
-"""Settings from CSV, Parquet or memory: read and checked, with every faulty row at once, by file and line, never by value.
+"""Settings from CSV, Parquet or memory: read and checked. All faulty rows are reported at once, by file and line, never by value.
 
-CSV is RFC 4180 with a header, in UTF-8. Parquet has the column names of that header; a folder of such files is one table.
-Data in memory is an Arrow table, a DataFrame, or anything with the Arrow PyCapsule interface. The errors of a single setting
-that an administrator records follow at the end.
+CSV is RFC 4180 with a header, in UTF-8. Parquet has the column names of that header; a folder of such files is one table. Data in
+memory is an Arrow table, a DataFrame, or anything with the Arrow PyCapsule interface. The errors of a single setting that an
+administrator records follow at the end.
 """
 
 from __future__ import annotations
@@ -39,26 +39,26 @@ _TIME_COLUMNS = ("valid_from", "recorded_at")
 
 @dataclass(frozen=True, slots=True)
 class UncheckedSettings:
-    """Columns of text (or, for times, timestamps) as they were read; `lines` where they come from a text file."""
+    """Columns of text (or, for times, timestamps) as they were read; `lines` if they come from a text file."""
 
     table: pa.Table
     file: str | None = None
     lines: Sequence[int] | None = None
     tokens: bool = False
-    """Whether subjects may be tokens of a ledger, which no record has."""
+    """Whether subjects may be tokens of a ledger, which never match a record."""
 
     def place(self, row: int) -> tuple[int | None, str]:
-        """The line of a row, and words for it where there are no lines."""
+        """The line of a row, or its number in words if there are no lines."""
         return (None, f"row {row + 1}: ") if self.lines is None else (self.lines[row], "")
 
     def fault(self, code: str, what: str, row: int | None = None, hint: str = "", field: str | None = None) -> Finding:
-        """A finding about a row, or about the whole."""
+        """A finding about a row, or about the whole file."""
         line, where = (None, "") if row is None else self.place(row)
         return Finding(code, f"{where}{what}", hint=hint, file=self.file, line=line, field=field)
 
 
 def check_rows(unchecked: UncheckedSettings) -> SettingsRows:
-    """The rows. Raises PolicyError with every fault."""
+    """The checked rows. Raises PolicyError with every fault."""
     raise_faults(list(_column_faults(unchecked)), unchecked.file)
     texts = {name: _text_column(unchecked.table, name) for name in SETTINGS_SCHEMA.names if name not in _TIME_COLUMNS}
     written = {name: texts[name] for name in _ID_COLUMNS}
@@ -81,7 +81,7 @@ def check_rows(unchecked: UncheckedSettings) -> SettingsRows:
 
 
 def raise_faults(faults: Sequence[Finding], file: str | None) -> None:
-    """Raises PolicyError where there are faults."""
+    """Raises PolicyError if there are faults."""
     if faults:
         count = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
         raise PolicyError(f"{count} in the settings{'' if file is None else f' {file}'}", findings=faults)
@@ -91,22 +91,22 @@ def _column_faults(unchecked: UncheckedSettings) -> Iterator[Finding]:
     names = unchecked.table.column_names
     for name in SETTINGS_SCHEMA.names:
         if names.count(name) > 1 or (name not in names and name != "subject"):
-            yield unchecked.fault("C002", f"settings have no column {name}, or several", field=name)
+            yield unchecked.fault("C002", f"the column {name} is missing or duplicated", field=name)
         elif (
             name in names
             and not _is_column_empty(unchecked, name)
             and not _is_readable_type(name, value_type(unchecked.table[name].type))
         ):
-            yield unchecked.fault("C006", f"the column {name} is of a type that settings do not have", field=name)
+            yield unchecked.fault("C006", f"the column {name} has a type that is not allowed in settings", field=name)
 
 
 def _is_column_empty(unchecked: UncheckedSettings, name: str) -> bool:
-    """Whether nothing is said in the whole column, whatever its type: pandas reads it as numbers."""
+    """Whether the whole column is empty, of any type: pandas reads an empty column as numbers."""
     return name not in _TIME_COLUMNS and unchecked.table[name].null_count == unchecked.table.num_rows
 
 
 def _is_readable_type(name: str, type_: pa.DataType) -> bool:
-    """Numbers with a fraction are no names: 7.0 would be another subject than 7."""
+    """Whether the type can be read. Numbers with a fraction cannot be names: 7.0 would be another subject than 7."""
     if pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_):
         return True
     if name in _TIME_COLUMNS:
@@ -121,7 +121,7 @@ def _text_column(table: pa.Table, name: str) -> pa.Array:
 
 
 def _time_column(column: pa.Array) -> pa.Array:
-    """Times as microseconds, null where there is none; text is ISO 8601 with an offset, a timestamp without zone is UTC."""
+    """Times as microseconds, null without a time; text is ISO 8601 with an offset, a timestamp without zone is UTC."""
     if pa.types.is_timestamp(value_type(column.type)):
         return pa.array(column_microseconds(column), pa.int64(), mask=np.asarray(column.is_null()))
     encoded = column.cast(pa.string()).dictionary_encode()
@@ -145,28 +145,28 @@ def _missing_values(unchecked: UncheckedSettings, texts: dict[str, pa.Array]) ->
 def _blank_subjects(
     unchecked: UncheckedSettings, written: dict[str, pa.Array], texts: dict[str, pa.Array]
 ) -> Iterator[Finding]:
-    """A subject of which nothing is left would be the whole tenant."""
-    hint = "leave it empty for the whole tenant"
+    """Faults for blank subjects. A subject that becomes empty would mean the whole tenant."""
+    hint = "Leave it empty for the whole tenant."
     blank = pc.and_(pc.not_equal(written["subject"], "").fill_null(False), texts["subject"].is_null())
     for row in _row_numbers(blank):
         yield unchecked.fault("C003", "the subject is blank", row, hint, "subject")
 
 
 def _token_subjects(unchecked: UncheckedSettings, texts: dict[str, pa.Array]) -> Iterator[Finding]:
-    """A subject's *off* that no record matches would be one that nobody obeys."""
+    """Faults for subjects that are tokens. An *off* of such a subject would match no record and have no effect."""
     if unchecked.tokens:
         return
-    hint = "`minimize settings import` takes it into a ledger"
+    hint = "Run `minimize settings import` to import the file into a ledger."
     for row in _row_numbers(pc.fill_null(pc.starts_with(texts["subject"], f"{SUBJECT_KEY}/"), False)):
         if token_version(texts["subject"][row].as_py()) is not None:
-            yield unchecked.fault("C007", "the subject is a token of a ledger", row, hint, "subject")
+            yield unchecked.fault("C007", "the subject is a token from a ledger", row, hint, "subject")
 
 
 def _missing_times(unchecked: UncheckedSettings, times: dict[str, pa.Array]) -> Iterator[Finding]:
     for name in _TIME_COLUMNS:
         for row in _row_numbers(times[name].is_null()):
-            hint = "write it like 2026-11-24T08:00:00+00:00"
-            yield unchecked.fault("C004", f"{name} is no ISO 8601 time with an offset from UTC", row, hint, name)
+            hint = "Write it like 2026-11-24T08:00:00+00:00."
+            yield unchecked.fault("C004", f"{name} is not an ISO 8601 time with an offset from UTC", row, hint, name)
 
 
 def _row_numbers(where: pa.Array) -> list[int]:
@@ -174,20 +174,22 @@ def _row_numbers(where: pa.Array) -> list[int]:
 
 
 def unreadable_error(path: Path, kind: str, refused: OSError | None = None) -> PolicyError:
-    """The error of a file that is not what its name says, or that the system refused to read; without a word of it."""
-    finding = Finding("C001", f"settings that cannot be read as {kind}", file=str(path))
-    if refused is not None and refused.errno:  # Arrow raises OSError without a number for what is no Parquet
+    """The error for a file that has another format than its name states, or that cannot be read. It contains none of the file's
+    text."""
+    finding = Finding("C001", f"the settings cannot be read as {kind}", file=str(path))
+    if refused is not None and refused.errno:  # Arrow raises OSError without errno for a file that is not Parquet
         finding = Finding(
             "C001",
-            f"settings that cannot be read: {describe_os_error(refused)[0]}",
+            f"the settings cannot be read: {describe_os_error(refused)[0]}",
             file=str(path),
-            hint="may you read it?",
+            hint="Check its permissions.",
         )
     return PolicyError(f"cannot read the settings {path}", findings=[finding])
 
 
 def read_csv(path: Path) -> UncheckedSettings:
-    """The rows of a file. Raises PolicyError where it cannot be read, or rows have not as many values as the header has names."""
+    """The rows of a file. Raises PolicyError if it cannot be read, or if rows have more or fewer values than the header has
+    names."""
     lines: list[tuple[int, list[str]]] | None = None
     refused: OSError | None = None
     try:
@@ -205,7 +207,7 @@ def read_csv(path: Path) -> UncheckedSettings:
 
 
 def _numbered_rows(file: TextIO) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not blank, each with the line it starts on."""
+    """The rows that are not blank, each with the line on which it begins."""
     reader, start = csv.reader(file, strict=True), 1
     for row in reader:
         if row:
@@ -214,11 +216,11 @@ def _numbered_rows(file: TextIO) -> Iterator[tuple[int, list[str]]]:
 
 
 def _uneven_row(path: Path, line: int) -> Finding:
-    return Finding("C005", "a row with more or fewer values than the header has names", file=str(path), line=line)
+    return Finding("C005", "a row has more or fewer values than the header has names", file=str(path), line=line)
 
 
 def read_parquet(path: Path) -> UncheckedSettings:
-    """The rows of a file. Raises PolicyError where it cannot be read."""
+    """The rows of a file. Raises PolicyError if it cannot be read."""
     table: pa.Table | None = None
     refused: OSError | None = None
     try:
@@ -235,7 +237,7 @@ def read_memory(data: Any) -> SettingsRows:
     """The rows of data in memory. Raises PolicyError with every fault, by row."""
     table = _as_table(data)
     if table is None:
-        finding = Finding("C001", "settings are a path, a table or a DataFrame")
+        finding = Finding("C001", "the settings are not a path, a table or a DataFrame")
         raise PolicyError("cannot read the settings", findings=[finding])
     return check_rows(UncheckedSettings(table))
 
@@ -256,31 +258,35 @@ def _as_table(data: Any) -> pa.Table | None:
 FORMATS: Final[Mapping[str, Callable[[Path], UncheckedSettings]]] = MappingProxyType(
     {".csv": read_csv, ".parquet": read_parquet, ".pq": read_parquet}
 )
-"""By suffix the way to read such a file. What has none of these is read as CSV, a folder as Parquet."""
+"""The reader per suffix. A file with any other suffix is read as CSV, a folder as Parquet."""
 
 
 def read_file(path: Path, *, tokens: bool = False) -> SettingsRows:
-    """The rows of a settings file; `tokens` lets subjects be tokens of a ledger. Raises PolicyError with every fault, by line."""
+    """The rows of a settings file; with `tokens`, subjects may be tokens of a ledger. Raises PolicyError with every fault, by
+    line."""
     if not path.exists():
-        finding = Finding("C001", "there is no such settings file", file=str(path), hint="is the path written right?")
+        finding = Finding("C001", "the settings file does not exist", file=str(path), hint="Check the path.")
         raise PolicyError(f"cannot read the settings {path}", findings=[finding])
     read = read_parquet if path.is_dir() else FORMATS.get(path.suffix.lower(), read_csv)
     return check_rows(replace(read(path), tokens=tokens))
 
 
-def missing_name_error(message: str = "a setting has a tenant and a name", hint: str = "") -> PolicyError:
-    """A setting without tenant or name, or of a subject without one."""
+def missing_name_error(message: str = "a setting needs a tenant and a name", hint: str = "") -> PolicyError:
+    """The error for a setting without tenant or name, or for a subject without a name."""
     return _setting_error("C003", message, hint)
 
 
 def unknown_name_error(message: str, hint: str, file: str | None = None) -> PolicyError:
-    """A word that nobody knows: it would be a setting that changes nothing."""
+    """The error for an unknown name: the setting would have no effect."""
     return _setting_error("C008", message, hint, file)
 
 
 def future_rows_error(lines: Sequence[int], file: str | None) -> PolicyError:
-    """Rows that are recorded in the future."""
-    what, hint = "a row that is recorded in the future", "`valid_from` may lie ahead, `recorded_at` may not"
+    """The error for rows that were recorded in the future."""
+    what, hint = (
+        "a row has a `recorded_at` in the future",
+        "Correct `recorded_at`. Only `valid_from` may be in the future.",
+    )
     findings = [Finding("C009", what, hint=hint, file=file, line=line) for line in lines]
     return PolicyError(f"{count_noun(len(lines), 'row')} recorded in the future", findings=findings)
 

@@ -22,7 +22,7 @@ from minimize.times import epoch_microseconds
 
 @dataclass(frozen=True, slots=True)
 class SettingKind:
-    """A setting that a holder gave a value, and the first line on which that stands (None for data in memory)."""
+    """A setting with the value and the holder that set it, and the first line with them (None for data in memory)."""
 
     setting: str
     holder: str
@@ -34,10 +34,10 @@ class SettingKind:
 class SettingsRows:
     """Settings as they were recorded, in no particular order.
 
-    table  the rows, of the schema of settings; an empty subject is null
+    table  the rows, in the schema of settings; an empty subject is null
     lines  the line of each row in its file
-    file   where they were read from
-    noncanonical  the rows whose tenant or subject was not in its canonical form, by their place; the table has that form
+    file   the file that was read
+    noncanonical  indexes of the rows whose tenant or subject was not in canonical form; the table has the canonical form
     folding       whether tenants and subjects are compared without regard to case
     """
 
@@ -52,7 +52,7 @@ class SettingsRows:
         return replace(self, folding=folding)
 
     def effective_at(self, run_at: datetime) -> ExplainableSettings:
-        """The settings as a run at this time sees them: rows that were recorded later are not there."""
+        """The settings as known to a run at this time, without rows that were recorded later."""
         if epoch_microseconds(run_at) >= self._last:
             return self._all_effective.as_of(epoch_microseconds(run_at))
         moment = pa.scalar(epoch_microseconds(run_at), pa.int64()).cast(pa.timestamp("us", "UTC"))
@@ -65,7 +65,7 @@ class SettingsRows:
 
     @cached_property
     def _last(self) -> int:
-        """When the last row was recorded: a run after that sees all of them."""
+        """The time when the last row was recorded. A later run knows all rows."""
         last = pc.max(self.table["recorded_at"]).as_py()
         return 0 if last is None else epoch_microseconds(last)
 
@@ -80,7 +80,7 @@ class SettingsRows:
         return rows_digest(self.table)
 
     def _repr_html_(self) -> str:
-        """How often each switch was moved, and by how many tenants: nobody's own switches."""
+        """How often each setting was changed, and by how many tenants; without the settings of any single tenant."""
         keys = ["setting", "holder", "value"]
         moved = [("tenant_id", "count"), ("tenant_id", "count_distinct")]
         moves = (
@@ -95,7 +95,7 @@ class SettingsRows:
         )
 
     def kinds(self) -> tuple[SettingKind, ...]:
-        """The distinct (setting, holder, value) with the first line of each: what lint looks at."""
+        """The distinct (setting, holder, value) with the first line of each, for lint."""
         lines = range(self.table.num_rows) if self.lines is None else self.lines
         table = self.table.select(["setting", "holder", "value"]).append_column("line", pa.array(lines, pa.int64()))
         first = table.group_by(["setting", "holder", "value"], use_threads=False).aggregate([("line", "min")])
@@ -106,7 +106,7 @@ class SettingsRows:
 
 
 def rows_digest(table: pa.Table) -> str:
-    """`sha256:` over the rows, ordered and written in one way."""
+    """`sha256:` over the rows in a canonical order and notation."""
     total = hashlib.sha256()
     for line in sorted(_canonical_lines(table)):
         total.update(line.encode() + b"\n")

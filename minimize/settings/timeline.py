@@ -1,7 +1,7 @@
-"""Timelines of settings: changes by several holders, summed up once, and looked up for whole columns.
+"""Timelines of settings: the changes of several holders are summed up once and looked up for whole columns.
 
-The values of a setting fall into a few classes (off, on; or the levels). A timeline knows for every entity (a tenant, or a
-subject of one) and every moment which classes the latest rows of the holders are in, as a bit mask.
+The values of a setting have a few classes (off, on; or the levels). For every entity (a tenant, or a subject of one) and every
+time, a timeline has the classes of the holders' latest rows, as a bit mask.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The rows of one setting as numbers, equally long: who, by which holder, from when, recorded when, to which class."""
+    """The rows of one setting as numbers, of equal length: entity, holder, valid from, recorded at, class."""
 
     entities: Integers
     holders: Integers
@@ -37,9 +37,9 @@ class Changes:
         )
 
     def followed(self, by: int, *, after: int, span: int) -> Changes:
-        """The rows that count, and a row of class `by` at the end of the span after each row of class `after`.
+        """The effective rows, and a row of class `by` at the end of the span after each row of class `after`.
 
-        A row gets none if the next one of the same entity and holder begins within the span (in microseconds).
+        No row is added if the next row of the same entity and holder begins within the span (in microseconds).
         """
         kept = _latest_changes(self)
         ends = np.minimum(kept.valid_from, np.iinfo(np.int64).max - span) + span
@@ -58,11 +58,11 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """The classes in force per entity from each moment on.
+    """The classes in force per entity from each time on.
 
-    moments  the distinct moments at which anything changes, ascending
-    slots    entity and moment as one ascending integer
-    masks    bit c is set where a holder's latest row is of class c
+    moments  the distinct times of changes, ascending
+    slots    entity and time as one ascending integer
+    masks    bit c is set if a holder's latest row is of class c
     """
 
     moments: Integers
@@ -71,7 +71,8 @@ class Timeline:
 
     @classmethod
     def from_changes(cls, changes: Changes) -> Timeline:
-        """The timeline of a setting. Of rows that agree in all but their class the lowest counts, in whatever order they come."""
+        """The timeline of a setting. Of rows that differ only in their class, the lowest class applies, regardless of their
+        order."""
         kept = _latest_changes(changes)
         moments = np.unique(kept.valid_from)
         slots = kept.entities * (len(moments) + 1) + np.searchsorted(moments, kept.valid_from) + 1
@@ -81,9 +82,9 @@ class Timeline:
         return cls(moments, slots[order][last], masks[last])
 
     def masks_at(self, entities: Integers, moments: Integers) -> Integers:
-        """The mask in force for each entity (-1: none) at each moment; 0 where nothing was said.
+        """The mask in force for each entity (-1: none) at each time; 0 without a row.
 
-        Most entities do not change between the first and the last moment: theirs is looked up once.
+        Most entities do not change between the first and the last time; they are looked up once.
         """
         if not len(self.slots) or not len(moments):
             return np.zeros(len(entities), np.int64)
@@ -98,11 +99,12 @@ class Timeline:
         return masks
 
     def period(self, moment: int) -> int:
-        """Which of the stretches between two changes a moment is in."""
+        """The period between two changes that contains a time."""
         return int(np.searchsorted(self.moments, moment, side="right"))
 
     def constant_masks(self, count: int, first: int, last: int) -> Integers | None:
-        """The mask of each of so many entities from the first moment to the last, and of nobody; None where any changes."""
+        """The mask of each entity, and of an unknown one, if it is constant from the first time to the last; None if
+        any changes."""
         everyone = np.arange(count)
         if not len(self.slots):
             return np.zeros(count + 1, np.int64)
@@ -112,13 +114,13 @@ class Timeline:
 
     def _values_at(self, entities: Integers, moments: Integers) -> Integers:
         width = len(self.moments) + 1
-        asked = entities * width + np.searchsorted(self.moments, moments, side="right")
-        place = np.searchsorted(self.slots, asked, side="right") - 1
-        said = (place >= 0) & (self.slots[place] // width == entities)
-        return np.where(said, self.masks[place], 0)
+        searched = entities * width + np.searchsorted(self.moments, moments, side="right")
+        place = np.searchsorted(self.slots, searched, side="right") - 1
+        found = (place >= 0) & (self.slots[place] // width == entities)
+        return np.where(found, self.masks[place], 0)
 
     def _changing(self, entities: Integers, first: int, last: int) -> Bools:
-        """Which entities have a change after the first moment, up to the last."""
+        """Which entities have a change after the first time, up to the last."""
         width = len(self.moments) + 1
         slots = [entities * width + np.searchsorted(self.moments, moment, side="right") for moment in (first, last)]
         until_first, until_last = (np.searchsorted(self.slots, each, side="right") for each in slots)
@@ -126,14 +128,14 @@ class Timeline:
 
 
 def _latest_changes(changes: Changes) -> Changes:
-    """Per entity, holder and `valid_from` the row that counts; ordered by entity, holder, `valid_from`."""
+    """The effective row per entity, holder and `valid_from`; in this order."""
     order = np.lexsort((-changes.classes, changes.recorded_at, changes.valid_from, changes.holders, changes.entities))
     rows = changes.take(order)
     return rows.take(_ends_of_groups(rows.entities, rows.holders, rows.valid_from))
 
 
 def _masks_after_changes(rows: Changes, slots: Integers) -> Integers:
-    """The mask after each row, in the order of the slots: a row enters its class and leaves the class of the one before it."""
+    """The mask after each row, in the order of the slots. A row adds its class and removes the class of the previous one."""
     count = int(rows.classes.max(initial=0)) + 1
     enters = np.zeros((len(rows.classes), count), np.int64)
     enters[np.arange(len(rows.classes)), rows.classes] = 1
@@ -142,11 +144,11 @@ def _masks_after_changes(rows: Changes, slots: Integers) -> Integers:
     steps = enters.copy()
     steps[1:] -= enters[:-1] * follows[1:, None]
     order = np.argsort(slots, kind="stable")
-    standing = np.cumsum(steps[order], axis=0)
+    totals = np.cumsum(steps[order], axis=0)
     entities = rows.entities[order]
     starts = np.searchsorted(entities, entities)
-    before = np.vstack([np.zeros((1, count), np.int64), standing])[starts]
-    masks: Integers = ((standing - before) > 0) @ (np.int64(1) << np.arange(count, dtype=np.int64))
+    before = np.vstack([np.zeros((1, count), np.int64), totals])[starts]
+    masks: Integers = ((totals - before) > 0) @ (np.int64(1) << np.arange(count, dtype=np.int64))
     return masks
 
 

@@ -1,6 +1,6 @@
 """Settings of the ledger, where subjects are keyed tokens: the subjects of records become tokens before the lookup.
 
-Only records of tenants with subject settings are looked at, once for each distinct subject.
+Only records of tenants with subject settings are tokenized, once for each distinct subject.
 """
 
 from __future__ import annotations
@@ -35,41 +35,41 @@ if TYPE_CHECKING:
     from minimize.ledger.settings import RecordedSetting
 
 UNTOKENIZED: Final = "-"
-"""Stands for a subject that has no setting of its own; no token is spelled so."""
+"""Represents a subject without a setting of its own. No token has this form."""
 _REMEMBERED: Final = 1_000_000
 
 
 @dataclass
 class TokenizedSettings:
-    """Settings as one run sees them, over tokens. Holds key bytes only in this process: a pickle has none (see `with_keys`)."""
+    """Settings over tokens, as known to one run. Key bytes exist only in this process: a pickle has none (see `with_keys`)."""
 
     effective: EffectiveSettings
     tokens: Mapping[str, frozenset[str]] = field(repr=False)
-    """Per tenant the tokens that have a setting of their own."""
+    """Per tenant, the tokens that have a setting of their own."""
     secrets: Mapping[int, bytes] = field(default_factory=dict, repr=False)
     folding: CaseFolding = NO_FOLDING
     _token_cache: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @property
     def digest(self) -> str:
-        """`sha256:` over the rows that are seen, in a canonical order."""
+        """`sha256:` over the known rows, in a canonical order."""
         return self.effective.digest
 
     def as_of(self, at: int) -> TokenizedSettings:
-        """The same rows as a run at another time sees them."""
+        """The same rows as known to a run at another time."""
         return replace(self, effective=self.effective.as_of(at))
 
     def feature_on(
         self, switch: FeatureSwitch, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
     ) -> pa.BooleanArray:
-        """Per record whether the feature was on at its time and is on now; see `Settings`."""
+        """For each record, whether the feature was on at its time and is on now; see `Settings`."""
         each = self._tokenize_subjects(tenants, subjects)
         return reduce(pc.and_, (self.effective.feature_on(switch, tenants, own, times) for own in each))
 
     def level_at_least(
         self, level: str, levels: Sequence[str], tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
     ) -> pa.BooleanArray:
-        """Per record whether the level was reached at its time and is now; see `Settings`."""
+        """For each record, whether the level was reached at its time and is reached now; see `Settings`."""
         each = self._tokenize_subjects(tenants, subjects)
         return reduce(pc.and_, (self.effective.level_at_least(level, levels, tenants, own, times) for own in each))
 
@@ -82,13 +82,13 @@ class TokenizedSettings:
         return tuple(dict.fromkeys(found))
 
     def with_keys(self, keys: Keyring) -> TokenizedSettings:
-        """The same settings with the keys that subjects are told by, in another process. Raises KeyringError."""
+        """The same settings with the keys of the subject tokens, in another process. Raises KeyringError."""
         return replace(self, secrets=token_secrets(keys, self._versions), _token_cache={})
 
     def __getstate__(self) -> dict[str, Any]:
-        """For other processes: no key, and nobody."""
-        told = {"effective": self.effective, "tokens": self.tokens, "folding": self.folding}
-        return {**told, "secrets": {}, "_token_cache": {}}
+        """For other processes: without keys and subjects."""
+        state = {"effective": self.effective, "tokens": self.tokens, "folding": self.folding}
+        return {**state, "secrets": {}, "_token_cache": {}}
 
     @cached_property
     def _index(self) -> TokenIndex:
@@ -100,9 +100,9 @@ class TokenizedSettings:
         return {version for version in found if version is not None}
 
     def _tokenize_subjects(self, tenants: pa.Array, subjects: pa.Array | None) -> list[pa.Array | None]:
-        """The subjects as tokens, where they have a setting of their own; null stays null.
+        """The subjects as tokens, if they have a setting of their own; null stays null.
 
-        One column, and more where a subject has several tokens: a value is collected if each of them says so.
+        One column, or more if a subject has several tokens: a value is collected if all of them permit it.
         """
         if subjects is None or not self.tokens:
             return [subjects]
@@ -117,10 +117,10 @@ class TokenizedSettings:
         return [pa.DictionaryArray.from_arrays(own, pa.array(layer, pa.string())) for layer in layers]
 
     def _tokens(self, tenant: str, subject: str) -> tuple[str, ...]:
-        """The tokens under which a subject has settings, by the version of the key that they were made with.
+        """The tokens under which a subject has settings, by the key version with which they were made.
 
-        It is one (a change takes the token that is there), unless rows with tokens were brought in from another ledger, or
-        ids that differ in case are one subject.
+        There is one (a change uses the existing token), unless rows with tokens were imported from another ledger, or ids that
+        differ in case are one subject.
         """
         known = self._token_cache.get((tenant, subject))
         if known is None:
@@ -132,7 +132,7 @@ class TokenizedSettings:
 
 
 def load_ledger_settings(ledger: Ledger, keys: Keyring | None) -> LedgerRows:
-    """The rows of an open ledger. Raises LedgerError, and KeyringError where a subject's token is of a key that is not there."""
+    """The rows of an open ledger. Raises LedgerError, and KeyringError if the key of a subject's token is missing."""
     return ledger_rows(api.settings.read_settings(ledger), keys, str(ledger.address))
 
 
@@ -147,8 +147,8 @@ def ledger_rows(rows: Sequence[RecordedSetting], keys: Keyring | None, place: st
     table = pa.table([tenants, *columns[1:]], schema=SETTINGS_SCHEMA)
     found = LedgerRows(table, file=place, noncanonical=padded, keys=keys)
     if found.versions and keys is None:
-        hint = "--keys FILE or MINIMIZE_KEYS: subjects stand in the ledger as keyed tokens"
-        raise KeyringError("no keyring, and some subjects have settings of their own", hint=hint)
+        hint = "Pass --keys FILE or set MINIMIZE_KEYS. The ledger stores subjects as keyed tokens."
+        raise KeyringError("no keyring found; one is needed for the settings of single subjects", hint=hint)
     if keys is not None:
         token_secrets(keys, found.versions)
     return found
@@ -161,7 +161,7 @@ class LedgerRows(SettingsRows):
     keys: Keyring | None = field(default=None, repr=False)
 
     def effective_at(self, run_at: datetime) -> ExplainableSettings:
-        """The settings as a run at this time sees them."""
+        """The settings as known to a run at this time."""
         seen = super().effective_at(run_at)
         if not isinstance(seen, EffectiveSettings) or self.keys is None or not self.tokens:
             return seen
@@ -169,7 +169,7 @@ class LedgerRows(SettingsRows):
 
     @cached_property
     def tokens(self) -> dict[str, frozenset[str]]:
-        """Per tenant the tokens of the subjects that have settings of their own."""
+        """Per tenant, the tokens of the subjects that have settings of their own."""
         own: dict[str, set[str]] = {}
         pairs = self.table.select(["tenant_id", "subject"]).to_pylist()
         for pair in pairs:
@@ -179,6 +179,6 @@ class LedgerRows(SettingsRows):
 
     @property
     def versions(self) -> set[int]:
-        """The versions of the key that tokens were made with."""
+        """The key versions with which tokens were made."""
         found = {token_version(token) for tokens in self.tokens.values() for token in tokens}
         return {version for version in found if version is not None}

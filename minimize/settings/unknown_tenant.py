@@ -22,22 +22,22 @@ from minimize.text import similar_words
 
 @dataclass(frozen=True, slots=True)
 class UnknownTenant:
-    """A tenant that is not named where it was looked for (in words), and names like it that may be told."""
+    """A tenant that is missing from the searched place (in words), and similar names that may be disclosed."""
 
     tenant: str
     where: str
     near: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        hint = f"did you mean {' or '.join(self.near)}?" if self.near else "is it written right?"
-        return f"no tenant {self.tenant} is named by {self.where}: {hint}"
+        hint = f"Did you mean {' or '.join(self.near)}?" if self.near else "Check the spelling."
+        return f"the tenant {self.tenant} is not in {self.where}. {hint}"
 
 
 def find_unknown_tenant(tenant: str, rows: SettingsRows | None, folder: Path | None) -> UnknownTenant | None:
-    """The tenant, where there are settings and none of their rows names it.
+    """The tenant, if there are settings and none of their rows names it.
 
-    Takes the folder from which the house's file is looked for. Names like it are of a file, which is the caller's own, or of a
-    ledger in a house without access file, where everybody may see all tenants.
+    Takes the folder from which the configuration is searched. Similar names come from a file, which is the caller's own, or from
+    a ledger without an access file, where every account may see all tenants.
     """
     if rows is None:
         return None
@@ -49,20 +49,20 @@ def find_unknown_tenant(tenant: str, rows: SettingsRows | None, folder: Path | N
 
 
 def unknown_among(tenant: str, tenants: frozenset[str], where: str, names: frozenset[str]) -> UnknownTenant | None:
-    """The tenant, where it is none of those that are known; `names` are the names that may be told."""
+    """The tenant, if it is not among the known ones; `names` are the names that may be disclosed."""
     return None if canonical_text(tenant) in tenants else UnknownTenant(tenant, where, similar_tenants(tenant, names))
 
 
 def settings_tenants(rows: SettingsRows) -> frozenset[str]:
-    """The tenants that settings name, at whatever time."""
+    """The tenants that settings name, at any time."""
     return frozenset(pc.unique(rows.table["tenant_id"].cast(pa.string())).to_pylist())
 
 
 def similar_tenants(tenant: str, names: Iterable[str]) -> tuple[str, ...]:
-    """The tenants whose names look most like this one."""
+    """The tenants with the most similar names."""
     return tuple(similar_words(tenant, names, most=3, cutoff=0.75))
 
 
 def unknown_tenant_json(found: UnknownTenant | None) -> dict[str, Any]:
-    """What machines are told beside an answer about a tenant: whether anybody named it, and names like it where nobody did."""
+    """The JSON keys for an answer about a tenant: whether the tenant is known, and similar names if it is not."""
     return {"tenant_known": found is None, "tenants_like_it": [] if found is None else list(found.near)}

@@ -111,7 +111,7 @@ def test_a_public_key_is_enough(command: Command, project: Project, monkeypatch:
 def test_a_file_without_a_head_is_refused(command: Command, project: Project, content: str) -> None:
     (project.folder / "head.json").write_text(content)
     said = command("audit", "verify", "--head", project.folder / "head.json")
-    assert (said.code, "names no head of an audit log" in said.err) == (2, True)
+    assert (said.code, "does not contain the head of an audit log" in said.err) == (2, True)
 
 
 @pytest.mark.usefixtures("ledger")
@@ -140,14 +140,14 @@ def test_without_a_ledger_it_is_said_where_was_looked(
 
 def test_receipts_that_are_not_there_are_said(command: Command, ledger: Path) -> None:
     said = command("audit", "verify", "--receipts", ledger.with_name("nowhere"))
-    assert (said.code, "there is no folder" in said.err) == (2, True)
+    assert (said.code, "does not exist" in said.err) == (2, True)
 
 
 @pytest.mark.usefixtures("ledger")
 def test_a_folder_that_holds_no_receipt_vouches_for_nothing_and_is_refused(command: Command, project: Project) -> None:
     (project.folder / "empty").mkdir()
     said = command("audit", "verify", "--receipts", project.folder / "empty")
-    assert (said.code, "no receipt stands in or below" in said.err) == (2, True)
+    assert (said.code, "and its subfolders contain no receipt" in said.err) == (2, True)
 
 
 @pytest.mark.usefixtures("ledger")

@@ -320,9 +320,9 @@ def test_the_rows_of_a_preview_can_come_from_elsewhere(project: Project, command
 
 def test_a_tenant_that_the_settings_do_not_name_is_told_below_its_plan(project: Project, command: Command) -> None:
     said = command("plan", project.folder, "--tenant", "norht")
-    told = f"no tenant norht is named by the settings {project.folder / 'settings.csv'}: did you mean north?\n"
+    told = f"the tenant norht is not in the settings {project.folder / 'settings.csv'}. Did you mean north?\n"
     assert (said.code, said.out.endswith(told)) == (0, True)
-    assert "is named by" not in command("plan", project.folder, "--tenant", "north").out
+    assert "is not in the settings" not in command("plan", project.folder, "--tenant", "north").out
 
 
 def test_machines_are_told_whether_the_tenant_is_known(project: Project, command: Command) -> None:

@@ -119,7 +119,7 @@ def test_a_record_that_is_not_there_exits_2(project: Project, command: Command) 
 def test_a_tenant_that_the_settings_do_not_name_is_told_last(project: Project, command: Command) -> None:
     words = ("explain", project.folder, "latitude", "--tenant")
     said = command(*words, "norht")
-    told = f"no tenant norht is named by the settings {project.folder / 'settings.csv'}: did you mean north?"
+    told = f"the tenant norht is not in the settings {project.folder / 'settings.csv'}. Did you mean north?"
     assert (said.code, said.out.splitlines()[-1]) == (0, told)
     assert command(*words, "norht", "--json").json["tenant_known"] is False
     assert command(*words, "north", "--json").json["tenant_known"] is True

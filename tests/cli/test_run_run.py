@@ -51,8 +51,8 @@ def test_with_nothing_to_do_it_exits_0_and_says_exactly_that(project: Project, c
         (("--from", DAY), f"no file from {DAY} on matches data/{{date}}/*.ndjson.gz"),
         (("--to", DAY), f"no file up to {DAY} matches data/{{date}}/*.ndjson.gz"),
         (("--from", "2026-11-20", "--to", DAY), f"no file from 2026-11-20 to {DAY} matches data/{{date}}/*.ndjson.gz"),
-        (("--pending",), "nothing arrived since the last run in data/{date}/*.ndjson.gz"),
-        (("--pending", "--to", DAY), f"nothing arrived since the last run in data/{{date}}/*.ndjson.gz, up to {DAY}"),
+        (("--pending",), "no new files since the last run in data/{date}/*.ndjson.gz"),
+        (("--pending", "--to", DAY), f"no new files since the last run in data/{{date}}/*.ndjson.gz, up to {DAY}"),
     ],
 )
 def test_with_nothing_to_do_it_says_once_which_dates_and_which_pattern_had_no_file(
@@ -68,7 +68,7 @@ def test_a_date_without_files_exits_1_and_the_log_names_date_and_pattern(
 ) -> None:
     said = ran(command, project, "--date", DAY, "--skip-exit-code", *words)
     assert (said.code, said.out) == (1, "nothing was published: 1 date left alone\n")
-    assert f"WARNING {DAY} is left alone: no file of {DAY} matches {path}" in said.err
+    assert f"WARNING skipped {DAY}: no file of {DAY} matches {path}" in said.err
 
 
 @pytest.mark.parametrize("code", [0, 1])
@@ -273,7 +273,7 @@ def test_a_pending_date_that_lost_files_is_left_alone_and_it_exits_1(project: Pr
     lost.unlink()
     said = ran(command, project, "--pending")
     assert (said.code, said.out) == (1, "nothing was published: 1 date left alone\n")
-    assert "bring the files back" in said.err
+    assert "Restore the files" in said.err
 
 
 def test_pending_and_one_date_contradict_each_other(project: Project, command: Command) -> None:

@@ -119,10 +119,10 @@ def test_why_tells_that_nobody_said_anything_of_the_tenant(project: Project, com
     said(command, project, "set", "north", "location", "on")
     words = ("location", "2026-11-24T10:00:00Z")
     why = said(command, project, "why", "norht", *words)
-    told = "no tenant norht is named by the settings of the ledger: did you mean north?"
+    told = "the tenant norht is not in the settings of the ledger. Did you mean north?"
     assert (why.code, why.out.splitlines()[1]) == (0, told)
     assert said(command, project, "why", "norht", *words, "--json").json["tenant_known"] is False
-    assert "is named by" not in said(command, project, "why", "north", *words).out
+    assert "is not in the settings" not in said(command, project, "why", "north", *words).out
 
 
 def test_the_file_that_was_asked_is_named_without_detours(

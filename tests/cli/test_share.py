@@ -90,10 +90,10 @@ def test_why_tells_whether_a_tenant_s_records_may_go(shop: Sender, command: Comm
 def test_why_tells_that_nobody_named_the_tenant(shop: Sender, command: Command) -> None:
     words = ("share", "why", "vendor", "sync", "--tenant")
     said = command(*words, "norht")
-    told = "  no tenant norht is named by the ledger: did you mean north?"
+    told = "  the tenant norht is not in the ledger. Did you mean north?"
     assert (said.code, said.out.splitlines()[-1]) == (0, told)
     assert command(*words, "norht", "--json").json["tenants_like_it"] == ["north"]
-    assert "is named by" not in command(*words, "north").out
+    assert "is not in the ledger" not in command(*words, "north").out
 
 
 def test_a_withdrawal_is_called_back_requested_and_confirmed(shop: Sender, command: Command) -> None:

@@ -107,7 +107,7 @@ def test_one_that_is_locked_after_publication_is_told_by_the_next_run(
     with closing(sqlite3.connect(ledger, isolation_level=None)) as other, monkeypatch.context() as patch:
         afterwards(patch, lambda: other.execute("BEGIN IMMEDIATE"))
         assert project.run().sequence == 2
-    assert "published, and the ledger could not be told" in caplog.text
+    assert "published, but the ledger could not record it" in caplog.text
     goes_on(project, 3)
     assert check_audit(output=project.out, receipts=project.out, keys=project.keys).findings == ()
 
@@ -118,7 +118,7 @@ def test_one_that_is_gone_between_runs_is_made_anew_once_that_is_adopted(
     ledger.unlink()
     with caplog.at_level(logging.WARNING, "minimize"):
         goes_on_with_another(project, 2)
-    assert "the ledger is new, or an older copy" in caplog.text
+    assert "the ledger is new or an older copy" in caplog.text
 
 
 def test_one_that_vanishes_in_mid_run_stops_it(project: Project, ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +150,7 @@ def test_one_that_vanishes_after_publication_is_made_anew_once_that_is_adopted(
     with monkeypatch.context() as patch:
         afterwards(patch, ledger.unlink)
         assert project.run().sequence == 2
-    assert "published, and the ledger could not be told" in caplog.text
+    assert "published, but the ledger could not record it" in caplog.text
     goes_on_with_another(project, 3)
 
 

@@ -129,7 +129,7 @@ def test_what_was_published_without_its_server_is_told_by_the_next_run(
     with monkeypatch.context() as patch:
         at(patch, "telling", away)
         assert served.run().sequence == 2
-    assert "published, and the ledger could not be told" in caplog.text
+    assert "published, but the ledger could not record it" in caplog.text
     postgres.start()
     assert served.run().sequence == 3
     is_whole(served, 3)

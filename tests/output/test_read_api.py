@@ -48,7 +48,7 @@ def test_an_aggregate_is_read_by_its_name(project: Project) -> None:
 
 
 def test_a_name_that_nothing_was_published_under_is_a_mistake(project: Project) -> None:
-    with pytest.raises(OutputError, match="no output of that name"):
+    with pytest.raises(OutputError, match="unknown output name"):
         minimize.read(project.out, "per_modle")
 
 
@@ -99,12 +99,12 @@ def test_a_subject_that_is_not_there_has_no_rows_and_all_columns(project: Projec
 
 
 def test_subjects_are_not_looked_for_in_aggregates_or_by_a_column_that_was_dropped(project: Project) -> None:
-    with pytest.raises(OutputError, match="per_model is not about single subjects"):
+    with pytest.raises(OutputError, match="per_model has no rows of single subjects"):
         minimize.read(project.out, "per_model", subjects=["x"], keys=project.keys)
     project.policy({"device_id": {"type": "string", "role": "identifier", "do": "drop"}})
     project.pipeline(aggregates=None)
     project.run()
-    with pytest.raises(OutputError, match="does not hold its subject"):
+    with pytest.raises(OutputError, match="has no column of its subject"):
         minimize.read(project.out, subjects=["x"], keys=project.keys)
 
 

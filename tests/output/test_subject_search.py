@@ -77,7 +77,7 @@ def test_a_subject_that_is_a_folder_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["gone", "/s/id"])
 def test_a_file_without_the_subjects_column_is_said(tmp_path: Path, path: str) -> None:
-    with pytest.raises(OutputError, match="does not hold its subject"):
+    with pytest.raises(OutputError, match="has no column of its subject"):
         subject_rows(stored(tmp_path, pa.array(["a", "b", "c", "d"])), Pointer.parse(path), ["a"], None)
 
 
@@ -170,7 +170,7 @@ def test_few_bytes_are_read_of_a_large_index(tmp_path: Path) -> None:
 
 def test_a_missing_index_is_said(tmp_path: Path) -> None:
     file = ReceiptFile("records/run-0.parquet", 1, "sha256:0", FileRef("index/run-0.index", "sha256:1"))
-    with pytest.raises(OutputError, match="gone or damaged") as caught:
+    with pytest.raises(OutputError, match="missing or damaged") as caught:
         find_candidate_files(tmp_path, [file], ["a"], Keys())
     assert caught.value.__context__ is None
 
@@ -180,7 +180,7 @@ def test_the_index_of_another_file_or_another_digest_does_not_open(tmp_path: Pat
     swapped = ReceiptFile(one.path, one.rows, one.digest, other.index)
     changed = ReceiptFile(one.path, one.rows, "sha256:0", one.index)
     for file in (swapped, changed):
-        with pytest.raises(OutputError, match="gone or damaged"):
+        with pytest.raises(OutputError, match="missing or damaged"):
             find_candidate_files(tmp_path, [file], ["a"], Keys())
 
 
@@ -192,7 +192,7 @@ def test_a_changed_byte_is_noticed(tmp_path: Path, where: float) -> None:
     content = bytearray(path.read_bytes())
     content[int(where * len(content)) if where > 0 else int(where)] ^= 1
     path.write_bytes(content)
-    with pytest.raises(OutputError, match="gone or damaged"):
+    with pytest.raises(OutputError, match="missing or damaged"):
         find_candidate_files(tmp_path, [file], ["a"], Keys())
 
 
@@ -201,13 +201,13 @@ def test_what_is_no_index_is_said_to_be_damaged(tmp_path: Path, content: bytes) 
     file = written(tmp_path, [pa.array(["a"])], Keys())
     assert file.index is not None
     (tmp_path / file.index.path).write_bytes(content)
-    with pytest.raises(OutputError, match="gone or damaged"):
+    with pytest.raises(OutputError, match="missing or damaged"):
         find_candidate_files(tmp_path, [file], ["a"], Keys())
 
 
 def test_another_keyring_opens_nothing(tmp_path: Path) -> None:
     file = written(tmp_path, [pa.array(["a"])], Keys())
-    with pytest.raises(OutputError, match="gone or damaged"):
+    with pytest.raises(OutputError, match="missing or damaged"):
         find_candidate_files(tmp_path, [file], ["a"], Keys(seed="other"))
 
 

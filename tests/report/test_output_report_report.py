@@ -29,13 +29,13 @@ def receipt_of(project: Project) -> Path:
 
 
 def test_without_receipts_there_is_nothing_to_tell(project: Project) -> None:
-    with pytest.raises(OutputError, match="no output here"):
+    with pytest.raises(OutputError, match="this is not an output folder"):
         create_report(project.out, at=AT)
 
 
 def test_a_damaged_receipt_is_named(done: Project) -> None:
     receipt_of(done).write_text("{}")
-    with pytest.raises(OutputError, match=r"receipt.json: this is no receipt"):
+    with pytest.raises(OutputError, match=r"receipt.json: this version cannot read the receipt"):
         report(done)
 
 

@@ -130,7 +130,7 @@ def test_a_date_that_never_ran_has_no_policy_of_then(ran: Project) -> None:
 def test_a_policy_that_was_changed_beside_its_receipt_is_not_followed(ran: Project) -> None:
     for path in ran.out.glob("runs/*/policy.yaml"):
         path.write_text(path.read_text().replace('"version": 3', '"version": 9'))
-    with pytest.raises(ConfigurationError, match="not the one of its receipt"):
+    with pytest.raises(ConfigurationError, match="does not match its receipt"):
         filled(ran, says(ran, policy="then"))
 
 
@@ -142,5 +142,5 @@ def test_one_may_look_without_running(ran: Project) -> None:
 
 def test_a_source_without_dates_has_none_to_fill(project: Project) -> None:
     project.pipeline(aggregates=None, source={"path": "data/**", "format": "ndjson"})
-    with pytest.raises(ConfigurationError, match="names dates"):
+    with pytest.raises(ConfigurationError, match="lists dates"):
         filled(project, says(project))

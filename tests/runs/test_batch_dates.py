@@ -44,12 +44,12 @@ def test_a_span_may_be_open() -> None:
     ("since", "until", "pending"), [(MONDAY, None, False), (None, MONDAY, False), (None, None, True)]
 )
 def test_one_date_and_others_contradict_each_other(since: date | None, until: date | None, pending: bool) -> None:
-    with pytest.raises(ConfigurationError, match="one date"):
+    with pytest.raises(ConfigurationError, match="--date cannot be combined"):
         DateSelection.from_options(TUESDAY, since, until, pending=pending)
 
 
 def test_a_span_does_not_end_before_it_begins() -> None:
-    with pytest.raises(ConfigurationError, match="ends before"):
+    with pytest.raises(ConfigurationError, match="--to is before"):
         DateSelection.from_options(since=TUESDAY, until=MONDAY)
 
 
@@ -125,8 +125,8 @@ def test_a_date_that_lost_a_file_is_left_alone_and_said(nights: Project, caplog:
         receipt = nights.run(pending=True, at=LATER)
     assert receipt.sequence == 0
     assert receipt.skipped == {BEFORE: "shrunk"}
-    assert unfinished_parts(receipt) == "1 date left alone"
-    assert "1 of its files are gone" in caplog.text
+    assert unfinished_parts(receipt) == "1 date skipped"
+    assert "1 of its files are missing" in caplog.text
     assert len(nights.rows()) == 43
 
 
@@ -144,7 +144,7 @@ def test_a_date_asked_by_name_is_run_with_what_is_left_and_the_loss_is_told(
     (nights.folder / "data" / BEFORE / "a.ndjson.gz").unlink()
     with caplog.at_level(logging.WARNING, "minimize"):
         assert nights.run(date=BEFORE, at=LATER, allow_shrink=True).rows.read == 3
-    assert "1 of the files that it was made from before are gone" in caplog.text
+    assert "1 files of its last run are missing" in caplog.text
 
 
 def test_a_span_limits_what_is_pending(nights: Project) -> None:
@@ -194,7 +194,7 @@ def test_a_bad_date_is_left_alone_and_the_others_are_done(bad: Project, caplog: 
     receipt = bad.run(pending=True)
     assert (receipt.dates, receipt.skipped) == ((FIRST,), {DAY: "stopped"})
     assert "W024" in {getattr(record, "code", "") for record in caplog.records}
-    assert unfinished_parts(receipt) == "1 date left alone"
+    assert unfinished_parts(receipt) == "1 date skipped"
     minimize.verify(bad.out, keys=bad.keys)
 
 

@@ -87,7 +87,7 @@ def test_one_device_less_changes_nothing_and_is_counted(project: Project, caplog
     assert receipt.outputs["daily"].deferred == 1
     assert releases_of(project).deferred == 1
     assert [record.getMessage() for record in caplog.records if getattr(record, "code", "") == "I006"] == [
-        f"daily of {DAY}: 1 row deferred, because the change would give a few subjects away"
+        f"daily of {DAY}: 1 row deferred, because the change would reveal the figures of a few subjects"
     ]
     minimize.verify(project.out, keys=project.keys)
 
@@ -173,7 +173,7 @@ def test_without_its_sketches_a_row_is_published_again_with_equal_figures_alone(
     again(project, of(*range(12), battery=40))
     assert published(project) == {"north": (20, 40.0)}
     assert [record.getMessage() for record in caplog.records if getattr(record, "code", "") == "W034"] == [
-        f"the sketches of daily of {DAY} are lost: rows that changed keep their figures, and no other rows are published"
+        f"the sketches of daily of {DAY} are missing: changed rows keep their published figures, and new rows are not published"
     ]
     assert errors(project) == []
 

@@ -112,11 +112,11 @@ def test_a_whole_output_is_read_without_what_nobody_can_read(
     destroy_key(project.keys, "encrypt.pseudonymized.t-north", 1, now=AT)
     with pytest.raises(KeyringError, match="was destroyed") as error:
         project.rows(keys=project.keys)
-    assert "without_destroyed=True reads the other 1 of 2 files" in error.value.hint
+    assert "Pass without_destroyed=True to read the other 1 of 2 files" in error.value.hint
     assert {row["tenant_id"] for row in project.rows(keys=project.keys, without_destroyed=True)} == {"south"}
     assert [(each.code, each.getMessage()) for each in caplog.records if hasattr(each, "code")][-1] == (
         "W028",
-        "1 of 2 files are left out: their keys were destroyed",
+        "1 of 2 files are skipped: their keys were destroyed",
     )
 
 

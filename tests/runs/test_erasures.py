@@ -121,7 +121,7 @@ def test_who_goes_while_a_run_goes_on_stops_it(project: Project, monkeypatch: py
     before = project.files()
     tell(project, "erasure", "north", "d4")
     monkeypatch.setattr("minimize.runs.resolve.load_subject_acts", lambda *_: SubjectActs())
-    with pytest.raises(LedgerError, match="while the run went on"):
+    with pytest.raises(LedgerError, match="during this run"):
         project.run()
     assert project.files() == before
 

@@ -51,7 +51,7 @@ def test_a_date_with_fewer_than_half_of_its_rows_is_left_alone_and_named(done: P
     said = ran(done, LATER, "--pending", "--json")
     assert (said.code, said.json["skipped"]) == (1, {DAY: "fewer_rows"})
     (failure,) = said.json["failures"]
-    assert failure["message"].startswith("only 19 rows were read, after 40 at its last receipt (")
+    assert failure["message"].startswith("only 19 rows were read; the last run (")
     assert "--allow-shrink" in failure["hint"]
     assert len(done.rows()) == 80
 
@@ -103,7 +103,9 @@ def test_a_date_without_a_receipt_is_not_published_without_its_rows(done: Projec
     said = ran(done, AHEAD, "--pending", "--json")
     assert (said.code, said.json["skipped"]) == (1, {new: "implausible_time"})
     message = said.json["failures"][0]["message"]
-    assert message.startswith("retention would take 20 of 40 rows of a date without a receipt, and the run's time is")
+    assert message.startswith(
+        "retention would remove 20 of 40 rows of a date that was never run, and the run's time is"
+    )
     assert ran(done, AHEAD, "--pending", "--allow-shrink").code == 0
 
 
@@ -142,7 +144,10 @@ def test_quarantine_that_grows_under_an_implausible_time_is_refused(done: Projec
     assert ran(done, LATER, "--date", DAY).code == 0
     done.records([*events(2), *["broken"] * 40])
     said = ran(done, LATER + timedelta(days=8), "--date", DAY, "--json")
-    assert (said.code, "quarantine and retention would leave 2 of 42 rows, after 10" in said.err) == (1, True)
+    assert (said.code, "quarantine and retention would leave 2 of 42 rows (10 at the last run, " in said.err) == (
+        1,
+        True,
+    )
 
 
 def test_rows_that_settings_gate_are_no_loss(project: Project) -> None:

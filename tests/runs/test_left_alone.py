@@ -51,7 +51,7 @@ def test_the_failure_names_date_file_and_what_to_do(broken: Project) -> None:
     assert (failure["date"], failure["reason"], failure["code"]) == (DAY, "unreadable", "E203")
     assert failure["file"] == f"{DAY}/a.ndjson.gz"
     assert failure["hint"] == "Fetch the file again."
-    assert f"{DAY} is left alone: {DAY}/a.ndjson.gz is damaged" in done.err
+    assert f"skipped {DAY}: {DAY}/a.ndjson.gz is damaged" in done.err
 
 
 def test_the_receipt_that_is_published_is_signed_without_the_failures(broken: Project) -> None:
@@ -152,7 +152,7 @@ def test_a_date_that_was_asked_for_and_has_no_files_exits_1(project: Project) ->
     done = ran(project, "--date", DAY)
     assert done.code == 1
     assert f"no file of {DAY} matches data/{{date}}/*.ndjson.gz" in done.err
-    assert "is it the right date?" in done.err
+    assert "Check that the files have arrived" in done.err
     assert [each["reason"] for each in ran(project, "--date", DAY, "--json").json["failures"]] == ["no_files"]
 
 
@@ -163,7 +163,7 @@ def test_pending_exits_1_once_all_files_of_a_published_date_are_gone(project: Pr
     (project.folder / "data" / DAY / "a.ndjson.gz").unlink()
     done = ran(project, "--pending", "--json")
     assert (done.code, done.json["sequence"], done.json["skipped"]) == (1, 0, {DAY: "gone"})
-    assert f"{DAY} is left alone: all of its files are gone since it ran" in done.err
+    assert f"skipped {DAY}: all of its files are missing since its last run" in done.err
     assert ran(project, "--pending", "--to", BEFORE).code == 0
 
 
@@ -173,7 +173,7 @@ def test_pending_exits_1_once_the_folder_of_the_source_is_gone(project: Project)
     shutil.rmtree(project.folder / "data")
     done = ran(project, "--pending", "--json")
     assert (done.code, done.json["skipped"]) == (1, {"": "no_source"})
-    assert "the folder of the source is gone: data/{date}/*.ndjson.gz" in done.err
+    assert "the folder of the source does not exist: data/{date}/*.ndjson.gz" in done.err
     assert ran(project).code == 1
 
 

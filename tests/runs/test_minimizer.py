@@ -302,7 +302,7 @@ def test_records_left_out_are_logged_by_code_and_never_by_value(
     with caplog.at_level(logging.WARNING, "minimize"):
         out = minimized(data, keys)
     assert out.num_rows == 2
-    assert left_out(caplog) == ["1 records left out: missing_field 1"]
+    assert left_out(caplog) == ["1 records dropped: missing_field 1"]
     assert "CANARY" not in caplog.text
 
 
@@ -316,7 +316,7 @@ def test_with_top_records_left_out_are_counted_once(keys: Keyring, caplog: pytes
     with caplog.at_level(logging.WARNING, "minimize"):
         out = minimized(data if kind == "table" else data.to_reader(), keys, policy())
         assert (out if kind == "table" else out.read_all()).num_rows == 20
-    assert left_out(caplog) == ["1 records left out: missing_field 1"]
+    assert left_out(caplog) == ["1 records dropped: missing_field 1"]
 
 
 def test_retention_counts_from_the_time_that_is_given(keys: Keyring) -> None:
@@ -374,7 +374,7 @@ def test_a_prepared_policy_takes_what_says_the_same(keys: Keyring, kind: str) ->
 
 @pytest.mark.parametrize("wrong", [{"policy": "p"}, None, 7])
 def test_what_is_no_policy_is_refused(wrong: Any) -> None:
-    with pytest.raises(ConfigurationError, match="is no policy"):
+    with pytest.raises(ConfigurationError, match="is not a policy"):
         minimize.apply(wrong, table(events(1)))
 
 

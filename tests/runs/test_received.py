@@ -97,7 +97,7 @@ def test_without_any_consent_every_row_is_gated_and_one_warning_says_so(
     with caplog.at_level(logging.WARNING, "minimize"):
         assert inbound.receive().gated_by.consent == 10
     assert [record.message for record in caplog.records if getattr(record, "code", "") == "W045"] == [
-        "no tenant's consent to hook of vendor is in the ledger: every record is gated (minimize consent give)"
+        "the ledger has no consent to hook of vendor: every record is gated. Run `minimize consent give`."
     ]
 
 
@@ -114,8 +114,8 @@ def test_one_warning_counts_the_rows_that_arrived_before_their_consent(
     with caplog.at_level(logging.WARNING, "minimize"):
         assert inbound.receive().gated_by.consent == 10
     assert [record.message for record in caplog.records if getattr(record, "code", "") == "W046"] == [
-        "no consent covers 10 rows. A consent counts only for messages that arrived after it was valid. "
-        "`minimize consent why TENANT vendor hook --event TIME` explains the decision for a time of arrival"
+        "no consent covers 10 rows. A consent applies only to messages that arrived after it became valid. "
+        "Run `minimize consent why TENANT vendor hook --event TIME` to explain the decision for a time of arrival."
     ]
 
 
@@ -170,7 +170,7 @@ def test_a_consent_that_is_recorded_while_the_run_goes_on_stops_it(
         return done
 
     monkeypatch.setattr(job, "process_dates", interrupted)
-    with pytest.raises(LedgerError, match="consents were recorded while the run went on"):
+    with pytest.raises(LedgerError, match="consents were recorded during this run"):
         agreed.run()
     assert agreed.files() == set()
 

@@ -270,7 +270,7 @@ def test_another_pipeline_is_refused(project: Project) -> None:
     project.records([*events(30), "broken"])
     project.run()
     project.pipeline(pipeline="other")
-    with pytest.raises(ConfigurationError, match="is called other"):
+    with pytest.raises(ConfigurationError, match="not to other"):
         again(project, pipeline=project.folder)
 
 

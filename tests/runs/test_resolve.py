@@ -54,12 +54,12 @@ def test_a_flat_folder_is_the_batch_of_the_date_that_is_given(project: Project, 
 
 
 def test_a_file_without_a_date_is_a_mistake(project: Project, elsewhere: Path) -> None:
-    with pytest.raises(ConfigurationError, match="give --date"):
+    with pytest.raises(ConfigurationError, match="Pass --date"):
         project.run(input=elsewhere / DAY / "a.ndjson.gz")
 
 
 def test_an_input_without_a_name_is_a_mistake(project: Project) -> None:
-    with pytest.raises(ConfigurationError, match="no path"):
+    with pytest.raises(ConfigurationError, match="is empty"):
         project.run(input="")
 
 
@@ -78,7 +78,7 @@ def test_a_folder_that_is_laid_out_otherwise_is_taken_whole(project: Project) ->
 
 
 def test_an_input_that_is_not_there_is_a_mistake(project: Project) -> None:
-    with pytest.raises(ConfigurationError, match="no file or folder"):
+    with pytest.raises(ConfigurationError, match="does not exist"):
         project.run(input="nowhere", date=DAY)
 
 

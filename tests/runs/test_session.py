@@ -164,9 +164,7 @@ def test_verify_finds_receipts_that_were_cut_off(fed: Project) -> None:
         if path.is_file() and path not in data:
             path.unlink()
     found = [finding for finding in check_output(fed.out, keys=fed.keys) if finding.code == "V009"]
-    assert [finding.message for finding in found] == [
-        "the ledger tells of receipt 2, and it is not among the 1 that are here"
-    ]
+    assert [finding.message for finding in found] == ["the ledger has receipt 2, which is missing from the output's 1"]
 
 
 def test_receipts_that_the_ledger_misses_are_said_and_told(fed: Project, caplog: pytest.LogCaptureFixture) -> None:
@@ -177,7 +175,7 @@ def test_receipts_that_the_ledger_misses_are_said_and_told(fed: Project, caplog:
     older.rename(fed.out)
     with caplog.at_level(logging.WARNING, "minimize"):
         fed.run(ledger=fed.folder / "organization.db")
-    assert "later receipts of this output, which are not here" in caplog.text
+    assert "the ledger has later receipts of this output" in caplog.text
     entries = log_entries(fed.folder / "organization.db", EntryFilter(operation="disagree"))
     assert [entry_event(entry)["resources"][0]["changed_properties"][0]["new"] for entry in entries] == ["cut"]
 
@@ -241,7 +239,7 @@ def test_a_ledger_that_was_lost_is_made_anew_once_it_is_adopted_and_that_is_said
                 fed.run()
             adopt_ledger(fed.out, "a test", keys=fed.keys)
             fed.run()
-    assert "the ledger is new, or an older copy" in caplog.text
+    assert "the ledger is new or an older copy" in caplog.text
     assert first.run_id in {row.run_id for row in list_runs(output=fed.out)}
     assert "H007" in {each.code for each in check_audit(receipts=fed.out, keys=fed.keys).findings}
     rebuild_index([fed.out], keys=fed.keys, now=AT)
@@ -311,7 +309,7 @@ def test_a_ledger_that_cannot_be_told_afterwards_undoes_nothing(
     with monkeypatch.context() as patch, caplog.at_level(logging.WARNING, "minimize"):
         patch.setattr(RunSession, "record_published", gone)
         receipt = fed.run()
-    assert "the ledger could not be told: the ledger is gone" in caplog.text
+    assert "the ledger could not record it: the ledger is gone" in caplog.text
     assert receipt.sequence == 1
     assert fed.run().sequence == 2
     assert [row.sequence for row in list_runs(output=fed.out)] == [1, 2]

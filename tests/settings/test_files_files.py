@@ -37,6 +37,6 @@ def test_a_file_that_is_closed_to_us_is_said_to_be_so(
     with pytest.raises(PolicyError) as caught:
         load_settings(path)
     (finding,) = caught.value.findings
-    assert (finding.code, finding.hint) == ("C001", "may you read it?")
-    assert finding.message == "settings that cannot be read: permission is denied (EACCES)"
+    assert (finding.code, finding.hint) == ("C001", "Check its permissions.")
+    assert finding.message == "the settings cannot be read: permission is denied (EACCES)"
     assert caught.value.__context__ is None

@@ -129,7 +129,7 @@ def test_a_token_whose_key_is_not_there_is_an_error_and_not_an_on(keys: Keyring,
 
 
 def test_without_a_keyring_subjects_cannot_be_told(keys: Keyring) -> None:
-    with pytest.raises(KeyringError, match="settings of their own"):
+    with pytest.raises(KeyringError, match="settings of single subjects"):
         ledger_rows(own_off(keys), None, "a ledger")
 
 
