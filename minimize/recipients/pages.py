@@ -85,7 +85,7 @@ NO_SUBPROCESSORS = "There are no subprocessors."
 FieldRow = tuple[str, str, str, str, str]
 _STANDING_TEXTS = {
     "agent": "This recipient acts on behalf of the service, and only while it is on the list of subprocessors.",
-    "independent": "This recipient acts in its own right. Nothing is shared with it unless the tenant's administrator has agreed.",
+    "independent": "This recipient acts in its own right. Nothing is shared unless the tenant's administrator has agreed.",
 }
 _DIRECTION_TEXTS = {"outbound": "sent to this recipient", "inbound": "received from this recipient"}
 
@@ -238,7 +238,7 @@ th { background: var(--head); color: var(--soft); font-weight: 600; }
   h2, h2 + p { break-after: avoid; }
 }
 """
-"""What every page of the house looks like."""
+"""The style of all recipient pages."""
 LIST_STYLE: Final = (
     PAGE_STYLE
     + """
@@ -258,11 +258,11 @@ td:nth-child(2), td:nth-child(3) { font-family: ui-monospace, Consolas, monospac
 }
 """
 )
-"""The same for lists of five columns, the second and third of which are values."""
+"""The style of tables with five columns, of which the second and third contain values."""
 
 
 def recipient_html(recipient: Recipient) -> str:
-    """The list as a page; whatever the file says is escaped."""
+    """The page of a recipient in HTML; text from the file is escaped."""
     body = [*_html_paragraphs(introduction(recipient))]
     for section in function_sections(recipient):
         body += [
