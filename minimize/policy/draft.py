@@ -166,7 +166,7 @@ def _label(type_: str) -> str:
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NAME = re.compile(r"[A-Za-z_@$][A-Za-z0-9_@$. :-]{0,63}")
 _OMITTED: Final = (
-    "  # {} fields left out here, because their names look like values or few records have them; they are dropped\n"
+    "  # fields left out, because their names look like values or few records have them (they are dropped): {}\n"
 )
 SCHEMA_FOLDER: Final = ".schema"
 """The folder of the JSON Schemas."""
