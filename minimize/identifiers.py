@@ -112,7 +112,7 @@ def _canonical_texts(values: pa.Array) -> pa.Array:
     with suppress(pa.ArrowException):
         values.validate(full=True)
         return _replace_suspects(values, suspects, fold=False)
-    return values  # it is not UTF-8: who reads the column refuses it
+    return values  # not UTF-8: the reader of the column refuses it
 
 
 def _fold_case(values: pa.Array) -> pa.Array:

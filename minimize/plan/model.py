@@ -276,7 +276,7 @@ def _is_indexable(field: FieldPlan) -> bool:
     return any(test(field.gives) for test in (*tests, pa.types.is_large_binary))
 
 
-_FIELD_HEADINGS = ("field", "role", "action", "technique", "leaves", "category", "treatment and reason")
+_FIELD_HEADINGS = ("field", "role", "action", "technique", "leaves", "category", "what happens, and why")
 
 
 def plan_html(plan: Plan) -> str:

@@ -52,7 +52,7 @@ def approval_digest(policy: Policy) -> str:
 
 
 def approval_state(policy: Policy) -> ApprovalState:
-    """Whether a policy is the one that was approved."""
+    """Whether the current content of a policy is approved, was changed after approval, or was never approved."""
     if policy.approved is None:
         return "unapproved"
     return "approved" if policy.form and policy.approved.digest == approval_digest(policy) else "changed"

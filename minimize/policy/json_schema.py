@@ -345,7 +345,7 @@ def _pipeline_definitions() -> dict[str, JsonSchema]:
             {
                 "path": string_schema(
                     "A file, folder or glob, on disk or as the URI of an object store (s3://, gs://, abfs://) that "
-                    "holds no credentials; `{date}` is the batch date."
+                    "contains no credentials; `{date}` is the batch date."
                 ),
                 "format": enum_schema(("ndjson", "csv", "parquet")),
                 "recipient": string_schema(

@@ -40,7 +40,7 @@ BY_CATEGORY: Final = "by_category"
 
 
 def read_encrypt(node: YamlNode, scope: DeclaredNames) -> EncryptModel | None:
-    """`none`, `by_category`, or `by_category: {per: FIELD}` for records whose folders have keys of their own."""
+    """`none`, `by_category`, or `by_category: {per: FIELD}` for records whose folders have separate keys."""
     if not node.is_mapping:
         by = read_encrypt_word(node.value, node.line, scope.faults)
         return None if by is None else EncryptModel(by=by)

@@ -92,7 +92,7 @@ def _is_whole_version(text: str) -> bool:
 
 
 _POSTAL: Final = (
-    r"\d{5}(-\d{4})?"  # United States; France, Germany, Spain, Italy and others have five digits, too
+    r"\d{5}(-\d{4})?"  # United States; also the five digits of France, Germany, Spain, Italy and others
     r"|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}"  # United Kingdom (BS 7666)
     r"|[A-Z]\d[A-Z] ?\d[A-Z]\d"  # Canada
     r"|\d{4} ?[A-Z]{2}"  # Netherlands

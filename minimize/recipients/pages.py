@@ -76,7 +76,7 @@ def _value_text(value: Any) -> str:
     return scalar_text(value)
 
 
-FIELD_HEADINGS = ("field", "example", "as sent", "used for", "form")
+FIELD_HEADINGS = ("field", "example", "as it leaves", "used for", "form")
 RECIPIENT_HEADINGS = ("recipient", "about", "standing", "rows", "functions")
 SUBPROCESSOR_HEADINGS = ("name", "from", "until", "task")
 RECIPIENTS_TITLE = "Recipients"
@@ -156,7 +156,7 @@ def form_text(field: SharedField) -> str:
     if field.passes:
         return "passed through; never stored, logged or counted"
     if not field.chain:
-        return "not sent"
+        return "not passed on"
     text = treatment_text(field.form)
     return f"{text}; only {', '.join(field.values)}" if field.values else text
 

@@ -100,7 +100,7 @@ def test_each_field_has_its_example_its_use_and_its_form() -> None:
     assert "| app_id | com.example.mail | com.example.mail | identifies the app | keep |" in lines
     assert "| device_id |  |  | names the device | pseudonymize (key device) |" in lines
     assert "| token |  |  | reaches the device | passed through; never stored, logged or counted |" in lines
-    assert "| owner |  |  | no purpose needs it | not sent |" in lines
+    assert "| owner |  |  | no purpose needs it | not passed on |" in lines
 
 
 def test_purpose_text_and_contract_stand_above_the_table() -> None:

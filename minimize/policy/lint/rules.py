@@ -58,9 +58,9 @@ _ROWS = (
     LintRule("L045", "warning", "`future` has no effect because the policy names no event time"),
     LintRule("L046", "warning", "the tenant or subject of a settings row is not in canonical form"),
     LintRule("L047", "error", "a feature is decided per subject, but the policy names no subject: it is never on"),
-    LintRule("L048", "warning", "records hold positions and are not encrypted"),
+    LintRule("L048", "warning", "records contain positions and are not encrypted"),
     LintRule("L050", "error", "a condition reads a secret or an identifier"),
-    LintRule("L051", "warning", "a condition reads a field that the output does not hold"),
+    LintRule("L051", "warning", "a condition reads a field that the output does not contain"),
     LintRule("L052", "warning", "a condition compares a field with a value that its type never has"),
     LintRule("L060", "error", "a sum or mean over values that are not generalized needs `clip`"),
     LintRule("L061", "warning", "small groups are not suppressed, or only below a low threshold"),
@@ -72,7 +72,7 @@ _ROWS = (
     LintRule("L069", "warning", "the source has no batch dates: each run releases all rows of an aggregate again"),
     LintRule("L070", "warning", "records have no index: a subject is found only by reading all records"),
     LintRule("L071", "warning", "an output is in an object store, and no ledger outside of it is configured"),
-    LintRule("L072", "error", "records hold an identifier, but no subject by which they can be found and erased"),
+    LintRule("L072", "error", "records contain an identifier, but no subject by which they can be found and erased"),
     LintRule("L073", "error", "the groups of an aggregate identify persons, and requests do not search aggregates"),
     LintRule("L074", "warning", "the retention of an aggregate is more than 400 days"),
     LintRule(
@@ -80,11 +80,11 @@ _ROWS = (
         "warning",
         "an aggregate has a longer retention than the records, but without batch dates each run replaces it",
     ),
-    LintRule("L080", "warning", "a policy that is not the one that was approved"),
+    LintRule("L080", "warning", "the policy is not the approved one"),
     LintRule(
         "L081",
         "error",
-        "a policy is not approved in its current form, and `minimize.yaml` requires approval for every run",
+        "the policy is not approved in its current form, and `minimize.yaml` requires approval for every run",
     ),
 )
 
@@ -133,11 +133,11 @@ class LintSubject:
         return tuple(self.policy.fields.values())
 
     def contact_kind(self, field: Field) -> str | None:
-        """Which kind of name or address a field holds, by its name or its values, in words."""
+        """The kind of name or address in a field, in words, judged by its name or its values."""
         return contact_kind(field.pointer) or (self.contacts or {}).get(field.pointer)
 
     def is_in_records(self, key: str) -> bool:
-        """Whether the records hold the field, in a run for the pipeline's purpose."""
+        """Whether the records contain the field, in a run for the pipeline's purpose."""
         field = self.policy.fields.get(key)
         return field is not None and not is_dropped(field) and self.is_for_purpose(field)
 
