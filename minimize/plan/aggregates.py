@@ -121,7 +121,7 @@ def _late_window(pipeline: Pipeline, model: AggregateModel, fields: Mapping[str,
 
 
 def _whole_days(length: timedelta) -> int:
-    """A length of time in days, rounded up."""
+    """A duration in days, rounded up."""
     return -(-length // timedelta(days=1))
 
 

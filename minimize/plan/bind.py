@@ -160,7 +160,7 @@ def _drop_unused_keys(field: FieldPlan, fields: Mapping[str, FieldPlan]) -> Fiel
 
 
 def _map_keys(fields: Mapping[str, FieldPlan], source: pa.Schema) -> Iterator[Pointer]:
-    """The keys of the maps that released fields stand in."""
+    """The keys of the maps that contain released fields."""
     for field in fields.values():
         for star in field.pointer.stars if field.gives is not None and not field.field.from_ else ():
             container = Pointer(star.parts[:-1])

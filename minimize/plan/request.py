@@ -53,7 +53,7 @@ def identifier_pointers(policy: Policy) -> tuple[Pointer, ...]:
 
 
 def _rows_per_batch(policy: Policy, pipeline: Pipeline | None) -> int:
-    """Whether records are combined into larger batches before they are written: flat records are, nested ones are not."""
+    """Rows per batch of the source. Flat records are combined again before they are written, nested ones are not."""
     if pipeline is None:
         return SINK_CHUNK_ROWS
     gathered = all(field.pointer.is_flat for field in policy.fields.values())

@@ -69,9 +69,11 @@ def draft_policy_text(
 ) -> str:
     """The text of a policy in which every field is dropped, ready to edit. It loads without faults.
 
-    Takes the leaves of the data, as pointers (or columns) with the policy's word for their type, a name, the comments above
-    the line of each field, the path of the JSON Schema for editors, and the fields that are tenant, subject, time and record
-    (by default guessed from their names).
+    schema   leaves of the data, as pointers (or columns) with the policy's word for their type
+    name     the name of the policy
+    remarks  the comments above the line of each field
+    editor   the path of the JSON Schema for editors
+    parts    the fields that are tenant, subject, time and record; by default guessed from their names
 
     >>> print(draft_policy_text([("/phone", "string")], "calls").splitlines()[-1])
       phone: {type: string, do: drop}  # identifier?

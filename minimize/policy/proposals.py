@@ -334,8 +334,10 @@ def propose_treatments(
 ) -> dict[Pointer, Proposal]:
     """A proposal for each field.
 
-    Takes the types of the fields, the summaries of their values (if they were read), the fields that are `tenant`, `subject`,
-    `time` and `record` by their names, and the types that their values can be read as.
+    leaves     the types of the fields
+    summaries  the summaries of their values, if they were read
+    parts      the fields that are `tenant`, `subject`, `time` and `record` by their names
+    types      the types that their values can be read as
     """
     words = {pointer: word for word, pointer in parts.items()}
     tenant = parts.get("tenant")

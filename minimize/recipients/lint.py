@@ -68,7 +68,7 @@ def is_recipient_path(path: str | Path) -> bool:
 
 
 def check_recipient(recipient: Recipient, listed: Subprocessors, on: date) -> list[Finding]:
-    """The findings about a recipient that can be read."""
+    """The findings about a recipient whose file could be read."""
     judged = _CheckedRecipient(recipient, listed, on)
     return [finding for check in _CHECKS for finding in check(judged)]
 

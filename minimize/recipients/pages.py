@@ -26,7 +26,7 @@ from minimize.text import escape_markdown, markdown_table
 from minimize.times import seconds_text
 
 _NOON: Final = datetime(2000, 1, 1, tzinfo=UTC)
-"""A fixed time. The techniques of examples do not read it."""
+"""A fixed time for the evaluation of examples. The techniques that are shown do not read the time of a run."""
 
 
 def example_text(field: SharedField) -> str:

@@ -75,9 +75,13 @@ def lint(
 ) -> list[Finding]:
     """Findings about a policy, or about a pipeline and its policy: risky choices, and entries without effect.
 
-    Takes, if known: the columns and pointers of the source, the (setting, holder, value) rows of the settings, the kinds of
-    identifying values by field, the kinds of addresses of people or computers by field, and the other policies of the tree.
-    Returns each finding once, sorted by file and line.
+    Returns each finding once, sorted by file and line. Arguments that are None or empty are unknown:
+
+    columns        columns and pointers of the source
+    settings_rows  (setting, holder, value) of each row of the settings
+    values         by field, the kind of its values, in words, if they are identifying
+    contacts       by field, the kind of its values, in words, if they are addresses of people or computers
+    siblings       the other policies of the tree
     """
     policy, pipeline = (judged.policy, judged) if isinstance(judged, Pipeline) else (judged, None)
     seen = None if columns is None else frozenset(filter(None, map(field_pointer, columns)))
