@@ -1,8 +1,8 @@
-"""Configuration: `minimize.yaml`, which holds what belongs to no single pipeline, as one typed, frozen model.
+"""Configuration: `minimize.yaml`, the settings for all pipelines below a folder, as one typed, frozen model.
 
-The nearest file upwards from the folder of a pipeline or an output is read; each folder's `pipelines/` is searched, too.
-This module alone reads the file. What a value means (a purpose, the address of a ledger) is decided by the module of its domain,
-which also resolves the order: argument, environment variable, `minimize.yaml`, default.
+The nearest file upwards from the folder of a pipeline or an output is read. The `pipelines/` of each folder is also searched.
+Only this module reads the file. The module of each domain interprets its value (a purpose, the address of a ledger)
+and resolves the order: argument, environment variable, `minimize.yaml`, default.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class _RawEntry:
 
 
 class _WrongKindError(ValueError):
-    """A value of the wrong kind; `.value` is what can be used of it."""
+    """A value has the wrong type; `.value` is the usable part of it."""
 
     def __init__(self, value: Any = None) -> None:
         super().__init__("wrong kind")
@@ -106,43 +106,46 @@ def _no_entries() -> Mapping[Any, Any]:
 
 
 def _key(read: Callable[[_RawEntry], Any], expected: str, hint: str = "") -> dict[str, Any]:
-    """What is known of a key besides its type and default: its reader, what it must be, and how to write it."""
+    """Metadata of a key: its reader, the expected type in words, and a hint how to write it."""
     return {"read": read, "wanted": expected, "hint": hint}
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What `minimize.yaml` says. A key that is missing, null or faulty has its default.
+    """The content of `minimize.yaml`. A key that is missing, null or faulty has its default.
 
     path          the file; None if none was found
     content       its bytes; None if it cannot be read
     is_readable   whether it is a YAML mapping, or empty
     unknown_keys  keys that are not in the list, with their lines
-    faults        values of the wrong kind, by key; a faulty key stops only those who ask for it
+    faults        values of the wrong type, by key; a faulty key stops only the commands that need it
     """
 
     path: Path | None = None
     content: bytes | None = None
     is_readable: bool = True
-    keys: str | None = field(default=None, metadata=_key(_read_text, "text", "write `keys: FILE`"))
+    keys: str | None = field(default=None, metadata=_key(_read_text, "text", "Write `keys: FILE`."))
     kms: str | None = field(
-        default=None, metadata=_key(_read_text, "text", "write `kms: vault+https://HOST:PORT/MOUNT`")
+        default=None, metadata=_key(_read_text, "text", "Write `kms: vault+https://HOST:PORT/MOUNT`.")
     )
-    ledger: str | None = field(default=None, metadata=_key(_read_text, "text", "write `ledger: PATH` or `ledger: URL`"))
+    ledger: str | None = field(
+        default=None, metadata=_key(_read_text, "text", "Write `ledger: PATH` or `ledger: URL`.")
+    )
     access: AccessConfig = field(
-        default=AccessConfig(), metadata=_key(_read_access, "a file", "write `access: FILE`, or `access: {file: FILE}`")
+        default=AccessConfig(),
+        metadata=_key(_read_access, "a file", "Write `access: FILE`, or `access: {file: FILE}`."),
     )
-    recipients: str | None = field(default=None, metadata=_key(_read_text, "text", "write `recipients: FOLDER`"))
-    contacts: str | None = field(default=None, metadata=_key(_read_text, "text", "write `contacts: FILE`"))
+    recipients: str | None = field(default=None, metadata=_key(_read_text, "text", "Write `recipients: FOLDER`."))
+    contacts: str | None = field(default=None, metadata=_key(_read_text, "text", "Write `contacts: FILE`."))
     purposes: tuple[ConfigEntry, ...] = field(default=(), metadata=_key(_read_words, "a list of words"))
     approval: ConfigEntry | None = field(default=None, metadata=_key(_read_any, "a word"))
     processing: Mapping[str, str] = field(default_factory=_no_entries, metadata=_key(_read_texts, "a mapping of texts"))
     memory: ConfigEntry | None = field(default=None, metadata=_key(_read_any, "a size"))
     lineage: str | None = field(
-        default=None, metadata=_key(_read_text, "text", "write `lineage: PATH`, or `lineage: off`")
+        default=None, metadata=_key(_read_text, "text", "Write `lineage: PATH`, or `lineage: off`.")
     )
     metrics: str | None = field(
-        default=None, metadata=_key(_read_text, "text", "write `metrics: PATH`, or `metrics: off`")
+        default=None, metadata=_key(_read_text, "text", "Write `metrics: PATH`, or `metrics: off`.")
     )
     unknown_keys: tuple[ConfigEntry, ...] = ()
     faults: Mapping[str, Finding] = field(default_factory=_no_entries)
@@ -162,7 +165,7 @@ class Config:
         return not self.is_readable or key in self.faults
 
     def checked(self, key: str, error: type[MinimizeError]) -> Self:
-        """The configuration, from which the key may be taken. Raises the given error if the key is faulty."""
+        """The configuration, if the key can be used. Raises the given error if the key is faulty."""
         if self.is_faulty(key):
             raise error(f"`{key}:` cannot be read from {self.path}", hint=_KEYS[key]["hint"])
         return self
@@ -176,7 +179,7 @@ CONFIG_KEYS: Final = tuple(_KEYS)
 def load_config(start: str | os.PathLike[str] | None = None) -> Config:
     """The nearest `minimize.yaml` upwards from the folder of a pipeline or an output; the defaults if there is none.
 
-    The current folder does not count, unless a command names neither a pipeline nor an output on disk (None).
+    Pass None if a command names neither a pipeline nor an output on disk; the search then starts from the current folder.
     """
     candidates = _candidates(Path.cwd() if start is None else Path(os.path.abspath(start)))
     path = next((path for path in candidates if path.is_file()), None)
@@ -218,7 +221,7 @@ def _parse_config(path: Path, content: bytes) -> Config:
         try:
             values[key] = spec["read"](entries[key])
         except _WrongKindError as error:
-            line, message = entries[key].line, f"`{key}` wants {spec['wanted']}"
+            line, message = entries[key].line, f"`{key}` must be {spec['wanted']}"
             values[key] = error.value
             faults[key] = Finding("P006", message, hint=spec["hint"], file=str(path), line=line)
     unknown = _unknown_keys(entries, CONFIG_KEYS)
@@ -226,7 +229,7 @@ def _parse_config(path: Path, content: bytes) -> Config:
 
 
 def _parse_document(content: bytes) -> tuple[Any, Any]:
-    """A document as Python data and as nodes with lines. Raises ValueError for what is no YAML."""
+    """A document as Python data and as nodes with lines. Raises ValueError if the content is not YAML."""
     from ruamel.yaml import YAML  # late: most commands have no such file
     from ruamel.yaml.error import YAMLError
 

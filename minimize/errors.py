@@ -1,4 +1,4 @@
-"""The error tree: what can be refused or found wrong; messages and hints for errors of the operating system."""
+"""Exceptions and findings, with stable codes; messages and hints for errors of the operating system."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from typing import Any, ClassVar, Final, Literal, ParamSpec, Self, TypeVar
 
 from minimize.text import count_noun, place_text
 
-_FREE_SPACE_HINT: Final = "make room, and run again"
-_PERMISSION_HINT: Final = "see who owns it, and who may write there"
+_FREE_SPACE_HINT: Final = "Free disk space and run the command again."
+_PERMISSION_HINT: Final = "Check the owner and the permissions of the path."
 _OS_MESSAGES: Final[Mapping[int, tuple[str, str]]] = {
     errno.ENOSPC: ("the disk is full", _FREE_SPACE_HINT),
     errno.EDQUOT: ("the quota is used up", _FREE_SPACE_HINT),
-    errno.EFBIG: ("a file grows larger than it may", "see `ulimit -f`, and what the file system allows"),
-    errno.EROFS: ("the file system is read-only", "mount it for writing, or name another folder"),
+    errno.EFBIG: ("a file exceeds the size limit", "Check `ulimit -f` and the limits of the file system."),
+    errno.EROFS: ("the file system is read-only", "Mount it for writing, or name another folder."),
     errno.EACCES: ("permission is denied", _PERMISSION_HINT),
     errno.EPERM: ("permission is denied", _PERMISSION_HINT),
-    errno.EIO: ("the disk fails", "see the system's log; is the disk sound?"),
-    errno.ENOENT: ("something is gone", "is another program at work there?"),
-    errno.ESTALE: ("something is gone", "is the network's file system up?"),
-    errno.EEXIST: ("something is in the way", "is another program at work there?"),
-    errno.ENOTDIR: ("a file stands where a folder should", "move it away"),
-    errno.EISDIR: ("a folder stands where a file should", "move it away"),
-    errno.EMFILE: ("too many files are open", "see `ulimit -n`"),
-    errno.ENFILE: ("too many files are open", "see the system's log"),
-    errno.ENAMETOOLONG: ("a name is too long", "choose shorter names"),
-    errno.ENOMEM: ("memory is used up", "give it more, or lower MINIMIZE_MEMORY"),
+    errno.EIO: ("a disk error occurred", "Check the system log and the disk."),
+    errno.ENOENT: ("a file or folder was removed", "Check that no other program changes this folder."),
+    errno.ESTALE: ("a file or folder was removed", "Check that the network file system is available."),
+    errno.EEXIST: ("a file or folder already exists", "Check that no other program changes this folder."),
+    errno.ENOTDIR: ("a path is a file and must be a folder", "Move the file."),
+    errno.EISDIR: ("a path is a folder and must be a file", "Move the folder."),
+    errno.EMFILE: ("too many files are open", "Raise the limit with `ulimit -n`."),
+    errno.ENFILE: ("too many files are open", "Check the system log."),
+    errno.ENAMETOOLONG: ("a name is too long", "Choose shorter names."),
+    errno.ENOMEM: ("memory is used up", "Provide more memory, or lower MINIMIZE_MEMORY."),
 }
 
 
 def describe_os_error(error: OSError) -> tuple[str, str]:
-    """What happened, and a hint.
+    """A message and a hint for an error of the operating system.
 
     >>> describe_os_error(OSError(errno.ENOSPC, "No space left on device", "/srv/out/date=2026-11-24"))
-    ('the disk is full (ENOSPC)', 'make room, and run again')
+    ('the disk is full (ENOSPC)', 'Free disk space and run the command again.')
     """
-    what, hint = _OS_MESSAGES.get(error.errno or 0, ("the system refuses", "see the system's log"))
+    what, hint = _OS_MESSAGES.get(error.errno or 0, ("the operation failed", "Check the system log."))
     return f"{what} ({errno_name(error)})", hint
 
 
 def errno_name(error: OSError) -> str:
-    """The name of its number."""
+    """The symbolic name of the error number, such as ENOSPC."""
     return errno.errorcode.get(error.errno or 0, "unknown error")
 
 
@@ -61,7 +61,7 @@ INTERNAL_ERROR: Final = "E900"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fault or risky choice: a stable code, where it stands, and what to do about it."""
+    """One fault or risky choice: a stable code, its place in a file, and a hint what to do."""
 
     code: str
     message: str
@@ -110,20 +110,20 @@ class MinimizeError(Exception):
 
 
 class CheckFailed(MinimizeError):
-    """A check was made and something did not hold."""
+    """A check failed."""
 
     exit_code = 1
     default_code = "E100"
 
 
 class VerificationError(CheckFailed):
-    """An output does not obey its receipts and policies; `.findings` says where."""
+    """An output does not match its receipts and policies; `.findings` lists the places."""
 
     default_code = "E101"
 
 
 class ConfigurationError(MinimizeError):
-    """What was asked cannot be done as it is written."""
+    """The request is not valid."""
 
     exit_code = 2
     default_code = "E200"
@@ -142,41 +142,39 @@ class SchemaError(ConfigurationError):
 
 
 class SourceError(ConfigurationError):
-    """An input that cannot be read."""
+    """An input cannot be read."""
 
     default_code = "E203"
 
 
 class KeyringError(ConfigurationError):
-    """A keyring that is missing, readable by others, or lacks a key."""
+    """A keyring is missing, readable by others, or lacks a key."""
 
     default_code = "E204"
 
 
 class OutputError(ConfigurationError):
-    """An output folder that cannot be used."""
+    """An output folder cannot be used."""
 
     default_code = "E205"
 
 
 class LedgerError(ConfigurationError):
-    """A ledger that is missing, damaged, locked, out of reach or too new; or an output that another run holds."""
+    """A ledger is missing, damaged, locked, unreachable or too new; or another run is writing to an output."""
 
     default_code = "E206"
 
 
 class OutOfMemoryError(ConfigurationError):
-    """More memory was needed than the machine, the container or a Spark executor gives."""
+    """The machine, the container or a Spark executor did not have enough memory."""
 
     default_code = "E211"
 
     @classmethod
     def for_location(cls, place: str) -> Self:
-        """The error, with the setting that bounds memory. Takes where it happened, in words."""
+        """The error, with a hint at the setting that limits memory. Takes the place where it happened, in words."""
         message = f"out of memory {place}; nothing was published"
-        hint = (
-            "lower MINIMIZE_MEMORY (`memory:` of minimize.yaml), which bounds what a run holds, or give it more memory"
-        )
+        hint = "Lower MINIMIZE_MEMORY (`memory:` of minimize.yaml), which limits the memory of a run, or provide more memory."
         return cls(message, hint=hint)
 
 
@@ -189,7 +187,7 @@ class RefusedError(MinimizeError):
 
 @dataclass(frozen=True, slots=True)
 class RefusalReason:
-    """One rule that keeps data from leaving: its name and code, how many tenants and rows it holds back, which fields."""
+    """One rule that forbids a disclosure: its name and code, the number of tenants and rows that it withholds, the fields."""
 
     rule: str
     code: str
@@ -218,13 +216,13 @@ class _RefusedWithReasons(RefusedError):
 
 
 class NotPermitted(_RefusedWithReasons):
-    """Nothing may leave for a third party; `.reasons` lists every rule against it."""
+    """A rule forbids sending data to a third party; `.reasons` lists every such rule."""
 
     default_code = "E301"
 
 
 class AccessDenied(_RefusedWithReasons):
-    """No role or grant of whoever acts allows it; `.reasons` lists every rule that decided."""
+    """No role or grant of the account permits the operation; `.reasons` lists every rule that decided."""
 
     default_code = "E302"
 
@@ -241,7 +239,7 @@ class StoppedError(MinimizeError):
 
 
 class RedactedErrors:
-    """A block that no unexpected error leaves, because such an error can carry values. A MinimizeError replaces it.
+    """A block that replaces each unexpected error by a MinimizeError, because an unexpected error can carry values.
 
     `replacement` makes that error. By default it names the type of the unexpected error and the place in this library.
     """
@@ -266,13 +264,13 @@ class RedactedErrors:
 
 
 def call_redacted(work: Callable[[], T], replacement: Callable[[Exception], MinimizeError] | None = None) -> T:
-    """Returns what the work returns. Errors leave it as they leave a block of `RedactedErrors`."""
+    """The result of the work. Its errors are replaced as in a block of `RedactedErrors`."""
     with RedactedErrors(replacement):
         return work()
 
 
 def redact_errors(function: Callable[P, T]) -> Callable[P, T]:
-    """A public function that no unexpected error leaves, because such an error can carry values.
+    """Decorates a public function: unexpected errors are replaced, because they can carry values.
 
     A call that does not fit the parameters raises TypeError, as for any function.
     """
@@ -288,22 +286,26 @@ def redact_errors(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def iterate_redacted(items: Iterator[T]) -> Iterator[T]:
-    """The items, each of them made quietly."""
+    """The items. Errors of the iterator are replaced as in a block of `RedactedErrors`."""
     while made := call_redacted(lambda: list(islice(items, 1))):
         yield from made
 
 
 def unexpected_error(error: Exception) -> MinimizeError:
-    """What may be said of an error that nobody foresaw: its type (the system's: its name) and the place in this library, never
-    its message."""
+    """The MinimizeError for an unexpected error. It names the type (or the errno name) and the place in this library.
+
+    It never contains the message of the unexpected error.
+    """
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return OutOfMemoryError.for_location(_place(error.__traceback__))
     if isinstance(error, OSError):
         what, hint = describe_os_error(error)
-        message = f"the system does not do what minimize asks of it: {what}, {_place(error.__traceback__)}; nothing was published"
+        message = f"the operating system reports an error: {what}, {_place(error.__traceback__)}; nothing was published"
         return ConfigurationError(message, code=SYSTEM_ERROR, hint=hint)
     message = f"an error inside minimize: {type(error).__name__} {_place(error.__traceback__)}; nothing was published"
-    return ConfigurationError(message, code=INTERNAL_ERROR, hint="please report it with this line; it holds no values")
+    return ConfigurationError(
+        message, code=INTERNAL_ERROR, hint="Please report it with this line; it contains no values."
+    )
 
 
 def _place(trace: TracebackType | None) -> str:

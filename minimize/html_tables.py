@@ -1,4 +1,4 @@
-"""HTML: fragments for notebooks, with paragraphs and small tables; pages, and the tables on them. All text is escaped."""
+"""HTML for notebooks (paragraphs, small tables) and for pages. All text is escaped."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def html_fragment(*parts: str) -> str:
 
 
 def html_paragraph(text: str) -> str:
-    """A paragraph, or nothing where there is no text."""
+    """A paragraph; empty if there is no text."""
     return f"<p>{_escape(text)}</p>" if text else ""
 
 
 def html_table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], words: int | None = None) -> str:
-    """A table whose first columns (so many; all where nothing is said) are words, and the others numbers.
+    """A table. Its first `words` columns (None: all) are aligned as text, the others as numbers.
 
-    Nothing where there are no rows.
+    Empty if there are no rows.
     """
     sides = ["left" if words is None or place < words else "right" for place in range(len(head))]
     lines = [_table_row("td", row, sides) for row in rows]
@@ -43,7 +43,7 @@ def _table_row(tag: str, cells: Sequence[str], sides: Sequence[str]) -> str:
 
 
 def html_page(title: str, style: str, body: Iterable[str], *, kind: str = "") -> str:
-    """A page of its own, from the lines of its body; `kind` is the class of the body."""
+    """A complete page, from the lines of its body; `kind` is the class of the body."""
     wide = '<meta name="viewport" content="width=device-width, initial-scale=1">'
     head = f'<meta charset="utf-8">{wide}<title>{_escape(title)}</title><style>{style}</style>'
     of_kind = f' class="{kind}"' if kind else ""
@@ -52,7 +52,7 @@ def html_page(title: str, style: str, body: Iterable[str], *, kind: str = "") ->
 
 
 def page_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """The lines of a table that the style of its page lays out."""
+    """The lines of a table without inline styles; the style of the page applies."""
     yield "<table><thead>"
     yield _page_row("th", head)
     yield "</thead><tbody>"

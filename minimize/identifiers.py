@@ -1,7 +1,7 @@
 """Canonical form of tenants, subjects and other ids: which values are the same id, everywhere in the package.
 
-It is Unicode NFC without White_Space and format characters (Cf) at both ends; folded: case-folded, then NFC again. Integers
-are written in decimal. An id that is empty after that is missing. Byte strings stay as they are.
+The form is Unicode NFC without White_Space and format characters (Cf) at both ends; folded: case-folded, then NFC again. Integers
+are written in decimal. An id that is then empty counts as missing. Byte strings are unchanged.
 
 Every comparison of ids uses this form: settings, gates, thresholds, duplicates, `top`, pseudonyms, tokens, erasure, consents
 and the subject index. Source: UAX #15 (NFC), UAX #44 (White_Space, General_Category Cf), Unicode 3.13 (case folding).
@@ -70,7 +70,7 @@ def canonical_id(value: str | None) -> str | None:
 
 
 def exact_and_folded(value: str) -> tuple[str, ...]:
-    """The canonical form of an id, and the folded one if that is another: pipelines with and without folding share a ledger.
+    """The canonical form of an id, and the folded form if it differs: pipelines with and without folding share a ledger.
 
     >>> exact_and_folded("B-1 "), exact_and_folded("b-1")
     (('B-1', 'b-1'), ('b-1',))
@@ -79,15 +79,15 @@ def exact_and_folded(value: str) -> tuple[str, ...]:
 
 
 def is_empty_id(value: object) -> bool:
-    """Whether a value is an id of which nothing is left."""
+    """Whether the canonical form of an id is empty."""
     return value == b"" or (isinstance(value, str) and not canonical_text(value))
 
 
 def canonical_column(values: pa.Array, *, fold: bool = False) -> pa.Array:
     """The canonical form of each id in a column, of the same type; null for an empty one.
 
-    Takes texts (plain, large, view, or dictionary-encoded) and byte strings; other types are given back as they are. Clean
-    columns are found by one look at their bytes; in others Python works out the distinct values that are not clean.
+    Takes texts (plain, large, view, or dictionary-encoded) and byte strings; other types are returned unchanged. Clean
+    columns are recognized by one pass over their bytes; in other columns, Python converts only the distinct values that need it.
 
     >>> canonical_column(pa.array(["a", " a", "", None])).to_pylist()
     ['a', 'a', None, None]
@@ -112,7 +112,7 @@ def _canonical_texts(values: pa.Array) -> pa.Array:
     with suppress(pa.ArrowException):
         values.validate(full=True)
         return _replace_suspects(values, suspects, fold=False)
-    return values  # it is not UTF-8: who reads the column refuses it
+    return values  # not UTF-8: the reader of the column refuses it
 
 
 def _fold_case(values: pa.Array) -> pa.Array:
@@ -134,7 +134,7 @@ def _replace_suspects(values: pa.Array, suspects: Bools, *, fold: bool) -> pa.Ar
 
 
 def _canonical_dictionary(values: pa.DictionaryArray, fold: bool) -> pa.Array:
-    """The same of a column's distinct values; entries that became equal are one."""
+    """As `canonical_column`, for the distinct values of a dictionary; entries that became equal are merged."""
     words = canonical_column(values.dictionary, fold=fold)
     if words is values.dictionary or words.equals(values.dictionary):
         return values
@@ -152,9 +152,9 @@ def _nullify_empty(values: pa.Array) -> pa.Array:
 
 
 def _suspect_rows(values: pa.Array) -> Bools | None:
-    """The rows that may not be clean: empty, not ASCII, or with a byte up to the blank at an end; None for no row.
+    """The rows that may need conversion: empty, not ASCII, or with a byte up to U+0020 at an end; None if no row does.
 
-    One minimum over the bytes settles it for most columns: every byte is a visible ASCII character.
+    For most columns one minimum over the bytes is enough: every byte is a visible ASCII character.
     """
     if values.null_count == len(values):
         return None

@@ -1,4 +1,4 @@
-"""Text for messages: numbers with commas, nouns in the right number, "did you mean" hints; versions of packages."""
+"""Text for messages: numbers with commas, singular and plural, "Did you mean" hints, Markdown; versions of packages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def format_number(count: int) -> str:
 
 
 def count_noun(count: int, noun: str, many: str = "") -> str:
-    """A count and its noun; `many` where an `s` does not do.
+    """A count and its noun; `many` is the plural if it is not formed with `s`.
 
     >>> count_noun(1, "row"), count_noun(2345, "row"), count_noun(2, "entry", "entries")
     ('1 row', '2,345 rows', '2 entries')
@@ -29,12 +29,12 @@ def count_noun(count: int, noun: str, many: str = "") -> str:
 
 
 def json_text(body: object) -> str:
-    """An object as a JSON file that people read: indented, with letters as they are, and a line end."""
+    """An object as indented JSON with a final line end; characters beyond ASCII are not escaped."""
     return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
 
 
 def place_text(file: str | None, line: int | None) -> str:
-    """A place in a file, as compilers write it; what is not known is left out.
+    """A place in a file, in the form that compilers use; unknown parts are omitted.
 
     >>> place_text("policy.yaml", 24), place_text("policy.yaml", None), place_text(None, None)
     ('policy.yaml:24', 'policy.yaml', '')
@@ -43,11 +43,11 @@ def place_text(file: str | None, line: int | None) -> str:
 
 
 _MARKUP: Final = re.compile(r"[\\|`*\[\]<>#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
-"""What Markdown would not show as it is; an underscore within a word is one."""
+"""Characters that Markdown would interpret; an underscore within a word is left as it is."""
 
 
 def escape_markdown(text: str) -> str:
-    r"""Text as Markdown shows it, on one line: no cell ends early, nothing becomes markup.
+    r"""Text escaped for Markdown, on one line: no cell ends early, nothing becomes markup.
 
     >>> print(escape_markdown("a|b\n# c <i>"))
     a\|b \# c \<i\>
@@ -64,30 +64,30 @@ def markdown_table(
 
 
 def did_you_mean(word: str, names: Iterable[str]) -> str:
-    """A hint for a word that is not known: the nearest one, those that have it as a part, or the whole list where it is short.
+    """A hint for an unknown word: the nearest names, names that contain the word, or the whole list if it is short.
 
     >>> did_you_mean("id", ["event_id", "device_id", "/apps/*/name"])
-    'did you mean `event_id` or `device_id`?'
+    'Did you mean `event_id` or `device_id`?'
     """
     words = sorted(set(names))
     meant = did_you_mean_any(_meant_words(word, words))
     if meant:
         return meant
-    return f"one of {', '.join(words)}" if 0 < len(words) <= 25 else ""
+    return f"Use one of: {', '.join(words)}." if 0 < len(words) <= 25 else ""
 
 
 def did_you_mean_any(words: Sequence[str]) -> str:
-    """The question whether one of these was meant; nothing where there is none.
+    """A hint that suggests these words; empty if there are none.
 
     >>> did_you_mean_any(["a", "b", "c"])
-    'did you mean `a`, `b` or `c`?'
+    'Did you mean `a`, `b` or `c`?'
     """
     *others, last = (f"`{each}`" for each in words) if words else ("",)
-    return f"did you mean {', '.join(others)}{' or ' if others else ''}{last}?" if last else ""
+    return f"Did you mean {', '.join(others)}{' or ' if others else ''}{last}?" if last else ""
 
 
 def similar_words(word: str, names: Iterable[str], *, most: int = 1, cutoff: float = 0.6) -> list[str]:
-    """The names that are written most like a word, whatever their case; `cutoff` is how like it they are at least (0 to 1).
+    """The names with the most similar spelling, ignoring case; `cutoff` is the least similarity (0 to 1).
 
     >>> similar_words("Contosso", {"contoso", "fabrikam"})
     ['contoso']
@@ -99,7 +99,7 @@ def similar_words(word: str, names: Iterable[str], *, most: int = 1, cutoff: flo
 
 
 def _meant_words(word: str, candidates: Sequence[str]) -> list[str]:
-    """The one that is written nearly so; else up to three of which the word, or its last step, is a part."""
+    """The name with nearly the same spelling; otherwise up to three names that contain the word or its last step."""
     from difflib import SequenceMatcher
 
     close = similar_words(word, candidates)
@@ -115,16 +115,16 @@ def _meant_words(word: str, candidates: Sequence[str]) -> list[str]:
 
 
 _CLEARLY_MEANT: Final = 0.8
-"""How like a word another is that is meant, and no third."""
+"""From this similarity on, the nearest name is the only suggestion."""
 
 
 @cache
 def installed_version(package: str) -> str:
-    """As `importlib.metadata.version`, which takes the whole of a package's description apart as an e-mail to find one line.
+    """The version of an installed package. Faster than `importlib.metadata.version`, which parses the whole description.
 
-    Raises PackageNotFoundError where it is not installed.
+    Raises PackageNotFoundError if it is not installed.
     """
     found = distribution(package)
     head, _, _ = (found.read_text("METADATA") or "").partition("\n\n")
-    said = [line.removeprefix("Version: ") for line in head.splitlines() if line.startswith("Version: ")]
-    return said[0].strip() if len(said) == 1 else found.version
+    versions = [line.removeprefix("Version: ") for line in head.splitlines() if line.startswith("Version: ")]
+    return versions[0].strip() if len(versions) == 1 else found.version

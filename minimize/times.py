@@ -1,4 +1,4 @@
-"""Times and dates as callers write them: aware UTC inside the package, ISO 8601 outside."""
+"""Parse and format times and dates: aware UTC inside the package, ISO 8601 outside."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from minimize.errors import ConfigurationError
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 END_OF_TIME: Final = datetime(9999, 1, 1, tzinfo=UTC)
-"""Later than any time that is recorded."""
+"""A time after all recorded times."""
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
@@ -19,9 +19,9 @@ def utc_now() -> datetime:
 
 
 def parse_time(value: datetime | str | None, named: str = "this") -> datetime | None:
-    """An aware time in UTC; a text is ISO 8601, a date alone its midnight in UTC.
+    """An aware time in UTC. A text is ISO 8601; a date without a time means midnight in UTC.
 
-    Raises ConfigurationError for what is none, by the name under which it was asked for.
+    Raises ConfigurationError, with `named` in its message, if the value is not valid.
 
     >>> parse_time("2026-11-25T01:00:00+01:00")
     datetime.datetime(2026, 11, 25, 0, 0, tzinfo=datetime.timezone.utc)
@@ -30,16 +30,16 @@ def parse_time(value: datetime | str | None, named: str = "this") -> datetime | 
         return None
     parsed = _parse_iso(value) if isinstance(value, str) else value
     if parsed is None:
-        raise ConfigurationError(f"{named} is no time", hint="write ISO 8601, as in 2026-11-25T00:00:00Z")
+        raise ConfigurationError(f"{named} is not a time", hint="Use ISO 8601, such as 2026-11-25T00:00:00Z.")
     if parsed.tzinfo is None and not (isinstance(value, str) and len(value) == len("2026-11-25")):
-        raise ConfigurationError(f"{named} is a time without a zone", hint="add Z for UTC, or an offset")
+        raise ConfigurationError(f"{named} has no time zone", hint="Add Z for UTC, or an offset.")
     return parsed.replace(tzinfo=parsed.tzinfo or UTC).astimezone(UTC)
 
 
 def parse_date(value: date | str, named: str = "this") -> date:
-    """A calendar day; a text is YYYY-MM-DD, a time counts by its day in UTC.
+    """A calendar day. A text is YYYY-MM-DD; a time becomes its day in UTC.
 
-    Raises ConfigurationError for what is none, by the name under which it was asked for.
+    Raises ConfigurationError, with `named` in its message, if the value is not valid.
 
     >>> parse_date("2026-11-24")
     datetime.date(2026, 11, 24)
@@ -50,12 +50,12 @@ def parse_date(value: date | str, named: str = "this") -> date:
         return value
     found = parse_iso_date(value)
     if found is None:
-        raise ConfigurationError(f"{named} is no date", hint="write YYYY-MM-DD")
+        raise ConfigurationError(f"{named} is not a date", hint="Use YYYY-MM-DD.")
     return found
 
 
 def parse_iso_date(text: str) -> date | None:
-    """The date that a text in ISO 8601 names; None if it names none.
+    """The date of a text in ISO 8601; None if the text is not a date.
 
     >>> parse_iso_date("2026-11-24"), parse_iso_date("2026-11-31")
     (datetime.date(2026, 11, 24), None)
@@ -85,7 +85,7 @@ def time_text(moment: datetime) -> str:
 
 
 def time_text_or_none(moment: datetime | None) -> str | None:
-    """The same; None for no time."""
+    """As `time_text`; None for None."""
     return None if moment is None else time_text(moment)
 
 
@@ -99,14 +99,14 @@ def seconds_text(moment: datetime) -> str:
 
 
 def epoch_microseconds(moment: datetime) -> int:
-    """Microseconds since 1970 of an aware time. Raises ValueError for a naive one."""
+    """Microseconds since 1970 of an aware time. Raises ValueError for a time without offset."""
     if moment.utcoffset() is None:
         raise ValueError("a time without offset from UTC")
     return (moment - EPOCH) // _MICROSECOND
 
 
 def from_epoch_microseconds(microseconds: int) -> datetime:
-    """The time that is so many microseconds after the start of 1970.
+    """The time in UTC for a number of microseconds since the start of 1970.
 
     >>> from_epoch_microseconds(1_000_000)
     datetime.datetime(1970, 1, 1, 0, 0, 1, tzinfo=datetime.timezone.utc)

@@ -42,7 +42,7 @@ def test_a_key_that_is_missing_or_null_has_its_default(tmp_path: Path, text: str
 
 def test_a_fault_names_file_line_and_hint(tmp_path: Path) -> None:
     fault = configured(tmp_path, "memory: 1GB\nkeys: [a]\n").faults["keys"]
-    assert (fault.file, fault.line, fault.hint) == (str(tmp_path / "minimize.yaml"), 2, "write `keys: FILE`")
+    assert (fault.file, fault.line, fault.hint) == (str(tmp_path / "minimize.yaml"), 2, "Write `keys: FILE`.")
 
 
 def test_a_faulty_key_stops_only_those_who_ask_for_it(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ class Machine:
         return cls(root)
 
     def with_project(self) -> None:
-        """Writes a pipeline with data, and a keyring. Nothing was ever shared: there is no folder of recipients."""
+        """Writes a pipeline with data, and a keyring. Nothing was ever shared: the folder of recipients does not exist."""
         project = new_project(self.root / "srv/telemetry/pipelines/device_telemetry", lasting=True)
         project.pipeline(output="../../out/device_telemetry")
         project.records(events(40))

@@ -1,6 +1,6 @@
-"""A plan: a policy bound to a schema and a purpose, by names. Every check that needs no data is made here.
+"""The plan: a policy bound to a schema and a purpose, by names. This package makes all checks that need no data.
 
-`request` says what to ask of a source, `bind` makes the plan from what the source offers; engines bind keys and settings.
+`request` lists the fields to read from a source. `bind` makes the plan from the source's schema. Engines bind keys and settings.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Plan of aggregates over what the records stage releases: keys, measures, retention, waiting for late rows, and faults."""
+"""Plan of aggregates over released records: keys, measures, retention, late window, and faults."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _MEASURES_WITHOUT_OPEN_BINS = ("sum", "mean")
 def plan_aggregates(
     pipeline: Pipeline, fields: Mapping[str, FieldPlan], faults: list[Finding]
 ) -> dict[str, AggregatePlan]:
-    """Each aggregate with its definition; what does not fit goes to `faults`."""
+    """Each aggregate with its definition. Faults are added to `faults`."""
     plans = {}
     for name, model in pipeline.aggregates.items():
         found = list(_aggregate_faults(pipeline, name, model, fields))
@@ -49,7 +49,7 @@ def plan_aggregates(
 
 
 def _add_related_measures(plans: Mapping[str, AggregatePlan]) -> Iterator[tuple[str, AggregatePlan]]:
-    """Each aggregate, with the shares and histograms that others publish of the same groups."""
+    """Each aggregate, with the shares and histograms that other aggregates publish for the same groups."""
     for name, plan in plans.items():
         mine = plan.definition
         alike = [
@@ -97,21 +97,21 @@ def _group_retention(
 
 
 def _group_key(key: GroupKeyModel, field: FieldPlan) -> GroupKey:
-    """A time that is released by a zone's clock is grouped by the same clock."""
+    """A time that is released in a time zone is grouped in the same time zone."""
     zone = _release_zone(field)
     cut = None if key.to is None or zone == "UTC" else partial(period_starts, unit=key.to, zone=zone)
     return GroupKey(key.field, field.gives, key.to, cut)
 
 
 def _release_zone(field: FieldPlan) -> str:
-    """The clock that a time is released by."""
+    """The time zone in which a time is released."""
     return next((step.zone for step in field.steps if isinstance(step, TruncateTime)), "UTC")
 
 
 def _late_window(pipeline: Pipeline, model: AggregateModel, fields: Mapping[str, FieldPlan]) -> LateWindow | None:
-    """How long it waits, in whole days: a batch is a day. A source without batch dates has nothing to wait for.
+    """The late window in whole days, because a batch is a day; None for a source without batch dates.
 
-    An event may lie `future` ahead of the end of its batch, and a day more if the day of a batch is another zone's.
+    An event may be `future` ahead of the end of its batch, and a day more if the batch day is in another time zone.
     """
     time = pipeline.policy.time
     if model.late is None or time is None or "{date}" not in pipeline.source.path:
@@ -121,7 +121,7 @@ def _late_window(pipeline: Pipeline, model: AggregateModel, fields: Mapping[str,
 
 
 def _whole_days(length: timedelta) -> int:
-    """A length of time in days, rounded up."""
+    """A duration in days, rounded up."""
     return -(-length // timedelta(days=1))
 
 
@@ -142,7 +142,7 @@ def _aggregate_faults(
 ) -> Iterator[Finding]:
     if counted_subject(pipeline, model) is None:
         yield _aggregate_fault(
-            pipeline, name, "P110", "there is no subject to count", "the policy names one with `subject:`"
+            pipeline, name, "P110", "there is no subject to count", "Add `subject: FIELD` to the policy."
         )
     if model.late is not None:
         yield from _late_faults(pipeline, name, fields)
@@ -157,9 +157,9 @@ def _late_faults(pipeline: Pipeline, name: str, fields: Mapping[str, FieldPlan])
     field = fields.get(key or "")
     unit = None if field is None else released_unit(field)
     if field is None or field.gives is None or (unit is not None and TIME_UNITS.index(unit) > TIME_UNITS.index("day")):
-        hint = "release the event time at a day or finer, or leave `late` out"
+        hint = "Release the event time by day or finer, or remove `late`."
         yield _aggregate_fault(
-            pipeline, name, "P115", f"`late` counts in days, to which {key} is not released", hint, key, "late"
+            pipeline, name, "P115", f"`late` counts in days, but {key} is not released by day", hint, key, "late"
         )
 
 
@@ -168,7 +168,7 @@ def _key_faults(
 ) -> Iterator[Finding]:
     field = fields.get(key.field)
     if field is None or field.gives is None:
-        hint = "group keys are always the released form: release the field, or group by another"
+        hint = "Release the field, or group by another one. Group keys use the released form."
         yield _aggregate_fault(
             pipeline,
             name,
@@ -181,9 +181,9 @@ def _key_faults(
         return
     released = released_unit(field)
     if key.to is not None and released is not None and TIME_UNITS.index(key.to) < TIME_UNITS.index(released):
-        message = f"{label}: {key.to} is finer than {released}, to which {key.field} is released"
+        message = f"{label}: {key.to} is finer than {released}, the unit by which {key.field} is released"
         yield _aggregate_fault(
-            pipeline, name, "P112", message, f"group by {released} or coarser", key.field, "group_by"
+            pipeline, name, "P112", message, f"Group by {released} or coarser.", key.field, "group_by"
         )
 
 
@@ -199,18 +199,24 @@ def _measure_faults(
         return
     field = fields.get(measure.of)
     if field is None or (field.gives is None and field.measured is None):
-        hint = "release the field, or give it `in_aggregates`"
+        hint = "Release the field, or add `in_aggregates` to it."
         yield _aggregate_fault(
-            pipeline, name, "P113", f"{label}: {measure.of} is not there for aggregates", hint, measure.of, "measures"
+            pipeline,
+            name,
+            "P113",
+            f"{label}: {measure.of} is not available to aggregates",
+            hint,
+            measure.of,
+            "measures",
         )
     elif measure.name in _MEASURES_WITHOUT_OPEN_BINS and _field_has_open_ends(field):
-        message = f"{label}: {measure.name} over {measure.of}, whose first and last bins are open"
-        hint = "give the field `in_aggregates` (as clip), or use a quantile"
+        message = f"{label}: {measure.name} over {measure.of}, whose first and last bins are open-ended"
+        hint = "Add `in_aggregates` to the field (such as clip), or use a quantile."
         yield _aggregate_fault(pipeline, name, "P114", message, hint, measure.of, "measures")
 
 
 def released_unit(field: FieldPlan) -> str | None:
-    """The unit to which a time field is cut in every branch, as far as the plan knows; the finest of them."""
+    """The finest unit to which the branches of a field truncate its time; None if no step truncates it."""
     units = [step.to for step in field.steps if step.name == "truncate_time" and hasattr(step, "to")]
     return min(units, key=lambda unit: TIME_UNITS.index(unit), default=None)
 
@@ -221,7 +227,7 @@ def _field_has_open_ends(field: FieldPlan) -> bool:
 
 
 def has_open_ends(step: TechniqueStep) -> bool:
-    """Whether a step has bins without an end."""
+    """Whether a step has open-ended bins."""
     return bool(getattr(step, "is_open", False))
 
 

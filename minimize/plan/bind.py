@@ -1,6 +1,6 @@
-"""Policy × schema × purpose → plan, or every fault and refusal at once.
+"""Bind a policy to a schema and a purpose: the plan, or all faults and refusals at once.
 
-Each field with its explanation, keys of maps, then the outputs.
+Fields with their explanations, then keys of maps, then outputs.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from minimize.text import did_you_mean
 def plan_field(
     policy: Policy, field: Field, source: pa.Schema, purpose: str | None, faults: list[Finding]
 ) -> FieldPlan:
-    """The field under this purpose; what does not fit goes to `faults`."""
+    """The field under this purpose. Faults are added to `faults`."""
     only_for = _excluding_purposes(policy, field, purpose)
     branches = (CaseBranch(None, None),) if only_for else case_branches(field)
     inputs = tuple(Pointer.parse(key) for key in field.from_) or (field.pointer,)
@@ -101,7 +101,7 @@ def _field_action(field: Field, branches: Sequence[CaseBranch], released: bool) 
 
 
 def _excluding_purposes(policy: Policy, field: Field, purpose: str | None) -> tuple[str, ...]:
-    """The purposes that the field, or one that it is made from, is for, where this one is none of them."""
+    """The purposes of the field, or of a field that it is derived from, if they exclude this purpose; else empty."""
     parts = (field, *(policy.fields[key] for key in field.from_))
     return next((part.purposes for part in parts if not allows_purpose(part, purpose)), ())
 
@@ -119,20 +119,20 @@ def _explanations(policy: Policy, field: Field, only_for: Sequence[str], release
 
 def _gate_explanations(policy: Policy, field: Field) -> Iterator[str]:
     if field.feature:
-        yield f"collected where {feature_text(policy, field.feature)}"
+        yield f"collected if {feature_text(policy, field.feature)}"
     if field.level:
         yield f"collected from level {field.level} on"
     if field.collect_if is not None:
         yield f"collected if {condition_text(field.collect_if)}"
     feature = policy.features.get(field.feature or "")
     if feature is not None and feature.retention is not None:
-        yield f"gone {duration_text(feature.retention)} after the event"
+        yield f"removed {duration_text(feature.retention)} after the event"
 
 
 def add_map_keys(fields: Mapping[str, FieldPlan], source: pa.Schema) -> dict[str, FieldPlan]:
-    """The fields, and behind them the dropped keys of each map of which the policy says nothing.
+    """The fields, followed by the dropped keys of each map whose keys the policy does not mention.
 
-    Keys leave beside values: where no value of their map leaves, they do not leave either.
+    Keys are released only together with values: if no value of a map is released, its keys are not.
     """
     settled = {key: _drop_unused_keys(field, fields) for key, field in fields.items()}
     known = {field.pointer for field in settled.values()}
@@ -152,7 +152,7 @@ def _drop_unused_keys(field: FieldPlan, fields: Mapping[str, FieldPlan]) -> Fiel
         gives=None,
         action="drop",
         technique=("drop",),
-        why="no value of the map leaves",
+        why="no value of the map is released",
         leaves=None,
         category=None,
         branches=(CaseBranch(None, None),),
@@ -160,7 +160,7 @@ def _drop_unused_keys(field: FieldPlan, fields: Mapping[str, FieldPlan]) -> Fiel
 
 
 def _map_keys(fields: Mapping[str, FieldPlan], source: pa.Schema) -> Iterator[Pointer]:
-    """The keys of the maps that released fields stand in."""
+    """The keys of the maps that contain released fields."""
     for field in fields.values():
         for star in field.pointer.stars if field.gives is not None and not field.field.from_ else ():
             container = Pointer(star.parts[:-1])
@@ -178,14 +178,14 @@ def _dropped_keys(keys: Pointer) -> FieldPlan:
         measured=None,
         action="drop",
         technique=("drop",),
-        why="keys of a map are dropped unless the policy says `keys:`",
+        why="keys of a map are dropped unless the policy has `keys:`",
         leaves=None,
         category=None,
         branches=(CaseBranch(None, None),),
     )
 
 
-"""Under this name a plan says what it reveals that a record is there."""
+"""The key under which a plan lists what the presence of a record reveals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +197,7 @@ class ExaminedPlan:
     refused: tuple[Finding, ...]
 
     def require_sound(self) -> Plan:
-        """The plan, whatever is refused about it. Raises PolicyError with all faults of configuration."""
+        """The plan, even if it has refusals. Raises PolicyError with all faults of configuration."""
         if self.faults:
             raise PolicyError(_count_text(len(self.faults), "fault"), findings=self.faults)
         return self.plan
@@ -213,7 +213,7 @@ class ExaminedPlan:
 def bind(policy: Policy, source: pa.Schema, *, purpose: str | None, pipeline: Pipeline | None = None) -> Plan:
     """The plan for a source with this schema (the needed columns, as `Source.schema` has them).
 
-    A purpose of None is nobody's: fields that list purposes are dropped. Raises PolicyError with all faults of configuration,
+    With a purpose of None, fields that list purposes are dropped. Raises PolicyError with all faults of configuration,
     then RefusedError with all refusals.
     """
     return examine(policy, source, purpose=purpose, pipeline=pipeline).require_allowed()
@@ -222,7 +222,7 @@ def bind(policy: Policy, source: pa.Schema, *, purpose: str | None, pipeline: Pi
 def examine(
     policy: Policy, source: pa.Schema, *, purpose: str | None, pipeline: Pipeline | None = None
 ) -> ExaminedPlan:
-    """The plan with what stands against it, raising nothing: for `lint`, which reports it all."""
+    """The plan with its faults and refusals. Raises nothing, so `lint` can report all of them."""
     faults = list(_purpose_faults(policy, purpose, pipeline))
     planned = {key: plan_field(policy, field, source, purpose, faults) for key, field in policy.fields.items()}
     fields = add_map_keys(planned, source)
@@ -288,7 +288,7 @@ def _outputs(
 
 
 def _reveals(policy: Policy, pipeline: Pipeline | None, fields: Mapping[str, FieldPlan]) -> dict[str, str]:
-    """What the outcome of each condition tells whoever sees whether a value, or a record, is there."""
+    """What the presence or absence of a value, or of a record, reveals, because a condition decides on it."""
     records = None if pipeline is None else pipeline.records
     whole = [policy.records.collect_if, None if records is None else records.collect_if]
     found = {RECORDS: [condition for condition in whole if condition is not None]}
@@ -309,4 +309,4 @@ def _add_digest(plan: Plan) -> Plan:
 
 
 def _count_text(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}, nothing was read"
+    return f"{count} {noun}{'' if count == 1 else 's'}; nothing was read"

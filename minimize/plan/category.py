@@ -1,4 +1,4 @@
-"""Category of a column and of an output: a function of the fields and of how far they can be linked to a person."""
+"""Category of columns and outputs, by how far they can be linked to a person: identified, pseudonymized or aggregated."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from minimize.techniques.top import Top
 
 CATEGORY_ORDER: tuple[Category, ...] = ("aggregated", "pseudonymized", "identified")
 FEW_SUBJECTS = 10
-"""Subjects below which a value stands for few."""
+"""A value with fewer subjects than this represents few subjects."""
 _ROUNDING_TECHNIQUES = ("round", "bin", "clip")
 LEAVES_ORDER: tuple[Leaves, ...] = ("nothing", "linkable", "guessable", "reversible", "everything")
 
 
 def least_revealing(chain: Iterable[Leaves]) -> Leaves:
-    """What a chain leaves: no more than its least revealing step.
+    """The remaining form after a chain: that of its least revealing step.
 
     >>> least_revealing(["everything", "guessable"])
     'guessable'
@@ -26,15 +26,14 @@ def least_revealing(chain: Iterable[Leaves]) -> Leaves:
 
 
 def most_revealing(branches: Iterable[Leaves]) -> Leaves:
-    """What a field leaves whose branches leave these."""
+    """The remaining form of a field from those of its branches."""
     return max(branches, key=LEAVES_ORDER.index, default="nothing")
 
 
 def step_leaves(step: TechniqueStep, roles: Collection[Role]) -> Leaves:
-    """What a step leaves of a field that is made from fields of these roles.
+    """The remaining form after a step, for a field that is derived from fields of these roles.
 
-    A number that stands for one person or device is still near enough to be guessed after it was rounded, and a value that
-    few subjects have stands for few.
+    An identifying number can still be guessed after rounding. So can a value that only a few subjects have.
     """
     near = step.name in _ROUNDING_TECHNIQUES or (isinstance(step, Top) and step.at_least < FEW_SUBJECTS)
     return "guessable" if step.leaves == "nothing" and near and "identifier" in roles else step.leaves
@@ -55,15 +54,15 @@ def column_category(role: Role, leaves: Leaves) -> Category:
 
 
 def records_category(columns: Iterable[Category]) -> Category:
-    """The category of a records output: the highest of its columns, and never less than pseudonymized."""
+    """The category of a records output: the highest of its columns, at least pseudonymized."""
     return highest_category([*columns, "pseudonymized"])
 
 
 def highest_category(categories: Iterable[Category]) -> Category:
-    """The highest of some categories; a field that is made from others has that of the most telling of them."""
+    """The highest of some categories. A derived field has the highest category of its inputs."""
     return max(categories, key=CATEGORY_ORDER.index)
 
 
 def exceeds(category: Category, limit: Category | None) -> bool:
-    """Whether a category exceeds what an output may be."""
+    """Whether a category exceeds the `must_be` of an output."""
     return limit is not None and CATEGORY_ORDER.index(category) > CATEGORY_ORDER.index(limit)

@@ -1,6 +1,6 @@
 """Checks of a plan without data.
 
-Types of a chain from step to step, faults of gates (exit 2), and what the policy or its promise forbids (exit 3).
+Types of a chain from step to step, faults of gates (exit 2), and refusals by the policy or the configuration (exit 3).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from minimize.text import did_you_mean
 
 
 def input_type(field: Field, inputs: Sequence[Pointer], source: pa.Schema) -> pa.DataType:
-    """The type that a field's chain of techniques takes."""
+    """The type that the technique chain of a field receives."""
     if not field.from_:
         return value_type(leaf_type(source, field.pointer))
     children = [(key, value_type(leaf_type(source, pointer))) for key, pointer in zip(field.from_, inputs, strict=True)]
@@ -34,12 +34,18 @@ def input_type(field: Field, inputs: Sequence[Pointer], source: pa.Schema) -> pa
 def output_type(
     policy: Policy, field: Field, takes: pa.DataType, branches: Sequence[CaseBranch], faults: list[Finding]
 ) -> pa.DataType:
-    """The type of a released field. Adds a fault if the cases give different types."""
+    """The type of a released field. Adds a fault if the cases return different types."""
     types = [chain_type(policy, field, takes, branch.steps, faults) for branch in branches if branch.steps is not None]
     if len(set(types)) > 1:
         names = ", ".join(sorted({str(type_) for type_ in types}))
         faults.append(
-            field_fault(policy, field, "P102", f"its cases give different types: {names}", "all cases give one type")
+            field_fault(
+                policy,
+                field,
+                "P102",
+                f"its cases return different types: {names}",
+                "Make all cases return the same type.",
+            )
         )
     return types[0]
 
@@ -47,30 +53,32 @@ def output_type(
 def chain_type(
     policy: Policy, field: Field, type_: pa.DataType, steps: Sequence[TechniqueStep], faults: list[Finding]
 ) -> pa.DataType:
-    """The type after a chain of techniques. Adds a fault for a step that does not take the type before it."""
+    """The type after a chain of techniques. Adds a fault for a step that does not accept its input type."""
     for step in steps:
         try:
             type_ = step.output_type(type_)
         except UnsupportedType as refused:
-            message = f"`{step.name}` does not take {type_}"
-            faults.append(field_fault(policy, field, "P101", message, f"it takes {', '.join(refused.takes)}"))
+            message = f"`{step.name}` does not accept the type {type_}"
+            faults.append(
+                field_fault(policy, field, "P101", message, f"Use a field of type {', '.join(refused.takes)}.")
+            )
             break
     return type_
 
 
 def misplaced_techniques(policy: Policy, field: Field) -> Iterator[Finding]:
-    """Faults of techniques that a field may not have, or not at this place."""
+    """Faults of techniques that are not valid for a field, or not at this place."""
     tops = [step for branch in case_branches(field) for step in branch.steps or () if step.name == "top"]
     if len(tops) > 1:
-        yield field_fault(policy, field, "P103", "it has more than one `top`", "one field, one `top`")
+        yield field_fault(policy, field, "P103", "the field has more than one `top`", "Use `top` once per field.")
     if tops and policy.subject is None:
         yield field_fault(
-            policy, field, "P104", "`top` counts subjects, and the policy names none", "say `subject: FIELD`"
+            policy, field, "P104", "`top` counts subjects, but the policy names no subject", "Add `subject: FIELD`."
         )
     if any(step.name == "top" for step in field.in_aggregates):
-        yield field_fault(policy, field, "P105", "`top` cannot stand in `in_aggregates`", "put it under `do`")
+        yield field_fault(policy, field, "P105", "`top` is not valid in `in_aggregates`", "Move it to `do`.")
     if field.from_ and not field.pointer.is_flat:
-        yield field_fault(policy, field, "P106", "a derived field cannot be nested", "give it a plain name")
+        yield field_fault(policy, field, "P106", "a derived field cannot be nested", "Use a plain column name.")
 
 
 def field_fault(policy: Policy, field: Field | None, code: str, message: str, hint: str = "") -> Finding:
@@ -85,14 +93,14 @@ _RECORD_PLACE = Pointer(())
 
 
 def check_gates(plan: Plan) -> None:
-    """Raises PolicyError with everything that keeps the gates of a plan from being worked out."""
+    """Raises PolicyError with all faults that prevent the evaluation of the gates of a plan."""
     faults = tuple(gate_faults(plan))
     if faults:
-        raise PolicyError("the gates of this policy cannot be worked out, nothing was read", findings=faults)
+        raise PolicyError("the gates of this policy cannot be evaluated; nothing was read", findings=faults)
 
 
 def gate_faults(plan: Plan) -> Iterator[Finding]:
-    """Everything that keeps the gates of a plan from being worked out."""
+    """All faults that prevent the evaluation of the gates of a plan."""
     yield from gate_cycles(plan.policy)
     yield from _record_condition_faults(plan)
     for field in plan.fields.values():
@@ -101,14 +109,16 @@ def gate_faults(plan: Plan) -> Iterator[Finding]:
 
 
 def gate_cycles(policy: Policy) -> Iterator[Finding]:
-    """One finding per field whose gate depends on itself, however far around."""
+    """One finding per field whose gate depends on itself, directly or through other fields."""
     for key, field in policy.fields.items():
         if key in _gate_dependencies(policy, key):
-            yield field_fault(policy, field, "P120", "its gate depends on itself", "a condition reads other fields")
+            yield field_fault(
+                policy, field, "P120", "the gate of the field depends on itself", "Let the condition read other fields."
+            )
 
 
 def _gate_dependencies(policy: Policy, key: str) -> set[str]:
-    """The fields whose gates decide about this one's gate."""
+    """The fields on whose gates the gate of this field depends."""
     seen: set[str] = set()
     open_ = [key]
     while open_:
@@ -136,15 +146,19 @@ def _field_faults(policy: Policy, field: FieldPlan) -> Iterator[Finding]:
         yield from _unreachable_field(policy, field.field, key, place, "its technique")
     if any(pointer.stars != place.stars[: len(pointer.stars)] for pointer in field.inputs):
         yield field_fault(
-            policy, field.field, "P122", "it is made from fields of different lists", "name fields of one list"
+            policy,
+            field.field,
+            "P122",
+            "the field is derived from fields of different lists",
+            "Name fields of one list.",
         )
     elif field.pointer.stars != place.stars:
         yield field_fault(
-            policy, field.field, "P122", "it stands in another list than its inputs", f"name it below {place}"
+            policy, field.field, "P122", "the field is in another list than its inputs", f"Name it below {place}."
         )
     if len(field.branches) > MAX_CASES:
         yield field_fault(
-            policy, field.field, "P123", f"it has more than {MAX_CASES} cases", "use `map` or `generalize`"
+            policy, field.field, "P123", f"the field has more than {MAX_CASES} cases", "Use `map` or `generalize`."
         )
 
 
@@ -154,14 +168,16 @@ def _unreachable_field(policy: Policy, field: Field | None, key: str, place: Poi
         hint = did_you_mean(key, policy.fields)
         yield field_fault(policy, field, "P121", f"{what} reads `{key}`, which is not declared", hint)
     elif read.from_:
-        yield field_fault(policy, field, "P121", f"{what} reads `{key}`, which is derived", "read what it is made from")
+        yield field_fault(
+            policy, field, "P121", f"{what} reads `{key}`, which is derived", "Read the fields that it is derived from."
+        )
     elif read.pointer.stars != place.stars[: len(read.pointer.stars)]:
-        hint = "only fields of the record or of the same list element can be read"
-        yield field_fault(policy, field, "P121", f"{what} reads `{key}`, which stands in another list", hint)
+        hint = "Use a field of the record, or of the same list element."
+        yield field_fault(policy, field, "P121", f"{what} reads `{key}`, which is in another list", hint)
 
 
 def plan_refusals(plan: Plan) -> Iterator[Finding]:
-    """Every refusal of a plan, each with what would lift it."""
+    """All refusals of a plan, each with a hint how to avoid it."""
     yield from _retention_without_time(plan.policy)
     if plan.pipeline is None:
         return
@@ -186,18 +202,18 @@ def _retention_without_time(policy: Policy) -> Iterator[Finding]:
     if policy.retention is not None:
         limited.append(("the policy", ("retention",)))
     for who, at in limited:
-        message = f"{who} limits retention, and the policy names no event time: everything would be too old"
+        message = f"{who} limits retention, but the policy names no event time: everything would be too old"
         file = None if policy.path is None else str(policy.path)
-        hint = "name the field that holds the event time: `time: FIELD`"
+        hint = "Name the field of the event time: `time: FIELD`."
         yield Finding("R007", message, hint=hint, file=file, line=policy.lines.get(at))
 
 
 def _groups_without_time(pipeline: Pipeline) -> Iterator[Finding]:
-    """The same of aggregates that have a retention of their own."""
+    """Refusals of aggregates that have their own retention, in a policy without event time."""
     for name in pipeline.own_retentions if pipeline.policy.time is None else ():
-        message = f"the aggregate {name} limits retention, and the policy names no event time"
+        message = f"the aggregate {name} limits retention, but the policy names no event time"
         file = None if pipeline.path is None else str(pipeline.path)
-        hint = "name the field that holds the event time: `time: FIELD`"
+        hint = "Name the field of the event time: `time: FIELD`."
         yield Finding("R007", message, hint=hint, file=file, line=pipeline.line_of("aggregates", name, "retention"))
 
 
@@ -213,13 +229,13 @@ def _excess_categories(plan: Plan) -> Iterator[Finding]:
                 if category.exceeds(field.category or "aggregated", limits[name])
             ]
             hint = (
-                f"drop, pseudonymize or generalize {', '.join(culprits)}"
+                f"Drop, pseudonymize or generalize {', '.join(culprits)}"
                 if culprits
-                else "records are at least pseudonymized"
+                else "Allow pseudonymized, the lowest category of records"
             )
             unstated = [key for key in culprits if "role" not in plan.fields[key].field.model_fields_set]
-            hint += f"; or state the role of {', '.join(unstated)}" if unstated else ""
-            message = f"output {name} is {output.category} and must be {limits[name]}"
+            hint += f"; or state the role of {', '.join(unstated)}." if unstated else "."
+            message = f"output {name} is {output.category} but must be {limits[name]}"
             at = ("records", "must_be") if name == "records" else ("aggregates", name, "must_be")
             yield _refusal(plan, "R001", message, hint, at=at)
 
@@ -230,14 +246,23 @@ def _partition_refusals(plan: Plan) -> Iterator[Finding]:
     for key in plan.pipeline.records.partition_by:
         field = plan.fields.get(key)
         if field is None or field.field.role != "plain" or field.gives is None:
-            hint = "a partition's value stands in every path: only released fields of role plain"
-            yield _refusal(plan, "R002", "it cannot be partitioned by", hint, key, at=("records", "partition_by"))
+            hint = "Use released fields of role plain: the values of a partition are visible in the paths."
+            yield _refusal(
+                plan,
+                "R002",
+                "the output cannot be partitioned by this field",
+                hint,
+                key,
+                at=("records", "partition_by"),
+            )
 
 
 def _unencrypted_outputs(plan: Plan) -> Iterator[Finding]:
     for name, at in encryption_refusals(plan):
-        message = f"output {name} would stand in the clear, and the house wants encryption"
-        hint = "say `encrypt: by_category`, or nothing; `access: {encrypt: …}` of minimize.yaml demands it"
+        message = f"output {name} would be unencrypted, but minimize.yaml requires encryption"
+        hint = (
+            "Set `encrypt: by_category`, or remove `encrypt`: the default is `access: {encrypt: …}` of minimize.yaml."
+        )
         yield _refusal(plan, "R005", message, hint, at=at)
 
 
@@ -246,12 +271,12 @@ def _single_value_measures(plan: Plan, aggregate: AggregatePlan) -> Iterator[Fin
         field = plan.fields.get(measure.of or "")
         if field is not None and field.measured is not None and measure.name in ("min", "max", "quantile"):
             message = f"measure {name} of {aggregate.name}: {measure.name} over a field with in_aggregates"
-            hint = "it would release single values: use mean, sum or a histogram"
+            hint = "Use mean, sum or a histogram, which do not release single values."
             yield _refusal(plan, "R003", message, hint, field.key, at=("aggregates", aggregate.name, "measures"))
 
 
 def _conflicting_presentations(plan: Plan) -> Iterator[Finding]:
-    """A total of a field in one table, and its values in another one of other groups: nothing compares these figures.
+    """A total of a field in one table, and its values in another table with other groups: these figures are not compared.
 
     Tables that are grouped by the field are compared by their counts, if both have one.
     """
@@ -262,10 +287,8 @@ def _conflicting_presentations(plan: Plan) -> Iterator[Finding]:
         ways, others = _presentations(plan, one), _presentations(plan, other)
         for key in sorted(ways.keys() & others.keys()):
             if any(_presentations_conflict(mine, theirs, counted) for mine in ways[key] for theirs in others[key]):
-                message = (
-                    f"aggregates {one.name} and {other.name} show {key} in two ways, which together can tell a value"
-                )
-                hint = "show the field in one way in both, or in one of them alone"
+                message = f"aggregates {one.name} and {other.name} show {key} in two ways, which together can disclose a value"
+                hint = "Show the field in the same way in both, or only in one of them."
                 yield _refusal(plan, "R008", message, hint, key, at=("aggregates", other.name))
 
 
@@ -274,7 +297,7 @@ Presentation = tuple[str, frozenset[str]]
 
 
 def _presentations(plan: Plan, aggregate: AggregatePlan) -> dict[str, set[Presentation]]:
-    """By field how an aggregate shows it."""
+    """The ways in which an aggregate shows each field."""
     found: dict[str, set[Presentation]] = {}
     for each in aggregate.definition.measures.values():
         measure, values = each.measure, frozenset[str]()

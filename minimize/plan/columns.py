@@ -1,7 +1,7 @@
-"""Columns of outputs: schemas with metadata that says what was done to each column, and their documentation `columns.md`.
+"""Columns of outputs: schemas with metadata about the treatment of each column, and their documentation `columns.md`.
 
-Records are in the policy's order, nested as the source has them, kept leaves only; aggregates have groups, then measures.
-The documentation says what each column means, its unit and form, and what a null in it can mean.
+Records have the kept leaves in the order of the policy, nested as in the source; aggregates have groups, then measures.
+The documentation states the meaning, unit and form of each column, and what a null can mean.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ColumnMetadata = Mapping[str, str]
 
 
 def records_schema(source: pa.Schema, fields: Sequence[FieldPlan], policy: Policy) -> pa.Schema:
-    """The released fields as columns, with metadata that says what was done to each."""
+    """The released fields as columns, with metadata about the treatment of each."""
     released = [field for field in fields if field.gives is not None and _has_place(field)]
     columns = []
     for top in dict.fromkeys(field.pointer.top for field in released):
@@ -33,7 +33,7 @@ def records_schema(source: pa.Schema, fields: Sequence[FieldPlan], policy: Polic
 def aggregate_schema(
     plain: pa.Schema, model: AggregateModel, fields: Mapping[str, FieldPlan], policy: Policy
 ) -> pa.Schema:
-    """An aggregate's columns: a group says what was done to its field, a measure what it is of."""
+    """The columns of an aggregate. Metadata of a group describes the treatment of its field, that of a measure its field."""
     aggregated = {"minimize:category": "aggregated"}
     groups = {name: field_metadata(fields[key.field]) for name, key in model.group_by.items()}
     measures = {name: _measure_metadata(measure, fields) for name, measure in model.measures.items()}
@@ -49,7 +49,7 @@ def _policy_metadata(policy: Policy) -> ColumnMetadata:
 
 
 def _measure_metadata(measure: Measure, fields: Mapping[str, FieldPlan]) -> ColumnMetadata:
-    """Only a histogram shows values of its field, and so their key."""
+    """The metadata of a measure names keys only for a histogram, because only a histogram shows values of its field."""
     told = {"minimize:measure": measure.name}
     if measure.of is None:
         return told
@@ -58,7 +58,7 @@ def _measure_metadata(measure: Measure, fields: Mapping[str, FieldPlan]) -> Colu
 
 
 def _has_place(field: FieldPlan) -> bool:
-    """What is made from several fields stands beside the source's columns and never in one (else it is a fault, P106)."""
+    """A derived field is a column of its own, never a part of a source column (fault P106)."""
     return field.pointer.is_flat or not field.field.from_
 
 
@@ -86,13 +86,13 @@ def _rebuild_type(type_: pa.DataType, leaves: Mapping[tuple[PointerPart, ...], p
 
 
 def _leaf_type(field: FieldPlan) -> pa.DataType | None:
-    """The type of a released leaf; that of a map's keys, if they leave in another form, within a struct."""
+    """The type of a released leaf. The type of changed map keys is wrapped in a struct."""
     changed = field.pointer.is_keys and field.technique != ("keep",)
     return pa.struct([("key", field.gives)]) if changed else field.gives
 
 
 def _map_type(keys: pa.DataType | None, value: pa.DataType) -> pa.DataType:
-    """A map with the keys that it came with, a list of {key, value}, or a list of values if no keys leave."""
+    """A map with unchanged keys, a list of {key, value} with changed keys, or a list of values if no keys are released."""
     if keys is None:
         return pa.list_(value)
     if pa.types.is_struct(keys):
@@ -115,7 +115,7 @@ def _leaves_below(
 
 
 def field_metadata(field: FieldPlan) -> ColumnMetadata:
-    """What stands beside a column: field, technique, what it leaves, category, and the names of its keys."""
+    """Metadata of a column: field, technique, remaining form, category, and the names of its keys."""
     return {
         "minimize:field": field.key,
         "minimize:technique": ",".join(field.technique),
@@ -131,7 +131,7 @@ def _key_metadata(field: FieldPlan) -> ColumnMetadata:
 
 
 def _nested_metadata(below: Sequence[FieldPlan]) -> ColumnMetadata:
-    """The same for a column of several leaves: each key once per leaf, behind the leaf's pointer."""
+    """Metadata of a column of several leaves: each entry once per leaf, prefixed with the leaf's pointer."""
     return {f"{key}{field.pointer}": value for field in below for key, value in field_metadata(field).items()}
 
 
@@ -149,11 +149,11 @@ def _add_field_versions(field: pa.Field, versions: Mapping[str, int]) -> pa.Fiel
 
 
 COUNT_MEASURES = ("count", "count_distinct", "histogram")
-"""The measures that are rounded where an aggregate rounds its counts."""
+"""The measures that `round` applies to."""
 
 
 def columns_markdown(plan: Plan) -> str:
-    """The page as Markdown, one table an output."""
+    """The page as Markdown, with one table per output."""
     policy = plan.policy
     lines = [f"# {policy.policy}, version {policy.version}", "", f"Purpose: {plan.purpose or 'none given'}.", ""]
     for name, output in plan.outputs.items():
@@ -190,7 +190,7 @@ def _aggregate_rows(plan: Plan, name: str, output: OutputPlan) -> Iterator[str]:
     for key, group in aggregate.model.group_by.items():
         form = f"start of {group.to}" if group.to else "as released"
         yield _table_row(
-            key, str(output.schema.field(key).type), f"group: {group.field}", form, "a group of its own: no value"
+            key, str(output.schema.field(key).type), f"group: {group.field}", form, "the group without a value"
         )
     for key, measure in aggregate.model.measures.items():
         of = f" of {measure.of}" if measure.of else ""
@@ -202,10 +202,10 @@ def _aggregate_rows(plan: Plan, name: str, output: OutputPlan) -> Iterator[str]:
 
 
 def _measure_nulls(plan: Plan, measure: Measure, below: int) -> Iterator[str]:
-    yield f"fewer than {below} subjects behind it"
+    yield f"based on fewer than {below} subjects"
     field = plan.fields.get(measure.of or "")
     if measure.name == "quantile" and field is not None and _has_open_bins(field):
-        yield "it lies in an open bin"
+        yield "the value is in an open-ended bin"
     elif measure.name == "share":
         yield f"fewer than {below} subjects on one of its sides"
     elif measure.name == "histogram":
@@ -218,7 +218,7 @@ def _field_meaning(field: FieldPlan) -> str:
 
 
 def describe_form(field: FieldPlan) -> str:
-    """What becomes of a field's values, case by case."""
+    """The treatment of a field's values, case by case."""
     parts = []
     for branch in field.branches:
         form = "absent" if branch.steps is None else " → ".join(step_text(step) for step in branch.steps)
@@ -238,11 +238,11 @@ def _field_nulls(plan: Plan, field: FieldPlan) -> Iterator[str]:
     if field.leaves != "everything":
         yield "could not be treated"
     if _has_open_bins(field):
-        yield "it lies in an open bin"
+        yield "the value is in an open-ended bin"
 
 
 def _has_open_bins(field: FieldPlan) -> bool:
-    """Whether open bins are null in it; as labels they are not."""
+    """Whether values in open-ended bins become null; with labels they do not."""
     return any(map(has_open_ends, field.steps)) and not pa.types.is_string(field.gives)
 
 

@@ -1,4 +1,4 @@
-"""Model of a plan.
+"""Model of a plan: fields, outputs, encryption, index.
 
 Fields and their cases, aggregates, outputs; how outputs are encrypted, whether records are indexed, the plan as HTML.
 """
@@ -28,7 +28,7 @@ Category = Literal["identified", "pseudonymized", "aggregated"]
 
 @dataclass(frozen=True, slots=True)
 class CaseBranch:
-    """One way to treat a value: the chain of steps, None to drop it (null in that record)."""
+    """One treatment of a value: the chain of steps, or None to drop it (null in that record)."""
 
     when: Condition | None
     steps: tuple[TechniqueStep, ...] | None
@@ -36,13 +36,13 @@ class CaseBranch:
 
 @dataclass(frozen=True, slots=True)
 class FieldPlan:
-    """What becomes of one field under this purpose.
+    """The treatment of one field under this purpose.
 
-    inputs    the raw leaves it is made from: itself, or those of `from`
-    takes     the type of its leaf as it comes in (a struct of the inputs for `from`)
-    gives     the type of its leaf as it leaves; None when it is absent from the output
-    measured  the type that aggregates see instead, of a field with `in_aggregates`
-    branches  in order, the first whose condition holds decides; the last has no condition
+    inputs    the raw leaves that it is derived from: itself, or those of `from`
+    takes     the type of its raw leaf (a struct of the inputs for `from`)
+    gives     the type of its released leaf; None if it is absent from the output
+    measured  the type that aggregates see, for a field with `in_aggregates`
+    branches  in order: the first whose condition is true decides; the last has no condition
     """
 
     field: Field
@@ -149,7 +149,7 @@ class Plan:
 
     @property
     def own_retentions(self) -> Mapping[str, timedelta]:
-        """The aggregates that have a retention of their own."""
+        """The retention of each aggregate that has its own."""
         return {} if self.pipeline is None else self.pipeline.own_retentions
 
     def _repr_html_(self) -> str:
@@ -160,7 +160,7 @@ NO_ENCRYPTION = EncryptModel(by="none")
 
 
 def planned_encryption(plan: Plan, name: str) -> EncryptModel:
-    """What counts for an output: what the pipeline says, else what the house demands."""
+    """The encryption of an output: as set in the pipeline, else as required by `minimize.yaml`."""
     job = plan.pipeline
     if job is None:
         return NO_ENCRYPTION
@@ -178,21 +178,21 @@ def encrypted_columns(plan: Plan, name: str) -> list[str]:
 
 
 def describe_encryption(plan: Plan, name: str) -> str:
-    """What a reader of the plan is told; nothing where the output is not encrypted."""
+    """The encryption of an output in words; empty if it is not encrypted."""
     encrypt = planned_encryption(plan, name)
     if encrypt.by == "none":
         return ""
     columns = encrypted_columns(plan, name)
     if not columns:
-        return "encrypted by category: aggregated columns are open to everyone"
-    per = f", for each {encrypt.per} their own" if encrypt.per else ""
+        return "encrypted by category: aggregated columns are not encrypted"
+    per = f", separate for each {encrypt.per}" if encrypt.per else ""
     named = {column_category(field) for field in _file_columns(plan, name)}
     keys = " and ".join(sorted(named))
     return f"encrypted by category ({keys} keys{per}): {', '.join(columns)}; `SELECT *` needs the keys"
 
 
 def encryption_refusals(plan: Plan) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The outputs that the pipeline leaves in the clear where the house wants them encrypted, and where it says so."""
+    """The outputs that the pipeline leaves unencrypted although `minimize.yaml` requires encryption, with the responsible key."""
     if plan.pipeline is None or plan.pipeline.demanded == "none":
         return
     for name in plan.outputs:
@@ -202,15 +202,15 @@ def encryption_refusals(plan: Plan) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def encryption_faults(plan: Plan) -> Iterator[Finding]:
-    """P117: columns that would be encrypted, and whose names keep Arrow from it."""
+    """P117: columns that should be encrypted, but whose names Arrow cannot encrypt."""
     for name in plan.outputs:
         for field in _file_columns(plan, name) if planned_encryption(plan, name).by == "by_category" else ():
             if has_unusable_name(field):
                 path = None if plan.pipeline is None else plan.pipeline.path
                 yield Finding(
                     "P117",
-                    "a column cannot be encrypted by this name",
-                    hint="no `,`, `;` or `:` in it or below it, and no space at its ends",
+                    "Arrow cannot encrypt a column with this name",
+                    hint="Rename it: names must not contain `,`, `;` or `:`, or start or end with a space.",
                     file=None if path is None else str(path),
                     field=field.name,
                 )
@@ -227,7 +227,7 @@ def _stated_encryption(plan: Plan, name: str) -> EncryptModel | None:
 
 
 def _file_columns(plan: Plan, name: str) -> list[pa.Field]:
-    """The columns that stand in files and are not open; those of partitions stand in the names of folders."""
+    """The columns of files that are not aggregated. Partition columns are not in the files, but in the names of folders."""
     records = None if plan.pipeline is None else plan.pipeline.records
     folders = records.partition_by if name == "records" and records is not None else ()
     schema = plan.outputs[name].schema
@@ -236,23 +236,23 @@ def _file_columns(plan: Plan, name: str) -> list[pa.Field]:
 
 @dataclass(frozen=True, slots=True)
 class SubjectIndexPlan:
-    """The path of the column that is indexed, or None and why."""
+    """The path of the indexed column; None without an index. The explanation states the reason."""
 
     subject: Pointer | None
     explanation: str
 
 
 def plan_subject_index(plan: Plan) -> SubjectIndexPlan:
-    """What becomes of the index of a plan's records.
+    """The subject index of a plan's records.
 
-    It is made where the policy names a subject whose field is released as text, whole numbers or bytes, unless the pipeline
-    says `records: {index: false}`.
+    Records have an index if the policy names a subject whose field is released as text, whole numbers or bytes, unless the
+    pipeline has `records: {index: false}`.
     """
     reason = _index_obstacle(plan)
     field = plan.fields.get(plan.policy.subject or "")
     if reason or field is None:
         return SubjectIndexPlan(None, f"no index: {reason}")
-    return SubjectIndexPlan(field.pointer, f"an index by {field.key}, for the keyring's eyes only")
+    return SubjectIndexPlan(field.pointer, f"an encrypted index by {field.key}; reading it needs the keyring")
 
 
 def _index_obstacle(plan: Plan) -> str:
@@ -261,13 +261,13 @@ def _index_obstacle(plan: Plan) -> str:
     if records is None or "records" not in plan.outputs:
         return "no records are written"
     if not records.index:
-        return "the pipeline says so"
+        return "the pipeline has `index: false`"
     if field is None:
         return "the policy names no subject"
     if field.gives is None:
         return f"{field.key} is not released"
     if field.key in records.partition_by:
-        return f"the records of each {field.key} stand in a folder of their own"
+        return f"the records of each {field.key} have their own folder"
     return "" if _is_indexable(field) else f"{field.key} is released as {field.gives}"
 
 
@@ -291,7 +291,7 @@ def plan_html(plan: Plan) -> str:
         html_paragraph(title),
         html_table("fields", _FIELD_HEADINGS, map(_field_cells, plan.fields.values())),
         html_table("outputs", ("output", "category", "columns"), outputs),
-        html_table("what a value (or a record) reveals by being there", ("field", "reveals"), plan.reveals.items()),
+        html_table("what the presence of a value (or record) reveals", ("field", "reveals"), plan.reveals.items()),
         html_paragraph(f"records: {index}" if index else ""),
         *map(html_paragraph, encrypted),
         *map(html_paragraph, kept),

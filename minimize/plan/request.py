@@ -1,6 +1,6 @@
-"""Request to a source: which fields are read, which of them are needed, what must not arrive; and names of undeclared paths.
+"""Request to a source: the fields to read, the needed ones, the forbidden paths; and names of undeclared paths.
 
-The name of an undeclared field can be a value, so that a receipt shows only names that look like names.
+The name of an undeclared field can be a personal value, so a receipt shows only names that look like field names.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from minimize.techniques.redact import has_hit
 def request(
     policy: Policy, purpose: str | None, pipeline: Pipeline | None = None, also: Collection[str] = ()
 ) -> SourceRequest:
-    """The declared fields of a policy, as a source needs them under this purpose; `also` are read to know whose a record is."""
+    """The declared fields of a policy, as a source needs them under this purpose; `also` are read to find a record's subject."""
     needed = needed_fields(policy, purpose, pipeline)
     always = {policy.tenant, policy.subject, policy.time}
     declared = tuple(
@@ -47,13 +47,13 @@ def request(
 
 
 def identifier_pointers(policy: Policy) -> tuple[Pointer, ...]:
-    """Where the tenant and the subject stand in a record."""
+    """The pointers of the tenant and the subject."""
     names = dict.fromkeys(name for name in (policy.tenant, policy.subject) if name is not None)
     return tuple(policy.fields[name].pointer for name in names if name in policy.fields)
 
 
 def _rows_per_batch(policy: Policy, pipeline: Pipeline | None) -> int:
-    """Flat records are gathered again before they are written; nested ones go to the sink as they come."""
+    """Rows per batch of the source. Flat records are combined again before they are written, nested ones are not."""
     if pipeline is None:
         return SINK_CHUNK_ROWS
     gathered = all(field.pointer.is_flat for field in policy.fields.values())
@@ -61,7 +61,7 @@ def _rows_per_batch(policy: Policy, pipeline: Pipeline | None) -> int:
 
 
 def needed_fields(policy: Policy, purpose: str | None, pipeline: Pipeline | None = None) -> frozenset[str]:
-    """The keys of the fields whose values somebody reads."""
+    """The keys of the fields whose values are read."""
     named = {policy.tenant, policy.subject, policy.time}
     named |= {key for key, field in policy.fields.items() if field.required}
     if pipeline is not None:
@@ -86,17 +86,17 @@ def fields_read_for(policy: Policy, keys: Iterable[str], pipeline: Pipeline | No
 
 
 def can_leave(field: Field, purpose: str | None) -> bool:
-    """Whether any form of the field can leave under this purpose, in records or in aggregates."""
+    """Whether any form of the field can be released under this purpose, in records or in aggregates."""
     return allows_purpose(field, purpose) and (is_released(field) or bool(field.in_aggregates))
 
 
 def allows_purpose(field: Field, purpose: str | None) -> bool:
-    """Whether the field may be used for this purpose; a field that lists purposes never without one."""
+    """Whether the field may be used for this purpose. Without a purpose, a field that lists purposes may not."""
     return not field.purposes or purpose in field.purposes
 
 
 def is_released(field: Field) -> bool:
-    """Whether any branch of the field lets something through to the records."""
+    """Whether any branch of the field releases something to the records."""
     if field.cases:
         return field.otherwise != "drop" or any(case.do != "drop" for case in field.cases)
     return field.do != "drop"
@@ -121,7 +121,7 @@ def _fields_read_by(field: Field) -> Iterator[str]:
 
 
 def _with_inputs(policy: Policy, keys: set[str]) -> Iterator[str]:
-    """The keys, and for derived fields and fields read by a gate whatever decides about them, transitively."""
+    """The keys, and transitively the inputs of derived fields and the fields that gates read."""
     seen: set[str] = set()
     open_ = sorted(keys)
     while open_:
@@ -143,8 +143,8 @@ _NAME_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}\Z")
 def count_undeclared(undeclared: Mapping[Pointer, UndeclaredCount], declared: Iterable[Pointer]) -> dict[str, int]:
     """Counts by path as receipts show them.
 
-    A part that the policy does not declare is shown only if it looks like a name, no `redact` pattern hits it, and ten
-    subjects carry it; else it counts under `*`.
+    A part that the policy does not declare is shown only if it looks like a name, no `redact` pattern matches it, and ten
+    subjects have it. Other parts are counted under `*`.
     """
     known = declared_prefixes(declared)
     counts: dict[str, int] = {}
@@ -162,7 +162,7 @@ def declared_prefixes(declared: Iterable[Pointer]) -> set[tuple[PointerPart, ...
 def mask_undeclared(
     pointer: Pointer, carried: UndeclaredCount, declared_parts: set[tuple[PointerPart, ...]]
 ) -> Pointer:
-    """The path with a star for each part that may be a value; `declared_parts` are the parts that the policy says itself."""
+    """The path with a star for each part that may be a value; `declared_parts` are the parts that the policy declares."""
     parts: list[PointerPart] = []
     for index, part in enumerate(pointer.parts):
         declared = pointer.parts[: index + 1] in declared_parts

@@ -1,4 +1,4 @@
-"""Plan of one tenant at one time: what its settings decide is decided, with an explanation."""
+"""Plan for one tenant at one time: settings are applied to gates and conditions, with explanations."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from minimize.settings.evaluation import ExplainableSettings, SettingRow
 from minimize.times import seconds_text
 
 USER_HOLDER = ("user",)
-"""The holders of a feature that each subject turns on alone."""
+"""The holders of a feature that each subject turns on individually."""
 
 
 def plan_for_tenant(plan: Plan, settings: ExplainableSettings | None, tenant: str, at: datetime) -> Plan:
-    """The plan for one tenant, as its settings were at a time: what is off is dropped, and conditions ask only what is left.
+    """The plan for one tenant with its settings at a time: features that are off are dropped, conditions are simplified.
 
-    A subject's own settings are not looked at: what is on for the tenant may be off for a subject of it.
+    Settings of single subjects are not applied: a feature that is on for the tenant may be off for one of its subjects.
     """
     asked = TenantPlan(plan, settings, tenant, at)
     whole = list(asked.closed_records())
@@ -32,7 +32,7 @@ def plan_for_tenant(plan: Plan, settings: ExplainableSettings | None, tenant: st
 
 @dataclass(frozen=True, slots=True)
 class TenantPlan:
-    """What a plan comes to for one tenant, asked part by part."""
+    """Evaluates the parts of a plan for one tenant."""
 
     plan: Plan
     settings: ExplainableSettings | None
@@ -40,7 +40,7 @@ class TenantPlan:
     at: datetime
 
     def field(self, field: FieldPlan, whole: list[str]) -> FieldPlan:
-        """The field as it is for this tenant; `whole` says why no record is collected."""
+        """The field for this tenant; `whole` has the reasons why no record is collected."""
         if field.action == "drop":
             return field
         closed = [*whole, *self.closed_reasons(field)]
@@ -55,14 +55,14 @@ class TenantPlan:
         closed = [why for key in (field.key, *field.field.from_) for why in self.shut(key)]
         yield from dict.fromkeys(closed)
         if not closed and all(branch.steps is None for branch in self.branches(field)):
-            yield "every case drops it"
+            yield "every case drops the value"
 
     def shut(self, key: str) -> Iterator[str]:
         """Why the gate of a field is closed to all of this tenant's values."""
         field = self.plan.policy.fields[key]
         yield from self.settings_off(field.feature, field.level)
         if field.collect_if is not None and self.simplify(field.collect_if) is False:
-            yield f"it is not so that {condition_text(field.collect_if)}"
+            yield f"the condition is not met: {condition_text(field.collect_if)}"
 
     def closed_records(self) -> Iterator[str]:
         """Why no record is collected."""
@@ -71,17 +71,17 @@ class TenantPlan:
         pipeline = None if self.plan.pipeline is None else self.plan.pipeline.records
         for condition in (records.collect_if, None if pipeline is None else pipeline.collect_if):
             if condition is not None and self.simplify(condition) is False:
-                yield f"no record is collected: it is not so that {condition_text(condition)}"
+                yield f"no record is collected because the condition is not met: {condition_text(condition)}"
 
     def settings_off(self, feature: str | None, level: str | None) -> Iterator[str]:
-        """What of a feature and a level is not on."""
+        """Reasons why a feature or a level is not on."""
         if feature is not None and not self.is_on(feature):
             yield f"feature {feature} is off{self.setting_lines(feature)}"
         if level is not None and not self.reaches(level):
             yield f"level is below {level}{self.setting_lines('level')}"
 
     def remaining_conditions(self, field: FieldPlan) -> Iterator[str]:
-        """What is still asked of each value, where settings have decided a part of it; nothing where they have not."""
+        """The conditions that remain for each value after settings are applied; none for a field without conditions and cases."""
         if field.field.collect_if is None and not field.field.cases:
             return
         if field.field.feature is not None:
@@ -95,11 +95,11 @@ class TenantPlan:
         elif condition is not None:
             yield f"collected if {condition_text(condition)}"
         for branch in self.branches(field):
-            said = treatment_text(branch.steps or "drop")
+            treatment = treatment_text(branch.steps or "drop")
             if branch.when is not None:
-                yield f"if {condition_text(branch.when)}: {said}"
+                yield f"if {condition_text(branch.when)}: {treatment}"
             else:
-                yield f"otherwise {said}" if field.field.cases else said
+                yield f"otherwise {treatment}" if field.field.cases else treatment
 
     def branches(self, field: FieldPlan) -> Iterator[CaseBranch]:
         """The cases that can still be taken."""
@@ -111,7 +111,7 @@ class TenantPlan:
                 return
 
     def simplify(self, condition: Condition) -> Condition | bool:
-        """What is left of a condition once its features and levels are known."""
+        """The rest of a condition after its features and levels are evaluated."""
         match condition:
             case FeatureOn(name):
                 return condition if self.is_on(name) and self.asks_subjects(name) else self.is_on(name)
@@ -125,7 +125,7 @@ class TenantPlan:
                 return _join_conditions(AnyOf, [self.simplify(part) for part in of], neutral=False)
 
     def is_on(self, feature: str) -> bool:
-        """Whether a value may be collected as far as the feature goes, for some subject at least."""
+        """Whether the feature permits collection for at least one subject."""
         switch = self.plan.policy.switch(feature)
         if self.settings is None or switch is None:
             return False
@@ -135,7 +135,7 @@ class TenantPlan:
         return bool(self.settings.feature_on(switch.of_tenants, self.tenants, None, None)[0].as_py())
 
     def asks_subjects(self, feature: str) -> bool:
-        """Whether a feature that is on for the tenant is collected only for subjects that have it on by themselves."""
+        """Whether a feature that is on for the tenant also needs the subject's own setting."""
         return self.plan.policy.features[feature].per_subject
 
     def reaches(self, level: str) -> bool:
@@ -148,19 +148,19 @@ class TenantPlan:
         )
 
     def rows(self, setting: str) -> tuple[SettingRow, ...]:
-        """The rows that decide about the whole tenant."""
+        """The rows of the settings that decide for the whole tenant."""
         if self.settings is None:
             return ()
         return self.settings.deciding_rows(self.name, setting, self.at, levels=self.plan.policy.levels)
 
     def setting_lines(self, setting: str) -> str:
-        """Which lines of the settings say so, if any do."""
+        """The lines of the settings that turn it off, in words; empty if there are none."""
         lines = sorted(row.line for row in self.rows(setting) if row.value != "on" and row.line is not None)
         return f" (settings, line {', '.join(map(str, lines))})" if lines else ""
 
     @property
     def tenants(self) -> pa.Array:
-        """The tenant, as settings are asked."""
+        """The tenant as a column, for the evaluation of settings."""
         return pa.array([self.name], pa.string())
 
 

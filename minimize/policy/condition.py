@@ -1,7 +1,7 @@
 """Conditions of a field, a case or a whole record, as a monotone tree: there is no `not`.
 
 `FeatureOn` and `LevelAtLeast` read the collection settings; `FieldEquals` and `TimeWithin` read fields of the record or of
-the same list element. Several keys of one mapping must all hold, of a list of values any; null never matches.
+the same list element. All keys of a mapping must match; of a list of values, one must match. Null never matches.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ ConditionValue = str | int | float | bool
 
 @dataclass(frozen=True, slots=True)
 class AllOf:
-    """Every one of them holds."""
+    """All parts are true."""
 
     parts: tuple[Condition, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """At least one of them holds."""
+    """At least one part is true."""
 
     parts: tuple[Condition, ...]
 
@@ -87,6 +87,6 @@ def fields_of_atom(atom: Atom) -> tuple[str, ...]:
 
 
 def fields_read_by_condition(condition: Condition | None) -> Iterator[str]:
-    """The fields that a condition reads; none where there is no condition."""
+    """The fields that a condition reads; none if the condition is None."""
     if condition is not None:
         yield from (field for atom in atoms(condition) for field in fields_of_atom(atom))

@@ -47,7 +47,7 @@ def condition_text(condition: Condition) -> str:
 
 
 def treatment_text(do: Treatment) -> str:
-    """What is done, with its parameters.
+    """The treatment in words, with its parameters.
 
     >>> from minimize.techniques.mask import Mask
     >>> treatment_text((Mask(keep_last=4),)), treatment_text("drop")
@@ -57,14 +57,14 @@ def treatment_text(do: Treatment) -> str:
 
 
 def step_text(step: TechniqueStep) -> str:
-    """A step with the parameters that the policy gave it."""
+    """A step with the parameters that the policy sets."""
     given = step.model_dump(exclude_unset=True)
     words = ", ".join(f"{key} {_parameter_text(value)}" for key, value in given.items() if value is not None)
     return f"{step.name} ({words})" if words else step.name
 
 
 def duration_text(span: timedelta) -> str:
-    """A duration as policies write it.
+    """A duration in the notation of policies.
 
     >>> duration_text(timedelta(hours=24)), duration_text(timedelta(hours=36)), duration_text(timedelta(minutes=90))
     ('1d', '36h', '90m')
@@ -77,7 +77,7 @@ def duration_text(span: timedelta) -> str:
 
 
 def feature_text(policy: Policy, name: str) -> str:
-    """When a feature is on, in words."""
+    """The condition that a feature is on, in words."""
     feature = policy.features.get(name)
     both = feature is not None and feature.per_subject
     return f"feature {name} is on{' for the tenant and for the subject itself' if both else ''}"
@@ -86,7 +86,7 @@ def feature_text(policy: Policy, name: str) -> str:
 def gate_texts(gated: Field | RecordsGate, policy: Policy | None = None) -> Iterator[str]:
     """The conditions under which a field or a record is collected, in words: feature, level, and `collect_if`.
 
-    With the policy, the feature's text also names the subjects if they decide on it themselves.
+    If the policy is given, the text of a feature also mentions subjects that decide for themselves.
     """
     if gated.feature:
         yield f"feature {gated.feature} is on" if policy is None else feature_text(policy, gated.feature)
@@ -112,7 +112,7 @@ def _parameter_text(value: object) -> str:
 
 
 def policy_html(policy: Policy) -> str:
-    """The policy as HTML, every text escaped. Holds no value: a policy has none."""
+    """The policy as HTML; all text is escaped. It contains no value from data."""
     features = [
         (name, each.about, duration_text(each.retention) if each.retention else "", _feature_holders(each))
         for name, each in policy.features.items()
@@ -125,25 +125,23 @@ def policy_html(policy: Policy) -> str:
             ("field", "type", "role", "what happens", "when", "about"),
             map(_field_cells, policy.fields.values()),
         ),
-        html_table(
-            "features, off until a setting turns them on", ("feature", "about", "kept for", "who switches"), features
-        ),
+        html_table("features (the default is off)", ("feature", "about", "kept for", "who turns it on"), features),
         html_paragraph(
-            f"must not even arrive: {', '.join(each.forbidden_text for each in policy.never)}" if policy.never else ""
+            f"must not arrive: {', '.join(each.forbidden_text for each in policy.never)}" if policy.never else ""
         ),
     )
 
 
 def _feature_holders(feature: FeatureModel) -> str:
-    """Who turns a feature on."""
-    own = ["each subject also by a setting of its own"] if feature.per_subject else []
+    """The holders that may turn a feature on, in words."""
+    own = ["each subject also by its own setting"] if feature.per_subject else []
     return "; ".join([*filter(None, [", ".join(feature.holders)]), *own])
 
 
 def _policy_facts(policy: Policy) -> Iterator[str]:
     named = {"tenant": policy.tenant, "subject": policy.subject, "time": policy.time, "record": policy.record}
     yield from (f"{role}: {field}" for role, field in named.items() if field)
-    yield f"kept for {duration_text(policy.retention)}" if policy.retention else "no retention is said"
+    yield f"kept for {duration_text(policy.retention)}" if policy.retention else "no retention"
     if policy.approved is not None:
         yield f"approved by {policy.approved.by} on {policy.approved.on}"
 

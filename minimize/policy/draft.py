@@ -1,4 +1,4 @@
-"""Draft a policy and a pipeline for data (`minimize init`): text of the drafted policy, files, and accepting of proposals."""
+"""Draft a policy and a pipeline for data (`minimize init`), write the files, and accept proposals."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ from minimize.techniques.redact import has_hit
 from minimize.text import did_you_mean
 
 _SCHEMA = "# yaml-language-server: $schema={schema}\n"
-_GUESSED = "A line's remark is a guess from the field's name."
-_PROPOSALS_REMARK = "What is proposed counts once it is accepted, by hand or: minimize init DIR --accept FIELD."
+_GUESSED = "A comment after a field is a guess from its name."
+_PROPOSALS_REMARK = "A proposal takes effect when it is accepted, by hand or with: minimize init DIR --accept FIELD."
 _POLICY_HEAD = """\
-# Drafted from the data that was found. Every field is dropped; keep only what a purpose needs, as coarse as it can be.
+# Drafted from the data. Every field is dropped; keep only what a purpose needs, in the coarsest form that serves it.
 # {remark} Then: minimize lint, minimize plan.
 policy: {name}
 version: 1
-owner: nobody@example.com               # who answers for this policy
+owner: nobody@example.com               # who is responsible for this policy
 purposes: [operations]                  # or customer_support, service_maintenance, quality_and_security
 {roles}
 {retention}
@@ -67,11 +67,13 @@ def draft_policy_text(
     editor: str | None = None,
     parts: Mapping[str, Pointer] | None = None,
 ) -> str:
-    """The text of a policy in which every field found is dropped, ready to edit; it loads without faults.
+    """The text of a policy in which every field is dropped, ready to edit. It loads without faults.
 
-    Takes the leaves that were found, as pointers (or columns) with the policy's word for their type, a name, the remarks that
-    stand above a field's line, the path of the JSON Schema that editors complete by, and which field is what to its record
-    (as its name says, where that is not given).
+    schema   leaves of the data, as pointers (or columns) with the policy's word for their type
+    name     the name of the policy
+    remarks  the comments above the line of each field
+    editor   the path of the JSON Schema for editors
+    parts    the fields that are tenant, subject, time and record; by default guessed from their names
 
     >>> print(draft_policy_text([("/phone", "string")], "calls").splitlines()[-1])
       phone: {type: string, do: drop}  # identifier?
@@ -92,7 +94,7 @@ def nameable_fields(schema: Sequence[tuple[str, str]]) -> dict[Pointer, str]:
 
 
 def guess_record_fields(leaves: Mapping[Pointer, str]) -> dict[str, Pointer]:
-    """Which field is what to its record (`tenant`, `subject`, `time`, `record`), by its name."""
+    """The fields that are `tenant`, `subject`, `time` and `record`, guessed from their names."""
     found = {
         word: [each for each, type_ in leaves.items() if _is_record_field(word, each, type_)]
         for word in _RECORD_FIELD_NAMES
@@ -101,19 +103,19 @@ def guess_record_fields(leaves: Mapping[Pointer, str]) -> dict[str, Pointer]:
 
 
 def can_be_declared(pointer: Pointer, type_: str) -> bool:
-    """Whether a policy can have this field: its name is not the partition's, and there is a word for its type."""
+    """Whether a policy can declare this field: its name is not `date`, and its type is supported."""
     return pointer.top != "date" and type_text(type_) is not None
 
 
 def _field_with_remarks(pointer: Pointer, type_: str, remarks: Sequence[str]) -> str:
-    """A field's line, below what is to be said of it."""
+    """A field's line, below its comments."""
     if not remarks or not can_be_declared(pointer, type_):
         return field_line(pointer, type_)
     return "".join(f"  # {remark}\n" for remark in remarks) + field_line(pointer, type_, guess=False)
 
 
 def valid_name(text: str) -> str:
-    """A name that a policy or pipeline may have, as close to a text as that can be.
+    """The nearest valid name of a policy or pipeline for a text.
 
     >>> valid_name("2026 check-ins")
     'p_2026_check-ins'
@@ -124,8 +126,8 @@ def valid_name(text: str) -> str:
 
 
 def head_line(word: str, pointer: Pointer | None) -> str:
-    """A key of the head, as a remark: naming a field makes records without it faulty, so that is for a person to say."""
-    about = {"tenant": "whose settings count", "subject": "whom a record is about", "time": "when it happened"}
+    """A top-level key as a comment. Records without a named field are faulty, so a person has to activate it."""
+    about = {"tenant": "whose settings apply", "subject": "the person or device", "time": "when it happened"}
     found = "FIELD" if pointer is None else key_text(pointer)
     return f"{f'# {word}: {found}':<40}# {about.get(word, 'which record it is')}"
 
@@ -138,20 +140,20 @@ def _is_record_field(word: str, pointer: Pointer, type_: str) -> bool:
 
 
 def field_line(pointer: Pointer, type_: str, *, guess: bool = True) -> str:
-    """The line of a field that is dropped, with a guess at its role."""
+    """The line of a dropped field, with a guess at its role."""
     role = suggested_role(pointer) if guess else None
     remark = f"  # {role}?" if role else ""
     if pointer.top == "date":
-        return f"  # {key_text(pointer)}: `date` is the name of the partition; rename the field at its source\n"
+        return f"  # {key_text(pointer)}: `date` is reserved for the partition; rename the field in the source\n"
     word = type_text(type_)
     if word is None:
-        return f"  # {key_text(pointer)}: no type of a policy stands for {_label(type_)}; dropped, as is all that is not named\n"
+        return f"  # {key_text(pointer)}: a policy has no type for {_label(type_)}; dropped, as are all fields without an entry\n"
     keys = ", keys: drop" if type_ == "map" else ""
     return f"  {key_text(pointer)}: {{type: {word}, do: drop{keys}}}{remark}\n"
 
 
 def type_text(type_: str) -> str | None:
-    """The word as it stands in the file; None for one that no field may have."""
+    """The type as written in the file; None if no field may have it."""
     digits = re.fullmatch(DECIMAL_PATTERN, type_)
     if digits:
         return f'"{type_}"' if 1 <= int(digits[1]) <= MAX_DECIMAL_DIGITS and int(digits[2]) <= int(digits[1]) else None
@@ -166,7 +168,7 @@ def _label(type_: str) -> str:
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NAME = re.compile(r"[A-Za-z_@$][A-Za-z0-9_@$. :-]{0,63}")
 _OMITTED: Final = (
-    "  # names that look like values, or that few records carry, left out here: {}; what is not named is dropped\n"
+    "  # fields left out, because their names look like values or few records have them (they are dropped): {}\n"
 )
 SCHEMA_FOLDER: Final = ".schema"
 """The folder of the JSON Schemas."""
@@ -183,12 +185,12 @@ quarantine: {{fail_above: 0.01}}
 
 @redact_errors
 def init_pipeline(data: PathText, folder: PathText) -> list[Path]:
-    """Writes a policy in which every field of the data is dropped, with a proposal above each, and a pipeline for it.
+    """Writes a policy in which every field of the data is dropped, with a proposal above each field, and a pipeline for it.
 
-    Takes a file, or a folder of files of one format, laid out by date or not. What is proposed comes from names, types, and
-    counts over the first records; no value goes into it. Gives the paths of policy and pipeline; their JSON Schemas stand in
-    a folder beside them. Never over existing files. Raises SourceError where there is nothing to look at, ConfigurationError
-    where a file exists.
+    Takes a file, or a folder of files of one format, laid out by date or not. Proposals are made from names, types, and
+    counts over the first records; they contain no value. Returns the paths of policy and pipeline; their JSON Schemas are in
+    a folder next to them. Existing files are never replaced. Raises SourceError if there is no data, ConfigurationError
+    if a file exists.
     """
     target, source = Path(folder), source_pattern(data)
     name = valid_name(target.absolute().name)
@@ -197,20 +199,20 @@ def init_pipeline(data: PathText, folder: PathText) -> list[Path]:
 
 
 def pipeline_text(source: str, name: str) -> str:
-    """The text of a pipeline that reads this source under the policy beside it."""
+    """The text of a pipeline that reads this source under the policy in the same folder."""
     kind = format_by_name(parse_location(source)) or "ndjson"
     return _PIPELINE.format(schema=f"{SCHEMA_FOLDER}/pipeline.json", name=name, path=json.dumps(source), format=kind)
 
 
 def write_new_files(target: Path, texts: Mapping[str, str]) -> list[Path]:
-    """Writes files into a folder, and the JSON Schemas of both kinds beside them; never over one that stands there.
+    """Writes new files into a folder, and the JSON Schemas of both kinds. Existing files are never replaced.
 
-    Gives the paths. Raises ConfigurationError where one exists, OutputError where the system does not let it write.
+    Returns the paths. Raises ConfigurationError if a file exists, OutputError if the operating system refuses to write.
     """
     files = {target / name: text for name, text in texts.items()}
-    standing = [path for path in files if path.exists()]
-    if standing:
-        raise ConfigurationError(f"{standing[0]} exists", hint="choose another folder; nothing was written")
+    existing = [path for path in files if path.exists()]
+    if existing:
+        raise ConfigurationError(f"{existing[0]} already exists; nothing was written", hint="Choose another folder.")
     durable_files.with_output_errors(_write_all_or_none, target, {**_schemas(target), **files})
     return list(files)
 
@@ -229,7 +231,7 @@ def _drafted_policy(source: str, name: str, kind: str) -> str:
 
 
 def looks_like_a_value(key: str, kind: str) -> bool:
-    """Whether a name found in the data may be somebody's value, so that it must not be written down.
+    """Whether a name in the data may be a personal value, so that it must not be written to a file.
 
     >>> looks_like_a_value("ann@example.com", "csv"), looks_like_a_value("/apps/*/name", "ndjson")
     (True, False)
@@ -246,7 +248,7 @@ def _schemas(target: Path) -> dict[Path, str]:
 
 
 def _write_all_or_none(target: Path, files: Mapping[Path, str]) -> None:
-    """All of them, or none: what is there stands in the way of another try."""
+    """Writes all files or none, because a remaining file would block the next attempt."""
     (target / SCHEMA_FOLDER).mkdir(parents=True, exist_ok=True)
     try:
         for path, text in files.items():
@@ -259,7 +261,7 @@ def _write_all_or_none(target: Path, files: Mapping[Path, str]) -> None:
 
 
 def source_pattern(location: PathText) -> str:
-    """The source path of a pipeline over this data: of a folder the files that end like its first, by date where it is so."""
+    """The source path of a pipeline for this data. For a folder: files with the suffix of its first file, by date if possible."""
     data = absolute_location(parse_location(location))
     found = find_files(location_text(data), Path.cwd())
     first = next((path for path in found.files.get(None, ()) if format_by_name(path)), None)
@@ -272,13 +274,13 @@ def source_pattern(location: PathText) -> str:
 
 
 def _dated_folders(parts: Sequence[str]) -> list[str]:
-    """The folders down to the one that has a date in its name, as a pattern; none where there is no such folder."""
+    """The folders down to the one with a date in its name, as a pattern; empty if there is no such folder."""
     dated = next((number for number, part in enumerate(parts) if _DAY.search(part)), None)
     return [] if dated is None else [*("*" for _ in parts[:dated]), _DAY.sub(DATE_PLACEHOLDER, parts[dated], count=1)]
 
 
 def _file_suffix(path: Location) -> str:
-    """The suffix, with that of a compression behind it."""
+    """The suffix of a file, including that of its compression."""
     suffixes = PurePath(path.name).suffixes
     return "".join(suffixes[-2:] if path.suffix.lower() in (".gz", ".zst") else suffixes[-1:])
 
@@ -296,10 +298,10 @@ _PART: Final = re.compile(r"# (?P<part>tenant|subject|time|record): (?P<key>(?!F
 
 @dataclass(frozen=True, slots=True)
 class OpenProposal:
-    """A proposal that nobody has accepted yet: for a field, or for what a field is to its record.
+    """A proposal that is not accepted yet: for a field, or for one of `tenant`, `subject`, `time`, `record`.
 
-    name   the field's key, as people type it; or `tenant`, `subject`, `time`, `record`
-    lines  the lines of the file that change, with what they become
+    name   the field's key without quotes; or `tenant`, `subject`, `time`, `record`
+    lines  the lines of the file that change, with their new text
     """
 
     name: str
@@ -308,11 +310,11 @@ class OpenProposal:
 
 @redact_errors
 def accept_proposals(folder: Path, names: Collection[str]) -> list[str]:
-    """Takes on the proposals for these fields (or `all`) in a folder's policy.
+    """Accepts the proposals for these fields (or `all`) in a folder's policy.
 
-    A field that is called `time`, say, is accepted with what it is to its record. A field's line must still be as it was
-    proposed for: dropped. Gives the names that were accepted. Raises ConfigurationError where a name has no proposal,
-    PolicyError where the policy would have faults; then nothing is written.
+    The name `time`, for example, accepts a field of that name and the proposal for the event time. The line of a field must
+    still drop it. Returns the accepted names. Raises ConfigurationError if a name has no proposal, PolicyError if the policy
+    would have faults; then nothing is written.
     """
     path = Path(folder) / POLICY_FILE
     text = _read_policy_text(path)
@@ -323,7 +325,9 @@ def accept_proposals(folder: Path, names: Collection[str]) -> list[str]:
     missing = [name for name in wanted if name not in proposals]
     if missing:
         hint = _missing_proposal_hint(missing[0], text, proposals)
-        raise ConfigurationError(f"nothing is proposed for {', '.join(f'`{name}`' for name in missing)}", hint=hint)
+        raise ConfigurationError(
+            f"there is no open proposal for {', '.join(f'`{name}`' for name in missing)}", hint=hint
+        )
     changed = _apply_proposals(text, [each for name in wanted for each in proposals[name]])
     _require_sound(changed, path)
     durable_files.with_output_errors(durable_files.write_file, path, changed.encode())
@@ -331,13 +335,13 @@ def accept_proposals(folder: Path, names: Collection[str]) -> list[str]:
 
 
 def _missing_proposal_hint(name: str, text: str, proposals: Collection[str]) -> str:
-    """A hint for a name without a proposal: what it may have been, unless the policy knows it as it is."""
+    """A hint for a name without a proposal: similar names, unless the policy has a field of this name."""
     root = parse_yaml(text, FaultList())
-    said = {} if root is None else root.to_data()
-    fields = said.get("fields") if isinstance(said, dict) else None
+    content = {} if root is None else root.to_data()
+    fields = content.get("fields") if isinstance(content, dict) else None
     if isinstance(fields, dict) and name in fields:
-        return "it was accepted already, or edited by hand, or nothing was proposed: see its line in the policy"
-    return did_you_mean(name, proposals) or "what is open stands in the policy as `# proposed:`"
+        return "Check its line in the policy: the proposal was accepted, the line was edited, or there was none."
+    return did_you_mean(name, proposals) or "Look for `# proposed:` in the policy, which marks the open proposals."
 
 
 def open_proposals(text: str) -> list[OpenProposal]:
@@ -360,13 +364,13 @@ def _field_proposals(lines: Sequence[str]) -> Iterator[OpenProposal]:
         dropped = None if at is None else _DROPPED.fullmatch(lines[at])
         if proposed is not None and dropped is not None and at is not None:
             type_, more = proposed["type"] or dropped["type"], dropped["more"]
-            said = f"  {dropped['key']}: {{type: {type_}, {more}{proposed['said']}}}"
+            accepted_line = f"  {dropped['key']}: {{type: {type_}, {more}{proposed['said']}}}"
             accepted = line.replace("# proposed:", "# accepted:", 1)
-            yield OpenProposal(_unquoted_key(dropped["key"]), ((number, accepted), (at, said)))
+            yield OpenProposal(_unquoted_key(dropped["key"]), ((number, accepted), (at, accepted_line)))
 
 
 def _next_field_line(lines: Sequence[str], number: int) -> int | None:
-    """The first line after a remark that is none."""
+    """The first line after a comment that is not a comment."""
     return next((at for at in range(number + 1, len(lines)) if not _REMARK.fullmatch(lines[at])), None)
 
 
@@ -379,13 +383,13 @@ def _unquoted_key(key: str) -> str:
 def _apply_proposals(text: str, proposals: Sequence[OpenProposal]) -> str:
     lines = text.split("\n")
     for proposal in proposals:
-        for number, said in proposal.lines:
-            lines[number] = said
+        for number, line in proposal.lines:
+            lines[number] = line
     return "\n".join(lines)
 
 
 def _require_sound(text: str, path: Path) -> None:
-    """Raises PolicyError where this text is no sound policy."""
+    """Raises PolicyError if this text is not a valid policy."""
     faults = FaultList(str(path))
     root = parse_yaml(text, faults)
     if root is None:
@@ -397,6 +401,6 @@ def _read_policy_text(path: Path) -> str:
     faults = FaultList(str(path))
     content = read_utf8(path, faults)
     if content is None:
-        hint = "minimize init DATA DIR writes one"
+        hint = "Run `minimize init DATA DIR`, which writes one."
         raise ConfigurationError(f"there is no policy to read at {path}", hint=hint, findings=faults.found)
     return content.decode("utf-8")

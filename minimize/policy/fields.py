@@ -1,4 +1,4 @@
-"""Questions about fields.
+"""Queries about fields of a policy.
 
 Treatments and steps, the fields that conditions, steps and aggregates read, fields that identify, which form is coarser.
 """
@@ -37,7 +37,7 @@ MAX_DECIMAL_DIGITS = 38
 
 
 def treatments_of(field: Field) -> Iterator[Treatment]:
-    """Everything that may become of a field's value in the records: its cases and the rest, or what `do` says."""
+    """All treatments of a field's value in the records: those of its cases and `otherwise`, or `do`."""
     if field.cases:
         yield from (case.do for case in field.cases)
         yield field.otherwise
@@ -46,7 +46,7 @@ def treatments_of(field: Field) -> Iterator[Treatment]:
 
 
 def aggregate_treatments(field: Field) -> list[tuple[TechniqueStep, ...]]:
-    """The chains through which aggregates may see a field's value."""
+    """The technique chains through which aggregates may see a field's value."""
     return (
         [field.in_aggregates]
         if field.in_aggregates
@@ -55,18 +55,18 @@ def aggregate_treatments(field: Field) -> list[tuple[TechniqueStep, ...]]:
 
 
 def is_raw_in_aggregates(field: Field) -> bool:
-    """Whether a value may reach aggregates as it came in. Clipping changes only values outside its bounds."""
+    """Whether aggregates may see a raw value. Clipping changes only values outside its bounds, so it counts as raw."""
     chains = aggregate_treatments(field)
     return any(all(step.leaves == "everything" or step.name == "clip" for step in chain) for chain in chains)
 
 
 def is_dropped(field: Field) -> bool:
-    """Whether no record shows the field, whatever its values."""
+    """Whether every treatment of the field drops it."""
     return all(way == DROP for way in treatments_of(field))
 
 
 def steps_of(field: Field) -> Iterator[TechniqueStep]:
-    """Every step that a field's value may take, on its way to records or to aggregates."""
+    """Every step that may be applied to a field's value, for records or aggregates."""
     for way in treatments_of(field):
         if not isinstance(way, str):
             yield from way
@@ -74,13 +74,13 @@ def steps_of(field: Field) -> Iterator[TechniqueStep]:
 
 
 def generalize_steps(fields: Iterable[Field]) -> tuple[Generalize, ...]:
-    """The steps of all these fields that a hierarchy's file stands behind."""
+    """The steps of these fields that read a hierarchy file."""
     steps = (step for field in fields for step in steps_of(field) if step.name == "generalize")
     return cast("tuple[Generalize, ...]", tuple(steps))
 
 
 def overlapping_fields(fields: dict[Pointer, str]) -> Iterator[tuple[str, str]]:
-    """Pairs of keys of which the second stands below the first."""
+    """Pairs of keys whose second field is below the first."""
     for pointer, key in fields.items():
         for length in range(1, len(pointer.parts)):
             above = fields.get(Pointer(pointer.parts[:length]))
@@ -95,19 +95,19 @@ def fields_read_by_conditions(field: Field) -> Iterator[str]:
 
 
 def fields_read_by_steps(field: Field) -> Iterator[tuple[str, str]]:
-    """The fields that the steps of a field read, each after the name of its technique."""
+    """The fields that the steps of a field read, as pairs of technique and field."""
     for step in steps_of(field):
         yield from ((step.name, key) for key in sorted(step.reads()))
 
 
 def fields_read_by_aggregate(model: AggregateModel) -> Iterator[str]:
-    """The fields that the groups and the measures of an aggregate show."""
+    """The fields of the groups and measures of an aggregate."""
     yield from (key.field for key in model.group_by.values())
     yield from (measure.of for measure in model.measures.values() if measure.of is not None)
 
 
 def identifying_fields(policy: Policy) -> Iterator[str]:
-    """The fields whose released values name one person or device, by name or by pseudonym."""
+    """The fields whose released values identify one person or device, directly or by pseudonym."""
     for name, field in policy.fields.items():
         stands_for = field.role == "identifier" or name == policy.subject or _is_pseudonym(field)
         if stands_for and not is_dropped(field) and keeps_values_distinct(field):
@@ -115,7 +115,7 @@ def identifying_fields(policy: Policy) -> Iterator[str]:
 
 
 def keeps_values_distinct(field: Field) -> bool:
-    """Whether equal values stay equal, and different ones different, in some form of the field that leaves."""
+    """Whether equal values stay equal, and different values different, in at least one released form of the field."""
     ways = [way for way in treatments_of(field) if not isinstance(way, str)]
     return any(all(step.leaves in DISTINCT_LEAVES for step in way) for way in ways)
 
@@ -129,9 +129,9 @@ _UNITS_FINEST_FIRST: Final = (None, "minute", "hour", "day", "week", "month", "q
 
 
 def group_time_key(policy: Policy, units: Mapping[str, str | None]) -> tuple[str, timedelta] | None:
-    """The key that tells how old a group is, and the longest time by which its times are shifted; None if no key does.
+    """The group key that determines the age of a group, and the longest shift of its times; None if no key is an event time.
 
-    Takes the units of the keys that are event times, None for one in its released form. The finest unit counts.
+    Takes the units of the keys that are event times, None for a key in its released form. The finest unit is used.
     """
     field = None if policy.time is None else policy.fields.get(policy.time)
     if field is None or not units:
@@ -145,11 +145,11 @@ def group_time_key(policy: Policy, units: Mapping[str, str | None]) -> tuple[str
 Coarseness = Literal["coarser", "finer"]
 _TIME_UNITS: Final = ("minute", "hour", "day", "week", "month", "quarter", "year")
 _NESTING_UNITS: Final = ("minute", "hour", "day", "month", "quarter", "year")
-"""Units each of which is made of whole ones of those before; weeks are not of months."""
+"""Units that consist of whole units of those before. Months do not consist of whole weeks."""
 
 
 def compare_coarseness(word: str, then: Mapping[str, Any], today: Mapping[str, Any]) -> Coarseness | None:
-    """How the second of two forms by one technique compares with the first; None where neither can be made of the other.
+    """How the second of two forms by one technique compares with the first; None if neither can be derived from the other.
 
     Takes the technique's word, and its parameters then and today.
 
@@ -174,18 +174,18 @@ _PRECISION_PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
     "truncate_version": ("parts",),
     "mask": ("keep_last", "keep_first"),
 }
-"""By technique the parameters that say how much is left, and nothing else."""
+"""The parameters of each technique that determine only how fine the released form is."""
 
 
 def _precision(word: str, parameters: Mapping[str, Any]) -> list[int]:
-    """How much is left, the more the finer."""
+    """A measure of how fine a form is; a higher number is finer."""
     if word == "truncate_time":
         return [-_TIME_UNITS.index(parameters["to"])]
     return [parameters[name] or 0 for name in _PRECISION_PARAMETERS.get(word, ())]
 
 
 def _is_derivable(word: str, then: Mapping[str, Any], today: Mapping[str, Any]) -> bool:
-    """Whether the coarser form can be made of the finer: the start of a week says nothing of months."""
+    """Whether the coarser form can be derived from the finer form: the start of a week does not determine the month."""
     if word != "truncate_time":
         return True
     units = (then["to"], today["to"])

@@ -1,7 +1,7 @@
 """JSON Schema (2020-12) of policy and pipeline files: building blocks, techniques and measures, then both files.
 
 Techniques and measures with their parameters come from their tables, so a new one appears in the schema by itself. What
-depends on two places at once (a declared name, a purpose of the configuration) is checked by the loader only.
+depends on two places (a declared name, a purpose of the configuration) is checked only by the loader.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def enum_schema(words: Iterable[str], about: str = "") -> JsonSchema:
 
 
 def any_of_schema(*schemas: JsonSchema) -> JsonSchema:
-    """What fits one of several schemas."""
+    """A value that matches one of several schemas."""
     return {"anyOf": list(schemas)}
 
 
@@ -61,7 +61,7 @@ def mapping_schema(about: str, properties: Mapping[str, JsonSchema], required: t
 
 
 def techniques_schema() -> JsonSchema:
-    """A technique: its word alone, or with its parameters, or with the one value that it wants."""
+    """A technique: its word alone, with its parameters, or with its only required value."""
     alone = [name for name, kind in TECHNIQUES.items() if not _required_parameters(kind)]
     return any_of_schema(
         enum_schema(alone, "A technique."), *(_technique_schema(name, kind) for name, kind in TECHNIQUES.items())
@@ -69,7 +69,7 @@ def techniques_schema() -> JsonSchema:
 
 
 def measures_schema() -> JsonSchema:
-    """A measure: its word alone, or with the field that it is over, or with its parameters."""
+    """A measure: its word alone, with its field, or with its parameters."""
     alone = [name for name, kind in MEASURES.items() if not _required_parameters(kind)]
     return any_of_schema(
         enum_schema(alone, "A measure."), *(_measure_schema(name, kind) for name, kind in MEASURES.items())
@@ -91,7 +91,7 @@ def _technique_schema(name: str, kind: type[BaseModel]) -> JsonSchema:
 def _measure_schema(name: str, kind: type[BaseModel]) -> JsonSchema:
     values = [_parameters_schema(kind)]
     if set(_required_parameters(kind)) <= {"of"}:
-        values.append(string_schema("The field that it is over."))
+        values.append(string_schema("The field that is measured."))
     if not _required_parameters(kind):
         values.append({"type": "null"})
     return _named_parameters_schema(name, kind, values)
@@ -107,7 +107,7 @@ def _required_parameters(kind: type[BaseModel]) -> list[str]:
 
 
 class _UntitledSchema(GenerateJsonSchema):
-    """Schemas without invented titles."""
+    """Generates schemas without titles made from names."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
@@ -120,7 +120,7 @@ def _parameters_schema(kind: type[BaseModel]) -> JsonSchema:
 
 
 def _inline_references(part: Any, definitions: Mapping[str, Any]) -> Any:
-    """The schema with its references written out, since it moves into another document."""
+    """The schema with its references resolved, because it is embedded in another document."""
     if isinstance(part, list):
         return [_inline_references(item, definitions) for item in part]
     if not isinstance(part, dict):
@@ -156,13 +156,15 @@ def _policy_schema() -> JsonSchema:
         "For one dataset: which fields may be kept, for which purposes, in what form, for how long.",
         {
             "policy": string_schema("The policy's name.", pattern=_anchored(NAME_PATTERN)),
-            "version": positive_integer_schema("Raised with every change that matters."),
-            "owner": string_schema("Who answers for it."),
+            "version": positive_integer_schema("Incremented with every change of content."),
+            "owner": string_schema("The person responsible for the policy."),
             "purposes": schema_ref("purposes"),
             "tenant": string_schema("The field that names the tenant."),
-            "subject": string_schema("The field that names whom a record is about: what is counted, found and erased."),
+            "subject": string_schema(
+                "The field that identifies the subject of a record, which is counted, found and erased."
+            ),
             "time": string_schema("The field that holds the event time."),
-            "record": string_schema("The field that names the record."),
+            "record": string_schema("The field that identifies the record."),
             "retention": schema_ref("duration"),
             "future": schema_ref("duration"),
             "levels": list_schema(string_schema("A level."), "Ordered and cumulative; the first is always on."),
@@ -176,7 +178,7 @@ def _policy_schema() -> JsonSchema:
                 "minProperties": 1,
             },
             "never": list_schema(
-                string_schema("A key, at any depth, or a pointer to one place."), "What must not even arrive."
+                string_schema("A key, at any depth, or a pointer to one place."), "Paths that must not arrive."
             ),
             "records": schema_ref("records"),
             "approved": schema_ref("approved"),
@@ -188,30 +190,30 @@ def _policy_schema() -> JsonSchema:
 def _policy_definitions() -> dict[str, JsonSchema]:
     return {
         "feature": mapping_schema(
-            "An optional kind of collection, off unless a setting turns it on.",
+            "An optional kind of collection. The default is off.",
             {
-                "about": string_schema("What is collected."),
+                "about": string_schema("A description of the data that is collected."),
                 "retention": schema_ref("duration"),
                 "holders": {
                     "type": "array",
                     "items": enum_schema(get_args(Holder)),
-                    "description": "Who may turn it on.",
+                    "description": "The holders that may turn it on.",
                 },
                 "per_subject": {
                     "type": "boolean",
-                    "description": "Collected only for subjects that have it on by a setting of their own, and whose tenant "
-                    "has it on, too. A subject's own `on` counts for 24 hours.",
+                    "description": "Collected only for subjects with their own setting `on`, if their tenant "
+                    "also has it on. A subject's own `on` is valid for 24 hours.",
                 },
             },
         ),
-        "records": mapping_schema("When a whole record may be collected.", _gate_properties()),
+        "records": mapping_schema("The conditions under which a record is collected.", _gate_properties()),
         "approved": mapping_schema(
-            "Who approved the policy as it is; `minimize policy approve` writes it.",
+            "The approval of the current content; `minimize policy approve` writes it.",
             {
-                "by": string_schema("Who approved it.", pattern=APPROVAL_PATTERNS["by"]),
-                "on": string_schema("On which day, in UTC.", pattern=_anchored(APPROVAL_PATTERNS["on"])),
+                "by": string_schema("The approver.", pattern=APPROVAL_PATTERNS["by"]),
+                "on": string_schema("The day of the approval, in UTC.", pattern=_anchored(APPROVAL_PATTERNS["on"])),
                 "digest": string_schema(
-                    "The digest of what was approved.", pattern=_anchored(APPROVAL_PATTERNS["digest"])
+                    "The digest of the approved content.", pattern=_anchored(APPROVAL_PATTERNS["digest"])
                 ),
             },
             required=("by", "on", "digest"),
@@ -224,7 +226,9 @@ def _policy_definitions() -> dict[str, JsonSchema]:
         ),
         "field": _field_schema(),
         "case": mapping_schema(
-            "One way to treat a value.", {"if": schema_ref("condition"), "do": schema_ref("do")}, required=("if", "do")
+            "A condition and the treatment of matching values.",
+            {"if": schema_ref("condition"), "do": schema_ref("do")},
+            required=("if", "do"),
         ),
         "do": {
             **any_of_schema({"const": "drop"}, schema_ref("chain")),
@@ -239,24 +243,30 @@ def _policy_definitions() -> dict[str, JsonSchema]:
 
 def _field_schema() -> JsonSchema:
     return mapping_schema(
-        "What a field is, when it may be collected, and what becomes of it. A field without `do` is dropped.",
+        "A field: its type and role, the conditions of its collection, its treatment. A field without `do` is dropped.",
         {
             "type": schema_ref("type"),
-            "role": enum_schema(get_args(Role), "What the field is; `plain` where nothing is said."),
+            "role": enum_schema(get_args(Role), "The role of the field. The default is `plain`."),
             "do": schema_ref("do"),
-            "cases": list_schema(schema_ref("case"), "The first whose condition holds decides."),
-            "otherwise": {**schema_ref("do"), "description": "What becomes of the rest; `drop` where nothing is said."},
+            "cases": list_schema(schema_ref("case"), "The first case whose condition is true decides."),
+            "otherwise": {
+                **schema_ref("do"),
+                "description": "The treatment of all other values. The default is `drop`.",
+            },
             **_gate_properties(),
             "purposes": schema_ref("purposes"),
-            "from": list_schema(string_schema("A field."), "The fields from which this one is made."),
-            "in_aggregates": {**schema_ref("chain"), "description": "What aggregates see instead; records never do."},
+            "from": list_schema(string_schema("A field."), "The fields from which this field is derived."),
+            "in_aggregates": {
+                **schema_ref("chain"),
+                "description": "The form that aggregates see; it does not affect records.",
+            },
             "keys": {
                 **schema_ref("do"),
-                "description": "What becomes of a map's keys, which have its role; dropped where nothing is said.",
+                "description": "The treatment of a map's keys, which have the role of the map. The default is drop.",
             },
             "required": {"type": "boolean", "description": "A record without it is quarantined."},
             "optional": {"type": "boolean", "description": "A columnar source may lack it."},
-            "about": string_schema("What it means."),
+            "about": string_schema("The meaning of the field."),
             "unit": string_schema("The unit of its values."),
         },
     ) | {"anyOf": [{"required": ["type"]}, {"required": ["from"]}], "not": {"required": ["do", "cases"]}}
@@ -264,7 +274,7 @@ def _field_schema() -> JsonSchema:
 
 def _gate_properties() -> dict[str, JsonSchema]:
     return {
-        "feature": string_schema("Collected only where this feature is on."),
+        "feature": string_schema("Collected only if this feature is on."),
         "level": string_schema("Collected only at this level or a higher one."),
         "collect_if": schema_ref("condition"),
     }
@@ -272,10 +282,10 @@ def _gate_properties() -> dict[str, JsonSchema]:
 
 def _shared_definitions() -> dict[str, JsonSchema]:
     within = mapping_schema(
-        "How long before another time it may lie.",
+        "The longest time before the other time.",
         {
             "within": schema_ref("duration"),
-            "of": string_schema("The other time; the event time where nothing is said."),
+            "of": string_schema("The other time. The default is the event time."),
         },
         required=("within",),
     )
@@ -283,11 +293,11 @@ def _shared_definitions() -> dict[str, JsonSchema]:
     values = any_of_schema(plain, list_schema(plain), within)
     names = any_of_schema(string_schema("A name."), list_schema(string_schema("A name."), "Any of them."))
     return {
-        "duration": string_schema("A length of time: 45s, 15m, 24h, 30d, 2w.", pattern=DURATION_PATTERN),
-        "purposes": list_schema(string_schema("A purpose."), "From the closed list, or one that the house adds."),
+        "duration": string_schema("A duration: 45s, 15m, 24h, 30d, 2w.", pattern=DURATION_PATTERN),
+        "purposes": list_schema(string_schema("A purpose."), "From the closed list, or one that minimize.yaml adds."),
         "condition": {
             "type": "object",
-            "description": "All keys must hold; a list of values means any; null never matches; there is no `not`.",
+            "description": "All keys must match; of a list of values, one must match. Null never matches. There is no `not`.",
             "properties": {
                 "any": list_schema(schema_ref("condition"), "At least one of them."),
                 "all": list_schema(schema_ref("condition"), "Every one of them."),
@@ -304,7 +314,7 @@ def _pipeline_schema() -> JsonSchema:
     aggregates = _names_schema(schema_ref("aggregate"), "Counts and statistics per group, by name.")
     aggregates["propertyNames"]["not"] = {"enum": list(RESERVED_OUTPUT_NAMES)}
     return mapping_schema(
-        "One scheduled job: a policy, a purpose, where data comes from and goes to.",
+        "One scheduled job: a policy, a purpose, a source and an output.",
         {
             "pipeline": string_schema("The pipeline's name.", pattern=_anchored(NAME_PATTERN)),
             "policy": string_schema("The policy's file, relative to this one."),
@@ -325,21 +335,21 @@ def _pipeline_schema() -> JsonSchema:
 
 def _pipeline_definitions() -> dict[str, JsonSchema]:
     share = {"type": "number", "minimum": 0, "maximum": 1}
-    by = list_schema(string_schema("A field."), "Records that agree in all of them are one.")
+    by = list_schema(string_schema("A field."), "Records with equal values in all these fields are duplicates.")
     deduplicate = mapping_schema(
-        "Of equal records of a day the earliest stays.", {"by": by, "per": {"const": "day"}}, ("by",)
+        "Of duplicate records of a day, the earliest is kept.", {"by": by, "per": {"const": "day"}}, ("by",)
     )
     return {
         "source": mapping_schema(
-            "Where records come from.",
+            "The source of the records.",
             {
                 "path": string_schema(
                     "A file, folder or glob, on disk or as the URI of an object store (s3://, gs://, abfs://) that "
-                    "holds no credentials; `{date}` stands for the batch date."
+                    "contains no credentials; `{date}` is the batch date."
                 ),
                 "format": enum_schema(("ndjson", "csv", "parquet")),
                 "recipient": string_schema(
-                    "The third party that sends the records; consent then decides about each of them."
+                    "The third party that sends the records. Consent then decides on each record."
                 ),
                 "function": string_schema("The inbound function of its manifest.", pattern=_anchored(NAME_PATTERN)),
                 "having": list_schema(string_schema("A name."), "Prerequisites of the function that are met."),
@@ -359,7 +369,10 @@ def _pipeline_definitions() -> dict[str, JsonSchema]:
                         ("by_category",),
                     ),
                 ),
-                "index": {"type": "boolean", "description": "`false`: subjects are found only by reading everything."},
+                "index": {
+                    "type": "boolean",
+                    "description": "With `false`, subjects are found only by reading all records.",
+                },
                 "collect_if": schema_ref("condition"),
                 "deduplicate": deduplicate,
             },
@@ -367,10 +380,10 @@ def _pipeline_definitions() -> dict[str, JsonSchema]:
         "aggregate": _aggregate_schema(),
         "measure": measures_schema(),
         "quarantine": mapping_schema(
-            "Shares of the rows read; none is no limit.",
+            "Limits as shares of the rows read. The default is no limit.",
             {
-                "fail_above": {**share, "description": "Above it the run says so (exit 4)."},
-                "stop_above": {**share, "description": "Above it nothing is published."},
+                "fail_above": {**share, "description": "Above this share the run exits with 4."},
+                "stop_above": {**share, "description": "Above this share nothing is published."},
             },
         ),
     }
@@ -379,42 +392,42 @@ def _pipeline_definitions() -> dict[str, JsonSchema]:
 def _aggregate_schema() -> JsonSchema:
     timed = {
         "type": "object",
-        "description": "A time, at a unit no finer than the released one.",
+        "description": "A time at a unit that is not finer than the released one.",
         "additionalProperties": enum_schema(TIME_UNITS),
         "minProperties": 1,
         "maxProperties": 1,
     }
     columns = {"type": "object", "propertyNames": {"not": {"const": "date"}}}
     suppress = {
-        "below": positive_integer_schema("A group with fewer subjects is absent."),
-        "counting": string_schema("The field that is counted; the policy's subject where nothing is said."),
+        "below": positive_integer_schema("Groups with fewer subjects are suppressed."),
+        "counting": string_schema("The field that is counted. The default is the policy's subject."),
     }
     return mapping_schema(
         "Counts and statistics per group, small groups suppressed.",
         {
             "group_by": {**columns, "additionalProperties": any_of_schema(string_schema("A field."), timed)},
             "measures": {**columns, "additionalProperties": schema_ref("measure"), "minProperties": 1},
-            "suppress": mapping_schema("Which groups are too small to show.", suppress),
+            "suppress": mapping_schema("The minimum size of published groups.", suppress),
             "round": mapping_schema(
-                "Counts are rounded.", {"counts_to": positive_integer_schema("The multiple.")}, required=("counts_to",)
+                "Rounding of counts.", {"counts_to": positive_integer_schema("The multiple.")}, required=("counts_to",)
             ),
             "late": schema_ref("duration"),
             "retention": {
                 **schema_ref("duration"),
-                "description": "How long groups are kept, by their event time; as the policy says if it is left out.",
+                "description": "How long groups are kept, by their event time. The default is the retention of the policy.",
             },
             "must_be": _category_schema(),
-            "encrypt": enum_schema(get_args(EncryptBy), "What is aggregated stays open whatever is said."),
+            "encrypt": enum_schema(get_args(EncryptBy), "Aggregated columns are never encrypted."),
         },
         required=("group_by", "measures"),
     )
 
 
-_PER_TEXT = "A column of `partition_by`: each of its folders has keys of its own."
+_PER_TEXT = "A column of `partition_by`. Each of its folders has separate keys."
 
 
 def _category_schema() -> JsonSchema:
-    return enum_schema(get_args(CategoryName), "The most that the output may be.")
+    return enum_schema(get_args(CategoryName), "The highest permitted category of the output.")
 
 
 def _names_schema(value: JsonSchema, about: str) -> JsonSchema:

@@ -26,22 +26,22 @@ from minimize.policy.yaml_nodes import YamlNode, node_from_data, parse_yaml, rea
 def load_policy(path: str | Path, purposes: Sequence[str] = ()) -> Policy:
     """The policy in a file, or in a folder's `policy.yaml`.
 
-    Takes the path, and purposes beside the closed list and the nearest `minimize.yaml`.
-    Raises PolicyError with every fault as a finding, or where the file cannot be read.
+    Takes the path, and purposes in addition to the closed list and the nearest `minimize.yaml`.
+    Raises PolicyError with every fault as a finding, or if the file cannot be read.
     """
     policy, found = examine_policy(path, purposes)
     return require_sound(policy, found, "policy")
 
 
 def examine_policy(path: str | Path, purposes: Sequence[str] = ()) -> tuple[Policy | None, list[Finding]]:
-    """The policy as far as it can be read, with every fault. Where there are faults, never run by it."""
+    """The policy as far as it can be read, with every fault. Never run a policy that has faults."""
     faults = FaultList()
     read = _read_policy(_file_in_folder(path, POLICY_FILE), tuple(purposes), faults)
     return read.policy, _sorted_findings(faults.found)
 
 
 def policy_from_mapping(mapping: Mapping[str, Any], purposes: Sequence[str] = (), folder: str | Path = ".") -> Policy:
-    """The policy in a mapping, as a file would say it; `folder` is where its relative paths start.
+    """The policy in a mapping with the keys of a file; `folder` is the base of its relative paths.
 
     Raises PolicyError with every fault as a finding.
 
@@ -57,25 +57,25 @@ def policy_from_mapping(mapping: Mapping[str, Any], purposes: Sequence[str] = ()
 def load_pipeline(path: str | Path, purposes: Sequence[str] = ()) -> Pipeline:
     """The pipeline in a file, or in a folder's `pipeline.yaml`, with the policy that it names.
 
-    Raises PolicyError with every fault of both files as a finding, or where a file cannot be read.
+    Raises PolicyError with every fault of both files as a finding, or if a file cannot be read.
     """
     pipeline, found = examine_pipeline(path, purposes)
     return require_sound(pipeline, found, "pipeline")
 
 
 def examine_pipeline(path: str | Path, purposes: Sequence[str] = ()) -> tuple[Pipeline | None, list[Finding]]:
-    """The pipeline as far as it can be read, with every fault of both files: for `lint`, which goes on to judge the rest.
+    """The pipeline as far as it can be read, with every fault of both files. `lint` then checks the rest.
 
-    Where there are faults, what is faulty is left out or stands in its most careful form; never run that.
+    A faulty part is omitted or replaced by its strictest form. Never run a pipeline that has faults.
     """
     file = _file_in_folder(path, PIPELINE_FILE)
     faults = FaultList(str(file))
     opened = _open_file(file, faults)
     if opened is None or _is_other_kind(opened.root, "policy", "pipeline", faults):
         return None, faults.found
-    house = (*purposes, *configured_purposes(file.parent, faults))
+    all_purposes = (*purposes, *configured_purposes(file.parent, faults))
     configured_approval(file.parent, faults)
-    pipeline = _pipeline(opened, file, house, faults, configured_encryption(file.parent, faults))
+    pipeline = _pipeline(opened, file, all_purposes, faults, configured_encryption(file.parent, faults))
     return None if pipeline is None or pipeline.policy is UNREADABLE_POLICY else pipeline, _sorted_findings(
         faults.found
     )
@@ -105,13 +105,14 @@ def _file_in_folder(path: str | Path, name: str) -> Path:
         is_folder = None
     if is_folder is None:
         raise PolicyError(
-            "this is no path", hint="give the path of a file or folder; a policy as a mapping: `policy_from`"
+            "this is not a path",
+            hint="Pass the path of a file or folder. For a policy as a mapping, use `policy_from`.",
         )
     return Path(path) / name if is_folder else Path(path)
 
 
 def normalize_path(path: Path) -> Path:
-    """The path without `..`, where that leads to the same file (behind a link it may not)."""
+    """The path without `..`, if it leads to the same file; with symbolic links it may lead elsewhere."""
     short = Path(os.path.normpath(path))
     return short if short.exists() and path.exists() and short.samefile(path) else path
 
@@ -120,7 +121,7 @@ def _open_file(file: Path, faults: FaultList) -> _OpenedFile | None:
     content = read_utf8(file, faults)
     if content is None and (of := _output_description(file.parent)) is not None:
         faults.found.pop()
-        faults.add("P001", f"this is an output{of}", hint="name the pipeline that made it, not its output")
+        faults.add("P001", f"this is an output{of}", hint="Pass the pipeline that made it, not its output.")
     root = None if content is None else parse_yaml(content.decode("utf-8-sig"), faults)
     if content is None or root is None:
         return None
@@ -128,7 +129,7 @@ def _open_file(file: Path, faults: FaultList) -> _OpenedFile | None:
 
 
 def _output_description(folder: Path) -> str | None:
-    """Of which pipeline a folder is the output, in words, where its receipts tell that; None where it is no output."""
+    """The pipeline whose output a folder is, in words; empty if its receipts do not name it, None if it is not an output."""
     try:
         chain = read_receipts(folder) if has_runs(folder) else ()
     except (OSError, OutputError):
@@ -137,12 +138,12 @@ def _output_description(folder: Path) -> str | None:
 
 
 def _is_other_kind(root: YamlNode, is_: str, expected: str, faults: FaultList) -> bool:
-    """Whether the file is the other of the two; that is the only fault then."""
+    """Whether the file is of the other kind (policy or pipeline); then this is the only fault."""
     has_fields, has_name = "fields" in root.entries, "pipeline" in root.entries
     mistaken = (has_fields, has_name) == ((True, False) if is_ == "policy" else (False, True))
     if mistaken:
-        hint = f"name the {expected}.yaml, or the folder of both"
-        faults.add("P005", f"this is a {is_}, and a {expected} is wanted", line=1, hint=hint)
+        hint = f"Pass {expected}.yaml, or the folder that contains both files."
+        faults.add("P005", f"this file is a {is_}; a {expected} is needed", line=1, hint=hint)
     return mistaken
 
 
@@ -151,8 +152,10 @@ def _read_policy(file: Path, purposes: tuple[str, ...], faults: FaultList) -> _R
     read = _ReadPolicy(None, DeclaredNames(own, file.parent, None, {}))
     opened = _open_file(file, own)
     if opened is not None and not _is_other_kind(opened.root, "pipeline", "policy", own):
-        house = (*purposes, *configured_purposes(file.parent, own))
-        read = _ReadPolicy(*read_policy(opened.root, file.parent, own, house, {"path": file, "digest": opened.digest}))
+        all_purposes = (*purposes, *configured_purposes(file.parent, own))
+        read = _ReadPolicy(
+            *read_policy(opened.root, file.parent, own, all_purposes, {"path": file, "digest": opened.digest})
+        )
     faults.found.extend(own.found)
     return read
 
@@ -173,6 +176,6 @@ def _pipeline(
 
 
 def _sorted_findings(findings: Sequence[Finding]) -> list[Finding]:
-    """Each once, by file and line."""
+    """The findings without duplicates, sorted by file and line."""
     files = {finding.file: index for index, finding in reversed(list(enumerate(findings)))}
     return sorted(dict.fromkeys(findings), key=lambda finding: (files[finding.file], finding.line or 0))

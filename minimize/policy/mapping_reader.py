@@ -1,6 +1,6 @@
 """Read YAML mappings into typed models: the names that a policy declares, and the shape of a mapping.
 
-Unknown, missing and unfit keys become faults with their lines, all at once.
+Unknown, missing and invalid keys become faults with their lines, all at once.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from minimize.text import did_you_mean
 
 @dataclass(frozen=True, slots=True)
 class DeclaredNames:
-    """The declared names, and where faults about them go.
+    """The names that a policy declares, and the list for faults about them.
 
-    keys    the fields' keys by pointer; None where the policy could not be read, so that nothing is known to be wrong
+    keys    the fields' keys by pointer; None if the policy could not be read: then every name is accepted
     types   the fields' types by key, as they are written
     time    the field that is the event time
     """
@@ -38,7 +38,7 @@ class DeclaredNames:
     time: str | None = None
 
     def key_of(self, text: str, line: int | None, what: str, key: str | None = None) -> str | None:
-        """The key, as it is declared, of the field that a text names; a fault where there is none."""
+        """The declared key of the field that a text names; records a fault if there is none."""
         pointer = field_pointer(text)
         if self.keys is None:
             return text
@@ -46,16 +46,20 @@ class DeclaredNames:
             return self.keys[pointer]
         hint = did_you_mean(text, self.keys.values())
         self.faults.add(
-            "P010", f"{what} names the field `{text}`, which is not declared", line=line, key=key, hint=hint
+            "P010",
+            f"{what} names the field `{text}`, which is not declared under `fields`",
+            line=line,
+            key=key,
+            hint=hint,
         )
         return None
 
     def feature(self, name: str, line: int | None, key: str | None = None) -> str | None:
-        """The feature's name; a fault where it is not declared."""
+        """The feature's name; records a fault if it is not declared."""
         return self._declared_name("feature", name, self.features, line, key)
 
     def level(self, name: str, line: int | None, key: str | None = None) -> str | None:
-        """The level's name; a fault where it is not declared."""
+        """The level's name; records a fault if it is not declared."""
         return self._declared_name("level", name, self.levels, line, key)
 
     def word(
@@ -65,14 +69,14 @@ class DeclaredNames:
         read: Callable[[str, int | None, str | None], str | None],
         key: str | None = None,
     ) -> str | None:
-        """One name, looked up; a fault for what is no word."""
+        """One name, looked up; records a fault if the node is not a word."""
         if isinstance(node.value, str):
             return read(node.value, node.line, key)
-        self.faults.add("P006", f"`{what}` wants one name", line=node.line, key=key)
+        self.faults.add("P006", f"`{what}` must be one name", line=node.line, key=key)
         return None
 
     def field(self, node: YamlNode, what: str, key: str | None = None) -> str | None:
-        """The key, as it is declared, of the field that a node names."""
+        """The declared key of the field that a node names."""
         return self.word(node, what, lambda text, line, own: self.key_of(text, line, f"`{what}`", own), key)
 
     def _declared_name(
@@ -80,7 +84,7 @@ class DeclaredNames:
     ) -> str | None:
         if name in declared or self.keys is None:
             return name
-        hint = did_you_mean(name, declared) or f"declare it under `{noun}s:`"
+        hint = did_you_mean(name, declared) or f"Declare it under `{noun}s:`."
         self.faults.add("P010", f"the {noun} `{name}` is not declared", line=line, key=key, hint=hint)
         return None
 
@@ -93,12 +97,12 @@ class KeyReader:
     key: str
 
     def fault(self, code: str, message: str, line: int | None, hint: str = "") -> None:
-        """Records a fault of what the key names."""
+        """Records a fault of this field or aggregate."""
         self.scope.faults.add(code, message, line=line, key=self.key, hint=hint)
 
 
 def field_pointer(text: str) -> Pointer | None:
-    """The pointer of a field's key, or None for a key that is no pointer."""
+    """The pointer of a field's key; None if the key is not a pointer."""
     try:
         return Pointer.parse(text)
     except ValueError:
@@ -106,7 +110,7 @@ def field_pointer(text: str) -> Pointer | None:
 
 
 def forbidden_pointer(text: str) -> Pointer | None:
-    """The pointer of what must not arrive, or None for a text that is neither a key nor a pointer."""
+    """The pointer of a forbidden path; None if the text is neither a key nor a pointer."""
     try:
         return Pointer.parse_forbidden(text)
     except ValueError:
@@ -114,7 +118,7 @@ def forbidden_pointer(text: str) -> Pointer | None:
 
 
 def declared_names(root: YamlNode, folder: Path, faults: FaultList) -> DeclaredNames:
-    """The names that a policy's nodes declare, faulty fields included, so that one fault does not breed others."""
+    """The names that a policy declares. Faulty fields are included, so one fault does not cause others."""
     fields = root.get("fields") or YamlNode({})
     keys: dict[Pointer, str] = {}
     for key in fields.entries:
@@ -130,7 +134,7 @@ def declared_names(root: YamlNode, folder: Path, faults: FaultList) -> DeclaredN
 
 M = TypeVar("M", bound=BaseModel)
 NodeReader = Callable[[YamlNode], Any]
-"""Reads one key's node; None where it took down a fault."""
+"""Reads the node of one key; None if it recorded a fault."""
 NodeReaders = Mapping[str, NodeReader]
 
 
@@ -138,13 +142,14 @@ NodeReaders = Mapping[str, NodeReader]
 class MappingShape:
     """How a mapping is read.
 
-    readers   keys that are read by a function of their own
-    preset     what the loader says itself, and what stands where a required key is missing or wrong
-    aliases   keys whose word is another than the attribute's (`from`, `if`)
-    hidden    attributes that no file may name
-    what      the noun for messages
-    key       the field that it is about
-    code      the code of a misfit
+    readers     keys that are read by their own function
+    preset      values that only the loader knows
+    stand_ins   values that replace a required key that is missing or wrong
+    aliases     keys whose word differs from the attribute's (`from`, `if`)
+    hidden      attributes that a file may not set
+    what        the noun for messages
+    key         the key of the field that the mapping describes
+    code        the code of an invalid value
     parameters  whether these are the parameters of a technique or measure: null is a value then
     """
 
@@ -161,9 +166,9 @@ class MappingShape:
 
 
 def read_mapping(kind: type[M], node: YamlNode, faults: FaultList, shape: MappingShape) -> M | None:
-    """The model for a mapping. Where something is wrong: the model with stand-ins if that makes one, else None."""
+    """The model of a mapping. If a key is faulty: the model with stand-ins if it is valid with them, else None."""
     if not node.is_mapping:
-        faults.add("P006", f"{shape.what} wants a mapping", line=node.line, key=shape.key)
+        faults.add("P006", f"{shape.what} must be a mapping", line=node.line, key=shape.key)
         return None
     values = {**shape.preset, **_read_values(_known_keys(kind, shape), node, faults, shape)}
     model, errors = _validate(kind, values, shape)
@@ -182,7 +187,7 @@ def keys_of_mapping(kind: type[BaseModel], shape: MappingShape) -> tuple[str, ..
 
 
 def _known_keys(kind: type[BaseModel], shape: MappingShape) -> dict[str, str]:
-    """Each word of a file, and the key by which pydantic takes it."""
+    """Each key of a file, with the name that pydantic uses for it."""
     back = {attribute: word for word, attribute in shape.aliases.items()}
     names = {name: info.alias or name for name, info in kind.model_fields.items() if name not in shape.hidden}
     return {back.get(name, alias): alias for name, alias in names.items()}
@@ -193,12 +198,12 @@ def _read_values(keys: Mapping[str, str], node: YamlNode, faults: FaultList, sha
     for word, below in node.entries.items():
         if word not in keys:
             hint = did_you_mean(word, keys)
-            faults.add("P004", f"{shape.what} has no key `{word}`", line=below.line, key=shape.key, hint=hint)
+            faults.add("P004", f"unknown key `{word}` in {shape.what}", line=below.line, key=shape.key, hint=hint)
         elif shape.parameters:
             values[keys[word]] = below.to_data()
         elif below.value is None:
-            hint = "give it a value, or leave the key out"
-            faults.add("P006", f"`{word}` is empty", line=below.line, key=shape.key, hint=hint)
+            hint = "Set a value, or remove the key."
+            faults.add("P006", f"`{word}` has no value", line=below.line, key=shape.key, hint=hint)
         else:
             value = shape.readers[word](below) if word in shape.readers else below.to_data()
             values |= {} if value is None else {keys[word]: value}
@@ -215,7 +220,7 @@ def _validate(kind: type[M], values: Mapping[str, Any], shape: MappingShape) -> 
     text, context = json.dumps(values), dict(shape.context)
     model, errors = _validated_or_errors(lambda: kind.model_validate_json(text, strict=True, context=context))
     if errors and all(error["type"] in _SEQUENCE_ERRORS for error in errors):
-        # a validator that runs first hands on a Python list, which a strict tuple does not take; nothing else is coerced
+        # a "before" validator returns a Python list, which a strict tuple does not accept; nothing else is coerced
         return _validated_or_errors(lambda: kind.model_validate_json(text, context=context))
     return model, errors
 
@@ -230,7 +235,7 @@ def _validated_or_errors(validate: Callable[[], M]) -> tuple[M | None, Validatio
 def _first_error_by_path(
     kind: type[BaseModel], errors: ValidationErrors, node: YamlNode, shape: MappingShape
 ) -> list[Mapping[str, Any]]:
-    """One error a place (a union gives one for each of its members), with the place in the file's words."""
+    """One error per place (a union reports one for each member), with the place in the keys of the file."""
     back = {alias: word for word, alias in _known_keys(kind, shape).items()}
     found: dict[tuple[str | int, ...], Mapping[str, Any]] = {}
     for error in errors:
@@ -251,21 +256,21 @@ def _add_fault(error: Mapping[str, Any], node: YamlNode, faults: FaultList, shap
 
 
 def _is_present(node: YamlNode, path: Sequence[Any]) -> bool:
-    """Whether the key stands there after all: then its own fault is taken down already."""
+    """Whether the file has the key after all; then its own fault is already recorded."""
     return len(path) == 1 and str(path[0]) in node.entries
 
 
 def _fault_text(error: Mapping[str, Any], name: str, text: str, shape: MappingShape) -> tuple[str, str, str]:
     if error["type"] == "missing":
-        return "P013" if shape.parameters else "P005", f"{shape.what} wants `{name}`", ""
+        return "P013" if shape.parameters else "P005", f"missing key `{name}` in {shape.what}", ""
     if error["type"] == "extra_forbidden":
-        return shape.code, f"{shape.what} has no key `{name}`", ""
+        return shape.code, f"unknown key `{name}` in {shape.what}", ""
     about = f"`{name}` of {shape.what}" if name else shape.what
     if error["type"] == "literal_error":
         expected = re.findall("'([^']*)'", str(error.get("ctx", {}).get("expected", "")))
         return (
             shape.code if shape.parameters else "P007",
-            f"{about}: this word is not known",
+            f"{about}: unknown word",
             did_you_mean(text, expected),
         )
     message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")

@@ -1,4 +1,4 @@
-"""Typed model of policy and pipeline files.
+"""Typed models of policy and pipeline files.
 
 Fields, features, levels, purposes, retention; then source, records, aggregates, quarantine limits.
 """
@@ -31,30 +31,30 @@ Treatment = Literal["drop"] | tuple[TechniqueStep, ...]
 
 
 class FrozenModel(BaseModel):
-    """The manners of every record of a policy or pipeline: frozen, and no key that is not declared."""
+    """Base class of all models of a policy or pipeline: immutable, and unknown keys are rejected."""
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
 class FeatureModel(FrozenModel):
-    """An optional kind of collection, off unless a setting turns it on."""
+    """An optional kind of collection. The default is off."""
 
     about: str = ""
     retention: timedelta | None = None
     holders: tuple[Holder, ...] = ()
     per_subject: bool = False
-    """Whether it is collected only for subjects that have it on by a setting of their own, next to their tenant's."""
+    """Whether collection needs a subject's own setting in addition to that of the tenant."""
 
 
 class FieldCase(FrozenModel):
-    """One way to treat a value, and the condition under which it is taken."""
+    """A treatment of a value, and the condition under which it is applied."""
 
     when: Condition
     do: Treatment
 
 
 class Field(FrozenModel):
-    """One field: what it is, when it may be collected, and what becomes of it."""
+    """One field: its type and role, the conditions of its collection, and its treatment."""
 
     key: str
     type: str
@@ -71,19 +71,19 @@ class Field(FrozenModel):
     required: bool = False
     optional: bool = False
     keys: Treatment | None = None
-    """What becomes of the keys of a map; they are a field of their own (`keys_field`)."""
+    """The treatment of the keys of a map, which are a separate field (`keys_field`)."""
     about: str = ""
     unit: str = ""
     line: int | None = None
 
     @property
     def pointer(self) -> Pointer:
-        """Where the value stands in a record (and in the output)."""
+        """The pointer of the value in a record and in the output."""
         return Pointer.parse(self.key)
 
     @property
     def keys_field(self) -> Field | None:
-        """The keys of a map as the field that they are; None where nothing is said of them."""
+        """The keys of a map as a field; None if `keys` is not set."""
         if self.keys is None:
             return None
         given = {"role": self.role, "purposes": self.purposes, "about": self.about and f"keys of: {self.about}"}
@@ -91,12 +91,12 @@ class Field(FrozenModel):
 
     @property
     def is_gated(self) -> bool:
-        """Whether a setting or a condition decides about it."""
+        """Whether its collection depends on a setting or a condition."""
         return bool(self.feature or self.level or self.collect_if)
 
 
 class RecordsGate(FrozenModel):
-    """What may become of whole records."""
+    """The gate of whole records."""
 
     collect_if: Condition | None = None
     feature: str | None = None
@@ -104,7 +104,7 @@ class RecordsGate(FrozenModel):
 
 
 class PolicyApproval(FrozenModel):
-    """Who approved a policy, on which day (UTC), and the digest of the form that they approved."""
+    """The approver of a policy, the day (UTC), and the digest of the approved content."""
 
     by: str
     on: str
@@ -124,7 +124,7 @@ class Policy(FrozenModel):
     record: str | None = None
     retention: timedelta | None = None
     future: timedelta = timedelta(hours=24)
-    """How far an event time may lie after the time of the run."""
+    """How far an event time may be after the time of the run."""
     levels: tuple[str, ...] = ()
     features: Mapping[str, FeatureModel] = {}
     fields: Mapping[str, Field]
@@ -135,22 +135,22 @@ class Policy(FrozenModel):
     digest: str = ""
     """`sha256:` of the file's bytes; empty for a policy that was not loaded from a file."""
     form: str = ""
-    """`sha256:` of what the file says, however it is laid out, without `approved`; empty for one that was not read."""
+    """`sha256:` of the content of the file, independent of its layout, without `approved`; empty if it was not read."""
     lines: Mapping[tuple[str, ...], int] = {}
-    """Where the file's keys stand, by their path of at most three keys."""
+    """The lines of the file's keys, by paths of at most three keys."""
 
     @property
     def folding(self) -> CaseFolding:
-        """Whether tenants and subjects that differ in case alone are the same: a technique of their field says so."""
+        """Whether tenants and subjects that differ only in case are the same. A technique of their field decides it."""
         return CaseFolding(tenant=self.folds_case(self.tenant), subject=self.folds_case(self.subject))
 
     def switch(self, feature: str) -> FeatureSwitch | None:
-        """How settings decide a feature; None for one that the policy does not have."""
+        """The rules by which settings decide on a feature; None for an unknown feature."""
         found = self.features.get(feature)
         return None if found is None else FeatureSwitch(feature, found.holders, found.per_subject)
 
     def folds_case(self, key: str | None) -> bool:
-        """Whether values of a field that differ in case alone are the same id."""
+        """Whether values of a field that differ only in case are the same id."""
         field = self.fields.get(key or "")
         if field is None:
             return False
@@ -162,7 +162,7 @@ class Policy(FrozenModel):
 
 
 def _folds_case(chain: Sequence[TechniqueStep]) -> bool:
-    """Whether a chain folds what came in; a step after one that changes it folds something else."""
+    """Whether a chain folds the case of the raw value. A step after a changed value does not count."""
     first = next((step for step in chain if step.leaves != "everything"), None)
     return first is not None and first.folds
 
@@ -173,10 +173,10 @@ EncryptBy = Literal["none", "by_category"]
 
 
 class SourceModel(FrozenModel):
-    """Where records come from. `path` is as written: relative to the pipeline's folder, with `{date}` for the batch date.
+    """The source of records. `path` is as in the file: relative to the pipeline's folder, with `{date}` for the batch date.
 
-    recipient  the third party that sends the records; None for records of our own
-    function   the function of its manifest by which it sends them
+    recipient  the third party that sends the records; None for the organization's own records
+    function   the inbound function of its manifest
     having     prerequisites of the function that are met
     """
 
@@ -188,19 +188,19 @@ class SourceModel(FrozenModel):
 
     @property
     def is_received(self) -> bool:
-        """Whether a third party sends the records, so that consent decides about each of them."""
+        """Whether a third party sends the records, so consent decides on each record."""
         return self.recipient is not None
 
 
 class DeduplicateModel(FrozenModel):
-    """Of the records of one day that agree in these fields only the earliest stays."""
+    """Of the records of one day with equal values in these fields, only the earliest is kept."""
 
     by: tuple[str, ...]
     per: Literal["day"] = "day"
 
 
 class EncryptModel(FrozenModel):
-    """How an output is encrypted at rest. With `per`, a column of `partition_by`, each of its folders has keys of its own."""
+    """How an output is encrypted at rest. `per` is a column of `partition_by`; each of its folders has separate keys."""
 
     by: EncryptBy = "none"
     per: str | None = None
@@ -212,11 +212,11 @@ class RecordsModel(FrozenModel):
     must_be: CategoryName | None = None
     partition_by: tuple[str, ...] = ()
     index: bool = True
-    """Whether files get an index by which subjects are found, where the records hold the subject's column."""
+    """Whether files have an index of subjects, if the records contain the subject's column."""
     collect_if: Condition | None = None
     deduplicate: DeduplicateModel | None = None
     encrypt: EncryptModel | None = None
-    """None where the pipeline says nothing: then what the house demands counts."""
+    """None if the pipeline does not set it; then `demanded` applies."""
 
 
 class GroupKeyModel(FrozenModel):
@@ -227,11 +227,11 @@ class GroupKeyModel(FrozenModel):
 
 
 class SuppressModel(FrozenModel):
-    """Groups with fewer distinct subjects than `below` are absent."""
+    """Groups with fewer distinct subjects than `below` are suppressed."""
 
     below: int = 10
     counting: str | None = None
-    """A field's key; the policy's subject where nothing is said."""
+    """A field's key. The default is the policy's subject."""
 
 
 class RoundModel(FrozenModel):
@@ -249,10 +249,10 @@ class AggregateModel(FrozenModel):
     round: RoundModel | None = None
     late: timedelta | None = None
     retention: timedelta | None = None
-    """How long its groups are kept; as long as the policy says where the pipeline says nothing."""
+    """How long its groups are kept. The default is the retention of the policy."""
     must_be: CategoryName | None = None
     encrypt: EncryptBy | None = None
-    """What is aggregated stays open whatever is said."""
+    """Aggregated columns are never encrypted."""
 
 
 class QuarantineModel(FrozenModel):
@@ -278,30 +278,30 @@ class Pipeline(FrozenModel):
     path: Path | None = None
     digest: str = ""
     lines: Mapping[tuple[str, ...], int] = {}
-    """Where the file's keys stand, by their path of at most three keys."""
+    """The lines of the file's keys, by paths of at most three keys."""
     demanded: EncryptBy = "none"
-    """What the house demands of every output, where the pipeline says nothing of `encrypt`."""
+    """The encryption that `minimize.yaml` requires of every output; it applies if the pipeline does not set `encrypt`."""
 
     def retention_of(self, name: str) -> timedelta | None:
-        """How long an output is kept: an aggregate as it says itself, else as the policy says; None for no limit."""
+        """How long an output is kept: the aggregate's own retention, else that of the policy; None for no limit."""
         model = self.aggregates.get(name)
         return self.policy.retention if model is None or model.retention is None else model.retention
 
     @property
     def own_retentions(self) -> dict[str, timedelta]:
-        """The aggregates that have a retention of their own."""
+        """The retention of each aggregate that has its own."""
         return {name: each.retention for name, each in self.aggregates.items() if each.retention is not None}
 
     @property
     def folder(self) -> Path:
-        """The folder that relative paths start from."""
+        """The base folder of relative paths."""
         return Path() if self.path is None else self.path.parent
 
     def target(self, output: LocationLike | None = None) -> Location:
-        """Where the output stands: as written, or what stands in for it. Raises OutputError for a URI that cannot be one."""
+        """The location of the output: as in the file, or the given replacement. Raises OutputError for an invalid URI."""
         return parse_output_location(self.output, self.folder) if output is None else parse_output_location(output)
 
     def line_of(self, *path: str) -> int | None:
-        """Where a key stands in the file, or the nearest one above it."""
+        """The line of a key in the file, or of the nearest key above it."""
         found = (self.lines.get(path[:length]) for length in range(len(path), 0, -1))
         return next((line for line in found if line is not None), None)

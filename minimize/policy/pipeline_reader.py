@@ -40,14 +40,14 @@ BY_CATEGORY: Final = "by_category"
 
 
 def read_encrypt(node: YamlNode, scope: DeclaredNames) -> EncryptModel | None:
-    """`none`, `by_category`, or `by_category: {per: FIELD}` for records whose folders have keys of their own."""
+    """`none`, `by_category`, or `by_category: {per: FIELD}` for records whose folders have separate keys."""
     if not node.is_mapping:
         by = read_encrypt_word(node.value, node.line, scope.faults)
         return None if by is None else EncryptModel(by=by)
     below = node.get(BY_CATEGORY)
     if below is None or len(node.entries) > 1:
-        hint = "encrypt: {by_category: {per: FIELD}}"
-        scope.faults.add("P006", "`encrypt` wants one way to encrypt", line=node.line, hint=hint)
+        hint = "Write `encrypt: {by_category: {per: FIELD}}`."
+        scope.faults.add("P006", "`encrypt` must have `by_category` as its only key", line=node.line, hint=hint)
         return None
     shape = MappingShape(
         "`by_category`",
@@ -62,21 +62,21 @@ def read_encrypt_word(word: Any, line: int | None, faults: FaultList) -> Encrypt
     """`none` or `by_category`."""
     if word in ENCRYPT_WORDS:
         return "by_category" if word == BY_CATEGORY else "none"
-    hint = did_you_mean(word, ENCRYPT_WORDS) if isinstance(word, str) else f"one of {', '.join(ENCRYPT_WORDS)}"
-    faults.add("P007", "`encrypt` is not one of the ways to encrypt", line=line, hint=hint)
+    hint = did_you_mean(word, ENCRYPT_WORDS) if isinstance(word, str) else f"Use one of: {', '.join(ENCRYPT_WORDS)}."
+    faults.add("P007", "unknown word for `encrypt`", line=line, hint=hint)
     return None
 
 
 def configured_encryption(start: Path, faults: FaultList) -> EncryptBy:
-    """What `access: {encrypt: …}` of `minimize.yaml` demands of every output. Faults are recorded under the name of that file.
+    """The value of `access: {encrypt: …}` in `minimize.yaml`, for every output. Faults are recorded with the name of that file.
 
-    A word that is not known demands the most.
+    An unknown word counts as `by_category`.
     """
     config = load_config(start)
     own = FaultList(str(config.path), faults.found)
     for key in config.access.unknown_keys:
         hint = did_you_mean(key.value, ACCESS_KEYS)
-        own.add("P004", f"`access` has no key `{key.value}`", line=key.line, hint=hint)
+        own.add("P004", f"unknown key `{key.value}` in `access`", line=key.line, hint=hint)
     encrypt = config.access.encrypt
     return "none" if encrypt is None else read_encrypt_word(encrypt.value, encrypt.line, own) or "by_category"
 
@@ -86,31 +86,31 @@ class MeasureReader(KeyReader):
     """Reads the measures of one aggregate."""
 
     def __call__(self, node: YamlNode) -> Measure | None:
-        """The measure; None where a fault was taken down."""
+        """The measure; None if a fault was recorded."""
         if isinstance(node.value, str):
             return self.named_measure(node.value, YamlNode({}, node.line), node.line)
         if node.is_mapping and len(node.entries) == 1:
             word, below = next(iter(node.entries.items()))
             return self.named_measure(word, below, below.line)
-        self.fault("P006", "a measure is a word, or a word with its field or parameters", node.line)
+        self.fault("P006", "a measure must be a word, or a word with its field or parameters", node.line)
         return None
 
     def named_measure(self, word: str, parameters: YamlNode, line: int | None) -> Measure | None:
         """The measure of this word, with these parameters."""
         kind = MEASURES.get(word)
         if kind is None:
-            self.fault("P011", f"there is no measure `{word}`", line, did_you_mean(word, MEASURES))
+            self.fault("P011", f"unknown measure `{word}`", line, did_you_mean(word, MEASURES))
             return None
         node = _measure_parameters(parameters)
         shape = MappingShape(f"`{word}`", key=self.key, code="P013", parameters=True)
         measure = None if node is None else read_mapping(kind, node, self.scope.faults, shape)
         if node is None:
-            self.fault("P013", f"`{word}` wants the key of a field, or parameters", line)
+            self.fault("P013", f"`{word}` needs the key of a field, or parameters", line)
             return None
         return None if measure is None else self.resolve_field(measure, line)
 
     def resolve_field(self, measure: Measure, line: int | None) -> Measure | None:
-        """The measure over the field's key as it is declared."""
+        """The measure with the declared key of its field."""
         if measure.of is None:
             return measure
         key = self.scope.key_of(measure.of, line, f"`{measure.name}`", self.key)
@@ -128,7 +128,7 @@ def _measure_parameters(node: YamlNode) -> YamlNode | None:
 RESERVED_OUTPUT_NAMES = ("records", "runs", "quarantine", "index", "erasures", "sketches")
 TIME_UNITS: tuple[str, ...] = get_args(TimeUnit)
 LONGEST_WAIT: Final = timedelta(days=366)
-"""The longest that an event day may wait for its late rows."""
+"""The longest permitted value of `late`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class AggregateReader(KeyReader):
     policy: Policy | None
 
     def __call__(self, node: YamlNode) -> AggregateModel | None:
-        """The aggregate; None where none could be made of it."""
+        """The aggregate; None if it could not be read."""
         self.check_name(node)
         readers: NodeReaders = {
             "group_by": self.group_by,
@@ -158,34 +158,41 @@ class AggregateReader(KeyReader):
         return model
 
     def check_name(self, node: YamlNode) -> None:
-        """The name stands for a folder beside the records."""
+        """The name is valid as the name of a folder next to the records."""
         if self.key in RESERVED_OUTPUT_NAMES:
             self.fault(
-                "P015", f"`{self.key}` is a folder of every output", node.line, "give the aggregate another name"
+                "P015",
+                f"`{self.key}` is the name of a folder in every output",
+                node.line,
+                "Give the aggregate another name.",
             )
         elif not re.fullmatch(NAME_PATTERN, self.key):
-            hint = "a letter or _, then letters, digits, _ and -"
-            self.fault("P015", f"`{self.key}` cannot name an aggregate", node.line, hint)
+            hint = "Use a letter or _, then letters, digits, _ and -."
+            self.fault("P015", f"`{self.key}` is not a valid name for an aggregate", node.line, hint)
 
     def check_columns(self, model: AggregateModel, node: YamlNode) -> None:
-        """Every column has a name of its own, and none is the partition's."""
+        """The names of columns are unique, and none is the name of the partition."""
         for column in [*model.group_by, *model.measures]:
             if column == "date":
-                self.fault("P015", "`date` is the name of the partition", node.line, "call the column `day`")
+                self.fault("P015", "`date` is reserved for the partition", node.line, "Name the column `day`.")
         for column in model.measures:
             if column in model.group_by:
-                self.fault("P018", f"`{column}` names a group and a measure", node.descend(["measures", column]).line)
+                self.fault(
+                    "P018",
+                    f"`{column}` is the name of a group and of a measure",
+                    node.descend(["measures", column]).line,
+                )
 
     def check_subject(self, model: AggregateModel, node: YamlNode) -> None:
-        """Somebody is counted."""
+        """A subject is counted."""
         if self.policy is not None and self.policy.subject is None and model.suppress.counting is None:
-            hint = "say `subject: FIELD` in the policy, or `suppress: {counting: FIELD}`"
-            self.fault("P017", "an aggregate counts subjects, and none are named", node.line, hint)
+            hint = "Add `subject: FIELD` to the policy, or `suppress: {counting: FIELD}` to the aggregate."
+            self.fault("P017", "an aggregate counts subjects, but the policy names no subject", node.line, hint)
 
     def group_by(self, node: YamlNode) -> dict[str, GroupKeyModel] | None:
         """The group keys, by column."""
         if not node.is_mapping:
-            self.fault("P006", "`group_by` wants a mapping of columns to fields", node.line)
+            self.fault("P006", "`group_by` must be a mapping of columns to fields", node.line)
             return None
         found = {column: self.group_key(below) for column, below in node.entries.items()}
         good = {column: key for column, key in found.items() if key is not None}
@@ -200,18 +207,18 @@ class AggregateReader(KeyReader):
         return None if key is None else GroupKeyModel(field=key)
 
     def time_key(self, name: str, unit: YamlNode) -> GroupKeyModel | None:
-        """A field at a unit of time."""
+        """A field at a time unit."""
         key = self.scope.key_of(name, unit.line, "`group_by`", self.key)
         if unit.value not in TIME_UNITS:
             hint = did_you_mean(str(unit.value), TIME_UNITS) if unit.is_scalar else ""
-            self.fault("P007", "this is no unit of time", unit.line, hint)
+            self.fault("P007", "unknown time unit in `group_by`", unit.line, hint)
             return None
         return None if key is None else GroupKeyModel.model_validate({"field": key, "to": unit.value})
 
     def measures(self, node: YamlNode) -> dict[str, Any] | None:
         """The measures, by column."""
         if not node.entries:
-            self.fault("P006", "`measures` wants a mapping of columns to measures", node.line)
+            self.fault("P006", "`measures` must be a mapping of columns to measures", node.line)
             return None
         read = MeasureReader(self.scope, self.key)
         found = {column: read(below) for column, below in node.entries.items()}
@@ -219,7 +226,7 @@ class AggregateReader(KeyReader):
         return good if len(good) == len(found) else None
 
     def suppress(self, node: YamlNode) -> SuppressModel | None:
-        """Below how many subjects a group is absent, and who is counted."""
+        """The minimum number of subjects of a group, and the field that is counted."""
         readers: NodeReaders = {
             "counting": lambda below: self.scope.field(below, "counting", self.key),
             "below": self.positive("below"),
@@ -236,7 +243,7 @@ class AggregateReader(KeyReader):
 
         def read(node: YamlNode) -> int | None:
             if node.positive_integer is None:
-                self.fault("P006", f"`{word}` wants a whole number from 1", node.line)
+                self.fault("P006", f"`{word}` must be a whole number from 1", node.line)
             return node.positive_integer
 
         return read
@@ -244,23 +251,26 @@ class AggregateReader(KeyReader):
     def late(self, node: YamlNode) -> timedelta | None:
         """How long an event day waits for its late rows."""
         if self.policy is not None and self.policy.time is None:
-            self.fault("P017", "`late` needs the event time", node.line, "say `time: FIELD` in the policy")
+            self.fault("P017", "`late` needs the event time", node.line, "Add `time: FIELD` to the policy.")
         waits = read_duration(node, self.scope, "late", self.key)
         if waits is not None and waits > LONGEST_WAIT:
             self.fault(
-                "P006", f"`late` is at most {LONGEST_WAIT.days}d", node.line, "a day is published once all of it is in"
+                "P006",
+                f"`late` must be at most {LONGEST_WAIT.days}d",
+                node.line,
+                "Use a shorter time; a day is published when it has passed.",
             )
             return None
         return waits
 
 
 UNREADABLE_POLICY = Policy(policy="", version=1, purposes=(), fields={})
-"""Stands in for a policy that could not be read; never leaves the loader."""
+"""Replaces a policy that could not be read; the loader never returns it."""
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineReader:
-    """Reads one pipeline over its policy (None where that could not be read)."""
+    """Reads one pipeline with its policy (None if that could not be read)."""
 
     policy: Policy | None
     scope: DeclaredNames
@@ -270,13 +280,13 @@ class PipelineReader:
     def over(
         cls, policy: Policy | None, scope: DeclaredNames, faults: FaultList, configured_purposes: tuple[str, ...]
     ) -> PipelineReader:
-        """A reader whose faults stand in the pipeline's list, whatever list the policy's went to."""
+        """A reader that records its faults in the list of the pipeline, not in that of the policy."""
         return cls(policy, replace(scope, faults=faults), configured_purposes)
 
     def __call__(self, root: YamlNode, values: dict[str, Any]) -> Pipeline | None:
         """The pipeline, with stand-ins where there are faults."""
-        said = root.entries.get("records")
-        wants_none = "aggregates" in root.entries if said is None else said.value is False
+        records = root.entries.get("records")
+        wants_none = "aggregates" in root.entries if records is None else records.value is False
         stand_ins = {"pipeline": "", "purpose": "", "output": "", "source": SourceModel(path="", format="ndjson")}
         policy = UNREADABLE_POLICY if self.policy is None else self.policy
         values = values | {"lines": dict(root.key_lines()), "policy": policy}
@@ -292,12 +302,12 @@ class PipelineReader:
         return pipeline
 
     def named_policy(self, root: YamlNode) -> None:
-        """The pipeline names its policy's file."""
+        """The pipeline names the file of its policy."""
         named = root.get("policy")
         if named is None:
-            self.fault("P005", "a pipeline wants `policy`", 1, "policy: policy.yaml")
+            self.fault("P005", "missing key `policy` in a pipeline", 1, "Add `policy: policy.yaml`.")
         elif not isinstance(named.value, str):
-            self.fault("P006", "`policy` wants the path of a file", named.line)
+            self.fault("P006", "`policy` must be the path of a file", named.line)
 
     def readers(self, policy: Policy) -> dict[str, Callable[[YamlNode], Any]]:
         """How the keys of a pipeline are read."""
@@ -314,7 +324,7 @@ class PipelineReader:
     def purpose(self, node: YamlNode) -> str | None:
         """The purpose of every run: known, and listed by the policy."""
         if not isinstance(node.value, str):
-            self.fault("P006", "`purpose` wants one purpose", node.line)
+            self.fault("P006", "`purpose` must be one purpose", node.line)
             return None
         if not check_purpose(node.value, self.added_purposes, self.scope.faults, node.line):
             return None
@@ -326,21 +336,23 @@ class PipelineReader:
         return node.value
 
     def source(self, node: YamlNode) -> SourceModel | None:
-        """Where records come from; `{date}` is the only thing that braces may hold."""
+        """The source of the records; `{date}` is the only placeholder."""
         source = read_mapping(SourceModel, node, self.scope.faults, MappingShape("`source`", {"having": self.names}))
         if source is not None and (source.recipient is None) != (source.function is None):
-            said, missing = ("function", "recipient") if source.recipient is None else ("recipient", "function")
-            hint = "what a third party sends is received by a function of its manifest"
-            self.fault("P005", f"`source` names a {said} and no `{missing}`", node.descend([said]).line, hint)
+            present, missing = ("function", "recipient") if source.recipient is None else ("recipient", "function")
+            hint = f"Add `{missing}`, or remove `{present}`."
+            self.fault("P005", f"`source` has `{present}` but not `{missing}`", node.descend([present]).line, hint)
             return None
         if source is not None and source.having and not source.is_received:
-            hint = "say `recipient` and `function`, or leave it out"
+            hint = "Add `recipient` and `function`, or remove `having`."
             self.fault(
-                "P018", "`having` belongs to a source that a third party sends", node.descend(["having"]).line, hint
+                "P018", "`having` is only valid in a source with `recipient`", node.descend(["having"]).line, hint
             )
         odd = [] if source is None else [name for name in re.findall(r"\{(.*?)\}", source.path) if name != "date"]
         for name in odd:
-            self.fault("P006", f"`path` has {{{name}}}; only {{date}} is known", node.descend(["path"]).line)
+            self.fault(
+                "P006", f"unknown placeholder {{{name}}} in `path`; only {{date}} is valid", node.descend(["path"]).line
+            )
         sound = source is None or self.place(source.path, node.descend(["path"]))
         return source if sound and not odd else None
 
@@ -348,18 +360,18 @@ class PipelineReader:
         """A list of names."""
         if node.is_list and all(isinstance(item.value, str) for item in node.items):
             return tuple(str(item.value) for item in node.items)
-        self.fault("P006", "`having` wants a list of names", node.line)
+        self.fault("P006", "`having` must be a list of names", node.line)
         return None
 
     def place(self, text: str, node: YamlNode) -> bool:
-        """Whether a path can be one; the URI of a store names no secret."""
+        """Whether a path is valid; the URI of a store must not contain a secret."""
         wrong = location_error(text)
         if wrong is not None:
             self.fault("P006", wrong.message, node.line, wrong.hint)
         return wrong is None
 
     def records(self, node: YamlNode) -> RecordsModel | None:
-        """The records output; `false` (none) is seen to elsewhere."""
+        """The records output. The caller handles `false` (no records)."""
         if isinstance(node.value, bool):
             return RecordsModel()
         readers: NodeReaders = {
@@ -371,15 +383,15 @@ class PipelineReader:
         records = read_mapping(RecordsModel, node, self.scope.faults, MappingShape("`records`", readers))
         per = None if records is None or records.encrypt is None else records.encrypt.per
         if records is not None and per is not None and per not in records.partition_by:
-            message = f"keys for each `{per}` need a folder for each"
-            self.fault("P020", message, node.descend(["encrypt"]).line, f"partition_by: [{per}]")
+            message = f"keys for each `{per}` need a folder for each value"
+            self.fault("P020", message, node.descend(["encrypt"]).line, f"Add `partition_by: [{per}]`.")
             return None
         return records
 
     def deduplicate(self, node: YamlNode) -> DeduplicateModel | None:
-        """Which records of a day are one."""
+        """The fields by which records of a day count as duplicates."""
         if self.policy is not None and self.policy.time is None:
-            self.fault("P017", "`deduplicate` needs the event time", node.line, "say `time: FIELD` in the policy")
+            self.fault("P017", "`deduplicate` needs the event time", node.line, "Add `time: FIELD` to the policy.")
         readers: NodeReaders = {"by": lambda below: self.fields(below, "by")}
         return read_mapping(DeduplicateModel, node, self.scope.faults, MappingShape("`deduplicate`", readers))
 
@@ -387,7 +399,7 @@ class PipelineReader:
         """A list of fields."""
         found = [self.scope.field(item, what) for item in node.items]
         if not found:
-            self.fault("P006", f"`{what}` wants a list of fields", node.line)
+            self.fault("P006", f"`{what}` must be a list of fields", node.line)
             return None
         good = tuple(key for key in found if key is not None)
         return good if len(good) == len(found) else None
@@ -398,14 +410,14 @@ class PipelineReader:
         for word in ("fail_above", "stop_above"):
             share = None if model is None else getattr(model, word)
             if share is not None and not 0 <= share <= 1:
-                self.fault("P006", f"`{word}` is a share of the rows, from 0 to 1", node.descend([word]).line)
+                self.fault("P006", f"`{word}` must be a share of the rows, from 0 to 1", node.descend([word]).line)
                 return None
         return model
 
     def aggregates(self, node: YamlNode) -> dict[str, AggregateModel] | None:
         """The aggregates, by name."""
         if not node.is_mapping:
-            self.fault("P006", "`aggregates` wants a mapping of names", node.line)
+            self.fault("P006", "`aggregates` must be a mapping of names", node.line)
             return None
         found = {name: AggregateReader(self.scope, name, self.policy)(below) for name, below in node.entries.items()}
         return {name: model for name, model in found.items() if model is not None}
@@ -416,5 +428,5 @@ class PipelineReader:
             self.fault("P005", "the pipeline writes neither records nor aggregates", root.descend(["records"]).line)
 
     def fault(self, code: str, message: str, line: int | None, hint: str = "") -> None:
-        """Takes down a fault of the pipeline."""
+        """Records a fault of the pipeline."""
         self.scope.faults.add(code, message, line=line, hint=hint)

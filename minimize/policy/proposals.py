@@ -24,11 +24,11 @@ TIME_TYPES = ("timestamp", "date")
 
 @dataclass(frozen=True, slots=True)
 class FieldEvidence:
-    """One field.
+    """Evidence about one field: name, type, summary of its values.
 
     type  the policy's word
-    part  what it is to its record (`tenant`, `subject`, `time`, `record`), by its name; None for nothing
-    per   the field of the tenant, where there is another that is it
+    part  `tenant`, `subject`, `time` or `record` if its name suggests it; else None
+    per   the field of the tenant, if it is another field
     """
 
     pointer: Pointer
@@ -40,12 +40,12 @@ class FieldEvidence:
 
     @property
     def kind(self) -> str | None:
-        """The kind that its values are of."""
+        """The kind of its values."""
         return self.summary.kind
 
     @property
     def certain_role(self) -> Role | None:
-        """The role that its name gives away."""
+        """The role that is certain by its name."""
         return certain_role(self.pointer)
 
     @property
@@ -55,16 +55,16 @@ class FieldEvidence:
 
     @property
     def is_number(self) -> bool:
-        """Whether it holds numbers."""
+        """Whether the field contains numbers."""
         return self.type in NUMBER_TYPES or self.type.startswith("decimal")
 
     @property
     def can_be_keyed(self) -> bool:
-        """Whether `pseudonymize` takes it."""
+        """Whether `pseudonymize` accepts its type."""
         return self.type in ("string", "integer", "binary")
 
     def has_words(self, pattern: str) -> bool:
-        """Whether these words stand in its name, whole words only.
+        """Whether its name contains one of these words, as a whole word.
 
         >>> FieldEvidence(Pointer.parse("batteryLevel"), "double").has_words("level|pct")
         True
@@ -81,9 +81,9 @@ DROP: Final = "drop"
 
 @dataclass(frozen=True, slots=True)
 class ProposalRule:
-    """When it applies, what it proposes, and why.
+    """A rule: when it applies, the role and treatment that it proposes, and the reason.
 
-    do  what becomes of the value, as a policy writes it
+    do  the proposed treatment, in the notation of policies
     """
 
     applies: Callable[[FieldEvidence], bool]
@@ -93,7 +93,7 @@ class ProposalRule:
 
 
 def pseudonymize_text(evidence: FieldEvidence) -> str:
-    """A pseudonym, per tenant where there is one; dropped where it cannot be had.
+    """A pseudonym, per tenant if there is a tenant field; `drop` if the type does not permit it.
 
     >>> from minimize.arrow.pointers import Pointer
     >>> pseudonymize_text(FieldEvidence(Pointer.parse("imei"), "string", per="tenant_id"))
@@ -108,7 +108,7 @@ def _is_of_kind(*kinds: str) -> Callable[[FieldEvidence], bool]:
 
 
 def _is_text_and(applies: Callable[[FieldEvidence], bool]) -> Callable[[FieldEvidence], bool]:
-    """The same, of texts alone."""
+    """The condition, only for texts."""
     return lambda seen: seen.type in TEXT_TYPES and applies(seen)
 
 
@@ -133,7 +133,7 @@ def _is_prose(evidence: FieldEvidence) -> bool:
 
 
 def _is_random(evidence: FieldEvidence) -> bool:
-    """Values made so that no two things have the same: UUIDs, hashes, random identifiers."""
+    """Whether the values are unique by construction: UUIDs, hashes, random identifiers."""
     return evidence.kind in ("uuid", "hash", "opaque")
 
 
@@ -142,7 +142,7 @@ def _is_coordinate(evidence: FieldEvidence) -> bool:
 
 
 def _is_group(evidence: FieldEvidence) -> bool:
-    """Few values, and no name that would make them somebody's."""
+    """Whether the field has few values, and a name that does not suggest personal data."""
     return evidence.summary.is_few and evidence.certain_role is None
 
 
@@ -155,48 +155,50 @@ _RULES_BY_NAME: Final = (
     ProposalRule(lambda seen: seen.was_read and seen.summary.is_empty, "plain", DROP, "no value was found"),
     ProposalRule(lambda seen: seen.suggested_role == "secret", "secret", DROP, "a secret is never kept"),
     ProposalRule(
-        lambda seen: seen.type in ("list", "map"), "plain", "size", "how many there are is enough for most purposes"
+        lambda seen: seen.type in ("list", "map"), "plain", "size", "the number of items is enough for most purposes"
     ),
     ProposalRule(
         lambda seen: seen.type in ("struct", "binary") and seen.kind is None,
         "plain",
         DROP,
-        "nobody can say what is in it",
+        "its content is unknown",
     ),
     ProposalRule(_is_of_kind("card", "iban"), "identifier", DROP, "payment data"),
-    ProposalRule(_is_tenant, "plain", "keep", "whose settings count"),
+    ProposalRule(_is_tenant, "plain", "keep", "it selects the settings that apply"),
     ProposalRule(
-        lambda seen: seen.part == "record", "identifier", DROP, "it points at one record and says nothing else"
+        lambda seen: seen.part == "record", "identifier", DROP, "it identifies one record and has no other meaning"
     ),
 )
 _RULES_BY_KIND: Final = (
-    ProposalRule(_is_of_kind("token"), "secret", DROP, "it signs its holder in or opens a service"),
+    ProposalRule(_is_of_kind("token"), "secret", DROP, "it gives access to an account or a service"),
     ProposalRule(
         _is_text_and(_is_of_kind("email", "phone", "mac")),
         "identifier",
         pseudonymize_text,
-        "it names a person or a device",
+        "it identifies a person or a device",
     ),
-    ProposalRule(_is_of_kind("imei"), "identifier", pseudonymize_text, "it names a device"),
-    ProposalRule(lambda seen: seen.part == "subject", "identifier", pseudonymize_text, "whom the record is about"),
+    ProposalRule(_is_of_kind("imei"), "identifier", pseudonymize_text, "it identifies a device"),
+    ProposalRule(
+        lambda seen: seen.part == "subject", "identifier", pseudonymize_text, "it identifies the subject of the record"
+    ),
     ProposalRule(
         _is_text_and(lambda seen: seen.kind == "ip" and not seen.has_words("version")),
         "quasi",
         "{truncate_ip: {v4: 24, v6: 48}}",
-        "its network is enough to group by",
+        "the network is enough for grouping",
     ),
     ProposalRule(
         _is_text_and(_is_of_kind("url")),
         "sensitive",
         DROP,
-        "paths and queries can hold anything; `keep_host` keeps the host",
+        "paths and queries can contain anything; `keep_host` keeps the host",
     ),
     ProposalRule(
-        _is_text_and(_is_of_kind("position")), "quasi", DROP, "a place as text; as two numbers it could be rounded"
+        _is_text_and(_is_of_kind("position")), "quasi", DROP, "a position as text; as two numbers it could be rounded"
     ),
     ProposalRule(_is_coordinate, "quasi", "{round: {to: 0.1}}", "a tenth of a degree is about 11 km"),
     ProposalRule(
-        _has_words(_BIRTH, *TIME_TYPES), "quasi", "{truncate_time: {to: year}}", "the year is as much as an age needs"
+        _has_words(_BIRTH, *TIME_TYPES), "quasi", "{truncate_time: {to: year}}", "the year is enough for an age"
     ),
     ProposalRule(
         lambda seen: seen.type == "timestamp", "quasi", "{truncate_time: {to: hour}}", "exact times link records"
@@ -209,38 +211,38 @@ _RULES_BY_KIND: Final = (
         _is_text_and(lambda seen: seen.kind in ("version", "ip") or (seen.kind is None and seen.has_words("version"))),
         "quasi",
         "{truncate_version: {parts: 2}}",
-        "the rest tells devices apart",
+        "the other parts distinguish devices",
     ),
     ProposalRule(
         _is_text_and(lambda seen: seen.kind == "postal_code" and seen.certain_role == "quasi"),
         "quasi",
         "{mask: {keep_first: 2}}",
-        "its beginning is a region",
+        "its first characters are a region",
     ),
-    ProposalRule(_is_of_kind("path"), "free_text", DROP, "paths hold the names of people"),
+    ProposalRule(_is_of_kind("path"), "free_text", DROP, "paths contain names of people"),
     ProposalRule(
-        _is_text_and(_is_prose), "free_text", DROP, "free text can hold anything; `redact` and `presence` leave less"
+        _is_text_and(_is_prose), "free_text", DROP, "free text can contain anything; `redact` and `presence` reduce it"
     ),
     ProposalRule(
         _is_text_and(_is_person),
         "identifier",
         DROP,
-        "it names a person or a device, and a pseudonym of it links no better",
+        "it identifies a person or a device, and a pseudonym of it would not be useful for joins",
     ),
     ProposalRule(
-        lambda seen: _is_random(seen) and seen.summary.is_unique, "identifier", DROP, "it points at one record"
+        lambda seen: _is_random(seen) and seen.summary.is_unique, "identifier", DROP, "it identifies one record"
     ),
-    ProposalRule(_is_random, "identifier", pseudonymize_text, "it names something that comes again"),
+    ProposalRule(_is_random, "identifier", pseudonymize_text, "it identifies something that occurs repeatedly"),
     ProposalRule(
         lambda seen: seen.suggested_role == "identifier",
         "identifier",
         pseudonymize_text,
-        "it names a person or a device",
+        "it identifies a person or a device",
     ),
 )
 _RULES_BY_COUNT: Final = (
-    ProposalRule(_is_flag, "plain", "keep", "yes or no"),
-    ProposalRule(_is_text_and(lambda seen: seen.summary.is_unique), "identifier", DROP, "it points at one record"),
+    ProposalRule(_is_flag, "plain", "keep", "it has only two values"),
+    ProposalRule(_is_text_and(lambda seen: seen.summary.is_unique), "identifier", DROP, "it identifies one record"),
     ProposalRule(
         lambda seen: seen.type == "double" and seen.has_words("pct|percent|percentage"),
         "plain",
@@ -251,7 +253,7 @@ _RULES_BY_COUNT: Final = (
         lambda seen: seen.is_number and seen.has_words("bytes"),
         "plain",
         "{bin: {edges: [1e9, 4e9, 16e9, 64e9, 256e9]}}",
-        "exact sizes tell devices apart",
+        "exact sizes distinguish devices",
     ),
     ProposalRule(
         lambda seen: _is_group(seen) and seen.suggested_role == "quasi" and not seen.is_number,
@@ -265,13 +267,15 @@ _RULES_BY_COUNT: Final = (
         "keep",
         "it sorts records into groups",
     ),
-    ProposalRule(lambda seen: seen.certain_role == "quasi", "quasi", DROP, "it helps to tell who somebody is"),
-    ProposalRule(lambda seen: seen.is_number, "plain", DROP, "say how coarse it may be: `bin`, `round` or `clip`"),
-    ProposalRule(lambda seen: seen.summary.is_thin, "plain", DROP, "nothing tells what it is"),
-    ProposalRule(lambda _: True, "quasi", DROP, "many values: `top` keeps the frequent ones, once `subject` is named"),
+    ProposalRule(lambda seen: seen.certain_role == "quasi", "quasi", DROP, "it helps to identify a person"),
+    ProposalRule(lambda seen: seen.is_number, "plain", DROP, "choose how coarse it may be: `bin`, `round` or `clip`"),
+    ProposalRule(lambda seen: seen.summary.is_thin, "plain", DROP, "there are too few values to judge"),
+    ProposalRule(
+        lambda _: True, "quasi", DROP, "many values: `top` keeps the frequent ones if the policy names `subject`"
+    ),
 )
 PROPOSAL_RULES: Final[tuple[ProposalRule, ...]] = (*_RULES_BY_NAME, *_RULES_BY_KIND, *_RULES_BY_COUNT)
-"""In order: what the name says, what the values are, how many there are."""
+"""The rules in order: by name, by kind of values, by number of values."""
 
 
 _WIDE: Final = 110
@@ -299,9 +303,9 @@ KIND_NAMES: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What could become of a field, as a policy writes it, and why.
+    """A proposed role and treatment of a field, in the notation of policies, with reasons.
 
-    type  another type than the one that was found, where its values read as that; else None
+    type  a narrower type than that of the data, if the values can be read as it; else None
     """
 
     role: str
@@ -317,7 +321,7 @@ class Proposal:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The remarks above the field's line."""
+        """The comments above the line of the field."""
         because = textwrap.wrap(f"because: {'; '.join(self.reasons)}", _WIDE, subsequent_indent="  ")
         return f"proposed: {self.text}", *because
 
@@ -330,8 +334,10 @@ def propose_treatments(
 ) -> dict[Pointer, Proposal]:
     """A proposal for each field.
 
-    Takes the types of the fields, what their values look like (nothing for those that were not looked at), which field is
-    what to its record, by its name (`tenant`, `subject`, `time`, `record`), and the types that their values read as.
+    leaves     the types of the fields
+    summaries  the summaries of their values, if they were read
+    parts      the fields that are `tenant`, `subject`, `time` and `record` by their names
+    types      the types that their values can be read as
     """
     words = {pointer: word for word, pointer in parts.items()}
     tenant = parts.get("tenant")
@@ -348,9 +354,9 @@ def propose_treatments(
 def infer_types(
     leaves: Mapping[Pointer, str], summaries: Mapping[Pointer, ValueSummary], kind: str
 ) -> dict[Pointer, str]:
-    """The types that the values of fields read as, as far as a source of this format reads text as such.
+    """The types that the values of fields can be read as, if sources of this format convert text to them.
 
-    CSV holds nothing but text. In NDJSON a time is a text, and a number or boolean as text is none; Parquet has types.
+    CSV has only text. In NDJSON a time is text, but numbers and booleans in quotes are not converted. Parquet has types.
     """
     readable = {"csv": ("boolean", "integer", "double", "date", "timestamp"), "ndjson": ("date", "timestamp")}
     found = dict(leaves)
@@ -371,25 +377,25 @@ def propose_for_field(evidence: FieldEvidence) -> Proposal:
 
 def _reasons_by_name(evidence: FieldEvidence) -> tuple[str, ...]:
     if evidence.part is not None:
-        return (f"by its name the {evidence.part}",)
+        return (f"its name suggests the {evidence.part}",)
     return () if evidence.suggested_role is None else (f"its name suggests `{evidence.suggested_role}`",)
 
 
 def _reasons_by_values(evidence: FieldEvidence) -> tuple[str, ...]:
-    look, said = evidence.summary, []
+    look, reasons = evidence.summary, []
     if not evidence.was_read or look.is_empty:
         return ()
     if look.kind is not None:
-        said.append(f"{_share_text(look.kinds[look.kind])} look like {KIND_NAMES[look.kind]}")
+        reasons.append(f"{_share_text(look.kinds[look.kind])} look like {KIND_NAMES[look.kind]}")
     if look.personal and look.kind is None:
-        said.append("something personal stands within some")
+        reasons.append("some contain personal data")
     if look.is_unique:
-        said.append("nearly every value is another")
+        reasons.append("nearly all values are different")
     if look.is_few:
-        said.append("few different values")
+        reasons.append("few different values")
     if look.nulls > look.values:
-        said.append("mostly null")
-    return tuple(said)
+        reasons.append("mostly null")
+    return tuple(reasons)
 
 
 def _share_text(share: float) -> str:

@@ -27,7 +27,7 @@ _REFUSED_WORDS = frozenset({
 
 
 def is_refused_purpose(purpose: str) -> bool:
-    """Whether a purpose is profiling, advertising, marketing or sale, or another word for one of them.
+    """Whether a purpose is profiling, advertising, marketing or sale, or a synonym of one of them.
 
     >>> is_refused_purpose("targeted-ads"), is_refused_purpose("ReSale"), is_refused_purpose("operations")
     (True, True, False)
@@ -40,21 +40,21 @@ def is_refused_purpose(purpose: str) -> bool:
 def check_purpose(
     purpose: str, allowed_purposes: Iterable[str], faults: FaultList, line: int | None, key: str | None = None
 ) -> bool:
-    """Whether a purpose may be had; takes down a fault where not."""
+    """Whether a purpose is permitted; records a fault if not."""
     if is_refused_purpose(purpose):
-        hint = "profiling, advertising, marketing and sale are refused, by whatever name"
-        faults.add("P009", f"the purpose `{purpose}` is refused", line=line, key=key, hint=hint)
+        hint = "Use another purpose. Profiling, advertising, marketing and sale are prohibited under any name."
+        faults.add("P009", f"the purpose `{purpose}` is prohibited", line=line, key=key, hint=hint)
         return False
     known = (*PURPOSES, *allowed_purposes)
     if purpose not in known:
-        hint = did_you_mean(purpose, known) or "a house adds its own under `purposes:` in minimize.yaml"
-        faults.add("P008", f"the purpose `{purpose}` is not known", line=line, key=key, hint=hint)
+        hint = did_you_mean(purpose, known) or "Add it under `purposes:` in minimize.yaml."
+        faults.add("P008", f"unknown purpose `{purpose}`", line=line, key=key, hint=hint)
         return False
     return True
 
 
 def configured_purposes(start: Path, faults: FaultList) -> tuple[str, ...]:
-    """The purposes that `minimize.yaml` adds. Every fault of its form is recorded under the name of that file."""
+    """The purposes that `minimize.yaml` adds. Faults of the file are recorded with its name."""
     config = load_config(start)
     if config.path is None:
         return ()
@@ -62,7 +62,7 @@ def configured_purposes(start: Path, faults: FaultList) -> tuple[str, ...]:
     config_nodes(config, own)
     for key in config.unknown_keys:
         hint = did_you_mean(key.value, CONFIG_KEYS)
-        own.add("P004", f"a house file knows no `{key.value}`", line=key.line, hint=hint)
+        own.add("P004", f"unknown key `{key.value}` in minimize.yaml", line=key.line, hint=hint)
     own.found.extend(fault for key, fault in config.faults.items() if key == "purposes")
     good = tuple(each.value for each in config.purposes if check_purpose(each.value, [each.value], own, each.line))
     faults.found.extend(own.found)
@@ -78,9 +78,9 @@ def config_nodes(config: Config, faults: FaultList) -> YamlNode | None:
 def read_purposes(
     node: YamlNode, scope: DeclaredNames, configured_purposes: tuple[str, ...], key: str | None = None
 ) -> tuple[str, ...] | None:
-    """A list of purposes, all of which may be had."""
+    """A list of permitted purposes."""
     if not node.items or not all(isinstance(item.value, str) for item in node.items):
-        scope.faults.add("P006", "`purposes` wants a list of purposes", line=node.line, key=key)
+        scope.faults.add("P006", "`purposes` must be a list of purposes", line=node.line, key=key)
         return None
     names = [(str(item.value), item.line) for item in node.items]
     good = [name for name, line in names if check_purpose(name, configured_purposes, scope.faults, line, key)]

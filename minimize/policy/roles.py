@@ -1,4 +1,4 @@
-"""Guess a field's role from its name: a help for drafting and reviewing policies, never a decision."""
+"""Guess a field's role from its name, for drafting and reviewing policies. A guess never decides on treatment."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ _DEVICES: Final = (
 _SESSIONS: Final = "enrollment|login|profile|(?:sub)?session|tracking"
 _VENDORS: Final = "advertising|amplitude|appsflyer|braze|distinct|firebase|gsf|sqm"
 _BEARERS: Final = f"(?:{_PEOPLE}|{_DEVICES}|{_SESSIONS}|{_VENDORS})"
-"""Words for a person, for something one person uses, or for a vendor's record of them."""
+"""Words for a person, for an object that one person uses, or for a vendor's record of a person."""
 _CLASSES: Final = (
     "app|branch|build|category|class|country|feature|kind|locale|model|os|plan|policy|"
     "product|region|role|schema|segment|type|version"
 )
-"""Words for a class of things: what identifies a class identifies no person."""
+"""Words for a class of things. The identifier of a class does not identify a person."""
 _REFERENCE: Final = "id|uid|guid|uuid|identifier|hash|token|key|fingerprint|pseudonym"
 _MEASURES: Final = (
     "algorithm|available|avg|count|duration|enabled|format|idx|index|kind|length|limit|max|mean|min|mode|pct|percent|present|"
     "provider|rate|ratio|size|source|state|status|sum|supported|total|ttl|type|used|valid|verified|version|width"
 )
 _MEASURED: Final = re.compile(rf"(?:^|_)(?:{_MEASURES})$|^(?:avg|count|has|is|max|min|num|total)_")
-"""Names of a property of something: `session_count`, `client_version`, `email_verified`, `has_user_id`."""
+"""Names of properties: `session_count`, `client_version`, `email_verified`, `has_user_id`."""
 
 _SURE: Final = _compile_table(
     {
@@ -72,12 +72,12 @@ _CONTACTS: Final[Mapping[str, re.Pattern[str]]] = {
         r"admin|customer|employee|device|host|computer|machine|server|site|management)_?name",
     }.items()
 }
-"""What names a person or a computer, or says where to reach or find them."""
+"""Kinds of names and addresses of a person or a computer."""
 _ADDRESS: Final = re.compile(r"address(?:_(?:line_?)?[0-9])?")
-"""A name that is nothing but an address is a postal one."""
+"""A field named only `address` is a postal address."""
 _COORDINATE: Final = re.compile(r"(?:^|_)(?:lat|latitude|lon|lng|longitude)(?=_|$)")
 _ALONE: Final = re.compile(r"(?:id_)?(?:uuid|guid|uid)")
-"""A name that says nothing but that it identifies."""
+"""A name that only says that the field is an identifier."""
 _PERHAPS: Final = _compile_table(
     {
         r"(?:event|record|correlation|row|message|account|document|insert|impression|request|span|trace|transaction)"
@@ -89,7 +89,7 @@ _PERHAPS: Final = _compile_table(
 )
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _JOINED_WORDS: Final = re.compile(r"IPv(?=[46])|(?<=[A-Z]{2})s(?![a-z])")
-"""`IPv6` is one word, and the `s` of `IDs` none."""
+"""`IPv6` is one word, and the `s` of `IDs` is not a word."""
 _PLURALS: Final = frozenset(
     {"ids", "uids", "guids", "uuids", "identifiers", "hashes", "tokens", "keys", "fingerprints"}
 )
@@ -108,7 +108,7 @@ def words_of_name(name: str) -> list[str]:
 
 
 def certain_role(pointer: Pointer) -> Role | None:
-    """The role that a name gives away: a phone number, an address, a password.
+    """The role that is certain by a name, such as that of a phone number, an address, a password.
 
     >>> certain_role(Pointer.parse("/device/wifiMacAddress")), certain_role(Pointer.parse("battery"))
     ('identifier', None)
@@ -120,7 +120,7 @@ def certain_role(pointer: Pointer) -> Role | None:
 
 
 def contact_kind(pointer: Pointer) -> str | None:
-    """Which of a name, an IP address, an e-mail address or a postal address a field holds by its own name, in words.
+    """Whether a field contains a name, an IP address, an e-mail address or a postal address, judged by its name; in words.
 
     >>> [contact_kind(Pointer.parse(key)) for key in ("/contact/email", "server_ip", "app_name")]
     ['an e-mail address', 'an IP address', None]
@@ -134,7 +134,7 @@ def contact_kind(pointer: Pointer) -> str | None:
 
 
 def suggested_role(pointer: Pointer) -> Role | None:
-    """The role that a name suggests, sure or not."""
+    """The role that a name suggests, certain or not."""
     return certain_role(pointer) or _matching_role(_significant_words(pointer), _PERHAPS)
 
 
@@ -148,14 +148,14 @@ def is_coordinate_name(pointer: Pointer) -> bool:
 
 
 def presumed_role(field: Field) -> Role:
-    """The role by which a field is categorized: the one that the policy states, else an identifier if its name says so."""
+    """The role for the category of a field: as stated in the policy, else identifier if the name is certain to be one."""
     if "role" in field.model_fields_set or certain_role(field.pointer) not in ("identifier", "secret"):
         return field.role
     return "identifier"
 
 
 def _significant_words(pointer: Pointer) -> str:
-    """The words of the last part; of a part that only refers (`id`, `value`) with those of the part above."""
+    """The words of the last part. For a generic last part (`id`, `value`), preceded by those of the part above."""
     parts = [words_of_name(part) for part in pointer.parts if isinstance(part, str)]
     last = parts[-1] if parts else []
     refers = len(parts) > 1 and len(last) == 1 and re.fullmatch(rf"{_REFERENCE}|name|value", last[0])
@@ -169,5 +169,5 @@ def _singular(word: str) -> str:
 
 
 def _matching_role(name: str, table: RoleTable) -> Role | None:
-    """The role of the first row whose pattern stands in the name."""
+    """The role of the first row whose pattern occurs in the name."""
     return next((role for pattern, role in table if pattern.search(name)), None)

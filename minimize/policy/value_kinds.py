@@ -1,6 +1,6 @@
-"""Kinds of values: recognize addresses, identifiers, versions, times; summarize a field's values; read a source's first files.
+"""Recognize kinds of values (addresses, identifiers, versions, times), and summarize the values of the first files of a source.
 
-Values go in, counts and kinds come out: no value leaves this module.
+The module returns counts and kinds, never a value.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _BASE64: Final = _whole_pattern(r"[A-Za-z0-9+/]{22}==|[A-Za-z0-9+/]{27}=|[A-Za-z
 
 
 def _is_imei(text: str) -> bool:
-    """Also one whose first digits no longer are given out: here the field's other values confirm it."""
+    """Also accepts an IMEI whose reporting body is no longer valid, because the other values of the field confirm the kind."""
     return is_imei(re.sub("[ -]", "", text))
 
 
@@ -68,7 +68,7 @@ def _is_hash(text: str) -> bool:
 
 
 def _is_opaque(text: str) -> bool:
-    """Letters and digits that alternate as random ones do; with other signs between them only in three cases."""
+    """Whether letters and digits alternate as in random text. Text with other signs needs lower case, upper case and digits."""
     if re.fullmatch(r"[A-Za-z0-9_+/-]{16,}={0,2}", text) is None:
         return False
     mixed = all(re.search(part, text) for part in ("[a-z]", "[A-Z]", "[0-9]"))
@@ -87,12 +87,12 @@ def _is_position(text: str) -> bool:
 
 
 def _is_whole_version(text: str) -> bool:
-    """Numbers with dots, a suffix behind them or not; of two parts only with a `v`, for else it is a number."""
+    """Numbers with dots, optionally with a suffix. Two parts need a `v`, because otherwise the text is a number."""
     return re.fullmatch(r"v\d+(\.\d+)+.{0,40}|\d+\.\d+(\.\d+)+([-+ (].{0,40})?", text) is not None
 
 
 _POSTAL: Final = (
-    r"\d{5}(-\d{4})?"  # United States; France, Germany, Spain, Italy and others have five digits, too
+    r"\d{5}(-\d{4})?"  # United States; also the five digits of France, Germany, Spain, Italy and others
     r"|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}"  # United Kingdom (BS 7666)
     r"|[A-Z]\d[A-Z] ?\d[A-Z]\d"  # Canada
     r"|\d{4} ?[A-Z]{2}"  # Netherlands
@@ -120,9 +120,9 @@ VALUE_KINDS: Final[Mapping[str, Recognizer]] = MappingProxyType(
         "opaque": _is_opaque,
     }
 )
-"""In the order of precedence: the first kind that most values are of counts."""
+"""In order of precedence: the first kind that applies to most values is used."""
 IDENTIFYING_KINDS: Final = frozenset({"email", "uuid", "hash", "mac", "iban", "imei", "token", "opaque"})
-"""Kinds of values that each point at one person, device or session."""
+"""Kinds whose values each identify one person, device or session."""
 
 
 def kinds_of_value(text: str) -> frozenset[str]:
@@ -135,35 +135,35 @@ def kinds_of_value(text: str) -> frozenset[str]:
 
 
 def contains_personal_data(text: str) -> bool:
-    """Whether something of a person, a device or a place stands anywhere in a text."""
+    """Whether a text contains data about a person, a device or a place."""
     return any(find_pattern(text, name) for name in PATTERNS)
 
 
 MOST_DISTINCT_VALUES: Final = 1000
-"""How many distinct values of a field are held against the patterns."""
+"""The most distinct values of a field that are compared with the patterns."""
 LONGEST_TEXT: Final = 512
-"""Characters of a value that are looked at."""
+"""The number of characters of a value that are examined."""
 KIND_SHARE: Final = 0.8
-"""The share of distinct values from which a field is of a kind."""
+"""The least share of distinct values of a kind for a field to be of that kind."""
 PROSE_WORDS: Final = 4
-"""So many words are prose."""
+"""The least number of words of prose."""
 FEW_DISTINCT: Final = 20
-"""So many distinct values at most are few."""
+"""The most distinct values that count as few."""
 ENOUGH_VALUES: Final = 100
-"""So many values at least say something about how many distinct ones there are."""
+"""The least number of values for a statement about their distinct number."""
 
 
 @dataclass(frozen=True, slots=True)
 class ValueSummary:
     """One field's values, as counts.
 
-    values    how many there were, nulls left out
-    nulls     how many were null
-    distinct  how many different ones there were
-    kinds     per kind (`kinds.KINDS`) the share of the distinct values that were of it
-    reads     the type words (`text.one`) that every distinct text reads as; of times that nearly every one does
-    prose     the share of the distinct values that were several words
-    personal  whether something personal stood within a text that was of no kind
+    values    number of values, without nulls
+    nulls     number of nulls
+    distinct  number of distinct values
+    kinds     share of the distinct values of each kind (`VALUE_KINDS`)
+    reads     type words that every distinct text can be read as; for times, nearly every one
+    prose     share of the distinct values that have several words
+    personal  whether a text of no kind contains personal data
     """
 
     values: int
@@ -176,37 +176,37 @@ class ValueSummary:
 
     @property
     def kind(self) -> str | None:
-        """The kind that most values are of; None for none."""
+        """The kind of most values; None if there is none."""
         return next((name for name in VALUE_KINDS if self.kinds.get(name, 0.0) >= KIND_SHARE), None)
 
     @property
     def is_empty(self) -> bool:
-        """Whether there were nulls and nothing else."""
+        """Whether all values are null."""
         return self.values == 0
 
     @property
     def is_unique(self) -> bool:
-        """Whether nearly every value is another, among enough of them to say so."""
+        """Whether nearly all values are different, among enough values for this statement."""
         return self.values >= ENOUGH_VALUES and self.distinct >= 0.95 * self.values
 
     @property
     def is_few(self) -> bool:
-        """Whether the same few values come again and again, among enough of them to say so."""
+        """Whether a few values are repeated, among enough values for this statement."""
         return self.values >= ENOUGH_VALUES and self.distinct <= FEW_DISTINCT
 
     @property
     def is_thin(self) -> bool:
-        """Whether there are too few values to tell anything from how many distinct ones there are."""
+        """Whether there are too few values for a statement about their distinct number."""
         return self.values < ENOUGH_VALUES
 
     @property
     def is_prose(self) -> bool:
-        """Whether most values are several words, and rarely the same ones."""
+        """Whether most values have several words and are rarely repeated."""
         return self.prose >= 0.5 and not self.is_few
 
 
 def summarize_values(arrays: Sequence[pa.Array]) -> ValueSummary:
-    """What the values in these columns, all of one field, look like.
+    """The summary of the values in these columns, all of one field.
 
     >>> summarize_values([pa.array(["a@example.com", "b@example.com", None])]).kind
     'email'
@@ -231,7 +231,7 @@ def summarize_values(arrays: Sequence[pa.Array]) -> ValueSummary:
 
 
 def _texts(distinct: pa.Array) -> list[str]:
-    """Texts and whole numbers as text, short binary values in hexadecimal: a pattern sees one at a time."""
+    """Texts and whole numbers as text, binary values in hexadecimal, for comparison with patterns."""
     if _is_binary(distinct.type):
         return [value.hex()[:LONGEST_TEXT] for value in distinct.to_pylist()]
     if not (_is_text(distinct.type) or pa.types.is_integer(distinct.type)):
@@ -240,7 +240,7 @@ def _texts(distinct: pa.Array) -> list[str]:
 
 
 def _readable_types(texts: Sequence[str]) -> tuple[str, ...]:
-    """The types that these texts could be read as, the narrowest first."""
+    """The types that these texts can be read as, the narrowest first."""
     shares = {word: sum(parse_text(text, word) is not None for text in texts) / len(texts) for word in _LEAST_SHARES}
     return tuple(word for word, least in _LEAST_SHARES.items() if shares[word] >= least)
 
@@ -259,11 +259,10 @@ def _is_text(type_: pa.DataType) -> bool:
 def summarize_source(
     pattern: str, leaves: Mapping[Pointer, str], base: Path | None = None
 ) -> dict[Pointer, ValueSummary]:
-    """What the values of these leaves look like, as far as their files can be read.
+    """Summaries of the values of these leaves, as far as the files can be read.
 
-    Takes the path of a source, its leaves with the policy's words for their types, and the folder that a relative path starts
-    from (the working directory). A file that does not fit them is
-    passed over, as is a record.
+    Takes the path of a source, its leaves with the policy's words for their types, and the base folder of a relative path
+    (default: the working directory). Files and records that do not match the types are skipped.
     """
     found = find_files(pattern, base or Path.cwd())
     files = [path for group in found.files.values() for path in group if format_by_name(path)][:SAMPLED_FILES]

@@ -1,4 +1,4 @@
-"""Readers of values that several files share: durations, conditions, technique chains."""
+"""Readers of values that occur in several kinds of files: durations, conditions, technique chains."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DURATION_PATTERN = r"^[1-9][0-9]{0,5}[smhdw]$"
 
 
 def parse_duration(text: object) -> timedelta | None:
-    """The length of time, or None for what is none.
+    """The duration of a text such as `24h`; None if the text is not a duration.
 
     >>> parse_duration("24h")
     datetime.timedelta(days=1)
@@ -45,15 +45,15 @@ _NEGATIONS = frozenset({"not", "none", "nor", "unless", "except"})
 
 @dataclass(frozen=True, slots=True)
 class ConditionReader:
-    """Reads the conditions of one field, or of whole records (no key): which lists it stands in says what it may read."""
+    """Reads the conditions of one field, or of whole records (no key). The lists around the field limit what it may read."""
 
     scope: DeclaredNames
     key: str | None = None
 
     def __call__(self, node: YamlNode) -> Condition | None:
-        """The condition; None where a fault was taken down."""
+        """The condition; None if a fault was recorded."""
         if not node.is_mapping or not node.entries:
-            self.fault("a condition is a mapping of what must hold", node.line)
+            self.fault("a condition must be a mapping of fields and settings to values", node.line)
             return None
         parts = [self.entry(word, below) for word, below in node.entries.items()]
         good = tuple(part for part in parts if part is not None)
@@ -62,20 +62,24 @@ class ConditionReader:
         return good[0] if len(good) == 1 else AllOf(good)
 
     def entry(self, word: str, node: YamlNode) -> Condition | None:
-        """What one key of the mapping asks."""
+        """The condition of one key of the mapping."""
         if word in ("any", "all"):
             return self.nested(word, node)
         if word in ("feature", "level"):
             return self.setting(word, node)
         if word in _NEGATIONS and self.scope.keys is not None and Pointer((word,)) not in self.scope.keys:
-            self.fault(f"there is no `{word}` in a condition", node.line, "say what must hold; null never matches")
+            self.fault(
+                f"`{word}` is not valid in a condition",
+                node.line,
+                "State the values that must match. There is no negation; null never matches.",
+            )
             return None
         return self.equals(word, node)
 
     def nested(self, word: str, node: YamlNode) -> Condition | None:
-        """A list of conditions, of which any or all must hold."""
+        """A list of conditions, any or all of which must be true."""
         if not node.items:
-            self.fault(f"`{word}` wants a list of conditions", node.line)
+            self.fault(f"`{word}` must be a list of conditions", node.line)
             return None
         parts = [self(item) for item in node.items]
         good = tuple(part for part in parts if part is not None)
@@ -84,10 +88,12 @@ class ConditionReader:
         return AnyOf(good) if word == "any" else AllOf(good)
 
     def setting(self, word: str, node: YamlNode) -> Condition | None:
-        """A feature or a level, or a list of which any will do."""
+        """A feature or a level, or a list; one of the list is enough."""
         names = node.items or (node,)
         if not all(isinstance(item.value, str) for item in names):
-            self.fault(f"`{word}` wants the name of a {word}", node.line, f"a field of that name is `/{word}`")
+            self.fault(
+                f"`{word}` must be the name of a {word}", node.line, f"Write `/{word}` for a field of that name."
+            )
             return None
         look = self.scope.feature if word == "feature" else self.scope.level
         found = [look(str(item.value), item.line, self.key) for item in names]
@@ -98,7 +104,7 @@ class ConditionReader:
         return good[0] if len(good) == 1 else AnyOf(good)
 
     def equals(self, word: str, node: YamlNode) -> Condition | None:
-        """A field and the values that it may have, or how old it may be."""
+        """A field with the values that it may have, or with its maximum age."""
         key = self.scope.key_of(word, node.line, "a condition", self.key)
         if key is None or not self.reachable(key, node):
             return None
@@ -107,53 +113,53 @@ class ConditionReader:
         values = [item.value for item in (node.items if node.is_list else (node,))]
         good = tuple(value for value in values if isinstance(value, str | int | float | bool))
         if not good or len(good) < len(values):
-            self.fault(f"`{word}` wants a value or a list of values", node.line, "null never matches")
+            self.fault(f"`{word}` must be a value or a list of values", node.line, "Replace null, which never matches.")
             return None
         return FieldEquals(key, good)
 
     def within(self, key: str, node: YamlNode) -> TimeWithin | None:
-        """How long before another time a field's time may lie."""
+        """The longest time between a field's time and another time."""
         known, hint = (
             {"within", "of"},
-            "{FIELD: {within: 7d, of: OTHER_FIELD}}; `of` is the event time where nothing is said",
+            "Write {FIELD: {within: 7d, of: OTHER_FIELD}}. The default of `of` is the event time.",
         )
-        said, given = node.get("within"), node.get("of")
-        age = None if said is None else parse_duration(said.value)
+        within, given = node.get("within"), node.get("of")
+        age = None if within is None else parse_duration(within.value)
         if age is None or not known >= node.entries.keys():
-            self.fault(f"`{key}` wants a value, a list of values, or how old it may be", node.line, hint)
+            self.fault(f"`{key}` must be a value, a list of values, or {{within: …}}", node.line, hint)
             return None
         of = self.scope.time if given is None else str(given.value)
         other = None if of is None else self.scope.key_of(of, node.line, "a condition", self.key)
         if of is None:
-            self.fault("the policy names no event time", node.line, "say `of: FIELD`")
+            self.fault("the policy names no event time", node.line, "Add `of: FIELD`.")
         if other is None or not self.reachable(other, node):
             return None
         for name in (key, other):
             if self.scope.types.get(name, "timestamp") not in ("timestamp", "date"):
-                self.fault(f"`{name}` is no time, so that nothing is within it", node.line, hint)
+                self.fault(f"`{name}` is not a time, so `within` cannot be used", node.line, hint)
                 return None
         return TimeWithin(key, age, other)
 
     def reachable(self, key: str, node: YamlNode) -> bool:
-        """Whether a field stands in the record, or in the same list element as the one that asks."""
+        """Whether a field is in the record, or in the same list element as the field with the condition."""
         asked = field_pointer(key)
         own = None if self.key is None else field_pointer(self.key)
         stars = () if own is None else own.stars
         if asked is None or asked.stars == stars[: len(asked.stars)]:
             return self.comparable(key, node)
-        hint = "a condition reads fields of the record, or of the same list element"
-        self.fault(f"the condition reads `{key}`, which stands in another list", node.line, hint)
+        hint = "Use a field of the record, or of the same list element."
+        self.fault(f"the condition reads `{key}`, which is in another list", node.line, hint)
         return False
 
     def comparable(self, key: str, node: YamlNode) -> bool:
         """Whether a field has single values that can be compared."""
         if self.scope.types.get(key) in CONTAINER_TYPES:
-            self.fault(f"the condition reads `{key}`, which is no single value", node.line)
+            self.fault(f"the condition reads `{key}`, which is not a single value", node.line)
             return False
         return True
 
     def fault(self, message: str, line: int | None, hint: str = "") -> None:
-        """Takes down a fault of this condition."""
+        """Records a fault of this condition."""
         self.scope.faults.add("P016", message, line=line, key=self.key, hint=hint)
 
 
@@ -165,7 +171,7 @@ UNKEYED_HASHES = frozenset({
 })
 # fmt: on
 NO_HASH_REASON = (
-    "an unkeyed hash of an address, a phone number or a serial number is undone by hashing all of them; "
+    "an unkeyed hash of an address, a phone number or a serial number is reversed by hashing all candidates; "
     "`pseudonymize` is keyed"
 )
 
@@ -175,7 +181,7 @@ class TechniqueReader(KeyReader):
     """Reads the steps of one field."""
 
     def treatment(self, node: YamlNode) -> Treatment | None:
-        """`drop`, or a chain of steps; None where a fault was taken down."""
+        """`drop`, or a chain of steps; None if a fault was recorded."""
         return DROP if node.value == DROP else self.chain(node)
 
     def chain(self, node: YamlNode) -> tuple[TechniqueStep, ...] | None:
@@ -184,7 +190,7 @@ class TechniqueReader(KeyReader):
         steps = [self.step(item) for item in items]
         good = tuple(step for step in steps if step is not None)
         if not items:
-            self.fault("P006", "an empty list of techniques", node.line, "say `drop`, or what becomes of the value")
+            self.fault("P006", "the list of techniques is empty", node.line, "Set `drop`, or add a technique.")
         return good if items and len(good) == len(steps) else None
 
     def step(self, node: YamlNode) -> TechniqueStep | None:
@@ -194,14 +200,14 @@ class TechniqueReader(KeyReader):
         if node.is_mapping and len(node.entries) == 1:
             word, below = next(iter(node.entries.items()))
             return self.named_technique(word, below, below.line)
-        hint = "several techniques are a list, applied in order" if node.is_mapping else ""
-        self.fault("P006", "a technique is a word, or a word with its parameters", node.line, hint)
+        hint = "Write several techniques as a list; they are applied in order." if node.is_mapping else ""
+        self.fault("P006", "a technique must be a word, or a word with its parameters", node.line, hint)
         return None
 
     def named_technique(self, word: str, parameters: YamlNode, line: int | None) -> TechniqueStep | None:
         """The technique of this word, with these parameters."""
         if word == DROP:
-            self.fault("P006", "`drop` stands alone: no parameters, no chain", line)
+            self.fault("P006", "`drop` must not have parameters or be part of a list", line)
             return None
         kind = TECHNIQUES.get(word)
         if kind is None:
@@ -209,23 +215,25 @@ class TechniqueReader(KeyReader):
             return None
         node = _parameters_by_name(kind, parameters)
         if node is None:
-            self.fault("P013", f"`{word}` wants its parameters by name", line, ", ".join(_parameter_names(kind)))
+            self.fault(
+                "P013", f"`{word}` needs its parameters by name", line, f"Use: {', '.join(_parameter_names(kind))}."
+            )
             return None
         context = {"folder": self.scope.folder}
         shape = MappingShape(f"`{word}`", key=self.key, code="P013", parameters=True, context=context)
         return read_mapping(kind, node, self.scope.faults, shape)
 
     def add_unknown_technique(self, word: str, line: int | None) -> None:
-        """The fault for a word that is no technique; hashes get an explanation."""
+        """Records the fault for an unknown technique; unkeyed hashes get an explanation."""
         if word.lower().replace("-", "_") in UNKEYED_HASHES:
-            self.fault("P012", f"there is no `{word}`: {NO_HASH_REASON}", line, "did you mean `pseudonymize`?")
+            self.fault("P012", f"`{word}` is not a technique: {NO_HASH_REASON}", line, "Did you mean `pseudonymize`?")
             return
-        self.fault("P011", f"there is no technique `{word}`", line, did_you_mean(word, [*TECHNIQUES, DROP]))
+        self.fault("P011", f"unknown technique `{word}`", line, did_you_mean(word, [*TECHNIQUES, DROP]))
         return
 
 
 def _parameters_by_name(kind: type[BaseModel], node: YamlNode) -> YamlNode | None:
-    """Parameters as a mapping: nothing is an empty one, and a lone value is the only (required) parameter."""
+    """Parameters as a mapping. Null is an empty mapping; a single value is the value of the only (required) parameter."""
     if node.is_mapping:
         return node
     if node.value is None:
@@ -235,7 +243,7 @@ def _parameters_by_name(kind: type[BaseModel], node: YamlNode) -> YamlNode | Non
 
 
 def main_parameter(kind: type[BaseModel]) -> str | None:
-    """The parameter that a lone value stands for: the only required one, else the only one; None where that is not clear."""
+    """The parameter that a single value sets: the only required one, else the only one; None if it is ambiguous."""
     every = [info.alias or name for name, info in kind.model_fields.items()]
     required = [info.alias or name for name, info in kind.model_fields.items() if info.is_required()]
     if len(required) == 1:
@@ -248,9 +256,9 @@ def _parameter_names(kind: type[BaseModel]) -> list[str]:
 
 
 def read_duration(node: YamlNode, scope: DeclaredNames, word: str, key: str | None = None) -> timedelta | None:
-    """A positive length of time."""
+    """A positive duration."""
     found = parse_duration(node.value)
     if found is None:
-        hint = "a whole number and a unit: 45s, 15m, 24h, 30d, 2w"
-        scope.faults.add("P006", f"`{word}` wants a length of time", line=node.line, key=key, hint=hint)
+        hint = "Use a whole number and a unit: 45s, 15m, 24h, 30d, 2w."
+        scope.faults.add("P006", f"`{word}` must be a duration", line=node.line, key=key, hint=hint)
     return found

@@ -22,53 +22,53 @@ from minimize.text import did_you_mean_any, similar_words
 
 YamlScalar = str | int | float | bool | None
 LARGEST_INTEGER: Final = 2**53 - 1
-"""The largest whole number that JSON is sure to carry."""
+"""The largest integer that every JSON reader represents exactly (RFC 8259, 6)."""
 DEEPEST_NESTING: Final = 50
-"""How deep lists and mappings may stand in each other; the files that people write have fewer than ten levels."""
+"""The deepest permitted nesting of lists and mappings; hand-written files have fewer than ten levels."""
 
 
 @dataclass(frozen=True, slots=True)
 class YamlNode:
-    """A scalar, a list or a mapping, and the line where it (or its key) stands; None for what came from memory."""
+    """A scalar, a list or a mapping, and its line (or that of its key); the line is None for data in memory."""
 
     value: YamlScalar | tuple[YamlNode, ...] | dict[str, YamlNode]
     line: int | None = None
 
     @property
     def entries(self) -> dict[str, YamlNode]:
-        """The mapping's nodes by key; nothing for another kind."""
+        """The nodes of a mapping by key; empty for another kind."""
         return self.value if isinstance(self.value, dict) else {}
 
     @property
     def items(self) -> tuple[YamlNode, ...]:
-        """The list's nodes; nothing for another kind."""
+        """The nodes of a list; empty for another kind."""
         return self.value if isinstance(self.value, tuple) else ()
 
     @property
     def is_mapping(self) -> bool:
-        """Whether it has keys."""
+        """Whether the node is a mapping."""
         return isinstance(self.value, dict)
 
     @property
     def is_list(self) -> bool:
-        """Whether it has items."""
+        """Whether the node is a list."""
         return isinstance(self.value, tuple)
 
     @property
     def is_scalar(self) -> bool:
-        """Whether it is a single value (null too)."""
+        """Whether the node is a single value (including null)."""
         return not self.is_mapping and not self.is_list
 
     @property
     def positive_integer(self) -> int | None:
-        """A whole number from 1 on that a receipt can carry; None for anything else."""
+        """The value if it is a whole number from 1 to `LARGEST_INTEGER`; None for anything else."""
         value = self.value
         return (
             value if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST_INTEGER else None
         )
 
     def get(self, key: str) -> YamlNode | None:
-        """The node under a key, or None where there is none or it is null."""
+        """The node of a key; None if there is none or it is null."""
         found = self.entries.get(key)
         return None if found is None or found.value is None else found
 
@@ -81,13 +81,13 @@ class YamlNode:
         return self.value
 
     def child(self, part: str | int) -> YamlNode | None:
-        """The node under a key or at a position."""
+        """The node of a key or at a position."""
         if self.is_mapping:
             return self.entries.get(str(part))
         return self.items[part] if isinstance(part, int) and part < len(self.items) else None
 
     def existing_path(self, path: Sequence[str | int]) -> tuple[str | int, ...]:
-        """As much of a path of keys and positions as is there."""
+        """The longest existing start of a path of keys and positions."""
         found: list[str | int] = []
         node: YamlNode | None = self
         for part in path:
@@ -98,7 +98,7 @@ class YamlNode:
         return tuple(found)
 
     def descend(self, path: Sequence[str | int]) -> YamlNode:
-        """The node that a path leads to, as far as it goes."""
+        """The deepest existing node along a path."""
         node = self
         for part in self.existing_path(path):
             node = node.child(part) or node
@@ -128,11 +128,11 @@ def scalar_text(value: object) -> str:
 
 
 def read_utf8(file: Path, faults: FaultList) -> bytes | None:
-    """The bytes of a file, or None (and a fault) where it cannot be read or is not UTF-8."""
+    """The bytes of a file; None, with a fault, if it cannot be read or is not UTF-8."""
     try:
         content = file.read_bytes()
     except FileNotFoundError:
-        faults.add("P001", "there is no such file", hint=similar_files_hint(file))
+        faults.add("P001", "the file does not exist", hint=similar_files_hint(file))
         return None
     except (OSError, ValueError):
         content = None
@@ -140,7 +140,7 @@ def read_utf8(file: Path, faults: FaultList) -> bytes | None:
 
 
 def require_utf8(content: bytes | None, faults: FaultList) -> bytes | None:
-    """The bytes of a file, or None (and a fault) if they could not be read (None) or are not UTF-8."""
+    """The bytes of a file; None, with a fault, if they are None (the file could not be read) or not UTF-8."""
     try:
         if content is not None:
             content.decode("utf-8")
@@ -153,7 +153,7 @@ def require_utf8(content: bytes | None, faults: FaultList) -> bytes | None:
 
 
 def parse_yaml(text: str, faults: FaultList) -> YamlNode | None:
-    """The nodes of one YAML document, or None (and a fault) for text that is none."""
+    """The nodes of one YAML document; None, with a fault, if the text is not YAML."""
     root, found = _parse_cached(text)
     faults.found.extend(replace(each, file=faults.file) for each in found)
     return root
@@ -161,7 +161,7 @@ def parse_yaml(text: str, faults: FaultList) -> YamlNode | None:
 
 @lru_cache(maxsize=8)
 def _parse_cached(text: str) -> tuple[YamlNode | None, tuple[Finding, ...]]:
-    """A document's nodes, which nobody changes, and its faults; the house's file is read for several of its words."""
+    """A document's nodes (immutable) and its faults. The cache helps because several keys of `minimize.yaml` are read in turn."""
     faults = FaultList()
     return _compose(text, faults), tuple(faults.found)
 
@@ -175,19 +175,19 @@ def _compose(text: str, faults: FaultList) -> YamlNode | None:
         mark = error.problem_mark or error.context_mark
         problem = (error.problem or "it cannot be parsed", None if mark is None else mark.line + 1)
     except YAMLError:
-        problem = ("it holds a character that YAML does not allow", None)
+        problem = ("it contains a character that YAML does not allow", None)
     except RecursionError:
-        problem = ("it is nested too deep", None)
+        problem = ("it is nested too deeply", None)
     if problem is not None:
         faults.add("P001", f"this is not valid YAML: {problem[0]}", line=problem[1])
         return None
     for line in _lines_with_tags(text):
-        faults.add("P003", "tags are not allowed", line=line, hint="write the plain value")
+        faults.add("P003", "tags are not allowed", line=line, hint="Write the value without a tag.")
     return YamlNode({}, 1) if root is None else _NodeBuilder(faults, set()).node(root, 1)
 
 
 def _lines_with_tags(text: str) -> list[int]:
-    """The lines of a document that parses on which a tag is written out."""
+    """The lines of a valid document that contain an explicit tag."""
     if "!" not in text:
         return []
     events = YAML(typ="safe", pure=True).parse(text)
@@ -196,19 +196,17 @@ def _lines_with_tags(text: str) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class _NodeBuilder:
-    """One walk over a composed document; `seen` holds what an alias would repeat."""
+    """Converts a composed document to nodes; `visited` has the ids of converted nodes, so an alias is detected."""
 
     faults: FaultList
     visited: set[int]
 
     def node(self, raw: Any, line: int, depth: int = 0) -> YamlNode:
         if depth > DEEPEST_NESTING:
-            self.faults.add("P003", f"nothing stands deeper than {DEEPEST_NESTING} levels", line=line)
+            self.faults.add("P003", f"the nesting is deeper than {DEEPEST_NESTING} levels", line=line)
             return YamlNode(None, line)
         if id(raw) in self.visited or raw.anchor is not None:
-            self.faults.add(
-                "P003", "anchors and aliases are not allowed", line=line, hint="write it out where it counts"
-            )
+            self.faults.add("P003", "anchors and aliases are not allowed", line=line, hint="Repeat the value instead.")
             return YamlNode(None, line)
         self.visited.add(id(raw))
         if isinstance(raw, MappingNode):
@@ -223,7 +221,7 @@ class _NodeBuilder:
             line = key.start_mark.line + 1
             name = self.key(key, line)
             if name in found:
-                self.faults.add("P002", f"the key `{name}` stands twice", line=line, hint="keep one of them")
+                self.faults.add("P002", f"duplicate key `{name}`", line=line, hint="Remove one of them.")
             elif name is not None:
                 found[name] = self.node(value, line, depth)
         return found
@@ -231,28 +229,28 @@ class _NodeBuilder:
     def key(self, raw: Any, line: int) -> str | None:
         if isinstance(raw, ScalarNode) and not str(raw.tag).endswith((":null", ":merge")):
             return self.text(raw, line)
-        self.faults.add("P003", "a key is a word; null, merge keys, lists and mappings are not", line=line)
+        self.faults.add("P003", "a key must be a word; null, merge keys, lists and mappings are not allowed", line=line)
         return None
 
     def scalar(self, raw: ScalarNode, line: int) -> YamlScalar:
         tag = str(raw.tag).removeprefix("tag:yaml.org,2002:")
         if tag in ("merge", "value"):
-            self.faults.add("P003", "`<<` and `=` are not allowed as values", line=line, hint="quote it")
+            self.faults.add("P003", "`<<` and `=` are not allowed as values", line=line, hint="Quote the value.")
         if tag not in _KNOWN_TAGS:
             return None
         text = self.text(raw, line)
         try:
             return None if text is None else _scalar_of_tag(text, tag)
         except ValueError:
-            self.faults.add("P006", "this is no number that can be read", line=line)
+            self.faults.add("P006", "the number cannot be read", line=line)
             return None
 
     def text(self, raw: ScalarNode, line: int) -> str | None:
-        """The text, its characters beyond 16 bits as one, though JSON escapes them as two halves."""
+        """The text. Characters beyond 16 bits, which JSON escapes as surrogate pairs, are joined."""
         try:
             return str(raw.value).encode("utf-16", "surrogatepass").decode("utf-16")
         except UnicodeDecodeError:
-            self.faults.add("P006", "half of a character stands here", line=line)
+            self.faults.add("P006", "the text contains an unpaired surrogate", line=line)
             return None
 
 
@@ -281,24 +279,24 @@ _MOST_SUGGESTED: Final = 4
 
 
 def similar_files_hint(file: Path) -> str:
-    """A hint for a file that is not there; nothing where nothing is like it. Names that may be values are not told."""
+    """A hint with similar names for a file that does not exist; empty if there are none. Names that may be values are omitted."""
     try:
         found = [*_similar_names(file)] or [*_subfolders_with_file(file)]
     except (OSError, ValueError):
         found = []
-    told = [each for each in found if not has_hit(each.name)]
-    return did_you_mean_any(list(map(str, told))) if len(told) <= _MOST_SUGGESTED else ""
+    shown = [each for each in found if not has_hit(each.name)]
+    return did_you_mean_any(list(map(str, shown))) if len(shown) <= _MOST_SUGGESTED else ""
 
 
 def _similar_names(file: Path) -> Sequence[Path]:
-    """What is called nearly so, where the path leaves what is there."""
+    """Similar names in the deepest existing folder of the path."""
     missing = next(each for each in (file, *file.parents) if each.parent.is_dir())
     names = [each.name for each in missing.parent.iterdir()]
     return [missing.parent / each for each in similar_words(missing.name, names, cutoff=0.7)]
 
 
 def _subfolders_with_file(file: Path) -> Sequence[Path]:
-    """The folders of that folder that have such a file."""
+    """The subfolders that contain a file of this name."""
     return [each.parent for each in sorted(file.parent.glob(f"*/{file.name}"))] if file.name in _FILE_NAMES else ()
 
 
@@ -306,11 +304,11 @@ _FILE_NAMES: Final = (PIPELINE_FILE, POLICY_FILE)
 
 
 _YAML_CONSTANTS = ("null", "true", "false")
-"""Words that YAML reads as something else."""
+"""Words that YAML does not read as text."""
 
 
 def key_text(pointer: Pointer) -> str:
-    """The field's key: a plain column by its name, quoted where YAML would read something else."""
+    """The key of a field in YAML: the name of a plain column, or the pointer; quoted if YAML would not read it as text."""
     plain = pointer.is_flat and not pointer.top.startswith("/")
     text = pointer.top if plain else str(pointer)
     safe = re.fullmatch(r"[A-Za-z_/][A-Za-z0-9_/*.~-]*", text) and text.lower() not in _YAML_CONSTANTS
@@ -318,7 +316,7 @@ def key_text(pointer: Pointer) -> str:
 
 
 def quote_yaml(text: str) -> str:
-    r"""A text as YAML reads it back, whatever stands in it, on one line.
+    r"""A text quoted for YAML, on one line; any character is preserved.
 
     >>> quote_yaml('say "so"\n')
     '"say \\"so\\"\\U0000000a"'

@@ -32,13 +32,13 @@ from minimize.text import did_you_mean
 
 
 def check_policy(policy: Policy, function: Function, pipeline: Pipeline | None = None) -> list[Finding]:
-    """What a policy, and its pipeline where there is one, keeps beyond a function of a third party, or lacks for it."""
+    """Findings about a policy (and its pipeline) that keeps more than an inbound function permits, or lacks something."""
     asked = _InboundCheck(policy, function, pipeline)
     return [finding for check in _CHECKS for finding in check(asked)]
 
 
 def lint_source(job: Pipeline) -> list[Finding]:
-    """What stands against the source of a pipeline, whatever the day; nothing for records of our own."""
+    """Findings about the source of a pipeline that do not depend on the day; none if its records are not received."""
     name, function = job.source.recipient, job.source.function
     if name is None or function is None:
         return []
@@ -49,7 +49,7 @@ def lint_source(job: Pipeline) -> list[Finding]:
         return [Finding("T038", error.message, "error", error.hint, *place)]
     if found.manifest is None:
         known = [each.name for each in found.recipient.inbound]
-        hint = did_you_mean(function, known) or f"inbound functions of it: {', '.join(known) or 'none'}"
+        hint = did_you_mean(function, known) or f"Name one of its inbound functions: {', '.join(known) or 'none'}."
         return [Finding("T038", f"{name} has no inbound function {function}", "error", hint, *place)]
     return [*check_policy(job.policy, found.manifest, job), *_check_prerequisites(job, found.manifest, place)]
 
@@ -57,7 +57,7 @@ def lint_source(job: Pipeline) -> list[Finding]:
 def _check_prerequisites(job: Pipeline, function: Function, place: tuple[str | None, int | None]) -> Iterator[Finding]:
     for name in function.requires:
         if name not in job.source.having:
-            hint = f"having: [{name}] once it is there, or --having {name}"
+            hint = f"When it is met, add `having: [{name}]` or pass --having {name}."
             yield Finding("T039", f"{function.name} requires {name}", "warning", hint, *place)
 
 
@@ -80,7 +80,7 @@ class _InboundCheck:
         )
 
     def is_added(self, field: Field) -> bool:
-        """Whether the transport adds a field. The subject is always of the message; an added record may only be dropped."""
+        """Whether the transport adds a field. The subject always belongs to the message; an added record id must be dropped."""
         policy, key = self.policy, field.key
         if key == policy.subject:
             return False
@@ -90,47 +90,49 @@ class _InboundCheck:
 
     @property
     def discarded_fields(self) -> frozenset[Pointer]:
-        """The fields of which nothing may be kept: those that the manifest drops or passes through, and an added record."""
+        """The fields that must not be kept: those that the manifest drops or passes through, and an added record id."""
         message, record = self.message, self.policy.record
         added = set() if record in (None, self.policy.tenant, self.policy.time) else {Pointer.parse(record)}
         return frozenset({pointer for pointer, each in message.items() if not each.chain} | (added - message.keys()))
 
     @property
     def message(self) -> dict[Pointer, SharedField]:
-        """The fields of the function, by where they stand."""
+        """The fields of the function by pointer."""
         return {Pointer.parse(key): each for key, each in self.function.fields.items()}
 
 
 def _check_head(check: _InboundCheck) -> Iterator[Finding]:
     policy, function, job = check.policy, check.function, check.pipeline
     if policy.tenant is None:
-        hint = "say `tenant: FIELD`"
-        yield check.finding("T030", "the policy names no tenant, so that nobody's consent can be asked for", hint)
+        hint = "Add `tenant: FIELD`."
+        yield check.finding("T030", "the policy names no tenant, so no consent can apply", hint)
     yield from _check_event_time(check)
     if job is None:
         return
     if policy.time is None:
-        hint = "say `time: FIELD`, such as the time at which the message arrived"
-        yield check.finding("T031", "the policy names no event time, and consent is asked as of it", hint)
+        hint = "Add `time: FIELD`, such as the time at which the message arrived."
+        yield check.finding(
+            "T031", "the policy names no event time, but consent is evaluated as of the event time", hint
+        )
     if job.purpose != function.purpose:
         file, line = None if job.path is None else str(job.path), job.line_of("purpose")
-        message = f"{function.name} is for {function.purpose}, and the pipeline's purpose is {job.purpose}"
-        yield Finding("T037", message, "error", f"purpose: {function.purpose}", file, line)
+        message = f"{function.name} has the purpose {function.purpose}, but the pipeline has {job.purpose}"
+        yield Finding("T037", message, "error", f"Set `purpose: {function.purpose}`.", file, line)
 
 
 def _check_event_time(check: _InboundCheck) -> Iterator[Finding]:
-    """Consent is asked as of the event time, so the transport says it, to the moment."""
+    """Consent is evaluated as of the event time, so the transport must set it, as a timestamp."""
     field = check.policy.fields.get(check.policy.time or "")
     if field is None:
         return
-    hint = "say `time: FIELD`, a timestamp that the transport adds, such as when the message arrived"
+    hint = "Set `time` to a timestamp that the transport adds, such as the arrival of the message."
     if field.pointer in check.message:
         yield check.finding(
             "T031", "the event time is a field of the message, so the sender can choose it", hint, field
         )
     if field.type != "timestamp":
         yield check.finding(
-            "T031", f"the event time is a {field.type}, and consent is asked as of a moment", hint, field
+            "T031", f"the event time is a {field.type}, but consent is evaluated as of a timestamp", hint, field
         )
 
 
@@ -139,56 +141,59 @@ def _check_fields(check: _InboundCheck) -> Iterator[Finding]:
     for field in check.policy.fields.values():
         shared = message.get(field.pointer)
         if field.from_:
-            hint = "a case with a condition can tell what another field says"
-            yield check.finding("T036", "a received field is not derived from others", hint, field)
+            hint = "Keep the field itself. Cases and conditions of a derived field can disclose another field."
+            yield check.finding("T036", "a received field must not be derived from other fields", hint, field)
         elif shared is not None:
             yield from _check_field(check, field, shared)
         elif not check.is_added(field):
             rest = (
-                "say `do: drop`"
+                "Set `do: drop`."
                 if field.key == check.policy.record
-                else "remove it: fields without an entry are dropped"
+                else "Remove the entry: fields without an entry are dropped."
             )
             hint = did_you_mean(field.key, check.function.fields) or rest
-            yield check.finding("T032", f"{check.function.name} does not have this field", hint, field)
+            yield check.finding("T032", f"the function {check.function.name} does not have this field", hint, field)
 
 
 def _check_field(check: _InboundCheck, field: Field, shared: SharedField) -> Iterator[Finding]:
     if shared.role not in ("plain", field.role):
-        message = f"the manifest says that it is {shared.role}, and the policy that it is {field.role}"
-        yield check.finding("T035", message, f"role: {shared.role}", field)
+        message = f"the role is {shared.role} in the manifest but {field.role} in the policy"
+        yield check.finding("T035", message, f"Set `role: {shared.role}`.", field)
     chains = [way for way in (*treatments_of(field), field.in_aggregates) if not isinstance(way, str) and way]
     if not shared.chain:
         if chains:
-            yield check.finding("T033", "the manifest drops it", "say `do: drop`", field)
+            yield check.finding("T033", "the manifest drops this field", "Set `do: drop`.", field)
         return
     rest = [_steps_after_manifest(way, () if isinstance(shared.form, str) else shared.form) for way in chains]
     if None in rest:
-        hint = f"the manifest has it as {treatment_text(shared.form)}; more steps may follow"
-        yield check.finding("T034", "it is kept in another form than the manifest's", hint, field)
+        hint = f"Start with the steps of the manifest: {treatment_text(shared.form)}. More steps may follow."
+        yield check.finding("T034", "the field is kept in another form than the manifest states", hint, field)
     elif shared.values and not all(_gives_only(steps, shared.values) for steps in rest if steps is not None):
-        hint = f"say `map: {{values: …}}` with {', '.join(shared.values)}"
-        yield check.finding("T034", "it may keep other values than the manifest lists", hint, field)
+        hint = f"Add `map: {{values: …}}` with {', '.join(shared.values)}."
+        yield check.finding("T034", "the field may keep values that the manifest does not list", hint, field)
 
 
 def _steps_after_manifest(
     manifest_chain: Sequence[TechniqueStep], manifest: Sequence[TechniqueStep]
 ) -> list[TechniqueStep] | None:
-    """The steps after those of the manifest; None for a chain that does not begin with them. Keeping does nothing."""
+    """The steps after those of the manifest; None if the chain does not begin with them. `keep` steps are ignored."""
     own, first = ([step for step in chain if step.name != "keep"] for chain in (manifest_chain, manifest))
     begins = len(own) >= len(first) and all(map(_is_as_strict, own, first))
     return own[len(first) :] if begins else None
 
 
 def _gives_only(steps: Sequence[TechniqueStep], values: Collection[str]) -> bool:
-    """Whether a chain gives nothing but some of these values."""
+    """Whether a chain returns only some of these values, or null."""
     maps = [step for step in steps if isinstance(step, Map)]
     return bool(maps) and {*maps[-1].values.values(), maps[-1].otherwise} <= {*values, None} and steps[-1] is maps[-1]
 
 
 def _is_as_strict(step: TechniqueStep, manifest: TechniqueStep) -> bool:
-    """Whether a step does what the manifest's does. A pseudonym may be another for each tenant or period, where the manifest has
-    one for all; a hierarchy is the file that it was read from."""
+    """Whether a step is at least as strict as that of the manifest.
+
+    A pseudonym may differ for each tenant or period if that of the manifest does not. Hierarchies are compared by the digests
+    of their files.
+    """
     if isinstance(step, Generalize) and isinstance(manifest, Generalize):
         return (step.level, step.digest) == (manifest.level, manifest.digest)
     if isinstance(step, Pseudonymize) and isinstance(manifest, Pseudonymize):
@@ -198,7 +203,7 @@ def _is_as_strict(step: TechniqueStep, manifest: TechniqueStep) -> bool:
 
 
 def _check_reads(check: _InboundCheck) -> Iterator[Finding]:
-    """What would show something of a field of which nothing may be kept."""
+    """T033: conditions, steps and aggregates that would disclose something of a field that must not be kept."""
     policy, hidden, message = check.policy, check.discarded_fields, check.message
     for field in policy.fields.values():
         shared = message.get(field.pointer)
@@ -223,7 +228,7 @@ def _check_pipeline_reads(job: Pipeline, hidden: Collection[Pointer]) -> Iterato
 
 
 def _pipeline_reads(job: Pipeline) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Where the pipeline reads a field, and the field. Counting or deduplicating records by their id does not show it."""
+    """Places of the pipeline that read a field, with the field. Counting or deduplicating records by id does not disclose it."""
     records, record = job.records, job.policy.record
     if records is not None:
         yield from ((("records", "collect_if"), key) for key in fields_read_by_condition(records.collect_if))
@@ -237,8 +242,8 @@ def _pipeline_reads(job: Pipeline) -> Iterator[tuple[tuple[str, ...], str]]:
 
 
 def _disclosure_message(reader: str, key: str) -> str:
-    return f"{reader} reads `{key}`, of which the manifest lets nothing be kept"
+    return f"{reader} reads `{key}`, which the manifest does not permit to keep"
 
 
-_READ_HINT: Final = "read a field that the manifest keeps"
+_READ_HINT: Final = "Read a field that the manifest keeps."
 _CHECKS: Final[tuple[Callable[[_InboundCheck], Iterator[Finding]], ...]] = (_check_head, _check_fields, _check_reads)

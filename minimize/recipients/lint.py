@@ -1,4 +1,4 @@
-"""Lint of recipients: what will be refused, and what is risky, in a recipient's file or a folder of them."""
+"""Lint of recipients: choices that will be refused or are risky, in a recipient's file or a folder of them."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _FILE_HEAD: Final = re.compile(rb'^\s?"?(recipient|subprocessors)"?\s*:', re.MUL
 def lint_recipients(path: str | Path, on: date) -> list[Finding]:
     """All faults and risky choices of a recipient's file, or of a folder of them with its list, as of a day; worst first.
 
-    Raises PolicyError where nothing is there.
+    Raises PolicyError if the path does not exist.
     """
     place = Path(path)
     if not place.exists():
-        raise PolicyError(f"there is no {place}", hint="a recipient's file, or a folder of them")
+        raise PolicyError(f"{place} does not exist", hint="Pass the file of a recipient, or a folder of them.")
     listed, faults = examine_subprocessors((place if place.is_dir() else place.parent) / SUBPROCESSORS_FILE)
     files = recipient_files(place) if place.is_dir() else [place] if place.name != SUBPROCESSORS_FILE else []
     found = [
@@ -45,17 +45,17 @@ def lint_recipients(path: str | Path, on: date) -> list[Finding]:
 
 
 def _check_overlaps(listed: Subprocessors) -> Iterator[Finding]:
-    """Entries of one name of which one begins before the other has ended: which of them counts, nobody can read."""
+    """T016: entries of the same name with overlapping dates, which are ambiguous."""
     file = None if listed.path is None else str(listed.path)
     for number, entry in enumerate(listed.entries):
         before = [each for each in listed.entries[:number] if each.name == entry.name]
         if any(entry.overlaps(each) for each in before):
-            message = f"`{entry.name}` stands there twice for the same days"
-            yield Finding("T016", message, "warning", "end one, or take it out", file, entry.line)
+            message = f"`{entry.name}` is listed twice for the same days"
+            yield Finding("T016", message, "warning", "Set `until` for one entry, or remove it.", file, entry.line)
 
 
 def is_recipient_path(path: str | Path) -> bool:
-    """Whether this lint judges a path: a file that says `recipient:` or `subprocessors:`, or a folder of them."""
+    """Whether this lint applies to a path: a file with `recipient:` or `subprocessors:`, or a folder of them."""
     place = Path(path)
     if place.is_dir():
         return not (place / PIPELINE_FILE).exists() and any(
@@ -68,7 +68,7 @@ def is_recipient_path(path: str | Path) -> bool:
 
 
 def check_recipient(recipient: Recipient, listed: Subprocessors, on: date) -> list[Finding]:
-    """What is to be said of a recipient that can be read."""
+    """The findings about a recipient whose file could be read."""
     judged = _CheckedRecipient(recipient, listed, on)
     return [finding for check in _CHECKS for finding in check(judged)]
 
@@ -86,7 +86,7 @@ def _lint_file(file: Path, listed: Subprocessors, on: date) -> list[Finding]:
 
 @dataclass(frozen=True, slots=True)
 class _CheckedRecipient:
-    """A recipient under judgement, on a day."""
+    """A recipient and the list of subprocessors, checked as of a day."""
 
     recipient: Recipient
     listed: Subprocessors
@@ -101,12 +101,12 @@ class _CheckedRecipient:
 
     @property
     def outbound_fields(self) -> list[SharedField]:
-        """Every field of which something goes out."""
+        """The fields of which something is sent."""
         return [field for function in self.recipient.outbound for field in function.shared.values()]
 
     @property
     def transmitted_fields(self) -> list[SharedField]:
-        """The same and the secrets that pass through: what a contract must permit."""
+        """The fields that a contract must permit: those of which something is sent, and pass-through secrets."""
         fields = [field for function in self.recipient.outbound for field in function.fields.values()]
         return [field for field in fields if field.chain or field.passes]
 
@@ -115,25 +115,29 @@ def _check_contract(judged: _CheckedRecipient) -> Iterator[Finding]:
     contract, receives = judged.recipient.contract, bool(judged.recipient.inbound)
     sends = contract is not None and contract.permits_transmission
     if judged.transmitted_fields and not sends:
-        message = "no contract permits transmission: nothing goes to it"
-        yield judged.finding("T010", "warning", message, "say `contract:`")
+        message = "no contract permits transmission, so nothing is sent to this recipient"
+        yield judged.finding("T010", "warning", message, "Add `contract:`.")
     elif receives and contract is None:
-        yield judged.finding("T010", "warning", "no contract: nothing is received from it", "say `contract:`")
+        yield judged.finding(
+            "T010", "warning", "there is no contract, so nothing is received from this recipient", "Add `contract:`."
+        )
     if contract is None or not (receives or (judged.transmitted_fields and sends)):
         return
     if not contract.holds(judged.on):
         yield judged.finding("T011", "error", f"the contract {contract.reference} is not in force on {judged.on}")
     if judged.transmitted_fields and sends:
         if contract.retention is None:
-            hint = "say `retention:` in the contract"
-            yield judged.finding("T014", "warning", "nobody says how long the recipient keeps what it got", hint)
+            hint = "Add `retention:` to the contract."
+            yield judged.finding(
+                "T014", "warning", "the contract does not state how long the recipient keeps the data", hint
+            )
         yield from _check_permitted_fields(judged, contract)
 
 
 def _check_permitted_fields(judged: _CheckedRecipient, contract: Contract) -> Iterator[Finding]:
     for field in judged.transmitted_fields:
         if not contract.permits(field.key):
-            hint = "`permitted_fields` of the contract lists it, or it is dropped"
+            hint = "Add it to `permitted_fields` of the contract, or drop it."
             yield judged.finding("T012", "error", "the contract does not permit this field", hint, field)
     sent = {field.key for field in judged.transmitted_fields}
     for key in contract.permitted_fields:
@@ -145,7 +149,7 @@ def _check_agent(judged: _CheckedRecipient) -> Iterator[Finding]:
     entry = judged.recipient.subprocessor if judged.recipient.standing == "agent" else None
     if entry is not None and not judged.listed.is_listed(entry, judged.on):
         message = f"`{entry}` is not on the list of subprocessors on {judged.on}"
-        yield judged.finding("T015", "error", message, f"an entry in {SUBPROCESSORS_FILE}, with `from`")
+        yield judged.finding("T015", "error", message, f"Add an entry with `from` to {SUBPROCESSORS_FILE}.")
 
 
 def _check_forms(judged: _CheckedRecipient) -> Iterator[Finding]:
@@ -153,10 +157,10 @@ def _check_forms(judged: _CheckedRecipient) -> Iterator[Finding]:
         left = least_revealing(step_leaves(step, [field.role]) for step in field.chain)
         if field.role == "identifier" and left in _READABLE:
             yield judged.finding(
-                "T020", "warning", "an identifier goes out so that it can be read or guessed", "", field
+                "T020", "warning", "an identifier is sent in a form that can be read or guessed", "", field
             )
         if field.role == "free_text" and left == "everything":
-            yield judged.finding("T021", "warning", "free text goes out as it is", "`redact`, or `drop`", field)
+            yield judged.finding("T021", "warning", "free text is sent unchanged", "Use `redact`, or drop it.", field)
 
 
 def _check_examples(judged: _CheckedRecipient) -> Iterator[Finding]:
@@ -164,11 +168,15 @@ def _check_examples(judged: _CheckedRecipient) -> Iterator[Finding]:
         for field in function.fields.values():
             if field.example is not None and example_array(field) is None:
                 yield judged.finding(
-                    "T024", "warning", f"the example is no {field.type}", "it shows nobody the form", field
+                    "T024",
+                    "warning",
+                    f"the example is not of type {field.type}",
+                    "Correct the example, so that it shows the form.",
+                    field,
                 )
             elif field.values and field.example not in (None, *field.values):
                 message = "the example is not one of the listed values"
-                yield judged.finding("T024", "warning", message, "give one of `values`", field)
+                yield judged.finding("T024", "warning", message, "Use one of `values`.", field)
 
 
 def _check_texts(judged: _CheckedRecipient) -> Iterator[Finding]:
@@ -178,11 +186,11 @@ def _check_texts(judged: _CheckedRecipient) -> Iterator[Finding]:
 
 def _check_function_text(judged: _CheckedRecipient, function: Function) -> Iterator[Finding]:
     if not function.text:
-        message = f"the function `{function.name}` has no text that a tenant could agree to"
-        yield judged.finding("T022", "warning", message, "say `text:`")
+        message = f"the function `{function.name}` has no consent text for tenants"
+        yield judged.finding("T022", "warning", message, "Add `text:`.")
     for field in function.shared.values():
         if not field.about:
-            yield judged.finding("T023", "warning", "nobody says what this field is for", "say `about:`", field)
+            yield judged.finding("T023", "warning", "the use of this field is not stated", "Add `about:`.", field)
 
 
 _CHECKS: Final[tuple[Callable[[_CheckedRecipient], Iterator[Finding]], ...]] = (

@@ -1,4 +1,4 @@
-"""Loading recipients: the folder of files, one per recipient, and the dated list of subprocessors; all faults at once."""
+"""Load recipients from a folder with one file per recipient, and the dated list of subprocessors, with all faults at once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from minimize.text import did_you_mean
 
 
 class Subprocessor(FrozenModel):
-    """One entry: a name, the first day on which it is listed, and the first on which it is listed no longer."""
+    """One entry: a name, its first day on the list, and the first day without it."""
 
     name: str
     from_: date
@@ -37,12 +37,12 @@ class Subprocessor(FrozenModel):
         return {"name": self.name, "from": self.from_.isoformat(), "until": until, "about": self.about}
 
     def overlaps(self, other: Subprocessor) -> bool:
-        """Whether both are listed on some day."""
+        """Whether both entries are valid on some day."""
         return (other.until is None or self.from_ < other.until) and (self.until is None or other.from_ < self.until)
 
 
 class Subprocessors(FrozenModel):
-    """The whole list; a name may stand in it more than once, with other dates."""
+    """The whole list. A name may occur more than once, with different dates."""
 
     entries: tuple[Subprocessor, ...] = ()
     path: Path | None = None
@@ -60,14 +60,14 @@ class Subprocessors(FrozenModel):
 
 
 def read_subprocessors(root: YamlNode, file: Path | None, faults: FaultList) -> Subprocessors:
-    """The list from nodes; what is wrong stands in `faults`, and its entry is left out."""
+    """The list from nodes. Faults are added to `faults`, and faulty entries are omitted."""
     scope = DeclaredNames(faults, Path() if file is None else file.parent, None, {})
     for key, below in root.entries.items():
         if key != "subprocessors":
-            faults.add("P004", f"a list of subprocessors has no key `{key}`", line=below.line)
+            faults.add("P004", f"unknown key `{key}` in a list of subprocessors", line=below.line)
     listed = root.entries.get("subprocessors")
     if listed is None or not listed.is_list:
-        faults.add("P006", "`subprocessors` wants a list of entries", line=None if listed is None else listed.line)
+        faults.add("P006", "`subprocessors` must be a list of entries", line=None if listed is None else listed.line)
         return Subprocessors(path=file)
     found = [_read_entry(node, scope) for node in listed.items]
     return Subprocessors(entries=tuple(entry for entry in found if entry is not None), path=file)
@@ -83,22 +83,27 @@ def _read_entry(node: YamlNode, scope: DeclaredNames) -> Subprocessor | None:
     )
     found = read_mapping(Subprocessor, node, scope.faults, shape)
     if found is not None and found.until is not None and found.until <= found.from_:
-        scope.faults.add("T005", "it ends before it begins", line=node.line, hint="`until` is the first day without it")
+        scope.faults.add(
+            "T005",
+            "the entry ends before it begins",
+            line=node.line,
+            hint="Correct `until`, which is the first day without it.",
+        )
     return found
 
 
 def load_recipient(path: str | Path, purposes: Sequence[str] = ()) -> Recipient:
     """The recipient in a file.
 
-    Takes the path, and purposes beside the closed list and the nearest `minimize.yaml`.
-    Raises PolicyError with every fault as a finding, or where the file cannot be read.
+    Takes the path, and purposes in addition to the closed list and the nearest `minimize.yaml`.
+    Raises PolicyError with every fault as a finding, or if the file cannot be read.
     """
     found, faults = examine_recipient(path, purposes)
     return require_sound(found, faults, "recipient")
 
 
 def recipient_from(mapping: Mapping[str, Any], purposes: Sequence[str] = ()) -> Recipient:
-    """The recipient in a mapping, as a file would say it. Raises PolicyError with every fault as a finding.
+    """The recipient in a mapping with the keys of a file. Raises PolicyError with every fault as a finding.
 
     >>> recipient_from({"recipient": "r", "standing": "independent", "functions": {}}).functions
     {}
@@ -109,7 +114,7 @@ def recipient_from(mapping: Mapping[str, Any], purposes: Sequence[str] = ()) -> 
 
 
 def examine_recipient(path: str | Path, purposes: Sequence[str] = ()) -> tuple[Recipient | None, list[Finding]]:
-    """The recipient as far as it can be read, with every fault: for lint. Where there are faults, never share by it."""
+    """The recipient as far as it can be read, with every fault, for lint. Never share with a recipient that has faults."""
     file = Path(path)
     faults = FaultList(str(file))
     content = read_utf8(file, faults)
@@ -117,18 +122,21 @@ def examine_recipient(path: str | Path, purposes: Sequence[str] = ()) -> tuple[R
     if content is None or root is None:
         return None, faults.found
     given = {"path": file, "digest": f"sha256:{hashlib.sha256(content).hexdigest()}"}
-    house = (*purposes, *configured_purposes(file.parent, faults))
-    found = RecipientReader(DeclaredNames(faults, file.parent, None, {}), house, given)(root)
+    all_purposes = (*purposes, *configured_purposes(file.parent, faults))
+    found = RecipientReader(DeclaredNames(faults, file.parent, None, {}), all_purposes, given)(root)
     if found is not None and found.recipient and found.recipient != file.stem:
         line = root.entries["recipient"].line
         faults.add(
-            "T006", f"`{found.recipient}` stands in the file of another name", line=line, hint="one file a recipient"
+            "T006",
+            f"the recipient `{found.recipient}` is in a file of another name",
+            line=line,
+            hint="Rename the file to the name of the recipient.",
         )
     return found, _sort_findings(faults.found)
 
 
 def load_subprocessors(path: str | Path) -> Subprocessors:
-    """The list of subprocessors in a file; an empty one where there is no file: nobody is listed. Raises PolicyError."""
+    """The list of subprocessors in a file; empty if the file does not exist. Raises PolicyError."""
     found, faults = examine_subprocessors(path)
     return require_sound(found, faults, "list of subprocessors")
 
@@ -155,30 +163,30 @@ SUBPROCESSORS_FILE: Final = "subprocessors.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Recipients:
-    """The recipients of a house. A file is read when its recipient is named."""
+    """The recipients in a folder. A file is read when its recipient is requested."""
 
     folder: Path
     subprocessors: Subprocessors
 
     @classmethod
     def empty(cls) -> Self:
-        """No recipients: nobody is listed."""
+        """No recipients, and an empty list of subprocessors."""
         return cls(Path(), Subprocessors())
 
     def names(self) -> tuple[str, ...]:
-        """Their names, sorted."""
+        """The names of the recipients, sorted."""
         return tuple(file.stem for file in recipient_files(self.folder))
 
     def load(self, name: str) -> Recipient:
-        """The recipient of this name. Raises PolicyError where there is none, or its file has faults."""
+        """The recipient of this name. Raises PolicyError if it does not exist, or its file has faults."""
         known = self.names()
         if name not in known:
-            hint = did_you_mean(name, known) or "a recipient is a file of that folder"
+            hint = did_you_mean(name, known) or "Add a file for it to that folder."
             raise PolicyError(f"there is no recipient `{name}` in {self.folder}", hint=hint)
         return load_recipient(self.folder / f"{name}.yaml")
 
     def is_listed(self, recipient: Recipient, on: date) -> bool:
-        """Whether a recipient may act on a day, as far as the list goes: an agent only while it is on it."""
+        """Whether the list of subprocessors permits a recipient on a day: an agent must be listed."""
         if recipient.standing == "independent":
             return True
         return recipient.subprocessor is not None and self.subprocessors.is_listed(recipient.subprocessor, on)
@@ -191,21 +199,21 @@ def load_recipients(folder: PathText) -> Recipients:
 
 
 def load_configured_recipients(path: PathText | None, start: PathText | None = None) -> Recipients:
-    """The recipients in the folder that counts; takes what `find_recipients` does. Raises PolicyError."""
+    """The recipients in the configured folder; takes the arguments of `find_recipients`. Raises PolicyError."""
     return load_recipients(find_recipients(path, start=start))
 
 
 def find_recipients(path: PathText | None = None, *, start: PathText | None = None) -> Path:
-    """The folder of recipients that counts.
+    """The configured folder of recipients.
 
-    Takes what a flag gave, else `recipients:` of the nearest `minimize.yaml` upwards from a folder, else `recipients/` beside
-    that file, else beside the folder. Raises PolicyError, which says where it was looked for.
+    The order is: the path of an option; `recipients:` of the nearest `minimize.yaml` upwards from a folder; `recipients/` next
+    to that file; `recipients/` in the folder or its `pipelines/`. Raises PolicyError, which lists the searched places.
     """
     places = list(_candidate_folders(path, start))
     found = next((place for place in places if place.is_dir()), None)
     if found is None:
-        hint = f"looked for {', '.join(map(str, places))}"
-        raise PolicyError("there is no folder of recipients", hint=hint)
+        hint = f"Create one of: {', '.join(map(str, places))}."
+        raise PolicyError("the folder of recipients does not exist", hint=hint)
     return found
 
 

@@ -11,18 +11,18 @@ from minimize.policy.model import DROP, CategoryName, FrozenModel, Role, Treatme
 from minimize.techniques import TechniqueStep
 
 Standing = Literal["agent", "independent"]
-"""An agent acts for us and must be on the list of subprocessors; an independent acts for itself."""
+"""An agent acts on our behalf and must be on the list of subprocessors; an independent recipient acts for itself."""
 Direction = Literal["outbound", "inbound"]
 PASSTHROUGH: Literal["pass_through"] = "pass_through"
 
 
 class Contract(FrozenModel):
-    """What permits transmission: nothing goes without it, and nothing beyond it.
+    """The agreement that permits transmission. Without it nothing is sent.
 
-    from_           the first day on which it holds
-    until           the first day on which it holds no longer; None where no end is agreed
-    retention       how long the recipient may keep what it got
-    deletes_within  how long it has to delete what is called back, and to confirm it
+    from_           the first day on which it is in force
+    until           the first day on which it is no longer in force; None if no end is agreed
+    retention       how long the recipient may keep the data
+    deletes_within  the time limit for a deletion request and its confirmation
     """
 
     reference: str
@@ -34,7 +34,7 @@ class Contract(FrozenModel):
     deletes_within: timedelta | None = None
 
     def holds(self, on: date) -> bool:
-        """Whether it is in force on a day.
+        """Whether the contract is in force on a day.
 
         >>> Contract(reference="C-1", from_=date(2026, 1, 1), until=date(2027, 1, 1)).holds(date(2027, 1, 1))
         False
@@ -42,19 +42,19 @@ class Contract(FrozenModel):
         return self.from_ <= on and (self.until is None or on < self.until)
 
     def permits(self, key: str) -> bool:
-        """Whether a field may be transmitted at all, by name."""
+        """Whether a field may be transmitted."""
         return self.permits_transmission and key in self.permitted_fields
 
 
 class SharedField(FrozenModel):
-    """One field of a function: what it is, and the form in which it leaves or is kept.
+    """One field of a function, and the form in which it is sent or kept.
 
-    do        what becomes of it; dropped where nothing is said
-    passes    a secret that goes through a connector, and is never stored, logged or aggregated; `do` is `drop` then
-    values    the only values that it may have, as the last step of `do` checks them; empty if any value may leave
-    optional  whether the recipient takes a record without it
+    do        its treatment; the default is drop
+    passes    whether it is a secret for a connector, never stored, logged or aggregated; `do` is then `drop`
+    values    the only permitted values, which the last step of `do` checks; empty if all values are permitted
+    optional  whether the recipient accepts a record without it
     protocol  the first version of the recipient's protocol that has it; None for every version
-    row       the line of the tenant's list that it belongs to, where several fields share one; else its own key
+    row       the row of the tenant's page that it shares with other fields; by default its own key
     """
 
     key: str
@@ -72,27 +72,27 @@ class SharedField(FrozenModel):
 
     @property
     def chain(self) -> tuple[TechniqueStep, ...]:
-        """The steps of what leaves; none where nothing does."""
+        """The steps of the released form; empty for a dropped field."""
         return () if isinstance(self.do, str) else self.do
 
     @property
     def form(self) -> Treatment:
-        """What becomes of it, without the step that checks its listed values."""
+        """The treatment, without the step that checks the listed values."""
         return self.chain[:-1] if self.values and self.chain else self.do
 
     @property
     def listed_as(self) -> str:
-        """The line of the tenant's list."""
+        """The row of the tenant's page."""
         return self.row or self.key
 
 
 class Function(FrozenModel):
-    """One thing that a recipient is needed for: its direction, its purpose, the text that tenants agree to, its fields.
+    """One task of a recipient: its direction, its purpose, the text that tenants agree to, its fields.
 
-    text_version  raised whenever the text changes; a consent to an older one does not cover it
-    requires      what must be there first, such as an account
-    must_be       the most that what leaves may be
-    aggregate     the aggregate of an output that it is about; its fields are columns of it, and it is `aggregated`
+    text_version  incremented with each change of the text; a consent to an older version does not cover it
+    requires      prerequisites, such as an account
+    must_be       the highest permitted category of the payload
+    aggregate     the aggregate that is sent; the fields are its columns, and the category is `aggregated`
     """
 
     name: str
@@ -108,24 +108,24 @@ class Function(FrozenModel):
 
     @property
     def shared(self) -> Mapping[str, SharedField]:
-        """The fields of which something leaves (or is kept), by key."""
+        """The fields that are sent (or kept) in some form, by key."""
         return {key: field for key, field in self.fields.items() if field.chain}
 
     @property
     def pass_through_fields(self) -> tuple[str, ...]:
-        """The secrets that only pass through."""
+        """The pass-through secrets."""
         return tuple(key for key, field in self.fields.items() if field.passes)
 
     @property
     def rows(self) -> tuple[str, ...]:
-        """The lines of the tenant's list, dropped fields included."""
+        """The rows of the tenant's page, including dropped fields."""
         return tuple(dict.fromkeys(field.listed_as for field in self.fields.values()))
 
 
 class Recipient(FrozenModel):
-    """A third party: who it is to us, what is agreed, and what it is needed for.
+    """A third party: its standing, its contract and its functions.
 
-    ending  what somebody does on both sides when it ends: here, and at the recipient
+    ending  the steps that both sides take at the end: the organization and the recipient
     """
 
     recipient: str
@@ -140,17 +140,17 @@ class Recipient(FrozenModel):
     """`sha256:` of the file's bytes; empty for a recipient that was not loaded from a file."""
 
     def function(self, name: str) -> Function | None:
-        """The function of this name; None where the manifest has none."""
+        """The function of this name; None if the manifest has none."""
         return self.functions.get(name)
 
     @property
     def outbound(self) -> tuple[Function, ...]:
-        """What goes to it."""
+        """The functions that send data to the recipient."""
         return self._towards("outbound")
 
     @property
     def inbound(self) -> tuple[Function, ...]:
-        """What comes from it."""
+        """The functions that receive data from the recipient."""
         return self._towards("inbound")
 
     def _towards(self, direction: Direction) -> tuple[Function, ...]:

@@ -1,7 +1,7 @@
-"""Recipient pages that a tenant reads, as Markdown and HTML: every field of every function, with example, purpose and form.
+"""Pages about recipients for tenants, as Markdown and HTML: every field of every function, with example, purpose and form.
 
-They are made from the enforced manifest. The example is treated by the field's own techniques, never written by hand. The
-HTML needs no script and fetches nothing; it suits screens, dark mode and paper.
+The pages are made from the enforced manifest. The released form of an example is computed with the field's techniques. The
+HTML needs no script and loads nothing; it is suitable for screens, dark mode and paper.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from minimize.text import escape_markdown, markdown_table
 from minimize.times import seconds_text
 
 _NOON: Final = datetime(2000, 1, 1, tzinfo=UTC)
-"""No technique that is shown reads the run's time."""
+"""A fixed time for the evaluation of examples. The techniques that are shown do not read the time of a run."""
 
 
 def example_text(field: SharedField) -> str:
-    """The example, as the file has it.
+    """The example, as in the file.
 
     >>> example_text(SharedField(key="managed", type="boolean", example=True))
     'true'
@@ -39,7 +39,7 @@ def example_text(field: SharedField) -> str:
 
 
 def treated_example(field: SharedField) -> str:
-    """What becomes of the example; nothing where it depends on a key, a time or another field, or where nothing leaves.
+    """The released form of the example; empty if it depends on a key, a time or another field, or if the field is dropped.
 
     >>> from minimize.techniques.mask import Mask
     >>> treated_example(SharedField(key="phone", example="+33612345678", do=(Mask(keep_last=4),)))
@@ -55,7 +55,7 @@ def treated_example(field: SharedField) -> str:
 
 
 def example_array(field: SharedField) -> pa.Array | None:
-    """The example as a column of its field's type; None where there is none, or it is not of that type."""
+    """The example as a column of its field's type; None if there is none, or it does not have that type."""
     if field.example is None:
         return None
     try:
@@ -78,21 +78,21 @@ def _value_text(value: Any) -> str:
 
 FIELD_HEADINGS = ("field", "example", "as it leaves", "used for", "form")
 RECIPIENT_HEADINGS = ("recipient", "about", "standing", "rows", "functions")
-SUBPROCESSOR_HEADINGS = ("name", "from", "until", "what it does")
+SUBPROCESSOR_HEADINGS = ("name", "from", "until", "task")
 RECIPIENTS_TITLE = "Recipients"
 SUBPROCESSORS_TITLE = "Subprocessors"
-NO_SUBPROCESSORS = "No agent acts for the service."
+NO_SUBPROCESSORS = "There are no subprocessors."
 FieldRow = tuple[str, str, str, str, str]
 _STANDING_TEXTS = {
-    "agent": "It acts for the service, and only while it is on the list of subprocessors.",
-    "independent": "It acts for itself: nothing is shared unless the tenant's administrator agreed to it.",
+    "agent": "This recipient acts on behalf of the service, and only while it is on the list of subprocessors.",
+    "independent": "This recipient acts in its own right. Nothing is shared unless the tenant's administrator has agreed.",
 }
-_DIRECTION_TEXTS = {"outbound": "goes there", "inbound": "comes from there"}
+_DIRECTION_TEXTS = {"outbound": "sent to this recipient", "inbound": "received from this recipient"}
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionSection:
-    """One function for readers: what is to be said above its table, and the lines of the table with the field of each."""
+    """One function on a page: title, paragraphs above its table, and the rows of the table with their fields."""
 
     title: str
     paragraphs: tuple[str, ...]
@@ -101,7 +101,7 @@ class FunctionSection:
 
 
 def recipient_markdown(recipient: Recipient) -> str:
-    """The list in Markdown; whatever the file says is escaped."""
+    """The page of a recipient in Markdown; text from the file is escaped."""
     parts = [f"# {escape_markdown(recipient.recipient)}", *map(escape_markdown, introduction(recipient))]
     for section in function_sections(recipient):
         parts += [
@@ -123,14 +123,14 @@ def overview_markdown(recipients: Sequence[Recipient], listed: Subprocessors) ->
 
 
 def recipient_rows(recipients: Sequence[Recipient]) -> list[tuple[str, ...]]:
-    """One line for each recipient."""
+    """One row for each recipient."""
     return [
         (one.recipient, one.about, one.standing, _field_counts(one), ", ".join(one.functions)) for one in recipients
     ]
 
 
 def subprocessor_rows(listed: Subprocessors) -> list[tuple[str, ...]]:
-    """One line for each entry of the list of subprocessors."""
+    """One row for each entry of the list of subprocessors."""
     return [(one.name, str(one.from_), str(one.until or ""), one.about) for one in listed.entries]
 
 
@@ -140,7 +140,7 @@ def _field_counts(recipient: Recipient) -> str:
 
 
 def function_sections(recipient: Recipient) -> Iterator[FunctionSection]:
-    """The functions, what goes first."""
+    """The functions, outbound ones first."""
     for function in (*recipient.outbound, *recipient.inbound):
         title = f"{function.name}: {_DIRECTION_TEXTS[function.direction]}"
         fields = tuple(_fields_in_order(function))
@@ -148,13 +148,13 @@ def function_sections(recipient: Recipient) -> Iterator[FunctionSection]:
 
 
 def form_text(field: SharedField) -> str:
-    """What becomes of a field, in words.
+    """The form of a field, in words.
 
     >>> form_text(SharedField(key="password", role="secret", passes=True))
-    'passes through; never stored, logged or counted'
+    'passed through; never stored, logged or counted'
     """
     if field.passes:
-        return "passes through; never stored, logged or counted"
+        return "passed through; never stored, logged or counted"
     if not field.chain:
         return "not passed on"
     text = treatment_text(field.form)
@@ -162,28 +162,28 @@ def form_text(field: SharedField) -> str:
 
 
 def introduction(recipient: Recipient) -> Iterator[str]:
-    """What is to be said above all functions: who it is, how it stands, what is agreed."""
+    """The paragraphs above all functions: description, standing and contract."""
     if recipient.about:
         yield f"For {recipient.about}."
     yield _STANDING_TEXTS[recipient.standing]
     yield _contract_text(recipient.contract)
     if recipient.ending:
-        yield f"When it ends: {recipient.ending}."
+        yield f"At the end of the relationship: {recipient.ending}."
     if not recipient.functions:
-        yield "Nothing is shared with it, and nothing is taken from it."
+        yield "No data is sent to this recipient, and none is received from it."
 
 
 def _contract_text(contract: Contract | None) -> str:
     if contract is None or not contract.permits_transmission:
-        return "No contract permits anything to go to it."
+        return "No contract permits sending data to this recipient."
     until = f" until {contract.until}" if contract.until else ""
-    kept = f"; it keeps what it got for {duration_text(contract.retention)}" if contract.retention else ""
-    gone = (
-        f", and deletes within {duration_text(contract.deletes_within)} what is called back"
+    kept = f"; the recipient keeps the data for {duration_text(contract.retention)}" if contract.retention else ""
+    deletion = (
+        f", and deletes data on request within {duration_text(contract.deletes_within)}"
         if contract.deletes_within
         else ""
     )
-    return f"Contract {contract.reference}, from {contract.from_}{until}{kept}{gone}."
+    return f"Contract {contract.reference}, from {contract.from_}{until}{kept}{deletion}."
 
 
 def _function_texts(function: Function) -> Iterator[str]:
@@ -191,13 +191,13 @@ def _function_texts(function: Function) -> Iterator[str]:
         yield f"{function.text} (text {function.text_version})"
     yield f"Purpose: {function.purpose}."
     if function.aggregate:
-        yield f"Counts and statistics of groups alone, never single records: {function.aggregate}."
+        yield f"Only counts and statistics of groups, never single records: {function.aggregate}."
     if function.requires:
-        yield f"Must be there first: {', '.join(function.requires)}."
+        yield f"Prerequisites: {', '.join(function.requires)}."
 
 
 def _fields_in_order(function: Function) -> list[SharedField]:
-    """The fields of each line of the tenant's list below each other."""
+    """The fields in the order of the rows; fields of the same row follow each other."""
     order = {row: number for number, row in enumerate(function.rows)}
     return sorted(function.fields.values(), key=lambda field: order[field.listed_as])
 
@@ -209,7 +209,7 @@ def _field_row(field: SharedField) -> FieldRow:
 
 
 def _conditions_text(field: SharedField) -> str:
-    """When a field is sent, in words: optional fields, and those of later versions of a protocol."""
+    """Conditions for sending a field, in words: optional, or a minimum version of the protocol."""
     words = ["optional"] if field.optional else []
     words += [] if field.protocol is None else [f"protocol {field.protocol} and later"]
     return f" ({', '.join(words)})" if words else ""
@@ -238,7 +238,7 @@ th { background: var(--head); color: var(--soft); font-weight: 600; }
   h2, h2 + p { break-after: avoid; }
 }
 """
-"""What every page of the house looks like."""
+"""The style of all recipient pages."""
 LIST_STYLE: Final = (
     PAGE_STYLE
     + """
@@ -258,11 +258,11 @@ td:nth-child(2), td:nth-child(3) { font-family: ui-monospace, Consolas, monospac
 }
 """
 )
-"""The same for lists of five columns, the second and third of which are values."""
+"""The style of tables with five columns, of which the second and third contain values."""
 
 
 def recipient_html(recipient: Recipient) -> str:
-    """The list as a page; whatever the file says is escaped."""
+    """The page of a recipient in HTML; text from the file is escaped."""
     body = [*_html_paragraphs(introduction(recipient))]
     for section in function_sections(recipient):
         body += [

@@ -1,4 +1,4 @@
-"""Rules that keep data from leaving or arriving: the parties, what must hold before any tenant is asked, and the refusals."""
+"""Rules that forbid sending or receiving data: the party, conditions that do not depend on tenants, and the refusals."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ _TENANT_MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
         "refused": "consent was refused",
         "withdrawn": "consent was withdrawn",
         "expired": "consent has expired",
-        "not_yet": "consent does not hold yet",
+        "not_yet": "consent is not valid yet",
         "other_text": "consent was given to another text",
         "other_purpose": "consent was given for another purpose",
-        "other_standing": "consent was given when the recipient stood otherwise to us",
+        "other_standing": "consent was given when the recipient had another standing",
         "other_fields": "consent does not cover these fields in this form",
-        "no_explicit_consent": "the recipient acts for itself, and no administrator explicitly agreed",
+        "no_explicit_consent": "the recipient is independent, and no administrator has explicitly agreed",
     }
 )
 
@@ -76,12 +76,12 @@ def rule_reason(
     fields: Sequence[str] = (),
     hint: str = "",
 ) -> RefusalReason:
-    """A reason by the name of its rule."""
+    """The refusal reason of a rule."""
     return RefusalReason(rule, RULE_CODES[rule], message, tenants, rows, tuple(fields), hint)
 
 
 def tenant_reason(word: str, tenants: int, rows: int | None, *, independent: bool) -> RefusalReason:
-    """Why the rows of some tenants stay: the word that the consents have for it."""
+    """The reason why the rows of some tenants are withheld; `word` is the state of their consents."""
     lacking = word in ("none", "requested")
     rule = ("no_explicit_consent" if independent else "no_consent") if lacking else word
     return rule_reason(
@@ -89,28 +89,28 @@ def tenant_reason(word: str, tenants: int, rows: int | None, *, independent: boo
         _TENANT_MESSAGES[rule],
         tenants=tenants,
         rows=rows,
-        hint="minimize consent show; minimize consent why TENANT RECIPIENT FUNCTION",
+        hint="Run `minimize consent show`, or `minimize consent why TENANT RECIPIENT FUNCTION`.",
     )
 
 
 def refusal_error(
     recipient: str, function: str, reasons: Sequence[RefusalReason], direction: Direction = "outbound"
 ) -> NotPermitted:
-    """The error that lists them all."""
+    """The error that lists all reasons."""
     count, way = len(reasons), "go to" if direction == "outbound" else "be received from"
     noun = "1 reason" if count == 1 else f"{count} reasons"
     return NotPermitted(f"nothing may {way} {recipient} for {function}: {noun}", reasons=reasons)
 
 
 def payload_differs_error(what: str) -> NotPermitted:
-    """The error of a payload that is not what was declared."""
-    message = "the payload is not what was declared, and did not leave"
+    """The error of a payload that is not as declared."""
+    message = "the payload is not as declared and was not sent"
     return NotPermitted(message, reasons=[rule_reason("differs", what)])
 
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """Who is on the other side, for what, on which days: the day as of which it is asked, and today."""
+    """The recipient and function of a transfer, and the days to check: the day of the evaluation, and today."""
 
     recipients: Recipients
     recipient: Recipient
@@ -120,16 +120,16 @@ class Party:
 
     @property
     def manifest(self) -> Function | None:
-        """What the manifest says of the function, in this direction."""
+        """The function in the manifest; None if there is none in this direction."""
         found = self.recipient.function(self.function)
         return found if found is not None and found.direction == self.direction else None
 
     def objections(self, existing: Collection[str]) -> Iterator[RefusalReason]:
-        """Every rule against anything going this way. `existing` names what is there of what functions require."""
+        """Every rule that forbids the transfer. `existing` names the prerequisites that are met."""
         yield from self._manifest()
         yield from self._contract()
         if not all(self.recipients.is_listed(self.recipient, day) for day in self.days):
-            hint = "an agent acts for us only while the list names it"
+            hint = "Add an entry to the list: an agent must be listed."
             yield rule_reason(
                 "not_listed", f"{self.recipient.recipient} is not on the list of subprocessors", hint=hint
             )
@@ -138,7 +138,7 @@ class Party:
             yield rule_reason(
                 "requires",
                 f"{self.function} requires {name}",
-                hint=f"once it is there: --having {name}, or existing=[…]",
+                hint=f"When it is met, pass --having {name}, or existing=[…].",
             )
 
     def _manifest(self) -> Iterator[RefusalReason]:
@@ -154,7 +154,7 @@ class Party:
     def _contract(self) -> Iterator[RefusalReason]:
         contract, name = self.recipient.contract, self.recipient.recipient
         if contract is None:
-            yield rule_reason("no_contract", f"there is no contract with {name}", hint="no contract, no transmission")
+            yield rule_reason("no_contract", f"there is no contract with {name}", hint="Add `contract:` to its file.")
             return
         if not all(contract.holds(day) for day in self.days):
             yield rule_reason("contract_not_in_force", f"the contract {contract.reference} is not in force")
@@ -170,16 +170,16 @@ def find_party(
     folder: Path,
     whens: tuple[datetime, ...],
 ) -> Party:
-    """The other side. Raises PolicyError for one that nobody knows."""
+    """The party of a transfer. Raises PolicyError for an unknown recipient."""
     known = recipients if isinstance(recipients, Recipients) else load_configured_recipients(recipients, folder)
     who = recipient if isinstance(recipient, Recipient) else known.load(recipient)
     return Party(known, who, function, direction, tuple(dict.fromkeys(when.date() for when in whens)))
 
 
 def purpose_reasons(purpose: str | None, function: Function, listed: Sequence[str]) -> Iterator[RefusalReason]:
-    """Whether the purpose is the function's, and one of the policy's."""
+    """Reasons if the purpose is not that of the function, or the policy does not list it."""
     if purpose is not None and purpose != function.purpose:
-        yield rule_reason("purpose", f"{function.name} is for {function.purpose}, and not for {purpose}")
+        yield rule_reason("purpose", f"{function.name} has the purpose {function.purpose}, not {purpose}")
     if function.purpose not in listed:
-        hint = f"it lists {', '.join(listed)}"
+        hint = f"Add it to the policy, which lists {', '.join(listed)}."
         yield rule_reason("purpose", f"the policy does not list the purpose {function.purpose}", hint=hint)

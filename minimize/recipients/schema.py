@@ -30,15 +30,19 @@ def recipient_schema() -> JsonSchema:
     ['recipient', 'standing', 'functions']
     """
     body = mapping_schema(
-        "A third party: who it is to us, what is agreed, and what it is needed for.",
+        "A third party: its standing, its contract and its functions.",
         {
-            "recipient": string_schema("The recipient's name; its file bears it, too.", pattern=f"^{NAME_PATTERN}$"),
-            "about": string_schema("Who it is."),
-            "ending": string_schema("What somebody does on both sides when it ends."),
-            "standing": enum_schema(get_args(Standing), "An agent acts for us, an independent for itself."),
+            "recipient": string_schema(
+                "The recipient's name; its file has the same name.", pattern=f"^{NAME_PATTERN}$"
+            ),
+            "about": string_schema("A description."),
+            "ending": string_schema("The steps that both sides take when the relationship ends."),
+            "standing": enum_schema(
+                get_args(Standing), "An agent acts on our behalf, an independent recipient for itself."
+            ),
             "subprocessor": string_schema("An agent's entry on the list of subprocessors."),
             "contract": schema_ref("contract"),
-            "functions": _mapping_schema(schema_ref("function"), "What it is needed for; `{}` for nothing at all."),
+            "functions": _mapping_schema(schema_ref("function"), "The tasks of the recipient; `{}` for none."),
         },
         required=("recipient", "standing", "functions"),
     )
@@ -52,22 +56,22 @@ def subprocessors_schema() -> JsonSchema:
     ['subprocessors']
     """
     entry = mapping_schema(
-        "An agent, from its first day on the list to the first without it.",
+        "An agent, from its first day on the list to the first day without it.",
         {
-            "name": string_schema("The name by which recipients call it: `subprocessor` of their files."),
+            "name": string_schema("The name that recipients use in `subprocessor`."),
             "from": {**schema_ref("day"), "description": "The first day on which it is listed."},
-            "until": {**schema_ref("day"), "description": "The first day on which it is listed no longer."},
-            "about": string_schema("What it does for us."),
+            "until": {**schema_ref("day"), "description": "The first day on which it is no longer listed."},
+            "about": string_schema("Its task."),
         },
         required=("name", "from"),
     )
     entries = {
         "type": "array",
         "items": schema_ref("entry"),
-        "description": "A name may stand here again, with other dates.",
+        "description": "A name may occur again with other dates.",
     }
     body = mapping_schema(
-        "Which agents act for us, and from when to when.", {"subprocessors": entries}, ("subprocessors",)
+        "The agents that act on our behalf, with their dates.", {"subprocessors": entries}, ("subprocessors",)
     )
     return {
         "$schema": JSON_SCHEMA_DIALECT,
@@ -84,7 +88,7 @@ def _day_schema() -> JsonSchema:
 def _definitions() -> dict[str, JsonSchema]:
     return {
         "day": _day_schema(),
-        "duration": string_schema("A length of time: 45s, 15m, 24h, 30d, 2w.", pattern=DURATION_PATTERN),
+        "duration": string_schema("A duration: 45s, 15m, 24h, 30d, 2w.", pattern=DURATION_PATTERN),
         "contract": _contract_schema(),
         "function": _function_schema(),
         "shared": any_of_schema(schema_ref("whole_field"), schema_ref("do")),
@@ -93,7 +97,7 @@ def _definitions() -> dict[str, JsonSchema]:
             **any_of_schema(
                 enum_schema(("drop", PASSTHROUGH)), schema_ref("technique"), list_schema(schema_ref("technique"))
             ),
-            "description": "Drop, one technique, or several in order; a secret may pass through.",
+            "description": "Drop, one technique, or several in order; a secret may be passed through.",
         },
         "technique": techniques_schema(),
     }
@@ -102,17 +106,17 @@ def _definitions() -> dict[str, JsonSchema]:
 def _contract_schema() -> JsonSchema:
     names = {"type": "array", "items": string_schema("A field.")}
     return mapping_schema(
-        "What permits transmission: nothing goes without it.",
+        "The agreement that permits transmission. Without it nothing is sent.",
         {
-            "reference": string_schema("Where it is filed."),
-            "from": {**schema_ref("day"), "description": "The first day on which it holds."},
-            "until": {**schema_ref("day"), "description": "The first day on which it holds no longer."},
-            "permits_transmission": {"type": "boolean", "description": "Whether anything may go at all."},
-            "permitted_fields": {**names, "description": "What may go, by name; nothing else does."},
-            "retention": {**schema_ref("duration"), "description": "How long the recipient may keep it."},
+            "reference": string_schema("The reference under which it is filed."),
+            "from": {**schema_ref("day"), "description": "The first day on which it is in force."},
+            "until": {**schema_ref("day"), "description": "The first day on which it is no longer in force."},
+            "permits_transmission": {"type": "boolean", "description": "Whether data may be sent."},
+            "permitted_fields": {**names, "description": "The only fields that may be sent."},
+            "retention": {**schema_ref("duration"), "description": "How long the recipient may keep the data."},
             "deletes_within": {
                 **schema_ref("duration"),
-                "description": "How long it has to delete what is called back.",
+                "description": "The time limit for a deletion request.",
             },
         },
         required=("reference", "from"),
@@ -122,17 +126,15 @@ def _contract_schema() -> JsonSchema:
 def _function_schema() -> JsonSchema:
     names = {"type": "array", "items": string_schema("A name.")}
     return mapping_schema(
-        "One thing that the recipient is needed for.",
+        "One task of the recipient.",
         {
-            "direction": enum_schema(get_args(Direction), "Whether it goes to the recipient or comes from it."),
-            "purpose": string_schema("From the closed list, or one that the house adds."),
-            "text_version": positive_integer_schema("Raised whenever the text changes."),
-            "text": string_schema("What a tenant agrees to."),
-            "requires": {**names, "description": "What must be there first, such as an account."},
-            "must_be": enum_schema(get_args(CategoryName), "The most that what leaves may be."),
-            "aggregate": string_schema(
-                "The aggregate of an output that it is about; its fields are columns of it.", f"^{NAME_PATTERN}$"
-            ),
+            "direction": enum_schema(get_args(Direction), "Whether data is sent to the recipient or received from it."),
+            "purpose": string_schema("From the closed list, or one that minimize.yaml adds."),
+            "text_version": positive_integer_schema("Incremented with each change of the text."),
+            "text": string_schema("The text that a tenant agrees to."),
+            "requires": {**names, "description": "Prerequisites, such as an account."},
+            "must_be": enum_schema(get_args(CategoryName), "The highest permitted category of the data."),
+            "aggregate": string_schema("The aggregate that is sent; the fields are its columns.", f"^{NAME_PATTERN}$"),
             "fields": {"type": "object", "additionalProperties": schema_ref("shared"), "minProperties": 1},
         },
         required=("direction", "purpose", "text_version"),
@@ -142,23 +144,23 @@ def _function_schema() -> JsonSchema:
 def _field_schema() -> JsonSchema:
     digits = string_schema("A decimal of p digits.", pattern=r"^decimal\(\s*\d+\s*,\s*\d+\s*\)$")
     return mapping_schema(
-        "A field, and the form in which it leaves or is kept; dropped where nothing is said.",
+        "A field, and the form in which it is sent or kept. The default is drop.",
         {
             "type": any_of_schema(enum_schema([word for word in FIELD_TYPES if word != "decimal"]), digits),
-            "role": enum_schema(get_args(Role), "What the field is; `plain` where nothing is said."),
+            "role": enum_schema(get_args(Role), "The role of the field. The default is `plain`."),
             "do": schema_ref("do"),
             "values": {
                 "type": "array",
                 "items": string_schema("A value."),
                 "minItems": 1,
                 "uniqueItems": True,
-                "description": "The only values that may leave or be kept; any other becomes null.",
+                "description": "The only values that may be sent or kept; any other value becomes null.",
             },
-            "optional": {"type": "boolean", "description": "Whether the recipient takes a record without it."},
+            "optional": {"type": "boolean", "description": "Whether the recipient accepts a record without it."},
             "protocol": positive_integer_schema("The first version of the recipient's protocol that has it."),
-            "row": string_schema("The line of the tenant's list that several fields share."),
-            "about": string_schema("What it is for."),
-            "example": {"type": ["string", "number", "boolean"], "description": "What it may look like; never real."},
+            "row": string_schema("The row of the tenant's page that several fields share."),
+            "about": string_schema("The use of the field."),
+            "example": {"type": ["string", "number", "boolean"], "description": "An invented example."},
         },
     )
 

@@ -1,7 +1,7 @@
 """Generated sample data, seeded: the same name, rows, seed and dates give the same bytes (with the same Faker).
 
-All datasets share the same tenants, users, devices and administrators (`world`, `devices`). None of them exist: addresses
-are of the ranges for documentation, numbers of the ranges for fiction, IMEIs of the test range. Files are NDJSON (plain,
+All datasets share the same tenants, users, devices and administrators (`world`, `devices`). All of them are invented: addresses
+are from the ranges for documentation, numbers from the ranges for fiction, IMEIs from the test range. Files are NDJSON (plain,
 gzip, zstd) or Parquet.
 """
 
@@ -31,12 +31,12 @@ from minimize.text import similar_words
 from minimize.times import parse_iso_date
 
 SMALL_FILE_BYTES = 1 << 22
-"""Bytes of a file that is compressed as well as possible."""
+"""The largest size in bytes of a file that is compressed at the highest level."""
 
 
 @dataclass(frozen=True, slots=True)
 class SampleFile:
-    """The records of one file, and how some of its lines are spoilt."""
+    """The records of one file, and the faults in some of its lines."""
 
     records: SampleRecords
     faults: DatasetFaults
@@ -44,7 +44,7 @@ class SampleFile:
     random: Random
 
     def spoiled_lines(self) -> bytes:
-        """The bytes of the NDJSON file, spoilt lines among them."""
+        """The bytes of the NDJSON file, including faulty lines."""
         spoilt = spoil_lines(self.records.lines(), self.faults, self.random, self.sequence)
         return column_bytes(pc.binary_join_element_wise(spoilt, b"", b"\n"))
 
@@ -63,7 +63,7 @@ def _write_plain(file: SampleFile, path: Path) -> None:
 
 
 def _write_gzip(file: SampleFile, path: Path) -> None:
-    """Small files are an eighth smaller, large ones are written twice as fast."""
+    """The compression level: small files become an eighth smaller, large files are written twice as fast."""
     content = file.spoiled_lines()
     packer = zlib.compressobj(9 if len(content) < SMALL_FILE_BYTES else 4, zlib.DEFLATED, 31)
     path.write_bytes(packer.compress(content) + packer.flush())
@@ -83,7 +83,7 @@ WRITERS: Mapping[str, Callable[[SampleFile, Path], None]] = {
     "ndjson.zst": _write_zstd,
     "parquet": _write_parquet,
 }
-"""How each format is written; its name is the file's ending."""
+"""The writer of each format; the name of the format is the suffix of the file."""
 
 
 __all__ = ["DATASETS", "DATES", "FORMATS", "NAMES", "generate"]
@@ -105,11 +105,11 @@ def generate(
     dates: Sequence[date | str] = (),
     format: str = "ndjson.gz",
 ) -> list[Path]:
-    """Writes so many records, spread over the batch dates, and the settings they were collected under.
+    """Writes a number of records, spread over the batch dates, and the collection settings that apply to them.
 
-    Takes a name of `NAMES`, a format of `FORMATS`, dates as such or as YYYY-MM-DD (none: `DATES`). Gives the files
-    written: `{date}/part-00000.ndjson.gz` …, `settings.csv`; parts of the same dates that lay there are replaced.
-    Raises ConfigurationError for an unknown name or format, what is no date, fewer rows than none, and without Faker.
+    Takes a name of `NAMES`, a format of `FORMATS`, dates as such or as YYYY-MM-DD (default: `DATES`). Returns the files
+    written: `{date}/part-00000.ndjson.gz` …, `settings.csv`. Existing parts of the same dates are replaced.
+    Raises ConfigurationError for an unknown name or format, an invalid date, a negative number of rows, and without Faker.
     """
     _check_request(name, rows, format)
     folder, days, number = Path(out), _days(dates), crc32(name.encode())
@@ -155,10 +155,10 @@ def _check_request(name: str, rows: int, format_: str) -> None:
     for what, word, known in (("dataset", name, NAMES), ("format", format_, FORMATS)):
         if word not in known:
             near = similar_words(word, known)
-            hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(known)}"
-            raise ConfigurationError(f"no such {what} of samples", hint=hint)
+            hint = f"Did you mean {near[0]}?" if near else f"Use one of: {', '.join(known)}."
+            raise ConfigurationError(f"unknown {what} of samples", hint=hint)
     if rows < 0:
-        raise ConfigurationError("a sample has no fewer rows than none")
+        raise ConfigurationError("the number of rows of a sample must not be negative")
 
 
 def _days(dates: Sequence[date | str]) -> list[date]:
@@ -169,5 +169,5 @@ def _days(dates: Sequence[date | str]) -> list[date]:
 def _parse_day(text: str) -> date:
     found = parse_iso_date(text)
     if found is None:
-        raise ConfigurationError("a sample's date is not one", hint="YYYY-MM-DD")
+        raise ConfigurationError("a date of the sample is not valid", hint="YYYY-MM-DD")
     return found

@@ -40,7 +40,7 @@ def guids(random: Random, count: int) -> pa.StringArray:
 
 
 def serials(random: Random, count: int, width: int = 10) -> pa.StringArray:
-    """Serial numbers that no manufacturer gave."""
+    """Serial numbers that are not from any manufacturer."""
     return fixed_width_strings(_SERIAL[random.integers(0, 32, (count, width), np.uint8)])
 
 
@@ -79,7 +79,7 @@ def hexadecimals(random: Random, count: int, width: int) -> pa.StringArray:
 
 
 def secrets(random: Random, count: int, width: int = 24) -> pa.StringArray:
-    """Random letters and digits that open nothing."""
+    """Random letters and digits in the form of a secret, without access to anything."""
     return fixed_width_strings(_LETTERS[random.integers(0, 64, (count, width), np.uint8)])
 
 
@@ -93,7 +93,7 @@ def fixed_width_strings(letters: npt.NDArray[np.uint8]) -> pa.StringArray:
 
 
 def random_codes(random: Random, count: int, size: int, skew: float = 0.0) -> Ints:
-    """Picks from a pool of so many: even, or with the first more frequent than the last, the more the higher the skew."""
+    """Picks from a pool of `size` values: uniform, or, the higher the skew, with the first more frequent than the last."""
     if not skew:
         return random.integers(0, size, count)
     weights = 1.0 / np.arange(1, size + 1) ** skew
@@ -106,7 +106,9 @@ def weighted_codes(random: Random, count: int, weights: Sequence[float]) -> Ints
 
 
 def evenly_spread_codes(random: Random, count: int, weights: Sequence[float], step: float) -> Ints:
-    """Picks from a pool by weight, evenly: of the first so many, each has its share. `step` is irrational, one per column.
+    """Picks from a pool by weight, evenly spread: any first part of the result has nearly these shares.
+
+    `step` is irrational and different for each column.
 
     Source: the additive recurrence of Kronecker, as in Niederreiter, Random Number Generation and Quasi-Monte Carlo Methods.
     """
@@ -120,7 +122,7 @@ def random_mask(random: Random, count: int, share: float) -> Bools:
 
 
 def ordinals_in_group(groups: Ints) -> Ints:
-    """How many of the rows before each row are of its group."""
+    """The number of earlier rows of the same group, for each row."""
     order = np.argsort(groups, kind="stable")
     ordered = groups[order]
     first = np.append(True, ordered[1:] != ordered[:-1])[: len(groups)]
@@ -159,7 +161,7 @@ def date_array(days: Ints) -> pa.Date32Array:
 
 
 ColumnsByName = Mapping[str, pa.Array]
-"""Columns of equal length by name. Strings that need an escape in JSON are dictionary-encoded; other strings may be."""
+"""Columns of equal length by name. Strings that need an escape in JSON must be dictionary-encoded; other strings may be."""
 
 
 def json_objects(columns: ColumnsByName) -> pa.StringArray:
@@ -204,7 +206,7 @@ def encode_json(values: pa.Array, before: str = "") -> pa.StringArray:
 
 
 def decode_dictionaries(values: pa.Array) -> pa.Array:
-    """The values as other formats hold them: without dictionaries."""
+    """The values for other formats: without dictionaries."""
     if pa.types.is_dictionary(values.type):
         return decode_dictionaries(values.dictionary).take(values.indices)
     if pa.types.is_list(values.type):

@@ -1,6 +1,6 @@
-"""Collection settings over time: who turned what on or off, when, and when that was recorded.
+"""Collection settings over time: holder, setting and value, with the time from which it is valid and the time of recording.
 
-Tenants decide once for all datasets; only decisions of single subjects differ. Lantern decides nothing.
+Tenants decide once for all datasets; only decisions of single subjects differ. The tenant Lantern has no settings.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from minimize.times import day_start
 
 @dataclass(frozen=True, slots=True)
 class SampleSetting:
-    """One row: from `valid_from` on this holder says this value, as recorded at `recorded_at`. No subject: the whole tenant."""
+    """One row: the holder sets this value from `valid_from` on. Without a subject, the row applies to the whole tenant."""
 
     tenant_id: str
     subject: str
@@ -41,17 +41,17 @@ class SampleClock:
     last: date
 
     def before(self, days: float) -> datetime:
-        """So many days before the first day begins."""
+        """A number of days before the start of the first day."""
         return day_start(self.first) - timedelta(days=days)
 
     def on_last(self, hours: float) -> datetime:
-        """So many hours into the last day."""
+        """A number of hours after the start of the last day."""
         return day_start(self.last) + timedelta(hours=hours)
 
 
 @dataclass(frozen=True, slots=True)
 class SampleSubjects:
-    """The subjects of a dataset, and the place of each one's tenant among `TENANTS`."""
+    """The subjects of a dataset, and the index of each subject's tenant in `TENANTS`."""
 
     ids: pa.StringArray
     tenants: Ints
@@ -76,7 +76,7 @@ def sample_setting(
     subject: str = "",
     recorded: datetime | None = None,
 ) -> SampleSetting:
-    """A setting that is recorded when it becomes valid, unless said otherwise."""
+    """A setting that is by default recorded when it becomes valid."""
     return SampleSetting(tenant, subject, setting, value, holder, at, recorded or at)
 
 
@@ -105,7 +105,7 @@ def level_settings(clock: SampleClock, subjects: SampleSubjects, random: Random)
 
 
 def late_level_setting(clock: SampleClock, subjects: SampleSubjects, random: Random) -> list[SampleSetting]:
-    """A level that was raised, as is recorded only a month later: runs before that must not see it."""
+    """A level that was raised, recorded only a month later. Earlier runs must not see it."""
     return [sample_setting(TENANTS[1], "level", "full", clock.before(10), recorded=clock.on_last(24 * 30))]
 
 
@@ -121,9 +121,9 @@ def app_inventory_settings(clock: SampleClock, subjects: SampleSubjects, random:
 
 
 def location_settings(clock: SampleClock, subjects: SampleSubjects, random: Random) -> list[SampleSetting]:
-    """One tenant may look for lost devices, with a pause until the last morning; another one stopped long ago.
+    """One tenant has the search for lost devices on, with a pause until the last morning; another tenant turned it off long ago.
 
-    In the first, some devices are looked for during a few hours from the last day on; one in three is found that evening.
+    In the first tenant, some devices are searched for during some hours from the last day on; one in three is found by evening.
     """
     orchard, quarry = TENANTS[2:4]
     rows = [

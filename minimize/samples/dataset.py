@@ -28,13 +28,13 @@ RecordFault = Callable[[JsonRecord], bytes]
 
 @dataclass(frozen=True, slots=True)
 class DatasetFaults:
-    """What may befall the records of one dataset.
+    """The faults that records of one dataset can have.
 
-    missing    fields that get lost
+    missing    fields that can be missing
     wrong      values of another type, by field
-    time       the field that holds a time
+    time       the field with a time
     forbidden  fields that must not arrive, with a value
-    strange    fields that no policy declares, with a value
+    strange    undeclared fields, with a value
     """
 
     missing: tuple[str, ...]
@@ -44,7 +44,7 @@ class DatasetFaults:
     strange: Mapping[str, Any]
 
     def fatal(self) -> list[RecordFault]:
-        """Those that send a record to quarantine; the first five have a code each."""
+        """The faults that send a record to quarantine; each of the first five has its own code."""
         missing, wrong, forbidden = (
             [_drop_member(name) for name in self.missing],
             [_set_member(name, value) for name, value in self.wrong.items()],
@@ -54,7 +54,7 @@ class DatasetFaults:
         return [*first, _break_encoding, _repeat_member, _wrap_in_list, *missing[1:], *wrong[1:], *forbidden[1:]]
 
     def harmless(self) -> list[RecordFault]:
-        """Those that a record survives: an undeclared field, a time with another offset."""
+        """The faults that do not quarantine a record: an undeclared field, a time with another offset."""
         return [*(_set_member(name, value) for name, value in self.strange.items()), _shift_offset(self.time)]
 
 
@@ -63,9 +63,9 @@ HARMLESS_SHARE = 0.01
 
 
 def spoil_lines(lines: pa.StringArray, faults: DatasetFaults, random: Random, sequence: int = 0) -> pa.BinaryArray:
-    """The lines as bytes, some of them spoilt: `FATAL_SHARE` for good, `HARMLESS_SHARE` a little. Loops over those only.
+    """The lines as bytes, some of them faulty: `FATAL_SHARE` fatally, `HARMLESS_SHARE` harmlessly. Loops only over these.
 
-    The kinds of faults go on, from one slice to the next in sequence, where they ended.
+    The sequence of kinds of faults continues from one slice to the next.
     """
     count = len(lines)
     fatal, harmless = int(count * FATAL_SHARE), int(count * HARMLESS_SHARE)
@@ -131,9 +131,9 @@ def _wrap_in_list(record: JsonRecord) -> bytes:
 DAY_MILLISECONDS = 86_400_000
 """Milliseconds."""
 ANCIENT_DAYS = 40
-"""Days after which most records are no longer kept."""
+"""Days after which the retention of most records ends."""
 HOUR_STEP = 10_007_003
-"""Milliseconds between the hours of two members, one after the other: the first few are spread over the day."""
+"""Milliseconds between the times of day of two consecutive members, so the first members are spread over the day."""
 LARGEST_POPULATION = 300_000
 """Members of a population; in larger samples each of them has more records."""
 
@@ -163,11 +163,11 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class SampleRows:
-    """The records of a slice in the order in which they arrive, before they have columns of their own.
+    """The records of a slice in the order of arrival, before their own columns are added.
 
-    members  whom each is about
-    times    when it happened, in milliseconds since 1970
-    turns    how many records of the member came before it in the sample
+    members  the member that each record is about
+    times    event times, in milliseconds since 1970
+    turns    number of earlier records of the member in the sample
     """
 
     members: Ints
@@ -183,7 +183,7 @@ class SampleRows:
         return random_mask(self.random, len(self), share)
 
     def codes(self, size: int, skew: float = 0.0) -> Ints:
-        """A place in a pool for each record; the higher the skew, the more have the first."""
+        """An index into a pool for each record; with a higher skew, more records have the first."""
         return arrays.random_codes(self.random, len(self), size, skew)
 
     def pick(self, pool: Sequence[str | None], skew: float = 0.0, where: Bools | None = None) -> pa.Array:
@@ -197,7 +197,7 @@ class SampleRows:
 
 @dataclass(frozen=True, slots=True)
 class SampleRecords:
-    """Records as columns: which record it is, what is known of the member that it is about, and the rest.
+    """Records as columns: id of the record, facts of its member, and the other fields.
 
     facts    columns of the whole population
     members  the facts of each member of the population as members of a JSON object
@@ -225,15 +225,15 @@ class SampleRecords:
 class Dataset(ABC, Generic[P]):
     """Records about the members of a population.
 
-    population  whom the records are about
+    population  the members that the records are about
     subject     the field that names them
-    daily       how many records of each there are in a day
-    every       or in so many days
-    fewest      how many members there are at least
-    ancient     the age in days of records that are no longer kept
+    daily       records of each member per day
+    every       or the number of days per record
+    fewest      the least number of members
+    ancient     the age in days of records whose retention has ended
     facts       the fields that are columns of the population
-    settings_by what is collected only by a setting: `collection.levels`, …
-    wrong       values of another type that a field may have by mistake
+    settings_by the settings on which collection depends: `collection.levels`, …
+    wrong       values of a wrong type, by field
     """
 
     population: type[P]
@@ -258,7 +258,7 @@ class Dataset(ABC, Generic[P]):
 
     @property
     def faults(self) -> DatasetFaults:
-        """A phone that sends its contacts, a number that is a word …"""
+        """Faults such as a phone that sends its contacts, or a word in place of a number."""
         return DatasetFaults(
             missing=(self.subject, "tenant_id"),
             wrong=dict(self.wrong),
@@ -282,7 +282,7 @@ class Dataset(ABC, Generic[P]):
         return SampleRecords(ids, self.fixed, self.columns(rows), self._json, pa.array(rows.members))
 
     def rows(self, part: Slice, random: Random) -> SampleRows:
-        """Each member's records at equal intervals of its day, each member at an hour of its own."""
+        """The records of each member at equal intervals of the day, starting at a different time for each member."""
         number = np.arange(part.start, part.start + part.count)
         reporting = self.members.count // self.every
         member = number % reporting * self.every + part.day.toordinal() % self.every
@@ -294,7 +294,7 @@ class Dataset(ABC, Generic[P]):
         return SampleRows(member[arrival], events[arrival], turns[arrival], random)
 
     def settings(self, clock: SampleClock, random: Random) -> list[SampleSetting]:
-        """What was collected when."""
+        """The collection settings."""
         subjects = SampleSubjects(self.fixed[self.subject], self.members.tenant)
         return [row for rows in self.settings_by for row in rows(clock, subjects, random)]
 
@@ -302,8 +302,8 @@ class Dataset(ABC, Generic[P]):
 def delay_events(events: Ints, random: Random, ancient: int = ANCIENT_DAYS) -> tuple[Ints, Ints]:
     """Event times of records that arrive in this batch, and the order of arrival.
 
-    Most arrive within minutes (out of order), one in fifty happened one to three days before. One in a thousand, and one of
-    any hundred or more, is so many days old that it is no longer kept.
+    Most arrive within minutes (out of order), one in fifty is one to three days late. One in a thousand, and one of
+    any hundred or more, is so old that its retention has ended.
     """
     number, middle = np.arange(len(events)), min(500, len(events) // 2)
     arrival = np.argsort(events + random.integers(0, 600_000, len(events)), kind="stable")
@@ -313,7 +313,7 @@ def delay_events(events: Ints, random: Random, ancient: int = ANCIENT_DAYS) -> t
 
 
 class ReceivedDataset(Dataset[P]):
-    """Messages about the members of a population; a collection setting does not decide about them, but the tenant's consent.
+    """Messages about the members of a population. Their collection depends on the tenant's consent, not on a setting.
 
     constant  fields that have the same value in every message
     """
@@ -323,7 +323,7 @@ class ReceivedDataset(Dataset[P]):
 
     @property
     def faults(self) -> DatasetFaults:
-        """What may befall any record; the time is that of arrival."""
+        """The faults that any record can have; the time is that of arrival."""
         return replace(super().faults, time="received_at")
 
     def fixed_columns(self) -> dict[str, pa.Array]:
@@ -339,7 +339,7 @@ class ReceivedDataset(Dataset[P]):
 
 
 def earlier_times(rows: SampleRows, days: Sequence[float], weights: Sequence[float]) -> pa.TimestampArray:
-    """A time before each message arrived: up to so many days, by weight."""
+    """A time up to a number of days before the arrival of each message, by weight."""
     longest = (pa.array(days, pa.float64()).to_numpy() * DAY_MILLISECONDS)[
         arrays.weighted_codes(rows.random, len(rows), weights)
     ]

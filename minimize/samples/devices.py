@@ -26,20 +26,20 @@ APP_NAMES = (
 APP_IDS = tuple(f"example.app.{app:03}" for app in range(len(APP_NAMES)))
 APP_VERSIONS = 6
 MANAGED_APPS = 12
-"""The first so many can be managed."""
+"""This many applications, from the first, can be managed."""
 _APP_SHARES = (0.9 / np.arange(1, len(APP_NAMES) + 1) ** 0.9).astype(np.float32)
-"""How many of the devices have each."""
+"""The share of the devices that have each application."""
 
 
 @dataclass(frozen=True, slots=True)
 class AppInstallations:
     """Applications of devices, device by device.
 
-    devices   the number of the device that has each
-    apps      its place among `APP_NAMES`
-    versions  which of its `APP_VERSIONS`
+    devices   the index of the device of each application
+    apps      its index in `APP_NAMES`
+    versions  its index in `APP_VERSIONS`
     managed   1 if the organization manages it
-    counts    how many each device has
+    counts    the number of applications of each device
     """
 
     devices: Ints
@@ -58,7 +58,7 @@ class AppInstallations:
 
 
 def install_apps(which: Random, versions: Random, managed: Random, count: int) -> AppInstallations:
-    """What so many devices have installed, from a generator for each column."""
+    """The installed applications of a number of devices, with a generator for each column."""
     devices, apps = np.nonzero(which.random((count, len(APP_NAMES)), np.float32) < _APP_SHARES)
     return AppInstallations(
         devices,
@@ -142,12 +142,12 @@ class Devices(Population):
 
     @cached_property
     def kind(self) -> Ints:
-        """The place of the type among `DEVICE_TYPES`."""
+        """The index of the type in `DEVICE_TYPES`."""
         return arrays.evenly_spread_codes(self.draw("kind"), self.count, DEVICE_SHARES, math.sqrt(5))
 
     @cached_property
     def holder(self) -> Ints:
-        """The number of the person in whose place the device is."""
+        """The index of the person at whose place the device is."""
         return holder_numbers(np.arange(self.count))
 
     @cached_property
@@ -187,7 +187,7 @@ class Devices(Population):
 
     @cached_property
     def is_lost(self) -> Bools:
-        """Whether an administrator looks for it: the first `LOST_DEVICES` of each tenant."""
+        """Whether an administrator searches for it: the first `LOST_DEVICES` of each tenant."""
         return arrays.ordinals_in_group(self.tenant) < LOST_DEVICES
 
     def of_kind(self, pool: Sequence[str]) -> pa.Array:
@@ -236,7 +236,7 @@ class Devices(Population):
 
     @cached_property
     def serial_number(self) -> pa.StringArray:
-        """A serial number that no manufacturer gave."""
+        """A serial number that is not from any manufacturer."""
         return arrays.serials(self.draw("serial_number"), self.count)
 
     @cached_property
@@ -246,7 +246,7 @@ class Devices(Population):
 
     @cached_property
     def meid(self) -> pa.StringArray:
-        """The IMEI without its check digit, as devices of one carrier have it."""
+        """The IMEI without its check digit, as devices of one carrier report it."""
         return null_unless(pc.utf8_slice_codeunits(self.imei, 0, 14), self.is_cdma)
 
     @cached_property
@@ -266,7 +266,7 @@ class Devices(Population):
 
     @cached_property
     def phone_number(self) -> pa.Array:
-        """A number kept for fiction."""
+        """A number reserved for fiction."""
         return null_unless(self.pick("phone_number", phone_numbers()), self.is_cellular & (self.kind != IPAD))
 
     @cached_property
@@ -291,7 +291,7 @@ class Devices(Population):
 
     @cached_property
     def device_name(self) -> pa.StringArray:
-        """A name that holds the user's; a number for a device without one."""
+        """A name that contains the user's name; a number for a device without a user."""
         given = take_or_null(self.users.first_name.cast(pa.string()), self.holder)
         thing = self.of_kind(THINGS).cast(pa.string())
         number = pa.array(np.arange(self.count) + 1).cast(pa.string())
@@ -299,7 +299,7 @@ class Devices(Population):
 
     @cached_property
     def management_name(self) -> pa.StringArray:
-        """What the console calls it: user, system and day of enrolment."""
+        """Its name in the console: user, system and day of enrolment."""
         user = pc.fill_null(self.of_user(self.users.user_name), "kiosk")
         day = pc.utf8_slice_codeunits(self.enrolled_date_time.cast(pa.string()), 0, 10)
         return concatenate(user, "_", self.operating_system.cast(pa.string()), "_", day)
@@ -311,13 +311,13 @@ class Devices(Population):
 
     @cached_property
     def owner_type(self) -> pa.Array:
-        """Whose the device is: the organization's or the user's; unknown for one of fifty."""
+        """The owner of the device: the organization or the user; unknown for one of fifty."""
         owner = np.where(self.chance("owner_type", 0.02), 2, self.is_personal.astype(np.int64))
         return pool_values(("corporate", "personal", "unknown"), owner)
 
     @cached_property
     def management_agent(self) -> pa.Array:
-        """By what it is managed."""
+        """The channel by which it is managed."""
         return self.of_kind(AGENTS)
 
     @cached_property
@@ -327,7 +327,7 @@ class Devices(Population):
 
     @cached_property
     def version(self) -> Ints:
-        """The place of the version among those of the type."""
+        """The index of the version among those of the type."""
         return arrays.random_codes(self.draw("version"), self.count, len(OS_VERSIONS[0]), 1.6)
 
     @cached_property
@@ -339,7 +339,7 @@ class Devices(Population):
 
     @cached_property
     def os_build(self) -> pa.Array:
-        """The build of the operating system, which goes with its version."""
+        """The build of the operating system, which belongs to its version."""
         pool = [build.format(4460 - 111 * step) for build in OS_BUILDS for step in range(len(OS_VERSIONS[0]))]
         return pool_values(pool, self.kind * len(OS_VERSIONS[0]) + self.version)
 
@@ -407,7 +407,7 @@ class Devices(Population):
 
     @cached_property
     def cpu(self) -> pa.Array:
-        """An invented processor; more of them than a list of the top 50 keeps."""
+        """An invented processor; there are more than a list of the top 50 keeps."""
         return pool_values(CPUS, self._cpu)
 
     @cached_property
@@ -515,5 +515,5 @@ class Devices(Population):
 
     @cached_property
     def apps(self) -> AppInstallations:
-        """What is installed."""
+        """The installed applications."""
         return install_apps(self.draw("apps"), self.draw("app_versions"), self.draw("managed"), self.count)

@@ -1,4 +1,4 @@
-"""Populations of datasets: users as their applications know them, and devices of which third parties know."""
+"""Populations of datasets: users as known to their applications, and devices known to third parties."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Clients(Users):
 
     @cached_property
     def is_enrolled(self) -> Bools:
-        """Whether the service manages the user's first device; those without a user belong to nobody."""
+        """Whether the service manages the user's first device; dedicated devices have no user and do not count."""
         return ~(np.isin(self._mode, UNENROLLED) | np.isin(self.devices.kind[self.first_device], DEDICATED))
 
     @cached_property
     def management_mode(self) -> pa.Array:
-        """What is managed: the application, the device, or both."""
+        """The managed part: the application, the device, or both."""
         return pool_values(MANAGEMENT_MODES, self._mode)
 
     @cached_property
@@ -68,7 +68,7 @@ class Clients(Users):
 
     @cached_property
     def device_tag(self) -> pa.StringArray:
-        """What ties the instances of applications on the first device."""
+        """The id that links the instances of applications on the first device."""
         return self.guids("device_tag")
 
     @cached_property
@@ -83,19 +83,19 @@ class Clients(Users):
 
 
 TENANT_NAMES = tuple(domain.partition(".")[0].title() for domain in DOMAINS)
-"""What the tenants call themselves."""
+"""The display names of the tenants."""
 
 
 class DeviceSelection(Population, ABC):
-    """The first devices of the world that fit. Columns of all devices may be taken as facts, too."""
+    """The first devices of the world that match. Columns of all devices may also be used as facts."""
 
     @abstractmethod
     def fits(self, devices: Devices) -> Bools:
-        """Which devices it is about."""
+        """Whether each device belongs to the population."""
 
     @cached_property
     def devices(self) -> Devices:
-        """So many devices that enough of them fit."""
+        """As many devices as needed for enough matches."""
         size = 4 * self.count + 32
         while self.fits(found := Devices(self.world, size)).sum() < self.count:
             size *= 2
@@ -103,7 +103,7 @@ class DeviceSelection(Population, ABC):
 
     @cached_property
     def numbers(self) -> Ints:
-        """The numbers of the devices that fit."""
+        """The indices of the matching devices."""
         return np.flatnonzero(self.fits(self.devices))[: self.count]
 
     @cached_property
@@ -123,7 +123,7 @@ class DeviceSelection(Population, ABC):
         return {name: self.of_device(name) for name in names}
 
     def of_device(self, name: str) -> pa.Array:
-        """A column of its own, else that of the devices."""
+        """Its own column of this name, else that of the devices."""
         return (
             getattr(self, name)
             if hasattr(type(self), name)
@@ -180,7 +180,7 @@ class Macs(AppleDevices):
 
 
 class MobileDevices(DeviceSelection):
-    """Phones and tablets of users, on which a vendor of mobile threat defense looks for threats."""
+    """Phones and tablets of users, which a vendor of mobile threat defense protects."""
 
     seeded_as = "mobile_devices"
 

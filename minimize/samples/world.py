@@ -35,7 +35,7 @@ _AREAS = (202, 206, 212, 303, 312, 404, 415, 503, 512, 617, 702, 713, 808, 907)
 
 @dataclass(frozen=True, slots=True)
 class NamePool:
-    """Given and family names (equally many of each), and what people write to the help desk."""
+    """Given and family names (equally many of each), and texts that people write to the help desk."""
 
     given_names: tuple[str, ...]
     family_names: tuple[str, ...]
@@ -43,7 +43,7 @@ class NamePool:
 
 
 def name_pool(seed: int, each: int = 80) -> NamePool:
-    """So many people of each locale. Raises ConfigurationError where Faker is not installed."""
+    """A number of people of each locale. Raises ConfigurationError if Faker is not installed."""
     fakers = [_faker(locale, seed) for locale in LOCALES]
     given = tuple(faker.first_name() for faker in fakers for _ in range(each))
     family = tuple(faker.last_name() for faker in fakers for _ in range(each))
@@ -51,7 +51,7 @@ def name_pool(seed: int, each: int = 80) -> NamePool:
 
 
 def phone_numbers() -> list[str]:
-    """Telephone numbers of the ranges that regulators keep for fiction (North America, United Kingdom, France)."""
+    """Telephone numbers of the ranges that regulators reserve for fiction (North America, United Kingdom, France)."""
     american = [f"+1{area}55501{number:02}" for area in _AREAS for number in range(100)]
     british = [f"+447700900{number:03}" for number in range(1000)]
     french = [f"+3363998{number:04}" for number in range(0, 10_000, 5)]
@@ -86,7 +86,7 @@ def _import_faker() -> type[Faker]:
         pass
     else:
         return Faker
-    raise ConfigurationError("sample data needs Faker", hint="pip install 'minimize[samples]'")
+    raise ConfigurationError("sample data needs Faker", hint="Run `pip install 'minimize[samples]'`.")
 
 
 def _note(faker: Faker, index: int) -> str:
@@ -102,7 +102,7 @@ def _note(faker: Faker, index: int) -> str:
 
 
 def ascii_letters(text: str) -> str:
-    """A name as it is written in an address."""
+    """A name in the form that it has in an address."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return "".join(letter for letter in plain.lower() if letter.isalnum()) or "someone"
 
@@ -118,21 +118,21 @@ DOMAINS = (
 TENANTS = tuple(str(uuid5(NAMESPACE_DNS, domain)) for domain in DOMAINS)
 ACCOUNTS = tuple(str(uuid5(NAMESPACE_DNS, f"account.{domain}")) for domain in DOMAINS)
 PARTNER_TENANTS = ("LC01alpine", None, "LC03orchard", "LC04quarry", None, "LC06lantern")
-"""The tenants at a third party, which some of them have."""
+"""The ids of tenants at a third party; some tenants have none."""
 OWNERS = tuple(f"owner@{domain}" for domain in DOMAINS)
 TENANT_SHARES = (33, 20, 15, 12, 11, 9)
-"""Of the tenants, in percent."""
+"""The shares of the tenants, in percent."""
 LOST_DEVICES = 8
-"""So many devices of each tenant are looked for."""
+"""The number of devices of each tenant that are searched for."""
 
 DEVICE_HOLDERS = (0, 0, 0, 1, 1, 2, 3, 4)
-"""Who of five users has each of eight devices."""
+"""The user (of five) of each of eight devices."""
 FIRST_DEVICES = (0, 3, 5, 6, 7)
 """The first device of each of five users."""
 
 
 class Population:
-    """So many members of a world, side by side; each cached property is a column, named after the field that it fills.
+    """A number of members of a world, by column. Each cached property is a column, named after the field that it fills.
 
     seeded_as  names the generators of its columns: the same for two views of the same members
     """
@@ -156,7 +156,7 @@ class Population:
         return arrays.random_mask(self.draw(column), self.count, share)
 
     def pick(self, column: str, pool: Sequence[str | None], skew: float = 0.0) -> pa.Array:
-        """A value of a pool for each member; the higher the skew, the more have the first."""
+        """A value of a pool for each member; with a higher skew, more members have the first."""
         return pool_values(pool, arrays.random_codes(self.draw(column), self.count, len(pool), skew), type=pa.string())
 
     def guids(self, column: str) -> pa.StringArray:
@@ -165,7 +165,7 @@ class Population:
 
     @cached_property
     def tenant(self) -> Ints:
-        """The place of the tenant among `TENANTS`."""
+        """The index of the tenant in `TENANTS`."""
         return arrays.evenly_spread_codes(self.draw("tenant"), self.count, TENANT_SHARES, math.sqrt(2))
 
     @cached_property
@@ -185,16 +185,16 @@ class Population:
 
 
 class PersonPopulation(Population):
-    """People with a name and an address at their tenant's domain, no two of which are the same."""
+    """People with a name and a unique address at their tenant's domain."""
 
     @cached_property
     def given_name_code(self) -> Ints:
-        """The place of the given name among those of `name_pool`."""
+        """The index of the given name in `name_pool`."""
         return arrays.random_codes(self.draw("given"), self.count, len(self.world.people.given_names), 0.3)
 
     @cached_property
     def family_name_code(self) -> Ints:
-        """The place of the family name among those of `name_pool`."""
+        """The index of the family name in `name_pool`."""
         return arrays.random_codes(self.draw("family"), self.count, len(self.world.people.family_names), 0.3)
 
     @cached_property
@@ -214,7 +214,7 @@ class PersonPopulation(Population):
 
     @cached_property
     def user_name(self) -> pa.StringArray:
-        """The part of an address before the `@`: the names in ASCII, and a number if somebody at the tenant has them already."""
+        """The part of an address before the `@`: the names in ASCII, with a number if another person of the tenant has them."""
         given, family = (
             pool_values([ascii_letters(name) for name in names], codes).cast(pa.string())
             for names, codes in (
@@ -251,7 +251,7 @@ class Users(PersonPopulation):
 
     @cached_property
     def sdk_user_id(self) -> pa.StringArray:
-        """The user as the kit in applications knows them."""
+        """The id of the user in the kit of applications."""
         return self.guids("sdk_user_id")
 
     @cached_property
@@ -296,14 +296,14 @@ class Administrators(PersonPopulation):
 
 
 class World:
-    """What a seed determines for all datasets."""
+    """The data that a seed determines for all datasets."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
     @cached_property
     def people(self) -> NamePool:
-        """The names that people have, and what they write."""
+        """The names of people, and the texts that they write."""
         return name_pool(self.seed)
 
 

@@ -193,13 +193,13 @@ def beside(project: Project) -> Iterator[Path]:
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (("run", ".", "--date", "2026-11-31"), 2, "--date is no date"),
+        (("run", ".", "--date", "2026-11-31"), 2, "--date is not a date"),
         (("run", ".", "--from", "2026-11-20", "--to", "2026-11-18"), 2, "--to is before --from"),
         (("run", ".", "--date", "2026-11-20", "--pending"), 2, "--date cannot be combined with"),
         (("run", ".", "--at", "2026-01-01T00:00:00Z"), 3, "--at is in the past"),
-        (("run", ".", "--at", "2026-01-01T00:00:00"), 2, "a time without a zone"),
-        (("run", "nowhere"), 2, "there is no such file"),
-        (("backfill", "nowhere.yaml"), 2, "there is no such file"),
+        (("run", ".", "--at", "2026-01-01T00:00:00"), 2, "has no time zone"),
+        (("run", "nowhere"), 2, "the file does not exist"),
+        (("backfill", "nowhere.yaml"), 2, "the file does not exist"),
         (("verify", "nowhere"), 2, "there is no output"),
         (("replay", "nowhere"), 2, "this is not an output folder"),
         (("audit", "verify", "--receipts", "nowhere"), 2, "nowhere does not exist"),

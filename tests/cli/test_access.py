@@ -189,7 +189,7 @@ def test_a_column_that_is_not_there_is_warned_of_and_asked_for_all_the_same(comm
         "access", "request", *ASKED, "--field", "modell", "--field", "model", "--pipeline", "device_telemetry"
     )
     assert (said.code, said.err.count("has no column")) == (0, 1)
-    assert "`device_telemetry` has no column `modell` (did you mean `model`?)" in said.err
+    assert "`device_telemetry` has no column `modell` (Did you mean `model`?)" in said.err
     assert "modell" in said.out
 
 

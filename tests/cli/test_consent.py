@@ -91,7 +91,7 @@ def test_only_a_refusal_answers_a_request_without_a_warning(command: Command) ->
 
 
 def test_what_cannot_be_agreed_to_exits_2(command: Command) -> None:
-    assert "did you mean `sync`" in command("consent", "give", "contoso", "vendor", "snyc").err
+    assert "Did you mean `sync`" in command("consent", "give", "contoso", "vendor", "snyc").err
     old = command("consent", "give", *WHOSE, "--text-version", "7")
     assert (old.code, "that is 1" in old.err) == (2, True)
     assert command("consent", "give", *WHOSE, "--until", "soon").code == 2

@@ -37,19 +37,19 @@ def test_what_is_no_time_is_answered_with_the_option_that_it_was_given_to() -> N
     assert {each.opts[0] for each in times} >= {"--at", "--date", "--from", "--to", "--known", "--since", "--run-at"}
     for each in times:
         word = each.opts[0] if isinstance(each, click.Option) else each.human_readable_name
-        with pytest.raises(ConfigurationError, match=rf"^{word} is no (time|date) "):
+        with pytest.raises(ConfigurationError, match=rf"^{word} is not a (time|date) "):
             each.type.convert("soon", each, None)
 
 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("run", ".", "--date", "2026-11-31"), "--date is no date"),
-        (("run", ".", "--from", "24.11.2026"), "--from is no date"),
-        (("run", ".", "--at", "2026-11-25T00:00:00"), "--at is a time without a zone"),
-        (("settings", "why", "north", "location", "noon"), "AT is no time"),
-        (("settings", "why", "north", "location", "2026-11-24", "--run-at", "noon"), "--run-at is no time"),
-        (("audit", "log", "--until", "noon"), "--until is no time"),
+        (("run", ".", "--date", "2026-11-31"), "--date is not a date"),
+        (("run", ".", "--from", "24.11.2026"), "--from is not a date"),
+        (("run", ".", "--at", "2026-11-25T00:00:00"), "--at has no time zone"),
+        (("settings", "why", "north", "location", "noon"), "AT is not a time"),
+        (("settings", "why", "north", "location", "2026-11-24", "--run-at", "noon"), "--run-at is not a time"),
+        (("audit", "log", "--until", "noon"), "--until is not a time"),
         (("access", "token", "--for", "long"), "--for is no length of time"),
     ],
 )
@@ -61,5 +61,5 @@ def test_the_message_names_the_option(project: Project, command: Command, words:
 def test_the_library_names_the_argument_where_there_are_several(project: Project) -> None:
     import minimize
 
-    with pytest.raises(ConfigurationError, match=r"^until is no date "):
+    with pytest.raises(ConfigurationError, match=r"^until is not a date "):
         minimize.run(project.folder, since="2026-11-24", until="never")

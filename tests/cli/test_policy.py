@@ -76,7 +76,7 @@ def test_a_field_that_has_no_proposal_is_a_mistake(project: Project, command: Co
     command("init", project.records(events(20)), "first")
     said = command("init", "first", "--accept", "modell")
     assert said.code == 2
-    assert "did you mean `model`?" in said.err
+    assert "Did you mean `model`?" in said.err
 
 
 def test_data_without_a_folder_is_a_mistake(project: Project, command: Command) -> None:
@@ -136,7 +136,7 @@ def test_settings_without_effect_are_found(project: Project, command: Command) -
     (project.folder / "settings.csv").write_text((project.folder / "settings.csv").read_text() + row)
     said = command("lint", project.folder)
     assert "L035" in said.out
-    assert "did you mean `location`" in said.out
+    assert "Did you mean `location`" in said.out
 
 
 def test_faulty_settings_are_findings(project: Project, command: Command) -> None:
@@ -156,7 +156,7 @@ def test_a_path_that_the_source_spells_otherwise_is_found(project: Project, comm
     said = command("lint", project.folder)
     assert said.code == 1
     assert "L021" in said.out
-    assert "did you mean `battery`" in said.out
+    assert "Did you mean `battery`" in said.out
 
 
 def test_the_gravest_come_first(project: Project, command: Command) -> None:

@@ -51,7 +51,7 @@ def test_the_list_is_a_page_with_recipients_and_subprocessors(command: Command, 
 
 
 def test_without_agents_the_list_says_so_as_a_page_and_nothing_as_text(command: Command, folder: Path) -> None:
-    assert "No agent acts for the service." in command("recipient", "list", "--html", "--recipients", folder).out
+    assert "There are no subprocessors." in command("recipient", "list", "--html", "--recipients", folder).out
     assert "subprocessors" not in command("recipient", "list", "--recipients", folder).out
 
 
@@ -86,7 +86,7 @@ def test_optional_fields_protocol_versions_and_listed_values_are_shown_to_machin
 def test_a_recipient_that_is_not_there_exits_2(command: Command, folder: Path) -> None:
     said = command("recipient", "show", "vendro", "--recipients", folder)
     assert said.code == 2
-    assert "did you mean `vendor`" in said.err
+    assert "Did you mean `vendor`" in said.err
 
 
 @pytest.mark.parametrize("verb", [("lint",), ("recipient", "lint")])

@@ -106,7 +106,7 @@ def test_of_what_no_rule_names_it_says_so(project: Project, command: Command) ->
     project.records(events(3))
     said = command("explain", project.folder, "batery")
     assert (said.code, said.out) == (2, "")
-    assert "did you mean `battery`?" in said.err
+    assert "Did you mean `battery`?" in said.err
 
 
 def test_a_record_that_is_not_there_exits_2(project: Project, command: Command) -> None:

@@ -275,4 +275,4 @@ def test_a_folder_without_an_output_exits_2(project: Project, command: Command) 
 def test_a_pipeline_that_is_named_and_not_there_is_said_so(project: Project, command: Command) -> None:
     prepared(project, command)
     done = command("replay", project.out, "--pipeline", project.folder / "elsewhere", "--keys", project.keys)
-    assert (done.code, "there is no such file" in done.err, "not known" in done.err) == (2, True, False)
+    assert (done.code, "the file does not exist" in done.err, "not known" in done.err) == (2, True, False)

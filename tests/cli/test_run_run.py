@@ -188,7 +188,7 @@ def test_a_mistake_names_file_line_field_and_what_was_meant(project: Project, co
     line = next(number for number, text in enumerate(lines, 1) if '"bni"' in text)
     assert f"policy.yaml:{line}" in said.err
     assert "[battery]" in said.err
-    assert "did you mean `bin`" in said.err
+    assert "Did you mean `bin`" in said.err
 
 
 def test_every_fault_is_told_at_once_to_machines(project: Project, command: Command) -> None:

@@ -29,7 +29,7 @@ REFUSED: Final[Mapping[str, tuple[str, ...]]] = {
     "settings that are a folder": ("settings", "import", "."),
     "settings of nobody": ("settings", "set", "", "location", "on", "--output", "out"),
     "a setting that is not known": ("settings", "set", "north", "nothing", "on", "--pipeline", ".", "--output", "out"),
-    "an event of no known kind": ("events", "add", "north", CANARY, "--output", "out"),
+    "the kind of an event is unknown": ("events", "add", "north", CANARY, "--output", "out"),
     "a recipient that is a path": ("recipient", "show", "../../etc/passwd", "--recipients", "recipients"),
     "recipients nested without end": ("recipient", "list", "--recipients", "deep"),
     "recipients that name themselves": ("recipient", "list", "--recipients", "bomb"),

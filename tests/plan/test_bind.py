@@ -150,7 +150,7 @@ def test_the_refusal_names_fields_that_count_by_their_name_alone(tmp_path: Path)
     with pytest.raises(RefusedError) as caught:
         pipeline_plan(tmp_path, {"clientId": {"type": "string", "do": "keep"}}, records={"must_be": "pseudonymized"})
     (finding,) = caught.value.findings
-    assert finding.hint == "drop, pseudonymize or generalize clientId; or state the role of clientId"
+    assert finding.hint == "Drop, pseudonymize or generalize clientId; or state the role of clientId."
 
 
 def test_an_output_above_what_it_must_be_is_refused(tmp_path: Path) -> None:

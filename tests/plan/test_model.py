@@ -38,14 +38,14 @@ def test_columns_that_are_folders_stay_open(tmp_path: Path) -> None:
     records = {"partition_by": ["tenant_id"], "encrypt": {"by_category": {"per": "tenant_id"}}}
     made = pipeline_plan(tmp_path, records=records)
     assert encrypted_columns(made, "records") == COLUMNS[1:]
-    assert "for each tenant_id their own" in describe_encryption(made, "records")
+    assert "separate for each tenant_id" in describe_encryption(made, "records")
 
 
 def test_aggregates_stay_open_whatever_is_said(tmp_path: Path) -> None:
     daily = {"group_by": {"day": {"event_time": "day"}}, "measures": {"events": "count"}, "encrypt": "by_category"}
     made = pipeline_plan(tmp_path, aggregates={"daily": daily})
     assert encrypted_columns(made, "daily") == []
-    assert "open to everyone" in describe_encryption(made, "daily")
+    assert "are not encrypted" in describe_encryption(made, "daily")
 
 
 def test_another_way_to_encrypt_is_another_plan(tmp_path: Path) -> None:
@@ -81,19 +81,19 @@ DEVICE: dict[str, Any] = {"type": "string", "role": "identifier"}
 def test_records_are_indexed_by_the_subject_that_they_hold(tmp_path: Path) -> None:
     found = plan_subject_index(pipeline_plan(tmp_path))
     assert found.subject == Pointer.parse("device_id")
-    assert found.explanation == "an index by device_id, for the keyring's eyes only"
+    assert found.explanation == "an encrypted index by device_id; reading it needs the keyring"
 
 
 @pytest.mark.parametrize(
     ("extra", "more", "why"),
     [
-        ({}, {"records": {"index": False}}, "the pipeline says so"),
+        ({}, {"records": {"index": False}}, "the pipeline has `index: false`"),
         ({"device_id": DEVICE | {"do": "drop"}}, {}, "device_id is not released"),
         ({"device_id": DEVICE | {"do": "presence"}}, {}, "device_id is released as bool"),
         (
             {"device_id": {"type": "string", "do": "keep"}},
             {"records": {"partition_by": ["device_id"]}},
-            "the records of each device_id stand in a folder of their own",
+            "the records of each device_id have their own folder",
         ),
     ],
 )
@@ -109,4 +109,4 @@ def test_a_plan_without_a_pipeline_has_none() -> None:
 def test_the_plan_says_it_as_json_and_as_html(tmp_path: Path) -> None:
     made = pipeline_plan(tmp_path)
     assert made.as_json()["outputs"]["records"]["index"] == plan_subject_index(made).explanation
-    assert "an index by device_id" in made._repr_html_()
+    assert "an encrypted index by device_id" in made._repr_html_()

@@ -96,7 +96,7 @@ def test_a_per_subject_feature_that_is_on_for_the_tenant_is_still_asked_of_each_
     gated = field({"feature": "location"}, ("location", "on"))
     assert (gated.action, gated.why) == (
         "gate",
-        "collected where feature location is on for the tenant and for the subject itself; keep",
+        "collected if feature location is on for the tenant and for the subject itself; keep",
     )
     condition = field({"collect_if": {"feature": "location", "managed": "yes"}}, ("location", "on"))
     assert condition.why == "collected if feature location is on and managed is yes; keep"

@@ -16,4 +16,4 @@ def test_a_configuration_file_with_an_unknown_key_is_told_with_its_line(tmp_path
     with pytest.raises(PolicyError) as caught:
         load_policy(tmp_path)
     (finding,) = caught.value.findings
-    assert (finding.code, finding.line, finding.hint) == ("P004", 2, "did you mean `ledger`?")
+    assert (finding.code, finding.line, finding.hint) == ("P004", 2, "Did you mean `ledger`?")

@@ -39,7 +39,7 @@ def test_it_says_what_the_policy_is_about() -> None:
     shown = plain(policy_from_mapping(BODY)._repr_html_())
     assert "<p>checkins version 3, for service_maintenance, customer_support</p>" in shown
     assert "<p>tenant: tenant_id; time: event_time; kept for 30d</p>" in shown
-    assert "<p>must not even arrive: /contacts</p>" in shown
+    assert "<p>must not arrive: /contacts</p>" in shown
 
 
 def test_it_says_of_each_field_what_happens_and_when() -> None:
@@ -55,7 +55,7 @@ def test_it_says_of_each_field_what_happens_and_when() -> None:
 def test_it_says_that_each_subject_has_to_turn_a_feature_on() -> None:
     features = {"location": {"holders": ["admin"], "per_subject": True}}
     shown = plain(policy_from_mapping(BODY | {"features": features})._repr_html_())
-    assert "<td>admin; each subject also by a setting of its own</td>" in shown
+    assert "<td>admin; each subject also by its own setting</td>" in shown
 
 
 def test_a_text_of_the_policy_is_no_markup() -> None:
@@ -68,5 +68,5 @@ def test_a_policy_that_keeps_for_ever_says_so() -> None:
     said = ("policy", "version", "purposes")
     bare = {key: BODY[key] for key in said} | {"fields": {"owner_type": BODY["fields"]["owner_type"]}}
     shown = policy_from_mapping(bare)._repr_html_()
-    assert "no retention is said" in shown
+    assert "no retention" in shown
     assert "features" not in shown

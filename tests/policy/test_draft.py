@@ -85,7 +85,7 @@ def test_all_is_all_that_is_proposed_and_once_accepted_nothing_is_open(drafted: 
 
 @pytest.mark.parametrize("name", ["other", "subject", "nowhere"])
 def test_a_name_without_a_proposal_is_a_mistake_and_nothing_is_written(drafted: Path, name: str) -> None:
-    with pytest.raises(ConfigurationError, match="nothing is proposed"):
+    with pytest.raises(ConfigurationError, match="there is no open proposal"):
         accept_proposals(drafted, ["mail", name])
     assert (drafted / "policy.yaml").read_text() == HEAD + FIELDS
 
@@ -94,10 +94,10 @@ def test_a_field_that_was_accepted_before_is_said_to_be_so_and_not_taken_for_a_t
     accept_proposals(drafted, ["mail"])
     with pytest.raises(ConfigurationError) as caught:
         accept_proposals(drafted, ["mail"])
-    assert "accepted already" in caught.value.hint
+    assert "the proposal was accepted" in caught.value.hint
     with pytest.raises(ConfigurationError) as caught:
         accept_proposals(drafted, ["tenat_id"])
-    assert caught.value.hint == "did you mean `tenant_id`?"
+    assert caught.value.hint == "Did you mean `tenant_id`?"
 
 
 def test_a_field_that_somebody_edited_is_no_longer_open(drafted: Path) -> None:

@@ -141,7 +141,7 @@ def test_a_name_is_written_if_ten_records_or_half_of_them_carry_it(tmp_path: Pat
     text = drafted(tmp_path / "many", many)
     assert "  ten:" in text
     assert "nine" not in text
-    assert "that few records carry, left out here: 1" in text
+    assert "few records have them (they are dropped): 1" in text
     few = [{"id": n} | ({"half": 1} if n < 3 else {}) | ({"third": 1} if n < 2 else {}) for n in range(6)]
     text = drafted(tmp_path / "few", few)
     assert "  half:" in text

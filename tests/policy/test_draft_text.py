@@ -52,14 +52,14 @@ def test_tenant_subject_and_time_are_suggested_as_remarks() -> None:
 
 def test_a_field_named_as_the_partition_becomes_a_remark(write: Callable[[str, str], Path]) -> None:
     text = draft_policy_text([("/date", "date"), ("/a", "string")], "found")
-    assert "# date: `date` is the name of the partition" in text
+    assert "# date: `date` is reserved for the partition" in text
     assert list(load_policy(write("policy.yaml", text)).fields) == ["a"]
 
 
 @pytest.mark.parametrize("type_", ["time64[us]", "decimal(39,2)", "duration[ns]"])
 def test_a_type_that_no_policy_names_is_left_out_and_told(type_: str, write: Callable[[str, str], Path]) -> None:
     text = draft_policy_text([("/a", type_), ("/b", "string")], "found")
-    assert "# a: no type of a policy stands for" in text
+    assert "# a: a policy has no type for" in text
     assert list(load_policy(write("policy.yaml", text)).fields) == ["b"]
 
 

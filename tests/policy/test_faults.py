@@ -7,7 +7,7 @@ from minimize.text import did_you_mean
 
 
 def test_the_nearest_word_is_suggested_whatever_its_case() -> None:
-    assert did_you_mean("Retenton", ["retention", "records"]) == "did you mean `retention`?"
+    assert did_you_mean("Retenton", ["retention", "records"]) == "Did you mean `retention`?"
 
 
 FIELDS = [
@@ -24,11 +24,11 @@ FIELDS = [
 @pytest.mark.parametrize(
     ("word", "told"),
     [
-        ("time", "did you mean `event_time` or `enrolled_date_time`?"),
-        ("name", "did you mean `/apps/*/name`?"),
-        ("/app/name", "did you mean `/apps/*/name`?"),
-        ("device", "did you mean `device_id`?"),
-        ("OS_Versoin", "did you mean `os_version`?"),
+        ("time", "Did you mean `event_time` or `enrolled_date_time`?"),
+        ("name", "Did you mean `/apps/*/name`?"),
+        ("/app/name", "Did you mean `/apps/*/name`?"),
+        ("device", "Did you mean `device_id`?"),
+        ("OS_Versoin", "Did you mean `os_version`?"),
         ("owner", ""),
     ],
 )
@@ -37,7 +37,7 @@ def test_names_that_have_the_word_as_a_part_are_suggested(word: str, told: str) 
 
 
 def test_a_short_list_is_shown_where_nothing_is_near() -> None:
-    assert did_you_mean("zzz", ["b", "a"]) == "one of a, b"
+    assert did_you_mean("zzz", ["b", "a"]) == "Use one of: a, b."
 
 
 def test_a_long_list_is_not_shown() -> None:

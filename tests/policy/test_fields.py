@@ -96,7 +96,7 @@ def test_a_fault_of_a_field_stands_under_its_key(faults_in: FaultsIn, text: str,
 
 
 def test_a_decimal_torn_apart_by_a_flow_mapping_gets_the_hint_to_quote_it(faults_in: FaultsIn) -> None:
-    assert 'quote it: type: "decimal(10,2)"' in [fault.hint for fault in faults_in(field("{type: decimal(10,2)}"))]
+    assert 'Quote it: type: "decimal(10,2)".' in [fault.hint for fault in faults_in(field("{type: decimal(10,2)}"))]
 
 
 @pytest.mark.parametrize(

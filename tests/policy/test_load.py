@@ -89,8 +89,8 @@ def test_faults_of_pipeline_and_policy_are_told_together(write: Write) -> None:
 @pytest.mark.parametrize(
     ("load", "name", "says"),
     [
-        (load_pipeline, "policy.yaml", "this is a policy, and a pipeline is wanted"),
-        (load_policy, "pipeline.yaml", "this is a pipeline, and a policy is wanted"),
+        (load_pipeline, "policy.yaml", "this file is a policy; a pipeline is needed"),
+        (load_policy, "pipeline.yaml", "this file is a pipeline; a policy is needed"),
     ],
 )
 def test_a_policy_given_for_a_pipeline_or_the_other_way_round_is_one_fault(
@@ -99,7 +99,7 @@ def test_a_policy_given_for_a_pipeline_or_the_other_way_round_is_one_fault(
     with pytest.raises(PolicyError) as caught:
         load(DATA / name)
     (fault,) = caught.value.findings
-    assert (fault.message, fault.line, "folder of both" in fault.hint) == (says, 1, True)
+    assert (fault.message, fault.line, "folder that contains both" in fault.hint) == (says, 1, True)
 
 
 def test_a_fault_of_a_policy_does_not_breed_faults_of_the_pipeline(write: Write) -> None:

@@ -38,7 +38,7 @@ def test_a_field_is_found_in_either_spelling() -> None:
 def test_a_field_that_is_not_there_gets_a_suggestion() -> None:
     found = scope()
     assert found.key_of("X", 3, "`tenant`", "f") is None
-    assert [(f.code, f.line, f.field, f.hint) for f in found.faults.found] == [("P010", 3, "f", "did you mean `x`?")]
+    assert [(f.code, f.line, f.field, f.hint) for f in found.faults.found] == [("P010", 3, "f", "Did you mean `x`?")]
 
 
 def test_features_and_levels_are_looked_up() -> None:
@@ -86,10 +86,10 @@ def test_a_mapping_becomes_a_model() -> None:
 def test_each_misfit_stands_at_its_line() -> None:
     text = "nmae: a\nwidth: 0\nkind: sqare\nparts:\n  - 1\n  - x\n"
     assert faults_of(text) == [
-        ("P004", 1, "did you mean `name`?"),
+        ("P004", 1, "Did you mean `name`?"),
         ("P005", 1, ""),
         ("P006", 2, ""),
-        ("P007", 3, "did you mean `square`?"),
+        ("P007", 3, "Did you mean `square`?"),
         ("P006", 6, ""),
     ]
 

@@ -42,7 +42,10 @@ def test_the_tenant_is_the_scope_of_all_other_fields() -> None:
 
 def test_fields_that_nobody_looked_at_are_judged_by_name_and_type() -> None:
     found = propose_treatments({Pointer.parse("imei"): "string"}, {}, {}, {})
-    assert next(iter(found.values())).reasons == ("it names a person or a device", "its name suggests `identifier`")
+    assert next(iter(found.values())).reasons == (
+        "it identifies a person or a device",
+        "its name suggests `identifier`",
+    )
 
 
 def test_a_type_that_the_values_read_as_is_part_of_the_proposal() -> None:

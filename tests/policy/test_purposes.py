@@ -41,7 +41,7 @@ def test_a_purpose_of_the_configuration_is_known() -> None:
 def test_an_unknown_purpose_is_a_fault_with_a_suggestion() -> None:
     faults = FaultList()
     assert not check_purpose("custmer_support", [], faults, 7)
-    assert [(f.code, f.line, f.hint) for f in faults.found] == [("P008", 7, "did you mean `customer_support`?")]
+    assert [(f.code, f.line, f.hint) for f in faults.found] == [("P008", 7, "Did you mean `customer_support`?")]
 
 
 def test_a_configuration_cannot_add_a_refused_purpose(write: Write, tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_without_an_event_time_the_other_time_is_named() -> None:
     keys = {Pointer.parse(key): key for key in TYPES}
     scope = DeclaredNames(FaultList(), Path(), keys, TYPES)
     assert ConditionReader(scope)(node_from_data({"seen": {"within": "7d"}})) is None
-    assert [(fault.code, fault.hint) for fault in scope.faults.found] == [("P016", "say `of: FIELD`")]
+    assert [(fault.code, fault.hint) for fault in scope.faults.found] == [("P016", "Add `of: FIELD`.")]
     assert ConditionReader(scope)(node_from_data({"seen": {"within": "7d", "of": "day"}})) is not None
 
 

@@ -25,10 +25,10 @@ def _tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
-        ("pipelines/telemtry", "did you mean `pipelines/telemetry`?"),
-        ("pipeline/telemetry/pipeline.yaml", "did you mean `pipelines`?"),
-        ("pipelines/telemetry/pipeline.yml", "did you mean `pipelines/telemetry/pipeline.yaml`?"),
-        ("pipelines/pipeline.yaml", "did you mean `pipelines/support` or `pipelines/telemetry`?"),
+        ("pipelines/telemtry", "Did you mean `pipelines/telemetry`?"),
+        ("pipeline/telemetry/pipeline.yaml", "Did you mean `pipelines`?"),
+        ("pipelines/telemetry/pipeline.yml", "Did you mean `pipelines/telemetry/pipeline.yaml`?"),
+        ("pipelines/pipeline.yaml", "Did you mean `pipelines/support` or `pipelines/telemetry`?"),
         ("pipelines/access.yaml", ""),
         ("empty/pipeline.yaml", ""),
         ("elsewhere", ""),
@@ -59,7 +59,7 @@ def test_the_fault_has_the_hint(tree: Path) -> None:
     with pytest.raises(PolicyError) as caught:
         load_pipeline("pipelines/telemtry")
     (found,) = caught.value.findings
-    assert (found.code, found.hint) == ("P001", "did you mean `pipelines/telemetry`?")
+    assert (found.code, found.hint) == ("P001", "Did you mean `pipelines/telemetry`?")
 
 
 def nodes(text: str) -> tuple[YamlNode, list[tuple[str, int | None]]]:

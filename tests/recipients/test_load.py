@@ -45,7 +45,7 @@ def test_what_is_given_goes_before_the_configuration(tmp_path: Path) -> None:
 
 def test_where_they_were_looked_for_is_told(tmp_path: Path) -> None:
     (tmp_path / "minimize.yaml").write_text("recipients: parties\n")
-    with pytest.raises(PolicyError, match=r"looked for .*parties"):
+    with pytest.raises(PolicyError, match=r"Create one of: .*parties"):
         find_recipients(start=tmp_path)
 
 
@@ -58,7 +58,7 @@ def test_a_recipient_is_a_file_and_the_list_is_none(tmp_path: Path) -> None:
 
 def test_a_recipient_that_is_not_there_gets_a_hint(tmp_path: Path) -> None:
     write_yaml(tmp_path / "vendor.yaml", vendor_file())
-    with pytest.raises(PolicyError, match="did you mean `vendor`"):
+    with pytest.raises(PolicyError, match="Did you mean `vendor`"):
         load_recipients(tmp_path).load("vendro")
 
 

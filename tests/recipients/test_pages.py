@@ -99,7 +99,7 @@ def test_each_field_has_its_example_its_use_and_its_form() -> None:
     lines = recipient_markdown(vendor()).splitlines()
     assert "| app_id | com.example.mail | com.example.mail | identifies the app | keep |" in lines
     assert "| device_id |  |  | names the device | pseudonymize (key device) |" in lines
-    assert "| token |  |  | reaches the device | passes through; never stored, logged or counted |" in lines
+    assert "| token |  |  | reaches the device | passed through; never stored, logged or counted |" in lines
     assert "| owner |  |  | no purpose needs it | not passed on |" in lines
 
 
@@ -107,17 +107,17 @@ def test_purpose_text_and_contract_stand_above_the_table() -> None:
     text = recipient_markdown(vendor())
     assert "Purpose: quality_and_security." in text
     assert "Which apps a device has goes to the vendor. (text 1)" in text
-    assert "Contract C-1, from 2026-01-01 until 2027-01-01; it keeps what it got for 30d." in text
+    assert "Contract C-1, from 2026-01-01 until 2027-01-01; the recipient keeps the data for 30d." in text
 
 
 def test_without_a_contract_the_list_says_so() -> None:
-    assert "No contract permits anything to go to it." in recipient_markdown(vendor(contract=None))
+    assert "No contract permits sending data to this recipient." in recipient_markdown(vendor(contract=None))
 
 
 def test_the_lines_of_google_are_grouped() -> None:
     (out, back) = function_sections(load_recipient(RECIPIENTS / "google.yaml"))
     assert sum(line[0].startswith("device data: ") for line in out.lines) == 11
-    assert out.paragraphs[-1] == "Must be there first: google_account."
+    assert out.paragraphs[-1] == "Prerequisites: google_account."
     assert len(back.lines) == 7
 
 
@@ -127,7 +127,7 @@ def test_an_underscore_is_escaped_where_it_would_become_markup() -> None:
 
 
 def test_of_the_sibling_the_list_says_that_nothing_is_shared() -> None:
-    assert "Nothing is shared with it, and nothing is taken from it." in recipient_markdown(
+    assert "No data is sent to this recipient, and none is received from it." in recipient_markdown(
         load_recipient(RECIPIENTS / "configmgr.yaml")
     )
 
@@ -159,15 +159,15 @@ def test_what_a_file_says_becomes_no_markup() -> None:
 
 def test_an_aggregate_is_said_to_be_one() -> None:
     said = sync(aggregate="fleet", fields={"events": {"type": "integer", "do": "keep"}})
-    assert "Counts and statistics of groups alone, never single records: fleet." in recipient_markdown(
+    assert "Only counts and statistics of groups, never single records: fleet." in recipient_markdown(
         vendor(functions=said)
     )
 
 
 def test_what_ends_it_and_how_soon_it_deletes_is_said() -> None:
     text = recipient_markdown(load_recipient(RECIPIENTS / "apple.yaml"))
-    assert "When it ends: the token is disabled here, and the account is deleted at Apple." in text
-    assert "and deletes within 30d what is called back." in text
+    assert "At the end of the relationship: the token is disabled here, and the account is deleted at Apple." in text
+    assert "and deletes data on request within 30d." in text
 
 
 def test_the_page_fetches_nothing_and_is_made_for_dark_screens_and_paper() -> None:

@@ -73,7 +73,7 @@ def test_an_unkeyed_hash_is_refused() -> None:
 
 
 def test_a_word_that_is_no_technique_gets_a_hint() -> None:
-    with pytest.raises(PolicyError, match="did you mean `redact`"):
+    with pytest.raises(PolicyError, match="Did you mean `redact`"):
         read(a="redcat")
 
 

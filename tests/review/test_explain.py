@@ -233,7 +233,7 @@ def test_a_field_that_the_policy_does_not_know_is_a_mistake(project: Project) ->
     with pytest.raises(ConfigurationError) as caught:
         of(project, "click")
     assert caught.value.exit_code == 2
-    assert "did you mean `clicks`?" in caught.value.hint
+    assert "Did you mean `clicks`?" in caught.value.hint
 
 
 def test_what_must_not_arrive_is_told(project: Project) -> None:

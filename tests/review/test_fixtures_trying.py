@@ -174,7 +174,7 @@ def test_an_aggregate_that_is_not_there_is_a_fault(project: Project) -> None:
     fixture(project, "expect.per_modle.ndjson", [])
     with pytest.raises(ConfigurationError) as caught:
         tried(project)
-    assert caught.value.hint == "did you mean `per_model`?"
+    assert caught.value.hint == "Did you mean `per_model`?"
 
 
 def test_a_pipeline_that_writes_no_records_is_tried_by_its_aggregates(project: Project) -> None:

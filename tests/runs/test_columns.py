@@ -127,7 +127,7 @@ def test_the_meaning_of_nulls_names_open_bins_and_small_sides(project: Project) 
     page = (project.out / "runs" / project.run().run_id / "columns.md").read_text()
     lines = {line.split(" | ")[0].removeprefix("| "): line for line in page.partition("## per_model")[2].splitlines()}
     assert "never null" in lines["devices"]
-    assert "open bin" in lines["storage"]
+    assert "open-ended bin" in lines["storage"]
     assert "on one of its sides" in lines["north"]
     assert "a null count" in lines["tenants"]
-    assert "open bin" in next(line for line in page.splitlines() if line.startswith("| storage"))
+    assert "open-ended bin" in next(line for line in page.splitlines() if line.startswith("| storage"))

@@ -235,7 +235,7 @@ def test_values_that_identify_under_a_plain_name_are_reported_by_lint_and_init(t
     policy, _ = init_pipeline(tmp_path / "data.ndjson", tmp_path / "p")
     text = policy.read_text()
     assert (
-        "proposed: {role: identifier, do: drop}\n  # because: it points at one record; all values look like UUIDs"
+        "proposed: {role: identifier, do: drop}\n  # because: it identifies one record; all values look like UUIDs"
         in text
     )
     policy.write_text(text.replace("{type: string, do: drop}", "{type: string, do: keep}"))

@@ -162,12 +162,12 @@ def test_plan_lists_keys_as_a_field(project: Project) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"/by_user": {"type": "list", "keys": "keep"}, **LEAF}, "belongs to a map"),
-        ({"/by_user": {"type": "map", "keys": "keep"}}, "leave beside its values"),
-        (mapped(keys="keep", feature="location"), "no gate of their own"),
-        (mapped(keys={"top": {"keep": 3, "other": "x"}}), "does not take the keys"),
-        ({**mapped(keys="keep"), "/by_user": {"type": "map", "role": "secret", "keys": "keep"}}, "only be dropped"),
-        ({"/by_user/~keys": {"type": "string"}, **LEAF}, "say `keys:`"),
+        ({"/by_user": {"type": "list", "keys": "keep"}, **LEAF}, "only valid for a map"),
+        ({"/by_user": {"type": "map", "keys": "keep"}}, "released only with its values"),
+        (mapped(keys="keep", feature="location"), "cannot have their own gate"),
+        (mapped(keys={"top": {"keep": 3, "other": "x"}}), "not valid for the keys"),
+        ({**mapped(keys="keep"), "/by_user": {"type": "map", "role": "secret", "keys": "keep"}}, "must be dropped"),
+        ({"/by_user/~keys": {"type": "string"}, **LEAF}, "Use `keys:`"),
     ],
 )
 def test_keys_that_cannot_leave_are_faults(project: Project, fields: Mapping[str, Any], message: str) -> None:

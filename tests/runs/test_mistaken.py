@@ -13,7 +13,7 @@ from minimize.policy.load import load_pipeline, load_policy
 from minimize.review.explain import explain
 from tests.project import Project, events
 
-HINT = "name the pipeline that made it, not its output"
+HINT = "Pass the pipeline that made it, not its output"
 
 
 @pytest.fixture(name="out")
@@ -55,4 +55,4 @@ def test_any_other_folder_has_no_such_file(tmp_path: Path, name: str) -> None:
     (tmp_path / "x" / name).mkdir(parents=True)
     with pytest.raises(PolicyError) as caught:
         load_pipeline(tmp_path / "x")
-    assert fault(caught) == ("P001", "there is no such file", "")
+    assert fault(caught) == ("P001", "the file does not exist", "")

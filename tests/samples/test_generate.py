@@ -92,7 +92,7 @@ def test_parquet_holds_the_records_of_ndjson(tmp_path: Path, name: str) -> None:
 def test_an_unknown_name_is_refused_with_a_hint(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as refused:
         generate("usage_event", 1, tmp_path)
-    assert refused.value.hint == "did you mean usage_events?"
+    assert refused.value.hint == "Did you mean usage_events?"
 
 
 def test_an_unknown_format_is_refused_with_the_known_ones(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Lint: risky choices of a policy or pipeline, and settings without effect, each with a stable code (`LINT_RULES`)."""
+"""Lint: find risky choices of a policy or pipeline, and settings without effect. Findings have stable codes (`LINT_RULES`)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
 _NEEDS_WHOLE_FILE = frozenset(
     {"L011", "L072", "L030", "L031", "L033", "L034", "L035", "L038", "L039", "L040", "L042", "L045", "L047"}
 )
-"""What is said of something that is nowhere: not to be said of a file of which parts could not be read."""
+"""Rules that report something as absent. They do not apply to a file of which parts could not be read."""
 
 _CHECKS: tuple[Callable[[LintSubject], Iterator[Finding]], ...] = (
     fields.check_kept_values,
@@ -73,11 +73,15 @@ def lint(
     contacts: Mapping[Pointer, str] | None = None,
     siblings: Sequence[Policy] = (),
 ) -> list[Finding]:
-    """What is risky in a policy, or in a pipeline and its policy, or has no effect.
+    """Findings about a policy, or about a pipeline and its policy: risky choices, and entries without effect.
 
-    Takes, where they are known: the columns and pointers of the source, the settings' (setting, holder, value) rows, what
-    the values of fields are that identify, those that are addresses of people or computers, and the other policies of the
-    tree. Gives each finding once, by file and line.
+    Returns each finding once, sorted by file and line. Arguments that are None or empty are unknown:
+
+    columns        columns and pointers of the source
+    settings_rows  (setting, holder, value) of each row of the settings
+    values         by field, the kind of its values, in words, if they are identifying
+    contacts       by field, the kind of its values, in words, if they are addresses of people or computers
+    siblings       the other policies of the tree
     """
     policy, pipeline = (judged.policy, judged) if isinstance(judged, Pipeline) else (judged, None)
     seen = None if columns is None else frozenset(filter(None, map(field_pointer, columns)))
@@ -88,7 +92,7 @@ def lint(
 
 
 def independent_of_faults(faults: Iterable[Finding], found: Iterable[Finding]) -> list[Finding]:
-    """Of what was found in files with faults, what holds whatever becomes of the faults."""
+    """The findings about files with faults that remain valid when the faults are corrected."""
     faulty = {(fault.file, fault.field) for fault in faults if fault.field is not None}
     return [
         finding

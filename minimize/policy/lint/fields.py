@@ -1,4 +1,4 @@
-"""Lint of fields: what is kept and what remains of it, what conditions give away, names in the source and in other policies."""
+"""Lint of fields: kept values, what conditions disclose, names in the source, treatment in other policies."""
 
 from __future__ import annotations
 
@@ -20,35 +20,48 @@ from minimize.policy.roles import certain_role
 from minimize.techniques import PSEUDONYM_TECHNIQUES, TechniqueStep
 
 FULL_LEVEL: Final = "full"
-"""The level below which names and addresses are not kept as they are."""
+"""The level below which names and addresses should not be kept unchanged."""
 
 
 def check_kept_values(subject: LintSubject) -> Iterator[Finding]:
-    """L001, L002, L004, L006: kept as it is, whatever the role says."""
-    told = {
-        "quasi": ("L001", "the quasi-identifier is kept as it is", "make it coarser: truncate, round, bin, generalize"),
-        "free_text": ("L002", "free text is kept as it is; it can hold anything", "drop it, or `redact` or `presence`"),
-        "identifier": ("L004", "the identifier is kept as it is", "`pseudonymize` it, `mask` it, or drop it"),
-        "sensitive": ("L006", "the sensitive value is kept as it is", "make it coarser, or drop it"),
+    """L001, L002, L004, L006: values kept unchanged although their role requires a treatment."""
+    messages = {
+        "quasi": (
+            "L001",
+            "the quasi-identifier is kept unchanged",
+            "Make it coarser: truncate, round, bin or generalize it.",
+        ),
+        "free_text": (
+            "L002",
+            "free text is kept unchanged; it can contain anything",
+            "Drop it, or use `redact` or `presence`.",
+        ),
+        "identifier": ("L004", "the identifier is kept unchanged", "Use `pseudonymize` or `mask`, or drop it."),
+        "sensitive": ("L006", "the sensitive value is kept unchanged", "Make it coarser, or drop it."),
     }
     for field in subject.fields:
         if is_kept(field):
-            for code, message, hint in (told[role] for role in _own_and_input_roles(subject, field) if role in told):
+            for code, message, hint in (
+                messages[role] for role in _own_and_input_roles(subject, field) if role in messages
+            ):
                 yield subject.finding(code, message + _cases_suffix(field), field=field, hint=hint)
 
 
 def check_remaining_values(subject: LintSubject) -> Iterator[Finding]:
-    """L003, L005: what can be guessed or reversed from what is kept."""
+    """L003, L005: values that can be guessed or reversed from their released form."""
     for field in subject.fields:
         guessable = {remaining_form(way) for way in treatments_of(field)} & {"guessable", "reversible"}
         if guessable and field.role == "free_text":
             yield subject.finding(
-                "L003", "what no pattern finds stays in the text", field=field, hint="prefer `presence`"
+                "L003",
+                "personal data that no pattern finds remains in the text",
+                field=field,
+                hint="Prefer `presence`.",
             )
         elif guessable and field.role == "identifier":
-            hint = "`pseudonymize` where it only has to join; the category is identified"
+            hint = "Use `pseudonymize` if the field is only needed for joins. As it is, the category is identified."
             yield subject.finding(
-                "L005", f"the identifier is {min(guessable)} from what is kept", field=field, hint=hint
+                "L005", f"the identifier is {min(guessable)} from its released form", field=field, hint=hint
             )
 
 
@@ -57,22 +70,22 @@ def check_plain_roles(subject: LintSubject) -> Iterator[Finding]:
     for field in subject.fields:
         role = certain_role(field.pointer)
         if role is not None and field.role == "plain" and not is_dropped(field):
-            message = "the name looks personal, and the role is plain"
-            yield subject.finding("L007", message, field=field, hint=f"say `role: {role}`")
+            message = "the name suggests personal data, but the role is plain"
+            yield subject.finding("L007", message, field=field, hint=f"Set `role: {role}`.")
 
 
 def check_identifying_values(subject: LintSubject) -> Iterator[Finding]:
-    """L008: values that identify, kept in a field whose name does not say so and whose role is not stated."""
+    """L008: identifying values, kept in a field whose name does not suggest them and whose role is not stated."""
     for field in subject.fields:
         seen = (subject.values or {}).get(field.pointer)
         if seen is None or not may_identify(field) or field.key == subject.policy.tenant:
             continue
-        hint = "say `role: identifier`; or `role: plain` if they identify no person, device or session"
-        yield subject.finding("L008", f"its values look like {seen}, and no role is stated", field=field, hint=hint)
+        hint = "Set `role: identifier`, or `role: plain` if they identify no person, device or session."
+        yield subject.finding("L008", f"its values look like {seen}, but no role is stated", field=field, hint=hint)
 
 
 def may_identify(field: Field) -> bool:
-    """Whether a field without a stated role keeps so much of its values that they would identify."""
+    """Whether a field without a stated role keeps values in a form that can identify."""
     stated = "role" in field.model_fields_set or certain_role(field.pointer) is not None
     return (
         not stated
@@ -82,10 +95,10 @@ def may_identify(field: Field) -> bool:
 
 
 def check_contacts_below_full(subject: LintSubject) -> Iterator[Finding]:
-    """L009: names and addresses that are kept as they are below the level `full`, in a policy that has this level.
+    """L009: names and addresses kept unchanged below the level `full`, in a policy that has this level.
 
-    What a field holds is known by its name, or by the first values of the source. A stated `role: plain` says that it is
-    none of these.
+    The content of a field is recognized by its name, or by the first values of the source. A stated `role: plain` exempts a
+    field.
     """
     for field in subject.fields:
         if not is_below_full(field, subject.policy):
@@ -94,14 +107,14 @@ def check_contacts_below_full(subject: LintSubject) -> Iterator[Finding]:
         kinds = (subject.contact_kind(each) for each in (field, *inputs) if each is not None)
         kind = next((kind for kind in kinds if kind is not None), None)
         if kind is not None:
-            hint = f"say `level: {FULL_LEVEL}`, give it a technique, or drop it"
+            hint = f"Set `level: {FULL_LEVEL}`, add a technique, or drop it."
             yield subject.finding(
-                "L009", f"{kind} is kept as it is below the level `{FULL_LEVEL}`", field=field, hint=hint
+                "L009", f"{kind} is kept unchanged below the level `{FULL_LEVEL}`", field=field, hint=hint
             )
 
 
 def is_below_full(field: Field, policy: Policy) -> bool:
-    """Whether a policy has the level `full` and keeps a field as it is below it, and does not state that the field is plain."""
+    """Whether a policy has the level `full`, keeps a field unchanged below it, and does not state that the field is plain."""
     high = policy.levels[policy.levels.index(FULL_LEVEL) :] if FULL_LEVEL in policy.levels else ()
     is_plain = field.role == "plain" and "role" in field.model_fields_set
     is_low = bool(high) and not {field.level, policy.records.level} & set(high)
@@ -109,43 +122,43 @@ def is_below_full(field: Field, policy: Policy) -> bool:
 
 
 def is_kept(field: Field) -> bool:
-    """Whether the values of a field are kept as they are, in some case at least."""
+    """Whether the values of a field are kept unchanged in at least one case."""
     return any(remaining_form(way) == "everything" for way in treatments_of(field))
 
 
 def check_pseudonyms(subject: LintSubject) -> Iterator[Finding]:
-    """L010, L011: pseudonyms that link too far, or cannot be found again."""
+    """L010, L011: pseudonyms that link across tenants, or that requests cannot find."""
     tenant = subject.policy.tenant
     for field in subject.fields:
         for step in dict.fromkeys(step for step in steps_of(field) if step.name in PSEUDONYM_TECHNIQUES):
             per = getattr(step, "per", None)
             if per is None:
-                hint = f"say `per: {tenant}`" if tenant else "say `per:` and the field that names the tenant"
+                hint = f"Set `per: {tenant}`." if tenant else "Set `per:` to the field that names the tenant."
                 yield subject.finding("L010", f"`{step.name}` has no `per`", field=field, hint=hint)
             elif per != tenant:
-                hint = "only tenants can be listed when somebody has to be found again"
+                hint = "Set `per` to the tenant: requests can list all tenants, but not the values of other fields."
                 yield subject.finding("L011", f"`{step.name}` is per `{per}`, not per tenant", field=field, hint=hint)
 
 
 def missing_keys(pipeline: Pipeline, known_names: Sequence[str], reason: str = "") -> Iterator[Finding]:
-    """L012: keys that fields name and a keyring lacks; `reason` says why it has none at all."""
+    """L012: keys that fields name and a keyring lacks; `reason` is the message if the keyring cannot be used."""
     subject = LintSubject(pipeline.policy, pipeline)
     for field in subject.fields:
         for name in dict.fromkeys(name for step in steps_of(field) for name in step.key_names):
             if name not in known_names:
                 message = reason or f"the keyring has no key `{name}`"
-                yield subject.finding("L012", message, field=field, hint=f"minimize keys add FILE {name}")
+                yield subject.finding("L012", message, field=field, hint=f"Run `minimize keys add FILE {name}`.")
 
 
 def remaining_form(treatment: Treatment) -> str:
-    """What a chain leaves of a value: the least that any of its steps does."""
+    """The remaining form after a chain: that of its least revealing step."""
     order = ("nothing", "linkable", "guessable", "reversible", "everything")
     left_by: list[str] = ["nothing"] if isinstance(treatment, str) else [_leaves_of_step(step) for step in treatment]
     return min(left_by, key=order.index)
 
 
 def _own_and_input_roles(subject: LintSubject, field: Field) -> Iterator[Role]:
-    """Its own role, and the roles of what it is made from; each once."""
+    """The role of a field, and the roles of the fields that it is derived from; each once."""
     inputs = (subject.policy.fields.get(key) for key in field.from_)
     yield from dict.fromkeys([field.role, *(found.role for found in inputs if found is not None)])
 
@@ -159,9 +172,9 @@ def _cases_suffix(field: Field) -> str:
 
 
 def check_condition_fields(subject: LintSubject) -> Iterator[Finding]:
-    """L050, L051: a record shows the outcome of a condition, and with it something of what the condition reads.
+    """L050, L051: a record shows the outcome of a condition, and so discloses something of the fields that it reads.
 
-    Conditions of a field that is for other purposes show nothing.
+    A condition has no effect, and is not reported, if its field is for other purposes.
     """
     for key, field in _fields_read(subject):
         read = subject.policy.fields[key]
@@ -169,10 +182,12 @@ def check_condition_fields(subject: LintSubject) -> Iterator[Finding]:
             continue
         if read.role in ("secret", "identifier"):
             message = f"the condition reads `{read.key}`, whose role is {read.role}"
-            hint = "whether the value is there tells about what was read"
+            hint = "Use another field: the presence of the value discloses something of the field that is read."
             yield _condition_finding(subject, "L050", message, field, hint)
         elif not subject.is_in_records(read.key):
-            message = f"the condition reads `{read.key}`, which the output does not hold, and gives some of it away"
+            message = (
+                f"the condition reads `{read.key}`, which the output does not contain, and so discloses something of it"
+            )
             yield _condition_finding(subject, "L051", message, field, "")
 
 
@@ -183,7 +198,11 @@ def check_condition_values(subject: LintSubject) -> Iterator[Finding]:
         if not all(_fits_type(value, read.type) for value in equals.values):
             message = f"the condition compares `{read.key}`, a {read.type}, with a value of another type"
             yield _condition_finding(
-                subject, "L052", message, field, "it never matches; quote a string, do not quote a number"
+                subject,
+                "L052",
+                message,
+                field,
+                "Correct the value, which never matches: quote texts, do not quote numbers.",
             )
 
 
@@ -229,7 +248,7 @@ def _condition_finding(subject: LintSubject, code: str, message: str, field: Fie
 
 
 def check_source_paths(subject: LintSubject) -> Iterator[Finding]:
-    """L020, L021: paths that the source does not have, and what was probably meant."""
+    """L020, L021: paths that the source does not have, with a suggestion."""
     if subject.columns is None:
         return
     columns = {part for column in subject.columns for part in _path_prefixes(column)}
@@ -239,22 +258,22 @@ def check_source_paths(subject: LintSubject) -> Iterator[Finding]:
             continue
         meant = folded.get(_normalize_path(field.pointer))
         if meant is not None:
-            message = "the source spells this differently, so that nothing is read"
-            yield subject.finding("L021", message, field=field, hint=f"did you mean `{_path_text(meant)}`?")
+            message = "the source spells this path differently, so nothing is read"
+            yield subject.finding("L021", message, field=field, hint=f"Did you mean `{_path_text(meant)}`?")
         elif not field.optional:
-            hint = "correct the path, or say `optional: true`"
-            yield subject.finding("L020", "the source has nothing here", field=field, hint=hint)
+            hint = "Correct the path, or set `optional: true`."
+            yield subject.finding("L020", "the source does not have this path", field=field, hint=hint)
 
 
 def unreadable_source(pipeline: Pipeline, reason: str) -> Finding:
-    """L023: a source that nothing could be compared with."""
-    hint = "the paths of the policy were compared with nothing"
-    message = f"the source could not be looked at: {reason}"
+    """L023: the source could not be read, so no path was compared with it."""
+    hint = "Make the source available and run lint again, to check the paths of the policy."
+    message = f"the source could not be read: {reason}"
     return LintSubject(pipeline.policy, pipeline).pipeline_finding("L023", message, "source", hint=hint)
 
 
 def check_sibling_policies(subject: LintSubject) -> Iterator[Finding]:
-    """L022: the same name, treated differently elsewhere."""
+    """L022: a field of the same name is treated differently by another policy."""
     for other in subject.siblings:
         if _is_same_policy(other, subject.policy):
             continue
@@ -267,7 +286,7 @@ def check_sibling_policies(subject: LintSubject) -> Iterator[Finding]:
 
 
 def policies_in_tree(tree: Path) -> list[Policy]:
-    """The policies of a tree of pipelines: its own and those of the folders right below. Faulty ones are left out."""
+    """The policies of a folder of pipelines and of its direct subfolders. Policies with faults are omitted."""
     files = sorted([*tree.glob(POLICY_FILE), *tree.glob(f"*/{POLICY_FILE}")])
     return [policy for policy in map(_load_or_none, files) if policy is not None]
 
@@ -284,7 +303,7 @@ def _path_prefixes(pointer: Pointer) -> list[Pointer]:
 
 
 def _normalize_path(pointer: Pointer) -> tuple[str, ...]:
-    """The path without case, and without what joins words."""
+    """The path in lower case, without the characters that join words."""
     return tuple(_normalize_part(part) for part in pointer.parts)
 
 

@@ -30,7 +30,7 @@ LONGEST_AGGREGATE_RETENTION = timedelta(days=400)
 
 
 def check_measures(subject: LintSubject) -> Iterator[Finding]:
-    """L060, L062, L068: measures that one subject's value can move, or that are one subject's value."""
+    """L060, L062, L068: measures that one subject's value can dominate, or that are one subject's value."""
     for name, aggregate in _aggregates(subject):
         for column, measure in aggregate.measures.items():
             field = subject.policy.fields.get(measure.of or "")
@@ -42,94 +42,98 @@ def _check_measure(subject: LintSubject, place: tuple[str, str], measure: Measur
     at = ("aggregates", place[0], "measures")
     about = f"`{place[1]}`: the {measure.name} of `{field.key}`"
     if measure.name in ("sum", "mean") and not _is_bounded(field):
-        hint = "say `in_aggregates: {clip: {min: …, max: …}}`"
+        hint = "Add `in_aggregates: {clip: {min: …, max: …}}` to the field."
         yield subject.pipeline_finding("L060", f"{about}, whose values are not generalized", *at, hint=hint)
     if measure.name in ("min", "max") and is_raw_in_aggregates(field):
-        yield subject.pipeline_finding("L062", f"{about} is somebody's value", *at, hint="make the field coarser")
+        yield subject.pipeline_finding("L062", f"{about} is one person's value", *at, hint="Make the field coarser.")
     if isinstance(measure, Quantile) and measure.q in (0, 1):
         end = "largest" if measure.q else "smallest"
-        yield subject.pipeline_finding("L068", f"{about} is the {end} value", *at, hint="choose a `q` between 0 and 1")
+        yield subject.pipeline_finding("L068", f"{about} is the {end} value", *at, hint="Choose a `q` between 0 and 1.")
 
 
 def check_suppression(subject: LintSubject) -> Iterator[Finding]:
-    """L061: groups that are too small."""
+    """L061: small groups are not suppressed."""
     for name, aggregate in _aggregates(subject):
         below = aggregate.suppress.below if "suppress" in aggregate.model_fields_set else None
         if below is None or below < LEAST_SUBJECTS:
-            message = "nothing is said of small groups" if below is None else f"groups show from {below} subjects on"
-            hint = f"say `suppress: {{below: {LEAST_SUBJECTS}}}`"
+            message = (
+                "small groups are not suppressed"
+                if below is None
+                else f"groups of {below} or more subjects are published"
+            )
+            hint = f"Set `suppress: {{below: {LEAST_SUBJECTS}}}`."
             yield subject.pipeline_finding("L061", message, "aggregates", name, "suppress", hint=hint)
 
 
 def check_group_keys(subject: LintSubject) -> Iterator[Finding]:
-    """L073: groups that name somebody: he is not looked for in aggregates."""
+    """L073: groups that identify persons; requests do not search aggregates for them."""
     keys = frozenset(identifying_fields(subject.policy))
     for name, aggregate in _aggregates(subject):
         for column, key in aggregate.group_by.items():
             if key.field in keys:
-                message = (
-                    f"`{column}`: a group is somebody's, by {key.field}, and whoever asks to be deleted stays there"
-                )
+                message = f"`{column}`: each group identifies a person by {key.field}, and an erasure request does not remove it"
                 at = ("aggregates", name, "group_by")
-                yield subject.pipeline_finding("L073", message, *at, hint="group by something that many share")
+                yield subject.pipeline_finding(
+                    "L073", message, *at, hint="Group by a field whose values many subjects share."
+                )
 
 
 def check_counted_field(subject: LintSubject) -> Iterator[Finding]:
-    """L067: thresholds held against something else than subjects."""
+    """L067: thresholds that count something other than subjects."""
     for name, aggregate in _aggregates(subject):
         counting = aggregate.suppress.counting
         if counting is not None and counting != subject.policy.subject:
             message = f"groups are suppressed by counting {counting}, which is not the policy's subject"
-            hint = (
-                "count subjects, not rows: leave `counting` out, or name the field that stands for a person or device"
-            )
+            hint = "Count subjects, not rows: remove `counting`, or name the field that identifies a person or device."
             yield subject.pipeline_finding("L067", message, "aggregates", name, "suppress", hint=hint)
 
 
 def check_exact_figures(subject: LintSubject) -> Iterator[Finding]:
-    """L066: exact figures that give rounded counts back."""
+    """L066: exact figures from which rounded counts can be derived."""
     for name, aggregate in _aggregates(subject):
         exact = [label for label, measure in aggregate.measures.items() if measure.name in ("mean", "sum", "share")]
         if aggregate.round is not None and exact:
-            message = f"{', '.join(exact)} beside rounded counts: where values are coarse, an exact figure gives the count back"
-            hint = "leave the exact figure out, or put it into an aggregate without counts"
+            message = f"{', '.join(exact)} next to rounded counts: if values are coarse, an exact figure reveals the exact count"
+            hint = "Remove the exact figure, or move it to an aggregate without counts."
             yield subject.pipeline_finding("L066", message, "aggregates", name, "round", hint=hint)
 
 
 def check_late_rows(subject: LintSubject) -> Iterator[Finding]:
-    """L065: late rows, for which a source without batch dates has nothing to wait for."""
+    """L065: `late` has no effect if the source has no batch dates."""
     dated = subject.pipeline is None or "{date}" in subject.pipeline.source.path
     for name, aggregate in _aggregates(subject):
         if aggregate.late is not None and not dated:
-            message = "`late` waits for batches by date, and the source has none: each run counts what it reads"
-            hint = "write {date} where the path has the batch date, or leave `late` out"
+            message = (
+                "`late` has no effect, because the source has no batch dates: each run counts the rows that it reads"
+            )
+            hint = "Write {date} in place of the batch date in the path, or remove `late`."
             yield subject.pipeline_finding("L065", message, "aggregates", name, "late", hint=hint)
 
 
 def check_batch_dates(subject: LintSubject) -> Iterator[Finding]:
-    """L069: aggregates over a source without batch dates, all of whose rows are released anew by each run."""
+    """L069: aggregates over a source without batch dates; each run releases all their rows again."""
     if subject.pipeline is None or "{date}" in subject.pipeline.source.path:
         return
     for name, _ in _aggregates(subject):
-        message = "the source has no batch dates: each run releases every row anew, and most rows will be deferred"
-        hint = "write {date} where the path has the batch date"
+        message = "the source has no batch dates: each run releases every row again, and most rows will be deferred"
+        hint = "Write {date} in place of the batch date in the path."
         yield subject.pipeline_finding("L069", message, "aggregates", name, hint=hint)
 
 
 def check_aggregate_retention(subject: LintSubject) -> Iterator[Finding]:
-    """L074, L075: aggregates that are kept for very long, or that a run replaces before their retention ends."""
+    """L074, L075: aggregates with a very long retention, or that a run replaces before their retention ends."""
     records = subject.policy.retention
     for name, aggregate in _aggregates(subject):
         span, at = aggregate.retention, ("aggregates", name, "retention")
         if span is not None and span > LONGEST_AGGREGATE_RETENTION:
             message = f"the aggregate is kept for {span.days} days"
             yield subject.pipeline_finding(
-                "L074", message, *at, hint="400 days are enough to compare with the year before"
+                "L074", message, *at, hint="Use 400 days or less, which is enough to compare with the year before."
             )
         undated = subject.pipeline is not None and "{date}" not in subject.pipeline.source.path
         if span is not None and records is not None and span > records and undated:
-            message = "the aggregate is kept for longer than records, and each run counts it anew from records alone"
-            hint = "write {date} where the path has the batch date, or leave `retention` out"
+            message = "the aggregate has a longer retention than the records, but each run replaces it"
+            hint = "Write {date} in place of the batch date in the path, or remove `retention`."
             yield subject.pipeline_finding("L075", message, *at, hint=hint)
 
 
@@ -138,7 +142,7 @@ def _aggregates(subject: LintSubject) -> list[tuple[str, AggregateModel]]:
 
 
 def _is_bounded(field: Field) -> bool:
-    """Whether what aggregates see is clipped or otherwise generalized."""
+    """Whether aggregates see the field only clipped or otherwise generalized."""
     return all(_generalizes(way) for way in aggregate_treatments(field))
 
 
@@ -147,12 +151,12 @@ def _generalizes(chain: tuple[TechniqueStep, ...]) -> bool:
 
 
 def check_index(subject: LintSubject) -> Iterator[Finding]:
-    """L070: records that hold their subjects, and no index of them."""
+    """L070: records that contain the subject but have no index."""
     records = None if subject.pipeline is None else subject.pipeline.records
     named = subject.policy.subject
     if records is not None and not records.index and named is not None and subject.is_in_records(named):
-        message = f"a {named} is found only by reading all records"
-        hint = "leave `index` out: expiry, deletion and answers to requests then read a part"
+        message = f"without an index, a {named} is found only by reading all records"
+        hint = "Remove `index: false`; expiry, deletion and answers to requests then read only a part."
         yield subject.pipeline_finding("L070", message, "records", "index", hint=hint)
 
 
@@ -164,29 +168,29 @@ def check_positions(subject: LintSubject) -> Iterator[Finding]:
     encrypt = job.demanded if job.records.encrypt is None else job.records.encrypt.by
     for field in subject.fields:
         if encrypt == "none" and subject.is_in_records(field.key) and _is_position(field):
-            message = f"`{field.key}` is a position, and records are not encrypted"
-            hint = "say `encrypt: by_category` in `records` of the pipeline"
+            message = f"`{field.key}` is a position, but records are not encrypted"
+            hint = "Set `encrypt: by_category` in `records` of the pipeline."
             yield subject.finding("L048", message, field=field, hint=hint)
 
 
 def _is_position(field: Field) -> bool:
-    """Whether a field shows a position: by its technique, or as a coordinate that is kept as it is."""
+    """Whether a field releases a position: by its technique, or as a coordinate that is kept unchanged."""
     ways = [way for way in treatments_of(field) if not isinstance(way, str)]
     kept = any(remaining_form(way) == "everything" for way in ways)
     return any(step.locates for way in ways for step in way) or (kept and is_coordinate_name(field.pointer))
 
 
 def check_subject_coverage(subject: LintSubject) -> Iterator[Finding]:
-    """L072: records that hold somebody's identifier, and not the subject by which his records are found and erased."""
+    """L072: records that contain an identifier, but not the subject by which a person's records are found and erased."""
     records = None if subject.pipeline is None else subject.pipeline.records
     named = subject.policy.subject
     if records is None or (named is not None and subject.is_in_records(named)):
         return
     for field in subject.fields:
         if field.role == "identifier" and subject.is_in_records(field.key) and keeps_values_distinct(field):
-            lacks = "the policy names no subject" if named is None else f"the records do not hold {named}"
-            hint = f"say `subject: {field.key}`, or drop it: whoever asks to be deleted could not be found"
-            yield subject.finding("L072", f"the records hold {field.key}, and {lacks}", field=field, hint=hint)
+            lacks = "the policy names no subject" if named is None else f"the records do not contain {named}"
+            hint = f"Set `subject: {field.key}`, or drop the field. Otherwise erasure requests cannot find the records."
+            yield subject.finding("L072", f"the records contain {field.key}, but {lacks}", field=field, hint=hint)
 
 
 def check_bucket_ledger(subject: LintSubject) -> Iterator[Finding]:
@@ -197,16 +201,16 @@ def check_bucket_ledger(subject: LintSubject) -> Iterator[Finding]:
     try:
         find_ledger(start=job.folder, output=job.output)
     except LedgerError:
-        message = "the output lies in an object store, and no ledger is named: without its lease no run may write there"
-        hint = "say `ledger:` in minimize.yaml, or set MINIMIZE_LEDGER where it runs"
+        message = "the output is in an object store, but no ledger is configured; a run needs its lease to write there"
+        hint = "Set `ledger:` in minimize.yaml, or MINIMIZE_LEDGER in the environment of the run."
         yield subject.pipeline_finding("L071", message, "output", hint=hint)
 
 
-APPROVE_HINT = "minimize policy approve FILE --by NAME"
+APPROVE_HINT = "Run `minimize policy approve FILE --by NAME`."
 
 
 def check_policy_approval(subject: LintSubject) -> Iterator[Finding]:
-    """L080, L081: a policy that is not the one that was approved; an error where the house lets nothing run under it."""
+    """L080, L081: the policy is not the approved one; an error if `minimize.yaml` requires approval."""
     job = subject.pipeline
     demand = "none" if job is None else configured_approval(job.folder, FaultList())
     found = approval_finding(subject.policy, demand)

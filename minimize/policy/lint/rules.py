@@ -1,4 +1,4 @@
-"""The table of lint rules, and the subject of lint: a policy, perhaps its pipeline, and what is known of source and settings."""
+"""Table of lint rules, and the input of lint: a policy, optionally its pipeline, and facts about source and settings."""
 
 from __future__ import annotations
 
@@ -24,84 +24,84 @@ class LintRule:
 
 
 _ROWS = (
-    LintRule("L001", "warning", "a quasi-identifier is kept as it is"),
-    LintRule("L002", "error", "free text is kept as it is"),
-    LintRule("L003", "warning", "free text is kept in part: what no pattern finds stays"),
-    LintRule("L004", "warning", "an identifier is kept as it is"),
-    LintRule("L005", "warning", "an identifier can be guessed or reversed from what is kept"),
-    LintRule("L006", "warning", "a sensitive value is kept as it is"),
-    LintRule("L007", "warning", "a field looks personal by its name, and its role is plain"),
-    LintRule("L008", "warning", "a field's values identify, and its role is not stated"),
-    LintRule("L009", "error", "a name, an IP, e-mail or postal address is kept as it is below the level `full`"),
-    LintRule("L010", "warning", "a pseudonym without `per`: it links a subject across tenants"),
-    LintRule(
-        "L011", "warning", "a pseudonym per something that cannot be enumerated, so that it cannot be found again"
-    ),
-    LintRule("L012", "warning", "a key that the keyring does not have, or a keyring that cannot be used"),
-    LintRule("L020", "warning", "a path of the policy that matches nothing in the source"),
-    LintRule("L021", "error", "a path of the policy that differs from the source's in case or spelling alone"),
-    LintRule("L022", "warning", "a field of the same name is treated differently by another policy of the tree"),
-    LintRule("L023", "warning", "the source could not be looked at, so that no path was compared with it"),
-    LintRule("L030", "warning", "a feature that no field uses"),
-    LintRule("L031", "warning", "levels that no field uses"),
-    LintRule("L032", "warning", "a gate without effect: the first level, or a field that is dropped anyway"),
-    LintRule("L033", "error", "a gate that never opens: the policy names no tenant"),
-    LintRule("L034", "warning", "a purpose without effect: the policy does not list it"),
-    LintRule("L035", "warning", "a setting without effect: no feature has its name, or no field asks for any"),
-    LintRule("L036", "warning", "a setting without effect: this holder may not turn the feature on"),
-    LintRule("L037", "warning", "a setting whose value is not known, and counts as off"),
-    LintRule("L038", "warning", "a level that the policy does not have, and that counts as the first"),
-    LintRule("L039", "warning", "a feature that no setting turns on, or no settings at all"),
-    LintRule("L040", "warning", "no retention"),
-    LintRule("L041", "warning", "retention above 30 days"),
-    LintRule("L042", "error", "retention without effect: the policy names no event time"),
-    LintRule("L043", "warning", "a feature is kept for longer than the policy"),
-    LintRule("L044", "warning", "event times may lie more than 7 days in the future"),
-    LintRule("L045", "warning", "`future` without effect: the policy names no event time"),
-    LintRule("L046", "warning", "a row of the settings whose tenant or subject is not in its canonical form"),
-    LintRule(
-        "L047", "error", "a feature that is decided for each subject, in a policy that names no subject: it is never on"
-    ),
-    LintRule("L048", "warning", "positions in records that are not encrypted"),
+    LintRule("L001", "warning", "a quasi-identifier is kept unchanged"),
+    LintRule("L002", "error", "free text is kept unchanged"),
+    LintRule("L003", "warning", "free text is kept in part: personal data that no pattern finds remains"),
+    LintRule("L004", "warning", "an identifier is kept unchanged"),
+    LintRule("L005", "warning", "an identifier can be guessed or reversed from its released form"),
+    LintRule("L006", "warning", "a sensitive value is kept unchanged"),
+    LintRule("L007", "warning", "the name of a field suggests personal data, but its role is plain"),
+    LintRule("L008", "warning", "the values of a field are identifying, and its role is not stated"),
+    LintRule("L009", "error", "a name, an IP, e-mail or postal address is kept unchanged below the level `full`"),
+    LintRule("L010", "warning", "a pseudonym has no `per`: it links a subject across tenants"),
+    LintRule("L011", "warning", "the `per` of a pseudonym is not the tenant, so requests cannot find the pseudonym"),
+    LintRule("L012", "warning", "the keyring lacks a key or cannot be used"),
+    LintRule("L020", "warning", "a path of the policy matches nothing in the source"),
+    LintRule("L021", "error", "a path of the policy differs from the source only in case or spelling"),
+    LintRule("L022", "warning", "another policy of the tree treats a field of the same name differently"),
+    LintRule("L023", "warning", "the source could not be read, so no path was compared with it"),
+    LintRule("L030", "warning", "no field uses a feature"),
+    LintRule("L031", "warning", "no field uses a level"),
+    LintRule("L032", "warning", "a gate has no effect: it names the first level, or its field is always dropped"),
+    LintRule("L033", "error", "a gate never opens because the policy names no tenant"),
+    LintRule("L034", "warning", "a purpose has no effect because the policy does not list it"),
+    LintRule("L035", "warning", "a setting has no effect: no feature has its name, or no field depends on settings"),
+    LintRule("L036", "warning", "a setting has no effect because its holder may not turn the feature on"),
+    LintRule("L037", "warning", "the value of a setting is unknown and counts as off"),
+    LintRule("L038", "warning", "a level is not in the policy and counts as the first"),
+    LintRule("L039", "warning", "no setting turns a feature on, or there are no settings"),
+    LintRule("L040", "warning", "the policy sets no retention"),
+    LintRule("L041", "warning", "retention is more than 30 days"),
+    LintRule("L042", "error", "retention has no effect because the policy names no event time"),
+    LintRule("L043", "warning", "a feature has a longer retention than the policy"),
+    LintRule("L044", "warning", "event times may be more than 7 days in the future"),
+    LintRule("L045", "warning", "`future` has no effect because the policy names no event time"),
+    LintRule("L046", "warning", "the tenant or subject of a settings row is not in canonical form"),
+    LintRule("L047", "error", "a feature is decided per subject, but the policy names no subject: it is never on"),
+    LintRule("L048", "warning", "records contain positions and are not encrypted"),
     LintRule("L050", "error", "a condition reads a secret or an identifier"),
-    LintRule("L051", "warning", "a condition reads a field that the output does not hold"),
-    LintRule("L052", "warning", "a condition asks for a value that the field's type never has"),
-    LintRule("L060", "error", "a sum or mean over values that are not generalized wants `clip`"),
+    LintRule("L051", "warning", "a condition reads a field that the output does not contain"),
+    LintRule("L052", "warning", "a condition compares a field with a value that its type never has"),
+    LintRule("L060", "error", "a sum or mean over values that are not generalized needs `clip`"),
     LintRule("L061", "warning", "small groups are not suppressed, or only below a low threshold"),
-    LintRule("L062", "error", "a minimum or maximum over raw values is somebody's value"),
-    LintRule("L065", "warning", "late rows are not waited for: the source has no batch dates"),
-    LintRule("L066", "warning", "an exact mean, sum or share beside rounded counts can give them back"),
-    LintRule("L067", "warning", "small groups are told by counting another field than the subject"),
+    LintRule("L062", "error", "a minimum or maximum over raw values is one person's value"),
+    LintRule("L065", "warning", "`late` has no effect because the source has no batch dates"),
+    LintRule("L066", "warning", "an exact mean, sum or share next to rounded counts can reveal the exact counts"),
+    LintRule("L067", "warning", "small groups are found by counting another field than the subject"),
     LintRule("L068", "error", "a quantile at 0 or 1 is the smallest or the largest value"),
-    LintRule("L069", "warning", "the source has no batch dates: each run releases all rows of an aggregate anew"),
-    LintRule("L070", "warning", "records without an index: a subject is found only by reading all of them"),
-    LintRule("L071", "warning", "an output in an object store, and no ledger is named outside of it"),
-    LintRule("L072", "error", "records hold an identifier, and no subject by which they could be found and erased"),
-    LintRule("L073", "error", "an aggregate's groups name somebody, and no request looks there"),
-    LintRule("L074", "warning", "an aggregate is kept for more than 400 days"),
+    LintRule("L069", "warning", "the source has no batch dates: each run releases all rows of an aggregate again"),
+    LintRule("L070", "warning", "records have no index: a subject is found only by reading all records"),
+    LintRule("L071", "warning", "an output is in an object store, and no ledger outside of it is configured"),
+    LintRule("L072", "error", "records contain an identifier, but no subject by which they can be found and erased"),
+    LintRule("L073", "error", "the groups of an aggregate identify persons, and requests do not search aggregates"),
+    LintRule("L074", "warning", "the retention of an aggregate is more than 400 days"),
     LintRule(
-        "L075", "warning", "an aggregate is kept for longer than records, and each run replaces it: no batch dates"
+        "L075",
+        "warning",
+        "an aggregate has a longer retention than the records, but without batch dates each run replaces it",
     ),
-    LintRule("L080", "warning", "a policy that is not the one that was approved"),
+    LintRule("L080", "warning", "the policy is not the approved one"),
     LintRule(
-        "L081", "error", "a policy that nobody approved as it is, where the house lets nothing run under such a one"
+        "L081",
+        "error",
+        "the policy is not approved in its current form, and `minimize.yaml` requires approval for every run",
     ),
 )
 
 LINT_RULES: Mapping[str, LintRule] = MappingProxyType({rule.code: rule for rule in _ROWS})
-"""By code, in the order in which documentation prints them."""
+"""The rules by code, in the order in which the documentation prints them."""
 
 
 LintSetting = tuple[str, str, str]
-"""Setting, holder, value, as the settings have them."""
+"""Setting, holder and value of a row of the settings."""
 
 
 @dataclass(frozen=True, slots=True)
 class LintSubject:
-    """What is linted; None where nothing is known.
+    """The input of lint. An attribute is None if it is unknown.
 
-    values    of the fields whose values in the source identify: what they are, in words
-    contacts  of the fields whose values in the source are addresses of people or computers: what they are, in words
+    values    kind of the values, in words, for each field whose values in the source are identifying
+    contacts  kind of the values, in words, for each field whose values in the source are addresses of people or computers
     """
 
     policy: Policy
@@ -133,21 +133,21 @@ class LintSubject:
         return tuple(self.policy.fields.values())
 
     def contact_kind(self, field: Field) -> str | None:
-        """Which kind of name or address a field holds, by its name or its values, in words."""
+        """The kind of name or address in a field, in words, judged by its name or its values."""
         return contact_kind(field.pointer) or (self.contacts or {}).get(field.pointer)
 
     def is_in_records(self, key: str) -> bool:
-        """Whether the records hold the field, in a run for the pipeline's purpose."""
+        """Whether the records contain the field, in a run for the pipeline's purpose."""
         field = self.policy.fields.get(key)
         return field is not None and not is_dropped(field) and self.is_for_purpose(field)
 
     def is_for_purpose(self, field: Field) -> bool:
-        """Whether a field may be had for the pipeline's purpose; without a pipeline for any."""
+        """Whether a field may be used for the pipeline's purpose; without a pipeline, always true."""
         purpose = None if self.pipeline is None else self.pipeline.purpose
         return not field.purposes or purpose is None or purpose in field.purposes
 
     def conditions(self) -> Iterator[tuple[Condition, Field | None]]:
-        """Every condition of the policy and the pipeline, and the field that it belongs to (None: whole records)."""
+        """Every condition of the policy and the pipeline, with its field (None: whole records)."""
         for field in self.fields:
             if field.collect_if is not None:
                 yield field.collect_if, field

@@ -1,4 +1,4 @@
-"""Lint of features, levels, purposes, retention and settings: above all, what has no effect."""
+"""Lint of features, levels, purposes, retention and settings: mainly entries without effect."""
 
 from __future__ import annotations
 
@@ -18,107 +18,114 @@ from minimize.text import did_you_mean
 LONGEST_RETENTION = timedelta(days=30)
 FURTHEST_FUTURE = timedelta(days=7)
 MOST_ROWS_LISTED: Final = 20
-"""How many rows of the settings are reported one by one."""
+"""The most rows of the settings that are reported one by one."""
 
 
 def check_features(subject: LintSubject) -> Iterator[Finding]:
-    """L030, L031, L039: features and levels that change nothing."""
+    """L030, L031, L039: features and levels without effect."""
     named = {atom.name for atom in _gate_atoms(subject) if isinstance(atom, FeatureOn)}
     for name in subject.policy.features:
         if name not in named:
-            hint = "name it in a field's `feature`, or remove it"
+            hint = "Name it in the `feature` of a field, or remove it."
             yield subject.finding("L030", f"no field uses the feature `{name}`", at=f"features.{name}", hint=hint)
         elif subject.settings is not None and not _is_turned_on(name, subject):
             yield subject.finding("L039", f"no setting turns the feature `{name}` on", at=f"features.{name}")
     if subject.policy.levels and not any(isinstance(atom, LevelAtLeast) for atom in _gate_atoms(subject)):
-        yield subject.finding("L031", "no field uses a level", at="levels", hint="name one in a field's `level`")
+        yield subject.finding(
+            "L031",
+            "no field uses a level",
+            at="levels",
+            hint="Name a level in the `level` of a field, or remove `levels`.",
+        )
 
 
 def check_settings_source(subject: LintSubject) -> Iterator[Finding]:
-    """L035, L039: settings that nobody asks for, and gates that nobody can open."""
+    """L035, L039: settings that no field depends on, and gates that never open for lack of settings."""
     if subject.pipeline is None:
         return
     asked = next(_gate_atoms(subject), None) is not None
     if asked and subject.pipeline.settings is None and subject.settings is None:
-        message = "the policy asks for settings, and the pipeline names none: every feature is off"
-        yield subject.pipeline_finding("L039", message, "pipeline", hint="say `settings: FILE`, or give it to the run")
+        message = "the policy depends on settings, but the pipeline names none: every feature is off"
+        yield subject.pipeline_finding(
+            "L039", message, "pipeline", hint="Add `settings: FILE`, or pass settings to the run."
+        )
     if not asked and subject.pipeline.settings is not None:
-        yield subject.pipeline_finding("L035", "the pipeline names settings, and no field asks for any", "settings")
+        yield subject.pipeline_finding("L035", "the pipeline names settings, but no field depends on them", "settings")
 
 
 def missing_settings(pipeline: Pipeline, reason: str = "") -> Finding:
-    """L039: the pipeline's settings are not where it says."""
-    hint = "a run wants them, or --settings PATH"
-    message = "the settings that the pipeline names are not there" + (f": {reason}" if reason else "")
+    """L039: the settings that the pipeline names do not exist."""
+    hint = "Create them, or pass --settings PATH to the run, which needs them."
+    message = "the settings that the pipeline names do not exist" + (f": {reason}" if reason else "")
     return LintSubject(pipeline.policy, pipeline).pipeline_finding("L039", message, "settings", hint=hint)
 
 
 def noncanonical_rows(file: str | None, lines: Sequence[int | None]) -> Iterator[Finding]:
-    """L046: rows that are compared in another form than they are written in; the first of them by line, the rest counted."""
-    hint = "remove blanks and invisible characters at its ends, and write it in Unicode NFC"
+    """L046: rows whose ids are not in canonical form. The first rows are reported by line, the others as a number."""
+    hint = "Remove spaces and invisible characters at both ends, and write the id in Unicode NFC."
     for line in lines[:MOST_ROWS_LISTED]:
-        message = "the tenant or subject of this row is not in its canonical form, in which it is compared"
+        message = "the tenant or subject of this row is not in canonical form; comparisons use the canonical form"
         yield Finding("L046", message, LINT_RULES["L046"].severity, hint, file, line)
     if len(lines) > MOST_ROWS_LISTED:
-        message = (
-            f"{len(lines) - MOST_ROWS_LISTED} more rows with a tenant or subject that is not in its canonical form"
-        )
+        message = f"{len(lines) - MOST_ROWS_LISTED} more rows have a tenant or subject that is not in canonical form"
         yield Finding("L046", message, LINT_RULES["L046"].severity, hint, file)
 
 
 def check_gates(subject: LintSubject) -> Iterator[Finding]:
-    """L032, L033, L034, L047: gates and purposes that change nothing, or let nothing through."""
+    """L032, L033, L034, L047: gates and purposes without effect, and gates that never open."""
     policy = subject.policy
     for field in subject.fields:
         if is_dropped(field) and not field.in_aggregates and field.is_gated:
-            yield subject.finding("L032", "the field is dropped, so that its gate has no effect", field=field)
+            yield subject.finding("L032", "the field is dropped, so its gate has no effect", field=field)
         elif field.level is not None and (field.level,) == policy.levels[:1]:
-            hint = "the first level is always on"
+            hint = "Remove `level`: the first level is always on."
             yield subject.finding("L032", f"the level `{field.level}` has no effect", field=field, hint=hint)
         for purpose in field.purposes:
             if purpose not in policy.purposes:
                 message = f"the policy does not list the purpose `{purpose}`"
-                yield subject.finding("L034", message, field=field, hint="list it, or remove it here")
+                yield subject.finding(
+                    "L034", message, field=field, hint="Add it to `purposes` of the policy, or remove it here."
+                )
     if policy.tenant is None and next(_gate_atoms(subject), None) is not None:
-        message = "settings are a tenant's, and the policy names none: every feature is off"
-        yield subject.finding("L033", message, at="features", hint="say `tenant: FIELD`")
+        message = "settings belong to a tenant, but the policy names no tenant: every feature is off"
+        yield subject.finding("L033", message, at="features", hint="Add `tenant: FIELD`.")
     for name, feature in policy.features.items():
         if feature.per_subject and policy.subject is None:
-            message = f"the feature `{name}` is decided for each subject, and the policy names none: it is never on"
-            yield subject.finding("L047", message, at=f"features.{name}", hint="say `subject: FIELD`")
+            message = f"the feature `{name}` is decided per subject, but the policy names no subject: it is never on"
+            yield subject.finding("L047", message, at=f"features.{name}", hint="Add `subject: FIELD`.")
 
 
 def check_retention(subject: LintSubject) -> Iterator[Finding]:
-    """L040, L041, L042, L043: how long."""
+    """L040, L041, L042, L043: retention."""
     policy = subject.policy
     if policy.retention is None:
-        yield subject.finding("L040", "the policy says no retention", at="policy", hint="say `retention: 30d`")
+        yield subject.finding("L040", "the policy sets no retention", at="policy", hint="Add `retention: 30d`.")
     elif policy.retention > LONGEST_RETENTION:
         message = f"retention is {policy.retention.days} days"
-        yield subject.finding("L041", message, at="retention", hint="telemetry is kept for 30 days at most")
+        yield subject.finding("L041", message, at="retention", hint="Use 30 days or less for telemetry.")
     limited = {name: feature.retention for name, feature in policy.features.items() if feature.retention is not None}
     if policy.time is None and (policy.retention is not None or limited):
-        message = "retention counts from the event time, and the policy names none"
-        yield subject.finding("L042", message, at="retention", hint="say `time: FIELD`")
+        message = "retention counts from the event time, but the policy names no event time"
+        yield subject.finding("L042", message, at="retention", hint="Add `time: FIELD`.")
     for name, longest in limited.items():
         if policy.retention is not None and longest > policy.retention:
-            message = f"the feature `{name}` is kept for longer than the records that hold it"
+            message = f"the feature `{name}` has a longer retention than the records that contain it"
             yield subject.finding("L043", message, at=f"features.{name}")
 
 
 def check_future(subject: LintSubject) -> Iterator[Finding]:
-    """L044, L045: how far in the future an event time may lie."""
+    """L044, L045: how far in the future an event time may be."""
     policy = subject.policy
     if policy.future > FURTHEST_FUTURE:
-        hint = "clocks of devices are rarely ahead by more than a day: say `future: 24h`"
+        hint = "Set `future: 24h`; clocks of devices are rarely ahead by more than a day."
         yield subject.finding("L044", f"`future` is {policy.future.days} days", at="future", hint=hint)
     if policy.time is None and ("future",) in policy.lines:
-        message = "`future` limits the event time, and the policy names none"
-        yield subject.finding("L045", message, at="future", hint="say `time: FIELD`")
+        message = "`future` limits the event time, but the policy names no event time"
+        yield subject.finding("L045", message, at="future", hint="Add `time: FIELD`.")
 
 
 def check_setting_rows(subject: LintSubject) -> Iterator[Finding]:
-    """L035 to L038: settings that change nothing. Each kind of row is told once."""
+    """L035 to L038: settings without effect. Each kind of row is reported once."""
     for setting, holder, value in dict.fromkeys(subject.settings or ()):
         if setting == "level":
             yield from _check_level_row(subject, value)
@@ -131,15 +138,15 @@ def check_setting_rows(subject: LintSubject) -> Iterator[Finding]:
 
 
 def _setting_name(setting: str) -> str:
-    """The name in quotes, if it looks like one: settings are configuration, but nobody checked them."""
+    """The name in quotes if it is a valid name. Settings are not checked before, so another text is not shown."""
     return f"`{setting}`" if re.fullmatch(NAME_PATTERN, setting) else "(not a name)"
 
 
 def _check_level_row(subject: LintSubject, value: str) -> Iterator[Finding]:
     if not subject.policy.levels:
-        yield subject.finding("L035", "settings have a level, and the policy has none", at="policy")
+        yield subject.finding("L035", "settings have a level, but the policy has no levels", at="policy")
     elif value not in subject.policy.levels:
-        hint = f"one of {', '.join(subject.policy.levels)}"
+        hint = f"Use one of: {', '.join(subject.policy.levels)}."
         yield subject.finding("L038", "a level of the settings is not one of the policy's", at="levels", hint=hint)
 
 
@@ -148,8 +155,8 @@ def _check_feature_row(subject: LintSubject, name: str, holder: str, value: str)
         message = f"a value of the setting `{name}` is neither `on` nor `off`, and counts as off"
         yield subject.finding("L037", message, at=f"features.{name}")
     elif value == "on" and not _may_turn_on(subject.policy.features[name], holder):
-        message = f"`{name}` is turned on by somebody who may not"
-        hint = f"only {', '.join(subject.policy.features[name].holders)} may"
+        message = f"`{name}` is turned on by a holder that may not turn it on"
+        hint = f"Use one of these holders: {', '.join(subject.policy.features[name].holders)}."
         yield subject.finding("L036", message, at=f"features.{name}", hint=hint)
 
 
@@ -166,7 +173,7 @@ def _is_turned_on(name: str, subject: LintSubject) -> bool:
 
 
 def _gate_atoms(subject: LintSubject) -> Iterator[FeatureOn | LevelAtLeast]:
-    """Every feature and level that something asks for."""
+    """Every feature and level that a gate or condition reads."""
     records = subject.policy.records
     for feature, level in [
         (records.feature, records.level),

@@ -37,7 +37,7 @@ CARD_DIGITS = ("4242", None, "0005", "1117", None, "4444")
 
 
 class AdministratorAccounts(Dataset[Administrators]):
-    """A record for each account of an administrator; each has one, which is their tenant's."""
+    """A record for each account of an administrator. Each administrator has one account, that of their tenant."""
 
     population = Administrators
     subject = "admin_id"
@@ -48,7 +48,7 @@ class AdministratorAccounts(Dataset[Administrators]):
     wrong = (("roles", "all"), ("payment_method", 1))
 
     def fixed_columns(self) -> dict[str, pa.Array]:
-        """What the administrator may do, and how the account is paid."""
+        """The permissions of the administrator, and the payment of the account."""
         people = self.members
         by_card = np.array([card is not None for card in CARD_DIGITS])[people.tenant]
         tokens, keys = (
@@ -66,7 +66,7 @@ class AdministratorAccounts(Dataset[Administrators]):
         }
 
     def columns(self, rows: SampleRows) -> dict[str, pa.Array]:
-        """Nothing changes from record to record."""
+        """There are no fields that change from record to record."""
         return {}
 
 
@@ -93,13 +93,13 @@ CHANGES = [
     {"name": "trustedNetwork", "old_value": "203.0.113.0/24", "new_value": "198.51.100.0/24"},
 ]
 AUDITED_DEVICES = 200
-"""So many devices, with their users, are objects of acts."""
+"""The number of devices that, with their users, are objects of actions."""
 AUDITED_POLICIES = 40
-"""So are so many policies, applications and roles."""
+"""The number of policies, applications and roles that are objects of actions."""
 
 
 class AuditEvents(Dataset[Administrators]):
-    """Eight acts of each administrator in a day."""
+    """Eight actions of each administrator per day."""
 
     population = Administrators
     subject = "actor_id"
@@ -125,7 +125,7 @@ class AuditEvents(Dataset[Administrators]):
         }
 
     def columns(self, rows: SampleRows) -> dict[str, pa.Array]:
-        """The act."""
+        """The action."""
         act = rows.codes(len(ACTS), 0.5)
         return {
             "operation": pool_values(OPERATIONS, act),
@@ -141,7 +141,7 @@ class AuditEvents(Dataset[Administrators]):
         }
 
     def _resources(self, rows: SampleRows, act: Ints) -> pa.ListArray:
-        """A device or a policy of the tenant; second, the user to whom something is assigned."""
+        """A device or a policy of the tenant; second, the user of an assignment."""
         device = colleague_numbers(self.members.tenant[rows.members], self._devices, rows.random)
         policy = rows.codes(AUDITED_POLICIES, 0.5)
         sizes = np.where(np.isin(OPERATIONS, "assign")[act], 2, 1)
@@ -170,7 +170,7 @@ class AuditEvents(Dataset[Administrators]):
 
 
 def _changed_properties(rows: SampleRows, act: Ints) -> pa.ListArray:
-    """One or two properties for each update, none for other acts."""
+    """One or two properties for each update, none for other actions."""
     sizes = np.where(np.isin(OPERATIONS, "update")[act], 1 + rows.chance(0.3), 0)
     return _list_array(
         sizes, pool_values(CHANGES, arrays.random_codes(rows.random, int(sizes.sum()), len(CHANGES), 0.5))
@@ -187,11 +187,11 @@ ACTIONS = ("view", "click", "search", "save")
 SEARCH = 2
 BROWSERS = ("Edge 130", "Chrome 130", "Firefox 132", "Safari 18")
 SEARCHED_DEVICES = 100
-"""So many devices, of any tenant, are searched for."""
+"""The number of devices, of any tenant, that are searched for."""
 
 
 class ConsoleUsage(Dataset[Administrators]):
-    """A dozen acts of each administrator in a day."""
+    """Twelve actions of each administrator per day."""
 
     population = Administrators
     subject = "admin_id"
@@ -212,7 +212,7 @@ class ConsoleUsage(Dataset[Administrators]):
         return {**super().fixed_columns(), "browser": self.members.pick("browser", BROWSERS, 0.9)}
 
     def columns(self, rows: SampleRows) -> dict[str, pa.Array]:
-        """The act."""
+        """The action."""
         action = rows.codes(len(ACTIONS), 0.8)
         sessions = arrays.guids(rows.random, 1 + len(rows) // 4)
         return {
@@ -237,11 +237,11 @@ TPM_VERSIONS = ("2.0", "1.2", None)
 SITE_ERRORS = ("0x87D00324", "0x80072EE2", "0x87D00607", "0x80070643", "0x87D00231")
 TOWNS = ("Exampleville", "Sampleton", "Mustertal", "Exempleux")
 SITE_CONTACTS = 120
-"""So many administrators are contacts of sites."""
+"""The number of administrators who are contacts of sites."""
 
 
 class Sites(Population):
-    """Sites at which tenants run the product themselves."""
+    """Sites where tenants operate the product themselves."""
 
     seeded_as = "sites"
 
@@ -252,7 +252,7 @@ class Sites(Population):
 
     @cached_property
     def contact(self) -> Ints:
-        """The number of the administrator who is the contact."""
+        """The index of the administrator who is the contact."""
         return colleague_numbers(self.tenant, self.contacts, self.draw("contact"))
 
     @cached_property
@@ -266,7 +266,7 @@ class Sites(Population):
 
     @cached_property
     def site_name(self) -> pa.StringArray:
-        """Its name, which can hold a person's."""
+        """Its name, which can contain a person's name."""
         family = self.pick("site_name", [f"{name} building " for name in self.world.people.family_names])
         return concatenate(family.cast(pa.string()), self._number)
 
@@ -287,7 +287,7 @@ class Sites(Population):
 
     @cached_property
     def postal_address(self) -> pa.StringArray:
-        """An address in no town."""
+        """An invented address without a town."""
         street = self.pick("street", [f" {name} Street, " for name in self.world.people.family_names])
         town = self.pick("town", [f"{10_000 + 77 * place} {name}" for place, name in enumerate(TOWNS)])
         return concatenate(self._number, street.cast(pa.string()), town.cast(pa.string()))
@@ -299,7 +299,7 @@ class Sites(Population):
 
     @cached_property
     def diagnostic_level(self) -> pa.Array:
-        """What the site's administrators chose to send."""
+        """The telemetry setting of the site's administrators."""
         return self.pick("diagnostic_level", DIAGNOSTIC_LEVELS, 0.7)
 
     @cached_property
@@ -309,7 +309,7 @@ class Sites(Population):
 
     @cached_property
     def clients(self) -> Ints:
-        """How many computers it manages."""
+        """The number of computers that it manages."""
         return self.draw("clients").lognormal(6.5, 1.2, self.count).astype(np.int64) + 5
 
 

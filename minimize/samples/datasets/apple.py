@@ -22,7 +22,7 @@ DEVICE_FAMILIES = ("Mac", "iPhone", "iPad")
 PROFILES = ("Default", "Kiosk")
 STREETS = ("1 Example Street", "2 Harbour Road", "3 Orchard Lane", "4 Quarry Way", "5 Meadow Close", "6 Lantern Yard")
 AT_ONCE = 3
-"""So many devices, at most, are assigned to a profile together."""
+"""The most devices that are assigned to a profile together."""
 
 
 class AppleDeviceEnrollment(Dataset[OrganizationAppleDevices]):
@@ -81,7 +81,7 @@ class AppleDeviceEnrollment(Dataset[OrganizationAppleDevices]):
         }
 
     def _descriptions(self) -> pa.StringArray:
-        """The model in capitals; on some devices somebody has added their address."""
+        """The model in capitals; on some devices a person has added their address."""
         members = self.members
         model = pc.utf8_upper(members.of_device("model").cast(pa.string()))
         added = concatenate(model, " OF ", members.of_device("user_principal_name"))
@@ -106,7 +106,7 @@ COLORS = ("black", "silver", "gold", "blue")
 SYNCED_STATUSES = ("pushed", "assigned", "empty", "removed", "expired")
 """The last is not one of the four that Apple knows."""
 SENT_FIELDS = ("description", "asset_tag", "os", "device_family", "profile_uuid")
-"""What Apple was sent about the device, and sends back."""
+"""The data sent to Apple about the device, and the response."""
 
 
 class AppleDeviceEnrollmentSync(ReceivedDataset[OrganizationAppleDevices]):
@@ -155,12 +155,12 @@ class ApplePush(Dataset[AppleDevices]):
         return super().fixed_columns() | secrets
 
     def columns(self, rows: SampleRows) -> dict[str, pa.Array]:
-        """Nothing that changes from day to day."""
+        """There are no fields that change from day to day."""
         return {}
 
 
 PUSH_TOPICS = tuple(f"com.apple.mgmt.External.{uuid5(NAMESPACE_DNS, f'push.{domain}')}" for domain in DOMAINS)
-"""What the devices of each tenant listen to."""
+"""The push topics of the devices of each tenant."""
 
 
 class ApplePushAuthenticate(ReceivedDataset[AppleDevices]):
@@ -173,7 +173,7 @@ class ApplePushAuthenticate(ReceivedDataset[AppleDevices]):
     wrong = (("SerialNumber", 7),)
 
     def fixed_columns(self) -> dict[str, pa.Array]:
-        """The device, in Apple's names."""
+        """The device, with Apple's field names."""
         own = {
             "UDID": "udid",
             "OSVersion": "os_version",
@@ -187,7 +187,7 @@ class ApplePushAuthenticate(ReceivedDataset[AppleDevices]):
         return {**super().fixed_columns(), "Topic": self.members.of_tenant(PUSH_TOPICS), **device}
 
     def columns(self, rows: SampleRows) -> dict[str, pa.Array]:
-        """Nothing that changes from day to day."""
+        """There are no fields that change from day to day."""
         return {}
 
 
@@ -201,12 +201,12 @@ class ApplePushCheckout(ReceivedDataset[AppleDevices]):
     wrong = (("Topic", 1),)
 
     def fixed_columns(self) -> dict[str, pa.Array]:
-        """The device, and what it listened to."""
+        """The device, and its push topic."""
         topic = {"UDID": self.members.of_device("udid"), "Topic": self.members.of_tenant(PUSH_TOPICS)}
         return {**super().fixed_columns(), **topic}
 
     def columns(self, rows: SampleRows) -> dict[str, pa.Array]:
-        """Nothing that changes from day to day."""
+        """There are no fields that change from day to day."""
         return {}
 
 
@@ -231,7 +231,7 @@ class ApplePushCommands(ReceivedDataset[AppleDevices]):
         return {**super().fixed_columns(), "UDID": self.members.of_device("udid")}
 
     def columns(self, rows: SampleRows) -> dict[str, pa.Array]:
-        """The command, and what became of it."""
+        """The command and its result."""
         return {
             "CommandUUID": rows.guids(),
             "Status": rows.pick(COMMAND_STATES),
@@ -272,13 +272,13 @@ class AppleVolumePurchase(Dataset[OrganizationAppleDevices]):
     wrong = (("serial_number", 7),)
 
     def fixed_columns(self) -> dict[str, pa.Array]:
-        """The user, the account that the administrator gave for the token, and the device."""
+        """The user, the account of the administrator's token, and the device."""
         account = self.members.of_tenant(f"volume-purchase@appleid.{domain}" for domain in DOMAINS)
         mine = {"user_guid": self.members.of_device("user_id"), "managed_apple_id_upn": account}
         return super().fixed_columns() | mine
 
     def columns(self, rows: SampleRows) -> dict[str, pa.Array]:
-        """Nothing that changes from day to day."""
+        """There are no fields that change from day to day."""
         return {}
 
 
@@ -287,7 +287,7 @@ TOTAL_LICENCES = 100
 
 
 class AppleVolumePurchaseSync(ReceivedDataset[OrganizationAppleDevices]):
-    """A licence of each device's user and day."""
+    """A licence for each device's user and day."""
 
     population = OrganizationAppleDevices
     subject = "user_guid"

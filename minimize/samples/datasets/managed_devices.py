@@ -46,7 +46,7 @@ PLACES = (
     (-33.8688, 151.2093),
     (35.6764, 139.65),
 )
-"""Where each tenant is."""
+"""The position of each tenant."""
 
 
 class DeviceTelemetry(Dataset[Devices]):
@@ -87,7 +87,7 @@ class DeviceTelemetry(Dataset[Devices]):
         self._apps = self.members.apps.lists
 
     def columns(self, rows: SampleRows) -> dict[str, pa.Array]:
-        """Where the device is, its state, and what is installed."""
+        """The position and state of the device, and its installed applications."""
         random, count = rows.random, len(rows)
         roaming, located = rows.chance(0.2), rows.chance(0.4)
         home = rows.members * 7 % len(self.addresses)
@@ -113,7 +113,7 @@ class DeviceTelemetry(Dataset[Devices]):
 
 
 class DeviceInventory(Dataset[Devices]):
-    """A record for each device and inventory, with every identifier that the service has."""
+    """A record for each device and inventory, with every identifier known to the service."""
 
     population = Devices
     subject = "device_id"
@@ -127,7 +127,7 @@ class DeviceInventory(Dataset[Devices]):
     wrong = (("os_version", 18.1), ("enrolled_date_time", 20_261_124))
 
     def columns(self, rows: SampleRows) -> dict[str, pa.Array]:
-        """Nothing changes from record to record."""
+        """There are no fields that change from record to record."""
         return {}
 
 
@@ -153,7 +153,7 @@ class HardwareInventory(Dataset[Devices]):
     wrong = (("battery_health_pct", "good"), ("cpu_cores", 7.5), ("is_encrypted", "yes"))
 
     def columns(self, rows: SampleRows) -> dict[str, pa.Array]:
-        """What wears."""
+        """The fields that change over time: free storage and health of the battery."""
         free = self.members.storage[rows.members] * rows.random.beta(2, 4, len(rows))
         return {
             "free_storage_bytes": pa.array(free.astype(np.int64)),
@@ -186,7 +186,7 @@ class AppInventory(Dataset[Devices]):
         self._starts = np.cumsum(self._apps.counts) - self._apps.counts
 
     def rows(self, part: Slice, random: Random) -> SampleRows:
-        """The applications of a device together, once a day; of more rows than there are applications, again."""
+        """The applications of a device together, once a day; repeated if there are more rows than applications."""
         pair = np.arange(part.start, part.start + part.count) % len(self._apps.devices)
         device = self._apps.devices[pair]
         start = part.midnight + device * HOUR_STEP % (DAY_MILLISECONDS - 60_000)
@@ -194,7 +194,7 @@ class AppInventory(Dataset[Devices]):
         return SampleRows(device[arrival], events[arrival], (pair - self._starts[device])[arrival], random)
 
     def columns(self, rows: SampleRows) -> dict[str, pa.Array]:
-        """The application, and whether it could be installed; the service tries that with managed ones only."""
+        """The application, and whether it could be installed; only managed ones are installed by the service."""
         pair = self._starts[rows.members] + rows.turns
         app, step, managed = self._apps.apps[pair], self._apps.versions[pair], self._apps.managed[pair] > 0
         state = np.where(managed, weighted_codes(rows.random, len(rows), INSTALL_SHARES), 0)
@@ -284,7 +284,7 @@ class Enrollments(Dataset[Devices]):
         }
 
     def columns(self, rows: SampleRows) -> dict[str, pa.Array]:
-        """What came of it."""
+        """The result of the attempt."""
         succeeded = rows.chance(0.8)
         failure = random_codes(rows.random, len(rows), len(FAILURES), 1.0)
         duration = rows.random.lognormal(10.2, 0.7, len(rows)).astype(np.int64)
@@ -323,7 +323,7 @@ CLIENT_ERRORS = ("0x87D1041C", "0x80070005", "0x87D13B9F", "0x80180014", "0x8018
 
 
 class UsageEvents(Dataset[Clients]):
-    """Users and what they do in a day, some of them more than others."""
+    """Users and their events of a day; some users are more active than others."""
 
     population = Clients
     subject = "sdk_user_id"
@@ -348,7 +348,7 @@ class UsageEvents(Dataset[Clients]):
         return SampleRows(user[arrival], events[arrival], arrival, random)
 
     def columns(self, rows: SampleRows) -> dict[str, pa.Array]:
-        """What happened."""
+        """The event."""
         random, count = rows.random, len(rows)
         kind = arrays.weighted_codes(random, count, EVENT_WEIGHTS)
         failed, used = kind >= CRASH_KIND, (kind > 1) & (kind < CRASH_KIND)
@@ -377,7 +377,7 @@ class UsageEvents(Dataset[Clients]):
 
 
 INSTANCES = 2
-"""Of each user."""
+"""The facts of each user."""
 HEALTH_STATES = ("healthy", "notAvailable", "unhealthy")
 HOUR_MILLISECONDS = 3_600_000
 

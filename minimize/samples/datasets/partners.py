@@ -65,7 +65,7 @@ class GoogleAndroidManagement(Dataset[AndroidDevices]):
         }
 
     def columns(self, rows: SampleRows) -> dict[str, pa.Array]:
-        """The policy that the device gets, and its state."""
+        """The policy of the device, and its state."""
         bodies = [f"wifi {network} on; questions to it@{domain}" for domain in DOMAINS for network in WIFI_NETWORKS]
         body = self.members.tenant[rows.members] * len(WIFI_NETWORKS) + rows.codes(len(WIFI_NETWORKS))
         new = arrays.serials(rows.random, len(rows), 8)
@@ -130,7 +130,7 @@ JAMF_NAMES = {
     "cores": "cpu_cores",
     "processor_type": "cpu",
 }
-"""The names that Jamf has for what is known of the device."""
+"""Jamf's names of the facts about the device."""
 
 
 class JamfCompliance(ReceivedDataset[Macs]):
@@ -166,7 +166,7 @@ class JamfCompliance(ReceivedDataset[Macs]):
         }
 
     def columns(self, rows: SampleRows) -> dict[str, pa.Array]:
-        """When it was seen last, and how it is protected."""
+        """The time of the last contact, and the protection."""
         return {
             "inventory_state": rows.pick(("activated", "deactivated"), 2.0),
             "last_check_in": earlier_times(rows, (0.9, 20), (80, 20)),
@@ -187,7 +187,7 @@ class JamfCompliance(ReceivedDataset[Macs]):
 
 APP_BUILDS = [(app, step) for app in range(len(APP_NAMES)) for step in range(APP_VERSIONS)]
 FEWEST_APPS = 4
-"""Fewer applications than most of the devices have."""
+"""A lower bound of the applications of most devices."""
 
 
 class InstalledAppPopulation(Population):
@@ -197,7 +197,7 @@ class InstalledAppPopulation(Population):
 
     @cached_property
     def devices(self) -> Devices:
-        """So many devices that they have enough applications."""
+        """As many devices as needed for enough applications."""
         amount = 4 * self.count // FEWEST_APPS + 32
         while (found := Devices(self.world, amount)).apps.counts[self._fits(found)].sum() < self.count:
             amount *= 2
@@ -205,12 +205,12 @@ class InstalledAppPopulation(Population):
 
     @cached_property
     def places(self) -> Ints:
-        """The places of the applications among those that are installed."""
+        """The indices of the applications among the installed ones."""
         return np.flatnonzero(self._fits(self.devices)[self.devices.apps.devices])[: self.count]
 
     @cached_property
     def device(self) -> Ints:
-        """The number of the device that has each."""
+        """The index of the device of each application."""
         return self.devices.apps.devices[self.places]
 
     @cached_property
@@ -225,7 +225,7 @@ class InstalledAppPopulation(Population):
 
     @cached_property
     def build(self) -> Ints:
-        """The application in its version, as a place among `APP_BUILDS`."""
+        """The application in its version, as an index into `APP_BUILDS`."""
         apps = self.devices.apps
         return apps.apps[self.places] * APP_VERSIONS + apps.versions[self.places]
 
@@ -262,7 +262,7 @@ class ThreatDefenseAppSync(Dataset[InstalledAppPopulation]):
         }
 
     def columns(self, rows: SampleRows) -> dict[str, pa.Array]:
-        """How much data the application holds."""
+        """The amount of data of the application."""
         return {"dynamic_size": pa.array(rows.random.lognormal(15, 2, len(rows)).astype(np.int64))}
 
 
@@ -279,7 +279,7 @@ class ThreatDefenseThreatState(ReceivedDataset[MobileDevices]):
     wrong = (("threat_state", 4),)
 
     def columns(self, rows: SampleRows) -> dict[str, pa.Array]:
-        """The verdict, and when the device was seen last: most within a day, some weeks ago."""
+        """The verdict, and the time of the last contact: mostly within a day, for some devices weeks ago."""
         return {
             "threat_state": pool_values(THREAT_STATES, arrays.weighted_codes(rows.random, len(rows), THREAT_SHARES)),
             "last_contact": earlier_times(rows, (1, 6, 28), (70, 15, 15)),

@@ -45,7 +45,7 @@ class CasePopulation(Population):
 
     @cached_property
     def contact(self) -> Ints:
-        """The number of the contact among administrators or users."""
+        """The index of the contact among administrators or users."""
         number = np.arange(self.count)
         return np.where(self.by_administrator, number // 4, number - number // 4)
 
@@ -60,7 +60,7 @@ class CasePopulation(Population):
         return Administrators(self.world, self.count)
 
     def of_contact(self, ours: pa.Array, theirs: pa.Array) -> pa.Array:
-        """Each contact's value, of the administrators' column or the users'."""
+        """The value of each contact, from the column of administrators or users."""
         rows = pa.array(self.contact)
         return pc.if_else(pa.array(self.by_administrator), ours.take(rows), theirs.take(rows))
 
@@ -103,7 +103,7 @@ class CasePopulation(Population):
 
     @cached_property
     def incident_id(self) -> pa.StringArray:
-        """The incident that the case belongs to, which few do."""
+        """The incident of the case; few cases belong to one."""
         number = 1 + self.draw("incident_id").integers(0, 4, self.count)
         return null_unless(concatenate("INC-", pa.array(number).cast(pa.string())), self.chance("has_incident", 0.06))
 
@@ -113,38 +113,38 @@ class CasePopulation(Population):
 
     @cached_property
     def product_area(self) -> pa.Array:
-        """What the case is about."""
+        """The subject of the case."""
         return pool_values(PRODUCT_AREAS, self._area)
 
     @cached_property
     def subject_line(self) -> pa.StringArray:
-        """What the contact calls it; some add their name."""
+        """The title given by the contact; some add their name."""
         line = pool_values(SUBJECT_LINES, self._area).cast(pa.string())
         return pc.if_else(pa.array(self.chance("named", 0.3)), concatenate(line, " (", self.contact_name, ")"), line)
 
     @cached_property
     def severity(self) -> pa.Array:
-        """How bad it is; A is the worst."""
+        """The severity; A is the highest."""
         return self.pick("severity", SEVERITIES, 1.2)
 
     @cached_property
     def state(self) -> pa.Array:
-        """How far it is."""
+        """The state of the case."""
         return self.pick("state", CASE_STATES, 0.5)
 
     @cached_property
     def channel(self) -> pa.Array:
-        """By which way the contact writes."""
+        """The channel that the contact uses."""
         return self.pick("channel", CASE_CHANNELS, 0.8)
 
     @cached_property
     def agent_name(self) -> pa.Array:
-        """Who answers."""
+        """The name of the support agent."""
         return self.pick("agent_name", [f"{name} (support)" for name in self.world.people.given_names[:12]])
 
 
 class SupportCases(Dataset[CasePopulation]):
-    """Three messages of a case in a day."""
+    """Three messages of a case per day."""
 
     population = CasePopulation
     subject = "contact_id"
@@ -191,12 +191,12 @@ class CaseContacts(Administrators):
 
     @cached_property
     def product_area(self) -> pa.Array:
-        """What the case is about."""
+        """The subject of the case."""
         return self.pick("product_area", DESK_AREAS, 0.5)
 
     @cached_property
     def severity(self) -> pa.Array:
-        """How urgent it is."""
+        """The urgency of the case."""
         return self.pick("severity", SEVERITIES, 1.0)
 
 
@@ -220,5 +220,5 @@ class SupportDeskCases(Dataset[CaseContacts]):
         return super().fixed_columns() | contact
 
     def columns(self, rows: SampleRows) -> dict[str, pa.Array]:
-        """The state of the case, and what the contact wrote."""
+        """The state of the case, and the message of the contact."""
         return {"state": rows.pick(DESK_STATES, 1.0), "message": rows.pick(self.world.people.notes)}

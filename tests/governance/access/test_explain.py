@@ -38,8 +38,8 @@ def _project(builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_the_pipeline_behind_an_output_tells_the_columns(project: Project) -> None:
     places = Places(output=project.out, keys=project.keys)
-    assert unknown_columns("checkins", ["modell", "battery"], places) == {"modell": "did you mean `model`?"}
-    assert unknown_columns("checkins/per_model", ["event", "model"], places) == {"event": "did you mean `events`?"}
+    assert unknown_columns("checkins", ["modell", "battery"], places) == {"modell": "Did you mean `model`?"}
+    assert unknown_columns("checkins/per_model", ["event", "model"], places) == {"event": "Did you mean `events`?"}
 
 
 @pytest.mark.parametrize("dataset", ["elsewhere", "checkins/nothing"])

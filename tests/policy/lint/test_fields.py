@@ -113,7 +113,7 @@ def test_a_finding_stands_at_the_fields_line_and_has_a_hint(lint_of: LintOf) -> 
 
 def test_a_personal_name_with_a_plain_role_is_told(lint_of: LintOf) -> None:
     found = lint_of("fields:\n  phoneNumber: {type: string, do: keep}\n  imei: {type: string, do: drop}\n")
-    assert [(f.code, f.field, f.hint) for f in found if f.field] == [("L007", "phoneNumber", "say `role: identifier`")]
+    assert [(f.code, f.field, f.hint) for f in found if f.field] == [("L007", "phoneNumber", "Set `role: identifier`.")]
 
 
 @pytest.mark.parametrize(

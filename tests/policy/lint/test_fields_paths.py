@@ -40,12 +40,12 @@ def test_a_container_is_there_where_something_stands_in_it(lint_of: LintOf) -> N
 @pytest.mark.parametrize("column", ["OSVersion", "os_version", "os-version", "osversion"])
 def test_a_case_typo_is_an_error_with_the_right_spelling(lint_of: LintOf, column: str) -> None:
     found = told(lint_of(FIELDS, columns=[column, "/apps/*/name"]))
-    assert found == [("L021", "osVersion", f"did you mean `{column}`?")]
+    assert found == [("L021", "osVersion", f"Did you mean `{column}`?")]
 
 
 def test_a_case_typo_below_a_list_is_found(lint_of: LintOf) -> None:
     found = told(lint_of(FIELDS, columns=["osVersion", "/Apps/*/Name"]))
-    assert found == [("L021", "/apps/*/name", "did you mean `/Apps/*/Name`?")]
+    assert found == [("L021", "/apps/*/name", "Did you mean `/Apps/*/Name`?")]
 
 
 def test_a_path_that_matches_nothing_is_told(lint_of: LintOf) -> None:

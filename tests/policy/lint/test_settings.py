@@ -87,7 +87,7 @@ def test_an_unknown_setting_is_named_only_if_it_looks_like_a_name(lint_of: LintO
     rows = [("loc", "admin", "on"), ("alice@example.com", "admin", "on"), ("lok", "admin", "on")]
     found = [finding for finding in lint_of(USED, settings_rows=rows) if finding.code == "L035"]
     assert ["alice" in str(finding) for finding in found] == [False, False]
-    assert [finding.hint for finding in found] == ["one of loc", "did you mean `loc`?"]
+    assert [finding.hint for finding in found] == ["Use one of: loc.", "Did you mean `loc`?"]
 
 
 @pytest.mark.parametrize("rows", [[], [("loc", "admin", "off")], [("loc", "user", "on")]])
