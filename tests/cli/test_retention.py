@@ -108,7 +108,7 @@ def test_nothing_due_is_nothing_to_do(project: Project, command: Command) -> Non
     project.run()
     assert (
         command("expire", project.out, "--at", AT, "--keys", project.keys, "--yes").out
-        == "nothing to do: nothing is due\n"
+        == "nothing to do: no data is due for removal\n"
     )
 
 

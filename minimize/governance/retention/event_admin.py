@@ -65,7 +65,7 @@ UNLIMITED_LOOKBACK: Final = timedelta(days=400)
 
 @dataclass(frozen=True, slots=True)
 class SubjectForms:
-    """Tokens of a subject's forms by the name of the way that leads there, and the outputs that could not be looked at."""
+    """Tokens of a subject's forms by the name of the way that leads there, and the outputs that could not be checked."""
 
     forms: dict[str, tuple[str, ...]] = field(repr=False)
     unreachable: tuple[str, ...] = ()
@@ -142,7 +142,7 @@ log = logging.getLogger("minimize")
 _EVENT_ACTIVITY: Final = AuditActivity("events", component="retention", category="deletion")
 EVENT_ID_LENGTH: Final = 8
 """Letters of an event's name that are enough to say which is meant."""
-PERSONAL_NEEDS_SUBJECT: Final = "a device becomes personal, and it is named by the policy's subject"
+PERSONAL_NEEDS_SUBJECT: Final = "became_personal applies to a device that the policy's subject names"
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +224,7 @@ def _store_erasure_lists(ledger: Ledger, outputs: Iterable[Location], keys: Keyr
                 store_erasures(output, rows, keys)
         except (MinimizeError, OSError) as error:
             code = error.code if isinstance(error, MinimizeError) else SYSTEM_ERROR
-            message = "the list of erasures could not be stored with %s (%s); its next run stores it"
+            message = "the erasure list could not be stored with %s (%s); its next run will store it"
             log.warning(message, location_text(output), code, extra={"code": "W030"})
 
 
@@ -232,13 +232,11 @@ def _check_event(event: NewEvent) -> None:
     faults = [message for _, message in event_faults(event.tenant or None, event.subject, event.kind)]
     if event.named_by is not None and (event.subject is None or event.kind == "became_personal"):
         faults.append(
-            "a field says who is meant, and this event is about no one"
-            if event.subject is None
-            else PERSONAL_NEEDS_SUBJECT
+            "a field is given, but the event has no subject" if event.subject is None else PERSONAL_NEEDS_SUBJECT
         )
     if faults:
-        hint = "of one subject: --subject S; of a whole tenant: without it"
-        raise PolicyError(f"no event: {'; '.join(faults)}", hint=hint)
+        hint = "Pass --subject S for one subject; leave it out for a whole tenant."
+        raise PolicyError(f"invalid event: {'; '.join(faults)}", hint=hint)
 
 
 def _event_row(
@@ -271,9 +269,11 @@ def withdraw_event(
             if len(name) >= EVENT_ID_LENGTH and row.id.startswith(name)
         ]
         if len(named) != 1:
-            message = "no event has that name" if not named else "more than one event has that name"
+            message = (
+                "no event id starts with this text" if not named else "more than one event id starts with this text"
+            )
             raise ConfigurationError(
-                message, hint=f"`minimize events list` shows them; {EVENT_ID_LENGTH} letters or more"
+                message, hint=f"Run `minimize events list` to see the ids. Pass at least {EVENT_ID_LENGTH} letters."
             )
         row = replace(named[0], state="withdrawn", forms="{}", recorded_at=now, actor=actor.user or "")
         kept = EventEntry(row, _record_rows(ledger, [row], rows, keys, actor, allowed)[0])

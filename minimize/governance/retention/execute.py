@@ -69,7 +69,7 @@ def loaded_bytes(of: Policy | Pipeline) -> bytes:
     """The bytes of a policy's or pipeline's file. Raises ConfigurationError if they are not those that were loaded."""
     if of.path is None or file_digest(of.path) != of.digest:
         name = POLICY_FILE if isinstance(of, Policy) else PIPELINE_FILE
-        raise ConfigurationError(f"{name} was changed while it was in use", hint="run again")
+        raise ConfigurationError(f"{name} was changed while this command was running", hint="Run the command again.")
     return of.path.read_bytes()
 
 
@@ -286,7 +286,7 @@ class PlanExecution:
             signed = _rewrite_group(folder, booking.run_id, group, receipt, attachments, self.request, made, going)
             record_published(booking, signed)
         _check_removed(self.output, signed)
-        log.info("%d rows went", signed.rows.gated, extra={"code": "I003", "run_id": signed.run_id})
+        log.info("%d rows removed", signed.rows.gated, extra={"code": "I003", "run_id": signed.run_id})
         return signed
 
 
@@ -335,8 +335,8 @@ def _check_as_of(at: datetime, folder: OpenOutput, dates: set[str | None]) -> No
     """What was decided as of a later time is not decided again as of an earlier one."""
     for receipt in effective_receipts(folder.receipts()):
         if receipt.at > at and (not receipt.dates or None in dates or dates & set(receipt.dates)):
-            message = f"a receipt of these dates is as of a later time ({receipt.run_id})"
-            raise RefusedError(message, hint="give a later --at")
+            message = f"a later run ({receipt.run_id}) already covers these dates"
+            raise RefusedError(message, hint="Pass a later --at.")
 
 
 def _check_removed(output: Location, receipt: Receipt) -> None:
@@ -344,5 +344,5 @@ def _check_removed(output: Location, receipt: Receipt) -> None:
     left = [file.path for file in (*receipt.replaces, *receipt.removes) if (output / file.path).exists()]
     if left:
         raise OutputError(
-            f"{len(left)} files are still there after they were removed", hint="`minimize verify` names them"
+            f"{len(left)} files still exist after their removal", hint="Run `minimize verify` to list them."
         )

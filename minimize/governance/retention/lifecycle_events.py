@@ -79,8 +79,8 @@ def parse_events(rows: Iterable[tuple[int, Mapping[str, Any]]], file: str) -> tu
     read = [_parse_event(line, row, file) for line, row in rows]
     faults = [each for each in read if isinstance(each, Finding)]
     if faults:
-        count = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
-        raise PolicyError(f"{count} in the events {file}", findings=faults)
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise PolicyError(f"{count} in the event file {file}", findings=faults)
     return tuple(dict.fromkeys(each for each in read if isinstance(each, RetentionEvent)))
 
 
@@ -90,9 +90,9 @@ def _parse_event(line: int, row: Mapping[str, Any], file: str) -> RetentionEvent
     fault = next(event_faults(tenant, subject, kind), None)
     at = _event_time(row.get("at"))
     if fault is None and at is None:
-        fault = ("G003", "`at` is no ISO 8601 time with an offset from UTC")
+        fault = ("G003", "`at` is not an ISO 8601 time with a UTC offset")
     if fault is not None or tenant is None or kind not in EVENT_KINDS or at is None:
-        code, message = fault or ("G001", "no event")
+        code, message = fault or ("G001", "the row is not an event")
         return Finding(code, message, file=file, line=line)
     return RetentionEvent(tenant, kind, at, subject)
 
@@ -100,15 +100,15 @@ def _parse_event(line: int, row: Mapping[str, Any], file: str) -> RetentionEvent
 def event_faults(tenant: str | None, subject: str | None, kind: str | None) -> Iterator[tuple[str, str]]:
     """What is wrong with an event: codes and messages, which name no value."""
     if tenant is None:
-        yield "G002", "an event without a tenant"
+        yield "G002", "the event has no tenant"
     if kind not in EVENT_KINDS:
-        yield "G004", f"`event` is one of {', '.join(EVENT_KINDS)}"
+        yield "G004", f"`event` must be one of {', '.join(EVENT_KINDS)}"
     if kind in _SUBJECT_KINDS and subject is None:
-        yield "G005", "this event is about a subject, and none is named"
+        yield "G005", "this event needs a subject"
     if subject == "":
-        yield "G005", "the subject is blank: a subject has a name"
+        yield "G005", "the subject is blank"
     if kind == "tenant_closed" and subject is not None:
-        yield "G006", "a whole tenant closes, and a subject is named"
+        yield "G006", "tenant_closed applies to a whole tenant, but a subject is given"
 
 
 def _text_or_none(value: Any) -> str | None:
@@ -134,8 +134,10 @@ def load_events(path: Path | str) -> tuple[RetentionEvent, ...]:
     file = Path(path)
     rows = read_rows(file, {"tenant_id", "event", "at"})
     if rows is None:
-        finding = Finding("G001", "events that cannot be read", file=str(file), hint="CSV, NDJSON or Parquet, in UTF-8")
-        raise PolicyError(f"cannot read the events {file}", findings=[finding])
+        finding = Finding(
+            "G001", "the event file cannot be read", file=str(file), hint="Use CSV, NDJSON or Parquet in UTF-8."
+        )
+        raise PolicyError(f"cannot read the event file {file}", findings=[finding])
     return parse_events(rows, str(file))
 
 

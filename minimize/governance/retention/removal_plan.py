@@ -278,16 +278,16 @@ class PlannedPartition:
         why = ", ".join(f"{count:,} {_REASON_TEXTS[reason]}" for reason, count in self.gated.items() if count)
         values = ", ".join(f"{count:,} of {name}" for name, count in self.values.items())
         parts = [f"rows: {why}" if why else "", f"values: {values}" if values else ""]
-        told = "; ".join(part for part in parts if part) or "no rows, sketches of earlier ones"
-        return f"{self.name} {self.date or 'all'}: {told} ({self.removed} files go, {self.rewritten} are rewritten)"
+        told = "; ".join(part for part in parts if part) or "no rows, only sketches of removed rows"
+        return f"{self.name} {self.date or 'all'}: {told} ({self.removed} files removed, {self.rewritten} rewritten)"
 
 
 _REASON_TEXTS: Mapping[str, str] = {
     "retention": "past their retention",
-    "erased": "of tenants or subjects that are gone",
-    "setting": "switched off",
+    "erased": "of tenants or subjects with a lifecycle event",
+    "setting": "switched off by a setting",
     "condition": "whose condition does not hold",
-    "consent": "that no consent of their tenant covers",
+    "consent": "not covered by a consent of their tenant",
 }
 
 
@@ -333,7 +333,7 @@ class RemovalPlan:
 
     def __str__(self) -> str:
         kept = [
-            f"{name} keeps its figures for {', '.join(dates) or 'all'} unless it can be counted anew: records behind it go"
+            f"{name}: figures for {', '.join(dates) or 'all'} stay unless recomputed; some of their records are removed"
             for name, dates in self.aggregates_left.items()
         ]
         return self._text(kept)
@@ -343,17 +343,20 @@ class RemovalPlan:
         return self._text([])
 
     def _text(self, names: Sequence[str]) -> str:
-        return "\n".join([*map(str, self.partitions), *names, *self._notes()]) or "nothing to do: nothing is due"
+        return (
+            "\n".join([*map(str, self.partitions), *names, *self._notes()])
+            or "nothing to do: no data is due for removal"
+        )
 
     def _notes(self) -> Iterator[str]:
         if self.unreadable:
-            yield f"{len(self.unreadable)} files stay, which nobody can read any more: their keys were destroyed"
+            yield f"{len(self.unreadable)} files stay and cannot be read: their keys were destroyed"
         if self.undated:
-            yield f"how old rows are cannot be told: {', '.join(self.undated)}"
+            yield f"the age of the rows is unknown: {', '.join(self.undated)}"
         if self.unfindable:
-            yield f"{self.unfindable} events name somebody who cannot be found in some files"
+            yield f"{self.unfindable} events name subjects that cannot be found in some files"
         if self.uncertain:
-            yield f"{len(self.uncertain)} events may be about somebody in a form that the ledger does not know: add them again"
+            yield f"{len(self.uncertain)} events may match subjects in a form that the ledger does not know: add them again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,7 +382,7 @@ class OpenDeadline:
     def __str__(self) -> str:
         whose = "" if self.tenant is None else f" of {self.tenant}"
         late = " OVERDUE" if self.overdue else ""
-        unsure = f" (and {self.uncertain} of which that cannot be told)" if self.uncertain else ""
+        unsure = f" (and {self.uncertain} that may be concerned)" if self.uncertain else ""
         return f"{self.kind}{whose}: by {time_text(self.deadline)}, {count_noun(self.files, 'file')}{unsure}{late}"
 
 

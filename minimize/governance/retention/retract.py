@@ -215,9 +215,9 @@ class Retraction:
 
     def __str__(self) -> str:
         if self.is_empty:
-            return "nothing to do: everything stands as it would be collected today"
+            return "nothing to do: the output matches today's policy, settings and consents"
         anew = (
-            [f"from their source anew: {', '.join(each or 'all' for each in self.rerun_dates)}"]
+            [f"run again from source: {', '.join(each or 'all' for each in self.rerun_dates)}"]
             if self.rerun_dates
             else []
         )
@@ -247,8 +247,10 @@ class ResolvedRetraction:
         files = [(written, file) for written, file in self._files() if batch_date_of(file.path) not in left]
         wrong = [finding for written, file in files for finding in self._finer(written, file)]
         if wrong:
-            message = "the policy became finer, and what was made coarser cannot be made finer again"
-            raise RefusedError(message, findings=list(dict.fromkeys(wrong)), hint="run dates anew whose source stands")
+            message = "today's policy is finer than the output, and coarser values cannot be made finer"
+            raise RefusedError(
+                message, findings=list(dict.fromkeys(wrong)), hint="Run the dates again whose source still exists."
+            )
         due = [each for each in (self._due_file(written, file) for written, file in files) if each.is_due]
         touched = {each.date for each in due}
         due += [
@@ -320,8 +322,8 @@ class ResolvedRetraction:
             shown = not is_dropped(each) and (not each.purposes or purpose in each.purposes)
             new = shown and is_newly_shown(written.policy.fields.get(key), each)
             if new or (key in again.forms and again.forms[key].verdict == "finer"):
-                message = "today's policy shows more of it than the output has"
-                yield Finding("R021", message, field=key, hint="bring the source back, or keep the coarser form")
+                message = "today's policy releases more of this field than the output has"
+                yield Finding("R021", message, field=key, hint="Restore the source, or keep the coarser form.")
 
 
 @dataclass(frozen=True, slots=True)

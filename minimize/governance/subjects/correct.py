@@ -194,7 +194,9 @@ def correct_subject(
     correct, or a value that is none of its type (never naming it); and what a rewrite raises.
     """
     if subject.id is None or subject.tenant is None or subject.field is not None:
-        raise ConfigurationError("a correction is about one subject of one tenant", hint="give one ID and --tenant T")
+        raise ConfigurationError(
+            "a correction applies to one subject of one tenant", hint="Pass one ID and --tenant T."
+        )
     with workspace.open_ledger(create=yes) as ledger:
         made = _CorrectionRun(
             ledger, workspace, workspace.keyring(), subject, values, now, find_outputs(ledger, named)[0]
@@ -221,10 +223,13 @@ class _CorrectionRun:
             types = {policy.fields[name].type for policy in policies if name in set(correctable_fields(policy))}
             if not types:
                 raise ConfigurationError(
-                    f"no policy has a column {name} that can be corrected", hint="is it spelled so?"
+                    f"no policy has a column {name} that can be corrected", hint="Check the spelling of the column."
                 )
             if value is not None and any(type_ != "string" and parse_text(value, type_) is None for type_ in types):
-                raise ConfigurationError(f"the value is no {' or '.join(sorted(types))}", hint=f"{name} is one")
+                raise ConfigurationError(
+                    f"the value is not of type {' or '.join(sorted(types))}",
+                    hint=f"Pass a value of this type for {name}.",
+                )
 
     def plans(self) -> dict[str, RemovalPlan]:
         """Per output what changes."""

@@ -51,9 +51,7 @@ class CoverageTarget:
     def finding(self) -> Finding:
         """What is wrong with one that no rule covers."""
         message = f"{self.name} holds {self.column}, {self.reason}"
-        hint = (
-            "say `subject:`, or drop the field, and run the dates anew: whoever asks to be deleted could not be found"
-        )
+        hint = "Set `subject:` or drop the field, and run the dates again; until then a deletion request cannot find its records."
         return Finding("Q003", message, hint=hint, file=self.location, field=self.column)
 
 
@@ -106,8 +104,8 @@ def _record_targets(written: WritingRun) -> Iterator[CoverageTarget]:
             rule = "subject" if key == policy.subject else f"rows of {policy.subject}; --as {key}"
             yield CoverageTarget(where, RECORDS, key, rule)
         else:
-            lacks = "and no subject" if policy.subject is None else f"and not {policy.subject}"
-            yield CoverageTarget(where, RECORDS, key, reason=f"{lacks} by which its records are found")
+            lacks = "but no subject" if policy.subject is None else f"but not {policy.subject}"
+            yield CoverageTarget(where, RECORDS, key, reason=f"{lacks} by which its records can be found")
 
 
 def _aggregate_targets(written: WritingRun, name: str) -> Iterator[CoverageTarget]:
@@ -117,7 +115,10 @@ def _aggregate_targets(written: WritingRun, name: str) -> Iterator[CoverageTarge
         field = str(next(iter(each))) if isinstance(each, dict) else str(each)
         if field in keys:
             yield CoverageTarget(
-                str(written.output), name, str(column), reason="which names somebody, and nobody looks there"
+                str(written.output),
+                name,
+                str(column),
+                reason="which identifies a person, but requests do not search it",
             )
 
 
@@ -136,7 +137,7 @@ def _disclosure_targets(shares: DisclosedShares, found: Iterable[SearchableOutpu
         covered = share.key_version is not None
         for name in act.body["fields"]:
             if name in keys:
-                why = "and nothing tells whose records they were, so that no recall names them"
+                why = "but no subjects, so that a recall cannot name them"
                 yield CoverageTarget(
                     act.disclosure, act.recipient, name, "recall" if covered else None, "" if covered else why
                 )

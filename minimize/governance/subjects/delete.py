@@ -253,8 +253,8 @@ class _DeletionRun:
         there = [one for one in (replace(subject, tenant=name) for name in sorted(known)) if self._holds(one)]
         if not there:
             raise ConfigurationError(
-                "somebody who is named stands in no output, and no tenant is given",
-                hint="--tenant T; then what arrives late of him is kept out, too",
+                "a named subject was found in no output, and no tenant was given",
+                hint="Pass --tenant T; then later records of the subject are excluded, too.",
             )
         yield from there
 
@@ -328,16 +328,16 @@ class _DeletionRun:
             if self._is_part_of_request(held, each)
         }
         if left:
-            hint = "a run may have published meanwhile: the same command goes on"
-            raise CheckFailed(f"{len(left)} files still hold records of somebody who was deleted", hint=hint)
+            hint = "A run may have published at the same time. Run the same command again to continue."
+            raise CheckFailed(f"{len(left)} files still hold records of a deleted subject", hint=hint)
 
     def _check_reached(self) -> None:
         """Raises CheckFailed if an output of this machine could not be reached: it may still hold records."""
         missed = [each.folder for each in self.unreachable if each.reason != ON_ANOTHER_MACHINE]
         if missed:
-            hint = "bring it back, and run the same command; if it is gone for good: --allow-unreached (allow_unreached=True)"
+            hint = "Make it reachable and run the command again, or pass --allow-unreached (allow_unreached=True) if it is lost."
             raise CheckFailed(
-                f"{len(missed)} outputs that the ledger knows were not reached: {', '.join(missed)}", hint=hint
+                f"{len(missed)} outputs that the ledger knows could not be reached: {', '.join(missed)}", hint=hint
             )
 
     def _is_part_of_request(self, outcome: SearchOutcome, subject: DataSubject) -> bool:
@@ -419,8 +419,8 @@ class _DeletionRun:
         found = [each for each in self._search(subject).find(self.outputs) if isinstance(each, SubjectRecords)]
         there = dict.fromkeys(one for each in found for one in identify_form(each, self.keys))
         if not there:
-            hint = "`subject view --form` shows what is held; delete by the id, so that what arrives late is kept out"
-            raise ConfigurationError("nobody can tell who stands behind a pseudonym", hint=hint)
+            hint = "Run `subject view --form` to see the records. Delete by the original id; this excludes later records, too."
+            raise ConfigurationError("the subject of a pseudonym cannot be determined", hint=hint)
         yield from there
 
     def _holds(self, subject: DataSubject) -> bool:

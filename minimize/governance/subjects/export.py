@@ -59,9 +59,9 @@ def export_subjects(
     """
     unknown = sorted(set(formats) - set(EXPORT_FORMATS))
     if unknown:
-        raise ConfigurationError(f"there is no format {unknown[0]}", hint=f"choose {', '.join(EXPORT_FORMATS)}")
+        raise ConfigurationError(f"unknown format {unknown[0]}", hint=f"Use one of {', '.join(EXPORT_FORMATS)}.")
     if folder.exists() or folder.is_symlink():
-        raise OutputError(f"{folder} is there already", hint="an export goes into a new folder")
+        raise OutputError(f"{folder} already exists", hint="Pass a new folder.")
     names = [""] if len(found) == 1 else [str(number) for number in range(1, len(found) + 1)]
     try:
         with write_new_folder(folder, "export") as work:
@@ -72,7 +72,7 @@ def export_subjects(
         return tuple(replace(each, folder=folder / name) for each, name in zip(done, names, strict=True))
     except OSError as error:
         what, hint = describe_os_error(error)
-    raise OutputError(f"{folder} was not made: {what}", hint=hint)
+    raise OutputError(f"{folder} was not created: {what}", hint=hint)
 
 
 def _export_in_folder(

@@ -61,14 +61,16 @@ def collect_subjects(
     """
     tenant, ids = canonical_id(tenant), [each if forms else canonical_text(each) for each in ids]
     if tenant == "" or "" in ids:
-        raise ConfigurationError("an id or a tenant is blank", hint="name it as records have it")
+        raise ConfigurationError("an id or a tenant is blank", hint="Pass it as the records have it.")
     named = [DataSubject(each, tenant, field) for each in ids]
     found = [*named, *([] if file is None else load_subjects(Path(file), tenant, field))]
     found = [replace(each, is_form=forms and not each.is_tenant) for each in found]
     if not found and tenant is not None:
         found = [DataSubject(None, tenant)]
     if not found:
-        raise ConfigurationError("nobody is named", hint="give an ID, --file FILE, or --tenant T for a whole tenant")
+        raise ConfigurationError(
+            "no subject was given", hint="Pass an ID, --file FILE, or --tenant T for a whole tenant."
+        )
     return tuple(dict.fromkeys(found))
 
 
@@ -81,13 +83,13 @@ def load_subjects(path: Path, tenant: str | None = None, field: str | None = Non
     rows = next((each for each in found if each is not None), None)
     if rows is None:
         finding = Finding(
-            "Q001", "subjects that cannot be read", file=str(path), hint="CSV, NDJSON or Parquet, in UTF-8"
+            "Q001", "the subject file cannot be read", file=str(path), hint="Use CSV, NDJSON or Parquet in UTF-8."
         )
-        raise PolicyError(f"cannot read the subjects {path}", findings=[finding])
+        raise PolicyError(f"cannot read the subject file {path}", findings=[finding])
     made = [_parse_subject(line, row, tenant, field, str(path)) for line, row in rows]
     faults = [each for each in made if isinstance(each, Finding)]
     if faults:
-        raise PolicyError(f"the subjects {path} have {len(faults)} faults", findings=faults)
+        raise PolicyError(f"the subject file {path} has {len(faults)} faults", findings=faults)
     return tuple(each for each in made if isinstance(each, DataSubject))
 
 
@@ -97,10 +99,10 @@ def _parse_subject(
     said = {name: _text_or_none(row.get(name)) for name in ("subject", "tenant_id", "field")}
     id_, of = canonical_id(said["subject"]), canonical_id(said["tenant_id"])
     if "" in (id_, of):
-        return Finding("Q002", "a row whose subject or tenant is blank", file=file, line=line)
+        return Finding("Q002", "the subject or tenant of the row is blank", file=file, line=line)
     found = DataSubject(id_, of or tenant, said["field"] or field)
     if found.id is None and found.tenant is None:
-        return Finding("Q002", "a row that names neither a subject nor a tenant", file=file, line=line)
+        return Finding("Q002", "the row has neither a subject nor a tenant", file=file, line=line)
     return found
 
 
@@ -237,8 +239,13 @@ def confirm_deletion(name: str, recipient: str, workspace: Workspace, now: datet
             if len(name) >= REQUEST_ID_LENGTH and each.last.id.startswith(name)
         ]
         if len(named) != 1:
-            raise ConfigurationError("no request has that name", hint="`minimize subject status` shows them")
+            raise ConfigurationError(
+                "no request id starts with this text", hint="Run `minimize subject status` to see the requests."
+            )
         if recipient not in named[0].recipients:
-            raise ConfigurationError(f"{recipient} was told nothing by this request", hint="minimize subject status")
+            raise ConfigurationError(
+                f"{recipient} was not notified by this request",
+                hint="Run `minimize subject status` to see its recipients.",
+            )
         record_steps(ledger, workspace, [next_step(named[0].last, "confirmed", now, recipient=recipient)], now)
         return next(each for each in request_statuses(ledger) if each.last.id == named[0].last.id)

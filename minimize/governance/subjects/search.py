@@ -82,9 +82,9 @@ class FileSearch:
         ]
         vague = [step.name for step in steps if step.leaves not in DISTINCT_LEAVES]
         if vague:
-            return f"{self.key} went through {vague[0]}, which gives several subjects one form"
+            return f"{self.key} went through {vague[0]}, which gives several subjects the same form"
         if not knows_tenants and any(self.policy.tenant in step.reads() for step in steps):
-            return f"{self.key} has another form for each tenant, and no tenant is known"
+            return f"{self.key} has a different form for each tenant, and the tenant is unknown"
         return ""
 
     def possible_tenants(self, subject: DataSubject, tenants: Collection[str]) -> list[str]:
@@ -332,7 +332,7 @@ class SubjectSearch:
     ) -> tuple[FileSearch, AffectedSubjects] | UnsearchableFile:
         stored = unless_shredded(lambda: open_stored_file(output.folder, file.path, self._kms(output)))
         if stored is None:
-            return UnsearchableFile(output, file, "its keys were destroyed, so that nobody can read it any more")
+            return UnsearchableFile(output, file, "its keys were destroyed; it can no longer be read")
         look = FileSearch(output.folder, written.policy, key, stored, self.keys)
         tenants = [] if self.subject.is_form else look.possible_tenants(self.subject, self.tenants)
         blind = look.obstacle(self.subject.is_form or bool(tenants))
@@ -340,7 +340,7 @@ class SubjectSearch:
             return UnsearchableFile(output, file, blind)
         whose = look.affected(self.subject, tenants)
         if whose.unfindable:
-            return UnsearchableFile(output, file, f"how {key} stands there depends on what is not known")
+            return UnsearchableFile(output, file, f"the form of {key} in this file depends on unknown values")
         return look, whose
 
     def _kms(self, output: SearchableOutput) -> Kms:
@@ -385,8 +385,8 @@ def check_fields(subjects: Iterable[DataSubject], outputs: Iterable[SearchableOu
     known = {name for policy in policies for name in policy.fields}
     for name in sorted(wanted - known):
         close = similar_words(name, known)
-        hint = f"did you mean {close[0]}?" if close else "`minimize plan` shows the fields of a pipeline"
-        raise ConfigurationError(f"the policy of no output has a field {name}", hint=hint)
+        hint = f"did you mean {close[0]}?" if close else "Run `minimize plan` to see the fields of a pipeline."
+        raise ConfigurationError(f"no output has a policy with a field {name}", hint=hint)
 
 
 def check_tenants(
@@ -397,8 +397,8 @@ def check_tenants(
     unknown = absent_tenants(wanted, outputs, keys)
     if unknown:
         raise ConfigurationError(
-            f"no output and nothing in the ledger names {_shorten_names(unknown)}",
-            hint="is it spelled so? --unseen goes on, so that what arrives late is kept out",
+            f"neither an output nor the ledger names {_shorten_names(unknown)}",
+            hint="Check the spelling. Pass --unseen to continue; then later records are excluded, too.",
         )
 
 

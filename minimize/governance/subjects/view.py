@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SubjectView:
-    """What is held of one subject.
+    """Data held about one subject.
 
     unsearchable      files in which nobody can be looked for by this identifier, and why
     unreachable  outputs that cannot be looked at from here
@@ -110,7 +110,7 @@ def view_subjects(
     named: Sequence[LocationLike] = (),
     linked: bool = False,
 ) -> tuple[SubjectView, ...]:
-    """What is held of these subjects, in every output that the ledger knows and in those that are named.
+    """Data held about these subjects, in every output that the ledger knows and in those that are named.
 
     Takes where the ledger and the keyring are (a ledger need not be there where outputs are named) and the time; `linked` adds
     records of their devices in files that do not tell whose they are. Raises KeyringError, LedgerError, OutputError, and
@@ -159,7 +159,7 @@ class _ViewBuilder:
     linked: bool = False
 
     def view(self, subject: DataSubject) -> SubjectView:
-        """What is held of one subject."""
+        """Data held about one subject."""
         search = SubjectSearch(subject, self.keys, self.tenants)
         looks = list(search.search_files(self.outputs))
         held = [each.found for each in looks if isinstance(each.found, SubjectRecords)]
@@ -229,20 +229,22 @@ def view_page(found: Sequence[SubjectView], rows: int = 3, redacted: Iterable[st
     """The views as a page, with so many records of each file; without the columns that are left out. All is escaped."""
     without = frozenset(redacted)
     body = [line for each in found for line in _view_lines(each.as_json(rows), each.subject, without)]
-    return html_page("What is held", f"{LIST_STYLE}{_PAGE_STYLE}", body, kind="page")
+    return html_page("Data held about data subjects", f"{LIST_STYLE}{_PAGE_STYLE}", body, kind="page")
 
 
 def _view_lines(view: Mapping[str, Any], subject: DataSubject, without: frozenset[str]) -> Iterator[str]:
-    yield f"<h1>What is held of {escape(_subject_name(subject))}</h1>"
+    yield f"<h1>Data held about {escape(_subject_name(subject))}</h1>"
     yield f"<p>{count_noun(view['rows'], 'record')} in {count_noun(len(view['held']), 'file')}, as of {escape(view['at'])}.</p>"
     if view["tenant_is_unseen"]:
-        yield "<p>No output and nothing in the ledger names that tenant: is it spelled so?</p>"
+        yield "<p>Neither an output nor the ledger names this tenant. Check the spelling.</p>"
     for each in view["held"]:
         yield from _records_lines(each, without)
     yield from _section(
-        "Shared with", ("Recipient", "Function", "Purpose", "Fields", "When", "There until"), _disclosure_rows(view)
+        "Shared with",
+        ("Recipient", "Function", "Purpose", "Fields", "When", "Kept there until"),
+        _disclosure_rows(view),
     )
-    yield from _section("Not searched", ("Where", "Why"), _unsearched_rows(view))
+    yield from _section("Not searched", ("Location", "Reason"), _unsearched_rows(view))
 
 
 def _records_lines(each: Mapping[str, Any], without: frozenset[str]) -> Iterator[str]:
@@ -256,7 +258,7 @@ def _records_lines(each: Mapping[str, Any], without: frozenset[str]) -> Iterator
     yield from _table(("Field", "Form"), [(name, form_text(form)) for name, form in left.items()])
     records = [{name: value for name, value in row.items() if name not in without} for row in each["records"]]
     if records:
-        yield f"<p>The last {count_noun(len(records), 'record')}, as they stand:</p>"
+        yield f"<p>The last {count_noun(len(records), 'record')}, as stored:</p>"
         rows = [(name, *(_cell_text(row[name]) for row in records)) for name in records[0]]
         yield from _table(("Field", *map(str, range(1, len(records) + 1))), rows, kind="records")
 

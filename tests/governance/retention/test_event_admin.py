@@ -294,7 +294,7 @@ def test_what_is_no_event_is_refused_and_nobody_is_named(ran: Daily, wish: NewEv
 @pytest.mark.parametrize("name", ["nothing-of-that-name", "ab", ""])
 def test_an_event_that_nobody_recorded_cannot_be_taken_back(ran: Daily, name: str) -> None:
     happens(ran, "south", "tenant_closed")
-    with pytest.raises(ConfigurationError, match="no event has that name"):
+    with pytest.raises(ConfigurationError, match="no event id starts with this text"):
         withdraw_event(name, where(ran), NOW)
 
 

@@ -118,8 +118,8 @@ def test_a_device_stands_in_the_ledger_as_a_token_only(book: Workspace, home: Pr
 @pytest.mark.parametrize(
     ("features", "message"),
     [
-        ({"usage": {}}, "no feature `location` that is decided for each device"),
-        ({"location": {}}, "no feature `location` that is decided for each device"),
+        ({"usage": {}}, "no feature `location` with `per_subject: true`"),
+        ({"location": {}}, "no feature `location` with `per_subject: true`"),
         ({"location": {"per_subject": True, "holders": ["user"]}}, "does not let an administrator"),
     ],
 )
@@ -136,7 +136,7 @@ def test_a_policy_that_locates_no_device_refuses(
     ("changes", "hint"),
     [
         ({"purposes": ["customer_support"]}, "it releases one for customer_support"),
-        ({"do": "drop"}, "it releases none for any purpose"),
+        ({"do": "drop"}, "Release a field of the feature for this purpose in the policy"),
     ],
 )
 def test_a_pipeline_whose_purpose_has_no_position_refuses(

@@ -139,7 +139,7 @@ def test_a_request_is_not_done_while_an_output_that_the_ledger_knows_is_not_reac
     other, away = filled.folder / "other", filled.folder / "away"
     run(filled, output=other)
     other.rename(away)
-    with pytest.raises(CheckFailed, match="not reached"):
+    with pytest.raises(CheckFailed, match="could not be reached"):
         deleted(filled, D3)
     assert state_of_request(filled) == "failed"
     away.rename(other)
@@ -238,7 +238,7 @@ def test_a_field_that_no_policy_has_names_nobody(filled: Project) -> None:
 
 
 def test_a_tenant_that_nothing_names_is_noticed(filled: Project) -> None:
-    with pytest.raises(ConfigurationError, match=r"names the tenant nroth .*is it spelled so"):
+    with pytest.raises(ConfigurationError, match=r"names the tenant nroth .*Check the spelling"):
         deleted(filled, DataSubject("d3", "nroth"))
     assert deleted(filled, DataSubject("d3", "nroth"), unseen=True).rows == 0
 
