@@ -60,12 +60,12 @@ if TYPE_CHECKING:
     from minimize.ledger.subjects import LifecycleEvent
 
 UNLIMITED_LOOKBACK: Final = timedelta(days=400)
-"""How far back periods are told of where a policy keeps records forever."""
+"""The period covered by forms if a policy keeps records forever."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubjectForms:
-    """Tokens of a subject's forms by the name of the way that leads there, and the outputs that could not be checked."""
+    """Tokens of a subject's forms by chain name, and the outputs that could not be checked."""
 
     forms: dict[str, tuple[str, ...]] = field(repr=False)
     unreachable: tuple[str, ...] = ()
@@ -74,10 +74,10 @@ class SubjectForms:
 def tokenized_forms(
     pairs: Sequence[ValueInTenant], outputs: Iterable[Location], at: datetime, keys: Keyring, by: str | None = None
 ) -> list[SubjectForms]:
-    """How subjects stand in outputs, as tokens; and how they may in files that are written yet, about times up to this one.
+    """Tokens of the subjects' forms in outputs, and of the forms in files that are written until `at`.
 
-    Takes each subject with its tenant, and the field that has such ids (None: each policy's subject); gives what is told of
-    each, in their order.
+    Takes each subject with its tenant, and the field of these ids (None: each policy's subject). Returns the forms in the order
+    of the subjects.
     """
     forms = [{AS_RECEIVED: form_tokens(keys, tenant, [subject])} for subject, tenant in pairs]
     missed: list[str] = []
@@ -98,7 +98,7 @@ def _named_chains(columns: Iterable[IdentifierColumn]) -> Iterator[tuple[str, Id
 
 
 def _subject_columns(output: Location, at: datetime, keys: Keyring, by: str | None) -> list[IdentifierColumn] | None:
-    """The columns by which subjects are found in an output; None where it cannot be looked at."""
+    """The columns that identify subjects in an output; None if the output cannot be checked."""
     try:
         chain = load_receipts(output) if has_runs(output) else ()
         job = None if not chain else find_pipeline(output, chain[-1], None)
@@ -126,7 +126,7 @@ def _columns_in_force(
 
 
 def _columns_of_today(policy: Policy, at: datetime, keys: Keyring, by: str | None) -> Iterator[IdentifierColumn]:
-    """The subject's column as today's policy writes it, with the keys of today."""
+    """The subject's column as today's policy and keys write it."""
     key = policy.subject if by is None else by
     if key is None or key not in policy.fields or is_dropped(policy.fields[key]):
         return
@@ -141,15 +141,15 @@ def _columns_of_today(policy: Policy, at: datetime, keys: Keyring, by: str | Non
 log = logging.getLogger("minimize")
 _EVENT_ACTIVITY: Final = AuditActivity("events", component="retention", category="deletion")
 EVENT_ID_LENGTH: Final = 8
-"""Letters of an event's name that are enough to say which is meant."""
+"""The number of letters that identify an event's id."""
 PERSONAL_NEEDS_SUBJECT: Final = "became_personal applies to a device that the policy's subject names"
 
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """An event that somebody tells of: whose, what, when it happened (now where nothing is said).
+    """A new event: tenant, kind, subject, and time (default: now).
 
-    named_by  the field that has such ids; None for the policy's subject
+    named_by  the field of these ids; None for the policy's subject
     """
 
     tenant: str
@@ -161,7 +161,7 @@ class NewEvent:
 
 @dataclass(frozen=True, slots=True)
 class EventEntry:
-    """An event of the ledger, and whether that was news; `missed` are outputs in whose forms its subject is not known."""
+    """An event of the ledger, and whether it is new. `missed` lists outputs in which the subject's forms are unknown."""
 
     row: LifecycleEvent
     is_new: bool = True
@@ -190,10 +190,10 @@ class EventEntry:
 def add_event(
     event: NewEvent, workspace: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None
 ) -> EventEntry:
-    """Records an event, and tells the audit log of it; one that is there already is recorded again where more is known now.
+    """Records an event, with its audit event. A known event is recorded again if more forms are known now.
 
-    Its subject stands there as a token, beside tokens of the forms in which it stands in the outputs that the ledger knows (and
-    that of the house's pipeline). Raises PolicyError, LedgerError, KeyringError, and what `allowed` raises.
+    Its subject is stored as a token, with tokens of its forms in the outputs that the ledger knows and in the output of the
+    configured pipeline. Raises PolicyError, LedgerError, KeyringError, and any error of `allowed`.
     """
     return add_events([event], workspace, now, allowed=allowed)[0]
 
@@ -201,7 +201,7 @@ def add_event(
 def add_events(
     wishes: Sequence[NewEvent], workspace: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None
 ) -> tuple[EventEntry, ...]:
-    """The same of several events, all or none: outputs are looked at once for all of them."""
+    """Records several events, all or none. Each output is checked only once."""
     wishes = [replace(wish, tenant=canonical_text(wish.tenant), subject=canonical_id(wish.subject)) for wish in wishes]
     for wish in wishes:
         _check_event(wish)
@@ -216,7 +216,7 @@ def add_events(
 
 
 def _store_erasure_lists(ledger: Ledger, outputs: Iterable[Location], keys: Keyring) -> None:
-    """Stores the erasures of the ledger with every output that is known here. The next run of one that cannot be written does."""
+    """Stores the ledger's erasure list with every output known here. If an output cannot be written, its next run does it."""
     rows = api.subjects.read_lifecycle_events(ledger)
     for output in outputs:
         try:
@@ -255,10 +255,10 @@ def _event_row(
 def withdraw_event(
     name: str, workspace: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None
 ) -> EventEntry:
-    """Takes an event back, named by the beginning of its id: it was recorded wrongly, or is no longer so.
+    """Withdraws an event that was recorded by mistake or no longer applies. The event is given by the start of its id.
 
-    What it took from outputs is gone. Raises ConfigurationError where no event, or more than one, has that name, and what
-    `add_event` raises.
+    Data that it removed from outputs stays removed. Raises ConfigurationError if no event or more than one matches, and the
+    errors of `add_event`.
     """
     keys, actor = workspace.keyring(), current_actor()
     with workspace.open_ledger() as ledger:
@@ -282,7 +282,7 @@ def withdraw_event(
 
 
 def list_events(workspace: Workspace, *, tenant: str | None = None, history: bool = False) -> list[EventEntry]:
-    """The events of the ledger that count, or every row; of one tenant where it is named. Raises LedgerError."""
+    """The events in effect in the ledger, or every row with `history`; optionally of one tenant. Raises LedgerError."""
     tenant = canonical_id(tenant)
     with workspace.open_ledger() as ledger:
         rows = api.subjects.read_lifecycle_events(ledger)
@@ -308,7 +308,7 @@ def _subject_forms(
 
 
 def reachable_outputs(ledger: Ledger, workspace: Workspace) -> Callable[[], Iterable[Location]]:
-    """The outputs that the ledger has seen from this machine, and that of the pipeline."""
+    """The outputs that the ledger knows on this machine, and the pipeline's output."""
 
     def find_outputs() -> Iterable[Location]:
         seen = [each.folder for each in ledger.read(api.runs.output_locations) if each.is_reachable]
@@ -328,7 +328,7 @@ def reachable_outputs(ledger: Ledger, workspace: Workspace) -> Callable[[], Iter
 
 
 def _earlier_forms(rows: Iterable[LifecycleEvent], event: str) -> FormTokens:
-    """What was told of an event's forms before."""
+    """The recorded forms of an event."""
     return {name: tokens for row in rows if row.id == event for name, tokens in recorded_forms(row).items()}
 
 
@@ -363,10 +363,11 @@ def _removal_deadline(row: LifecycleEvent) -> Any:
 
 
 def suggest_tenants(tenant: str, workspace: Workspace) -> tuple[str, ...] | None:
-    """Names that are close to a tenant that nobody knows; None where somebody does, or nobody can tell.
+    """Names similar to an unknown tenant; None if the tenant is known or cannot be checked.
 
-    Asks the ledger, then of each output its folders' names, its pipeline's settings, and the records of its newest date. Where
-    an output does not show tenants as they came in, or there is no ledger yet, nobody can tell. Raises KeyringError.
+    Checks the ledger, then for each output its folder names, its pipeline's settings, and the records of its newest date. A
+    tenant
+    cannot be checked if an output shows no original tenants, or if there is no ledger yet. Raises KeyringError.
     """
     keys = workspace.keyring()
     known, places = set[str](), list[Location]()
@@ -385,7 +386,7 @@ def suggest_tenants(tenant: str, workspace: Workspace) -> tuple[str, ...] | None
 
 @dataclass(frozen=True)
 class _TenantSearch:
-    """One output, and what tells tenants there; None in place of names: it does not show them."""
+    """An output, and the tenant names that it shows; None if it does not show them."""
 
     place: Location
     keys: Keyring

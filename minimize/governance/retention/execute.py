@@ -1,7 +1,7 @@
 """Execution of a removal plan: attachments and receipt, then the publication of rewritten and removed files.
 
-There is one publication and one receipt for each policy and pipeline that files were written under. The receipt has counts, no
-values.
+There is one publication and one receipt for each policy and pipeline under which files were written. The receipt has counts
+and no values.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ REMOVAL_REASONS: Final = ("setting", "condition", "retention", "erased", "consen
 
 
 def retention_attachments(today: Pipeline, written: WritingRun) -> dict[str, bytes]:
-    """The bytes of today's policy, and of today's pipeline if aggregates have retentions of their own, now or then.
+    """The bytes of today's policy, and of today's pipeline if aggregates have or had their own retention.
 
-    Raises ConfigurationError if the files are not those that were loaded.
+    Raises ConfigurationError if the files changed since they were loaded.
     """
     files = {RETENTION_POLICY_FILE: loaded_bytes(today.policy)}
     then = (written.pipeline.get("aggregates") or {}).values()
@@ -66,7 +66,7 @@ def retention_attachments(today: Pipeline, written: WritingRun) -> dict[str, byt
 
 
 def loaded_bytes(of: Policy | Pipeline) -> bytes:
-    """The bytes of a policy's or pipeline's file. Raises ConfigurationError if they are not those that were loaded."""
+    """The bytes of a policy or pipeline file. Raises ConfigurationError if the file changed since it was loaded."""
     if of.path is None or file_digest(of.path) != of.digest:
         name = POLICY_FILE if isinstance(of, Policy) else PIPELINE_FILE
         raise ConfigurationError(f"{name} was changed while this command was running", hint="Run the command again.")
@@ -75,7 +75,7 @@ def loaded_bytes(of: Policy | Pipeline) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class RemovalReceiptBuilder:
-    """What the receipt of some files says, which one policy was written for all of them."""
+    """Builds the receipt for files that were written under one policy."""
 
     chain: Sequence[Receipt]
     run_id: str
@@ -88,7 +88,7 @@ class RemovalReceiptBuilder:
     recomputed: tuple[RecomputedAggregate, ...] = ()
 
     def build(self, done: RewriteResult, attachments: Mapping[str, bytes]) -> Receipt:
-        """The receipt, not signed yet."""
+        """The receipt without a signature."""
         last, first = self.chain[-1], self.group[0].written_by.receipt
         rows = self._rows()
         return Receipt(
@@ -122,13 +122,13 @@ class RemovalReceiptBuilder:
         )
 
     def _keys(self, done: RewriteResult) -> tuple[str, ...]:
-        """The keys of what stands in the files, then those that the new files are encrypted under."""
+        """The keys of the values in the files, then the encryption keys of the new files."""
         before = {key for each in self.group for key in each.written_by.receipt.keys if not is_master_key(key)}
         return (*sorted(before), *sorted(master_keys_of(each for files in done.written.values() for each in files)))
 
     @property
     def _followed(self) -> list[DueFile]:
-        """The files whose rows the receipt follows: records, and where there are none the first aggregate's."""
+        """The files that the receipt's row counts describe: records, or else those of the first aggregate."""
         records = [each for each in self.group if each.name == RECORDS]
         return records or [each for each in self.group if each.name == self.group[0].name]
 
@@ -145,7 +145,7 @@ class RemovalReceiptBuilder:
         return {**found, **{name: self._recomputed_output(name, done) for name in names}}
 
     def _recomputed_output(self, name: str, done: RewriteResult) -> WrittenOutput:
-        """An aggregate that was made anew."""
+        """The entry for a recomputed aggregate."""
         files = output_files(done.written.get(name, ()))
         results = [each.guarded.result for each in self.recomputed if each.name == name]
         return WrittenOutput(
@@ -163,7 +163,7 @@ class RemovalReceiptBuilder:
         )
 
     def _days(self, name: str, dates: set[str]) -> Mapping[str, Mapping[str, int]] | None:
-        """What was told of event days that waited for late rows, and whose files are written anew."""
+        """The late event days of the rewritten files, from the original receipt."""
         told = (each.outputs[name].days or {} for each in self.chain if name in each.outputs)
         return {on: rows for days in told for on, rows in days.items() if on in dates} or None
 
@@ -183,7 +183,7 @@ class RemovalReceiptBuilder:
         )
 
     def _fields(self, counts: BatchCounts) -> dict[str, FieldReceipt]:
-        """What went of each field of the records that were rewritten and stay."""
+        """The counts of removed values per field, in rewritten records that remain."""
         said = self.group[0].written_by.receipt.fields
         return {key: _field_receipt(each, counts.fields.get(key)) for key, each in said.items()}
 
@@ -206,12 +206,12 @@ def _field_receipt(receipt: FieldReceipt, counts: FieldCounts | None) -> FieldRe
 
 
 log = logging.getLogger("minimize")
-"""Lineage and metrics are about runs."""
+"""Lineage and metrics describe runs only."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanExecution:
-    """An expiry that is carried out."""
+    """Execution of an expiry or retraction."""
 
     request: RewriteRequest
     pipeline: Pipeline
@@ -220,7 +220,7 @@ class PlanExecution:
     fence: Location | None = None
     kind: ReceiptKind = "expire"
     allow_shrink: bool = True
-    """Whether a time that is implausible is believed."""
+    """Whether an implausible time is accepted."""
 
     @property
     def output(self) -> Location:
@@ -233,7 +233,7 @@ class PlanExecution:
         return self.request.keys
 
     def execute(self, plan: RemovalPlan) -> tuple[Receipt, ...]:
-        """The receipts, one for each policy and pipeline that files were written under."""
+        """Executes the plan and returns one receipt for each policy and pipeline under which files were written."""
         groups: dict[tuple[object, ...], list[DueFile]] = {}
         for each in plan.due:
             groups.setdefault(each.written_by.rewrite_group, []).append(each)
@@ -317,7 +317,7 @@ def _rewrite_group(
 
 
 def _stage_recomputed(staging: Staging, recomputed: Sequence[RecomputedAggregate]) -> RewriteResult:
-    """Aggregates that were made anew, in place of those that stand."""
+    """Recomputed aggregates, with the files that they replace."""
     known = {path: file.digest for path, file in files_in_force(staging.output.receipts()).items()}
     done = RewriteResult()
     for each in recomputed:
@@ -332,7 +332,7 @@ def files_in_force(chain: Sequence[Receipt]) -> dict[str, ReceiptFile]:
 
 
 def _check_as_of(at: datetime, folder: OpenOutput, dates: set[str | None]) -> None:
-    """What was decided as of a later time is not decided again as of an earlier one."""
+    """Refuses an earlier time than that of a receipt for the same dates."""
     for receipt in effective_receipts(folder.receipts()):
         if receipt.at > at and (not receipt.dates or None in dates or dates & set(receipt.dates)):
             message = f"a later run ({receipt.run_id}) already covers these dates"
@@ -340,7 +340,7 @@ def _check_as_of(at: datetime, folder: OpenOutput, dates: set[str | None]) -> No
 
 
 def _check_removed(output: Location, receipt: Receipt) -> None:
-    """Raises OutputError where a file that was replaced or removed is still there."""
+    """Raises OutputError if a replaced or removed file still exists."""
     left = [file.path for file in (*receipt.replaces, *receipt.removes) if (output / file.path).exists()]
     if left:
         raise OutputError(

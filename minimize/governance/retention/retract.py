@@ -1,6 +1,6 @@
 """Retraction (`retract`).
 
-How today's policy changes the form of each field, its verdict on one batch, then the plan for an output and its execution.
+How today's policy changes the form of each field, the verdict on one batch, then the plan for an output and its execution.
 """
 
 from __future__ import annotations
@@ -61,16 +61,16 @@ FormVerdict = Literal["same", "coarser", "finer", "gone"]
 
 @dataclass(frozen=True, slots=True)
 class FormChange:
-    """What today's policy makes of a field as it stands: its values go through `steps` where it became coarser."""
+    """Effect of today's policy on a released field. If it became coarser, `steps` converts its values."""
 
     verdict: FormVerdict
     steps: tuple[Technique, ...] = ()
 
 
 def compare_forms(then: Field, today: Field | None, purpose: str, type_: pa.DataType) -> FormChange:
-    """How the form of then compares with the one of today.
+    """Compares a field's released form with today's form.
 
-    `gone`: today's policy drops it, or has it in a form that cannot be made of the one that stands.
+    `gone`: today's policy drops it, or its form cannot be made from the released one.
     """
     if today is None or is_dropped(today) or (today.purposes and purpose not in today.purposes):
         return FormChange("gone")
@@ -109,7 +109,7 @@ def _is_keep(steps: Sequence[TechniqueStep]) -> bool:
 
 
 def _can_follow(steps: Sequence[TechniqueStep], type_: pa.DataType) -> bool:
-    """Whether a chain needs nothing but the value, and gives values of the type that stands."""
+    """Whether a chain needs only the value, and returns values of the same type."""
     given = type_
     try:
         for step in steps:
@@ -123,12 +123,13 @@ def _can_follow(steps: Sequence[TechniqueStep], type_: pa.DataType) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PolicyReevaluation:
-    """Everything that counts for one file.
+    """Reevaluation of one file under today's policy.
 
-    then      the policy that it was written under; `today` the one of today
-    forms     per field of the file what today's policy makes of it
-    records   conditions of today on whole records
-    consents    today's consents, where a third party sent the records
+    then      the policy under which the file was written
+    today     today's policy
+    forms     effect of today's policy on each field of the file
+    records   today's conditions on whole records
+    consents  today's consents, if a third party sent the records
     """
 
     then: Policy
@@ -197,7 +198,7 @@ class PolicyReevaluation:
 
 @dataclass(frozen=True, slots=True)
 class Retraction:
-    """What a retraction would do, and did: dates that are run anew from their source, and what goes of the others."""
+    """Plan and result of a retraction: dates to run again from their source, and removals from the other dates."""
 
     plan: RemovalPlan
     rerun_dates: tuple[str, ...] = ()
@@ -209,7 +210,7 @@ class Retraction:
         return not self.plan.due and not self.rerun_dates
 
     def as_json(self) -> dict[str, Any]:
-        """The plan, and the receipts."""
+        """The plan and the receipts as JSON."""
         said = [receipt.as_json() for receipt in self.receipts]
         return {**self.plan.as_json(), "from_source": list(self.rerun_dates), "receipts": said}
 
@@ -227,22 +228,22 @@ class Retraction:
 
 @dataclass(frozen=True)
 class ResolvedRetraction:
-    """A retraction that was resolved."""
+    """A resolved retraction."""
 
     request: RewriteRequest
     pipeline: Pipeline
     settings: SettingsRows | None
     consents: ConsentPeriods | None = field(repr=False)
-    """When tenants agreed, as it is known today; None for records of our own."""
+    """The tenants' consent periods as known today; None for the organization's own records."""
     chain: tuple[Receipt, ...] = field(repr=False)
     rerunnable: Mapping[str | None, RerunnableDate] = field(repr=False)
     at_given: bool = False
     ledger: PathText | None = None
     unaffected: Collection[str | None] = frozenset()
-    """The dates that today's policy and settings cannot concern: their files are not opened."""
+    """Dates that today's policy and settings cannot change. Their files are not opened."""
 
     def plan(self) -> Retraction:
-        """What is to be done. Raises RefusedError where today's policy shows more than an output that must be worked on."""
+        """The plan. Raises RefusedError if today's policy shows more than an output that would have to be rewritten."""
         left = {*self.rerunnable, *self.unaffected}
         files = [(written, file) for written, file in self._files() if batch_date_of(file.path) not in left]
         wrong = [finding for written, file in files for finding in self._finer(written, file)]
@@ -262,7 +263,7 @@ class ResolvedRetraction:
         return Retraction(plan_removal(self.request.as_of, due), tuple(anew))
 
     def execute(self, found: Retraction) -> Retraction:
-        """It is done: first the dates that are run anew, then what goes of the others."""
+        """Executes the plan: first runs dates again, then removes data from the others."""
         made = [self._rerun(self.rerunnable[on or None]) for on in found.rerun_dates]
         carrying = PlanExecution(self.request, self.pipeline, self.at_given, self.ledger, kind="retract")
         return Retraction(
@@ -328,7 +329,7 @@ class ResolvedRetraction:
 
 @dataclass(frozen=True, slots=True)
 class RetractionOptions:
-    """What a retraction was given in place of what the receipts say: pipeline, source, settings; the time, keyring, ledger."""
+    """Overrides of the values in the receipts: pipeline, source and settings. Also the time, keyring and ledger."""
 
     pipeline: PathText | None = None
     at: datetime | str | None = None
@@ -339,13 +340,13 @@ class RetractionOptions:
 
 
 def retract(output: LocationLike, *, yes: bool = False, **options: Any) -> Retraction:
-    """Applies today's policy, settings and consents to what stands in an output; without `yes` only the plan is made.
+    """Applies today's policy, settings and consents to a published output; without `yes` only makes the plan.
 
-    Takes the output folder; what stands in for what its receipts name, the time as of which it counts (aware; now), keyring and
-    ledger (see `RetractionOptions`).
+    Takes the output folder, overrides of the values in its receipts, the reference time (timezone-aware, default: now), keyring
+    and ledger (see `RetractionOptions`).
 
-    Raises what `run` raises, and RefusedError (3) if the policy became finer and the source of a date is no longer there; then
-    nothing is changed.
+    Raises the errors of `run`, and RefusedError (3) if the policy became finer and the source of a date no longer exists. Nothing
+    is changed then.
     """
     made = call_redacted(lambda: _resolve_retraction(parse_output_location(output), RetractionOptions(**options)))
     found = call_redacted(made.plan)

@@ -1,6 +1,6 @@
 """Subject correction (`subject correct`): corrected values in the form that a file has, and the correction itself.
 
-The corrected value goes through the policy that the file was written under. If its form cannot be told from the file alone
+The corrected value goes through the policy under which the file was written. If its form cannot be computed from the file alone
 (cases, values that depend on others, `top`), the old value is removed until the date is run again. Later runs use the corrected
 value, and recipients are notified.
 """
@@ -59,9 +59,9 @@ from minimize.techniques import Context, Technique
 
 @dataclass(frozen=True, slots=True)
 class ReplacementValue:
-    """What stands for a field: the value in its released form, or nothing where that cannot be told from the file alone.
+    """The new value of a field in its released form, or None if it cannot be computed from the file alone.
 
-    fills  whether it stands also where nothing stood: not where a gate may have been closed
+    fills  whether it also replaces a null; False if a gate may have closed the field
     """
 
     value: pa.Scalar | None = field(repr=False)
@@ -70,7 +70,7 @@ class ReplacementValue:
 
 @dataclass(frozen=True, slots=True)
 class CorrectionJudge:
-    """Says of each batch of a file what stands in place of a subject's values."""
+    """Decides which values of a subject are replaced or removed in each batch of a file."""
 
     pointers: Mapping[str, Pointer]
     affected: AffectedSubjects
@@ -87,7 +87,7 @@ class CorrectionJudge:
         now: datetime,
         keys: Keyring,
     ) -> Iterator[CorrectionJudge]:
-        """The judging of a file; none where it holds none of the fields, or nobody can be looked for in it."""
+        """The judge for a file; none if it has none of the fields, or if it cannot be searched for the subject."""
         policy = written.policy
         look = FileSearch(written.output, policy, str(policy.subject), stored, keys)
         if policy.subject is None or look.obstacle(knows_tenants=True):
@@ -100,13 +100,13 @@ class CorrectionJudge:
 
     @property
     def columns(self) -> list[str]:
-        """The columns that are looked at."""
+        """The columns to read."""
         places = (self.pointers[name].top for name in self.corrected)
         deciding = (each.top for each in (self.affected.tenant, self.affected.subject) if each is not None)
         return sorted({*places, *deciding})
 
     def __call__(self, batch: pa.RecordBatch) -> BatchVerdict:
-        """What stands instead, and what goes where that cannot be told."""
+        """The replacements, and the removals of values whose form cannot be computed."""
         mine = self.affected.affects(batch, np.zeros(batch.num_rows, np.int64))
         instead: dict[str, pa.Array] = {}
         closed: dict[str, Bools] = {}
@@ -138,7 +138,7 @@ def _corrected_value(
 
 
 def _single_chain(field_: Field, policy: Policy) -> Sequence[Technique] | None:
-    """The one chain of a field that asks for nothing but its tenant; None where there is none."""
+    """The only chain of a field, if it reads nothing but the value and the tenant; else None."""
     ways = list(treatments_of(field_))
     chain = ways[0] if len(ways) == 1 else "drop"
     if isinstance(chain, str):
@@ -150,12 +150,12 @@ def _single_chain(field_: Field, policy: Policy) -> Sequence[Technique] | None:
 
 CORRECTION_KIND: Final = "correct"
 ValuesByField = Mapping[str, str | None]
-"""By field the right value as it would come in; None for none at all."""
+"""The correct value by field, as received from the source; None to remove it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """What is corrected, or was: per output what changes, the recipients to be told, the receipts and the request."""
+    """Plan and result of a correction: changes per output, recipients to notify, receipts, and the request."""
 
     plans: Mapping[str, RemovalPlan]
     notices: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -164,7 +164,7 @@ class Correction:
 
     @property
     def values(self) -> int:
-        """How many values."""
+        """The number of values."""
         return sum(sum(each.values.values()) for plan in self.plans.values() for each in plan.due)
 
     def as_json(self) -> dict[str, Any]:
@@ -187,11 +187,11 @@ def correct_subject(
     named: Sequence[LocationLike] = (),
     yes: bool = False,
 ) -> Correction:
-    """Puts values of a subject right in every output, and in whatever is run later; without `yes` only the plan is made.
+    """Corrects values of a subject in every output and in later runs; without `yes` only makes the plan.
 
-    Takes the subject with its tenant, and the values by field. They hold for what happened up to now: later records come from
-    where it was corrected, too. Raises ConfigurationError for a tenant that is not named, a field that no policy lets anybody
-    correct, or a value that is none of its type (never naming it); and what a rewrite raises.
+    Takes the subject with its tenant, and the values by field. They apply to events up to now; later records come from the
+    corrected source. Raises ConfigurationError for a missing tenant, a field that no policy permits to correct,
+    or a value of the wrong type (without the value); and the errors of a rewrite.
     """
     if subject.id is None or subject.tenant is None or subject.field is not None:
         raise ConfigurationError(
@@ -217,7 +217,7 @@ class _CorrectionRun:
     outputs: tuple[SearchableOutput, ...] = ()
 
     def check(self) -> None:
-        """Raises ConfigurationError for a field that cannot be corrected, or a value that is none of its type."""
+        """Raises ConfigurationError for a field that cannot be corrected, or a value of the wrong type."""
         policies = [self._job(output).policy for output in self.outputs]
         for name, value in self.values.items():
             types = {policy.fields[name].type for policy in policies if name in set(correctable_fields(policy))}
@@ -232,19 +232,19 @@ class _CorrectionRun:
                 )
 
     def plans(self) -> dict[str, RemovalPlan]:
-        """Per output what changes."""
+        """The changes per output."""
         found = {str(output.folder): plan_removal(self.now, list(self._due_files(output))) for output in self.outputs}
         return {name: plan for name, plan in found.items() if plan.due}
 
     def notices(self) -> dict[str, list[str]]:
-        """The recipients that got records of the subject, with the disclosures: as he came in, or in a form that outputs have."""
+        """The recipients of the subject's records, with the disclosures: by its original id, or by a form in an output."""
         told = load_disclosures(self.ledger)
         held = SubjectSearch(self.subject, self.keys).find(self.outputs) if told else ()
         forms = {form for each in held if isinstance(each, SubjectRecords) for form in each.subjects}
         return disclosures_by_recipient(disclosures_of(told, self.subject, (), self.keys, forms))
 
     def execute(self, found: Correction) -> Correction:
-        """The correction, carried out; recorded before anything is changed."""
+        """Executes the correction. It is recorded before any change."""
         request = self._recorded()
         made = tuple(receipt for output in self.outputs for receipt in self._carried_out(output))
         step = next_step(request, "done", self.now, receipts=[each.run_id for each in made], recalls=found.notices)

@@ -1,7 +1,7 @@
 """Coverage (`subject coverage`): columns that name a person or device, and the rule by which a request finds them.
 
-Records are found by their subject. Aggregates, quarantine and disclosures are not searched by name, so a key in them is out of
-reach of every request.
+Records are found by their subject. Aggregates, quarantine and disclosures are not searched by name, so no request reaches an
+identifier in them.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from minimize.stores import LocationLike
 
 @dataclass(frozen=True, slots=True)
 class CoverageTarget:
-    """A column that names somebody.
+    """A column that identifies a person.
 
-    location   the output folder, or the disclosure
-    name    of the output; the recipient
-    rule    by what his rows are found there; None where nothing does
-    reason     where nothing does
+    location  the output folder, or the disclosure
+    name      name of the output; the recipient
+    rule      the rule by which the person's rows are found; None if there is none
+    reason    the reason if there is none
     """
 
     location: str
@@ -49,7 +49,7 @@ class CoverageTarget:
 
     @property
     def finding(self) -> Finding:
-        """What is wrong with one that no rule covers."""
+        """The finding for a target without a rule."""
         message = f"{self.name} holds {self.column}, {self.reason}"
         hint = "Set `subject:` or drop the field, and run the dates again; until then a deletion request cannot find its records."
         return Finding("Q003", message, hint=hint, file=self.location, field=self.column)
@@ -57,23 +57,23 @@ class CoverageTarget:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Every target, and the outputs that cannot be looked at from here."""
+    """All targets, and the outputs that cannot be checked from here."""
 
     targets: tuple[CoverageTarget, ...] = ()
     unreached: tuple[UnreachableOutput, ...] = ()
 
     @property
     def uncovered(self) -> tuple[CoverageTarget, ...]:
-        """Those that no rule covers."""
+        """The targets without a rule."""
         return tuple(each for each in self.targets if each.rule is None)
 
 
 def subject_coverage(
     workspace: Workspace, *, named: Iterable[LocationLike] = (), pipeline: str | None = None
 ) -> Coverage:
-    """Where people stand in the outputs that the ledger knows and in those that are named, and in what was handed over.
+    """The columns that identify persons in the outputs that the ledger knows, in the given outputs, and in disclosures.
 
-    Takes one pipeline's name, to look at nothing else. A ledger need not be there where outputs are named. Raises LedgerError,
+    Optionally checks only one pipeline. The ledger is optional if outputs are given. Raises LedgerError,
     OutputError, PolicyError.
     """
     places = tuple(named)
@@ -87,7 +87,7 @@ def subject_coverage(
 
 
 def _output_targets(output: SearchableOutput) -> Iterator[CoverageTarget]:
-    """The targets of the files in force, by the policies that they were written under."""
+    """The targets in the files in force, by the policies under which they were written."""
     standing = files_in_force(output.chain)
     written_by = writing_runs(output.folder, output.chain, output.policies)
     for name, files in standing.items():
@@ -129,7 +129,7 @@ def _is_released(written: WritingRun, key: str) -> bool:
 
 
 def _disclosure_targets(shares: DisclosedShares, found: Iterable[SearchableOutput]) -> Iterator[CoverageTarget]:
-    """What was handed over of the policies of these outputs: found by the tokens that stand beside the act."""
+    """The disclosures under the policies of these outputs. They are found by the tokens stored with each disclosure."""
     policies = {each.job.policy.policy: each.job.policy for each in found if each.job is not None}
     for act, share in shares:
         policy = policies.get(act.body["policy"]["name"])

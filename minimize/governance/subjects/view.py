@@ -1,6 +1,6 @@
-"""Subject view (`subject view`): what is held of a subject, as data and as an HTML page.
+"""Subject view (`subject view`): all data held about a subject, as JSON and as an HTML page.
 
-The page has no scripts and fetches nothing. It fits screens, dark mode and paper.
+The page has no scripts and loads no resources. It fits screens, dark mode and paper.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SubjectView:
-    """Data held about one subject.
+    """All data held about one subject.
 
-    unsearchable      files in which nobody can be looked for by this identifier, and why
-    unreachable  outputs that cannot be looked at from here
-    groups     row groups of the files that were looked at; `read` those that had to be
-    is_unseen  whether neither the ledger nor an output names the tenant
-    erasures   requests to delete the subject that are open or failed: the records that are held are still to go
+    unsearchable  files that cannot be searched by this identifier, with the reason
+    unreachable   outputs that cannot be checked from here
+    groups        number of row groups in the searched files; `read` is the number of those that were read
+    is_unseen     whether neither the ledger nor an output names the tenant
+    erasures      open or failed deletion requests: the held records are still to be deleted
     """
 
     subject: DataSubject
@@ -61,11 +61,11 @@ class SubjectView:
 
     @property
     def rows(self) -> int:
-        """How many records."""
+        """The number of records."""
         return sum(each.rows.num_rows for each in self.records)
 
     def as_json(self, rows: int = 0) -> dict[str, Any]:
-        """The view; with so many records of each file, the last ones, as they stand."""
+        """The view as JSON, with the last records of each file (at most `rows`) as stored."""
         subject, of = self.subject, [records_summary(each, rows) for each in self.records]
         return {
             "subject": {
@@ -110,10 +110,10 @@ def view_subjects(
     named: Sequence[LocationLike] = (),
     linked: bool = False,
 ) -> tuple[SubjectView, ...]:
-    """Data held about these subjects, in every output that the ledger knows and in those that are named.
+    """All data held about these subjects, in every output that the ledger knows and in the given ones.
 
-    Takes where the ledger and the keyring are (a ledger need not be there where outputs are named) and the time; `linked` adds
-    records of their devices in files that do not tell whose they are. Raises KeyringError, LedgerError, OutputError, and
+    Takes the workspace of ledger and keyring (the ledger is optional if outputs are given) and the time. `linked` adds
+    records of their devices in files that do not name the person. Raises KeyringError, LedgerError, OutputError, and
     ConfigurationError for a field that no policy has.
     """
     keys = workspace.keyring()
@@ -125,7 +125,7 @@ def view_subjects(
 
 
 def records_summary(each: SubjectRecords, rows: int = 0) -> dict[str, Any]:
-    """What a file holds of a subject: where, since when, until when, each field with its form, and its last records."""
+    """A file's data about a subject: location, times, retention, the form of each field, and its last records."""
     policy, receipt = each.written_by.policy, each.written_by.receipt
     forms = {name: said.did if isinstance(said.did, str) else list(said.did) for name, said in receipt.fields.items()}
     return {
@@ -159,7 +159,7 @@ class _ViewBuilder:
     linked: bool = False
 
     def view(self, subject: DataSubject) -> SubjectView:
-        """Data held about one subject."""
+        """The data held about one subject."""
         search = SubjectSearch(subject, self.keys, self.tenants)
         looks = list(search.search_files(self.outputs))
         held = [each.found for each in looks if isinstance(each.found, SubjectRecords)]
@@ -180,7 +180,7 @@ class _ViewBuilder:
         )
 
     def _erasures(self, subject: DataSubject, records: Sequence[SubjectRecords]) -> tuple[SubjectRequestStep, ...]:
-        """The requests to delete him that are not done."""
+        """The unfinished deletion requests of the subject."""
         if self.ledger is None or subject.is_form:
             return ()
         tenants = [subject.tenant] if subject.tenant is not None else sorted(self._tenants(subject, records))
@@ -188,7 +188,7 @@ class _ViewBuilder:
         return tuple(open_requests(self.ledger, self.keys, "delete", whose).values())
 
     def _tenants(self, subject: DataSubject, records: Sequence[SubjectRecords]) -> frozenset[str]:
-        """The tenants whose disclosures may name him."""
+        """The tenants whose disclosures may name the subject."""
         return self.tenants.union(*(each.tenants for each in records)) if subject.tenant is None else frozenset()
 
     def _is_unseen(self, subject: DataSubject) -> bool:
@@ -205,7 +205,7 @@ def _instant_text(microseconds: int | None) -> str | None:
 
 
 def _retained_until(newest: int | None, retention: timedelta | None) -> str | None:
-    """Until when the youngest of these records may be kept."""
+    """The time until which the youngest of these records may be kept."""
     if newest is None or retention is None:
         return None
     return time_text(from_epoch_microseconds(newest) + retention)
@@ -226,7 +226,7 @@ _PAGE_STYLE: Final = """
 
 
 def view_page(found: Sequence[SubjectView], rows: int = 3, redacted: Iterable[str] = ()) -> str:
-    """The views as a page, with so many records of each file; without the columns that are left out. All is escaped."""
+    """The views as an HTML page, with at most `rows` records of each file and without redacted columns. All text is escaped."""
     without = frozenset(redacted)
     body = [line for each in found for line in _view_lines(each.as_json(rows), each.subject, without)]
     return html_page("Data held about data subjects", f"{LIST_STYLE}{_PAGE_STYLE}", body, kind="page")
@@ -302,7 +302,7 @@ def _cell_text(value: Any) -> str:
 
 
 def _row(names: Sequence[str], row: Sequence[str]) -> str:
-    """One row; on a narrow screen each cell says what it is."""
+    """One table row. On a narrow screen each cell shows its column name."""
     cells = (f'<td data-name="{escape(name)}">{escape(cell)}</td>' for name, cell in zip(names, row, strict=True))
     return f"<tr>{''.join(cells)}</tr>"
 
@@ -314,10 +314,10 @@ def _subject_name(subject: DataSubject) -> str:
 
 
 def form_text(form: Any) -> str:
-    """The form of a field, or its forms from the first to the last."""
+    """The form of a field, or the sequence of its forms."""
     return form if isinstance(form, str) else " → ".join(form)
 
 
 def top_field(name: str) -> str:
-    """The column that holds a field: of a nested one, the first step of its pointer."""
+    """The column of a field; for a nested field, the first step of its pointer."""
     return name.split("/")[1] if name.startswith("/") else name
