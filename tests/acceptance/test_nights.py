@@ -203,7 +203,7 @@ def beside(project: Project) -> Iterator[Path]:
         (("replay", "nowhere"), 2, "there is no output here"),
         (("audit", "verify", "--receipts", "nowhere"), 2, "there is no folder"),
         (("settings", "set", "north", "loation", "on", "--pipeline", "."), 2, "no feature `loation`"),
-        (("settings", "set", "north", "location", "on", "--subject", ""), 2, "a subject has a name"),
+        (("settings", "set", "north", "location", "on", "--subject", ""), 2, "the subject is blank"),
         (("settings", "import", "nowhere.csv"), 2, "there is no such settings file"),
         (("runs", "--ledger", "mysql://bob:hunter2@host/db"), 2, "no ledger can be had"),
         (("audit", "log", "--ledger", "postgresql://bob:hun@ter2@host:port/db"), 2, "cannot be read"),

@@ -47,7 +47,7 @@ def test_a_pipeline_that_does_not_follow_the_setting_is_warned_of(
     project.pipeline(aggregates=None, settings=settings)
     done = said(command, project, "set", "north", "location", "on")
     assert done.code == 0
-    assert "a run follows this change with --settings ledger" in done.err
+    assert "pass --settings ledger to apply this change" in done.err
     assert ("minimize settings import FILE" in done.err) is imports
 
 

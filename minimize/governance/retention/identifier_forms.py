@@ -135,9 +135,7 @@ class IdentifierColumn:
         chains = [way for way in treatments_of(self.policy.fields[self.key]) if not isinstance(way, str)]
         if not all(self._is_known(chain) for chain in chains):
             return None
-        once = [
-            chain for place, chain in enumerate(chains) if chain not in chains[:place]
-        ]  # some chains are not hashable
+        once = [chain for place, chain in enumerate(chains) if chain not in chains[:place]]  # some are not hashable
         return tuple(way for chain in once for way in self._applied_chains(chain))
 
     @cached_property

@@ -250,7 +250,7 @@ class ResolvedRetraction:
         if wrong:
             message = "today's policy is finer than the output, and coarser values cannot be made finer"
             raise RefusedError(
-                message, findings=list(dict.fromkeys(wrong)), hint="Run the dates again whose source still exists."
+                message, findings=list(dict.fromkeys(wrong)), hint="Run the dates again that still have a source."
             )
         due = [each for each in (self._due_file(written, file) for written, file in files) if each.is_due]
         touched = {each.date for each in due}

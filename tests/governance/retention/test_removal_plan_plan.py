@@ -54,7 +54,7 @@ def test_events_about_nobody_who_can_be_found_are_counted(project: Daily) -> Non
     project.run(START.date(), RAN)
     found = plan(project, 0, LEFT)
     assert (found.unfindable, found.as_json()["lost"]) == (1, 1)
-    assert "1 events name somebody who cannot be found" in str(found)
+    assert "1 events name subjects that cannot be found" in str(found)
 
 
 def test_what_is_open_is_sorted_by_its_time_limit(day: Daily) -> None:

@@ -227,13 +227,13 @@ def test_what_is_left_fails_the_check(filled: Project, monkeypatch: pytest.Monke
 
 
 def test_who_stands_nowhere_wants_a_tenant(filled: Project) -> None:
-    with pytest.raises(ConfigurationError, match="stands in no output"):
+    with pytest.raises(ConfigurationError, match="found in no output"):
         deleted(filled, DataSubject("d99"))
     assert deleted(filled, DataSubject("d99", "north")).rows == 0
 
 
 def test_a_field_that_no_policy_has_names_nobody(filled: Project) -> None:
-    with pytest.raises(ConfigurationError, match=r"has a field modle \(hint: did you mean model\?"):
+    with pytest.raises(ConfigurationError, match=r"with a field modle \(hint: did you mean model\?"):
         deleted(filled, DataSubject("d3", "north", "modle"))
 
 
