@@ -178,12 +178,12 @@ def spread_decisions(
     tenant_names: Sequence[str], decisions: Sequence[ConsentDecision], others: ConsentDecision, tenants: pa.Array
 ) -> ConsentAnswer:
     """The answer for a column of tenants, from the decisions about known tenants."""
-    asked = canonical_column(tenants.combine_chunks() if isinstance(tenants, pa.ChunkedArray) else tenants)
-    if pa.types.is_dictionary(asked.type):
-        words = _tenant_positions(tenant_names, asked.dictionary)
-        places = pc.fill_null(words.take(asked.indices), len(tenant_names))
+    canonical = canonical_column(tenants.combine_chunks() if isinstance(tenants, pa.ChunkedArray) else tenants)
+    if pa.types.is_dictionary(canonical.type):
+        words = _tenant_positions(tenant_names, canonical.dictionary)
+        places = pc.fill_null(words.take(canonical.indices), len(tenant_names))
     else:
-        places = _tenant_positions(tenant_names, asked)
+        places = _tenant_positions(tenant_names, canonical)
     return ConsentAnswer(tuple(tenant_names), (*decisions, others), places)
 
 
@@ -273,14 +273,14 @@ class TermsCoverage:
         """For each known tenant the consent, or the reason for its absence; at one time, or at one time per tenant."""
         history = self._history
         found = history.deciding(when, run)
-        ahead, asked = history.upcoming(when, run), history.requested(when, run)
+        ahead, requested = history.upcoming(when, run), history.requested(when, run)
         each = np.full(len(found), epoch_microseconds(when), np.int64) if isinstance(when, datetime) else when
-        return [self._decision(places, time) for *places, time in _zip_columns(found, ahead, asked, each)]
+        return [self._decision(places, time) for *places, time in _zip_columns(found, ahead, requested, each)]
 
     def _decision(self, places: Sequence[int], when: int) -> ConsentDecision:
-        place, ahead, asked = places
+        place, ahead, requested = places
         if place == NO_ACT:
-            return None, "not_yet" if ahead != NO_ACT else "requested" if asked != NO_ACT else "none"
+            return None, "not_yet" if ahead != NO_ACT else "requested" if requested != NO_ACT else "none"
         act = self._history.acts[place]
         if act.state not in VALID_STATES:
             return None, act.state
@@ -383,9 +383,9 @@ class ConsentPeriods:
         places = self._places(tenants)
         if times is None:
             return pa.array(places >= 0)
-        when, there = column_microseconds(times), valid_mask(times)
+        when, valid = column_microseconds(times), valid_mask(times)
         found = self._period_mask(places, when, when)
-        return pa.array(found if there is None else found & there)
+        return pa.array(found if valid is None else found & valid)
 
     def agreed_throughout(self, tenants: pa.Array, first: Microseconds, last: Microseconds) -> Bools:
         """Per record, whether the consent held without a gap from one instant to another and holds at the run's time."""
@@ -429,5 +429,5 @@ def _periods_digest(
         if (act.recipient, act.function) == (recipient, function)
         and epoch_microseconds(act.recorded_at) <= epoch_microseconds(run)
     ]
-    said = {"terms": None if terms is None else terms.digest, "acts": seen}
-    return f"sha256:{hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()}"
+    content = {"terms": None if terms is None else terms.digest, "acts": seen}
+    return f"sha256:{hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()}"

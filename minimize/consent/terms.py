@@ -103,8 +103,8 @@ def current_terms(recipient: Recipient, function: str) -> ConsentTerms:
 
 def parse_terms(text: str) -> ConsentTerms:
     """Parses the terms stored in the ledger."""
-    said: dict[str, Any] = json.loads(text)
-    return ConsentTerms(**said)
+    content: dict[str, Any] = json.loads(text)
+    return ConsentTerms(**content)
 
 
 def _build_terms(recipient: Recipient, function: Function) -> ConsentTerms:

@@ -160,9 +160,9 @@ def _new_act(
 ) -> ConsentAct:
     again = verb == "give" and any(each.state in VALID_STATES for each in before)
     state = "renewed" if again else _STATE_AFTER[verb]
-    whose = (consent.tenant, consent.recipient, consent.function)
+    parties = (consent.tenant, consent.recipient, consent.function)
     return api.sharing.ConsentAct(
-        *whose, state, terms.text, actor.user or "", consent.valid_from or now, consent.expires_at, now
+        *parties, state, terms.text, actor.user or "", consent.valid_from or now, consent.expires_at, now
     )
 
 
@@ -204,8 +204,8 @@ class ConsentStatus:
 
     def as_json(self) -> dict[str, Any]:
         """The act as `consent show --json` prints it."""
-        said = consent_act_json(self.act)
-        return said if self.holds is None else {**said, "valid": self.holds, "why": self.reason}
+        content = consent_act_json(self.act)
+        return content if self.holds is None else {**content, "valid": self.holds, "why": self.reason}
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,11 +238,11 @@ class ConsentExplanation:
             {"time": time_text(when), "act": None if act is None else consent_act_json(act)}
             for when, act in self.deciding
         ]
-        whose = {"tenant": self.tenant, "recipient": self.recipient, "function": self.function}
+        parties = {"tenant": self.tenant, "recipient": self.recipient, "function": self.function}
         later = (
             {"recorded_later": [consent_act_json(act) for act in self.recorded_later]} if self.recorded_later else {}
         )
-        return {**whose, "valid": self.valid, "why": self.reason, "moments": moments, **later}
+        return {**parties, "valid": self.valid, "why": self.reason, "moments": moments, **later}
 
 
 def list_consents(
@@ -346,12 +346,12 @@ def _consent_statuses(
         else consents.evaluate(recipient, function, tenants).reasons.to_pylist()
     )
     found = history.deciding(consents.run, consents.run).tolist()
-    asked, ahead = (
+    requested, ahead = (
         history.requested(consents.run, consents.run).tolist(),
         history.upcoming(consents.run, consents.run).tolist(),
     )
     places = [
-        next((place for place in each if place != NO_ACT), NO_ACT) for each in zip(found, ahead, asked, strict=True)
+        next((place for place in each if place != NO_ACT), NO_ACT) for each in zip(found, ahead, requested, strict=True)
     ]
     return [
         ConsentStatus(history.acts[place], reason is None, reason)

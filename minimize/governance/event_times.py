@@ -76,16 +76,16 @@ class EventTimeBounds:
 
     @classmethod
     def for_groups(cls, policy: Policy, units: Mapping[str, str | None]) -> EventTimeBounds | None:
-        """The bounds for an aggregate with these group columns of event times, by their units; the finest unit counts."""
+        """The bounds for an aggregate with these group columns of event times, by their units; the finest unit decides."""
         found = group_time_key(policy, units)
         return None if found is None else cls(Pointer((found[0],)), found[1] // timedelta(microseconds=1), 0)
 
     def oldest(self, batch: pa.RecordBatch) -> Moments:
         """Per row the oldest possible instant, in microseconds since 1970; `UNKNOWN_TIME` if the time is null."""
         times = leaf(batch, self.pointer).values
-        there = valid_mask(times)
+        valid = valid_mask(times)
         found = column_microseconds(times) - self.slack
-        return found if there is None else np.where(there, found, UNKNOWN_TIME)
+        return found if valid is None else np.where(valid, found, UNKNOWN_TIME)
 
     def newest(self, batch: pa.RecordBatch) -> Moments:
         """Per row the latest possible instant of the event; `UNKNOWN_TIME` if the time is null."""
@@ -130,10 +130,10 @@ def age_limit(at: datetime, retention: timedelta) -> int:
 
 
 def _chunk_extent(chunk: Any) -> tuple[int, int] | None:
-    told = chunk.statistics if chunk.is_stats_set else None
-    if told is None or not told.has_min_max or not told.has_null_count or told.null_count:
+    statistics = chunk.statistics if chunk.is_stats_set else None
+    if statistics is None or not statistics.has_min_max or not statistics.has_null_count or statistics.null_count:
         return None
-    low, high = column_microseconds(pa.array([told.min, told.max]))
+    low, high = column_microseconds(pa.array([statistics.min, statistics.max]))
     return int(low), int(high)
 
 

@@ -81,20 +81,23 @@ class KeyRotationRewrite:
         return tuple(self._group(by[files[0].path], files, kms) for files in groups.values())
 
     def _group(self, wrote: Receipt, files: Sequence[ReceiptFile], kms: Kms) -> Receipt:
-        how = RunContext("rotate", "local", datetime.now(UTC), no_progress, NO_OBSERVABILITY, ledger=self.ledger)
+        context = RunContext("rotate", "local", datetime.now(UTC), no_progress, NO_OBSERVABILITY, ledger=self.ledger)
         everything = WritingRun(self.output, wrote).all_attachments
-        with run_session(self, how) as booking, open_output(self.output, create=False, lease=booking.head) as folder:
+        with (
+            run_session(self, context) as booking,
+            open_output(self.output, create=False, lease=booking.head) as folder,
+        ):
             record_missed_receipts(booking, folder.receipts())
             paths = [file.path for file in files]
-            going = RemovalInventory.for_files(self.output, folder.receipts(), paths, self.keys)
+            inventory = RemovalInventory.for_files(self.output, folder.receipts(), paths, self.keys)
 
             def receipt(done: RewriteResult) -> Receipt:
-                everything.update(going.attachments())
-                unsigned = _rotation_receipt(folder.receipts(), wrote, done, how, everything)
+                everything.update(inventory.attachments())
+                unsigned = _rotation_receipt(folder.receipts(), wrote, done, context, everything)
                 return replace(unsigned, run_id=booking.run_id, audit=booking.head()).with_signature(self.keys)
 
             signed = rewrite_files(
-                folder, booking.run_id, paths, _unchanged, receipt, everything, keys=self.keys, kms=kms, shown=going
+                folder, booking.run_id, paths, _unchanged, receipt, everything, keys=self.keys, kms=kms, shown=inventory
             )
             record_published(booking, signed)
         log.info("%d files re-encrypted", len(files), extra={"code": "I004", "run_id": signed.run_id})
@@ -163,7 +166,10 @@ def _rotation_receipt(
         keys=(*techniques, *sorted(master_keys_of(written))),
         versions=receipt_builder.software_versions(),
         rows=RowCounts(read=rows, written=rows),
-        fields={key: FieldReceipt(said.did, None if said.values is None else 0) for key, said in wrote.fields.items()},
+        fields={
+            key: FieldReceipt(receipt_field.did, None if receipt_field.values is None else 0)
+            for key, receipt_field in wrote.fields.items()
+        },
         outputs=outputs,
         replaces=done.replaces,
         removes=done.removes,
@@ -272,11 +278,9 @@ class UnreadablePartition:
         return {"output": self.output, "name": self.name, "date": self.date, **counted}
 
     def __str__(self) -> str:
-        whose = f" of {', '.join(self.folders)}" if self.folders else ""
+        owners = f" of {', '.join(self.folders)}" if self.folders else ""
         when = "" if self.date is None else f" of {self.date}"
-        return (
-            f"{self.output}: {self.name}{when}: {count_noun(self.files, 'file')}, {count_noun(self.rows, 'row')}{whose}"
-        )
+        return f"{self.output}: {self.name}{when}: {count_noun(self.files, 'file')}, {count_noun(self.rows, 'row')}{owners}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +322,7 @@ def shred_keys(
     outputs: Iterable[LocationLike] = (),
     yes: bool = False,
 ) -> ShreddingResult:
-    """Destroys a version of a master key, or all keys of a tenant; without `yes` only reports what would become unreadable.
+    """Destroys a version of a master key, or all keys of a tenant; without `yes` only reports which files become unreadable.
 
     Takes the workspace (keyring, ledger); the time; a key (`encrypt.pseudonymized/1`) or a tenant; outputs to check in addition
     to those that the ledger knows. The audit event is recorded before the destruction. Raises KeyringError, LedgerError (2),
@@ -330,12 +334,12 @@ def shred_keys(
     known = _known_outputs(workspace, outputs)
     found = [*_unreadable_partitions({each.id for each in masters}, *known)]
     missed = tuple(each for each in found if isinstance(each, str))
-    lost = tuple(each for each in found if isinstance(each, UnreadablePartition))
+    unreadable = tuple(each for each in found if isinstance(each, UnreadablePartition))
     looked = len(known) - len(missed)
     if not yes:
-        return ShreddingResult(masters, lost, looked, missed)
+        return ShreddingResult(masters, unreadable, looked, missed)
     for each in masters:
-        files = sum(one.files for one in lost)
+        files = sum(one.files for one in unreadable)
         record_key_event(
             workspace,
             "shred",
@@ -346,12 +350,12 @@ def shred_keys(
         )
     for each in masters if not custody.destroys_older else {one.name: one for one in masters}.values():
         custody.destroy(each)
-    return ShreddingResult(masters, lost, looked, missed, done=True)
+    return ShreddingResult(masters, unreadable, looked, missed, done=True)
 
 
 def _chosen_versions(custody: KeyLifecycle, key: str | None, tenant: str | None) -> tuple[MasterKey, ...]:
     """The existing versions that the key or tenant selects."""
-    standing = [MasterKey(line.name, line.version) for line in custody.versions() if line.destroyed is None]
+    existing = [MasterKey(line.name, line.version) for line in custody.versions() if line.destroyed is None]
     if (key is None) == (tenant is None):
         raise ConfigurationError(
             "keys shred needs a key or a tenant", hint="Pass a key such as encrypt.pseudonymized/1, or --tenant NAME."
@@ -364,11 +368,11 @@ def _chosen_versions(custody: KeyLifecycle, key: str | None, tenant: str | None)
         raise RefusedError(message, hint=hint)
     if tenant is not None:
         names = {master_key_name(category, quote(tenant, safe="")) for category in ENCRYPTED_CATEGORIES}
-        found = [each for each in standing if each.name in names]
+        found = [each for each in existing if each.name in names]
     else:
-        found = [each for each in standing if each == MasterKey.parse(str(key))]
+        found = [each for each in existing if each == MasterKey.parse(str(key))]
     if custody.destroys_older:
-        found = [each for each in standing if any(each.name == one.name and each <= one for one in found)]
+        found = [each for each in existing if any(each.name == one.name and each <= one for one in found)]
     if not found:
         what = "the tenant has no keys of its own" if key is None else f"{key} does not exist"
         raise KeyringError(f"{what}: there is nothing to destroy", hint="Run `minimize keys list` to see the keys.")
@@ -391,9 +395,9 @@ def _unreadable_partitions(ids: set[str], *outputs: LocationLike) -> Iterator[Un
             yield str(output)
             continue
         for name, files in force.items():
-            lost = [file for file in files if ids & {*(file.keys or ())}]
-            for on in sorted({batch_date_of(file.path) for file in lost}, key=str):
-                these = [file for file in lost if batch_date_of(file.path) == on]
+            unreadable = [file for file in files if ids & {*(file.keys or ())}]
+            for on in sorted({batch_date_of(file.path) for file in unreadable}, key=str):
+                these = [file for file in unreadable if batch_date_of(file.path) == on]
                 rows, of = sum(file.rows for file in these), _folders_below_dates([file.path for file in these])
                 yield UnreadablePartition(str(output), name, on, len(these), rows, of)
 

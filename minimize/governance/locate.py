@@ -298,8 +298,8 @@ def _effective_values(rows: Sequence[RecordedSetting], tenant: str, token: str) 
 
 def _by_holder(rows: Sequence[RecordedSetting], tenant: str, token: str) -> list[Mapping[datetime, str]]:
     """The value of each holder's setting for a device from each moment on."""
-    mine = [row for row in rows if (row.tenant_id, row.subject, row.setting) == (tenant, token, FEATURE)]
-    return [_holder_values(mine, tenant, token, holder) for holder in dict.fromkeys(row.holder for row in mine)]
+    own_rows = [row for row in rows if (row.tenant_id, row.subject, row.setting) == (tenant, token, FEATURE)]
+    return [_holder_values(own_rows, tenant, token, holder) for holder in dict.fromkeys(row.holder for row in own_rows)]
 
 
 def _value_in_effect(values: Mapping[datetime, str], when: datetime) -> str | None:
@@ -318,8 +318,8 @@ def _holder_values(
     rows: Sequence[RecordedSetting], tenant: str, token: str, holder: str = HOLDER
 ) -> Mapping[datetime, str]:
     """The value of a holder's setting for a device from each moment on, in time order."""
-    mine = (tenant, token, FEATURE, holder)
-    own = [row for row in rows if (row.tenant_id, row.subject, row.setting, row.holder) == mine]
+    setting_key = (tenant, token, FEATURE, holder)
+    own = [row for row in rows if (row.tenant_id, row.subject, row.setting, row.holder) == setting_key]
     ordered = sorted(own, key=lambda row: (row.valid_from, row.recorded_at, row.value != "on"))
     return {row.valid_from: row.value for row in ordered}
 

@@ -87,14 +87,14 @@ class WritingRun:
     @cached_property
     def attachments(self) -> dict[str, bytes]:
         """The attachments of the receipt, by name. Raises OutputError if they do not match its digests."""
-        said = {**self.receipt.files, POLICY_FILE: self.receipt.policy.digest}
-        return {name: self._content(name, digest) for name, digest in said.items() if name not in _RUN_ATTACHMENTS}
+        digests = {**self.receipt.files, POLICY_FILE: self.receipt.policy.digest}
+        return {name: self._content(name, digest) for name, digest in digests.items() if name not in _RUN_ATTACHMENTS}
 
     @property
     def all_attachments(self) -> dict[str, bytes]:
         """The same with attachments about the recorded change, except removal inventories. Raises OutputError."""
-        said = {**self.receipt.files, POLICY_FILE: self.receipt.policy.digest}
-        return {name: self._content(name, digest) for name, digest in said.items() if name != INVENTORY_FILE}
+        digests = {**self.receipt.files, POLICY_FILE: self.receipt.policy.digest}
+        return {name: self._content(name, digest) for name, digest in digests.items() if name != INVENTORY_FILE}
 
     @property
     def _folder(self) -> Location:

@@ -104,9 +104,9 @@ def verdict_counts(
 ) -> BatchCounts:
     """The counts of what a verdict removes from a batch: records by reason, and values by field."""
     gated = {reason: int(mask.sum()) for reason, mask in verdict.removed_records.items() if mask.any()}
-    there = {key: place for key, place in pointers.items() if place.top in raw.schema.names}
+    present = {key: place for key, place in pointers.items() if place.top in raw.schema.names}
     left = int(stays.sum())
-    fields = {key: _field_counts(raw, verdict, stays, left, key, place) for key, place in there.items()}
+    fields = {key: _field_counts(raw, verdict, stays, left, key, place) for key, place in present.items()}
     return BatchCounts(gated=gated, fields=fields)
 
 
@@ -119,10 +119,10 @@ def _field_counts(
             return FieldCounts(len(found.values) - found.values.null_count)
         if not found.parents and not found.values.null_count:
             return FieldCounts(left)
-    standing = found.values.is_valid().to_numpy(zero_copy_only=False)
+    present = found.values.is_valid().to_numpy(zero_copy_only=False)
     if left < raw.num_rows:
-        standing = standing & stays[row_indices(found, raw.num_rows)]
-    closed = verdict.removed_values.get(key, np.zeros(len(standing), np.bool_))
+        present = present & stays[row_indices(found, raw.num_rows)]
+    closed = verdict.removed_values.get(key, np.zeros(len(present), np.bool_))
     changed = 0
     if key in verdict.replacements:
         same = (
@@ -130,8 +130,8 @@ def _field_counts(
             .fill_null(False)
             .to_numpy(zero_copy_only=False)
         )
-        changed = int((standing & ~closed & ~same).sum())
-    return FieldCounts(int(standing.sum()), changed, int((standing & closed).sum()))
+        changed = int((present & ~closed & ~same).sum())
+    return FieldCounts(int(present.sum()), changed, int((present & closed).sum()))
 
 
 @dataclass(frozen=True)
@@ -263,12 +263,12 @@ def rewrite_files(
     """
     force = _files_in_force(output)
     chosen = [_check_digest(output, path, force) for path in sorted(set(files))]
-    gone = [_require_in_force(path, force) for path in sorted(set(removes))]
-    if not chosen and not gone:
+    removed = [_require_in_force(path, force) for path in sorted(set(removes))]
+    if not chosen and not removed:
         raise OutputError("there is nothing to rewrite", hint="Pass files that are in force.")
     with output.begin(run_id) as staging:
-        _keep_others(staging, force, {file.path for file in (*chosen, *gone)})
-        done = RewriteResult(removes=tuple(FileRef(file.path, file.digest) for file in gone))
+        _keep_others(staging, force, {file.path for file in (*chosen, *removed)})
+        done = RewriteResult(removes=tuple(FileRef(file.path, file.digest) for file in removed))
         for number, file in enumerate(chosen):
             watch = None if file.index is None or keys is None else _indexer_like(output, file, keys)
             each = stage.stage_for(file) if isinstance(stage, StagePerFile) else stage
@@ -280,9 +280,9 @@ def rewrite_files(
 
 
 def _files_in_force(output: OpenOutput) -> dict[str, ReceiptFile]:
-    said = output.receipts()
-    found = [file for each in files_in_force(said).values() for file in each] + quarantine_files_in_force(said)
-    found += [ReceiptFile(each.path, 0, each.digest) for each in retained_sketches(said)]
+    receipts = output.receipts()
+    found = [file for each in files_in_force(receipts).values() for file in each] + quarantine_files_in_force(receipts)
+    found += [ReceiptFile(each.path, 0, each.digest) for each in retained_sketches(receipts)]
     return {file.path: file for file in found}
 
 
@@ -352,13 +352,13 @@ class _FileRewrite:
         return self.staging.sink_in(folder, self.number, schema, empty=False, encryption=encryption, watch=self.watch)
 
     def _complete_result(self, written: tuple[WrittenFile, ...], done: RewriteResult) -> RewriteResult:
-        gone = (FileRef(self.file.path, self.file.digest),)
+        original = (FileRef(self.file.path, self.file.digest),)
         if not written:
-            return replace(done, removes=gone)
+            return replace(done, removes=original)
         sketches = None if self.file.sketches is None else self.staging.output.folder / self.file.sketches.path
         if sketches is not None and file_exists(sketches):  # sketches keep removed rows, because they were published
             written = tuple(self.staging.attach_sketches(each, sketches.read_bytes()) for each in written)
-        return replace(done, written={output_and_date(self.file.path)[0]: written}, replaces=gone)
+        return replace(done, written={output_and_date(self.file.path)[0]: written}, replaces=original)
 
 
 def _same_encryption(place: Location, kms: Kms | None) -> OutputEncryption | None:

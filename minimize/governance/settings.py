@@ -152,8 +152,10 @@ def list_settings(
     tenant = canonical_id(tenant)
     with workspace.open_ledger() as ledger:
         rows = api.settings.read_settings(ledger)
-    mine = [row for row in rows if tenant in (None, row.tenant_id) and setting in (None, row.setting)]
-    chosen = sorted(mine if history else _rows_in_force(mine, now), key=lambda row: (_setting_key(row), row.valid_from))
+    selected = [row for row in rows if tenant in (None, row.tenant_id) and setting in (None, row.setting)]
+    chosen = sorted(
+        selected if history else _rows_in_force(selected, now), key=lambda row: (_setting_key(row), row.valid_from)
+    )
     return [SettingRow(**asdict(row), line=None) for row in chosen]
 
 
@@ -186,8 +188,8 @@ def _setting_key(row: RecordedSetting) -> tuple[str, ...]:
 
 def _setting_resource(row: RecordedSetting, before: str | None) -> Resource:
     place = f"settings/{row.tenant_id}/{row.setting}" + (f"/{row.subject}" if row.subject else "")
-    said = PropertyChange("valid_from", None, time_text(row.valid_from))
-    return Resource(row.setting, "setting", place, (PropertyChange(row.holder, before, row.value), said))
+    start = PropertyChange("valid_from", None, time_text(row.valid_from))
+    return Resource(row.setting, "setting", place, (PropertyChange(row.holder, before, row.value), start))
 
 
 def import_settings(file: PathText, workspace: Workspace, now: datetime) -> int:
@@ -349,8 +351,8 @@ def explain_setting(
         )
         for when in (event, run)
     )
-    whose = find_unknown_tenant(tenant, rows, workspace.folder)
-    return SettingExplanation(tenant, setting, then, now, rows.file, whose, question.switch.per_subject)
+    unknown = find_unknown_tenant(tenant, rows, workspace.folder)
+    return SettingExplanation(tenant, setting, then, now, rows.file, unknown, question.switch.per_subject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,9 +392,9 @@ class _SettingQuestion:
 def _load_rows(workspace: Workspace, settings: Any) -> SettingsRows:
     """The settings to explain."""
     job, folder = workspace.loaded_pipeline, workspace.folder
-    said = settings if settings is not None else None if job is None else job.settings
-    if workspace.ledger is None and said is not None and said != LEDGER_SETTINGS:
-        found = load_settings(said) if settings is not None else load_pipeline_settings(None, job) if job else None
+    source = settings if settings is not None else None if job is None else job.settings
+    if workspace.ledger is None and source is not None and source != LEDGER_SETTINGS:
+        found = load_settings(source) if settings is not None else load_pipeline_settings(None, job) if job else None
         rows = load_settings(None) if found is None else found
     else:
         with workspace.open_ledger() as ledger:

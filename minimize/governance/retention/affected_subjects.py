@@ -104,9 +104,11 @@ class AffectedSubjects:
                 else:
                     wide[form] = max(at, wide.get(form, UNKNOWN_TIME))
         places = [None if each is None else each.pointer for each in (tenant, subject)]
-        lost = tuple(event for event, found in pairs.items() if found is None)
-        unsure = tuple(event for event, each in recognized.items() if event in pairs and not each.is_complete)
-        return cls(places[0], places[1], wide, own, lost, unsure, tuple(each for each in events if pairs[each]))
+        unfindable = tuple(event for event, found in pairs.items() if found is None)
+        uncertain = tuple(event for event, each in recognized.items() if event in pairs and not each.is_complete)
+        return cls(
+            places[0], places[1], wide, own, unfindable, uncertain, tuple(each for each in events if pairs[each])
+        )
 
     @property
     def subject_values(self) -> list[str]:
@@ -136,8 +138,8 @@ class AffectedSubjects:
         values, names = self.subject_values, self.tenant_values
         subjects = self._codes(batch, self.subject, values)
         rows = np.flatnonzero(subjects != NO_MATCH)
-        beside = batch.select([] if self.tenant is None else [self.tenant.top]).take(pa.array(rows))
-        tenants = self._codes(beside, self.tenant, names)
+        tenant_batch = batch.select([] if self.tenant is None else [self.tenant.top]).take(pa.array(rows))
+        tenants = self._codes(tenant_batch, self.tenant, names)
         pairs, places = np.unique(np.stack([subjects[rows], tenants]), axis=1, return_inverse=True)
         found = [self._last_time(values[subject], names, tenant) for subject, tenant in pairs.T.tolist()]
         return rows, np.array(found, np.int64)[places.reshape(-1)]
@@ -234,11 +236,11 @@ def recognize_tokens(
     Takes the columns that identify tenants and subjects, and whether ids that differ only in case are one subject. Raises
     KeyringError if the key version of a token is missing.
     """
-    told = [event for event in events if event.token is not None]
-    if subject is None or not told:
+    tokenized = [event for event in events if event.token is not None]
+    if subject is None or not tokenized:
         return {}
     names = subject.column.chain_names
-    wanted = {event: _event_tokens(event, names or ()) for event in told}
+    wanted = {event: _event_tokens(event, names or ()) for event in tokenized}
     tenants = [event.tenant for event, tokens in wanted.items() if tokens]
     known = _FormIndex(keys, _forms_in_file(tenant, subject, tenants, batches), folds)
     return {
@@ -286,9 +288,9 @@ def _forms_in_file(
     found: dict[str, set[str]] = {name: set() for name in under}
     columns = [each.pointer.top for each in (tenant, subject) if each is not None]
     for batch in batches(columns) if under else ():
-        beside = _SubjectsByTenant.for_batch(batch, None if tenant is None else tenant.pointer, subject.pointer)
+        subjects = _SubjectsByTenant.for_batch(batch, None if tenant is None else tenant.pointer, subject.pointer)
         for name, forms in under.items():
-            found[name].update(beside.texts(forms))
+            found[name].update(subjects.texts(forms))
     return {name: frozenset(forms) for name, forms in found.items()}
 
 
@@ -307,13 +309,13 @@ class _SubjectsByTenant:
     @classmethod
     def for_batch(cls, batch: pa.RecordBatch, tenant: Pointer | None, subject: Pointer) -> Self:
         """The pairs of a batch; without a tenant column all subjects have no tenant."""
-        there = leaf(batch, subject)
-        who, entries = _encoded(there.values)
-        whose, names = (
+        subject_leaf = leaf(batch, subject)
+        who, entries = _encoded(subject_leaf.values)
+        tenant_codes, names = (
             (np.zeros(len(who), np.int64), pa.array([])) if tenant is None else _encoded(leaf(batch, tenant).values)
         )
-        whose = whose[row_indices(there, batch.num_rows)]
-        pairs = np.unique(((whose + 1) * len(entries) + who)[who >= 0])
+        tenant_codes = tenant_codes[row_indices(subject_leaf, batch.num_rows)]
+        pairs = np.unique(((tenant_codes + 1) * len(entries) + who)[who >= 0])
         tenants, subjects = np.divmod(pairs, max(len(entries), 1))
         starts = np.searchsorted(tenants, np.arange(len(names) + 2))
         return cls(entries, subjects, starts, {each: place + 1 for place, each in enumerate(_texts(names))})

@@ -88,9 +88,9 @@ def tokenized_forms(
         for name, column, way in _named_chains(found or ()):
             if name in forms[0]:
                 continue
-            for told, (_, tenant), form in zip(forms, pairs, column.forms_by_chain(way, pairs), strict=True):
-                told[name] = form_tokens(keys, tenant, [] if form is None else [form])
-    return [SubjectForms(told, tuple(missed)) for told in forms]
+            for tokens_by_chain, (_, tenant), form in zip(forms, pairs, column.forms_by_chain(way, pairs), strict=True):
+                tokens_by_chain[name] = form_tokens(keys, tenant, [] if form is None else [form])
+    return [SubjectForms(tokens_by_chain, tuple(missed)) for tokens_by_chain in forms]
 
 
 def _named_chains(columns: Iterable[IdentifierColumn]) -> Iterator[tuple[str, IdentifierColumn, AppliedChain]]:
@@ -170,21 +170,23 @@ class EventEntry:
     def as_json(self) -> dict[str, Any]:
         """The event as `events --json` prints it."""
         row = self.row
-        whose = {"tenant_id": row.tenant_id, "subject": row.subject, **({"field": row.field} if row.field else {})}
+        subject_fields = {
+            "tenant_id": row.tenant_id,
+            "subject": row.subject,
+            **({"field": row.field} if row.field else {}),
+        }
         times = {
             "at": time_text(row.at),
             "by": time_text(row.at + _removal_deadline(row)),
             "recorded_at": time_text(row.recorded_at),
         }
-        return {"event": row.id, **whose, "what": row.kind, **times, "state": row.state, "actor": row.actor}
+        return {"event": row.id, **subject_fields, "what": row.kind, **times, "state": row.state, "actor": row.actor}
 
     def __str__(self) -> str:
         row = self.row
-        whose = "" if row.subject is None else "a subject of "
+        subject = "" if row.subject is None else "a subject of "
         by = "" if row.state == "withdrawn" else f", by {time_text(row.at + _removal_deadline(row))}"
-        return (
-            f"{row.id[:EVENT_ID_LENGTH]}  {row.kind} of {whose}{row.tenant_id} at {time_text(row.at)}: {row.state}{by}"
-        )
+        return f"{row.id[:EVENT_ID_LENGTH]}  {row.kind} of {subject}{row.tenant_id} at {time_text(row.at)}: {row.state}{by}"
 
 
 def add_event(
@@ -353,9 +355,9 @@ def _record_rows(
 
 
 def _event_resource(row: LifecycleEvent, before: str | None) -> Resource:
-    whose = f"{row.tenant_id}/{row.subject}" if row.subject else row.tenant_id
+    resource_path = f"{row.tenant_id}/{row.subject}" if row.subject else row.tenant_id
     changes = (PropertyChange("state", before, row.state), PropertyChange("at", None, time_text(row.at)))
-    return Resource(row.kind, "event", f"events/{whose}/{row.kind}", changes)
+    return Resource(row.kind, "event", f"events/{resource_path}/{row.kind}", changes)
 
 
 def _removal_deadline(row: LifecycleEvent) -> Any:

@@ -164,8 +164,8 @@ class RemovalReceiptBuilder:
 
     def _days(self, name: str, dates: set[str]) -> Mapping[str, Mapping[str, int]] | None:
         """The late event days of the rewritten files, from the original receipt."""
-        told = (each.outputs[name].days or {} for each in self.chain if name in each.outputs)
-        return {on: rows for days in told for on, rows in days.items() if on in dates} or None
+        days_by_run = (each.outputs[name].days or {} for each in self.chain if name in each.outputs)
+        return {on: rows for days in days_by_run for on, rows in days.items() if on in dates} or None
 
     def _output(self, name: str, done: RewriteResult) -> WrittenOutput:
         written = done.written.get(name, ())
@@ -184,8 +184,8 @@ class RemovalReceiptBuilder:
 
     def _fields(self, counts: BatchCounts) -> dict[str, FieldReceipt]:
         """The counts of removed values per field, in rewritten records that remain."""
-        said = self.group[0].written_by.receipt.fields
-        return {key: _field_receipt(each, counts.fields.get(key)) for key, each in said.items()}
+        receipt_fields = self.group[0].written_by.receipt.fields
+        return {key: _field_receipt(each, counts.fields.get(key)) for key, each in receipt_fields.items()}
 
     def _stays(self) -> dict[str, tuple[str, ...]]:
         dates = {each.date or "" for each in self.group if each.name == RECORDS}
@@ -246,22 +246,22 @@ class PlanExecution:
         return AggregateRecomputation(self.request, self.pipeline, chain, plan, reading, self.ledger).recompute(group)
 
     def _group(self, plan: RemovalPlan, group: Sequence[DueFile]) -> Receipt:
-        how = RunContext(self.kind, "local", datetime.now(UTC), no_progress, NO_OBSERVABILITY, ledger=self.ledger)
+        context = RunContext(self.kind, "local", datetime.now(UTC), no_progress, NO_OBSERVABILITY, ledger=self.ledger)
         with (
-            run_session(self, how) as booking,
+            run_session(self, context) as booking,
             open_output(self.output, create=False, lease=booking.head) as folder,
         ):
             record_missed_receipts(booking, folder.receipts())
             if not self.allow_shrink:
                 check_expiry_time(
-                    self.request.as_of, folder.receipts(), reference_clock(booking.ledger, self.output, how.started)
+                    self.request.as_of, folder.receipts(), reference_clock(booking.ledger, self.output, context.started)
                 )
             _check_as_of(self.request.as_of, folder, {each.date for each in group})
             attachments = {
                 **group[0].written_by.attachments,
                 **retention_attachments(self.pipeline, group[0].written_by),
             }
-            going = RemovalInventory.for_files(
+            inventory = RemovalInventory.for_files(
                 self.output, folder.receipts(), [each.file.path for each in group], self.keys
             )
             made = tuple(self._recomputed(folder.receipts(), plan, group)) if self.kind in ("expire", "delete") else ()
@@ -272,18 +272,18 @@ class PlanExecution:
                 plan,
                 self.pipeline.policy,
                 self.at_given,
-                how.started,
+                context.started,
                 self.kind,
                 made,
             )
 
             def receipt(done: RewriteResult) -> Receipt:
-                attachments.update(going.attachments())
+                attachments.update(inventory.attachments())
                 made = telling.build(done, attachments)
                 erasures = erasure_list_digest(self.output)
                 return replace(made, audit=booking.head(), erasures=erasures).with_signature(self.keys)
 
-            signed = _rewrite_group(folder, booking.run_id, group, receipt, attachments, self.request, made, going)
+            signed = _rewrite_group(folder, booking.run_id, group, receipt, attachments, self.request, made, inventory)
             record_published(booking, signed)
         _check_removed(self.output, signed)
         log.info("%d rows removed", signed.rows.gated, extra={"code": "I003", "run_id": signed.run_id})
@@ -321,8 +321,8 @@ def _stage_recomputed(staging: Staging, recomputed: Sequence[RecomputedAggregate
     known = {path: file.digest for path, file in files_in_force(staging.output.receipts()).items()}
     done = RewriteResult()
     for each in recomputed:
-        gone, written = each.stage(staging)
-        done += RewriteResult({each.name: tuple(written)}, tuple(FileRef(path, known[path]) for path in gone))
+        replaced, written = each.stage(staging)
+        done += RewriteResult({each.name: tuple(written)}, tuple(FileRef(path, known[path]) for path in replaced))
     return done
 
 

@@ -71,8 +71,8 @@ def identify_through_sources(
     Takes the events whose subject may have a form in a file that the ledger does not know, and the files of records.
     """
     found: dict[RetentionEvent, str] = {}
-    for on, mine in _events_by_date(request, list(events), files).items():
-        left = [event for event in mine if event not in found]
+    for on, date_events in _events_by_date(request, list(events), files).items():
+        left = [event for event in date_events if event not in found]
         source = find_source(job, request.output, chain, on, request.as_of, request.keys, ledger) if left else None
         if source is not None:
             found |= dict(_subjects_in_source(job.policy, source[1].sources[parse_batch_date(on)], left, request.keys))
@@ -96,8 +96,8 @@ def _events_by_date(
                 and isinstance(named.column, IdentifierColumn)
                 and _is_known_under_older_keys(named.column, event)
             ):
-                mine = found.setdefault(batch_date_of(file.path), [])
-                mine += [event] if event not in mine else []
+                date_events = found.setdefault(batch_date_of(file.path), [])
+                date_events += [event] if event not in date_events else []
     return found
 
 
@@ -124,12 +124,12 @@ def _subjects_in_source(
         field = policy.fields.get(key or "")
         if policy.tenant is None or field is None or field.pointer.top not in source.schema.names:
             continue
-        mine = [event for event in events if event.named_by == by]
-        for tenant, subject in _affected_pairs(source, Pointer.parse(policy.tenant), field.pointer, mine, keys):
+        field_events = [event for event in events if event.named_by == by]
+        for tenant, subject in _affected_pairs(source, Pointer.parse(policy.tenant), field.pointer, field_events, keys):
             one = (pa.array([tenant]), pa.array([subject]))
             yield from (
                 (event, subject)
-                for event in mine
+                for event in field_events
                 if _erased_subjects([event], keys).erased_mask(*one, None) is not None
             )
 
@@ -144,9 +144,9 @@ def _affected_pairs(
             found = leaf(chunk.records, subject)
             rows = pa.array(row_indices(found, chunk.records.num_rows))
             tenants = leaf(chunk.records, tenant).values.take(rows)
-            gone = erased.erased_mask(tenants, found.values, None)
-            if gone is not None:
-                pairs = (each.filter(gone).to_pylist() for each in (tenants, found.values))
+            affected = erased.erased_mask(tenants, found.values, None)
+            if affected is not None:
+                pairs = (each.filter(affected).to_pylist() for each in (tenants, found.values))
                 seen |= {(str(one), str(other)) for one, other in zip(*pairs, strict=True)}
     yield from sorted(seen)
 
@@ -293,5 +293,5 @@ def resolve_expiry(
     given = () if events is None else load_events(Path(events))
     kept = ledger_events(find_ledger(ledger, start=job.folder, output=folder), keyring, given)
     read, spans = source_read_times(chain), job.own_retentions
-    asked = RewriteRequest(folder, job.policy, now, keyring, (*given, *kept), read_times=read, retentions=spans)
-    return ResolvedExpiry(asked, job, chain)
+    request = RewriteRequest(folder, job.policy, now, keyring, (*given, *kept), read_times=read, retentions=spans)
+    return ResolvedExpiry(request, job, chain)

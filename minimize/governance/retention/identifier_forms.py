@@ -157,8 +157,8 @@ class IdentifierColumn:
             [unit, str(period_starts(pa.array([chain.time], _TIMESTAMP), unit, "UTC")[0].as_py())] for unit in units
         ]
         types = [self._type_of(self.key), self._type_of(self.policy.tenant)]
-        said = json.dumps([self.key, types, self.policy.tenant, steps, keys, periods], sort_keys=True)
-        return hashlib.sha256(said.encode()).hexdigest()[:32]
+        content = json.dumps([self.key, types, self.policy.tenant, steps, keys, periods], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:32]
 
     def forms_by_chain(self, chain: AppliedChain, pairs: Sequence[tuple[str, str]]) -> list[str | None]:
         """The form of each value after one chain; None if the chain cannot process the value."""
@@ -197,8 +197,8 @@ class IdentifierColumn:
 def pinned_keyring(keys: Keyring, schema: pa.Schema, pointer: Pointer) -> PinnedKeyring:
     """The keyring with the versions that a column's metadata names."""
     name = KEY_METADATA if pointer.is_flat else f"{KEY_METADATA}{pointer}"
-    said: dict[bytes, bytes] = schema.field(pointer.top).metadata or {}
-    text = said.get(name.encode(), b"").decode()
+    metadata: dict[bytes, bytes] = schema.field(pointer.top).metadata or {}
+    text = metadata.get(name.encode(), b"").decode()
     pairs = (each.partition("/") for each in text.split(",") if "/" in each)
     return PinnedKeyring(keys, {key: int(version) for key, _, version in pairs if version.isdigit()})
 
@@ -235,8 +235,8 @@ def lookup_columns(
     """
 
     def column_of(key: str | None) -> LookupColumn | None:
-        there = key is not None and key in pointers
-        return lookup_column(policy, str(key), pointers[str(key)], clock, stored, keys) if there else None
+        exists = key is not None and key in pointers
+        return lookup_column(policy, str(key), pointers[str(key)], clock, stored, keys) if exists else None
 
     return column_of(policy.tenant), column_of(policy.subject if by is None else by)
 

@@ -183,7 +183,7 @@ FormTokens = dict[str, tuple[str, ...]]
 def ledger_events(
     address: Address, keys: Keyring, retention_events: Sequence[RetentionEvent] = ()
 ) -> tuple[RetentionEvent, ...]:
-    """The events in effect in a ledger, except those that are given as well; none if there is no ledger.
+    """The events in effect in a ledger, except events that are also given; none if there is no ledger.
 
     Raises LedgerError, and KeyringError if the key version of a token is missing.
     """
@@ -203,12 +203,12 @@ def _ledger_keys(
     event: RetentionEvent, secrets: Mapping[int, bytes]
 ) -> Iterator[tuple[str, EventKind, datetime, str | None]]:
     """The ids that a given event would have in the ledger. Tokens of another field are different."""
-    said, subject = (event.tenant, event.kind, event.occurred_at), event.subject
+    identity, subject = (event.tenant, event.kind, event.occurred_at), event.subject
     if subject is None:
-        yield (*said, None)
+        yield (*identity, None)
     else:
         for number, secret in secrets.items():
-            yield from ((*said, token) for token in token_forms(secret, number, event.tenant, subject))
+            yield from ((*identity, token) for token in token_forms(secret, number, event.tenant, subject))
 
 
 def effective_events(rows: Iterable[LifecycleEvent]) -> Iterator[RetentionEvent]:

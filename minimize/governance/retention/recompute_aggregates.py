@@ -71,8 +71,8 @@ class RecomputedAggregate:
     def stage(self, staging: Staging) -> tuple[list[str], list[WrittenFile]]:
         """Stages it in place of the files in force. Returns the paths that it replaces, and the new files."""
         place = f"{staging.reserve_partition(self.name, self.date)}/"
-        gone = [path for path in staging.current_files() if path.startswith(place)]
-        return gone, list(self.guarded.write(staging, self.releases, self.name, self.date, self.schema))
+        replaced = [path for path in staging.current_files() if path.startswith(place)]
+        return replaced, list(self.guarded.write(staging, self.releases, self.name, self.date, self.schema))
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,11 +199,13 @@ def remaining_filter(
     erasing = [event for event in events if event.kind != "became_personal"]
     names = {event.named_by for event in erasing} & {None, *policy.fields}
     by = {name: [each for each in erasing if each.named_by == name] for name in names}
-    going = [_affected_in_source(policy, name, mine, source, keys, until) for name, mine in by.items()]
+    removed = [
+        _affected_in_source(policy, name, field_events, source, keys, until) for name, field_events in by.items()
+    ]
 
     def remaining_records(batch: pa.RecordBatch) -> Bools:
         oldest = _released_starts(policy, batch)
-        concerned = [np.zeros(batch.num_rows, np.bool_), *(whose.affects(batch, oldest) for whose in going)]
+        concerned = [np.zeros(batch.num_rows, np.bool_), *(affected.affects(batch, oldest) for affected in removed)]
         return np.asarray(~np.logical_or.reduce(concerned), np.bool_)
 
     return remaining_records
@@ -364,14 +366,14 @@ class AggregateRecomputation:
 
     def recompute(self, group: Sequence[DueFile]) -> Iterator[RecomputedAggregate]:
         """The aggregates that can be recomputed for the dates of some files that lost records to events alone."""
-        handed = {each.date for each in self.plan.due if each.is_reclassified}
-        dates = {each.date for each in group if each.name == RECORDS} - handed
+        reclassified_dates = {each.date for each in self.plan.due if each.is_reclassified}
+        dates = {each.date for each in group if each.name == RECORDS} - reclassified_dates
         for on in sorted(dates, key=str):
             yield from self._of_date(on)
         behind = [
             (place, batches)
             for place, batches in self.plan.late_days.items()
-            if batches & dates and not batches & handed and not self._is_due(*place)
+            if batches & dates and not batches & reclassified_dates and not self._is_due(*place)
         ]
         for day in sorted({day for (_, day), _ in behind}):
             yield from self._of_day(day, {name: batches for (name, on), batches in behind if on == day})
@@ -402,11 +404,11 @@ class AggregateRecomputation:
     def _recompute_day(self, name: str, day: str, batches: frozenset[str]) -> tuple[Job, AggregateResult] | None:
         files = self._files(name, day)
         found = {when: self._source(when) for when in sorted(batches)}
-        there = {date.fromisoformat(when): each[1] for when, each in found.items() if each is not None}
-        if not files or len(there) < len(batches):
+        sources = {date.fromisoformat(when): each[1] for when, each in found.items() if each is not None}
+        if not files or len(sources) < len(batches):
             return None
         written = self._writing_run(receipts_by_path(self.chain)[files[0].path])
-        return recompute_late_day(written, there, name, date.fromisoformat(day), self._removal_context())
+        return recompute_late_day(written, sources, name, date.fromisoformat(day), self._removal_context())
 
     def _is_due(self, name: str, on: str | None) -> bool:
         return any((each.name, each.date) == (name, on) for each in self.plan.due)
@@ -417,8 +419,8 @@ class AggregateRecomputation:
         )
 
     def _records_left(self, on: str | None) -> int:
-        gone = sum(each.rows for each in self.plan.due if each.name == RECORDS and each.date == on)
-        return sum(file.rows for file in self._files(RECORDS, on)) - gone
+        removed = sum(each.rows for each in self.plan.due if each.name == RECORDS and each.date == on)
+        return sum(file.rows for file in self._files(RECORDS, on)) - removed
 
     @cached_property
     def _releases(self) -> PublishedReleases:
@@ -428,8 +430,8 @@ class AggregateRecomputation:
         return [file for file in files_in_force(self.chain).get(name, ()) if batch_date_of(file.path) == on]
 
     def _source(self, on: str | None) -> tuple[Receipt, ResolvedRun] | None:
-        asked = self.request
-        return find_source(self.pipeline, asked.output, self.chain, on, asked.as_of, asked.keys, self.ledger)
+        request = self.request
+        return find_source(self.pipeline, request.output, self.chain, on, request.as_of, request.keys, self.ledger)
 
     def _writing_run(self, receipt: Receipt) -> WritingRun:
         return WritingRun(self.request.output, receipt, self.policies)

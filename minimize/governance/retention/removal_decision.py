@@ -103,7 +103,7 @@ class FileInstructions:
 
     def may_concern(self, event: RetentionEvent) -> bool:
         """Whether an event may concern a record of the file."""
-        return any(event in whose.findable for whose in self.all_affected)
+        return any(event in affected.findable for affected in self.all_affected)
 
     def __call__(self, batch: pa.RecordBatch) -> BatchVerdict:
         """The verdict on one batch."""
@@ -125,14 +125,14 @@ class _BatchJudgment:
 
     def verdict(self) -> BatchVerdict:
         """The removals and replacements."""
-        gone = self._removed_records()
-        handed = self._reclassified()
+        removed = self._removed_records()
+        reclassified = self._reclassified()
         closed: dict[str, Bools] = {}
-        hollow: dict[str, Bools] = {}
-        for key, mask, rows in (*self._outlived(), *self._reclassified_values(handed)):
+        emptied: dict[str, Bools] = {}
+        for key, mask, rows in (*self._outlived(), *self._reclassified_values(reclassified)):
             closed[key] = closed.get(key, False) | mask
-            hollow[key] = hollow.get(key, False) | rows
-        return BatchVerdict(gone, closed, dict(self._replacements(handed)), hollow)
+            emptied[key] = emptied.get(key, False) | rows
+        return BatchVerdict(removed, closed, dict(self._replacements(reclassified)), emptied)
 
     def _removed_records(self) -> dict[str, Bools]:
         past = self._past_records()
@@ -157,8 +157,8 @@ class _BatchJudgment:
 
     def _outlived_values(self, rule: FieldRule, rows: Bools) -> Bools:
         sure = self._certainty(rule.pointer, self._features)
-        going = [sure.spread(self._outlived_by(each)) & ~sure.holds(each) for each in rule.conditions]
-        return np.asarray(np.logical_or.reduce(going), np.bool_)
+        expired = [sure.spread(self._outlived_by(each)) & ~sure.holds(each) for each in rule.conditions]
+        return np.asarray(np.logical_or.reduce(expired), np.bool_)
 
     def _features(self, atom: Atom) -> Bools | None:
         if isinstance(atom, FeatureOn) and atom.name in self.instructions.rules.features:
@@ -360,10 +360,10 @@ def _erased_by_other_fields(
     policy, keys = instructions.policy, request.keys
     for name in sorted({event.named_by for event in events if event.named_by is not None} & policy.fields.keys()):
         tenant, own = lookup_columns(policy, instructions.rules.pointers, instructions.clock, stored, keys, name)
-        mine = [event for event in events if event.named_by == name]
-        found = recognize_tokens(mine, tenant, own, request.batch_reader(stored), keys)
+        field_events = [event for event in events if event.named_by == name]
+        found = recognize_tokens(field_events, tenant, own, request.batch_reader(stored), keys)
         yield AffectedSubjects.for_file(
-            mine, tenant, own, found, partial(request.event_reach, on=batch_date_of(stored.path))
+            field_events, tenant, own, found, partial(request.event_reach, on=batch_date_of(stored.path))
         )
 
 

@@ -77,7 +77,7 @@ def _requires_all(condition: Condition) -> bool:
 
 
 def _has_affected(instructions: FileInstructions) -> bool:
-    return any(whose.tenant_forms or whose.subject_forms for whose in instructions.all_affected)
+    return any(affected.tenant_forms or affected.subject_forms for affected in instructions.all_affected)
 
 
 DAY_MICROSECONDS: Final = 86_400_000_000
@@ -209,9 +209,11 @@ def _event_bounds(instructions: FileInstructions, stored: StoredFile) -> tuple[i
 
 
 def _may_hold_affected(request: RewriteRequest, instructions: FileInstructions, file: ReceiptFile) -> bool:
-    if any(whose.subject_forms for whose in instructions.erased_by_other_fields):
+    if any(affected.subject_forms for affected in instructions.erased_by_other_fields):
         return True  # an index has only subjects
-    return any(_index_may_hold(request, whose, file) for whose in (instructions.erased, instructions.reclassified))
+    return any(
+        _index_may_hold(request, affected, file) for affected in (instructions.erased, instructions.reclassified)
+    )
 
 
 def _index_may_hold(request: RewriteRequest, affected: AffectedSubjects, file: ReceiptFile) -> bool:
@@ -235,8 +237,8 @@ def deciding_columns(instructions: FileInstructions, schema: pa.Schema) -> list[
     keys = {rule.key for rule in instructions.rules.fields} | set(_condition_fields(instructions))
     found = {pointers[key].top for key in keys if key in pointers}
     found |= set() if instructions.clock is None else {instructions.clock.pointer.top}
-    for whose in instructions.all_affected:
-        found |= {place.top for place in (whose.tenant, whose.subject) if place is not None}
+    for affected in instructions.all_affected:
+        found |= {place.top for place in (affected.tenant, affected.subject) if place is not None}
     return [name for name in schema.names if name in found]
 
 
@@ -281,8 +283,8 @@ class PlannedPartition:
         why = ", ".join(f"{count:,} {_REASON_TEXTS[reason]}" for reason, count in self.gated.items() if count)
         values = ", ".join(f"{count:,} of {name}" for name, count in self.values.items())
         parts = [f"rows: {why}" if why else "", f"values: {values}" if values else ""]
-        told = "; ".join(part for part in parts if part) or "no rows, only sketches of removed rows"
-        return f"{self.name} {self.date or 'all'}: {told} ({self.removed} files removed, {self.rewritten} rewritten)"
+        summary = "; ".join(part for part in parts if part) or "no rows, only sketches of removed rows"
+        return f"{self.name} {self.date or 'all'}: {summary} ({self.removed} files removed, {self.rewritten} rewritten)"
 
 
 _REASON_TEXTS: Mapping[str, str] = {
@@ -379,28 +381,43 @@ class OpenDeadline:
 
     def as_json(self) -> dict[str, Any]:
         """The line as `expire --due --json` prints it."""
-        said = {"what": self.kind, "by": time_text(self.deadline), "files": self.files, "overdue": self.overdue}
-        said |= {"unsure": self.uncertain} if self.uncertain else {}
-        return said if self.tenant is None else {**said, "tenant_id": self.tenant}
+        line = {"what": self.kind, "by": time_text(self.deadline), "files": self.files, "overdue": self.overdue}
+        line |= {"unsure": self.uncertain} if self.uncertain else {}
+        return line if self.tenant is None else {**line, "tenant_id": self.tenant}
 
     def __str__(self) -> str:
-        whose = "" if self.tenant is None else f" of {self.tenant}"
+        tenant = "" if self.tenant is None else f" of {self.tenant}"
         late = " OVERDUE" if self.overdue else ""
-        unsure = f" (and {self.uncertain} that may be concerned)" if self.uncertain else ""
-        return f"{self.kind}{whose}: by {time_text(self.deadline)}, {count_noun(self.files, 'file')}{unsure}{late}"
+        uncertain = f" (and {self.uncertain} that may be concerned)" if self.uncertain else ""
+        return f"{self.kind}{tenant}: by {time_text(self.deadline)}, {count_noun(self.files, 'file')}{uncertain}{late}"
 
 
 def plan_removal(at: datetime, due_files: Sequence[DueFile]) -> RemovalPlan:
     """Combines the checked files into a plan."""
     due = tuple(each for each in due_files if each.is_due)
-    asked = [(each, each.judge) for each in due_files if isinstance(each.judge, FileInstructions)]
-    untold = {
-        _partition_name(each) for each, said in asked if not said.knows_times and said.rules.shortest_age is not None
+    instructed = [(each, each.judge) for each in due_files if isinstance(each.judge, FileInstructions)]
+    undated = {
+        _partition_name(each)
+        for each, instructions in instructed
+        if not instructions.knows_times and instructions.rules.shortest_age is not None
     }
-    lost = sum(len(whose.unfindable) for _, said in asked for whose in said.all_affected)
-    unsure = Counter(event for _, said in asked for whose in said.all_affected for event in whose.uncertain)
+    unfindable = sum(
+        len(affected.unfindable) for _, instructions in instructed for affected in instructions.all_affected
+    )
+    uncertain = Counter(
+        event
+        for _, instructions in instructed
+        for affected in instructions.all_affected
+        for event in affected.uncertain
+    )
     return RemovalPlan(
-        at, due, _aggregates_left(due_files), tuple(sorted(untold)), lost, dict(unsure), dict(_late_days(due_files))
+        at,
+        due,
+        _aggregates_left(due_files),
+        tuple(sorted(undated)),
+        unfindable,
+        dict(uncertain),
+        dict(_late_days(due_files)),
     )
 
 
@@ -439,19 +456,19 @@ def open_deadlines(
     aged, at = sum(each.is_aged for each in plan.due), plan.as_of
     found = [OpenDeadline("retention", at, aged, overdue=True)] if aged else []
     for event in events:
-        files, unsure = concerned.get(event, 0), plan.uncertain.get(event, 0)
-        if files or unsure or event.occurred_at > at:
+        files, uncertain = concerned.get(event, 0), plan.uncertain.get(event, 0)
+        if files or uncertain or event.occurred_at > at:
             late = event.deadline < at and event.occurred_at <= at
-            found.append(OpenDeadline(event.kind, event.deadline, files, event.tenant, late, unsure))
+            found.append(OpenDeadline(event.kind, event.deadline, files, event.tenant, late, uncertain))
     return sorted(found, key=lambda each: each.deadline)
 
 
 def _planned_partition(place: tuple[str, str | None], due: Sequence[DueFile]) -> PlannedPartition:
-    mine = [each for each in due if (each.name, each.date) == place]
+    partition_files = [each for each in due if (each.name, each.date) == place]
     gated: Counter[str] = Counter()
     values: Counter[str] = Counter()
-    for each in mine:
+    for each in partition_files:
         gated.update(each.gated)
         values.update(each.values)
-    whole = sum(each.is_whole for each in mine)
-    return PlannedPartition(*place, whole, len(mine) - whole, dict(gated), dict(sorted(values.items())))
+    whole = sum(each.is_whole for each in partition_files)
+    return PlannedPartition(*place, whole, len(partition_files) - whole, dict(gated), dict(sorted(values.items())))

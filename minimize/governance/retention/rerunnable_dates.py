@@ -262,8 +262,8 @@ class UnaffectedDates:
         return frozenset(on for group in groups.values() for on in self._of_group(group, unchanged, plain))
 
     def _inputs_changed(self, last: Receipt) -> bool:
-        asked = policy_or_settings_changed(self.job.policy, self.settings, last, self.as_of)
-        return asked or consents_changed(self.job, self.consents, last, self.as_of)
+        changed = policy_or_settings_changed(self.job.policy, self.settings, last, self.as_of)
+        return changed or consents_changed(self.job, self.consents, last, self.as_of)
 
     def _of_group(
         self, group: Sequence[str | None], unchanged: UnchangedSources, plain: frozenset[str | None]

@@ -151,16 +151,16 @@ class PolicyReevaluation:
         )
 
     def _removed_records(self, batch: pa.RecordBatch) -> dict[str, Bools]:
-        stays, gone = np.ones(batch.num_rows, np.bool_), dict[str, Bools]()
+        stays, removed = np.ones(batch.num_rows, np.bool_), dict[str, Bools]()
         if self.consents is not None:
             stays = self.consents(batch)
-            gone["consent"] = ~stays
+            removed["consent"] = ~stays
         for condition in self.records:
             holds = self._certainty(batch, WHOLE_RECORD).holds(condition, held_when_written=False)
             reason = "setting" if isinstance(condition, FeatureOn | LevelAtLeast) else "condition"
-            gone[reason] = gone.get(reason, np.zeros(batch.num_rows, np.bool_)) | (stays & ~holds)
+            removed[reason] = removed.get(reason, np.zeros(batch.num_rows, np.bool_)) | (stays & ~holds)
             stays &= holds
-        return gone
+        return removed
 
     def _removed_values(self, batch: pa.RecordBatch) -> Iterator[tuple[str, Bools]]:
         for key, form in self.forms.items():
@@ -211,19 +211,19 @@ class Retraction:
 
     def as_json(self) -> dict[str, Any]:
         """The plan and the receipts as JSON."""
-        said = [receipt.as_json() for receipt in self.receipts]
-        return {**self.plan.as_json(), "from_source": list(self.rerun_dates), "receipts": said}
+        receipts = [receipt.as_json() for receipt in self.receipts]
+        return {**self.plan.as_json(), "from_source": list(self.rerun_dates), "receipts": receipts}
 
     def __str__(self) -> str:
         if self.is_empty:
             return "nothing to do: the output matches today's policy, settings and consents"
-        anew = (
+        rerun = (
             [f"run again from source: {', '.join(each or 'all' for each in self.rerun_dates)}"]
             if self.rerun_dates
             else []
         )
         plan = self.plan.outcome_text() if self.receipts else str(self.plan)
-        return "\n".join([*anew, *([plan] if self.plan.due else [])])
+        return "\n".join([*rerun, *([plan] if self.plan.due else [])])
 
 
 @dataclass(frozen=True)
@@ -259,8 +259,8 @@ class ResolvedRetraction:
             for written, file in self._aggregates()
             if touched & source_dates(written, file)
         ]
-        anew = sorted(on or "" for on, each in self.rerunnable.items() if each.is_pending)
-        return Retraction(plan_removal(self.request.as_of, due), tuple(anew))
+        rerun = sorted(on or "" for on, each in self.rerunnable.items() if each.is_pending)
+        return Retraction(plan_removal(self.request.as_of, due), tuple(rerun))
 
     def execute(self, found: Retraction) -> Retraction:
         """Executes the plan: first runs dates again, then removes data from the others."""
@@ -271,8 +271,8 @@ class ResolvedRetraction:
         )
 
     def _rerun(self, each: RerunnableDate) -> Receipt:
-        how = RunContext("retract", "local", datetime.now(UTC), no_progress, NO_OBSERVABILITY, ledger=self.ledger)
-        return run_resolved(each.run, how)
+        context = RunContext("retract", "local", datetime.now(UTC), no_progress, NO_OBSERVABILITY, ledger=self.ledger)
+        return run_resolved(each.run, context)
 
     def _files(self) -> Iterator[tuple[WritingRun, ReceiptFile]]:
         return self._writing_runs(files_in_force(self.chain).get(RECORDS, ()))
@@ -363,19 +363,23 @@ def _resolve_retraction(folder: Location, options: RetractionOptions) -> Resolve
     chain, job, keyring = resolve_output(folder, options.pipeline, options.keys, options.ledger)
     check_same_sender(job, chain)
     now, origin = parse_time(options.at) or datetime.now(UTC), chain[-1].origin or RunOrigin()
-    said = options.settings if options.settings is not None else origin_settings(folder, origin)
-    rows = load_pipeline_settings(said, job, keyring, folder, options.ledger)
+    settings = options.settings if options.settings is not None else origin_settings(folder, origin)
+    rows = load_pipeline_settings(settings, job, keyring, folder, options.ledger)
     source = options.input or origin_place(folder, origin.input)
     consents = load_subject_acts(job, keyring, folder, options.ledger).consents
-    unaffected = UnaffectedDates(job, folder, chain, now, source, said, rows, consents, keyring, options.ledger).dates()
-    standing = rerunnable_dates(job, folder, chain, now, source, said, keyring, options.ledger, without=unaffected)
+    unaffected = UnaffectedDates(
+        job, folder, chain, now, source, settings, rows, consents, keyring, options.ledger
+    ).dates()
+    rerunnable = rerunnable_dates(
+        job, folder, chain, now, source, settings, keyring, options.ledger, without=unaffected
+    )
     return ResolvedRetraction(
         RewriteRequest(folder, job.policy, now, keyring),
         job,
         rows,
         consent_periods(job, consents, now),
         chain,
-        standing,
+        rerunnable,
         options.at is not None,
         options.ledger,
         unaffected,

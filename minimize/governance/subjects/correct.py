@@ -93,10 +93,10 @@ class CorrectionJudge:
         if policy.subject is None or look.obstacle(knows_tenants=True):
             return
         shown = [name for name in values if name in look.pointers]
-        whose = look.affected(subject, [str(subject.tenant)])
-        if shown and whose.subject_forms:
+        affected = look.affected(subject, [str(subject.tenant)])
+        if shown and affected.subject_forms:
             made = {name: _corrected_value(policy, name, values[name], subject, stored, now, keys) for name in shown}
-            yield cls(look.pointers, whose, look.clock, made)
+            yield cls(look.pointers, affected, look.clock, made)
 
     @property
     def columns(self) -> list[str]:
@@ -107,16 +107,16 @@ class CorrectionJudge:
 
     def __call__(self, batch: pa.RecordBatch) -> BatchVerdict:
         """The replacements, and the removals of values whose form cannot be computed."""
-        mine = self.affected.affects(batch, np.zeros(batch.num_rows, np.int64))
+        affected = self.affected.affects(batch, np.zeros(batch.num_rows, np.int64))
         instead: dict[str, pa.Array] = {}
         closed: dict[str, Bools] = {}
-        for name, made in self.corrected.items() if mine.any() else ():
+        for name, made in self.corrected.items() if affected.any() else ():
             values = decode_dictionary(leaf(batch, self.pointers[name]).values)
-            there = np.asarray(values.is_valid())
+            present = np.asarray(values.is_valid())
             if made.value is None:
-                closed[name] = mine & there
+                closed[name] = affected & present
             else:
-                mask = pa.array(mine if made.fills else mine & there)
+                mask = pa.array(affected if made.fills else affected & present)
                 instead[name] = pc.if_else(mask, made.value.cast(values.type), values)
         return BatchVerdict(removed_values=closed, replacements=instead)
 
@@ -238,10 +238,10 @@ class _CorrectionRun:
 
     def notices(self) -> dict[str, list[str]]:
         """The recipients of the subject's records, with the disclosures: by its original id, or by a form in an output."""
-        told = load_disclosures(self.ledger)
-        held = SubjectSearch(self.subject, self.keys).find(self.outputs) if told else ()
+        disclosures = load_disclosures(self.ledger)
+        held = SubjectSearch(self.subject, self.keys).find(self.outputs) if disclosures else ()
         forms = {form for each in held if isinstance(each, SubjectRecords) for form in each.subjects}
-        return disclosures_by_recipient(disclosures_of(told, self.subject, (), self.keys, forms))
+        return disclosures_by_recipient(disclosures_of(disclosures, self.subject, (), self.keys, forms))
 
     def execute(self, found: Correction) -> Correction:
         """Executes the correction. It is recorded before any change."""
@@ -281,9 +281,9 @@ class _CorrectionRun:
 
     def _carried_out(self, output: SearchableOutput) -> tuple[Receipt, ...]:
         job = self._job(output)
-        asked = RewriteRequest(output.folder, job.policy, self.now, self.keys)
+        request = RewriteRequest(output.folder, job.policy, self.now, self.keys)
         plan = plan_removal(self.now, call_redacted(lambda: list(self._due_files(output))))
-        carrying = PlanExecution(asked, job, at_given=False, ledger=self.workspace.ledger, kind=CORRECTION_KIND)
+        carrying = PlanExecution(request, job, at_given=False, ledger=self.workspace.ledger, kind=CORRECTION_KIND)
         return call_redacted(lambda: carrying.execute(plan)) if plan.due else ()
 
     def _job(self, output: SearchableOutput) -> Pipeline:

@@ -44,8 +44,8 @@ class CoverageTarget:
 
     def as_json(self) -> dict[str, Any]:
         """The target as `subject coverage --json` prints it."""
-        said = {"where": self.location, "name": self.name, "column": self.column, "rule": self.rule}
-        return said if self.rule else {**said, "why": self.reason}
+        content = {"where": self.location, "name": self.name, "column": self.column, "rule": self.rule}
+        return content if self.rule else {**content, "why": self.reason}
 
     @property
     def finding(self) -> Finding:
@@ -79,18 +79,21 @@ def subject_coverage(
     places = tuple(named)
     with optional_ledger(workspace, needed=not places) as ledger:
         found, missed = find_outputs(ledger, places)
-        mine = [each for each in found if pipeline in (None, each.pipeline)]
-        told = () if ledger is None else load_disclosures(ledger)
-    targets = [*(each for output in mine for each in _output_targets(output)), *_disclosure_targets(told, mine)]
+        selected = [each for each in found if pipeline in (None, each.pipeline)]
+        disclosures = () if ledger is None else load_disclosures(ledger)
+    targets = [
+        *(each for output in selected for each in _output_targets(output)),
+        *_disclosure_targets(disclosures, selected),
+    ]
     unreached = (each for each in missed if pipeline in (None, each.pipeline) and each.pipeline)
     return Coverage(tuple(dict.fromkeys(targets)), tuple(unreached))
 
 
 def _output_targets(output: SearchableOutput) -> Iterator[CoverageTarget]:
     """The targets in the files in force, by the policies under which they were written."""
-    standing = files_in_force(output.chain)
+    in_force = files_in_force(output.chain)
     written_by = writing_runs(output.folder, output.chain, output.policies)
-    for name, files in standing.items():
+    for name, files in in_force.items():
         runs = {written_by[file.path].receipt.run_id: written_by[file.path] for file in files}
         for written in runs.values():
             yield from _record_targets(written) if name == RECORDS else _aggregate_targets(written, name)
@@ -124,8 +127,8 @@ def _aggregate_targets(written: WritingRun, name: str) -> Iterator[CoverageTarge
 
 def _is_released(written: WritingRun, key: str) -> bool:
     """Whether a run for that purpose released the field."""
-    said = written.receipt.fields.get(key)
-    return said is None or said.did != "drop"
+    receipt_field = written.receipt.fields.get(key)
+    return receipt_field is None or receipt_field.did != "drop"
 
 
 def _disclosure_targets(shares: DisclosedShares, found: Iterable[SearchableOutput]) -> Iterator[CoverageTarget]:

@@ -188,8 +188,8 @@ def split_plan(plan: RemovalPlan, files: int = FILES_PER_PORTION) -> Iterator[Re
 def request_outcome(step: SubjectRequestStep, receipts: Sequence[str], recalls: RecallsByRecipient) -> dict[str, Any]:
     """The outcome of a request, together with the outcome before it was resumed."""
     before = json.loads(step.body)
-    told = merge_recalls([before.get("recalls", {}), recalls])
-    return {"receipts": [*before.get("receipts", []), *receipts], "recalls": told}
+    merged = merge_recalls([before.get("recalls", {}), recalls])
+    return {"receipts": [*before.get("receipts", []), *receipts], "recalls": merged}
 
 
 def merge_recalls(recalls: Iterable[RecallsByRecipient]) -> dict[str, list[str]]:
@@ -250,13 +250,13 @@ class _DeletionRun:
             yield subject
             return
         known = tenants_named(self.ledger) | self._tenants_in_files(subject)
-        there = [one for one in (replace(subject, tenant=name) for name in sorted(known)) if self._holds(one)]
-        if not there:
+        tenants = [one for one in (replace(subject, tenant=name) for name in sorted(known)) if self._holds(one)]
+        if not tenants:
             raise ConfigurationError(
                 "a named subject was found in no output, and no tenant was given",
                 hint="Pass --tenant T; then later records of the subject are excluded, too.",
             )
-        yield from there
+        yield from tenants
 
     def plan(self, subjects: Sequence[DataSubject]) -> Deletion:
         """The removals, the recipients to notify, and the files that cannot be searched."""
@@ -344,13 +344,13 @@ class _DeletionRun:
         """Whether found records are part of the request. Later records of the subject are not."""
         if not isinstance(outcome, SubjectRecords):
             return False
-        asked = self._expiry(outcome.output, ())[0].request
-        return outcome.since is None or outcome.since <= asked.event_reach(self._event(subject), outcome.date)
+        request = self._expiry(outcome.output, ())[0].request
+        return outcome.since is None or outcome.since <= request.event_reach(self._event(subject), outcome.date)
 
     def _record_events(self, subjects: Sequence[DataSubject]) -> None:
         """Records the erasures in the ledger, so that no run publishes the subjects again."""
-        wishes = [NewEvent(str(each.tenant), ERASURE, each.id, self._reach(each), each.field) for each in subjects]
-        add_events(wishes, replace(self.workspace, keys=self.keys), self.now)
+        events = [NewEvent(str(each.tenant), ERASURE, each.id, self._reach(each), each.field) for each in subjects]
+        add_events(events, replace(self.workspace, keys=self.keys), self.now)
 
     def _store_lists(self) -> None:
         """Stores the erasure list with every output. Raises OutputError; the request is not done without it."""
@@ -376,7 +376,7 @@ class _DeletionRun:
         job = output.pipeline_of_today()
         known = tuple(each for each in ledger_events(self.ledger.address, self.keys, events) if each.kind == ERASURE)
         read = source_read_times(output.chain)
-        asked = RewriteRequest(
+        request = RewriteRequest(
             output.folder,
             job.policy,
             self.now,
@@ -387,17 +387,17 @@ class _DeletionRun:
             read_times=read,
             retentions=job.own_retentions,
         )
-        return ResolvedExpiry(asked, job, output.chain, output.policies), job
+        return ResolvedExpiry(request, job, output.chain, output.policies), job
 
     def _event(self, subject: DataSubject) -> RetentionEvent:
         return RetentionEvent(str(subject.tenant), ERASURE, self._reach(subject), subject.id, named_by=subject.field)
 
     def _recalls(self, subjects: Sequence[DataSubject]) -> dict[DataSubject, RecallsByRecipient]:
         """Per subject and recipient, the disclosures that name the subject by its original id or by a form in an output."""
-        told = load_disclosures(self.ledger)
-        forms = self._forms(subjects) if told else {}
+        disclosures = load_disclosures(self.ledger)
+        forms = self._forms(subjects) if disclosures else {}
         return {
-            each: disclosures_by_recipient(disclosures_of(told, each, (), self.keys, forms.get(each, ())))
+            each: disclosures_by_recipient(disclosures_of(disclosures, each, (), self.keys, forms.get(each, ())))
             for each in subjects
         }
 
@@ -417,11 +417,11 @@ class _DeletionRun:
     def _identify_form(self, subject: DataSubject) -> Iterator[DataSubject]:
         """The original subjects of a form, in each tenant. A pseudonym cannot be reversed."""
         found = [each for each in self._search(subject).find(self.outputs) if isinstance(each, SubjectRecords)]
-        there = dict.fromkeys(one for each in found for one in identify_form(each, self.keys))
-        if not there:
+        originals = dict.fromkeys(one for each in found for one in identify_form(each, self.keys))
+        if not originals:
             hint = "Run `subject view --form` to see the records. Delete by the original id; this excludes later records, too."
             raise ConfigurationError("the subject of a pseudonym cannot be determined", hint=hint)
-        yield from there
+        yield from originals
 
     def _holds(self, subject: DataSubject) -> bool:
         return any(isinstance(each, SubjectRecords) for each in self._search(subject).find(self.outputs))

@@ -72,10 +72,10 @@ def disclosures_of(
 
 def disclosures_by_recipient(sent: Iterable[SubjectDisclosure]) -> dict[str, list[str]]:
     """The recipients of these disclosures, each with the disclosures."""
-    told: dict[str, list[str]] = {}
+    by_recipient: dict[str, list[str]] = {}
     for act in sent:
-        told.setdefault(act.recipient, []).append(act.disclosure)
-    return told
+        by_recipient.setdefault(act.recipient, []).append(act.disclosure)
+    return by_recipient
 
 
 def _names_subject(share: TenantShare, id_: str, keys: Keyring) -> bool:

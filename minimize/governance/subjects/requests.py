@@ -96,11 +96,11 @@ def load_subjects(path: Path, tenant: str | None = None, field: str | None = Non
 def _parse_subject(
     line: int, row: Mapping[str, Any], tenant: str | None, field: str | None, file: str
 ) -> DataSubject | Finding:
-    said = {name: _text_or_none(row.get(name)) for name in ("subject", "tenant_id", "field")}
-    id_, of = canonical_id(said["subject"]), canonical_id(said["tenant_id"])
+    values = {name: _text_or_none(row.get(name)) for name in ("subject", "tenant_id", "field")}
+    id_, of = canonical_id(values["subject"]), canonical_id(values["tenant_id"])
     if "" in (id_, of):
         return Finding("Q002", "the subject or tenant of the row is blank", file=file, line=line)
-    found = DataSubject(id_, of or tenant, said["field"] or field)
+    found = DataSubject(id_, of or tenant, values["field"] or field)
     if found.id is None and found.tenant is None:
         return Finding("Q002", "the row has neither a subject nor a tenant", file=file, line=line)
     return found
@@ -162,20 +162,20 @@ def request_deadline(tenant_wide: bool, asked_at: datetime) -> datetime:
 def request_statuses(ledger: Ledger, *, tenant: str | None = None) -> list[RequestStatus]:
     """All requests in the order of their arrival; optionally of one tenant."""
     last: dict[str, SubjectRequestStep] = {}
-    told: dict[str, dict[str, dict[str, Any]]] = {}
+    notified: dict[str, dict[str, dict[str, Any]]] = {}
     for step in api.subjects.read_request_steps(ledger):
         body = json.loads(step.body)
-        mine = told.setdefault(step.id, {})
+        own_steps = notified.setdefault(step.id, {})
         if step.state == "confirmed":
-            mine.setdefault(body["recipient"], {"disclosures": [], "confirmed": None})["confirmed"] = time_text(
+            own_steps.setdefault(body["recipient"], {"disclosures": [], "confirmed": None})["confirmed"] = time_text(
                 step.recorded_at
             )
         else:
             last[step.id] = step
             for recipient, disclosures in body.get("recalls", {}).items():
-                known = mine.setdefault(recipient, {"disclosures": [], "confirmed": None})
+                known = own_steps.setdefault(recipient, {"disclosures": [], "confirmed": None})
                 known["disclosures"] = disclosures
-    found, wanted = [RequestStatus(step, told[name]) for name, step in last.items()], canonical_id(tenant)
+    found, wanted = [RequestStatus(step, notified[name]) for name, step in last.items()], canonical_id(tenant)
     return [each for each in found if wanted in (None, each.last.tenant_id)]
 
 

@@ -1,7 +1,8 @@
 """Search for a subject: in one file, in all outputs, by linked devices; checks of the names in a request.
 
-The form of a subject in a file is made by the policy's techniques with the key version that the file names, for each rotation
-period of its events and each tenant the subject may belong to. The subject index gives the row groups to read.
+The form of a subject in a file is made by the policy's techniques with the key version that the file names. It is computed for
+each rotation period of the file's events and each tenant to which the subject may belong. The subject index gives the row groups
+to read.
 
 A pseudonym of one field is the same in every output that makes it with the same key. It finds linked records in files
 that do not name the person. For a device that several people use, all records are found.
@@ -107,8 +108,10 @@ class FileSearch:
 
     def rows(self, affected: AffectedSubjects, groups: Sequence[int] | None) -> pa.Table:
         """The records about the subject in these row groups; None for all row groups."""
-        there = self.groups_with_records(affected) if groups is None else groups
-        batches = (self._only(batch, affected) for batch in self.stored.batches(there)) if there else ()
+        present_groups = self.groups_with_records(affected) if groups is None else groups
+        batches = (
+            (self._only(batch, affected) for batch in self.stored.batches(present_groups)) if present_groups else ()
+        )
         return pa.Table.from_batches(batches, self.stored.whole)
 
     def groups_with_records(self, affected: AffectedSubjects) -> list[int]:
@@ -130,11 +133,11 @@ class FileSearch:
             each.tenant: set(AffectedSubjects.for_file([each], self._lookup(self.key), None).tenant_forms)
             for each in events
         }
-        there: set[str] = set()
+        present: set[str] = set()
         columns = [self.pointers[self.key].top]
         for batch in with_dictionaries(self.stored, self.folder, self._kms, columns).batches(columns=columns):
-            there.update(map(canonical_text, distinct_texts(pa.Table.from_batches([batch]), self.pointers[self.key])))
-        return [tenant for tenant in tenants if not forms[tenant] & there]
+            present.update(map(canonical_text, distinct_texts(pa.Table.from_batches([batch]), self.pointers[self.key])))
+        return [tenant for tenant in tenants if not forms[tenant] & present]
 
     def span(self, rows: pa.Table) -> tuple[int | None, int | None]:
         """The first and last possible instant of these records, in microseconds; None if the file shows no times."""
@@ -318,12 +321,12 @@ class SubjectSearch:
         opened = self._open_search(key, output, written, file)
         if isinstance(opened, UnsearchableFile):
             return SearchedFile(opened)
-        look, whose = opened
+        look, affected = opened
         groups = look.stored.file.metadata.num_row_groups
-        there = look.row_groups(whose, file)
-        rows = look.rows(whose, there)
+        present_groups = look.row_groups(affected, file)
+        rows = look.rows(affected, present_groups)
         held = None if not rows.num_rows else SubjectRecords(output, written, file, key, rows, *look.span(rows))
-        return SearchedFile(held, groups, groups if there is None else len(there))
+        return SearchedFile(held, groups, groups if present_groups is None else len(present_groups))
 
     def _open_search(
         self, key: str, output: SearchableOutput, written: WritingRun, file: ReceiptFile
@@ -336,10 +339,10 @@ class SubjectSearch:
         blind = look.obstacle(self.subject.is_form or bool(tenants))
         if blind:
             return UnsearchableFile(output, file, blind)
-        whose = look.affected(self.subject, tenants)
-        if whose.unfindable:
+        affected = look.affected(self.subject, tenants)
+        if affected.unfindable:
             return UnsearchableFile(output, file, f"the form of {key} in this file depends on unknown values")
-        return look, whose
+        return look, affected
 
     def _kms(self, output: SearchableOutput) -> Kms:
         return find_kms(self.keys, local_path(output.folder))
@@ -356,11 +359,11 @@ def linked_records(
         if each.key != each.written_by.policy.subject
         for form, tenant in _linked_subjects(each)
     }
-    there = [*outputs]
+    found_files = [*outputs]
     found = (
         each
         for form, tenant in sorted(pairs, key=lambda pair: (pair[0], pair[1] or ""))
-        for each in SubjectSearch(DataSubject(form, tenant, is_form=True), keys).find(there)
+        for each in SubjectSearch(DataSubject(form, tenant, is_form=True), keys).find(found_files)
     )
     return [
         each

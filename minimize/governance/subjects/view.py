@@ -127,7 +127,10 @@ def view_subjects(
 def records_summary(each: SubjectRecords, rows: int = 0) -> dict[str, Any]:
     """A file's data about a subject: location, times, retention, the form of each field, and its last records."""
     policy, receipt = each.written_by.policy, each.written_by.receipt
-    forms = {name: said.did if isinstance(said.did, str) else list(said.did) for name, said in receipt.fields.items()}
+    forms = {
+        name: receipt_field.did if isinstance(receipt_field.did, str) else list(receipt_field.did)
+        for name, receipt_field in receipt.fields.items()
+    }
     return {
         "pipeline": receipt.pipeline,
         "output": str(each.output.folder),
@@ -165,14 +168,14 @@ class _ViewBuilder:
         held = [each.found for each in looks if isinstance(each.found, SubjectRecords)]
         held += linked_records(held, self.outputs, self.keys) if self.linked else []
         forms = frozenset(form for one in held for form in one.subjects)
-        told = () if self.ledger is None else load_disclosures(self.ledger)
+        disclosures = () if self.ledger is None else load_disclosures(self.ledger)
         return SubjectView(
             subject,
             self.as_of,
             tuple(held),
             tuple(each.found for each in looks if isinstance(each.found, UnsearchableFile)),
             tuple(self.unreachable),
-            tuple(disclosures_of(told, subject, self._tenants(subject, held), self.keys, forms)),
+            tuple(disclosures_of(disclosures, subject, self._tenants(subject, held), self.keys, forms)),
             sum(each.groups for each in looks),
             sum(each.read for each in looks),
             not held and self._is_unseen(subject),
@@ -184,8 +187,8 @@ class _ViewBuilder:
         if self.ledger is None or subject.is_form:
             return ()
         tenants = [subject.tenant] if subject.tenant is not None else sorted(self._tenants(subject, records))
-        whose = [replace(subject, tenant=tenant) for tenant in tenants]
-        return tuple(open_requests(self.ledger, self.keys, "delete", whose).values())
+        subjects = [replace(subject, tenant=tenant) for tenant in tenants]
+        return tuple(open_requests(self.ledger, self.keys, "delete", subjects).values())
 
     def _tenants(self, subject: DataSubject, records: Sequence[SubjectRecords]) -> frozenset[str]:
         """The tenants whose disclosures may name the subject."""
@@ -229,7 +232,7 @@ def view_page(found: Sequence[SubjectView], rows: int = 3, redacted: Iterable[st
     """The views as an HTML page, with at most `rows` records of each file and without redacted columns. All text is escaped."""
     without = frozenset(redacted)
     body = [line for each in found for line in _view_lines(each.as_json(rows), each.subject, without)]
-    return html_page("Data held about data subjects", f"{LIST_STYLE}{_PAGE_STYLE}", body, kind="page")
+    return html_page("Data held about a data subject", f"{LIST_STYLE}{_PAGE_STYLE}", body, kind="page")
 
 
 def _view_lines(view: Mapping[str, Any], subject: DataSubject, without: frozenset[str]) -> Iterator[str]:
@@ -240,20 +243,20 @@ def _view_lines(view: Mapping[str, Any], subject: DataSubject, without: frozense
     for each in view["held"]:
         yield from _records_lines(each, without)
     yield from _section(
-        "Shared with",
-        ("Recipient", "Function", "Purpose", "Fields", "When", "Kept there until"),
+        "Disclosed to third parties",
+        ("Recipient", "Function", "Purpose", "Fields", "Time", "Kept by the recipient until"),
         _disclosure_rows(view),
     )
-    yield from _section("Not searched", ("Location", "Reason"), _unsearched_rows(view))
+    yield from _section("Files and outputs that could not be searched", ("Location", "Reason"), _unsearched_rows(view))
 
 
 def _records_lines(each: Mapping[str, Any], without: frozenset[str]) -> Iterator[str]:
     date = f", {each['date']}" if each["date"] else ""
     yield f"<h2>{escape(each['pipeline'] + date)}</h2>"
-    kept = f", kept until {each['until']}" if each["until"] else ""
-    yield f"<p>{count_noun(each['rows'], 'record')}, {escape(each['category'])}, for {escape(each['purpose'])}.</p>"
-    yield f"<p>From {escape(each['since'] or '?')} to {escape(each['to'] or '?')}{escape(kept)}.</p>"
-    yield f'<p class="where">{escape(each["output"])}/{escape(each["file"])}, found by {escape(each["found_by"])}</p>'
+    kept = f"; kept until {each['until']}" if each["until"] else ""
+    yield f"<p>{count_noun(each['rows'], 'record')}, {escape(each['category'])}. Purpose: {escape(each['purpose'])}.</p>"
+    yield f"<p>Events from {escape(each['since'] or 'unknown')} to {escape(each['to'] or 'unknown')}{escape(kept)}.</p>"
+    yield f'<p class="where">{escape(each["output"])}/{escape(each["file"])}; found by the field {escape(each["found_by"])}</p>'
     left = {name: form for name, form in each["fields"].items() if top_field(name) not in without}
     yield from _table(("Field", "Form"), [(name, form_text(form)) for name, form in left.items()])
     records = [{name: value for name, value in row.items() if name not in without} for row in each["records"]]
