@@ -68,8 +68,8 @@ def record_consent(
 ) -> ConsentAct:
     """Records a consent act of the current actor (`MINIMIZE_ACTOR`), with its audit event.
 
-    Takes the folder of recipients if it is not the configured one, a check of the actor's permission (`allowed`), and records
-    to write in the same transaction. Returns the act; a repeated consent is `renewed`.
+    Takes the folder of recipients if it is not the configured one, a check of the actor's permission (`allowed`), and a planner
+    of the recalls to record in the same transaction. Returns the act; a repeated consent is `renewed`.
     Raises PolicyError for an unknown recipient, function or text or for impossible times, LedgerError, KeyringError,
     and any error of `allowed`.
     """
@@ -96,7 +96,7 @@ def mark_expired_consents(
 ) -> list[ConsentAct]:
     """Records the expiry of consents that have run out and have no later act. They no longer hold in either case.
 
-    Takes records to write in the same transaction. Returns the acts. Raises LedgerError, KeyringError.
+    Takes a planner of the recalls to record in the same transaction. Returns the acts. Raises LedgerError, KeyringError.
     """
     keys, actor = workspace.keyring(), current_actor()
     with workspace.open_ledger() as ledger:

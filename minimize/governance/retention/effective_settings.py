@@ -129,7 +129,7 @@ def _subject_rows(row: dict[str, Any], tenant: str, subject: LookupColumn | None
 
 
 def _is_token(subject: str) -> bool:
-    """Whether the settings contain ledger tokens of subjects, whose forms in a file cannot be computed."""
+    """Whether a subject is a token of the ledger. The forms of such a subject in a file cannot be computed."""
     return subject.startswith("subject/")
 
 

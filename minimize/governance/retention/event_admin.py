@@ -74,7 +74,7 @@ class SubjectForms:
 def tokenized_forms(
     pairs: Sequence[ValueInTenant], outputs: Iterable[Location], at: datetime, keys: Keyring, by: str | None = None
 ) -> list[SubjectForms]:
-    """Tokens of the subjects' forms in outputs, and of the forms in files that are written until `at`.
+    """Tokens of the subjects' forms in outputs, and in files still to be written about event times up to `at`.
 
     Takes each subject with its tenant, and the field of these ids (None: each policy's subject). Returns the forms in the order
     of the subjects.

@@ -163,7 +163,7 @@ class RemovalReceiptBuilder:
         )
 
     def _days(self, name: str, dates: set[str]) -> Mapping[str, Mapping[str, int]] | None:
-        """The late event days of the rewritten files, from the original receipt."""
+        """The late event days of the rewritten files, from the earlier receipts."""
         days_by_run = (each.outputs[name].days or {} for each in self.chain if name in each.outputs)
         return {on: rows for days in days_by_run for on, rows in days.items() if on in dates} or None
 
@@ -183,7 +183,7 @@ class RemovalReceiptBuilder:
         )
 
     def _fields(self, counts: BatchCounts) -> dict[str, FieldReceipt]:
-        """The counts of removed values per field, in rewritten records that remain."""
+        """Per field, the counts of all, changed and removed values in rewritten records that remain."""
         receipt_fields = self.group[0].written_by.receipt.fields
         return {key: _field_receipt(each, counts.fields.get(key)) for key, each in receipt_fields.items()}
 
@@ -192,10 +192,10 @@ class RemovalReceiptBuilder:
         dates_made = {(each.name, each.date or "") for each in self.recomputed if not each.guarded.result.deferred}
         behind = self.plan.late_days
         found = {
-            name: tuple(on for on in said if behind.get((name, on), {on}) & dates and (name, on) not in dates_made)
-            for name, said in self.plan.aggregates_left.items()
+            name: tuple(on for on in left if behind.get((name, on), {on}) & dates and (name, on) not in dates_made)
+            for name, left in self.plan.aggregates_left.items()
         }
-        return {name: said for name, said in found.items() if said}
+        return {name: left for name, left in found.items() if left}
 
 
 def _field_receipt(receipt: FieldReceipt, counts: FieldCounts | None) -> FieldReceipt:
@@ -206,7 +206,6 @@ def _field_receipt(receipt: FieldReceipt, counts: FieldCounts | None) -> FieldRe
 
 
 log = logging.getLogger("minimize")
-"""Lineage and metrics describe runs only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +245,7 @@ class PlanExecution:
         return AggregateRecomputation(self.request, self.pipeline, chain, plan, reading, self.ledger).recompute(group)
 
     def _group(self, plan: RemovalPlan, group: Sequence[DueFile]) -> Receipt:
+        # lineage and metrics describe runs only
         context = RunContext(self.kind, "local", datetime.now(UTC), no_progress, NO_OBSERVABILITY, ledger=self.ledger)
         with (
             run_session(self, context) as booking,

@@ -204,7 +204,7 @@ def last_reading_receipt(receipts: Sequence[Receipt]) -> Receipt | None:
 
 
 def _may_differ(resolved: ResolvedRun, last: Receipt) -> bool:
-    """Whether policy, settings or consents differ, or a setting or consent changed only through time."""
+    """Whether policy, settings or consents differ, or a setting or consent came into force since."""
     if resolved.plan.digest != last.plan.digest or policy_or_settings_changed(
         resolved.plan.policy, resolved.settings, last, resolved.at
     ):
@@ -213,7 +213,7 @@ def _may_differ(resolved: ResolvedRun, last: Receipt) -> bool:
 
 
 def policy_or_settings_changed(policy: Policy, settings: SettingsRows | None, last: Receipt, at: datetime) -> bool:
-    """Whether policy or settings differ from those of a receipt, or a setting changed only through time."""
+    """Whether policy or settings differ from those of a receipt, or a setting came into force since."""
     before = None if last.settings is None else last.settings.digest
     if (policy.digest, None if settings is None else settings.digest) != (last.policy.digest, before):
         return True
