@@ -68,7 +68,7 @@ def test_why_tells_the_rows_that_decide(project: Project, command: Command) -> N
 def test_a_word_that_the_policy_does_not_know_exits_2(project: Project, command: Command) -> None:
     wrong = said(command, project, "set", "north", "locatoin", "on")
     assert wrong.code == 2
-    assert "it has location" in wrong.err
+    assert "Use one of location" in wrong.err
 
 
 def test_a_run_follows_the_ledger(project: Project, command: Command) -> None:
