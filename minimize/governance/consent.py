@@ -68,10 +68,12 @@ def record_consent(
 ) -> ConsentAct:
     """Records a consent act of the current actor (`MINIMIZE_ACTOR`), with its audit event.
 
-    Takes the folder of recipients if it is not the configured one, a check of the actor's permission (`allowed`), and a planner
-    of the recalls to record in the same transaction. Returns the act; a repeated consent is `renewed`.
-    Raises PolicyError for an unknown recipient, function or text or for impossible times, LedgerError, KeyringError,
-    and any error of `allowed`.
+    recipients  the folder of recipients; default: the configured one
+    allowed     checks the actor's permission
+    also        plans the recalls to record in the same transaction
+
+    Returns the act; a repeated consent is `renewed`. Raises PolicyError for an unknown recipient, function or text or for
+    impossible times, LedgerError, KeyringError, and any error of `allowed`.
     """
     consent = replace(consent, tenant=canonical_text(consent.tenant))
     _check_consent(verb, consent, now)

@@ -84,22 +84,22 @@ class KeyRotationRewrite:
         context = RunContext("rotate", "local", datetime.now(UTC), no_progress, NO_OBSERVABILITY, ledger=self.ledger)
         everything = WritingRun(self.output, wrote).all_attachments
         with (
-            run_session(self, context) as booking,
-            open_output(self.output, create=False, lease=booking.head) as folder,
+            run_session(self, context) as session,
+            open_output(self.output, create=False, lease=session.head) as folder,
         ):
-            record_missed_receipts(booking, folder.receipts())
+            record_missed_receipts(session, folder.receipts())
             paths = [file.path for file in files]
             inventory = RemovalInventory.for_files(self.output, folder.receipts(), paths, self.keys)
 
             def receipt(done: RewriteResult) -> Receipt:
                 everything.update(inventory.attachments())
                 unsigned = _rotation_receipt(folder.receipts(), wrote, done, context, everything)
-                return replace(unsigned, run_id=booking.run_id, audit=booking.head()).with_signature(self.keys)
+                return replace(unsigned, run_id=session.run_id, audit=session.head()).with_signature(self.keys)
 
             signed = rewrite_files(
-                folder, booking.run_id, paths, _unchanged, receipt, everything, keys=self.keys, kms=kms, shown=inventory
+                folder, session.run_id, paths, _unchanged, receipt, everything, keys=self.keys, kms=kms, shown=inventory
             )
-            record_published(booking, signed)
+            record_published(session, signed)
         log.info("%d files re-encrypted", len(files), extra={"code": "I004", "run_id": signed.run_id})
         return signed
 

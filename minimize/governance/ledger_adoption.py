@@ -41,8 +41,8 @@ def adopt_ledger(
     """Records, in a signed receipt of kind `adopt`, that an output continues with the ledger that is found for it now.
 
     Takes the output folder and the reason, and optionally a pipeline, keyring and ledger instead of those that are found. Creates
-    a ledger if there is none. Returns None if the receipts of the output already name this ledger, it contains their audit head,
-    and the erasure list is the one that they name or a later one.
+    a ledger if there is none. Returns None if nothing has to be adopted: the receipts of the output already name this ledger, the
+    ledger contains their audit head, and the erasure list is the named one or a later one.
 
     Raises OutputError, KeyringError, LedgerError (2), AccessDenied (3). Raises RefusedError (3) if subjects were erased from the
     output and the erasure list stored with it is missing or older, unless `allow_lost_erasures` is set.

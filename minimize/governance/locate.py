@@ -57,9 +57,16 @@ def start_locate(
     """Turns `location` on for a device of a tenant from now on, and off after the time span. Records both at once.
 
     An active action for the device gets the new end. Takes a span of at most 24 hours, and the workspace with the pipeline whose
-    policy applies. Raises RefusedError if the action would have no effect: the policy does not decide the feature
-    per subject, releases no field of it for the pipeline's purpose, or does not let an administrator turn it on; the
-    tenant's own setting is not on, or another holder has turned it off.
+    policy applies.
+
+    Raises RefusedError if the action would have no effect:
+
+    - the policy does not decide the feature per subject
+    - the policy releases no field of the feature for the pipeline's purpose
+    - the policy does not let an administrator turn it on
+    - the tenant's own setting is not on
+    - another holder has turned it off
+
     Raises PolicyError for blank names, LedgerError, KeyringError.
     """
     if not timedelta() < span <= LONGEST_ACTION:

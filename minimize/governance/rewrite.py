@@ -249,9 +249,9 @@ def rewrite_files(
 ) -> Receipt:
     """Passes files in force through a stage and publishes the result in their place.
 
-    Takes paths relative to the output folder; a stage whose batches have the released columns as `raw`, including those that are
-    folder columns; and a function that makes the signed receipt. The new file has the columns of `raw`, replaced by those
-    of `released` with the same name. Schema and field metadata stay. Files in `removes` are not read.
+    Takes paths relative to the output folder, a stage, and a function that makes the signed receipt. The stage receives the
+    released columns as `raw`, including folder columns. The new file has the columns of `raw`, replaced by those of `released`
+    with the same name. Schema and field metadata stay. Files in `removes` are not read.
 
     With `keys`, the replacement of an indexed file gets an index; without them it gets none. Encrypted files are encrypted
     again under the newest versions of their master keys, which `kms` holds. `also` stages further changes in the same

@@ -333,10 +333,9 @@ def explain_setting(
 ) -> SettingExplanation:
     """Explains why a value of this event time is collected or not.
 
-    Takes a feature or a level; the event time and the time of the run; the settings to use (a path, a table, `ledger`), by
-    default the pipeline's, else the ledger's. Levels and the holders of a feature are defined in the policy, so they need the
-    pipeline.
-    Raises PolicyError for a name that the policy does not declare.
+    Takes a feature or a level, the event time and the time of the run. `settings` is a path, a table or `ledger`; by default the
+    pipeline's settings are used, else the ledger's. Levels and the holders of a feature are defined in the policy, so they need
+    the pipeline. Raises PolicyError for a name that the policy does not declare.
     """
     rows = _load_rows(workspace, settings)
     job = workspace.loaded_pipeline

@@ -201,20 +201,28 @@ def add_event(
 
 
 def add_events(
-    wishes: Sequence[NewEvent], workspace: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None
+    new_events: Sequence[NewEvent], workspace: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None
 ) -> tuple[EventEntry, ...]:
     """Records several events, all or none. Each output is checked only once."""
-    wishes = [replace(wish, tenant=canonical_text(wish.tenant), subject=canonical_id(wish.subject)) for wish in wishes]
-    for wish in wishes:
-        _check_event(wish)
+    new_events = [
+        replace(new_event, tenant=canonical_text(new_event.tenant), subject=canonical_id(new_event.subject))
+        for new_event in new_events
+    ]
+    for new_event in new_events:
+        _check_event(new_event)
     keys, actor = workspace.keyring(), current_actor()
     with workspace.open_ledger(create=True) as ledger:
         before = api.subjects.read_lifecycle_events(ledger)
-        told = _subject_forms(wishes, now, reachable_outputs(ledger, workspace), keys)
-        rows = [_event_row(wish, each, before, keys, now, actor) for wish, each in zip(wishes, told, strict=True)]
+        subject_forms = _subject_forms(new_events, now, reachable_outputs(ledger, workspace), keys)
+        rows = [
+            _event_row(new_event, each, before, keys, now, actor)
+            for new_event, each in zip(new_events, subject_forms, strict=True)
+        ]
         new = _record_rows(ledger, rows, before, keys, actor, allowed)
         _store_erasure_lists(ledger, reachable_outputs(ledger, workspace)(), keys)
-    return tuple(EventEntry(row, fresh, each.unreachable) for row, fresh, each in zip(rows, new, told, strict=True))
+    return tuple(
+        EventEntry(row, fresh, each.unreachable) for row, fresh, each in zip(rows, new, subject_forms, strict=True)
+    )
 
 
 def _store_erasure_lists(ledger: Ledger, outputs: Iterable[Location], keys: Keyring) -> None:
@@ -294,19 +302,19 @@ def list_events(workspace: Workspace, *, tenant: str | None = None, history: boo
 
 
 def _subject_forms(
-    wishes: Sequence[NewEvent], now: datetime, outputs: Callable[[], Iterable[Location]], keys: Keyring
+    new_events: Sequence[NewEvent], now: datetime, outputs: Callable[[], Iterable[Location]], keys: Keyring
 ) -> list[SubjectForms]:
-    at = max((wish.occurred_at or now for wish in wishes), default=now)
-    told: dict[int, SubjectForms] = {}
-    for by in dict.fromkeys(wish.named_by for wish in wishes if wish.subject is not None):
+    at = max((new_event.occurred_at or now for new_event in new_events), default=now)
+    subject_forms: dict[int, SubjectForms] = {}
+    for by in dict.fromkeys(new_event.named_by for new_event in new_events if new_event.subject is not None):
         mine = [
-            (place, (wish.subject, wish.tenant))
-            for place, wish in enumerate(wishes)
-            if wish.subject is not None and wish.named_by == by
+            (place, (new_event.subject, new_event.tenant))
+            for place, new_event in enumerate(new_events)
+            if new_event.subject is not None and new_event.named_by == by
         ]
         found = tokenized_forms([pair for _, pair in mine], outputs(), at, keys, by)
-        told.update(zip((place for place, _ in mine), found, strict=True))
-    return [told.get(place, SubjectForms({})) for place in range(len(wishes))]
+        subject_forms.update(zip((place for place, _ in mine), found, strict=True))
+    return [subject_forms.get(place, SubjectForms({})) for place in range(len(new_events))]
 
 
 def reachable_outputs(ledger: Ledger, workspace: Workspace) -> Callable[[], Iterable[Location]]:

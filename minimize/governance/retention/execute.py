@@ -248,13 +248,13 @@ class PlanExecution:
         # lineage and metrics describe runs only
         context = RunContext(self.kind, "local", datetime.now(UTC), no_progress, NO_OBSERVABILITY, ledger=self.ledger)
         with (
-            run_session(self, context) as booking,
-            open_output(self.output, create=False, lease=booking.head) as folder,
+            run_session(self, context) as session,
+            open_output(self.output, create=False, lease=session.head) as folder,
         ):
-            record_missed_receipts(booking, folder.receipts())
+            record_missed_receipts(session, folder.receipts())
             if not self.allow_shrink:
                 check_expiry_time(
-                    self.request.as_of, folder.receipts(), reference_clock(booking.ledger, self.output, context.started)
+                    self.request.as_of, folder.receipts(), reference_clock(session.ledger, self.output, context.started)
                 )
             _check_as_of(self.request.as_of, folder, {each.date for each in group})
             attachments = {
@@ -265,9 +265,9 @@ class PlanExecution:
                 self.output, folder.receipts(), [each.file.path for each in group], self.keys
             )
             made = tuple(self._recomputed(folder.receipts(), plan, group)) if self.kind in ("expire", "delete") else ()
-            telling = RemovalReceiptBuilder(
+            builder = RemovalReceiptBuilder(
                 folder.receipts(),
-                booking.run_id,
+                session.run_id,
                 tuple(group),
                 plan,
                 self.pipeline.policy,
@@ -279,12 +279,12 @@ class PlanExecution:
 
             def receipt(done: RewriteResult) -> Receipt:
                 attachments.update(inventory.attachments())
-                made = telling.build(done, attachments)
+                made = builder.build(done, attachments)
                 erasures = erasure_list_digest(self.output)
-                return replace(made, audit=booking.head(), erasures=erasures).with_signature(self.keys)
+                return replace(made, audit=session.head(), erasures=erasures).with_signature(self.keys)
 
-            signed = _rewrite_group(folder, booking.run_id, group, receipt, attachments, self.request, made, inventory)
-            record_published(booking, signed)
+            signed = _rewrite_group(folder, session.run_id, group, receipt, attachments, self.request, made, inventory)
+            record_published(session, signed)
         _check_removed(self.output, signed)
         log.info("%d rows removed", signed.rows.gated, extra={"code": "I003", "run_id": signed.run_id})
         return signed

@@ -253,10 +253,14 @@ def expire(
 ) -> ExpiryResult:
     """Removes data past its retention and data that events concern from an output; without `yes` only makes the plan.
 
-    Takes the output folder; the reference time (timezone-aware, default: now); a pipeline instead of the one that the receipts
-    name; a file of events in addition to those of the ledger; the keyring; the ledger; and whether a time far from that of
-    the last receipt is accepted. Today's policy sets the retention. It counts from the oldest instant that a released event
-    time may mean.
+    output        the output folder
+    at            the reference time, timezone-aware; default: now
+    pipeline      a pipeline instead of the one that the receipts name
+    events        a file of events, in addition to those of the ledger
+    keys, ledger  the keyring and the ledger
+    allow_shrink  accepts a time that is far from that of the last receipt
+
+    Today's policy sets the retention. It counts from the oldest instant that a released event time may mean.
 
     Raises PolicyError, KeyringError, OutputError, LedgerError (2), RefusedError (3). An implausible time is refused if data would
     be removed; the rest of the plan is then not executed.
@@ -267,8 +271,8 @@ def expire(
         return ExpiryResult(plan)
     house = Workspace(ledger, str(made.request.output), made.pipeline, made.request.keys)
     require_permission("output/expire", house, datetime.now(UTC), dataset=made.pipeline.pipeline)
-    carrying = PlanExecution(made.request, made.pipeline, at is not None, ledger, allow_shrink=allow_shrink)
-    return ExpiryResult(plan, call_redacted(lambda: carrying.execute(plan)))
+    execution = PlanExecution(made.request, made.pipeline, at is not None, ledger, allow_shrink=allow_shrink)
+    return ExpiryResult(plan, call_redacted(lambda: execution.execute(plan)))
 
 
 def open_items(output: LocationLike, **options: Any) -> list[OpenDeadline]:

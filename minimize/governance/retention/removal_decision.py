@@ -1,7 +1,7 @@
 """Removal decision for a file.
 
-Today's retention and the events as they apply to a file of an older policy, and the verdict on one batch of it: records past
-their retention, erased subjects, values of features and of devices that became personal.
+Applies today's retention and the events to a file of an older policy, and gives the verdict on each batch of it. Concerned are
+records past their retention, erased subjects, and values of features and of devices that became personal.
 """
 
 from __future__ import annotations

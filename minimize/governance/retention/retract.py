@@ -265,9 +265,9 @@ class ResolvedRetraction:
     def execute(self, found: Retraction) -> Retraction:
         """Executes the plan: first runs dates again, then removes data from the others."""
         made = [self._rerun(self.rerunnable[on or None]) for on in found.rerun_dates]
-        carrying = PlanExecution(self.request, self.pipeline, self.at_given, self.ledger, kind="retract")
+        execution = PlanExecution(self.request, self.pipeline, self.at_given, self.ledger, kind="retract")
         return Retraction(
-            found.plan, found.rerun_dates, (*made, *(carrying.execute(found.plan) if found.plan.due else ()))
+            found.plan, found.rerun_dates, (*made, *(execution.execute(found.plan) if found.plan.due else ()))
         )
 
     def _rerun(self, each: RerunnableDate) -> Receipt:

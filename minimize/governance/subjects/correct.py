@@ -283,8 +283,8 @@ class _CorrectionRun:
         job = self._job(output)
         request = RewriteRequest(output.folder, job.policy, self.now, self.keys)
         plan = plan_removal(self.now, call_redacted(lambda: list(self._due_files(output))))
-        carrying = PlanExecution(request, job, at_given=False, ledger=self.workspace.ledger, kind=CORRECTION_KIND)
-        return call_redacted(lambda: carrying.execute(plan)) if plan.due else ()
+        execution = PlanExecution(request, job, at_given=False, ledger=self.workspace.ledger, kind=CORRECTION_KIND)
+        return call_redacted(lambda: execution.execute(plan)) if plan.due else ()
 
     def _job(self, output: SearchableOutput) -> Pipeline:
         return output.pipeline_of_today()

@@ -306,9 +306,9 @@ class _DeletionRun:
         expiry, job = self._expiry(replace(output, chain=chain), [self._event(each) for each in deletion.subjects])
         same = len(chain) == len(output.chain)
         plan = deletion.plans.get(str(output.folder), RemovalPlan(self.now)) if same else call_redacted(expiry.plan)
-        carrying = PlanExecution(expiry.request, job, at_given=False, ledger=self.workspace.ledger, kind="delete")
+        execution = PlanExecution(expiry.request, job, at_given=False, ledger=self.workspace.ledger, kind="delete")
         for each in split_plan(plan):
-            yield from call_redacted(partial(carrying.execute, each))
+            yield from call_redacted(partial(execution.execute, each))
 
     def _check(self, subjects: Sequence[DataSubject], receipts: Sequence[Receipt]) -> None:
         """Raises CheckFailed if a record remains, or if a dictionary of a new file has a subject without records."""
